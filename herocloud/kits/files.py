@@ -1,0 +1,59 @@
+"""Files that survive a power cut, and locks that end with their process.
+
+A durable write is temp file, fsync, rename, fsync of the folder: leaving out the last one can lose the name after a crash even though
+the bytes were safe.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from herocloud.kits import faults
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put `content` at `path` so that a reader sees the old file or the whole new one, whatever happens on the way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        faults.reached("file.open")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(content)
+            stream.flush()
+            faults.reached("file.fsync")
+            os.fsync(stream.fileno())
+        faults.reached("file.rename")
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or removal in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def flock(path: Path, *, blocking: bool) -> Iterator[bool]:
+    """Hold an OS lock on `path` while inside; yields whether it was got. The kernel drops it when the process dies."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(descriptor)

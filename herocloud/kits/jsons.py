@@ -1,0 +1,34 @@
+"""Canonical JSON and digests over it.
+
+One spelling of a value everywhere (sorted keys, no spaces) makes digests comparable between a plan file, the state and a fresh
+observation, whichever process wrote them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# A recursive alias would be exact, but mypy then asks for a narrowing at every `spec["a"]["b"]`, which tells a reader nothing.
+Json = Any
+Spec = Mapping[str, Json]
+Part = Json
+
+
+def dumps(value: Json) -> str:
+    """Write `value` the one canonical way."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Json) -> str:
+    """Return a short fingerprint of `value`: 64 bits are plenty against accidents, and these digests guard against nothing else."""
+    return hashlib.blake2b(dumps(value).encode(), digest_size=8).hexdigest()
+
+
+def digest_all(values: Sequence[Json]) -> str:
+    """Return one fingerprint over several values without building their list as one text."""
+    state = hashlib.blake2b(digest_size=16)
+    for value in values:
+        state.update(dumps(value).encode())
+        state.update(b"\n")
+    return state.hexdigest()

@@ -1,0 +1,45 @@
+"""Diagnostics: what is wrong with the user's input or world, as data.
+
+Functions collect and return them; nobody raises one. The summary is constant text without the user's words, so that people can
+search for it; the detail says what, why and what to do.
+"""
+
+from typing import NamedTuple
+
+from herocloud.model.words import Severity
+
+
+class Place(NamedTuple):
+    """A spot in a file; lines and columns count from 1, and the end is one past the last column."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Diagnostic(NamedTuple):
+    """One finding."""
+
+    code: str
+    """A stable short name, `unknown-key`, for scripts and SARIF rules."""
+    summary: str
+    detail: str
+    severity: Severity = Severity.ERROR
+    address: str | None = None
+    place: Place | None = None
+    snippet: str | None = None
+    """The whole source line that `place` starts in."""
+    hint: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Tell whether it stops the work."""
+        return self.severity is Severity.ERROR
+
+
+def sort_diagnostics(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Order findings by file and line, those without a place last; equal findings are shown once."""
+    unique = list(dict.fromkeys(found))
+    return sorted(unique, key=lambda d: (d.place is None, d.place or Place("", 0, 0, 0, 0), d.address or "", d.code, d.detail))

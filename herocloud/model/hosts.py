@@ -1,0 +1,63 @@
+"""The machine, as the planner sees it."""
+
+from typing import NamedTuple
+
+from herocloud.model.ids import Sid
+
+
+class Ratios(NamedTuple):
+    """How much of each resource may be promised, as a multiple of what is there."""
+
+    cpu: float = 4.0
+    memory: float = 1.0
+    disk: float = 1.0
+    network: float = 2.0
+    disk_io: float = 2.0
+
+
+class NumaNode(NamedTuple):
+    """One memory node with its processors."""
+
+    number: int
+    cpus: tuple[int, ...]
+    memory: int
+
+
+class Uplink(NamedTuple):
+    """The way out; `speed` in bytes a second, nothing when the driver does not tell."""
+
+    name: str
+    speed: int | None
+
+
+class Slice(NamedTuple):
+    """The unit of capacity."""
+
+    sid: Sid
+    memory: int
+    disk: int
+
+
+class Host(NamedTuple):
+    """What the machine has, what its operator keeps back, and the slices that follow."""
+
+    name: str
+    memory: int
+    disk: int
+    disk_free: int
+    """Bytes free on the file system of the data folder, plus what our own disks already hold there."""
+    cpus: int
+    slices: tuple[Slice, ...]
+    numa: tuple[NumaNode, ...] = ()
+    uplink: Uplink | None = None
+    simulated: bool = False
+    reserve_memory: int = 1024**3
+    reserve_disk: int = 0
+    ratios: Ratios = Ratios()
+    limit_disk: int | None = None
+    limit_network: int | None = None
+    limit_disk_io: int | None = None
+    image_share: float = 0.2
+    image_keep_free: int = 5 * 1024**3
+    sources: tuple[tuple[str, str], ...] = ()
+    """Where each value came from: (`memory`, `detected` | `file` | `default`)."""

@@ -1,0 +1,72 @@
+"""Names of things: addresses, sids, plan and step ids.
+
+All of them are texts; a `NewType` each keeps mypy from letting one pass for another.
+"""
+
+import re
+from typing import NamedTuple, NewType
+
+from herocloud.kits import base36
+
+Address = NewType("Address", str)
+"""`vm.web[2]`, `volume.data`, `peer.tcp://192.0.2.1:9651`: what a resource is called inside its stack."""
+
+Sid = NewType("Sid", str)
+"""Lower-case base 36, two to six characters: `s1` for a slice, `v1` for a VM. Stable for the life of the host."""
+
+StepId = NewType("StepId", str)
+PlanId = NewType("PlanId", str)
+StackName = NewType("StackName", str)
+
+NAME = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
+_ADDRESS = re.compile(r"^([a-z]+)\.(.+?)(?:\[(\d+)\])?$", re.DOTALL)
+
+KINDS = ("image", "network", "mycelium", "peer", "volume", "vm")
+"""Kinds of resources in the order in which people think of them: what others need comes first."""
+
+
+class AddressParts(NamedTuple):
+    """An address taken apart."""
+
+    kind: str
+    name: str
+    number: int | None
+
+
+def make_address(kind: str, name: str, index: int | None = None) -> Address:
+    """Put an address together."""
+    return Address(f"{kind}.{name}" if index is None else f"{kind}.{name}[{index}]")
+
+
+def split_address(text: str) -> AddressParts | None:
+    """Take an address apart; nothing when `text` is none."""
+    match = _ADDRESS.match(text)
+    if not match or match.group(1) not in KINDS:
+        return None
+    kind, name, index = match.groups()
+    if kind == "peer":
+        return AddressParts(kind, text[len("peer.") :], None)
+    return AddressParts(kind, name, None if index is None else int(index))
+
+
+def sort_key(address: str) -> tuple[int, str, int]:
+    """Order addresses as people read them: by kind, then by name, then by number (`web[2]` before `web[10]`)."""
+    parts = split_address(address)
+    if parts is None:
+        return (len(KINDS), address, -1)
+    return (KINDS.index(parts.kind), parts.name, -1 if parts.number is None else parts.number)
+
+
+def slice_sid(number: int) -> Sid:
+    """Return the sid of the slice with this number, counted from 1: `s1` … `sz`, `s10` …"""
+    return Sid("s" + base36.encode(number))
+
+
+def vm_sid(number: int) -> Sid:
+    """Return the sid of the VM with this number."""
+    return Sid("v" + base36.encode(number))
+
+
+def sid_number(sid: str) -> int:
+    """Return the number in a sid, which gives sids their order: `sz` comes before `s10`."""
+    return base36.decode(sid[1:])

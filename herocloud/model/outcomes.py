@@ -1,0 +1,57 @@
+"""How steps and applies ended, and the events that tell of them while they run."""
+
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json
+from herocloud.model.ids import Address, PlanId, StepId
+from herocloud.model.words import Status
+
+
+class Outcome(NamedTuple):
+    """How one step ended."""
+
+    step: StepId
+    address: Address
+    kind: str
+    status: Status
+    started: float
+    """Seconds since the apply began."""
+    ended: float
+    error: str | None = None
+    skipped_because: StepId | None = None
+
+
+class Event(NamedTuple):
+    """Something that happened during an apply, for whoever shows it."""
+
+    type: str
+    """`apply_start`, `apply_progress`, `apply_complete`, `apply_errored`, `apply_skipped`, `retry`, `note`, `summary`."""
+    address: Address | None = None
+    step: StepId | None = None
+    kind: str | None = None
+    seconds: float = 0.0
+    """Elapsed since the step (or the apply) began."""
+    detail: str = ""
+    data: Json = None
+
+
+class Result(NamedTuple):
+    """How a whole apply ended."""
+
+    plan: PlanId
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+    interrupted: bool = False
+    rolled_back: bool = False
+    already: bool = False
+    """True when this plan had been applied before and the world is as it left it."""
+    notes: tuple[str, ...] = ()
+
+    def tally(self, status: Status) -> int:
+        """Count the steps that ended so."""
+        return sum(1 for outcome in self.outcomes if outcome.status is status)
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether any step failed."""
+        return any(outcome.status is Status.FAILED for outcome in self.outcomes)

@@ -1,0 +1,139 @@
+"""Changes and plans."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.ids import Address, PlanId, Sid, StackName
+from herocloud.model.steps import Step
+from herocloud.model.words import Action, Impact, Reason
+
+
+class FieldDiff(NamedTuple):
+    """One field that differs; `path` is dotted (`root_disk.size`, `networks[0].rate`)."""
+
+    path: str
+    before: Json
+    after: Json
+    impact: Impact = Impact.LIVE
+    why: str = ""
+    """Why it costs what it costs: `needs a power-cycle`, `root disk is destroyed`."""
+    drift: bool = False
+    """True when the world differs from the record, and not the file."""
+    sensitive: bool = False
+
+
+class Change(NamedTuple):
+    """The difference at one address."""
+
+    address: Address
+    kind: str
+    action: Action
+    reason: Reason
+    impact: Impact
+    provider: str
+    before: Spec | None
+    after: Spec | None
+    fields: tuple[FieldDiff, ...] = ()
+    previous_address: Address | None = None
+    sid: Sid | None = None
+    protect: bool = False
+    """Whether the record is protected after the change."""
+    protected: bool = False
+    """True when protection blocks this change."""
+    needs: tuple[Address, ...] = ()
+    note: str = ""
+    """One more thing to know: `20 GiB of data is kept for 7 days`."""
+    downtime: float = 0.0
+    parts_before: Mapping[str, Part] | None = None
+    """What was observed (or recorded) before, for undo."""
+
+
+class Level(NamedTuple):
+    """One resource before, at its worst moment, and after; no limit when the host does not tell one."""
+
+    before: int
+    peak: int
+    after: int
+    limit: int | None
+
+
+class Capacity(NamedTuple):
+    """The proof that a plan fits at every moment of every order in which its steps may run."""
+
+    slices: Level
+    memory: Level
+    vcpus: Level
+    disk: Level
+    network: Level
+    disk_io: Level
+
+
+class Fact(NamedTuple):
+    """Something observed that steps rely on."""
+
+    key: str
+    """`record:vm.db`, `observed:vm.db`, `slice:s3`, `vm-sid:v5`, `capacity` …"""
+    digest: str
+    says: str
+    """The value in words, for the message when it changed."""
+
+
+class Drift(NamedTuple):
+    """A difference between the record and the world."""
+
+    address: Address
+    kind: str
+    part: str
+    before: Json
+    after: Json
+
+
+class Plan(NamedTuple):
+    """Immutable: everything is decided here, nothing is left to the executor."""
+
+    id: PlanId
+    stack: StackName
+    operation: str
+    """`apply`, `destroy`, `undo`, `adopt`, `gc` …"""
+    lineage: str | None
+    host: str
+    changes: tuple[Change, ...]
+    steps: tuple[Step, ...]
+    capacity: Capacity
+    facts: tuple[Fact, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    drift: tuple[Drift, ...] = ()
+    outputs: Mapping[str, Json] = {}
+    outputs_before: Mapping[str, Json] = {}
+    complete: bool = True
+    """False when `--target` or `--exclude` left something out."""
+    slices_free: int = 0
+    slices_total: int = 0
+    next_vm: int = 1
+    """The number of the next VM sid once this plan is applied."""
+    purge: bool = False
+    simulated: bool = False
+    critical_seconds: float = 0.0
+    """The longest chain of steps, by expected seconds."""
+
+    @property
+    def errored(self) -> bool:
+        """Tell whether the plan could not be made."""
+        return any(found.is_error for found in self.diagnostics)
+
+    @property
+    def blocked(self) -> bool:
+        """Tell whether protection stands in the way."""
+        return any(change.protected for change in self.changes)
+
+    @property
+    def changing(self) -> tuple[Change, ...]:
+        """Return the changes that do something."""
+        return tuple(change for change in self.changes if change.action is not Action.NO_OP)
+
+    @property
+    def applyable(self) -> bool:
+        """Tell whether apply would run it."""
+        return not self.errored and not self.blocked and bool(self.changing)

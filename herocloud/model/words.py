@@ -1,0 +1,117 @@
+"""The enums of the vocabulary: action, reason, impact, severity, outcome.
+
+Each value is the word a user reads, so that nothing has to be translated on the way to text or JSON.
+"""
+
+from enum import Enum, IntEnum
+
+
+class Action(Enum):
+    """What a plan does at one address."""
+
+    NO_OP = "no-op"
+    CREATE = "create"
+    UPDATE = "update"
+    REBOOT = "reboot"
+    REPLACE = "replace"
+    DELETE = "delete"
+    ADOPT = "adopt"
+    MOVE = "move"
+    FORGET = "forget"
+
+
+GLYPHS = {
+    Action.NO_OP: " ",
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REBOOT: "!",
+    Action.REPLACE: "-/+",
+    Action.DELETE: "-",
+    Action.ADOPT: "<",
+    Action.MOVE: ">",
+    Action.FORGET: ".",
+}
+"""The sign in front of each change. A dictionary beside the enum keeps `Action("create")` working for JSON."""
+
+WORDS_OF_TERRAFORM = {
+    Action.NO_OP: ["no-op"],
+    Action.CREATE: ["create"],
+    Action.UPDATE: ["update"],
+    Action.REBOOT: ["update"],
+    Action.REPLACE: ["delete", "create"],
+    Action.DELETE: ["delete"],
+    Action.ADOPT: ["update"],
+    Action.MOVE: ["no-op"],
+    Action.FORGET: ["forget"],
+}
+
+
+class Reason(Enum):
+    """Why that action."""
+
+    NONE = "none"
+    NOT_RECORDED = "not_recorded"
+    UNFINISHED = "unfinished"
+    FIELDS_CHANGED = "fields_changed"
+    NEEDS_POWER_CYCLE = "needs_power_cycle"
+    NEEDS_REPLACEMENT = "needs_replacement"
+    IMAGE_CHANGED = "image_changed"
+    DRIFTED = "drifted"
+    VANISHED = "vanished"
+    GONE_FROM_FILE = "gone_from_file"
+    COUNT_SHRANK = "count_shrank"
+    DESTROY = "destroy"
+    REPLACE_ASKED = "replace_asked"
+    MOVED = "moved"
+    ADOPTED = "adopted"
+    FORGOTTEN = "forgotten"
+    UNDO = "undo"
+
+
+class Impact(IntEnum):
+    """What a change costs, in rising order."""
+
+    NONE = 0
+    LIVE = 1
+    REBOOT = 2
+    REPLACE = 3
+    """Made anew; its data stays."""
+    DATA = 4
+    """Data is destroyed (or put into a tombstone until its time to live passes)."""
+
+
+IMPACT_WORDS = {
+    Impact.NONE: "none",
+    Impact.LIVE: "live",
+    Impact.REBOOT: "reboot",
+    Impact.REPLACE: "replace",
+    Impact.DATA: "data_destroyed",
+}
+
+
+class Approval(Enum):
+    """The classes that `--approve` names."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REBOOT = "reboot"
+    REPLACE = "replace"
+    DESTROY = "destroy"
+
+
+class Severity(Enum):
+    """How bad a diagnostic is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Status(Enum):
+    """How a step ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    UNDONE = "undone"

@@ -1,0 +1,103 @@
+"""The three inputs of a plan: desired, recorded, observed.
+
+Specs and parts are plain JSON mappings: they are compared ten thousand at a time, stored and digested, and a class instance per
+level would triple the memory and the time. The pydantic models of `stack/` are their schema; nobody changes one after it is made.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.diagnostics import Place
+from herocloud.model.ids import Address, Sid, StackName
+
+
+class Resource(NamedTuple):
+    """One thing that the stack file asks for, validated and with presets merged, before the planner decides its values."""
+
+    address: Address
+    kind: str
+    name: str
+    number: int | None
+    spec: Spec
+    depends_on: tuple[Address, ...] = ()
+    protect: bool = False
+    place: Place | None = None
+    provider: str = "auto"
+    """`auto`, or the provider that the file names."""
+
+
+class Move(NamedTuple):
+    """A rename that keeps the machine."""
+
+    origin: str
+    target: str
+    place: Place | None = None
+
+
+class Desired(NamedTuple):
+    """What the stack files ask for."""
+
+    stack: StackName
+    resources: tuple[Resource, ...]
+    description: str = ""
+    moved: tuple[Move, ...] = ()
+    outputs: Mapping[str, Json] = {}
+    """Values, in which texts may hold `{{ vm.… }}` expressions that only the planner can resolve."""
+    folder: str = "."
+    """The folder of the first stack file, against which relative paths of the host's side are resolved already."""
+
+
+class Record(NamedTuple):
+    """What the state says we made at one address."""
+
+    stack: StackName
+    address: Address
+    kind: str
+    provider: str
+    spec: Spec
+    """The target that was last applied, every value decided."""
+    parts: Mapping[str, Part]
+    """What has really been made so far, by part: `disk`, `nic.0`, `machine`, `power` …"""
+    complete: bool
+    """False from the first intent until the last step of a change is done."""
+    protect: bool = False
+    sid: Sid | None = None
+    needs: tuple[Address, ...] = ()
+    """The addresses it relies on; deletion goes against this order."""
+
+
+class Recorded(NamedTuple):
+    """What the state holds, for every stack on the host."""
+
+    lineage: str | None = None
+    """The identity of this state; nothing before the first write."""
+    serial: int = 0
+    records: Mapping[StackName, Mapping[Address, Record]] = {}
+    slices: int = 0
+    """How many slices were ever created here."""
+    next_vm: int = 1
+    """The number of the next VM sid; numbers are never given out twice."""
+    unfinished: str | None = None
+    """The plan id of an apply that did not end."""
+
+
+class Thing(NamedTuple):
+    """What the providers see of one address."""
+
+    stack: StackName
+    address: Address
+    provider: str
+    parts: Mapping[str, Part]
+    lineage: str | None = None
+
+
+class Observed(NamedTuple):
+    """One look at the world through all providers."""
+
+    things: Mapping[StackName, Mapping[Address, Thing]] = {}
+    overlay_subnet: str | None = None
+    """The /64 of the Mycelium node on this host, when one runs."""
+    overlay_error: str | None = None
+    images: Mapping[str, int] = {}
+    """Virtual size in bytes of images that are present, by the digest of their source."""
