@@ -1,0 +1,77 @@
+"""The capacity proof on one line: `Slices 2 → 3 of 7 (peak 4) · RAM 8 → 15 GiB · …`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.model.plans import Capacity, Level
+
+
+class Gauge(NamedTuple):
+    """One resource, with the way to write its amounts."""
+
+    key: str
+    word: str
+    level: Level
+    write: Callable[[int], str]
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it does not fit at its worst moment."""
+        return self.level.limit is not None and max(self.level.peak, self.level.after) > self.level.limit
+
+
+def show_rate(count: int) -> str:
+    """Write bytes a second of a network as bits, rounded."""
+    bits, unit = float(count) * 8, "bit/s"
+    for larger in ("kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"):
+        if bits < 1000:
+            break
+        bits, unit = bits / 1000, larger
+    return f"{bits:.0f} {unit}" if bits == int(bits) or bits >= 100 else f"{bits:.1f} {unit}"
+
+
+def show_disk_rate(count: int) -> str:
+    """Write bytes a second of a disk, rounded."""
+    return f"{count / 1e6:.0f} MB/s" if count < 1e9 else f"{count / 1e9:.1f} GB/s"
+
+
+def gauges(capacity: Capacity) -> list[Gauge]:
+    """Return the resources worth showing: those that every VM takes, and the rates where somebody asked for one."""
+    always = [
+        Gauge("slices", "Slices", capacity.slices, str),
+        Gauge("memory", "RAM", capacity.memory, sizes.show_size),
+        Gauge("vcpus", "vCPU", capacity.vcpus, str),
+        Gauge("disk", "disk", capacity.disk, sizes.show_size),
+    ]
+    rates = [
+        Gauge("network", "network", capacity.network, show_rate),
+        Gauge("disk_io", "disk I/O", capacity.disk_io, show_disk_rate),
+    ]
+    return always + [gauge for gauge in rates if gauge.level.before or gauge.level.peak or gauge.level.after]
+
+
+def show_gauge(gauge: Gauge) -> str:
+    """Write one resource: before → after, of the limit where there is one, and the peak where it is higher than both."""
+    level = gauge.level
+    text = f"{gauge.word} {_span(gauge.write(level.before), gauge.write(level.after))}"
+    if level.limit is not None:
+        text += f" of {gauge.write(level.limit)}"
+    if level.peak > max(level.before, level.after):
+        text += f" (peak {gauge.write(level.peak)})"
+    return text + " does not fit" if gauge.over else text
+
+
+def capacity_line(capacity: Capacity) -> str:
+    """Write all of them on one line."""
+    return " · ".join(show_gauge(gauge) for gauge in gauges(capacity))
+
+
+def _span(before: str, after: str) -> str:
+    if before == after:
+        return after
+    number, _, unit = before.partition(" ")
+    if number == "0" and unit:
+        return f"0 → {after}"
+    # `8 → 15 GiB` reads better than the unit twice.
+    return f"{number} → {after}" if unit and after.endswith(f" {unit}") else f"{before} → {after}"

@@ -1,0 +1,240 @@
+"""What a change is called and how it is summed up, for every view that people read.
+
+Text, Markdown and HTML differ in layout only; the words live here once, so that a pull request and a terminal never disagree.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json, Spec
+from herocloud.model.plans import Change, Drift, FieldDiff, Plan
+from herocloud.model.words import Action, Impact, Reason
+from herocloud.views import values
+
+REASONS = {
+    Reason.NONE: "",
+    Reason.NOT_RECORDED: "not there yet",
+    Reason.UNFINISHED: "an earlier apply did not finish it",
+    Reason.FIELDS_CHANGED: "fields changed",
+    Reason.NEEDS_POWER_CYCLE: "needs a power-cycle",
+    Reason.NEEDS_REPLACEMENT: "has to be made anew",
+    Reason.IMAGE_CHANGED: "the image changed",
+    Reason.DRIFTED: "changed outside herocloud",
+    Reason.VANISHED: "is gone from the host",
+    Reason.GONE_FROM_FILE: "gone from the stack file",
+    Reason.COUNT_SHRANK: "the count shrank",
+    Reason.DESTROY: "everything is destroyed",
+    Reason.REPLACE_ASKED: "asked for by --replace",
+    Reason.MOVED: "renamed",
+    Reason.ADOPTED: "found on the host and taken over",
+    Reason.FORGOTTEN: "the record is dropped, the thing stays",
+    Reason.UNDO: "taken back",
+}
+
+LIFT = "set `protect: false` in the stack file and apply that first"
+"""How protection is lifted: it is a field like any other, so that lifting it is reviewed like any other change."""
+
+_TALLIED = (
+    (Action.CREATE, "to add", True),
+    (Action.UPDATE, "to change", True),
+    (Action.REBOOT, "to reboot", False),
+    (Action.REPLACE, "to replace", False),
+    (Action.ADOPT, "to adopt", False),
+    (Action.MOVE, "to move", False),
+    (Action.FORGET, "to forget", False),
+    (Action.DELETE, "to destroy", True),
+)
+_RANKS = {
+    Action.MOVE: 0,
+    Action.ADOPT: 1,
+    Action.FORGET: 2,
+    Action.CREATE: 3,
+    Action.UPDATE: 4,
+    Action.REBOOT: 5,
+    Action.REPLACE: 6,
+    Action.DELETE: 7,
+}
+
+
+def arrange(plan: Plan) -> list[Change]:
+    """Return the changes in the order in which people should read them: what costs nothing first, what destroys data last."""
+    # sorted() is stable, so the planner's own order holds among equals.
+    return sorted(plan.changing, key=lambda change: (change.impact is Impact.DATA, _RANKS[change.action]))
+
+
+def action_words(change: Change) -> str:
+    """Name the action the way the list of changes does."""
+    if change.action is Action.UPDATE and change.impact <= Impact.LIVE:
+        return "update live"
+    return change.action.value
+
+
+def lines(change: Change, *, purge: bool = False) -> list[str]:
+    """Sum up one change: the first line always says the most important thing; more lines follow where several fields differ."""
+    found: list[str] = []
+    if change.action is Action.CREATE:
+        found.append(_made(change))
+    elif change.action is Action.DELETE:
+        found.append(_unmade(change, purge=purge))
+    else:
+        found.extend(_differences(change))
+        if change.note and change.note not in found:
+            found.append(change.note)
+    if change.previous_address:
+        found.append(f"was {change.previous_address}")
+    if not found:
+        found.append(REASONS[change.reason])
+    if change.protected:
+        found.append(f"blocked: it is protected; {LIFT}")
+    return found
+
+
+def hidden_fields(change: Change) -> int:
+    """Count the fields that stay as they are."""
+    if not change.fields or change.after is None:
+        return 0
+    return max(0, values.tally_fields(change.after) - sum(1 for field in change.fields if field.after is not None))
+
+
+def field_line(field: FieldDiff) -> str:
+    """Write one field as `memory 4 GiB → 7 GiB`, with what it costs."""
+    text = f"{field.path} {values.show_pair(field.path, field.before, field.after, sensitive=field.sensitive)}"
+    if field.why:
+        # `cpu.max 4 → 8 needs a power-cycle` reads as one sentence; `image a → b, root disk is destroyed` needs the comma.
+        text += f" {field.why}" if field.why.startswith("needs") else f", {field.why}"
+    if field.drift:
+        text += " (changed outside herocloud)"
+    return text
+
+
+def tally_actions(plan: Plan) -> dict[Action, int]:
+    """Count the changes by action."""
+    counts = dict.fromkeys(Action, 0)
+    for change in plan.changes:
+        counts[change.action] += 1
+    return counts
+
+
+def tally_line(plan: Plan) -> str:
+    """Write `1 to add, 0 to change, 2 to destroy`; the three that Terraform always names are always named."""
+    counts = tally_actions(plan)
+    return ", ".join(f"{counts[action]} {words}" for action, words, always in _TALLIED if always or counts[action])
+
+
+def time_line(seconds: float, plan: Plan) -> str:
+    """Write how long it takes and who is down meanwhile: `About 40 s, 12 s of it downtime for vm.cache`."""
+    down = [change for change in plan.changes if change.downtime > 0]
+    text = f"About {_about(seconds)}"
+    if len(down) == 1:
+        text += f", {_about(down[0].downtime)} of it downtime for {down[0].address}"
+    elif 1 < len(down) <= 3:
+        text += ", with downtime: " + ", ".join(f"{change.address} {_about(change.downtime)}" for change in down)
+    elif down:
+        text += f", with downtime of up to {_about(max(change.downtime for change in down))} each for {len(down)} VMs"
+    return text + "."
+
+
+def drift_lines(drift: Drift) -> list[str]:
+    """Say what differs between the record and the world at one part of an address."""
+    if drift.after is None:
+        return [f"{drift.part} is gone"]
+    if drift.before is None:
+        return [f"{drift.part} is there and was not made by herocloud"]
+    return [
+        f"{drift.part}{'.' if path else ''}{path} {values.show_pair(path, old, new)}"
+        for path, old, new in differing(drift.before, drift.after)
+    ]
+
+
+def differing(before: Json, after: Json, path: str = "") -> Iterator[tuple[str, Json, Json]]:
+    """Walk over the leaves at which two values differ."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in [*before, *(key for key in after if key not in before)]:
+            yield from differing(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+    elif before != after:
+        yield path, before, after
+
+
+def verbose_fields(spec: Spec | None) -> list[tuple[str, str]]:
+    """Return every field that is set, as (path, text): the defaults that were filled in among them."""
+    if spec is None:
+        return []
+    return [
+        (path, values.fingerprint(value) if values.is_sensitive(path) else values.show(path, value)) for path, value in values.leaves(spec)
+    ]
+
+
+def _differences(change: Change) -> list[str]:
+    fields = sorted(change.fields, key=lambda field: -field.impact) if len(change.fields) > 1 else list(change.fields)
+    found = [field_line(field) for field in fields]
+    if change.downtime > 0:
+        down = f"(~{_about(change.downtime)} down)"
+        if found:
+            found[0] += f" {down}"
+        else:
+            found.append(f"{REASONS[change.reason]} {down}".lstrip())
+    return found
+
+
+def _made(change: Change) -> str:
+    spec = change.after or {}
+    if change.kind == "vm":
+        return " · ".join(_vm_facets(spec)) or REASONS[change.reason]
+    if change.kind == "volume":
+        found = [values.show("size", spec.get("size"))]
+    elif change.kind == "network":
+        found = [str(spec.get("cidr", "")), *(word for word in ("nat", "isolated") if spec.get(word))]
+        found += [f"port {rule['host_port']} → {rule['vm']}:{rule['port']}" for rule in spec.get("forward") or ()]
+    elif change.kind == "image":
+        found = [values.show("source", spec.get("source") or spec.get("kernel"))]
+        found += ["unpinned"] if spec.get("unpinned") else []
+    elif change.kind == "mycelium":
+        found = ["VMs get addresses" if spec.get("addresses") else "no addresses for VMs"]
+    else:
+        found = []
+    if change.protect:
+        found.append("protected")
+    return " · ".join(filter(None, found)) or REASONS[change.reason]
+
+
+def _vm_facets(spec: Spec) -> Iterator[str]:
+    """Name what was decided for a VM; the first four are what people look for, the defaults follow."""
+    slices = spec.get("slices") or spec.get("slice")
+    if isinstance(slices, int):
+        yield f"{slices} slices" if slices != 1 else "1 slice"
+    elif slices:
+        yield f"slice {slices[0]}" if len(slices) == 1 else f"slices {values.show('slices', slices)}"
+    if spec.get("memory"):
+        yield values.show_bytes(spec["memory"])
+    if spec.get("image"):
+        yield str(spec["image"])
+    for nic in spec.get("networks") or ():
+        if nic.get("address"):
+            yield str(nic["address"])
+    overlay = spec.get("mycelium")
+    if overlay:
+        yield str(overlay.get("address") or "mycelium")
+    if spec.get("vcpus"):
+        yield f"{spec['vcpus']} vCPU"
+    disk = spec.get("root_disk")
+    if disk and disk.get("size"):
+        yield f"disk {values.show_bytes(disk['size'])}"
+    for volume in spec.get("volumes") or ():
+        yield f"volume {volume['volume']}"
+    if spec.get("state", "running") != "running":
+        yield str(spec["state"])
+
+
+def _unmade(change: Change, *, purge: bool) -> str:
+    if change.note:
+        return change.note
+    if change.impact is not Impact.DATA:
+        return REASONS[change.reason]
+    spec = change.before or {}
+    size = spec.get("size") if change.kind == "volume" else (spec.get("root_disk") or {}).get("size")
+    what = f"{values.show_bytes(size)} of data" if size else "its data"
+    return f"{what} is destroyed at once" if purge else f"{what} is kept in a tombstone"
+
+
+def _about(seconds: float) -> str:
+    return sizes.show_duration(seconds if seconds < 1 else round(seconds))

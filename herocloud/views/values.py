@@ -1,0 +1,144 @@
+"""Values in the units and the brevity in which people write them.
+
+Specs hold bytes and bytes a second as integers; which of the two a number is follows from the last word of its path, because the
+vocabulary of the stack file uses each such word for one unit only. Free maps (`labels`, `env`) hold texts, so a label called `size`
+is not taken for bytes.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from herocloud.kits import jsons, sizes
+from herocloud.kits.jsons import Json, Spec
+
+SENSITIVE = ("user_data", "secrets")
+"""Top-level fields whose values are never shown: a digest tells that they changed."""
+
+_SIZES = frozenset({"size", "memory", "boot_memory", "max_memory", "hotplug", "disk", "bytes"})
+_BYTE_RATES = frozenset({"bandwidth", "burst"})
+_BIT_RATES = frozenset({"download", "upload"})
+_NAMES = ("network", "volume", "tag", "name", "vm", "path")
+_LONGEST = 100
+
+
+def is_sensitive(path: str) -> bool:
+    """Tell whether the value at this path is hidden everywhere."""
+    return path.partition(".")[0].partition("[")[0] in SENSITIVE
+
+
+def show_bytes(count: int) -> str:
+    """Write a size so that it is exact where that stays short: `7 GiB`, `1.5 GiB`, `7681 MiB`, `1.9 TiB`."""
+    exact = sizes.format_size(count)
+    if len(exact) <= 8:
+        return exact
+    return sizes.show_size(count)
+
+
+def show(path: str, value: Json) -> str:
+    """Write one value for a line of text."""
+    if value is None:
+        return "none"
+    kind = type(value)
+    if kind is str:
+        return _show_text(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is int:
+        return _show_number(path.rpartition(".")[2], value)
+    if isinstance(value, Mapping):
+        return _show_map(value)
+    if isinstance(value, (list, tuple)):
+        return _show_list(path, value)
+    return str(value)
+
+
+def show_pair(path: str, before: Json, after: Json, *, sensitive: bool = False) -> str:
+    """Write `before → after`; rounding never makes two different values look alike."""
+    if sensitive or is_sensitive(path):
+        return f"{_hide(before)} → {_hide(after)}"
+    first, second = show(path, before), show(path, after)
+    if first == second:
+        first, second = _spell_out(before), _spell_out(after)
+    return f"{first} → {second}"
+
+
+def fingerprint(value: Json) -> str:
+    """Return the digest that stands for a hidden value."""
+    return f"digest:{jsons.digest(value)}"
+
+
+def leaves(value: Json, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Walk over the fields of a spec that are set, as (path, value); lists of plain values are one field."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
+        for number, inner in enumerate(value):
+            yield from leaves(inner, f"{path}[{number}]")
+    elif value is not None and value not in ([], {}):
+        yield path, value
+
+
+def tally_fields(value: Spec) -> int:
+    """Count the fields that `leaves` would walk over; called for every updated VM, so it does not build paths."""
+    total = 0
+    for inner in value.values():
+        if inner is None:
+            continue
+        if isinstance(inner, Mapping):
+            total += tally_fields(inner)
+        elif isinstance(inner, (list, tuple)):
+            if inner:
+                total += sum(map(tally_fields, inner)) if isinstance(inner[0], Mapping) else 1
+        else:
+            total += 1
+    return total
+
+
+def _show_number(word: str, value: int) -> str:
+    if word in _SIZES:
+        return show_bytes(value)
+    if word in _BYTE_RATES:
+        return sizes.format_rate(value)
+    if word in _BIT_RATES:
+        return sizes.format_rate(value, bits=True)
+    return str(value)
+
+
+def _show_text(value: str) -> str:
+    if "\n" in value or len(value) > _LONGEST:
+        lines = value.count("\n") + 1
+        what = f"{lines} lines" if lines > 1 else f"{len(value)} characters"
+        return f"text of {what} ({jsons.digest(value)[:8]})"
+    if len(value) == 64 and value.isalnum():
+        return f"{value[:12]}…"
+    return value or '""'
+
+
+def _show_map(value: Mapping[str, Json]) -> str:
+    name = next((key for key in _NAMES if isinstance(value.get(key), str)), None)
+    rest = ", ".join(
+        key if inner is True else f"{key} {show(key, inner)}"
+        for key, inner in value.items()
+        if key != name and inner is not None and inner is not False and inner not in ([], {})
+    )
+    if name is None:
+        return f"{{{rest}}}" if rest else "none"
+    return f"{value[name]} ({rest})" if rest else str(value[name])
+
+
+def _show_list(path: str, value: "list[Json] | tuple[Json, ...]") -> str:
+    if not value:
+        return "none"
+    word = path.rpartition(".")[2].partition("[")[0]
+    texts = [f"[{show(word, inner)}]" if isinstance(inner, (list, tuple)) else show(word, inner) for inner in value]
+    if len(texts) > 8:
+        return f"{', '.join(texts[:6])} and {len(texts) - 6} more"
+    return ", ".join(texts)
+
+
+def _hide(value: Json) -> str:
+    return "none" if value is None else f"hidden ({jsons.digest(value)[:8]})"
+
+
+def _spell_out(value: Json) -> str:
+    return sizes.format_size(value) if type(value) is int else jsons.dumps(value)
