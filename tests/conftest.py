@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,13 +120,12 @@ def data_folder(tmp_path: Path, clean_environment: None, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def herocloud(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+def herocloud(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """Return a runner of commands in an empty working folder, `runner.folder`."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    yield Runner(data_folder, folder, monkeypatch)
-    monkeypatch.undo()
+    return Runner(data_folder, folder, monkeypatch)
 
 
 @pytest.fixture
