@@ -1,0 +1,57 @@
+"""One look through all providers, merged into one `Observed`.
+
+Several providers may each see a part of one address: the disk of a VM is the image provider's, its machine the hypervisor's. Their parts
+are merged; the name that stays is that of the provider which sees the machine, because that is the name the record has.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import HerocloudError, Refused
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Observed, Thing
+from herocloud.providers import registry
+from herocloud.providers.registry import ProviderContext
+
+
+def observe(context: ProviderContext, stacks: Iterable[StackName] | None, providers: Iterable[str]) -> Observed:
+    """Look at everything of these stacks (or of all) through these providers; raises Refused that names the provider which cannot look."""
+    wanted = None if stacks is None else tuple(stacks)
+    looks = []
+    names = tuple(dict.fromkeys(providers))
+    for name, observer in zip(names, registry.observers(names, context), strict=True):
+        try:
+            looks.append(observer.observe(wanted))
+        except Refused as refused:
+            raise Refused([*refused.diagnostics, _blind(name, "see the finding before this one")]) from refused
+        except HerocloudError as error:
+            raise Refused([_blind(name, str(error))]) from error
+    return merge(looks)
+
+
+def merge(looks: Sequence[Observed]) -> Observed:
+    """Put several looks together; where two see the same part, the later one is believed."""
+    if len(looks) == 1:
+        return looks[0]
+    things: dict[StackName, dict[Address, Thing]] = {}
+    for look in looks:
+        for stack, found in look.things.items():
+            known = things.setdefault(stack, {})
+            for address, thing in found.items():
+                known[address] = _merge_things(known[address], thing) if address in known else thing
+    return Observed(
+        things=things,
+        overlay_subnet=next((look.overlay_subnet for look in looks if look.overlay_subnet), None),
+        overlay_error=next((look.overlay_error for look in looks if look.overlay_error), None),
+        images={source: size for look in looks for source, size in look.images.items()},
+    )
+
+
+def _merge_things(one: Thing, other: Thing) -> Thing:
+    first = other if "machine" in other.parts else one
+    return first._replace(parts={**one.parts, **other.parts}, lineage=one.lineage or other.lineage)
+
+
+def _blind(provider: str, why: str) -> Diagnostic:
+    detail = f"`{provider}` cannot look at the world: {why}; a plan without it would take everything for gone"
+    return Diagnostic("observe-failed", "A provider cannot look at the world", detail)

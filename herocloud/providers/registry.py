@@ -1,0 +1,135 @@
+"""Which providers there are, and how to get at them; nothing of a provider is imported before somebody asks for it.
+
+A table of names and not entry points: reading the metadata of installed packages costs more than a whole `plan`.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, cast
+
+from herocloud.kits import names as spelling
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.hosts import Host
+from herocloud.providers.seam import Driver, Observer
+
+
+class ProviderContext(NamedTuple):
+    """What a provider needs to know to work on this host."""
+
+    folder: Path
+    """The data folder."""
+    host: Host | None = None
+    scenario: Path | None = None
+    """The simulator's rules of misbehaviour."""
+    step_time: float = 0.0
+    """Seconds that one simulated step takes."""
+
+
+class _Entry(NamedTuple):
+    package: str
+    roles: tuple[str, ...]
+    hypervisor: bool = False
+
+
+PROVIDERS = {
+    "simulator": _Entry("herocloud.providers.simulator", ("hypervisor", "images", "network", "overlay"), hypervisor=True),
+}
+
+_HYPERVISORS = {"simulator": True, "qemu": False, "cloud-hypervisor": False}
+
+
+class Availability(NamedTuple):
+    """Whether a provider can be used on this host, and why (not)."""
+
+    usable: bool
+    why: str
+
+
+def known_hypervisors() -> dict[str, bool]:
+    """Return every name that a stack may give as `hypervisor`, with whether this version supports it."""
+    return dict(_HYPERVISORS)
+
+
+def provider_names(role: str | None = None) -> tuple[str, ...]:
+    """Return the names of all providers, or of those that play a role."""
+    return tuple(name for name, entry in PROVIDERS.items() if role is None or role in entry.roles)
+
+
+def driver(name: str, role: str, context: ProviderContext) -> Driver:
+    """Open the driver of a provider for one role; the caller closes it."""
+    entry = _find(name)
+    if role not in entry.roles:
+        detail = f"`{name}` plays {', '.join(f'`{known}`' for known in entry.roles)}, and not `{role}`"
+        raise Refused([Diagnostic("provider-role", "A provider does not play a role", detail)])
+    opened: Driver = _module(name, "driving").open_driver(
+        context.folder, context.host, scenario=context.scenario, step_time=context.step_time
+    )
+    return opened
+
+
+class Drivers:
+    """The drivers of one apply: each is opened when a step first needs it, and all are closed together.
+
+    A provider that plays several roles with one driver is opened once, so that its connections are shared.
+    """
+
+    def __init__(self, context: ProviderContext) -> None:
+        """Open nothing yet."""
+        self._context = context
+        self._open: dict[str, Driver] = {}
+
+    def __call__(self, name: str, role: str) -> Driver:
+        """Return the driver of a provider for a role. Called from one thread; the drivers themselves serve many."""
+        if name not in self._open:
+            self._open[name] = driver(name, role, self._context)
+        return self._open[name]
+
+    def close(self) -> None:
+        """Close every driver that was opened."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def observers(names: Iterable[str], context: ProviderContext) -> list[Observer]:
+    """Return an observer for each of these providers, in their order."""
+    found: list[Observer] = []
+    for name in names:
+        _find(name)
+        found.append(_module(name, "observing").open_observer(context.folder, context.host, scenario=context.scenario))
+    return found
+
+
+def planning(name: str) -> ModuleType:
+    """Return the pure planning module of a hypervisor."""
+    _find(name)
+    return _module(name, "planning")
+
+
+def available(context: ProviderContext | None = None) -> dict[str, Availability]:
+    """Say for every provider, and for every hypervisor that a stack may name, whether it can be used here."""
+    answers = {name: Availability(False, "not supported by this version yet") for name, supported in _HYPERVISORS.items() if not supported}
+    for name in PROVIDERS:
+        usable, why = cast("Any", _module(name, "observing")).check_usable(context.folder if context else None)
+        answers[name] = Availability(usable, why)
+    return dict(sorted(answers.items()))
+
+
+def _find(name: str) -> _Entry:
+    entry = PROVIDERS.get(name)
+    if entry is not None:
+        return entry
+    if name in _HYPERVISORS:
+        detail = f"`{name}` is not supported by this version yet; use {', '.join(f'`{known}`' for known in PROVIDERS)}"
+        raise Refused([Diagnostic("provider-unsupported", "A provider is not supported yet", detail)])
+    close = spelling.nearest(name, [*PROVIDERS, *_HYPERVISORS])
+    hint = f"did you mean `{close}`?" if close else None
+    raise Refused([Diagnostic("provider-unknown", "A provider is unknown", f"there is no provider `{name}`", hint=hint)])
+
+
+def _module(name: str, concern: str) -> ModuleType:
+    path = f"{PROVIDERS[name].package}.{concern}"
+    return sys.modules.get(path) or importlib.import_module(path)

@@ -1,0 +1,273 @@
+"""The effects of the simulator: perform, probe and undo for every kind of step that touches the world.
+
+What a step does follows from its part before and after: nothing to something creates, something to nothing deletes, the rest changes.
+A table of thirty functions, one a kind, would say the same thing thirty times; what is special to a kind is in `checking` and
+`machines`. Longer kinds commit a half-way state first, so that a crash between leaves what a crash of a real hypervisor leaves.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from herocloud.kits import faults, jsons
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.model.hosts import Host
+from herocloud.model.steps import KINDS
+from herocloud.providers.seam import Found, Probe, Tombstone, Work
+from herocloud.providers.simulator import burying, checking, rows, scenarios, storing
+from herocloud.providers.simulator.misbehaving import Mischief
+from herocloud.providers.simulator.rows import Limits, Row
+from herocloud.providers.simulator.scenarios import Scenario
+from herocloud.providers.simulator.storing import World
+
+HALVES = {
+    "image.fetch": "downloading",
+    "disk.create": "copying",
+    "disk.grow": "growing",
+    "volume.create": "allocating",
+    "volume.grow": "growing",
+    "network.create": "bridging",
+    "overlay.enable": "joining",
+    "vm.create": "starting",
+    "vm.configure": "redefining",
+    "vm.boot": "booting",
+    "vm.stop": "stopping",
+    "vm.resize": "resizing",
+    "vm.delete": "ending",
+}
+"""What a longer kind is at while it is half-way."""
+
+PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role != "state")
+
+FAULT_POINTS = tuple(
+    f"simulator.{point}"
+    for kind in PERFORMED
+    for point in (
+        f"{kind}.before",
+        *((f"{kind}.half",) if kind in HALVES else ()),
+        f"{kind}.after",
+        f"undo.{kind}.before",
+        f"undo.{kind}.after",
+    )
+)
+"""Every point at which `HEROCLOUD_FAULTS` can strike the simulator."""
+
+
+class SimulatorDriver:
+    """Performs the steps of every role; it may be used by many threads."""
+
+    def __init__(self, world: World, limits: Limits, scenario: Scenario = scenarios.NOTHING, step_time: float = 0.0) -> None:
+        """Work on an open world."""
+        self._world = world
+        self._limits = limits
+        self._mischief = Mischief(scenario, world, step_time)
+
+    def perform(self, work: Work) -> Part:
+        """Bring the part to `after`; what is there already is left alone."""
+        try:
+            return self._perform(work)
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise Permanent(f"the simulated world failed: {error}") from error
+
+    def _perform(self, work: Work) -> Part:
+        step = work.step
+        self._mischief.strike(work, "before")
+        faults.reached(f"simulator.{step.kind}.before")
+        word = HALVES.get(step.kind)
+        if word is None:
+            self._mischief.spend(work)
+            self._mischief.strike(work, "half")
+        elif self._begin(work, word):
+            work.progress(word, None)
+            faults.reached(f"simulator.{step.kind}.half")
+            self._mischief.spend(work)
+            self._mischief.strike(work, "half")
+        self._finish(work)
+        faults.reached(f"simulator.{step.kind}.after")
+        self._mischief.strike(work, "after")
+        return step.after
+
+    def _begin(self, work: Work, word: str) -> bool:
+        step = work.step
+        with self._world.changing() as world:
+            row = rows.load(world, work.stack, step.address)
+            if _is_done(row, work):
+                return False
+            half = row.halves.get(step.part)
+            if half is not None and half["kind"] == step.kind and _same(half["body"], step.after):
+                return True
+            rows.abandon(world, row, step.part)
+            self._check(world, row, work)
+            _mark(row, work)
+            rows.begin(world, row, step.part, step.after, self._limits, kind=step.kind, word=word)
+            rows.save(world, row)
+            return True
+
+    def _finish(self, work: Work) -> None:
+        step = work.step
+        with self._world.changing() as world:
+            row = rows.load(world, work.stack, step.address)
+            if _is_done(row, work):
+                return
+            self._check(world, row, work)
+            _mark(row, work)
+            self._settle(world, row, work, step.after)
+            rows.save(world, row)
+
+    def _check(self, world: sqlite3.Connection, row: Row, work: Work) -> None:
+        step = work.step
+        current = row.parts.get(step.part)
+        if _same(current, step.after):
+            return
+        if step.part != "power":
+            _refuse_unexpected(row, work, current)
+        checking.check(world, row, step.kind, step.part, current=current, target=step.after)
+
+    def _settle(self, world: sqlite3.Connection, row: Row, work: Work, target: Part, *, undoing: bool = False) -> None:
+        """Make `target` the part, with what goes along: data of disks, and the power that a machine has."""
+        part = work.step.part
+        current = row.parts.get(part)
+        if part in checking.DATA and target is None and current is not None:
+            # What an undone step made was empty until now; a tombstone of it would only be litter.
+            if not work.purge and not undoing:
+                burying.bury(world, row, part, current)
+            row.contents.pop(part, None)
+        rows.put(world, row, part, target, self._limits)
+        if part in checking.DATA and current is None and target is not None:
+            row.contents[part] = _restored(world, row, part, target) if undoing else burying.new_content()
+        if part == "machine" and target is None:
+            row.parts.pop("power", None)
+            row.halves.pop("power", None)
+        elif part == "machine" and current is None:
+            row.parts["power"] = "stopped"
+
+    def probe(self, work: Work) -> Probe:
+        """Compare the world with the part before and after."""
+        self._mischief.strike(work, "before", "probe")
+        step = work.step
+        with self._world.reading() as world:
+            row = rows.load(world, work.stack, step.address)
+        half = row.halves.get(step.part)
+        if half is not None:
+            return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} is {half['word']} (`{half['kind']}`)")
+        current = row.parts.get(step.part)
+        if _same(current, step.after):
+            if _is_foreign(row, work) and current is not None and step.before is None:
+                return Probe(Found.CONTRADICTED, f"`{step.address}` is there already and carries the mark of another state, {row.lineage}")
+            return Probe(Found.DONE)
+        if _same(current, step.before):
+            return Probe(Found.NOT_STARTED)
+        return Probe(Found.CONTRADICTED, _describe(row, work, current))
+
+    def undo(self, work: Work) -> None:
+        """Bring the part back to `before`, from `after` or from half-way."""
+        step = work.step
+        self._mischief.strike(work, "before", "undo")
+        try:
+            faults.reached(f"simulator.undo.{step.kind}.before")
+            with self._world.changing() as world:
+                self._undo(world, work)
+            faults.reached(f"simulator.undo.{step.kind}.after")
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise Permanent(f"the simulated world failed: {error}") from error
+
+    def _undo(self, world: sqlite3.Connection, work: Work) -> None:
+        step = work.step
+        row = rows.load(world, work.stack, step.address)
+        turned_back = rows.abandon(world, row, step.part)
+        current = row.parts.get(step.part)
+        if not _same(current, step.before):
+            if step.part != "power" and not _same(current, step.after):
+                raise Conflict(_describe(row, work, current), fact=f"observed:{step.address}")
+            if step.before is None and _is_foreign(row, work):
+                raise Conflict(f"`{step.address}` carries the mark of another state, {row.lineage}", fact=f"observed:{step.address}")
+            checking.check(world, row, step.kind, step.part, current=current, target=step.before, undoing=True)
+            _mark(row, work)
+            self._settle(world, row, work, step.before, undoing=True)
+        elif not turned_back:
+            return
+        rows.save(world, row)
+
+    def tombstones(self) -> list[Tombstone]:
+        """List the data that was deleted and is still there, oldest first."""
+        with self._world.reading() as world:
+            return burying.list_tombstones(world)
+
+    def drop_tombstone(self, key: str) -> bool:
+        """Destroy what a tombstone keeps; tells whether there was anything under this key."""
+        with self._world.changing() as world:
+            return burying.drop(world, key)
+
+    def close(self) -> None:
+        """End every wait and let go of the world."""
+        self._mischief.close()
+        self._world.close()
+
+
+def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> SimulatorDriver:
+    """Open the world of a data folder for work; a scenario with mistakes is refused before anything is touched."""
+    rules = scenarios.load(scenario) if scenario is not None else scenarios.NOTHING
+    world = storing.open_world(folder, name=host.name if host is not None else "")
+    return SimulatorDriver(world, limits_of(host), rules, step_time)
+
+
+def limits_of(host: Host | None) -> Limits:
+    """Tell what the hardware of a host holds, with what its operator chose to promise beyond."""
+    if host is None:
+        return Limits()
+    disk = int(host.disk * host.ratios.disk)
+    return Limits(int(host.memory * host.ratios.memory), disk if host.limit_disk is None else min(disk, host.limit_disk))
+
+
+def _restored(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str:
+    content = burying.dig_up(world, row, part, body)
+    if content is None:
+        raise Permanent(f"the data of `{row.address}` is gone: `{body.get('path')}` was purged, so its deletion cannot be undone")
+    return content
+
+
+def _is_done(row: Row, work: Work) -> bool:
+    step = work.step
+    if step.part in row.halves or not _same(row.parts.get(step.part), step.after):
+        return False
+    if step.before is None and step.after is not None and _is_foreign(row, work):
+        raise Conflict(f"`{step.address}` exists and carries the mark of another state, {row.lineage}", fact=f"observed:{step.address}")
+    return True
+
+
+def _refuse_unexpected(row: Row, work: Work, current: Part) -> None:
+    step = work.step
+    # A deletion takes what is there, however it drifted; a change that started from something else would mix two wills.
+    if step.after is None or _same(current, step.before):
+        return
+    if step.before is None:
+        raise Conflict(
+            f"File exists: `{step.address}` has a different {step.part} already: {jsons.dumps(current)}", fact=f"observed:{step.address}"
+        )
+    raise Conflict(_describe(row, work, current), fact=f"observed:{step.address}")
+
+
+def _describe(row: Row, work: Work, current: Part) -> str:
+    step = work.step
+    if current is None:
+        rest = ", ".join(sorted(row.parts)) or "nothing"
+        return f"the {step.part} of `{step.address}` is gone; found there: {rest}"
+    return f"the {step.part} of `{step.address}` is neither as before nor as after `{step.kind}`; found: {jsons.dumps(current)}"
+
+
+def _mark(row: Row, work: Work) -> None:
+    row.lineage = work.lineage
+    # A VM is its hypervisor's, whoever made its disk: what is observed then names the provider that the record names.
+    if not row.parts or KINDS[work.step.kind].role == "hypervisor":
+        row.provider = work.step.provider
+
+
+def _is_foreign(row: Row, work: Work) -> bool:
+    return row.lineage is not None and row.lineage != work.lineage
+
+
+def _same(one: Part, other: Part) -> bool:
+    """Compare parts as JSON: a plan in memory may hold a tuple where the world has a list."""
+    if one == other:
+        return True
+    return isinstance(one, dict) and isinstance(other, dict) and jsons.dumps(one) == jsons.dumps(other)
