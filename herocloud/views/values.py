@@ -13,10 +13,12 @@ from herocloud.kits.jsons import Json, Spec
 SENSITIVE = ("user_data", "secrets")
 """Top-level fields whose values are never shown: a digest tells that they changed."""
 
-_SIZES = frozenset({"size", "memory", "boot_memory", "max_memory", "hotplug", "disk", "bytes"})
+_SIZES = frozenset({"size", "memory", "boot", "boot_memory", "max_memory", "hotplug", "disk", "bytes"})
 _BYTE_RATES = frozenset({"bandwidth", "burst"})
 _BIT_RATES = frozenset({"download", "upload"})
 _NAMES = ("network", "volume", "tag", "name", "vm", "path")
+_INNER = frozenset({"slot", "tap"})
+"""What an interface is called inside the host: decided in the plan, of no use to a reader of one line."""
 _LONGEST = 100
 
 
@@ -55,6 +57,10 @@ def show_pair(path: str, before: Json, after: Json, *, sensitive: bool = False) 
     """Write `before → after`; rounding never makes two different values look alike."""
     if sensitive or is_sensitive(path):
         return f"{_hide(before)} → {_hide(after)}"
+    if before is None and isinstance(after, Mapping):
+        return _with_fields("added", after)
+    if after is None and isinstance(before, Mapping):
+        return _with_fields("removed", before)
     first, second = show(path, before), show(path, after)
     if first == second:
         first, second = _spell_out(before), _spell_out(after)
@@ -116,14 +122,23 @@ def _show_text(value: str) -> str:
 
 def _show_map(value: Mapping[str, Json]) -> str:
     name = next((key for key in _NAMES if isinstance(value.get(key), str)), None)
-    rest = ", ".join(
-        key if inner is True else f"{key} {show(key, inner)}"
-        for key, inner in value.items()
-        if key != name and inner is not None and inner is not False and inner not in ([], {})
-    )
+    rest = _list_fields(value, name)
     if name is None:
         return f"{{{rest}}}" if rest else "none"
     return f"{value[name]} ({rest})" if rest else str(value[name])
+
+
+def _with_fields(word: str, value: Mapping[str, Json]) -> str:
+    rest = _list_fields(value, None)
+    return f"{word} ({rest})" if rest else word
+
+
+def _list_fields(value: Mapping[str, Json], name: str | None) -> str:
+    return ", ".join(
+        key if inner is True else f"{key} {show(key, inner)}"
+        for key, inner in value.items()
+        if key != name and key not in _INNER and inner is not None and inner is not False and inner not in ([], {})
+    )
 
 
 def _show_list(path: str, value: "list[Json] | tuple[Json, ...]") -> str:

@@ -1,0 +1,210 @@
+"""One thing in full: a record, a VM, a slice, the host, the holder of the lock, the difference of two serials."""
+
+from collections.abc import Iterable, Mapping
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json
+from herocloud.model.hosts import Host, Slice
+from herocloud.model.ids import Address, Sid, sort_key
+from herocloud.model.worlds import Record, Thing
+from herocloud.views import listings, masking, moments, phrasing, tables, values
+
+
+def record_text(record: Record, *, color: bool = False) -> str:
+    """`state show ADDR`: the target, and what has really been made."""
+    rows = [
+        ("address", record.address),
+        ("stack", record.stack),
+        ("provider", record.provider),
+        ("sid", record.sid or "-"),
+        ("protected", "yes" if record.protect else "no"),
+        ("complete", "yes" if record.complete else "no, an apply did not finish it"),
+        ("needs", ", ".join(record.needs) or "-"),
+    ]
+    blocks = [tables.pairs(rows, color=color), "Target:\n" + tables.pairs(phrasing.verbose_fields(record.spec), indent="    ")]
+    made = [
+        (f"{name}{'.' if path else ''}{path}", values.show(path, value))
+        for name in sorted(record.parts)
+        for path, value in values.leaves(record.parts[name])
+    ]
+    blocks.append("Made:\n" + tables.pairs(made, indent="    ") if made else "Nothing has been made yet.")
+    return "\n\n".join(blocks)
+
+
+def record_document(record: Record) -> dict[str, Json]:
+    """Return one record as JSON; sensitive values are digests."""
+    spec, mask = masking.mask(record.spec)
+    return {**tables.as_row(record), "spec": spec, "sensitive": mask, "parts": dict(record.parts), "format_version": tables.FORMAT_VERSION}
+
+
+def vm_text(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None, *, color: bool = False) -> str:
+    """`vm show`: what people ask of a VM first, then every field."""
+    row = listings.vm_row(record, seen)
+    rows = [
+        ("vm", str(row["address"])),
+        ("stack", str(row["stack"])),
+        ("state", str(row["state"])),
+        ("sid", str(row["sid"] or "-")),
+        ("slices", ", ".join(row["slices"]) or "-"),
+        ("memory", values.show("memory", row["memory"])),
+        ("vcpus", str(row["vcpus"])),
+        ("image", str(row["image"] or "-")),
+        ("addresses", "\n".join(row["addresses"]) or "-"),
+        ("provider", str(row["provider"])),
+        ("protected", "yes" if row["protect"] else "no"),
+    ]
+    return tables.pairs(rows, color=color) + "\n\nFields:\n" + tables.pairs(phrasing.verbose_fields(record.spec), indent="    ")
+
+
+def vm_document(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None) -> dict[str, Json]:
+    """Return one VM as JSON: the row of the list, the spec and the parts."""
+    return {**record_document(record), **listings.vm_row(record, seen)}
+
+
+def slice_text(one: Slice, owners: Mapping[Sid, tuple[str, Address]], *, color: bool = False) -> str:
+    """`slice show SID`."""
+    row = listings.slice_row(one, owners)
+    rows = [
+        ("slice", one.sid),
+        ("state", str(row["state"])),
+        ("memory", values.show_bytes(one.memory)),
+        ("disk", values.show_bytes(one.disk)),
+    ]
+    rows += [("stack", str(row["stack"])), ("vm", str(row["vm"]))] if row["vm"] else []
+    return tables.pairs(rows, color=color)
+
+
+def host_text(host: Host, *, color: bool = False) -> str:
+    """`host show`: every value and where it came from."""
+    sources = dict(host.sources)
+    rows = [(name, _with_source(text, sources.get(name))) for name, text in _host_rows(host)]
+    note = "\n\nThis host is described in host.yaml and does not exist: plans for it run on the simulator." if host.simulated else ""
+    return tables.pairs(rows, color=color) + note
+
+
+def host_document(host: Host) -> dict[str, Json]:
+    """Return the machine as JSON."""
+    row = tables.as_row(host)
+    return {**row, "sources": dict(host.sources), "slice_count": len(host.slices), "format_version": tables.FORMAT_VERSION}
+
+
+def holder_text(holder: Json, *, now: float | None = None, color: bool = False) -> str:
+    """`state lock`: who writes; `holder` is a named tuple or mapping with pid, user, host, since, operation, plan, boot_id, start_time."""
+    if holder is None:
+        return "The state is not locked."
+    row = tables.as_row(holder)
+    since = row.get("since")
+    when = "-" if since is None else moments.show(float(since))
+    if since is not None and now is not None:
+        when += f" ({sizes.show_duration(max(0, round(now - float(since))))} ago)"
+    rows = [
+        ("operation", str(row.get("operation") or "-")),
+        ("plan", str(row.get("plan") or "-")),
+        ("pid", str(row.get("pid") or "-")),
+        ("user", str(row.get("user") or "-")),
+        ("host", str(row.get("host") or "-")),
+        ("since", when),
+    ]
+    return "The state is locked.\n\n" + tables.pairs(rows, color=color)
+
+
+def holder_document(holder: Json) -> dict[str, Json]:
+    """Return who holds the lock as JSON."""
+    return {
+        "format_version": tables.FORMAT_VERSION,
+        "locked": holder is not None,
+        "holder": None if holder is None else tables.as_row(holder),
+    }
+
+
+def serials_text(before: Iterable[Record], after: Iterable[Record]) -> str:
+    """`state diff A B`: which records came, went or changed, field by field."""
+    lines = []
+    for sign, old, new in _paired(before, after):
+        record = new or old
+        if record is None:
+            continue
+        lines.append(f"  {sign} {record.address}   stack {record.stack}")
+        if old is not None and new is not None:
+            lines += [
+                f"        {path} {values.show_pair(path, *pair)}" for path, *pair in phrasing.differing(_comparable(old), _comparable(new))
+            ]
+    return "\n".join(lines) if lines else "No differences."
+
+
+def serials_document(before: Iterable[Record], after: Iterable[Record]) -> dict[str, Json]:
+    """Return the difference of two serials as JSON."""
+    words = {"+": "added", "-": "removed", "~": "changed"}
+    rows = []
+    for sign, old, new in _paired(before, after):
+        record = new or old
+        if record is not None:
+            fields = [] if old is None or new is None else list(phrasing.differing(_comparable(old), _comparable(new)))
+            rows.append(
+                {
+                    "stack": record.stack,
+                    "address": record.address,
+                    "what": words[sign],
+                    "fields": [
+                        {
+                            "path": path,
+                            "before": masking.hide_value(path, first, sensitive=False),
+                            "after": masking.hide_value(path, second, sensitive=False),
+                        }
+                        for path, first, second in fields
+                    ],
+                }
+            )
+    return {"format_version": tables.FORMAT_VERSION, "changes": rows}
+
+
+def outputs_document(outputs: Mapping[str, Json]) -> dict[str, Json]:
+    """`output --json`: Terraform's shape, `{name: {value}}`."""
+    return {name: {"value": value} for name, value in sorted(outputs.items())}
+
+
+def _paired(before: Iterable[Record], after: Iterable[Record]) -> list[tuple[str, Record | None, Record | None]]:
+    old = {(record.stack, record.address): record for record in before}
+    new = {(record.stack, record.address): record for record in after}
+    found: list[tuple[str, Record | None, Record | None]] = []
+    for key in sorted({*old, *new}, key=lambda key: (key[0], sort_key(key[1]))):
+        first, second = old.get(key), new.get(key)
+        if first != second:
+            found.append(("+" if first is None else "-" if second is None else "~", first, second))
+    return found
+
+
+def _comparable(record: Record) -> dict[str, Json]:
+    made = {f"made.{name}": part for name, part in record.parts.items()}
+    return {**record.spec, "protect": record.protect, "complete": record.complete, **made}
+
+
+def _with_source(text: str, source: str | None) -> str:
+    return f"{text} ({source})" if source else text
+
+
+def _host_rows(host: Host) -> list[tuple[str, str]]:
+    rows = [
+        ("name", host.name),
+        ("memory", sizes.show_size(host.memory)),
+        ("disk", sizes.show_size(host.disk)),
+        ("disk_free", sizes.show_size(host.disk_free)),
+        ("cpus", str(host.cpus)),
+    ]
+    if host.uplink:
+        speed = "speed unknown" if host.uplink.speed is None else sizes.format_rate(host.uplink.speed, bits=True)
+        rows.append(("uplink", f"{host.uplink.name}, {speed}"))
+    rows += [(f"numa {node.number}", f"{len(node.cpus)} CPUs, {sizes.show_size(node.memory)}") for node in host.numa]
+    one = host.slices[0] if host.slices else None
+    each = f" of {values.show_bytes(one.memory)} and {values.show_bytes(one.disk)} of disk" if one else ""
+    rows += [
+        ("slices", f"{len(host.slices)}{each}"),
+        ("reserve", f"memory {values.show_bytes(host.reserve_memory)}, disk {values.show_bytes(host.reserve_disk)}"),
+        ("oversubscription", ", ".join(f"{name} {ratio:g}" for name, ratio in host.ratios._asdict().items())),
+    ]
+    limits = (("disk", host.limit_disk), ("network", host.limit_network), ("disk_io", host.limit_disk_io))
+    rows += [
+        (f"limit {name}", values.show("size" if name == "disk" else "bandwidth", limit)) for name, limit in limits if limit is not None
+    ]
+    rows.append(("images", f"{host.image_share:.0%} of the disk, {values.show_bytes(host.image_keep_free)} kept free"))
+    return rows

@@ -1,0 +1,129 @@
+"""The event stream of `apply --json`: one JSON document a line, each complete by itself.
+
+The first line names the format; then come the planned changes, the proof, diagnostics, what happens to each step, and a summary.
+Every line has `@level`, `@message`, `@timestamp` and `seq`. Readers must ignore types they do not know; `retry` and `note` are
+there beside the types of the contract. The same stream goes to stdout, to `--json-into`, or to both.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+
+import herocloud
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.outcomes import Event, Result
+from herocloud.model.plans import Change, Plan
+from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM
+from herocloud.views import diagnostics, moments, phrasing, plan_json, results
+from herocloud.views.writing import Outlet, Sink
+
+FORMAT = "1.0"
+
+_LEVELS = {"apply_errored": "error", "apply_skipped": "warn", "retry": "warn"}
+_ENDINGS = {
+    "apply_start": "started",
+    "apply_complete": "done",
+    "apply_errored": "failed",
+    "apply_skipped": "skipped",
+    "retry": "is tried again",
+}
+
+
+class Stream:
+    """Writes the lines; `tell` is what the executor calls."""
+
+    def __init__(self, sink: Sink, *, clock: Callable[[], float] = time.time) -> None:
+        """Write to `sink`; `clock` gives the time of day."""
+        self._outlet = Outlet(sink)
+        self._clock = clock
+        self._next = 0
+
+    @property
+    def broken(self) -> Exception | None:
+        """Return what ended the writing, if anything did."""
+        return self._outlet.broken
+
+    def version(self) -> None:
+        """Write the first line."""
+        self._line("version", "info", f"herocloud {herocloud.__version__}", {"format": FORMAT, "herocloud": herocloud.__version__})
+
+    def plan(self, plan: Plan) -> None:
+        """Write what is planned: the changes, the proof and the diagnostics."""
+        for change in phrasing.arrange(plan):
+            self._line("planned_change", "info", f"{change.address}: {phrasing.action_words(change)}", {"change": planned(change)})
+        self._line("capacity", "info", "capacity before, at its peak and after", {"capacity": plan_json.capacity_document(plan.capacity)})
+        self.diagnose(plan.diagnostics)
+
+    def diagnose(self, found: Sequence[Diagnostic]) -> None:
+        """Write diagnostics."""
+        for one in found:
+            level = "error" if one.is_error else "warn"
+            self._line("diagnostic", level, f"{one.severity.value}: {one.summary}", {"diagnostic": diagnostics.document(one)})
+
+    def tell(self, event: Event) -> None:
+        """Write one event; the executor's own `summary` is left to `summarise`, which knows the plan."""
+        if event.type == "summary":
+            return
+        self._line(event.type, _LEVELS.get(event.type, "info"), message(event), event_document(event))
+
+    def summarise(self, plan: Plan, result: Result) -> None:
+        """Write the last line."""
+        level = "error" if result.failed else "info"
+        self._line("summary", level, results.headline(plan, result), results.document(plan, result))
+
+    def _line(self, kind: str, level: str, text: str, body: dict[str, Json]) -> None:
+        document = {"type": kind, "@level": level, "@message": text, "@timestamp": moments.stamp(self._clock()), "seq": self._next, **body}
+        self._next += 1
+        # Not the canonical spelling: `type` comes first, where people look for it when they read the raw lines.
+        self._outlet.write(json.dumps(document, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+
+def planned(change: Change) -> dict[str, Json]:
+    """Return what a `planned_change` line says of a change; its fields are in the plan document."""
+    return {
+        "address": change.address,
+        "previous_address": change.previous_address,
+        "type": change.kind,
+        "provider": change.provider,
+        "actions": WORDS_OF_TERRAFORM[change.action],
+        "action": change.action.value,
+        "action_reason": change.reason.value,
+        "impact": IMPACT_WORDS[change.impact],
+        "protected": change.protected,
+        "downtime_seconds": change.downtime,
+    }
+
+
+def event_document(event: Event) -> dict[str, Json]:
+    """Return the body of an event's line."""
+    body: dict[str, Json] = {"address": event.address, "step": event.step, "kind": event.kind, "elapsed_seconds": round(event.seconds, 3)}
+    if event.type == "apply_errored":
+        body["error"] = event.detail
+    elif event.type == "apply_skipped":
+        body["because"] = event.detail
+    else:
+        body["detail"] = event.detail
+    if event.data is not None:
+        body["data"] = event.data
+    return body
+
+
+def message(event: Event) -> str:
+    """Say an event in words."""
+    if event.type == "note" or not event.address:
+        return event.detail
+    text = f"{event.address}: {event.kind or 'step'} {_ENDINGS.get(event.type, 'goes on')}"
+    if event.type in ("apply_complete", "apply_progress", "apply_errored"):
+        text += f" after {event.seconds:.1f} s"
+    return f"{text}: {event.detail}" if event.detail else text
+
+
+def fan_out(*listeners: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Tell several listeners of each event: the progress on stderr and the stream into a file, say."""
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell

@@ -1,0 +1,185 @@
+"""The lists that commands show: records, VMs, slices, history, orphans, tombstones, checks.
+
+Each function takes what its command has at hand and returns a `tables.Listing`; `tables.render` and `tables.document` do the rest.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from herocloud.kits.jsons import Json
+from herocloud.model.hosts import Slice
+from herocloud.model.ids import Address, Sid, sid_number, sort_key
+from herocloud.model.worlds import Record, Thing
+from herocloud.providers.seam import Tombstone
+from herocloud.views import moments, values
+from herocloud.views.tables import Column, Listing, as_row
+
+_SIZE = values.show_bytes
+
+
+def _size(value: Json) -> str:
+    return "-" if value is None else _SIZE(value)
+
+
+def _when(value: Json) -> str:
+    return "-" if value is None else moments.show(value)
+
+
+def _changes(value: Json) -> str:
+    """Write counts as `2 add, 1 destroy`; a text is taken as it is."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{number} {word}" for word, number in value.items() if number) or "-"
+    return str(value or "-")
+
+
+def records(found: Iterable[Record]) -> Listing:
+    """`state list`: every record of one stack or of all."""
+    ordered = sorted(found, key=lambda record: (record.stack, sort_key(record.address)))
+    rows = [
+        {
+            "stack": record.stack,
+            "address": record.address,
+            "type": record.kind,
+            "provider": record.provider,
+            "sid": record.sid,
+            "protect": record.protect,
+            "complete": record.complete,
+        }
+        for record in ordered
+    ]
+    columns = (
+        Column("stack", "STACK"), Column("address", "ADDRESS"), Column("provider", "PROVIDER"), Column("sid", "SID"),
+        Column("protect", "PROTECTED"), Column("complete", "COMPLETE"),
+    )  # fmt: skip
+    return Listing("records", columns, tuple(rows), "Nothing is recorded.")
+
+
+def vms(found: Iterable[Record], seen: Mapping[tuple[str, Address], Thing] | None = None) -> Listing:
+    """`vm list`: every recorded VM, with the state that was seen; `seen` is keyed by (stack, address), nothing when nobody looked."""
+    rows = [
+        vm_row(record, seen) for record in sorted(found, key=lambda record: (record.stack, sort_key(record.address))) if record.kind == "vm"
+    ]
+    columns = (
+        Column("stack", "STACK"), Column("address", "VM"), Column("sid", "SID"), Column("state", "STATE"), Column("slices", "SLICES"),
+        Column("vcpus", "VCPUS", right=True), Column("memory", "MEMORY", _size, right=True), Column("image", "IMAGE"),
+        Column("addresses", "ADDRESSES"), Column("provider", "PROVIDER"),
+    )  # fmt: skip
+    return Listing("vms", columns, tuple(rows), "There are no VMs.")
+
+
+def vm_row(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None) -> dict[str, Json]:
+    """Return what is worth knowing of one VM."""
+    spec = record.spec
+    return {
+        "stack": record.stack,
+        "address": record.address,
+        "sid": record.sid,
+        "state": power_state(record, seen),
+        "slices": list(spec.get("slices") or ()),
+        "vcpus": spec.get("vcpus"),
+        "memory": spec.get("memory"),
+        "image": spec.get("image"),
+        "addresses": addresses(spec),
+        "provider": record.provider,
+        "protect": record.protect,
+    }
+
+
+def power_state(record: Record, seen: Mapping[tuple[str, Address], Thing] | None) -> str:
+    """Return the state that was seen, `gone` when it was looked for and not there, or the recorded one when nobody looked."""
+    if seen is None:
+        return str(record.parts.get("power", "unknown"))
+    thing = seen.get((record.stack, record.address))
+    if thing is None:
+        return "gone"
+    return str(thing.parts.get("power", "gone"))
+
+
+def addresses(spec: Mapping[str, Json]) -> list[str]:
+    """Return the addresses of a VM, its networks' first."""
+    found = [nic["address"] for nic in spec.get("networks") or () if nic.get("address")]
+    overlay = spec.get("mycelium")
+    return found + ([overlay["address"]] if overlay and overlay.get("address") else [])
+
+
+def slices(found: Sequence[Slice], owners: Mapping[Sid, tuple[str, Address]]) -> Listing:
+    """`slice list`: every slice and who holds it; `owners` is keyed by sid and holds (stack, address)."""
+    rows = [slice_row(one, owners) for one in sorted(found, key=lambda one: sid_number(one.sid))]
+    used = sum(1 for row in rows if row["state"] == "InUse")
+    columns = (
+        Column("sid", "SID"), Column("state", "STATE"), Column("memory", "MEMORY", _size, right=True),
+        Column("disk", "DISK", _size, right=True), Column("stack", "STACK"), Column("vm", "VM"),
+    )  # fmt: skip
+    return Listing(
+        "slices", columns, tuple(rows), "This host has no slices.", f"{len(rows)} slices, {used} in use, {len(rows) - used} free."
+    )
+
+
+def slice_row(one: Slice, owners: Mapping[Sid, tuple[str, Address]]) -> dict[str, Json]:
+    """Return one slice with its holder."""
+    stack, address = owners.get(one.sid, (None, None))
+    return {"sid": one.sid, "state": "InUse" if address else "Free", "memory": one.memory, "disk": one.disk, "stack": stack, "vm": address}
+
+
+def history(entries: Iterable[Json]) -> Listing:
+    """`state log`, in the order given.
+
+    Entries are named tuples or mappings with serial, when, operation, plan, stack, counts (a mapping or a text).
+    """
+    columns = (
+        Column("serial", "SERIAL", right=True), Column("when", "WHEN", _when), Column("operation", "OPERATION"), Column("stack", "STACK"),
+        Column("plan", "PLAN"), Column("counts", "CHANGES", _changes),
+    )  # fmt: skip
+    return Listing("history", columns, tuple(as_row(entry) for entry in entries), "Nothing was ever changed.")
+
+
+def orphans(found: Iterable[Thing]) -> Listing:
+    """`state orphans`: what carries our mark and no record owns."""
+    rows = [
+        {"stack": thing.stack, "address": thing.address, "provider": thing.provider, "parts": sorted(thing.parts), "lineage": thing.lineage}
+        for thing in sorted(found, key=lambda thing: (thing.stack, sort_key(thing.address)))
+    ]
+    columns = (Column("stack", "STACK"), Column("address", "ADDRESS"), Column("provider", "PROVIDER"), Column("parts", "PARTS"))
+    return Listing("orphans", columns, tuple(rows), "There are no orphans.")
+
+
+def tombstones(found: Iterable[Tombstone], *, now: float, keep: float) -> Listing:
+    """`state gc`: deleted data that is still kept; `keep` are the seconds it stays."""
+    rows = [
+        {**as_row(stone), "until": stone.deleted + keep, "expired": stone.deleted + keep <= now}
+        for stone in sorted(found, key=lambda stone: (stone.deleted, stone.key))
+    ]
+    total = sum(row["bytes"] for row in rows)
+    columns = (
+        Column("stack", "STACK"), Column("address", "ADDRESS"), Column("bytes", "SIZE", _size, right=True),
+        Column("deleted", "DELETED", _when), Column("until", "KEPT UNTIL", _when), Column("expired", "EXPIRED"), Column("key", "KEY"),
+    )  # fmt: skip
+    return Listing("tombstones", columns, tuple(rows), "No deleted data is kept.", f"{values.show_bytes(total)} in {len(rows)} tombstones.")
+
+
+def images(found: Iterable[Mapping[str, Json]]) -> Listing:
+    """`image list`: mappings with name, source, format, sha256, present, size (bytes or nothing)."""
+    columns = (
+        Column("name", "IMAGE"), Column("present", "HERE"), Column("size", "SIZE", _size, right=True), Column("format", "FORMAT"),
+        Column("source", "SOURCE"),
+    )  # fmt: skip
+    return Listing("images", columns, tuple(found), "The stack has no images.")
+
+
+def checks(found: Iterable[Mapping[str, Json]]) -> Listing:
+    """`doctor`: mappings with provider, check, ok (a truth or nothing for not needed), detail, hint."""
+    columns = (
+        Column("ok", "", _mark),
+        Column("provider", "PROVIDER"),
+        Column("check", "CHECK"),
+        Column("detail", "FOUND"),
+        Column("hint", "WAY OUT"),
+    )
+    rows = tuple(found)
+    wrong = sum(1 for row in rows if row.get("ok") is False)
+    return Listing(
+        "checks", columns, rows, "Nothing was checked.", "Everything is there." if not wrong else f"{wrong} of {len(rows)} checks failed."
+    )
+
+
+def _mark(value: Json) -> str:
+    return "-" if value is None else "ok" if value else "missing"

@@ -1,0 +1,204 @@
+"""How an apply ended: what is done, each failure once with what it held back, and how to go on.
+
+A failed step makes every step behind it `skipped`. People want the cause, so skipped things are listed under it and nowhere else.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json
+from herocloud.model.ids import Address, StepId, sort_key
+from herocloud.model.outcomes import Outcome, Result
+from herocloud.model.plans import Change, Plan
+from herocloud.model.words import Action, Status
+from herocloud.views import colours
+
+_WORST = (Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.UNDONE, Status.DONE)
+_PAST = {
+    Action.CREATE: "added",
+    Action.UPDATE: "changed",
+    Action.REBOOT: "rebooted",
+    Action.REPLACE: "replaced",
+    Action.DELETE: "destroyed",
+    Action.ADOPT: "adopted",
+    Action.MOVE: "moved",
+    Action.FORGET: "forgotten",
+}
+_MOST = 8
+
+
+class Failure(NamedTuple):
+    """One step that failed, and the addresses that wait because of it."""
+
+    outcome: Outcome
+    held_back: tuple[Address, ...]
+
+
+def status_word(result: Result) -> str:
+    """Name the end: `already`, `rolled back`, `interrupted`, `partial` or `done`."""
+    if result.already:
+        return "already"
+    if result.rolled_back:
+        return "rolled back"
+    if result.interrupted:
+        return "interrupted"
+    return "partial" if result.failed else "done"
+
+
+def endings(plan: Plan, result: Result) -> dict[Address, Status | None]:
+    """Return how each change ended; nothing for those that were not begun. A change is as good as the worst of its steps."""
+    worst: dict[Address, Status] = {}
+    for outcome in result.outcomes:
+        known = worst.get(outcome.address)
+        if known is None or _WORST.index(outcome.status) < _WORST.index(known):
+            worst[outcome.address] = outcome.status
+    told = {outcome.step for outcome in result.outcomes}
+    # Steps without an outcome were not reached when the apply was cut short; in a resumed one they were done before.
+    unreached = {step.address for step in plan.steps if step.id not in told} if result.interrupted else set()
+    found: dict[Address, Status | None] = {}
+    for change in plan.changing:
+        status = worst.get(change.address)
+        if change.address in unreached and status in (None, Status.DONE):
+            found[change.address] = None
+        else:
+            found[change.address] = status or Status.DONE
+    return found
+
+
+def failures(result: Result) -> list[Failure]:
+    """Return every failed step once, with all the addresses that are skipped because of it, directly or not."""
+    by_step: dict[StepId, Outcome] = {outcome.step: outcome for outcome in result.outcomes}
+    held: dict[StepId, dict[Address, None]] = {outcome.step: {} for outcome in result.outcomes if outcome.status is Status.FAILED}
+    for outcome in result.outcomes:
+        if outcome.status is Status.SKIPPED:
+            cause = _cause(outcome, by_step)
+            if cause in held and by_step[cause].address != outcome.address:
+                held[cause][outcome.address] = None
+    return [Failure(by_step[step], tuple(sorted(addresses, key=sort_key))) for step, addresses in held.items()]
+
+
+def headline(plan: Plan, result: Result) -> str:
+    """Write the one line that says it all."""
+    took = sizes.show_duration(result.seconds if result.seconds < 10 else round(result.seconds))
+    word = status_word(result)
+    if word == "already":
+        return "This plan was applied before; nothing was done."
+    if word == "rolled back":
+        return f"Rolled back: everything this apply did is taken back, after {took}."
+    counted = _counted(plan.changing, endings(plan, result))
+    if word == "done":
+        return f"Done: {counted or 'nothing to do'}, in {took}."
+    lead = "Interrupted" if word == "interrupted" else "Partly applied"
+    return f"{lead} after {took}: {counted or 'no change is complete'}."
+
+
+def render(plan: Plan, result: Result, *, color: bool = False) -> str:
+    """Write the whole summary."""
+    palette = colours.choose(color=color)
+    good = status_word(result) in ("done", "already")
+    blocks = [f"{palette.green if good else palette.red}{palette.bold}{headline(plan, result)}{palette.off}"]
+    blocks += ["\n".join(_failure_lines(failure, palette)) for failure in failures(result)]
+    left = _left(plan, result)
+    if left:
+        blocks.append(f"Not done: {_names(left)}")
+    if result.notes:
+        blocks.append("\n".join(f"note: {note}" for note in result.notes))
+    outputs = outputs_text(plan.outputs) if good and not result.already else ""
+    if outputs:
+        blocks.append(outputs)
+    way_on = next_step(plan, result)
+    if way_on:
+        blocks.append(way_on)
+    return "\n\n".join(blocks)
+
+
+def next_step(plan: Plan, result: Result) -> str:
+    """Say how to go on; nothing when there is nothing left."""
+    word = status_word(result)
+    if word == "interrupted":
+        return f"What is done is recorded. `herocloud resume` goes on, `herocloud undo {plan.id}` takes it back."
+    if word == "partial":
+        return (
+            f"What is done is recorded. Remove the cause, then `herocloud apply` does the rest; `herocloud undo {plan.id}` takes it back."
+        )
+    if word == "rolled back" and result.failed:
+        return "Remove the cause, then `herocloud apply` tries again."
+    return ""
+
+
+def outputs_text(outputs: Mapping[str, Json]) -> str:
+    """Write the outputs, aligned."""
+    from herocloud.views import values
+
+    wide = max((len(name) for name in outputs), default=0)
+    return "\n".join(f"{name.ljust(wide)} = {values.show('', value)}" for name, value in sorted(outputs.items()))
+
+
+def document(plan: Plan, result: Result) -> dict[str, Json]:
+    """Return the summary as JSON: the body of the last line of the event stream, and of `apply`'s own document."""
+    found = endings(plan, result)
+    done = [change for change in plan.changing if found[change.address] is Status.DONE]
+    return {
+        "plan_id": plan.id,
+        "stack": plan.stack,
+        "operation": plan.operation,
+        "status": status_word(result),
+        "elapsed_seconds": round(result.seconds, 3),
+        "changes": {action.value: sum(1 for change in done if change.action is action) for action in _PAST},
+        "steps": {status.value: result.tally(status) for status in Status},
+        "failures": [
+            {
+                "address": failure.outcome.address,
+                "step": failure.outcome.step,
+                "kind": failure.outcome.kind,
+                "error": failure.outcome.error or "",
+                "held_back": list(failure.held_back),
+            }
+            for failure in failures(result)
+        ],
+        "not_done": [change.address for change in _left(plan, result)],
+        "notes": list(result.notes),
+        "outputs": dict(plan.outputs),
+    }
+
+
+def _cause(outcome: Outcome, by_step: Mapping[StepId, Outcome]) -> StepId:
+    """Follow what a skipped step waits for back to the step that failed."""
+    step = outcome.step
+    seen: set[StepId] = set()
+    while step not in seen and (known := by_step.get(step)) is not None and known.skipped_because is not None:
+        seen.add(step)
+        step = known.skipped_because
+    return step
+
+
+def _left(plan: Plan, result: Result) -> list[Change]:
+    if result.already or result.rolled_back:
+        return []
+    failed = {failure.outcome.address for failure in failures(result)}
+    held = {address for failure in failures(result) for address in failure.held_back}
+    found = endings(plan, result)
+    return [change for change in plan.changing if found[change.address] is not Status.DONE and change.address not in failed | held]
+
+
+def _failure_lines(failure: Failure, palette: colours.Palette) -> list[str]:
+    outcome = failure.outcome
+    took = sizes.show_duration(outcome.ended - outcome.started)
+    lines = [f"{palette.red}error{palette.off}: {palette.bold}{outcome.address}{palette.off}: {outcome.kind} failed after {took}"]
+    lines += [f"  {line}" for line in (outcome.error or "").splitlines()]
+    if failure.held_back:
+        names = ", ".join(failure.held_back[:_MOST])
+        more = len(failure.held_back) - _MOST
+        lines.append(f"  skipped because of it: {names}{f' and {more} more' if more > 0 else ''}")
+    return lines
+
+
+def _names(changes: list[Change]) -> str:
+    shown = ", ".join(change.address for change in changes[:_MOST])
+    return f"{shown} and {len(changes) - _MOST} more" if len(changes) > _MOST else shown
+
+
+def _counted(changes: tuple[Change, ...], found: Mapping[Address, Status | None]) -> str:
+    counts = {action: sum(1 for c in changes if c.action is action and found[c.address] is Status.DONE) for action in _PAST}
+    return ", ".join(f"{number} {_PAST[action]}" for action, number in counts.items() if number)

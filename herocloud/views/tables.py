@@ -1,0 +1,100 @@
+"""Aligned tables and the same rows as JSON.
+
+A listing is described once (columns and rows) and written in either form, so that `--json` can never lack a column. Rows are plain
+mappings; a column says how its value is written for people. rich is not used: these are pipes' food as often as terminals'.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json
+from herocloud.views import colours
+
+FORMAT_VERSION = "1.0"
+
+
+def _plainly(value: Json) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "-"
+    return str(value)
+
+
+class Column(NamedTuple):
+    """One column of a listing."""
+
+    key: str
+    heading: str
+    show: Callable[[Json], str] = _plainly
+    right: bool = False
+
+
+class Listing(NamedTuple):
+    """Rows under columns; `name` is the key of the rows in the JSON form."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Json], ...]
+    empty: str
+    """What is said when there are no rows."""
+    below: str = ""
+    """A line under the table, for totals."""
+
+
+def render(listing: Listing, *, color: bool = False) -> str:
+    """Write a listing as text."""
+    if not listing.rows:
+        return listing.empty
+    palette = colours.choose(color=color)
+    cells = [[column.show(row.get(column.key)) for column in listing.columns] for row in listing.rows]
+    wide = [max(len(column.heading), *(len(line[i]) for line in cells)) for i, column in enumerate(listing.columns)]
+    heading = _line([column.heading for column in listing.columns], listing.columns, wide)
+    lines = [f"{palette.bold}{heading}{palette.off}", *(_line(line, listing.columns, wide) for line in cells)]
+    if listing.below:
+        lines += ["", listing.below]
+    return "\n".join(lines)
+
+
+def document(listing: Listing) -> dict[str, Json]:
+    """Return a listing as JSON, with every key that its rows hold."""
+    return {"format_version": FORMAT_VERSION, listing.name: [dict(row) for row in listing.rows]}
+
+
+def pairs(rows: Iterable[tuple[str, str]], *, color: bool = False, indent: str = "") -> str:
+    """Write names and values in two columns: what one thing is like."""
+    found = list(rows)
+    palette = colours.choose(color=color)
+    wide = max((len(name) for name, _ in found), default=0) + 3
+    lines = []
+    for name, value in found:
+        first, *more = value.split("\n")
+        lines.append(f"{indent}{palette.bold}{name.ljust(wide)}{palette.off}{first}".rstrip())
+        lines += [f"{indent}{' ' * wide}{line}" for line in more]
+    return "\n".join(lines)
+
+
+def as_row(value: Json) -> dict[str, Json]:
+    """Return a named tuple or a mapping as a row; fields of it that are named tuples or enums become plain values."""
+    found = value._asdict() if hasattr(value, "_asdict") else dict(value)
+    return {key: _plain(inner) for key, inner in found.items()}
+
+
+def _plain(value: Json) -> Json:
+    if hasattr(value, "_asdict"):
+        return as_row(value)
+    if hasattr(value, "value") and hasattr(value, "name"):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(inner) for inner in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def _line(cells: Sequence[str], columns: tuple[Column, ...], wide: list[int]) -> str:
+    return "   ".join(
+        cell.rjust(width) if column.right else cell.ljust(width) for cell, column, width in zip(cells, columns, wide, strict=True)
+    ).rstrip()
