@@ -111,8 +111,6 @@ class Plan(NamedTuple):
     """False when `--target` or `--exclude` left something out."""
     slices_free: int = 0
     slices_total: int = 0
-    next_vm: int = 1
-    """The number of the next VM sid once this plan is applied."""
     purge: bool = False
     simulated: bool = False
     critical_seconds: float = 0.0

@@ -57,6 +57,8 @@ KINDS: dict[str, KindInfo] = {
     "vm.grow": KindInfo("hypervisor", "live", 60, 0.2),
     "vm.update": KindInfo("hypervisor", "live", 60, 0.1),
     "vm.delete": KindInfo("hypervisor", "boot", 120, 0.5),
+    "vm.move": KindInfo("hypervisor", "live", 60, 0.1),
+    "volume.move": KindInfo("images", "disk", 60, 0.1),
     "record.write": KindInfo("state", "state", 60, 0.0),
 }
 

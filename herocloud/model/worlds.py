@@ -76,8 +76,8 @@ class Recorded(NamedTuple):
     records: Mapping[StackName, Mapping[Address, Record]] = {}
     slices: int = 0
     """How many slices were ever created here."""
-    next_vm: int = 1
-    """The number of the next VM sid; numbers are never given out twice."""
+    outputs: Mapping[StackName, Mapping[str, Json]] = {}
+    """The outputs of each stack as its last apply left them."""
     unfinished: str | None = None
     """The plan id of an apply that did not end."""
 
@@ -100,4 +100,6 @@ class Observed(NamedTuple):
     """The /64 of the Mycelium node on this host, when one runs."""
     overlay_error: str | None = None
     images: Mapping[str, int] = {}
-    """Virtual size in bytes of images that are present, by the digest of their source."""
+    """Virtual size in bytes of images that are present, by their source."""
+    tombstones: int = 0
+    """Bytes that deleted data still occupies until its time to live passes."""

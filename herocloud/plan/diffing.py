@@ -1,0 +1,95 @@
+"""Field diffs of two specs, for people and for judging what a change costs.
+
+Equal things never get here. Whole-fleet deepdiff takes seconds even when nothing differs, so top-level values are compared with `==`
+first, and deepdiff looks only into the nested values that differ; counted VMs share those, hence the memory of earlier answers.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json, Spec
+
+SENSITIVE = frozenset({"user_data", "secrets"})
+_NAMED = {"networks": "network", "volumes": "volume", "shares": "tag", "forward": "host_port"}
+"""Lists whose entries have a name; they are compared by it, so that taking out the first does not look like changing all."""
+
+
+class Difference(NamedTuple):
+    """One value that differs."""
+
+    path: str
+    before: Json
+    after: Json
+
+
+class Differ:
+    """Compares specs; remembers nested answers for the length of one plan."""
+
+    def __init__(self) -> None:
+        """Start with nothing remembered."""
+        self._seen: dict[str, tuple[Difference, ...]] = {}
+
+    def compare(self, before: Spec, after: Spec) -> list[Difference]:
+        """List what differs, in the order of the fields."""
+        found: list[Difference] = []
+        for key in (*after, *(key for key in before if key not in after)):
+            old, new = before.get(key), after.get(key)
+            if old == new:
+                continue
+            if isinstance(old, dict | list) or isinstance(new, dict | list):
+                found.extend(self._nested(key, old, new))
+            else:
+                found.append(Difference(key, old, new))
+        return found
+
+    def _nested(self, key: str, old: Json, new: Json) -> tuple[Difference, ...]:
+        mark = f"{key}\0{jsons.dumps(old)}\0{jsons.dumps(new)}"
+        if mark not in self._seen:
+            self._seen[mark] = tuple(_look_into(key, _by_name(key, old), _by_name(key, new)))
+        return self._seen[mark]
+
+
+def _by_name(key: str, value: Json) -> Json:
+    field = _NAMED.get(key)
+    if field is None or not isinstance(value, list):
+        return value
+    named: dict[str, Json] = {}
+    for entry in value:
+        name = str(entry[field])
+        while name in named:
+            name += "'"
+        named[name] = {inner: one for inner, one in entry.items() if inner != field}
+    return named
+
+
+def _look_into(key: str, old: Json, new: Json) -> Iterator[Difference]:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        yield Difference(key, old, new)
+        return
+    # deepdiff takes 120 ms to import: only plans that change something nested pay for it.
+    from deepdiff import DeepDiff
+
+    tree = DeepDiff(old, new, view="tree", verbose_level=2, threshold_to_diff_deeper=0)
+    for kind in (
+        "values_changed",
+        "type_changes",
+        "dictionary_item_added",
+        "dictionary_item_removed",
+        "iterable_item_added",
+        "iterable_item_removed",
+    ):
+        for level in tree.get(kind, ()):
+            steps = level.path(output_format="list")
+            t1 = None if kind.endswith("_added") else level.t1
+            t2 = None if kind.endswith("_removed") else level.t2
+            yield Difference(_path(key, steps), t1, t2)
+
+
+def _path(key: str, steps: list[Json]) -> str:
+    return key + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+
+
+def shown(spec: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a spec as it may be shown: sensitive values as digests."""
+    return {key: (jsons.digest(value) if key in SENSITIVE and value else value) for key, value in spec.items()}

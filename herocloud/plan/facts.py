@@ -1,0 +1,144 @@
+"""Facts: what a plan relies on, with digests, so that apply can tell whether it still holds.
+
+Only what the steps read becomes a fact. A VM that another stack starts changes nothing here; a slice that it takes does, when this plan
+wanted that slice.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from herocloud.kits import jsons, sizes
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Change, Fact
+from herocloud.model.steps import Claim
+from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.plan import fitting
+
+_NOTHING = "nothing"
+
+
+def record_fact(stack: StackName, address: Address, record: Record | None) -> Fact:
+    """What the state says of an address."""
+    key = f"record:{stack}/{address}"
+    if record is None:
+        return Fact(key, _NOTHING, "not recorded")
+    content = [record.spec, record.parts, record.complete, record.protect]
+    says = f"recorded as {jsons.digest(content)}" + ("" if record.complete else ", unfinished")
+    return Fact(key, jsons.digest(content), says)
+
+
+def observed_fact(stack: StackName, address: Address, thing: Thing | None) -> Fact:
+    """What the providers see of an address."""
+    key = f"observed:{stack}/{address}"
+    if thing is None or not thing.parts:
+        return Fact(key, _NOTHING, "nothing is there")
+    power = thing.parts.get("power")
+    says = f"{', '.join(sorted(thing.parts))} as {jsons.digest(thing.parts)}" + (f", {power}" if power else "")
+    return Fact(key, jsons.digest(thing.parts), says)
+
+
+def _slice_fact(sid: str, holder: str | None) -> Fact:
+    return Fact(f"slice:{sid}", holder or "free", "free" if holder is None else f"held by {holder}")
+
+
+def _sid_fact(sid: str, holder: str | None) -> Fact:
+    return Fact(f"vm-sid:{sid}", holder or "free", "free" if holder is None else f"held by {holder}")
+
+
+def capacity_fact(drawn: Claim, recorded: Recorded, host: Host, tombstones: int) -> Fact:
+    """Tell whether as much is free as the plan draws; more or less of it does not matter."""
+    wanted = {name: amount for name, amount in drawn._asdict().items() if amount and name != "slices"}
+    key = "capacity:" + ",".join(f"{name}={amount}" for name, amount in wanted.items())
+    bound, before = fitting.limits(host), fitting.used(recorded, tombstones)
+    short = {name for name, amount in wanted.items() if (limit := bound[name]) is not None and getattr(before, name) + amount > limit}
+    if not short:
+        return Fact(key, "enough", "enough is free")
+    says = "; ".join(
+        f"only {_show(name, max(0, (bound[name] or 0) - getattr(before, name)))} of {fitting.NAMES[name]} is free" for name in sorted(short)
+    )
+    return Fact(key, "short", says)
+
+
+def _show(name: str, amount: int) -> str:
+    return str(amount) if name in ("slices", "vcpus") else sizes.show_size(amount)
+
+
+def overlay_fact(subnet: str | None) -> Fact:
+    """Tell which /64 the node on this host has."""
+    return Fact("overlay-subnet", subnet or _NOTHING, subnet or "no node")
+
+
+def gather(
+    stack: StackName,
+    changes: Iterable[Change],
+    new_slices: Iterable[str],
+    drawn: Claim,
+    recorded: Recorded,
+    observed: Observed | None,
+    host: Host,
+) -> tuple[Fact, ...]:
+    """Collect the facts of a plan."""
+    records = recorded.records.get(stack, {})
+    things = observed.things.get(stack, {}) if observed else {}
+    found: list[Fact] = []
+    for change in changes:
+        for address in filter(None, (change.address, change.previous_address)):
+            found.append(record_fact(stack, address, records.get(address)))
+            if observed is not None:
+                found.append(observed_fact(stack, address, things.get(address)))
+        if change.kind == "vm" and change.before is None and change.sid:
+            found.append(
+                _sid_fact(change.sid, None) if change.address not in records else _sid_fact(change.sid, f"{stack}/{change.address}")
+            )
+        if change.after and change.after.get("mycelium") and observed is not None:
+            found.append(overlay_fact(observed.overlay_subnet))
+    holders = slice_holders(recorded)
+    found.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
+    if any(amount for name, amount in drawn._asdict().items() if name != "slices"):
+        found.append(capacity_fact(drawn, recorded, host, observed.tombstones if observed else 0))
+    return tuple(dict.fromkeys(found))
+
+
+def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | None, host: Host) -> Mapping[str, Fact]:
+    """Look at the same facts again. What was not observed now is left out."""
+    slices = slice_holders(recorded)
+    sids = sid_holders(recorded)
+    tombstones = observed.tombstones if observed else 0
+    found: dict[str, Fact] = {}
+    for key in keys:
+        kind, _, rest = key.partition(":")
+        if kind in ("record", "observed"):
+            stack_text, _, address_text = rest.partition("/")
+            stack, address = StackName(stack_text), Address(address_text)
+            if kind == "record":
+                found[key] = record_fact(stack, address, recorded.records.get(stack, {}).get(address))
+            elif observed is not None:
+                found[key] = observed_fact(stack, address, observed.things.get(stack, {}).get(address))
+        elif kind == "slice":
+            found[key] = _slice_fact(rest, slices.get(rest))
+        elif kind == "vm-sid":
+            found[key] = _sid_fact(rest, sids.get(rest))
+        elif kind == "capacity":
+            drawn = Claim(**{name: int(amount) for name, _, amount in (one.partition("=") for one in rest.split(","))})
+            found[key] = capacity_fact(drawn, recorded, host, tombstones)
+        elif kind == "overlay-subnet" and observed is not None:
+            found[key] = overlay_fact(observed.overlay_subnet)
+    return found
+
+
+def slice_holders(recorded: Recorded) -> dict[str, str]:
+    """Tell who holds each slice that is in use, as `stack/address`."""
+    return {
+        sid: f"{stack}/{address}"
+        for stack, records in recorded.records.items()
+        for address, record in records.items()
+        if record.kind == "vm"
+        for sid in record.spec["slices"]
+    }
+
+
+def sid_holders(recorded: Recorded) -> dict[str, str]:
+    """Tell which VM has each sid, as `stack/address`."""
+    return {
+        record.sid: f"{stack}/{address}" for stack, records in recorded.records.items() for address, record in records.items() if record.sid
+    }

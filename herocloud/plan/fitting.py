@@ -1,0 +1,219 @@
+"""The capacity proof: the plan fits at every moment of every order in which its steps may run.
+
+The idea is that of a bank. What is free now are tokens; what a step gives back becomes tokens when it is done. Every step that takes
+something is given tokens when the plan is made, free ones first, and where its tokens come from another step it waits for that step.
+No token has two owners, so no order of the steps can use more than there is. Walking through the orders one by one proves the
+same and takes for ever; a plain bound (everything taken before anything is given) would refuse plans that work.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.model import ids
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import Host
+from herocloud.model.ids import StackName, StepId
+from herocloud.model.plans import Capacity, Level
+from herocloud.model.steps import NOTHING, Claim, Step
+from herocloud.model.worlds import Record, Recorded
+from herocloud.plan.deciding import disk_of, use_of
+
+RESOURCES = Claim._fields
+NAMES = {"slices": "slices", "memory": "RAM", "vcpus": "vCPUs", "disk": "disk", "network": "bandwidth", "disk_io": "disk bandwidth"}
+
+
+class Proof(NamedTuple):
+    """The levels, what steps must wait for to stay within them, and what is wrong when they cannot."""
+
+    capacity: Capacity
+    waits: Mapping[StepId, set[StepId]]
+    drawn: Claim
+    """How much of what is free now the plan relies on."""
+    found: tuple[Diagnostic, ...]
+
+
+class _Token:
+    """A quantity, and the step that gives it (none: it is free now)."""
+
+    __slots__ = ("giver", "left")
+
+    def __init__(self, left: int, giver: StepId | None) -> None:
+        self.left, self.giver = left, giver
+
+
+def limits(host: Host) -> dict[str, int | None]:
+    """Return how much of each resource may be promised on this host; nothing where it is not known."""
+    speed = host.uplink.speed if host.uplink else None
+    network = host.limit_network if host.limit_network is not None else speed
+    disk = min(host.disk_free, host.disk) if host.disk_free >= 0 else host.disk
+    if host.limit_disk is not None:
+        disk = min(disk, host.limit_disk)
+    return {
+        "slices": len(host.slices),
+        "memory": int(max(0, host.memory - host.reserve_memory) * host.ratios.memory),
+        "vcpus": int(host.cpus * host.ratios.cpu),
+        "disk": int(max(0, disk - host.reserve_disk) * host.ratios.disk),
+        "network": None if network is None else int(network * host.ratios.network),
+        "disk_io": None if host.limit_disk_io is None else int(host.limit_disk_io * host.ratios.disk_io),
+    }
+
+
+def used(recorded: Recorded, tombstones: int = 0) -> Claim:
+    """Add up what all recorded resources of all stacks occupy."""
+    total = [0] * len(RESOURCES)
+    for records in recorded.records.values():
+        for record in records.values():
+            for number, amount in enumerate(claim_of(record)):
+                total[number] += amount
+    total[RESOURCES.index("disk")] += tombstones
+    return Claim(*total)
+
+
+def claim_of(record: Record) -> Claim:
+    """Return what one record occupies."""
+    if record.kind == "volume":
+        return Claim(disk=record.spec["size"])
+    if record.kind != "vm":
+        return NOTHING
+    use = use_of(record.spec)
+    return Claim(use.slices, use.memory, use.vcpus, disk_of(record.spec), use.network, use.disk_io)
+
+
+def prove(steps: Sequence[Step], before: Claim, host: Host, stack: StackName, free_slices: int) -> Proof:
+    """Hand out tokens; see the module's text. `steps` are sorted by their needs.
+
+    Slices have names and were handed out with them, waits included; of them only the levels are made here, from `free_slices`, the number
+    of those taken that are free now.
+    """
+    bound = limits(host)
+    waits: dict[StepId, set[StepId]] = {}
+    drawn = dict.fromkeys(RESOURCES, 0)
+    after = before._asdict()
+    short: dict[str, list[tuple[int, Step]]] = {}
+    reach = _Reach(steps)
+    for number, resource in enumerate(RESOURCES):
+        takers = [(step.takes[number], step) for step in steps if step.takes[number]]
+        givers = [(step.gives[number], step) for step in steps if step.gives[number]]
+        after[resource] += sum(amount for amount, _ in takers) - sum(amount for amount, _ in givers)
+        limit = bound[resource]
+        if resource == "slices":
+            drawn[resource] = free_slices
+            continue
+        if limit is None:
+            drawn[resource] = sum(amount for amount, _ in takers)
+            continue
+        tokens = deque([_Token(max(0, limit - before[number]), None), *(_Token(amount, step.id) for amount, step in givers)])
+        own: dict[str, list[_Token]] = {}
+        for token, (_, step) in zip(list(tokens)[1:], givers, strict=True):
+            own.setdefault(step.address, []).append(token)
+        for amount, step in takers:
+            missing = amount
+            for token in itertools.chain(own.get(step.address, ()), tokens):
+                if missing == 0:
+                    break
+                if token.left == 0 or (token.giver is not None and reach.leads(step.id, token.giver)):
+                    continue
+                taken = min(missing, token.left)
+                token.left -= taken
+                missing -= taken
+                if token.giver is None:
+                    drawn[resource] += taken
+                elif token.giver != step.id:
+                    waits.setdefault(step.id, set()).add(token.giver)
+                    reach.add(token.giver, step.id)
+            while tokens and tokens[0].left == 0:
+                tokens.popleft()
+            if missing:
+                short.setdefault(resource, []).append((missing, step))
+    levels = Capacity(*(Level(before[n], before[n] + drawn[r], after[r], bound[r]) for n, r in enumerate(RESOURCES)))
+    found = tuple(_too_small(resource, missing, steps, levels, stack) for resource, missing in short.items())
+    return Proof(levels, waits, Claim(**drawn), found)
+
+
+class _Reach:
+    """Answers whether one step leads to another, over the needs known so far. Only asked when tokens of other steps are used."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._steps = steps
+        self._next: dict[StepId, list[StepId]] | None = None
+
+    def add(self, first: StepId, then: StepId) -> None:
+        self._edges().setdefault(first, []).append(then)
+
+    def leads(self, first: StepId, then: StepId) -> bool:
+        edges = self._edges()
+        seen, stack = {first}, [first]
+        while stack:
+            for one in edges.get(stack.pop(), ()):
+                if one == then:
+                    return True
+                if one not in seen:
+                    seen.add(one)
+                    stack.append(one)
+        return False
+
+    def _edges(self) -> dict[StepId, list[StepId]]:
+        if self._next is None:
+            self._next = {}
+            for step in self._steps:
+                for need in step.needs:
+                    self._next.setdefault(need, []).append(step.id)
+        return self._next
+
+
+def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequence[Step], levels: Capacity, stack: StackName) -> Diagnostic:
+    lacking = sum(amount for amount, _ in missing)
+    asks: dict[str, int] = {}
+    for step in steps:
+        amount = getattr(step.takes, resource) - getattr(step.gives, resource)
+        if amount:
+            asks[step.address] = asks.get(step.address, 0) + amount
+    blamed = smallest_set(asks, lacking)
+    level: Level = getattr(levels, resource)
+    wanted = level.before + sum(amount for amount in asks.values() if amount > 0)
+    unit = _amount if resource not in ("slices", "vcpus") else lambda number, _rate=False: str(number)
+    rate = resource in ("network", "disk_io")
+    names = ", ".join(f"`{address}` ({unit(asks[address], rate)})" for address in blamed)
+    hint = "take out or shrink what is named above, or use a larger host"
+    if resource == "disk":
+        hint += "; `herocloud state gc` frees the space of data that was deleted, `--purge` deletes it at once"
+    return Diagnostic(
+        code=f"does-not-fit-{resource.replace('_', '-')}",
+        summary="The plan does not fit this host",
+        detail=f"{NAMES[resource]}: {unit(level.before, rate)} of {unit(level.limit or 0, rate)} in use, {unit(wanted, rate)} wanted, {unit(lacking, rate)} too much. "
+        f"The fewest to blame in stack `{stack}`: {names}.",
+        address=blamed[0] if blamed else None,
+        hint=hint,
+    )
+
+
+def _amount(number: int, rate: bool = False) -> str:
+    return sizes.show_size(number) + ("/s" if rate else "")
+
+
+def smallest_set(asks: Mapping[str, int], lacking: int) -> list[str]:
+    """Return the fewest addresses whose absence makes room: the largest first is the fewest, because only the sum counts."""
+    blamed: list[str] = []
+    for address, amount in sorted(asks.items(), key=lambda item: (-item[1], ids.sort_key(item[0]))):
+        if lacking <= 0 or amount <= 0:
+            break
+        blamed.append(address)
+        lacking -= amount
+    return sorted(blamed, key=ids.sort_key)
+
+
+def too_few_slices(host: Host, missing: Mapping[str, int], before: int) -> Diagnostic:
+    """Name the VMs for which no slice was left."""
+    total = sum(missing.values())
+    names = ", ".join(f"`{address}` ({number})" for address, number in sorted(missing.items(), key=lambda item: ids.sort_key(item[0]))[:20])
+    more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
+    return Diagnostic(
+        code="does-not-fit-slices",
+        summary="The plan does not fit this host",
+        detail=f"slices: {before} of {len(host.slices)} in use, {total} too few. The fewest to blame: {names}{more}.",
+        address=min(missing, key=ids.sort_key),
+        hint="take out or shrink what is named above, or use a larger host",
+    )

@@ -1,0 +1,217 @@
+"""The planner's diagnostics: one function per finding, so that summaries stay constant and codes stay unique."""
+
+from collections.abc import Iterable
+
+from herocloud.kits import sizes
+from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.words import Severity
+
+
+def unsupported_hypervisor(address: str, name: str, known: Iterable[str], place: Place | None) -> Diagnostic:
+    """Tell that no provider of this version runs such VMs."""
+    usable = ", ".join(f"`{one}`" for one in sorted(known))
+    return Diagnostic(
+        code="not-supported-yet",
+        summary="Not supported by this provider yet",
+        detail=f"`{address}` asks for `hypervisor: {name}`, which this version does not run yet: not supported by this provider yet. "
+        f"Hypervisors that it runs: {usable}.",
+        address=address,
+        place=place,
+        hint="write `hypervisor: auto`, or give `--hypervisor simulator` to try the stack without a real machine",
+    )
+
+
+def unsupported_field(address: str, provider: str, path: str, detail: str, place: Place | None) -> Diagnostic:
+    """Tell that a field would have no effect, which is worse than an error."""
+    return Diagnostic(
+        code="not-supported-yet",
+        summary="Not supported by this provider yet",
+        detail=f"`{path}` of `{address}` is not supported by this provider yet (`{provider}`): {detail}.",
+        address=address,
+        place=place,
+        hint=f"take `{path}` out, or choose another hypervisor",
+    )
+
+
+def real_on_simulated_host(address: str, name: str, host: str, place: Place | None) -> Diagnostic:
+    """Tell that a host that does not exist runs nothing real."""
+    return Diagnostic(
+        code="simulated-host",
+        summary="The host is simulated",
+        detail=f"`{address}` asks for `hypervisor: {name}`, but the host file describes `{host}` as a simulated host, and plans for it run on the simulator only.",
+        address=address,
+        place=place,
+        hint="write `hypervisor: auto`, give `--hypervisor simulator`, or take `simulated:` out of host.yaml",
+    )
+
+
+def mixed_providers(stack: str, names: Iterable[str]) -> Diagnostic:
+    """Tell that simulated and real VMs cannot share a stack."""
+    return Diagnostic(
+        code="mixed-hypervisors",
+        summary="Simulated and real VMs in one stack",
+        detail=f"Stack `{stack}` asks for {' and '.join(sorted(names))}; a network or volume is either simulated or real, so its VMs cannot be of both sorts.",
+        hint="split the stack, or give `--hypervisor NAME` for all of it",
+    )
+
+
+def simulator_chosen(name: str) -> Diagnostic:
+    """Tell that nothing real will run, so that nobody is misled by a green plan."""
+    return Diagnostic(
+        code="simulated",
+        summary="Nothing real will run",
+        detail=f"`hypervisor: auto` chose `simulator` on host `{name}`: no other hypervisor is part of this version.",
+        severity=Severity.NOTE,
+    )
+
+
+def unknown_slice(address: str, sid: str, total: int, place: Place | None) -> Diagnostic:
+    """Tell that a pinned slice does not exist."""
+    return Diagnostic(
+        code="unknown-slice",
+        summary="Unknown slice",
+        detail=f"`{address}` is pinned to slice `{sid}`, and this host has {total} slices.",
+        address=address,
+        place=place,
+        hint="`herocloud slice list` shows them all",
+    )
+
+
+def slice_taken(address: str, sid: str, owner: str, place: Place | None) -> Diagnostic:
+    """Tell that a pinned slice is in use and stays so."""
+    return Diagnostic(
+        code="does-not-fit-slice",
+        summary="Slice in use",
+        detail=f"`{address}` is pinned to slice `{sid}`, which `{owner}` holds.",
+        address=address,
+        place=place,
+        hint="pin another slice, or leave `slice` out and let the plan pick the lowest free one",
+    )
+
+
+def memory_over_slices(address: str, memory: int, slices: int, place: Place | None) -> Diagnostic:
+    """Tell that a VM asks for more memory than its slices hold."""
+    return Diagnostic(
+        code="memory-over-slices",
+        summary="More memory than the slices hold",
+        detail=f"`{address}` asks for {sizes.format_size(memory)} in {slices} slice{'s' if slices > 1 else ''} of 4 GiB.",
+        address=address,
+        place=place,
+        hint=f"write `slices: {-(-memory // (4 * sizes.GIB))}`",
+    )
+
+
+def disk_over_slices(address: str, size: int, budget: int, slices: int, place: Place | None) -> Diagnostic:
+    """Tell that a root disk exceeds its VM's share."""
+    return Diagnostic(
+        code="does-not-fit-disk-budget",
+        summary="Root disk larger than the disk of its slices",
+        detail=f"`{address}` asks for a root disk of {sizes.format_size(size)}; the disk of its {slices} slice{'s' if slices > 1 else ''} is {sizes.show_size(budget)}.",
+        address=address,
+        place=place,
+        hint="take more slices, a smaller root disk, or a volume for the data",
+    )
+
+
+def network_full(address: str, network: str, cidr: str, place: Place | None) -> Diagnostic:
+    """Tell that a network has no address left."""
+    return Diagnostic(
+        code="network-full",
+        summary="No free address in the network",
+        detail=f"`{address}` needs an address in `{network}`, and every one of {cidr} is taken.",
+        address=address,
+        place=place,
+        hint="give the network a larger `cidr`",
+    )
+
+
+def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic:
+    """Tell that no Mycelium node answers."""
+    return Diagnostic(
+        code="no-mycelium",
+        summary="No Mycelium node on this host",
+        detail=f"`{address}` wants a Mycelium address, which lies in the /64 of the node on this host: {why or 'none was found running'}.",
+        address=address,
+        place=place,
+        hint="start the node, or take `mycelium` out",
+    )
+
+
+def cannot_change(address: str, path: str, why: str, place: Place | None) -> Diagnostic:
+    """Tell that a change cannot be made by any means that keeps data."""
+    return Diagnostic(
+        code="cannot-change",
+        summary="This change cannot be made",
+        detail=f"`{path}` of `{address}`: {why}.",
+        address=address,
+        place=place,
+    )
+
+
+def unknown_value(address: str, expression: str, why: str, place: Place | None) -> Diagnostic:
+    """Tell that an expression has no value."""
+    return Diagnostic(
+        code="unknown-expression",
+        summary="The expression has no value",
+        detail=f"`{{{{ {expression} }}}}` in `{address}`: {why}.",
+        address=address,
+        place=place,
+    )
+
+
+def no_match(flag: str, pattern: str, nearest: str | None) -> Diagnostic:
+    """Tell that `--target` and its kin named nothing."""
+    return Diagnostic(
+        code="no-such-address",
+        summary="No such address",
+        detail=f"`{flag} {pattern}` matches nothing in the stack file or the state.",
+        hint=f"did you mean `{nearest}`?" if nearest else "`herocloud state list` and the stack file tell the addresses",
+    )
+
+
+def bad_move(origin: str, target: str, why: str, place: Place | None, severity: Severity = Severity.ERROR) -> Diagnostic:
+    """Tell that a `moved` entry cannot be followed."""
+    return Diagnostic(
+        code="bad-move",
+        summary="The move cannot be made",
+        detail=f"`{origin}` → `{target}`: {why}.",
+        severity=severity,
+        address=target,
+        place=place,
+    )
+
+
+def looks_renamed(origin: str, target: str) -> Diagnostic:
+    """Propose a `moved` entry where a machine would die for its name."""
+    return Diagnostic(
+        code="looks-renamed",
+        summary="This looks like a rename",
+        detail=f"`{origin}` goes and `{target}` comes with the same specification. As planned, the first is destroyed with its data.",
+        severity=Severity.WARNING,
+        address=target,
+        hint=f"to keep the machine, write `moved: [{{from: {origin}, to: {target}}}]`",
+    )
+
+
+def unfinished_apply(plan_id: str) -> Diagnostic:
+    """Tell that the recorded world may still change."""
+    return Diagnostic(
+        code="unfinished-apply",
+        summary="An apply is unfinished",
+        detail=f"The apply of plan `{plan_id}` did not end; this plan is made on what it has recorded so far.",
+        severity=Severity.WARNING,
+        hint="`herocloud resume` finishes it",
+    )
+
+
+def protected(address: str, action: str, place: Place | None) -> Diagnostic:
+    """Tell what protection stops, and how it is lifted."""
+    return Diagnostic(
+        code="protected",
+        summary="Protected",
+        detail=f"`{address}` is protected, so it cannot be {action}; the rest of the plan is shown, and none of it can be applied.",
+        severity=Severity.WARNING,
+        address=address,
+        place=place,
+        hint=f"set `protect: false` on `{address}` and apply that first (put its block back for it), or leave `{address}` out with `--exclude {address}`",
+    )

@@ -1,0 +1,257 @@
+"""Deciding every value of every resource: nothing is \"known after apply\".
+
+What was decided once stays: slices, addresses, MACs and the defaults that let a VM grow in place are taken from the record while they
+are still valid, so that a plan without a change in the file has no change to show.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json, Spec
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.worlds import Observed, Record, Resource
+from herocloud.plan import saying
+from herocloud.plan.ledger import Ledger, overlay_seed, taken_addresses
+
+SLICE_MEMORY = 4 * sizes.GIB
+VCPUS_PER_SLICE = 4
+"""Up to how many vCPUs a VM may grow in place for each slice, unless its file says otherwise."""
+SMALLEST_ROOT = 10 * sizes.GIB
+
+
+class Valued(NamedTuple):
+    """The target of one resource."""
+
+    spec: Spec
+    sid: Sid | None
+    waits: tuple[Address, ...] = ()
+    """VMs of this stack that must first let go of a slice."""
+    new_slices: tuple[Sid, ...] = ()
+
+
+class Valuer:
+    """Values the resources of one stack in file order, because slices and addresses go to who comes first."""
+
+    def __init__(
+        self,
+        stack: StackName,
+        host: Host,
+        ledger: Ledger,
+        records: Mapping[Address, Record],
+        images: Mapping[str, Spec],
+        networks: Mapping[str, Spec],
+        observed: Observed | None,
+        found: list[Diagnostic],
+    ) -> None:
+        """Take what values depend on; `images` and `networks` are the specs of this stack by name."""
+        self._stack, self._host, self._ledger, self._records = stack, host, ledger, records
+        self._images, self._networks, self._observed, self._found = images, networks, observed, found
+        self._slice_disk = {one.sid: one.disk for one in host.slices}
+        self._pins: dict[Address, tuple[list[Sid], list[Address]]] = {}
+        self.short: dict[Address, int] = {}
+        """How many slices were missing, by VM."""
+
+    def plain(self, resource: Resource) -> Valued:
+        """Value anything but a VM."""
+        spec = dict(resource.spec)
+        if resource.kind == "network":
+            net = self._ledger.network(resource.name, spec["cidr"], taken_addresses(self._records, resource.name))
+            spec["gateway"] = net.gateway
+        elif resource.kind == "mycelium":
+            spec["subnet"] = self._subnet(resource)
+        return Valued(spec, None)
+
+    def vm(self, resource: Resource, hypervisor: str, record: Record | None, *, fresh: bool = False) -> Valued:
+        """Value one VM; `fresh` when it is made anew, so that growth limits need not be kept."""
+        asked = resource.spec
+        old: Spec = record.spec if record else {}
+        owner = (self._stack, resource.address)
+        sid = record.sid if record and record.sid else self._ledger.new_sid(owner)
+        slices, waits, new = self._slices(resource, old)
+        share = max(1, len(slices))
+        memory = asked["memory"] or SLICE_MEMORY * share
+        if memory > SLICE_MEMORY * share:
+            self._found.append(saying.memory_over_slices(resource.address, memory, share, resource.place))
+        spec: dict[str, Json] = dict(asked)
+        del spec["slice"]
+        spec.update(
+            hypervisor=hypervisor,
+            sid=sid,
+            slices=slices,
+            memory=memory,
+            cpu=_cpu(asked, old if not fresh else {}, share),
+            memory_options=_memory_options(asked, old if not fresh else {}, memory, share),
+            root_disk=self._root_disk(resource, old, slices),
+            networks=self._nics(resource, old, sid),
+            mycelium=self._overlay(resource, old, sid),
+        )
+        return Valued(spec, sid, tuple(waits), tuple(new))
+
+    def pin(self, resource: Resource) -> None:
+        """Take the slices that the file names. Done for all VMs first, so that nobody else is given one that is pinned further down."""
+        owner = (self._stack, resource.address)
+        chosen: list[Sid] = []
+        waits: list[Address] = []
+        for sid in resource.spec["slice"] or ():
+            if not self._ledger.slice_exists(sid):
+                self._found.append(saying.unknown_slice(resource.address, sid, len(self._host.slices), resource.place))
+                continue
+            holder = self._ledger.reserve(sid, owner)
+            if holder is not None and self._ledger.slices[sid] != owner:
+                self._found.append(saying.slice_taken(resource.address, sid, _owner_text(holder, self._stack), resource.place))
+            elif holder is not None:
+                waits.append(holder[1])
+            chosen.append(sid)
+        self._pins[resource.address] = (chosen, waits)
+
+    def _slices(self, resource: Resource, old: Spec) -> tuple[list[Sid], list[Address], list[Sid]]:
+        owner, asked = (self._stack, resource.address), resource.spec
+        held: list[Sid] = list(old.get("slices", ()))
+        if asked["slice"]:
+            chosen, waits = self._pins[resource.address]
+        else:
+            wanted = asked["slices"] or max(1, -(-(asked["memory"] or 0) // SLICE_MEMORY))
+            chosen, waits = held[:wanted], []
+            while len(chosen) < wanted:
+                got = self._ledger.lowest_free(owner)
+                if got is None:
+                    self.short[resource.address] = wanted - len(chosen)
+                    break
+                chosen.append(got[0])
+                if got[1] is not None:
+                    waits.append(got[1][1])
+        return chosen, waits, [sid for sid in chosen if sid not in held]
+
+    def release(self, resource: Resource, old: Spec) -> None:
+        """Let go of recorded slices that this VM no longer asks for; done before others look for free ones."""
+        held, asked = list(old.get("slices", ())), resource.spec
+        if asked["slice"]:
+            kept = list(asked["slice"])
+        else:
+            kept = held[: asked["slices"] or max(1, -(-(asked["memory"] or 0) // SLICE_MEMORY))]
+        for sid in held:
+            if sid not in kept:
+                self._ledger.let_go(sid, (self._stack, resource.address))
+
+    def _root_disk(self, resource: Resource, old: Spec, slices: list[Sid]) -> Json:
+        asked = resource.spec["root_disk"]
+        image = self._images.get(resource.spec["image"], {})
+        if asked is None and not image.get("source"):
+            return None
+        disk = dict(asked) if asked else {"size": None, "direct": False, "rate": None}
+        budget = sum(self._slice_disk.get(sid, 0) for sid in slices)
+        known = (self._observed.images.get(image.get("source") or "", 0)) if self._observed else 0
+        recorded = (old.get("root_disk") or {}).get("size", 0)
+        if disk["size"] is None:
+            disk["size"] = recorded or max(known, min(SMALLEST_ROOT, budget) if budget else SMALLEST_ROOT)
+        if disk["size"] > budget and disk["size"] != recorded and slices:
+            self._found.append(saying.disk_over_slices(resource.address, disk["size"], budget, len(slices), resource.place))
+        return disk
+
+    def _nics(self, resource: Resource, old: Spec, sid: Sid) -> list[Json]:
+        waiting: dict[str, list[Json]] = {}
+        for nic in old.get("networks", ()):
+            waiting.setdefault(nic["network"], []).append(nic)
+        used = {nic["slot"] for nic in (*old.get("networks", ()), old.get("mycelium") or {}) if "slot" in nic}
+        nics = []
+        for asked in resource.spec["networks"]:
+            kept = waiting.get(asked["network"])
+            before = kept.pop(0) if kept else None
+            slot = before["slot"] if before else _lowest(used)
+            used.add(slot)
+            nics.append({**asked, **self._nic(resource, before, slot, sid), "address": self._ip(resource, asked["network"], before)})
+        return nics
+
+    def _nic(self, resource: Resource, before: Json, slot: int, sid: Sid) -> dict[str, Json]:
+        mac = before["mac"] if before else self._ledger.new_mac((self._stack, resource.address), slot)
+        return {"slot": slot, "mac": mac, "tap": f"hc-{sid}-{slot}"}
+
+    def _ip(self, resource: Resource, network: str, before: Json) -> str | None:
+        spec = self._networks.get(network)
+        if spec is None:
+            return None
+        net = self._ledger.network(network, spec["cidr"], taken_addresses(self._records, network))
+        if before and net.holds(before["address"]):
+            return str(before["address"])
+        free = net.lowest_free()
+        if free is None:
+            self._found.append(saying.network_full(resource.address, network, spec["cidr"], resource.place))
+        return free
+
+    def _overlay(self, resource: Resource, old: Spec, sid: Sid) -> Json:
+        asked = resource.spec["mycelium"]
+        if asked is None:
+            return None
+        before = old.get("mycelium")
+        seed = asked["seed"] or (before or {}).get("seed") or overlay_seed((self._stack, resource.address))
+        slots = {nic["slot"] for nic in old.get("networks", ())}
+        slot = before["slot"] if before else _lowest(slots | set(range(len(resource.spec["networks"]))))
+        subnet = self._subnet(resource)
+        address = _overlay_address(subnet, seed) if subnet else None
+        return {"seed": seed, "address": address, **self._nic(resource, before, slot, sid)}
+
+    def _subnet(self, resource: Resource) -> str | None:
+        if self._observed is None:
+            recorded = self._records.get(Address("mycelium.node"))
+            if recorded:
+                return recorded.spec.get("subnet")
+        elif self._observed.overlay_subnet:
+            return self._observed.overlay_subnet
+        error = self._observed.overlay_error if self._observed else "the world was not looked at (`--no-refresh`)"
+        if resource.kind == "vm" or not any(found.code == "no-mycelium" for found in self._found):
+            self._found.append(saying.no_overlay(resource.address, error, resource.place))
+        return None
+
+
+def _cpu(asked: Spec, old: Spec, share: int) -> Json:
+    cpu = dict(asked["cpu"])
+    if cpu["max"] is None:
+        topology = cpu["topology"]
+        before = (old.get("cpu") or {}).get("max", 0)
+        if topology:
+            cpu["max"] = topology["threads"] * topology["cores"] * topology["dies"] * topology["packages"]
+        else:
+            cpu["max"] = before if before >= asked["vcpus"] else max(asked["vcpus"], VCPUS_PER_SLICE * share)
+    return cpu
+
+
+def _memory_options(asked: Spec, old: Spec, memory: int, share: int) -> Json:
+    """Decide how much memory the VM boots with and how much room it has to grow.
+
+    Without `hotplug` in the file the room is what its slices hold beyond `memory`: it costs nothing and makes growth live. The size at
+    boot stays what it was as long as the wanted size can be reached from there without a reboot.
+    """
+    options = dict(asked["memory_options"])
+    before = old.get("memory_options") or {}
+    boot, room = before.get("boot"), before.get("hotplug")
+    explicit = options["hotplug"]
+    reachable = boot is not None and boot <= memory <= boot + (room or 0)
+    if explicit is not None:
+        options["boot"] = boot if reachable and room == explicit else memory
+        return options
+    if reachable:
+        options["boot"], options["hotplug"] = boot, room
+    else:
+        options["boot"], options["hotplug"] = memory, SLICE_MEMORY * share - memory if memory < SLICE_MEMORY * share else 0
+    return options
+
+
+def _lowest(used: set[int]) -> int:
+    number = 0
+    while number in used:
+        number += 1
+    return number
+
+
+def _owner_text(owner: tuple[StackName, Address], stack: StackName) -> str:
+    return owner[1] if owner[0] == stack else f"{owner[1]} of stack {owner[0]}"
+
+
+def _overlay_address(subnet: str, seed: str) -> str:
+    """Derive a VM's address in the node's /64 as ThreeFold nodes do: `ff0f` and the six bytes of the seed."""
+    import ipaddress
+
+    return str(ipaddress.ip_network(subnet).network_address + int("ff0f" + seed, 16))
