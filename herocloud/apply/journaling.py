@@ -1,0 +1,99 @@
+"""The entries of the journal, each with what it does to the records.
+
+The journal keeps the records of the addresses that a plan touches in memory, because reading one back from the database for every
+step would make the cost of a step depend on the size of the state. It writes nothing itself: the runner collects the entries of one
+turn and commits them together.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from herocloud.apply import recording
+from herocloud.kits.jsons import Part
+from herocloud.model.ids import Address, StepId
+from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import Step
+from herocloud.model.worlds import Record
+from herocloud.state.store import Entry
+
+IN_FLIGHT = frozenset({"intent", "failed", "cancelled", "undoing"})
+"""States of which only the world can tell how far the step got; a failed step may have done a part of its work."""
+
+
+class Journal:
+    """What is known of the steps and records of one apply."""
+
+    def __init__(self, plan: Plan, records: Mapping[Address, Record], originals: Callable[[], Mapping[Address, Record]]) -> None:
+        """Start from the records as they are now; `originals` gives those from before the apply, for taking it back."""
+        self.plan = plan
+        self._changes: dict[Address, Change] = {change.address: change for change in plan.changing}
+        self._records = dict(records)
+        self._load_originals = originals
+        self._originals: Mapping[Address, Record] = {}
+        self._to_undo: dict[Address, int] = {}
+
+    def change_of(self, step: Step) -> Change:
+        """Return the change that a step belongs to."""
+        return self._changes[step.address]
+
+    def _record_of(self, change: Change) -> Record | None:
+        """Find the record of a change, which is still under its old address until a move is done."""
+        record = self._records.get(change.address)
+        if record is None and change.previous_address is not None:
+            record = self._records.get(change.previous_address)
+        return record
+
+    def intent(self, step: Step, at: float) -> Entry:
+        """Say that a step is about to run."""
+        change = self._changes[step.address]
+        before = self._record_of(change)
+        after = recording.begin_step(before, change, step, self.plan.stack)
+        return self._enter(Entry(step.id, "intent", at), before, after)
+
+    def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:
+        """Say that a step is done, and what its part came out as."""
+        change = self._changes[step.address]
+        before = self._record_of(change)
+        after = recording.complete_step(before, change, step, result, self.plan.stack)
+        return self._enter(Entry(step.id, "done", at, seconds=seconds), before, after)
+
+    def prepare_undo(self, steps: Iterable[Step]) -> None:
+        """Say which steps will be taken back: with the last one of an address its record is again what it was."""
+        self._originals = self._load_originals()
+        self._to_undo = {}
+        for step in steps:
+            self._to_undo[step.address] = self._to_undo.get(step.address, 0) + 1
+
+    def undone(self, step: Step, at: float, seconds: float) -> Entry:
+        """Say that a step is taken back."""
+        change = self._changes[step.address]
+        before = self._record_of(change)
+        self._to_undo[step.address] -= 1
+        original = self._original_of(change)
+        after = original if self._to_undo[step.address] == 0 else recording.undo_step(before, step, original)
+        return self._enter(Entry(step.id, "undone", at, seconds=seconds), before, after)
+
+    def _original_of(self, change: Change) -> Record | None:
+        original = self._originals.get(change.address)
+        if original is None and change.previous_address is not None:
+            original = self._originals.get(change.previous_address)
+        return original
+
+    def _enter(self, entry: Entry, before: Record | None, after: Record | None) -> Entry:
+        """Put the difference between two records into an entry, and into memory."""
+        if before == after:
+            return entry
+        if after is None:
+            if before is None:
+                return entry
+            del self._records[before.address]
+            return entry._replace(remove=(before.stack, before.address))
+        if before is not None and before.address != after.address:
+            del self._records[before.address]
+            entry = entry._replace(rename=(before.stack, before.address, after.address))
+        self._records[after.address] = after
+        return entry._replace(record=after)
+
+
+def touched(states: Mapping[StepId, str]) -> bool:
+    """Tell whether a rollback had begun: then going on means going on backwards."""
+    return any(state in ("undoing", "undone") for state in states.values())

@@ -1,0 +1,168 @@
+"""One apply from its first step to its last entry, whoever runs it: execute, resume or a rollback.
+
+A session holds what those have in common (the open drivers, the journal's memory of the records, the clock), walks a set of steps forward
+or back, and writes how the apply ended.
+"""
+
+import functools
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from herocloud.apply.attempting import Attempt
+from herocloud.apply.clocks import Clock
+from herocloud.apply.interrupts import Interrupts
+from herocloud.apply.journaling import IN_FLIGHT, Journal
+from herocloud.apply.options import Options
+from herocloud.apply.running import Ended, Runner
+from herocloud.apply.telling import Voice
+from herocloud.apply.walking import Walk
+from herocloud.apply.ways import Backward, Forward, Way
+from herocloud.kits import faults
+from herocloud.model.ids import Address, StepId
+from herocloud.model.outcomes import Event, Outcome, Result
+from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
+from herocloud.model.words import Status
+from herocloud.model.worlds import Record
+from herocloud.providers.seam import Driver, Work
+from herocloud.state.store import Store
+
+log = logging.getLogger(__name__)
+
+Drivers = Callable[[str, str], Driver]
+"""Gives the driver of a provider in a role; a session closes what it got."""
+
+
+class Opened:
+    """The drivers that some steps need, all opened before the first of them runs."""
+
+    def __init__(self, steps: Iterable[Step], drivers: Drivers) -> None:
+        """Open them; what one of them raises is raised here, while nothing has changed yet."""
+        self._drivers: dict[tuple[str, str], Driver] = {}
+        self.stuck = False
+        """Set when a worker still hangs in one of them: closing it could hang as well."""
+        for provider, role in dict.fromkeys((step.provider, KINDS[step.kind].role) for step in steps):
+            if provider != STATE_PROVIDER:
+                self._drivers[(provider, role)] = drivers(provider, role)
+
+    def of(self, step: Step) -> Driver:
+        """Return the driver that performs a step."""
+        return self._drivers[(step.provider, KINDS[step.kind].role)]
+
+    def close(self) -> None:
+        """Close them; an error here says nothing about the apply."""
+        for driver in self._drivers.values():
+            try:
+                if not self.stuck:
+                    driver.close()
+            except Exception:
+                log.exception("a driver could not be closed")
+
+
+@contextmanager
+def open_drivers(steps: Iterable[Step], drivers: Drivers) -> Iterator[Opened]:
+    """Keep the drivers of these steps open while inside."""
+    opened = Opened(steps, drivers)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+class Session:
+    """An apply that has begun."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        number: int,
+        opened: Opened,
+        *,
+        records: Mapping[Address, Record],
+        originals: Callable[[], Mapping[Address, Record]],
+        options: Options,
+        tell: Callable[[Event], None],
+        clock: Clock,
+        interrupts: Interrupts,
+    ) -> None:
+        """Continue from `records`; `originals` gives those from before the apply, and is asked only if it is taken back."""
+        self.plan = plan
+        self.options = options
+        self.voice = Voice(tell)
+        self._store = store
+        self._number = number
+        self._opened = opened
+        self._journal = Journal(plan, records, originals)
+        self._clock = clock
+        self._interrupts = interrupts
+        self._began = clock.elapsed()
+
+    def forward(self, steps: Sequence[Step], *, unknown: Collection[StepId] = (), broken: Mapping[StepId, str] | None = None) -> Ended:
+        """Perform steps. The ends of `unknown` ones are asked of the world first; `broken` ones fail for the reason given."""
+        walk = Walk(steps, {step.id: step.needs for step in steps}, self.options.parallelism)
+        return self._run(walk, Forward(self._journal, unknown), stop_on_failure=self.options.on_failure != "continue", broken=broken)
+
+    def back(self, states: Mapping[StepId, str]) -> Ended:
+        """Take back everything that was begun, newest first: a step only after everything that needed it."""
+        steps = [step for step in self.plan.steps if states.get(step.id) == "done" or states.get(step.id) in IN_FLIGHT]
+        steps.reverse()
+        dependants: dict[StepId, list[StepId]] = {}
+        for step in steps:
+            for need in step.needs:
+                dependants.setdefault(need, []).append(step.id)
+        self._journal.prepare_undo(steps)
+        unknown = {step.id for step in steps if states[step.id] in IN_FLIGHT}
+        way = Backward(self._journal, unknown)
+        # One step that cannot be taken back must not keep the others: the nearer to the start, the better.
+        return self._run(Walk(steps, dependants, self.options.parallelism), way, stop_on_failure=False)
+
+    def _run(self, walk: Walk, way: Way, *, stop_on_failure: bool, broken: Mapping[StepId, str] | None = None) -> Ended:
+        runner = Runner(
+            walk,
+            way,
+            driver_of=self._opened.of,
+            work_of=self._work_of,
+            write=functools.partial(self._store.commit, self._number),
+            options=self.options,
+            voice=self.voice,
+            clock=self._clock,
+            interrupts=self._interrupts,
+            began=self._began,
+            stop_on_failure=stop_on_failure,
+        )
+        ended = runner.run(broken)
+        self._opened.stuck = self._opened.stuck or ended.lost > 0
+        return ended
+
+    def _work_of(self, attempt: Attempt) -> Work:
+        step, plan = attempt.step, self.plan
+        spec = _spec_for(step, self._journal.change_of(step))
+        purge = self.options.purge or plan.purge
+        return Work(step, plan.stack, spec, self._store.lineage, plan.id, purge, attempt.is_stopped, attempt.progress)
+
+    def finish(self, outcomes: Sequence[Outcome], *, status: str | None, notes: Sequence[str] = ()) -> Result:
+        """Write how the apply ended, and say it. Without a status nothing is written: the second interrupt leaves all as it is."""
+        if status is not None:
+            faults.reached("apply.finish.before")
+            self._store.finish(self._number, status, self._clock.now())
+            faults.reached("apply.finish.after")
+        result = Result(
+            plan=self.plan.id,
+            outcomes=tuple(outcomes),
+            seconds=self._clock.elapsed() - self._began,
+            interrupted=status in (None, "interrupted"),
+            rolled_back=status == "rolled back",
+            notes=tuple(notes),
+        )
+        counts = {one.value: result.tally(one) for one in Status}
+        data = {**counts, "status": status or "stopped at once", "plan": self.plan.id}
+        self.voice.say(Event("summary", seconds=result.seconds, detail=status or "stopped at once", data=data))
+        return result
+
+
+def _spec_for(step: Step, change: Change) -> Mapping[str, object]:
+    """Return the target that a step is about: the old one for a removal, the new one for everything else."""
+    removes = change.after is None or (step.after is None and change.before is not None)
+    return (change.before if removes else change.after) or {}

@@ -1,0 +1,50 @@
+"""Taking back what an apply did, within that apply: the rollback.
+
+It walks the same graph against its arrows and writes to the same journal, so it can itself be killed at any instant and resumed. When the
+last step of an address is undone, its record is put back as it was before the apply, byte for byte, and not computed from the steps:
+only so does a rollback end in exactly the records before.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from herocloud.apply.running import Ended
+from herocloud.apply.sessions import Session
+from herocloud.model.ids import StepId
+from herocloud.model.outcomes import Outcome, Result
+from herocloud.model.words import Status
+
+HOW_TO_GO_ON = "`herocloud resume` goes on where this stopped; `herocloud resume --rollback` takes back what was done."
+STILL_GOING_BACK = "`herocloud resume` goes on taking it back."
+
+_STATES = {Status.DONE: "done", Status.FAILED: "failed", Status.CANCELLED: "cancelled", Status.UNDONE: "undone"}
+
+
+def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[StepId, str]) -> Result:
+    """Undo every step that was begun, before this run (`states`) or in it (`outcomes`), and close the books."""
+    now = dict(states)
+    for outcome in outcomes:
+        if outcome.status in _STATES:
+            now[outcome.step] = _STATES[outcome.status]
+    session.voice.note("taking back what this apply did, newest first")
+    ended = session.back(now)
+    merged = merge_outcomes(outcomes, ended)
+    if ended.at_once:
+        return session.finish(merged, status=None, notes=(STILL_GOING_BACK,))
+    if ended.interrupted:
+        return session.finish(merged, status="interrupted", notes=(STILL_GOING_BACK,))
+    if all(outcome.status is Status.UNDONE for outcome in ended.outcomes):
+        return session.finish(merged, status="rolled back", notes=("Everything that this apply did is taken back.",))
+    return session.finish(merged, status="partial", notes=("Not everything could be taken back; `herocloud plan` shows what is left.",))
+
+
+def merge_outcomes(forward: Sequence[Outcome], back: Ended) -> list[Outcome]:
+    """Tell each step once: why it failed counts more than that its half was taken back."""
+    merged = {outcome.step: outcome for outcome in forward}
+    for outcome in back.outcomes:
+        before = merged.get(outcome.step)
+        if outcome.status is Status.FAILED:
+            why = f"could not be taken back: {outcome.error}"
+            merged[outcome.step] = outcome._replace(error=f"{before.error}; {why}" if before is not None and before.error else why)
+        elif outcome.status is Status.UNDONE and (before is None or before.status is not Status.FAILED):
+            merged[outcome.step] = outcome
+    return list(merged.values())

@@ -1,0 +1,100 @@
+"""Which step may run next: the graph of the steps, their lanes, and what a failure skips.
+
+Ready steps start in the order of the plan, which puts the steps of one change together: begun changes are finished before new ones are
+begun, so that a crash or a failure leaves as few half-made things as possible. First come, first served would have every VM of a
+large stack half-made at once.
+"""
+
+import graphlib
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+
+from herocloud.model.ids import StepId
+from herocloud.model.steps import KINDS, LANES, Step
+
+
+class Walk:
+    """One way through the graph. `needs` may differ from the steps' own: a rollback walks against the arrows."""
+
+    def __init__(self, steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]], parallelism: int) -> None:
+        """Prepare the walk; needs on steps that are not part of it count as met."""
+        self._steps = steps
+        self._position = {step.id: position for position, step in enumerate(steps)}
+        self._needs = {step.id: [need for need in needs.get(step.id, ()) if need in self._position] for step in steps}
+        self._graph: graphlib.TopologicalSorter[StepId] = graphlib.TopologicalSorter(self._needs)
+        self._graph.prepare()
+        self._ready: dict[str, list[int]] = {}
+        self._running: dict[str, int] = {}
+        self._total_running = 0
+        self._parallelism = max(1, parallelism)
+        self._left = set(self._position)
+        self._dependants: dict[StepId, list[StepId]] | None = None
+        self._admit()
+
+    def _admit(self) -> None:
+        for step in self._graph.get_ready():
+            position = self._position[step]
+            lane = KINDS[self._steps[position].kind].lane
+            heapq.heappush(self._ready.setdefault(lane, []), position)
+
+    def take(self) -> list[Step]:
+        """Return the steps that may start now, and count them as running."""
+        taken = []
+        while self._total_running < self._parallelism:
+            open_lanes = [
+                (waiting[0], lane) for lane, waiting in self._ready.items() if waiting and self._running.get(lane, 0) < LANES.get(lane, 1)
+            ]
+            if not open_lanes:
+                break
+            position, lane = min(open_lanes)
+            heapq.heappop(self._ready[lane])
+            self._running[lane] = self._running.get(lane, 0) + 1
+            self._total_running += 1
+            step = self._steps[position]
+            if step.id in self._left:
+                taken.append(step)
+            else:
+                self._release(step)
+        return taken
+
+    def _release(self, step: Step) -> None:
+        self._running[KINDS[step.kind].lane] -= 1
+        self._total_running -= 1
+
+    def complete(self, step: Step) -> None:
+        """Note that a running step is done: what needs it may become ready."""
+        self._release(step)
+        self._left.discard(step.id)
+        self._graph.done(step.id)
+        self._admit()
+
+    def fail(self, step: Step) -> list[Step]:
+        """Note that a running step will not be done, and return everything behind it that therefore never runs."""
+        self._release(step)
+        return self.give_up(step)
+
+    def give_up(self, step: Step) -> list[Step]:
+        """Take out a step that is not running, and everything that needs it; returns the latter in the order of the plan."""
+        self._left.discard(step.id)
+        if self._dependants is None:
+            self._dependants = {}
+            for dependant, needs in self._needs.items():
+                for need in needs:
+                    self._dependants.setdefault(need, []).append(dependant)
+        skipped, frontier = [], [step.id]
+        while frontier:
+            for dependant in self._dependants.get(frontier.pop(), ()):
+                if dependant in self._left:
+                    self._left.discard(dependant)
+                    skipped.append(dependant)
+                    frontier.append(dependant)
+        return [self._steps[position] for position in sorted(self._position[dependant] for dependant in skipped)]
+
+    def abandon(self, step: Step) -> None:
+        """Note that nobody waits for a running step any more; it stays unresolved."""
+        self._release(step)
+        self._left.discard(step.id)
+
+    def rest(self) -> list[Step]:
+        """Return the steps that neither ended nor were given up, in the order of the plan."""
+        return [self._steps[position] for position in sorted(self._position[step] for step in self._left)]

@@ -1,0 +1,158 @@
+"""The two ways through the steps of a plan: forward by performing, backward by undoing.
+
+The runner walks a graph and knows nothing of what a step means; a way says what a worker calls and what the journal gets. Both ways may
+have steps of which nobody knows how far they got, and ask the world about those before they touch anything.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from herocloud.apply import points
+from herocloud.apply.journaling import Journal
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Conflict
+from herocloud.model.ids import StepId
+from herocloud.model.steps import Step
+from herocloud.model.words import Status
+from herocloud.providers.seam import Driver, Found, Work
+from herocloud.state.store import Entry
+
+
+class Way(Protocol):
+    """What the runner asks of a direction."""
+
+    name: str
+    """`apply` or `back`: the first word of its fault points."""
+    ended: Status
+    """What a step is when it went well."""
+
+    def act(self, driver: Driver, work: Work) -> Part:
+        """Do the work of one step, in a worker thread."""
+        ...
+
+    def record(self, step: Step) -> Part:
+        """Do the work of a step that touches records only, in the coordinator."""
+        ...
+
+    def intent(self, step: Step, at: float) -> Entry:
+        """Return the entry that must be durable before the step acts."""
+        ...
+
+    def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:
+        """Return the entry of a step that went well."""
+        ...
+
+    def failed(self, step: Step, why: str, at: float, seconds: float) -> Entry:
+        """Return the entry of a step that failed."""
+        ...
+
+    def skipped(self, step: Step, because: StepId, at: float) -> Entry | None:
+        """Return the entry of a step that never ran, if the journal wants one."""
+        ...
+
+    def cancelled(self, step: Step, why: str, at: float, seconds: float) -> Entry | None:
+        """Return the entry of a step that gave up when it was asked to, if the journal wants one."""
+        ...
+
+
+class Forward:
+    """Performing the steps of a plan; `unknown` are those that an earlier run began and whose end it did not see."""
+
+    name = "apply"
+    ended = Status.DONE
+
+    def __init__(self, journal: Journal, unknown: Collection[StepId] = ()) -> None:
+        """Write through `journal`."""
+        self._journal = journal
+        self._unknown = unknown
+
+    def act(self, driver: Driver, work: Work) -> Part:
+        """Perform the step, unless the world shows that it is done."""
+        step = work.step
+        if step.id in self._unknown and probe(driver, work) is Found.DONE:
+            return step.after
+        points.reached("apply.perform.before", step.kind)
+        result = driver.perform(work)
+        points.reached("apply.perform.after", step.kind)
+        return result
+
+    def record(self, step: Step) -> Part:
+        """Return what a step on records makes; the journal's entry does the rest."""
+        return step.after
+
+    def intent(self, step: Step, at: float) -> Entry:
+        """Journal that the step is about to run."""
+        return self._journal.intent(step, at)
+
+    def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:
+        """Journal that the step is done."""
+        return self._journal.done(step, result, at, seconds)
+
+    def failed(self, step: Step, why: str, at: float, seconds: float) -> Entry:
+        """Journal that the step failed; its part stays as recorded, because nobody knows better."""
+        return Entry(step.id, "failed", at, why, seconds)
+
+    def skipped(self, step: Step, because: StepId, at: float) -> Entry | None:
+        """Journal what the step waited for in vain."""
+        return Entry(step.id, "skipped", at, because)
+
+    def cancelled(self, step: Step, why: str, at: float, seconds: float) -> Entry | None:
+        """Journal that the step gave up half-way."""
+        return Entry(step.id, "cancelled", at, why, seconds)
+
+
+class Backward:
+    """Taking steps back; `unknown` are those that may or may not have happened."""
+
+    name = "back"
+    ended = Status.UNDONE
+
+    def __init__(self, journal: Journal, unknown: Collection[StepId]) -> None:
+        """Write through `journal`."""
+        self._journal = journal
+        self._unknown = unknown
+
+    def act(self, driver: Driver, work: Work) -> Part:
+        """Undo the step, unless the world shows that it never began."""
+        step = work.step
+        if step.id in self._unknown and probe(driver, work) is Found.NOT_STARTED:
+            return step.before
+        points.reached("back.undo.before", step.kind)
+        driver.undo(work)
+        points.reached("back.undo.after", step.kind)
+        return step.before
+
+    def record(self, step: Step) -> Part:
+        """Return what a step on records leaves behind when it is taken back."""
+        return step.before
+
+    def intent(self, step: Step, at: float) -> Entry:
+        """Journal that the step is about to be taken back: from here on a resume goes backwards."""
+        return Entry(step.id, "undoing", at)
+
+    def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:  # noqa: ARG002  (the journal knows the original)
+        """Journal that the step is taken back."""
+        return self._journal.undone(step, at, seconds)
+
+    def failed(self, step: Step, why: str, at: float, seconds: float) -> Entry:
+        """Journal why it could not be taken back; its state stays, so that a resume knows that it is going backwards."""
+        return Entry(step.id, "undoing", at, why, seconds)
+
+    def skipped(self, step: Step, because: StepId, at: float) -> Entry | None:  # noqa: ARG002  (a way has one shape)
+        """Journal nothing: the step is as done as it was."""
+        return None
+
+    def cancelled(self, step: Step, why: str, at: float, seconds: float) -> Entry | None:  # noqa: ARG002  (a way has one shape)
+        """Journal nothing: it is still being taken back."""
+        return None
+
+
+def probe(driver: Driver, work: Work) -> Found:
+    """Ask the world how far a step got; what is neither its before nor its after is never touched."""
+    kind = work.step.kind
+    points.reached("resume.probe.before", kind)
+    answer = driver.probe(work)
+    points.reached("resume.probe.after", kind)
+    if answer.found is Found.CONTRADICTED:
+        raise Conflict(f"found something else than this step made or was to change: {answer.detail or 'no details'}. Nothing was touched")
+    return answer.found
