@@ -1,0 +1,77 @@
+"""The commands in scripts/ are sound, and CI runs the same ones as people."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def scripts(root: Path) -> Sequence[Path]:
+    return [*sorted(path for path in (root / "scripts").iterdir() if path.is_file()), root / ".ci" / "run"]
+
+
+def test_every_script_can_be_run_as_it_is(scripts: Sequence[Path]) -> None:
+    for path in scripts:
+        assert os.access(path, os.X_OK), path
+        assert path.read_text(encoding="utf-8").startswith("#!/usr/bin/env "), path
+
+
+def test_every_shell_script_parses_and_stops_at_errors(scripts: Sequence[Path]) -> None:
+    shell = [path for path in scripts if "bash" in path.read_text(encoding="utf-8").splitlines()[0]]
+    assert shell
+    for path in shell:
+        subprocess.run(["bash", "-n", str(path)], check=True)
+        assert re.search(r"^set -e?uo pipefail$", path.read_text(encoding="utf-8"), re.MULTILINE), path
+
+
+def test_every_script_says_first_what_it_does(scripts: Sequence[Path]) -> None:
+    for path in scripts:
+        assert re.match(r"#!\S+ \S+\n(# |\"\"\")[A-Z].{30}", path.read_text(encoding="utf-8")), path
+
+
+def test_ci_runs_the_readme_s_test_command(root: Path) -> None:
+    said = (root / "README.md").read_text(encoding="utf-8")
+    run = (root / ".ci" / "run").read_text(encoding="utf-8")
+    assert "scripts/test" in said
+    assert re.search(r"^scripts/test\b", run, re.MULTILINE)
+    assert re.search(r"^scripts/check\b", run, re.MULTILINE)
+
+
+def test_test_hands_its_arguments_on_to_pytest(root: Path) -> None:
+    ended = subprocess.run(["scripts/test", "--version"], cwd=root, capture_output=True, text=True, check=True)
+    assert re.search(r"^pytest \d", ended.stdout + ended.stderr, re.MULTILINE)
+
+
+def test_setup_does_nothing_when_nothing_changed(root: Path) -> None:
+    stamp = root / ".venv" / "setup-stamp"
+    if not stamp.exists():
+        pytest.skip("this environment was not made by scripts/setup")
+    subprocess.run(["scripts/setup"], cwd=root, check=True, capture_output=True)
+    before = stamp.stat().st_mtime_ns
+    again = subprocess.run(["scripts/setup"], cwd=root, capture_output=True, text=True, check=True)
+    assert again.stdout + again.stderr == ""
+    assert stamp.stat().st_mtime_ns == before
+
+
+def test_setup_refuses_an_interpreter_that_is_too_old(root: Path, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for name in ("scripts", "requirements", "herocloud"):
+        shutil.copytree(root / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(root / "pyproject.toml", checkout)
+    # A PATH on which every interpreter is too old, and no package manager to mend it.
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for tool in ("bash", "dirname", "cat", "grep", "sha256sum", "cut", "env", "flock", "id"):
+        (programs / tool).symlink_to(shutil.which(tool) or tool)
+    for name in ("python3", "python3.11", "python3.12", "python3.13", "python3.14"):
+        (programs / name).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    ended = subprocess.run([str(checkout / "scripts" / "setup")], env={"PATH": str(programs)}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "install Python 3.11 or newer" in ended.stderr
+    assert not (checkout / ".venv").exists()

@@ -1,0 +1,54 @@
+"""Commands start fast because they load little; what is loaded is counted in a fresh interpreter, which a loaded machine cannot blur."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"pydantic", "deepdiff", "psutil", "ruamel", "rich", "jinja2", "httpx", "pyroute2", "asyncio", "difflib"}
+
+_PROBE = """
+import json, sys
+sys.argv = ["herocloud", *json.loads(sys.argv[1])]
+from herocloud.cli import entry
+try:
+    entry.main()
+except SystemExit:
+    pass
+print("\\n" + json.dumps(sorted(sys.modules)))
+"""
+
+STACK = """\
+stack: shop
+images:
+  tiny: {source: "https://images.example.org/tiny.qcow2", unpinned: true, format: qcow2}
+vms:
+  web: {count: 3, image: tiny, memory: 1 GiB}
+"""
+
+
+def _loaded(folder: Path, *arguments: str) -> set[str]:
+    command = [sys.executable, "-c", _PROBE, json.dumps(arguments)]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    return set(json.loads(ended.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("plan", "--help")], ids=" ".join)
+def test_help_and_version_load_no_heavy_library(data_folder: Path, arguments: tuple[str, ...]) -> None:
+    loaded = _loaded(data_folder, *arguments)
+    assert not loaded & HEAVY
+    assert len(loaded) <= 260, f"{len(loaded)} modules"
+
+
+def test_help_loads_no_layer_below_the_command_line(data_folder: Path) -> None:
+    layers = {name.split(".")[1] for name in _loaded(data_folder, "--help") if name.startswith("herocloud.")}
+    assert layers <= {"cli", "kits", "model"}
+
+
+def test_a_plan_without_changes_loads_nothing_it_does_not_need(data_folder: Path) -> None:
+    (data_folder / "stack.yaml").write_text(STACK, encoding="utf-8")
+    _loaded(data_folder, "apply", "--auto-approve")
+    loaded = _loaded(data_folder, "plan")
+    assert not loaded & {"deepdiff", "rich", "jinja2", "httpx", "pyroute2", "difflib", "asyncio"}
