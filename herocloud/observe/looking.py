@@ -44,6 +44,7 @@ def merge(looks: Sequence[Observed]) -> Observed:
         overlay_subnet=next((look.overlay_subnet for look in looks if look.overlay_subnet), None),
         overlay_error=next((look.overlay_error for look in looks if look.overlay_error), None),
         images={source: size for look in looks for source, size in look.images.items()},
+        tombstones=sum(look.tombstones for look in looks),
     )
 
 

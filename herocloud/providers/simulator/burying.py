@@ -8,6 +8,7 @@ import time
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import Address, StackName
 from herocloud.providers.seam import Tombstone
+from herocloud.providers.simulator import rows
 from herocloud.providers.simulator.rows import Row
 
 
@@ -17,11 +18,12 @@ def new_content() -> str:
 
 
 def bury(world: sqlite3.Connection, row: Row, part: str, body: Part) -> None:
-    """Keep the data of a part that is about to go."""
+    """Keep the data of a part that is about to go; it goes on taking its room on the disk."""
     content = row.contents.get(part)
     key = f"{row.stack}/{row.address}/{part}/{content}"
     values = (key, row.stack, row.address, part, json.dumps(body), content, int(body["size"]), time.time())
-    world.execute("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    world.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    rows.weigh(world, "disk", int(body["size"]))
 
 
 def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str | None:
@@ -30,7 +32,7 @@ def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str | 
     for key, kept, content in world.execute(query, (row.stack, row.address, part)).fetchall():
         # A drifted size is no reason to leave data buried; another path is another disk.
         if json.loads(kept).get("path") == body.get("path"):
-            world.execute("DELETE FROM tombstones WHERE key = ?", (key,))
+            drop(world, key)
             return str(content)
     return None
 
@@ -45,4 +47,7 @@ def list_tombstones(world: sqlite3.Connection) -> list[Tombstone]:
 
 def drop(world: sqlite3.Connection, key: str) -> bool:
     """Destroy what is buried under a key; tells whether there was anything."""
-    return bool(world.execute("DELETE FROM tombstones WHERE key = ?", (key,)).rowcount)
+    freed = world.execute("DELETE FROM tombstones WHERE key = ? RETURNING bytes", (key,)).fetchall()
+    for (size,) in freed:
+        rows.weigh(world, "disk", -size)
+    return bool(freed)

@@ -31,6 +31,8 @@ def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current:
     if part == "machine":
         machines.check_machine(row, kind, current, target)
     elif part in DATA and target is not None:
+        if kind == "vm.grow":
+            machines.check_live(row, kind)
         _check_data(world, row, part, current, target, undoing=undoing)
     elif current is not None and target is not None:
         _check_fixed(row, part, current, target)
@@ -75,7 +77,7 @@ def _check_data(world: sqlite3.Connection, row: Row, part: str, current: Part, t
     if size <= 0:
         raise Permanent(f"`{row.address}`: a {part} of {size} bytes is impossible")
     if current is None:
-        _check_image(world, row, target)
+        _check_new_disk(world, row, target)
         return
     if current.get("path") != target.get("path"):
         raise Permanent(f"`{row.address}`: a {part} stays where it is; `{current.get('path')}` cannot become `{target.get('path')}`")
@@ -84,12 +86,16 @@ def _check_data(world: sqlite3.Connection, row: Row, part: str, current: Part, t
         raise Permanent(f"`{row.address}`: shrinking a {part} from {current['size']} to {size} bytes would destroy data")
 
 
-def _check_image(world: sqlite3.Connection, row: Row, target: Part) -> None:
+def check_image(world: sqlite3.Connection, row: Row, image: str | None) -> None:
+    """Refuse to make anything from an image that is not there; nothing is made from no image."""
+    if image:
+        _check_exists(world, row, f"image {row.stack}/{image}")
+
+
+def _check_new_disk(world: sqlite3.Connection, row: Row, target: Part) -> None:
     image = target.get("image")
-    if not image:
-        return
-    _check_exists(world, row, f"image {row.stack}/{str(image).removeprefix('image.')}")
-    if int(target["size"]) < IMAGE_SIZE:
+    check_image(world, row, image)
+    if image and int(target["size"]) < IMAGE_SIZE:
         raise Permanent(f"`{row.address}`: the image is {IMAGE_SIZE} bytes and does not fit on a disk of {target['size']}")
 
 

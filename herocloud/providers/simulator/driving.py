@@ -14,7 +14,7 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
-from herocloud.providers.simulator import burying, checking, rows, scenarios, storing
+from herocloud.providers.simulator import burying, checking, moving, rows, scenarios, storing
 from herocloud.providers.simulator.misbehaving import Mischief
 from herocloud.providers.simulator.rows import Limits, Row
 from herocloud.providers.simulator.scenarios import Scenario
@@ -82,7 +82,11 @@ class SimulatorDriver:
             faults.reached(f"simulator.{step.kind}.half")
             self._mischief.spend(work)
             self._mischief.strike(work, "half")
-        self._finish(work)
+        if step.kind in moving.KINDS:
+            with self._world.changing() as world:
+                moving.move(world, work)
+        else:
+            self._finish(work)
         faults.reached(f"simulator.{step.kind}.after")
         self._mischief.strike(work, "after")
         return step.after
@@ -122,6 +126,8 @@ class SimulatorDriver:
         if step.part != "power":
             _refuse_unexpected(row, work, current)
         checking.check(world, row, step.kind, step.part, current=current, target=step.after)
+        if step.kind == "vm.create" and step.after.get("payload"):
+            checking.check_image(world, row, work.spec.get("image"))
 
     def _settle(self, world: sqlite3.Connection, row: Row, work: Work, target: Part, *, undoing: bool = False) -> None:
         """Make `target` the part, with what goes along: data of disks, and the power that a machine has."""
@@ -146,6 +152,8 @@ class SimulatorDriver:
         self._mischief.strike(work, "before", "probe")
         step = work.step
         with self._world.reading() as world:
+            if step.kind in moving.KINDS:
+                return moving.probe(world, work)
             row = rows.load(world, work.stack, step.address)
         half = row.halves.get(step.part)
         if half is not None:
@@ -166,7 +174,10 @@ class SimulatorDriver:
         try:
             faults.reached(f"simulator.undo.{step.kind}.before")
             with self._world.changing() as world:
-                self._undo(world, work)
+                if step.kind in moving.KINDS:
+                    moving.move(world, work, back=True)
+                else:
+                    self._undo(world, work)
             faults.reached(f"simulator.undo.{step.kind}.after")
         except (OSError, sqlite3.DatabaseError) as error:
             raise Permanent(f"the simulated world failed: {error}") from error

@@ -4,10 +4,10 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.simulator.rows import Row
 
-_AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "topology", "kernel", "initramfs", "cmdline")
+_AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "affinity", "topology", "root", "payload")
 """What a guest is told once, when it boots; a VMM has no call to change it afterwards."""
 
-_LIVE = ("vm.resize", "vm.attach", "vm.detach", "vm.grow")
+_LIVE = ("vm.resize", "vm.attach", "vm.detach")
 """What talks to a running VMM, and has nobody to talk to otherwise."""
 
 _WAYS = {
@@ -48,12 +48,19 @@ def check_machine(row: Row, kind: str, current: Part, target: Part) -> None:
         return
     if kind == "vm.configure" and power != "stopped":
         raise Conflict(f"VM is {power}: `{row.address}` must be stopped before it is configured", fact=f"observed:{row.address}")
-    if kind in _LIVE and power == "stopped":
-        raise Conflict(f"VM is not running: `{row.address}` is stopped, so `{kind}` has nobody to talk to", fact=f"observed:{row.address}")
+    if kind in _LIVE:
+        check_live(row, kind)
     if kind != "vm.configure" and power != "stopped":
         for field in _AT_BOOT:
             if current.get(field) != target.get(field):
                 raise Permanent(f"`{row.address}`: `{field}` is fixed at boot; changing it from {current.get(field)} needs a power-cycle")
+
+
+def check_live(row: Row, kind: str) -> None:
+    """Refuse what only a running VMM can do."""
+    power = row.parts.get("power", "absent")
+    if power not in ("running", "paused"):
+        raise Conflict(f"VM is not running: `{row.address}` is {power}, so `{kind}` has nobody to talk to", fact=f"observed:{row.address}")
 
 
 def _check_sizes(row: Row, machine: Part) -> None:

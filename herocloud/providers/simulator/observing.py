@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from herocloud.kits import jsons
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
@@ -38,11 +37,17 @@ class SimulatorObserver:
             return Observed(overlay_subnet=subnet_of(self._name))
         try:
             with world.reading() as connection:
-                name = connection.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()[0]
+                known = dict(connection.execute("SELECT key, value FROM meta").fetchall())
                 found = _read_things(connection, stacks)
+                buried = connection.execute("SELECT coalesce(sum(bytes), 0) FROM tombstones").fetchone()[0]
         finally:
             world.close()
-        return Observed(things=_by_stack(found), overlay_subnet=subnet_of(name), images=_images(found))
+        return Observed(
+            things=_by_stack(found),
+            overlay_subnet=known.get("subnet") or subnet_of(known["name"]),
+            images=_images(found),
+            tombstones=buried,
+        )
 
     def _let_vanish(self) -> None:
         scenario = scenarios.load(self._scenario) if self._scenario is not None else scenarios.NOTHING
@@ -105,7 +110,7 @@ def _by_stack(found: list[Thing]) -> dict[StackName, dict[Address, Thing]]:
 
 def _images(found: list[Thing]) -> dict[str, int]:
     bodies = (thing.parts["image"] for thing in found if thing.address.startswith("image.") and "image" in thing.parts)
-    return {jsons.digest(body.get("source")): checking.IMAGE_SIZE for body in bodies if body.get("source")}
+    return {body["source"]: checking.IMAGE_SIZE for body in bodies if body.get("source")}
 
 
 def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> SimulatorObserver:

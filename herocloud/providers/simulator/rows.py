@@ -84,8 +84,8 @@ def occupy(world: sqlite3.Connection, row: Row, part: str, body: Part, limits: L
     after = wiring.wire(row.stack, row.address, part, body)
     _swap_claims(world, row, part, before, after, whole=whole)
     _swap_uses(world, row, part, before, after)
-    _weigh(world, "memory", after.memory - before.memory, limits.memory)
-    _weigh(world, "disk", after.disk - before.disk, limits.disk)
+    weigh(world, "memory", after.memory - before.memory, limits.memory)
+    weigh(world, "disk", after.disk - before.disk, limits.disk)
 
 
 def put(world: sqlite3.Connection, row: Row, part: str, body: Part, limits: Limits) -> None:
@@ -151,7 +151,8 @@ _WEIGHTS = {
 }
 
 
-def _weigh(world: sqlite3.Connection, name: str, more: int, limit: int | None) -> None:
+def weigh(world: sqlite3.Connection, name: str, more: int, limit: int | None = None) -> None:
+    """Take more (or less) of the host's memory or disk; refuses what it has not."""
     if not more:
         return
     used = world.execute("UPDATE totals SET amount = amount + ? WHERE name = ? RETURNING amount - ?", (more, name, more)).fetchall()[0][0]

@@ -46,14 +46,18 @@ def wire(stack: str, address: str, part: str, body: Part) -> Wiring:
             return Wiring(claims=(f"peer {stack}/{body['endpoint']}",), uses=(Use(f"overlay {stack}", ""),))
         case "volume":
             return Wiring(claims=(f"volume {stack}/{name}", *_claim("path", body.get("path"))), disk=int(body["size"]))
-        case "disk":
-            return Wiring(claims=_claim("path", body.get("path")), disk=int(body["size"]))
-        case "seed":
-            return Wiring(claims=_claim("path", body.get("path")))
+        case "disk" | "seed":
+            own = claim_of_part(stack, address, part)
+            return Wiring(claims=(own, *_claim("path", body.get("path"))), disk=int(body["size"]) if part == "disk" else 0)
         case "machine":
-            return Wiring(uses=tuple(_machine_uses(stack, body)), memory=int(body.get("memory") or 0))
+            return Wiring(uses=tuple(_machine_uses(stack, address, body)), memory=int(body.get("memory") or 0))
         case _:
-            return _wire_nic(stack, body)
+            return _wire_nic(stack, address, part, body)
+
+
+def claim_of_part(stack: str, address: str, part: str) -> str:
+    """Name the claim that stands for a part of this very address, which its own machine holds on to."""
+    return f"{part} of {stack}/{address}"
 
 
 def network_of(stack: str, nic: Part) -> str:
@@ -66,39 +70,23 @@ def is_overlay(nic: Part) -> bool:
     return nic.get("network") in (None, "mycelium")
 
 
-def _wire_nic(stack: str, nic: Part) -> Wiring:
+def _wire_nic(stack: str, address: str, part: str, nic: Part) -> Wiring:
     network = network_of(stack, nic)
-    claims = (*_claim("tap", nic.get("tap")), *_claim("MAC address", nic.get("mac")))
+    claims = (claim_of_part(stack, address, part), *_claim("tap", nic.get("tap")), *_claim("MAC address", nic.get("mac")))
     if nic.get("address"):
         claims = (*claims, f"address {nic['address']} in {network}")
     return Wiring(claims=claims, uses=(Use(network, ""),))
 
 
-def _machine_uses(stack: str, machine: Part) -> Iterator[Use]:
-    seen = set()
-    for target, mode in _machine_targets(stack, machine):
-        # A seed may be listed among the disks and on its own: one tie is enough.
-        if target not in seen:
-            seen.add(target)
-            yield Use(target, mode)
-
-
-def _machine_targets(stack: str, machine: Part) -> Iterator[tuple[str, str]]:
-    for disk in machine.get("disks") or ():
-        mode = "ro" if isinstance(disk, dict) and disk.get("readonly") else "rw"
-        path = disk.get("path") if isinstance(disk, dict) else disk
-        if path:
-            yield f"path {path}", mode
-        elif disk.get("volume"):
-            yield f"volume {stack}/{disk['volume']}", mode
+def _machine_uses(stack: str, address: str, machine: Part) -> Iterator[Use]:
+    if machine.get("root"):
+        yield Use(claim_of_part(stack, address, "disk"), "rw")
+    if machine.get("seed"):
+        yield Use(claim_of_part(stack, address, "seed"), "ro")
     for nic in machine.get("nics") or ():
-        tap = nic.get("tap") if isinstance(nic, dict) else nic
-        if tap:
-            yield f"tap {tap}", ""
-    seed = machine.get("seed")
-    path = seed.get("path") if isinstance(seed, dict) else seed
-    if isinstance(path, str):
-        yield f"path {path}", "ro"
+        yield Use(claim_of_part(stack, address, nic), "")
+    for volume in machine.get("volumes") or ():
+        yield Use(f"volume {stack}/{volume['volume']}", "ro" if volume.get("readonly") else "rw")
 
 
 def _claim(word: str, value: Json) -> tuple[str, ...]:

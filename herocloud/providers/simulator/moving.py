@@ -1,0 +1,58 @@
+"""Renames: the mark on a thing changes to its new address, and nothing else about it does.
+
+Everybody who holds on to it goes on holding: a machine that runs does not notice that its volume has another name.
+"""
+
+import sqlite3
+
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.simulator import rows
+from herocloud.providers.simulator.rows import Limits
+
+KINDS = ("vm.move", "volume.move")
+
+
+def move(world: sqlite3.Connection, work: Work, *, back: bool = False) -> None:
+    """Give a thing its new address (or its old one again); one that has it already is left alone."""
+    origin, target = _ends(work, back=back)
+    old, new = rows.load(world, work.stack, origin), rows.load(world, work.stack, target)
+    if not old.parts and not old.halves:
+        if not new.parts:
+            raise Permanent(f"neither `{origin}` nor `{target}` exists, so there is nothing to rename")
+        return
+    if new.parts or new.halves:
+        raise Conflict(f"File exists: `{target}` is there already, so `{origin}` cannot take its name", fact=f"observed:{target}")
+    new.lineage, new.provider, new.contents = work.lineage, old.provider, dict(old.contents)
+    parts = dict(old.parts)
+    for part in {**old.halves, **parts}:
+        rows.put(world, old, part, None, Limits())
+    rows.save(world, old)
+    # The machine comes last, because it holds on to the parts beside it.
+    for part in sorted(parts, key=lambda part: part == "machine"):
+        rows.put(world, new, part, parts[part], Limits())
+        _keep_users(world, work.stack, part, origin, target)
+    new.parts = parts
+    rows.save(world, new)
+
+
+def probe(world: sqlite3.Connection, work: Work) -> Probe:
+    """Say which of the two addresses there is."""
+    origin, target = _ends(work, back=False)
+    old, new = (bool(rows.load(world, work.stack, address).parts) for address in (origin, target))
+    if old and new:
+        return Probe(Found.CONTRADICTED, f"both `{origin}` and `{target}` exist")
+    if not old and not new:
+        return Probe(Found.CONTRADICTED, f"neither `{origin}` nor `{target}` exists")
+    return Probe(Found.DONE if new else Found.NOT_STARTED)
+
+
+def _ends(work: Work, *, back: bool) -> tuple[str, str]:
+    origin, target = work.step.before["address"], work.step.after["address"]
+    return (target, origin) if back else (origin, target)
+
+
+def _keep_users(world: sqlite3.Connection, stack: str, part: str, origin: str, target: str) -> None:
+    if part == "volume":
+        old, new = (f"volume {stack}/{address.partition('.')[2]}" for address in (origin, target))
+        world.execute("UPDATE uses SET target = ? WHERE target = ?", (new, old))

@@ -1,0 +1,155 @@
+"""Hands that reach into the simulated world past every rule: for tests, demonstrations, and whoever wants to see drift found.
+
+What they do is what a stranger with root does to a host. Claims and totals stay true, because a stranger cannot break arithmetic either.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import names
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.worlds import Observed
+from herocloud.providers.simulator import burying, checking, rows, storing
+from herocloud.providers.simulator.rows import Limits, Row
+
+
+class Snapshot(NamedTuple):
+    """The whole world as comparable data; two worlds with equal snapshots are the same world."""
+
+    things: Mapping[str, Json]
+    """By `stack/address`: lineage, provider, parts, halves and contents."""
+    claims: Mapping[str, str]
+    uses: tuple[tuple[str, str, str], ...]
+    totals: Mapping[str, int]
+    tombstones: Mapping[str, int]
+
+
+def snapshot(folder: Path) -> Snapshot:
+    """Read everything there is; the snapshot of a world that does not exist is empty."""
+    world = storing.open_for_reading(folder)
+    if world is None:
+        return Snapshot({}, {}, (), {"memory": 0, "disk": 0}, {})
+    try:
+        with world.reading() as connection:
+            found = connection.execute("SELECT stack, address, lineage, provider, parts, halves, contents FROM things").fetchall()
+            claims = connection.execute("SELECT key, stack || '/' || address || '/' || part || '/' || whole FROM claims").fetchall()
+            uses = connection.execute("SELECT target, stack || '/' || address || '/' || part, mode FROM uses ORDER BY 1, 2").fetchall()
+            totals = connection.execute("SELECT name, amount FROM totals").fetchall()
+            tombstones = burying.list_tombstones(connection)
+    finally:
+        world.close()
+    things = {f"{stack}/{address}": [lineage, provider, *map(json.loads, texts)] for stack, address, lineage, provider, *texts in found}
+    return Snapshot(things, dict(claims), tuple(uses), dict(totals), {tombstone.key: tombstone.bytes for tombstone in tombstones})
+
+
+def contents(folder: Path, address: str, stack: str | None = None) -> dict[str, str]:
+    """Return the tokens of the data at an address, by part: the same token means the same data."""
+    with _changing(folder) as connection:
+        return dict(_find(connection, address, stack).contents)
+
+
+def remove_thing(folder: Path, address: str, stack: str | None = None) -> None:
+    """Make a thing disappear, data included."""
+    with _changing(folder) as connection:
+        row = _find(connection, address, stack)
+        rows.remove(connection, row.stack, address)
+
+
+def remove_part(folder: Path, address: str, part: str, stack: str | None = None) -> None:
+    """Make one part of a thing disappear; the power of a machine goes with it."""
+    with _changing(folder) as connection:
+        row = _find(connection, address, stack)
+        _known_part(row, part)
+        rows.put(connection, row, part, None, Limits())
+        row.contents.pop(part, None)
+        if part == "machine":
+            row.parts.pop("power", None)
+        rows.save(connection, row)
+
+
+def set_power(folder: Path, address: str, state: str, stack: str | None = None) -> None:
+    """Bring a machine to `running`, `stopped` or `paused`, whatever it is now."""
+    with _changing(folder) as connection:
+        row = _find(connection, address, stack)
+        _known_part(row, "machine")
+        row.parts["power"] = state
+        rows.save(connection, row)
+
+
+def change_part(folder: Path, address: str, part: str, changes: Mapping[str, Json], stack: str | None = None) -> Part:
+    """Change fields of a part and return how it is now."""
+    with _changing(folder) as connection:
+        row = _find(connection, address, stack)
+        _known_part(row, part)
+        body = {**row.parts[part], **changes}
+        rows.put(connection, row, part, body, Limits())
+        rows.save(connection, row)
+        return body
+
+
+def add_orphan(folder: Path, address: str, parts: Mapping[str, Part], *, stack: str = "lost", lineage: str = "somebody-else") -> None:
+    """Put a thing into the world that carries our mark and that no record owns."""
+    world = storing.open_world(folder)
+    try:
+        with world.changing() as connection:
+            put_thing(connection, Row(stack, address), parts, lineage, "simulator")
+    finally:
+        world.close()
+
+
+def put_thing(connection: sqlite3.Connection, row: Row, parts: Mapping[str, Part], lineage: str | None, provider: str) -> None:
+    """Fill a new row with parts as they were observed."""
+    row.lineage, row.provider = lineage, provider
+    for part, body in parts.items():
+        rows.put(connection, row, part, body, Limits())
+        if part in checking.DATA:
+            row.contents[part] = burying.new_content()
+    rows.save(connection, row)
+
+
+def fill(connection: sqlite3.Connection, observed: Observed) -> None:
+    """Put everything that was observed into an empty world."""
+    for stack, things in observed.things.items():
+        for address, thing in things.items():
+            put_thing(connection, Row(stack, address), thing.parts, thing.lineage, thing.provider)
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[sqlite3.Connection]:
+    if not (folder / storing.FILE).exists():
+        raise Refused(
+            [Diagnostic("world-missing", "There is no simulated world yet", f"`{folder}` has no `{storing.FILE}`; apply a stack first")]
+        )
+    world = storing.open_world(folder)
+    try:
+        with world.changing() as connection:
+            yield connection
+    finally:
+        world.close()
+
+
+def _find(connection: sqlite3.Connection, address: str, stack: str | None) -> Row:
+    found = connection.execute(
+        "SELECT stack FROM things WHERE address = ? AND (stack = ? OR ? IS NULL)", (address, stack, stack)
+    ).fetchall()
+    if len(found) == 1:
+        return rows.load(connection, found[0][0], address)
+    if found:
+        stacks = ", ".join(f"`{one}`" for (one,) in sorted(found))
+        raise Refused([Diagnostic("address-ambiguous", "An address exists in several stacks", f"`{address}` is in {stacks}; name one")])
+    known = [one for (one,) in connection.execute("SELECT address FROM things")]
+    close = names.nearest(address, known)
+    hint = f"did you mean `{close}`?" if close else None
+    raise Refused([Diagnostic("address-unknown", "Nothing in the world has this address", f"there is no `{address}`", hint=hint)])
+
+
+def _known_part(row: Row, part: str) -> None:
+    if part not in row.parts:
+        detail = f"`{row.address}` has no {part}; it has {', '.join(sorted(row.parts))}"
+        raise Refused([Diagnostic("part-unknown", "A thing has no such part", detail)])
