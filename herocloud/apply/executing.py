@@ -4,7 +4,7 @@ Nothing is decided here. The plan holds every value and the order; this module o
 closes the books. Everything that may be refused is refused before the apply begins, while the world is still untouched.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from herocloud.apply import clocks, sessions, undoing
 from herocloud.apply.clocks import Clock
@@ -15,6 +15,7 @@ from herocloud.apply.sessions import Drivers, Session
 from herocloud.kits import faults
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
+from herocloud.model.ids import PlanId, StepId
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Status
@@ -32,13 +33,17 @@ def execute(
     tell: Callable[[Event], None],
     clock: Clock = clocks.SYSTEM,
     interrupts: Interrupts | None = None,
+    undoes: PlanId | None = None,
 ) -> Result:
-    """Run a plan. Failures of steps are outcomes in the result; an exception means that it could not begin or not be journalled."""
+    """Run a plan. Failures of steps are outcomes in the result; an exception means that it could not begin or not be journalled.
+
+    `undoes` names the plan whose apply this one takes back, so that the state knows that it no longer counts.
+    """
     refuse_unapplyable(plan, store)
     with interrupts or Interrupts() as stopping, sessions.open_drivers(plan.steps, drivers) as opened:
         records = dict(store.recorded().records.get(plan.stack, {}))
         faults.reached("apply.begin.before")
-        number = store.begin(plan, clock.now())
+        number = store.begin(plan, clock.now(), undoes)
         faults.reached("apply.begin.after")
         session = Session(
             plan,
@@ -56,7 +61,7 @@ def execute(
         return conclude(session, ended, states={})
 
 
-def conclude(session: Session, ended: Ended, states: dict[str, str]) -> Result:
+def conclude(session: Session, ended: Ended, states: Mapping[StepId, str]) -> Result:
     """Close the books after the way forward, or take everything back first when that was asked for."""
     failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
     if failed and not ended.interrupted and session.options.on_failure == "rollback":

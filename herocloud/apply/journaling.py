@@ -22,11 +22,21 @@ IN_FLIGHT = frozenset({"intent", "failed", "cancelled", "undoing"})
 class Journal:
     """What is known of the steps and records of one apply."""
 
-    def __init__(self, plan: Plan, records: Mapping[Address, Record], originals: Callable[[], Mapping[Address, Record]]) -> None:
-        """Start from the records as they are now; `originals` gives those from before the apply, for taking it back."""
+    def __init__(
+        self,
+        plan: Plan,
+        records: Mapping[Address, Record],
+        originals: Callable[[], Mapping[Address, Record]],
+        begun: Iterable[Address] = (),
+    ) -> None:
+        """Start from the records as they are now; `originals` gives those from before the apply, for taking it back.
+
+        `begun` are the addresses whose changes an earlier run began.
+        """
         self.plan = plan
         self._changes: dict[Address, Change] = {change.address: change for change in plan.changing}
         self._records = dict(records)
+        self._begun = set(begun)
         self._load_originals = originals
         self._originals: Mapping[Address, Record] = {}
         self._to_undo: dict[Address, int] = {}
@@ -46,7 +56,8 @@ class Journal:
         """Say that a step is about to run."""
         change = self._changes[step.address]
         before = self._record_of(change)
-        after = recording.begin_step(before, change, step, self.plan.stack)
+        after = recording.begin_step(before, change, step, self.plan.stack, first=step.address not in self._begun)
+        self._begun.add(step.address)
         return self._enter(Entry(step.id, "intent", at), before, after)
 
     def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:

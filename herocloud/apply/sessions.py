@@ -82,19 +82,23 @@ class Session:
         *,
         records: Mapping[Address, Record],
         originals: Callable[[], Mapping[Address, Record]],
+        begun: Iterable[Address] = (),
         options: Options,
         tell: Callable[[Event], None],
         clock: Clock,
         interrupts: Interrupts,
     ) -> None:
-        """Continue from `records`; `originals` gives those from before the apply, and is asked only if it is taken back."""
+        """Continue from `records`; `originals` gives those from before the apply, and is asked only if it is taken back.
+
+        `begun` are the addresses whose changes an earlier run began.
+        """
         self.plan = plan
         self.options = options
         self.voice = Voice(tell)
         self._store = store
         self._number = number
         self._opened = opened
-        self._journal = Journal(plan, records, originals)
+        self._journal = Journal(plan, records, originals, begun)
         self._clock = clock
         self._interrupts = interrupts
         self._began = clock.elapsed()

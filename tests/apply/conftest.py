@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from herocloud.state.store import AppliedPlan, Entry, Unfinished
 
 from herocloud.apply import executing
 from herocloud.apply.interrupts import Interrupts
@@ -21,7 +22,6 @@ from herocloud.model.steps import Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Recorded
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.state.store import AppliedPlan, Entry, Unfinished
 
 STACK = StackName("shop")
 _LEVEL = Level(0, 0, 0, None)
