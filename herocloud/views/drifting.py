@@ -17,11 +17,10 @@ def render(stack: str, found: Sequence[Drift], *, color: bool = False) -> str:
     wide = min(34, max(len(drift.address) for drift in found)) + 3
     lines = []
     previous = ""
-    for drift in found:
-        for line in phrasing.drift_lines(drift):
-            shown = "" if drift.address == previous else drift.address
-            previous = drift.address
-            lines.append(f"  {palette.yellow}{shown.ljust(wide)}{palette.off}{line}")
+    for address, line in phrasing.drift_rows(found):
+        shown = "" if address == previous else address
+        previous = address
+        lines.append(f"  {palette.yellow}{shown.ljust(wide)}{palette.off}{line}")
     number = len({drift.address for drift in found})
     things = "1 resource" if number == 1 else f"{number} resources"
     return "\n".join(

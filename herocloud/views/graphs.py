@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from herocloud.model.ids import sort_key
 from herocloud.model.plans import Plan
-from herocloud.model.words import GLYPHS, Action
+from herocloud.model.words import Action
 from herocloud.model.worlds import Record, Resource
 
 _FILLS = {
@@ -55,7 +55,8 @@ def of_records(stack: str, records: Iterable[Record]) -> Graph:
 
 def of_changes(plan: Plan) -> Graph:
     """Return the changes of a plan, in their order."""
-    nodes = [Node(change.address, f"{GLYPHS[change.action]} {change.address}", change.action) for change in plan.changing]
+    # The word and not the sign: mermaid takes a label that begins with `- ` for a list and refuses it.
+    nodes = [Node(change.address, f"{change.address} · {change.action.value}", change.action) for change in plan.changing]
     return _graph(plan.stack, nodes, {change.address: change.needs for change in plan.changing})
 
 

@@ -3,10 +3,12 @@
 Text, Markdown and HTML differ in layout only; the words live here once, so that a pull request and a terminal never disagree.
 """
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model.ids import Address
 from herocloud.model.plans import Change, Drift, FieldDiff, Plan
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.views import values
@@ -93,7 +95,9 @@ def hidden_fields(change: Change) -> int:
     """Count the fields that stay as they are."""
     if not change.fields or change.after is None:
         return 0
-    return max(0, values.tally_fields(change.after) - sum(1 for field in change.fields if field.after is not None))
+    # Drift is told in fields of parts, and `protect` stands beside the spec: neither is among the fields that are counted here.
+    shown = sum(_tally(field.after) for field in change.fields if not field.drift and field.path.partition(".")[0] in change.after)
+    return max(0, values.tally_fields(change.after) - shown)
 
 
 def field_line(field: FieldDiff) -> str:
@@ -102,8 +106,8 @@ def field_line(field: FieldDiff) -> str:
     if field.why:
         # `cpu.max 4 → 8 needs a power-cycle` reads as one sentence; `image a → b, root disk is destroyed` needs the comma.
         text += f" {field.why}" if field.why.startswith("needs") else f", {field.why}"
-    if field.drift:
-        text += " (changed outside herocloud)"
+    if field.drift and not field.why:
+        text += ", changed outside herocloud"
     return text
 
 
@@ -134,16 +138,20 @@ def time_line(seconds: float, plan: Plan) -> str:
     return text + "."
 
 
-def drift_lines(drift: Drift) -> list[str]:
-    """Say what differs between the record and the world at one part of an address."""
-    if drift.after is None:
-        return [f"{drift.part} is gone"]
-    if drift.before is None:
-        return [f"{drift.part} is there and was not made by herocloud"]
-    return [
-        f"{drift.part}{'.' if path else ''}{path} {values.show_pair(path, old, new)}"
-        for path, old, new in differing(drift.before, drift.after)
-    ]
+def drift_rows(found: Iterable[Drift]) -> Iterator[tuple[Address, str]]:
+    """Say what differs between the records and the world, as (address, line); what is gone from one address is told on one line."""
+    for address, group in itertools.groupby(found, key=lambda drift: drift.address):
+        gone = []
+        for drift in group:
+            if drift.after is None:
+                gone.append(drift.part)
+            elif drift.before is None:
+                yield address, f"{drift.part} is there and was not made by herocloud"
+            else:
+                for path, old, new in differing(drift.before, drift.after, drift.part):
+                    yield address, f"{path} {values.show_pair(path, old, new)}"
+        if gone:
+            yield address, f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone"
 
 
 def differing(before: Json, after: Json, path: str = "") -> Iterator[tuple[str, Json, Json]]:
@@ -162,6 +170,10 @@ def verbose_fields(spec: Spec | None) -> list[tuple[str, str]]:
     return [
         (path, values.fingerprint(value) if values.is_sensitive(path) else values.show(path, value)) for path, value in values.leaves(spec)
     ]
+
+
+def _tally(value: Json) -> int:
+    return values.tally_fields(value) if isinstance(value, Mapping) else 0 if value is None else 1
 
 
 def _differences(change: Change) -> list[str]:

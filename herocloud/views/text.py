@@ -110,11 +110,10 @@ def _drift(plan: Plan, palette: colours.Palette) -> list[str]:
     wide = min(_WIDEST, max(len(drift.address) for drift in plan.drift)) + 3
     found = [f"{palette.bold}Changed outside herocloud:{palette.off}"]
     previous = ""
-    for drift in plan.drift:
-        for line in phrasing.drift_lines(drift):
-            shown = "" if drift.address == previous else drift.address
-            previous = drift.address
-            found.append(f"    {shown.ljust(wide)}{line}")
+    for address, line in phrasing.drift_rows(plan.drift):
+        shown = "" if address == previous else address
+        previous = address
+        found.append(f"    {shown.ljust(wide)}{line}")
     return found
 
 

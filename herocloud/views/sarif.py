@@ -1,0 +1,109 @@
+"""SARIF 2.1.0, for code scanning: findings with their places, and what a plan destroys, interrupts or cannot do.
+
+Only what GitHub and editors read is written. A finding without a place in a file is located by its address alone.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+import herocloud
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
+from herocloud.model.plans import Change, Plan
+from herocloud.model.words import Action, Impact
+from herocloud.views import phrasing
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+class Finding(NamedTuple):
+    """One result."""
+
+    rule: str
+    title: str
+    level: str
+    text: str
+    address: str | None
+    diagnostic: Diagnostic | None = None
+
+
+def document(plan: Plan) -> dict[str, Json]:
+    """Return a plan as SARIF: its diagnostics, and a finding for each change that people should look at twice."""
+    return _log([*map(_diagnosed, sort_diagnostics(list(plan.diagnostics))), *filter(None, map(_notable, phrasing.arrange(plan)))])
+
+
+def diagnostics_document(found: Sequence[Diagnostic]) -> dict[str, Json]:
+    """Return diagnostics as SARIF."""
+    return _log([_diagnosed(one) for one in sort_diagnostics(list(found))])
+
+
+def render(log: dict[str, Json]) -> str:
+    """Write a SARIF document as text."""
+    import json
+
+    return json.dumps(log, indent=2, ensure_ascii=False)
+
+
+def _diagnosed(one: Diagnostic) -> Finding:
+    text = "\n".join(filter(None, [one.detail or one.summary, one.hint and f"hint: {one.hint}"]))
+    return Finding(one.code, one.summary, one.severity.value, text, one.address, one)
+
+
+def _notable(change: Change) -> Finding | None:
+    text = f"{change.address}: {phrasing.lines(change)[0]}"
+    if change.protected:
+        return Finding("blocked", "Protection stands in the way", "error", text, change.address)
+    if change.impact is Impact.DATA:
+        return Finding("data-destroyed", "Data is destroyed", "warning", text, change.address)
+    if change.action in (Action.REBOOT, Action.REPLACE):
+        return Finding("interrupted", "A VM is interrupted", "note", text, change.address)
+    return None
+
+
+def _log(findings: list[Finding]) -> dict[str, Json]:
+    rules = {finding.rule: finding.title for finding in reversed(findings)}
+    order = sorted(rules)
+    positions = {rule: i for i, rule in enumerate(order)}
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "herocloud",
+                        "semanticVersion": herocloud.__version__,
+                        "rules": [{"id": rule, "shortDescription": {"text": rules[rule]}} for rule in order],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(finding, positions[finding.rule]) for finding in findings],
+            }
+        ],
+    }
+
+
+def _result(finding: Finding, position: int) -> dict[str, Json]:
+    location: dict[str, Json] = {}
+    place = finding.diagnostic.place if finding.diagnostic else None
+    if place is not None:
+        region: dict[str, Json] = {
+            "startLine": place.line,
+            "startColumn": place.column,
+            "endLine": place.end_line,
+            "endColumn": place.end_column,
+        }
+        if finding.diagnostic and finding.diagnostic.snippet is not None:
+            region["snippet"] = {"text": finding.diagnostic.snippet}
+        uri = ("file://" if place.file.startswith("/") else "") + quote(place.file)
+        location["physicalLocation"] = {"artifactLocation": {"uri": uri}, "region": region}
+    if finding.address:
+        location["logicalLocations"] = [{"fullyQualifiedName": finding.address, "kind": "resource"}]
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": position,
+        "level": finding.level,
+        "message": {"text": finding.text},
+        "locations": [location] if location else [],
+    }
