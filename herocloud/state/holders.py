@@ -1,0 +1,126 @@
+"""Who holds the lock: a record for people, and the question whether its process still lives.
+
+The lock itself is the kernel's and ends with its process; this record only puts a name to it. A process id alone proves nothing, because
+ids are used again: the start time of the process and the boot it belongs to make it one process and no other.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.state import layout
+
+_MOST_BYTES = 4096
+"""One write and one read of less than a page are not torn on a local disk; a record that is torn all the same reads as unknown."""
+
+PROC = Path("/proc")
+
+
+class Holder(NamedTuple):
+    """A process that writes to the state, or that died while it did."""
+
+    pid: int
+    start_time: int
+    """In ticks after boot, as in `/proc/PID/stat`."""
+    boot_id: str
+    host: str
+    user: str
+    since: str
+    operation: str
+    plan: str | None
+    up: float
+    """Seconds after boot at which it began: the clock on the wall may be set, this one may not."""
+
+    def is_alive(self, proc: Path = PROC) -> bool | None:
+        """Tell whether the process lives; nothing when it runs on another host, which cannot be asked."""
+        if self.boot_id != read_boot_id(proc):
+            return None if self.host != os.uname().nodename else False
+        return read_start_time(self.pid, proc) == self.start_time
+
+    def seconds(self, proc: Path = PROC) -> float | None:
+        """Return for how long it has been at work; nothing when it began before this boot or elsewhere."""
+        return max(0.0, _up() - self.up) if self.boot_id == read_boot_id(proc) else None
+
+
+def describe_self(operation: str, plan: str | None, proc: Path = PROC) -> Holder:
+    """Return the record of this process."""
+    pid = os.getpid()
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return Holder(pid, read_start_time(pid, proc) or 0, read_boot_id(proc), os.uname().nodename, _user(), since, operation, plan, _up())
+
+
+def read(folder: Path) -> Holder | None:
+    """Return what the record says; nothing when it is empty, missing, or cannot be understood."""
+    try:
+        with layout.holder(folder).open("rb") as stream:
+            data = json.loads(stream.read(_MOST_BYTES))
+        holder = Holder(**data)
+    except (OSError, ValueError, TypeError):
+        return None
+    return holder if _is_sound(holder) else None
+
+
+def write(folder: Path, holder: Holder) -> None:
+    """Put the record down. Not by rename: a crash would leave the other file behind, and nothing depends on this one being whole."""
+    content = json.dumps(holder._asdict()).encode()[:_MOST_BYTES]
+    descriptor = os.open(layout.holder(folder), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, content, 0)
+    finally:
+        os.close(descriptor)
+
+
+def clear(folder: Path) -> None:
+    """Take the record away, while the file stays."""
+    os.truncate(layout.holder(folder), 0)
+
+
+def was_left(folder: Path) -> bool:
+    """Tell whether the file of the record holds anything, understood or not."""
+    try:
+        return layout.holder(folder).stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def read_start_time(pid: int, proc: Path = PROC) -> int | None:
+    """Return when a process started, in ticks after boot; nothing when there is none."""
+    try:
+        text = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name in brackets may hold spaces and brackets itself; what follows the last one is regular. Field 22 of the line is the time.
+    fields = text.rpartition(")")[2].split()
+    dead = fields[:1] in (["Z"], ["X"])
+    return int(fields[19]) if len(fields) > 19 and not dead else None
+
+
+def read_boot_id(proc: Path = PROC) -> str:
+    """Return the name of this boot."""
+    try:
+        return (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _is_sound(holder: Holder) -> bool:
+    texts = (holder.boot_id, holder.host, holder.user, holder.since, holder.operation, holder.plan or "")
+    numbers = (holder.pid, holder.start_time, holder.up)
+    return all(isinstance(text, str) for text in texts) and all(isinstance(number, int | float) for number in numbers)
+
+
+def _up() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _user() -> str:
+    import pwd
+
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"

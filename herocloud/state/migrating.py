@@ -1,0 +1,123 @@
+"""The tables, and the numbered steps that brought them to their present form.
+
+`user_version` counts the steps that a database has been through. A step is never changed once released; the next change is the next
+step. Each runs in one transaction with its number, so that a crash leaves the old form or the new one.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from herocloud.kits import faults
+
+APPLICATION_ID = 0x68636C64
+"""`hcld` in the file's header: another program's database is told apart before anything reads it."""
+
+_FIRST = (
+    # One row: what the state as a whole is.
+    """CREATE TABLE world (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        lineage TEXT NOT NULL,
+        serial INTEGER NOT NULL,
+        slices INTEGER NOT NULL
+    ) STRICT""",
+    # One row per operation that changed something; serials count them.
+    """CREATE TABLE serials (
+        serial INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        operation TEXT NOT NULL,
+        plan TEXT,
+        stack TEXT
+    ) STRICT""",
+    # Every version of every record: valid from the serial `since` up to, and not with, `until`. The version of now has no `until`. A table
+    # of present records beside a log of old ones would write each record twice per step, and could disagree with itself.
+    """CREATE TABLE records (
+        id INTEGER PRIMARY KEY,
+        stack TEXT NOT NULL,
+        address TEXT NOT NULL,
+        since INTEGER NOT NULL REFERENCES serials (serial),
+        until INTEGER REFERENCES serials (serial) CHECK (until > since),
+        sid TEXT,
+        body TEXT NOT NULL
+    ) STRICT""",
+    "CREATE UNIQUE INDEX records_now ON records (stack, address) WHERE until IS NULL",
+    "CREATE UNIQUE INDEX records_sid ON records (sid) WHERE until IS NULL AND sid IS NOT NULL",
+    "CREATE INDEX records_then ON records (stack, address, until) WHERE until IS NOT NULL",
+    # The primary key is what keeps two writers from giving one slice twice.
+    """CREATE TABLE assignments (
+        sid TEXT PRIMARY KEY,
+        stack TEXT NOT NULL,
+        address TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX assignments_owner ON assignments (stack, address)",
+    """CREATE TABLE outputs (
+        stack TEXT NOT NULL,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (stack, name)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE applies (
+        apply INTEGER PRIMARY KEY,
+        plan TEXT NOT NULL,
+        stack TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('running', 'interrupted', 'done', 'partial', 'rolled back')),
+        started REAL NOT NULL,
+        ended REAL,
+        serial INTEGER NOT NULL REFERENCES serials (serial),
+        rollback_of TEXT
+    ) STRICT""",
+    "CREATE INDEX applies_plan ON applies (plan)",
+    "CREATE INDEX applies_unfinished ON applies (apply) WHERE status IN ('running', 'interrupted')",
+    # A plan in pieces of some hundred steps, each compressed: whole, it would be in memory three times over.
+    """CREATE TABLE pieces (
+        id INTEGER PRIMARY KEY,
+        apply INTEGER NOT NULL REFERENCES applies (apply),
+        part TEXT NOT NULL CHECK (part IN ('head', 'change', 'step')),
+        body BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX pieces_apply ON pieces (apply)",
+    """CREATE TABLE journal (
+        apply INTEGER NOT NULL REFERENCES applies (apply),
+        number INTEGER NOT NULL,
+        step TEXT NOT NULL,
+        event TEXT NOT NULL CHECK (event IN ('intent', 'done', 'failed', 'skipped', 'cancelled', 'undoing', 'undone')),
+        at REAL NOT NULL,
+        seconds REAL NOT NULL,
+        detail TEXT NOT NULL,
+        PRIMARY KEY (apply, number)
+    ) STRICT, WITHOUT ROWID""",
+    # The last few durations of each kind of step. Asking the journal would need an index that every step pays for.
+    """CREATE TABLE durations (
+        kind TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        PRIMARY KEY (kind, number)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
+"""Each entry takes a database from its position to the next number."""
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return how many migrations the database has been through."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
+    """Bring the database to the newest form."""
+    for number in range(version_of(connection), len(migrations)):
+        faults.reached("state.migrate.before")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in migrations[number]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+            faults.reached("state.migrate.written")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        faults.reached("state.migrate.after")

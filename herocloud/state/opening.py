@@ -1,0 +1,167 @@
+"""Connections to the database, for one writer and any number of readers.
+
+Readers never create a file and never write to one that matters. In write-ahead mode SQLite deletes the log and its index when the last
+connection closes, and a read-only connection then has to create both again. So the writer keeps them: it closes while a second, read-only
+connection is open (see `close`). Where they are missing all the same (a backup was put back, another tool closed the file), a reader
+works on a copy. The alternative, SQLite's `immutable`, reads nonsense when a writer starts meanwhile.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from herocloud.kits import faults
+from herocloud.state import creating, examining, failing, layout, migrating
+from herocloud.state.examining import Seen
+
+_BUSY_SECONDS = 10.0
+"""How long SQLite waits for another transaction. Ours last milliseconds; only a foreign tool keeps one open for longer."""
+
+Migrations = Sequence[Sequence[str]]
+
+
+def open_for_reading(folder: Path, migrations: Migrations = migrating.MIGRATIONS) -> sqlite3.Connection | None:
+    """Return a connection that cannot write; nothing when no state was ever made here."""
+    seen = examining.examine(folder, len(migrations))
+    if not seen.present:
+        return None
+    path = layout.database(folder)
+    with failing.Guarded(path):
+        connection = _connect(path, "ro") if seen.indexed and seen.log_bytes is not None else _open_copy(folder)
+        try:
+            version = _check(connection, path, len(migrations), whole=seen.size <= examining.SMALL)
+            if version < len(migrations):
+                connection = _migrated_copy(connection, migrations)
+            connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS) -> sqlite3.Connection:
+    """Return a connection that writes durably; makes folder and database when there are none."""
+    seen = examining.examine(folder, len(migrations))
+    path = layout.database(folder)
+    with failing.Guarded(path):
+        if not seen.present:
+            creating.create(folder)
+            seen = examining.examine(folder, len(migrations))
+        connection = _connect(path, "rw")
+        try:
+            _become_writer(connection, path)
+            # FULL makes every commit wait for the disk. NORMAL would be ten times faster and lose the last steps with the power.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            # A log that is not empty was left by a crash: the one time when a long look is worth its while.
+            _check(connection, path, len(migrations), whole=seen.size <= examining.SMALL or bool(seen.log_bytes))
+            migrating.migrate(connection, migrations)
+            _agree_on_lineage(connection, folder, seen)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def close(connection: sqlite3.Connection, folder: Path) -> None:
+    """Let go of a writing connection: the log is emptied into the database, and stays with its index for readers to come."""
+    faults.reached("state.close.before")
+    # Readers may keep the log from being emptied. That is no reason to wait: the next writer empties it.
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    faults.reached("state.close.checkpointed")
+    with closing(_connect(layout.database(folder), "ro")) as keeper:
+        keeper.execute("SELECT 1 FROM world").fetchall()
+        connection.close()
+    faults.reached("state.close.after")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    name = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(f"file:{name}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
+
+
+def _become_writer(connection: sqlite3.Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise failing.refusal("state-unusable", path, "its file system cannot hold a write-ahead log; use one on a local disk")
+    # SQLite opens what it may not write read-only and says so only at the first write, which would be after the first step.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
+
+
+def _check(connection: sqlite3.Connection, path: Path, newest: int, *, whole: bool) -> int:
+    """Raise unless the database is sound as far as a quick look tells; returns its version."""
+    version = migrating.version_of(connection)
+    if version > newest:
+        raise examining.newer(path, version)
+    if whole:
+        (says,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if says != "ok":
+            raise failing.damaged(path, str(says).replace("\n", " "))
+    try:
+        row = connection.execute("SELECT lineage FROM world").fetchone()
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("no such"):
+            raise
+        raise failing.damaged(path, f"it has the mark of a state, but {error}") from error
+    if row is None:
+        raise failing.damaged(path, "it does not say whose state it is")
+    return version
+
+
+def _agree_on_lineage(connection: sqlite3.Connection, folder: Path, seen: Seen) -> None:
+    (lineage,) = connection.execute("SELECT lineage FROM world").fetchone()
+    if seen.lineage == lineage:
+        return
+    if seen.lineage:
+        fact = f"it is the state {lineage}, and `{layout.MARKER}` beside it names {seen.lineage}"
+        raise failing.refusal("state-foreign", layout.database(folder), fact)
+    creating.mark(folder, lineage)
+
+
+def _open_copy(folder: Path) -> sqlite3.Connection:
+    """Copy database and log to where SQLite may do what it likes, and read there."""
+    import shutil
+    import tempfile
+
+    for _ in range(5):
+        before = _signs(folder)
+        copies = Path(tempfile.mkdtemp(prefix="herocloud-"))
+        try:
+            shutil.copyfile(layout.database(folder), copies / layout.DATABASE)
+            if (folder / layout.LOG).exists():
+                shutil.copyfile(folder / layout.LOG, copies / layout.LOG)
+            connection = _connect(copies / layout.DATABASE, "rw")
+            # The first look opens the log as well; after it the names are not needed any more.
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        finally:
+            shutil.rmtree(copies)
+        if _signs(folder) == before:
+            return connection
+        connection.close()
+        if (folder / layout.LOG_INDEX).exists() and (folder / layout.LOG).exists():
+            return _connect(layout.database(folder), "ro")
+    raise failing.refusal("state-busy", layout.database(folder), "it kept changing while it was copied")
+
+
+def _signs(folder: Path) -> list[tuple[int, int, int] | None]:
+    """Return what changes when a writer comes by."""
+    found: list[tuple[int, int, int] | None] = []
+    for name in (layout.DATABASE, layout.LOG, layout.LOG_INDEX):
+        try:
+            status = (folder / name).stat()
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+        except FileNotFoundError:
+            found.append(None)
+    return found
+
+
+def _migrated_copy(connection: sqlite3.Connection, migrations: Migrations) -> sqlite3.Connection:
+    """Bring an older state to the present form in memory, because a reader may not do so on disk."""
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.backup(memory)
+    connection.close()
+    migrating.migrate(memory, migrations)
+    return memory

@@ -1,0 +1,220 @@
+"""The one face of the state: an open database with everything that the layers above may ask of it or tell it.
+
+Every writing method is one transaction that is on disk when the method returns; when it raises, nothing of it is. One lock inside lets
+the threads of an apply share the connection.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from herocloud.kits import faults
+from herocloud.model.ids import Address, PlanId, Sid, StackName
+from herocloud.model.plans import Plan
+from herocloud.model.worlds import Record, Recorded
+from herocloud.state import assigning, failing, history, journaling, layout, opening, plans, recording
+from herocloud.state.entries import Applied, AppliedPlan, Difference, Entry, Unfinished, Version
+
+__all__ = ["Applied", "AppliedPlan", "Difference", "Entry", "Store", "Unfinished", "Version", "open_state", "read_recorded"]
+
+Answer = TypeVar("Answer")
+
+
+class Store:
+    """One open state."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, *, write: bool) -> None:
+        """Take over an open connection."""
+        import threading
+
+        self.folder = folder
+        self._connection = connection
+        self._write = write
+        self._turn = threading.Lock()
+        self._path = layout.database(folder)
+        self.lineage: str = self._read(lambda c: c.execute("SELECT lineage FROM world").fetchone()[0])
+
+    def __enter__(self) -> Self:
+        """Allow `with open_state(…) as store`."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close at the end of the block."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database; what was committed is safe with or without this."""
+        with self._turn, failing.Guarded(self._path):
+            try:
+                if self._write:
+                    opening.close(self._connection, self.folder)
+            finally:
+                self._connection.close()
+
+    # Reading
+
+    @property
+    def serial(self) -> int:
+        """Return the number of the last operation."""
+        return self._read(lambda c: int(c.execute("SELECT serial FROM world").fetchone()[0]))
+
+    def recorded(self) -> Recorded:
+        """Return everything that plans compare with."""
+        return self._read(_recorded)
+
+    def record(self, stack: StackName, address: Address) -> Record | None:
+        """Return the record of one address."""
+        return self._read(lambda c: recording.find(c, stack, address))
+
+    def assignments(self) -> Mapping[Sid, tuple[StackName, Address]]:
+        """Return who holds each slice in use."""
+        return self._read(assigning.owners)
+
+    def unfinished(self) -> Unfinished | None:
+        """Return the newest apply that did not end, with its plan and how far each step got."""
+
+        def look(connection: sqlite3.Connection) -> Unfinished | None:
+            found = journaling.unfinished(connection)
+            if found is None:
+                return None
+            return Unfinished(found.apply, plans.load(connection, found.apply, self._path), journaling.states(connection, found.apply))
+
+        return self._read(look)
+
+    def applies(self) -> list[Applied]:
+        """Return every apply without its plan, newest first."""
+        return self._read(journaling.applies)
+
+    def load_plan(self, plan: PlanId) -> list[AppliedPlan]:
+        """Return each apply of this plan, newest first."""
+
+        def look(connection: sqlite3.Connection) -> list[AppliedPlan]:
+            return [
+                AppliedPlan(
+                    one.apply,
+                    plans.load(connection, one.apply, self._path),
+                    one.status,
+                    one.started,
+                    one.ended,
+                    journaling.states(connection, one.apply),
+                    one.serial,
+                )
+                for one in journaling.applies(connection, "plan = ?", (plan,))
+            ]
+
+        return self._read(look)
+
+    def durations(self) -> Mapping[str, float]:
+        """Return the median seconds of each kind of step that ran here."""
+        return self._read(journaling.durations)
+
+    def history(self) -> list[Version]:
+        """Return every operation that raised the serial, newest first."""
+        return self._read(history.log)
+
+    def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
+        """Return the records as they were after the operation of `serial`; serial 0 is before the first."""
+        return self._read(lambda c: history.records_at(c, serial))
+
+    def diff(self, before: int, after: int) -> list[Difference]:
+        """Return what differs between two serials."""
+        return self._read(lambda c: history.diff(c, before, after))
+
+    # Writing
+
+    def begin(self, plan: Plan, started: float, rollback_of: PlanId | None = None) -> int:
+        """Start an apply: keep its plan, raise the serial; returns the number of the apply."""
+        with self._writing("state.begin") as connection:
+            return journaling.begin(connection, plan, started, rollback_of)
+
+    def commit(self, apply: int, entries: Sequence[Entry]) -> None:
+        """Add entries to the journal and carry out what they change in the records."""
+        with self._writing("state.commit") as connection:
+            journaling.commit(connection, apply, entries)
+
+    def finish(self, apply: int, status: str, ended: float) -> None:
+        """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished."""
+        if status not in journaling.STATUSES:
+            msg = f"an apply cannot end as {status!r}"
+            raise ValueError(msg)
+        with self._writing("state.finish") as connection:
+            # Of a plan that left something out, the outputs speak of a part of the stack only.
+            plan = plans.load_head(connection, apply, self._path) if status == "done" else None
+            journaling.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None)
+
+    def edit(self, operation: str, stack: StackName | None, entries: Sequence[Entry], *, at: float | None = None) -> int:
+        """Change records outside of an apply, as one operation with a serial of its own; returns the serial."""
+        with self._writing("state.edit") as connection:
+            serial = journaling.next_serial(connection, time.time() if at is None else at, operation, None, stack)
+            journaling.change_records(connection, serial, entries)
+            return serial
+
+    def grow_slices(self, slices: int) -> None:
+        """Remember that the host has so many slices; the number never falls."""
+        with self._writing("state.edit") as connection:
+            journaling.raise_slices(connection, slices)
+
+    def _read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Ask within one transaction, so that all of the answer is of the same moment."""
+        with self._turn, failing.Guarded(self._path):
+            try:
+                self._connection.execute("BEGIN")
+                try:
+                    return question(self._connection)
+                finally:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+            except ValueError as error:
+                # A body that is no JSON any more: the page is in order, and what it holds is not.
+                raise failing.damaged(self._path, f"a record cannot be read ({error})") from error
+
+    @contextmanager
+    def _writing(self, point: str) -> Iterator[sqlite3.Connection]:
+        """Run a block as one transaction: all of it is on disk at the end, or none of it."""
+        with self._turn, failing.Guarded(self._path):
+            faults.reached(f"{point}.before")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                faults.reached(f"{point}.written")
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has rolled back by itself after some failures, and an order to do it again would hide the first one.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            faults.reached(f"{point}.after")
+
+
+def open_state(folder: Path, *, write: bool) -> Store | None:
+    """Open the state of a data folder. To write makes it when there is none; to read then returns nothing and makes nothing."""
+    if write:
+        return Store(folder, opening.open_for_writing(folder), write=True)
+    connection = opening.open_for_reading(folder)
+    return None if connection is None else Store(folder, connection, write=False)
+
+
+def read_recorded(folder: Path) -> Recorded:
+    """Return what plans compare with; an empty one without lineage when nothing was ever written."""
+    store = open_state(folder, write=False)
+    if store is None:
+        return Recorded()
+    with store:
+        return store.recorded()
+
+
+def _recorded(connection: sqlite3.Connection) -> Recorded:
+    lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
+    unfinished = journaling.unfinished(connection)
+    return Recorded(
+        lineage=lineage,
+        serial=serial,
+        records=recording.load(connection),
+        slices=slices,
+        unfinished=None if unfinished is None else unfinished.plan,
+        outputs=journaling.outputs(connection),
+    )
