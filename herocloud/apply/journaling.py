@@ -105,6 +105,6 @@ class Journal:
         return entry._replace(record=after)
 
 
-def touched(states: Mapping[StepId, str]) -> bool:
+def going_back(states: Mapping[StepId, str]) -> bool:
     """Tell whether a rollback had begun: then going on means going on backwards."""
     return any(state in ("undoing", "undone") for state in states.values())

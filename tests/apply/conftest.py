@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from herocloud.state.store import AppliedPlan, Entry, Unfinished
 
-from herocloud.apply import executing
+from herocloud.apply import executing, resuming
 from herocloud.apply.interrupts import Interrupts
 from herocloud.apply.options import Options
 from herocloud.model.errors import Permanent
@@ -22,6 +21,7 @@ from herocloud.model.steps import Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Recorded
 from herocloud.providers.seam import Found, Probe, Work
+from herocloud.state.store import AppliedPlan, Entry, Unfinished
 
 STACK = StackName("shop")
 _LEVEL = Level(0, 0, 0, None)
@@ -106,6 +106,12 @@ class World:
                 self.parts.pop(key, None)
             else:
                 self.parts[key] = value
+            if step.part == "machine" and "vm." in step.kind:
+                power = (step.address, "power")
+                if value is None:
+                    self.parts.pop(power, None)
+                else:
+                    self.parts.setdefault(power, "stopped")
 
     def performed(self) -> list[str]:
         return [step for verb, step in self.calls if verb == "perform"]
@@ -130,13 +136,14 @@ class MemoryStore:
     def recorded(self) -> Recorded:
         return Recorded(self.lineage, self.serial, {STACK: dict(self.records)})
 
-    def records_at(self, serial: int) -> Recorded:
-        return Recorded(self.lineage, serial, {STACK: dict(self.versions[serial])})
+    def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
+        return {STACK: dict(self.versions[serial])}
 
     def begin(self, plan: Plan, started: float, rollback_of: PlanId | None = None) -> int:
         self.versions[self.serial] = dict(self.records)
         self.serial += 1
         self.applies.append({"plan": plan, "status": "running", "states": {}, "serial": self.serial, "started": started, "ended": None})
+        self.applies[-1]["rollback_of"] = rollback_of
         return len(self.applies)
 
     def commit(self, apply: int, entries: Sequence[Entry]) -> None:
@@ -267,6 +274,18 @@ class Bench:
             tell=self.tell,
             clock=self.clock,
             interrupts=self.interrupts,
+        )
+
+    def resume(self, *, rollback: bool = False, facts: Any = None, **options: Any) -> Result:
+        return resuming.resume(
+            self.store,  # type: ignore[arg-type]
+            self.drivers,
+            options=Options(**options),
+            tell=self.tell,
+            clock=self.clock,
+            interrupts=self.interrupts,
+            rollback=rollback,
+            facts=facts,
         )
 
     def told(self, kind: str) -> list[Event]:

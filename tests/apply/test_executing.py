@@ -152,7 +152,7 @@ def test_nothing_runs_over_an_unfinished_apply(bench, vm, plan) -> None:
 
 
 def test_long_silence_is_broken_by_a_heartbeat(bench, step, plan) -> None:
-    bench.world.on("vm.a/disk.create", lambda work: bench.world.hung.wait(5))
+    bench.world.on("vm.a/disk.create", lambda _: bench.world.hung.wait(5))
 
     def tell(event) -> None:
         bench.events.append(event)

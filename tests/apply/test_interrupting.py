@@ -1,0 +1,132 @@
+"""The first interrupt lets running steps finish within a bound; the second stops now. Both can be resumed."""
+
+import os
+import signal
+import threading
+from typing import Never
+
+import pytest
+
+from herocloud.apply.interrupts import Interrupts
+from herocloud.model.errors import Temporary
+from herocloud.model.steps import Step
+from herocloud.model.words import Status
+
+
+def chain(step) -> list[Step]:
+    return [
+        step("volume.a/volume.create", last=True),
+        step("volume.b/volume.create", needs=["volume.a/volume.create"], last=True),
+    ]
+
+
+def test_the_first_interrupt_lets_the_running_step_finish_and_starts_nothing_new(bench, step, plan) -> None:
+    bench.world.on("volume.a/volume.create", lambda _: bench.interrupts.stop())
+    result = bench.execute(plan(chain(step)))
+    assert result.interrupted
+    assert [outcome.status for outcome in result.outcomes] == [Status.DONE, Status.CANCELLED]
+    assert (bench.store.status, bench.store.states) == ("interrupted", {"volume.a/volume.create": "done"})
+
+
+def test_a_provider_is_asked_to_give_up_and_may(bench, step, plan) -> None:
+    def long_work(work) -> Never:
+        bench.interrupts.stop()
+        while not work.cancelled():
+            threading.Event().wait(0.001)
+        raise Temporary("gave up at half")
+
+    bench.world.on("volume.a/volume.create", long_work)
+    result = bench.execute(plan(chain(step)))
+    assert [outcome.status for outcome in result.outcomes] == [Status.CANCELLED, Status.CANCELLED]
+    assert bench.store.states == {"volume.a/volume.create": "cancelled"}
+
+
+def test_patience_with_running_steps_is_bounded(bench, step, plan) -> None:
+    def hang(work) -> None:
+        bench.interrupts.stop()
+        bench.world.hung.wait(20)
+
+    bench.world.on("volume.a/volume.create", hang)
+    result = bench.execute(plan(chain(step)), grace=30)
+    bench.world.hung.set()
+    assert result.interrupted
+    assert bench.clock.elapsed() == pytest.approx(1030)
+    assert (bench.store.status, bench.store.states) == ("interrupted", {"volume.a/volume.create": "intent"})
+
+
+def test_the_second_interrupt_stops_now_and_leaves_the_journal_as_it_is(bench, step, plan) -> None:
+    def hang(work) -> None:
+        bench.interrupts.stop()
+        bench.interrupts.stop()
+        bench.world.hung.wait(20)
+
+    bench.world.on("volume.a/volume.create", hang)
+    result = bench.execute(plan(chain(step)))
+    bench.world.hung.set()
+    assert result.interrupted
+    assert (bench.store.status, bench.store.states) == ("running", {"volume.a/volume.create": "intent"})
+    assert bench.clock.elapsed() < 1001
+
+
+def test_a_step_that_waits_to_be_tried_again_is_cancelled_at_once(bench, step, plan, fault) -> None:
+    bench.world.on("volume.a/volume.create", fault(Temporary("busy", 5.0)))
+
+    def tell(event) -> None:
+        if event.type == "retry":
+            bench.interrupts.stop()
+
+    bench.tell = tell
+    bench.execute(plan(chain(step)))
+    assert bench.store.states == {"volume.a/volume.create": "cancelled"}
+    assert bench.world.performed() == ["volume.a/volume.create"]
+
+
+def test_an_interrupt_before_anything_ran_changes_nothing(bench, step, plan) -> None:
+    bench.interrupts.stop()
+    result = bench.execute(plan(chain(step)))
+    assert result.interrupted
+    assert bench.world.calls == []
+
+
+def test_an_interrupt_after_the_last_step_is_not_an_interrupted_apply(bench, step, plan) -> None:
+    bench.world.on("volume.b/volume.create", lambda _: bench.interrupts.stop())
+    result = bench.execute(plan(chain(step)))
+    assert not result.interrupted
+    assert bench.store.status == "done"
+
+
+def test_the_notes_say_how_to_go_on(bench, step, plan) -> None:
+    bench.interrupts.stop()
+    assert "herocloud resume" in bench.execute(plan(chain(step))).notes[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_counted_and_the_handlers_before_come_back(number) -> None:
+    before = signal.getsignal(number)
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        assert interrupts.requests == 2
+    assert signal.getsignal(number) is before
+
+
+def test_a_closed_terminal_is_harmless() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupts.requests == 0
+        assert signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN, "VMMs would inherit an ignored signal"
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_other_threads_leave_the_handlers_alone() -> None:
+    seen = []
+
+    def work() -> None:
+        with Interrupts():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGINT)]
