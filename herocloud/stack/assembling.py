@@ -1,0 +1,151 @@
+"""The stages of a load that was not found in the cache."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.hosts import Host
+from herocloud.model.ids import StackName
+from herocloud.model.worlds import Desired, Move
+from herocloud.stack import (
+    checking,
+    combining,
+    expanding,
+    layering,
+    pointing,
+    reading,
+    sources,
+    substituting,
+    validating,
+    variables as values_of,
+)
+from herocloud.stack.checks.outside import World
+from herocloud.stack.fields import places
+from herocloud.stack.fields.stack import StackFile
+from herocloud.stack.findings import Findings, Path
+from herocloud.stack.loading import Loaded
+from herocloud.stack.pruning import Pruned
+
+SMALL = 64 * 1024
+"""Up to this many bytes a file is read with places at once: it costs a few milliseconds, and every resource knows its line."""
+
+
+class Assembled(NamedTuple):
+    """A load, and what it looked at besides the files."""
+
+    loaded: Loaded
+    environment: tuple[str, ...] = ()
+    host_fields: frozenset[str] = frozenset()
+    world: World | None = None
+    uses_pins: bool = False
+
+
+def assemble(
+    read: Sequence[sources.Source],
+    unusable: Sequence[sources.Unusable],
+    *,
+    host: Host | None,
+    variables: Sequence[str],
+    var_files: Sequence[str],
+    environment: Mapping[str, str],
+    secret_key: bytes | None,
+) -> Assembled:
+    """Go through all stages."""
+    found = Findings()
+    files = tuple(source.name for source in read)
+    for one in unusable:
+        found.add(one.code, None, one.detail, one.hint)
+    pointer = pointing.Pointer(read)
+    trees = _read_trees(read, pointer, found)
+    if trees is None or not trees:
+        return Assembled(Loaded(None, pointer.diagnose(found), files))
+    combined, twice = combining.combine(trees)
+    pointer.combined = combined
+    pruned = Pruned()
+    values = _collect_variables(combined.value, variables, var_files, environment, found, pruned)
+    tree = {key: value for key, value in combined.value.items() if key != "variables"}
+    substituted = substituting.substitute(tree, values, host, found, pruned)
+    data = validating.validate(StackFile, substituted.value, found, pruned)
+    instances = _make_instances(substituted.indexed, data, found)
+    found.pruned = pruned
+
+    def folder_of(path: Path) -> str:
+        return read[combined.origin(path)[0]].folder
+
+    world = World(environment, secret_key, folder_of, found)
+    images = checking.image_names(data, substituted.value)
+    views = list(layering.make_views(data, instances, images))
+    checking.check(data, substituted.value, views, images, host, found, world)
+    pointer.report_duplicates(twice, found)
+    uses_secrets = any(view.fields.get("secrets") for view in views)
+    uses_pins = any("slice" in view.fields or "affinity" in (view.fields.get("cpu") or {}) for view in views)
+    if found.items:
+        return Assembled(Loaded(None, pointer.diagnose(found), files, uses_secrets))
+    place_of = pointer.place if all(len(source.content) <= SMALL for source in read) else _nowhere
+    expansion = expanding.Expansion(data, images, folder_of, world.outside, place_of)
+    desired = Desired(
+        StackName(data["stack"]),
+        tuple(expanding.expand(expansion, views)),
+        data.get("description", ""),
+        tuple(Move(move["from"], move["to"], place_of(("moved", number))) for number, move in enumerate(data.get("moved") or ())),
+        data.get("outputs") or {},
+        read[0].folder,
+    )
+    diagnostics: tuple[Diagnostic, ...] = ()
+    return Assembled(Loaded(desired, diagnostics, files, uses_secrets), values.environment, substituted.host_fields, world, uses_pins)
+
+
+def _nowhere(_path: Path) -> Place | None:
+    return None
+
+
+def _read_trees(read: Sequence[sources.Source], pointer: "pointing.Pointer", found: Findings) -> list[dict[str, Any]] | None:
+    """Read every file; nothing when one of them is no mapping, because the others cannot be judged without it."""
+    trees: list[dict[str, Any]] = []
+    sound = True
+    for number, source in enumerate(read):
+        try:
+            tree = reading.read_tree(sources.decode(source.content))
+        except reading.Unreadable:
+            pointer.report_broken(number, found)
+            sound = False
+            continue
+        if not isinstance(tree.value, dict):
+            pointer.report_shape(number, tree.value, found)
+            sound = False
+            continue
+        pointer.has_duplicates = pointer.has_duplicates or bool(tree.duplicates)
+        trees.append(tree.value)
+    return trees if sound else None
+
+
+def _collect_variables(
+    tree: Mapping[str, Any], variables: Sequence[str], var_files: Sequence[str], environment: Mapping[str, str], found: Findings, pruned: Pruned
+) -> values_of.Values:
+    data = validating.validate(places.VariablesOnly, {"variables": tree.get("variables")}, found, pruned)
+    declared = dict(data.get("variables") or {})
+    raw = tree.get("variables")
+    if isinstance(raw, dict):
+        # A declaration that was refused as a whole still declares its name.
+        declared.update({name: {} for name in raw if name not in declared})
+    return values_of.collect(declared, variables, var_files, environment, found)
+
+
+def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, Any], found: Findings) -> dict[str, list[Mapping[str, Any]]]:
+    """Validate the instances of VMs that use `{{ index }}`: of each only the keys that use it, the others are all the same."""
+    from herocloud.stack import expressions
+    from herocloud.stack.fields.machines import Vm
+
+    instances: dict[str, list[Mapping[str, Any]]] = {}
+    for name, raw in indexed.items():
+        shared = (data.get("vms") or {}).get(name)
+        if shared is None or not isinstance(shared.get("count"), int):
+            continue
+        varying = {key: value for key, value in raw.items() if expressions.has_any(value) and "index" in str(value)}
+        same = {key: value for key, value in shared.items() if key not in varying}
+        many: list[Mapping[str, Any]] = []
+        for number in range(shared["count"]):
+            own = validating.validate(Vm, substituting.put_index(varying, number), found, Pruned(), ("vms", name))
+            many.append({**same, **own})
+        instances[name] = many
+    return instances

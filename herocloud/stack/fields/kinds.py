@@ -1,0 +1,149 @@
+"""The kinds of values that fields take: sizes, rates, names and the like, each with its JSON Schema and its own words for errors.
+
+A kind is a plain validator and not a chain of pydantic's own, because pydantic reports a union or a chain as several errors, and a
+mistake has to give one diagnostic.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from herocloud.kits import names, sizes
+from herocloud.stack import patterns, scalars
+
+
+class Block(BaseModel):
+    """One mapping of the file: unknown keys are errors, and nothing is converted behind the user's back (`vcpus: "4"` is a text)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+
+def wrong(code: str, detail: str, hint: str | None = None) -> PydanticCustomError:
+    """Return an error that carries one of our codes and our words."""
+    return PydanticCustomError(code, "{detail}", {"detail": detail, "hint": hint})  # type: ignore[arg-type]
+
+
+def needed(description: str, **constraints: Any) -> Any:
+    """Declare a key that has to be there."""
+    return Field(default=None, description=description, json_schema_extra={"x-needed": True}, **constraints)
+
+
+def optional(description: str, **constraints: Any) -> Any:
+    """Declare a key that may be left out; `null` means the same."""
+    return Field(default=None, description=description, **constraints)
+
+
+def show(value: Any) -> str:
+    """Write a value from the file for a message, short enough for one line."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    text = str(getattr(value, "text", value)).replace("\n", " ")
+    return f"`{text[:57]}…`" if len(text) > 60 else f"`{text}`"
+
+
+def _measured(read: Callable[[str], Any], code: str, noun: str, like: str) -> Callable[[Any], Any]:
+    def validate(value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                return read(value)
+            except sizes.NotASize as error:
+                raise wrong(code, f"{error}.", error.hint) from None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise wrong(code, f"{show(value)} has no unit.", f"write {noun} with its unit, like `{like}`")
+        raise wrong(
+            "wrong-type",
+            f"{show(value).capitalize() if isinstance(value, dict | list) else show(value)} stands where {noun} belongs.",
+            f"write it like `{like}`",
+        )
+
+    return validate
+
+
+def _positive(read: Callable[[str], Any], noun: str) -> Callable[[str], Any]:
+    def check(text: str) -> Any:
+        number = read(text)
+        if number <= 0:
+            raise sizes.NotASize(f"`{text}` is no {noun} that anything could have", None)
+        return number
+
+    return check
+
+
+Size = Annotated[
+    int,
+    PlainValidator(_measured(_positive(sizes.parse_size, "size"), "bad-size", "a size", "4 GiB")),
+    WithJsonSchema({"type": "string", "pattern": patterns.SIZE, "examples": ["512 MiB", "4 GiB", "2 TiB"]}),
+]
+Rate = Annotated[
+    int,
+    PlainValidator(_measured(_positive(sizes.parse_rate, "rate"), "bad-rate", "a rate", "100 Mbit/s")),
+    WithJsonSchema({"type": "string", "pattern": patterns.RATE, "examples": ["100 Mbit/s", "250 MB/s"]}),
+]
+
+
+def _as_written(value: Any) -> str:
+    text = scalars.as_text(value)
+    if text is None:
+        hint = f'put it into quotes: `"{str(value).lower()}"`' if isinstance(value, bool) else None
+        raise wrong("wrong-type", f"{_begin(value)} stands where a text belongs.", hint)
+    return text
+
+
+def _begin(value: Any) -> str:
+    shown = show(value)
+    return shown[0].upper() + shown[1:]
+
+
+Text = Annotated[str, PlainValidator(_as_written), WithJsonSchema({"type": ["string", "number"]})]
+"""A text, or a number that is kept exactly as it was written."""
+
+
+def matching(pattern: str, code: str, detail: str, hint: str) -> Any:
+    """Return a kind of text that has to match `pattern`; `{}` in `detail` stands for what was written."""
+    import re
+
+    compiled = re.compile(pattern)
+
+    def validate(value: Any) -> str:
+        text = _as_written(value)
+        if not compiled.match(text):
+            raise wrong(code, detail.format(f"`{text}`"), hint)
+        return text
+
+    return Annotated[str, PlainValidator(validate), WithJsonSchema({"type": "string", "pattern": pattern})]
+
+
+def choice(*words: str) -> Any:
+    """Return a kind that takes one of a few words."""
+    listed = ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
+
+    def validate(value: Any) -> str:
+        if isinstance(value, str) and value in words:
+            return value
+        near = names.nearest(value, words) if isinstance(value, str) else None
+        raise wrong("bad-choice", f"{_begin(value)} is not one of {listed}.", f"did you mean `{near}`?" if near else None)
+
+    return Annotated[str, PlainValidator(validate), WithJsonSchema({"enum": list(words)})]
+
+
+def whole(low: int, high: int) -> Any:
+    """Return a kind of whole number within bounds."""
+    return Annotated[int, Field(ge=low, le=high)]
+
+
+def short_for(key: str) -> BeforeValidator:
+    """Let a bare text stand for a mapping with one key: `lan` for `{network: lan}`."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+def entry(model: Any) -> Any:
+    """Return a kind for what stands below a name of the user's: nothing at all means an empty mapping."""
+    return Annotated[model, BeforeValidator(lambda value: {} if value is None else value, json_schema_input_type=model | None)]

@@ -1,0 +1,179 @@
+"""The blocks of a VM, and those that lend it values: sizes and defaults."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, WrapValidator
+
+from herocloud.stack import patterns
+from herocloud.stack.fields import kinds
+from herocloud.stack.fields.kinds import Block, needed, optional
+
+Hypervisor = kinds.choice("auto", "cloud-hypervisor", "qemu", "simulator")
+Restart = kinds.choice("no", "on-failure", "always")
+State = kinds.choice("running", "stopped", "paused")
+Seed = kinds.matching(
+    patterns.SEED, "bad-seed", "{} is no seed for an overlay address.", "write 12 hexadecimal digits, not all `0` and not all `f`"
+)
+Sid = kinds.matching(patterns.SID, "bad-sid", "{} is no slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
+
+
+class Topology(Block):
+    """How the guest sees its processors; the product is the number of vCPUs it may ever have."""
+
+    threads: kinds.whole(1, 2) | None = optional("Threads per core, 1 or 2; 1 by default.")
+    cores: kinds.whole(1, 1024) | None = optional("Cores per die; 1 by default.")
+    dies: kinds.whole(1, 1024) | None = optional("Dies per package; 1 by default.")
+    packages: kinds.whole(1, 1024) | None = optional("Processor packages; 1 by default.")
+
+
+class Cpu(Block):
+    """Processors beyond their number."""
+
+    max: kinds.whole(1, 1024) | None = optional("How many vCPUs it may get while it runs; the same as `vcpus` by default.")
+    affinity: list[list[kinds.whole(0, 4095)]] | None = optional("The host's processors that each vCPU may run on, one list per vCPU.")
+    topology: Topology | None = optional("How the guest sees its processors; the product has to be `max`.")
+
+
+class MemoryOptions(Block):
+    """Memory beyond its size."""
+
+    hugepages: bool | None = optional("Backs the memory with huge pages; false by default.")
+    mergeable: bool | None = optional("Lets the host merge equal pages; false by default.")
+    hotplug: kinds.Size | None = optional("How much memory may be added while it runs.")
+
+
+class DiskRate(Block):
+    """Limits of a disk."""
+
+    bandwidth: kinds.Rate | None = optional("Reads and writes together, like `250 MB/s`.")
+    burst: kinds.Rate | None = optional("What the first second may take beyond that.")
+    iops: kinds.whole(1, 100_000_000) | None = optional("Operations a second.")
+
+
+class RootDisk(Block):
+    """The disk that a VM boots from; it lives and dies with the VM."""
+
+    size: kinds.Size | None = optional("The larger of the image's own size and 10 GiB by default, within the disk of the slices.")
+    direct: bool | None = optional("Bypasses the host's page cache; false by default.")
+    rate: DiskRate | None = optional("Limits of the disk.")
+
+
+class Size(Block):
+    """A preset of resources."""
+
+    vcpus: kinds.whole(1, 1024) | None = optional("How many processors.")
+    memory: kinds.Size | None = optional("How much memory.")
+    slices: kinds.whole(1, 100_000) | None = optional("How many slices.")
+    cpu: Cpu | None = optional("Processors beyond their number.")
+    memory_options: MemoryOptions | None = optional("Memory beyond its size.")
+    root_disk: RootDisk | None = optional("The disk that it boots from.")
+
+
+class VolumeUse(Block):
+    """A volume in a VM."""
+
+    volume: str = needed("The name of the volume.")
+    readonly: bool | None = optional("Attaches it for reading only; false by default. Only one VM may write.")
+
+
+class Share(Block):
+    """A folder of the host in a VM, by virtiofs."""
+
+    path: str = needed("The folder on the host, absolute or relative to this file.")
+    tag: Annotated[str, Field(min_length=1, max_length=36)] = needed("The name under which the guest mounts it, at most 36 characters.")
+
+
+class NetworkRate(Block):
+    """Limits of a network card, seen from the VM."""
+
+    download: kinds.Rate | None = optional("What the VM may receive, like `100 Mbit/s`.")
+    upload: kinds.Rate | None = optional("What the VM may send.")
+
+
+class NetworkUse(Block):
+    """A network card."""
+
+    network: str = needed("The name of the network.")
+    rate: NetworkRate | None = optional("Limits of the card.")
+
+
+class MyceliumUse(Block):
+    """An address in the overlay."""
+
+    seed: Seed | None = optional("Six bytes in hexadecimal for an address that survives re-creation; the plan decides one by default.")
+
+
+class UserData(Block):
+    """What cloud-init reads."""
+
+    file: str | None = optional("Path of the file, relative to this one; its content is taken as it is.")
+    text: str | None = optional("The text itself, in which `{{ }}` works.")
+
+
+class Secret(Block):
+    """Where a secret comes from; it is delivered in the seed and never stored."""
+
+    env: (
+        kinds.matching(patterns.ENVIRONMENT, "bad-name", "{} is no name of an environment variable.", "use letters, digits and `_`") | None
+    ) = optional("The environment variable that holds it.")
+    file: str | None = optional("Path of the file that holds it, relative to this one.")
+
+
+def _switch(value: Any, handler: Any) -> Any:
+    if isinstance(value, bool):
+        return handler({}) if value else False
+    if isinstance(value, dict):
+        return handler(value)
+    raise kinds.wrong(
+        "wrong-type",
+        f"`mycelium` takes `true`, `false` or a mapping, not {kinds.show(value)}.",
+        "write `mycelium: true`, or `mycelium: {seed: 0a1b2c3d4e5f}`",
+    )
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Defaults(Block):
+    """Values for every VM that does not say otherwise."""
+
+    hypervisor: Hypervisor | None = optional("What runs the VM: `auto` (the default), `cloud-hypervisor`, `qemu` or `simulator`.")
+    image: str | None = optional("The name or alias of the image to boot.")
+    size: str | None = optional("The name of a preset under `sizes`.")
+    slices: kinds.whole(1, 100_000) | None = optional(
+        "How many slices; by default as many as the memory needs. The plan picks the lowest free ones."
+    )
+    vcpus: kinds.whole(1, 1024) | None = optional("How many processors; 1 by default.")
+    memory: kinds.Size | None = optional("How much memory; 4 GiB for each slice by default, and never more than that.")
+    cpu: Cpu | None = optional("Processors beyond their number.")
+    memory_options: MemoryOptions | None = optional("Memory beyond its size.")
+    root_disk: RootDisk | None = optional("The disk that it boots from; an image that is only a kernel has none unless asked.")
+    volumes: list[Annotated[VolumeUse, kinds.short_for("volume")]] | None = optional("Volumes to attach, by name or with options.")
+    shares: list[Share] | None = optional("Folders of the host that the VM sees.")
+    networks: list[Annotated[NetworkUse, kinds.short_for("network")]] | None = optional(
+        "Networks to attach, by name or with options; none by default."
+    )
+    mycelium: Annotated[MyceliumUse | None, WrapValidator(_switch)] = optional(
+        "Gives the VM an address in the overlay: `true`, or a mapping with a seed."
+    )
+    ssh_keys: list[str] | None = optional("Public keys for the image's first user.")
+    user_data: UserData | None = optional("What cloud-init reads, from a file or as text.")
+    restart: Restart | None = optional("When the VM is started again by itself: `no` (the default), `on-failure` or `always`.")
+    state: State | None = optional("What the VM should be doing: `running` (the default), `stopped` or `paused`.")
+    protect: bool | None = optional("Refuses to delete or replace the VM; kept in the state even when this block disappears.")
+    env: dict[str, kinds.Text] | None = optional("Environment variables for the guest, written into its seed.")
+    labels: dict[str, kinds.Text] | None = optional("Words to find and group VMs by.")
+    secrets: dict[str, Secret] | None = optional("Secrets by name; delivered in the seed, never stored.")
+
+
+class Vm(Defaults):
+    """A virtual machine, or several that are alike."""
+
+    count: kinds.whole(0, 100_000) | None = optional("How many: `web[0]`, `web[1]` …; without it there is one, called `web`.")
+    slice: Annotated[
+        list[Sid] | None,
+        BeforeValidator(_one_or_more),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = optional("The slices to use, pinned by id: `s5`, or `[s5, s6]`.")
+    depends_on: list[str] | None = optional("Addresses that have to be there first: `vm.db`.")

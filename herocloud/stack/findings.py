@@ -1,0 +1,160 @@
+"""Mistakes while they are being collected: by path, not yet by line.
+
+A load goes on after a mistake with what is left, so that all mistakes come in one run. Two rules keep one mistake from being reported
+twice. A spot whose value was refused is *poisoned*: whatever would follow from its absence is not reported. And findings of one
+kind at one place in the file are one finding, because an anchor or `defaults` bring one line to many VMs.
+"""
+
+from typing import NamedTuple
+
+from herocloud.model.diagnostics import Place
+from herocloud.stack.pruning import Path, Pruned
+
+
+__all__ = ["SUMMARIES", "Finding", "Findings", "Path"]
+
+SUMMARIES = {
+    "file-missing": "Stack file cannot be read",
+    "yaml-encoding": "File is not UTF-8 text",
+    "yaml-empty": "File is empty",
+    "yaml-syntax": "Not valid YAML",
+    "yaml-tab": "Tab in the indentation",
+    "yaml-documents": "Several documents in one file",
+    "yaml-not-a-mapping": "File is not a mapping",
+    "yaml-limit": "File is over a limit",
+    "yaml-alias": "Alias without its anchor",
+    "yaml-tag": "Unknown YAML tag",
+    "yaml-key": "Key is not a text",
+    "yaml-merge": "Merge key without a mapping",
+    "duplicate-key": "Key is there twice",
+    "defined-twice": "Name is defined twice",
+    "other-stack": "Files belong to different stacks",
+    "unknown-key": "Unknown key",
+    "missing-key": "Key is missing",
+    "wrong-type": "Wrong type of value",
+    "out-of-range": "Number is out of range",
+    "bad-size": "Not a size",
+    "bad-rate": "Not a rate",
+    "bad-name": "Not a valid name",
+    "bad-choice": "Not one of the choices",
+    "bad-text": "Text is too short or too long",
+    "bad-sid": "Not a slice id",
+    "bad-seed": "Not an overlay seed",
+    "bad-sha256": "Not a SHA-256 digest",
+    "bad-cidr": "Not a network",
+    "bad-peer": "Not a peer endpoint",
+    "bad-address": "Not an address",
+    "bad-source": "Not an image source",
+    "bad-expression": "Not an expression",
+    "bad-variable": "Variable has a wrong value",
+    "bad-option": "Option cannot be read",
+    "unknown-variable": "Unknown variable",
+    "missing-variable": "Variable has no value",
+    "sensitive-value": "Sensitive value would be stored",
+    "unknown-image": "Unknown image",
+    "unknown-network": "Unknown network",
+    "unknown-volume": "Unknown volume",
+    "unknown-size": "Unknown size preset",
+    "unknown-vm": "Unknown VM",
+    "unknown-resource": "Unknown resource",
+    "unknown-slice": "Unknown slice",
+    "unknown-processor": "Unknown processor",
+    "unknown-host": "Host is not known",
+    "cycle": "Dependency cycle",
+    "slice-twice": "Slice is pinned twice",
+    "slices-and-pins": "Slices are counted and pinned",
+    "unpinned-image": "Image without a digest",
+    "nothing-to-boot": "Image without a source",
+    "path-missing": "Path does not exist",
+    "path-unreadable": "File cannot be used",
+    "networks-overlap": "Networks overlap",
+    "port-twice": "Host port is forwarded twice",
+    "volume-shared": "Volume has two writers",
+    "attached-twice": "Attached twice",
+    "alias-clash": "Image name is taken",
+    "peer-twice": "Peer is listed twice",
+    "seed-twice": "Overlay seed is used twice",
+    "tag-twice": "Share tag is used twice",
+    "overlay-off": "Overlay addresses are switched off",
+    "memory-over-slices": "More memory than the slices have",
+    "too-few-vcpus": "Fewer vCPUs than the VM starts with",
+    "bad-topology": "Topology does not fit the vCPUs",
+    "bad-affinity": "Affinity does not fit the vCPUs",
+    "one-of-two": "Exactly one of two keys",
+    "move-target": "Rename leads nowhere",
+    "move-twice": "Rename is there twice",
+    "move-cycle": "Renames form a circle",
+    "move-kept": "Renamed resource is still there",
+    "secret-missing": "Secret is not set",
+    "too-many": "Too many VMs",
+}
+"""The constant summary of every code; `docs/stack-file.md` lists them."""
+
+
+class Finding(NamedTuple):
+    """One mistake, before its place in a file is known."""
+
+    code: str
+    path: Path | None
+    detail: str
+    hint: str | None = None
+    on_key: bool = False
+    """The key is wrong, or the whole block: point at the key and not at the value."""
+    about: str = ""
+    """Tells two findings of one kind at one place apart: the name of each missing key."""
+    needle: str | None = None
+    """A part of the value to point at: one expression in a long text."""
+    place: Place | None = None
+    """Set where the place is known already, in the file of a variable or for a second definition."""
+    snippet: str | None = None
+    address: str | None = None
+
+
+class Findings:
+    """The collector of one load."""
+
+    def __init__(self) -> None:
+        """Start without a mistake."""
+        self.items: list[Finding] = []
+        self.pruned: Pruned | None = None
+        """Set once the tree is validated: from then on paths are those of what is left of it."""
+        self._poisoned: set[Path] = set()
+
+    def add(
+        self,
+        code: str,
+        path: Path | None,
+        detail: str,
+        hint: str | None = None,
+        *,
+        on_key: bool = False,
+        about: str = "",
+        needle: str | None = None,
+        place: Place | None = None,
+        snippet: str | None = None,
+        address: str | None = None,
+    ) -> None:
+        """Collect one mistake."""
+        if path is not None and self.pruned is not None:
+            path = self.pruned.original(path)
+        self.items.append(Finding(code, path, detail, hint, on_key, about, needle, place, snippet, address))
+
+    def poison(self, path: Path) -> None:
+        """Remember that nothing is known about the value at `path`."""
+        self._poisoned.add(path)
+
+    def knows(self, *path: str | int) -> bool:
+        """Tell whether neither the value at `path` nor anything around it was refused."""
+        if not self._poisoned:
+            return True
+        if self.pruned is not None:
+            path = self.pruned.original(path)
+        return not any(path[:length] in self._poisoned for length in range(1, len(path) + 1))
+
+    def knows_within(self, *path: str | int) -> bool:
+        """Tell whether nothing in, at or around `path` was refused."""
+        if not self.knows(*path):
+            return False
+        if self.pruned is not None:
+            path = self.pruned.original(path)
+        return not any(len(poisoned) > len(path) and poisoned[: len(path)] == path for poisoned in self._poisoned)

@@ -1,0 +1,75 @@
+"""Plain YAML scalars by the core schema of YAML 1.2.
+
+The schema of 1.1, which most Python loaders still speak, turns `on`, `no` and `52:54:00` into booleans and numbers; half of a stack
+file is names and addresses, so only the core schema will do.
+"""
+
+import re
+from typing import Any
+
+_INTEGER = re.compile(r"^[-+]?[0-9]+$")
+_OCTAL = re.compile(r"^0o[0-7]+$")
+_HEXADECIMAL = re.compile(r"^0x[0-9a-fA-F]+$")
+_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_INFINITE = re.compile(r"^[-+]?\.(inf|Inf|INF)$")
+_NAN = frozenset({".nan", ".NaN", ".NAN"})
+
+WORDS: dict[str, bool | None] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+NUMBERS_BEGIN = frozenset("0123456789+-.")
+
+
+class WrittenInt(int):
+    """An integer that was not written the plain way (`007`, `0x1f`); `text` is how it was written."""
+
+    text: str
+
+
+class WrittenFloat(float):
+    """A number with a point or exponent; `text` is how it was written, because `1.10` as a label must not become `1.1`."""
+
+    text: str
+
+
+def read_number(text: str) -> Any:
+    """Return the number that a plain scalar means, or the text when it is none. Only called where the first character fits."""
+    if _INTEGER.match(text):
+        try:
+            return _written_int(text, int(text))
+        except ValueError:  # Python refuses to convert thousands of digits, and nothing here needs such a number.
+            return text
+    if _OCTAL.match(text):
+        return _written_int(text, int(text[2:], 8))
+    if _HEXADECIMAL.match(text):
+        return _written_int(text, int(text[2:], 16))
+    if _FLOAT.match(text) or _INFINITE.match(text) or text in _NAN:
+        number = WrittenFloat(text if _FLOAT.match(text) else text.replace(".", ""))
+        number.text = text
+        return number
+    return text
+
+
+def _written_int(text: str, number: int) -> int:
+    if str(number) == text:
+        return number
+    written = WrittenInt(number)
+    written.text = text
+    return written
+
+
+def read_plain(text: str) -> Any:
+    """Return what a plain scalar means."""
+    if text in WORDS:
+        return WORDS[text]
+    return read_number(text) if text[0] in NUMBERS_BEGIN else text
+
+
+def as_text(value: Any) -> str | None:
+    """Return a text or a number as it was written; nothing for what is neither."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return str(getattr(value, "text", value))

@@ -1,0 +1,164 @@
+"""The models' verdict on a tree, in our words, and what is left of the tree without its mistakes.
+
+Refused values are taken out and the rest is validated again, so that the checks behind this one see everything that is sound.
+"""
+
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from herocloud.kits import names
+from herocloud.stack.fields import kinds
+from herocloud.stack.findings import Findings, Path
+from herocloud.stack.pruning import Pruned
+
+_NOUNS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "`true` or `false`",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def validate(model: type[BaseModel], tree: Any, found: Findings, pruned: Pruned, prefix: Path = ()) -> dict[str, Any]:
+    """Return what the file says, normalised; mistakes go to `found` and are left out."""
+    copied = False
+    while True:
+        try:
+            return dump(model.model_validate(tree))
+        except ValidationError as failure:
+            mistakes = failure.errors(include_url=False)
+        if not copied:
+            # Aliases make parts of the tree appear in several places; taking a value out of one must not take it out of another.
+            tree, copied = _unshare(tree), True
+        paths: dict[Path, None] = {}
+        for mistake in mistakes:
+            path = _existing(tree, tuple(mistake["loc"]))
+            report(mistake, (*prefix, *pruned.original(path)), model, path, found)
+            paths[path] = None
+        for path in sorted(paths, key=_removal_order, reverse=True):
+            pruned.remove(tree, path)
+
+
+def dump(block: BaseModel) -> dict[str, Any]:
+    """Return the keys that were written, as plain values."""
+    return block.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, warnings="none")
+
+
+def _removal_order(path: Path) -> tuple[tuple[int, str], ...]:
+    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in path)
+
+
+def _unshare(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unshare(inner) for key, inner in value.items()}
+    return [_unshare(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _existing(tree: Any, location: tuple[Any, ...]) -> Path:
+    """Return the longest part of a location that the tree really holds: `lan` stands for `{network: lan}`, which has one part more."""
+    path: Path = ()
+    for part in location:
+        if isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        else:
+            break
+        path = (*path, part)
+    return path
+
+
+def report(mistake: Any, path: Path, model: type[BaseModel], location: Path, found: Findings) -> None:
+    """Turn one error of pydantic into a finding."""
+    kind, value, context = mistake["type"], mistake["input"], mistake.get("ctx") or {}
+    found.poison(path)
+    if kind == "extra_forbidden":
+        valid = keys_of(model, location[:-1])
+        near = names.nearest(str(path[-1]), valid)
+        if near is not None:
+            # A misspelt key is meant to be its neighbour: that one is not missing, its value is unknown.
+            found.poison((*path[:-1], near))
+        hint = f"did you mean `{near}`?" if near else _listing(valid)
+        found.add("unknown-key", path, f"`{path[-1]}` is not a key here.", hint, on_key=True)
+        return
+    subject = _subject(path)
+    if kind in _NOUNS:
+        noun = _NOUNS[kind]
+        found.add("wrong-type", path, f"{subject} takes {noun}, not {kinds.show(value)}.", _type_hint(kind, value))
+    elif kind in {"greater_than_equal", "less_than_equal"}:
+        low = "ge" in context
+        bound = context["ge" if low else "le"]
+        found.add("out-of-range", path, f"{subject} is {value}; it has to be {bound} or {'more' if low else 'less'}.", None)
+    elif kind in {"string_too_short", "string_too_long"}:
+        bound = context.get("min_length", context.get("max_length"))
+        found.add("bad-text", path, f"{subject} is {len(value)} characters long; {'at least' if 'short' in kind else 'at most'} {bound} are allowed.", None)
+    elif "detail" in context:
+        found.add(kind, path, context["detail"], context.get("hint"))
+    else:
+        found.add("wrong-type", path, f"{subject} does not take {kinds.show(value)}.", None)
+
+
+def _subject(path: Path) -> str:
+    words = [part for part in path if isinstance(part, str)]
+    name = words[-1] if words else "file"
+    return f"An item of `{name}`" if path and isinstance(path[-1], int) else f"`{name}`"
+
+
+def _type_hint(kind: str, value: Any) -> str | None:
+    if kind == "bool_type" and isinstance(value, str) and value.lower() in {"yes", "on", "y", "no", "off", "n"}:
+        return f"write `{'true' if value.lower() in {'yes', 'on', 'y'} else 'false'}`; YAML 1.2 reads `{value}` as a text"
+    if kind in {"int_type", "float_type"} and isinstance(value, str) and value.strip().isdigit():
+        return f"write `{value.strip()}` without quotes"
+    if kind == "string_type" and isinstance(value, int | float | bool):
+        return "put it into quotes"
+    if kind == "list_type" and not isinstance(value, dict | list) and value is not None:
+        return f"write `[{value}]`"
+    return None
+
+
+def _listing(valid: list[str]) -> str | None:
+    return "keys here are " + ", ".join(f"`{key}`" for key in valid) if valid else None
+
+
+def keys_of(model: type[BaseModel], path: Path) -> list[str]:
+    """Return the keys that the block at `path` knows."""
+    kind: Any = model
+    for part in path:
+        kind = _unwrap(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = next((field for name, field in kind.model_fields.items() if part in (name, field.alias)), None)
+            if field is None:
+                return []
+            kind = field.annotation
+        elif get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        elif get_origin(kind) is list:
+            kind = get_args(kind)[0]
+    kind = _unwrap(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [field.alias or name for name, field in kind.model_fields.items()]
+    return []
+
+
+def _unwrap(kind: Any) -> Any:
+    """Strip `| None` and `Annotated` from a type."""
+    while True:
+        arguments = get_args(kind)
+        if hasattr(kind, "__metadata__"):
+            kind = kind.__origin__
+        elif type(None) in arguments:
+            kind = next(argument for argument in arguments if argument is not type(None))
+        else:
+            return kind
+
+
+def needed_keys(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return the keys that a block has to have."""
+    return {field.alias or name: field.description or "" for name, field in model.model_fields.items() if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("x-needed")}

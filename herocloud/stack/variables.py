@@ -1,0 +1,194 @@
+"""The values of variables: default, then environment, then variable files, then the command line; the last one wins.
+
+Texts from the environment and the command line are read as the type of the variable; a variable file holds YAML and its types.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from herocloud.kits import names
+from herocloud.model.diagnostics import Place
+from herocloud.stack import patterns, reading, scalars, sources
+from herocloud.stack.expressions import RESERVED
+from herocloud.stack.findings import Findings
+
+PREFIX = "HEROCLOUD_VAR_"
+
+
+class Given(NamedTuple):
+    """A value that was given, and by whom."""
+
+    value: Any
+    origin: str
+    is_text: bool
+    place: Place | None = None
+    snippet: str | None = None
+
+
+class Values(NamedTuple):
+    """What `{{ }}` may use."""
+
+    known: Mapping[str, Any]
+    declared: frozenset[str]
+    sensitive: frozenset[str]
+    environment: tuple[str, ...]
+    """The environment variables that were looked at, for the cache."""
+
+
+def collect(
+    declared: Mapping[str, Mapping[str, Any]],
+    variables: Sequence[str],
+    var_files: Sequence[str],
+    environment: Mapping[str, str],
+    found: Findings,
+) -> Values:
+    """Find the value of every variable; each mistake is reported once, at the variable or where the value was written."""
+    given: dict[str, Given] = {}
+    for name in declared:
+        if PREFIX + name in environment:
+            given[name] = Given(environment[PREFIX + name], f"`{PREFIX}{name}`", is_text=True)
+    for file in var_files:
+        _read_file(file, declared, given, found)
+    for option in variables:
+        name, equals, text = option.partition("=")
+        if not equals:
+            found.add("bad-option", None, f"`--var {option}` has no `=`.", "write `--var NAME=VALUE`")
+        elif name not in declared:
+            _report_unknown(name, f"`--var {name}`", declared, found)
+        else:
+            given[name] = Given(text, "`--var`", is_text=True)
+    known: dict[str, Any] = {}
+    for name, variable in declared.items():
+        _settle(name, variable, given.get(name), known, found)
+    sensitive = frozenset(name for name, variable in declared.items() if variable.get("sensitive"))
+    return Values(known, frozenset(declared), sensitive, tuple(PREFIX + name for name in declared))
+
+
+def _report_unknown(name: str, origin: str, declared: Mapping[str, Any], found: Findings, place: Place | None = None, snippet: str | None = None) -> None:
+    near = names.nearest(name, declared)
+    hint = f"did you mean `{near}`?" if near else "declare it under `variables`"
+    found.add("unknown-variable", None, f"{origin} gives a value to `{name}`, which the stack does not declare.", hint, place=place, snippet=snippet)
+
+
+def _read_file(name: str, declared: Mapping[str, Any], given: dict[str, Given], found: Findings) -> None:
+    from herocloud.stack import placing
+
+    source = sources.read_source(name)
+    if isinstance(source, sources.Unusable):
+        found.add("file-missing", None, source.detail, "name the file with `--var-file`")
+        return
+    document = placing.open_document(source)
+    if isinstance(document, placing.Broken):
+        found.add(document.code, None, document.detail, document.hint, place=document.place, snippet=document.snippet)
+        return
+    if not isinstance(document.tree.value, dict):
+        place, snippet = document.locate((), on_key=False)
+        found.add("yaml-not-a-mapping", None, "A variable file holds one mapping of names to values.", "write `name: value` lines", place=place, snippet=snippet)
+        return
+    for duplicate in document.tree.duplicates:
+        place, snippet = document.place_of(duplicate.second, on_key=True)
+        found.add("duplicate-key", None, f"`{duplicate.path[-1]}` is there twice.", "keep one of them", place=place, snippet=snippet)
+    for key, value in document.tree.value.items():
+        if key not in declared:
+            place, snippet = document.locate((key,), on_key=True)
+            _report_unknown(key, f"`{name}`", declared, found, place, snippet)
+        else:
+            place, snippet = document.locate((key,), on_key=False)
+            given[key] = Given(value, f"`{name}`", is_text=False, place=place, snippet=snippet)
+
+
+def _settle(name: str, variable: Mapping[str, Any], given: Given | None, known: dict[str, Any], found: Findings) -> None:
+    path = ("variables", name)
+    _check_declaration(name, variable, found)
+    kind = variable.get("type", "string")
+    if not found.knows(*path, "type"):
+        return
+    default: Any = None
+    if "default" in variable and found.knows(*path, "default"):
+        default, trouble = _convert(variable["default"], kind, is_text=False)
+        trouble = trouble or _bounds(default, variable)
+        if trouble:
+            found.add("bad-variable", (*path, "default"), f"The default of `{name}` {trouble}.", None)
+            found.poison((*path, "default"))
+    if given is None:
+        if "default" not in variable and found.knows(*path, "default"):
+            described = f": {variable['description']}" if variable.get("description") else ""
+            found.add("missing-variable", path, f"`{name}` has no default, and no value was given{described}.", f"give one with `--var {name}=VALUE` or `{PREFIX}{name}`", on_key=True)
+        elif found.knows(*path, "default"):
+            known[name] = default
+        return
+    value, trouble = _convert(given.value, kind, is_text=given.is_text)
+    trouble = trouble or _bounds(value, variable)
+    if trouble:
+        shown = "" if variable.get("sensitive") else f" `{given.value}`"
+        where = None if given.place else path
+        detail = f"The value{shown} of `{name}` from {given.origin} {trouble}."
+        found.add("bad-variable", where, detail, None, on_key=True, place=given.place, snippet=given.snippet)
+    else:
+        known[name] = value
+
+
+def _check_declaration(name: str, variable: Mapping[str, Any], found: Findings) -> None:
+    path = ("variables", name)
+    if not re.match(patterns.VARIABLE, name) or name in RESERVED:
+        detail = f"`{name}` means something else in expressions." if name in RESERVED else f"`{name}` cannot name a variable."
+        found.add("bad-name", path, detail, "use lower-case letters, digits and `_`, beginning with a letter", on_key=True)
+    kind = variable.get("type", "string")
+    for bound in ("min", "max"):
+        if bound in variable and kind not in {"integer", "number"} and found.knows(*path, "type"):
+            found.add("bad-variable", (*path, bound), f"`{bound}` has no meaning for the type `{kind}`.", "bounds go with `integer` and `number`", on_key=True)
+    low, high = variable.get("min"), variable.get("max")
+    if low is not None and high is not None and low > high:
+        found.add("bad-variable", (*path, "min"), f"`min` is {low}, which is more than `max`, {high}.", None)
+    if variable.get("sensitive") and "default" in variable:
+        found.add("sensitive-value", (*path, "default"), f"`{name}` is sensitive, and a default in the file is no secret.", f"give it with `{PREFIX}{name}`")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "list": (list,)}
+_NOUNS = {"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "`true` or `false`", "list": "a list of texts"}
+
+
+def _convert(value: Any, kind: str, *, is_text: bool) -> tuple[Any, str | None]:
+    """Return the value as its type and nothing, or nothing and what is wrong."""
+    if is_text and kind != "string":
+        value = _read_text(value, kind)
+    if kind == "string":
+        text = scalars.as_text(value)
+        return text, None if text is not None else f"is not {_NOUNS[kind]}"
+    if kind == "list" and isinstance(value, list):
+        texts = [scalars.as_text(item) for item in value]
+        return texts, None if all(text is not None for text in texts) else "is not a list of texts"
+    if not isinstance(value, _TYPES[kind]) or isinstance(value, bool) != (kind == "boolean"):
+        return None, f"is not {_NOUNS[kind]}"
+    return value, None
+
+
+def _read_text(text: str, kind: str) -> Any:
+    if kind != "list":
+        return scalars.read_plain(text.strip())
+    if text.lstrip().startswith("["):
+        try:
+            return reading.read_tree(text).value
+        except reading.Unreadable:
+            return None
+    return [part.strip() for part in text.split(",")] if text.strip() else []
+
+
+def _bounds(value: Any, variable: Mapping[str, Any]) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if variable.get("min") is not None and value < variable["min"]:
+            return f"is below its minimum, {variable['min']}"
+        if variable.get("max") is not None and value > variable["max"]:
+            return f"is above its maximum, {variable['max']}"
+    return None
+
+
+def inputs_of(variables: Sequence[str], var_files: Sequence[str]) -> list[bytes]:
+    """Return what the command line brings, for the key of the cache."""
+    parts = [option.encode("utf-8", "surrogateescape") for option in variables]
+    for name in var_files:
+        source = sources.read_source(name)
+        parts.append(os.fsencode(name) + b"\0" + (source.content if isinstance(source, sources.Source) else b"?"))
+    return parts
