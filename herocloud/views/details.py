@@ -202,9 +202,11 @@ def _host_rows(host: Host) -> list[tuple[str, str]]:
         ("reserve", f"memory {values.show_bytes(host.reserve_memory)}, disk {values.show_bytes(host.reserve_disk)}"),
         ("oversubscription", ", ".join(f"{name} {ratio:g}" for name, ratio in host.ratios._asdict().items())),
     ]
-    limits = (("disk", host.limit_disk), ("network", host.limit_network), ("disk_io", host.limit_disk_io))
-    rows += [
-        (f"limit {name}", values.show("size" if name == "disk" else "bandwidth", limit)) for name, limit in limits if limit is not None
-    ]
+    if host.limit_disk is not None:
+        rows.append(("limit disk", values.show_bytes(host.limit_disk)))
+    if host.limit_network is not None:
+        rows.append(("limit network", sizes.format_rate(host.limit_network, bits=True)))
+    if host.limit_disk_io is not None:
+        rows.append(("limit disk_io", sizes.format_rate(host.limit_disk_io)))
     rows.append(("images", f"{host.image_share:.0%} of the disk, {values.show_bytes(host.image_keep_free)} kept free"))
     return rows

@@ -173,7 +173,12 @@ def _diff(change: Change, *, purge: bool) -> Iterator[str]:
         for sign, value in (("-", field.before), ("+", field.after)):
             if value is not None:
                 yield f"{sign} {field.path}: {_flat(values.fingerprint(value) if hidden else values.show(field.path, value))}"
-    for line in phrasing.lines(change, purge=purge):
+        if field.why:
+            yield f"# {_flat(field.why)}"
+    remarks = phrasing.remarks(change)
+    if not change.fields and change.action not in (Action.CREATE, Action.DELETE):
+        remarks = phrasing.lines(change, purge=purge)
+    for line in remarks:
         yield f"# {_flat(line)}"
 
 

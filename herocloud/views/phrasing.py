@@ -73,19 +73,21 @@ def action_words(change: Change) -> str:
 
 def lines(change: Change, *, purge: bool = False) -> list[str]:
     """Sum up one change: the first line always says the most important thing; more lines follow where several fields differ."""
-    found: list[str] = []
     if change.action is Action.CREATE:
-        found.append(_made(change))
+        found = [_made(change)]
     elif change.action is Action.DELETE:
-        found.append(_unmade(change, purge=purge))
+        found = [_unmade(change, purge=purge)]
     else:
-        found.extend(_differences(change))
-        if change.note and change.note not in found:
-            found.append(change.note)
+        found = _differences(change)
+    found += [line for line in remarks(change) if line not in found]
+    return found or [REASONS[change.reason]]
+
+
+def remarks(change: Change) -> list[str]:
+    """Say what there is to know of a change besides its fields."""
+    found = [change.note] if change.note else []
     if change.previous_address:
         found.append(f"was {change.previous_address}")
-    if not found:
-        found.append(REASONS[change.reason])
     if change.protected:
         found.append(f"blocked: it is protected; {LIFT}")
     return found

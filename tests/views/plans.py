@@ -8,9 +8,10 @@ from typing import Any
 
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.ids import Address, PlanId, Sid, StackName, StepId
+from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.plans import Capacity, Change, Drift, Fact, FieldDiff, Level, Plan
 from herocloud.model.steps import Claim, Step
-from herocloud.model.words import Action, Impact, Reason, Severity
+from herocloud.model.words import Action, Impact, Reason, Severity, Status
 
 GIB = 1024**3
 NO_LEVEL = Level(0, 0, 0, None)
@@ -223,3 +224,30 @@ def does_not_fit() -> Diagnostic:
         "9 slices are needed at the worst moment and the host has 7.\nWithout `vm.web[0]` and `vm.web[1]` it fits.",
         address="vm.web[1]", hint="make the VMs smaller, or add memory",
     )  # fmt: skip
+
+
+def done(plan: Plan, *, seconds: float = 41.2) -> Result:
+    """Return the result of an apply in which every step went well."""
+    outcomes = tuple(Outcome(step.id, step.address, step.kind, Status.DONE, float(i), i + 1.0) for i, step in enumerate(plan.steps))
+    return Result(plan.id, outcomes, seconds)
+
+
+def partly(plan: Plan) -> Result:
+    """Return the result of an apply in which `vm.cache` failed and `vm.old` waited for it."""
+    outcomes = []
+    for i, step in enumerate(plan.steps):
+        outcome = Outcome(step.id, step.address, step.kind, Status.DONE, float(i), i + 1.0)
+        if step.kind == "vm.configure":
+            outcome = outcome._replace(status=Status.FAILED, error="the hypervisor refused the configuration\nHTTP 400")
+        elif step.id == "vm.cache/vm.boot":
+            outcome = outcome._replace(status=Status.SKIPPED, skipped_because=StepId("vm.cache/vm.configure"))
+        elif step.address == "vm.old":
+            # Skipped because of a step that was itself skipped: the cause is found behind it.
+            outcome = outcome._replace(status=Status.SKIPPED, skipped_because=StepId("vm.cache/vm.boot"))
+        outcomes.append(outcome)
+    return Result(plan.id, tuple(outcomes), 12.3, notes=("a stale lock of process 41 was taken over",))
+
+
+def cut_short(plan: Plan) -> Result:
+    """Return the result of an apply that was interrupted after five steps."""
+    return done(plan, seconds=12.3)._replace(outcomes=done(plan).outcomes[:5], interrupted=True)

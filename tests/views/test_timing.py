@@ -1,0 +1,44 @@
+import pytest
+
+from herocloud.model.plans import Level
+from herocloud.views import capacities, timing
+
+
+def test_the_longest_chain_bounds_a_small_plan(plans) -> None:
+    assert timing.total_seconds(plans.example()) == 40.0
+
+
+def test_the_busiest_lane_bounds_a_large_one(plans) -> None:
+    plan = plans.plan(*(plans.reboot(f"vm.c[{i}]") for i in range(800)))
+    # 800 stops of 8 s, configurations of 0.3 s and boots of 1 s, eight at once.
+    assert timing.total_seconds(plan) == pytest.approx(930.0)
+
+
+def test_less_parallelism_takes_longer(plans) -> None:
+    plan = plans.plan(*(plans.reboot(f"vm.c[{i}]") for i in range(800)))
+    assert timing.total_seconds(plan, parallelism=1) == pytest.approx(7440.0)
+
+
+def test_learned_durations_replace_the_expected_ones(plans) -> None:
+    plan = plans.plan(plans.reboot())
+    learned = {"vm.stop": 2.0, "vm.configure": 0.5, "vm.boot": 4.0}
+    assert timing.total_seconds(plan, learned) == pytest.approx(6.5)
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        (Level(2, 4, 3, 7), "Slices 2 → 3 of 7 (peak 4)"),
+        (Level(2, 3, 3, 7), "Slices 2 → 3 of 7"),
+        (Level(2, 2, 2, 7), "Slices 2 of 7"),
+        (Level(2, 3, 3, None), "Slices 2 → 3"),
+        (Level(2, 9, 3, 7), "Slices 2 → 3 of 7 (peak 9) does not fit"),
+    ],
+)
+def test_a_gauge_shows_before_after_limit_and_peak(level, shown) -> None:
+    assert capacities.show_gauge(capacities.Gauge("slices", "Slices", level, str)) == shown
+
+
+def test_rates_nobody_asked_for_are_not_shown(plans) -> None:
+    assert "network" not in capacities.capacity_line(plans.EMPTY)
+    assert "network 0 → 100 Mbit/s of 20 Gbit/s" in capacities.capacity_line(plans.MIXED)
