@@ -22,7 +22,12 @@ def dumps(value: Json) -> str:
 
 def digest(value: Json) -> str:
     """Return a short fingerprint of `value`: 64 bits are plenty against accidents, and these digests guard against nothing else."""
-    return hashlib.blake2b(dumps(value).encode(), digest_size=8).hexdigest()
+    return digest_text(dumps(value))
+
+
+def digest_text(text: str) -> str:
+    """Return the same kind of fingerprint of a text."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def digest_all(values: Sequence[Json]) -> str:

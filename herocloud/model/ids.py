@@ -58,7 +58,7 @@ def sort_key(address: str) -> tuple[int, str, int]:
 
 
 def slice_sid(number: int) -> Sid:
-    """Return the sid of the slice with this number, counted from 1: `s1` … `sz`, `s10` …"""
+    """Return the sid of the slice with this number, counted from 1: `s1` to `sz`, then `s10`."""
     return Sid("s" + base36.encode(number))
 
 

@@ -1,7 +1,7 @@
 """Which provider runs what.
 
-A hypervisor that this version has is a line in `_PLANNINGS`; the order of the lines is the order in which `auto` tries them. Networks, disks
-and the overlay follow the hypervisor: a simulated VM on a real bridge would be neither.
+A hypervisor that this version has is a line in `_PLANNINGS`; the order of the lines is the order in which `auto` tries them. Networks,
+disks and the overlay follow the hypervisor: a simulated VM on a real bridge would be neither.
 """
 
 import importlib

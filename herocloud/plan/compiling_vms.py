@@ -170,9 +170,9 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
     for field in ("volumes", "shares"):
         kept = [one for one in machine[field] if one in goal[field]]
         for one in [one for one in machine[field] if one not in goal[field]]:
-            change("vm.detach", **{field: [other for other in machine[field] if other != one]})
+            change("vm.detach", NOTHING, NOTHING, None, **{field: [other for other in machine[field] if other != one]})
         for one in [one for one in goal[field] if one not in kept]:
-            change("vm.attach", **{field: [*machine[field], one]})
+            change("vm.attach", NOTHING, NOTHING, None, **{field: [*machine[field], one]})
     takes, gives = _delta(use, old)
     if (machine["vcpus"], machine["memory"]) != (goal["vcpus"], goal["memory"]):
         change("vm.resize", takes, gives, vcpus=goal["vcpus"], memory=goal["memory"])

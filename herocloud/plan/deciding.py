@@ -1,6 +1,6 @@
 """What happens at one address: action, reason, impact, field diffs, and the steps that bring it about."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from herocloud.kits import sizes
@@ -17,6 +17,7 @@ from herocloud.plan.valuing import Valued
 from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
+_Judge = Callable[[str, Json, Json], Verdict]
 _HIDDEN = frozenset({"sid", "memory_options.boot"})
 """Values that follow from others and would only repeat them in a diff."""
 
@@ -57,6 +58,7 @@ class Decider:
     def __init__(self, found: list[Diagnostic]) -> None:
         """Collect what cannot be done in `found`."""
         self._differ = diffing.Differ()
+        self._contents: dict[tuple[int, ...], str] = {}
         self._found = found
 
     def decide(self, case: Case) -> Decision | None:
@@ -92,7 +94,8 @@ class Decider:
             seen = (case.present.get("volume") or {"size": before})["size"]
             if max(before if case.present else 0, seen) > after:
                 refused = True
-                why = f"a volume does not shrink from {sizes.format_size(max(before, seen))} to {sizes.format_size(after)}; its file system would lose data. Make a smaller volume beside it and copy"
+                smaller = f"from {sizes.format_size(max(before, seen))} to {sizes.format_size(after)}"
+                why = f"a volume does not shrink {smaller}; its file system would lose data. Make a smaller volume beside it and copy"
                 self._found.append(saying.cannot_change(case.address, "size", why, case.resource.place))
             target = {
                 "volume": {
@@ -119,10 +122,10 @@ class Decider:
         def verdict(path: str, before: Json, after: Json) -> Verdict:
             return planning.judge(path, before, after, valued.spec, machine)
 
-        target = parting.vm_parts(case.address, valued.spec, case.image)
+        target = parting.vm_parts(case.address, valued.spec, case.image, self._contents)
         fields = self._fields(case, verdict)
         worst = max((field.impact for field in fields), default=Impact.LIVE) if present else Impact.LIVE
-        worst = max(worst, self._disk_verdict(present, target, verdict))
+        worst = max(worst, _disk_impact(present, target))
         if case.forced:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
@@ -154,15 +157,6 @@ class Decider:
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
-    @staticmethod
-    def _disk_verdict(present: Parts, target: Parts, verdict: object) -> Impact:
-        before, after = present.get("disk"), target.get("disk")
-        if before is None:
-            return Impact.LIVE
-        if after is None or before["source"] != after["source"] or before["size"] > after["size"]:
-            return Impact.DATA
-        return Impact.LIVE
-
     def _remove(self, case: Case) -> Decision | None:
         seq = compiling.Sequence(case.address, case.roles)
         record = case.record
@@ -181,7 +175,7 @@ class Decider:
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         return self._decision(case, seq, (), impact)
 
-    def _fields(self, case: Case, judge: object) -> tuple[FieldDiff, ...]:
+    def _fields(self, case: Case, judge: _Judge) -> tuple[FieldDiff, ...]:
         """List what differs between record and target, and between record and world."""
         if case.record is None or case.valued is None or case.resource is None:
             return ()
@@ -256,13 +250,22 @@ def _give_back_vanished(seq: compiling.Sequence, present: Parts, spec: Spec) -> 
     seq.steps[-1] = last._replace(gives=Claim(*(one + other for one, other in zip(last.gives, gone, strict=True))))
 
 
+def _disk_impact(present: Parts, target: Parts) -> Impact:
+    """Tell whether the root disk that is there can become what it shall be."""
+    before, after = present.get("disk"), target.get("disk")
+    if before is None:
+        return Impact.LIVE
+    fits = after is not None and before["source"] == after["source"] and before["size"] <= after["size"]
+    return Impact.LIVE if fits else Impact.DATA
+
+
 def disk_of(spec: Spec) -> int:
     """Return the size of a VM's root disk, 0 when it has none."""
     return int(spec["root_disk"]["size"]) if spec["root_disk"] else 0
 
 
-def _field(one: diffing.Difference, judge: object) -> FieldDiff:
-    verdict: Verdict = judge(one.path, one.before, one.after)  # type: ignore[operator] - a callable of three values
+def _field(one: diffing.Difference, judge: _Judge) -> FieldDiff:
+    verdict: Verdict = judge(one.path, one.before, one.after)
     top = one.path.partition(".")[0]
     return FieldDiff(one.path, one.before, one.after, verdict.impact, verdict.why, sensitive=top in diffing.SENSITIVE)
 
@@ -286,7 +289,7 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
     if worst is Impact.REBOOT:
         return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
     if not record.complete:
-        creating = not set(record.parts) or "machine" not in case.present and case.kind == "vm"
+        creating = not record.parts or (case.kind == "vm" and "machine" not in case.present)
         return (Action.CREATE if creating else Action.UPDATE), Reason.UNFINISHED
     return Action.UPDATE, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED if drifted else Reason.FIELDS_CHANGED
 

@@ -18,7 +18,7 @@ _NOTHING = "nothing"
 
 
 def record_fact(stack: StackName, address: Address, record: Record | None) -> Fact:
-    """What the state says of an address."""
+    """Tell what the state says of an address."""
     key = f"record:{stack}/{address}"
     if record is None:
         return Fact(key, _NOTHING, "not recorded")
@@ -28,7 +28,7 @@ def record_fact(stack: StackName, address: Address, record: Record | None) -> Fa
 
 
 def observed_fact(stack: StackName, address: Address, thing: Thing | None) -> Fact:
-    """What the providers see of an address."""
+    """Tell what the providers see of an address."""
     key = f"observed:{stack}/{address}"
     if thing is None or not thing.parts:
         return Fact(key, _NOTHING, "nothing is there")

@@ -15,7 +15,7 @@ from herocloud.kits import sizes
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
-from herocloud.model.ids import StackName, StepId
+from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import NOTHING, Claim, Step
 from herocloud.model.worlds import Record, Recorded
@@ -82,8 +82,10 @@ def claim_of(record: Record) -> Claim:
     return Claim(use.slices, use.memory, use.vcpus, disk_of(record.spec), use.network, use.disk_io)
 
 
-def prove(steps: Sequence[Step], before: Claim, host: Host, stack: StackName, free_slices: int) -> Proof:
-    """Hand out tokens; see the module's text. `steps` are sorted by their needs.
+def prove(
+    steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]], before: Claim, host: Host, stack: StackName, free_slices: int
+) -> Proof:
+    """Hand out tokens; see the module's text. `steps` are sorted by what they need; `needs` is what they wait for in other changes.
 
     Slices have names and were handed out with them, waits included; of them only the levels are made here, from `free_slices`, the number
     of those taken that are free now.
@@ -93,7 +95,7 @@ def prove(steps: Sequence[Step], before: Claim, host: Host, stack: StackName, fr
     drawn = dict.fromkeys(RESOURCES, 0)
     after = before._asdict()
     short: dict[str, list[tuple[int, Step]]] = {}
-    reach = _Reach(steps)
+    reach = _Reach(steps, needs)
     for number, resource in enumerate(RESOURCES):
         takers = [(step.takes[number], step) for step in steps if step.takes[number]]
         givers = [(step.gives[number], step) for step in steps if step.gives[number]]
@@ -136,8 +138,8 @@ def prove(steps: Sequence[Step], before: Claim, host: Host, stack: StackName, fr
 class _Reach:
     """Answers whether one step leads to another, over the needs known so far. Only asked when tokens of other steps are used."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
-        self._steps = steps
+    def __init__(self, steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]]) -> None:
+        self._steps, self._needs = steps, needs
         self._next: dict[StepId, list[StepId]] | None = None
 
     def add(self, first: StepId, then: StepId) -> None:
@@ -159,7 +161,7 @@ class _Reach:
         if self._next is None:
             self._next = {}
             for step in self._steps:
-                for need in step.needs:
+                for need in (*step.needs, *self._needs.get(step.id, ())):
                     self._next.setdefault(need, []).append(step.id)
         return self._next
 
@@ -174,24 +176,25 @@ def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequen
     blamed = smallest_set(asks, lacking)
     level: Level = getattr(levels, resource)
     wanted = level.before + sum(amount for amount in asks.values() if amount > 0)
-    unit = _amount if resource not in ("slices", "vcpus") else lambda number, _rate=False: str(number)
-    rate = resource in ("network", "disk_io")
-    names = ", ".join(f"`{address}` ({unit(asks[address], rate)})" for address in blamed)
+    names = ", ".join(f"`{address}` ({_amount(resource, asks[address])})" for address in blamed)
     hint = "take out or shrink what is named above, or use a larger host"
     if resource == "disk":
         hint += "; `herocloud state gc` frees the space of data that was deleted, `--purge` deletes it at once"
     return Diagnostic(
         code=f"does-not-fit-{resource.replace('_', '-')}",
         summary="The plan does not fit this host",
-        detail=f"{NAMES[resource]}: {unit(level.before, rate)} of {unit(level.limit or 0, rate)} in use, {unit(wanted, rate)} wanted, {unit(lacking, rate)} too much. "
+        detail=f"{NAMES[resource]}: {_amount(resource, level.before)} of {_amount(resource, level.limit or 0)} in use, "
+        f"{_amount(resource, wanted)} wanted, {_amount(resource, lacking)} too much. "
         f"The fewest to blame in stack `{stack}`: {names}.",
         address=blamed[0] if blamed else None,
         hint=hint,
     )
 
 
-def _amount(number: int, rate: bool = False) -> str:
-    return sizes.show_size(number) + ("/s" if rate else "")
+def _amount(resource: str, number: int) -> str:
+    if resource in {"slices", "vcpus"}:
+        return str(number)
+    return sizes.show_size(number) + ("/s" if resource in {"network", "disk_io"} else "")
 
 
 def smallest_set(asks: Mapping[str, int], lacking: int) -> list[str]:
@@ -205,7 +208,7 @@ def smallest_set(asks: Mapping[str, int], lacking: int) -> list[str]:
     return sorted(blamed, key=ids.sort_key)
 
 
-def too_few_slices(host: Host, missing: Mapping[str, int], before: int) -> Diagnostic:
+def too_few_slices(host: Host, missing: Mapping[Address, int], before: int) -> Diagnostic:
     """Name the VMs for which no slice was left."""
     total = sum(missing.values())
     names = ", ".join(f"`{address}` ({number})" for address, number in sorted(missing.items(), key=lambda item: ids.sort_key(item[0]))[:20])

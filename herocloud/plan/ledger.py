@@ -1,6 +1,6 @@
 """Who holds what: slices, sids, MACs and network addresses, taken from the records and extended while the plan decides values.
 
-Everything here goes by \"lowest free\", in the order of the stack file, so that the same inputs give the same values. What a plan is about
+Everything here goes by "lowest free", in the order of the stack file, so that the same inputs give the same values. What a plan is about
 to free is used last, because whoever takes it has to wait for the one that lets go.
 """
 
@@ -98,10 +98,10 @@ class Ledger:
                 return mac
         raise AssertionError("2^40 MACs cannot all be taken")
 
-    def network(self, name: str, cidr: str, taken: Iterable[str]) -> "_Addresses":
-        """Return the addresses of one network, opened once with those that are recorded."""
+    def network(self, name: str, cidr: str, records: Mapping[Address, Record]) -> "_Addresses":
+        """Return the addresses of one network of the stack, opened once with those that are recorded."""
         if name not in self._cidrs:
-            self._cidrs[name] = _Addresses(cidr, taken)
+            self._cidrs[name] = _Addresses(cidr, _taken_addresses(records, name))
         return self._cidrs[name]
 
 
@@ -145,7 +145,7 @@ def overlay_seed(owner: Owner) -> str:
     return _hash(f"overlay/{owner[0]}/{owner[1]}")[:6].hex()
 
 
-def taken_addresses(records: Mapping[Address, Record], network: str) -> list[str]:
+def _taken_addresses(records: Mapping[Address, Record], network: str) -> list[str]:
     """List the addresses that records hold in a network of their stack."""
     return [
         nic["address"]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from herocloud.kits import jsons
+from herocloud.kits.jsons import Spec
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address
@@ -80,8 +81,8 @@ def suspect(created: list[Resource], deleted: list[Record]) -> list[Diagnostic]:
 _SHAPE = ("image", "vcpus", "labels", "env", "ssh_keys", "user_data", "restart")
 
 
-def _shape(spec: Mapping[str, object]) -> str:
+def _shape(spec: Spec) -> str:
     """Reduce a specification to what a rename would not change and a file always says."""
-    networks = [nic["network"] for nic in spec["networks"]]  # type: ignore[attr-defined] - a list of mappings in every VM's spec
-    volumes = [one["volume"] for one in spec["volumes"]]  # type: ignore[attr-defined] - as above
+    networks = [nic["network"] for nic in spec["networks"]]
+    volumes = [one["volume"] for one in spec["volumes"]]
     return jsons.dumps([{key: spec[key] for key in _SHAPE}, networks, volumes])

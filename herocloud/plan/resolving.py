@@ -1,6 +1,7 @@
 """Expressions that only the planner can answer: `{{ vm.web[0].address.lan }}`, `{{ vm.db.mycelium }}`, `{{ vm.db.slices }}`.
 
-Everything else was resolved when the file was loaded. Because addresses are decided in the plan, two VMs may name each other without a cycle.
+Everything else was resolved when the file was loaded. Because addresses are decided in the plan, two VMs may name each other without a
+cycle.
 """
 
 import re

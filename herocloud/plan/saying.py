@@ -38,7 +38,8 @@ def real_on_simulated_host(address: str, name: str, host: str, place: Place | No
     return Diagnostic(
         code="simulated-host",
         summary="The host is simulated",
-        detail=f"`{address}` asks for `hypervisor: {name}`, but the host file describes `{host}` as a simulated host, and plans for it run on the simulator only.",
+        detail=f"`{address}` asks for `hypervisor: {name}`, but the host file describes `{host}` as a simulated host, "
+        "and plans for it run on the simulator only.",
         address=address,
         place=place,
         hint="write `hypervisor: auto`, give `--hypervisor simulator`, or take `simulated:` out of host.yaml",
@@ -50,7 +51,8 @@ def mixed_providers(stack: str, names: Iterable[str]) -> Diagnostic:
     return Diagnostic(
         code="mixed-hypervisors",
         summary="Simulated and real VMs in one stack",
-        detail=f"Stack `{stack}` asks for {' and '.join(sorted(names))}; a network or volume is either simulated or real, so its VMs cannot be of both sorts.",
+        detail=f"Stack `{stack}` asks for {' and '.join(sorted(names))}; "
+        "a network or volume is either simulated or real, so its VMs cannot be of both sorts.",
         hint="split the stack, or give `--hypervisor NAME` for all of it",
     )
 
@@ -106,7 +108,8 @@ def disk_over_slices(address: str, size: int, budget: int, slices: int, place: P
     return Diagnostic(
         code="does-not-fit-disk-budget",
         summary="Root disk larger than the disk of its slices",
-        detail=f"`{address}` asks for a root disk of {sizes.format_size(size)}; the disk of its {slices} slice{'s' if slices > 1 else ''} is {sizes.show_size(budget)}.",
+        detail=f"`{address}` asks for a root disk of {sizes.format_size(size)}; "
+        f"the disk of its {slices} slice{'s' if slices > 1 else ''} is {sizes.show_size(budget)}.",
         address=address,
         place=place,
         hint="take more slices, a smaller root disk, or a volume for the data",
@@ -213,5 +216,6 @@ def protected(address: str, action: str, place: Place | None) -> Diagnostic:
         severity=Severity.WARNING,
         address=address,
         place=place,
-        hint=f"set `protect: false` on `{address}` and apply that first (put its block back for it), or leave `{address}` out with `--exclude {address}`",
+        hint=f"set `protect: false` on `{address}` and apply that first (put its block back for it), "
+        f"or leave `{address}` out with `--exclude {address}`",
     )

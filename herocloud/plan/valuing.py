@@ -1,4 +1,4 @@
-"""Deciding every value of every resource: nothing is \"known after apply\".
+"""Deciding every value of every resource: nothing is "known after apply".
 
 What was decided once stays: slices, addresses, MACs and the defaults that let a VM grow in place are taken from the record while they
 are still valid, so that a plan without a change in the file has no change to show.
@@ -14,7 +14,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Observed, Record, Resource
 from herocloud.plan import saying
-from herocloud.plan.ledger import Ledger, overlay_seed, taken_addresses
+from herocloud.plan.ledger import Ledger, overlay_seed
 
 SLICE_MEMORY = 4 * sizes.GIB
 VCPUS_PER_SLICE = 4
@@ -58,13 +58,13 @@ class Valuer:
         """Value anything but a VM."""
         spec = dict(resource.spec)
         if resource.kind == "network":
-            net = self._ledger.network(resource.name, spec["cidr"], taken_addresses(self._records, resource.name))
+            net = self._ledger.network(resource.name, spec["cidr"], self._records)
             spec["gateway"] = net.gateway
         elif resource.kind == "mycelium":
             spec["subnet"] = self._subnet(resource)
         return Valued(spec, None)
 
-    def vm(self, resource: Resource, hypervisor: str, record: Record | None, *, fresh: bool = False) -> Valued:
+    def vm(self, resource: Resource, hypervisor: str, record: Record | None, image_id: Json, *, fresh: bool = False) -> Valued:
         """Value one VM; `fresh` when it is made anew, so that growth limits need not be kept."""
         asked = resource.spec
         old: Spec = record.spec if record else {}
@@ -79,6 +79,7 @@ class Valuer:
         del spec["slice"]
         spec.update(
             hypervisor=hypervisor,
+            image_id=image_id,
             sid=sid,
             slices=slices,
             memory=memory,
@@ -128,10 +129,7 @@ class Valuer:
     def release(self, resource: Resource, old: Spec) -> None:
         """Let go of recorded slices that this VM no longer asks for; done before others look for free ones."""
         held, asked = list(old.get("slices", ())), resource.spec
-        if asked["slice"]:
-            kept = list(asked["slice"])
-        else:
-            kept = held[: asked["slices"] or max(1, -(-(asked["memory"] or 0) // SLICE_MEMORY))]
+        kept = asked["slice"] or held[: asked["slices"] or max(1, -(-(asked["memory"] or 0) // SLICE_MEMORY))]
         for sid in held:
             if sid not in kept:
                 self._ledger.let_go(sid, (self._stack, resource.address))
@@ -141,7 +139,7 @@ class Valuer:
         image = self._images.get(resource.spec["image"], {})
         if asked is None and not image.get("source"):
             return None
-        disk = dict(asked) if asked else {"size": None, "direct": False, "rate": None}
+        disk: dict[str, Json] = dict(asked) if asked else {"size": None, "direct": False, "rate": None}
         budget = sum(self._slice_disk.get(sid, 0) for sid in slices)
         known = (self._observed.images.get(image.get("source") or "", 0)) if self._observed else 0
         recorded = (old.get("root_disk") or {}).get("size", 0)
@@ -173,7 +171,7 @@ class Valuer:
         spec = self._networks.get(network)
         if spec is None:
             return None
-        net = self._ledger.network(network, spec["cidr"], taken_addresses(self._records, network))
+        net = self._ledger.network(network, spec["cidr"], self._records)
         if before and net.holds(before["address"]):
             return str(before["address"])
         free = net.lowest_free()

@@ -1,0 +1,81 @@
+"""The targets of all resources of a stack: values decided, expressions answered."""
+
+from collections.abc import Mapping
+
+from herocloud.kits.jsons import Json, Spec
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Observed, Recorded
+from herocloud.plan import choosing, parting, resolving, targeting
+from herocloud.plan.gathering import Inputs
+from herocloud.plan.ledger import Ledger
+from herocloud.plan.options import PlanOptions
+from herocloud.plan.valuing import Valued, Valuer
+
+_TEXTS = ("env", "labels", "user_data")
+"""Fields of a VM whose texts may hold expressions."""
+
+
+def decide_values(
+    inputs: Inputs,
+    choice: choosing.Choice,
+    recorded: Recorded,
+    observed: Observed | None,
+    host: Host,
+    leaving: list[tuple[StackName, Address]],
+    options: PlanOptions,
+    found: list[Diagnostic],
+) -> tuple[dict[Address, Valued], dict[Address, int], dict[Address, Spec]]:
+    """Decide the values of all resources that the plan may touch; the others keep their recorded ones."""
+    images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
+    networks = {one.name: one.spec for one in inputs.resources.values() if one.kind == "network"}
+    valuer = Valuer(inputs.stack, host, Ledger(host, recorded, leaving), inputs.records, images, networks, observed, found)
+    touched = [one for one in inputs.resources.values() if one.address in inputs.allowed]
+    vms = [one for one in touched if one.kind == "vm"]
+    for resource in vms:
+        record = inputs.records.get(resource.address)
+        if record:
+            valuer.release(resource, record.spec)
+    for resource in vms:
+        if resource.spec["slice"]:
+            valuer.pin(resource)
+    specs: dict[Address, Spec] = {address: record.spec for address, record in inputs.records.items() if record.kind == "vm"}
+    valued: dict[Address, Valued] = {}
+    identities = {name: _image_identity(spec) for name, spec in images.items()}
+    again = targeting.select("--replace", options.replace, inputs.resources, found) if options.replace else set()
+    for resource in touched:
+        if resource.kind != "vm":
+            valued[resource.address] = valuer.plain(resource)
+            continue
+        hypervisor, record = choice.hypervisors[resource.address], inputs.records.get(resource.address)
+        one = valuer.vm(resource, hypervisor, record, identities.get(resource.spec["image"]), fresh=resource.address in again)
+        valued[resource.address] = one
+        specs[resource.address] = one.spec
+        found.extend(choosing.unsupported_fields(resource, one.spec, hypervisor))
+    for address, one in valued.items():
+        if address.startswith("vm."):
+            texts = {field: one.spec[field] for field in _TEXTS if resolving.has_expression(one.spec[field])}
+            if texts:
+                resolved = resolving.resolve(texts, specs, address, found)
+                specs[address] = {**one.spec, **resolved}
+                valued[address] = one._replace(spec=specs[address])
+        elif one.spec.get("forward"):
+            valued[address] = one._replace(spec=_with_forward_addresses(one.spec, address, specs))
+    return valued, valuer.short, specs
+
+
+def _image_identity(image: Spec) -> Json:
+    """Reduce an image to what a VM made from it depends on."""
+    payload = {field: image[field] for field in ("kernel", "initramfs", "cmdline")} if image["kernel"] else None
+    return {"source": parting.image_identity(image), "payload": payload, "nocloud": image["nocloud"]}
+
+
+def _with_forward_addresses(spec: Spec, address: Address, specs: Mapping[Address, Spec]) -> Spec:
+    """Give every port forward the address it leads to, so that the network's provider need not know VMs."""
+    network = address.partition(".")[2]
+    forwards = []
+    for one in spec["forward"]:
+        nics = specs.get(Address(one["vm"]), {}).get("networks", ())
+        forwards.append({**one, "address": next((nic["address"] for nic in nics if nic["network"] == network), None)})
+    return {**spec, "forward": forwards}
