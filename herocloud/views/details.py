@@ -7,7 +7,8 @@ from herocloud.kits.jsons import Json
 from herocloud.model.hosts import Host, Slice
 from herocloud.model.ids import Address, Sid, sort_key
 from herocloud.model.worlds import Record, Thing
-from herocloud.views import listings, masking, moments, phrasing, tables, values
+from herocloud.state.holders import Holder
+from herocloud.views import listings, masking, phrasing, tables, values
 
 
 def record_text(record: Record, *, color: bool = False) -> str:
@@ -88,27 +89,22 @@ def host_document(host: Host) -> dict[str, Json]:
     return {**row, "sources": dict(host.sources), "slice_count": len(host.slices), "format_version": tables.FORMAT_VERSION}
 
 
-def holder_text(holder: Json, *, now: float | None = None, color: bool = False) -> str:
-    """`state lock`: who writes; `holder` is a named tuple or mapping with pid, user, host, since, operation, plan, boot_id, start_time."""
+def holder_text(holder: Holder | None, *, color: bool = False) -> str:
+    """`state lock`: who writes."""
     if holder is None:
         return "The state is not locked."
-    row = tables.as_row(holder)
-    since = row.get("since")
-    when = "-" if since is None else moments.show(float(since))
-    if since is not None and now is not None:
-        when += f" ({sizes.show_duration(max(0, round(now - float(since))))} ago)"
     rows = [
-        ("operation", str(row.get("operation") or "-")),
-        ("plan", str(row.get("plan") or "-")),
-        ("pid", str(row.get("pid") or "-")),
-        ("user", str(row.get("user") or "-")),
-        ("host", str(row.get("host") or "-")),
-        ("since", when),
+        ("operation", holder.operation),
+        ("plan", holder.plan or "-"),
+        ("pid", str(holder.pid)),
+        ("user", holder.user),
+        ("host", holder.host),
+        ("since", holder.since),
     ]
     return "The state is locked.\n\n" + tables.pairs(rows, color=color)
 
 
-def holder_document(holder: Json) -> dict[str, Json]:
+def holder_document(holder: Holder | None) -> dict[str, Json]:
     """Return who holds the lock as JSON."""
     return {
         "format_version": tables.FORMAT_VERSION,

@@ -10,6 +10,7 @@ from herocloud.model.hosts import Slice
 from herocloud.model.ids import Address, Sid, sid_number, sort_key
 from herocloud.model.worlds import Record, Thing
 from herocloud.providers.seam import Tombstone
+from herocloud.state.entries import Version
 from herocloud.views import moments, values
 from herocloud.views.tables import Column, Listing, as_row
 
@@ -22,13 +23,6 @@ def _size(value: Json) -> str:
 
 def _when(value: Json) -> str:
     return "-" if value is None else moments.show(value)
-
-
-def _changes(value: Json) -> str:
-    """Write counts as `2 add, 1 destroy`; a text is taken as it is."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{number} {word}" for word, number in value.items() if number) or "-"
-    return str(value or "-")
 
 
 def records(found: Iterable[Record]) -> Listing:
@@ -120,14 +114,12 @@ def slice_row(one: Slice, owners: Mapping[Sid, tuple[str, Address]]) -> dict[str
     return {"sid": one.sid, "state": "InUse" if address else "Free", "memory": one.memory, "disk": one.disk, "stack": stack, "vm": address}
 
 
-def history(entries: Iterable[Json]) -> Listing:
-    """`state log`, in the order given.
-
-    Entries are named tuples or mappings with serial, when, operation, plan, stack, counts (a mapping or a text).
-    """
+def history(entries: Iterable[Version]) -> Listing:
+    """`state log`: every operation that raised the serial, in the order given."""
     columns = (
-        Column("serial", "SERIAL", right=True), Column("when", "WHEN", _when), Column("operation", "OPERATION"), Column("stack", "STACK"),
-        Column("plan", "PLAN"), Column("counts", "CHANGES", _changes),
+        Column("serial", "SERIAL", right=True), Column("at", "WHEN", _when), Column("operation", "OPERATION"), Column("stack", "STACK"),
+        Column("plan", "PLAN"), Column("added", "ADDED", right=True), Column("changed", "CHANGED", right=True),
+        Column("removed", "REMOVED", right=True),
     )  # fmt: skip
     return Listing("history", columns, tuple(as_row(entry) for entry in entries), "Nothing was ever changed.")
 

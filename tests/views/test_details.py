@@ -3,6 +3,7 @@ from typing import Any
 
 from herocloud.model.hosts import Host, NumaNode, Slice, Uplink
 from herocloud.model.worlds import Record, Thing
+from herocloud.state.holders import Holder
 from herocloud.views import details
 
 GIB = 1024**3
@@ -62,8 +63,9 @@ def test_the_host_as_json_is_plain_data() -> None:
 
 
 def test_the_holder_of_the_lock_is_named_in_full(snapshot) -> None:
-    holder = {"pid": 41, "user": "ada", "host": "node1", "since": 1_763_719_200.0, "operation": "apply", "plan": "p1", "boot_id": "b"}
-    assert details.holder_text(holder, now=1_763_719_265.0) == snapshot
+    holder = Holder(41, 12_345, "b", "node1", "ada", "2025-11-21 10:00:00 UTC", "apply", "p1", 60.0)
+    assert details.holder_text(holder) == snapshot
+    assert details.holder_document(holder)["holder"]["pid"] == 41
 
 
 def test_no_holder_means_no_lock() -> None:

@@ -1,6 +1,7 @@
 from herocloud.model.hosts import Slice
 from herocloud.model.worlds import Record, Thing
 from herocloud.providers.seam import Tombstone
+from herocloud.state.entries import Version
 from herocloud.views import listings, tables
 
 GIB = 1024**3
@@ -36,10 +37,10 @@ def test_slices_show_who_holds_them(snapshot) -> None:
     assert tables.render(listings.slices(found, {"sz": ("shop", "vm.db")})) == snapshot
 
 
-def test_history_shows_counts_in_words(snapshot) -> None:
+def test_history_counts_what_each_operation_changed(snapshot) -> None:
     entries = [
-        {"serial": 2, "when": 1_763_719_200.0, "operation": "apply", "stack": "shop", "plan": "p2", "counts": {"create": 2, "delete": 0}},
-        {"serial": 1, "when": 1_763_719_100.0, "operation": "mv", "stack": "shop", "plan": None, "counts": "vm.a → vm.b"},
+        Version(2, 1_763_719_200.0, "apply", "p2", "shop", 2, 0, 1),
+        Version(1, 1_763_719_100.0, "mv", None, "shop", 0, 1, 0),
     ]
     assert tables.render(listings.history(entries)) == snapshot
 
