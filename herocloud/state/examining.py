@@ -4,7 +4,6 @@ SQLite would create what is missing and start to recover what is damaged. Here n
 leaves every byte as it was.
 """
 
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,7 +109,7 @@ def _check_header(path: Path, header: bytes, newest: int) -> None:
     if not header.startswith(_MAGIC):
         raise failing.damaged(path, "it is not a database")
     # Offsets 60 and 68 of the documented file format: user_version and application_id.
-    version, _, application = struct.unpack(">III", header[60:72])
+    version, application = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
     if application != APPLICATION_ID:
         raise failing.damaged(path, "it is the database of another program")
     if version > newest:

@@ -27,11 +27,12 @@ class Holder(NamedTuple):
     boot_id: str
     host: str
     user: str
-    since: str
+    since: float
+    """By the clock on the wall, for people only."""
     operation: str
     plan: str | None
     up: float
-    """Seconds after boot at which it began: the clock on the wall may be set, this one may not."""
+    """Seconds after boot at which it began: the clock on the wall may be set back, this one may not."""
 
     def is_alive(self, proc: Path = PROC) -> bool | None:
         """Tell whether the process lives; nothing when it runs on another host, which cannot be asked."""
@@ -47,8 +48,28 @@ class Holder(NamedTuple):
 def describe_self(operation: str, plan: str | None, proc: Path = PROC) -> Holder:
     """Return the record of this process."""
     pid = os.getpid()
-    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    return Holder(pid, read_start_time(pid, proc) or 0, read_boot_id(proc), os.uname().nodename, _user(), since, operation, plan, _up())
+    return Holder(
+        pid,
+        read_start_time(pid, proc) or 0,
+        read_boot_id(proc),
+        os.uname().nodename,
+        _user(os.geteuid()),
+        time.time(),
+        operation,
+        plan,
+        _up(),
+    )
+
+
+def name_stranger(pid: int, proc: Path = PROC) -> Holder:
+    """Return what can be told of a process that left no readable record."""
+    started = read_start_time(pid, proc)
+    try:
+        owner = (proc / str(pid)).stat().st_uid
+    except OSError:
+        owner = None
+    up = (started or 0) / os.sysconf("SC_CLK_TCK")
+    return Holder(pid, started or 0, read_boot_id(proc), os.uname().nodename, _user(owner), time.time() - _up() + up, "unknown", None, up)
 
 
 def read(folder: Path) -> Holder | None:
@@ -86,8 +107,24 @@ def was_left(folder: Path) -> bool:
         return False
 
 
+def find_locker(folder: Path, proc: Path = PROC) -> int | None:
+    """Return the process that the kernel says has locked the folder. Asking so disturbs nobody, unlike trying to lock it."""
+    try:
+        status = folder.stat()
+        lines = (proc / "locks").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    for line in lines:
+        # `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`; those who wait for a lock have an arrow behind the number.
+        fields = line.split()
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == wanted:
+            return int(fields[4])
+    return None
+
+
 def read_start_time(pid: int, proc: Path = PROC) -> int | None:
-    """Return when a process started, in ticks after boot; nothing when there is none."""
+    """Return when a process started, in ticks after boot; nothing when it is gone."""
     try:
         text = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -107,8 +144,8 @@ def read_boot_id(proc: Path = PROC) -> str:
 
 
 def _is_sound(holder: Holder) -> bool:
-    texts = (holder.boot_id, holder.host, holder.user, holder.since, holder.operation, holder.plan or "")
-    numbers = (holder.pid, holder.start_time, holder.up)
+    texts = (holder.boot_id, holder.host, holder.user, holder.operation, holder.plan or "")
+    numbers = (holder.pid, holder.start_time, holder.since, holder.up)
     return all(isinstance(text, str) for text in texts) and all(isinstance(number, int | float) for number in numbers)
 
 
@@ -116,10 +153,11 @@ def _up() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _user() -> str:
+def _user(number: int | None) -> str:
     import pwd
 
-    number = os.geteuid()
+    if number is None:
+        return "unknown"
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

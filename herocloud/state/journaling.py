@@ -12,7 +12,7 @@ from herocloud.model import steps
 from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Record
-from herocloud.state import assigning, plans, recording
+from herocloud.state import assigning, recording
 from herocloud.state.entries import Applied, Entry
 
 ENDED = ("done", "partial", "rolled back")
@@ -34,6 +34,8 @@ def next_serial(connection: sqlite3.Connection, at: float, operation: str, plan:
 
 def begin(connection: sqlite3.Connection, plan: Plan, started: float, rollback_of: PlanId | None) -> int:
     """Write down a plan that is about to run; returns the number of its apply."""
+    from herocloud.state import plans
+
     serial = next_serial(connection, started, plan.operation, plan.id, plan.stack)
     cursor = connection.execute(
         "INSERT INTO applies (plan, stack, operation, status, started, serial, rollback_of) VALUES (?, ?, ?, 'running', ?, ?, ?)",

@@ -56,8 +56,16 @@ def hold(
 
 
 def read_holder(folder: Path) -> Holder | None:
-    """Return who holds the lock, or died holding it (ask `is_alive`); nothing when nobody does. Takes no lock itself."""
-    return holders.read(folder)
+    """Return who holds the lock; nothing when nobody does. Takes no lock itself, and writes nothing."""
+    holder = holders.read(folder)
+    locker = holders.find_locker(folder)
+    if locker is None:
+        # Some file systems show another device in the kernel's list than to `stat`, so a record of a living process counts as well.
+        return None if holder is None or holder.is_alive() is False else holder
+    if holder is not None and holder.pid == locker:
+        return holder
+    # The record is not written yet, or not readable: the kernel still knows the process.
+    return holders.name_stranger(locker)
 
 
 def _acquire(
@@ -105,10 +113,14 @@ def _name(holder: Holder | None) -> str:
     return f"`{holder.operation}`{plan} (process {holder.pid} of {holder.user} on {holder.host})"
 
 
+def _moment(holder: Holder) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.since))
+
+
 def _took_over(holder: Holder | None) -> str:
     if holder is None:
         return "took over the lock of a process that is gone and whose record cannot be read"
-    return f"took over the lock of {_name(holder)}, which began {holder.since} and did not end in good order"
+    return f"took over the lock of {_name(holder)}, which began {_moment(holder)} and did not end in good order"
 
 
 def _say_locked(folder: Path, holder: Holder | None, timeout: float) -> Diagnostic:
@@ -117,7 +129,7 @@ def _say_locked(folder: Path, holder: Holder | None, timeout: float) -> Diagnost
         fact = f"`{folder}` is still locked{waited} by a process that has not said its name. `lslocks` shows it."
     else:
         seconds = holder.seconds()
-        since = holder.since if seconds is None else f"{holder.since}, {sizes.show_duration(seconds)} ago"
+        since = _moment(holder) if seconds is None else f"{_moment(holder)}, {sizes.show_duration(seconds)} ago"
         fact = f"`{folder}` is still locked{waited} by {_name(holder)}, since {since}."
     way_out = "The lock ends with that process: wait for it, give more time with `--lock-timeout`, or end the process. Plans need no lock."
     return Diagnostic("state-locked", "The state is locked", f"{fact} {way_out}")

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from herocloud.kits import faults
-from herocloud.state import creating, examining, failing, layout, migrating
+from herocloud.state import examining, failing, layout, migrating
 from herocloud.state.examining import Seen
 
 _BUSY_SECONDS = 10.0
@@ -46,6 +46,8 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
     path = layout.database(folder)
     with failing.Guarded(path):
         if not seen.present:
+            from herocloud.state import creating
+
             creating.create(folder)
             seen = examining.examine(folder, len(migrations))
         connection = _connect(path, "rw")
@@ -118,6 +120,8 @@ def _agree_on_lineage(connection: sqlite3.Connection, folder: Path, seen: Seen) 
     if seen.lineage:
         fact = f"it is the state {lineage}, and `{layout.MARKER}` beside it names {seen.lineage}"
         raise failing.refusal("state-foreign", layout.database(folder), fact)
+    from herocloud.state import creating
+
     creating.mark(folder, lineage)
 
 

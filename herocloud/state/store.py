@@ -16,7 +16,7 @@ from herocloud.kits import faults
 from herocloud.model.ids import Address, PlanId, Sid, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Record, Recorded
-from herocloud.state import assigning, failing, history, journaling, layout, opening, plans, recording
+from herocloud.state import assigning, failing, history, journaling, layout, opening, recording
 from herocloud.state.entries import Applied, AppliedPlan, Difference, Entry, Unfinished, Version
 
 __all__ = ["Applied", "AppliedPlan", "Difference", "Entry", "Store", "Unfinished", "Version", "open_state", "read_recorded"]
@@ -34,6 +34,7 @@ class Store:
         self.folder = folder
         self._connection = connection
         self._write = write
+        self._closed = False
         self._turn = threading.Lock()
         self._path = layout.database(folder)
         self.lineage: str = self._read(lambda c: c.execute("SELECT lineage FROM world").fetchone()[0])
@@ -47,12 +48,16 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database; what was committed is safe with or without this."""
-        with self._turn, failing.Guarded(self._path):
+        """Let go of the database. What was committed is safe with or without this, so a disk that fails here is not worth an error."""
+        with self._turn:
             try:
-                if self._write:
+                if self._write and not self._closed:
                     opening.close(self._connection, self.folder)
+            except (sqlite3.Error, OSError):
+                # The log keeps what could not be moved into the database; the next writer moves it.
+                pass
             finally:
+                self._closed = True
                 self._connection.close()
 
     # Reading
@@ -81,6 +86,8 @@ class Store:
             found = journaling.unfinished(connection)
             if found is None:
                 return None
+            from herocloud.state import plans
+
             return Unfinished(found.apply, plans.load(connection, found.apply, self._path), journaling.states(connection, found.apply))
 
         return self._read(look)
@@ -93,6 +100,8 @@ class Store:
         """Return each apply of this plan, newest first."""
 
         def look(connection: sqlite3.Connection) -> list[AppliedPlan]:
+            from herocloud.state import plans
+
             return [
                 AppliedPlan(
                     one.apply,
@@ -141,6 +150,8 @@ class Store:
         if status not in journaling.STATUSES:
             msg = f"an apply cannot end as {status!r}"
             raise ValueError(msg)
+        from herocloud.state import plans
+
         with self._writing("state.finish") as connection:
             # Of a plan that left something out, the outputs speak of a part of the stack only.
             plan = plans.load_head(connection, apply, self._path) if status == "done" else None
