@@ -6,12 +6,12 @@ closes the books. Everything that may be refused is refused before the apply beg
 
 from collections.abc import Callable, Mapping
 
-from herocloud.apply import clocks, sessions, undoing
+from herocloud.apply import clocks, undoing
 from herocloud.apply.clocks import Clock
 from herocloud.apply.interrupts import Interrupts
 from herocloud.apply.options import Options
 from herocloud.apply.running import Ended
-from herocloud.apply.sessions import Drivers, Session
+from herocloud.apply.sessions import Drivers, Opened, Session
 from herocloud.kits import faults
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
@@ -40,7 +40,8 @@ def execute(
     `undoes` names the plan whose apply this one takes back, so that the state knows that it no longer counts.
     """
     refuse_unapplyable(plan, store)
-    with interrupts or Interrupts() as stopping, sessions.open_drivers(plan.steps, drivers) as opened:
+    opened = Opened(plan.steps, drivers)
+    with interrupts or Interrupts() as stopping:
         records = dict(store.recorded().records.get(plan.stack, {}))
         faults.reached("apply.begin.before")
         number = store.begin(plan, clock.now(), undoes)

@@ -7,11 +7,11 @@ The rejected alternative, planning anew over whatever is there, would forget why
 
 from collections.abc import Callable, Iterable, Mapping
 
-from herocloud.apply import checking, clocks, executing, journaling, sessions, undoing
+from herocloud.apply import checking, clocks, executing, journaling, undoing
 from herocloud.apply.clocks import Clock
 from herocloud.apply.interrupts import Interrupts
 from herocloud.apply.options import Options
-from herocloud.apply.sessions import Drivers, Session
+from herocloud.apply.sessions import Drivers, Opened, Session
 from herocloud.kits import faults
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -48,7 +48,8 @@ def resume(
     if unfinished is None:
         raise Refused([_NOTHING])
     plan, states = unfinished.plan, unfinished.states
-    with interrupts or Interrupts() as stopping, sessions.open_drivers(plan.steps, drivers) as opened:
+    opened = Opened(plan.steps, drivers)
+    with interrupts or Interrupts() as stopping:
         faults.reached("resume.begin")
         session = Session(
             plan,

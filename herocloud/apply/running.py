@@ -46,8 +46,6 @@ class Ended(NamedTuple):
     """True when steps are left that would have run."""
     at_once: bool
     """True when the second interrupt came: nothing more may be written."""
-    lost: int
-    """How many workers were left behind in a provider that did not answer."""
 
 
 class Runner:
@@ -94,7 +92,6 @@ class Runner:
         self._noticed = 0
         self._until: float | None = None
         """When the patience after the first interrupt ends."""
-        self._lost = 0
 
     def run(self, broken: Mapping[StepId, str] | None = None) -> Ended:
         """Run to the end. Steps in `broken` must not run: they fail at once, each for its reason."""
@@ -271,7 +268,6 @@ class Runner:
         attempt.stopped = True
         if attempt.due is None:
             self._crew.lost()
-            self._lost += 1
         del self._running[attempt.step.id]
         self._fail(attempt.step, attempt.started, f"timed out after {show_duration(now - attempt.started)}")
 
@@ -344,7 +340,6 @@ class Runner:
         for attempt in unresolved:
             self._walk.abandon(attempt.step)
             self._note(attempt.step, Status.CANCELLED, attempt.started, now, error="still running when the apply was stopped")
-            self._lost += attempt.due is None
         rest = self._walk.rest()
         interrupted = bool(unresolved) or any(outcome.status is Status.CANCELLED for outcome in self._outcomes)
         for step in rest:
@@ -355,4 +350,4 @@ class Runner:
                 self._skip(step, self._first_failure, now, self._clock.now())
         if not at_once:
             self._commit()
-        return Ended(tuple(self._outcomes), interrupted, at_once, self._lost)
+        return Ended(tuple(self._outcomes), interrupted, at_once)

@@ -5,9 +5,7 @@ or back, and writes how the apply ended.
 """
 
 import functools
-import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from herocloud.apply.attempting import Attempt
 from herocloud.apply.clocks import Clock
@@ -28,46 +26,21 @@ from herocloud.model.worlds import Record
 from herocloud.providers.seam import Driver, Work
 from herocloud.state.store import Store
 
-log = logging.getLogger(__name__)
-
 Drivers = Callable[[str, str], Driver]
-"""Gives the driver of a provider in a role; a session closes what it got."""
+"""Gives the driver of a provider in a role."""
 
 
 class Opened:
-    """The drivers that some steps need, all opened before the first of them runs."""
+    """The drivers that some steps need, all opened before the first of them runs. Whoever gave them closes them."""
 
     def __init__(self, steps: Iterable[Step], drivers: Drivers) -> None:
         """Open them; what one of them raises is raised here, while nothing has changed yet."""
-        self._drivers: dict[tuple[str, str], Driver] = {}
-        self.stuck = False
-        """Set when a worker still hangs in one of them: closing it could hang as well."""
-        for provider, role in dict.fromkeys((step.provider, KINDS[step.kind].role) for step in steps):
-            if provider != STATE_PROVIDER:
-                self._drivers[(provider, role)] = drivers(provider, role)
+        pairs = dict.fromkeys((step.provider, KINDS[step.kind].role) for step in steps if step.provider != STATE_PROVIDER)
+        self._drivers = {pair: drivers(*pair) for pair in pairs}
 
     def of(self, step: Step) -> Driver:
         """Return the driver that performs a step."""
         return self._drivers[(step.provider, KINDS[step.kind].role)]
-
-    def close(self) -> None:
-        """Close them; an error here says nothing about the apply."""
-        for driver in self._drivers.values():
-            try:
-                if not self.stuck:
-                    driver.close()
-            except Exception:
-                log.exception("a driver could not be closed")
-
-
-@contextmanager
-def open_drivers(steps: Iterable[Step], drivers: Drivers) -> Iterator[Opened]:
-    """Keep the drivers of these steps open while inside."""
-    opened = Opened(steps, drivers)
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 class Session:
@@ -136,9 +109,7 @@ class Session:
             began=self._began,
             stop_on_failure=stop_on_failure,
         )
-        ended = runner.run(broken)
-        self._opened.stuck = self._opened.stuck or ended.lost > 0
-        return ended
+        return runner.run(broken)
 
     def _work_of(self, attempt: Attempt) -> Work:
         step, plan = attempt.step, self.plan

@@ -125,12 +125,6 @@ def test_drivers_are_opened_before_anything_begins(bench, vm, plan) -> None:
     assert bench.store.applies == []
 
 
-def test_drivers_are_closed_at_the_end(bench, vm, plan) -> None:
-    change, steps = vm("a")
-    bench.execute(plan(steps, [change]))
-    assert bench.world.closed == 2, "one for the images, one for the hypervisor"
-
-
 def test_a_blocked_plan_changes_nothing(bench, vm, plan) -> None:
     change, steps = vm("a")
     with pytest.raises(Blocked, match=r"vm\.a"):

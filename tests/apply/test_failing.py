@@ -133,7 +133,6 @@ def test_a_hung_step_ends_at_its_time_out_and_its_late_result_is_ignored(bench, 
     assert result.outcomes[0].error == "timed out after 2 min"
     assert result.outcomes[1].skipped_because == "vm.a/vm.stop"
     assert bench.world.works["vm.a/vm.stop"].cancelled()
-    assert bench.world.closed == 0, "closing a driver in which a thread hangs could hang as well"
 
 
 def test_hung_steps_do_not_use_up_the_lanes(bench, step, plan) -> None:
