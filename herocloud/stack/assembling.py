@@ -17,6 +17,11 @@ from herocloud.stack import (
     sources,
     substituting,
     validating,
+)
+from herocloud.stack import (
+    names as names_of,
+)
+from herocloud.stack import (
     variables as values_of,
 )
 from herocloud.stack.checks.outside import World
@@ -66,23 +71,25 @@ def assemble(
     tree = {key: value for key, value in combined.value.items() if key != "variables"}
     substituted = substituting.substitute(tree, values, host, found, pruned)
     data = validating.validate(StackFile, substituted.value, found, pruned)
-    instances = _make_instances(substituted.indexed, data, found)
+    few = checking.check_counts(data, found)
+    instances = _make_instances(substituted.indexed, data, found) if few else {}
     found.pruned = pruned
 
     def folder_of(path: Path) -> str:
         return read[combined.origin(path)[0]].folder
 
     world = World(environment, secret_key, folder_of, found)
-    images = checking.image_names(data, substituted.value)
-    views = list(layering.make_views(data, instances, images))
-    checking.check(data, substituted.value, views, images, host, found, world)
+    names = names_of.collect_names(substituted.value, data, found)
+    views = list(layering.make_views(data, instances, names.images))
+    _check_stack_keys(trees, found, pointer)
+    checking.check(data, substituted.value, views, names, host, found, world)
     pointer.report_duplicates(twice, found)
     uses_secrets = any(view.fields.get("secrets") for view in views)
     uses_pins = any("slice" in view.fields or "affinity" in (view.fields.get("cpu") or {}) for view in views)
     if found.items:
         return Assembled(Loaded(None, pointer.diagnose(found), files, uses_secrets))
     place_of = pointer.place if all(len(source.content) <= SMALL for source in read) else _nowhere
-    expansion = expanding.Expansion(data, images, folder_of, world.outside, place_of)
+    expansion = expanding.Expansion(data, names.images, folder_of, world.outside, place_of)
     desired = Desired(
         StackName(data["stack"]),
         tuple(expanding.expand(expansion, views)),
@@ -93,6 +100,13 @@ def assemble(
     )
     diagnostics: tuple[Diagnostic, ...] = ()
     return Assembled(Loaded(desired, diagnostics, files, uses_secrets), values.environment, substituted.host_fields, world, uses_pins)
+
+
+def _check_stack_keys(trees: Sequence[Mapping[str, Any]], found: Findings, pointer: "pointing.Pointer") -> None:
+    """Every file says whose it is, so that no file is merged into a stack by accident."""
+    for number, tree in enumerate(trees):
+        if tree.get("stack") is None and found.knows("stack"):
+            pointer.report_missing_stack(number, found)
 
 
 def _nowhere(_path: Path) -> Place | None:
@@ -120,7 +134,12 @@ def _read_trees(read: Sequence[sources.Source], pointer: "pointing.Pointer", fou
 
 
 def _collect_variables(
-    tree: Mapping[str, Any], variables: Sequence[str], var_files: Sequence[str], environment: Mapping[str, str], found: Findings, pruned: Pruned
+    tree: Mapping[str, Any],
+    variables: Sequence[str],
+    var_files: Sequence[str],
+    environment: Mapping[str, str],
+    found: Findings,
+    pruned: Pruned,
 ) -> values_of.Values:
     data = validating.validate(places.VariablesOnly, {"variables": tree.get("variables")}, found, pruned)
     declared = dict(data.get("variables") or {})

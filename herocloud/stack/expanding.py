@@ -6,7 +6,7 @@ what keeps ten thousand VMs of one `count` cheap; nobody changes a spec after it
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Place
@@ -50,9 +50,19 @@ def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
     overlay = data.get("mycelium")
     if overlay is not None or any(view.fields.get("mycelium", False) is not False for view in listed):
         overlay = overlay or {}
-        yield Resource(references.OVERLAY, "mycelium", "node", None, {"addresses": overlay.get("addresses", True)}, place=work.place_of(("mycelium",)))
+        yield Resource(
+            references.OVERLAY, "mycelium", "node", None, {"addresses": overlay.get("addresses", True)}, place=work.place_of(("mycelium",))
+        )
         for number, peer in enumerate(overlay.get("peers") or ()):
-            yield Resource(Address(f"peer.{peer}"), "peer", peer, None, {"endpoint": peer}, (references.OVERLAY,), place=work.place_of(("mycelium", "peers", number)))
+            yield Resource(
+                Address(f"peer.{peer}"),
+                "peer",
+                peer,
+                None,
+                {"endpoint": peer},
+                (references.OVERLAY,),
+                place=work.place_of(("mycelium", "peers", number)),
+            )
     for name, volume in (data.get("volumes") or {}).items():
         yield _resource(work, "volume", "volumes", name, {"size": volume["size"]}, protect=volume.get("protect", False))
     yield from _expand_vms(work, listed)
@@ -112,7 +122,12 @@ def image_spec(work: Expansion, name: str, image: Fields) -> Spec:
 def network_spec(network: Fields) -> Spec:
     """Return the spec of a network."""
     forwards = [
-        {"host_port": forward["host_port"], "vm": references.full_address(forward["vm"]), "port": forward["port"], "protocol": forward.get("protocol", "tcp")}
+        {
+            "host_port": forward["host_port"],
+            "vm": references.full_address(forward["vm"]),
+            "port": forward["port"],
+            "protocol": forward.get("protocol", "tcp"),
+        }
         for forward in network.get("forward", ())
     ]
     return {"cidr": network["cidr"], "nat": network.get("nat", False), "isolated": network.get("isolated", False), "forward": forwards}
@@ -132,11 +147,19 @@ def vm_spec(work: Expansion, view: View) -> Spec:
         "vcpus": fields.get("vcpus", 1),
         "memory": fields.get("memory"),
         "cpu": _cpu(fields.get("cpu") or {}),
-        "memory_options": {"hugepages": options.get("hugepages", False), "mergeable": options.get("mergeable", False), "hotplug": options.get("hotplug")},
+        "memory_options": {
+            "hugepages": options.get("hugepages", False),
+            "mergeable": options.get("mergeable", False),
+            "hotplug": options.get("hotplug"),
+        },
         "root_disk": _root_disk(fields.get("root_disk"), has_image="source" in work.data["images"][image]),
         "volumes": [{"volume": use["volume"], "readonly": use.get("readonly", False)} for use in fields.get("volumes", ())],
-        "shares": [{"path": absolute(share["path"], _folder(work, view, "shares")), "tag": share["tag"]} for share in fields.get("shares", ())],
-        "networks": [{"network": use["network"], "rate": _limits(use.get("rate"), ("download", "upload"))} for use in fields.get("networks", ())],
+        "shares": [
+            {"path": absolute(share["path"], _folder(work, view, "shares")), "tag": share["tag"]} for share in fields.get("shares", ())
+        ],
+        "networks": [
+            {"network": use["network"], "rate": _limits(use.get("rate"), ("download", "upload"))} for use in fields.get("networks", ())
+        ],
         "mycelium": None if overlay is False else {"seed": _seed(overlay)},
         "ssh_keys": fields.get("ssh_keys", []),
         "user_data": _user_data(work, view),
@@ -163,7 +186,11 @@ def _root_disk(disk: Fields | None, *, has_image: bool) -> Spec | None:
     if disk is None and not has_image:
         return None
     disk = disk or {}
-    return {"size": disk.get("size"), "direct": disk.get("direct", False), "rate": _limits(disk.get("rate"), ("bandwidth", "burst", "iops"))}
+    return {
+        "size": disk.get("size"),
+        "direct": disk.get("direct", False),
+        "rate": _limits(disk.get("rate"), ("bandwidth", "burst", "iops")),
+    }
 
 
 def _limits(rate: Fields | None, keys: tuple[str, ...]) -> Spec | None:

@@ -42,19 +42,19 @@ def parse(inner: str, text: str) -> Expression:
     """Take apart what stands between the braces."""
     inner = inner.strip()
     plus = 0
-    if added := _SUM.match(inner):
+    if added := _SUM.fullmatch(inner):
         inner, sign, amount = added.groups()
         plus = int(amount) if sign == "+" else -int(amount)
     if inner == "index":
         return Expression(text, "index", plus=plus)
-    if match := _HOST.match(inner):
+    if match := _HOST.fullmatch(inner):
         return Expression(text, "host", match.group(1), plus=plus)
-    match = _VM.match(inner)
+    match = _VM.fullmatch(inner)
     if match and not plus:
         name, number, network, _mycelium = match.groups()
         by_index = number == "index"
         return Expression(text, "vm", name, None if number is None or by_index else int(number), by_index, network)
-    if _VARIABLE.match(inner) and inner not in RESERVED:
+    if _VARIABLE.fullmatch(inner) and inner not in RESERVED:
         return Expression(text, "variable", inner, plus=plus)
     return Expression(text, "bad", inner)
 

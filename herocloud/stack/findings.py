@@ -10,7 +10,6 @@ from typing import NamedTuple
 from herocloud.model.diagnostics import Place
 from herocloud.stack.pruning import Path, Pruned
 
-
 __all__ = ["SUMMARIES", "Finding", "Findings", "Path"]
 
 SUMMARIES = {
@@ -70,6 +69,7 @@ SUMMARIES = {
     "networks-overlap": "Networks overlap",
     "port-twice": "Host port is forwarded twice",
     "volume-shared": "Volume has two writers",
+    "not-attached": "VM is not on the network",
     "attached-twice": "Attached twice",
     "alias-clash": "Image name is taken",
     "peer-twice": "Peer is listed twice",

@@ -12,6 +12,9 @@ from herocloud.stack.findings import Findings, Path
 _WHOLE = ("user_data",)
 """Mappings of which one key excludes the other: they are taken over as a whole."""
 
+_LENT = frozenset({"vcpus", "memory", "slices", "cpu", "memory_options", "root_disk"})
+"""What sizes and images bring; the rest is certain even where the size is not known."""
+
 Fields = Mapping[str, Any]
 
 
@@ -48,7 +51,11 @@ class View(NamedTuple):
     def knows(self, found: Findings, *keys: str | int) -> bool:
         """Tell whether the value (or its absence) is certain, which it is not below a mistake."""
         for layer in self.layers:
-            if layer.fields is None or not found.knows(*layer.path, *keys):
+            if layer.fields is None:
+                if keys[0] in _LENT:
+                    return False
+                continue
+            if not found.knows(*layer.path, *keys):
                 return False
             if _has(layer.fields, keys):
                 return True

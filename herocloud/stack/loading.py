@@ -46,7 +46,9 @@ def load(
 
     del cache
     with _without_collector():
-        return assembling.assemble(read, unusable, host=host, variables=variables, var_files=var_files, environment=environment, secret_key=secret_key).loaded
+        return assembling.assemble(
+            read, unusable, host=host, variables=variables, var_files=var_files, environment=environment, secret_key=secret_key
+        ).loaded
 
 
 @contextmanager

@@ -50,10 +50,27 @@ class Pointer:
         document = self.document(number)
         place, snippet = document.locate((), on_key=False) if isinstance(document, placing.Document) else (None, None)
         if value is None:
-            found.add("yaml-empty", None, "The file holds comments only.", "write a first one with `herocloud init`", place=place, snippet=snippet)
+            found.add(
+                "yaml-empty", None, "The file holds comments only.", "write a first one with `herocloud init`", place=place, snippet=snippet
+            )
             return
         noun = "a list" if isinstance(value, list) else "a single value"
-        found.add("yaml-not-a-mapping", None, f"The top level is {noun}; a stack file is a mapping.", "begin with `stack: NAME`", place=place, snippet=snippet)
+        found.add(
+            "yaml-not-a-mapping",
+            None,
+            f"The top level is {noun}; a stack file is a mapping.",
+            "begin with `stack: NAME`",
+            place=place,
+            snippet=snippet,
+        )
+
+    def report_missing_stack(self, number: int, found: Findings) -> None:
+        """Report a file that does not say which stack it belongs to."""
+        document = self.document(number)
+        if isinstance(document, placing.Document):
+            place, snippet = document.locate((), on_key=False)
+            detail = "`stack` is missing: the name of the stack, the owner of everything in the file."
+            found.add("missing-key", None, detail, "begin with `stack: NAME`", about="stack", place=place, snippet=snippet)
 
     def report_duplicates(self, twice: Sequence[combining.Twice], found: Findings) -> None:
         """Report keys that one file has twice and names that two files define."""
@@ -74,7 +91,14 @@ class Pointer:
                 detail = f"This file belongs to `{one.value}`, and `{where.file}` to `{theirs}`."
                 found.add("other-stack", None, detail, "files of one command share one `stack:`", place=place, snippet=snippet)
             else:
-                found.add("defined-twice", None, f"`{name}` is already defined at {spell(where)}.", "give one of them another name", place=place, snippet=snippet)
+                found.add(
+                    "defined-twice",
+                    None,
+                    f"`{name}` is already defined at {spell(where)}.",
+                    "give one of them another name",
+                    place=place,
+                    snippet=snippet,
+                )
 
     def _report_keys(self, document: placing.Document, found: Findings) -> None:
         for duplicate in document.tree.duplicates:
@@ -99,7 +123,9 @@ class Pointer:
             if spotted is not None:
                 place, snippet = spotted
         address = finding.address or (None if finding.path is None else address_of(finding.path))
-        return Diagnostic(finding.code, SUMMARIES[finding.code], finding.detail, address=address, place=place, snippet=snippet, hint=finding.hint)
+        return Diagnostic(
+            finding.code, SUMMARIES[finding.code], finding.detail, address=address, place=place, snippet=snippet, hint=finding.hint
+        )
 
 
 def spell(place: Place) -> str:

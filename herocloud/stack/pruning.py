@@ -36,10 +36,8 @@ class Pruned:
 
     def remove(self, tree: Any, path: Path) -> None:
         """Take the value at `path` out of `tree`."""
-        container = tree
+        container: Any = tree
         for part in path[:-1]:
-            if not isinstance(container, dict | list):
-                return
             container = container[part]
         last = path[-1]
         if isinstance(container, list) and isinstance(last, int):

@@ -22,7 +22,7 @@ class Instance(NamedTuple):
 
 def read_instance(text: str) -> Instance | None:
     """Take `db`, `vm.db` or `web[0]` apart."""
-    match = _INSTANCE.match(text)
+    match = _INSTANCE.fullmatch(text)
     return None if match is None else Instance(match.group(1), None if match.group(2) is None else int(match.group(2)))
 
 

@@ -41,9 +41,9 @@ def read_number(text: str) -> Any:
         except ValueError:  # Python refuses to convert thousands of digits, and nothing here needs such a number.
             return text
     if _OCTAL.match(text):
-        return _written_int(text, int(text[2:], 8))
+        return _written_int(text, int(text, 8))
     if _HEXADECIMAL.match(text):
-        return _written_int(text, int(text[2:], 16))
+        return _written_int(text, int(text, 16))
     if _FLOAT.match(text) or _INFINITE.match(text) or text in _NAN:
         number = WrittenFloat(text if _FLOAT.match(text) else text.replace(".", ""))
         number.text = text

@@ -52,7 +52,9 @@ def read_source(name: str) -> Source | Unusable:
         with open(name, "rb") as stream:  # noqa: PTH123 - as above.
             content = stream.read(reading.MAX_BYTES + 1)
     except FileNotFoundError:
-        return Unusable(name, "file-missing", f"There is no file `{name}`.", "name the file with `-f`, or write a first one with `herocloud init`")
+        return Unusable(
+            name, "file-missing", f"There is no file `{name}`.", "name the file with `-f`, or write a first one with `herocloud init`"
+        )
     except IsADirectoryError:
         return Unusable(name, "file-missing", f"`{name}` is a folder.", "name the file itself")
     except (OSError, ValueError) as error:
@@ -65,8 +67,8 @@ def decode(content: bytes) -> str:
     """Return the text of a file; raises `reading.Unreadable` when it is too long, empty or not UTF-8."""
     if len(content) > reading.MAX_BYTES:
         raise reading.Unreadable("yaml-limit", "The file is larger than 16 MiB.", None, None, "split the stack into several files")
-    for mark, encoding in ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"), (b"\xef\xbb\xbf", "UTF-8")):
-        if content.startswith(mark):
+    for signature, encoding in ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"), (b"\xef\xbb\xbf", "UTF-8")):
+        if content.startswith(signature):
             detail = f"The file begins with a byte order mark of {encoding}."
             raise reading.Unreadable("yaml-encoding", detail, reading.START, None, "save it as UTF-8 without a byte order mark")
     try:

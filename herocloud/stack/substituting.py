@@ -125,7 +125,11 @@ class _Substitution:
             problem = self.explain(expression)
         elif kind == "variable" and name not in self.values.declared:
             near = names.nearest(name, self.values.declared)
-            problem = ("unknown-variable", f"`{name}` is not declared under `variables`.", f"did you mean `{near}`?" if near else "declare it under `variables`")
+            problem = (
+                "unknown-variable",
+                f"`{name}` is not declared under `variables`.",
+                f"did you mean `{near}`?" if near else "declare it under `variables`",
+            )
         elif kind == "variable" and name in self.values.sensitive:
             hint = f"deliver it with `secrets: {{{name}: {{env: HEROCLOUD_VAR_{name}}}}}`"
             problem = ("sensitive-value", f"`{name}` is sensitive, and this value becomes part of plans and of the state.", hint)
@@ -138,20 +142,30 @@ class _Substitution:
             problem = self.check_host(expression)
         elif kind == "index" or expression.by_index:
             if not self.counted or path[2:] == ("count",):
-                problem = ("bad-expression", "`index` is the number of an instance, and there are none here.", "use it inside a VM that has a `count`")
+                problem = (
+                    "bad-expression",
+                    "`index` is the number of an instance, and there are none here.",
+                    "use it inside a VM that has a `count`",
+                )
             else:
                 self.uses_index = True
         if kind == "vm" and problem is None and not _may_wait(path):
-            problem = ("bad-expression", f"`{expression.text}` is only known when the plan is made, too late for this key.", "use it in `env`, `labels`, `user_data.text` and `outputs`")
+            problem = (
+                "bad-expression",
+                f"`{expression.text}` is only known when the plan is made, too late for this key.",
+                "use it in `env`, `labels`, `user_data.text` and `outputs`",
+            )
         if problem is None:
             return True
-        code, detail, hint = problem
-        self.found.add(code, path, detail, hint, needle=expression.text, about=expression.text)
+        code, detail, way_out = problem
+        self.found.add(code, path, detail, way_out, needle=expression.text, about=expression.text)
         return False
 
     def explain(self, expression: Expression) -> tuple[str, str, str | None]:
         inner = expression.name
-        hint: str | None = "write `{{ variable }}`, `{{ vm.NAME.address.NETWORK }}`, `{{ vm.NAME.mycelium }}`, `{{ host.name }}` or `{{ index }}`"
+        hint: str | None = (
+            "write `{{ variable }}`, `{{ vm.NAME.address.NETWORK }}`, `{{ vm.NAME.mycelium }}`, `{{ host.name }}` or `{{ index }}`"
+        )
         if not expression.text.endswith("}}"):
             return "bad-expression", "`{{` is never closed.", "close it with `}}`; a text with braces of its own goes into a file"
         if inner.startswith("var.") and inner[4:] in self.values.declared:
@@ -167,7 +181,11 @@ class _Substitution:
         if expression.plus and name not in {"cpus", "slices"}:
             return "bad-expression", f"`{expression.text}` adds to something that is no whole number.", None
         if self.host is None:
-            return "unknown-host", f"`{expression.text}` asks about a host that is not known here.", "run the command where the data folder is"
+            return (
+                "unknown-host",
+                f"`{expression.text}` asks about a host that is not known here.",
+                "run the command where the data folder is",
+            )
         return None
 
     def resolve(self, expression: Expression, path: Path) -> Any:

@@ -22,7 +22,7 @@ def is_collection(tag: str) -> bool:
 
 def read_tagged(tag: str, text: str) -> Any:
     """Return what a tagged scalar means; raises `ValueError` for a tag that is not in the core schema or does not fit the text."""
-    name = tag[len(_PREFIX) :] if tag.startswith(_PREFIX) else tag
+    name = tag.removeprefix(_PREFIX)
     if name in {"str", "!"}:
         return text
     value = scalars.read_plain(text)

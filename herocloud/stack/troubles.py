@@ -16,15 +16,15 @@ _WORDS = (
     ("did not find expected ',' or ']'", "A list in brackets is not closed before this, or a comma is missing.", "close it with `]`"),
     ("did not find expected ',' or '}'", "A mapping in braces is not closed before this, or a comma is missing.", "close it with `}`"),
     ("found unexpected end of stream", "A quoted text that begins here is never closed.", "close it with the same quote"),
-    ("mapping values are not allowed", "A `: ` stands where no key can be.", "put a value that holds `: ` into quotes, and check the indentation"),
+    ("mapping values are not allowed", "A `: ` stands where no key can be.", "quote a value that holds `: `, and check the indentation"),
     ("could not find expected ':'", "A line that should be a key has no `:` after it.", "write `key: value`, and check the indentation"),
     ("did not find expected key", "This line does not fit the mapping around it.", "check its indentation against the lines above"),
     ("did not find expected '-' indicator", "This line does not fit the list around it.", "check its indentation against the lines above"),
     ("block sequence entries are not allowed", "A `- ` stands where no list can begin.", "put the list on lines of its own below the key"),
-    ("found unknown escape character", "The text in double quotes holds an escape that YAML does not know.", "use single quotes, or write `\\\\` for a backslash"),
+    ("found unknown escape character", "The text in double quotes holds an escape that YAML does not know.", "use single quotes"),
     ("found undefined tag handle", "The tag uses a prefix that is not declared.", "leave the tag out"),
-    ("found duplicate anchor", "The anchor is defined twice.", None),
-)  # fmt: skip
+)
+"""What libyaml says, what it means, and the way out."""
 
 
 def translate(error: Any, text: str) -> "reading.Unreadable":

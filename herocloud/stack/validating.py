@@ -65,9 +65,7 @@ def _existing(tree: Any, location: tuple[Any, ...]) -> Path:
     """Return the longest part of a location that the tree really holds: `lan` stands for `{network: lan}`, which has one part more."""
     path: Path = ()
     for part in location:
-        if isinstance(tree, dict) and part in tree:
-            tree = tree[part]
-        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+        if (isinstance(tree, dict) and part in tree) or (isinstance(tree, list) and isinstance(part, int) and part < len(tree)):
             tree = tree[part]
         else:
             break
@@ -98,7 +96,12 @@ def report(mistake: Any, path: Path, model: type[BaseModel], location: Path, fou
         found.add("out-of-range", path, f"{subject} is {value}; it has to be {bound} or {'more' if low else 'less'}.", None)
     elif kind in {"string_too_short", "string_too_long"}:
         bound = context.get("min_length", context.get("max_length"))
-        found.add("bad-text", path, f"{subject} is {len(value)} characters long; {'at least' if 'short' in kind else 'at most'} {bound} are allowed.", None)
+        found.add(
+            "bad-text",
+            path,
+            f"{subject} is {len(value)} characters long; {'at least' if 'short' in kind else 'at most'} {bound} are allowed.",
+            None,
+        )
     elif "detail" in context:
         found.add(kind, path, context["detail"], context.get("hint"))
     else:
@@ -161,4 +164,8 @@ def _unwrap(kind: Any) -> Any:
 
 def needed_keys(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the keys that a block has to have."""
-    return {field.alias or name: field.description or "" for name, field in model.model_fields.items() if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("x-needed")}
+    return {
+        field.alias or name: field.description or ""
+        for name, field in model.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("x-needed")
+    }

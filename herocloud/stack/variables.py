@@ -66,10 +66,19 @@ def collect(
     return Values(known, frozenset(declared), sensitive, tuple(PREFIX + name for name in declared))
 
 
-def _report_unknown(name: str, origin: str, declared: Mapping[str, Any], found: Findings, place: Place | None = None, snippet: str | None = None) -> None:
+def _report_unknown(
+    name: str, origin: str, declared: Mapping[str, Any], found: Findings, place: Place | None = None, snippet: str | None = None
+) -> None:
     near = names.nearest(name, declared)
     hint = f"did you mean `{near}`?" if near else "declare it under `variables`"
-    found.add("unknown-variable", None, f"{origin} gives a value to `{name}`, which the stack does not declare.", hint, place=place, snippet=snippet)
+    found.add(
+        "unknown-variable",
+        None,
+        f"{origin} gives a value to `{name}`, which the stack does not declare.",
+        hint,
+        place=place,
+        snippet=snippet,
+    )
 
 
 def _read_file(name: str, declared: Mapping[str, Any], given: dict[str, Given], found: Findings) -> None:
@@ -85,7 +94,14 @@ def _read_file(name: str, declared: Mapping[str, Any], given: dict[str, Given], 
         return
     if not isinstance(document.tree.value, dict):
         place, snippet = document.locate((), on_key=False)
-        found.add("yaml-not-a-mapping", None, "A variable file holds one mapping of names to values.", "write `name: value` lines", place=place, snippet=snippet)
+        found.add(
+            "yaml-not-a-mapping",
+            None,
+            "A variable file holds one mapping of names to values.",
+            "write `name: value` lines",
+            place=place,
+            snippet=snippet,
+        )
         return
     for duplicate in document.tree.duplicates:
         place, snippet = document.place_of(duplicate.second, on_key=True)
@@ -115,7 +131,13 @@ def _settle(name: str, variable: Mapping[str, Any], given: Given | None, known: 
     if given is None:
         if "default" not in variable and found.knows(*path, "default"):
             described = f": {variable['description']}" if variable.get("description") else ""
-            found.add("missing-variable", path, f"`{name}` has no default, and no value was given{described}.", f"give one with `--var {name}=VALUE` or `{PREFIX}{name}`", on_key=True)
+            found.add(
+                "missing-variable",
+                path,
+                f"`{name}` has no default, and no value was given{described}.",
+                f"give one with `--var {name}=VALUE` or `{PREFIX}{name}`",
+                on_key=True,
+            )
         elif found.knows(*path, "default"):
             known[name] = default
         return
@@ -132,18 +154,29 @@ def _settle(name: str, variable: Mapping[str, Any], given: Given | None, known: 
 
 def _check_declaration(name: str, variable: Mapping[str, Any], found: Findings) -> None:
     path = ("variables", name)
-    if not re.match(patterns.VARIABLE, name) or name in RESERVED:
+    if not re.fullmatch(patterns.VARIABLE, name) or name in RESERVED:
         detail = f"`{name}` means something else in expressions." if name in RESERVED else f"`{name}` cannot name a variable."
         found.add("bad-name", path, detail, "use lower-case letters, digits and `_`, beginning with a letter", on_key=True)
     kind = variable.get("type", "string")
     for bound in ("min", "max"):
         if bound in variable and kind not in {"integer", "number"} and found.knows(*path, "type"):
-            found.add("bad-variable", (*path, bound), f"`{bound}` has no meaning for the type `{kind}`.", "bounds go with `integer` and `number`", on_key=True)
+            found.add(
+                "bad-variable",
+                (*path, bound),
+                f"`{bound}` has no meaning for the type `{kind}`.",
+                "bounds go with `integer` and `number`",
+                on_key=True,
+            )
     low, high = variable.get("min"), variable.get("max")
     if low is not None and high is not None and low > high:
         found.add("bad-variable", (*path, "min"), f"`min` is {low}, which is more than `max`, {high}.", None)
     if variable.get("sensitive") and "default" in variable:
-        found.add("sensitive-value", (*path, "default"), f"`{name}` is sensitive, and a default in the file is no secret.", f"give it with `{PREFIX}{name}`")
+        found.add(
+            "sensitive-value",
+            (*path, "default"),
+            f"`{name}` is sensitive, and a default in the file is no secret.",
+            f"give it with `{PREFIX}{name}`",
+        )
 
 
 _TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "list": (list,)}

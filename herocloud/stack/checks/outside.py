@@ -43,7 +43,12 @@ class World:
         if not os.path.exists(full):  # noqa: PTH110 - texts in, as everywhere in this package.
             self.found.add("path-missing", path, f"There is no `{full}`.", _near(full))
         elif folder != os.path.isdir(full):  # noqa: PTH112
-            self.found.add("path-unreadable", path, f"`{full}` is {'no folder' if folder else 'a folder'}.", f"name {'a folder' if folder else 'a file'}")
+            self.found.add(
+                "path-unreadable",
+                path,
+                f"`{full}` is {'no folder' if folder else 'a folder'}.",
+                f"name {'a folder' if folder else 'a file'}",
+            )
 
     def read_user_data(self, path: Path, text: str) -> None:
         """Read a user data file."""
@@ -63,7 +68,12 @@ class World:
             value = self.environment.get(name)
             if value is None:
                 near = names.nearest(name, self.environment)
-                self.found.add("secret-missing", (*path, "env"), f"The environment variable `{name}` is not set.", f"did you mean `{near}`?" if near else f"set `{name}` for this command")
+                self.found.add(
+                    "secret-missing",
+                    (*path, "env"),
+                    f"The environment variable `{name}` is not set.",
+                    f"did you mean `{near}`?" if near else f"set `{name}` for this command",
+                )
             else:
                 self.digests["env", name] = digest_secret(value.encode("utf-8", "surrogateescape"), self.secret_key)
         elif "file" in secret:

@@ -7,8 +7,8 @@ mistake has to give one diagnostic.
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from herocloud.kits import names, sizes
 from herocloud.stack import patterns, scalars
@@ -20,9 +20,26 @@ class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
+class Kind:
+    """A validator and its JSON Schema, to stand in an `Annotated`."""
+
+    def __init__(self, validate: Callable[[Any], Any], schema: dict[str, Any]) -> None:
+        """Keep the two together."""
+        self.validate = validate
+        self.schema = schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Replace pydantic's own validation of the type."""
+        return core_schema.no_info_plain_validator_function(self.validate)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return dict(self.schema)
+
+
 def wrong(code: str, detail: str, hint: str | None = None) -> PydanticCustomError:
     """Return an error that carries one of our codes and our words."""
-    return PydanticCustomError(code, "{detail}", {"detail": detail, "hint": hint})  # type: ignore[arg-type]
+    return PydanticCustomError(code, "{detail}", {"detail": detail, "hint": hint})
 
 
 def needed(description: str, **constraints: Any) -> Any:
@@ -49,43 +66,42 @@ def show(value: Any) -> str:
     return f"`{text[:57]}…`" if len(text) > 60 else f"`{text}`"
 
 
+def begin(value: Any) -> str:
+    """Write a value at the beginning of a sentence."""
+    shown = show(value)
+    return shown[0].upper() + shown[1:]
+
+
 def _measured(read: Callable[[str], Any], code: str, noun: str, like: str) -> Callable[[Any], Any]:
     def validate(value: Any) -> Any:
         if isinstance(value, str):
             try:
-                return read(value)
+                number = read(value)
             except sizes.NotASize as error:
                 raise wrong(code, f"{error}.", error.hint) from None
+            if number <= 0:
+                raise wrong(code, f"`{value}` is nothing at all.", f"write more than zero, like `{like}`")
+            return number
         if isinstance(value, int | float) and not isinstance(value, bool):
             raise wrong(code, f"{show(value)} has no unit.", f"write {noun} with its unit, like `{like}`")
-        raise wrong(
-            "wrong-type",
-            f"{show(value).capitalize() if isinstance(value, dict | list) else show(value)} stands where {noun} belongs.",
-            f"write it like `{like}`",
-        )
+        raise wrong("wrong-type", f"{begin(value)} stands where {noun} belongs.", f"write it like `{like}`")
 
     return validate
 
 
-def _positive(read: Callable[[str], Any], noun: str) -> Callable[[str], Any]:
-    def check(text: str) -> Any:
-        number = read(text)
-        if number <= 0:
-            raise sizes.NotASize(f"`{text}` is no {noun} that anything could have", None)
-        return number
-
-    return check
-
-
 Size = Annotated[
     int,
-    PlainValidator(_measured(_positive(sizes.parse_size, "size"), "bad-size", "a size", "4 GiB")),
-    WithJsonSchema({"type": "string", "pattern": patterns.SIZE, "examples": ["512 MiB", "4 GiB", "2 TiB"]}),
+    Kind(
+        _measured(sizes.parse_size, "bad-size", "a size", "4 GiB"),
+        {"type": "string", "pattern": patterns.SIZE, "examples": ["512 MiB", "4 GiB", "2 TiB"]},
+    ),
 ]
 Rate = Annotated[
     int,
-    PlainValidator(_measured(_positive(sizes.parse_rate, "rate"), "bad-rate", "a rate", "100 Mbit/s")),
-    WithJsonSchema({"type": "string", "pattern": patterns.RATE, "examples": ["100 Mbit/s", "250 MB/s"]}),
+    Kind(
+        _measured(sizes.parse_rate, "bad-rate", "a rate", "100 Mbit/s"),
+        {"type": "string", "pattern": patterns.RATE, "examples": ["100 Mbit/s", "250 MB/s"]},
+    ),
 ]
 
 
@@ -93,20 +109,15 @@ def _as_written(value: Any) -> str:
     text = scalars.as_text(value)
     if text is None:
         hint = f'put it into quotes: `"{str(value).lower()}"`' if isinstance(value, bool) else None
-        raise wrong("wrong-type", f"{_begin(value)} stands where a text belongs.", hint)
+        raise wrong("wrong-type", f"{begin(value)} stands where a text belongs.", hint)
     return text
 
 
-def _begin(value: Any) -> str:
-    shown = show(value)
-    return shown[0].upper() + shown[1:]
-
-
-Text = Annotated[str, PlainValidator(_as_written), WithJsonSchema({"type": ["string", "number"]})]
+Text = Annotated[str, Kind(_as_written, {"type": ["string", "number"]})]
 """A text, or a number that is kept exactly as it was written."""
 
 
-def matching(pattern: str, code: str, detail: str, hint: str) -> Any:
+def matching(pattern: str, code: str, detail: str, hint: str) -> Kind:
     """Return a kind of text that has to match `pattern`; `{}` in `detail` stands for what was written."""
     import re
 
@@ -114,14 +125,14 @@ def matching(pattern: str, code: str, detail: str, hint: str) -> Any:
 
     def validate(value: Any) -> str:
         text = _as_written(value)
-        if not compiled.match(text):
-            raise wrong(code, detail.format(f"`{text}`"), hint)
+        if not compiled.fullmatch(text):
+            raise wrong(code, detail.format(show(text)), hint)
         return text
 
-    return Annotated[str, PlainValidator(validate), WithJsonSchema({"type": "string", "pattern": pattern})]
+    return Kind(validate, {"type": "string", "pattern": pattern})
 
 
-def choice(*words: str) -> Any:
+def choice(*words: str) -> Kind:
     """Return a kind that takes one of a few words."""
     listed = ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
 
@@ -129,14 +140,9 @@ def choice(*words: str) -> Any:
         if isinstance(value, str) and value in words:
             return value
         near = names.nearest(value, words) if isinstance(value, str) else None
-        raise wrong("bad-choice", f"{_begin(value)} is not one of {listed}.", f"did you mean `{near}`?" if near else None)
+        raise wrong("bad-choice", f"{begin(value)} is not one of {listed}.", f"did you mean `{near}`?" if near else None)
 
-    return Annotated[str, PlainValidator(validate), WithJsonSchema({"enum": list(words)})]
-
-
-def whole(low: int, high: int) -> Any:
-    """Return a kind of whole number within bounds."""
-    return Annotated[int, Field(ge=low, le=high)]
+    return Kind(validate, {"enum": list(words)})
 
 
 def short_for(key: str) -> BeforeValidator:
@@ -144,6 +150,5 @@ def short_for(key: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
-def entry(model: Any) -> Any:
-    """Return a kind for what stands below a name of the user's: nothing at all means an empty mapping."""
-    return Annotated[model, BeforeValidator(lambda value: {} if value is None else value, json_schema_input_type=model | None)]
+EMPTY = BeforeValidator(lambda value: {} if value is None else value)
+"""What stands below a name of the user's: nothing at all means an empty mapping."""

@@ -8,29 +8,43 @@ from herocloud.stack import patterns
 from herocloud.stack.fields import kinds
 from herocloud.stack.fields.kinds import Block, needed, optional
 
-Hypervisor = kinds.choice("auto", "cloud-hypervisor", "qemu", "simulator")
-Restart = kinds.choice("no", "on-failure", "always")
-State = kinds.choice("running", "stopped", "paused")
-Seed = kinds.matching(
-    patterns.SEED, "bad-seed", "{} is no seed for an overlay address.", "write 12 hexadecimal digits, not all `0` and not all `f`"
-)
-Sid = kinds.matching(patterns.SID, "bad-sid", "{} is no slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
+Hypervisor = Annotated[str, kinds.choice("auto", "cloud-hypervisor", "qemu", "simulator")]
+Restart = Annotated[str, kinds.choice("no", "on-failure", "always")]
+State = Annotated[str, kinds.choice("running", "stopped", "paused")]
+Seed = Annotated[
+    str,
+    kinds.matching(
+        patterns.SEED, "bad-seed", "{} is no seed for an overlay address.", "write 12 hexadecimal digits, not all `0` and not all `f`"
+    ),
+]
+Sid = Annotated[
+    str, kinds.matching(patterns.SID, "bad-sid", "{} is no slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
+]
+EnvironmentName = Annotated[
+    str, kinds.matching(patterns.ENVIRONMENT, "bad-name", "{} is no name of an environment variable.", "use letters, digits and `_`")
+]
+Threads = Annotated[int, Field(ge=1, le=2)]
+Processors = Annotated[int, Field(ge=1, le=1024)]
+Processor = Annotated[int, Field(ge=0, le=4095)]
+Operations = Annotated[int, Field(ge=1, le=100_000_000)]
+Many = Annotated[int, Field(ge=1, le=100_000)]
+Count = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class Topology(Block):
     """How the guest sees its processors; the product is the number of vCPUs it may ever have."""
 
-    threads: kinds.whole(1, 2) | None = optional("Threads per core, 1 or 2; 1 by default.")
-    cores: kinds.whole(1, 1024) | None = optional("Cores per die; 1 by default.")
-    dies: kinds.whole(1, 1024) | None = optional("Dies per package; 1 by default.")
-    packages: kinds.whole(1, 1024) | None = optional("Processor packages; 1 by default.")
+    threads: Threads | None = optional("Threads per core, 1 or 2; 1 by default.")
+    cores: Processors | None = optional("Cores per die; 1 by default.")
+    dies: Processors | None = optional("Dies per package; 1 by default.")
+    packages: Processors | None = optional("Processor packages; 1 by default.")
 
 
 class Cpu(Block):
     """Processors beyond their number."""
 
-    max: kinds.whole(1, 1024) | None = optional("How many vCPUs it may get while it runs; the same as `vcpus` by default.")
-    affinity: list[list[kinds.whole(0, 4095)]] | None = optional("The host's processors that each vCPU may run on, one list per vCPU.")
+    max: Processors | None = optional("How many vCPUs it may get while it runs; the same as `vcpus` by default.")
+    affinity: list[list[Processor]] | None = optional("The host's processors that each vCPU may run on, one list per vCPU.")
     topology: Topology | None = optional("How the guest sees its processors; the product has to be `max`.")
 
 
@@ -47,7 +61,7 @@ class DiskRate(Block):
 
     bandwidth: kinds.Rate | None = optional("Reads and writes together, like `250 MB/s`.")
     burst: kinds.Rate | None = optional("What the first second may take beyond that.")
-    iops: kinds.whole(1, 100_000_000) | None = optional("Operations a second.")
+    iops: Operations | None = optional("Operations a second.")
 
 
 class RootDisk(Block):
@@ -61,9 +75,9 @@ class RootDisk(Block):
 class Size(Block):
     """A preset of resources."""
 
-    vcpus: kinds.whole(1, 1024) | None = optional("How many processors.")
+    vcpus: Processors | None = optional("How many processors.")
     memory: kinds.Size | None = optional("How much memory.")
-    slices: kinds.whole(1, 100_000) | None = optional("How many slices.")
+    slices: Many | None = optional("How many slices.")
     cpu: Cpu | None = optional("Processors beyond their number.")
     memory_options: MemoryOptions | None = optional("Memory beyond its size.")
     root_disk: RootDisk | None = optional("The disk that it boots from.")
@@ -113,9 +127,7 @@ class UserData(Block):
 class Secret(Block):
     """Where a secret comes from; it is delivered in the seed and never stored."""
 
-    env: (
-        kinds.matching(patterns.ENVIRONMENT, "bad-name", "{} is no name of an environment variable.", "use letters, digits and `_`") | None
-    ) = optional("The environment variable that holds it.")
+    env: EnvironmentName | None = optional("The environment variable that holds it.")
     file: str | None = optional("Path of the file that holds it, relative to this one.")
 
 
@@ -141,10 +153,8 @@ class Defaults(Block):
     hypervisor: Hypervisor | None = optional("What runs the VM: `auto` (the default), `cloud-hypervisor`, `qemu` or `simulator`.")
     image: str | None = optional("The name or alias of the image to boot.")
     size: str | None = optional("The name of a preset under `sizes`.")
-    slices: kinds.whole(1, 100_000) | None = optional(
-        "How many slices; by default as many as the memory needs. The plan picks the lowest free ones."
-    )
-    vcpus: kinds.whole(1, 1024) | None = optional("How many processors; 1 by default.")
+    slices: Many | None = optional("How many slices; by default as many as the memory needs. The plan picks the lowest free ones.")
+    vcpus: Processors | None = optional("How many processors; 1 by default.")
     memory: kinds.Size | None = optional("How much memory; 4 GiB for each slice by default, and never more than that.")
     cpu: Cpu | None = optional("Processors beyond their number.")
     memory_options: MemoryOptions | None = optional("Memory beyond its size.")
@@ -170,7 +180,7 @@ class Defaults(Block):
 class Vm(Defaults):
     """A virtual machine, or several that are alike."""
 
-    count: kinds.whole(0, 100_000) | None = optional("How many: `web[0]`, `web[1]` …; without it there is one, called `web`.")
+    count: Count | None = optional("How many: `web[0]`, `web[1]` …; without it there is one, called `web`.")
     slice: Annotated[
         list[Sid] | None,
         BeforeValidator(_one_or_more),

@@ -1,25 +1,33 @@
 """The blocks around VMs: variables, images, networks, the overlay, volumes."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from herocloud.stack import patterns
 from herocloud.stack.fields import kinds
 from herocloud.stack.fields.kinds import Block, needed, optional
 from herocloud.stack.fields.machines import Size
 
-Decompress = kinds.choice("none", "zstd", "xz", "gzip")
-Format = kinds.choice("raw", "qcow2")
-Sha256 = kinds.matching(
-    patterns.SHA256, "bad-sha256", "{} is no SHA-256 digest.", "write its 64 hexadecimal digits, as `sha256sum` prints them"
-)
-Kind = kinds.choice("string", "integer", "number", "boolean", "list")
-Protocol = kinds.choice("tcp", "udp")
+Decompress = Annotated[str, kinds.choice("none", "zstd", "xz", "gzip")]
+Format = Annotated[str, kinds.choice("raw", "qcow2")]
+Sha256 = Annotated[
+    str,
+    kinds.matching(
+        patterns.SHA256, "bad-sha256", "{} is no SHA-256 digest.", "write its 64 hexadecimal digits, as `sha256sum` prints them"
+    ),
+]
+VariableKind = Annotated[str, kinds.choice("string", "integer", "number", "boolean", "list")]
+Protocol = Annotated[str, kinds.choice("tcp", "udp")]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Variable(Block):
     """A value that differs from one use of the stack to the next."""
 
-    type: Kind | None = optional("What kind of value it takes: `string` (the default), `integer`, `number`, `boolean` or `list` of texts.")
+    type: VariableKind | None = optional(
+        "What kind of value it takes: `string` (the default), `integer`, `number`, `boolean` or `list` of texts."
+    )
     description: str | None = optional("What the value is for; shown when it is missing.")
     default: Any = optional("The value when none is given; without a default one has to be given.")
     min: int | float | None = optional("The smallest number allowed; only for `integer` and `number`.")
@@ -48,9 +56,9 @@ class Image(Block):
 class Forward(Block):
     """A port of the host that leads to a port of a VM."""
 
-    host_port: kinds.whole(1, 65535) = needed("The port on the host.")
+    host_port: Port = needed("The port on the host.")
     vm: str = needed("The VM that answers: `db`, or `web[0]` for one of several.")
-    port: kinds.whole(1, 65535) = needed("The port inside the VM.")
+    port: Port = needed("The port inside the VM.")
     protocol: Protocol | None = optional("`tcp` (the default) or `udp`.")
 
 
@@ -89,4 +97,4 @@ class Moved(Block):
 class VariablesOnly(Block):
     """The block that is read before all others, because the others use it."""
 
-    variables: dict[str, kinds.entry(Variable)] | None = optional("Values that differ from one use of the stack to the next.")
+    variables: dict[str, Annotated[Variable, kinds.EMPTY]] | None = optional("Values that differ from one use of the stack to the next.")

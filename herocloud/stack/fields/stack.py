@@ -1,14 +1,15 @@
 """The whole file."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from herocloud.stack import patterns
 from herocloud.stack.fields import kinds, machines, places
 from herocloud.stack.fields.kinds import Block, needed, optional
 
-StackName = kinds.matching(
-    patterns.NAME, "bad-name", "{} cannot name a stack.", "use lower-case letters, digits and `-`, beginning with a letter"
-)
+StackName = Annotated[
+    str,
+    kinds.matching(patterns.NAME, "bad-name", "{} cannot name a stack.", "use lower-case letters, digits and `-`, beginning with a letter"),
+]
 
 
 class StackFile(Block):
@@ -16,14 +17,16 @@ class StackFile(Block):
 
     stack: StackName = needed("The name of the stack: the owner of everything below.")
     description: str | None = optional("What the stack is, in a sentence.")
-    variables: dict[str, kinds.entry(places.Variable)] | None = optional("Values that differ from one use of the stack to the next.")
+    variables: dict[str, Annotated[places.Variable, kinds.EMPTY]] | None = optional(
+        "Values that differ from one use of the stack to the next."
+    )
     defaults: machines.Defaults | None = optional("Values for every VM that does not say otherwise.")
-    images: dict[str, kinds.entry(places.Image)] | None = optional("What VMs boot from, by name.")
-    sizes: dict[str, kinds.entry(machines.Size)] | None = optional("Presets of resources, by name.")
-    networks: dict[str, kinds.entry(places.Network)] | None = optional("Private networks on the host, by name.")
+    images: dict[str, Annotated[places.Image, kinds.EMPTY]] | None = optional("What VMs boot from, by name.")
+    sizes: dict[str, Annotated[machines.Size, kinds.EMPTY]] | None = optional("Presets of resources, by name.")
+    networks: dict[str, Annotated[places.Network, kinds.EMPTY]] | None = optional("Private networks on the host, by name.")
     mycelium: places.Mycelium | None = optional("The overlay network of this host.")
-    volumes: dict[str, kinds.entry(places.Volume)] | None = optional("Disks that outlive VMs, by name.")
-    vms: dict[str, kinds.entry(machines.Vm)] | None = optional("The virtual machines, by name.")
+    volumes: dict[str, Annotated[places.Volume, kinds.EMPTY]] | None = optional("Disks that outlive VMs, by name.")
+    vms: dict[str, Annotated[machines.Vm, kinds.EMPTY]] | None = optional("The virtual machines, by name.")
     moved: list[places.Moved] | None = optional("Renames that keep what was made.")
     outputs: dict[str, Any] | None = optional("Values to show after an apply, by name.")
 

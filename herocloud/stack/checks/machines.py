@@ -1,0 +1,243 @@
+"""VMs: what their values say together, and what they take from one another."""
+
+from collections.abc import Iterable
+
+from herocloud.kits import sizes
+from herocloud.model.hosts import Host
+from herocloud.stack.findings import Findings, Path
+from herocloud.stack.layering import View
+from herocloud.stack.names import Names
+
+SLICE_MEMORY = 4 * sizes.GIB
+
+
+def check_views(views: Iterable[View], names: Names, host: Host | None, found: Findings, *, overlay_is_off: bool) -> None:
+    """Check every VM by itself."""
+    for view in views:
+        fields = view.fields
+        if "slices" in fields or "slice" in fields:
+            _check_slices(view, found)
+        if "cpu" in fields:
+            _check_cpu(view, host, found)
+        for key, name in (("networks", "network"), ("volumes", "volume")):
+            if len(fields.get(key) or ()) > 1:
+                _check_attached(view, key, name, found)
+        if len(fields.get("shares") or ()) > 1:
+            _check_tags(view, found)
+        if overlay_is_off and fields.get("mycelium", False) is not False:
+            found.add(
+                "overlay-off",
+                view.where("mycelium"),
+                f"`{view.name}` wants an address, and `mycelium.addresses` is false.",
+                "set `addresses: true`, or leave `mycelium` out here",
+                on_key=True,
+            )
+    _check_writers(views, names, found)
+    _check_pins(views, host, found)
+    _check_seeds(views, found)
+
+
+def _check_slices(view: View, found: Findings) -> None:
+    own = view.layers[0].fields or {}
+    if "slice" in own and "slices" in own:
+        found.add(
+            "slices-and-pins",
+            ("vms", view.name, "slices"),
+            f"`{view.name}` names its slices, and says how many.",
+            "keep `slice` or `slices`",
+            on_key=True,
+        )
+        return
+    if "memory" not in view.fields or not all(view.knows(found, key) for key in ("memory", "slice", "slices")):
+        return
+    pins = view.fields.get("slice")
+    if pins is not None and not found.knows_within(*view.where("slice")):
+        return
+    number = len(pins) if pins is not None else view.fields["slices"]
+    memory = view.fields["memory"]
+    if memory > number * SLICE_MEMORY:
+        near = next((key for key in ("memory", "slices", "slice") if key in own), "memory")
+        needed = -(-memory // SLICE_MEMORY)
+        noun = "slice has" if number == 1 else "slices have"
+        detail = f"{sizes.format_size(memory)} is more than {number} {noun}: {sizes.format_size(number * SLICE_MEMORY)}."
+        found.add("memory-over-slices", view.where(near), detail, f"take {needed} slices, or less memory", on_key=near != "memory")
+
+
+def _check_cpu(view: View, host: Host | None, found: Findings) -> None:
+    cpu = view.fields["cpu"]
+    vcpus = view.fields.get("vcpus", 1)
+    most = cpu.get("max", vcpus)
+    certain = view.knows(found, "vcpus") and view.knows(found, "cpu", "max")
+    if certain and most < vcpus:
+        found.add(
+            "too-few-vcpus", view.where("cpu", "max"), f"`max` is {most}, and the VM starts with {vcpus}.", f"set `max` to {vcpus} or more"
+        )
+    topology = cpu.get("topology")
+    if topology is not None and certain and found.knows_within(*view.where("cpu", "topology")):
+        product = topology.get("threads", 1) * topology.get("cores", 1) * topology.get("dies", 1) * topology.get("packages", 1)
+        if product != most and product != max(most, vcpus):
+            word = "`max`" if "max" in cpu else "`vcpus`"
+            found.add(
+                "bad-topology",
+                view.where("cpu", "topology"),
+                f"The product of threads, cores, dies and packages is {product}; {word} is {most}.",
+                f"make the product {most}",
+                on_key=True,
+            )
+    for number, processors in enumerate(cpu.get("affinity") or ()):
+        path = view.where("cpu", "affinity", number)
+        if certain and number >= max(most, vcpus):
+            found.add(
+                "bad-affinity",
+                path,
+                f"This is list {number + 1}, and there are at most {max(most, vcpus)} vCPUs.",
+                "write one list for each vCPU",
+            )
+            break
+        if not processors and found.knows_within(*path):
+            found.add("bad-affinity", path, f"vCPU {number} may run nowhere.", "name at least one processor of the host")
+        _check_processors(path, processors, host, found)
+
+
+def _check_processors(path: Path, processors: list[int], host: Host | None, found: Findings) -> None:
+    for place, processor in enumerate(processors):
+        if host is not None and processor >= host.cpus:
+            found.add(
+                "unknown-processor",
+                (*path, place),
+                f"The host `{host.name}` has no processor {processor}.",
+                f"its processors are 0 to {host.cpus - 1}",
+            )
+
+
+def _check_attached(view: View, key: str, name: str, found: Findings) -> None:
+    seen: set[str] = set()
+    for number, use in enumerate(view.fields[key]):
+        target = use.get(name)
+        if target in seen:
+            found.add("attached-twice", view.where(key, number, name), f"`{view.name}` has `{target}` already.", "remove one of them")
+        if target is not None:
+            seen.add(target)
+
+
+def _check_tags(view: View, found: Findings) -> None:
+    seen: set[str] = set()
+    for number, share in enumerate(view.fields["shares"]):
+        tag = share.get("tag")
+        if tag in seen:
+            found.add(
+                "tag-twice",
+                view.where("shares", number, "tag"),
+                f"`{view.name}` has a share with the tag `{tag}` already.",
+                "choose another tag",
+            )
+        if tag is not None:
+            seen.add(tag)
+
+
+def _times(view: View, found: Findings) -> int:
+    """Return how many VMs a view stands for; one where that is not known."""
+    if view.number is not None or view.many is None or not found.knows("vms", view.name, "count"):
+        return 1
+    return view.many
+
+
+def _check_writers(views: Iterable[View], names: Names, found: Findings) -> None:
+    writers: dict[str, str] = {}
+    for view in views:
+        uses = view.fields.get("volumes")
+        if not uses:
+            continue
+        inside: set[str] = set()
+        for number, use in enumerate(uses):
+            volume = use.get("volume")
+            if (
+                volume not in names.volumes
+                or volume in inside
+                or use.get("readonly")
+                or not found.knows(*view.where("volumes", number), "readonly")
+            ):
+                continue
+            times = _times(view, found)
+            if times == 0:
+                continue
+            inside.add(volume)
+            path = view.where("volumes", number, "volume")
+            if volume in writers:
+                detail = f"`{writers[volume]}` already writes to `{volume}`; two writers destroy a file system."
+                found.add("volume-shared", path, detail, "set `readonly: true` on all but one")
+            elif times > 1:
+                detail = f"All {times} of `{view.name}` would write to `{volume}`; two writers destroy a file system."
+                found.add("volume-shared", path, detail, "set `readonly: true`, or give each a volume of its own")
+            writers.setdefault(volume, view.address)
+
+
+def _check_pins(views: Iterable[View], host: Host | None, found: Findings) -> None:
+    pinned: dict[str, str] = {}
+    there = None if host is None else {one.sid for one in host.slices}
+    for view in views:
+        pins = view.fields.get("slice")
+        if not pins:
+            continue
+        taken: list[tuple[int, str]] = []
+        inside: set[str] = set()
+        for number, sid in enumerate(pins):
+            if there is not None and sid not in there:
+                found.add("unknown-slice", view.where("slice", number), f"The host has no slice `{sid}`.", _slices_hint(host))
+            elif sid in inside or sid in pinned:
+                taken.append((number, sid))
+            inside.add(sid)
+        if taken:
+            number, sid = taken[0]
+            listed = " and ".join(f"`{one}`" for _number, one in taken)
+            owner = pinned.get(sid, view.address)
+            found.add(
+                "slice-twice",
+                view.where("slice", number),
+                f"{listed} {'is' if len(taken) == 1 else 'are'} pinned by `{owner}` already.",
+                "a slice belongs to one VM; pin another one",
+            )
+        elif _times(view, found) > 1:
+            found.add(
+                "slice-twice",
+                view.where("slice"),
+                f"All {view.many} of `{view.name}` would use the same slices.",
+                "use `slices`, or `{{ index }}` in the slice id",
+            )
+        for sid in inside:
+            pinned.setdefault(sid, view.address)
+
+
+def _slices_hint(host: Host | None) -> str | None:
+    if host is None or not host.slices:
+        return "this host has no slices; `herocloud host show` tells why"
+    return (
+        f"its slices are `{host.slices[0].sid}` to `{host.slices[-1].sid}`"
+        if len(host.slices) > 1
+        else f"its only slice is `{host.slices[0].sid}`"
+    )
+
+
+def _check_seeds(views: Iterable[View], found: Findings) -> None:
+    owners: dict[str, str] = {}
+    for view in views:
+        overlay = view.fields.get("mycelium", False)
+        seed = overlay.get("seed") if overlay else None
+        if seed is None:
+            continue
+        seed = seed.lower()
+        if seed in owners:
+            found.add(
+                "seed-twice",
+                view.where("mycelium", "seed"),
+                f"`{owners[seed]}` has this seed already, and both would get one address.",
+                "choose another seed",
+            )
+        elif _times(view, found) > 1:
+            found.add(
+                "seed-twice",
+                view.where("mycelium", "seed"),
+                f"All {view.many} of `{view.name}` would get one address.",
+                "use `{{ index }}` in the seed, or `mycelium: true`",
+            )
+        owners.setdefault(seed, view.address)

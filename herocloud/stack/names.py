@@ -1,0 +1,98 @@
+"""The names that a stack declares, sound or not.
+
+A resource whose block is full of mistakes is still there for those that refer to it: they made no mistake.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from herocloud.kits import names as nearest_names
+from herocloud.stack.findings import Findings
+from herocloud.stack.layering import Fields, View
+
+SECTIONS = {"image": "images", "network": "networks", "volume": "volumes", "vm": "vms"}
+UNCERTAIN = -1
+"""The number of instances of a VM whose `count` was refused."""
+
+
+class Names(NamedTuple):
+    """Who is there."""
+
+    images: Mapping[str, str]
+    """The name of an image by its name or alias."""
+    sizes: frozenset[str]
+    networks: frozenset[str]
+    volumes: frozenset[str]
+    vms: Mapping[str, int | None]
+    """How many instances each VM has; nothing for one without `count`, `UNCERTAIN` where that is not known."""
+
+    def of_kind(self, kind: str) -> Iterable[str]:
+        """Return the names behind `kind.`, as in an address."""
+        found: Iterable[str] = getattr(self, SECTIONS[kind])
+        return found
+
+
+def collect_names(tree: Mapping[str, Any], data: Fields, found: Findings) -> Names:
+    """Gather all names of a tree, also of entries that the models refused."""
+    vms: dict[str, int | None] = {}
+    sound = data.get("vms") or {}
+    for name in _keys(tree, "vms"):
+        certain = found.knows("vms", name, "count")
+        vms[name] = sound.get(name, {}).get("count") if certain else UNCERTAIN
+    return Names(_image_names(tree), _keys(tree, "sizes"), _keys(tree, "networks"), _keys(tree, "volumes"), vms)
+
+
+def _keys(tree: Mapping[str, Any], section: str) -> frozenset[str]:
+    block = tree.get(section)
+    return frozenset(block) if isinstance(block, dict) else frozenset()
+
+
+def _image_names(tree: Mapping[str, Any]) -> dict[str, str]:
+    block = tree.get("images")
+    images = block if isinstance(block, dict) else {}
+    names = {name: name for name in images}
+    for name, image in images.items():
+        aliases = image.get("aliases") if isinstance(image, dict) else None
+        for alias in aliases if isinstance(aliases, list) else [aliases]:
+            if isinstance(alias, str):
+                names.setdefault(alias, name)
+    return names
+
+
+def suggest(wrong: str, valid: Iterable[str], section: str) -> str:
+    """Return a hint: the nearest name, all names when there are few, or where to declare one."""
+    known = sorted(valid)
+    near = nearest_names.nearest(wrong, known)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    if 0 < len(known) <= 6:
+        return f"`{section}` has " + ", ".join(f"`{name}`" for name in known)
+    return f"declare it under `{section}`"
+
+
+def instance_trouble(name: str, number: int | None, names: Names, *, one: bool) -> tuple[str, str | None] | None:
+    """Return what is wrong with naming this VM, as detail and hint; `one` means that a single VM has to be meant."""
+    if name not in names.vms:
+        return f"There is no VM `{name}` in this stack.", suggest(name, names.vms, "vms")
+    many = names.vms[name]
+    if many == UNCERTAIN:
+        return None
+    if many is None:
+        return None if number is None else (f"`{name}` has no `count`, and so no instance {number}.", f"write `{name}`")
+    if number is None:
+        return (f"There are {many} of `{name}`, and one has to be meant.", f"write `{name}[0]`") if one else None
+    if number >= many:
+        return (
+            f"`{name}` has no instance {number}; its `count` is {many}.",
+            f"write `{name}[{many - 1}]` for the last one" if many else None,
+        )
+    return None
+
+
+def own_blocks(data: Fields, views: Iterable[View]) -> Iterable[tuple[tuple[str | int, ...], Fields]]:
+    """Yield the blocks with fields of VMs as they are written: the defaults, then every VM."""
+    if data.get("defaults"):
+        yield ("defaults",), data["defaults"]
+    for view in views:
+        layer = view.layers[0]
+        yield layer.path, layer.fields or {}
