@@ -7,11 +7,12 @@ turn and commits them together.
 
 from collections.abc import Callable, Iterable, Mapping
 
-from herocloud.apply import recording
+from herocloud.apply import inverses, recording
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Step
+from herocloud.model.words import Action
 from herocloud.model.worlds import Record
 from herocloud.state.store import Entry
 
@@ -44,6 +45,20 @@ class Journal:
     def change_of(self, step: Step) -> Change:
         """Return the change that a step belongs to."""
         return self._changes[step.address]
+
+    def taken_back_by(self, step: Step) -> Step | None:
+        """Return the step that this one takes back, where the provider must undo it and not perform the opposite.
+
+        That is so in plans that undo others, for data: it comes out of its tombstone only by undoing its deletion, and the disk of a
+        replacement must not go into a tombstone of its own just before the old disk is looked for under the same path.
+        """
+        if self.plan.operation != "undo":
+            return None
+        if step.kind in inverses.RESTORES and step.before is None:
+            return step._replace(kind=inverses.RESTORES[step.kind], before=step.after, after=None)
+        if step.kind in inverses.DATA and self._changes[step.address].action is Action.REPLACE:
+            return step._replace(kind=step.kind.replace("delete", "create"), before=None, after=step.before)
+        return None
 
     def _record_of(self, change: Change) -> Record | None:
         """Find the record of a change, which is still under its old address until a move is done."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from herocloud.apply import points
 from herocloud.apply.journaling import Journal
 from herocloud.kits.jsons import Part
-from herocloud.model.errors import Conflict
+from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import StepId
 from herocloud.model.steps import Step
 from herocloud.model.words import Status
@@ -72,7 +72,12 @@ class Forward:
         if step.id in self._unknown and probe(driver, work) is Found.DONE:
             return step.after
         points.reached("apply.perform.before", step.kind)
-        result = driver.perform(work)
+        original = self._journal.taken_back_by(step)
+        if original is None:
+            result = driver.perform(work)
+        else:
+            driver.undo(work._replace(step=original))
+            result = step.after
         points.reached("apply.perform.after", step.kind)
         return result
 
@@ -118,7 +123,13 @@ class Backward:
         if step.id in self._unknown and probe(driver, work) is Found.NOT_STARTED:
             return step.before
         points.reached("back.undo.before", step.kind)
-        driver.undo(work)
+        original = self._journal.taken_back_by(step)
+        if original is None:
+            driver.undo(work)
+        elif original.after is not None:
+            raise Permanent(f"the data that `{step.id}` destroyed is gone for good")
+        else:
+            driver.perform(work._replace(step=original))
         points.reached("back.undo.after", step.kind)
         return step.before
 

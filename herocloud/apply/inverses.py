@@ -1,0 +1,130 @@
+"""The inverse of every kind of step, and of the steps of one change together.
+
+A disk that grew has no inverse: by now its file system may use the new room, and cutting it off would destroy data. Everything else
+has one, and a rename goes first instead of last, so that all other inverse steps find the thing under one name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Part
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.ids import Address, StepId
+from herocloud.model.plans import Change
+from herocloud.model.steps import Step
+
+_SWAPPED = {
+    "image.fetch": "image.delete",
+    "image.delete": "image.fetch",
+    "disk.create": "disk.delete",
+    "disk.delete": "disk.create",
+    "volume.create": "volume.delete",
+    "volume.delete": "volume.create",
+    "seed.write": "seed.delete",
+    "seed.delete": "seed.write",
+    "network.create": "network.delete",
+    "network.delete": "network.create",
+    "tap.create": "tap.delete",
+    "tap.delete": "tap.create",
+    "overlay.enable": "overlay.disable",
+    "overlay.disable": "overlay.enable",
+    "peer.add": "peer.remove",
+    "peer.remove": "peer.add",
+    "vm.create": "vm.delete",
+    "vm.delete": "vm.create",
+    "vm.boot": "vm.stop",
+    "vm.stop": "vm.boot",
+    "vm.pause": "vm.resume",
+    "vm.resume": "vm.pause",
+    "vm.attach": "vm.detach",
+    "vm.detach": "vm.attach",
+}
+_SAME = frozenset({"network.update", "tap.update", "vm.configure", "vm.resize", "vm.update", "vm.move", "volume.move", "record.write"})
+GROWS = frozenset({"disk.grow", "volume.grow", "vm.grow"})
+MOVES = frozenset({"vm.move", "volume.move"})
+DATA = frozenset({"disk.delete", "volume.delete"})
+"""Inverse steps that take data away; what a creation made has been written to since."""
+RESTORES = {"disk.create": "disk.delete", "volume.create": "volume.delete"}
+"""Inverse steps that bring data back, and the steps whose undoing they are."""
+
+
+class Inverted(NamedTuple):
+    """The inverse steps of one change."""
+
+    address: Address
+    """Where the thing is once it has its old name again."""
+    steps: tuple[Step, ...]
+    firsts: Mapping[StepId, StepId]
+    """By step that is taken back: the first step that does so."""
+    lasts: Mapping[StepId, StepId]
+    found: tuple[Diagnostic, ...]
+
+    @property
+    def last(self) -> StepId:
+        """Return the step that completes the change."""
+        return self.steps[-1].id
+
+
+def invert(change: Change, done: Sequence[Step]) -> Inverted:
+    """Return what takes back the steps of a change that were done, in the order of the plan."""
+    address = change.previous_address or change.address
+    steps: list[Step] = []
+    firsts: dict[StepId, StepId] = {}
+    lasts: dict[StepId, StepId] = {}
+    found = [_grown(step) for step in done if step.kind in GROWS and not _shrinks(step)]
+    backwards = done[::-1]
+    for step in (*(one for one in backwards if one.kind in MOVES), *(one for one in backwards if one.kind not in MOVES)):
+        previous: StepId | None = None
+        for kind, before, after in _inverse_of(step):
+            number = sum(1 for one in steps if one.kind == kind) + 1
+            name = StepId(f"{address}/{kind}" if number == 1 else f"{address}/{kind}#{number}")
+            needs = () if previous is None else (previous,)
+            made = Step(name, address, kind, step.provider, step.part, before, after, needs)
+            steps.append(made if previous else made._replace(takes=step.gives, gives=step.takes))
+            firsts.setdefault(step.id, name)
+            lasts[step.id] = name
+            previous = name
+    if steps:
+        steps[-1] = steps[-1]._replace(last=True)
+    return Inverted(address, tuple(steps), firsts, lasts, tuple(found))
+
+
+def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[StepId, set[StepId]]:
+    """Turn the arrows of the steps that were done around, and make each change end with its last step."""
+    needs: dict[StepId, set[StepId]] = {}
+    everything = list(inverted)
+    firsts = {step: first for one in everything for step, first in one.firsts.items()}
+    lasts = {step: last for one in everything for step, last in one.lasts.items()}
+    moved = {step.id for step in done if step.kind in MOVES}
+    for step in done:
+        for need in step.needs:
+            if need in firsts and step.id in lasts and need not in moved and step.id not in moved:
+                needs.setdefault(firsts[need], set()).add(lasts[step.id])
+    for one in everything:
+        moves = [step.id for step in one.steps if step.kind in MOVES]
+        for step in one.steps:
+            if moves and step.id not in moves:
+                needs.setdefault(step.id, set()).update(moves)
+        if one.steps:
+            needs.setdefault(one.last, set()).update(step.id for step in one.steps[:-1])
+    return needs
+
+
+def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
+    kind, before, after = step.kind, step.before, step.after
+    if kind == "vm.stop" and before == "paused":
+        return [("vm.boot", "stopped", "running"), ("vm.pause", "running", "paused")]
+    changed_in_place = before is not None and after is not None and step.part not in ("machine", "power")
+    if kind in _SAME or kind in GROWS or changed_in_place:
+        return [(kind, after, before)]
+    return [(_SWAPPED[kind], after, before)]
+
+
+def _shrinks(step: Step) -> bool:
+    """Tell whether a step that is called growing did not change the size: then there is nothing to lose."""
+    return bool(step.before and step.after and step.before.get("size") == step.after.get("size"))
+
+
+def _grown(step: Step) -> Diagnostic:
+    detail = f"`{step.id}` made a disk larger, and its file system may use the new room by now. Make a smaller disk beside it and copy."
+    return Diagnostic("undo-grown", "A disk does not shrink", detail, address=step.address)
