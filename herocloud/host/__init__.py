@@ -1,1 +1,4 @@
-"""To be written."""
+"""The machine and its slices: what is detected, what the operator says in `host.yaml`, and the arithmetic between the two.
+
+`operations` asks `machine`; the planner uses the pure `slicing`.
+"""

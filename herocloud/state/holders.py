@@ -27,7 +27,7 @@ class Holder(NamedTuple):
     boot_id: str
     host: str
     user: str
-    since: float
+    since: str
     """By the clock on the wall, for people only."""
     operation: str
     plan: str | None
@@ -54,7 +54,7 @@ def describe_self(operation: str, plan: str | None, proc: Path = PROC) -> Holder
         read_boot_id(proc),
         os.uname().nodename,
         _user(os.geteuid()),
-        time.time(),
+        _moment(time.time()),
         operation,
         plan,
         _up(),
@@ -69,7 +69,9 @@ def name_stranger(pid: int, proc: Path = PROC) -> Holder:
     except OSError:
         owner = None
     up = (started or 0) / os.sysconf("SC_CLK_TCK")
-    return Holder(pid, started or 0, read_boot_id(proc), os.uname().nodename, _user(owner), time.time() - _up() + up, "unknown", None, up)
+    return Holder(
+        pid, started or 0, read_boot_id(proc), os.uname().nodename, _user(owner), _moment(time.time() - _up() + up), "unknown", None, up
+    )
 
 
 def read(folder: Path) -> Holder | None:
@@ -144,9 +146,13 @@ def read_boot_id(proc: Path = PROC) -> str:
 
 
 def _is_sound(holder: Holder) -> bool:
-    texts = (holder.boot_id, holder.host, holder.user, holder.operation, holder.plan or "")
-    numbers = (holder.pid, holder.start_time, holder.since, holder.up)
+    texts = (holder.boot_id, holder.host, holder.user, holder.since, holder.operation, holder.plan or "")
+    numbers = (holder.pid, holder.start_time, holder.up)
     return all(isinstance(text, str) for text in texts) and all(isinstance(number, int | float) for number in numbers)
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def _up() -> float:

@@ -113,14 +113,10 @@ def _name(holder: Holder | None) -> str:
     return f"`{holder.operation}`{plan} (process {holder.pid} of {holder.user} on {holder.host})"
 
 
-def _moment(holder: Holder) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.since))
-
-
 def _took_over(holder: Holder | None) -> str:
     if holder is None:
         return "took over the lock of a process that is gone and whose record cannot be read"
-    return f"took over the lock of {_name(holder)}, which began {_moment(holder)} and did not end in good order"
+    return f"took over the lock of {_name(holder)}, which began {holder.since} and did not end in good order"
 
 
 def _say_locked(folder: Path, holder: Holder | None, timeout: float) -> Diagnostic:
@@ -129,7 +125,7 @@ def _say_locked(folder: Path, holder: Holder | None, timeout: float) -> Diagnost
         fact = f"`{folder}` is still locked{waited} by a process that has not said its name. `lslocks` shows it."
     else:
         seconds = holder.seconds()
-        since = _moment(holder) if seconds is None else f"{_moment(holder)}, {sizes.show_duration(seconds)} ago"
+        since = holder.since if seconds is None else f"{holder.since}, {sizes.show_duration(seconds)} ago"
         fact = f"`{folder}` is still locked{waited} by {_name(holder)}, since {since}."
     way_out = "The lock ends with that process: wait for it, give more time with `--lock-timeout`, or end the process. Plans need no lock."
     return Diagnostic("state-locked", "The state is locked", f"{fact} {way_out}")

@@ -1,0 +1,92 @@
+"""The host file of a data folder, and what is kept of it between commands.
+
+What came out of the file is kept beside the state together with the text it came from, so that a plan loads the YAML library only after
+the file has changed. Comparing the text needs no clock and no digest, and the file is small.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic, Place
+
+FILE = "host.yaml"
+_MOST_BYTES = 256 * 1024
+_CACHE_FORM = 1
+"""Raised whenever the meaning of the kept values changes."""
+
+_SETTINGS = "settings."
+
+
+class HostFile(NamedTuple):
+    """What the operator says, by dotted name: `reserve.memory`, `settings.parallelism`. Sizes are bytes, durations seconds."""
+
+    values: Mapping[str, Json]
+    simulated: bool
+
+    def settings(self) -> dict[str, str]:
+        """Return the flags that the file sets, as texts by their name without dashes in front."""
+        return {name[len(_SETTINGS) :]: value for name, value in self.values.items() if name.startswith(_SETTINGS)}
+
+
+def read_host_file(folder: Path) -> tuple[HostFile | None, tuple[Diagnostic, ...]]:
+    """Read the host file of a data folder; nothing and no diagnostics when there is none."""
+    path = folder / FILE
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ()
+    except OSError as error:
+        return None, (_whole_file(path, f"{error.strerror}."),)
+    except UnicodeDecodeError:
+        return None, (_whole_file(path, "It is not UTF-8 text."),)
+    if len(content) > _MOST_BYTES:
+        return None, (_whole_file(path, f"It is longer than {_MOST_BYTES} bytes."),)
+    kept = _read_cache(folder, text)
+    if kept is not None:
+        return kept, ()
+    from herocloud.host import parsing
+
+    parsed = parsing.parse(text, str(path))
+    if parsed.values is None:
+        return None, parsed.diagnostics
+    found = HostFile(parsed.values, parsed.simulated)
+    _write_cache(folder, text, found)
+    return found, ()
+
+
+def _whole_file(path: Path, fact: str) -> Diagnostic:
+    return Diagnostic("file-unreadable", "Host file cannot be read", f"`{path}`: {fact}", place=Place(str(path), 1, 1, 1, 1))
+
+
+def _cache(folder: Path) -> Path:
+    return folder / "cache" / "host.json"
+
+
+def _read_cache(folder: Path, text: str) -> HostFile | None:
+    try:
+        kept = json.loads(_cache(folder).read_bytes())
+        if kept["form"] == _CACHE_FORM and kept["text"] == text:
+            return HostFile(kept["values"], kept["simulated"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # Missing, half written or of another version: it is made again.
+        pass
+    return None
+
+
+def _write_cache(folder: Path, text: str, found: HostFile) -> None:
+    # A plan may not be the first to leave something in a folder; once there is a state, one more file beside it surprises nobody.
+    if not (folder / "state.db").exists():
+        return
+    content = jsons.dumps({"form": _CACHE_FORM, "text": text, **found._asdict()})
+    try:
+        _cache(folder).parent.mkdir(mode=0o700, exist_ok=True)
+        _cache(folder).write_text(content, encoding="utf-8")
+    except OSError:
+        # Without the cache the next command reads the file itself.
+        pass
