@@ -42,9 +42,13 @@ def parse(text: str, name: str) -> Parsed:
 
     lines = text.splitlines()
     try:
-        root = YAML(typ="safe").compose(text)
+        # The parser in Python, because the one in C ends the process when a file nests thousands of levels deep.
+        root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
         return Parsed(None, simulated=False, diagnostics=(_syntax_error(error, name, lines),))
+    except RecursionError:
+        deep = Diagnostic("yaml-syntax", SUMMARIES["yaml-syntax"], f"`{name}`: it is nested too deeply.", place=Place(name, 1, 1, 1, 2))
+        return Parsed(None, simulated=False, diagnostics=(deep,))
     walk = _Walk(name, lines)
     if root is not None and not _is_null(root):
         walk.mapping(root, shaping.SHAPE, "")
@@ -135,7 +139,7 @@ def _line(lines: list[str], number: int) -> str:
 
 def _syntax_error(error: Any, name: str, lines: list[str]) -> Diagnostic:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
+    problem = (getattr(error, "problem", None) or "").removeprefix("but ") or "it holds a character that YAML does not allow"
     place = None if mark is None else Place(name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
     snippet = None if mark is None else _line(lines, mark.line)
     return Diagnostic("yaml-syntax", SUMMARIES["yaml-syntax"], f"`{name}`: {problem}.", place=place, snippet=snippet)

@@ -8,7 +8,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from herocloud.kits import jsons
-from herocloud.model import steps
+from herocloud.model import ids, steps
+from herocloud.model.errors import Conflict
 from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Record
@@ -99,6 +100,14 @@ def finish(connection: sqlite3.Connection, apply: int, status: str, ended: float
 def raise_slices(connection: sqlite3.Connection, slices: int) -> None:
     """Remember how many slices there ever were; the number never falls."""
     connection.execute("UPDATE world SET slices = ?1 WHERE slices < ?1", (slices,))
+
+
+def settle_slices(connection: sqlite3.Connection, slices: int) -> None:
+    """Set how many slices there are."""
+    for sid, (stack, address) in reversed(assigning.owners(connection).items()):
+        if ids.sid_number(sid) > slices:
+            raise Conflict(f"slice {sid} is held by {address} of stack {stack}, so there are more than {slices} slices", f"slice:{sid}")
+    connection.execute("UPDATE world SET slices = ?", (slices,))
 
 
 def applies(connection: sqlite3.Connection, condition: str = "1", values: tuple[object, ...] = ()) -> list[Applied]:

@@ -169,6 +169,11 @@ class Store:
         with self._writing("state.edit") as connection:
             journaling.raise_slices(connection, slices)
 
+    def settle_slices(self, slices: int) -> None:
+        """Accept that the host has so many slices from now on, more or fewer; raises Conflict when VMs hold higher ones."""
+        with self._writing("state.edit") as connection:
+            journaling.settle_slices(connection, slices)
+
     def _read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Ask within one transaction, so that all of the answer is of the same moment."""
         with self._turn, failing.Guarded(self._path):
