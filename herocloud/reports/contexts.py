@@ -1,0 +1,218 @@
+"""What the templates are given: words and numbers that are ready to be shown, so that a template decides about nothing.
+
+Only so many changes are unfolded; the rest is named in ranges. What destroys data is unfolded before anything else.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import herocloud
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
+from herocloud.model.plans import Capacity, Change, Plan
+from herocloud.model.words import GLYPHS, Action, Impact, Status
+from herocloud.reports import folding, timelines
+from herocloud.views import capacities, moments, phrasing, values
+
+MOST_CHANGES = 300
+_MOST_NAMES = 12
+
+_TILES = (
+    (Action.CREATE, "to add"),
+    (Action.UPDATE, "to change"),
+    (Action.REBOOT, "to reboot"),
+    (Action.REPLACE, "to replace"),
+    (Action.DELETE, "to destroy"),
+    (Action.ADOPT, "to adopt"),
+    (Action.MOVE, "to move"),
+    (Action.FORGET, "to forget"),
+)
+_ALWAYS = (Action.CREATE, Action.UPDATE, Action.DELETE)
+
+
+def frame(title: str, generated: float | None) -> dict[str, Json]:
+    """Return what every page has."""
+    return {
+        "title": title,
+        "version": herocloud.__version__,
+        "generated": None if generated is None else moments.show(generated),
+    }
+
+
+def tiles(plan: Plan) -> list[dict[str, Json]]:
+    """Return the counts at the top of a plan."""
+    counts = phrasing.tally_actions(plan)
+    return [
+        {"number": counts[action], "words": words, "style": style(action)}
+        for action, words in _TILES
+        if counts[action] or action in _ALWAYS
+    ]
+
+
+def gauges(capacity: Capacity) -> list[dict[str, Json]]:
+    """Return the capacity bars; positions are in thousandths of the bar."""
+    found: list[dict[str, Json]] = []
+    for gauge in capacities.gauges(capacity):
+        level = gauge.level
+        highest = max(level.before, level.peak, level.after)
+        # Without a limit a quarter stays empty: a full bar would say that the host is full.
+        top = (highest * 4 / 3 if level.limit is None else max(level.limit, highest)) or 1
+        found.append(
+            {
+                "word": gauge.word,
+                "text": capacities.show_gauge(gauge),
+                "before": round(level.before / top * 1000, 1),
+                "after": round(level.after / top * 1000, 1),
+                "peak": round(level.peak / top * 1000, 1),
+                "limit": None if level.limit is None else round(level.limit / top * 1000, 1),
+                "limit_text": "no limit known" if level.limit is None else f"of {gauge.write(level.limit)}",
+                "share": "" if not level.limit else f"{level.after / level.limit:.0%}",
+                "over": gauge.over,
+            }
+        )
+    return found
+
+
+def changes(plan: Plan) -> dict[str, Json]:
+    """Return the changes: unfolded ones in two groups, and the rest by name only."""
+    arranged = phrasing.arrange(plan)
+    destroying = [change for change in arranged if change.impact is Impact.DATA]
+    others = [change for change in arranged if change.impact is not Impact.DATA]
+    room = max(0, MOST_CHANGES - len(destroying))
+    return {
+        "others": [change_row(change, purge=plan.purge) for change in others[:room]],
+        "destroying": [change_row(change, purge=plan.purge) for change in destroying[:MOST_CHANGES]],
+        "folded": folded(others[room:]) + folded(destroying[MOST_CHANGES:]),
+    }
+
+
+def folded(left: Sequence[Change]) -> list[dict[str, Json]]:
+    """Return changes by action, as ranges of addresses."""
+    found: list[dict[str, Json]] = []
+    for action in Action:
+        same = [change.address for change in left if change.action is action]
+        if same:
+            found.append({"action": action.value, "style": style(action), "number": len(same), "names": folding.fold_addresses(same)})
+    return found
+
+
+def change_row(change: Change, *, purge: bool = False) -> dict[str, Json]:
+    """Return one change."""
+    first = phrasing.lines(change, purge=purge)[0]
+    fields: list[tuple[str, str | None, str | None]] = []
+    if change.action is Action.CREATE:
+        fields = [(path, None, text) for path, text in phrasing.verbose_fields(change.after)]
+    elif change.action is Action.DELETE:
+        fields = [(path, text, None) for path, text in phrasing.verbose_fields(change.before)]
+    return {
+        "address": change.address,
+        "glyph": GLYPHS[change.action],
+        "style": style(change.action),
+        "action": phrasing.action_words(change),
+        "first": first,
+        "remarks": [line for line in phrasing.remarks(change) if line != first],
+        "reason": phrasing.REASONS[change.reason],
+        "provider": change.provider,
+        "sid": change.sid,
+        "protected": change.protected,
+        "destroys": change.impact is Impact.DATA,
+        "fields": [{"path": path, "before": before, "after": after, "why": ""} for path, before, after in fields]
+        + [
+            {
+                "path": field.path,
+                "before": _side(field.path, field.before, sensitive=field.sensitive),
+                "after": _side(field.path, field.after, sensitive=field.sensitive),
+                "why": field.why,
+            }
+            for field in change.fields
+        ],
+        "hidden": phrasing.hidden_fields(change),
+    }
+
+
+def style(action: Action) -> str:
+    """Return the class that colours an action."""
+    return action.value.replace("-", "")
+
+
+def findings(found: Iterable[Diagnostic]) -> list[dict[str, Json]]:
+    """Return diagnostics in reading order."""
+    return [
+        {
+            "severity": one.severity.value,
+            "summary": one.summary,
+            "detail": one.detail,
+            "address": one.address,
+            "place": f"{one.place.file}:{one.place.line}:{one.place.column}" if one.place else "",
+            "snippet": one.snippet,
+            "hint": one.hint,
+        }
+        for one in sort_diagnostics(list(found))
+    ]
+
+
+def timeline(found: timelines.Timeline) -> dict[str, Json]:
+    """Return a timeline with its times in words."""
+    return {
+        "total": sizes.show_duration(_rounded(found.total)),
+        "hidden": found.hidden,
+        "rows": [
+            {
+                "address": row.address,
+                "end": sizes.show_duration(_rounded(row.end)),
+                "bars": [
+                    {
+                        "left": bar.left,
+                        "wide": bar.wide,
+                        "mark": bar.mark or "plain",
+                        "title": f"{bar.kind}: {sizes.show_duration(_rounded(bar.end - bar.start))}",
+                    }
+                    for bar in row.bars
+                ],
+            }
+            for row in found.rows
+        ],
+        "path": [
+            {"step": bar.step, "took": sizes.show_duration(_rounded(bar.end - bar.start))} for bar in found.path if bar.end > bar.start
+        ],
+    }
+
+
+def drift(plan: Plan) -> list[dict[str, Json]]:
+    """Return what changed outside herocloud."""
+    return [{"address": address, "line": line} for address, line in phrasing.drift_rows(plan.drift)]
+
+
+def verdict(plan: Plan) -> tuple[str, str]:
+    """Return a word for the plan and the class that colours it."""
+    if plan.errored:
+        return "has errors", "bad"
+    if plan.blocked:
+        return "blocked", "bad"
+    if not plan.changing:
+        return "no changes", "good"
+    return "ready to apply", "good"
+
+
+def names(addresses: Sequence[str]) -> str:
+    """Write a few addresses and count the rest."""
+    shown = folding.fold_addresses(addresses)
+    more = f" and {len(shown) - _MOST_NAMES} more" if len(shown) > _MOST_NAMES else ""
+    return ", ".join(shown[:_MOST_NAMES]) + more
+
+
+def ending(status: Status | None) -> tuple[str, str]:
+    """Return a word for how a change ended and the class that colours it."""
+    if status is None:
+        return "not started", "quiet"
+    return status.value, {Status.DONE: "good", Status.FAILED: "bad", Status.UNDONE: "quiet"}.get(status, "warn")
+
+
+def _side(path: str, value: Json, *, sensitive: bool) -> str | None:
+    if value is None:
+        return None
+    return values.fingerprint(value) if sensitive or values.is_sensitive(path) else values.show(path, value)
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 1) if seconds < 10 else round(seconds)
