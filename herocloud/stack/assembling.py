@@ -3,14 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.diagnostics import Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import StackName
 from herocloud.model.worlds import Desired, Move
 from herocloud.stack import (
+    caching,
     checking,
     combining,
+    decoding,
     expanding,
+    facts,
+    hidden,
     layering,
     pointing,
     reading,
@@ -36,13 +40,10 @@ SMALL = 64 * 1024
 
 
 class Assembled(NamedTuple):
-    """A load, and what it looked at besides the files."""
+    """A load, and what its result relies on; nothing when it must not be kept."""
 
     loaded: Loaded
-    environment: tuple[str, ...] = ()
-    host_fields: frozenset[str] = frozenset()
-    world: World | None = None
-    uses_pins: bool = False
+    conditions: caching.Conditions | None = None
 
 
 def assemble(
@@ -62,7 +63,8 @@ def assemble(
         found.add(one.code, None, one.detail, one.hint)
     pointer = pointing.Pointer(read)
     trees = _read_trees(read, pointer, found)
-    if trees is None or not trees:
+    # Without all files nobody can tell which names there are, and every second reference would look wrong.
+    if trees is None or unusable or not trees:
         return Assembled(Loaded(None, pointer.diagnose(found), files))
     combined, twice = combining.combine(trees)
     pointer.combined = combined
@@ -83,9 +85,14 @@ def assemble(
     views = list(layering.make_views(data, instances, names.images))
     _check_stack_keys(trees, found, pointer)
     checking.check(data, substituted.value, views, names, host, found, world)
-    pointer.report_duplicates(twice, found)
+    hidden.judge(
+        pointer.report_duplicates(twice, found),
+        lambda block, own, gone: substituting.substitute(block, values, host, own, gone),
+        names,
+        lambda own: World(environment, secret_key, folder_of, own),
+        found,
+    )
     uses_secrets = any(view.fields.get("secrets") for view in views)
-    uses_pins = any("slice" in view.fields or "affinity" in (view.fields.get("cpu") or {}) for view in views)
     if found.items:
         return Assembled(Loaded(None, pointer.diagnose(found), files, uses_secrets))
     place_of = pointer.place if all(len(source.content) <= SMALL for source in read) else _nowhere
@@ -98,8 +105,28 @@ def assemble(
         data.get("outputs") or {},
         read[0].folder,
     )
-    diagnostics: tuple[Diagnostic, ...] = ()
-    return Assembled(Loaded(desired, diagnostics, files, uses_secrets), values.environment, substituted.host_fields, world, uses_pins)
+    conditions = None if values.sensitive else _conditions(values, substituted.host_fields, host, environment, world, views)
+    return Assembled(Loaded(desired, (), files, uses_secrets), conditions)
+
+
+def _conditions(
+    values: values_of.Values,
+    host_fields: frozenset[str],
+    host: Host | None,
+    environment: Mapping[str, str],
+    world: World,
+    views: Sequence[layering.View],
+) -> caching.Conditions:
+    affinities = (view.fields["cpu"].get("affinity") for view in views if "cpu" in view.fields)
+    return caching.Conditions(
+        {name: caching.environment_digest(environment, name) for name in values.environment},
+        {} if host is None else {name: facts.host_value(host, name) for name in sorted(host_fields)},
+        sorted({sid for view in views for sid in view.fields.get("slice") or ()}),
+        max((processor + 1 for lists in affinities for one in lists or () for processor in one), default=0),
+        world.paths,
+        {path: caching.digest_text(text.encode()) for path, text in world.texts.items()},
+        [(kind, name, digest) for (kind, name), digest in world.secrets.items()],
+    )
 
 
 def _check_stack_keys(trees: Sequence[Mapping[str, Any]], found: Findings, pointer: "pointing.Pointer") -> None:
@@ -119,7 +146,7 @@ def _read_trees(read: Sequence[sources.Source], pointer: "pointing.Pointer", fou
     sound = True
     for number, source in enumerate(read):
         try:
-            tree = reading.read_tree(sources.decode(source.content))
+            tree = reading.read_tree(decoding.decode(source.content))
         except reading.Unreadable:
             pointer.report_broken(number, found)
             sound = False

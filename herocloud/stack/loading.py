@@ -42,13 +42,25 @@ def load(
 ) -> Loaded:
     """Load one stack from one or several files; bad input gives diagnostics and never an exception."""
     read, unusable = sources.read_sources(files, stdin)
+    key = ""
+    if cache is not None and not unusable:
+        from herocloud.stack import caching
+
+        key = caching.make_key(read, variables, var_files, host_is_here=host is not None and not host.simulated)
+        with _without_collector():
+            kept = caching.find(cache, key, host, environment, secret_key)
+        if kept is not None:
+            return Loaded(kept.desired, (), kept.files, kept.uses_secrets)
+    # From here on the price is paid: pydantic, ruamel and the models.
     from herocloud.stack import assembling
 
-    del cache
     with _without_collector():
-        return assembling.assemble(
+        loaded, conditions = assembling.assemble(
             read, unusable, host=host, variables=variables, var_files=var_files, environment=environment, secret_key=secret_key
-        ).loaded
+        )
+        if cache is not None and key and conditions is not None and loaded.desired is not None:
+            caching.keep(cache, key, caching.Kept(loaded.desired, loaded.files, loaded.uses_secrets), conditions)
+    return loaded
 
 
 @contextmanager

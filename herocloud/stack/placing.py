@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from herocloud.model.diagnostics import Place
-from herocloud.stack import reading, sources, troubles
+from herocloud.stack import decoding, reading, sources, troubles
 from herocloud.stack.findings import Path
 
 Spotted = tuple[Place, str]
@@ -27,10 +27,15 @@ class Document(NamedTuple):
     lines: Sequence[str]
     tree: reading.Tree
 
-    def locate(self, path: Path, *, on_key: bool, needle: str | None = None) -> Spotted:
-        """Return the place of the value (or key) at `path`, or of the nearest thing around it that is really written there."""
+    def locate(self, path: Path, *, on_key: bool, needle: str | None = None, begin: tuple[Any, reading.Spot] | None = None) -> Spotted:
+        """Return the place of the value (or key) at `path`, or of the nearest thing around it that is really written there.
+
+        `begin` is a value with its spot from which the path counts, for a block that did not get into the tree.
+        """
         container: Any = self.tree.value
         spot = self.tree.root
+        if begin is not None:
+            container, spot = begin
         for part in path:
             entries = self.tree.spots.get(id(container)) if isinstance(container, dict | list) else None
             if entries is None or part not in entries:
@@ -68,7 +73,7 @@ def open_document(source: sources.Source) -> Document | Broken:
     text = source.content.decode("utf-8", "replace")
     lines = troubles.LINE_BREAK.split(text)
     try:
-        tree = reading.read_tree(sources.decode(source.content), track=True)
+        tree = reading.read_tree(decoding.decode(source.content), track=True)
     except reading.Unreadable as error:
         place, snippet = Document(source.name, lines, reading.Tree(None, {}, [], None)).make_spot(error.mark or reading.START, error.end)
         return Broken(error.code, error.detail, error.hint, place, snippet)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from herocloud.stack import scalars, tagging
 
-MAX_BYTES = 16 * 1024**2
 MAX_NODES = 200_000
 MAX_ALIASES = 1_000
 MAX_DEPTH = 64

@@ -7,9 +7,9 @@ place, and `instances` replaces it again for each of the others.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from herocloud.kits import names, sizes
+from herocloud.kits import names
 from herocloud.model.hosts import Host
-from herocloud.stack import expressions
+from herocloud.stack import expressions, facts
 from herocloud.stack.expressions import KEEP, Expression
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.pruning import Pruned
@@ -195,19 +195,9 @@ class _Substitution:
             return value + expression.plus if expression.plus else value
         if expression.kind == "host" and self.host is not None:
             self.host_fields.add(expression.name)
-            return host_value(self.host, expression.name, expression.plus)
+            value = facts.host_value(self.host, expression.name)
+            return value + expression.plus if expression.plus else value
         return KEEP
-
-
-def host_value(host: Host, name: str, plus: int = 0) -> Any:
-    """Return what `host.NAME` stands for; memory and disk are texts, so that they fit wherever a size does."""
-    if name == "name":
-        return host.name
-    if name == "cpus":
-        return host.cpus + plus
-    if name == "slices":
-        return len(host.slices) + plus
-    return sizes.format_size(host.memory if name == "memory" else host.disk)
 
 
 def _may_wait(path: Path) -> bool:

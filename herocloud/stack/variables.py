@@ -3,7 +3,6 @@
 Texts from the environment and the command line are read as the type of the variable; a variable file holds YAML and its types.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -216,12 +215,3 @@ def _bounds(value: Any, variable: Mapping[str, Any]) -> str | None:
         if variable.get("max") is not None and value > variable["max"]:
             return f"is above its maximum, {variable['max']}"
     return None
-
-
-def inputs_of(variables: Sequence[str], var_files: Sequence[str]) -> list[bytes]:
-    """Return what the command line brings, for the key of the cache."""
-    parts = [option.encode("utf-8", "surrogateescape") for option in variables]
-    for name in var_files:
-        source = sources.read_source(name)
-        parts.append(os.fsencode(name) + b"\0" + (source.content if isinstance(source, sources.Source) else b"?"))
-    return parts

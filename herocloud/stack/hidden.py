@@ -1,0 +1,81 @@
+"""Blocks that do not count, because their key was there already: their mistakes are mistakes all the same.
+
+Without a look at them, whoever repairs a duplicate name finds the next mistakes in a second run.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from herocloud.model.diagnostics import Place
+from herocloud.stack import layering, placing, substituting, validating
+from herocloud.stack.checks import naming, outside, presence
+from herocloud.stack.fields.stack import SECTIONS, StackFile
+from herocloud.stack.findings import Findings, Path
+from herocloud.stack.names import Names
+from herocloud.stack.pruning import Pruned
+
+
+class Hidden(NamedTuple):
+    """One such block."""
+
+    path: Path
+    address: str | None
+    value: Any
+    locate: Callable[..., tuple[Place, str]]
+    """Takes a path below the block, and where to point; gives the place."""
+
+
+def of_duplicate(document: placing.Document, duplicate: Any, address: str | None) -> Hidden:
+    """Return the block behind a key that one file has twice."""
+
+    def locate(path: Path, *, on_key: bool, needle: str | None) -> tuple[Place, str]:
+        return document.locate(path, on_key=on_key, needle=needle, begin=(duplicate.value, duplicate.second))
+
+    return Hidden(duplicate.path, address, duplicate.value, locate)
+
+
+def of_second_file(document: placing.Document, path: Path, value: Any, address: str | None) -> Hidden:
+    """Return the block behind a name that an earlier file defines."""
+
+    def locate(inner: Path, *, on_key: bool, needle: str | None) -> tuple[Place, str]:
+        return document.locate((*path, *inner), on_key=on_key, needle=needle)
+
+    return Hidden(path, address, value, locate)
+
+
+def judge(
+    blocks: Sequence[Hidden],
+    substitute: Callable[[Mapping[str, Any], Findings, Pruned], substituting.Substituted],
+    names: Names,
+    world: Callable[[Findings], outside.World],
+    found: Findings,
+) -> None:
+    """Look for mistakes in the blocks that nothing else looks at; clashes with the rest of the stack are left out."""
+    for block in blocks:
+        if block.path[0] not in SECTIONS or block.path[0] == "variables":
+            continue
+        own, pruned = Findings(), Pruned()
+        data = validating.validate(StackFile, substitute(_wrap(block), own, pruned).value, own, pruned)
+        own.pruned = pruned
+        views = list(layering.make_views(data, {}, names.images))
+        naming.check_blocks(data, views, names, own)
+        if len(block.path) == 2:
+            presence.check_needed(data, views, own)
+        outside.look(data, world(own), host_is_here=False)
+        for finding in own.items:
+            inner = finding.path or ()
+            if inner[: len(block.path)] == block.path or len(inner) < len(block.path):
+                place, snippet = block.locate(inner[len(block.path) :], on_key=finding.on_key, needle=finding.needle)
+                found.items.append(finding._replace(path=None, place=place, snippet=snippet, address=block.address))
+
+
+def _wrap(block: Hidden) -> dict[str, Any]:
+    """Put the block where it would stand in a file of its own."""
+    value = block.value
+    for part in reversed(block.path):
+        value = [*[{}] * part, value] if isinstance(part, int) else {part: value}
+    if block.path[0] == "vms" and len(block.path) > 2 and isinstance(value["vms"][block.path[1]], dict):
+        # The rest of the VM is judged elsewhere; all that matters here is that `{{ index }}` may be used.
+        value["vms"][block.path[1]].setdefault("count", 1)
+    whole: dict[str, Any] = value
+    return whole
