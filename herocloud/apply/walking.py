@@ -1,7 +1,7 @@
 """Which step may run next: the graph of the steps, their lanes, and what a failure skips.
 
-Ready steps start in the order of the plan, which puts the steps of one change together: begun changes are finished before new ones are
-begun, so that a crash or a failure leaves as few half-made things as possible. First come, first served would have every VM of a
+Of the steps that are ready, those of the change that comes first in the plan start first: begun changes are finished before new ones
+are begun, so that a crash or a failure leaves as few half-made things as possible. First come, first served would have every VM of a
 large stack half-made at once.
 """
 
@@ -23,7 +23,9 @@ class Walk:
         self._needs = {step.id: [need for need in needs.get(step.id, ()) if need in self._position] for step in steps}
         self._graph: graphlib.TopologicalSorter[StepId] = graphlib.TopologicalSorter(self._needs)
         self._graph.prepare()
-        self._ready: dict[str, list[int]] = {}
+        ranks: dict[str, int] = {}
+        self._rank = [ranks.setdefault(step.address, len(ranks)) for step in steps]
+        self._ready: dict[str, list[tuple[int, int]]] = {}
         self._running: dict[str, int] = {}
         self._total_running = 0
         self._parallelism = max(1, parallelism)
@@ -35,7 +37,7 @@ class Walk:
         for step in self._graph.get_ready():
             position = self._position[step]
             lane = KINDS[self._steps[position].kind].lane
-            heapq.heappush(self._ready.setdefault(lane, []), position)
+            heapq.heappush(self._ready.setdefault(lane, []), (self._rank[position], position))
 
     def take(self) -> list[Step]:
         """Return the steps that may start now, and count them as running."""
@@ -46,7 +48,7 @@ class Walk:
             ]
             if not open_lanes:
                 break
-            position, lane = min(open_lanes)
+            (_, position), lane = min(open_lanes)
             heapq.heappop(self._ready[lane])
             self._running[lane] = self._running.get(lane, 0) + 1
             self._total_running += 1
