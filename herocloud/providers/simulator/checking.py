@@ -77,7 +77,9 @@ def _check_data(world: sqlite3.Connection, row: Row, part: str, current: Part, t
     if size <= 0:
         raise Permanent(f"`{row.address}`: a {part} of {size} bytes is impossible")
     if current is None:
-        _check_new_disk(world, row, target)
+        # What comes back out of a tombstone is copied from no image.
+        if not undoing:
+            _check_new_disk(world, row, target)
         return
     if current.get("path") != target.get("path"):
         raise Permanent(f"`{row.address}`: a {part} stays where it is; `{current.get('path')}` cannot become `{target.get('path')}`")
