@@ -6,6 +6,7 @@ connection is open (see `close`). Where they are missing all the same (a backup 
 works on a copy. The alternative, SQLite's `immutable`, reads nonsense when a writer starts meanwhile.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -42,27 +43,31 @@ def open_for_reading(folder: Path, migrations: Migrations = migrating.MIGRATIONS
 
 def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS) -> sqlite3.Connection:
     """Return a connection that writes durably; makes folder and database when there are none."""
-    seen = examining.examine(folder, len(migrations))
     path = layout.database(folder)
     with failing.Guarded(path):
+        seen = examining.examine(folder, len(migrations))
         if not seen.present:
             from herocloud.state import creating
 
             creating.create(folder)
             seen = examining.examine(folder, len(migrations))
-        connection = _connect(path, "rw")
-        try:
-            _become_writer(connection, path)
-            # FULL makes every commit wait for the disk. NORMAL would be ten times faster and lose the last steps with the power.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            # A log that is not empty was left by a crash: the one time when a long look is worth its while.
-            _check(connection, path, len(migrations), whole=seen.size <= examining.SMALL or bool(seen.log_bytes))
-            migrating.migrate(connection, migrations)
-            _agree_on_lineage(connection, folder, seen)
-        except BaseException:
-            connection.close()
-            raise
+        # The doubts come first and through a reader: a writer that finds the state bad has, by opening and closing it, emptied its log.
+        # The reader stays until the writer is up, so that a failure on the way cannot remove the log either.
+        with contextlib.ExitStack() as stack:
+            if seen.log_bytes is not None:
+                reader = stack.enter_context(closing(_connect(path, "ro") if seen.indexed else _open_copy(folder)))
+                _check_for_writing(reader, folder, seen, len(migrations))
+            connection = _connect(path, "rw")
+            try:
+                _become_writer(connection, path)
+                if seen.log_bytes is None:
+                    _check_for_writing(connection, folder, seen, len(migrations))
+                migrating.migrate(connection, migrations)
+                if not seen.lineage:
+                    _mark(connection, folder)
+            except BaseException:
+                connection.close()
+                raise
     return connection
 
 
@@ -88,9 +93,23 @@ def _become_writer(connection: sqlite3.Connection, path: Path) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise failing.refusal("state-unusable", path, "its file system cannot hold a write-ahead log; use one on a local disk")
+    # FULL makes every commit wait for the disk. NORMAL would be ten times faster and lose the last steps with the power.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
     # SQLite opens what it may not write read-only and says so only at the first write, which would be after the first step.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
+
+
+def _check_for_writing(connection: sqlite3.Connection, folder: Path, seen: Seen, newest: int) -> None:
+    """Raise unless this is the sound state of this very folder."""
+    path = layout.database(folder)
+    # A log that is not empty was left by a crash: the one time when a long look is worth its while.
+    _check(connection, path, newest, whole=seen.size <= examining.SMALL or bool(seen.log_bytes))
+    (lineage,) = connection.execute("SELECT lineage FROM world").fetchone()
+    if seen.lineage and seen.lineage != lineage:
+        fact = f"it is the state {lineage}, and `{layout.MARKER}` beside it names {seen.lineage}"
+        raise failing.refusal("state-foreign", path, fact)
 
 
 def _check(connection: sqlite3.Connection, path: Path, newest: int, *, whole: bool) -> int:
@@ -113,15 +132,10 @@ def _check(connection: sqlite3.Connection, path: Path, newest: int, *, whole: bo
     return version
 
 
-def _agree_on_lineage(connection: sqlite3.Connection, folder: Path, seen: Seen) -> None:
-    (lineage,) = connection.execute("SELECT lineage FROM world").fetchone()
-    if seen.lineage == lineage:
-        return
-    if seen.lineage:
-        fact = f"it is the state {lineage}, and `{layout.MARKER}` beside it names {seen.lineage}"
-        raise failing.refusal("state-foreign", layout.database(folder), fact)
+def _mark(connection: sqlite3.Connection, folder: Path) -> None:
     from herocloud.state import creating
 
+    (lineage,) = connection.execute("SELECT lineage FROM world").fetchone()
     creating.mark(folder, lineage)
 
 
