@@ -71,7 +71,9 @@ def _span(before: str, after: str) -> str:
     if before == after:
         return after
     number, _, unit = before.partition(" ")
-    if number == "0" and unit:
+    if unit and number == "0":
         return f"0 → {after}"
+    if unit and after.startswith("0 "):
+        return f"{before} → 0"
     # `8 → 15 GiB` reads better than the unit twice.
     return f"{number} → {after}" if unit and after.endswith(f" {unit}") else f"{before} → {after}"

@@ -168,7 +168,7 @@ def _diff(change: Change, *, purge: bool) -> Iterator[str]:
     elif change.action is Action.DELETE:
         for path, text in phrasing.verbose_fields(change.before):
             yield f"- {path}: {_flat(text)}"
-    for field in change.fields:
+    for field in () if change.action is Action.CREATE else change.fields:
         hidden = field.sensitive or values.is_sensitive(field.path)
         for sign, value in (("-", field.before), ("+", field.after)):
             if value is not None:

@@ -25,7 +25,7 @@ REASONS = {
     Reason.VANISHED: "is gone from the host",
     Reason.GONE_FROM_FILE: "gone from the stack file",
     Reason.COUNT_SHRANK: "the count shrank",
-    Reason.DESTROY: "everything is destroyed",
+    Reason.DESTROY: "asked for by destroy",
     Reason.REPLACE_ASKED: "asked for by --replace",
     Reason.MOVED: "renamed",
     Reason.ADOPTED: "found on the host and taken over",
@@ -86,6 +86,8 @@ def lines(change: Change, *, purge: bool = False) -> list[str]:
 def remarks(change: Change) -> list[str]:
     """Say what there is to know of a change besides its fields."""
     found = [change.note] if change.note else []
+    if change.action is Action.CREATE and change.reason is not Reason.NOT_RECORDED:
+        found.append(f"because {'it ' if change.reason is Reason.VANISHED else ''}{REASONS[change.reason]}")
     if change.previous_address:
         found.append(f"was {change.previous_address}")
     if change.protected:
@@ -95,7 +97,7 @@ def remarks(change: Change) -> list[str]:
 
 def hidden_fields(change: Change) -> int:
     """Count the fields that stay as they are."""
-    if not change.fields or change.after is None:
+    if not change.fields or change.after is None or change.action is Action.CREATE:
         return 0
     # Drift is told in fields of parts, and `protect` stands beside the spec: neither is among the fields that are counted here.
     shown = sum(_tally(field.after) for field in change.fields if not field.drift and field.path.partition(".")[0] in change.after)
@@ -205,7 +207,7 @@ def _made(change: Change) -> str:
     elif change.kind == "mycelium":
         found = ["VMs get addresses" if spec.get("addresses") else "no addresses for VMs"]
     else:
-        found = []
+        found = ["Mycelium peer"]
     if change.protect:
         found.append("protected")
     return " · ".join(filter(None, found)) or REASONS[change.reason]

@@ -3,6 +3,8 @@ import time
 
 import pytest
 
+from herocloud.model.plans import FieldDiff
+from herocloud.model.words import Reason
 from herocloud.views import text
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -73,6 +75,13 @@ def test_no_sensitive_value_is_shown(plans) -> None:
 
 def test_a_simulated_host_is_named_as_such(plans) -> None:
     assert "5 free) · simulated" in text.render_plan(plans.example()._replace(simulated=True))
+
+
+def test_what_vanished_and_is_made_again_says_why(plans) -> None:
+    fields = (FieldDiff("machine", None, {}, drift=True, why="changed outside herocloud"),)
+    shown = text.render_plan(plans.plan(plans.create()._replace(reason=Reason.VANISHED, fields=fields)))
+    assert "because it is gone from the host" in shown
+    assert "unchanged" not in shown
 
 
 def test_purged_data_is_said_to_be_destroyed_at_once(plans) -> None:

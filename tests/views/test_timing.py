@@ -39,6 +39,11 @@ def test_a_gauge_shows_before_after_limit_and_peak(level, shown) -> None:
     assert capacities.show_gauge(capacities.Gauge("slices", "Slices", level, str)) == shown
 
 
+def test_what_falls_to_nothing_falls_to_zero(plans) -> None:
+    level = plans.MIXED.memory._replace(after=0)
+    assert capacities.capacity_line(plans.MIXED._replace(memory=level)).split(" · ")[1] == "RAM 8 GiB → 0 (peak 15 GiB)"
+
+
 def test_rates_nobody_asked_for_are_not_shown(plans) -> None:
     assert "network" not in capacities.capacity_line(plans.EMPTY)
     assert "network 0 → 100 Mbit/s of 20 Gbit/s" in capacities.capacity_line(plans.MIXED)
