@@ -97,7 +97,13 @@ def vm_parts(number: int, **machine_fields: Any) -> dict[str, Any]:
     return {
         "disk": {"size": 10 * GIB, "path": f"vms/v{number}/root.raw", "image": "debian", "source": "https://example.org/debian.raw"},
         "seed": {"instance": f"v{number}-00000000", "digest": "0", "path": f"vms/v{number}/seed.iso"},
-        "nic.0": {"network": "lan", "mac": f"52:54:00:00:00:{number:02x}", "address": f"10.42.0.{number + 1}", "tap": f"ht{number}-0", "rate": None},
+        "nic.0": {
+            "network": "lan",
+            "mac": f"52:54:00:00:00:{number:02x}",
+            "address": f"10.42.0.{number + 1}",
+            "tap": f"ht{number}-0",
+            "rate": None,
+        },
         "machine": machine(number, **machine_fields),
     }
 

@@ -76,7 +76,10 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     yield ("tap.delete", "vm.www", "nic.0", {**nic, "rate": {"download": 1000, "upload": None}}, None)
     yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", {**disk, "size": 18 * GIB}, None))
     yield ("volume.delete", "volume.db", "volume", {**volume, "size": 30 * GIB}, None)
-    yield from (("peer.remove", f"peer.{peer['endpoint']}", "peer", peer, None), ("overlay.disable", "mycelium.node", "overlay", node, None))
+    yield from (
+        ("peer.remove", f"peer.{peer['endpoint']}", "peer", peer, None),
+        ("overlay.disable", "mycelium.node", "overlay", node, None),
+    )
     yield ("network.delete", "network.lan", "network", {**network, "nat": True}, None)
     yield ("image.delete", "image.debian", "image", image, None)
 

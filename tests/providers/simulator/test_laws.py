@@ -32,7 +32,13 @@ MOVES: tuple[tuple[str, str], ...] = (
     ("overlay.enable", "overlay"), ("overlay.disable", "overlay"), ("peer.add", "peer"), ("peer.remove", "peer"), ("vm.move", "mark"),
 )  # fmt: skip
 
-PLACES = {"image": "image.debian", "network": "network.lan", "volume": "volume.data", "overlay": "mycelium.node", "peer": "peer.tcp://192.0.2.1:1"}
+PLACES = {
+    "image": "image.debian",
+    "network": "network.lan",
+    "volume": "volume.data",
+    "overlay": "mycelium.node",
+    "peer": "peer.tcp://192.0.2.1:1",
+}
 POWER = {"vm.boot": "running", "vm.stop": "stopped", "vm.pause": "paused", "vm.resume": "running"}
 
 # Building first makes interesting worlds likely; then anything goes.
@@ -113,7 +119,7 @@ def _add_up(snapshot: world.Snapshot) -> tuple[dict[str, str], set[tuple[str, st
         stack, _, address = key.partition("/")
         for part, body in parts.items():
             wired = wiring.wire(stack, address, part, body)
-            claims.update({claim: f"{key}/{part}/1" for claim in wired.claims})
+            claims.update(dict.fromkeys(wired.claims, f"{key}/{part}/1"))
             uses |= {(use.target, f"{key}/{part}", use.mode) for use in wired.uses}
             totals["memory"] += wired.memory
             totals["disk"] += wired.disk

@@ -61,7 +61,7 @@ def test_booting_without_a_machine_is_refused(bench: Any) -> None:
 def test_a_running_machine_is_neither_configured_nor_deleted(bench: Any, kind: str) -> None:
     parts = bench.vm()
     after = None if kind == "vm.delete" else {**parts["machine"], "vcpus": 2}
-    with pytest.raises(Conflict, match="VM is running: `vm.web` must be stopped"):
+    with pytest.raises(Conflict, match=r"VM is running: `vm.web` must be stopped"):
         bench.perform(kind, "vm.web", "machine", parts["machine"], after)
     assert bench.thing("vm.web").parts == {**parts, "power": "running"}
 
@@ -89,7 +89,12 @@ def test_a_running_machine_is_resized_within_its_bounds(bench: Any, shapes: Any,
 
 @pytest.mark.parametrize(
     ("vcpus", "memory", "says"),
-    [(5, 4, "5 vCPUs are outside 1 to 4"), (0, 4, "0 vCPUs are outside"), (1, 9, "bytes of memory are outside"), (1, 3, "bytes of memory are outside")],
+    [
+        (5, 4, "5 vCPUs are outside 1 to 4"),
+        (0, 4, "0 vCPUs are outside"),
+        (1, 9, "bytes of memory are outside"),
+        (1, 3, "bytes of memory are outside"),
+    ],
 )
 def test_a_machine_is_not_resized_beyond_its_bounds(bench: Any, shapes: Any, vcpus: int, memory: int, says: str) -> None:
     parts = bench.vm()

@@ -96,7 +96,9 @@ def test_a_hang_ends_when_the_driver_is_closed_and_keeps_nobody_waiting(under: M
 
 
 def test_undoing_and_probing_misbehave_only_when_a_rule_names_them(under: Make, shapes: Any) -> None:
-    bench = under("{step: 'undo volume.*', fail: stuck, times: 1}", "{step: probe*, refuse: busy, times: 1}", "{address: vm.x, fail: always}")
+    bench = under(
+        "{step: 'undo volume.*', fail: stuck, times: 1}", "{step: probe*, refuse: busy, times: 1}", "{address: vm.x, fail: always}"
+    )
     step = ("volume.create", "volume.data", "volume", None, shapes.volume())
     bench.perform(*step)
     with pytest.raises(Temporary, match="busy"):

@@ -20,7 +20,7 @@ def test_a_vm_keeps_running_under_its_new_name(bench: Any) -> None:
     assert bench.thing("vm.www") is None
     assert bench.thing("vm.web").parts == {**parts, "power": "running"}
     assert world.contents(bench.folder, "vm.web") == data
-    with pytest.raises(Conflict, match="disk of shop/vm.web is in use by `vm.web`"):
+    with pytest.raises(Conflict, match=r"disk of shop/vm.web is in use by `vm.web`"):
         bench.perform("disk.delete", "vm.web", "disk", parts["disk"], None)
 
 
@@ -40,7 +40,7 @@ def test_a_volume_keeps_its_user(bench: Any, shapes: Any) -> None:
     bench.volume("old")
     bench.vm(volumes=[{"volume": "old", "readonly": False}])
     bench.perform("volume.move", "volume.new", "mark", {"address": "volume.old"}, {"address": "volume.new"})
-    with pytest.raises(Conflict, match="volume shop/new is in use by `vm.web`"):
+    with pytest.raises(Conflict, match=r"volume shop/new is in use by `vm.web`"):
         bench.perform("volume.delete", "volume.new", "volume", shapes.volume("old"), None)
     bench.change("vm.detach", "vm.web", "machine", volumes=[])
     bench.change("vm.attach", "vm.web", "machine", volumes=[{"volume": "new", "readonly": False}])
@@ -51,11 +51,11 @@ def test_a_name_that_is_taken_is_refused(bench: Any) -> None:
     bench.vm("vm.www")
     bench.vm("vm.web")
     assert bench.probe(*MOVE) == (Found.CONTRADICTED, "both `vm.www` and `vm.web` exist")
-    with pytest.raises(Conflict, match="`vm.web` is there already"):
+    with pytest.raises(Conflict, match=r"`vm.web` is there already"):
         bench.perform(*MOVE)
 
 
 def test_nothing_cannot_be_renamed(bench: Any) -> None:
     assert bench.probe(*MOVE).found is Found.CONTRADICTED
-    with pytest.raises(Permanent, match="neither `vm.www` nor `vm.web` exists"):
+    with pytest.raises(Permanent, match=r"neither `vm.www` nor `vm.web` exists"):
         bench.perform(*MOVE)

@@ -45,7 +45,10 @@ def test_only_the_stacks_asked_for_are_seen(bench: Any, shapes: Any) -> None:
     bench.volume()
     world.add_orphan(bench.folder, "volume.data", {"volume": {**shapes.volume(), "path": "volumes/lost/data.raw"}})
     observer = observing.open_observer(bench.folder)
-    assert {stack: set(found) for stack, found in observer.observe(None).things.items()} == {"shop": {"volume.data"}, "lost": {"volume.data"}}
+    assert {stack: set(found) for stack, found in observer.observe(None).things.items()} == {
+        "shop": {"volume.data"},
+        "lost": {"volume.data"},
+    }
     assert set(observer.observe(["shop"]).things) == {"shop"}
     assert observer.observe(["nothing"]).things == {}
 

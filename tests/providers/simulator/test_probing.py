@@ -46,7 +46,7 @@ def test_something_else_in_the_place_of_a_creation_is_contradicted(bench: Any, s
     bench.volume("data", 30 * shapes.GIB)
     step = ("volume.create", "volume.data", "volume", None, shapes.volume())
     assert bench.probe(*step).found is Found.CONTRADICTED
-    with pytest.raises(Conflict, match="File exists: `volume.data` has a different volume already"):
+    with pytest.raises(Conflict, match=r"File exists: `volume.data` has a different volume already"):
         bench.perform(*step)
 
 

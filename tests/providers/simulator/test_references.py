@@ -10,7 +10,11 @@ from herocloud.providers.simulator import world
 
 @pytest.mark.parametrize(
     ("part", "says"),
-    [("disk", "disk of shop/vm.web does not exist"), ("seed", "seed of shop/vm.web does not exist"), ("nic.0", "nic.0 of shop/vm.web does not exist")],
+    [
+        ("disk", "disk of shop/vm.web does not exist"),
+        ("seed", "seed of shop/vm.web does not exist"),
+        ("nic.0", "nic.0 of shop/vm.web does not exist"),
+    ],
 )
 def test_a_machine_needs_its_parts_when_it_is_made(bench: Any, shapes: Any, part: str, says: str) -> None:
     bench.image()
@@ -38,7 +42,7 @@ def test_a_machine_whose_network_or_volume_is_gone_does_not_boot(bench: Any, gon
     bench.volume()
     bench.vm(boot=False, volumes=[{"volume": "data", "readonly": False}])
     world.remove_thing(bench.folder, gone)
-    with pytest.raises(Permanent, match="does not exist, and `vm.web` needs it"):
+    with pytest.raises(Permanent, match=r"does not exist, and `vm.web` needs it"):
         bench.power("vm.boot", "vm.web", "running")
 
 
@@ -75,7 +79,7 @@ def test_a_tap_of_the_overlay_and_a_peer_need_the_node(bench: Any, shapes: Any) 
 @pytest.mark.parametrize(("part", "kind"), [("disk", "disk.delete"), ("seed", "seed.delete"), ("nic.0", "tap.delete")])
 def test_what_a_machine_holds_is_not_taken_away(bench: Any, part: str, kind: str) -> None:
     parts = bench.vm(boot=False)
-    with pytest.raises(Conflict, match="Device or resource busy.*in use by `vm.web`"):
+    with pytest.raises(Conflict, match=r"Device or resource busy.*in use by `vm.web`"):
         bench.perform(kind, "vm.web", part, parts[part], None)
     assert bench.part("vm.web", part) == parts[part]
 
@@ -83,13 +87,13 @@ def test_what_a_machine_holds_is_not_taken_away(bench: Any, part: str, kind: str
 def test_a_volume_in_use_is_not_deleted(bench: Any, shapes: Any) -> None:
     bench.volume()
     bench.vm(volumes=[{"volume": "data", "readonly": True}])
-    with pytest.raises(Conflict, match="volume shop/data is in use by `vm.web`"):
+    with pytest.raises(Conflict, match=r"volume shop/data is in use by `vm.web`"):
         bench.perform("volume.delete", "volume.data", "volume", shapes.volume(), None)
 
 
 def test_a_network_with_taps_is_not_deleted(bench: Any) -> None:
     bench.vm()
-    with pytest.raises(Conflict, match="network shop/lan is in use by `vm.web`"):
+    with pytest.raises(Conflict, match=r"network shop/lan is in use by `vm.web`"):
         bench.perform("network.delete", "network.lan", "network", bench.part("network.lan", "network"), None)
 
 
@@ -97,13 +101,17 @@ def test_an_overlay_with_peers_is_not_disabled(bench: Any) -> None:
     node = {"addresses": True, "subnet": "45a::/64"}
     bench.perform("overlay.enable", "mycelium.node", "overlay", None, node)
     bench.perform("peer.add", "peer.tcp://192.0.2.1:9651", "peer", None, {"endpoint": "tcp://192.0.2.1:9651"})
-    with pytest.raises(Conflict, match="in use by `peer.tcp://192.0.2.1:9651`"):
+    with pytest.raises(Conflict, match=r"in use by `peer.tcp://192.0.2.1:9651`"):
         bench.perform("overlay.disable", "mycelium.node", "overlay", node, None)
 
 
 @pytest.mark.parametrize(
     ("field", "says"),
-    [("mac", "MAC address 52:54:00:00:00:01 is taken"), ("address", "address 10.42.0.2 in network shop/lan is taken"), ("tap", "tap ht1-0 is taken")],
+    [
+        ("mac", "MAC address 52:54:00:00:00:01 is taken"),
+        ("address", "address 10.42.0.2 in network shop/lan is taken"),
+        ("tap", "tap ht1-0 is taken"),
+    ],
 )
 def test_a_name_or_address_is_given_out_once(bench: Any, shapes: Any, field: str, says: str) -> None:
     taken = bench.vm()["nic.0"]
@@ -114,14 +122,14 @@ def test_a_name_or_address_is_given_out_once(bench: Any, shapes: Any, field: str
 
 def test_a_bridge_is_made_once(bench: Any) -> None:
     bench.network()
-    with pytest.raises(Conflict, match="bridge hb-lan is taken by `network.lan`"):
+    with pytest.raises(Conflict, match=r"bridge hb-lan is taken by `network.lan`"):
         bench.perform("network.create", "network.dmz", "network", None, {"cidr": "10.43.0.0/24", "bridge": "hb-lan"})
 
 
 def test_a_volume_has_one_writer(bench: Any, shapes: Any) -> None:
     bench.volume()
     bench.vm("vm.a", volumes=[{"volume": "data", "readonly": False}])
-    with pytest.raises(Conflict, match='Failed to get "write" lock: volume shop/data is attached read-write to `vm.a`'):
+    with pytest.raises(Conflict, match=r'Failed to get "write" lock: volume shop/data is attached read-write to `vm.a`'):
         bench.vm("vm.b", volumes=[{"volume": "data", "readonly": False}])
     bench.vm("vm.c", volumes=[{"volume": "data", "readonly": True}])
     bench.change("vm.detach", "vm.a", "machine", volumes=[])

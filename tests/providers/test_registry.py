@@ -1,0 +1,74 @@
+"""Providers are found by name and loaded only when somebody needs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from herocloud.model.errors import Refused
+from herocloud.model.steps import KINDS
+from herocloud.providers import registry
+from herocloud.providers.registry import ProviderContext
+
+
+def test_importing_the_registry_loads_no_provider() -> None:
+    code = (
+        "import sys, herocloud.providers.registry;"
+        "print([name for name in sys.modules if 'simulator' in name or name in ('sqlite3', 'ruamel.yaml', 'pydantic')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+def test_the_simulator_plays_every_role_that_a_step_can_ask_for(tmp_path: Path) -> None:
+    context = ProviderContext(tmp_path)
+    for role in {info.role for info in KINDS.values()} - {"state"}:
+        registry.driver("simulator", role, context).close()
+        assert "simulator" in registry.provider_names(role)
+
+
+def test_the_drivers_of_an_apply_share_one_world(tmp_path: Path) -> None:
+    drivers = registry.Drivers(ProviderContext(tmp_path))
+    assert drivers("simulator", "images") is drivers("simulator", "hypervisor")
+    drivers.close()
+    drivers.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "hint"),
+    [
+        ("qemu", "provider-unsupported", None),
+        ("simulater", "provider-unknown", "did you mean `simulator`?"),
+        ("xyz", "provider-unknown", None),
+    ],
+)
+def test_a_provider_that_is_not_there_is_refused(tmp_path: Path, name: str, code: str, hint: str | None) -> None:
+    context = ProviderContext(tmp_path)
+    for attempt in (
+        lambda: registry.driver(name, "hypervisor", context),
+        lambda: registry.observers([name], context),
+        lambda: registry.planning(name),
+    ):
+        with pytest.raises(Refused) as raised:
+            attempt()
+        assert [(one.code, one.hint) for one in raised.value.diagnostics] == [(code, hint)]
+
+
+def test_a_role_that_a_provider_does_not_play_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="and not `state`"):
+        registry.driver("simulator", "state", ProviderContext(tmp_path))
+
+
+def test_every_hypervisor_of_the_stack_file_is_known() -> None:
+    assert registry.known_hypervisors() == {"simulator": True, "qemu": False, "cloud-hypervisor": False}
+    assert registry.planning("simulator").NAME == "simulator"
+
+
+def test_availability_is_told_with_its_reason(tmp_path: Path) -> None:
+    told = registry.available(ProviderContext(tmp_path))
+    assert told["simulator"] == (True, "ready; there is no simulated world yet")
+    assert told["qemu"] == told["cloud-hypervisor"] == (False, "not supported by this version yet")
+    registry.driver("simulator", "images", ProviderContext(tmp_path)).close()
+    assert registry.available(ProviderContext(tmp_path))["simulator"] == (True, "ready")
+    assert registry.available()["simulator"].usable
