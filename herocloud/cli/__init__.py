@@ -1,1 +1,4 @@
-"""To be written."""
+"""The command line: parses, decides, calls `operations`, and hands what comes back to a view.
+
+Nothing imports this package; `entry.main` is the console script.
+"""

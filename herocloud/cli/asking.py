@@ -1,0 +1,55 @@
+"""Asking a person to approve a plan, when there is one to ask."""
+
+import sys
+from collections.abc import Collection, Sequence
+
+from herocloud.cli import terminal
+from herocloud.cli.invoking import Call
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.operations import approving
+from herocloud.operations.approving import Question
+
+
+def get_approval(call: Call, plan: Plan, approved: frozenset[Approval], *, may_ask: bool) -> None:
+    """Return when everything in the plan is approved; raises Blocked with what to write, or after another answer than the right one."""
+    lacking = approving.missing(plan, approved)
+    if not lacking:
+        return
+    if not may_ask or call.json or not terminal.can_ask():
+        raise Blocked([approving.refusal(lacking)])
+    asked = approving.question(plan, lacking)
+    if _answer(call, _words(plan, asked)) != asked.word:
+        raise Blocked([approving.declined(lacking)])
+
+
+def get_removal_approved(call: Call, names: Sequence[str], approved: Collection[Approval], *, may_ask: bool) -> None:
+    """Return when the removal of things without a record is approved."""
+    if Approval.DESTROY in approved:
+        return
+    shown = ", ".join(f"`{name}`" for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    if not may_ask or call.json or not terminal.can_ask():
+        detail = f"Nobody approved the removal of {shown}, and there is no terminal to ask at."
+        raise Blocked([Diagnostic("not-approved", "not approved", detail, hint="`--approve destroy` or `-y` approves it")])
+    if _answer(call, f"\nRemove {shown} for good? Only `yes` is a yes: ") != "yes":
+        raise Blocked([Diagnostic("not-approved", "not approved", "The answer was not `yes`; nothing was removed.")])
+
+
+def _words(plan: Plan, asked: Question) -> str:
+    if not asked.loses_data:
+        return f"\nRun this plan of stack `{plan.stack}`? Only `yes` is a yes: "
+    what = ", ".join(f"`{address}`" for address in asked.addresses[:8])
+    more = f" and {len(asked.addresses) - 8} more" if len(asked.addresses) > 8 else ""
+    whose = "its name" if len(asked.addresses) == 1 else "the name of the stack"
+    return f"\nThe data of {what}{more} would be destroyed. Type {whose}, `{asked.word}`, to approve: "
+
+
+def _answer(call: Call, words: str) -> str:
+    call.screen.raw_talk(words)
+    line = sys.stdin.readline()
+    if not line:
+        # The line was closed without an answer; the next line of output should not stand behind the question.
+        call.screen.raw_talk("\n")
+    return line.strip()

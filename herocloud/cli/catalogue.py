@@ -1,0 +1,118 @@
+"""Which commands there are, in which module each lives, and the line that help shows for it.
+
+One table instead of decorators that register on import: the list of commands is needed for `--help`, completion and suggestions,
+and importing thirty modules for it would cost more than the whole start-up budget. A test holds the lines against the functions'
+own docstrings.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Leaf(NamedTuple):
+    """One command."""
+
+    module: str
+    """Below `herocloud.cli.commands`."""
+    function: str
+    says: str
+
+
+class Group(NamedTuple):
+    """A word that other commands follow."""
+
+    says: str
+    members: Mapping[str, Leaf]
+
+
+COMMANDS: Mapping[str, Leaf | Group] = {
+    "init": Leaf("init", "init", "Write a commented starter stack and a .gitignore."),
+    "validate": Leaf("validate", "validate", "Check the stack files and show every finding."),
+    "fmt": Leaf("fmt", "fmt", "Lay stack files out the canonical way; comments stay."),
+    "plan": Leaf("plan", "plan", "Show what apply would do; never locks, never changes anything."),
+    "apply": Leaf("apply", "apply", "Run a saved plan, or plan, ask and run."),
+    "destroy": Leaf("destroy", "destroy", "Plan and apply the removal of everything in the stack."),
+    "show": Leaf("show", "show", "Show a saved plan, or what is recorded and observed."),
+    "drift": Leaf("drift", "drift", "Compare the world with the records; cannot write."),
+    "resume": Leaf("resume", "resume", "Finish an apply that was interrupted."),
+    "undo": Leaf("undo", "undo", "Take back what an apply did, as a plan of its own."),
+    "state": Group(
+        "The records of what was made, and their history.",
+        {
+            "list": Leaf("state_reading", "list_records", "List the records."),
+            "show": Leaf("state_reading", "show_record", "Show one record in full."),
+            "log": Leaf("state_reading", "log", "List every change of the state, newest first."),
+            "diff": Leaf("state_reading", "diff", "Compare the state at two serials."),
+            "lock": Leaf("state_reading", "lock", "Tell who holds the lock of the state."),
+            "mv": Leaf("state_editing", "move", "Rename a record; the machine goes on running."),
+            "rm": Leaf("state_editing", "remove", "Forget a record; the machine is not touched."),
+            "protect": Leaf("state_editing", "protect", "Protect a record from deletion and replacement."),
+            "orphans": Leaf("state_cleaning", "orphans", "List what carries our mark and no record owns."),
+            "adopt": Leaf("state_cleaning", "adopt", "Take an orphan back into the records."),
+            "gc": Leaf("state_cleaning", "gc", "Remove orphans and deleted data that is still kept."),
+        },
+    ),
+    "export": Leaf("export", "export", "Write the YAML of what exists; planning it again changes nothing."),
+    "output": Leaf("output", "output", "Show the outputs of the stack."),
+    "graph": Leaf("graph", "graph", "Draw what depends on what, as dot or mermaid."),
+    "schema": Leaf("schema", "schema", "Print the JSON Schema of stack files, for editors."),
+    "report": Leaf("report", "report", "Write an HTML report of what is recorded and observed."),
+    "doctor": Leaf("doctor", "doctor", "Tell what is missing on this host, for which provider."),
+    "host": Group(
+        "The machine that plans are made for.",
+        {
+            "show": Leaf("host", "show", "Show the machine and where each value came from."),
+            "refresh": Leaf("host", "refresh", "Detect the machine again; memory that grew adds slices."),
+        },
+    ),
+    "slice": Group(
+        "The units of capacity.",
+        {
+            "list": Leaf("slices", "list_slices", "List the slices and who uses them."),
+            "show": Leaf("slices", "show", "Show one slice."),
+        },
+    ),
+    "vm": Group(
+        "Imperative work on single VMs; it is planned and journalled like a stack.",
+        {
+            "list": Leaf("vms", "list_vms", "List the VMs."),
+            "show": Leaf("vms", "show", "Show one VM."),
+            "start": Leaf("vm_power", "start", "Boot a stopped VM."),
+            "stop": Leaf("vm_power", "stop", "Shut a VM down."),
+            "restart": Leaf("vm_power", "restart", "Shut a VM down and boot it again."),
+            "pause": Leaf("vm_power", "pause", "Freeze a running VM."),
+            "resume": Leaf("vm_power", "resume", "Let a paused VM run on."),
+            "delete": Leaf("vm_power", "delete", "Delete a VM."),
+            "logs": Leaf("vm_inside", "logs", "Show what a VM wrote to its console."),
+            "exec": Leaf("vm_inside", "execute", "Run a program inside a VM."),
+            "console": Leaf("vm_inside", "console", "Attach to the console of a VM."),
+        },
+    ),
+    "image": Group(
+        "The catalogue of images.",
+        {"list": Leaf("images", "list_images", "List the images of the stack and which of them are here.")},
+    ),
+    "completion": Leaf("completion", "completion", "Print or install tab completion for a shell."),
+    "version": Leaf("version", "version", "Print the version."),
+}
+
+
+def find(path: tuple[str, ...]) -> Leaf | Group | Mapping[str, Leaf | Group] | None:
+    """Return what these words lead to: the whole table for none, nothing when they lead nowhere."""
+    if not path:
+        return COMMANDS
+    found = COMMANDS.get(path[0])
+    if len(path) == 1:
+        return found
+    return found.members.get(path[1]) if isinstance(found, Group) and len(path) == 2 else None
+
+
+def leaves() -> list[tuple[tuple[str, ...], Leaf]]:
+    """Return every command with the words that lead to it."""
+    found: list[tuple[tuple[str, ...], Leaf]] = []
+    for word, entry in COMMANDS.items():
+        if isinstance(entry, Leaf):
+            found.append(((word,), entry))
+        else:
+            found += [((word, below), leaf) for below, leaf in entry.members.items()]
+    return found

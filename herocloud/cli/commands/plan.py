@@ -1,0 +1,35 @@
+"""`plan`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from herocloud.cli import ending, flags, preparing, showing
+from herocloud.cli.invoking import Call
+from herocloud.model.errors import Refused
+from herocloud.operations import filing, planning
+
+
+def plan(
+    call: Call,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    exports: flags.Exports,
+    out: Annotated[Path | None, flags.option("--out", "-o", metavar="FILE", help="Save the plan, for `apply FILE`.")] = None,
+    destroy: Annotated[bool, flags.switch("--destroy", help="Plan the removal of everything in the stack.")] = False,
+    detailed_exitcode: flags.Detailed = False,
+) -> int:
+    """Show what apply would do; never locks, never changes anything."""
+    asked = preparing.make_asked(wanted, destroy=destroy)
+    try:
+        planned = planning.make_plan(call.folder, preparing.make_sources(call, variables), asked, make_key=out is not None)
+    except Refused as error:
+        showing.export_refusal(exports, error)
+        raise
+    showing.show_plan(call, planned.plan, planned.notes)
+    showing.export_plan(exports, planned.plan, planned.notes)
+    if planned.plan.errored or planned.plan.blocked:
+        return ending.code_of(planning.kind_of_refusal(planned.plan)(planned.plan.diagnostics))
+    if out is not None:
+        filing.write(out, planned.plan)
+        call.note(f"\nSaved the plan. To run exactly this: herocloud apply {out}")
+    return ending.CHANGES if detailed_exitcode and planning.changes_something(planned.plan) else ending.DONE

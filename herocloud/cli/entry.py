@@ -1,0 +1,57 @@
+"""The console script: from the words on the command line to an exit code.
+
+Help of the whole program, the version and a call without words are answered from a checked-in text, because Typer alone takes as long
+to import as such an answer may take; a test holds the text against what Typer would print. Everything else goes through Typer, and
+whatever comes out of a command, by return or by exception, becomes one of the exit codes in `ending`.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+HELP_WORDS = ("--help", "-help", "-h", "help")
+VERSION_WORDS = ("--version", "-version", "-V")
+
+
+def main() -> int:
+    """Run one command and return its exit code."""
+    words = sys.argv[1:]
+    if "_HEROCLOUD_COMPLETE" in os.environ:
+        from herocloud.cli import completing
+
+        return completing.answer()
+    if len(words) == 1 and words[0] in HELP_WORDS:
+        return print_help()
+    if len(words) == 1 and words[0] in VERSION_WORDS:
+        return print_version()
+    if not words:
+        print_help(sys.stderr)
+        return 64
+    from herocloud.cli import running
+
+    return running.run(words)
+
+
+def print_help(stream: "TextIO | None" = None) -> int:
+    """Print the help of the whole program."""
+    # pathlib would cost three milliseconds of the sixty that this may take.
+    with open(os.path.join(os.path.dirname(__file__), "help_page.txt"), encoding="utf-8") as page:  # noqa: PTH118, PTH120, PTH123
+        return _print(page.read(), stream)
+
+
+def print_version() -> int:
+    """Print the version."""
+    import herocloud
+
+    return _print(f"herocloud {herocloud.__version__}\n")
+
+
+def _print(text: str, stream: "TextIO | None" = None) -> int:
+    try:
+        print(text, end="", file=stream or sys.stdout, flush=True)  # noqa: T201  (no view is worth importing for this)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

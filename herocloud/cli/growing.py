@@ -1,0 +1,88 @@
+"""The tree of commands, grown on demand: a branch knows the names of its members and imports only the one that is called."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from herocloud.cli import catalogue, invoking
+from herocloud.kits import names
+
+ROOT_HELP = "Plan and apply for virtual machines on hosts you own."
+_EPILOG = (
+    "Every command takes --data-dir, --chdir, -f/--file, --json, --no-color, -q and -v, before it or behind it. "
+    "`herocloud COMMAND --help` tells its own flags; docs/cli.md tells everything."
+)
+
+
+class Branch(TyperGroup):
+    """A group whose members come out of the catalogue."""
+
+    words: tuple[str, ...] = ()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (the parser's signature)
+        """Return the names, in the catalogue's order."""
+        return list(self._members())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  (the parser's signature)
+        """Import and return one member; nothing when there is none of this name."""
+        if cmd_name not in self.commands:
+            found = self._members().get(cmd_name)
+            if found is None:
+                return None
+            words = (*self.words, cmd_name)
+            self.commands[cmd_name] = grow(words) if isinstance(found, catalogue.Group) else invoking.make_command(words, found)
+        return self.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  (the parser's signature)
+        """List the members with the catalogue's lines, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.says) for name, entry in self._members().items()])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Offer the members' names, without importing any."""
+        from typer._click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=entry.says) for name, entry in self._members().items() if name.startswith(incomplete)]
+        return found or super(TyperGroup, self).shell_complete(ctx, incomplete)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the member that is called, or name the nearest one."""
+        if args and not args[0].startswith("-") and args[0] not in self._members():
+            close = names.nearest(args[0], self._members())
+            hint = f" Did you mean `{close}`?" if close else ""
+            ctx.fail(f"There is no command `{' '.join((*self.words, args[0]))}`.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def _members(self) -> dict[str, Any]:
+        found = catalogue.find(self.words)
+        if isinstance(found, catalogue.Group):
+            return dict(found.members)
+        return dict(catalogue.COMMANDS)
+
+
+def grow(words: tuple[str, ...] = ()) -> Branch:
+    """Return the group at these words, the root for none."""
+    found = catalogue.find(words)
+    says = found.says if isinstance(found, catalogue.Group) else ROOT_HELP
+    settings = {"help_option_names": ["--help", "-h"]}
+    app = typer.Typer(cls=Branch, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+    if words:
+
+        def entered() -> None:
+            return None
+    else:
+
+        def entered(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:  # type: ignore[misc]
+            if version:
+                from herocloud.cli import entry
+
+                raise typer.Exit(entry.print_version())
+
+    app.callback(help=says, epilog=None if words else _EPILOG, context_settings=settings, invoke_without_command=not words)(entered)
+    group = typer.main.get_command(app)
+    assert isinstance(group, Branch)  # noqa: S101  (for the type checker)
+    group.words = words
+    group.name = words[-1] if words else "herocloud"
+    return group

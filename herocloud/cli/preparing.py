@@ -1,0 +1,105 @@
+"""From flags to what operations take: sources, planning options, how to run."""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import typer
+
+from herocloud.apply.options import Options
+from herocloud.cli import flags
+from herocloud.cli.invoking import Call
+from herocloud.kits import sizes
+from herocloud.model.ids import StepId
+from herocloud.model.outcomes import Event
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.operations import approving, reading, sources
+from herocloud.operations.planning import Asked
+from herocloud.operations.running import How
+from herocloud.operations.sources import Sources
+from herocloud.plan.options import PlanOptions
+
+Listener = Callable[[Event], None]
+
+
+def make_sources(call: Call, variables: flags.Variables) -> Sources:
+    """Say what the stack is read from."""
+    return Sources(
+        files=call.files,
+        variables=tuple(variables.var or ()),
+        var_files=tuple(str(path) for path in variables.var_file or ()),
+        environment=call.environment,
+        stdin=sources.read_stdin(call.files),
+    )
+
+
+def make_asked(planning: flags.Planning, *, destroy: bool = False, stack: str | None = None) -> Asked:
+    """Say what plan is wanted."""
+    options = PlanOptions(
+        target=tuple(planning.target or ()),
+        exclude=tuple(planning.exclude or ()),
+        replace=tuple(planning.replace or ()),
+        destroy=destroy,
+        hypervisor=planning.hypervisor,
+        purge=planning.purge,
+    )
+    return Asked(options, planning.refresh, stack)
+
+
+def make_approved(running: flags.Approving) -> frozenset[Approval]:
+    """Say what is approved already."""
+    if running.auto_approve:
+        return approving.EVERYTHING
+    try:
+        return approving.parse(running.approve or ())
+    except approving.NotAClass as error:
+        raise typer.BadParameter(str(error), param_hint="--approve") from error
+
+
+def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> How:
+    """Say how to run, and who watches: people on stderr, and a stream when there is one."""
+    options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
+    return How(options, make_watch(call, stream), parse_seconds(running.lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}"))
+
+
+def make_plain_how(call: Call, lock_timeout: str) -> How:
+    """Say how to run something that has no steps."""
+    return How(Options(), make_watch(call, None), parse_seconds(lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}"))
+
+
+def make_watch(call: Call, stream: Listener | None) -> Callable[[Plan, Collection[StepId]], contextlib.AbstractContextManager[Listener]]:
+    """Return what shows each apply that runs."""
+
+    @contextlib.contextmanager
+    def watch(plan: Plan, before: Collection[StepId]) -> Iterator[Listener]:
+        from herocloud.views import events
+
+        listeners = [stream] if stream is not None else []
+        with contextlib.ExitStack() as stack:
+            if not call.quiet and not (call.json and not call.screen.lively):
+                from herocloud.views.progress import Progress
+
+                shown = Progress(
+                    plan, call.screen.talk_sink(), terminal=call.screen.lively, color=call.screen.color_err, before=before
+                )
+                listeners.append(stack.enter_context(shown).tell)
+            yield events.fan_out(*listeners)
+
+    return watch
+
+
+def parse_seconds(text: str, flag: str) -> float:
+    """Read a duration from a flag: `30s`, `5min`, or a plain number of seconds."""
+    try:
+        return float(text) if text.replace(".", "", 1).isdigit() else sizes.parse_duration(text)
+    except sizes.NotASize as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        raise typer.BadParameter(f"{error}{hint}", param_hint=flag) from error
+
+
+def choose_stack(call: Call, stack: str | None) -> str | None:
+    """Return the stack that a command about the state means: the one named, the one of the stack file here, or nothing for all."""
+    if stack is not None:
+        return stack
+    return reading.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None

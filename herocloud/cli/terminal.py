@@ -1,0 +1,145 @@
+"""Where results and talk go: stdout and stderr, with or without colour.
+
+A reader that goes away (`| head`, a closed terminal) must never end an apply half-way, so the first broken pipe silences a stream
+and is told to nobody. A full disk behind `> file` is another matter: the result would be lost, so that is an error.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TextIO
+
+_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ESHUTDOWN})
+
+
+class Screen:
+    """The two streams of a command; `out` takes results, `err` progress and diagnostics."""
+
+    def __init__(self, out: TextIO, err: TextIO, *, color_out: bool = False, color_err: bool = False, lively: bool = False, columns: int = 80) -> None:
+        """Keep the streams; `lively` tells whether stderr is a terminal whose lines may be redrawn."""
+        self.color_out = color_out
+        self.color_err = color_err
+        self.lively = lively
+        self.columns = columns
+        self._out = out
+        self._err = err
+        self._silent: set[int] = set()
+
+    def result(self, text: str) -> None:
+        """Print a result."""
+        self._write(self._out, text + "\n")
+
+    def raw_result(self, text: str) -> None:
+        """Print a result that brings its own line feeds."""
+        self._write(self._out, text)
+
+    def talk(self, text: str) -> None:
+        """Print progress, a note or a diagnostic."""
+        self._write(self._err, text + "\n")
+
+    def raw_talk(self, text: str) -> None:
+        """Print a piece of a line, for progress that redraws itself."""
+        self._write(self._err, text)
+
+    def talk_sink(self) -> "Sink":
+        """Return stderr as something to write to, for progress that writes by itself."""
+        return Sink(self.raw_talk)
+
+    def result_sink(self) -> "Sink":
+        """Return stdout as something to write to, for streams of events."""
+        return Sink(self.raw_result)
+
+    def flush(self) -> None:
+        """Bring out what is buffered."""
+        self._write(self._out, "")
+        self._write(self._err, "")
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        if id(stream) in self._silent:
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            self._silence(stream)
+        except ValueError:
+            # The stream was closed by whoever started us.
+            self._silent.add(id(stream))
+
+    def _silence(self, stream: TextIO) -> None:
+        self._silent.add(id(stream))
+        # The interpreter flushes once more at its end and would complain then; what is left goes nowhere.
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+        except (OSError, ValueError):
+            return
+
+
+class Sink:
+    """One of the two streams, as views write to it."""
+
+    def __init__(self, put: Callable[[str], None]) -> None:
+        """Write through `put`."""
+        self._put = put
+
+    def write(self, text: str, /) -> int:
+        """Take a text."""
+        self._put(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: every text is flushed as it is written."""
+
+
+def open_screen(environment: Mapping[str, str], *, no_color: bool) -> Screen:
+    """Return the screen of this process."""
+    out, err = sys.stdout, sys.stderr
+    for stream in (out, err):
+        # A path in a file name that is not UTF-8 must not end a command with an encoding error.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    return Screen(
+        out,
+        err,
+        color_out=wants_color(environment, no_color=no_color, terminal=_is_terminal(out)),
+        color_err=wants_color(environment, no_color=no_color, terminal=_is_terminal(err)),
+        lively=_is_terminal(err) and environment.get("TERM") != "dumb",
+        columns=_columns(environment),
+    )
+
+
+def wants_color(environment: Mapping[str, str], *, no_color: bool, terminal: bool) -> bool:
+    """Decide about colour: the flag first, then NO_COLOR, FORCE_COLOR, TERM=dumb, and last whether a terminal reads it."""
+    if no_color or environment.get("NO_COLOR"):
+        return False
+    forced = environment.get("FORCE_COLOR") or environment.get("CLICOLOR_FORCE")
+    if forced:
+        return forced != "0"
+    return terminal and environment.get("TERM") != "dumb"
+
+
+def can_ask() -> bool:
+    """Tell whether a person can be asked: both ends of the conversation are a terminal."""
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def _columns(environment: Mapping[str, str]) -> int:
+    told = environment.get("COLUMNS", "")
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(2).columns
+    except OSError:
+        return 80

@@ -1,0 +1,89 @@
+"""What is missing on this host: for herocloud itself, and for each provider."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.model.errors import HerocloudError, Refused
+from herocloud.model.worlds import Recorded
+from herocloud.operations import hosting, reading
+
+_OLDEST_SQLITE = (3, 37, 0)
+"""STRICT tables are as old as this."""
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    provider: str
+    check: str
+    ok: bool | None
+    """Nothing for what is not usable here and not needed either."""
+    detail: str
+    hint: str = ""
+    needed: bool = True
+
+
+def check(folder: Path) -> list[Check]:
+    """Look at everything; a finding never keeps the next check from being made."""
+    return [*_check_programs(), *_check_folder(folder), *_check_state(folder), *_check_providers(folder)]
+
+
+def _check_programs() -> Iterator[Check]:
+    import sqlite3
+
+    version = ".".join(str(one) for one in sys.version_info[:3])
+    yield Check("herocloud", "Python", ok=sys.version_info >= (3, 11), detail=version, hint="" if sys.version_info >= (3, 11) else "3.11 or newer")
+    new = sqlite3.sqlite_version_info >= _OLDEST_SQLITE
+    yield Check("herocloud", "SQLite", ok=new, detail=sqlite3.sqlite_version, hint="" if new else "3.37 or newer")
+
+
+def _check_folder(folder: Path) -> Iterator[Check]:
+    if not folder.exists():
+        parent = next(one for one in folder.absolute().parents if one.exists())
+        writable = os.access(parent, os.W_OK | os.X_OK)
+        hint = "" if writable else f"make it as root, or name another with --data-dir: {parent} is not writable"
+        yield Check("herocloud", "data folder", ok=writable, detail=f"{folder} is not there yet", hint=hint)
+        return
+    writable = folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    yield Check("herocloud", "data folder", ok=writable, detail=str(folder), hint="" if writable else "its owner can write to it, you cannot")
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    yield Check("herocloud", "free disk", ok=free > sizes.GIB, detail=sizes.show_size(free), hint="" if free > sizes.GIB else "less than 1 GiB is left")
+
+
+def _check_state(folder: Path) -> Iterator[Check]:
+    recorded = Recorded()
+    try:
+        recorded = reading.read_recorded(folder)
+    except HerocloudError as error:
+        yield Check("herocloud", "state", ok=False, detail=_say(error))
+    else:
+        says = "none yet" if recorded.lineage is None else f"serial {recorded.serial}, {sum(map(len, recorded.records.values()))} records"
+        unfinished = recorded.unfinished is not None
+        yield Check("herocloud", "state", ok=not unfinished, detail=f"{says}{', an apply is not finished' if unfinished else ''}", hint="herocloud resume" if unfinished else "")
+    try:
+        host = hosting.find_host(folder, recorded)
+    except HerocloudError as error:
+        yield Check("herocloud", "host", ok=False, detail=_say(error))
+        return
+    warnings = "; ".join(one.summary for one in host.diagnostics)
+    says = f"{host.host.name}, {len(host.host.slices)} slices{', simulated' if host.host.simulated else ''}"
+    yield Check("herocloud", "host", ok=not warnings, detail=says, hint=warnings, needed=False)
+
+
+def _check_providers(folder: Path) -> Iterator[Check]:
+    from herocloud.providers import registry
+    from herocloud.providers.registry import ProviderContext
+
+    for name, answer in registry.available(ProviderContext(folder)).items():
+        yield Check(name, "usable", ok=True if answer.usable else None, detail=answer.why or "yes", needed=False)
+
+
+def _say(error: HerocloudError) -> str:
+    if isinstance(error, Refused):
+        return "; ".join(f"{found.summary}: {found.detail}" for found in error.diagnostics)
+    return str(error)

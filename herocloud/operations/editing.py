@@ -1,0 +1,49 @@
+"""Changing records by hand, under the lock: rename, forget, protect. The machines are not touched."""
+
+from pathlib import Path
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked, Refused
+from herocloud.model.worlds import Record
+from herocloud.operations import reading, running
+from herocloud.operations.running import How
+from herocloud.state.store import Store
+
+
+def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
+    """Forget a record; returns what it was."""
+    from herocloud.state import editing
+
+    with running.writing(folder, "state rm", None, how) as store:
+        record = _find(store, address, stack)
+        if record.protect:
+            detail = f"`{record.address}` is protected, and a record that is gone protects nothing."
+            raise Blocked([Diagnostic("protected", "protected", detail, address=record.address, hint=f"`herocloud state protect --off {record.address}` lifts it first")])
+        editing.remove_record(store, record.stack, record.address)
+    return record
+
+
+def protect(folder: Path, address: str, stack: str | None, how: How, *, on: bool) -> Record:
+    """Protect a record from deletion and replacement, or take that away."""
+    from herocloud.state import editing
+
+    with running.writing(folder, "state protect", None, how) as store:
+        record = _find(store, address, stack)
+        if record.protect is not on:
+            editing.set_protect(store, record.stack, record.address, on)
+    return record
+
+
+def _find(store: Store, address: str, stack: str | None) -> Record:
+    _require_ended(store)
+    return reading.find_record(store.recorded(), address, stack)
+
+
+def _require_ended(store: Store) -> None:
+    """Raise while an apply is unfinished: its journal speaks of the addresses as they were."""
+    unfinished = store.unfinished()
+    if unfinished is not None:
+        detail = f"The apply of plan `{unfinished.plan.id}` did not end, and its steps name the records as they are."
+        raise Refused([Diagnostic("unfinished-apply", "an earlier apply is not finished", detail, hint="`herocloud resume` finishes it")])
+
+

@@ -1,0 +1,85 @@
+"""Plans in files: one line that says what the file is, one line with the plan.
+
+The first line holds a checksum over the exact bytes of the second, so that a file that was cut off, edited or mangled on its way between
+two machines is refused before anything of it is believed. The checksum guards against accidents and not against people: whoever may
+write the file may run a plan anyway, and the mode keeps others from reading it.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from herocloud.kits import files
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.plans import Plan
+
+FORMAT = "herocloud-plan"
+VERSION = 1
+
+
+def write(path: Path, plan: Plan) -> None:
+    """Save a plan, readable by its owner only."""
+    import json
+
+    import herocloud
+    from herocloud.plan import filing
+
+    body = json.dumps(filing.encode(plan), ensure_ascii=False, separators=(",", ":")).encode()
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "herocloud": herocloud.__version__,
+        "checksum": _checksum(body),
+        "plan_id": plan.id,
+        "stack": plan.stack,
+        "lineage": plan.lineage,
+    }
+    files.write_durably(path, json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n", mode=0o600)
+
+
+def read(path: Path) -> Plan:
+    """Read a saved plan; raises Refused with the reason when it is none, damaged, or newer than this program."""
+    import json
+
+    from herocloud.model import filing as shapes
+    from herocloud.plan import filing
+
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise Refused([Diagnostic("no-plan-file", "there is no such plan file", f"`{path}` does not exist.", hint="`herocloud plan --out FILE` writes one")]) from None
+    head, body = _take_apart(path, content)
+    if head["version"] > VERSION:
+        detail = f"`{path}` is a plan of version {head['version']}, written by herocloud {head.get('herocloud', '?')}; this program reads up to version {VERSION}."
+        raise Refused([Diagnostic("plan-newer", "the plan file is newer than this program", detail, hint="use the newer herocloud, or plan again")])
+    if head.get("checksum") != _checksum(body):
+        raise _damaged(path, "its checksum does not fit its content")
+    try:
+        return filing.decode(json.loads(body))
+    except (ValueError, shapes.NotFiled) as error:
+        raise _damaged(path, f"it cannot be read ({error})") from error
+
+
+def _take_apart(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
+    import json
+
+    first, _, body = content.partition(b"\n")
+    try:
+        head = json.loads(first)
+    except ValueError:
+        head = None
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        detail = f"`{path}` does not begin like a plan that `herocloud plan --out` wrote."
+        raise Refused([Diagnostic("not-a-plan", "not a plan file", detail, hint="stack files are given with `-f`")])
+    if not isinstance(head.get("version"), int):
+        raise _damaged(path, "it does not tell its version")
+    return head, body.removesuffix(b"\n")
+
+
+def _checksum(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def _damaged(path: Path, why: str) -> Refused:
+    return Refused([Diagnostic("plan-damaged", "the plan file is damaged", f"`{path}`: {why}.", hint="plan again")])

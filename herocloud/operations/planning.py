@@ -1,0 +1,129 @@
+"""Making a plan: read the records, load the stack, look at the world, and let the planner decide. Locks nothing and writes nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked, DoesNotFit, Refused
+from herocloud.model.ids import PlanId, StackName
+from herocloud.model.plans import Plan
+from herocloud.model.words import Action
+from herocloud.model.worlds import Desired, Observed, Recorded
+from herocloud.operations import hosting, sources
+from herocloud.operations.hosting import Hosting
+from herocloud.operations.sources import Sources
+from herocloud.plan.options import PlanOptions
+
+
+class Asked(NamedTuple):
+    """What plan is wanted."""
+
+    options: PlanOptions = PlanOptions()
+    refresh: bool = True
+    stack: str | None = None
+    """Destroys this stack by its records, without a file."""
+
+
+class Planned(NamedTuple):
+    """A plan with what it was made from."""
+
+    plan: Plan
+    desired: Desired
+    recorded: Recorded
+    observed: Observed | None
+    hosting: Hosting
+    notes: tuple[Diagnostic, ...] = ()
+    """Warnings from the stack and the host; the plan's own are in the plan."""
+    lacks_key: bool = False
+    """True when the stack has secrets and there is no key for their digests yet, so that a change of them would go unseen."""
+    undoes: PlanId | None = None
+    """The plan that this one takes back."""
+
+
+def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = False) -> Planned:
+    """Plan a stack; raises Refused when the input or the host does not allow any plan at all."""
+    from herocloud.state import store
+
+    recorded = store.read_recorded(folder)
+    host = hosting.find_host(folder, recorded)
+    if asked.stack is not None:
+        name = StackName(asked.stack)
+        if name not in recorded.records:
+            raise Refused([unknown_stack(asked.stack, recorded)])
+        return plan_desired(Desired(name, ()), recorded, host, asked, notes=host.diagnostics)
+    loaded = sources.load(folder, stack, host.host, make_key=make_key)
+    notes = (*host.diagnostics, *loaded.diagnostics)
+    if loaded.desired is None:
+        raise Refused(notes)
+    planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
+    return planned._replace(lacks_key=loaded.uses_secrets and not sources.has_key(folder))
+
+
+def plan_desired(
+    desired: Desired, recorded: Recorded, host: Hosting, asked: Asked, *, notes: Sequence[Diagnostic] = ()
+) -> Planned:
+    """Look at the world and plan."""
+    from herocloud.plan import planning
+
+    observed = look(host, (desired.stack,)) if asked.refresh else None
+    plan = planning.plan(desired, recorded, observed, host.host, asked.options)
+    return Planned(with_lost_slices(plan, recorded, host), desired, recorded, observed, host, tuple(notes))
+
+
+def with_lost_slices(plan: Plan, recorded: Recorded, host: Hosting) -> Plan:
+    """Add an error for VMs that would still hold slices which the machine lost; a plan that removes them is the way out and stays good."""
+    leaving = {change.address for change in plan.changes if change.action is Action.DELETE}
+    staying = [
+        record
+        for stack, records in recorded.records.items()
+        for record in records.values()
+        if record.kind == "vm" and not (stack == plan.stack and record.address in leaving)
+    ]
+    there = {one.sid for one in host.host.slices}
+    if all(sid in there for record in staying for sid in record.spec.get("slices") or ()):
+        return plan
+    from herocloud.host import slicing
+
+    return plan._replace(diagnostics=(*plan.diagnostics, *slicing.check_shrunk(staying, host.host.slices)))
+
+
+def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:
+    """Look at these stacks, or at everything that carries our mark."""
+    from herocloud.observe import looking
+
+    return looking.observe(host.context, stacks, hosting.observing_names(host.context))
+
+
+def changes_something(plan: Plan) -> bool:
+    """Tell whether applying the plan would do anything; outputs are recorded too."""
+    return bool(plan.changing) or dict(plan.outputs) != dict(plan.outputs_before)
+
+
+def refuse_unapplyable(plan: Plan) -> None:
+    """Raise what stands against this plan, with the error that tells how the command shall end."""
+    errors = [found for found in plan.diagnostics if found.is_error]
+    if not errors and not plan.blocked:
+        return
+    raise kind_of_refusal(plan)(errors or plan.diagnostics)
+
+
+def kind_of_refusal(plan: Plan) -> type[Refused]:
+    """Say what an errored or blocked plan is: too large for the host, blocked by protection, or wrong."""
+    errors = [found for found in plan.diagnostics if found.is_error]
+    rest = [found for found in errors if found.code != "protected"]
+    if any(found.code.startswith("does-not-fit") for found in rest):
+        return DoesNotFit
+    if plan.blocked and not rest:
+        return Blocked
+    return Refused
+
+
+def unknown_stack(name: str, recorded: Recorded) -> Diagnostic:
+    """Say that nothing of this stack is recorded."""
+    from herocloud.kits import names
+
+    close = names.nearest(name, recorded.records)
+    known = ", ".join(f"`{one}`" for one in sorted(recorded.records)) or "none"
+    hint = f"did you mean `{close}`?" if close else f"stacks with records: {known}"
+    return Diagnostic("unknown-stack", "no records of this stack", f"Nothing is recorded for a stack `{name}` in this data folder.", hint=hint)

@@ -1,0 +1,59 @@
+"""`state mv`: a record under another name, with the mark on the machine changed along, as a plan of its own.
+
+Renaming the record alone would leave the machine marked with the old address, and the next plan would take it for gone.
+"""
+
+from pathlib import Path
+
+from herocloud.model import ids
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.ids import Address
+from herocloud.model.worlds import Move, Record
+from herocloud.operations import hosting, planning, reading, standing
+from herocloud.operations.planning import Planned
+from herocloud.plan.options import PlanOptions
+
+
+def plan_move(folder: Path, origin: str, target: str, stack: str | None) -> Planned:
+    """Plan to rename one record."""
+    from herocloud.plan import planning as planner
+
+    recorded = reading.read_recorded(folder)
+    record = reading.find_record(recorded, origin, stack)
+    there = recorded.records[record.stack]
+    new = _target_address(record, target)
+    if new in there:
+        detail = f"`{new}` is recorded in stack `{record.stack}` already."
+        raise Refused([Diagnostic("address-taken", "the address is taken", detail, address=new, hint="move or forget that one first")])
+    host = hosting.find_host(folder, recorded)
+    observed = standing.calm(planning.look(host, (record.stack,)), recorded, record.stack, (record.address,))
+    renamed = [_rename_need(one, record.address, new) for one in there.values() if one.address != record.address]
+    # The new name is asked for with what is recorded, so that a move is all there is to do.
+    renamed.append(record._replace(address=new))
+    moved = (Move(record.address, new),)
+    desired = standing.desire(record.stack, renamed, recorded.outputs.get(record.stack, {}), moved)
+    plan = planner.plan(desired, recorded, observed, host.host, PlanOptions(operation="state mv"))
+    return Planned(plan, desired, recorded, observed, host)
+
+
+def _target_address(record: Record, target: str) -> Address:
+    parts = ids.split_address(target)
+    if parts is None or parts.kind != record.kind or (parts.kind != "peer" and not ids.NAME.match(parts.name)):
+        detail = f"`{target}` is not the address of a {record.kind}; write it like `{record.kind}.NAME` or `{record.kind}.NAME[0]`."
+        raise Refused([Diagnostic("bad-move", "a record keeps its kind", detail, address=record.address)])
+    return Address(target)
+
+
+def _rename_need(record: Record, old: Address, new: Address) -> Record:
+    """Make whoever relied on the old name rely on the new one; volumes and networks are named inside of targets too."""
+    kind, _, old_name = old.partition(".")
+    new_name = new.partition(".")[2]
+    record = record._replace(needs=tuple(new if need == old else need for need in record.needs))
+    if kind == "volume" and record.kind == "vm":
+        volumes = [{**one, "volume": new_name} if one["volume"] == old_name else one for one in record.spec["volumes"]]
+        record = standing.with_spec(record, volumes=volumes)
+    if kind == "vm" and record.kind == "network":
+        forward = [{**one, "vm": new} if one["vm"] == old else one for one in record.spec.get("forward") or ()]
+        record = standing.with_spec(record, forward=forward)
+    return record

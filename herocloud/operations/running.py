@@ -1,0 +1,84 @@
+"""Running a plan under the lock: what apply, resume, undo and every imperative command share."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.apply.options import Options
+from herocloud.model.ids import PlanId, StepId
+from herocloud.model.outcomes import Event, Result
+from herocloud.model.plans import Fact, Plan
+from herocloud.operations import checking, hosting
+from herocloud.operations.hosting import Hosting
+from herocloud.state.store import Store
+
+Tell = Callable[[Event], None]
+Watch = Callable[[Plan, Collection[StepId]], AbstractContextManager[Tell]]
+"""Opened for each apply that runs, with the steps that an earlier run finished; gives the listener of its events."""
+
+
+class How(NamedTuple):
+    """How to run: the executor's options, and how to wait and talk."""
+
+    options: Options
+    watch: Watch
+    lock_timeout: float = 30.0
+    note: Callable[[str], None] = lambda _text: None
+
+
+class Recovered(NamedTuple):
+    """An unfinished apply that was gone on with."""
+
+    plan: Plan
+    result: Result
+
+
+@contextmanager
+def writing(folder: Path, operation: str, plan: PlanId | None, how: How) -> Iterator[Store]:
+    """Hold the lock with the state open for writing."""
+    from herocloud.state import locking, store
+
+    with locking.hold(folder, operation, plan, how.lock_timeout, how.note):
+        opened = store.open_state(folder, write=True)
+        assert opened is not None  # noqa: S101  (opening for writing makes what is not there)
+        with opened:
+            yield opened
+
+
+def run(plan: Plan, store: Store, host: Hosting, how: How, undoes: PlanId | None = None) -> Result:
+    """Execute a plan that was checked and approved; `undoes` names the plan that it takes back."""
+    from herocloud.apply import executing
+    from herocloud.providers.registry import Drivers
+
+    if store.recorded().slices < len(host.host.slices):
+        store.grow_slices(len(host.host.slices))
+    drivers = Drivers(host.context)
+    try:
+        with how.watch(plan, ()) as tell:
+            return executing.execute(plan, store, drivers, options=how.options, tell=tell, undoes=undoes)
+    finally:
+        drivers.close()
+
+
+def recover(folder: Path, store: Store, how: How, *, rollback: bool = False) -> Recovered | None:
+    """Go on with an unfinished apply, forward or back; nothing when there is none."""
+    from herocloud.apply import resuming
+    from herocloud.providers.registry import Drivers
+
+    unfinished = store.unfinished()
+    if unfinished is None:
+        return None
+    host = hosting.find_host(folder, store.recorded())
+
+    def facts_now(keys: Iterable[str]) -> Mapping[str, Fact]:
+        return checking.facts_now(keys, unfinished.plan.stack, store.recorded(), host)
+
+    finished = [step for step, state in unfinished.states.items() if state == "done"]
+    drivers = Drivers(host.context)
+    try:
+        with how.watch(unfinished.plan, finished) as tell:
+            result = resuming.resume(store, drivers, options=how.options, tell=tell, rollback=rollback, facts=facts_now)
+    finally:
+        drivers.close()
+    return Recovered(unfinished.plan, result)
