@@ -64,7 +64,8 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
     disk = _disk(seq, present, target, stop, old_disk, live=running)
     seed = _seed(seq, present, target, stop)
     if "machine" not in present:
-        roots = [disk, seed, *_taps(seq, present, target, stop)]
+        # A half-made VM may have taps that its target no longer knows.
+        roots = [disk, seed, _drop_taps(seq, present, target, stop), *_taps(seq, present, target, stop)]
         takes, gives = _delta(use, old)
         made = seq.add("vm.create", "machine", None, target["machine"], [*roots, stop], takes=takes, gives=gives)
         _power(seq, "stopped", target["power"], made)
@@ -74,10 +75,12 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
     else:
         roots = [disk, seed, *_taps(seq, present, target, stop)]
         after: StepId | None = stop
-        if present["machine"] != target["machine"] or use != old:
-            takes, gives = _delta(use, old)
+        takes, gives = _delta(use, old)
+        if present["machine"] != target["machine"]:
             after = seq.add("vm.configure", "machine", present["machine"], target["machine"], [*roots, stop], takes=takes, gives=gives)
             roots = []
+        else:
+            _claim(seq, takes, gives)
         after = _drop_taps(seq, present, target, after)
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
@@ -143,43 +146,61 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
     last: StepId | None = None
     waits = roots
 
-    def change(kind: str, takes: Claim = NOTHING, gives: Claim = NOTHING, *more: StepId | None, **fields: Json) -> StepId:
+    def change(kind: str, takes: Claim = NOTHING, gives: Claim = NOTHING, **fields: Json) -> StepId:
         nonlocal machine, last, waits
         after = {**machine, **fields}
-        last = seq.add(kind, "machine", machine, after, [*waits, last, *more], takes=takes, gives=gives)
+        last = seq.add(kind, "machine", machine, after, [*waits, last], takes=takes, gives=gives)
         machine, waits = after, []
         return last
 
     for key in sorted(key for key in present if key.startswith("nic.")):
-        remade = key in target and any(present[key][field] != target[key][field] for field in ("network", "mac", "tap"))
-        if key in target and not remade:
+        if key in target and not _is_other_nic(present[key], target[key]):
             continue
-        gone = change("vm.detach", nics=[nic for nic in machine["nics"] if nic != key]) if key in machine["nics"] else last
-        last = seq.add("tap.delete", key, present[key], None, [gone, *waits])
+        if key in machine["nics"]:
+            change("vm.detach", nics=[nic for nic in machine["nics"] if nic != key])
+        last = seq.add("tap.delete", key, present[key], None, [last, *waits])
     for key in sorted(key for key in target if key.startswith("nic.")):
         before, after = present.get(key), target[key]
-        if before is not None and key in machine["nics"]:
-            if before != after:
-                last = seq.add("tap.update", key, before, after, [last, *waits])
-            continue
+        if before is not None and _is_other_nic(before, after):
+            before = None
         if before is None and key in machine["nics"]:
             # The tap vanished under a running machine: its NIC hangs on a device that no longer exists.
             change("vm.detach", nics=[nic for nic in machine["nics"] if nic != key])
-        tap = seq.add("tap.create", key, None, after, [last, *waits])
-        change("vm.attach", NOTHING, NOTHING, tap, nics=sorted([*machine["nics"], key]))
+        if before != after:
+            last = seq.add("tap.create" if before is None else "tap.update", key, before, after, [last, *waits])
+        if key not in machine["nics"]:
+            change("vm.attach", nics=sorted([*machine["nics"], key]))
     for field in ("volumes", "shares"):
         kept = [one for one in machine[field] if one in goal[field]]
         for one in [one for one in machine[field] if one not in goal[field]]:
-            change("vm.detach", NOTHING, NOTHING, None, **{field: [other for other in machine[field] if other != one]})
+            change("vm.detach", NOTHING, NOTHING, **{field: [other for other in machine[field] if other != one]})
         for one in [one for one in goal[field] if one not in kept]:
-            change("vm.attach", NOTHING, NOTHING, None, **{field: [*machine[field], one]})
+            change("vm.attach", NOTHING, NOTHING, **{field: [*machine[field], one]})
     takes, gives = _delta(use, old)
     if (machine["vcpus"], machine["memory"]) != (goal["vcpus"], goal["memory"]):
         change("vm.resize", takes, gives, vcpus=goal["vcpus"], memory=goal["memory"])
         takes = gives = NOTHING
-    if machine != goal or (takes, gives) != (NOTHING, NOTHING):
+    if machine != goal:
         change("vm.update", takes, gives, **goal)
+    else:
+        _claim(seq, takes, gives)
     return last
+
+
+def _claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
+    """Account for what a VM takes or gives although its machine stays the same: a slice more, a rate less."""
+    if takes == NOTHING == gives:
+        return
+    if not seq.steps:
+        seq.add("record.write", "record", None, None)
+    step = seq.steps[-1]
+    both = [Claim(*map(sum, zip(*pair, strict=True))) for pair in ((step.takes, takes), (step.gives, gives))]
+    seq.steps[-1] = step._replace(takes=both[0], gives=both[1])
+
+
+def _is_other_nic(before: Part, after: Part) -> bool:
+    """Tell whether a NIC has to be unplugged to become the other one; a new rate or address is no such thing."""
+    return any(before[field] != after[field] for field in ("network", "mac", "tap"))
 
 
 def _power(seq: Sequence, before: str | None, after: str, *needs: StepId | None) -> None:

@@ -6,7 +6,6 @@ No token has two owners, so no order of the steps can use more than there is. Wa
 same and takes for ever; a plain bound (everything taken before anything is given) would refuse plans that work.
 """
 
-import itertools
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -36,11 +35,11 @@ class Proof(NamedTuple):
 
 
 class _Token:
-    """A quantity, and the step that gives it (none: it is free now)."""
+    """A quantity, and the step that gives it."""
 
     __slots__ = ("giver", "left")
 
-    def __init__(self, left: int, giver: StepId | None) -> None:
+    def __init__(self, left: int, giver: StepId) -> None:
         self.left, self.giver = left, giver
 
 
@@ -107,25 +106,20 @@ def prove(
         if limit is None:
             drawn[resource] = sum(amount for amount, _ in takers)
             continue
-        tokens = deque([_Token(max(0, limit - before[number]), None), *(_Token(amount, step.id) for amount, step in givers)])
+        free = max(0, limit - before[number])
+        tokens = deque(_Token(amount, step.id) for amount, step in givers)
         own: dict[str, list[_Token]] = {}
-        for token, (_, step) in zip(list(tokens)[1:], givers, strict=True):
+        for token, (_, step) in zip(tokens, givers, strict=True):
             own.setdefault(step.address, []).append(token)
         for amount, step in takers:
-            missing = amount
-            for token in itertools.chain(own.get(step.address, ()), tokens):
-                if missing == 0:
-                    break
-                if token.left == 0 or (token.giver is not None and reach.leads(step.id, token.giver)):
-                    continue
-                taken = min(missing, token.left)
-                token.left -= taken
-                missing -= taken
-                if token.giver is None:
-                    drawn[resource] += taken
-                elif token.giver != step.id:
-                    waits.setdefault(step.id, set()).add(token.giver)
-                    reach.add(token.giver, step.id)
+            missing = _draw(step, amount, own.get(step.address, ()), waits, reach)
+            # One that has to wait anyway lives on what it waited for, and leaves what is free now to the others.
+            if missing > free:
+                missing = _draw(step, missing, tokens, waits, reach)
+            taken = min(missing, free)
+            free -= taken
+            drawn[resource] += taken
+            missing -= taken
             while tokens and tokens[0].left == 0:
                 tokens.popleft()
             if missing:
@@ -133,6 +127,22 @@ def prove(
     levels = Capacity(*(Level(before[n], before[n] + drawn[r], after[r], bound[r]) for n, r in enumerate(RESOURCES)))
     found = tuple(_too_small(resource, missing, steps, levels, stack) for resource, missing in short.items())
     return Proof(levels, waits, Claim(**drawn), found)
+
+
+def _draw(step: Step, amount: int, tokens: Iterable[_Token], waits: dict[StepId, set[StepId]], reach: "_Reach") -> int:
+    """Let a step live on what others give back, and wait for them; returns what is still missing."""
+    for token in tokens:
+        if amount == 0:
+            break
+        if token.left == 0 or reach.leads(step.id, token.giver):
+            continue
+        taken = min(amount, token.left)
+        token.left -= taken
+        amount -= taken
+        if token.giver != step.id:
+            waits.setdefault(step.id, set()).add(token.giver)
+            reach.add(token.giver, step.id)
+    return amount
 
 
 class _Reach:

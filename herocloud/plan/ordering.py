@@ -4,9 +4,11 @@ Steps wait for steps, not changes for changes, so that a disk is copied while th
 compiler has set the order already.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from herocloud.model import ids
 from herocloud.model.ids import Address, StepId
+from herocloud.model.plans import Change
 from herocloud.model.steps import Step
 from herocloud.model.words import Action
 from herocloud.plan.deciding import Decision
@@ -52,11 +54,8 @@ def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address,
         needs = [need for need in decision.change.needs if need in decisions]
         if needs:
             _wait_for_needs(decision.steps, needs, ready, waits)
-    for address, needs_of in needed_before.items():
-        holder = decisions.get(address)
-        if holder is None:
-            continue
-        for need in needs_of:
+    for address, holder in decisions.items():
+        for need in {*needed_before.get(address, ()), *_holds(holder.change)}:
             removed = decisions.get(need)
             if removed is None:
                 continue
@@ -65,6 +64,16 @@ def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address,
             if removed.change.action is Action.DELETE or both:
                 _wait_for_letting_go(removed.steps, holder.steps, waits)
     return waits
+
+
+def _holds(change: Change) -> Iterator[Address]:
+    """Name what the parts of a resource really hang on: after a cut-off apply that may be more than its record says."""
+    for key, part in (change.parts_before or {}).items():
+        if key.startswith("nic."):
+            yield ids.make_address("network", part["network"])
+        elif key == "machine":
+            for one in part["volumes"]:
+                yield ids.make_address("volume", one["volume"])
 
 
 def _ready(steps: Sequence[Step]) -> tuple[StepId, ...]:

@@ -71,7 +71,8 @@ class Valuer:
         owner = (self._stack, resource.address)
         sid = record.sid if record and record.sid else self._ledger.new_sid(owner)
         slices, waits, new = self._slices(resource, old)
-        share = max(1, len(slices))
+        # The number asked for, not the number got: a host without free slices is one finding and not three.
+        share = _wanted_slices(asked)
         memory = asked["memory"] or SLICE_MEMORY * share
         if memory > SLICE_MEMORY * share:
             self._found.append(saying.memory_over_slices(resource.address, memory, share, resource.place))
@@ -114,7 +115,7 @@ class Valuer:
         if asked["slice"]:
             chosen, waits = self._pins[resource.address]
         else:
-            wanted = asked["slices"] or max(1, -(-(asked["memory"] or 0) // SLICE_MEMORY))
+            wanted = _wanted_slices(asked)
             chosen, waits = held[:wanted], []
             while len(chosen) < wanted:
                 got = self._ledger.lowest_free(owner)
@@ -129,7 +130,7 @@ class Valuer:
     def release(self, resource: Resource, old: Spec) -> None:
         """Let go of recorded slices that this VM no longer asks for; done before others look for free ones."""
         held, asked = list(old.get("slices", ())), resource.spec
-        kept = asked["slice"] or held[: asked["slices"] or max(1, -(-(asked["memory"] or 0) // SLICE_MEMORY))]
+        kept = asked["slice"] or held[: _wanted_slices(asked)]
         for sid in held:
             if sid not in kept:
                 self._ledger.let_go(sid, (self._stack, resource.address))
@@ -145,7 +146,7 @@ class Valuer:
         recorded = (old.get("root_disk") or {}).get("size", 0)
         if disk["size"] is None:
             disk["size"] = recorded or max(known, min(SMALLEST_ROOT, budget) if budget else SMALLEST_ROOT)
-        if disk["size"] > budget and disk["size"] != recorded and slices:
+        if disk["size"] > budget and disk["size"] != recorded and len(slices) == _wanted_slices(resource.spec):
             self._found.append(saying.disk_over_slices(resource.address, disk["size"], budget, len(slices), resource.place))
         return disk
 
@@ -202,6 +203,11 @@ class Valuer:
         if resource.kind == "vm" or not any(found.code == "no-mycelium" for found in self._found):
             self._found.append(saying.no_overlay(resource.address, error, resource.place))
         return None
+
+
+def _wanted_slices(asked: Spec) -> int:
+    """Count the slices that a VM asks for: those it names, a number, or as many as its memory needs."""
+    return len(asked["slice"] or ()) or asked["slices"] or max(1, -(-(asked["memory"] or 0) // SLICE_MEMORY))
 
 
 def _cpu(asked: Spec, old: Spec, share: int) -> Json:

@@ -1,0 +1,63 @@
+"""Hypothesis strategies for stacks: small, varied, and valid as the loader would have it."""
+
+import sys
+
+from hypothesis import strategies as some
+
+building = sys.modules["herocloud_plan_building"]
+GIB = building.GIB
+
+_IMAGES = ("debian12", "alpine", "tiny")
+
+
+@some.composite
+def stacks(draw, names: tuple[str, ...] = ("web", "db", "cache", "queue", "lab"), checksums: tuple[str, ...] = ("one", "two")):
+    """A stack of VMs with these names, some counted, with what they need. Few names and one checksum make for changes in place."""
+    networks = draw(some.lists(some.sampled_from(["lan", "dmz"]), unique=True, max_size=2))
+    volumes = draw(
+        some.dictionaries(some.sampled_from(["data", "logs", "scratch"]), some.integers(1, 4).map(lambda size: size * 10), max_size=3)
+    )
+    resources = [building.image("debian12", sha256=draw(some.sampled_from(checksums))), building.image("alpine"), building.kernel()]
+    resources += [
+        building.network(name, cidr=f"10.{40 + number}.0.0/24", nat=draw(some.booleans())) for number, name in enumerate(sorted(networks))
+    ]
+    resources += [building.volume(name, size) for name, size in sorted(volumes.items())]
+    chosen = draw(some.lists(some.sampled_from(names), unique=True, min_size=len(names) // 2, max_size=len(names)))
+    free_volumes = sorted(volumes)
+    made: list[str] = []
+    for name in chosen:
+        fields = draw(_fields(networks))
+        if free_volumes and draw(some.booleans()):
+            fields["volumes"] = [free_volumes.pop()]
+        needs = tuple(made[-1:]) if draw(some.booleans()) else ()
+        count = None if "volumes" in fields else draw(some.sampled_from([None, 1, 2, 3]))
+        group = [building.vm(name, needs=needs, **fields)] if count is None else building.vms(name, count, needs=needs, **fields)
+        resources += group
+        made = [one.address for one in group]
+    return building.desired(resources)
+
+
+@some.composite
+def _fields(draw, networks):
+    slices = draw(some.sampled_from([None, 1, 2]))
+    share = slices or 1
+    fields = {
+        "image": draw(some.sampled_from(_IMAGES)),
+        "slices": slices,
+        "vcpus": draw(some.sampled_from([1, 2, 4, 8])),
+        "memory": draw(some.sampled_from([None, GIB, 2 * GIB, 4 * GIB * share])),
+        "state": draw(some.sampled_from(["running", "running", "stopped", "paused"])),
+        "restart": draw(some.sampled_from(["no", "always"])),
+        "labels": draw(some.sampled_from([{}, {"tier": "data"}])),
+        "ssh_keys": draw(some.sampled_from([[], ["ssh-ed25519 AAAA"]])),
+        "networks": draw(some.lists(some.sampled_from(networks), unique=True)) if networks else [],
+    }
+    if draw(some.booleans()):
+        fields["root_disk"] = {"size": draw(some.sampled_from([10, 20, 30])) * GIB, "direct": draw(some.booleans()), "rate": None}
+    if draw(some.booleans()):
+        fields["memory_options"] = {
+            "hugepages": draw(some.booleans()),
+            "mergeable": False,
+            "hotplug": draw(some.sampled_from([None, 0, GIB])),
+        }
+    return fields

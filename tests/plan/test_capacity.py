@@ -1,0 +1,96 @@
+"""The proof that a plan fits, and what is said when it does not."""
+
+from herocloud.model.steps import Claim
+from herocloud.plan import facts, fitting
+
+GIB = 1024**3
+
+
+def test_what_is_created_may_run_before_what_is_deleted(build, pretend) -> None:
+    host = build.host(8)
+    world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.image(), build.vms("old", 2)), host), host)
+    plan = world.plan(build.desired(build.image(), build.vms("new", 2), build.vm("old", 0)), host)
+    assert plan.capacity.slices[:3] == (2, 4, 3)
+    assert plan.capacity.memory[:3] == (8 * GIB, 16 * GIB, 12 * GIB)
+
+
+def test_without_room_creation_waits_for_deletion(build, pretend) -> None:
+    host = build.host(4, cpus=1)
+    world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.image(), build.vm("old", vcpus=4)), host), host)
+    plan = world.plan(build.desired(build.image(), build.vm("new", vcpus=4)), host)
+    assert not plan.errored
+    assert plan.capacity.vcpus == fitting.Level(4, 4, 4, 4)
+    made = next(step for step in plan.steps if step.kind == "vm.create")
+    assert "vm.old/vm.delete" in made.needs
+
+
+def test_deleted_data_keeps_its_space_until_it_is_purged(build, pretend) -> None:
+    host = build.host(4, disk=10)
+    world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.volume(size=30)), host), host)
+    new = build.desired(build.volume("other", size=30))
+    kept = world.plan(new, host)
+    assert [found.code for found in kept.diagnostics] == ["does-not-fit-disk"]
+    assert "--purge" in kept.diagnostics[0].hint
+    purged = world.plan(new, host, purge=True)
+    assert not purged.errored
+    assert purged.capacity.disk[:3] == (30 * GIB, 30 * GIB, 30 * GIB)
+
+
+def test_the_fewest_to_blame_are_the_largest(build, pretend) -> None:
+    host = build.host(8, cpus=2)
+    plan = pretend.World().plan(
+        build.desired(build.image(), build.vm("small", vcpus=2), build.vm("huge", vcpus=6), build.vm("other", vcpus=2)), host
+    )
+    [found] = plan.diagnostics
+    assert found.code == "does-not-fit-vcpus"
+    assert found.detail == "vCPUs: 0 of 8 in use, 10 wanted, 2 too much. The fewest to blame in stack `shop`: `vm.huge` (6)."
+
+
+def test_nothing_is_blamed_twice_for_too_few_slices(build, pretend) -> None:
+    plan = pretend.World().plan(build.desired(build.image(), build.vm("web", memory=8 * GIB)), build.host(1, cpus=8, disk=100))
+    assert [found.code for found in plan.diagnostics] == ["does-not-fit-memory", "does-not-fit-slices"]
+
+
+def test_an_uplink_of_unknown_speed_limits_nothing(build, pretend) -> None:
+    nic = {"network": "lan", "rate": {"download": 10**12, "upload": None}}
+    plan = pretend.World().plan(build.desired(build.image(), build.network(), build.vm("web", networks=[nic])), build.host(4))
+    assert not plan.errored
+    assert plan.capacity.network == fitting.Level(0, 10**12, 10**12, None)
+
+
+def test_bandwidth_counts_the_larger_direction_against_the_uplink(build, pretend) -> None:
+    from herocloud.model.hosts import Uplink
+
+    nic = {"network": "lan", "rate": {"download": 70, "upload": 30}}
+    host = build.host(4, uplink=Uplink("eth0", 100))
+    stack = build.desired(build.image(), build.network(), build.vms("web", 3, networks=[nic]))
+    plan = pretend.World().plan(stack, host)
+    assert plan.capacity.network.after == 210
+    assert [found.code for found in plan.diagnostics] == ["does-not-fit-network"]
+
+
+def test_a_record_counts_in_full_while_its_vm_is_half_made(build, pretend) -> None:
+    host = build.host(1)
+    stack = build.desired(build.image(), build.vm("web"))
+    world = pretend.run(pretend.World(), pretend.World().plan(stack, host), host, stop_after=3)
+    plan = world.plan(stack, host)
+    assert not plan.errored
+    assert plan.capacity.slices[:3] == (1, 1, 1)
+    assert plan.capacity.memory[:3] == (4 * GIB, 4 * GIB, 4 * GIB)
+
+
+def test_capacity_is_stale_only_when_too_little_is_left(build, pretend) -> None:
+    host = build.host(4)
+    plan = pretend.World().plan(build.desired(build.image(), build.vms("web", 2)), host)
+    [key] = [fact.key for fact in plan.facts if fact.key.startswith("capacity:")]
+    planned = next(fact for fact in plan.facts if fact.key == key)
+    fuller = host._replace(disk_free=host.disk_free - 100 * GIB)
+    assert facts.current_facts([key], pretend.World().recorded, None, fuller)[key] == planned
+    full = host._replace(disk_free=19 * GIB)
+    assert facts.current_facts([key], pretend.World().recorded, None, full)[key].says == "only 19 GiB of disk is free"
+
+
+def test_claims_of_steps_add_up_to_the_levels(build, pretend) -> None:
+    plan = pretend.World().plan(build.desired(build.image(), build.volume(), build.vms("web", 3, slices=2)), build.host(8))
+    totals = Claim(*(sum(step.takes[number] for step in plan.steps) for number in range(len(Claim._fields))))
+    assert totals._asdict() == {name: getattr(plan.capacity, name).after for name in Claim._fields}

@@ -1,0 +1,80 @@
+"""When the world is not as it was left."""
+
+from herocloud.model.words import Action, Reason
+
+
+def _tamper(world, address, **parts):
+    thing = world.observed.things["shop"][address]
+    left = {key: part for key, part in {**thing.parts, **parts}.items() if part is not None}
+    things = {**world.observed.things["shop"], address: thing._replace(parts=left)}
+    if not left:
+        del things[address]
+    return world._replace(observed=world.observed._replace(things={"shop": things}))
+
+
+def _running(build, pretend):
+    host = build.host()
+    stack = build.desired(build.image(), build.network(), build.vm("web", networks=["lan"]))
+    return pretend.run(pretend.World(), pretend.World().plan(stack, host), host), stack, host
+
+
+def _settle(pretend, world, stack, host):
+    plan = world.plan(stack, host)
+    assert pretend.run(world, plan, host).plan(stack, host).changing == ()
+    [change] = plan.changing
+    return plan, change
+
+
+def test_a_machine_that_stopped_is_started_again(build, pretend) -> None:
+    world, stack, host = _running(build, pretend)
+    plan, change = _settle(pretend, _tamper(world, "vm.web", power="stopped"), stack, host)
+    assert (change.action, change.reason) == (Action.UPDATE, Reason.DRIFTED)
+    assert [step.kind for step in plan.steps] == ["vm.boot"]
+    assert [(drift.address, drift.part, drift.before, drift.after) for drift in plan.drift] == [("vm.web", "power", "running", "stopped")]
+
+
+def test_memory_that_was_changed_by_hand_is_put_right(build, pretend) -> None:
+    world, stack, host = _running(build, pretend)
+    machine = world.observed.things["shop"]["vm.web"].parts["machine"]
+    plan, change = _settle(pretend, _tamper(world, "vm.web", machine={**machine, "labels": {"by": "hand"}}), stack, host)
+    assert (change.action, change.reason, [step.kind for step in plan.steps]) == (Action.UPDATE, Reason.DRIFTED, ["vm.update"])
+    assert plan.drift[0].part == "machine.labels"
+
+
+def test_a_machine_that_vanished_is_made_again_on_its_disk(build, pretend) -> None:
+    world, stack, host = _running(build, pretend)
+    plan, change = _settle(pretend, _tamper(world, "vm.web", machine=None, power=None), stack, host)
+    assert (change.action, change.reason) == (Action.UPDATE, Reason.DRIFTED)
+    assert [step.kind for step in plan.steps] == ["vm.create", "vm.boot"]
+
+
+def test_everything_gone_is_a_creation_that_says_why(build, pretend) -> None:
+    world, stack, host = _running(build, pretend)
+    gone = dict.fromkeys(("machine", "power", "disk", "seed", "nic.0"))
+    plan, change = _settle(pretend, _tamper(world, "vm.web", **gone), stack, host)
+    assert (change.action, change.reason) == (Action.CREATE, Reason.VANISHED)
+    assert plan.capacity.slices[:3] == (1, 1, 1)
+
+
+def test_a_tap_that_vanished_under_a_running_machine_is_plugged_in_anew(build, pretend) -> None:
+    world, stack, host = _running(build, pretend)
+    plan, change = _settle(pretend, _tamper(world, "vm.web", **{"nic.0": None}), stack, host)
+    assert change.reason is Reason.DRIFTED
+    assert [step.kind for step in plan.steps] == ["vm.detach", "tap.create", "vm.attach"]
+
+
+def test_without_a_look_at_the_world_the_records_are_believed(build, pretend) -> None:
+    world, stack, host = _running(build, pretend)
+    tampered = _tamper(world, "vm.web", power="stopped")._replace(observed=None)
+    assert tampered.plan(stack, host).changing == ()
+
+
+def test_what_is_there_without_a_record_is_adopted(build, pretend) -> None:
+    world, stack, host = _running(build, pretend)
+    records = {address: record for address, record in world.recorded.records["shop"].items() if address != "vm.web"}
+    lost = world._replace(recorded=world.recorded._replace(records={"shop": records}))
+    plan = lost.plan(stack, host)
+    [change] = plan.changing
+    assert (change.action, change.reason) == (Action.ADOPT, Reason.ADOPTED)
+    assert [step.kind for step in plan.steps] == ["record.write"]
+    assert pretend.run(lost, plan, host).plan(stack, host).changing == ()

@@ -1,0 +1,66 @@
+"""Renames that keep the machine, and renames that look forgotten."""
+
+from herocloud.model.words import Action, Reason
+from herocloud.model.worlds import Move
+
+
+def _world(build, pretend, *resources):
+    host = build.host()
+    return pretend.run(pretend.World(), pretend.World().plan(build.desired(build.image(), *resources), host), host), host
+
+
+def test_a_moved_vm_keeps_its_machine(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("www"))
+    stack = build.desired(build.image(), build.vm("web"), moved=(Move("vm.www", "vm.web"),))
+    plan = world.plan(stack, host)
+    [change] = plan.changing
+    assert (change.action, change.previous_address, change.sid) == (Action.REBOOT, "vm.www", world.recorded.records["shop"]["vm.www"].sid)
+    after = pretend.run(world, plan, host)
+    assert set(after.recorded.records["shop"]) == {"image.debian12", "vm.web"}
+    assert after.plan(stack, host).changing == ()
+
+
+def test_a_vm_without_a_seed_moves_without_a_reboot(build, pretend) -> None:
+    host = build.host()
+    world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.kernel(), build.vm("www", image="tiny")), host), host)
+    plan = world.plan(build.desired(build.kernel(), build.vm("web", image="tiny"), moved=(Move("vm.www", "vm.web"),)), host)
+    assert [(change.action, change.reason) for change in plan.changing] == [(Action.MOVE, Reason.MOVED)]
+    assert [step.kind for step in plan.steps] == ["vm.move"]
+
+
+def test_a_counted_name_moves_with_all_its_vms(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vms("www", 3))
+    plan = world.plan(build.desired(build.image(), build.vms("web", 3), moved=(Move("vm.www", "vm.web"),)), host)
+    assert {change.previous_address for change in plan.changing} == {"vm.www[0]", "vm.www[1]", "vm.www[2]"}
+    assert all(change.action is not Action.CREATE for change in plan.changing)
+
+
+def test_a_vm_that_becomes_counted_moves_to_the_first(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("web"))
+    plan = world.plan(build.desired(build.image(), build.vms("web", 2), moved=(Move("vm.web", "vm.web[0]"),)), host)
+    assert {change.address: change.previous_address for change in plan.changing} == {"vm.web[0]": "vm.web", "vm.web[1]": None}
+
+
+def test_a_move_made_long_ago_is_silent(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("web"))
+    plan = world.plan(build.desired(build.image(), build.vm("web"), moved=(Move("vm.www", "vm.web"),)), host)
+    assert (plan.changing, plan.diagnostics) == ((), ())
+
+
+def test_a_move_onto_something_recorded_is_refused(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("web"), build.vm("www"))
+    plan = world.plan(build.desired(build.image(), build.vm("web"), moved=(Move("vm.www", "vm.web"),)), host)
+    assert [found.code for found in plan.diagnostics] == ["bad-move"]
+
+
+def test_a_forgotten_rename_is_pointed_out(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("www", vcpus=2))
+    plan = world.plan(build.desired(build.image(), build.vm("web", vcpus=2)), host)
+    [found] = plan.diagnostics
+    assert (found.code, found.hint) == ("looks-renamed", "to keep the machine, write `moved: [{from: vm.www, to: vm.web}]`")
+    assert plan.applyable
+
+
+def test_vms_that_ask_for_different_things_are_no_rename(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("www", vcpus=2))
+    assert world.plan(build.desired(build.image(), build.vm("web", vcpus=4)), host).diagnostics == ()
