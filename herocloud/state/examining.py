@@ -1,21 +1,18 @@
 """A look at a data folder before SQLite opens anything in it: whether there is a state, and whether it can be one of ours.
 
-SQLite would create what is missing and start to recover what is damaged. Here nothing is opened for writing, so that a refusal
-leaves every byte as it was.
+SQLite takes an empty file for a good database, and says of every other trouble that it is unable to open the file. The look is at names,
+sizes and rights only. Opening the database here, were it for its header alone, would do harm: when a process closes any descriptor
+of a file, the kernel drops all locks of the process on that file, and those of SQLite's open connections are among them.
 """
 
+import errno
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.state import failing, layout
-from herocloud.state.migrating import APPLICATION_ID, MIGRATIONS
-
-_MAGIC = b"SQLite format 3\x00"
-_HEADER_BYTES = 100
-SMALL = 1024 * 1024
-"""Up to this size the whole database is checked at every opening, which takes less than a millisecond."""
 
 
 class Seen(NamedTuple):
@@ -32,8 +29,8 @@ class Seen(NamedTuple):
     """Whether the log's index is there, without which a reader would have to create it."""
 
 
-def examine(folder: Path, newest: int = len(MIGRATIONS)) -> Seen:
-    """Look into the folder; raises `Refused` when a state should be there and is missing, damaged, foreign, newer or unreadable."""
+def examine(folder: Path) -> Seen:
+    """Look into the folder; raises `Refused` when a state should be there and is missing, or cannot be one, or is out of reach."""
     path = layout.database(folder)
     with failing.Guarded(path):
         lineage = _read_marker(folder)
@@ -46,24 +43,19 @@ def examine(folder: Path, newest: int = len(MIGRATIONS)) -> Seen:
             return Seen(present=False)
         if not path.is_file():
             raise failing.damaged(path, "it is not a file")
-        with path.open("rb") as stream:
-            header = stream.read(_HEADER_BYTES)
-    _check_header(path, header, newest)
+        if size == 0:
+            raise failing.damaged(path, "it is empty")
+        require_access(path, os.R_OK)
     return Seen(True, lineage, size, log_bytes, indexed)
 
 
-def newer(path: Path, version: int) -> Refused:
-    """Return the exception for a state in a form that this program does not know."""
-    return Refused(
-        [
-            Diagnostic(
-                "state-newer",
-                "The state was written by a newer herocloud",
-                f"`{path}` has format {version}, and this program knows formats up to {len(MIGRATIONS)}. Nothing was changed. "
-                "Use the newer herocloud again, or put back the copy of the data folder from before the upgrade.",
-            )
-        ]
-    )
+def require_access(path: Path, way: int) -> None:
+    """Raise the error that opening the file in this way would meet."""
+    if os.access(path, way, effective_ids=True):
+        return
+    read_only = way == os.W_OK and os.statvfs(path).f_flag & os.ST_RDONLY
+    number = errno.EROFS if read_only else errno.EACCES
+    raise OSError(number, os.strerror(number), str(path))
 
 
 def _size(path: Path) -> int | None:
@@ -77,11 +69,10 @@ def _size(path: Path) -> int | None:
 
 def _read_marker(folder: Path) -> str | None:
     try:
-        text = layout.marker(folder).read_text(encoding="utf-8", errors="replace").strip()
+        # An empty marker still says that a state was here; whose it was, the database knows.
+        return layout.marker(folder).read_text(encoding="utf-8", errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    # An empty marker still says that a state was here; whose it was, the database knows.
-    return text
 
 
 def _missing(folder: Path, lineage: str | None) -> Refused:
@@ -99,18 +90,3 @@ def _missing(folder: Path, lineage: str | None) -> Refused:
             )
         ]
     )
-
-
-def _check_header(path: Path, header: bytes, newest: int) -> None:
-    if not header:
-        raise failing.damaged(path, "it is empty")
-    if len(header) < _HEADER_BYTES:
-        raise failing.damaged(path, f"it was cut off after {len(header)} bytes")
-    if not header.startswith(_MAGIC):
-        raise failing.damaged(path, "it is not a database")
-    # Offsets 60 and 68 of the documented file format: user_version and application_id.
-    version, application = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
-    if application != APPLICATION_ID:
-        raise failing.damaged(path, "it is the database of another program")
-    if version > newest:
-        raise newer(path, version)

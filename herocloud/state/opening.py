@@ -6,14 +6,14 @@ connection is open (see `close`). Where they are missing all the same (a backup 
 works on a copy. The alternative, SQLite's `immutable`, reads nonsense when a writer starts meanwhile.
 """
 
-import contextlib
+import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from herocloud.kits import faults
-from herocloud.state import examining, failing, layout, migrating
+from herocloud.state import checking, creating, examining, failing, layout, migrating
 from herocloud.state.examining import Seen
 
 _BUSY_SECONDS = 10.0
@@ -24,14 +24,14 @@ Migrations = Sequence[Sequence[str]]
 
 def open_for_reading(folder: Path, migrations: Migrations = migrating.MIGRATIONS) -> sqlite3.Connection | None:
     """Return a connection that cannot write; nothing when no state was ever made here."""
-    seen = examining.examine(folder, len(migrations))
+    seen = examining.examine(folder)
     if not seen.present:
         return None
     path = layout.database(folder)
     with failing.Guarded(path):
-        connection = _connect(path, "ro") if seen.indexed and seen.log_bytes is not None else _open_copy(folder)
+        connection = _connect_reader(folder, seen)
         try:
-            version = _check(connection, path, len(migrations), whole=seen.size <= examining.SMALL)
+            version = checking.check(connection, path, len(migrations), whole=seen.size <= checking.SMALL)
             if version < len(migrations):
                 connection = _migrated_copy(connection, migrations)
             connection.execute("PRAGMA query_only = ON")
@@ -45,26 +45,25 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
     """Return a connection that writes durably; makes folder and database when there are none."""
     path = layout.database(folder)
     with failing.Guarded(path):
-        seen = examining.examine(folder, len(migrations))
+        seen = examining.examine(folder)
         if not seen.present:
-            from herocloud.state import creating
-
             creating.create(folder)
-            seen = examining.examine(folder, len(migrations))
-        # The doubts come first and through a reader: a writer that finds the state bad has, by opening and closing it, emptied its log.
-        # The reader stays until the writer is up, so that a failure on the way cannot remove the log either.
-        with contextlib.ExitStack() as stack:
+            seen = examining.examine(folder)
+        # SQLite opens what it may not write read-only, and says so only at the first write: after the first step of an apply.
+        examining.require_access(path, os.W_OK)
+        with ExitStack() as stack:
+            # Where a log is, the doubts are cleared through a reader: a writer that finds the state bad has emptied the log by opening and
+            # closing it. The reader stays until the writer is up, so that a failure on the way cannot remove the log either.
             if seen.log_bytes is not None:
-                reader = stack.enter_context(closing(_connect(path, "ro") if seen.indexed else _open_copy(folder)))
-                _check_for_writing(reader, folder, seen, len(migrations))
+                _check_for_writing(stack.enter_context(closing(_connect_reader(folder, seen))), path, seen, len(migrations))
             connection = _connect(path, "rw")
             try:
-                _become_writer(connection, path)
                 if seen.log_bytes is None:
-                    _check_for_writing(connection, folder, seen, len(migrations))
+                    _check_for_writing(connection, path, seen, len(migrations))
+                _become_writer(connection, path)
                 migrating.migrate(connection, migrations)
                 if not seen.lineage:
-                    _mark(connection, folder)
+                    creating.mark(folder, checking.lineage_of(connection, path) or "")
             except BaseException:
                 connection.close()
                 raise
@@ -89,6 +88,19 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{name}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
 
 
+def _connect_reader(folder: Path, seen: Seen) -> sqlite3.Connection:
+    if seen.indexed and seen.log_bytes is not None:
+        return _connect(layout.database(folder), "ro")
+    return _open_copy(folder)
+
+
+def _check_for_writing(connection: sqlite3.Connection, path: Path, seen: Seen, newest: int) -> None:
+    # A log that is not empty was left by a crash: the one time when a long look is worth its while.
+    checking.check(connection, path, newest, whole=seen.size <= checking.SMALL or bool(seen.log_bytes))
+    if seen.lineage:
+        checking.require_lineage(connection, path, seen.lineage)
+
+
 def _become_writer(connection: sqlite3.Connection, path: Path) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
@@ -96,47 +108,6 @@ def _become_writer(connection: sqlite3.Connection, path: Path) -> None:
     # FULL makes every commit wait for the disk. NORMAL would be ten times faster and lose the last steps with the power.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    # SQLite opens what it may not write read-only and says so only at the first write, which would be after the first step.
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("ROLLBACK")
-
-
-def _check_for_writing(connection: sqlite3.Connection, folder: Path, seen: Seen, newest: int) -> None:
-    """Raise unless this is the sound state of this very folder."""
-    path = layout.database(folder)
-    # A log that is not empty was left by a crash: the one time when a long look is worth its while.
-    _check(connection, path, newest, whole=seen.size <= examining.SMALL or bool(seen.log_bytes))
-    (lineage,) = connection.execute("SELECT lineage FROM world").fetchone()
-    if seen.lineage and seen.lineage != lineage:
-        fact = f"it is the state {lineage}, and `{layout.MARKER}` beside it names {seen.lineage}"
-        raise failing.refusal("state-foreign", path, fact)
-
-
-def _check(connection: sqlite3.Connection, path: Path, newest: int, *, whole: bool) -> int:
-    """Raise unless the database is sound as far as a quick look tells; returns its version."""
-    version = migrating.version_of(connection)
-    if version > newest:
-        raise examining.newer(path, version)
-    if whole:
-        (says,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if says != "ok":
-            raise failing.damaged(path, str(says).replace("\n", " "))
-    try:
-        row = connection.execute("SELECT lineage FROM world").fetchone()
-    except sqlite3.OperationalError as error:
-        if not str(error).startswith("no such"):
-            raise
-        raise failing.damaged(path, f"it has the mark of a state, but {error}") from error
-    if row is None:
-        raise failing.damaged(path, "it does not say whose state it is")
-    return version
-
-
-def _mark(connection: sqlite3.Connection, folder: Path) -> None:
-    from herocloud.state import creating
-
-    (lineage,) = connection.execute("SELECT lineage FROM world").fetchone()
-    creating.mark(folder, lineage)
 
 
 def _open_copy(folder: Path) -> sqlite3.Connection:
