@@ -14,10 +14,13 @@ Json = Any
 Spec = Mapping[str, Json]
 Part = Json
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Made once: `json.dumps` with these settings makes an encoder for every call."""
+
 
 def dumps(value: Json) -> str:
     """Write `value` the one canonical way."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Json) -> str:
@@ -37,3 +40,8 @@ def digest_all(values: Sequence[Json]) -> str:
         state.update(dumps(value).encode())
         state.update(b"\n")
     return state.hexdigest()
+
+
+def loads(text: str | bytes) -> Json:
+    """Read JSON."""
+    return json.loads(text)
