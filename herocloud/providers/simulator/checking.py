@@ -13,9 +13,6 @@ from herocloud.providers.simulator.rows import Row
 DATA = ("disk", "volume")
 """Parts whose loss loses data."""
 
-IMAGE_SIZE = 64 * 1024**2
-"""The virtual size of every simulated image: small, so that a disk made from one has any size a stack asks for."""
-
 
 def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current: Part, target: Part, undoing: bool = False) -> None:
     """Refuse an impossible way from `current` to `target`."""
@@ -97,8 +94,8 @@ def check_image(world: sqlite3.Connection, row: Row, image: str | None) -> None:
 def _check_new_disk(world: sqlite3.Connection, row: Row, target: Part) -> None:
     image = target.get("image")
     check_image(world, row, image)
-    if image and int(target["size"]) < IMAGE_SIZE:
-        raise Permanent(f"`{row.address}`: the image is {IMAGE_SIZE} bytes and does not fit on a disk of {target['size']}")
+    if image and int(target["size"]) < wiring.IMAGE_SIZE:
+        raise Permanent(f"`{row.address}`: the image is {wiring.IMAGE_SIZE} bytes and does not fit on a disk of {target['size']}")
 
 
 _FIXED = {"network": ("bridge",), "nic": ("tap",), "volume": ("path",)}

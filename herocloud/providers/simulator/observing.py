@@ -15,8 +15,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
-from herocloud.providers.simulator import checking, misbehaving, rows, scenarios, storing
-from herocloud.providers.simulator.scenarios import Scenario
+from herocloud.providers.simulator import storing, wiring
 
 
 class SimulatorObserver:
@@ -50,27 +49,14 @@ class SimulatorObserver:
         )
 
     def _let_vanish(self) -> None:
-        scenario = scenarios.load(self._scenario) if self._scenario is not None else scenarios.NOTHING
-        if not scenario.vanishing or not (self._folder / storing.FILE).exists():
+        if self._scenario is None or not (self._folder / storing.FILE).exists():
             return
-        world = storing.open_world(self._folder, name=self._name)
-        try:
-            with world.changing() as connection:
-                vanish(connection, scenario)
-        finally:
-            world.close()
+        # Only a scenario needs any of this, and every command that looks pays for what is imported here.
+        from herocloud.providers.simulator import scenarios, vanishing
 
-
-def vanish(world: sqlite3.Connection, scenario: Scenario) -> None:
-    """Take away what the rules say, of what was made by now."""
-    for stack, address, parts in world.execute("SELECT stack, address, parts FROM things ORDER BY stack, address").fetchall():
-        # A VM that is being made has disks and taps before it has a machine; it is not there to vanish yet.
-        if parts == "{}" or (address.startswith("vm.") and '"machine":' not in parts):
-            continue
-        for rule in scenario.rules:
-            if rule.takes(address) and misbehaving.take_turn(world, rule, scenario.seed, f"{address} vanish"):
-                rows.remove(world, stack, address)
-                break
+        scenario = scenarios.load(self._scenario)
+        if scenario.vanishing:
+            vanishing.vanish_from(self._folder, scenario)
 
 
 def subnet_of(name: str) -> str:
@@ -110,7 +96,7 @@ def _by_stack(found: list[Thing]) -> dict[StackName, dict[Address, Thing]]:
 
 def _images(found: list[Thing]) -> dict[str, int]:
     bodies = (thing.parts["image"] for thing in found if thing.address.startswith("image.") and "image" in thing.parts)
-    return {body["source"]: checking.IMAGE_SIZE for body in bodies if body.get("source")}
+    return {body["source"]: wiring.IMAGE_SIZE for body in bodies if body.get("source")}
 
 
 def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> SimulatorObserver:

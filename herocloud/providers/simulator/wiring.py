@@ -29,6 +29,9 @@ class Wiring(NamedTuple):
 
 NOTHING = Wiring()
 
+IMAGE_SIZE = 64 * 1024**2
+"""The virtual size of every simulated image: small, so that a disk made from one has any size a stack asks for."""
+
 
 def wire(stack: str, address: str, part: str, body: Part) -> Wiring:
     """Read the wiring out of a part."""
