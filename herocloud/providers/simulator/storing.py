@@ -91,6 +91,8 @@ def open_world(folder: Path, *, name: str = "") -> World:
     """Open the world of a data folder for changing and create it when there is none; `name` of the host gives it its node key."""
     path = folder / FILE
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # SQLite would make it readable to everybody; the side files take the mode of this one.
+    path.touch(mode=0o600)
     try:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous=OFF")

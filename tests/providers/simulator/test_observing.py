@@ -41,6 +41,11 @@ def test_a_world_of_somebody_else_is_seen_without_the_right_to_write(bench: Any,
     assert bench.part("volume.data", "volume") is not None
 
 
+def test_the_world_is_nobody_elses_to_read(bench: Any) -> None:
+    bench.volume()
+    assert {path.stat().st_mode & 0o777 for path in bench.folder.iterdir()} == {0o600}
+
+
 def test_only_the_stacks_asked_for_are_seen(bench: Any, shapes: Any) -> None:
     bench.volume()
     world.add_orphan(bench.folder, "volume.data", {"volume": {**shapes.volume(), "path": "volumes/lost/data.raw"}})
