@@ -8,6 +8,7 @@ from typing import TextIO
 from herocloud.cli import asking, ending, flags, preparing, showing
 from herocloud.cli.invoking import Call
 from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.operations import applying as operation
@@ -42,6 +43,13 @@ class Streams:
             stream.diagnose(notes)
             stream.plan(plan)
 
+    def refuse(self, call: Call, error: HerocloudError) -> None:
+        """Tell why nothing was done; with a stream on stdout nothing else may go there."""
+        found = ending.diagnostics_of(error)
+        ending.tell_diagnostics(call.screen, found)
+        for stream in self._found:
+            stream.diagnose(found)
+
     def summarise(self, plan: Plan, result: Result) -> None:
         """Tell how it ended."""
         for stream in self._found:
@@ -74,19 +82,30 @@ def run_approved(
     """Do the work with a plan that is shown and approved first, and return the exit code."""
     approved = preparing.make_approved(approval)
     with open_streams(call, exports.json_into) as streams:
+        hopeless: list[Plan] = []
 
         def decide(planned: Planned) -> None:
-            streams.show_plan(planned.plan, planned.notes)
+            plan = planned.plan
+            streams.show_plan(plan, planned.notes)
             if call.json:
-                ending.tell_diagnostics(call.screen, [*planned.notes, *planned.plan.diagnostics], quiet=call.quiet)
+                ending.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
             else:
-                showing.show_plan(call, planned.plan, planned.notes)
-            showing.export_plan(exports._replace(json_into=None), planned.plan, planned.notes)
-            if planning.changes_something(planned.plan):
-                asking.get_approval(call, planned.plan, approved, may_ask=approval.input)
+                showing.show_plan(call, plan, planned.notes)
+            showing.export_plan(exports._replace(json_into=None), plan, planned.notes)
+            if plan.errored or plan.blocked:
+                hopeless.append(plan)
+            elif planning.changes_something(plan):
+                asking.get_approval(call, plan, approved, may_ask=approval.input)
 
         how = preparing.make_how(call, running, purge=purge, stream=streams.listener)
-        return tell_applied(call, exports, streams, work(how, decide))
+        try:
+            return tell_applied(call, exports, streams, work(how, decide))
+        except Refused as error:
+            if not hopeless:
+                streams.refuse(call, error)
+                showing.export_refusal(exports._replace(json_into=None), error)
+            # What stands against a plan that was shown has been said with it.
+            return ending.code_of(error)
 
 
 def run_planned(
@@ -124,7 +143,9 @@ def tell_result(call: Call, streams: Streams, plan: Plan, result: Result, *, las
 
     if last:
         streams.summarise(plan, result)
-    text = results.render(plan, result, color=call.screen.color_err if call.json else call.screen.color_out)
+    # Outputs are what applies are made for; behind `vm stop` they would only be noise.
+    shown = plan if plan.operation in ("apply", "destroy") else plan._replace(outputs={})
+    text = results.render(shown, result, color=call.screen.color_err if call.json else call.screen.color_out)
     if call.json:
         call.note(text)
     else:

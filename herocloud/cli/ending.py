@@ -51,7 +51,7 @@ def tell_diagnostics(screen: Screen, found: Sequence[Diagnostic], *, quiet: bool
 
 def tell_refusal(screen: Screen, error: errors.HerocloudError, *, json: bool) -> int:
     """Say why nothing was done, in the form that was asked for, and return the exit code."""
-    found = error.diagnostics if isinstance(error, errors.Refused) else (Diagnostic("failed", "failed", str(error)),)
+    found = diagnostics_of(error)
     tell_diagnostics(screen, found)
     if json:
         from herocloud.cli import documents
@@ -59,6 +59,11 @@ def tell_refusal(screen: Screen, error: errors.HerocloudError, *, json: bool) ->
 
         screen.result(documents.dumps({**diagnostics.documents(found), "errored": True}))
     return code_of(error)
+
+
+def diagnostics_of(error: errors.HerocloudError) -> Sequence[Diagnostic]:
+    """Return what an error has to say."""
+    return error.diagnostics if isinstance(error, errors.Refused) else (Diagnostic("failed", "failed", str(error)),)
 
 
 def tell_os_error(screen: Screen, error: OSError) -> int:

@@ -19,6 +19,8 @@ class Branch(TyperGroup):
     """A group whose members come out of the catalogue."""
 
     words: tuple[str, ...] = ()
+    defaults: Any = None
+    """Flags that the host file sets, for the commands."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (the parser's signature)
         """Return the names, in the catalogue's order."""
@@ -31,7 +33,10 @@ class Branch(TyperGroup):
             if found is None:
                 return None
             words = (*self.words, cmd_name)
-            self.commands[cmd_name] = grow(words) if isinstance(found, catalogue.Group) else invoking.make_command(words, found)
+            if isinstance(found, catalogue.Group):
+                self.commands[cmd_name] = grow(words, self.defaults)
+            else:
+                self.commands[cmd_name] = invoking.make_command(words, found, self.defaults)
         return self.commands[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  (the parser's signature)
@@ -61,7 +66,7 @@ class Branch(TyperGroup):
         return dict(catalogue.COMMANDS)
 
 
-def grow(words: tuple[str, ...] = ()) -> Branch:
+def grow(words: tuple[str, ...] = (), defaults: Any = None) -> Branch:
     """Return the group at these words, the root for none."""
     found = catalogue.find(words)
     says = found.says if isinstance(found, catalogue.Group) else ROOT_HELP
@@ -83,6 +88,6 @@ def grow(words: tuple[str, ...] = ()) -> Branch:
     app.callback(help=says, epilog=None if words else _EPILOG, context_settings=settings, invoke_without_command=not words)(entered)
     group = typer.main.get_command(app)
     assert isinstance(group, Branch)  # noqa: S101  (for the type checker)
-    group.words = words
+    group.words, group.defaults = words, defaults
     group.name = words[-1] if words else "herocloud"
     return group

@@ -41,13 +41,13 @@ class Call(NamedTuple):
             self.screen.talk(text)
 
 
-def make_command(words: tuple[str, ...], leaf: catalogue.Leaf) -> Any:
+def make_command(words: tuple[str, ...], leaf: catalogue.Leaf, defaults: Any = None) -> Any:
     """Import the module of a command and return what Typer makes of its function."""
     import importlib
 
     module = importlib.import_module(f"herocloud.cli.commands.{leaf.module}")
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    settings = {"help_option_names": ["--help", "-h"]}
+    settings = {"help_option_names": ["--help", "-h"], "default_map": defaults}
     app.command(words[-1], help=_help(module, leaf.function), context_settings=settings)(spread(getattr(module, leaf.function)))
     return typer.main.get_command(app)
 

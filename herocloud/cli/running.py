@@ -20,8 +20,8 @@ def run(arguments: Sequence[str]) -> int:
     json = "--json" in words
     _treat_sigterm_as_interrupt()
     try:
-        root = growing.grow()
-        code = root.main(args=words, prog_name="herocloud", standalone_mode=False, default_map=settings.Inherited(words))
+        root = growing.grow(defaults=settings.Inherited(words))
+        code = root.main(args=words, prog_name="herocloud", standalone_mode=False)
         screen.flush()
         return code if isinstance(code, int) else ending.DONE
     except typer.Exit as done:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from herocloud.cli import catalogue, flags
+from herocloud.cli import flags
 from herocloud.kits import names
 from herocloud.model import errors
 from herocloud.model.diagnostics import Diagnostic
@@ -22,21 +22,18 @@ _LISTS = frozenset({"target", "exclude", "replace", "approve"})
 
 
 class Inherited:
-    """The map of defaults; the parser hands it on from group to command by the command's name."""
+    """The map of defaults of one command."""
 
     def __init__(self, words: Sequence[str]) -> None:
         """Remember the words of the command line, which may name the data folder."""
         self._words = words
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the setting of a flag, or this map for a command."""
-        if name in NAMES:
-            value = self._settings.get(name)
-            if value is None:
-                return default
-            return value.replace(",", " ").split() if name in _LISTS else value
-        # `version` is a flag of the root as well, and takes no settings.
-        return self if name in _COMMANDS else default
+        """Return the setting of a flag."""
+        value = self._settings.get(name) if name in NAMES else None
+        if value is None:
+            return default
+        return value.replace(",", " ").split() if name in _LISTS else value
 
     @cached_property
     def _settings(self) -> Mapping[str, str]:
@@ -47,9 +44,6 @@ class Inherited:
         if start:
             folder = Path(start) / folder
         return check(hosting.read_settings(folder), folder / "host.yaml")
-
-
-_COMMANDS = frozenset({*catalogue.COMMANDS, *(words[-1] for words, _ in catalogue.leaves())} - {"version"})
 
 
 def check(settings: Mapping[str, str], file: Path) -> dict[str, str]:

@@ -26,7 +26,8 @@ def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) ->
     if by_file is not None:
         return by_file
     plan = _plan_from_history(folder, thing, recorded, observed, host)
-    return Planned(plan, Desired(thing.stack, ()), recorded, observed, host)
+    # All that was asked for is in it, and the outputs in it are those of the state.
+    return Planned(plan._replace(complete=True), Desired(thing.stack, ()), recorded, observed, host)
 
 
 def _plan_from_history(folder: Path, thing: Thing, recorded: Recorded, observed: Observed, host: Hosting) -> Plan:

@@ -1,7 +1,8 @@
 """Applying: from stack files or a saved plan to a result.
 
-The plan is made before the lock is asked for, so that bad input or a host that is too small leaves no trace, and so that the lock names
-its plan. Under the lock it is made again only if the state moved meanwhile. An unfinished apply is finished first, whatever was asked.
+The plan is made and approved before the lock is asked for: bad input, a host that is too small or a `no` leave no trace, a person who
+thinks keeps nobody waiting, and the lock names its plan. Under the lock it is made again only if the state moved meanwhile, and approved
+again only if it came out differently. An unfinished apply is finished first, whatever was asked.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,8 @@ from herocloud.operations.sources import Sources
 from herocloud.state.store import Store
 
 Decide = Callable[[Planned], None]
-"""Shows a plan and gets it approved, or raises Blocked; called once, under the lock, with the plan that will run."""
+"""Shows a plan and gets it approved, or raises Blocked; one that cannot be applied is only shown. Called again when another plan has to run
+than the one that was approved."""
 
 
 class Applied(NamedTuple):
@@ -39,10 +41,12 @@ def plan_and_apply(folder: Path, stack: Sources, asked: Asked, how: How, decide:
 
 def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: How, decide: Decide) -> Applied:
     """Run a plan that was just made; `again` makes it anew when the state moved meanwhile or a key was missing."""
+    decided = None
     if first.recorded.unfinished is None:
+        decide(first)
         planning.refuse_unapplyable(first.plan)
+        decided = first.plan.id
         if not planning.changes_something(first.plan):
-            decide(first)
             return Applied(first.plan)
     with running.writing(folder, first.plan.operation, first.plan.id, how) as store:
         recovered = running.recover(folder, store, how)
@@ -51,8 +55,9 @@ def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: Ho
         planned = first
         if recovered is not None or store.serial != first.recorded.serial or first.lacks_key:
             planned = again()
+        if planned.plan.id != decided:
+            decide(planned)
             planning.refuse_unapplyable(planned.plan)
-        decide(planned)
         if not planning.changes_something(planned.plan):
             return Applied(planned.plan, None, recovered)
         return Applied(planned.plan, _run_checked(planned.plan, store, planned.hosting, how, planned.undoes), recovered)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.ids import PlanId
+from herocloud.model.ids import Address, PlanId
+from herocloud.model.plans import Plan
 from herocloud.model.worlds import Desired
-from herocloud.operations import applying, hosting, planning
+from herocloud.operations import applying, cleaning, hosting, planning
 from herocloud.operations.applying import Applied, Decide
+from herocloud.operations.hosting import Hosting
 from herocloud.operations.planning import Planned
 from herocloud.operations.running import How
 
@@ -37,7 +39,24 @@ def plan_undo(folder: Path, plan_id: str | None) -> Planned:
     host = hosting.find_host(folder, recorded)
     observed = planning.look(host, (stack,))
     plan = inverting.undo_plan(applied, history, recorded, observed, host.host)
+    plan = plan._replace(diagnostics=(*plan.diagnostics, *_find_lost(plan, host)))
     return Planned(plan, Desired(stack, ()), recorded, observed, host, undoes=applied.plan.id)
+
+
+def _find_lost(plan: Plan, host: Hosting) -> list[Diagnostic]:
+    """Say whose data would have to come back and is not kept any more."""
+    from herocloud.apply import inverses
+
+    wanted = dict.fromkeys(step.address for step in plan.steps if step.kind in inverses.RESTORES and step.before is None)
+    if not wanted:
+        return []
+    kept = {stone.address for stone in cleaning.list_tombstones(host) if stone.stack == plan.stack}
+    return [_lost(address) for address in wanted if address not in kept]
+
+
+def _lost(address: Address) -> Diagnostic:
+    detail = f"The data of `{address}` was purged, or its time to live has passed, so its deletion cannot be taken back."
+    return Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=address, hint="apply a stack file that asks for it: it is made anew, and empty")
 
 
 def _whole_id(part: str, known: list[PlanId]) -> PlanId:

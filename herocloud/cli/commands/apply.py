@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from herocloud.cli import applying, flags, preparing
+from herocloud.cli import applying, ending, flags, preparing
 from herocloud.cli.invoking import Call
+from herocloud.model.errors import Refused
 from herocloud.operations import applying as operation
 from herocloud.operations import filing
 
@@ -55,5 +56,11 @@ def _apply_saved(
         how = preparing.make_how(call, running, purge=plan.purge, stream=streams.listener)
         if not call.quiet and not call.json:
             call.note(f"Running plan {plan.id} of stack {plan.stack}.")
-        applied = operation.apply_saved(call.folder, plan, how)
+        try:
+            applied = operation.apply_saved(call.folder, plan, how)
+        except Refused as error:
+            streams.refuse(call, error)
+            return ending.code_of(error)
+        if applied.plan is not None and applied.result is None and not call.json:
+            call.screen.result("No changes.")
         return applying.tell_applied(call, exports, streams, applied)
