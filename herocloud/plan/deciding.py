@@ -122,7 +122,7 @@ class Decider:
         def verdict(path: str, before: Json, after: Json) -> Verdict:
             return planning.judge(path, before, after, valued.spec, machine)
 
-        target = parting.vm_parts(case.address, valued.spec, case.image, self._contents)
+        target = parting.vm_parts(valued.spec, case.image, self._contents)
         fields = self._fields(case, verdict)
         worst = max((field.impact for field in fields), default=Impact.LIVE) if present else Impact.LIVE
         worst = max(worst, _disk_impact(present, target))

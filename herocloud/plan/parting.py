@@ -28,8 +28,8 @@ def plain_parts(stack: StackName, kind: str, name: str, spec: Spec) -> dict[str,
     return {PLAIN[kind]: part}
 
 
-def vm_parts(name: str, spec: Spec, image: Spec, contents: dict[tuple[int, ...], str]) -> dict[str, Part]:
-    """Return every part of a VM whose target is `spec`; `name` is its address, which becomes the guest's host name.
+def vm_parts(spec: Spec, image: Spec, contents: dict[tuple[int, ...], str]) -> dict[str, Part]:
+    """Return every part of a VM whose target is `spec`.
 
     `contents` remembers the digests of seed contents by the identity of their values, which counted VMs share: they live as long as the
     plan is made, so an identity stands for one value.
@@ -47,7 +47,7 @@ def vm_parts(name: str, spec: Spec, image: Spec, contents: dict[tuple[int, ...],
     for nic in nics:
         parts[f"nic.{nic['slot']}"] = {field: nic[field] for field in ("network", "mac", "address", "tap", "rate")}
     if image.get("nocloud"):
-        parts["seed"] = _seed(name, spec, nics, contents)
+        parts["seed"] = _seed(spec, nics, contents)
     parts["machine"] = _machine(spec, image, parts)
     parts["power"] = spec["state"]
     return parts
@@ -58,25 +58,20 @@ def image_identity(image: Spec) -> str | None:
     return image.get("sha256") or image.get("source")
 
 
-def _seed(name: str, spec: Spec, nics: list[Mapping[str, Json]], contents: dict[tuple[int, ...], str]) -> Part:
+def _seed(spec: Spec, nics: list[Mapping[str, Json]], contents: dict[tuple[int, ...], str]) -> Part:
     """Describe the cloud-init seed. `instance` changes exactly when the guest should run its user data again; `digest` on any change."""
     shared = tuple(id(spec[field]) for field in ("ssh_keys", "user_data", "env", "secrets"))
     content = contents.get(shared)
     if content is None:
         secrets = {key: secret["digest"] for key, secret in spec["secrets"].items()}
         content = contents[shared] = jsons.digest([spec["ssh_keys"], spec["user_data"], spec["env"], secrets])
-    identity = jsons.digest_text(f"{host_name(name)} {content}")
+    identity = jsons.digest_text(f"{spec['hostname']} {content}")
     wiring = ",".join(f"{nic['mac']} {nic['address']} {nic['network']}" for nic in nics)
     return {
         "instance": f"{spec['sid']}-{identity[:8]}",
         "digest": jsons.digest_text(f"{identity} {wiring}"),
         "path": f"vms/{spec['sid']}/seed.iso",
     }
-
-
-def host_name(address: str) -> str:
-    """Turn an address into a name a guest can have: `vm.web[2]` is `web-2`."""
-    return address.removeprefix("vm.").replace("[", "-").replace("]", "")
 
 
 def _machine(spec: Spec, image: Spec, parts: Mapping[str, Part]) -> Part:

@@ -61,7 +61,8 @@ class Valuer:
             net = self._ledger.network(resource.name, spec["cidr"], self._records)
             spec["gateway"] = net.gateway
         elif resource.kind == "mycelium":
-            spec["subnet"] = self._subnet(resource)
+            # Without addresses for VMs the node only has to know its peers.
+            spec["subnet"] = self._subnet(resource) if spec["addresses"] else None
         return Valued(spec, None)
 
     def vm(self, resource: Resource, hypervisor: str, record: Record | None, image_id: Json, *, fresh: bool = False) -> Valued:
@@ -81,6 +82,8 @@ class Valuer:
         spec.update(
             hypervisor=hypervisor,
             image_id=image_id,
+            # A renamed VM keeps the name its guest knows: another one would cost a reboot, which nobody asks for with a rename.
+            hostname=old.get("hostname") or host_name(resource.address),
             sid=sid,
             slices=slices,
             memory=memory,
@@ -241,6 +244,11 @@ def _memory_options(asked: Spec, old: Spec, memory: int, share: int) -> Json:
     else:
         options["boot"], options["hotplug"] = memory, SLICE_MEMORY * share - memory if memory < SLICE_MEMORY * share else 0
     return options
+
+
+def host_name(address: str) -> str:
+    """Turn an address into a name a guest can have: `vm.web[2]` is `web-2`."""
+    return address.removeprefix("vm.").replace("[", "-").replace("]", "")
 
 
 def _lowest(used: set[int]) -> int:

@@ -14,18 +14,27 @@ def test_a_moved_vm_keeps_its_machine(build, pretend) -> None:
     stack = build.desired(build.image(), build.vm("web"), moved=(Move("vm.www", "vm.web"),))
     plan = world.plan(stack, host)
     [change] = plan.changing
-    assert (change.action, change.previous_address, change.sid) == (Action.REBOOT, "vm.www", world.recorded.records["shop"]["vm.www"].sid)
+    assert (change.action, change.previous_address, change.sid) == (Action.MOVE, "vm.www", world.recorded.records["shop"]["vm.www"].sid)
     after = pretend.run(world, plan, host)
     assert set(after.recorded.records["shop"]) == {"image.debian12", "vm.web"}
     assert after.plan(stack, host).changing == ()
 
 
-def test_a_vm_without_a_seed_moves_without_a_reboot(build, pretend) -> None:
-    host = build.host()
-    world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.kernel(), build.vm("www", image="tiny")), host), host)
-    plan = world.plan(build.desired(build.kernel(), build.vm("web", image="tiny"), moved=(Move("vm.www", "vm.web"),)), host)
+def test_the_guest_of_a_moved_vm_keeps_its_name(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("www"))
+    plan = world.plan(build.desired(build.image(), build.vm("web"), moved=(Move("vm.www", "vm.web"),)), host)
     assert [(change.action, change.reason) for change in plan.changing] == [(Action.MOVE, Reason.MOVED)]
     assert [step.kind for step in plan.steps] == ["vm.move"]
+    assert plan.changing[0].after["hostname"] == "www"
+
+
+def test_a_move_and_a_change_are_one_change(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("www"))
+    stack = build.desired(build.image(), build.vm("web", vcpus=2), moved=(Move("vm.www", "vm.web"),))
+    plan = world.plan(stack, host)
+    assert [(change.action, change.previous_address) for change in plan.changing] == [(Action.UPDATE, "vm.www")]
+    assert [step.kind for step in plan.steps] == ["vm.move", "vm.resize"]
+    assert pretend.run(world, plan, host).plan(stack, host).changing == ()
 
 
 def test_a_counted_name_moves_with_all_its_vms(build, pretend) -> None:
