@@ -14,10 +14,12 @@ from herocloud.stack import patterns
 _BRACES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _SUM = re.compile(r"^(.*\S)\s+([+-])\s+(\d{1,9})$", re.DOTALL)
 _VARIABLE = re.compile(patterns.VARIABLE)
-_VM = re.compile(r"^vm\.([a-z][a-z0-9-]*)(?:\[(\d{1,6}|index)\])?\.(?:address\.([a-z][a-z0-9-]*)|(mycelium))$")
+_VM = re.compile(r"vm\.([a-z][a-z0-9-]*)(?:\[(\d{1,6}|index)\])?\.(?:(address|mac)\.([a-z][a-z0-9-]*)|(mycelium|sid|slices|vcpus|memory))")
 _HOST = re.compile(r"^host\.([a-z_]+)$")
 
 HOST_FIELDS = ("name", "cpus", "memory", "disk", "slices")
+BRACE = ("'{{'", '"{{"')
+"""`{{ '{{' }}` stands for two braces that begin no expression."""
 RESERVED = ("vm", "host", "index")
 
 
@@ -27,15 +29,17 @@ class Expression(NamedTuple):
     text: str
     """With its braces."""
     kind: str
-    """`variable`, `host`, `index`, `vm`, or `bad`."""
+    """`variable`, `host`, `index`, `vm`, `brace`, or `bad`."""
     name: str = ""
     """The variable, the host's field or the VM."""
     number: int | None = None
     by_index: bool = False
     """`vm.db[index]`: the instance with the same number as the VM around it."""
     network: str | None = None
-    """The network whose address is meant; nothing for the overlay address."""
+    """The network that is meant, for `address` and `mac`."""
     plus: int = 0
+    asks: str = ""
+    """What of a VM: `address`, `mac`, `mycelium`, `sid`, `slices`, `vcpus` or `memory`."""
 
 
 def parse(inner: str, text: str) -> Expression:
@@ -45,15 +49,19 @@ def parse(inner: str, text: str) -> Expression:
     if added := _SUM.fullmatch(inner):
         inner, sign, amount = added.groups()
         plus = int(amount) if sign == "+" else -int(amount)
+    if inner in BRACE:
+        return Expression(text, "brace")
     if inner == "index":
         return Expression(text, "index", plus=plus)
     if match := _HOST.fullmatch(inner):
         return Expression(text, "host", match.group(1), plus=plus)
     match = _VM.fullmatch(inner)
     if match and not plus:
-        name, number, network, _mycelium = match.groups()
+        name, number, on_network, network, alone = match.groups()
         by_index = number == "index"
-        return Expression(text, "vm", name, None if number is None or by_index else int(number), by_index, network)
+        return Expression(
+            text, "vm", name, None if number is None or by_index else int(number), by_index, network, asks=on_network or alone
+        )
     if _VARIABLE.fullmatch(inner) and inner not in RESERVED:
         return Expression(text, "variable", inner, plus=plus)
     return Expression(text, "bad", inner)

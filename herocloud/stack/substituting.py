@@ -167,7 +167,7 @@ class _Substitution:
             "write `{{ variable }}`, `{{ vm.NAME.address.NETWORK }}`, `{{ vm.NAME.mycelium }}`, `{{ host.name }}` or `{{ index }}`"
         )
         if not expression.text.endswith("}}"):
-            return "bad-expression", "`{{` is never closed.", "close it with `}}`; a text with braces of its own goes into a file"
+            return "bad-expression", "`{{` is never closed.", "close it with `}}`, or write `{{ '{{' }}` for the braces themselves"
         if inner.startswith("var.") and inner[4:] in self.values.declared:
             hint = f"write `{{{{ {inner[4:]} }}}}`"
         return "bad-expression", f"`{inner}` is nothing that an expression can say.", hint
@@ -197,7 +197,7 @@ class _Substitution:
             self.host_fields.add(expression.name)
             value = facts.host_value(self.host, expression.name)
             return value + expression.plus if expression.plus else value
-        return KEEP
+        return "{{" if expression.kind == "brace" else KEEP
 
 
 def _may_wait(path: Path) -> bool:

@@ -60,7 +60,7 @@ def _check(
     if trouble := instance_trouble(name, expression.number, names, one=True):
         found.add("unknown-vm", path, *trouble, needle=expression.text, about=expression.text)
     elif network is None:
-        if overlay.get(name) is False:
+        if expression.asks == "mycelium" and overlay.get(name) is False:
             found.add(
                 "not-attached",
                 path,

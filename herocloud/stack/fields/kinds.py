@@ -7,7 +7,7 @@ mistake has to give one diagnostic.
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from herocloud.kits import names, sizes
@@ -145,10 +145,64 @@ def choice(*words: str) -> Kind:
     return Kind(validate, {"enum": list(words)})
 
 
-def short_for(key: str) -> BeforeValidator:
-    """Let a bare text stand for a mapping with one key: `lan` for `{network: lan}`."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+class Short:
+    """Lets a bare text stand for a mapping with one key: `lan` for `{network: lan}`."""
+
+    def __init__(self, key: str) -> None:
+        """Take the key that the text is for."""
+        self.key = key
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Wrap the mapping's own validation."""
+        return core_schema.no_info_before_validator_function(self._lengthen, handler(source))
+
+    def _lengthen(self, value: Any) -> Any:
+        return {self.key: value} if isinstance(value, str) else value
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Allow both forms."""
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
 
 
-EMPTY = BeforeValidator(lambda value: {} if value is None else value)
-"""What stands below a name of the user's: nothing at all means an empty mapping."""
+class OneOrMore:
+    """Lets one text stand for a list of one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Wrap the list's own validation."""
+        return core_schema.no_info_before_validator_function(lambda value: [value] if isinstance(value, str) else value, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Allow both forms."""
+        inner = handler(schema)
+        return {"anyOf": [inner["items"], inner]}
+
+
+class Entry:
+    """What stands below a name of the user's: nothing at all means an empty mapping."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Wrap the mapping's own validation."""
+        return core_schema.no_info_before_validator_function(lambda value: {} if value is None else value, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Allow nothing."""
+        return {"anyOf": [handler(schema), {"type": "null"}]}
+
+
+class Switch:
+    """Lets `true` stand for an empty mapping; `false` stays what it is, because it takes back what `defaults` say."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Wrap the mapping's own validation."""
+        return core_schema.no_info_wrap_validator_function(self._switch, handler(source))
+
+    def _switch(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        if isinstance(value, bool):
+            return handler({}) if value else False
+        if value is None or isinstance(value, dict):
+            return handler(value)
+        raise wrong("wrong-type", f"{begin(value)} stands where `true`, `false` or a mapping belongs.", None)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Allow both forms."""
+        return {"anyOf": [{"type": "boolean"}, handler(schema)]}

@@ -1,8 +1,8 @@
 """The blocks of a VM, and those that lend it values: sizes and defaults."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, WrapValidator
+from pydantic import Field
 
 from herocloud.stack import patterns
 from herocloud.stack.fields import kinds
@@ -131,22 +131,6 @@ class Secret(Block):
     file: str | None = optional("Path of the file that holds it, relative to this one.")
 
 
-def _switch(value: Any, handler: Any) -> Any:
-    if isinstance(value, bool):
-        return handler({}) if value else False
-    if isinstance(value, dict):
-        return handler(value)
-    raise kinds.wrong(
-        "wrong-type",
-        f"`mycelium` takes `true`, `false` or a mapping, not {kinds.show(value)}.",
-        "write `mycelium: true`, or `mycelium: {seed: 0a1b2c3d4e5f}`",
-    )
-
-
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 class Defaults(Block):
     """Values for every VM that does not say otherwise."""
 
@@ -159,12 +143,12 @@ class Defaults(Block):
     cpu: Cpu | None = optional("Processors beyond their number.")
     memory_options: MemoryOptions | None = optional("Memory beyond its size.")
     root_disk: RootDisk | None = optional("The disk that it boots from; an image that is only a kernel has none unless asked.")
-    volumes: list[Annotated[VolumeUse, kinds.short_for("volume")]] | None = optional("Volumes to attach, by name or with options.")
+    volumes: list[Annotated[VolumeUse, kinds.Short("volume")]] | None = optional("Volumes to attach, by name or with options.")
     shares: list[Share] | None = optional("Folders of the host that the VM sees.")
-    networks: list[Annotated[NetworkUse, kinds.short_for("network")]] | None = optional(
+    networks: list[Annotated[NetworkUse, kinds.Short("network")]] | None = optional(
         "Networks to attach, by name or with options; none by default."
     )
-    mycelium: Annotated[MyceliumUse | None, WrapValidator(_switch)] = optional(
+    mycelium: Annotated[MyceliumUse | None, kinds.Switch()] = optional(
         "Gives the VM an address in the overlay: `true`, or a mapping with a seed."
     )
     ssh_keys: list[str] | None = optional("Public keys for the image's first user.")
@@ -181,9 +165,5 @@ class Vm(Defaults):
     """A virtual machine, or several that are alike."""
 
     count: Count | None = optional("How many: `web[0]`, `web[1]` …; without it there is one, called `web`.")
-    slice: Annotated[
-        list[Sid] | None,
-        BeforeValidator(_one_or_more),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-    ] = optional("The slices to use, pinned by id: `s5`, or `[s5, s6]`.")
+    slice: Annotated[list[Sid], kinds.OneOrMore()] | None = optional("The slices to use, pinned by id: `s5`, or `[s5, s6]`.")
     depends_on: list[str] | None = optional("Addresses that have to be there first: `vm.db`.")

@@ -97,4 +97,4 @@ class Moved(Block):
 class VariablesOnly(Block):
     """The block that is read before all others, because the others use it."""
 
-    variables: dict[str, Annotated[Variable, kinds.EMPTY]] | None = optional("Values that differ from one use of the stack to the next.")
+    variables: dict[str, Annotated[Variable, kinds.Entry()]] | None = optional("Values that differ from one use of the stack to the next.")

@@ -17,16 +17,16 @@ class StackFile(Block):
 
     stack: StackName = needed("The name of the stack: the owner of everything below.")
     description: str | None = optional("What the stack is, in a sentence.")
-    variables: dict[str, Annotated[places.Variable, kinds.EMPTY]] | None = optional(
+    variables: dict[str, Annotated[places.Variable, kinds.Entry()]] | None = optional(
         "Values that differ from one use of the stack to the next."
     )
     defaults: machines.Defaults | None = optional("Values for every VM that does not say otherwise.")
-    images: dict[str, Annotated[places.Image, kinds.EMPTY]] | None = optional("What VMs boot from, by name.")
-    sizes: dict[str, Annotated[machines.Size, kinds.EMPTY]] | None = optional("Presets of resources, by name.")
-    networks: dict[str, Annotated[places.Network, kinds.EMPTY]] | None = optional("Private networks on the host, by name.")
+    images: dict[str, Annotated[places.Image, kinds.Entry()]] | None = optional("What VMs boot from, by name.")
+    sizes: dict[str, Annotated[machines.Size, kinds.Entry()]] | None = optional("Presets of resources, by name.")
+    networks: dict[str, Annotated[places.Network, kinds.Entry()]] | None = optional("Private networks on the host, by name.")
     mycelium: places.Mycelium | None = optional("The overlay network of this host.")
-    volumes: dict[str, Annotated[places.Volume, kinds.EMPTY]] | None = optional("Disks that outlive VMs, by name.")
-    vms: dict[str, Annotated[machines.Vm, kinds.EMPTY]] | None = optional("The virtual machines, by name.")
+    volumes: dict[str, Annotated[places.Volume, kinds.Entry()]] | None = optional("Disks that outlive VMs, by name.")
+    vms: dict[str, Annotated[machines.Vm, kinds.Entry()]] | None = optional("The virtual machines, by name.")
     moved: list[places.Moved] | None = optional("Renames that keep what was made.")
     outputs: dict[str, Any] | None = optional("Values to show after an apply, by name.")
 
