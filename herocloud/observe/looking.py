@@ -15,15 +15,19 @@ from herocloud.providers.registry import ProviderContext
 
 
 def observe(context: ProviderContext, stacks: Iterable[StackName] | None, providers: Iterable[str]) -> Observed:
-    """Look at everything of these stacks (or of all) through these providers; raises Refused that names the provider which cannot look."""
+    """Look at everything of these stacks (or of all) through these providers.
+
+    A provider that cannot look ends it: Refused says which one and why.
+    """
     wanted = None if stacks is None else tuple(stacks)
     looks = []
     names = tuple(dict.fromkeys(providers))
     for name, observer in zip(names, registry.observers(names, context), strict=True):
         try:
             looks.append(observer.observe(wanted))
-        except Refused as refused:
-            raise Refused([*refused.diagnostics, _blind(name, "see the finding before this one")]) from refused
+        except Refused:
+            # It says in the user's words what is wrong, in a file of theirs perhaps; a second finding would only repeat it.
+            raise
         except HerocloudError as error:
             raise Refused([_blind(name, str(error))]) from error
     return merge(looks)

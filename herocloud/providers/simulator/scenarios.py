@@ -127,8 +127,9 @@ class _Reader:
             yield self._rule(rule, key)
 
     def _rule(self, rule: Any, key: str) -> Rule:
-        self._refuse_unknown(rule, _KEYS)
-        if not any(rule.get(act) for act in ACTS):
+        # A mistyped act would be reported twice otherwise: as unknown, and as missing.
+        known = self._refuse_unknown(rule, _KEYS)
+        if known and not any(rule.get(act) for act in ACTS):
             self._report(rule, None, "A rule does nothing", f"give it one of {', '.join(f'`{act}`' for act in ACTS)}")
         if rule.get("at", "before") not in MOMENTS:
             self._report(rule, "at", "A rule acts before, half-way or after", f"`{rule['at']}` is none of `before`, `half` and `after`")
@@ -173,12 +174,14 @@ class _Reader:
             self._report(rule, name, "An act is switched on with `true`", f"`{name}: {value}` is neither true nor false")
         return bool(value)
 
-    def _refuse_unknown(self, mapping: Any, known: tuple[str, ...]) -> None:
+    def _refuse_unknown(self, mapping: Any, known: tuple[str, ...]) -> bool:
+        before = len(self.found)
         for key in mapping:
             if key not in known:
                 close = names.nearest(str(key), known)
                 hint = f"did you mean `{close}`?" if close else None
                 self._report(mapping, key, "A key is unknown", f"`{key}` is none of {', '.join(f'`{name}`' for name in known)}", hint=hint)
+        return len(self.found) == before
 
     def _report(self, mapping: Any, key: Json, summary: str, detail: str, hint: str | None = None) -> None:
         place, snippet = None, None

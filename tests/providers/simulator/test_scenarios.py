@@ -1,5 +1,6 @@
 """Scenario files are read with their mistakes, all of them at once and each with its place."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def test_the_documented_example_reads_as_documented(tmp_path: Path) -> None:
     assert hang == scenarios.Rule("", "vm.stuck", "*stop*", hang=True)
     assert vanish == scenarios.Rule("", "vm.lost", vanish=True)
     assert len({rule.key for rule in scenario.rules}) == 5
+
+
+def test_the_page_about_the_simulator_shows_a_scenario_that_works(tmp_path: Path) -> None:
+    page = (Path(scenarios.__file__).parent / "README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```yaml\n(seed:.+?)```", page, re.DOTALL)
+    assert len(_load(tmp_path, shown).rules) == shown.count("- {")
+    named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert named == set(scenarios._KEYS)
 
 
 def test_an_empty_file_is_an_empty_scenario(tmp_path: Path) -> None:
@@ -81,10 +90,11 @@ rules:
         _load(tmp_path, text)
     found = raised.value.diagnostics
     assert sorted(one.place.line for one in found if one.place) == [1, 2, 4, 5, 6, 7, 8, 9, 10]
-    assert len(found) == 10
+    assert len(found) == 10, "the text that is no rule has no place of its own"
     by_line = {one.place.line: one for one in found if one.place}
     assert by_line[4].hint == "did you mean `address`?"
     assert (by_line[4].place.column, by_line[4].snippet) == (6, "  - {adress: vm.web, fail: x}")  # type: ignore[union-attr]
+    assert by_line[5].summary == "A rule does nothing"
     assert by_line[6].detail == "`50` is not a duration"
     assert by_line[2].detail == "`speed` is none of `seed`, `rules`"
 
