@@ -5,6 +5,7 @@ The fault points named here are where tests make this process die or its disk fa
 """
 
 import errno
+import os
 from pathlib import Path
 from types import TracebackType
 
@@ -77,6 +78,9 @@ _CAUSES: dict[str, tuple[str, str]] = {
     "state-unusable": ("The state cannot be used", "Correct the cause, then run the same command again."),
 }
 
+_TOO_LITTLE = 256 * 1024
+"""Bytes free on a disk that counts as full: several times what one commit adds."""
+
 _BY_NUMBER = {
     errno.ENOSPC: "state-disk-full",
     errno.EDQUOT: "state-disk-full",
@@ -125,8 +129,19 @@ def explain(error: BaseException, path: Path) -> Refused | None:
         and not name.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISUSE", "SQLITE_ERROR"))
     ):
         code = next(code for prefix, code in _BY_NAME if name.startswith(prefix))
+        if code == "state-io-error" and _is_full(path.parent):
+            # SQLite tells a full disk from a broken one in its own files, and not in the shared memory beside them.
+            return refusal("state-disk-full", path, os.strerror(errno.ENOSPC))
         return refusal(code, path, str(error))
     return None
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return False
+    return status.f_bavail * status.f_frsize < _TOO_LITTLE
 
 
 class Guarded:

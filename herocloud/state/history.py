@@ -15,10 +15,10 @@ _AT = "since <= ?1 AND (until IS NULL OR until > ?1)"
 _LOG = """
 WITH began AS (SELECT since AS serial, count(*) AS n FROM records GROUP BY since),
      ended AS (SELECT until AS serial, count(*) AS n FROM records WHERE until IS NOT NULL GROUP BY until),
-     followed AS (SELECT now.since AS serial, count(*) AS n FROM records now JOIN records old
+     followed AS (SELECT now.since AS serial, count(*) AS n, sum(now.body <> old.body) AS different FROM records now JOIN records old
                   ON old.stack = now.stack AND old.address = now.address AND old.until = now.since GROUP BY now.since)
 SELECT serials.serial, at, operation, plan, stack,
-       coalesce(began.n, 0) - coalesce(followed.n, 0), coalesce(followed.n, 0), coalesce(ended.n, 0) - coalesce(followed.n, 0)
+       coalesce(began.n, 0) - coalesce(followed.n, 0), coalesce(followed.different, 0), coalesce(ended.n, 0) - coalesce(followed.n, 0)
 FROM serials LEFT JOIN began USING (serial) LEFT JOIN ended USING (serial) LEFT JOIN followed USING (serial)
 WHERE serials.serial > 0 ORDER BY serials.serial DESC
 """

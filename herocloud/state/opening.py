@@ -19,6 +19,9 @@ from herocloud.state.examining import Seen
 _BUSY_SECONDS = 10.0
 """How long SQLite waits for another transaction. Ours last milliseconds; only a foreign tool keeps one open for longer."""
 
+_IN_MEMORY = "/dev/shm"  # noqa: S108  (a folder of our own in it, for our eyes only)
+"""Where copies go when it is there: the disk may be full, which can be the very reason for the copy."""
+
 Migrations = Sequence[Sequence[str]]
 
 
@@ -89,9 +92,21 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _connect_reader(folder: Path, seen: Seen) -> sqlite3.Connection:
-    if seen.indexed and seen.log_bytes is not None:
-        return _connect(layout.database(folder), "ro")
-    return _open_copy(folder)
+    if not seen.indexed or seen.log_bytes is None:
+        return _open_copy(folder)
+    connection = _connect(layout.database(folder), "ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if not error.sqlite_errorname.startswith("SQLITE_IOERR_SHM"):
+            raise
+        # The first to open the file makes the index anew, and on a full disk there is no room for it. A plan needs none.
+        return _open_copy(folder)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _check_for_writing(connection: sqlite3.Connection, path: Path, seen: Seen, newest: int) -> None:
@@ -117,7 +132,7 @@ def _open_copy(folder: Path) -> sqlite3.Connection:
 
     for _ in range(5):
         before = _signs(folder)
-        copies = Path(tempfile.mkdtemp(prefix="herocloud-"))
+        copies = Path(tempfile.mkdtemp(prefix="herocloud-", dir=_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None))
         try:
             shutil.copyfile(layout.database(folder), copies / layout.DATABASE)
             if (folder / layout.LOG).exists():
