@@ -1,10 +1,10 @@
 """How commands end: the exit codes, which are a contract, and what is said on the way out.
 
-    0  done                      11  the state is locked
-    1  error                     12  blocked, or not approved
-    2  --detailed-exitcode       13  partly applied
-    3  fmt --check               14  does not fit
-   10  the plan is stale         64  usage           130  interrupted
+ 0  done                      11  the state is locked
+ 1  error                     12  blocked, or not approved
+ 2  --detailed-exitcode       13  partly applied
+ 3  fmt --check               14  does not fit
+10  the plan is stale         64  usage           130  interrupted
 """
 
 import os
@@ -82,7 +82,10 @@ def tell_crash(screen: Screen, error: BaseException, *, debug: bool) -> int:
     if debug:
         screen.talk(text.rstrip("\n"))
         return ERROR
-    lines = [f"error: a defect in herocloud: {type(error).__name__}: {error}", "  What was recorded is safe; `herocloud plan` shows where things stand."]
+    lines = [
+        f"error: a defect in herocloud: {type(error).__name__}: {error}",
+        "  What was recorded is safe; `herocloud plan` shows where things stand.",
+    ]
     try:
         with tempfile.NamedTemporaryFile("w", prefix="herocloud-defect-", suffix=".log", delete=False, encoding="utf-8") as log:
             log.write(f"{' '.join(sys.argv[:2])}\n\n{text}")

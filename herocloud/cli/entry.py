@@ -51,7 +51,7 @@ def print_version() -> int:
 
 def _print(text: str, stream: "TextIO | None" = None) -> int:
     try:
-        print(text, end="", file=stream or sys.stdout, flush=True)  # noqa: T201  (no view is worth importing for this)
+        print(text, end="", file=stream or sys.stdout, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -31,7 +31,9 @@ LockTimeout = Annotated[
 class Everywhere(NamedTuple):
     """Accepted by every command, before it and behind it."""
 
-    data_dir: Annotated[Path | None, option("--data-dir", metavar="DIR", help="Folder of the state; root's default is /var/lib/herocloud.")] = None
+    data_dir: Annotated[
+        Path | None, option("--data-dir", metavar="DIR", help="Folder of the state; root's default is /var/lib/herocloud.")
+    ] = None
     chdir: Annotated[Path | None, option("--chdir", metavar="DIR", help="Work in this folder.")] = None
     file: Annotated[
         list[Path] | None, option("--file", "-f", metavar="STACK", help="Stack file, repeatable; `-` is stdin, the default is stack.yaml.")
@@ -53,10 +55,14 @@ class Planning(NamedTuple):
     """What to plan."""
 
     target: Annotated[list[str] | None, option("--target", metavar="ADDR", help="Only this address and what it needs, repeatable.")] = None
-    exclude: Annotated[list[str] | None, option("--exclude", metavar="ADDR", help="Leave this address and what needs it out, repeatable.")] = None
+    exclude: Annotated[
+        list[str] | None, option("--exclude", metavar="ADDR", help="Leave this address and what needs it out, repeatable.")
+    ] = None
     replace: Annotated[list[str] | None, option("--replace", metavar="ADDR", help="Make this address anew, repeatable.")] = None
     refresh: Annotated[bool, option("--refresh/--no-refresh", help="Look at the world, or trust the records.")] = True
-    hypervisor: Annotated[str | None, option("--hypervisor", metavar="NAME", help="Run every VM on this hypervisor, whatever the file says.")] = None
+    hypervisor: Annotated[
+        str | None, option("--hypervisor", metavar="NAME", help="Run every VM on this hypervisor, whatever the file says.")
+    ] = None
     purge: Annotated[bool, switch("--purge", help="Remove deleted data at once instead of keeping it for a time.")] = False
 
 
@@ -94,4 +100,6 @@ class Exports(NamedTuple):
 
 
 Detailed = Annotated[bool, switch("--detailed-exitcode", help="Exit 2 when there are changes.")]
-Stack = Annotated[str | None, option("--stack", variable="HEROCLOUD_STACK", metavar="NAME", help="The stack; by default the one of the stack file here.")]
+Stack = Annotated[
+    str | None, option("--stack", variable="HEROCLOUD_STACK", metavar="NAME", help="The stack; by default the one of the stack file here.")
+]

@@ -1,6 +1,6 @@
 """The tree of commands, grown on demand: a branch knows the names of its members and imports only the one that is called."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -79,7 +79,7 @@ def grow(words: tuple[str, ...] = (), defaults: Any = None) -> Branch:
             return None
     else:
 
-        def entered(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:  # type: ignore[misc]
+        def entered(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:  # type: ignore[misc]
             if version:
                 from herocloud.cli import entry
 

@@ -63,7 +63,9 @@ def spread(function: Callable[..., int]) -> Callable[..., int]:
             parameters[name] = parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
     for group in (*groups.values(), flags.Everywhere):
         for name, annotation in typing.get_type_hints(group, include_extras=True).items():
-            parameters[name] = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=group._field_defaults[name])
+            parameters[name] = inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=group._field_defaults[name]
+            )
 
     def gathered(**values: Any) -> int:
         everywhere = gather(flags.Everywhere, values)

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from herocloud.apply.options import Options
-from herocloud.cli import flags
+from herocloud.cli import flags, logs
 from herocloud.cli.invoking import Call
 from herocloud.kits import sizes
 from herocloud.model.ids import StepId
@@ -59,8 +59,11 @@ def make_approved(running: flags.Approving) -> frozenset[Approval]:
 
 def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> How:
     """Say how to run, and who watches: people on stderr, and a stream when there is one."""
+    logs.set_up(call.environment, call.verbose)
     options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
-    return How(options, make_watch(call, stream), parse_seconds(running.lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}"))
+    return How(
+        options, make_watch(call, stream), parse_seconds(running.lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}")
+    )
 
 
 def make_plain_how(call: Call, lock_timeout: str) -> How:
@@ -80,9 +83,7 @@ def make_watch(call: Call, stream: Listener | None) -> Callable[[Plan, Collectio
             if not call.quiet and not (call.json and not call.screen.lively):
                 from herocloud.views.progress import Progress
 
-                shown = Progress(
-                    plan, call.screen.talk_sink(), terminal=call.screen.lively, color=call.screen.color_err, before=before
-                )
+                shown = Progress(plan, call.screen.talk_sink(), terminal=call.screen.lively, color=call.screen.color_err, before=before)
                 listeners.append(stack.enter_context(shown).tell)
             yield events.fan_out(*listeners)
 

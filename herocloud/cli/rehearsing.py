@@ -15,9 +15,7 @@ from herocloud.operations.sources import Sources
 def rehearse_new(call: Call, sources: Sources, asked: Asked, running: flags.Executing, exports: flags.Exports) -> int:
     """Plan, and rehearse the plan."""
     planned = planning.make_plan(call.folder, sources, asked)
-    return _rehearse(
-        call, planned.plan, running, exports, lambda how: rehearsing.rehearse(planned, asked, how), notes_of=planned
-    )
+    return _rehearse(call, planned.plan, running, exports, lambda how: rehearsing.rehearse(planned, asked, how), notes_of=planned)
 
 
 def rehearse_saved(call: Call, plan: Plan, running: flags.Executing, exports: flags.Exports) -> int:
@@ -45,7 +43,10 @@ def _rehearse(
         rehearsed = work(preparing.make_how(call, running, purge=plan.purge, stream=streams.listener))
         streams.summarise(plan, rehearsed.result)
         if not rehearsed.result.failed and not rehearsed.result.interrupted and not rehearsed.left:
-            _say(call, "Rehearsed on a simulated copy of the world: every step ran, and a plan after it has no changes. Nothing real was changed.")
+            _say(
+                call,
+                "Rehearsed on a simulated copy of the world: every step ran, and a plan after it has no changes. Nothing real was changed.",
+            )
             return ending.DONE
         if rehearsed.result.failed or rehearsed.result.interrupted:
             applying.tell_result(call, streams, plan, rehearsed.result, last=False)

@@ -10,14 +10,16 @@ from typing import Any, NoReturn
 import typer
 
 from herocloud.cli import ending, growing, settings, spelling, terminal
+from herocloud.kits import names
 from herocloud.model import errors
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that these words name."""
     words = spelling.normalise(arguments)
-    screen = terminal.open_screen(os.environ, no_color="--no-color" in words)
-    json = "--json" in words
+    own = words[: words.index("--")] if "--" in words else words
+    screen = terminal.open_screen(os.environ, no_color="--no-color" in own)
+    json = "--json" in own
     _treat_sigterm_as_interrupt()
     try:
         root = growing.grow(defaults=settings.Inherited(words))
@@ -55,13 +57,22 @@ def _tell_usage(screen: terminal.Screen, error: Any) -> int:
     if context is not None and type(error).__name__ == "NoArgsIsHelpError":
         screen.talk(context.get_help())
         return ending.USAGE
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = _message(error)
     origin, code = _origin(error, context)
     lines = [f"error: {message}{origin}"]
     if context is not None:
         lines += [f"  {context.get_usage().strip()}", f"  `{context.command_path} --help` tells its flags."]
     screen.talk("\n".join(lines))
     return code
+
+
+def _message(error: Any) -> str:
+    """Write what is wrong, with the flag that was probably meant."""
+    if not getattr(error, "option_name", None) or not hasattr(error, "possibilities"):
+        return str(error.format_message() if hasattr(error, "format_message") else error)
+    known = [name for parameter in error.ctx.command.params for name in (*parameter.opts, *parameter.secondary_opts)] if error.ctx else []
+    close = names.nearest(error.option_name, [name for name in known if name.startswith("--")])
+    return f"There is no flag `{error.option_name}`.{f' Did you mean `{close}`?' if close else ''}"
 
 
 def _origin(error: Any, context: Any) -> tuple[str, int]:

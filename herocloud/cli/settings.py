@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from herocloud.cli import flags
-from herocloud.kits import names
-from herocloud.model import errors
-from herocloud.model.diagnostics import Diagnostic
 
-NAMES = frozenset({*flags.Planning._fields, *flags.Approving._fields, *flags.Executing._fields, *flags.Exports._fields, "detailed_exitcode", "rehearse", "quiet", "no_color"})
+NAMES = frozenset(
+    {
+        *flags.Planning._fields,
+        *flags.Approving._fields,
+        *flags.Executing._fields,
+        *flags.Exports._fields,
+        "detailed_exitcode",
+        "rehearse",
+        "quiet",
+        "no_color",
+    }
+)
 """Every flag of automation, as a parameter."""
 
 _LISTS = frozenset({"target", "exclude", "replace", "approve"})
@@ -43,24 +51,8 @@ class Inherited:
         start = _value_of("--chdir", self._words) or os.environ.get("HEROCLOUD_CHDIR")
         if start:
             folder = Path(start) / folder
-        return check(hosting.read_settings(folder), folder / "host.yaml")
-
-
-def check(settings: Mapping[str, str], file: Path) -> dict[str, str]:
-    """Return the settings by parameter name; refuse names that are no flag."""
-    found: dict[str, str] = {}
-    wrong: list[Diagnostic] = []
-    for key, value in settings.items():
-        name = key.replace("-", "_")
-        if name in NAMES:
-            found[name] = str(value)
-            continue
-        close = names.nearest(name, NAMES)
-        hint = f"did you mean `{close}`?" if close else "any flag of plan, apply and destroy can be set, without its dashes"
-        wrong.append(Diagnostic("unknown-setting", "unknown setting in the host file", f"`{key}` under `settings` in {file} is no flag.", hint=hint))
-    if wrong:
-        raise errors.Refused(wrong)
-    return found
+        # Names that are no flag are refused where the host file is read; values are read by the flags themselves.
+        return {name.replace("-", "_"): value for name, value in hosting.read_settings(folder).items()}
 
 
 def _value_of(flag: str, words: Sequence[str]) -> str | None:

@@ -77,6 +77,7 @@ def export_result(exports: flags.Exports, plan: Plan, result: Result) -> None:
 
         write(exports.junit, junit.render_result(plan, result))
 
+
 def export_refusal(exports: flags.Exports, error: Refused) -> None:
     """Write why there is no plan into the files that can say so."""
     from herocloud.views import diagnostics, sarif
@@ -90,4 +91,3 @@ def export_refusal(exports: flags.Exports, error: Refused) -> None:
 def write(path: Path, text: str) -> None:
     """Write a view's file; `-` would mix with what is printed, so it is a file name like any other."""
     path.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-

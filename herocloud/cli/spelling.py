@@ -5,7 +5,7 @@ everybody writes global flags before the command as well as behind it. Teaching 
 twice, so the words are rewritten instead. What follows `--` and what is the value of a flag is left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from herocloud.cli import catalogue
 
@@ -32,6 +32,8 @@ _FALSE = frozenset({"false", "0", "no"})
 
 def normalise(arguments: Sequence[str]) -> list[str]:
     """Return the arguments as the parser wants them."""
+    if arguments and arguments[0] == "help":
+        arguments = [*arguments[1:], "--help"]
     return move_globals(spell_out(arguments))
 
 
@@ -68,8 +70,8 @@ def _spell_switch(name: str, value: str) -> list[str]:
     return [f"--{name}={value}"]
 
 
-def _next(rest: "object") -> list[str]:
-    value = next(rest, None)  # type: ignore[call-overload]
+def _next(rest: Iterator[str]) -> list[str]:
+    value = next(rest, None)
     return [] if value is None else [value]
 
 

@@ -16,7 +16,9 @@ _GONE = frozenset({errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ESHUTDOWN})
 class Screen:
     """The two streams of a command; `out` takes results, `err` progress and diagnostics."""
 
-    def __init__(self, out: TextIO, err: TextIO, *, color_out: bool = False, color_err: bool = False, lively: bool = False, columns: int = 80) -> None:
+    def __init__(
+        self, out: TextIO, err: TextIO, *, color_out: bool = False, color_err: bool = False, lively: bool = False, columns: int = 80
+    ) -> None:
         """Keep the streams; `lively` tells whether stderr is a terminal whose lines may be redrawn."""
         self.color_out = color_out
         self.color_err = color_err

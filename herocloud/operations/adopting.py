@@ -49,7 +49,16 @@ def _find_orphan(orphans: list[Thing], address: str, stack: str | None) -> Thing
         return found[0]
     if found:
         owners = ", ".join(f"`{thing.stack}`" for thing in found)
-        raise Refused([Diagnostic("ambiguous", "the address is not unique", f"There are orphans `{address}` of {owners}.", hint="name one with `--stack NAME`")])
+        raise Refused(
+            [
+                Diagnostic(
+                    "ambiguous",
+                    "the address is not unique",
+                    f"There are orphans `{address}` of {owners}.",
+                    hint="name one with `--stack NAME`",
+                )
+            ]
+        )
     close = names.nearest(address, [thing.address for thing in orphans])
     hint = f"did you mean `{close}`?" if close else "`herocloud state orphans` lists them"
     raise Refused([Diagnostic("no-orphan", "no such orphan", f"Nothing without a record carries our mark as `{address}`.", hint=hint)])

@@ -90,4 +90,3 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
 def _run_checked(plan: Plan, store: Store, host: hosting.Hosting, how: How, undoes: PlanId | None = None) -> Result:
     checking.require_fresh(plan, store.recorded(), host)
     return running.run(plan, store, host, how, undoes)
-

@@ -92,7 +92,7 @@ def refusal(lacking: dict[Approval, list[Change]]) -> Diagnostic:
         "not-approved",
         "not approved",
         "Nobody approved these changes, and there is no terminal to ask at:\n" + "\n".join(lines),
-        hint=f"`--approve {words}` approves them, `-y` approves everything, and a plan saved with `plan --out FILE` is approved by running it",
+        hint=f"`--approve {words}` approves them, `-y` approves everything; a plan saved with `plan --out FILE` is approved by running it",
     )
 
 

@@ -19,7 +19,16 @@ def require_own(plan: Plan, recorded: Recorded) -> None:
         return
     here = f"holds the state `{recorded.lineage}`" if recorded.lineage else "holds no state yet"
     detail = f"The plan was made for the state `{plan.lineage}`, and this data folder {here}."
-    raise Refused([Diagnostic("foreign-plan", "the plan belongs to another state", detail, hint="plan again here, or give the `--data-dir` that it was made with")])
+    raise Refused(
+        [
+            Diagnostic(
+                "foreign-plan",
+                "the plan belongs to another state",
+                detail,
+                hint="plan again here, or give the `--data-dir` that it was made with",
+            )
+        ]
+    )
 
 
 def look_for(keys: Iterable[str], stack: StackName, host: Hosting) -> Observed | None:
@@ -40,7 +49,6 @@ def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
     from herocloud.apply import checking
 
     checking.refuse_stale(plan, facts_now([fact.key for fact in plan.facts], plan.stack, recorded, host))
-
 
 
 def not_in_place(plan: Plan, recorded: Recorded, observed: Observed) -> list[Address]:

@@ -36,7 +36,9 @@ def _check_programs() -> Iterator[Check]:
     import sqlite3
 
     version = ".".join(str(one) for one in sys.version_info[:3])
-    yield Check("herocloud", "Python", ok=sys.version_info >= (3, 11), detail=version, hint="" if sys.version_info >= (3, 11) else "3.11 or newer")
+    yield Check(
+        "herocloud", "Python", ok=sys.version_info >= (3, 11), detail=version, hint="" if sys.version_info >= (3, 11) else "3.11 or newer"
+    )
     new = sqlite3.sqlite_version_info >= _OLDEST_SQLITE
     yield Check("herocloud", "SQLite", ok=new, detail=sqlite3.sqlite_version, hint="" if new else "3.37 or newer")
 
@@ -49,10 +51,18 @@ def _check_folder(folder: Path) -> Iterator[Check]:
         yield Check("herocloud", "data folder", ok=writable, detail=f"{folder} is not there yet", hint=hint)
         return
     writable = folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
-    yield Check("herocloud", "data folder", ok=writable, detail=str(folder), hint="" if writable else "its owner can write to it, you cannot")
+    yield Check(
+        "herocloud", "data folder", ok=writable, detail=str(folder), hint="" if writable else "its owner can write to it, you cannot"
+    )
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
-    yield Check("herocloud", "free disk", ok=free > sizes.GIB, detail=sizes.show_size(free), hint="" if free > sizes.GIB else "less than 1 GiB is left")
+    yield Check(
+        "herocloud",
+        "free disk",
+        ok=free > sizes.GIB,
+        detail=sizes.show_size(free),
+        hint="" if free > sizes.GIB else "less than 1 GiB is left",
+    )
 
 
 def _check_state(folder: Path) -> Iterator[Check]:
@@ -64,7 +74,13 @@ def _check_state(folder: Path) -> Iterator[Check]:
     else:
         says = "none yet" if recorded.lineage is None else f"serial {recorded.serial}, {sum(map(len, recorded.records.values()))} records"
         unfinished = recorded.unfinished is not None
-        yield Check("herocloud", "state", ok=not unfinished, detail=f"{says}{', an apply is not finished' if unfinished else ''}", hint="herocloud resume" if unfinished else "")
+        yield Check(
+            "herocloud",
+            "state",
+            ok=not unfinished,
+            detail=f"{says}{', an apply is not finished' if unfinished else ''}",
+            hint="herocloud resume" if unfinished else "",
+        )
     try:
         host = hosting.find_host(folder, recorded)
     except HerocloudError as error:

@@ -18,7 +18,17 @@ def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
         record = _find(store, address, stack)
         if record.protect:
             detail = f"`{record.address}` is protected, and a record that is gone protects nothing."
-            raise Blocked([Diagnostic("protected", "protected", detail, address=record.address, hint=f"`herocloud state protect --off {record.address}` lifts it first")])
+            raise Blocked(
+                [
+                    Diagnostic(
+                        "protected",
+                        "protected",
+                        detail,
+                        address=record.address,
+                        hint=f"`herocloud state protect --off {record.address}` lifts it first",
+                    )
+                ]
+            )
         editing.remove_record(store, record.stack, record.address)
     return record
 
@@ -45,5 +55,3 @@ def _require_ended(store: Store) -> None:
     if unfinished is not None:
         detail = f"The apply of plan `{unfinished.plan.id}` did not end, and its steps name the records as they are."
         raise Refused([Diagnostic("unfinished-apply", "an earlier apply is not finished", detail, hint="`herocloud resume` finishes it")])
-
-

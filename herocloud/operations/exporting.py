@@ -18,13 +18,17 @@ def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tu
     if stack is not None and stack not in recorded.records:
         raise Refused([planning.unknown_stack(stack, recorded)])
     found = []
-    wanted = {name: list(reading.records_of(recorded, name)) for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))}
+    wanted = {
+        name: list(reading.records_of(recorded, name)) for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))
+    }
     if addresses:
         chosen = [reading.find_record(recorded, address, stack) for address in addresses]
         wanted = {name: _with_needs(records, [one for one in chosen if one.stack == name]) for name, records in wanted.items()}
     for name, records in wanted.items():
         if records:
-            found.append((name, exporting.export_yaml(records, name)))
+            # Outputs may speak of what was left out.
+            outputs = None if addresses else recorded.outputs.get(name)
+            found.append((name, exporting.export_yaml(records, name, outputs)))
     if not found:
         raise Refused([Diagnostic("nothing-recorded", "nothing is recorded", f"There are no records in `{folder}`.")])
     return found

@@ -48,11 +48,20 @@ def read(path: Path) -> Plan:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise Refused([Diagnostic("no-plan-file", "there is no such plan file", f"`{path}` does not exist.", hint="`herocloud plan --out FILE` writes one")]) from None
+        raise Refused(
+            [
+                Diagnostic(
+                    "no-plan-file", "there is no such plan file", f"`{path}` does not exist.", hint="`herocloud plan --out FILE` writes one"
+                )
+            ]
+        ) from None
     head, body = _take_apart(path, content)
     if head["version"] > VERSION:
-        detail = f"`{path}` is a plan of version {head['version']}, written by herocloud {head.get('herocloud', '?')}; this program reads up to version {VERSION}."
-        raise Refused([Diagnostic("plan-newer", "the plan file is newer than this program", detail, hint="use the newer herocloud, or plan again")])
+        made_by = head.get("herocloud", "?")
+        detail = f"`{path}` has version {head['version']} and was written by herocloud {made_by}; this program reads up to {VERSION}."
+        raise Refused(
+            [Diagnostic("plan-newer", "the plan file is newer than this program", detail, hint="use the newer herocloud, or plan again")]
+        )
     if head.get("checksum") != _checksum(body):
         raise _damaged(path, "its checksum does not fit its content")
     try:

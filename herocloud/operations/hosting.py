@@ -62,5 +62,3 @@ def observing_names(context: ProviderContext) -> tuple[str, ...]:
     from herocloud.providers import registry
 
     return ("simulator",) if simulated_only(context) else registry.provider_names()
-
-

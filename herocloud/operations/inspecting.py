@@ -60,3 +60,10 @@ def images(folder: Path, stack: Sources) -> list[dict[str, Json]]:
         for one in loaded.desired.resources
         if one.kind == "image"
     ]
+
+
+def schema() -> Json:
+    """Return the JSON Schema of stack files."""
+    from herocloud.stack import schema as stacks
+
+    return stacks.stack_schema()

@@ -42,7 +42,9 @@ def find_slice(machine: Machine, sid: str) -> Slice:
         return known[Sid(sid)]
     close = names.nearest(sid, known)
     hint = f"did you mean `{close}`?" if close else "`herocloud slice list` shows them all"
-    raise Refused([Diagnostic("unknown-slice", "no such slice", f"This host has {len(known)} slices, and `{sid}` is none of them.", hint=hint)])
+    raise Refused(
+        [Diagnostic("unknown-slice", "no such slice", f"This host has {len(known)} slices, and `{sid}` is none of them.", hint=hint)]
+    )
 
 
 def refresh(folder: Path, how: How) -> Refreshed:

@@ -60,9 +60,7 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
     return planned._replace(lacks_key=loaded.uses_secrets and not sources.has_key(folder))
 
 
-def plan_desired(
-    desired: Desired, recorded: Recorded, host: Hosting, asked: Asked, *, notes: Sequence[Diagnostic] = ()
-) -> Planned:
+def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Asked, *, notes: Sequence[Diagnostic] = ()) -> Planned:
     """Look at the world and plan."""
     from herocloud.plan import planning
 
@@ -126,4 +124,6 @@ def unknown_stack(name: str, recorded: Recorded) -> Diagnostic:
     close = names.nearest(name, recorded.records)
     known = ", ".join(f"`{one}`" for one in sorted(recorded.records)) or "none"
     hint = f"did you mean `{close}`?" if close else f"stacks with records: {known}"
-    return Diagnostic("unknown-stack", "no records of this stack", f"Nothing is recorded for a stack `{name}` in this data folder.", hint=hint)
+    return Diagnostic(
+        "unknown-stack", "no records of this stack", f"Nothing is recorded for a stack `{name}` in this data folder.", hint=hint
+    )

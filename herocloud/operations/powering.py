@@ -52,11 +52,41 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
     if wanted.action == "delete":
         return
     if power == "gone":
-        raise Refused([Diagnostic("vm-gone", "the VM is gone", f"`{name}` is recorded, and nothing runs there.", address=name, hint="`herocloud apply` makes it anew")])
+        raise Refused(
+            [
+                Diagnostic(
+                    "vm-gone",
+                    "the VM is gone",
+                    f"`{name}` is recorded, and nothing runs there.",
+                    address=name,
+                    hint="`herocloud apply` makes it anew",
+                )
+            ]
+        )
     if wanted.action == "pause" and power == "stopped":
-        raise Refused([Diagnostic("wrong-state", "wrong state", f"`{name}` is stopped; only a running VM can be paused.", address=name, hint=f"`herocloud vm start {name}` boots it")])
+        raise Refused(
+            [
+                Diagnostic(
+                    "wrong-state",
+                    "wrong state",
+                    f"`{name}` is stopped; only a running VM can be paused.",
+                    address=name,
+                    hint=f"`herocloud vm start {name}` boots it",
+                )
+            ]
+        )
     if wanted.action == "resume" and power == "stopped":
-        raise Refused([Diagnostic("wrong-state", "wrong state", f"`{name}` is stopped, not paused.", address=name, hint=f"`herocloud vm start {name}` boots it")])
+        raise Refused(
+            [
+                Diagnostic(
+                    "wrong-state",
+                    "wrong state",
+                    f"`{name}` is stopped, not paused.",
+                    address=name,
+                    hint=f"`herocloud vm start {name}` boots it",
+                )
+            ]
+        )
 
 
 def _plan(recorded: Recorded, observed: Observed, host: Hosting, record: Record, target: Record | None, wanted: Wanted) -> Planned:
@@ -132,4 +162,3 @@ def _swap_record(recorded: Recorded, record: Record) -> Recorded:
 def _swap_thing(observed: Observed, thing: Thing) -> Observed:
     things = {**observed.things[thing.stack], thing.address: thing}
     return observed._replace(things={**observed.things, thing.stack: things})
-

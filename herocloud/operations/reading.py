@@ -62,12 +62,20 @@ def records_of(recorded: Recorded, stack: str | None) -> tuple[Record, ...]:
 def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: str | None = None) -> Record:
     """Return the one record that an address means; raises Refused that names the nearest, or the stacks that all have it."""
     wanted = _candidates(address, kind)
-    found = [record for record in records_of(recorded, stack) if record.address in wanted or (record.sid is not None and record.sid == address)]
+    found = [
+        record for record in records_of(recorded, stack) if record.address in wanted or (record.sid is not None and record.sid == address)
+    ]
     if len(found) == 1:
         return found[0]
     if found:
         owners = ", ".join(f"`{record.stack}`" for record in found)
-        raise Refused([Diagnostic("ambiguous", "the address is not unique", f"`{address}` is recorded in {owners}.", hint="name one with `--stack NAME`")])
+        raise Refused(
+            [
+                Diagnostic(
+                    "ambiguous", "the address is not unique", f"`{address}` is recorded in {owners}.", hint="name one with `--stack NAME`"
+                )
+            ]
+        )
     known = [record.address for record in records_of(recorded, stack) if kind is None or record.kind == kind]
     close = names.nearest(wanted[-1], known)
     where = f"stack `{stack}`" if stack else "this state"
@@ -133,7 +141,9 @@ def require_stack(recorded: Recorded, stack: str | None) -> str:
         return known[0]
     names_of = ", ".join(f"`{one}`" for one in known)
     detail = f"There are records of {names_of}." if known else "Nothing is recorded in this data folder."
-    raise Refused([Diagnostic("which-stack", "no stack is chosen", detail, hint="name one with `--stack NAME`, or give its file with `-f`")])
+    raise Refused(
+        [Diagnostic("which-stack", "no stack is chosen", detail, hint="name one with `--stack NAME`, or give its file with `-f`")]
+    )
 
 
 def holder(folder: Path) -> Holder | None:

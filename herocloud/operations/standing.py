@@ -45,7 +45,7 @@ def with_spec(record: Record, **values: Json) -> Record:
 
 
 def calm(observed: Observed, recorded: Recorded, stack: StackName, touched: Iterable[Address]) -> Observed:
-    """Return the observation with everything but the touched addresses as recorded, so that a command repairs nothing that it is not about."""
+    """Return the observation with all but the touched addresses as recorded, so that a command repairs nothing that it is not about."""
     wanted = set(touched)
     seen = observed.things.get(stack, {})
     things = {address: thing for address, thing in seen.items() if address in wanted}

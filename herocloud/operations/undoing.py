@@ -56,7 +56,13 @@ def _find_lost(plan: Plan, host: Hosting) -> list[Diagnostic]:
 
 def _lost(address: Address) -> Diagnostic:
     detail = f"The data of `{address}` was purged, or its time to live has passed, so its deletion cannot be taken back."
-    return Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=address, hint="apply a stack file that asks for it: it is made anew, and empty")
+    return Diagnostic(
+        "undo-data-gone",
+        "Deleted data is gone",
+        detail,
+        address=address,
+        hint="apply a stack file that asks for it: it is made anew, and empty",
+    )
 
 
 def _whole_id(part: str, known: list[PlanId]) -> PlanId:

@@ -12,12 +12,14 @@ from herocloud.operations import applying as operation
 from herocloud.operations import filing
 
 Rehearse = Annotated[
-    bool, flags.switch("--rehearse", help="Run against a simulated copy of the world, prove that nothing is left to do, and change nothing.")
+    bool,
+    flags.switch("--rehearse", help="Run against a simulated copy of the world, prove that nothing is left to do, and change nothing."),
 ]
 
 
 def apply(
     call: Call,
+    *,
     variables: flags.Variables,
     wanted: flags.Planning,
     approval: flags.Approving,
@@ -37,16 +39,34 @@ def apply(
 
         return rehearsing.rehearse_new(call, sources, asked, running, exports)
     return applying.run_approved(
-        call, approval, running, exports, lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide), purge=wanted.purge
+        call,
+        approval,
+        running,
+        exports,
+        lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide),
+        purge=wanted.purge,
     )
 
 
 def _apply_saved(
-    call: Call, planfile: Path, variables: flags.Variables, wanted: flags.Planning, running: flags.Executing, exports: flags.Exports, *, rehearse: bool
+    call: Call,
+    planfile: Path,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    running: flags.Executing,
+    exports: flags.Exports,
+    *,
+    rehearse: bool,
 ) -> int:
-    given = [f"--{name.replace('_', '-')}" for name, value in {**variables._asdict(), **wanted._asdict()}.items() if value and name not in ("refresh", "purge", "hypervisor")]
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, value in {**variables._asdict(), **wanted._asdict()}.items()
+        if value and name not in ("refresh", "purge", "hypervisor")
+    ]
     if given:
-        raise typer.BadParameter(f"a saved plan is run as it is; {', '.join(given)} can only be given when it is made", param_hint="PLANFILE")
+        raise typer.BadParameter(
+            f"a saved plan is run as it is; {', '.join(given)} can only be given when it is made", param_hint="PLANFILE"
+        )
     plan = filing.read(planfile)
     if rehearse:
         from herocloud.cli import rehearsing

@@ -9,6 +9,7 @@ from herocloud.operations.sources import Sources
 
 def destroy(
     call: Call,
+    *,
     variables: flags.Variables,
     wanted: flags.Planning,
     approval: flags.Approving,
@@ -28,5 +29,10 @@ def destroy(
 
         return rehearsing.rehearse_new(call, sources, asked, running, exports)
     return applying.run_approved(
-        call, approval, running, exports, lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide), purge=wanted.purge
+        call,
+        approval,
+        running,
+        exports,
+        lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide),
+        purge=wanted.purge,
     )

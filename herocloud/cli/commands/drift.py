@@ -5,7 +5,7 @@ from herocloud.cli.invoking import Call
 from herocloud.operations import drifting
 
 
-def drift(call: Call, stack: flags.Stack = None, detailed_exitcode: flags.Detailed = False) -> int:
+def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Detailed = False) -> int:
     """Compare the world with the records; cannot write."""
     from herocloud.views import drifting as view
 

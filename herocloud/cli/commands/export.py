@@ -11,6 +11,7 @@ from herocloud.operations import exporting
 
 def export(
     call: Call,
+    *,
     addresses: Annotated[list[str] | None, typer.Argument(metavar="[ADDR]...", help="Only these addresses, and what they need.")] = None,
     host: Annotated[bool, flags.option("--host", variable="", help="Every stack on this host, one document each.")] = False,
     stack: flags.Stack = None,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from herocloud.cli import ending, flags, preparing, showing
+from herocloud.cli.commands.apply import Rehearse
 from herocloud.cli.invoking import Call
 from herocloud.model.errors import Refused
 from herocloud.operations import filing, planning
@@ -11,17 +12,30 @@ from herocloud.operations import filing, planning
 
 def plan(
     call: Call,
+    *,
     variables: flags.Variables,
     wanted: flags.Planning,
+    approval: flags.Approving,
+    running: flags.Executing,
     exports: flags.Exports,
     out: Annotated[Path | None, flags.option("--out", "-o", metavar="FILE", help="Save the plan, for `apply FILE`.")] = None,
     destroy: Annotated[bool, flags.switch("--destroy", help="Plan the removal of everything in the stack.")] = False,
     detailed_exitcode: flags.Detailed = False,
+    rehearse: Rehearse = False,
 ) -> int:
-    """Show what apply would do; never locks, never changes anything."""
+    """Show what apply would do; never locks, never changes anything.
+
+    It takes the flags of apply too, so that one set of flags fits both; those about approval and about running have no effect here.
+    """
+    preparing.make_approved(approval)
     asked = preparing.make_asked(wanted, destroy=destroy)
+    sources = preparing.make_sources(call, variables)
+    if rehearse:
+        from herocloud.cli import rehearsing
+
+        return rehearsing.rehearse_new(call, sources, asked, running, exports)
     try:
-        planned = planning.make_plan(call.folder, preparing.make_sources(call, variables), asked, make_key=out is not None)
+        planned = planning.make_plan(call.folder, sources, asked, make_key=out is not None)
     except Refused as error:
         showing.export_refusal(exports, error)
         raise

@@ -9,6 +9,7 @@ from herocloud.operations import resuming
 
 def resume(
     call: Call,
+    *,
     running: flags.Executing,
     exports: flags.Exports,
     rollback: Annotated[bool, flags.switch("--rollback", help="Take back what the interrupted apply did instead of finishing it.")] = False,

@@ -40,7 +40,13 @@ def _document(recorded: Recorded, seen: Seen) -> Json:
         entry = stacks.setdefault(record.stack, {"outputs": dict(recorded.outputs.get(record.stack, {})), "resources": []})
         thing = seen.things.get((record.stack, record.address))
         entry["resources"].append({**details.record_document(record), "observed": dict(thing.parts) if thing else None})
-    return {"format_version": "1.0", "serial": recorded.serial, "lineage": recorded.lineage, "unfinished": recorded.unfinished, "stacks": stacks}
+    return {
+        "format_version": "1.0",
+        "serial": recorded.serial,
+        "lineage": recorded.lineage,
+        "unfinished": recorded.unfinished,
+        "stacks": stacks,
+    }
 
 
 def _text(call: Call, recorded: Recorded, seen: Seen) -> str:

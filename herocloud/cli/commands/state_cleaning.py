@@ -35,6 +35,7 @@ def adopt(
 
 def gc(
     call: Call,
+    *,
     approval: flags.Approving,
     running: flags.Executing,
     everything: Annotated[bool, flags.option("--all", variable="", help="Also deleted data whose time has not passed yet.")] = False,

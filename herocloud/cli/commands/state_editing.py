@@ -33,13 +33,16 @@ def remove(call: Call, address: ADDRESS, stack: flags.Stack = None, lock_timeout
     showing.show(
         call,
         lambda: {"format_version": "1.0", "forgotten": {"stack": record.stack, "address": record.address}},
-        lambda: f"Forgot `{record.address}` of stack `{record.stack}`. What it stood for is still there; `herocloud state orphans` lists it.",
+        lambda: (
+            f"Forgot `{record.address}` of stack `{record.stack}`. What it stood for is still there; `herocloud state orphans` lists it."
+        ),
     )
     return ending.DONE
 
 
 def protect(
     call: Call,
+    *,
     address: ADDRESS,
     off: Annotated[bool, flags.switch("--off", help="Take the protection away.")] = False,
     stack: flags.Stack = None,

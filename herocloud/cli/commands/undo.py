@@ -15,7 +15,9 @@ def undo(
     approval: flags.Approving,
     running: flags.Executing,
     exports: flags.Exports,
-    plan_id: Annotated[str | None, typer.Argument(metavar="[PLAN_ID]", help="The plan whose apply to take back; the last one by default.")] = None,
+    plan_id: Annotated[
+        str | None, typer.Argument(metavar="[PLAN_ID]", help="The plan whose apply to take back; the last one by default.")
+    ] = None,
 ) -> int:
     """Take back what an apply did, as a plan of its own.
 

@@ -12,6 +12,7 @@ from herocloud.operations import entering
 
 def logs(
     call: Call,
+    *,
     name: VM,
     follow: Annotated[bool, flags.option("--follow", variable="", help="Go on as more is written.")] = False,
     lines: Annotated[int, flags.option("--lines", variable="", metavar="N", min=0, help="How many of the last lines; 100.")] = 100,

@@ -13,7 +13,9 @@ from herocloud.operations import powering
 _NAMED = flags.Approving(auto_approve=True)
 
 
-def _act(call: Call, action: str, name: str, stack: str | None, running: flags.Executing, approval: flags.Approving, *, purge: bool = False) -> int:
+def _act(
+    call: Call, action: str, name: str, stack: str | None, running: flags.Executing, approval: flags.Approving, *, purge: bool = False
+) -> int:
     wanted = powering.Wanted(action, name, preparing.choose_stack(call, stack), purge)
     return applying.run_planned(call, approval, running, lambda: powering.plan_power(call.folder, wanted), purge=purge)
 
@@ -45,6 +47,7 @@ def resume(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = 
 
 def delete(
     call: Call,
+    *,
     name: VM,
     approval: flags.Approving,
     running: flags.Executing,

@@ -28,7 +28,5 @@ def show(call: Call, name: VM, stack: flags.Stack = None) -> int:
     recorded = reading.read_recorded(call.folder)
     record = reading.find_record(recorded, name, preparing.choose_stack(call, stack), kind="vm")
     things = reading.see(call.folder, recorded, record.stack).things
-    showing.show(
-        call, lambda: details.vm_document(record, things), lambda: details.vm_text(record, things, color=call.screen.color_out)
-    )
+    showing.show(call, lambda: details.vm_document(record, things), lambda: details.vm_text(record, things, color=call.screen.color_out))
     return ending.DONE
