@@ -8,9 +8,10 @@ the validation behind it walks every copy.
 Places are kept only when asked for (`track`): a load that finds a mistake reads the file a second time with them.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from herocloud.stack import scalars, tagging
+from herocloud.stack import instances, scalars, tagging
 
 MAX_NODES = 200_000
 MAX_ALIASES = 1_000
@@ -90,14 +91,31 @@ def read_tree(text: str, *, track: bool = False) -> Tree:
     from herocloud.stack import troubles
 
     try:
-        return _build(_make_parser(text).get_event, track=track)
-    except errors.MarkedYAMLError as error:
-        raise troubles.translate(error, text) from error
+        return _build(make_parser(text).get_event, track=track)
     except errors.YAMLError as error:
+        softened = instances.soften(text)
+        if softened is not None and is_yaml(softened):
+            return _build(make_parser(softened).get_event, track=track, restore=instances.restore)
+        if isinstance(error, errors.MarkedYAMLError):
+            raise troubles.translate(error, text) from error
         raise troubles.translate_reader(error, text) from error
 
 
-def _make_parser(text: str) -> Any:
+def is_yaml(text: str) -> bool:
+    """Tell whether the parser gets to the end of a text."""
+    from ruamel.yaml import error as errors
+    from ruamel.yaml import events
+
+    try:
+        get = make_parser(text).get_event
+        while not isinstance(get(), events.StreamEndEvent):
+            pass
+    except errors.YAMLError:
+        return False
+    return True
+
+
+def make_parser(text: str) -> Any:
     """Return libyaml's parser over `text`, or ruamel's own, which gives the same events more slowly where the binding is missing."""
     try:
         import _ruamel_yaml
@@ -109,7 +127,7 @@ def _make_parser(text: str) -> Any:
     return _ruamel_yaml.CParser(text)
 
 
-def _build(get: Any, *, track: bool) -> Tree:  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
+def _build(get: Any, *, track: bool, restore: Callable[[str], str] | None = None) -> Tree:  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
     from ruamel.yaml import events
 
     scalar, alias_kind = events.ScalarEvent, events.AliasEvent
@@ -136,7 +154,7 @@ def _build(get: Any, *, track: bool) -> Tree:  # noqa: PLR0915 - one loop over e
         kind = type(event)
         opening = event
         if kind is scalar:
-            text = event.value
+            text = event.value if restore is None else restore(event.value)
             text = same.setdefault(text, text)
             if is_map and key is None:
                 key, key_event = (_MERGE if text == "<<" and event.implicit[0] else text), event

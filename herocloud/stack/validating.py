@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from herocloud.kits import names
 from herocloud.stack.fields import kinds
@@ -148,6 +149,21 @@ def keys_of(model: type[BaseModel], path: Path) -> list[str]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [field.alias or name for name, field in kind.model_fields.items()]
     return []
+
+
+def in_order(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """Return the fields of a block in the order in which people write them."""
+    order = {name: rank for rank, name in enumerate(getattr(model, "written", ()))}
+    return sorted(model.model_fields.items(), key=lambda item: order.get(item[0], -1))
+
+
+def peel(kind: Any) -> tuple[type[BaseModel] | None, bool]:
+    """Return the block behind a field's type, and whether it stands below names of the user's."""
+    kind = _unwrap(kind)
+    many = get_origin(kind) is dict
+    if many or get_origin(kind) is list:
+        kind = _unwrap(get_args(kind)[-1])
+    return (kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None), many
 
 
 def _unwrap(kind: Any) -> Any:

@@ -1,6 +1,6 @@
 """The blocks of a VM, and those that lend it values: sizes and defaults."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -134,8 +134,8 @@ class Secret(Block):
 class Defaults(Block):
     """Values for every VM that does not say otherwise."""
 
-    hypervisor: Hypervisor | None = optional("What runs the VM: `auto` (the default), `cloud-hypervisor`, `qemu` or `simulator`.")
     image: str | None = optional("The name or alias of the image to boot.")
+    hypervisor: Hypervisor | None = optional("What runs the VM: `auto` (the default), `cloud-hypervisor`, `qemu` or `simulator`.")
     size: str | None = optional("The name of a preset under `sizes`.")
     slices: Many | None = optional("How many slices; by default as many as the memory needs. The plan picks the lowest free ones.")
     vcpus: Processors | None = optional("How many processors; 1 by default.")
@@ -163,6 +163,12 @@ class Defaults(Block):
 
 class Vm(Defaults):
     """A virtual machine, or several that are alike."""
+
+    written: ClassVar[tuple[str, ...]] = (
+        "count", "image", "hypervisor", "size", "slice", "slices", "vcpus", "memory", "cpu", "memory_options", "root_disk", "volumes",
+        "shares", "networks", "mycelium", "ssh_keys", "user_data", "restart", "state", "protect", "depends_on", "env", "labels", "secrets",
+    )  # fmt: skip
+    """The order of the keys; a base class would put its own before these."""
 
     count: Count | None = optional("How many: `web[0]`, `web[1]` …; without it there is one, called `web`.")
     slice: Annotated[list[Sid], kinds.OneOrMore()] | None = optional("The slices to use, pinned by id: `s5`, or `[s5, s6]`.")
