@@ -3,11 +3,13 @@
 The real store and the simulator have their turn in the scenario tests and in the crash campaign.
 """
 
+import importlib.util
 import queue
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,24 +17,15 @@ import pytest
 from herocloud.apply import executing, resuming
 from herocloud.apply.interrupts import Interrupts
 from herocloud.apply.options import Options
-from herocloud.model import ids
 from herocloud.model.errors import Permanent
-from herocloud.model.hosts import Host, Slice, Uplink
 from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Capacity, Change, Level, Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import Action, Impact, Reason
-from herocloud.model.worlds import Desired, Observed, Record, Recorded
-from herocloud.plan import planning
-from herocloud.plan.options import PlanOptions
-from herocloud.providers import registry
-from herocloud.providers.registry import ProviderContext
+from herocloud.model.worlds import Record, Recorded
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.simulator import world
-from herocloud.stack import loading
-from herocloud.state import store as states
-from herocloud.state.store import AppliedPlan, Entry, Store, Unfinished
+from herocloud.state.store import AppliedPlan, Entry, Unfinished
 
 STACK = StackName("shop")
 _LEVEL = Level(0, 0, 0, None)
@@ -336,114 +329,39 @@ def fault() -> Callable[[BaseException], Callable[[Work], None]]:
     return raising
 
 
-GIB = 1024**3
-
-
-class Site:
-    """A data folder with the real state and the simulator, and a stack in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        numbers = (ids.slice_sid(number) for number in range(1, 64))
-        slices = tuple(Slice(sid, 4 * GIB, 130 * GIB) for sid in numbers)
-        self.host = Host("node1", 256 * GIB, 8192 * GIB, 8192 * GIB, 64, slices, uplink=Uplink("eth0", 1_250_000_000), simulated=True)
-        self.events: list[Event] = []
-        self.interrupts = Interrupts()
-
-    def context(self) -> ProviderContext:
-        scenario = self.folder / "scenario.yaml"
-        return ProviderContext(self.folder, self.host, scenario if scenario.exists() else None)
-
-    def misbehave(self, *rules: str) -> None:
-        (self.folder / "scenario.yaml").write_text("seed: 7\nrules:\n" + "".join(f"  - {rule}\n" for rule in rules))
-
-    def behave(self) -> None:
-        (self.folder / "scenario.yaml").unlink(missing_ok=True)
-
-    def desire(self, text: str) -> Desired:
-        path = self.folder / "stack.yaml"
-        path.write_text(text)
-        loaded = loading.load([str(path)], host=self.host)
-        assert loaded.desired is not None, loaded.diagnostics
-        return loaded.desired
-
-    def look(self) -> Observed:
-        return registry.observers(("simulator",), self.context())[0].observe(None)
-
-    def recorded(self) -> Recorded:
-        return states.read_recorded(self.folder)
-
-    def plan(self, text: str, **options: Any) -> Plan:
-        plan = planning.plan(self.desire(text), self.recorded(), self.look(), self.host, PlanOptions(**options))
-        assert not plan.errored, plan.diagnostics
-        return plan
-
-    def changes(self, text: str) -> list[str]:
-        """What planning the stack again would change."""
-        return [f"{change.address} {change.action.value}" for change in self.plan(text).changing]
-
-    @contextmanager
-    def store(self) -> Iterator[Store]:
-        opened = states.open_state(self.folder, write=True)
-        assert opened is not None
-        with opened:
-            yield opened
-
-    def run(self, plan: Plan, **options: Any) -> Result:
-        """Execute a plan."""
-        undoes = options.pop("undoes", None)
-        drivers = registry.Drivers(self.context())
-        try:
-            with self.store() as store:
-                chosen = Options(**options)
-                return executing.execute(
-                    plan, store, drivers, options=chosen, tell=self.events.append, interrupts=self.interrupts, undoes=undoes
-                )
-        finally:
-            drivers.close()
-
-    def apply(self, text: str, **options: Any) -> Result:
-        """Plan and execute; it must succeed."""
-        result = self.run(self.plan(text), **options)
-        assert not result.failed, result
-        return result
-
-    def resume(self, *, rollback: bool = False, **options: Any) -> Result:
-        drivers = registry.Drivers(self.context())
-        try:
-            with self.store() as store:
-                chosen = Options(**options)
-                return resuming.resume(
-                    store, drivers, options=chosen, tell=self.events.append, interrupts=self.interrupts, rollback=rollback
-                )
-        finally:
-            drivers.close()
-
-    def everything(self) -> tuple[Any, ...]:
-        """The world with its data, and the records, for comparing whole before with whole after."""
-        return world.snapshot(self.folder), self.recorded().records
+def load_beside(name: str) -> ModuleType:
+    """Import a module of this folder, which is no package."""
+    full = f"herocloud_tests_apply_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+    return sys.modules[full]
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
-
-
-SHOP = """\
-stack: shop
-images:
-  debian: {source: "https://example.org/d.qcow2", unpinned: true, format: qcow2}
-networks:
-  lan: {cidr: 10.42.0.0/24}
-volumes:
-  data: {size: 20 GiB}
-vms:
-  web: {count: 2, image: debian, networks: [lan], memory: 2 GiB}
-  db: {image: debian, networks: [lan], volumes: [{volume: data}], memory: 4 GiB, vcpus: 2, cpu: {max: 4}}
-"""
+def site(tmp_path: Path) -> Any:
+    """A data folder with the real state and the simulator."""
+    return load_beside("sites").Site(tmp_path)
 
 
 @pytest.fixture
 def shop() -> str:
     """A stack with something of every kind that two VMs and a database need."""
-    return SHOP
+    return str(load_beside("sites").SHOP)
+
+
+@pytest.fixture(scope="session")
+def crashing() -> ModuleType:
+    """The engine of the crash campaign."""
+    return load_beside("campaign")
+
+
+@pytest.fixture(scope="session")
+def campaigns(crashing: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every scenario of the campaign, prepared once."""
+    prepared: dict[str, Any] = crashing.prepare_all(tmp_path_factory.mktemp("campaign"), load_beside("sites").Site)
+    return prepared
