@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -155,6 +156,22 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         command = [sys.executable, "-c", script, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
 
+    return run
+
+
+@pytest.fixture
+def run_mounted() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that mounts something where only the script it runs can see it."""
+
+    def run(mount: str, place: Path, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        command = f'{mount} && exec "$2" -c "$3" "$4"'
+        arguments = ["unshare", "--mount", "sh", "-c", command, "sh", place, sys.executable, script, folder]
+        return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root and unshare to mount a file system")
+    if run("mount -t tmpfs none /mnt", Path("/mnt"), "pass", Path("/mnt")).returncode:
+        pytest.skip("root may not mount a file system here")
     return run
 
 

@@ -1,10 +1,5 @@
 """A disk that is full, broken or read-only: a clear refusal, the state as before, and everything goes on once the cause is gone."""
 
-import os
-import shutil
-import subprocess
-import sys
-
 import pytest
 
 from herocloud.model.errors import Refused
@@ -14,7 +9,7 @@ from herocloud.state import store as states
 CODES = {"enospc": "state-disk-full", "eio": "state-io-error", "erofs": "state-read-only"}
 
 
-def snapshot(folder):
+def snapshot(folder) -> tuple[object, ...]:
     with states.open_state(folder, write=False) as store:
         return store.recorded(), store.applies(), store.assignments(), store.history()
 
@@ -58,9 +53,13 @@ def test_a_close_that_fails_is_no_error_because_everything_is_safe_already(point
 
 
 def test_a_failure_inside_a_block_is_not_hidden_by_the_close(folder, inject) -> None:
-    with pytest.raises(RuntimeError, match="first"), states.open_state(folder, write=True):
-        inject("state.close.before:1:eio")
-        raise RuntimeError("first")
+    def work() -> None:
+        with states.open_state(folder, write=True):
+            inject("state.close.before:1:eio")
+            raise RuntimeError("first")
+
+    with pytest.raises(RuntimeError, match="first"):
+        work()
 
 
 FILL = """
@@ -114,20 +113,13 @@ with states.open_state(folder, write=True) as store:
 
 
 @pytest.mark.root
-def test_a_file_system_that_really_fills_up_loses_nothing(tmp_path) -> None:
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        pytest.skip("needs root and unshare to mount a file system")
-    command = 'mount -t tmpfs -o size=4m none "$1" && exec "$2" -c "$3" "$1/data"'
-    ran = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", command, "sh", tmp_path, sys.executable, FILL], capture_output=True, text=True, check=False
-    )
+def test_a_file_system_that_really_fills_up_loses_nothing(tmp_path, run_mounted) -> None:
+    ran = run_mounted('mount -t tmpfs -o size=4m none "$1"', tmp_path, FILL, tmp_path / "data")
     assert ran.stdout.splitlines() == ["state-disk-full", "True True", "True", "True"], ran.stderr
 
 
 @pytest.mark.root
-def test_a_first_start_on_a_full_file_system_is_refused_and_works_once_there_is_room(tmp_path) -> None:
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        pytest.skip("needs root and unshare to mount a file system")
+def test_a_first_start_on_a_full_file_system_is_refused_and_works_once_there_is_room(tmp_path, run_mounted) -> None:
     script = """
 import sys
 from pathlib import Path
@@ -151,10 +143,7 @@ filler.unlink()
 store = states.open_state(folder, write=True)
 print(store.serial, lineage in (None, store.lineage))
 """
-    command = 'mount -t tmpfs -o size=1m none "$1" && exec "$2" -c "$3" "$1/data"'
-    ran = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", command, "sh", tmp_path, sys.executable, script], capture_output=True, text=True, check=False
-    )
+    ran = run_mounted('mount -t tmpfs -o size=1m none "$1"', tmp_path, script, tmp_path / "data")
     assert ran.stdout.splitlines() == ["state-disk-full"] * 4 + ["0 True"], ran.stderr
 
 

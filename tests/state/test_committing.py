@@ -1,9 +1,12 @@
 """Records change with the journal, in one transaction or not at all."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from herocloud.model.errors import Conflict
 from herocloud.model.ids import Address
+from herocloud.model.worlds import Record
 
 
 @pytest.fixture
@@ -11,7 +14,7 @@ def apply(store, make) -> int:
     return store.begin(make.plan(), 1.0)
 
 
-def records(store):
+def records(store) -> Mapping[str, Mapping[str, Record]]:
     return store.recorded().records
 
 

@@ -4,12 +4,13 @@ import pytest
 
 from herocloud.model.ids import Address
 from herocloud.state import editing
+from herocloud.state.store import Store
 
 A, B = Address("vm.a"), Address("vm.b")
 
 
 @pytest.fixture
-def edited(store, make):
+def edited(store, make) -> Store:
     """Return a store with two VMs of which one needs the other."""
     store.commit(store.begin(make.plan(), 1.0), make.put(make.record("vm.a", "s1"), make.record("vm.c", needs=(Address("image.x"), A))))
     return store

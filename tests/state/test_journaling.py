@@ -1,5 +1,7 @@
 """Applies from their first word to their last, and what is learned from them."""
 
+from typing import Any
+
 import pytest
 
 from herocloud.model import steps
@@ -7,7 +9,7 @@ from herocloud.model.ids import PlanId, StepId
 from herocloud.state.store import Entry
 
 
-def entry(step: str, event: str, **more) -> Entry:
+def entry(step: str, event: str, **more: Any) -> Entry:
     return Entry(StepId(step), event, 1.0, **more)
 
 

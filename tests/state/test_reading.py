@@ -3,9 +3,9 @@
 import os
 import shutil
 import sqlite3
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +24,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
-def used(folder, store, make):
+def used(folder, store, make) -> Path:
     """Return a folder with a state that was closed in good order."""
     store.commit(store.begin(make.plan(), 1.0), make.put(make.record("vm.web[0]", "s1"), make.record("volume.data")))
     store.close()
@@ -101,10 +101,9 @@ def test_a_state_that_keeps_changing_while_it_is_copied_is_said_to_be_busy(used,
     (used / layout.LOG_INDEX).unlink()
     copy = shutil.copyfile
 
-    def copy_and_touch(source, target):
+    def copy_and_touch(source: Path, target: Path) -> None:
         copy(source, target)
-        with open(source, "ab"):
-            os.utime(source, ns=(1, os.stat(source).st_mtime_ns + 1000))
+        os.utime(source, ns=(1, source.stat().st_mtime_ns + 1000))
 
     monkeypatch.setattr(shutil, "copyfile", copy_and_touch)
     assert refused_with(lambda: states.read_recorded(used)).code == "state-busy"
@@ -126,9 +125,7 @@ def test_a_reader_cannot_write(used) -> None:
 
 
 @pytest.mark.root
-def test_on_a_read_only_file_system_a_state_is_read_and_refused_for_writing(used) -> None:
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        pytest.skip("needs root and unshare to mount a file system")
+def test_on_a_read_only_file_system_a_state_is_read_and_refused_for_writing(used, run_mounted) -> None:
     script = """
 import sys
 from pathlib import Path
@@ -144,12 +141,5 @@ except Refused as refused:
     for lost in ("", layout.LOG_INDEX, layout.LOG):
         if lost:
             (used / lost).unlink()
-        command = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec python -c "$2" "$1"'
-        ran = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", command, "sh", used, script],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PATH": f"{os.path.dirname(os.sys.executable)}:{os.environ['PATH']}"},
-        )
+        ran = run_mounted('mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"', used, script, used)
         assert ran.stdout.split() == ["2", "state-read-only"], ran.stderr

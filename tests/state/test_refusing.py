@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from herocloud.state import layout
 from herocloud.state import store as states
 
 
-def overwrite(start: int, content: bytes):
+def overwrite(start: int, content: bytes) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         with layout.database(folder).open("r+b") as stream:
             stream.seek(start)
@@ -22,7 +22,7 @@ def overwrite(start: int, content: bytes):
     return spoil
 
 
-def cut(size: int):
+def cut(size: int) -> Callable[[Path], None]:
     return lambda folder: os.truncate(layout.database(folder), size)
 
 
@@ -154,7 +154,7 @@ def as_nobody() -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("only root can take the part of another user")
     with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o755)  # noqa: PTH101
+        Path(name).chmod(0o711)
         place = Path(name) / "data"
         with states.open_state(place, write=True):
             pass
