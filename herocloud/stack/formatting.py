@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.stack import arranging, instances, outlining, placing, reading, scalars, sources, writing
+from herocloud.stack import arranging, outlining, placing, reading, scalars, sources, writing
 from herocloud.stack.arranging import Order
 from herocloud.stack.combining import NAMED
 from herocloud.stack.findings import SUMMARIES
@@ -36,7 +36,7 @@ def format_text(text: str, name: str = "stack.yaml") -> Formatted:
     if found:
         return Formatted(None, tuple(found))
     order = stack_order()
-    quoted = instances.quote(text)
+    quoted = outlining.quote_instances(text)
     for attempt in _ATTEMPTS:
         try:
             result = attempt(quoted, order)
@@ -147,7 +147,7 @@ def means_the_same(before: str, after: str) -> bool:
         # The order of names decides who gets the first slice.
         if isinstance(one.value.get(section), dict) and list(one.value[section]) != list(two.value[section]):
             return False
-    return sorted(outlining.comments(instances.quote(before))) == sorted(outlining.comments(after))
+    return sorted(outlining.comments(outlining.quote_instances(before))) == sorted(outlining.comments(after))
 
 
 def _equal(one: Any, two: Any) -> bool:

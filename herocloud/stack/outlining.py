@@ -6,7 +6,7 @@ Values are of no interest here, only where they begin and end; `reading` is for 
 import re
 from typing import Any, NamedTuple
 
-from herocloud.stack import reading, troubles
+from herocloud.stack import instances, reading, troubles
 
 
 class Scalar(NamedTuple):
@@ -134,6 +134,32 @@ def _close(opening: Any, closing: Any, inner: list[Any], *, is_map: bool) -> Nod
     pairs = zip(inner[::2], inner[1::2], strict=True)
     entries = tuple(Entry(key.start, text, key, value) for (key, text), (value, _none) in pairs)
     return Block(opening.start_mark, True, entries, opening.anchor is not None)
+
+
+def quote_instances(text: str) -> str:
+    """Return the text with quotes around the `web[0]` that YAML wants quoted, so that any program can read it."""
+    from ruamel.yaml import events
+
+    softened = instances.soften(text)
+    if softened is None or reading.is_yaml(text):
+        return text
+    lines = troubles.LINE_BREAK.split(softened)
+    get = reading.make_parser(softened).get_event
+    in_flow: list[bool] = []
+    found: list[tuple[int, int, int]] = []
+    while True:
+        event = get()
+        if isinstance(event, events.StreamEndEvent):
+            break
+        if isinstance(event, events.MappingStartEvent | events.SequenceStartEvent):
+            in_flow.append(bool(event.flow_style))
+        elif isinstance(event, events.MappingEndEvent | events.SequenceEndEvent):
+            in_flow.pop()
+        elif isinstance(event, events.ScalarEvent) and event.implicit[0] and instances.OPEN in event.value and in_flow[-1]:
+            found.append((event.start_mark.line, event.start_mark.column, event.end_mark.column))
+    for line, begin, end in sorted(found, reverse=True):
+        lines[line] = f'{lines[line][:begin]}"{lines[line][begin:end]}"{lines[line][end:]}'
+    return instances.restore("\n".join(lines))
 
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
