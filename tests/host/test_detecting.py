@@ -8,7 +8,8 @@ from herocloud.host import detecting
 from herocloud.model.hosts import NumaNode, Uplink
 
 GIB = 1024**3
-IPV6_OUT = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 {metric} 00000001 00000000 {flags} {name}"  # fmt: skip
+NOWHERE = "0" * 32
+IPV6_OUT = f"{NOWHERE} 00 {NOWHERE} 00 fe800000000000000000000000000001 {{metric}} 00000001 00000000 {{flags}} {{name}}"
 
 
 def detect(machine, folder) -> detecting.Detected:

@@ -67,7 +67,8 @@ def test_the_file_overrides_and_every_value_tells_where_it_is_from(make) -> None
     assert len(host.slices) == 6
     sources = dict(host.sources)
     assert {name for name, source in sources.items() if source == "file"} == {
-        "name", "reserve", "reserve.memory", "oversubscription", "oversubscription.cpu", "limits", "limits.network", "images", "images.share",
+        "name", "reserve", "reserve.memory", "oversubscription", "oversubscription.cpu",
+        "limits", "limits.network", "images", "images.share",
     }  # fmt: skip
     assert {name for name, source in sources.items() if source == "detected"} == {"memory", "disk", "disk_free", "cpus", "uplink", "numa"}
     assert sources["reserve.disk"] == sources["oversubscription.disk"] == "default"

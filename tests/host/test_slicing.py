@@ -37,8 +37,9 @@ def test_slices_follow_the_formula(memory, disk, slices, each) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reserve", "kept_disk", "slices", "each"), [(1, 0, 7, 292), (0, 0, 8, 256), (4, 0, 7, 292), (5, 0, 6, 341), (40, 0, 0, 0), (1, 48, 7, 285), (1, 4096, 7, 0)]
-)  # fmt: skip
+    ("reserve", "kept_disk", "slices", "each"),
+    [(1, 0, 7, 292), (0, 0, 8, 256), (4, 0, 7, 292), (5, 0, 6, 341), (40, 0, 0, 0), (1, 48, 7, 285), (1, 4096, 7, 0)],
+)
 def test_reserves_are_taken_off_first(reserve, kept_disk, slices, each) -> None:
     made = slicing.make_slices(32 * GIB, 2048 * GIB, reserve_memory=reserve * GIB, reserve_disk=kept_disk * GIB)
     assert [one.disk for one in made] == [each * GIB] * slices
