@@ -214,14 +214,15 @@ def _wanted_slices(asked: Spec) -> int:
 
 
 def _cpu(asked: Spec, old: Spec, share: int) -> Json:
+    """Decide up to how many vCPUs the VM may grow, and complete its topology to that number with packages of the same shape."""
     cpu = dict(asked["cpu"])
+    topology = cpu["topology"]
+    product = topology["threads"] * topology["cores"] * topology["dies"] * topology["packages"] if topology else 0
     if cpu["max"] is None:
-        topology = cpu["topology"]
         before = (old.get("cpu") or {}).get("max", 0)
-        if topology:
-            cpu["max"] = topology["threads"] * topology["cores"] * topology["dies"] * topology["packages"]
-        else:
-            cpu["max"] = before if before >= asked["vcpus"] else max(asked["vcpus"], VCPUS_PER_SLICE * share)
+        cpu["max"] = product or (before if before >= asked["vcpus"] else max(asked["vcpus"], VCPUS_PER_SLICE * share))
+    if topology and product < cpu["max"]:
+        cpu["topology"] = {**topology, "packages": topology["packages"] * cpu["max"] // product}
     return cpu
 
 

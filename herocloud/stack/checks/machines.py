@@ -75,12 +75,14 @@ def _check_cpu(view: View, host: Host | None, found: Findings) -> None:
     topology = cpu.get("topology")
     if topology is not None and certain and found.knows_within(*view.where("cpu", "topology")):
         product = topology.get("threads", 1) * topology.get("cores", 1) * topology.get("dies", 1) * topology.get("packages", 1)
-        if product != most and product != max(most, vcpus):
-            word = "`max`" if "max" in cpu else "`vcpus`"
+        # The planner repeats packages of this shape until `max` is reached; without `max` the product is the maximum.
+        fits = most % product == 0 if "max" in cpu else product >= vcpus
+        if not fits:
+            says = f"does not divide `max`, {most}" if "max" in cpu else f"is below `vcpus`, {vcpus}"
             found.add(
                 "bad-topology",
                 view.where("cpu", "topology"),
-                f"The product of threads, cores, dies and packages is {product}; {word} is {most}.",
+                f"The product of threads, cores, dies and packages is {product}, which {says}.",
                 f"make the product {most}",
                 on_key=True,
             )
