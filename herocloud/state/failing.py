@@ -71,6 +71,10 @@ _CAUSES: dict[str, tuple[str, str]] = {
         "The state is damaged",
         "Herocloud does not take that for an empty host. Put `state.db` back from a backup, with the `state.db-wal` of the same moment.",
     ),
+    "state-missing": (
+        "The state is missing",
+        "Nothing more was written. Put it back as it was; `herocloud state orphans` then lists what was made since and is in no record.",
+    ),
     "state-foreign": (
         "The state belongs to another folder",
         "Nothing was changed. Put the right `state.db` back; or, when this one is meant to be here, remove `state.lineage` beside it.",

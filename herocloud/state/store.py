@@ -37,6 +37,7 @@ class Store:
         self._closed = False
         self._turn = threading.Lock()
         self._path = layout.database(folder)
+        self._file = _identity(self._path)
         self.lineage: str = self._read(lambda c: c.execute("SELECT lineage FROM world").fetchone()[0])
 
     def __enter__(self) -> Self:
@@ -193,6 +194,9 @@ class Store:
         """Run a block as one transaction: all of it is on disk at the end, or none of it."""
         with self._turn, failing.Guarded(self._path):
             faults.reached(f"{point}.before")
+            # SQLite goes on writing to a file that was removed under it, and all of that would be lost without a word.
+            if _identity(self._path) != self._file:
+                raise failing.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -221,6 +225,14 @@ def read_recorded(folder: Path) -> Recorded:
         return Recorded()
     with store:
         return store.recorded()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _recorded(connection: sqlite3.Connection) -> Recorded:
