@@ -64,6 +64,9 @@ def _prepare(value: Any, depth: int) -> Any:
         ):
             return LiteralScalarString(value)
         return DoubleQuotedScalarString(value)
+    if isinstance(value, str) and ":" in value:
+        # Between brackets libyaml takes any colon for the end of a key, and the dumper knows only YAML 1.2's rule.
+        return DoubleQuotedScalarString(value)
     return value
 
 
