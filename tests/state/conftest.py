@@ -192,3 +192,19 @@ def start_python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from herocloud.state import locking
+with locking.hold(Path(sys.argv[1]), "apply", "p-first", 0):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hold_elsewhere(start_python, folder) -> Callable[[], subprocess.Popen[str]]:
+    """Return a function that starts another process, which holds the lock of the folder until its input ends."""
+    return lambda: start_python(HOLD, folder)

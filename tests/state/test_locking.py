@@ -3,23 +3,12 @@
 import fcntl
 import os
 import re
-import shutil
-import signal
 from contextlib import AbstractContextManager
 
 import pytest
 
 from herocloud.model.errors import Locked
-from herocloud.state import holders, layout, locking
-
-HOLD = """
-import sys
-from pathlib import Path
 from herocloud.state import locking
-with locking.hold(Path(sys.argv[1]), "apply", "p-first", 0):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 class Clock:
@@ -65,8 +54,8 @@ def test_the_lock_is_free_after_an_error_inside(folder) -> None:
         pass
 
 
-def test_a_living_holder_is_named_with_all_that_is_known(folder, start_python) -> None:
-    first = start_python(HOLD, folder)
+def test_a_living_holder_is_named_with_all_that_is_known(folder, hold_elsewhere) -> None:
+    first = hold_elsewhere()
     with pytest.raises(Locked) as caught, hold(folder):
         pass
     (found,) = caught.value.diagnostics
@@ -76,8 +65,8 @@ def test_a_living_holder_is_named_with_all_that_is_known(folder, start_python) -
     assert "after waiting" not in found.detail
 
 
-def test_waiting_ends_with_the_time_that_was_given(folder, start_python, clock) -> None:
-    start_python(HOLD, folder)
+def test_waiting_ends_with_the_time_that_was_given(folder, hold_elsewhere, clock) -> None:
+    hold_elsewhere()
     notes: list[str] = []
     with pytest.raises(Locked, match="after waiting 30 s"), hold(folder, timeout=30.0, note=notes.append, clock=clock):
         pass
@@ -87,8 +76,8 @@ def test_waiting_ends_with_the_time_that_was_given(folder, start_python, clock) 
     assert notes[0].startswith("waiting up to 30 s for `apply` of plan p-first (process ")
 
 
-def test_the_wait_is_over_as_soon_as_the_holder_is_done(folder, start_python, clock) -> None:
-    first = start_python(HOLD, folder)
+def test_the_wait_is_over_as_soon_as_the_holder_is_done(folder, hold_elsewhere, clock) -> None:
+    first = hold_elsewhere()
     notes: list[str] = []
 
     def let_go() -> None:
@@ -101,69 +90,8 @@ def test_the_wait_is_over_as_soon_as_the_holder_is_done(folder, start_python, cl
     assert not [note for note in notes if "took over" in note]
 
 
-def test_a_dead_holder_is_taken_over_with_a_note(folder, start_python) -> None:
-    first = start_python(HOLD, folder)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    assert locking.read_holder(folder) is None
-    notes: list[str] = []
-    with hold(folder, note=notes.append):
-        assert locking.read_holder(folder).pid == os.getpid()
-    (note,) = notes
-    assert f"took over the lock of `apply` of plan p-first (process {first.pid} of " in note
-
-
-def test_a_takeover_is_told_once(folder, start_python) -> None:
-    first = start_python(HOLD, folder)
-    first.kill()
-    first.wait()
-    notes: list[str] = []
-    for _ in range(2):
-        with hold(folder, note=notes.append):
-            pass
-    assert len(notes) == 1
-
-
-@pytest.mark.parametrize("content", [b"\x00\xff", b"{", b"[]", b'{"pid": 1}', b"x" * 100_000])
-def test_a_record_that_cannot_be_read_keeps_nobody_from_the_lock(folder, content) -> None:
-    folder.mkdir()
-    layout.holder(folder).write_bytes(content)
-    assert locking.read_holder(folder) is None
-    notes: list[str] = []
-    with hold(folder, note=notes.append):
-        assert locking.read_holder(folder).pid == os.getpid()
-    assert notes == ["took over the lock of a process that is gone and whose record cannot be read"]
-
-
-def test_a_holder_whose_record_cannot_be_read_is_still_found_by_the_kernel(folder, start_python) -> None:
-    first = start_python(HOLD, folder)
-    layout.holder(folder).write_bytes(b"{")
-    holder = locking.read_holder(folder)
-    assert (holder.pid, holder.operation, holder.plan) == (first.pid, "unknown", None)
-    with pytest.raises(Locked, match="a process that has not said its name"), hold(folder):
-        pass
-
-
-def test_removing_the_record_does_not_split_the_lock(folder, start_python) -> None:
-    start_python(HOLD, folder)
-    layout.holder(folder).unlink()
-    with pytest.raises(Locked), hold(folder):
-        pass
-
-
-def test_a_record_of_another_host_names_it_and_does_not_block(folder) -> None:
-    folder.mkdir()
-    stranger = holders.describe_self("apply", "p9")._replace(host="node7", user="ada", boot_id="elsewhere", pid=1)
-    holders.write(folder, stranger)
-    assert locking.read_holder(folder) == stranger
-    notes: list[str] = []
-    with hold(folder, note=notes.append):
-        pass
-    assert "(process 1 of ada on node7)" in notes[0]
-
-
-def test_a_clock_that_was_set_back_changes_no_duration(folder, start_python, monkeypatch) -> None:
-    start_python(HOLD, folder)
+def test_a_clock_that_was_set_back_changes_no_duration(folder, hold_elsewhere, monkeypatch) -> None:
+    hold_elsewhere()
     monkeypatch.setattr("time.time", lambda: 0.0)
     with pytest.raises(Locked) as caught, hold(folder):
         pass
@@ -200,20 +128,3 @@ def test_a_disk_that_takes_no_record_is_told_before_anything_begins(what, code, 
     inject()
     with hold(folder):
         pass
-
-
-def test_a_disk_that_fails_at_the_end_does_not_spoil_what_was_done(folder, inject) -> None:
-    inject("state.lock.release:1:eio")
-    with hold(folder):
-        pass
-    inject()
-    notes: list[str] = []
-    with hold(folder, note=notes.append):
-        pass
-    assert "took over" in notes[0]
-
-
-def test_a_folder_that_is_gone_at_the_end_is_no_error(folder) -> None:
-    with hold(folder):
-        shutil.rmtree(folder)
-    assert locking.read_holder(folder) is None
