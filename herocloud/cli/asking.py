@@ -32,9 +32,9 @@ def get_removal_approved(call: Call, names: Sequence[str], approved: Collection[
     shown = ", ".join(f"`{name}`" for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     if not may_ask or call.json or not terminal.can_ask():
         detail = f"Nobody approved the removal of {shown}, and there is no terminal to ask at."
-        raise Blocked([Diagnostic("not-approved", "not approved", detail, hint="`--approve destroy` or `-y` approves it")])
+        raise Blocked([Diagnostic("not-approved", "Not approved", detail, hint="`--approve destroy` or `-y` approves it")])
     if _answer(call, f"\nRemove {shown} for good? Only `yes` is a yes: ") != "yes":
-        raise Blocked([Diagnostic("not-approved", "not approved", "The answer was not `yes`; nothing was removed.")])
+        raise Blocked([Diagnostic("not-approved", "Not approved", "The answer was not `yes`; nothing was removed.")])
 
 
 def _words(plan: Plan, asked: Question) -> str:

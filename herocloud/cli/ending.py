@@ -63,7 +63,7 @@ def tell_refusal(screen: Screen, error: errors.HerocloudError, *, json: bool) ->
 
 def diagnostics_of(error: errors.HerocloudError) -> Sequence[Diagnostic]:
     """Return what an error has to say."""
-    return error.diagnostics if isinstance(error, errors.Refused) else (Diagnostic("failed", "failed", str(error)),)
+    return error.diagnostics if isinstance(error, errors.Refused) else (Diagnostic("failed", "Failed", str(error)),)
 
 
 def tell_os_error(screen: Screen, error: OSError) -> int:

@@ -12,14 +12,14 @@ from herocloud.cli import catalogue
 GLOBAL_VALUED = frozenset({"data-dir", "chdir", "file"})
 GLOBAL_SWITCHES = frozenset({"json", "no-color", "quiet", "verbose"})
 VALUED = GLOBAL_VALUED | {
-    "approve", "exclude", "format", "host-name", "html", "hypervisor", "json-into", "junit", "lines", "lock-timeout", "max-bytes", "md",
-    "on-failure", "out", "parallelism", "replace", "sarif", "stack", "target", "timeout", "var", "var-file",
+    "approve", "exclude", "format", "html", "hypervisor", "json-into", "junit", "lines", "lock-timeout", "max-bytes", "md", "on-failure",
+    "out", "parallelism", "replace", "sarif", "stack", "target", "var", "var-file",
 }  # fmt: skip
 """Long flags that take a value. A test compares these sets with the commands."""
 
 SWITCHES = GLOBAL_SWITCHES | {
-    "auto-approve", "check", "destroy", "detailed-exitcode", "diff", "follow", "force", "help", "host", "input", "install", "no-input",
-    "no-refresh", "purge", "refresh", "rehearse", "version", "yes",
+    "all", "auto-approve", "check", "destroy", "detailed-exitcode", "diff", "follow", "foreign", "help", "host", "input", "install",
+    "no-input", "no-refresh", "off", "purge", "refresh", "rehearse", "rollback", "version", "yes",
 }  # fmt: skip
 """Long flags that take none."""
 

@@ -15,17 +15,21 @@ from herocloud.plan.options import PlanOptions
 
 
 def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) -> Planned:
-    """Plan to adopt one orphan, as the stack file asks for it, or else as it was last recorded here."""
+    """Plan to adopt one orphan: as it was last recorded here, or else as the stack file asks for it.
+
+    The record comes first because it holds what was decided for this very thing: its sid, its MACs, its paths.
+    """
     from herocloud.apply import collecting
 
     recorded = reading.read_recorded(folder)
     host = hosting.find_host(folder, recorded)
     observed = planning.look(host, None)
     thing = _find_orphan([one.thing for one in collecting.find_orphans(recorded, observed)], address, stack)
-    by_file = _from_file(folder, thing, given, host)
-    if by_file is not None:
-        return by_file
     plan = _plan_from_history(folder, thing, recorded, observed, host)
+    if any(found.code == "never-recorded" for found in plan.diagnostics):
+        by_file = _from_file(folder, thing, given, host)
+        if by_file is not None:
+            return by_file
     # All that was asked for is in it, and the outputs in it are those of the state.
     return Planned(plan._replace(complete=True), Desired(thing.stack, ()), recorded, observed, host)
 
@@ -53,7 +57,7 @@ def _find_orphan(orphans: list[Thing], address: str, stack: str | None) -> Thing
             [
                 Diagnostic(
                     "ambiguous",
-                    "the address is not unique",
+                    "The address is not unique",
                     f"There are orphans `{address}` of {owners}.",
                     hint="name one with `--stack NAME`",
                 )
@@ -61,7 +65,7 @@ def _find_orphan(orphans: list[Thing], address: str, stack: str | None) -> Thing
         )
     close = names.nearest(address, [thing.address for thing in orphans])
     hint = f"did you mean `{close}`?" if close else "`herocloud state orphans` lists them"
-    raise Refused([Diagnostic("no-orphan", "no such orphan", f"Nothing without a record carries our mark as `{address}`.", hint=hint)])
+    raise Refused([Diagnostic("no-orphan", "No such orphan", f"Nothing without a record carries our mark as `{address}`.", hint=hint)])
 
 
 def _from_file(folder: Path, thing: Thing, given: Sources, host: Hosting) -> Planned | None:

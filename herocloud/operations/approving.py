@@ -90,7 +90,7 @@ def refusal(lacking: dict[Approval, list[Change]]) -> Diagnostic:
     words = ",".join(one.value for one in lacking)
     return Diagnostic(
         "not-approved",
-        "not approved",
+        "Not approved",
         "Nobody approved these changes, and there is no terminal to ask at:\n" + "\n".join(lines),
         hint=f"`--approve {words}` approves them, `-y` approves everything; a plan saved with `plan --out FILE` is approved by running it",
     )
@@ -99,7 +99,7 @@ def refusal(lacking: dict[Approval, list[Change]]) -> Diagnostic:
 def declined(lacking: dict[Approval, list[Change]]) -> Diagnostic:
     """Say that a person was asked and did not approve."""
     words = ", ".join(one.value for one in lacking)
-    return Diagnostic("not-approved", "not approved", f"The answer was not the word that approves ({words}); nothing was changed.")
+    return Diagnostic("not-approved", "Not approved", f"The answer was not the word that approves ({words}); nothing was changed.")
 
 
 def _list(changes: list[Change]) -> str:

@@ -23,7 +23,7 @@ def require_own(plan: Plan, recorded: Recorded) -> None:
         [
             Diagnostic(
                 "foreign-plan",
-                "the plan belongs to another state",
+                "The plan belongs to another state",
                 detail,
                 hint="plan again here, or give the `--data-dir` that it was made with",
             )

@@ -22,7 +22,7 @@ def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
                 [
                     Diagnostic(
                         "protected",
-                        "protected",
+                        "Protected",
                         detail,
                         address=record.address,
                         hint=f"`herocloud state protect --off {record.address}` lifts it first",
@@ -54,4 +54,4 @@ def _require_ended(store: Store) -> None:
     unfinished = store.unfinished()
     if unfinished is not None:
         detail = f"The apply of plan `{unfinished.plan.id}` did not end, and its steps name the records as they are."
-        raise Refused([Diagnostic("unfinished-apply", "an earlier apply is not finished", detail, hint="`herocloud resume` finishes it")])
+        raise Refused([Diagnostic("unfinished-apply", "An earlier apply is not finished", detail, hint="`herocloud resume` finishes it")])

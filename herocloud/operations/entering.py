@@ -14,4 +14,4 @@ def require_guest(folder: Path, name: str, stack: str | None, what: str) -> NoRe
     """Raise why this VM cannot be entered."""
     record = reading.find_record(reading.read_recorded(folder), name, stack, kind="vm")
     detail = f"`{record.address}` runs on `{record.provider}`: it exists only as a state machine, so it {_WHAT[what]}."
-    raise Refused([Diagnostic("no-guest", "nothing runs inside of this VM", detail, address=record.address)])
+    raise Refused([Diagnostic("no-guest", "Nothing runs inside of this VM", detail, address=record.address)])

@@ -30,7 +30,7 @@ def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tu
             outputs = None if addresses else recorded.outputs.get(name)
             found.append((name, exporting.export_yaml(records, name, outputs)))
     if not found:
-        raise Refused([Diagnostic("nothing-recorded", "nothing is recorded", f"There are no records in `{folder}`.")])
+        raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no records in `{folder}`.")])
     return found
 
 

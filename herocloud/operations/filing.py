@@ -51,7 +51,7 @@ def read(path: Path) -> Plan:
         raise Refused(
             [
                 Diagnostic(
-                    "no-plan-file", "there is no such plan file", f"`{path}` does not exist.", hint="`herocloud plan --out FILE` writes one"
+                    "no-plan-file", "There is no such plan file", f"`{path}` does not exist.", hint="`herocloud plan --out FILE` writes one"
                 )
             ]
         ) from None
@@ -60,7 +60,7 @@ def read(path: Path) -> Plan:
         made_by = head.get("herocloud", "?")
         detail = f"`{path}` has version {head['version']} and was written by herocloud {made_by}; this program reads up to {VERSION}."
         raise Refused(
-            [Diagnostic("plan-newer", "the plan file is newer than this program", detail, hint="use the newer herocloud, or plan again")]
+            [Diagnostic("plan-newer", "The plan file is newer than this program", detail, hint="use the newer herocloud, or plan again")]
         )
     if head.get("checksum") != _checksum(body):
         raise _damaged(path, "its checksum does not fit its content")
@@ -80,7 +80,7 @@ def _take_apart(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
         head = None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         detail = f"`{path}` does not begin like a plan that `herocloud plan --out` wrote."
-        raise Refused([Diagnostic("not-a-plan", "not a plan file", detail, hint="stack files are given with `-f`")])
+        raise Refused([Diagnostic("not-a-plan", "Not a plan file", detail, hint="stack files are given with `-f`")])
     if not isinstance(head.get("version"), int):
         raise _damaged(path, "it does not tell its version")
     return head, body.removesuffix(b"\n")
@@ -91,4 +91,4 @@ def _checksum(body: bytes) -> str:
 
 
 def _damaged(path: Path, why: str) -> Refused:
-    return Refused([Diagnostic("plan-damaged", "the plan file is damaged", f"`{path}`: {why}.", hint="plan again")])
+    return Refused([Diagnostic("plan-damaged", "The plan file is damaged", f"`{path}`: {why}.", hint="plan again")])

@@ -43,7 +43,7 @@ def find_slice(machine: Machine, sid: str) -> Slice:
     close = names.nearest(sid, known)
     hint = f"did you mean `{close}`?" if close else "`herocloud slice list` shows them all"
     raise Refused(
-        [Diagnostic("unknown-slice", "no such slice", f"This host has {len(known)} slices, and `{sid}` is none of them.", hint=hint)]
+        [Diagnostic("unknown-slice", "No such slice", f"This host has {len(known)} slices, and `{sid}` is none of them.", hint=hint)]
     )
 
 

@@ -125,5 +125,5 @@ def unknown_stack(name: str, recorded: Recorded) -> Diagnostic:
     known = ", ".join(f"`{one}`" for one in sorted(recorded.records)) or "none"
     hint = f"did you mean `{close}`?" if close else f"stacks with records: {known}"
     return Diagnostic(
-        "unknown-stack", "no records of this stack", f"Nothing is recorded for a stack `{name}` in this data folder.", hint=hint
+        "unknown-stack", "No records of this stack", f"Nothing is recorded for a stack `{name}` in this data folder.", hint=hint
     )

@@ -33,7 +33,7 @@ def plan_power(folder: Path, wanted: Wanted) -> Planned:
     recorded = reading.read_recorded(folder)
     record = reading.find_record(recorded, wanted.name, wanted.stack, kind="vm")
     if record.kind != "vm":
-        raise Refused([Diagnostic("not-a-vm", "not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
+        raise Refused([Diagnostic("not-a-vm", "Not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
     host = hosting.find_host(folder, recorded)
     observed = standing.calm(planning.look(host, (record.stack,)), recorded, record.stack, (record.address,))
     _require_possible(wanted, record, observed)
@@ -56,7 +56,7 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
             [
                 Diagnostic(
                     "vm-gone",
-                    "the VM is gone",
+                    "The VM is gone",
                     f"`{name}` is recorded, and nothing runs there.",
                     address=name,
                     hint="`herocloud apply` makes it anew",
@@ -68,7 +68,7 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
             [
                 Diagnostic(
                     "wrong-state",
-                    "wrong state",
+                    "Wrong state",
                     f"`{name}` is stopped; only a running VM can be paused.",
                     address=name,
                     hint=f"`herocloud vm start {name}` boots it",
@@ -80,7 +80,7 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
             [
                 Diagnostic(
                     "wrong-state",
-                    "wrong state",
+                    "Wrong state",
                     f"`{name}` is stopped, not paused.",
                     address=name,
                     hint=f"`herocloud vm start {name}` boots it",

@@ -72,7 +72,7 @@ def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: st
         raise Refused(
             [
                 Diagnostic(
-                    "ambiguous", "the address is not unique", f"`{address}` is recorded in {owners}.", hint="name one with `--stack NAME`"
+                    "ambiguous", "The address is not unique", f"`{address}` is recorded in {owners}.", hint="name one with `--stack NAME`"
                 )
             ]
         )
@@ -80,7 +80,7 @@ def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: st
     close = names.nearest(wanted[-1], known)
     where = f"stack `{stack}`" if stack else "this state"
     hint = f"did you mean `{close}`?" if close else "`herocloud state list` shows what is recorded"
-    raise Refused([Diagnostic("not-recorded", "the address is not recorded", f"There is no record of `{address}` in {where}.", hint=hint)])
+    raise Refused([Diagnostic("not-recorded", "The address is not recorded", f"There is no record of `{address}` in {where}.", hint=hint)])
 
 
 def _candidates(address: str, kind: str | None) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ def compare(folder: Path, before: int, after: int, stack: str | None) -> Sides:
 
     opened = store.open_state(folder, write=False)
     if opened is None:
-        raise Refused([Diagnostic("no-state", "there is no state yet", f"Nothing was ever applied in `{folder}`.")])
+        raise Refused([Diagnostic("no-state", "There is no state yet", f"Nothing was ever applied in `{folder}`.")])
     with opened:
         found = [one for one in opened.diff(before, after) if stack is None or one.stack == stack]
     return Sides(tuple(one.before for one in found if one.before), tuple(one.after for one in found if one.after))
@@ -142,7 +142,7 @@ def require_stack(recorded: Recorded, stack: str | None) -> str:
     names_of = ", ".join(f"`{one}`" for one in known)
     detail = f"There are records of {names_of}." if known else "Nothing is recorded in this data folder."
     raise Refused(
-        [Diagnostic("which-stack", "no stack is chosen", detail, hint="name one with `--stack NAME`, or give its file with `-f`")]
+        [Diagnostic("which-stack", "No stack is chosen", detail, hint="name one with `--stack NAME`, or give its file with `-f`")]
     )
 
 

@@ -25,7 +25,7 @@ def plan_move(folder: Path, origin: str, target: str, stack: str | None) -> Plan
     new = _target_address(record, target)
     if new in there:
         detail = f"`{new}` is recorded in stack `{record.stack}` already."
-        raise Refused([Diagnostic("address-taken", "the address is taken", detail, address=new, hint="move or forget that one first")])
+        raise Refused([Diagnostic("address-taken", "The address is taken", detail, address=new, hint="move or forget that one first")])
     host = hosting.find_host(folder, recorded)
     observed = standing.calm(planning.look(host, (record.stack,)), recorded, record.stack, (record.address,))
     renamed = [_rename_need(one, record.address, new) for one in there.values() if one.address != record.address]
@@ -41,7 +41,7 @@ def _target_address(record: Record, target: str) -> Address:
     parts = ids.split_address(target)
     if parts is None or parts.kind != record.kind or (parts.kind != "peer" and not ids.NAME.match(parts.name)):
         detail = f"`{target}` is not the address of a {record.kind}; write it like `{record.kind}.NAME` or `{record.kind}.NAME[0]`."
-        raise Refused([Diagnostic("bad-move", "a record keeps its kind", detail, address=record.address)])
+        raise Refused([Diagnostic("bad-move", "A record keeps its kind", detail, address=record.address)])
     return Address(target)
 
 

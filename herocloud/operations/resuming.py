@@ -22,7 +22,7 @@ def resume(folder: Path, how: How, *, rollback: bool = False) -> Recovered | Non
 
 _NOTHING = Diagnostic(
     "nothing-unfinished",
-    "there is nothing to take back",
+    "There is nothing to take back",
     "The last apply came to its end.",
     hint="`herocloud undo` takes back a finished apply",
 )

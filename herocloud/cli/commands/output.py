@@ -29,7 +29,7 @@ def output(
         close = names.nearest(name, outputs)
         known = ", ".join(f"`{one}`" for one in sorted(outputs)) or "none"
         hint = f"did you mean `{close}`?" if close else f"outputs: {known}"
-        raise Refused([Diagnostic("unknown-output", "no such output", f"The stack has no output `{name}`.", hint=hint)])
+        raise Refused([Diagnostic("unknown-output", "No such output", f"The stack has no output `{name}`.", hint=hint)])
     value = outputs[name]
     showing.show(call, lambda: value, lambda: value if isinstance(value, str) else _plain(value))
     return ending.DONE

@@ -1,0 +1,106 @@
+"""Questions: asked on a terminal only, answered with one word only."""
+
+import os
+import pty
+import select
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Answer = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def answer(herocloud: Any) -> Answer:
+    """Return a function that runs a command on a terminal of its own, types an answer to its question, and returns exit code and screen."""
+
+    def run(*arguments: str, answer: str) -> tuple[int, str]:
+        child, terminal = pty.fork()
+        if child == 0:
+            os.chdir(herocloud.folder)
+            os.execv(sys.executable, [sys.executable, "-m", "herocloud", *arguments])
+        screen, asked = b"", False
+        while True:
+            ready, _, _ = select.select([terminal], [], [], 60)
+            assert ready, f"nothing more came after: {screen.decode()}"
+            try:
+                read = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not read:
+                break
+            screen += read
+            if not asked and (b"is a yes: " in screen or b"to approve: " in screen):
+                asked = True
+                os.write(terminal, answer.encode())
+        _, status = os.waitpid(child, 0)
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(status), screen.decode()
+
+    return run
+
+
+def test_only_yes_is_a_yes(herocloud: Any, shop: Path, answer: Answer) -> None:
+    for word in ("y", "Yes", "yes please", "no", ""):
+        code, screen = answer("apply", answer=f"{word}\n")
+        assert code == 12, screen
+        assert "nothing was changed" in screen
+    assert not (herocloud.data_folder / "state.db").exists()
+    code, screen = answer("apply", answer="yes\n")
+    assert code == 0, screen
+    assert "6 added" in screen
+
+
+def test_the_loss_of_one_things_data_takes_its_name(herocloud: Any, applied: Path, answer: Answer) -> None:
+    code, screen = answer("vm", "delete", "db", answer="yes\n")
+    assert code == 12
+    assert "Type its name, `db`, to approve: " in screen
+    assert answer("vm", "delete", "db", answer="db\n")[0] == 0
+
+
+def test_the_loss_of_several_things_data_takes_the_name_of_the_stack(herocloud: Any, applied: Path, answer: Answer) -> None:
+    code, screen = answer("destroy", answer="yes\n")
+    assert code == 12
+    assert "Type the name of the stack, `shop`, to approve: " in screen
+    assert answer("destroy", answer="shop\n")[0] == 0
+
+
+def test_what_is_approved_by_class_is_not_asked_again(herocloud: Any, shop: Path, answer: Answer) -> None:
+    code, screen = answer("apply", "--approve", "create", answer="no\n")
+    assert code == 0
+    assert "is a yes" not in screen
+
+
+def test_a_closed_line_is_a_no(herocloud: Any, shop: Path, answer: Answer) -> None:
+    code, screen = answer("apply", answer="\x04")
+    assert code == 12, screen
+
+
+def test_an_interrupt_at_the_question_changes_nothing(herocloud: Any, shop: Path, answer: Answer) -> None:
+    code, screen = answer("apply", answer="\x03")
+    assert code == 130, screen
+    assert "Traceback" not in screen
+    assert not (herocloud.data_folder / "state.db").exists()
+
+
+@pytest.mark.parametrize("flag", ["--no-input", "-input=false", "--json"])
+def test_a_terminal_is_not_asked_when_told_so(herocloud: Any, shop: Path, answer: Answer, flag: str) -> None:
+    code, screen = answer("apply", flag, answer="yes\n")
+    assert code == 12
+    assert "is a yes" not in screen
+
+
+def test_a_saved_plan_never_asks(herocloud: Any, shop: Path, answer: Answer) -> None:
+    herocloud.done("plan", "--out", "p.hcplan")
+    code, screen = answer("apply", "p.hcplan", answer="no\n")
+    assert code == 0, screen
+    assert "is a yes" not in screen
+
+
+def test_nothing_waits_for_input_without_a_terminal(herocloud: Any, shop: Path) -> None:
+    ran = herocloud("apply", stdin="yes\n")
+    assert ran.code == 12
+    assert "there is no terminal to ask at" in ran.err

@@ -1,0 +1,100 @@
+"""Saved plans: run as they are, once, here, and only while they are whole."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def saved(herocloud: Any, shop: Path) -> Path:
+    herocloud.done("plan", "--out", "p.hcplan")
+    return herocloud.folder / "p.hcplan"  # type: ignore[no-any-return]
+
+
+def _rewrite(path: Path, change: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]) -> None:
+    head, body = path.read_bytes().split(b"\n", 1)
+    new_head, new_body = change(json.loads(head), body)
+    path.write_bytes(json.dumps(new_head).encode() + b"\n" + new_body)
+
+
+def test_a_saved_plan_runs_without_approval_and_only_once(herocloud: Any, saved: Path) -> None:
+    assert "6 added" in herocloud.done("apply", "p.hcplan").out
+    again = herocloud.done("apply", "p.hcplan")
+    assert "This plan was applied before; nothing was done." in again.out
+
+
+def test_the_file_is_for_its_owner_only(saved: Path) -> None:
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+def test_a_saved_plan_is_shown_as_it_was_printed(herocloud: Any, saved: Path) -> None:
+    assert herocloud.done("show", "p.hcplan").out == herocloud.done("plan").out
+    assert json.loads(herocloud.done("show", "p.hcplan", "--json").out) == json.loads(herocloud.done("plan", "--json").out)
+
+
+def test_no_secret_is_in_the_file(herocloud: Any, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "correct-horse")
+    shop.write_text(shop.read_text(encoding="utf-8").replace("db: {", "db: {secrets: {db_password: {env: DB_PASSWORD}}, "), encoding="utf-8")
+    herocloud.done("plan", "--out", "p.hcplan")
+    content = (herocloud.folder / "p.hcplan").read_text(encoding="utf-8")
+    assert "db_password" in content
+    assert "correct-horse" not in content
+    herocloud.done("apply", "p.hcplan")
+    assert herocloud.done("plan").out == "No changes.\n"
+    monkeypatch.setenv("DB_PASSWORD", "battery-staple")
+    assert "vm.db" in herocloud.done("plan").out
+
+
+def test_a_changed_byte_is_noticed(herocloud: Any, saved: Path) -> None:
+    _rewrite(saved, lambda head, body: (head, body.replace(b"10.42.0.2", b"10.42.0.9", 1)))
+    ran = herocloud("apply", "p.hcplan")
+    assert ran.code == 1
+    assert "its checksum does not fit its content" in ran.err
+
+
+def test_a_file_that_was_cut_off_is_noticed(herocloud: Any, saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-100])
+    assert "damaged" in herocloud("apply", "p.hcplan").err
+
+
+def test_a_newer_file_is_refused_by_its_version(herocloud: Any, saved: Path) -> None:
+    _rewrite(saved, lambda head, body: ({**head, "version": 2}, body))
+    ran = herocloud("apply", "p.hcplan")
+    assert ran.code == 1
+    assert "newer than this program" in ran.err
+
+
+@pytest.mark.parametrize("content", [b"", b"stack: shop\n", b"\x00\xff\n", b"[]\n"], ids=["empty", "a stack file", "bytes", "a list"])
+def test_what_is_no_plan_is_named_so(herocloud: Any, saved: Path, content: bytes) -> None:
+    saved.write_bytes(content)
+    ran = herocloud("apply", "p.hcplan")
+    assert ran.code == 1
+    assert "Not a plan file" in ran.err
+
+
+def test_a_plan_of_another_state_is_refused(herocloud: Any, applied: Path, tmp_path: Path) -> None:
+    herocloud.done("plan", "--destroy", "--out", "p.hcplan")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "host.yaml").write_text((herocloud.data_folder / "host.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    ran = herocloud("apply", "p.hcplan", "--data-dir", str(other))
+    assert ran.code == 1
+    assert "The plan belongs to another state" in ran.err
+
+
+def test_a_change_elsewhere_does_not_make_a_plan_stale(herocloud: Any, applied: Path) -> None:
+    text = applied.read_text(encoding="utf-8").replace("vcpus: 2", "vcpus: 3")
+    applied.write_text(text, encoding="utf-8")
+    herocloud.done("plan", "--out", "p.hcplan")
+    herocloud.done("vm", "stop", "web[1]")
+    assert "1 changed" in herocloud.done("apply", "p.hcplan").out
+
+
+def test_a_plan_that_cannot_be_applied_is_not_saved(herocloud: Any, applied: Path) -> None:
+    herocloud.done("state", "protect", "vm.db")
+    assert herocloud("plan", "--destroy", "--out", "p.hcplan").code == 12
+    assert not (herocloud.folder / "p.hcplan").exists()

@@ -1,0 +1,122 @@
+"""stdout is the result and stderr is talk; both may go away without harm, and a full disk is said."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Spawn = Callable[..., "subprocess.Popen[str]"]
+
+
+def _lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_an_apply_streams_one_document_a_line(herocloud: Any, shop: Path) -> None:
+    ran = herocloud.done("apply", "-y", "--json")
+    lines = _lines(ran.out)
+    assert (lines[0]["type"], lines[0]["format"]) == ("version", "1.0")
+    assert (lines[-1]["type"], lines[-1]["status"]) == ("summary", "done")
+    assert [line["seq"] for line in lines] == list(range(len(lines)))
+    assert {"planned_change", "capacity", "apply_start", "apply_complete"} <= {line["type"] for line in lines}
+    assert all({"@level", "@message", "@timestamp"} <= set(line) for line in lines)
+
+
+def test_a_refusal_is_a_line_of_the_stream(herocloud: Any, shop: Path) -> None:
+    ran = herocloud("apply", "--json")
+    assert ran.code == 12
+    assert [line["diagnostic"]["code"] for line in _lines(ran.out) if line["type"] == "diagnostic"] == ["not-approved"]
+
+
+def test_a_bad_stack_is_a_line_of_the_stream(herocloud: Any) -> None:
+    herocloud.write("stack: shop\nvms: {web: {imag: x}}\n")
+    ran = herocloud("apply", "-y", "--json")
+    assert ran.code == 1
+    assert "unknown-key" in {line["diagnostic"]["code"] for line in _lines(ran.out) if line["type"] == "diagnostic"}
+
+
+def test_the_stream_goes_beside_the_human_view(herocloud: Any, shop: Path) -> None:
+    ran = herocloud.done("apply", "-y", "--json-into", "events.json")
+    assert "Done: 6 added" in ran.out
+    lines = _lines((herocloud.folder / "events.json").read_text(encoding="utf-8"))
+    assert (lines[0]["type"], lines[-1]["type"]) == ("version", "summary")
+
+
+def test_a_plan_that_cannot_be_made_is_one_document(herocloud: Any) -> None:
+    herocloud.write("stack: shop\nvms: {web: {imag: x}}\n")
+    ran = herocloud("plan", "--json")
+    document = json.loads(ran.out)
+    assert document["errored"]
+    assert any(one["code"] == "unknown-key" for one in document["diagnostics"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("state", "list"), ("state", "log"), ("state", "lock"), ("state", "orphans"), ("state", "diff", "0", "1"), ("state", "show", "vm.db"),
+        ("vm", "list"), ("vm", "show", "db"), ("slice", "list"), ("slice", "show", "s1"), ("host", "show"), ("host", "refresh"),
+        ("image", "list"), ("output",), ("output", "front"), ("graph",), ("show",), ("drift",), ("doctor",), ("validate",), ("schema",),
+        ("export",), ("version",), ("report",), ("fmt", "--check"), ("state", "gc"), ("plan",), ("completion", "bash"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_every_command_has_a_json_form_on_stdout_alone(herocloud: Any, applied: Path, words: tuple[str, ...]) -> None:
+    ran = herocloud(*words, "--json")
+    assert json.loads(ran.out) is not None
+    assert ran.code in (0, 3)
+
+
+@pytest.mark.usefixtures("applied")
+def test_a_reader_that_goes_away_is_told_nothing(herocloud: Any, spawn: Spawn) -> None:
+    process = spawn("schema")
+    assert process.stdout is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.usefixtures("applied")
+def test_a_full_disk_behind_stdout_is_an_error(herocloud: Any, spawn: Spawn) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        process = spawn("schema", stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "No space left on device" in err
+    assert "Traceback" not in err
+
+
+def test_a_defect_leaves_its_traceback_in_a_file(herocloud: Any, shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from herocloud.operations import planning
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the sky fell")
+
+    monkeypatch.setattr(planning, "make_plan", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ran = herocloud("plan")
+    assert ran.code == 1
+    assert "Traceback" not in ran.err
+    assert "RuntimeError: the sky fell" in ran.err
+    (log,) = tmp_path.glob("herocloud-defect-*.log")
+    assert "Traceback" in log.read_text(encoding="utf-8")
+    assert "Traceback" in herocloud("plan", environment={"HEROCLOUD_LOG": "debug"}).err
+
+
+def test_a_file_that_cannot_be_written_is_said_without_a_traceback(herocloud: Any, shop: Path) -> None:
+    ran = herocloud("plan", "--md", "no/such/folder/plan.md")
+    assert ran.code == 1
+    assert "No such file or directory `no/such/folder/plan.md`" in ran.err
+
+
+def test_the_module_can_be_run(herocloud: Any) -> None:
+    ended = subprocess.run([sys.executable, "-m", "herocloud", "--version"], capture_output=True, text=True, check=True, env=os.environ)
+    assert ended.stdout == "herocloud 0.1.0\n"
