@@ -13,14 +13,14 @@ TIB = 1024**4
 
 _BINARY = {"B": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": TIB, "PiB": 1024**5}
 _LOOSE = {"k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB", "p": "PiB"}
-# 18 digits are more than any machine has bytes; without a bound a hostile file overflows the arithmetic.
-_SIZE = re.compile(r"^\s*(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z]*)\s*$")
-_RATE = re.compile(r"^\s*(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z]+)/s\s*$")
+# 24 digits are more than any machine has bytes; without a bound a hostile file overflows the arithmetic.
+_SIZE = re.compile(r"^\s*(\d{1,24}(?:\.\d{1,24})?)\s*([A-Za-z]*)\s*$")
+_RATE = re.compile(r"^\s*(\d{1,24}(?:\.\d{1,24})?)\s*([A-Za-z]+)/s\s*$")
 _RATE_UNITS = {
     "bit": 1 / 8, "kbit": 1e3 / 8, "Mbit": 1e6 / 8, "Gbit": 1e9 / 8, "Tbit": 1e12 / 8,
     "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": TIB,
 }  # fmt: skip
-_DURATION = re.compile(r"^\s*(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z]+)\s*$")
+_DURATION = re.compile(r"^\s*(\d{1,24}(?:\.\d{1,24})?)\s*([A-Za-z]+)\s*$")
 _DURATION_UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
 

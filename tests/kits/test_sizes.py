@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from herocloud.kits import sizes
 
 
-@given(st.integers(min_value=0, max_value=2**60))
+@given(st.integers(min_value=0, max_value=2**70))
 def test_a_written_size_reads_back_to_the_same_number(count: int) -> None:
     assert sizes.parse_size(sizes.format_size(count)) == count
 
