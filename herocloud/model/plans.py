@@ -133,5 +133,5 @@ class Plan(NamedTuple):
 
     @property
     def applyable(self) -> bool:
-        """Tell whether apply would run it."""
-        return not self.errored and not self.blocked and bool(self.changing)
+        """Tell whether apply would run it; outputs are recorded too."""
+        return not self.errored and not self.blocked and (bool(self.changing) or dict(self.outputs) != dict(self.outputs_before))
