@@ -12,7 +12,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import pytest
+
+# A suite that passes on a fresh clone passes there tomorrow too: the same examples every time, and no verdict about how busy the machine
+# is. `HYPOTHESIS_PROFILE=explore` goes looking for new ones.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 HOST_FILE = """\
 name: node1

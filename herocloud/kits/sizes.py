@@ -62,13 +62,11 @@ def format_size(count: int) -> str:
 
 def show_size(count: float) -> str:
     """Write bytes for people, rounded to one decimal: `1.9 TiB`. Not meant to be read back."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(size) < 1024:
-            break
+    size, units = float(count), list(_BINARY)
+    while abs(size) >= 1024 and len(units) > 1:
         size /= 1024
-    else:
-        unit = "PiB"
+        del units[0]
+    unit = units[0]
     return f"{size:.0f} {unit}" if size == int(size) or abs(size) >= 100 else f"{size:.1f} {unit}"
 
 
