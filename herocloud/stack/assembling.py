@@ -19,6 +19,7 @@ from herocloud.stack import (
     pointing,
     reading,
     sources,
+    straightening,
     substituting,
     validating,
 )
@@ -33,7 +34,6 @@ from herocloud.stack.fields import places
 from herocloud.stack.fields.stack import StackFile
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.loading import Loaded
-from herocloud.stack.pruning import Pruned
 
 SMALL = 64 * 1024
 """Up to this many bytes a file is read with places at once: it costs a few milliseconds, and every resource knows its line."""
@@ -58,74 +58,101 @@ def assemble(
 ) -> Assembled:
     """Go through all stages."""
     found = Findings()
+    pointer = pointing.Pointer(read)
     files = tuple(source.name for source in read)
     for one in unusable:
         found.add(one.code, None, one.detail, one.hint)
-    pointer = pointing.Pointer(read)
     trees = _read_trees(read, pointer, found)
     # Without all files nobody can tell which names there are, and every second reference would look wrong.
     if trees is None or unusable or not trees:
         return Assembled(Loaded(None, pointer.diagnose(found), files))
     combined, twice = combining.combine(trees)
     pointer.combined = combined
-    pruned = Pruned()
-    values = _collect_variables(combined.value, variables, var_files, environment, found, pruned)
-    tree = {key: value for key, value in combined.value.items() if key != "variables"}
-    substituted = substituting.substitute(tree, values, host, found, pruned)
-    data = validating.validate(StackFile, substituted.value, found, pruned)
-    few = checking.check_counts(data, found)
-    instances = _make_instances(substituted.indexed, data, found) if few else {}
-    found.pruned = pruned
-
-    def folder_of(path: Path) -> str:
-        return read[combined.origin(path)[0]].folder
-
-    world = World(environment, secret_key, folder_of, found)
-    names = names_of.collect_names(substituted.value, data, found)
-    views = list(layering.make_views(data, instances, names.images))
-    _check_stack_keys(trees, found, pointer)
-    checking.check(data, substituted.value, views, names, host, found, world)
-    hidden.judge(
-        pointer.report_duplicates(twice, found),
-        lambda block, own, gone: substituting.substitute(block, values, host, own, gone),
-        names,
-        lambda own: World(environment, secret_key, folder_of, own),
-        found,
-    )
-    uses_secrets = any(view.fields.get("secrets") for view in views)
+    given = _Given(read, combined, twice, host, variables, var_files, environment, secret_key)
+    judged = _judge(given, combined.value, trees, pointer, found)
+    if found.items:
+        # Something is wrong, and now time does not matter: look again, with misspelt keys put right first.
+        found = Findings()
+        judged = _judge(given, straightening.straighten(combined.value, StackFile, found), trees, pointer, found)
+    uses_secrets = any(view.fields.get("secrets") for view in judged.views)
     if found.items:
         return Assembled(Loaded(None, pointer.diagnose(found), files, uses_secrets))
+    data = judged.data
     place_of = pointer.place if all(len(source.content) <= SMALL for source in read) else _nowhere
-    expansion = expanding.Expansion(data, names.images, folder_of, world.outside, place_of)
+    expansion = expanding.Expansion(data, judged.names.images, given.folder_of, judged.world.outside, place_of)
     desired = Desired(
         StackName(data["stack"]),
-        tuple(expanding.expand(expansion, views)),
+        tuple(expanding.expand(expansion, judged.views)),
         data.get("description", ""),
         tuple(Move(move["from"], move["to"], place_of(("moved", number))) for number, move in enumerate(data.get("moved") or ())),
         data.get("outputs") or {},
         read[0].folder,
     )
-    conditions = None if values.sensitive else _conditions(values, substituted.host_fields, host, environment, world, views)
+    conditions = None if judged.values.sensitive else _conditions(judged, host, environment)
     return Assembled(Loaded(desired, (), files, uses_secrets), conditions)
 
 
-def _conditions(
-    values: values_of.Values,
-    host_fields: frozenset[str],
-    host: Host | None,
-    environment: Mapping[str, str],
-    world: World,
-    views: Sequence[layering.View],
-) -> caching.Conditions:
-    affinities = (view.fields["cpu"].get("affinity") for view in views if "cpu" in view.fields)
+class _Given(NamedTuple):
+    """What a load starts from."""
+
+    read: Sequence[sources.Source]
+    combined: combining.Combined
+    twice: Sequence[combining.Twice]
+    host: Host | None
+    variables: Sequence[str]
+    var_files: Sequence[str]
+    environment: Mapping[str, str]
+    secret_key: bytes | None
+
+    def folder_of(self, path: Path) -> str:
+        """Return the folder of the file that says something."""
+        return self.read[self.combined.origin(path)[0]].folder
+
+    def world(self, found: Findings) -> World:
+        """Return a fresh look at what lies outside."""
+        return World(self.environment, self.secret_key, lambda path: self.folder_of(found.pruned.spelt(path)), found)
+
+
+class _Judged(NamedTuple):
+    """What came out of all checks."""
+
+    data: Mapping[str, Any]
+    values: values_of.Values
+    host_fields: frozenset[str]
+    names: names_of.Names
+    views: Sequence[layering.View]
+    world: World
+
+
+def _judge(
+    given: _Given, tree: dict[str, Any], trees: Sequence[Mapping[str, Any]], pointer: "pointing.Pointer", found: Findings
+) -> _Judged:
+    """Take one tree through variables, expressions, models and checks."""
+    values = _collect_variables(tree, given, found)
+    rest = {key: value for key, value in tree.items() if key != "variables"}
+    substituted = substituting.substitute(rest, values, given.host, found)
+    data = validating.validate(StackFile, substituted.value, found)
+    instances = _make_instances(substituted.indexed, data, found) if checking.check_counts(data, found) else {}
+    world = given.world(found)
+    names = names_of.collect_names(substituted.value, data, found)
+    views = list(layering.make_views(data, instances, names.images))
+    _check_stack_keys(trees, found, pointer)
+    checking.check(data, substituted.value, views, names, given.host, found, world)
+    blocks = pointer.report_duplicates(given.twice, found)
+    hidden.judge(blocks, lambda block, own: substituting.substitute(block, values, given.host, own), names, given.world, found)
+    return _Judged(data, values, substituted.host_fields, names, views, world)
+
+
+def _conditions(judged: _Judged, host: Host | None, environment: Mapping[str, str]) -> caching.Conditions:
+    affinities = (view.fields["cpu"].get("affinity") for view in judged.views if "cpu" in view.fields)
     return caching.Conditions(
-        {name: caching.environment_digest(environment, name) for name in values.environment},
-        {} if host is None else {name: facts.host_value(host, name) for name in sorted(host_fields)},
-        sorted({sid for view in views for sid in view.fields.get("slice") or ()}),
+        {name: caching.environment_digest(environment, name) for name in judged.values.environment},
+        {} if host is None else {name: facts.host_value(host, name) for name in sorted(judged.host_fields)},
+        sorted({sid for view in judged.views for sid in view.fields.get("slice") or ()}),
         max((processor + 1 for lists in affinities for one in lists or () for processor in one), default=0),
-        world.paths,
-        {path: caching.digest_text(text.encode()) for path, text in world.texts.items()},
-        [(kind, name, digest) for (kind, name), digest in world.secrets.items()],
+        judged.world.paths,
+        {path: caching.digest_text(text.encode()) for path, text in judged.world.texts.items()},
+        [(kind, name, digest) for (kind, name), digest in judged.world.secrets.items()],
     )
 
 
@@ -160,21 +187,14 @@ def _read_trees(read: Sequence[sources.Source], pointer: "pointing.Pointer", fou
     return trees if sound else None
 
 
-def _collect_variables(
-    tree: Mapping[str, Any],
-    variables: Sequence[str],
-    var_files: Sequence[str],
-    environment: Mapping[str, str],
-    found: Findings,
-    pruned: Pruned,
-) -> values_of.Values:
-    data = validating.validate(places.VariablesOnly, {"variables": tree.get("variables")}, found, pruned)
-    declared = dict(data.get("variables") or {})
+def _collect_variables(tree: Mapping[str, Any], given: _Given, found: Findings) -> values_of.Values:
     raw = tree.get("variables")
+    data = validating.validate(places.VariablesOnly, {"variables": raw}, found)
+    declared = dict(data.get("variables") or {})
     if isinstance(raw, dict):
         # A declaration that was refused as a whole still declares its name.
         declared.update({name: {} for name in raw if name not in declared})
-    return values_of.collect(declared, variables, var_files, environment, found)
+    return values_of.collect(declared, given.variables, given.var_files, given.environment, found)
 
 
 def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, Any], found: Findings) -> dict[str, list[Mapping[str, Any]]]:
@@ -191,7 +211,7 @@ def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, An
         same = {key: value for key, value in shared.items() if key not in varying}
         many: list[Mapping[str, Any]] = []
         for number in range(shared["count"]):
-            own = validating.validate(Vm, substituting.put_index(varying, number), found, Pruned(), ("vms", name))
+            own = validating.validate(Vm, substituting.put_index(varying, number), found, name)
             many.append({**same, **own})
         instances[name] = many
     return instances

@@ -116,8 +116,8 @@ class Findings:
     def __init__(self) -> None:
         """Start without a mistake."""
         self.items: list[Finding] = []
-        self.pruned: Pruned | None = None
-        """Set once the tree is validated: from then on paths are those of what is left of it."""
+        self.pruned = Pruned()
+        """What was taken out of the tree so far: reported paths are those of what is left of it."""
         self._poisoned: set[Path] = set()
 
     def add(
@@ -133,28 +133,27 @@ class Findings:
         place: Place | None = None,
         snippet: str | None = None,
         address: str | None = None,
+        is_original: bool = False,
     ) -> None:
-        """Collect one mistake."""
-        if path is not None and self.pruned is not None:
+        """Collect one mistake; `path` is one of the tree, or with `is_original` one of the file."""
+        if path is not None and not is_original:
             path = self.pruned.original(path)
         self.items.append(Finding(code, path, detail, hint, on_key, about, needle, place, snippet, address))
 
     def poison(self, path: Path) -> None:
-        """Remember that nothing is known about the value at `path`."""
+        """Remember that nothing is known about the value at `path` of the file."""
         self._poisoned.add(path)
 
     def knows(self, *path: str | int) -> bool:
         """Tell whether neither the value at `path` nor anything around it was refused."""
         if not self._poisoned:
             return True
-        if self.pruned is not None:
-            path = self.pruned.original(path)
+        path = self.pruned.original(path)
         return not any(path[:length] in self._poisoned for length in range(1, len(path) + 1))
 
     def knows_within(self, *path: str | int) -> bool:
         """Tell whether nothing in, at or around `path` was refused."""
         if not self.knows(*path):
             return False
-        if self.pruned is not None:
-            path = self.pruned.original(path)
+        path = self.pruned.original(path)
         return not any(len(poisoned) > len(path) and poisoned[: len(path)] == path for poisoned in self._poisoned)

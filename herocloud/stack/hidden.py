@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from herocloud.model.diagnostics import Place
-from herocloud.stack import layering, placing, substituting, validating
+from herocloud.stack import layering, placing, straightening, substituting, validating
 from herocloud.stack.checks import naming, outside, presence
 from herocloud.stack.fields.stack import SECTIONS, StackFile
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.names import Names
-from herocloud.stack.pruning import Pruned
 
 
 class Hidden(NamedTuple):
@@ -45,7 +44,7 @@ def of_second_file(document: placing.Document, path: Path, value: Any, address: 
 
 def judge(
     blocks: Sequence[Hidden],
-    substitute: Callable[[Mapping[str, Any], Findings, Pruned], substituting.Substituted],
+    substitute: Callable[[Mapping[str, Any], Findings], substituting.Substituted],
     names: Names,
     world: Callable[[Findings], outside.World],
     found: Findings,
@@ -54,9 +53,9 @@ def judge(
     for block in blocks:
         if block.path[0] not in SECTIONS or block.path[0] == "variables":
             continue
-        own, pruned = Findings(), Pruned()
-        data = validating.validate(StackFile, substitute(_wrap(block), own, pruned).value, own, pruned)
-        own.pruned = pruned
+        own = Findings()
+        tree = straightening.straighten(_wrap(block), StackFile, own)
+        data = validating.validate(StackFile, substitute(tree, own).value, own)
         views = list(layering.make_views(data, {}, names.images))
         naming.check_blocks(data, views, names, own)
         if len(block.path) == 2:

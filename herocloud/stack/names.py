@@ -36,21 +36,31 @@ def collect_names(tree: Mapping[str, Any], data: Fields, found: Findings) -> Nam
     """Gather all names of a tree, also of entries that the models refused."""
     vms: dict[str, int | None] = {}
     sound = data.get("vms") or {}
-    for name in _keys(tree, "vms"):
+    for name in _block(tree, "vms"):
         certain = found.knows("vms", name, "count")
         vms[name] = sound.get(name, {}).get("count") if certain else UNCERTAIN
+    for name in list(vms):
+        vms.setdefault(_as_meant(name), vms[name])
     return Names(_image_names(tree), _keys(tree, "sizes"), _keys(tree, "networks"), _keys(tree, "volumes"), vms)
 
 
-def _keys(tree: Mapping[str, Any], section: str) -> frozenset[str]:
+def _block(tree: Mapping[str, Any], section: str) -> Mapping[str, Any]:
     block = tree.get(section)
-    return frozenset(block) if isinstance(block, dict) else frozenset()
+    return block if isinstance(block, dict) else {}
+
+
+def _keys(tree: Mapping[str, Any], section: str) -> frozenset[str]:
+    return frozenset(spelling for name in _block(tree, section) for spelling in (name, _as_meant(name)))
+
+
+def _as_meant(name: str) -> str:
+    """Return a name in the form that references have to use: who declares `Web_1` and refers to `web-1` has made one mistake."""
+    return name.lower().replace("_", "-")
 
 
 def _image_names(tree: Mapping[str, Any]) -> dict[str, str]:
-    block = tree.get("images")
-    images = block if isinstance(block, dict) else {}
-    names = {name: name for name in images}
+    images = _block(tree, "images")
+    names = {_as_meant(name): name for name in images} | {name: name for name in images}
     for name, image in images.items():
         aliases = image.get("aliases") if isinstance(image, dict) else None
         for alias in aliases if isinstance(aliases, list) else [aliases]:

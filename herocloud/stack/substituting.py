@@ -12,7 +12,6 @@ from herocloud.model.hosts import Host
 from herocloud.stack import expressions, facts
 from herocloud.stack.expressions import KEEP, Expression
 from herocloud.stack.findings import Findings, Path
-from herocloud.stack.pruning import Pruned
 from herocloud.stack.variables import Values
 
 _KEPT_FIELDS = ("env", "labels")
@@ -32,9 +31,9 @@ class _Unknown(Exception):
     """The value of an expression is not known; the mistake is reported already, here or at its cause."""
 
 
-def substitute(tree: Mapping[str, Any], values: Values, host: Host | None, found: Findings, pruned: Pruned) -> Substituted:
+def substitute(tree: Mapping[str, Any], values: Values, host: Host | None, found: Findings) -> Substituted:
     """Replace the expressions of a whole file, everything under `variables` and `moved` excepted."""
-    work = _Substitution(values, host, found, pruned)
+    work = _Substitution(values, host, found)
     result: dict[str, Any] = {}
     for key, value in tree.items():
         if key == "moved" or not expressions.has_any(value):
@@ -60,8 +59,7 @@ def put_index(value: Any, number: int) -> Any:
 
 
 class _Substitution:
-    def __init__(self, values: Values, host: Host | None, found: Findings, pruned: Pruned) -> None:
-        self.pruned = pruned
+    def __init__(self, values: Values, host: Host | None, found: Findings) -> None:
         self.values = values
         self.host = host
         self.found = found
@@ -73,7 +71,7 @@ class _Substitution:
     def replace_vm(self, name: str, vm: Any) -> Any:
         if not isinstance(vm, dict) or not expressions.has_any(vm):
             return vm
-        self.counted = "count" in vm
+        self.counted = "count" in vm or not self.found.knows("vms", name, "count")
         self.uses_index = False
         result: dict[str, Any] = {}
         for key, value in vm.items():
@@ -90,7 +88,7 @@ class _Substitution:
         try:
             target[key] = self.walk(value, path)
         except _Unknown:
-            self.found.poison(path)
+            self.found.poison(self.found.pruned.original(path))
 
     def walk(self, value: Any, path: Path) -> Any:
         if isinstance(value, str):
@@ -102,12 +100,15 @@ class _Substitution:
             return result
         if isinstance(value, list):
             items: list[Any] = []
+            gone: list[int] = []
             for number, inner in enumerate(value):
                 try:
                     items.append(self.walk(inner, (*path, number)))
                 except _Unknown:
-                    self.found.poison((*path, number))
-                    self.pruned.note(path, number)
+                    self.found.poison(self.found.pruned.original((*path, number)))
+                    gone.append(number)
+            if gone:
+                self.found.pruned.note(self.found.pruned.original(path), gone)
             return items
         return value
 

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from herocloud.kits import names
+from herocloud.stack import straightening
 from herocloud.stack.fields import kinds
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.pruning import Pruned
@@ -27,21 +27,30 @@ _NOUNS = {
 }
 
 
-def validate(model: type[BaseModel], tree: Any, found: Findings, pruned: Pruned, prefix: Path = ()) -> dict[str, Any]:
-    """Return what the file says, normalised; mistakes go to `found` and are left out."""
+def validate(model: type[BaseModel], tree: Any, found: Findings, instance_of: str | None = None) -> dict[str, Any]:
+    """Return what the file says, normalised; mistakes go to `found` and are left out.
+
+    `instance_of` names the VM when only some of its fields are looked at, for one of its instances.
+    """
     copied = False
+    pruned = found.pruned if instance_of is None else Pruned()
     while True:
         try:
             return dump(model.model_validate(tree))
         except ValidationError as failure:
             mistakes = failure.errors(include_url=False)
         if not copied:
-            # Aliases make parts of the tree appear in several places; taking a value out of one must not take it out of another.
-            tree, copied = _unshare(tree), True
+            tree, copied = straightening.unshare(tree), True
         paths: dict[Path, None] = {}
         for mistake in mistakes:
             path = _existing(tree, tuple(mistake["loc"]))
-            report(mistake, (*prefix, *pruned.original(path)), model, path, found)
+            full = pruned.original(path)
+            if instance_of is not None:
+                full = found.pruned.spelt(("vms", instance_of, *full))
+            if path and pruned.was_renamed(path):
+                found.poison((*full[:-1], path[-1]))  # The misspelt key did not mean this one after all.
+            else:
+                report(mistake, full, found)
             paths[path] = None
         for path in sorted(paths, key=_removal_order, reverse=True):
             pruned.remove(tree, path)
@@ -56,12 +65,6 @@ def _removal_order(path: Path) -> tuple[tuple[int, str], ...]:
     return tuple((part, "") if isinstance(part, int) else (-1, part) for part in path)
 
 
-def _unshare(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _unshare(inner) for key, inner in value.items()}
-    return [_unshare(inner) for inner in value] if isinstance(value, list) else value
-
-
 def _existing(tree: Any, location: tuple[Any, ...]) -> Path:
     """Return the longest part of a location that the tree really holds: `lan` stands for `{network: lan}`, which has one part more."""
     path: Path = ()
@@ -74,39 +77,30 @@ def _existing(tree: Any, location: tuple[Any, ...]) -> Path:
     return path
 
 
-def report(mistake: Any, path: Path, model: type[BaseModel], location: Path, found: Findings) -> None:
-    """Turn one error of pydantic into a finding."""
-    kind, value, context = mistake["type"], mistake["input"], mistake.get("ctx") or {}
+def report(mistake: Any, path: Path, found: Findings) -> None:
+    """Turn one error of pydantic into a finding; `path` is that of the file."""
     found.poison(path)
-    if kind == "extra_forbidden":
-        valid = keys_of(model, location[:-1])
-        near = names.nearest(str(path[-1]), valid)
-        if near is not None:
-            # A misspelt key is meant to be its neighbour: that one is not missing, its value is unknown.
-            found.poison((*path[:-1], near))
-        hint = f"did you mean `{near}`?" if near else _listing(valid)
-        found.add("unknown-key", path, f"`{path[-1]}` is not a key here.", hint, on_key=True)
-        return
+    code, detail, hint = _explain(mistake, path)
+    found.add(code, path, detail, hint, on_key=code == "unknown-key", is_original=True)
+
+
+def _explain(mistake: Any, path: Path) -> tuple[str, str, str | None]:
+    kind, value, context = mistake["type"], mistake["input"], mistake.get("ctx") or {}
     subject = _subject(path)
+    if "detail" in context:
+        return kind, context["detail"], context.get("hint")
+    if kind == "extra_forbidden":
+        # A second look will come, which does better with keys; see `straightening`.
+        return "unknown-key", f"`{path[-1]}` is not a key here.", None
     if kind in _NOUNS:
-        noun = _NOUNS[kind]
-        found.add("wrong-type", path, f"{subject} takes {noun}, not {kinds.show(value)}.", _type_hint(kind, value))
-    elif kind in {"greater_than_equal", "less_than_equal"}:
+        return "wrong-type", f"{subject} takes {_NOUNS[kind]}, not {kinds.show(value)}.", _type_hint(kind, value)
+    if kind in {"greater_than_equal", "less_than_equal"}:
         low = "ge" in context
-        bound = context["ge" if low else "le"]
-        found.add("out-of-range", path, f"{subject} is {value}; it has to be {bound} or {'more' if low else 'less'}.", None)
-    elif kind in {"string_too_short", "string_too_long"}:
-        bound = context.get("min_length", context.get("max_length"))
-        found.add(
-            "bad-text",
-            path,
-            f"{subject} is {len(value)} characters long; {'at least' if 'short' in kind else 'at most'} {bound} are allowed.",
-            None,
-        )
-    elif "detail" in context:
-        found.add(kind, path, context["detail"], context.get("hint"))
-    else:
-        found.add("wrong-type", path, f"{subject} does not take {kinds.show(value)}.", None)
+        return "out-of-range", f"{subject} is {value}; it has to be {context['ge' if low else 'le']} or {'more' if low else 'less'}.", None
+    if kind in {"string_too_short", "string_too_long"}:
+        bound = f"at least {context['min_length']}" if "min_length" in context else f"at most {context['max_length']}"
+        return "bad-text", f"{subject} is {len(value)} characters long; {bound} are allowed.", None
+    return "wrong-type", f"{subject} does not take {kinds.show(value)}.", None
 
 
 def _subject(path: Path) -> str:
@@ -127,30 +121,6 @@ def _type_hint(kind: str, value: Any) -> str | None:
     return None
 
 
-def _listing(valid: list[str]) -> str | None:
-    return "keys here are " + ", ".join(f"`{key}`" for key in valid) if valid else None
-
-
-def keys_of(model: type[BaseModel], path: Path) -> list[str]:
-    """Return the keys that the block at `path` knows."""
-    kind: Any = model
-    for part in path:
-        kind = _unwrap(kind)
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = next((field for name, field in kind.model_fields.items() if part in (name, field.alias)), None)
-            if field is None:
-                return []
-            kind = field.annotation
-        elif get_origin(kind) is dict:
-            kind = get_args(kind)[1]
-        elif get_origin(kind) is list:
-            kind = get_args(kind)[0]
-    kind = _unwrap(kind)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return [field.alias or name for name, field in kind.model_fields.items()]
-    return []
-
-
 def in_order(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
     """Return the fields of a block in the order in which people write them."""
     order = {name: rank for rank, name in enumerate(getattr(model, "written", ()))}
@@ -159,14 +129,14 @@ def in_order(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
 
 def peel(kind: Any) -> tuple[type[BaseModel] | None, bool]:
     """Return the block behind a field's type, and whether it stands below names of the user's."""
-    kind = _unwrap(kind)
+    kind = unwrap(kind)
     many = get_origin(kind) is dict
     if many or get_origin(kind) is list:
-        kind = _unwrap(get_args(kind)[-1])
+        kind = unwrap(get_args(kind)[-1])
     return (kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None), many
 
 
-def _unwrap(kind: Any) -> Any:
+def unwrap(kind: Any) -> Any:
     """Strip `| None` and `Annotated` from a type."""
     while True:
         arguments = get_args(kind)

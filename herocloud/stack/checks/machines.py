@@ -39,21 +39,17 @@ def check_views(views: Iterable[View], names: Names, host: Host | None, found: F
 
 def _check_slices(view: View, found: Findings) -> None:
     own = view.layers[0].fields or {}
-    if "slice" in own and "slices" in own:
-        found.add(
-            "slices-and-pins",
-            ("vms", view.name, "slices"),
-            f"`{view.name}` names its slices, and says how many.",
-            "keep `slice` or `slices`",
-            on_key=True,
-        )
-        return
-    if "memory" not in view.fields or not all(view.knows(found, key) for key in ("memory", "slice", "slices")):
-        return
     pins = view.fields.get("slice")
-    if pins is not None and not found.knows_within(*view.where("slice")):
+    both = "slice" in own and "slices" in own
+    if both:
+        detail = f"`{view.name}` names its slices, and says how many."
+        found.add("slices-and-pins", ("vms", view.name, "slices"), detail, "keep `slice` or `slices`", on_key=True)
+    if "memory" not in view.fields or not all(view.knows(found, key) for key in ("memory", "slices" if pins is None else "slice")):
         return
-    number = len(pins) if pins is not None else view.fields["slices"]
+    # A slice id that was refused counts all the same.
+    number = view.fields["slices"] if pins is None else len(pins) + found.pruned.gone_from(view.where("slice"))
+    if both:
+        number = max(number, own["slices"])
     memory = view.fields["memory"]
     if memory > number * SLICE_MEMORY:
         near = next((key for key in ("memory", "slices", "slice") if key in own), "memory")
@@ -66,35 +62,26 @@ def _check_slices(view: View, found: Findings) -> None:
 def _check_cpu(view: View, host: Host | None, found: Findings) -> None:
     cpu = view.fields["cpu"]
     vcpus = view.fields.get("vcpus", 1)
-    most = cpu.get("max", vcpus)
+    topology = cpu.get("topology")
+    product = 0
+    if topology is not None and found.knows_within(*view.where("cpu", "topology")):
+        product = topology.get("threads", 1) * topology.get("cores", 1) * topology.get("dies", 1) * topology.get("packages", 1)
+    most = cpu.get("max", max(product, vcpus))
     certain = view.knows(found, "vcpus") and view.knows(found, "cpu", "max")
     if certain and most < vcpus:
-        found.add(
-            "too-few-vcpus", view.where("cpu", "max"), f"`max` is {most}, and the VM starts with {vcpus}.", f"set `max` to {vcpus} or more"
-        )
-    topology = cpu.get("topology")
-    if topology is not None and certain and found.knows_within(*view.where("cpu", "topology")):
-        product = topology.get("threads", 1) * topology.get("cores", 1) * topology.get("dies", 1) * topology.get("packages", 1)
-        # The planner repeats packages of this shape until `max` is reached; without `max` the product is the maximum.
-        fits = most % product == 0 if "max" in cpu else product >= vcpus
-        if not fits:
-            says = f"does not divide `max`, {most}" if "max" in cpu else f"is below `vcpus`, {vcpus}"
-            found.add(
-                "bad-topology",
-                view.where("cpu", "topology"),
-                f"The product of threads, cores, dies and packages is {product}, which {says}.",
-                f"make the product {most}",
-                on_key=True,
-            )
+        # What `max` should be is unknown from here on, and with it what fits to it.
+        certain = False
+        hint = f"set `max` to {vcpus} or more"
+        found.add("too-few-vcpus", view.where("cpu", "max"), f"`max` is {most}, and the VM starts with {vcpus}.", hint)
+    # The planner repeats packages of this shape until `max` is reached; without `max` the product is the maximum.
+    if certain and product and (most % product if "max" in cpu else product < vcpus):
+        says = f"does not divide `max`, {most}" if "max" in cpu else f"is below `vcpus`, {vcpus}"
+        detail = f"The product of threads, cores, dies and packages is {product}, which {says}."
+        found.add("bad-topology", view.where("cpu", "topology"), detail, f"make the product {most}", on_key=True)
     for number, processors in enumerate(cpu.get("affinity") or ()):
         path = view.where("cpu", "affinity", number)
-        if certain and number >= max(most, vcpus):
-            found.add(
-                "bad-affinity",
-                path,
-                f"This is list {number + 1}, and there are at most {max(most, vcpus)} vCPUs.",
-                "write one list for each vCPU",
-            )
+        if certain and number >= most:
+            found.add("bad-affinity", path, f"This is list {number + 1}, and there are at most {most} vCPUs.", "write one list for each vCPU")
             break
         if not processors and found.knows_within(*path):
             found.add("bad-affinity", path, f"vCPU {number} may run nowhere.", "name at least one processor of the host")

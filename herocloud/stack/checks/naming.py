@@ -90,7 +90,7 @@ def attachments(views: Iterable[View], names: Names, found: Findings) -> dict[st
     for view in views:
         uses = view.fields.get("networks") or ()
         certain = view.knows(found, "networks") and all(use.get("network") in names.networks for use in uses)
-        certain = certain and found.knows_within(*view.where("networks"))
+        certain = certain and not found.pruned.gone_from(view.where("networks"))
         known = frozenset(use["network"] for use in uses) if certain else None
         before = attached.get(view.name, frozenset())
         attached[view.name] = None if known is None or before is None else before | known

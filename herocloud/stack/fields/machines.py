@@ -32,7 +32,7 @@ Count = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class Topology(Block):
-    """How the guest sees its processors; the product is the number of vCPUs it may ever have."""
+    """How the guest sees its processors; packages of this shape are repeated until `max` is reached."""
 
     threads: Threads | None = optional("Threads per core, 1 or 2; 1 by default.")
     cores: Processors | None = optional("Cores per die; 1 by default.")
@@ -45,7 +45,7 @@ class Cpu(Block):
 
     max: Processors | None = optional("How many vCPUs it may get while it runs; the same as `vcpus` by default.")
     affinity: list[list[Processor]] | None = optional("The host's processors that each vCPU may run on, one list per vCPU.")
-    topology: Topology | None = optional("How the guest sees its processors; the product has to be `max`.")
+    topology: Topology | None = optional("How the guest sees its processors; the product divides `max`, or is the maximum where there is no `max`.")
 
 
 class MemoryOptions(Block):
