@@ -66,7 +66,7 @@ def conclude(session: Session, ended: Ended, states: Mapping[StepId, str]) -> Re
     """Close the books after the way forward, or take everything back first when that was asked for."""
     failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
     if failed and not ended.interrupted and session.options.on_failure == "rollback":
-        return undoing.take_back(session, ended.outcomes, states)
+        return undoing.take_back(session, ended.outcomes, states, ended.stuck)
     if ended.at_once:
         return session.finish(ended.outcomes, status=None, notes=(undoing.HOW_TO_GO_ON,))
     if ended.interrupted:

@@ -46,6 +46,8 @@ class Ended(NamedTuple):
     """True when steps are left that would have run."""
     at_once: bool
     """True when the second interrupt came: nothing more may be written."""
+    stuck: tuple[StepId, ...]
+    """Steps whose provider had not answered when nobody waited any longer."""
 
 
 class Runner:
@@ -89,6 +91,7 @@ class Runner:
         self._outcomes: list[Outcome] = []
         self._first_failure: StepId | None = None
         self._halted = False
+        self._stuck: list[StepId] = []
         self._noticed = 0
         self._until: float | None = None
         """When the patience after the first interrupt ends."""
@@ -120,11 +123,12 @@ class Runner:
     def _choose(self, broken: Mapping[StepId, str]) -> list[Attempt]:
         """Take what may start now, with its intents; steps on records are carried out on the spot."""
         starting: list[Attempt] = []
-        while not self._halted and not self._interrupts.requests and (taken := self._walk.take()):
+        # What an earlier run left unknown is found out even after a failure: an apply must not end with open questions.
+        while not self._interrupts.requests and (taken := self._walk.take(only_urgent=self._halted)):
             now = self._clock.now()
             for step in taken:
                 if step.id in broken:
-                    self._fail(step, self._clock.elapsed(), broken[step.id])
+                    self._fail(step, self._clock.elapsed(), broken[step.id], halts=False)
                     continue
                 self._intents.append(step)
                 self._entries.append(self._way.intent(step, now))
@@ -268,6 +272,7 @@ class Runner:
         attempt.stopped = True
         if attempt.due is None:
             self._crew.lost()
+            self._stuck.append(attempt.step.id)
         del self._running[attempt.step.id]
         self._fail(attempt.step, attempt.started, f"timed out after {show_duration(now - attempt.started)}")
 
@@ -279,7 +284,7 @@ class Runner:
         self._note(step, self._way.ended, started, now)
         self._events.append(Event("apply_complete", step.address, step.id, step.kind, now - started))
 
-    def _fail(self, step: Step, started: float, why: str) -> None:
+    def _fail(self, step: Step, started: float, why: str, *, halts: bool = True) -> None:
         now, at = self._clock.elapsed(), self._clock.now()
         self._results.append(step)
         self._entries.append(self._way.failed(step, why, at, now - started))
@@ -288,7 +293,7 @@ class Runner:
         for skipped in self._walk.fail(step):
             self._skip(skipped, step.id, now, at)
         self._first_failure = self._first_failure or step.id
-        self._halted = self._halted or self._stop_on_failure
+        self._halted = self._halted or (halts and self._stop_on_failure)
 
     def _skip(self, step: Step, because: StepId, now: float, at: float) -> None:
         if (entry := self._way.skipped(step, because, at)) is not None:
@@ -350,4 +355,4 @@ class Runner:
                 self._skip(step, self._first_failure, now, self._clock.now())
         if not at_once:
             self._commit()
-        return Ended(tuple(self._outcomes), interrupted, at_once)
+        return Ended(tuple(self._outcomes), interrupted, at_once, tuple(self._stuck))

@@ -78,7 +78,7 @@ class Session:
 
     def forward(self, steps: Sequence[Step], *, unknown: Collection[StepId] = (), broken: Mapping[StepId, str] | None = None) -> Ended:
         """Perform steps. The ends of `unknown` ones are asked of the world first; `broken` ones fail for the reason given."""
-        walk = Walk(steps, {step.id: step.needs for step in steps}, self.options.parallelism)
+        walk = Walk(steps, {step.id: step.needs for step in steps}, self.options.parallelism, unknown)
         return self._run(walk, Forward(self._journal, unknown), stop_on_failure=self.options.on_failure != "continue", broken=broken)
 
     def back(self, states: Mapping[StepId, str]) -> Ended:

@@ -5,7 +5,7 @@ last step of an address is undone, its record is put back as it was before the a
 only so does a rollback end in exactly the records before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from herocloud.apply.running import Ended
 from herocloud.apply.sessions import Session
@@ -19,8 +19,11 @@ STILL_GOING_BACK = "`herocloud resume` goes on taking it back."
 _STATES = {Status.DONE: "done", Status.FAILED: "failed", Status.CANCELLED: "cancelled", Status.UNDONE: "undone"}
 
 
-def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[StepId, str]) -> Result:
-    """Undo every step that was begun, before this run (`states`) or in it (`outcomes`), and close the books."""
+def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[StepId, str], stuck: Collection[StepId] = ()) -> Result:
+    """Undo every step that was begun, before this run (`states`) or in it (`outcomes`), and close the books.
+
+    `stuck` steps had not answered when they were given up; one that comes through after its undoing leaves an orphan, so it is named.
+    """
     now = dict(states)
     for outcome in outcomes:
         if outcome.status in _STATES:
@@ -32,9 +35,11 @@ def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[Ste
         return session.finish(merged, status=None, notes=(STILL_GOING_BACK,))
     if ended.interrupted:
         return session.finish(merged, status="interrupted", notes=(STILL_GOING_BACK,))
+    late = [f"`{step}` had not answered when it was taken back; `herocloud state orphans` shows it if it came through." for step in stuck]
     if all(outcome.status is Status.UNDONE for outcome in ended.outcomes):
-        return session.finish(merged, status="rolled back", notes=("Everything that this apply did is taken back.",))
-    return session.finish(merged, status="partial", notes=("Not everything could be taken back; `herocloud plan` shows what is left.",))
+        return session.finish(merged, status="rolled back", notes=("Everything that this apply did is taken back.", *late))
+    notes = ("Not everything could be taken back; `herocloud plan` shows what is left.", *late)
+    return session.finish(merged, status="partial", notes=notes)
 
 
 def merge_outcomes(forward: Sequence[Outcome], back: Ended) -> list[Outcome]:

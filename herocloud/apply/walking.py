@@ -7,24 +7,29 @@ large stack half-made at once.
 
 import graphlib
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from herocloud.model.ids import StepId
 from herocloud.model.steps import KINDS, LANES, Step
+
+_URGENT = -1
+"""The rank before that of every change."""
 
 
 class Walk:
     """One way through the graph. `needs` may differ from the steps' own: a rollback walks against the arrows."""
 
-    def __init__(self, steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]], parallelism: int) -> None:
-        """Prepare the walk; needs on steps that are not part of it count as met."""
+    def __init__(
+        self, steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]], parallelism: int, urgent: Collection[StepId] = ()
+    ) -> None:
+        """Prepare the walk; needs on steps that are not part of it count as met. Steps in `urgent` go before all others."""
         self._steps = steps
         self._position = {step.id: position for position, step in enumerate(steps)}
         self._needs = {step.id: [need for need in needs.get(step.id, ()) if need in self._position] for step in steps}
         self._graph: graphlib.TopologicalSorter[StepId] = graphlib.TopologicalSorter(self._needs)
         self._graph.prepare()
         ranks: dict[str, int] = {}
-        self._rank = [ranks.setdefault(step.address, len(ranks)) for step in steps]
+        self._rank = [_URGENT if step.id in urgent else ranks.setdefault(step.address, len(ranks)) for step in steps]
         self._ready: dict[str, list[tuple[int, int]]] = {}
         self._running: dict[str, int] = {}
         self._total_running = 0
@@ -39,12 +44,14 @@ class Walk:
             lane = KINDS[self._steps[position].kind].lane
             heapq.heappush(self._ready.setdefault(lane, []), (self._rank[position], position))
 
-    def take(self) -> list[Step]:
+    def take(self, *, only_urgent: bool = False) -> list[Step]:
         """Return the steps that may start now, and count them as running."""
         taken = []
         while self._total_running < self._parallelism:
             open_lanes = [
-                (waiting[0], lane) for lane, waiting in self._ready.items() if waiting and self._running.get(lane, 0) < LANES.get(lane, 1)
+                (waiting[0], lane)
+                for lane, waiting in self._ready.items()
+                if waiting and self._running.get(lane, 0) < LANES.get(lane, 1) and (not only_urgent or waiting[0][0] == _URGENT)
             ]
             if not open_lanes:
                 break

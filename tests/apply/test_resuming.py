@@ -5,6 +5,7 @@ import pytest
 from herocloud.model.errors import Refused, Temporary
 from herocloud.model.plans import Fact, Plan
 from herocloud.model.words import Action, Status
+from herocloud.state.store import Entry
 
 
 class PowerCut(BaseException):
@@ -171,6 +172,25 @@ def test_steps_of_changes_never_begun_are_stale_when_their_facts_changed(bench, 
     assert [outcome.step for outcome in failed] == ["vm.b/disk.create"]
     assert "`observed:shop/vm.b` was nothing is there, now a disk is there" in failed[0].error
     assert bench.store.records["vm.a"].complete
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_every_open_question_is_answered_even_when_something_fails(bench, step, plan, stale) -> None:
+    """A resume that stopped at the first failure would end the apply with steps of which nobody knows how far they got."""
+    key = "observed:shop/volume.x"
+    begun = [step(f"volume.v{number}/volume.create", last=True) for number in range(9)]
+    fresh = step("volume.x/volume.create", facts=(key,), last=True)
+    whole = plan([fresh, *begun], facts=(Fact(key, "nothing", "nothing is there"),))
+    bench.store.begin(whole, 0.0)
+    bench.store.commit(1, [Entry(one.id, "intent", 0.0) for one in begun])
+    for one in begun[1:]:
+        bench.world.parts[(one.address, "volume")] = "made"
+    if not stale:
+        bench.world.fail("volume.v0/volume.create")
+    result = bench.resume(parallelism=1, facts=lambda wanted: {one: Fact(one, "x", "a volume is there") for one in wanted} if stale else {})
+    assert result.failed
+    assert {one for one, state in bench.store.states.items() if state == "done"} >= {one.id for one in begun[1:]}
+    assert bench.store.states[fresh.id] == ("failed" if stale else "skipped")
 
 
 def test_there_may_be_nothing_to_resume(bench) -> None:

@@ -113,3 +113,12 @@ def test_an_interrupted_rollback_is_gone_on_with_by_resume(bench, vm, plan) -> N
     bench.interrupts = type(bench.interrupts)()
     assert bench.resume().rolled_back, "without being told again which way to go"
     assert (bench.world.parts, bench.store.records) == ({}, {})
+
+
+def test_a_step_that_never_answered_is_named_because_it_may_still_come_through(bench, vm, plan) -> None:
+    change, steps = vm("a")
+    bench.world.on("vm.a/vm.boot", lambda _: bench.world.hung.wait(20) and None)
+    result = bench.execute(plan(steps, [change]), on_failure="rollback")
+    bench.world.hung.set()
+    assert result.rolled_back
+    assert "`vm.a/vm.boot` had not answered" in result.notes[1]
