@@ -94,7 +94,7 @@ class Exports(NamedTuple):
     md: Annotated[Path | None, option("--md", metavar="FILE", help="Write Markdown.")] = None
     html: Annotated[Path | None, option("--html", metavar="FILE", help="Write an HTML page.")] = None
     junit: Annotated[Path | None, option("--junit", metavar="FILE", help="Write JUnit XML.")] = None
-    sarif: Annotated[Path | None, option("--sarif", metavar="FILE", help="Write diagnostics as SARIF.")] = None
+    sarif: Annotated[Path | None, option("--sarif", metavar="FILE", help="Write the findings as SARIF.")] = None
     json_into: Annotated[Path | None, option("--json-into", metavar="FILE", help="Write the JSON beside the human view.")] = None
     max_bytes: Annotated[int, option("--max-bytes", metavar="N", min=1000, help="Longest Markdown; 60000.")] = 60_000
 

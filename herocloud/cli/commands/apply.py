@@ -26,7 +26,7 @@ def apply(
     running: flags.Executing,
     exports: flags.Exports,
     planfile: Annotated[Path | None, typer.Argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved; never asks.")] = None,
-    destroy: Annotated[bool, flags.switch("--destroy", help="Remove everything in the stack.")] = False,
+    destroy: Annotated[bool, flags.option("--destroy", variable="", help="Remove everything in the stack.")] = False,
     rehearse: Rehearse = False,
 ) -> int:
     """Run a saved plan, or plan, ask and run."""

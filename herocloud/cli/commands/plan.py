@@ -19,7 +19,7 @@ def plan(
     running: flags.Executing,
     exports: flags.Exports,
     out: Annotated[Path | None, flags.option("--out", "-o", metavar="FILE", help="Save the plan, for `apply FILE`.")] = None,
-    destroy: Annotated[bool, flags.switch("--destroy", help="Plan the removal of everything in the stack.")] = False,
+    destroy: Annotated[bool, flags.option("--destroy", variable="", help="Plan the removal of everything in the stack.")] = False,
     detailed_exitcode: flags.Detailed = False,
     rehearse: Rehearse = False,
 ) -> int:

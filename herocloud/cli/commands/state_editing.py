@@ -44,7 +44,7 @@ def protect(
     call: Call,
     *,
     address: ADDRESS,
-    off: Annotated[bool, flags.switch("--off", help="Take the protection away.")] = False,
+    off: Annotated[bool, flags.option("--off", variable="", help="Take the protection away.")] = False,
     stack: flags.Stack = None,
     lock_timeout: flags.LockTimeout = "30s",
 ) -> int:
