@@ -133,5 +133,10 @@ class Plan(NamedTuple):
 
     @property
     def applyable(self) -> bool:
-        """Tell whether apply would run it; outputs are recorded too."""
-        return not self.errored and not self.blocked and (bool(self.changing) or dict(self.outputs) != dict(self.outputs_before))
+        """Tell whether apply would run it."""
+        return not self.errored and not self.blocked and (bool(self.changing) or self.changes_outputs)
+
+    @property
+    def changes_outputs(self) -> bool:
+        """Tell whether the recorded outputs will change; a plan of a part of the stack leaves them alone."""
+        return self.complete and dict(self.outputs) != dict(self.outputs_before)

@@ -95,7 +95,7 @@ def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:
 
 def changes_something(plan: Plan) -> bool:
     """Tell whether applying the plan would do anything; outputs are recorded too."""
-    return bool(plan.changing) or dict(plan.outputs) != dict(plan.outputs_before)
+    return bool(plan.changing) or plan.changes_outputs
 
 
 def refuse_unapplyable(plan: Plan) -> None:

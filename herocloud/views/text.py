@@ -25,16 +25,16 @@ def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False, durat
     palette = colours.choose(color=color)
     changes = phrasing.arrange(plan)
     drift = _drift(plan, palette)
-    if not changes and not drift and not plan.errored:
+    outputs = output_lines(plan)
+    if not changes and not drift and not outputs and not plan.errored:
         return "No changes."
     blocks = [header(plan, palette)]
     if drift:
         blocks.append("\n".join(drift))
     if changes:
         blocks.append("\n".join(_change_lines(plan, changes, palette, verbose=verbose)))
-        outputs = output_lines(plan)
-        if outputs:
-            blocks.append("\n".join(["Outputs:", *outputs]))
+    if outputs:
+        blocks.append("\n".join(["Outputs:", *outputs]))
     if verbose and changes:
         blocks.append(_legend(changes))
     blocks.append("\n".join(_closing(plan, changes, palette, durations)))
@@ -52,7 +52,9 @@ def header(plan: Plan, palette: colours.Palette = colours.PLAIN) -> str:
 
 def output_lines(plan: Plan) -> list[str]:
     """Write the outputs that differ."""
-    found = []
+    found: list[str] = []
+    if not plan.changes_outputs:
+        return found
     for name in sorted({*plan.outputs, *plan.outputs_before}):
         before, after = plan.outputs_before.get(name), plan.outputs.get(name)
         if before == after:
@@ -125,7 +127,7 @@ def _legend(changes: list[Change]) -> str:
 
 def _closing(plan: Plan, changes: list[Change], palette: colours.Palette, durations: Mapping[str, float] | None) -> list[str]:
     if not changes and not plan.errored:
-        return ["No changes."]
+        return ["Only outputs change."] if plan.changes_outputs else ["No changes."]
     found = [capacities.capacity_line(plan.capacity)]
     if changes:
         seconds = timing.total_seconds(plan, durations)

@@ -14,7 +14,7 @@ def test_one_of_each_action_is_laid_out_as_the_contract_shows(plans, snapshot) -
     assert text.render_plan(plans.example()) == snapshot
 
 
-def test_moves_drift_blocks_and_outputs_have_their_place(plans, snapshot) -> None:
+def test_moves_drift_and_blocks_have_their_place(plans, snapshot) -> None:
     assert text.render_plan(plans.everything()) == snapshot
 
 
@@ -107,3 +107,17 @@ def _seconds(plan) -> float:
     started = time.perf_counter()
     text.render_plan(plan)
     return time.perf_counter() - started
+
+
+def test_outputs_are_shown_as_they_change(plans) -> None:
+    plan = plans.example()._replace(outputs={"front": "10.42.0.2", "zone": "b"}, outputs_before={"gone": 1, "zone": "a"})
+    shown = text.render_plan(plan)
+    assert "Outputs:\n  + front = 10.42.0.2\n  - gone (was 1)\n  ~ zone a → b" in shown
+    assert "Outputs:" not in text.render_plan(plan._replace(complete=False))
+
+
+def test_a_plan_that_changes_only_outputs_says_so(plans) -> None:
+    plan = plans.plan()._replace(outputs={"front": "10.42.0.2"}, outputs_before={})
+    shown = text.render_plan(plan)
+    assert shown.endswith("Outputs:\n  + front = 10.42.0.2\n\nOnly outputs change.")
+    assert plan.applyable
