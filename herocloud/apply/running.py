@@ -328,11 +328,11 @@ class Runner:
         self._until = self._clock.elapsed() + self._options.grace
         for attempt in self._running.values():
             attempt.stopped = True
-        names = ", ".join(sorted(self._running))
-        if names:
-            self._voice.note(
-                f"interrupted: waiting up to {show_duration(self._options.grace)} for {names}; interrupt again to stop at once"
-            )
+        running = sorted(self._running)
+        if running:
+            names = ", ".join(running[:3]) + (f" and {len(running) - 3} more" if len(running) > 3 else "")
+            patience = show_duration(self._options.grace)
+            self._voice.note(f"interrupted: waiting up to {patience} for {names}; interrupt again to stop at once")
 
     def _patience_is_over(self) -> bool:
         return self._until is not None and self._clock.elapsed() >= self._until

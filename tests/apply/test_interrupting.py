@@ -81,6 +81,23 @@ def test_a_step_that_waits_to_be_tried_again_is_cancelled_at_once(bench, step, p
     assert bench.world.performed() == ["volume.a/volume.create"]
 
 
+def test_the_note_names_what_is_waited_for_without_drowning_the_screen(bench, step, plan) -> None:
+    steps = [step(f"peer.p{number}/peer.add", last=True) for number in range(6)]
+    for one in steps:
+        bench.world.on(one.id, lambda _: bench.world.hung.wait(20) and None)
+    bench.world.script[steps[0].id] = [lambda _: bench.interrupts.stop() or bench.world.hung.wait(20) and None]
+
+    def tell(event) -> None:
+        bench.events.append(event)
+        if event.type == "note":
+            bench.world.hung.set()
+
+    bench.tell = tell
+    bench.execute(plan(steps), parallelism=6)
+    (note,) = bench.told("note")
+    assert note.detail.startswith("interrupted: waiting up to 30 s for peer.p0/peer.add, peer.p1/peer.add, peer.p2/peer.add and 3 more;")
+
+
 def test_an_interrupt_before_anything_ran_changes_nothing(bench, step, plan) -> None:
     bench.interrupts.stop()
     result = bench.execute(plan(chain(step)))
