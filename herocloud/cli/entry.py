@@ -5,6 +5,8 @@ to import as such an answer may take; a test holds the text against what Typer w
 whatever comes out of a command, by return or by exception, becomes one of the exit codes in `ending`.
 """
 
+import atexit
+import gc
 import os
 import sys
 
@@ -18,7 +20,40 @@ VERSION_WORDS = ("--version", "-version", "-V")
 
 def main() -> int:
     """Run one command and return its exit code."""
-    words = sys.argv[1:]
+    # Most commands end before the cyclic collector would find anything, and it takes a tenth of their time; an apply switches it on again.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        code = _run(sys.argv[1:])
+    finally:
+        if was_on:
+            gc.enable()
+    if _is_own_process():
+        atexit.register(_leave, code)
+    return code
+
+
+def _is_own_process() -> bool:
+    """Tell whether this process was started for this command, by the console script or with `-m`, and will end after it."""
+    program = sys.modules["__main__"]
+    spec = getattr(program, "__spec__", None)
+    if spec is not None:
+        return bool(spec.name == "herocloud.__main__")
+    return os.path.basename(getattr(program, "__file__", None) or "") == "herocloud"  # noqa: PTH119  (as below)
+
+
+def _leave(code: int) -> None:
+    """End the process without taking its objects apart one by one, which would cost another tenth."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Whoever should read it is gone, and was told so where it mattered.
+        pass
+    os._exit(code)
+
+
+def _run(words: "list[str]") -> int:
     if "_HEROCLOUD_COMPLETE" in os.environ:
         from herocloud.cli import completing
 

@@ -1,6 +1,7 @@
 """From flags to what operations take: sources, planning options, how to run."""
 
 import contextlib
+import gc
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -78,6 +79,9 @@ def make_watch(call: Call, stream: Listener | None) -> Callable[[Plan, Collectio
     def watch(plan: Plan, before: Collection[StepId]) -> Iterator[Listener]:
         from herocloud.views import events
 
+        # What was made so far stays until the end; what the apply makes may run in circles for hours.
+        gc.freeze()
+        gc.enable()
         listeners = [stream] if stream is not None else []
         with contextlib.ExitStack() as stack:
             if not call.quiet and not (call.json and not call.screen.lively):

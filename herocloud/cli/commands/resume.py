@@ -12,7 +12,9 @@ def resume(
     *,
     running: flags.Executing,
     exports: flags.Exports,
-    rollback: Annotated[bool, flags.option("--rollback", variable="", help="Take back what the interrupted apply did instead of finishing it.")] = False,
+    rollback: Annotated[
+        bool, flags.option("--rollback", variable="", help="Take back what the interrupted apply did instead of finishing it.")
+    ] = False,
 ) -> int:
     """Finish an apply that was interrupted."""
     with applying.open_streams(call, exports.json_into) as streams:
