@@ -1,81 +1,92 @@
-"""A folder with the files that stacks of these tests name, and a loader that knows it."""
+"""A folder with the files that stacks of these tests name, and a loader that works in it."""
 
+import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.hosts import Host, Slice
-from herocloud.model.ids import slice_sid
+from herocloud.model.worlds import Desired
 from herocloud.stack import loading
 from herocloud.stack.loading import Loaded
 
-GIB = 1024**3
+
+def _load(name: str) -> ModuleType:
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"herocloud_stack_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
-def make_host(slices: int = 63, *, cpus: int = 64, simulated: bool = True, name: str = "node1") -> Host:
-    memory, disk = (slices * 4 + 1) * GIB, slices * 128 * GIB
-    all_slices = tuple(Slice(slice_sid(number + 1), 4 * GIB, 128 * GIB) for number in range(slices))
-    return Host(name, memory, disk, disk, cpus, all_slices, simulated=simulated)
+_making = _load("making")
+_mistakes = _load("mistakes")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that asks for a `mistake` every one of them."""
+    if "mistake" in metafunc.fixturenames:
+        metafunc.parametrize("mistake", _mistakes.MISTAKES, ids=[mistake.name for mistake in _mistakes.MISTAKES])
+
+
+@pytest.fixture(scope="session")
+def making() -> ModuleType:
+    """Hosts, and diagnostics as text."""
+    return _making
+
+
+@pytest.fixture(scope="session")
+def mistakes() -> ModuleType:
+    """A sound stack, and edits that each make one mistake."""
+    return _mistakes
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder in which the test runs, with a kernel, user data and a folder to share."""
-    (tmp_path / "vmlinuz").write_text("kernel")
-    (tmp_path / "init.yaml").write_text("#cloud-config\n")
-    (tmp_path / "shared").mkdir()
+    _mistakes.prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-Load = Callable[..., Loaded]
-
-
 @pytest.fixture
-def load(folder: Path) -> Load:
-    """Write one text or several by name, and load them all."""
+def load(folder: Path) -> Callable[..., Loaded]:
+    """Write one text, or several by name, and load them as one stack."""
 
     def run(text: str | dict[str, str], **options: Any) -> Loaded:
         texts = {"stack.yaml": text} if isinstance(text, str) else text
         for name, content in texts.items():
             (folder / name).write_text(content, encoding="utf-8")
-        return loading.load(list(texts), **{"host": make_host(), **options})
+        return loading.load(list(texts), **{"host": _making.host(), **options})
 
     return run
 
 
 @pytest.fixture
-def desired(load: Load) -> Callable[..., Any]:
-    """Load a text that has no mistake."""
+def sound(load: Callable[..., Loaded]) -> Callable[..., Desired]:
+    """Load a text that has to be without a mistake."""
 
-    def run(text: str | dict[str, str], **options: Any) -> Any:
+    def run(text: str | dict[str, str], **options: Any) -> Desired:
         loaded = load(text, **options)
-        assert loaded.diagnostics == (), [told(found) for found in loaded.diagnostics]
+        assert loaded.diagnostics == (), "\n".join(map(_making.told, loaded.diagnostics))
         assert loaded.desired is not None
         return loaded.desired
 
     return run
 
 
-def told(found: Diagnostic) -> str:
-    """Write a diagnostic as one line."""
-    place = f"{found.place.line}:{found.place.column}" if found.place else "-"
-    return f"{place} {found.code}: {found.detail}" + (f" ({found.hint})" if found.hint else "")
+@pytest.fixture
+def codes(load: Callable[..., Loaded]) -> Callable[..., list[tuple[int, str]]]:
+    """Load a text and return line and code of each diagnostic."""
 
+    def run(text: str | dict[str, str], **options: Any) -> list[tuple[int, str]]:
+        found: list[tuple[int, str]] = _making.codes(load(text, **options))
+        return found
 
-def codes(loaded: Loaded) -> list[tuple[int, str]]:
-    """Return line and code of each diagnostic."""
-    return sorted((found.place.line if found.place else 0, found.code) for found in loaded.diagnostics)
-
-
-@pytest.fixture(autouse=True)
-def _short_paths() -> Iterator[None]:
-    """Let test modules of this folder import one another: the import mode of the suite makes no package of it."""
-    here = str(Path(__file__).parent)
-    sys.path.insert(0, here)
-    yield
-    sys.path.remove(here)
+    return run
