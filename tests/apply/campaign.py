@@ -212,7 +212,7 @@ class Campaign:
 
     def random_blows(self, count: int, seed: int, longest: float) -> list[Blow]:
         """Choose instants at random within the time that the apply takes."""
-        chance = random.Random(seed)  # noqa: S311  (no secret)
+        chance = random.Random(seed)
         return [Blow(after=chance.uniform(0.0005, longest)) for _ in range(count)]
 
 
@@ -320,7 +320,7 @@ def collect(started: Started) -> Ended:
     _, status = os.waitpid(started.pid, 0)
     if os.WIFSIGNALED(status):
         return Ended(killed=True)
-    value, error = pickle.loads(content)  # noqa: S301  (our own child wrote it)
+    value, error = pickle.loads(content)
     return Ended(False, value, error)
 
 
@@ -334,7 +334,7 @@ def _be_child(work: Callable[[], Any], blow: Blow | None, writing: int) -> None:
             signal.setitimer(signal.ITIMER_REAL, blow.after)
         answer: tuple[Any, str | None] = (work(), None)
         signal.setitimer(signal.ITIMER_REAL, 0)
-    except BaseException:  # noqa: BLE001  (whatever it was, the parent has to hear of it)
+    except BaseException:
         answer = (None, traceback.format_exc())
     with os.fdopen(writing, "wb") as stream:
         pickle.dump(answer, stream)

@@ -12,7 +12,7 @@ TEXT = "name: node1\nsimulated: {memory: 32 GiB}\nsettings: {parallelism: 3}\n"
 
 
 @pytest.fixture
-def written(folder):  # noqa: ANN201
+def written(folder):
     (folder / hostfile.FILE).write_text(TEXT)
     return folder
 

@@ -10,7 +10,7 @@ GIB, TIB = 1024**3, 1024**4
 
 
 @pytest.fixture
-def make(folder, machine, monkeypatch):  # noqa: ANN201
+def make(folder, machine, monkeypatch):
     """Return a function that makes the host of a machine with 2 TiB of disk, of which 500 GiB are free."""
     monkeypatch.setattr(machines.detecting, "_disk", lambda _folder: (2 * TIB, 500 * GIB))
 
