@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-_PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+) \\$", re.MULTILINE)
+_PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)(?: ; [^\\\n]+)? \\$", re.MULTILINE)
 
 
 def _pins(path: Path) -> dict[str, str]:
