@@ -85,7 +85,7 @@ def test_the_note_names_what_is_waited_for_without_drowning_the_screen(bench, st
     steps = [step(f"peer.p{number}/peer.add", last=True) for number in range(6)]
     for one in steps:
         bench.world.on(one.id, lambda _: bench.world.hung.wait(20) and None)
-    bench.world.script[steps[0].id] = [lambda _: bench.interrupts.stop() or bench.world.hung.wait(20) and None]
+    bench.world.script[steps[0].id] = [lambda _: bench.interrupts.stop() or (bench.world.hung.wait(20) and None)]
 
     def tell(event) -> None:
         bench.events.append(event)
