@@ -69,32 +69,32 @@ def _image_names(tree: Mapping[str, Any]) -> dict[str, str]:
     return names
 
 
-def suggest(wrong: str, valid: Iterable[str], section: str) -> str:
+def suggest(wrong: str, valid: Iterable[str], section: str, prefix: str = "") -> str:
     """Return a hint: the nearest name, all names when there are few, or where to declare one."""
     known = sorted(valid)
     near = nearest_names.nearest(wrong, known)
     if near is not None:
-        return f"did you mean `{near}`?"
+        return f"did you mean `{prefix}{near}`?"
     if 0 < len(known) <= 6:
         return f"`{section}` has " + ", ".join(f"`{name}`" for name in known)
     return f"declare it under `{section}`"
 
 
-def instance_trouble(name: str, number: int | None, names: Names, *, one: bool) -> tuple[str, str | None] | None:
+def instance_trouble(name: str, number: int | None, names: Names, *, one: bool, prefix: str = "vm.") -> tuple[str, str | None] | None:
     """Return what is wrong with naming this VM, as detail and hint; `one` means that a single VM has to be meant."""
     if name not in names.vms:
-        return f"There is no VM `{name}` in this stack.", suggest(name, names.vms, "vms")
-    many = names.vms[name]
+        return f"There is no VM `{name}` in this stack.", suggest(name, names.vms, "vms", prefix)
+    many, full = names.vms[name], f"{prefix}{name}"
     if many == UNCERTAIN:
         return None
     if many is None:
-        return None if number is None else (f"`{name}` has no `count`, and so no instance {number}.", f"write `{name}`")
+        return None if number is None else (f"`{name}` has no `count`, and so no instance {number}.", f"write `{full}`")
     if number is None:
-        return (f"There are {many} of `{name}`, and one has to be meant.", f"write `{name}[0]`") if one else None
+        return (f"There are {many} of `{name}`, and one has to be meant.", f"write `{full}[0]`") if one else None
     if number >= many:
         return (
             f"`{name}` has no instance {number}; its `count` is {many}.",
-            f"write `{name}[{many - 1}]` for the last one" if many else None,
+            f"write `{full}[{many - 1}]` for the last one" if many else None,
         )
     return None
 

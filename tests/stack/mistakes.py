@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one mistake a line, so that the table can be read down.
 """A stack without a mistake, and many small edits that each make exactly one.
 
 `§` in the new text marks the line that has to be reported; it is taken out before the stack is loaded. Edits that touch the same text
@@ -134,7 +135,7 @@ _SOURCE = """\
 MISTAKES = (
     Mistake("a key that does not exist", "unknown-key", "description: Every", "§descriptoin: Every"),
     Mistake("a misspelt section that others refer to", "unknown-key", "networks:\n  lan:", "§network:\n  lan:"),
-    Mistake("a misspelt count that others rely on", "unknown-key", '  web:\n    count:', '  web:\n    §coutn:', "fronts"),
+    Mistake("a misspelt count that others rely on", "unknown-key", "  web:\n    count:", "  web:\n    §coutn:", "fronts"),
     Mistake("a misspelt count around an index", "unknown-key", '    count: "{{ pets }}"', '    §cuont: "{{ pets }}"'),
     Mistake("an unknown key in a flow mapping", "unknown-key", "protect: true}", "protekt: true§}"),
     Mistake("an unknown key deep inside", "unknown-key", "iops: 5000", "ioqs: 5000§"),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from herocloud.kits import sizes
 from herocloud.model.hosts import Host
-from herocloud.stack.findings import Findings, Path
+from herocloud.stack.findings import Findings
 from herocloud.stack.layering import View
 from herocloud.stack.names import Names
 
@@ -18,7 +18,9 @@ def check_views(views: Iterable[View], names: Names, host: Host | None, found: F
         if "slices" in fields or "slice" in fields:
             _check_slices(view, found)
         if "cpu" in fields:
-            _check_cpu(view, host, found)
+            _check_cpu(view, found)
+            if host is not None:
+                _check_processors(view, host, found)
         for key, name in (("networks", "network"), ("volumes", "volume")):
             if len(fields.get(key) or ()) > 1:
                 _check_attached(view, key, name, found)
@@ -59,7 +61,7 @@ def _check_slices(view: View, found: Findings) -> None:
         found.add("memory-over-slices", view.where(near), detail, f"take {needed} slices, or less memory", on_key=near != "memory")
 
 
-def _check_cpu(view: View, host: Host | None, found: Findings) -> None:
+def _check_cpu(view: View, found: Findings) -> None:
     cpu = view.fields["cpu"]
     vcpus = view.fields.get("vcpus", 1)
     topology = cpu.get("topology")
@@ -81,22 +83,28 @@ def _check_cpu(view: View, host: Host | None, found: Findings) -> None:
     for number, processors in enumerate(cpu.get("affinity") or ()):
         path = view.where("cpu", "affinity", number)
         if certain and number >= most:
-            found.add("bad-affinity", path, f"This is list {number + 1}, and there are at most {most} vCPUs.", "write one list for each vCPU")
+            found.add(
+                "bad-affinity", path, f"This is list {number + 1}, and there are at most {most} vCPUs.", "write one list for each vCPU"
+            )
             break
         if not processors and found.knows_within(*path):
             found.add("bad-affinity", path, f"vCPU {number} may run nowhere.", "name at least one processor of the host")
-        _check_processors(path, processors, host, found)
 
 
-def _check_processors(path: Path, processors: list[int], host: Host | None, found: Findings) -> None:
-    for place, processor in enumerate(processors):
-        if host is not None and processor >= host.cpus:
-            found.add(
-                "unknown-processor",
-                (*path, place),
-                f"The host `{host.name}` has no processor {processor}.",
-                f"its processors are 0 to {host.cpus - 1}",
-            )
+def _check_processors(view: View, host: Host, found: Findings) -> None:
+    lists = view.fields["cpu"].get("affinity") or ()
+    beyond = [(number, place, one) for number, inner in enumerate(lists) for place, one in enumerate(inner) if one >= host.cpus]
+    if beyond:
+        number, place, _one = beyond[0]
+        listed = _list(dict.fromkeys(str(one) for _number, _place, one in beyond))
+        path = view.where("cpu", "affinity", number, place)
+        noun = "processors" if len(beyond) > 1 else "processor"
+        found.add("unknown-processor", path, f"The host `{host.name}` has no {noun} {listed}.", f"its processors are 0 to {host.cpus - 1}")
+
+
+def _list(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _check_attached(view: View, key: str, name: str, found: Findings) -> None:
@@ -169,30 +177,26 @@ def _check_pins(views: Iterable[View], host: Host | None, found: Findings) -> No
         if not pins:
             continue
         taken: list[tuple[int, str]] = []
+        unknown: list[tuple[int, str]] = []
         inside: set[str] = set()
         for number, sid in enumerate(pins):
             if there is not None and sid not in there:
-                found.add("unknown-slice", view.where("slice", number), f"The host has no slice `{sid}`.", _slices_hint(host))
+                unknown.append((number, sid))
             elif sid in inside or sid in pinned:
                 taken.append((number, sid))
             inside.add(sid)
+        if unknown:
+            listed = _list(f"`{sid}`" for _number, sid in unknown)
+            path = view.where("slice", unknown[0][0])
+            found.add("unknown-slice", path, f"The host has no slice{'s' if len(unknown) > 1 else ''} {listed}.", _slices_hint(host))
         if taken:
             number, sid = taken[0]
-            listed = " and ".join(f"`{one}`" for _number, one in taken)
-            owner = pinned.get(sid, view.address)
-            found.add(
-                "slice-twice",
-                view.where("slice", number),
-                f"{listed} {'is' if len(taken) == 1 else 'are'} pinned by `{owner}` already.",
-                "a slice belongs to one VM; pin another one",
-            )
+            verb = "is" if len(taken) == 1 else "are"
+            detail = f"{_list(f'`{one}`' for _number, one in taken)} {verb} pinned by `{pinned.get(sid, view.address)}` already."
+            found.add("slice-twice", view.where("slice", number), detail, "a slice belongs to one VM; pin another one")
         elif _times(view, found) > 1:
-            found.add(
-                "slice-twice",
-                view.where("slice"),
-                f"All {view.many} of `{view.name}` would use the same slices.",
-                "use `slices`, or `{{ index }}` in the slice id",
-            )
+            detail = f"All {view.many} of `{view.name}` would use the same slices."
+            found.add("slice-twice", view.where("slice"), detail, "use `slices`, or `{{ index }}` in the slice id")
         for sid in inside:
             pinned.setdefault(sid, view.address)
 

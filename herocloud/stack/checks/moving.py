@@ -104,7 +104,7 @@ def _missing(address: str, names: Names, found: Findings) -> tuple[str, str | No
     return (
         None
         if name in declared and number is None
-        else (f"There is no `{address}` in this stack.", suggest(name, declared, SECTIONS[kind]))
+        else (f"There is no `{address}` in this stack.", suggest(name, declared, SECTIONS[kind], f"{kind}."))
     )
 
 

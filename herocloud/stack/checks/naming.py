@@ -25,9 +25,9 @@ def check_blocks(data: Fields, views: Iterable[View], names: Names, found: Findi
             _check_dependency(address, (*path, "depends_on", number), names, found)
 
 
-def _report(noun: str, wrong: str, path: Path, valid: Iterable[str], found: Findings) -> None:
+def _report(noun: str, wrong: str, path: Path, valid: Iterable[str], found: Findings, prefix: str = "") -> None:
     section = f"{noun}s"
-    found.add(f"unknown-{noun}", path, f"There is no `{wrong}` under `{section}`.", suggest(wrong, valid, section))
+    found.add(f"unknown-{noun}", path, f"There is no `{wrong}` under `{section}`.", suggest(wrong, valid, section, prefix))
 
 
 def _check_dependency(address: str, path: Path, names: Names, found: Findings) -> None:
@@ -50,7 +50,7 @@ def _check_dependency(address: str, path: Path, names: Names, found: Findings) -
         elif trouble := instance_trouble(instance.name, instance.number, names, one=False):
             found.add("unknown-vm", path, *trouble)
     elif rest not in names.of_kind(kind):
-        _report(kind, rest, path, names.of_kind(kind), found)
+        _report(kind, rest, path, names.of_kind(kind), found, f"{kind}.")
 
 
 def check_forwards(data: Fields, views: Iterable[View], names: Names, found: Findings) -> None:
@@ -76,7 +76,7 @@ def _check_forward(network: str, text: str, path: Path, attached: dict[str, froz
     instance = references.read_instance(text)
     if instance is None:
         found.add("bad-address", path, f"`{text}` names no VM.", "write `db`, or `web[0]` for one of several")
-    elif trouble := instance_trouble(instance.name, instance.number, names, one=True):
+    elif trouble := instance_trouble(instance.name, instance.number, names, one=True, prefix="vm." if text.startswith("vm.") else ""):
         found.add("unknown-vm", path, *trouble)
     else:
         networks = attached.get(instance.name)

@@ -45,7 +45,9 @@ class Cpu(Block):
 
     max: Processors | None = optional("How many vCPUs it may get while it runs; the same as `vcpus` by default.")
     affinity: list[list[Processor]] | None = optional("The host's processors that each vCPU may run on, one list per vCPU.")
-    topology: Topology | None = optional("How the guest sees its processors; the product divides `max`, or is the maximum where there is no `max`.")
+    topology: Topology | None = optional(
+        "How the guest sees its processors; the product divides `max`, or is the maximum where there is no `max`."
+    )
 
 
 class MemoryOptions(Block):
