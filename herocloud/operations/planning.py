@@ -8,7 +8,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused
 from herocloud.model.ids import PlanId, StackName
 from herocloud.model.plans import Plan
-from herocloud.model.words import Action
+from herocloud.model.words import Action, Severity
 from herocloud.model.worlds import Desired, Observed, Recorded
 from herocloud.operations import hosting, sources
 from herocloud.operations.hosting import Hosting
@@ -54,10 +54,31 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
         return plan_desired(Desired(name, ()), recorded, host, asked, notes=host.diagnostics)
     loaded = sources.load(folder, stack, host.host, make_key=make_key)
     notes = (*host.diagnostics, *loaded.diagnostics)
+    if loaded.desired is None and asked.options.destroy:
+        return _plan_removal(stack, recorded, host, asked, notes)
     if loaded.desired is None:
         raise Refused(notes)
     planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
     return planned._replace(lacks_key=loaded.uses_secrets and not sources.has_key(folder))
+
+
+def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:
+    """Plan the removal of a stack whose file does not load: its name is enough, what it made is in the records."""
+    from herocloud.stack import identifying
+
+    name = identifying.stack_of(stack.files, stack.stdin)
+    if name is None or name not in recorded.records:
+        raise Refused(notes)
+    wrong = sum(1 for found in notes if found.is_error)
+    found = Diagnostic(
+        "only-the-name",
+        "Only the name of the stack was used",
+        f"{'One mistake keeps' if wrong == 1 else f'{wrong} mistakes keep'} `{stack.files[0]}` from loading; "
+        f"everything recorded for stack `{name}` is removed.",
+        severity=Severity.WARNING,
+        hint="`herocloud validate` shows what is wrong with the file",
+    )
+    return plan_desired(Desired(name, ()), recorded, host, asked, notes=[*(one for one in notes if not one.is_error), found])
 
 
 def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Asked, *, notes: Sequence[Diagnostic] = ()) -> Planned:
