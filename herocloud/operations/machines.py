@@ -9,6 +9,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Slice
 from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.words import Severity
 from herocloud.operations import hosting, reading, running
 from herocloud.operations.hosting import Hosting
 from herocloud.operations.running import How
@@ -30,9 +31,14 @@ class Refreshed(NamedTuple):
 
 
 def find(folder: Path) -> Machine:
-    """Detect the machine."""
+    """Detect the machine; slices that VMs hold and that it lost are a warning here, where nothing is about to use them."""
+    from herocloud.host import slicing
+
     recorded = reading.read_recorded(folder)
-    return Machine(hosting.find_host(folder, recorded), hosting.slice_owners(recorded))
+    found = hosting.find_host(folder, recorded)
+    lost = slicing.check_shrunk([one for records in recorded.records.values() for one in records.values()], found.host.slices)
+    warnings = tuple(one._replace(severity=Severity.WARNING) for one in lost)
+    return Machine(found._replace(diagnostics=(*found.diagnostics, *warnings)), hosting.slice_owners(recorded))
 
 
 def find_slice(machine: Machine, sid: str) -> Slice:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 FORMS = ("--md", "p.md", "--html", "p.html", "--junit", "p.xml", "--sarif", "p.sarif", "--json-into", "p.json")
 
@@ -17,7 +17,7 @@ def test_a_plan_is_written_in_every_form_beside_the_printed_one(herocloud: Any, 
     assert "Plan: 6 to add" in ran.out
     assert "vm.db" in _read(herocloud, "p.md")
     assert "<html" in _read(herocloud, "p.html")
-    assert ElementTree.fromstring(_read(herocloud, "p.xml")).tag == "testsuites"  # noqa: S314  (ours, just written)
+    assert ET.fromstring(_read(herocloud, "p.xml")).tag == "testsuites"  # noqa: S314  (ours, just written)
     assert json.loads(_read(herocloud, "p.sarif"))["version"] == "2.1.0"
     assert json.loads(_read(herocloud, "p.json"))["stack"] == "shop"
 

@@ -21,7 +21,7 @@ def answer(herocloud: Any) -> Answer:
         child, terminal = pty.fork()
         if child == 0:
             os.chdir(herocloud.folder)
-            os.execv(sys.executable, [sys.executable, "-m", "herocloud", *arguments])
+            os.execv(sys.executable, [sys.executable, "-m", "herocloud", *arguments])  # noqa: S606  (a list, and no shell wanted)
         screen, asked = b"", False
         while True:
             ready, _, _ = select.select([terminal], [], [], 60)

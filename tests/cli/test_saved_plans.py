@@ -38,7 +38,9 @@ def test_a_saved_plan_is_shown_as_it_was_printed(herocloud: Any, saved: Path) ->
 
 def test_no_secret_is_in_the_file(herocloud: Any, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", "correct-horse")
-    shop.write_text(shop.read_text(encoding="utf-8").replace("db: {", "db: {secrets: {db_password: {env: DB_PASSWORD}}, "), encoding="utf-8")
+    shop.write_text(
+        shop.read_text(encoding="utf-8").replace("db: {", "db: {secrets: {db_password: {env: DB_PASSWORD}}, "), encoding="utf-8"
+    )
     herocloud.done("plan", "--out", "p.hcplan")
     content = (herocloud.folder / "p.hcplan").read_text(encoding="utf-8")
     assert "db_password" in content

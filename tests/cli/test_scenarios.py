@@ -1,8 +1,9 @@
 r"""Scenarios: each folder of `scenarios/` holds a script of commands, the files they need, and what they print.
 
-A line of `commands.txt` is a herocloud command, or `edit FILE | OLD | NEW` (with `\n` for line feeds), or a comment. `pytest --snapshot-update` writes the golden
-transcript beside the script; read its diff before you commit it. syrupy's own single-file snapshots are not used, because they want the
-name of the test's module in the path and would take the scripts for snapshots that nobody needs.
+A line of `commands.txt` is a herocloud command, or `edit FILE | OLD | NEW` (with `\n` for line feeds), or a comment.
+`pytest --snapshot-update` writes the golden transcript beside the script; read its diff before you commit it. syrupy's own single-file
+snapshots are not used, because they want the name of the test's module in the path and would take the scripts for snapshots that
+nobody needs.
 """
 
 import re

@@ -14,6 +14,7 @@ def list_slices(call: Call) -> int:
     from herocloud.views import listings
 
     found = machines.find(call.folder)
+    ending.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
     showing.show_listing(call, listings.slices(found.hosting.host.slices, found.owners))
     return ending.DONE
 

@@ -1,0 +1,70 @@
+"""Orphans and tombstones: listed, spared, removed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herocloud.providers.simulator import tamper
+
+
+@pytest.fixture
+def orphaned(herocloud: Any, applied: Path) -> None:
+    """Forget a VM that goes on existing."""
+    herocloud.done("state", "rm", "vm.db")
+
+
+@pytest.mark.usefixtures("orphaned")
+def test_an_orphan_is_removed_once_that_is_approved(herocloud: Any) -> None:
+    refused = herocloud("state", "gc")
+    assert refused.code == 12
+    assert "vm.db" in refused.out
+    herocloud.done("state", "gc", "--approve", "destroy")
+    assert herocloud.done("state", "orphans").out == "There are no orphans.\n"
+    assert herocloud.done("drift").out == "No drift.\n"
+
+
+@pytest.mark.usefixtures("orphaned")
+def test_what_carries_the_mark_of_another_state_stays_unless_asked_for(herocloud: Any) -> None:
+    for path in herocloud.data_folder.glob("state*"):
+        path.unlink()
+    listed = herocloud.done("state", "orphans")
+    assert "6 of them carry the mark of another state" in listed.err
+    spared = herocloud.done("state", "gc", "-y")
+    assert spared.out == "There is nothing to remove.\n"
+    assert "--foreign" in spared.err
+    herocloud.done("state", "gc", "-y", "--foreign")
+    assert herocloud.done("state", "orphans").out == "There are no orphans.\n"
+
+
+@pytest.mark.usefixtures("orphaned")
+def test_the_data_of_an_orphan_is_kept_for_a_time(herocloud: Any) -> None:
+    herocloud.done("state", "gc", "-y")
+    kept = json.loads(herocloud.done("state", "gc", "--all", "-y", "--json").out)
+    assert [key.split("/")[1] for key in kept["tombstones"]] == ["vm.db"]
+
+
+@pytest.mark.usefixtures("orphaned")
+def test_purging_keeps_nothing(herocloud: Any) -> None:
+    herocloud.done("state", "gc", "-y", "--purge")
+    assert herocloud.done("state", "gc", "--all").out == "There is nothing to remove.\n"
+
+
+@pytest.mark.usefixtures("orphaned")
+def test_an_adopted_orphan_is_as_before(herocloud: Any) -> None:
+    herocloud.done("state", "adopt", "db", "-y")
+    assert herocloud.done("plan").out == "No changes.\n"
+    assert herocloud.done("state", "orphans").out == "There are no orphans.\n"
+
+
+def test_what_is_gone_is_drift_and_not_an_orphan(herocloud: Any, applied: Path) -> None:
+    tamper.main([str(herocloud.data_folder), "vm.db", "vanish"])
+    assert herocloud.done("state", "orphans").out == "There are no orphans.\n"
+    assert "vm.db" in herocloud.done("drift").out
+    assert "gone" in herocloud.done("vm", "list").out
+    refused = herocloud("vm", "stop", "db")
+    assert refused.code == 1
+    assert "`herocloud apply` makes it anew" in refused.err
+    herocloud.done("apply", "-y")
+    assert herocloud.done("drift").out == "No drift.\n"

@@ -1,0 +1,53 @@
+"""--rehearse: everything runs, on a copy; nothing real is touched."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def _fingerprint(folder: Path) -> dict[str, bytes]:
+    """Return every byte of the data folder but SQLite's shared memory, which readers may touch."""
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")}
+
+
+@pytest.mark.parametrize("words", [("apply", "--rehearse"), ("plan", "--rehearse"), ("destroy", "--rehearse")], ids=" ".join)
+def test_a_rehearsal_needs_no_approval_and_changes_nothing(
+    herocloud: Any, applied: Path, edit: Callable[[str, str], None], words: tuple[str, ...]
+) -> None:
+    edit("count: 2", "count: 3")
+    herocloud.done("plan")
+    before = _fingerprint(herocloud.data_folder)
+    ran = herocloud.done(*words)
+    assert "a plan after it has no changes. Nothing real was changed." in ran.out
+    assert _fingerprint(herocloud.data_folder) == before
+
+
+def test_a_first_apply_is_rehearsed_without_a_state(herocloud: Any, shop: Path) -> None:
+    ran = herocloud.done("apply", "--rehearse")
+    assert "Rehearsed" in ran.out
+    assert not (herocloud.data_folder / "state.db").exists()
+    assert not (herocloud.data_folder / "simulator.db").exists()
+
+
+def test_a_saved_plan_is_rehearsed_and_still_fresh(herocloud: Any, shop: Path) -> None:
+    herocloud.done("plan", "--out", "p.hcplan")
+    assert "Rehearsed" in herocloud.done("apply", "p.hcplan", "--rehearse").out
+    assert "6 added" in herocloud.done("apply", "p.hcplan").out
+
+
+def test_bad_luck_of_the_real_world_is_not_rehearsed(herocloud: Any, shop: Path, misbehave: Callable[[str], None]) -> None:
+    misbehave("{address: vm.db, fail: kernel panicked}")
+    assert herocloud("apply", "--rehearse").code == 0
+
+
+def test_a_plan_that_cannot_be_applied_is_not_rehearsed(herocloud: Any, applied: Path) -> None:
+    herocloud.done("state", "protect", "vm.db")
+    ran = herocloud("destroy", "--rehearse")
+    assert ran.code == 12
+    assert "Rehearsed" not in ran.out
+
+
+def test_without_changes_there_is_nothing_to_rehearse(herocloud: Any, applied: Path) -> None:
+    assert herocloud.done("apply", "--rehearse").out == "No changes.\n"
