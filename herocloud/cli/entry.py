@@ -44,12 +44,14 @@ def _is_own_process() -> bool:
 
 def _leave(code: int) -> None:
     """End the process without taking its objects apart one by one, which would cost another tenth."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        # Whoever should read it is gone, and was told so where it mattered.
-        pass
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            # A process that was started with a stream closed has none.
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            # Whoever should read it is gone, and was told so where it mattered.
+            continue
     os._exit(code)
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import gc
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import typer
@@ -37,6 +37,8 @@ def make_sources(call: Call, variables: flags.Variables) -> Sources:
 
 def make_asked(planning: flags.Planning, *, destroy: bool = False, stack: str | None = None) -> Asked:
     """Say what plan is wanted."""
+    for name in ("target", "exclude", "replace", "hypervisor"):
+        _require_text(getattr(planning, name) or (), f"--{name}")
     options = PlanOptions(
         target=tuple(planning.target or ()),
         exclude=tuple(planning.exclude or ()),
@@ -46,6 +48,13 @@ def make_asked(planning: flags.Planning, *, destroy: bool = False, stack: str | 
         purge=planning.purge,
     )
     return Asked(options, planning.refresh, stack)
+
+
+def _require_text(values: Iterable[str], flag: str) -> None:
+    """Refuse bytes that are no text; they could name nothing, and a plan's identity could not be made of them."""
+    for value in values:
+        if not value.isprintable():
+            raise typer.BadParameter(f"{value!r} holds what is no text", param_hint=flag)
 
 
 def make_approved(running: flags.Approving) -> frozenset[Approval]:

@@ -31,7 +31,7 @@ def show_plan(call: Call, plan: Plan, notes: Sequence[Diagnostic] = ()) -> None:
     if call.json:
         from herocloud.views import plan_json
 
-        call.screen.result(plan_json.render(plan_json.plan_document(plan)))
+        call.screen.result(plan_json.render(plan_json.plan_document(_with_notes(plan, notes))))
     else:
         from herocloud.views import text
 
@@ -43,7 +43,7 @@ def export_plan(exports: flags.Exports, plan: Plan, notes: Sequence[Diagnostic] 
     if exports.json_into is not None:
         from herocloud.views import plan_json
 
-        write(exports.json_into, plan_json.render(plan_json.plan_document(plan)))
+        write(exports.json_into, plan_json.render(plan_json.plan_document(_with_notes(plan, notes))))
     if exports.md is not None:
         from herocloud.views import markdown
 
@@ -59,7 +59,7 @@ def export_plan(exports: flags.Exports, plan: Plan, notes: Sequence[Diagnostic] 
     if exports.sarif is not None:
         from herocloud.views import sarif
 
-        write(exports.sarif, sarif.render(sarif.document(plan._replace(diagnostics=(*notes, *plan.diagnostics)))))
+        write(exports.sarif, sarif.render(sarif.document(_with_notes(plan, notes))))
 
 
 def export_result(exports: flags.Exports, plan: Plan, result: Result) -> None:
@@ -86,6 +86,11 @@ def export_refusal(exports: flags.Exports, error: Refused) -> None:
         write(exports.sarif, sarif.render(sarif.diagnostics_document(error.diagnostics)))
     if exports.json_into is not None:
         write(exports.json_into, documents.dumps({**diagnostics.documents(error.diagnostics), "errored": True}))
+
+
+def _with_notes(plan: Plan, notes: Sequence[Diagnostic]) -> Plan:
+    """Put what the stack and the host had to say beside what the planner has, for readers that see one document only."""
+    return plan._replace(diagnostics=(*notes, *plan.diagnostics))
 
 
 def write(path: Path, text: str) -> None:

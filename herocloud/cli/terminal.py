@@ -17,7 +17,14 @@ class Screen:
     """The two streams of a command; `out` takes results, `err` progress and diagnostics."""
 
     def __init__(
-        self, out: TextIO, err: TextIO, *, color_out: bool = False, color_err: bool = False, lively: bool = False, columns: int = 80
+        self,
+        out: TextIO | None,
+        err: TextIO | None,
+        *,
+        color_out: bool = False,
+        color_err: bool = False,
+        lively: bool = False,
+        columns: int = 80,
     ) -> None:
         """Keep the streams; `lively` tells whether stderr is a terminal whose lines may be redrawn."""
         self.color_out = color_out
@@ -57,8 +64,9 @@ class Screen:
         self._write(self._out, "")
         self._write(self._err, "")
 
-    def _write(self, stream: TextIO, text: str) -> None:
-        if id(stream) in self._silent:
+    def _write(self, stream: TextIO | None, text: str) -> None:
+        # Without a stream the process was started with it closed: then nobody wants to hear.
+        if stream is None or id(stream) in self._silent:
             return
         try:
             stream.write(text)

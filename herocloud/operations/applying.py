@@ -27,7 +27,7 @@ class Applied(NamedTuple):
     """How it went."""
 
     plan: Plan | None
-    """The plan that ran, or that had nothing to do; nothing when an unfinished apply could not be finished."""
+    """The plan that ran, or that had nothing to do; nothing when an unfinished apply was interrupted again."""
     result: Result | None = None
     """Nothing when there was nothing to do."""
     recovered: Recovered | None = None
@@ -50,7 +50,7 @@ def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: Ho
             return Applied(first.plan)
     with running.writing(folder, first.plan.operation, first.plan.id, how) as store:
         recovered = running.recover(folder, store, how)
-        if recovered is not None and (recovered.result.interrupted or recovered.result.failed):
+        if recovered is not None and recovered.result.interrupted:
             return Applied(None, None, recovered)
         planned = first
         if recovered is not None or store.serial != first.recorded.serial or first.lacks_key:
@@ -73,7 +73,7 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
     planning.refuse_unapplyable(plan)
     with running.writing(folder, plan.operation, plan.id, how) as store:
         recovered = running.recover(folder, store, how)
-        if recovered is not None and (recovered.result.interrupted or recovered.result.failed):
+        if recovered is not None and recovered.result.interrupted:
             return Applied(None, None, recovered)
         recorded = store.recorded()
         host = hosting.find_host(folder, recorded)

@@ -22,8 +22,11 @@ class Sources(NamedTuple):
 
 
 def read_stdin(files: tuple[str, ...]) -> str | None:
-    """Read the standard input when a file is named `-`."""
-    return sys.stdin.read() if "-" in files else None
+    """Read the standard input when a file is named `-`; bytes that are no text are left for the loader to point at."""
+    if "-" not in files:
+        return None
+    # A process may be started without any standard input at all.
+    return "" if sys.stdin is None else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
 
 
 def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = False) -> Loaded:

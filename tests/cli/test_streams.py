@@ -94,6 +94,26 @@ def test_a_full_disk_behind_stdout_is_an_error(herocloud: Any, spawn: Spawn) -> 
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_process_without_its_streams_works(herocloud: Any, shop: Path, closed: str) -> None:
+    command = f'"$0" -m herocloud apply -y {closed}'
+    ended = subprocess.run(["sh", "-c", command, sys.executable], cwd=herocloud.folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert herocloud.done("plan").out == "No changes.\n"
+
+
+def test_standard_input_that_is_no_text_is_pointed_at(herocloud: Any, spawn: Spawn) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"stack: sh\xffop\n")
+    os.close(writing)
+    process = spawn("plan", "-f", "-", stdin=reading)
+    os.close(reading)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "<stdin>:1:10" in err
+
+
 def test_a_defect_leaves_its_traceback_in_a_file(herocloud: Any, shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from herocloud.operations import planning
 

@@ -20,6 +20,7 @@ CASES = {
     "a class that does not exist": (("apply", "--approve", "creat"), "did you mean `create`?"),
     "a time that is none": (("apply", "--lock-timeout", "soon"), "`soon` is not a duration"),
     "a switch with a value": (("plan", "--json=maybe"), "does not take a value"),
+    "bytes that are no text": (("plan", "--target", "\udcff"), "holds what is no text"),
     "a flag that a saved plan cannot take": (("apply", "p.hcplan", "--target", "vm.web"), "a saved plan is run as it is; --target"),
 }
 

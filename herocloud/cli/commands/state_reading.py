@@ -33,7 +33,7 @@ def log(call: Call, stack: flags.Stack = None) -> int:
     """List every change of the state, newest first."""
     from herocloud.views import listings
 
-    showing.show_listing(call, listings.history(reading.history(call.folder, stack)))
+    showing.show_listing(call, listings.history(reading.history(call.folder, preparing.choose_stack(call, stack))))
     return ending.DONE
 
 
@@ -46,7 +46,7 @@ def diff(
     """Compare the state at two serials."""
     from herocloud.views import details
 
-    sides = reading.compare(call.folder, before, after, stack)
+    sides = reading.compare(call.folder, before, after, preparing.choose_stack(call, stack))
     showing.show(call, lambda: details.serials_document(*sides), lambda: details.serials_text(*sides))
     return ending.DONE
 
