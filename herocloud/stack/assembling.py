@@ -139,7 +139,7 @@ def _judge(
     _check_stack_keys(trees, found, pointer)
     checking.check(data, substituted.value, views, names, given.host, found, world)
     blocks = pointer.report_duplicates(given.twice, found)
-    hidden.judge(blocks, lambda block, own: substituting.substitute(block, values, given.host, own), names, given.world, found)
+    hidden.judge(blocks, lambda block, own: substituting.substitute(block, values, given.host, own), data, names, given.world, found)
     return _Judged(data, values, substituted.host_fields, names, views, world)
 
 

@@ -11,6 +11,7 @@ from herocloud.stack import layering, placing, straightening, substituting, vali
 from herocloud.stack.checks import naming, outside, presence
 from herocloud.stack.fields.stack import SECTIONS, StackFile
 from herocloud.stack.findings import Findings, Path
+from herocloud.stack.layering import Fields
 from herocloud.stack.names import Names
 
 
@@ -45,6 +46,7 @@ def of_second_file(document: placing.Document, path: Path, value: Any, address: 
 def judge(
     blocks: Sequence[Hidden],
     substitute: Callable[[Mapping[str, Any], Findings], substituting.Substituted],
+    main: Fields,
     names: Names,
     world: Callable[[Findings], outside.World],
     found: Findings,
@@ -56,14 +58,15 @@ def judge(
         own = Findings()
         tree = straightening.straighten(_wrap(block), StackFile, own)
         data = validating.validate(StackFile, substitute(tree, own).value, own)
-        views = list(layering.make_views(data, {}, names.images))
+        # The rest of the stack lends its values to this block as it would to any other.
+        views = list(layering.make_views({**main, "vms": data.get("vms")}, {}, names.images))
         naming.check_blocks(data, views, names, own)
         if len(block.path) == 2:
             presence.check_needed(data, views, own)
         outside.look(data, world(own), host_is_here=False)
         for finding in own.items:
             inner = finding.path or ()
-            if inner[: len(block.path)] == block.path or len(inner) < len(block.path):
+            if inner[: len(block.path)] == block.path:
                 place, snippet = block.locate(inner[len(block.path) :], on_key=finding.on_key, needle=finding.needle)
                 found.items.append(finding._replace(path=None, place=place, snippet=snippet, address=block.address))
 

@@ -112,16 +112,17 @@ def _merge_layers(layers: tuple[Layer, ...]) -> Fields:
     merged: Fields = layers[0].fields or {}
     for layer in layers[1:]:
         if layer.fields:
-            merged = _merge(layer.fields, merged)
+            merged = merge(layer.fields, merged)
     return merged
 
 
-def _merge(under: Fields, over: Fields) -> Fields:
+def merge(under: Fields, over: Fields) -> Fields:
+    """Return what both say, with the word of `over` where they differ."""
     result = dict(under)
     for key, value in over.items():
         below = result.get(key)
         if isinstance(value, dict) and isinstance(below, dict) and key not in _WHOLE:
-            result[key] = {**below, **value} if key == "secrets" else _merge(below, value)
+            result[key] = {**below, **value} if key == "secrets" else merge(below, value)
         else:
             result[key] = value
     if "slice" in over:

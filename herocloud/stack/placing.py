@@ -65,7 +65,14 @@ class Document(NamedTuple):
             # What runs over several lines is shown by its first one.
             last = len(line.rstrip()) if end is not None and end.line > start.line else start.column + 1
             end = reading.Mark(start.line, max(last, start.column + 1))
-        return Place(self.name, start.line + 1, start.column + 1, end.line + 1, end.column + 1), line
+        return Place(self.name, start.line + 1, start.column + 1, end.line + 1, end.column + 1), printable(line)
+
+
+def printable(text: str) -> str:
+    """Replace characters that a terminal would obey instead of showing, one by one, so that columns stay right."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\t\n" else "\ufffd" for one in text)
 
 
 def open_document(source: sources.Source) -> Document | Broken:

@@ -129,9 +129,10 @@ class Pointer:
             if spotted is not None:
                 place, snippet = spotted
         address = finding.address or (None if finding.path is None else address_of(finding.path))
-        return Diagnostic(
-            finding.code, SUMMARIES[finding.code], finding.detail, address=address, place=place, snippet=snippet, hint=finding.hint
-        )
+        detail = placing.printable(finding.detail)
+        hint = None if finding.hint is None else placing.printable(finding.hint)
+        address = None if address is None else placing.printable(address)
+        return Diagnostic(finding.code, SUMMARIES[finding.code], detail, address=address, place=place, snippet=snippet, hint=hint)
 
 
 def spell(place: Place) -> str:

@@ -17,14 +17,16 @@ _WORDS = (
     ("did not find expected ',' or '}'", "A mapping in braces is not closed before this, or a comma is missing.", "close it with `}`"),
     ("found unexpected end of stream", "A quoted text that begins here is never closed.", "close it with the same quote"),
     ("mapping values are not allowed", "A `: ` stands where no key can be.", "quote a value that holds `: `, and check the indentation"),
-    ("could not find expected ':'", "A line that should be a key has no `:` after it.", "write `key: value`, and check the indentation"),
+    ("could not find expected ':'", "A line that should be a key has no `:`.", "write `key: value`, and check the indentation"),
     ("did not find expected key", "This line does not fit the mapping around it.", "check its indentation against the lines above"),
     ("did not find expected '-' indicator", "This line does not fit the list around it.", "check its indentation against the lines above"),
     ("block sequence entries are not allowed", "A `- ` stands where no list can begin.", "put the list on lines of its own below the key"),
     ("found unknown escape character", "The text in double quotes holds an escape that YAML does not know.", "use single quotes"),
+    ("found unexpected ':'", "A `:` stands inside a value.", "quote the value, or put a blank after the `:`"),
     ("found undefined tag handle", "The tag uses a prefix that is not declared.", "leave the tag out"),
 )
 """What libyaml says, what it means, and the way out."""
+_NOTICED_LATE = ("found unexpected end of stream", "could not find expected ':'")
 
 
 def translate(error: Any, text: str) -> "reading.Unreadable":
@@ -43,8 +45,9 @@ def translate(error: Any, text: str) -> "reading.Unreadable":
         return reading.Unreadable("yaml-syntax", f"A value cannot begin with `{found}`.", mark, None, "put the value into quotes")
     for words, detail, hint in _WORDS:
         if words in problem:
-            # An unclosed quote is noticed at the end of the file; where it was opened is what people look for.
-            begins = error.context_mark if "end of stream" in problem and error.context_mark is not None else mark
+            # An unclosed quote is noticed at the end of the file, a key without `:` in the next line; people look for the beginning.
+            early = words in _NOTICED_LATE and error.context_mark is not None
+            begins = error.context_mark if early else mark
             return reading.Unreadable("yaml-syntax", detail + _context(error, begins), begins, None, hint)
     said = " ".join(filter(None, (problem, str(error.context or ""))))
     return reading.Unreadable("yaml-syntax", f"The YAML reader stops here: {said}.", mark)

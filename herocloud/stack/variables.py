@@ -168,7 +168,7 @@ def _check_declaration(name: str, variable: Mapping[str, Any], found: Findings) 
             )
     low, high = variable.get("min"), variable.get("max")
     if low is not None and high is not None and low > high:
-        found.add("bad-variable", (*path, "min"), f"`min` is {low}, which is more than `max`, {high}.", None)
+        found.add("bad-variable", (*path, "min"), f"`min` is {low}, which is more than `max`, {high}.", "swap the two")
     if variable.get("sensitive") and "default" in variable:
         found.add(
             "sensitive-value",
@@ -209,9 +209,9 @@ def _read_text(text: str, kind: str) -> Any:
 
 
 def _bounds(value: Any, variable: Mapping[str, Any]) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if variable.get("min") is not None and value < variable["min"]:
-            return f"is below its minimum, {variable['min']}"
-        if variable.get("max") is not None and value > variable["max"]:
-            return f"is above its maximum, {variable['max']}"
-    return None
+    low, high = variable.get("min"), variable.get("max")
+    if not isinstance(value, int | float) or isinstance(value, bool) or (low is not None and high is not None and low > high):
+        return None
+    if low is not None and value < low:
+        return f"is below its minimum, {low}"
+    return f"is above its maximum, {high}" if high is not None and value > high else None
