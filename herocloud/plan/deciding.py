@@ -103,6 +103,8 @@ class Decider:
                     "path": (case.present.get("volume") or case.record.parts.get("volume") or target["volume"])["path"],
                 }
             }
+        if case.moved_from is not None and case.present:
+            _rename_first(seq, "volume.move", case)
         if not refused:
             if case.forced and case.present:
                 compiling.compile_plain(seq, case.kind, case.present, None)
@@ -117,6 +119,7 @@ class Decider:
                 compiling.compile_plain(seq, case.kind, case.present, target)
                 if moved is not None:
                     seq.steps[1:] = [step if step.needs else step._replace(needs=(moved,)) for step in seq.steps[1:]]
+        _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
     def _bring_vm(self, case: Case) -> Decision:
@@ -137,7 +140,7 @@ class Decider:
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
         seq = compiling.Sequence(case.address, providers)
         if case.moved_from is not None and present:
-            seq.add("vm.move", "mark", {"address": case.moved_from}, {"address": case.address})
+            _rename_first(seq, "vm.move", case)
         use, old = use_of(valued.spec), use_of(record.spec) if record else Use()
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case, target, use, old, worst)
@@ -145,9 +148,7 @@ class Decider:
             cold = compiling_vms.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
             compiling_vms.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=disk_of(record.spec) if record else 0)
-        if case.moved_from is not None and seq.steps and seq.steps[0].kind == "vm.move":
-            first, *rest = seq.steps
-            seq.steps[:] = [first, *(step if step.needs else step._replace(needs=(first.id,)) for step in rest)]
+        _wait_for_rename(seq)
         return self._decision(case, seq, fields, worst)
 
     def _replace(self, seq: compiling.Sequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
@@ -243,6 +244,18 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
+
+
+def _rename_first(seq: compiling.Sequence, kind: str, case: Case) -> None:
+    """Give what is there its new name before anything else looks for it."""
+    seq.add(kind, "mark", {"address": case.moved_from}, {"address": case.address})
+
+
+def _wait_for_rename(seq: compiling.Sequence) -> None:
+    """Make every step that waits for nothing wait for the rename."""
+    if seq.steps and seq.steps[0].kind.endswith(".move"):
+        first, *rest = seq.steps
+        seq.steps[:] = [first, *(step if step.needs else step._replace(needs=(first.id,)) for step in rest)]
 
 
 def _give_back_vanished(seq: compiling.Sequence, present: Parts, spec: Spec) -> None:

@@ -73,3 +73,22 @@ def test_a_forgotten_rename_is_pointed_out(build, pretend) -> None:
 def test_vms_that_ask_for_different_things_are_no_rename(build, pretend) -> None:
     world, host = _world(build, pretend, build.vm("www", vcpus=2))
     assert world.plan(build.desired(build.image(), build.vm("web", vcpus=4)), host).diagnostics == ()
+
+
+def test_a_moved_volume_keeps_its_data_where_it_is(build, pretend) -> None:
+    world, host = _world(build, pretend, build.volume("data"))
+    stack = build.desired(build.image(), build.volume("archive", size=30), moved=(Move("volume.data", "volume.archive"),))
+    plan = world.plan(stack, host)
+    assert [step.kind for step in plan.steps] == ["volume.move", "volume.grow"]
+    after = pretend.run(world, plan, host)
+    assert after.observed.things["shop"]["volume.archive"].parts["volume"]["path"] == "volumes/shop/data.raw"
+    assert after.plan(stack, host).changing == ()
+
+
+def test_a_volume_moves_under_a_running_machine(build, pretend) -> None:
+    world, host = _world(build, pretend, build.volume("data"), build.vm("db", volumes=["data"]))
+    stack = build.desired(
+        build.image(), build.volume("archive"), build.vm("db", volumes=["archive"]), moved=(Move("volume.data", "volume.archive"),)
+    )
+    after = pretend.run(world, world.plan(stack, host), host)
+    assert after.plan(stack, host).changing == ()
