@@ -10,7 +10,7 @@ import typer
 from herocloud.apply.options import Options
 from herocloud.cli import flags, logs
 from herocloud.cli.invoking import Call
-from herocloud.kits import sizes
+from herocloud.kits import names, sizes
 from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
@@ -20,6 +20,7 @@ from herocloud.operations.planning import Asked
 from herocloud.operations.running import How
 from herocloud.operations.sources import Sources
 from herocloud.plan.options import PlanOptions
+from herocloud.providers import registry
 
 Listener = Callable[[Event], None]
 
@@ -39,6 +40,8 @@ def make_asked(planning: flags.Planning, *, destroy: bool = False, stack: str | 
     """Say what plan is wanted."""
     for name in ("target", "exclude", "replace", "hypervisor"):
         _require_text(getattr(planning, name) or (), f"--{name}")
+    if planning.hypervisor is not None:
+        _require_hypervisor(planning.hypervisor)
     options = PlanOptions(
         target=tuple(planning.target or ()),
         exclude=tuple(planning.exclude or ()),
@@ -55,6 +58,15 @@ def _require_text(values: Iterable[str], flag: str) -> None:
     for value in values:
         if not value.isprintable():
             raise typer.BadParameter(f"{value!r} holds what is no text", param_hint=flag)
+
+
+def _require_hypervisor(name: str) -> None:
+    """Refuse a name that no stack file could give either."""
+    known = ("auto", *registry.known_hypervisors())
+    if name not in known:
+        close = names.nearest(name, known)
+        hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
+        raise typer.BadParameter(f"`{name}` is no hypervisor; {hint}", param_hint="--hypervisor")
 
 
 def make_approved(running: flags.Approving) -> frozenset[Approval]:

@@ -112,13 +112,7 @@ class Decider:
                 compiling.compile_plain(seq, case.kind, {}, target)
                 seq.steps[-1] = seq.steps[-1]._replace(needs=(*seq.steps[-1].needs, end))
             else:
-                moved = None
-                if case.moved_from is not None and case.present:
-                    # Only VMs and volumes can be renamed, and a VM is not brought here.
-                    moved = seq.add("volume.move", "mark", {"address": case.moved_from}, {"address": case.address})
                 compiling.compile_plain(seq, case.kind, case.present, target)
-                if moved is not None:
-                    seq.steps[1:] = [step if step.needs else step._replace(needs=(moved,)) for step in seq.steps[1:]]
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 

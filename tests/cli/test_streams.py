@@ -59,7 +59,8 @@ def test_a_plan_that_cannot_be_made_is_one_document(herocloud: Any) -> None:
     "words",
     [
         ("state", "list"), ("state", "log"), ("state", "lock"), ("state", "orphans"), ("state", "diff", "0", "1"),
-        ("state", "show", "vm.db"), ("vm", "list"), ("vm", "show", "db"), ("slice", "list"), ("slice", "show", "s1"), ("host", "show"), ("host", "refresh"),
+        ("state", "show", "vm.db"), ("vm", "list"),
+        ("vm", "show", "db"), ("slice", "list"), ("slice", "show", "s1"), ("host", "show"), ("host", "refresh"),
         ("image", "list"), ("output",), ("output", "front"), ("graph",), ("show",), ("drift",), ("doctor",), ("validate",), ("schema",),
         ("export",), ("version",), ("report",), ("fmt", "--check"), ("state", "gc"), ("plan",), ("completion", "bash"),
     ],
