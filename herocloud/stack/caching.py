@@ -175,7 +175,8 @@ def keep(folder: Path, key: str, kept: Kept, conditions: Conditions) -> None:
         temporary.replace(folder / f"{key}.json")
         _prune(folder)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _prune(folder: Path) -> None:

@@ -92,7 +92,7 @@ def replace(text: str, resolve: Callable[[Expression], Any]) -> Any:
 
     `resolve` returns the value, or `KEEP` for an expression that stays as it is.
     """
-    whole = _BRACES.fullmatch(text.strip())
+    whole = _BRACES.fullmatch(text)
     if whole and "{{" not in whole.group(1):
         value = resolve(parse(whole.group(1), whole.group(0)))
         return text if value is KEEP else value

@@ -87,20 +87,21 @@ def _as_one(group: dict[int | None, tuple[Record, Fields]]) -> Fields | None:
     return {"count": len(numbers), **same}
 
 
-def _unite(values: Sequence[Any]) -> Any:
+def _unite(values: Sequence[Any], *, numbers: bool = False) -> Any:
+    """Return the one value that stands for all; `numbers` where a number may stand for a text."""
     first = values[0]
     if all(value == first for value in values):
         return first
     if all(isinstance(value, dict) and value.keys() == first.keys() for value in values):
-        return {key: _unite([value[key] for value in values]) for key in first}
+        return {key: _unite([value[key] for value in values], numbers=numbers or key in {"env", "labels"}) for key in first}
     if all(isinstance(value, list) and len(value) == len(first) for value in values):
-        return [_unite(column) for column in zip(*values, strict=True)]
+        return [_unite(column, numbers=numbers) for column in zip(*values, strict=True)]
     if all(isinstance(value, str) for value in values):
-        return _unite_texts(values)
+        return _unite_texts(values, numbers=numbers)
     raise _Different
 
 
-def _unite_texts(texts: Sequence[str]) -> str:
+def _unite_texts(texts: Sequence[str], *, numbers: bool) -> str:
     """Find the one number in a text that grows with the instance: `web-0`, `web-1` is `web-{{ index }}`."""
     for match in _NUMBER.finditer(texts[0]):
         if match.group() != str(int(match.group())):
@@ -108,6 +109,8 @@ def _unite_texts(texts: Sequence[str]) -> str:
         base = int(match.group())
         plus = f" + {base}" if base else ""
         before, after = texts[0][: match.start()], texts[0][match.end() :]
+        if not numbers and not before and not after:
+            continue  # A value that is only an expression would come back as a number.
         if all(text == f"{before}{base + number}{after}" for number, text in enumerate(texts)):
             return f"{before}{{{{ index{plus} }}}}{after}"
     raise _Different

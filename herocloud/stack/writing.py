@@ -43,7 +43,9 @@ def _prepare(value: Any, depth: int) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
     if isinstance(value, dict):
-        mapping = CommentedMap({key: _prepare(inner, depth + 1) for key, inner in value.items()})
+        mapping = CommentedMap(
+            {key if key.isprintable() else DoubleQuotedScalarString(key): _prepare(inner, depth + 1) for key, inner in value.items()}
+        )
         if depth >= _FLOW_DEPTH and fits_line(value):
             mapping.fa.set_flow_style()
         return mapping
