@@ -130,7 +130,10 @@ def _judge(
     """Take one tree through variables, expressions, models and checks."""
     values = _collect_variables(tree, given, found)
     rest = {key: value for key, value in tree.items() if key != "variables"}
-    substituted = substituting.substitute(rest, values, given.host, found)
+    if any(b"{{" in source.content for source in given.read):
+        substituted = substituting.substitute(rest, values, given.host, found)
+    else:
+        substituted = substituting.Substituted(rest, {}, frozenset())
     data = validating.validate(StackFile, substituted.value, found)
     instances = _make_instances(substituted.indexed, data, found) if checking.check_counts(data, found) else {}
     world = given.world(found)

@@ -138,7 +138,6 @@ def vm_spec(work: Expansion, view: View) -> Spec:
     fields = view.fields
     image = work.images[fields["image"]]
     overlay = fields.get("mycelium", False)
-    options = fields.get("memory_options") or {}
     return {
         "hypervisor": fields.get("hypervisor", "auto"),
         "image": image,
@@ -146,12 +145,8 @@ def vm_spec(work: Expansion, view: View) -> Spec:
         "slice": fields.get("slice"),
         "vcpus": fields.get("vcpus", 1),
         "memory": fields.get("memory"),
-        "cpu": _cpu(fields.get("cpu") or {}),
-        "memory_options": {
-            "hugepages": options.get("hugepages", False),
-            "mergeable": options.get("mergeable", False),
-            "hotplug": options.get("hotplug"),
-        },
+        "cpu": _cpu(fields["cpu"]) if "cpu" in fields else _NO_CPU,
+        "memory_options": _memory_options(fields["memory_options"]) if "memory_options" in fields else _NO_OPTIONS,
         "root_disk": _root_disk(fields.get("root_disk"), has_image="source" in work.data["images"][image]),
         "volumes": [{"volume": use["volume"], "readonly": use.get("readonly", False)} for use in fields.get("volumes", ())],
         "shares": [
@@ -173,6 +168,15 @@ def vm_spec(work: Expansion, view: View) -> Spec:
 
 def _folder(work: Expansion, view: View, *keys: str) -> str:
     return work.folder_of(view.where(*keys))
+
+
+# What most VMs leave at its default is one object for all of them: a third of the memory of a spec.
+_NO_CPU: Spec = {"max": None, "affinity": None, "topology": None}
+_NO_OPTIONS: Spec = {"hugepages": False, "mergeable": False, "hotplug": None}
+
+
+def _memory_options(options: Fields) -> Spec:
+    return {key: options.get(key, default) for key, default in _NO_OPTIONS.items()}
 
 
 def _cpu(cpu: Fields) -> Spec:

@@ -55,7 +55,6 @@ SUMMARIES = {
     "unknown-volume": "Unknown volume",
     "unknown-size": "Unknown size preset",
     "unknown-vm": "Unknown VM",
-    "unknown-resource": "Unknown resource",
     "unknown-slice": "Unknown slice",
     "unknown-processor": "Unknown processor",
     "unknown-host": "Host is not known",

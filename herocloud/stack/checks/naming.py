@@ -55,6 +55,8 @@ def _check_dependency(address: str, path: Path, names: Names, found: Findings) -
 
 def check_forwards(data: Fields, views: Iterable[View], names: Names, found: Findings) -> None:
     """Check the VMs that ports are forwarded to, and that no port is promised twice."""
+    if not any(network.get("forward") for network in (data.get("networks") or {}).values()):
+        return
     taken: dict[tuple[int, str], str] = {}
     attached = attachments(views, names, found)
     for network, fields in (data.get("networks") or {}).items():
