@@ -88,33 +88,28 @@ class Decider:
         target = parting.plain_parts(case.stack, case.kind, case.name, case.valued.spec)
         seq = compiling.Sequence(case.address, case.roles)
         fields = self._fields(case, lambda *_: Verdict(Impact.LIVE))
-        refused = False
-        if case.kind == "volume" and case.record is not None:
-            before, after = case.record.spec["size"], case.valued.spec["size"]
-            seen = (case.present.get("volume") or {"size": before})["size"]
-            if max(before if case.present else 0, seen) > after:
-                refused = True
-                smaller = f"from {sizes.format_size(max(before, seen))} to {sizes.format_size(after)}"
-                why = f"a volume does not shrink {smaller}; its file system would lose data. Make a smaller volume beside it and copy"
-                self._found.append(saying.cannot_change(case.address, "size", why, case.resource.place))
-            target = {
-                "volume": {
-                    **target["volume"],
-                    "path": (case.present.get("volume") or case.record.parts.get("volume") or target["volume"])["path"],
-                }
-            }
+        if case.kind == "volume":
+            target = self._volume_target(case, target["volume"])
         if case.moved_from is not None and case.present:
             _rename_first(seq, "volume.move", case)
-        if not refused:
-            if case.forced and case.present:
-                compiling.compile_plain(seq, case.kind, case.present, None)
-                end = seq.steps[-1].id
-                compiling.compile_plain(seq, case.kind, {}, target)
-                seq.steps[-1] = seq.steps[-1]._replace(needs=(*seq.steps[-1].needs, end))
-            else:
-                compiling.compile_plain(seq, case.kind, case.present, target)
+        compiling.compile_plain(seq, case.kind, case.present, target)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
+
+    def _volume_target(self, case: Case, wanted: Part) -> dict[str, Part]:
+        """Leave a volume where it lies, whatever it is called now, and never make it smaller."""
+        assert case.resource is not None  # noqa: S101 - as above
+        recorded = case.record.parts.get("volume") if case.record else None
+        there = case.present.get("volume") or recorded
+        if there is None:
+            return {"volume": wanted}
+        before = max(there["size"], recorded["size"] if recorded and case.present else 0)
+        if before > wanted["size"]:
+            smaller = f"from {sizes.format_size(before)} to {sizes.format_size(wanted['size'])}"
+            why = f"a volume does not shrink {smaller}; its file system would lose data. Make a smaller volume beside it and copy"
+            self._found.append(saying.cannot_change(case.address, "size", why, case.resource.place))
+            return {"volume": there}
+        return {"volume": {**wanted, "path": there["path"]}}
 
     def _bring_vm(self, case: Case) -> Decision:
         assert case.resource is not None and case.valued is not None  # noqa: S101, PT018 - as above
@@ -289,8 +284,13 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         if case.destroy:
             return Action.DELETE, Reason.DESTROY
         return Action.DELETE, Reason.GONE_FROM_FILE
+    if record is None and not case.present:
+        return Action.CREATE, Reason.NOT_RECORDED
     if record is None:
-        return (Action.ADOPT, Reason.ADOPTED) if case.present else (Action.CREATE, Reason.NOT_RECORDED)
+        # What is adopted may still have to be rebooted or made anew to become what the file asks for, and then is shown as that.
+        return {Impact.REBOOT: Action.REBOOT, Impact.REPLACE: Action.REPLACE, Impact.DATA: Action.REPLACE}.get(
+            worst, Action.ADOPT
+        ), Reason.ADOPTED
     if not case.present:
         return Action.CREATE, Reason.VANISHED if record.complete else Reason.UNFINISHED
     if worst >= Impact.REPLACE:

@@ -6,6 +6,7 @@ the steps, prove that they fit, and write down what all of it relies on.
 
 from collections.abc import Iterable, Mapping
 
+from herocloud.kits.jsons import Json, Spec
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
 from herocloud.model.hosts import Host
@@ -49,7 +50,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
     valued, short, specs = targets.decide_values(inputs, choice, recorded, observed, host, leaving, options, found)
     if short:
         found.append(fitting.too_few_slices(host, short, len(facts.slice_holders(recorded))))
-    outputs = resolving.resolve(dict(desired.outputs), specs, "outputs", found) if not options.destroy else {}
+    outputs = _outputs(desired, recorded, specs, options, found)
 
     decisions = _decide(inputs, valued, choice.roles, observed, options, found)
     steps = [step for decision in decisions.values() for step in decision.steps]
@@ -85,6 +86,18 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
         simulated=host.simulated or all(one == choosing.SIMULATOR for one in choice.roles.values()),
         critical_seconds=ordering.critical_seconds(steps, {kind: info.expected for kind, info in KINDS.items()}),
     )
+
+
+def _outputs(
+    desired: Desired, recorded: Recorded, specs: Mapping[Address, Spec], options: PlanOptions, found: list[Diagnostic]
+) -> Mapping[str, Json]:
+    """Answer the outputs; a plan of a part leaves them as they are, because they may name what it leaves out."""
+    if options.target or options.exclude:
+        return recorded.outputs.get(desired.stack, {})
+    if options.destroy:
+        return {}
+    answered: Mapping[str, Json] = resolving.resolve(dict(desired.outputs), specs, "outputs", found)
+    return answered
 
 
 def _decide(

@@ -162,6 +162,17 @@ def unknown_value(address: str, expression: str, why: str, place: Place | None) 
     )
 
 
+def cannot_replace(address: str) -> Diagnostic:
+    """Tell that only VMs can be asked to be made anew."""
+    return Diagnostic(
+        code="cannot-replace",
+        summary="Only VMs can be replaced",
+        detail=f"`--replace {address}` names something that is no VM.",
+        address=address,
+        hint="to make it anew, take it out of the stack file, apply, and put it back",
+    )
+
+
 def no_match(flag: str, pattern: str, nearest: str | None) -> Diagnostic:
     """Tell that `--target` and its kin named nothing."""
     return Diagnostic(

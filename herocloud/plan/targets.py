@@ -7,7 +7,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan import choosing, parting, resolving, targeting
+from herocloud.plan import choosing, parting, resolving, saying, targeting, valuing
 from herocloud.plan.gathering import Inputs
 from herocloud.plan.ledger import Ledger
 from herocloud.plan.options import PlanOptions
@@ -43,13 +43,15 @@ def decide_values(
     specs: dict[Address, Spec] = {address: record.spec for address, record in inputs.records.items() if record.kind == "vm"}
     valued: dict[Address, Valued] = {}
     identities = {name: _image_identity(spec) for name, spec in images.items()}
-    again = targeting.select("--replace", options.replace, inputs.resources, found) if options.replace else set()
+    again = _to_replace(options, inputs, found)
+    things = observed.things.get(inputs.stack, {}) if observed else {}
     for resource in touched:
         if resource.kind != "vm":
             valued[resource.address] = valuer.plain(resource)
             continue
-        hypervisor, record = choice.hypervisors[resource.address], inputs.records.get(resource.address)
-        one = valuer.vm(resource, hypervisor, record, identities.get(resource.spec["image"]), fresh=resource.address in again)
+        hypervisor, record, thing = choice.hypervisors[resource.address], inputs.records.get(resource.address), things.get(resource.address)
+        old = record.spec if record else valuing.spec_of_parts(thing.parts) if thing else {}
+        one = valuer.vm(resource, hypervisor, old, identities.get(resource.spec["image"]), fresh=resource.address in again)
         valued[resource.address] = one
         specs[resource.address] = one.spec
         found.extend(choosing.unsupported_fields(resource, one.spec, hypervisor))
@@ -63,6 +65,14 @@ def decide_values(
         elif one.spec.get("forward"):
             valued[address] = one._replace(spec=_with_forward_addresses(one.spec, address, specs))
     return valued, valuer.short, specs
+
+
+def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -> set[Address]:
+    """Find the VMs that `--replace` names; other resources hold nothing that making them anew would mend."""
+    named = targeting.select("--replace", options.replace, inputs.resources, found)
+    vms = {address for address in named if inputs.resources[address].kind == "vm"}
+    found.extend(saying.cannot_replace(address) for address in sorted(named - vms))
+    return vms
 
 
 def _image_identity(image: Spec) -> Json:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from herocloud.kits import sizes
-from herocloud.kits.jsons import Json, Spec
+from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
@@ -65,12 +65,10 @@ class Valuer:
             spec["subnet"] = self._subnet(resource) if spec["addresses"] else None
         return Valued(spec, None)
 
-    def vm(self, resource: Resource, hypervisor: str, record: Record | None, image_id: Json, *, fresh: bool = False) -> Valued:
-        """Value one VM; `fresh` when it is made anew, so that growth limits need not be kept."""
+    def vm(self, resource: Resource, hypervisor: str, old: Spec, image_id: Json, *, fresh: bool = False) -> Valued:
+        """Value one VM; `old` is its recorded target, and `fresh` when it is made anew, so that growth limits need not be kept."""
         asked = resource.spec
-        old: Spec = record.spec if record else {}
-        owner = (self._stack, resource.address)
-        sid = record.sid if record and record.sid else self._ledger.new_sid(owner)
+        sid = old.get("sid") or self._ledger.new_sid((self._stack, resource.address))
         slices, waits, new = self._slices(resource, old)
         # The number asked for, not the number got: a host without free slices is one finding and not three.
         share = _wanted_slices(asked)
@@ -252,6 +250,23 @@ def host_name(address: str) -> str:
     return address.removeprefix("vm.").replace("[", "-").replace("]", "")
 
 
+def spec_of_parts(parts: Mapping[str, Part]) -> Spec:
+    """Read out of parts without a record what a target would keep, so that what is adopted stays as it is."""
+    machine = parts.get("machine")
+    if machine is None:
+        return {}
+    nics = [{"slot": int(key.partition(".")[2]), **part} for key, part in sorted(parts.items()) if key.startswith("nic.")]
+    overlay = next((nic for nic in nics if nic["network"] == "mycelium"), None)
+    return {
+        "sid": machine["sid"],
+        "cpu": {"max": machine["max_vcpus"]},
+        "memory_options": {"boot": machine["boot_memory"], "hotplug": machine["hotplug"]},
+        "root_disk": {"size": parts["disk"]["size"]} if "disk" in parts else None,
+        "networks": [nic for nic in nics if nic is not overlay],
+        "mycelium": overlay and {**overlay, "seed": _overlay_seed(overlay["address"])},
+    }
+
+
 def _lowest(used: set[int]) -> int:
     number = 0
     while number in used:
@@ -261,6 +276,13 @@ def _lowest(used: set[int]) -> int:
 
 def _owner_text(owner: tuple[StackName, Address], stack: StackName) -> str:
     return owner[1] if owner[0] == stack else f"{owner[1]} of stack {owner[0]}"
+
+
+def _overlay_seed(address: str | None) -> str | None:
+    """Read the seed back out of an overlay address."""
+    import ipaddress
+
+    return f"{int(ipaddress.ip_address(address)) % 2**48:012x}" if address else None
 
 
 def _overlay_address(subnet: str, seed: str) -> str:

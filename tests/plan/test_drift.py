@@ -78,3 +78,22 @@ def test_what_is_there_without_a_record_is_adopted(build, pretend) -> None:
     assert (change.action, change.reason) == (Action.ADOPT, Reason.ADOPTED)
     assert [step.kind for step in plan.steps] == ["record.write"]
     assert pretend.run(lost, plan, host).plan(stack, host).changing == ()
+
+
+def test_what_is_adopted_keeps_its_sid_its_addresses_and_its_room(build, pretend) -> None:
+    host = build.host()
+    before = build.desired(
+        build.image(), build.network(), build.vm("first", networks=["lan"]), build.vm("www", networks=["lan"], memory=1024**3)
+    )
+    world = pretend.run(pretend.World(), pretend.World().plan(before, host), host)
+    thing = world.observed.things["shop"]["vm.www"]
+    things = {address: one for address, one in world.observed.things["shop"].items() if not address.startswith("vm.")}
+    things["vm.web"] = thing._replace(address="vm.web")
+    records = {address: record for address, record in world.recorded.records["shop"].items() if not address.startswith("vm.")}
+    lost = pretend.World(world.recorded._replace(records={"shop": records}), world.observed._replace(things={"shop": things}))
+    plan = lost.plan(build.desired(build.image(), build.network(), build.vm("web", networks=["lan"], memory=1024**3)), host)
+    [change] = plan.changing
+    # Its guest gets another name, which it reads at boot.
+    assert (change.action, change.reason, change.sid) == (Action.REBOOT, Reason.ADOPTED, thing.parts["machine"]["sid"])
+    assert change.after["networks"][0]["address"] == thing.parts["nic.0"]["address"]
+    assert "disk.grow" not in [step.kind for step in plan.steps]

@@ -55,3 +55,14 @@ def test_untouched_resources_keep_their_place_in_the_plan(build, pretend) -> Non
     plan = world.plan(stack, host, target=("vm.lab",))
     assert plan.changing == ()
     assert len(plan.changes) == 7
+
+
+def test_only_vms_can_be_replaced(build, pretend) -> None:
+    plan = pretend.World().plan(_stack(build), build.host(), replace=("network.lan",))
+    assert [found.code for found in plan.diagnostics] == ["cannot-replace"]
+
+
+def test_outputs_of_what_is_left_out_do_not_stand_in_the_way(build, pretend) -> None:
+    stack = _stack(build)._replace(outputs={"front": "{{ vm.web[0].address.lan }}"})
+    plan = pretend.World().plan(stack, build.host(), target=("vm.lab",))
+    assert (plan.diagnostics, plan.outputs, plan.changes_outputs) == ((), {}, False)
