@@ -62,6 +62,8 @@ def assemble(
     files = tuple(source.name for source in read)
     for one in unusable:
         found.add(one.code, None, one.detail, one.hint)
+    if not read and not unusable:
+        found.add("file-missing", None, "No stack file is named.", "name one with `-f`")
     trees = _read_trees(read, pointer, found)
     # Without all files nobody can tell which names there are, and every second reference would look wrong.
     if trees is None or unusable or not trees:
