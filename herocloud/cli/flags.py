@@ -58,7 +58,7 @@ class Planning(NamedTuple):
     exclude: Annotated[
         list[str] | None, option("--exclude", metavar="ADDR", help="Leave this address and what needs it out, repeatable.")
     ] = None
-    replace: Annotated[list[str] | None, option("--replace", metavar="ADDR", help="Make this address anew, repeatable.")] = None
+    replace: Annotated[list[str] | None, option("--replace", metavar="ADDR", help="Make this VM anew, repeatable.")] = None
     refresh: Annotated[bool, option("--refresh/--no-refresh", help="Look at the world, or trust the records.")] = True
     hypervisor: Annotated[
         str | None, option("--hypervisor", metavar="NAME", help="Run every VM on this hypervisor, whatever the file says.")

@@ -27,6 +27,9 @@ Listener = Callable[[Event], None]
 
 def make_sources(call: Call, variables: flags.Variables) -> Sources:
     """Say what the stack is read from."""
+    for one in variables.var or ():
+        if "=" not in one:
+            raise typer.BadParameter(f"`{one}` gives no value; write `NAME=VALUE`", param_hint="--var")
     return Sources(
         files=call.files,
         variables=tuple(variables.var or ()),

@@ -12,10 +12,13 @@ from pathlib import Path
 from herocloud.kits import faults
 
 
-def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put `content` at `path` so that a reader sees the old file or the whole new one, whatever happens on the way."""
+def write_durably(path: Path, content: bytes, mode: int = 0o600, *, draft: Path | None = None) -> None:
+    """Put `content` at `path` so that a reader sees the old file or the whole new one, whatever happens on the way.
+
+    A killed process leaves its draft behind. Where only one writer can be at work, a `draft` with a fixed name is taken over by the next.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = draft or path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         faults.reached("file.open")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -31,6 +34,22 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_where_named(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put `content` where a user said, as durably as that place allows.
+
+    A rename would turn a device or a pipe into a plain file and a link into a copy, so those are written through. A folder that does not
+    exist is a mistyped one, and is not made.
+    """
+    real = path.resolve() if path.is_symlink() else path
+    if real.exists() and not real.is_file():
+        with real.open("wb", buffering=0) as stream:
+            stream.write(content)
+        return
+    if not real.parent.is_dir():
+        raise FileNotFoundError(2, os.strerror(2), str(real.parent))
+    write_durably(real, content, mode)
 
 
 def sync_folder(folder: Path) -> None:

@@ -35,7 +35,7 @@ def write(path: Path, plan: Plan) -> None:
         "stack": plan.stack,
         "lineage": plan.lineage,
     }
-    files.write_durably(path, json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n", mode=0o600)
+    files.write_where_named(path, json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n", mode=0o600)
 
 
 def read(path: Path) -> Plan:

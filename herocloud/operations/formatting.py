@@ -48,7 +48,7 @@ def write(laid: Sequence[Laid]) -> None:
     for one in laid:
         if one.changed and one.file != STDIN:
             path = Path(one.file).resolve()
-            files.write_durably(path, one.after.encode("utf-8", "surrogateescape"), mode=path.stat().st_mode & 0o777)
+            files.write_where_named(path, one.after.encode("utf-8", "surrogateescape"), mode=path.stat().st_mode & 0o777)
 
 
 def difference(one: Laid) -> str:

@@ -59,3 +59,32 @@ def test_a_lock_is_not_inherited_by_programs_that_are_started(tmp_path: Path) ->
     with files.flock(tmp_path / "lock", blocking=False):
         listed = subprocess.run(["ls", "-l", "/proc/self/fd"], close_fds=False, capture_output=True, text=True, check=True)
     assert str(tmp_path / "lock") not in listed.stdout
+
+
+def test_a_place_that_a_user_names_is_written_through_when_it_is_no_plain_file(tmp_path) -> None:
+    import threading
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    files.write_where_named(pipe, b"through")
+    reader.join(10)
+    assert got == [b"through"]
+    assert pipe.is_fifo()
+
+
+def test_a_link_that_a_user_names_stays_a_link(tmp_path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    files.write_where_named(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
+def test_a_folder_that_is_not_there_is_not_made_for_a_user(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError):
+        files.write_where_named(tmp_path / "typo" / "plan", b"x")
+    assert not (tmp_path / "typo").exists()

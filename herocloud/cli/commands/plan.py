@@ -28,6 +28,7 @@ def plan(
     It takes the flags of apply too, so that one set of flags fits both; those about approval and about running have no effect here.
     """
     preparing.make_approved(approval)
+    preparing.parse_seconds(running.lock_timeout, "--lock-timeout")
     asked = preparing.make_asked(wanted, destroy=destroy)
     sources = preparing.make_sources(call, variables)
     if rehearse:
