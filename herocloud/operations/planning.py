@@ -64,11 +64,12 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
 
 def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:
     """Plan the removal of a stack whose file does not load: its name is enough, what it made is in the records."""
-    from herocloud.stack import identifying
+    from herocloud.operations import reading
 
-    name = identifying.stack_of(stack.files, stack.stdin)
-    if name is None or name not in recorded.records:
+    named = reading.name_of_stack(stack.files, stack.stdin)
+    if named is None or named not in recorded.records:
         raise Refused(notes)
+    name = StackName(named)
     wrong = sum(1 for found in notes if found.is_error)
     found = Diagnostic(
         "only-the-name",

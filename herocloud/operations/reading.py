@@ -36,7 +36,7 @@ def read_recorded(folder: Path) -> Recorded:
     return store.read_recorded(folder)
 
 
-def name_of_stack(files: Sequence[str]) -> str | None:
+def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
     """Return the name that the first stack file gives its stack, by its `stack:` line; nothing when there is no such file.
 
     Loading the whole file would ask for variables that a look at the records does not need.
@@ -44,7 +44,7 @@ def name_of_stack(files: Sequence[str]) -> str | None:
     import re
 
     try:
-        text = Path(files[0]).read_text(encoding="utf-8", errors="replace") if files and files[0] != "-" else ""
+        text = (stdin or "") if not files or files[0] == "-" else Path(files[0]).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     found = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
