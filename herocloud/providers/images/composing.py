@@ -1,0 +1,169 @@
+"""The texts of a seed: what the stack says about a VM, as cloud-init reads it.
+
+User data of the user that is a plain #cloud-config is merged with ours into one document: lists are joined, and where both say something,
+the user wins. Everything else, and every #cloud-config that says more than JSON can, goes beside ours as it is, as one part of a MIME
+message. It is read as YAML 1.1, because that is what cloud-init reads (`0644` is an octal number there), and written as JSON,
+which every reader of YAML understands in the same way.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from herocloud.kits.jsons import Json, Spec
+
+HEADER = "#cloud-config\n"
+ENV_FILE = "/etc/herocloud/env"
+SECRETS_FOLDER = "/etc/herocloud/secrets"
+
+_KINDS = (
+    ("#cloud-config-archive", "text/cloud-config-archive"),
+    ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
+    ("#cloud-config", "text/cloud-config"),
+    ("#cloud-boothook", "text/cloud-boothook"),
+    ("#include-once", "text/x-include-once-url"),
+    ("#include", "text/x-include-url"),
+    ("#part-handler", "text/part-handler"),
+    ("## template: jinja", "text/jinja2"),
+    ("#!", "text/x-shellscript"),
+)
+"""How user data begins, and what it is then; the first that fits counts."""
+
+# What JSON writes as it is and YAML refuses to read unescaped.
+_UNPRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def user_data(spec: Spec, secrets: Mapping[str, bytes]) -> bytes:
+    """Return the user data of a VM."""
+    ours = own_config(spec, secrets)
+    text: str | None = spec["user_data"]
+    if not text or not text.strip():
+        return document(ours)
+    theirs = read_config(text)
+    if theirs is not None:
+        return document(merge(ours, theirs))
+    return _message(document(ours), text)
+
+
+def own_config(spec: Spec, secrets: Mapping[str, bytes]) -> dict[str, Json]:
+    """Return what we ask of the guest."""
+    config: dict[str, Json] = {
+        "hostname": spec["hostname"],
+        "manage_etc_hosts": "localhost",
+        "growpart": {"mode": "auto", "devices": ["/"]},
+        "resize_rootfs": True,
+    }
+    if spec["ssh_keys"]:
+        config["ssh_authorized_keys"] = list(spec["ssh_keys"])
+    files = []
+    if spec["env"]:
+        files.append(_file(ENV_FILE, environment_text(spec["env"]).encode(), "0644"))
+    files += [_file(f"{SECRETS_FOLDER}/{name}", value, "0600") for name, value in sorted(secrets.items())]
+    if files:
+        config["write_files"] = files
+    return config
+
+
+def _file(path: str, content: bytes, mode: str) -> Json:
+    # Base64, so that any content arrives as it is and no quoting can go wrong.
+    return {"path": path, "owner": "root:root", "permissions": mode, "encoding": "b64", "content": base64.b64encode(content).decode()}
+
+
+def environment_text(env: Mapping[str, str]) -> str:
+    """Write variables so that a shell and systemd's EnvironmentFile read the same."""
+    return "".join(f'{name}="{_quoted(value)}"\n' for name, value in sorted(env.items()))
+
+
+def _quoted(value: str) -> str:
+    return re.sub(r'(["\\$`])', r"\\\1", value)
+
+
+def read_config(text: str) -> dict[str, Json] | None:
+    """Read a #cloud-config; nothing when it is none, or when JSON could not say the same."""
+    first = text.split("\n", 1)[0].strip()
+    if first != "#cloud-config":
+        return None
+    from herocloud.providers.images import yaml_1_1
+
+    config = yaml_1_1.read(text)
+    return config if isinstance(config, dict) and _is_json(config) else None
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return all(_is_json(inner) for inner in value)
+    if isinstance(value, float):
+        return value == value and value not in (float("inf"), float("-inf"))  # noqa: PLR0124  (what is not equal to itself is no number)
+    return value is None or isinstance(value, (str, int, bool))
+
+
+def merge(ours: Mapping[str, Json], theirs: Mapping[str, Json]) -> dict[str, Json]:
+    """Put two configurations together: lists are joined, ours first; else what the user says counts."""
+    merged = dict(ours)
+    for key, value in theirs.items():
+        known = merged.get(key)
+        if isinstance(known, dict) and isinstance(value, dict):
+            merged[key] = merge(known, value)
+        elif key in ("write_files", "ssh_authorized_keys") and isinstance(known, list) and isinstance(value, list):
+            merged[key] = [*known, *(one for one in value if one not in known)]
+        else:
+            merged[key] = value
+    keys = ours.get("ssh_authorized_keys")
+    users = merged.get("users")
+    if keys and isinstance(users, list) and "default" not in users:
+        # Without the image's own user nobody would get the keys; the first user of the list is who is meant.
+        merged["users"] = _with_keys(users, keys)
+    return merged
+
+
+def _with_keys(users: list[Json], keys: list[str]) -> list[Json]:
+    at = next((number for number, one in enumerate(users) if isinstance(one, dict)), None)
+    if at is None:
+        return users
+    user = dict(users[at])
+    known = user.get("ssh_authorized_keys") or []
+    user["ssh_authorized_keys"] = [*known, *(one for one in keys if one not in known)] if isinstance(known, list) else known
+    return [*users[:at], user, *users[at + 1 :]]
+
+
+def document(config: Json) -> bytes:
+    """Write a configuration."""
+    return (HEADER + yaml(config)).encode()
+
+
+def yaml(value: Json) -> str:
+    """Write a value as JSON that is YAML as well."""
+    import json
+
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"
+
+
+def meta_data(instance: str, spec: Spec) -> bytes:
+    """Return the meta data: who the guest is, and whether it is to run its user data again."""
+    return yaml({"instance-id": instance, "local-hostname": spec["hostname"]}).encode()
+
+
+def _message(ours: bytes, text: str) -> bytes:
+    """Put our configuration and the user's text side by side."""
+    from email import message_from_string
+    from email.mime.multipart import MIMEMultipart
+    from email.mime.text import MIMEText
+
+    from herocloud.kits import jsons
+
+    # A boundary of chance would make the same seed different every time.
+    message = MIMEMultipart("mixed", boundary=f"herocloud-{jsons.digest([ours.decode(), text])}")
+    if text.lstrip().lower().startswith(("content-type:", "mime-version:")):
+        message.attach(message_from_string(text))
+    else:
+        kind = next((kind for first, kind in _KINDS if text.lower().startswith(first)), "text/plain")
+        message.attach(MIMEText(text, kind.partition("/")[2], "utf-8"))
+    own = MIMEText(ours.decode(), "cloud-config", "utf-8")
+    # Ours comes second and adds to lists, but takes no key that the user's part has set.
+    own.add_header("Merge-Type", "list(append)+dict(no_replace,recurse_list)+str()")
+    message.attach(own)
+    return message.as_bytes()

@@ -1,0 +1,229 @@
+"""Root disks and volumes: raw files with holes.
+
+Raw and not qcow2, because Cloud Hypervisor has open reports of corruption with the latter and a raw file can be shared by reflink, grown by
+a truncate and read by everything. A root disk begins as a copy of its image, a volume as a hole.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from herocloud.kits import files
+from herocloud.kits.jsons import Part
+from herocloud.kits.sizes import format_size, show_size
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers import owning
+from herocloud.providers.images import burying, copying, layout, looking, marking, naming
+from herocloud.providers.images.burying import Buried
+from herocloud.providers.images.looking import Half, Seen, mark_for
+from herocloud.providers.images.marking import Mark
+from herocloud.providers.images.owners import Ownership
+from herocloud.providers.images.room import Room
+from herocloud.providers.images.storing import Entry, Store
+from herocloud.providers.owning import Owner
+from herocloud.providers.seam import Work
+
+_COPYING, _GROWING, _SHRINKING, _BURYING, _DELETING, _RESTORING = "copying", "growing", "shrinking", "burying", "deleting", "restoring"
+
+
+class Disks:
+    """Makes, grows and deletes the disks of one data folder."""
+
+    def __init__(self, folder: Path, store: Store, room: Room, ownership: Ownership) -> None:
+        """Copy images out of `store`; disks belong to the VMM's user."""
+        self._folder, self._store, self._room, self._ownership = folder, store, room, ownership
+
+    def look(self, work: Work) -> Seen:
+        """Say what is there."""
+        return looking.look(self._path(work), work)
+
+    def make(self, work: Work, half: Half) -> None:
+        """Copy the image, or make a hole, beside the place of the disk; it gets its name when it is whole."""
+        path, after = self._path(work), work.step.after
+        mark = marking.read(path)
+        if mark is not None and mark.half == _BURYING:
+            self._bury(path, mark, half)
+        source = self._source(work, after)
+        self._claim_folder(work, path)
+        marking.write(path, mark_for(work, None, half=_COPYING))
+        half()
+        draft = layout.draft_of(path)
+        draft.unlink(missing_ok=True)
+        try:
+            self._write(work, draft, source, after["size"])
+            half()
+            draft.rename(path)
+        except BaseException:
+            # Half a copy may be gigabytes, on a disk that has just run full.
+            draft.unlink(missing_ok=True)
+            raise
+        files.sync_folder(path.parent)
+        half()
+        marking.write(path, mark_for(work, after))
+
+    def _write(self, work: Work, draft: Path, source: Entry | None, size: int) -> None:
+        if source is None:
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.ftruncate(descriptor, size)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        else:
+            content = self._store.content(source.key)
+            copying.clone(
+                content,
+                draft,
+                size=size,
+                cancelled=work.cancelled,
+                told=lambda done, total: work.progress(f"copying {show_size(total)}", done / total),
+                before_copy=lambda: self._room.require_for_copy(copying.allocated(content), f"the root disk of `{work.step.address}`"),
+            )
+        self._ownership.give(draft)
+
+    def _source(self, work: Work, after: Part) -> Entry | None:
+        """Return the content that a disk begins as; nothing for an empty one."""
+        identity, size = after.get("source"), after["size"]
+        if size <= 0:
+            raise Permanent(f"`{work.step.address}`: a disk of {size} bytes is impossible")
+        if identity is None:
+            return None
+        entry = naming.find_content(self._folder, self._store, work.stack, after["image"], identity)
+        if entry is None:
+            raise Permanent(f"`{work.step.address}`: image `{after['image']}` is not in the store; it has to be fetched first")
+        if entry.size > size:
+            raise Permanent(
+                f"`{work.step.address}`: image `{after['image']}` is {format_size(entry.size)} and does not fit on a disk of "
+                f"{format_size(size)}. Give `root_disk` at least that size."
+            )
+        return entry
+
+    def change(self, work: Work, before: Part, half: Half) -> None:
+        """Grow in place. The room behind the old end is a hole, so it takes a truncate and no copying."""
+        path, after = self._path(work), work.step.after
+        mark = marking.read(path)
+        if mark is None or before["path"] != after["path"] or before.get("source") != after.get("source"):
+            raise Permanent(f"`{work.step.address}`: a disk stays where it is and what it was made from; this change needs a new one")
+        if after["size"] < before["size"]:
+            raise Permanent(
+                f"`{work.step.address}`: shrinking from {format_size(before['size'])} to {format_size(after['size'])} would destroy data"
+            )
+        started = mark.more["from"] if mark.half == _GROWING else before["size"]
+        marking.write(path, mark_for(work, mark.body, half=_GROWING, **{"from": started}))
+        half()
+        _resize(path, after["size"])
+        half()
+        # The moment tells later whether anybody has written to the disk since, and so whether it may shrink again.
+        marking.write(path, mark_for(work, after, grown_from=started, untouched=path.stat().st_mtime_ns))
+
+    def drop(self, work: Work, half: Half) -> None:
+        """Put the disk into a tombstone, or destroy it at once."""
+        path = self._path(work)
+        mark = marking.read(path)
+        if mark is None:
+            return
+        if work.purge or mark.half == _COPYING:
+            self._destroy(path, mark, half)
+        else:
+            self._bury(path, mark, half)
+        self._release_folder(path)
+
+    def _bury(self, path: Path, mark: Mark, half: Half) -> None:
+        resumed = mark.half == _BURYING
+        key = mark.more["key"] if resumed else burying.new_key(path)
+        deleted = mark.more["deleted"] if resumed else burying.now()
+        body = looking.with_size(mark.body, size) if (size := looking.size_of(path)) is not None else mark.body
+        owner = looking.owner_of(path, mark)
+        marking.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted}))
+        half()
+        burying.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted))
+        half()
+        marking.remove(path)
+
+    def _destroy(self, path: Path, mark: Mark, half: Half) -> None:
+        if mark.half == _BURYING:
+            burying.destroy(self._folder, mark.more["key"])
+        marking.write(path, mark._replace(half=_DELETING, goal=None, more={}))
+        half()
+        self._unlink(path)
+        half()
+        marking.remove(path)
+
+    def unmake(self, work: Work, half: Half) -> None:
+        """Destroy what was made: it held nothing of anybody's until the step that is taken back."""
+        path = self._path(work)
+        mark = marking.read(path)
+        if mark is not None:
+            self._destroy(path, mark, half)
+        self._release_folder(path)
+
+    def unchange(self, work: Work, half: Half) -> None:
+        """Give back room that a disk has grown by, as long as nobody has written to the disk since."""
+        path, before = self._path(work), work.step.before
+        mark = marking.read(path)
+        size = looking.size_of(path)
+        if mark is None or size is None:
+            raise Conflict(f"`{path}` is gone", fact=f"observed:{work.step.address}")
+        nobody_wrote = mark.half in (_GROWING, _SHRINKING) or mark.more.get("untouched") == path.stat().st_mtime_ns
+        if size > before["size"] and not nobody_wrote:
+            raise Permanent(
+                f"`{work.step.address}` was written to after it grew to {format_size(size)}, so the new room may be in use. "
+                "The disk stays that large."
+            )
+        marking.write(path, mark._replace(half=_SHRINKING, goal=before))
+        half()
+        _resize(path, before["size"])
+        marking.write(path, mark._replace(body=before, half=None, goal=None, more={}))
+
+    def restore(self, work: Work, half: Half) -> None:
+        """Bring deleted data back."""
+        path, before, step = self._path(work), work.step.before, work.step
+        mark = marking.read(path)
+        if mark is not None and mark.half in (_BURYING, _RESTORING):
+            key: str | None = mark.more["key"]
+        else:
+            youngest = burying.find(self._folder, work.stack, step.address, step.part, before["path"])
+            key = youngest.key if youngest else None
+        buried = burying.read(self._folder, key) if key else None
+        if buried is None and looking.size_of(path) is None:
+            raise Permanent(f"the data of `{step.address}` is gone: `{before['path']}` was purged, so its deletion cannot be undone")
+        body = buried.body if buried else mark.body if mark else before
+        self._claim_folder(work, path)
+        marking.write(path, mark_for(work, body, half=_RESTORING, key=key))
+        half()
+        if key:
+            burying.dig_up(self._folder, key, path)
+        half()
+        marking.write(path, mark_for(work, body))
+
+    def _unlink(self, path: Path) -> None:
+        for one in (layout.draft_of(path), path):
+            one.unlink(missing_ok=True)
+        files.sync_folder(path.parent)
+
+    def _claim_folder(self, work: Work, path: Path) -> None:
+        if path.parent.parent.name == layout.VMS:
+            owning.write_owner(path.parent, Owner(work.stack, work.step.address, work.lineage))
+        else:
+            layout.make_folder(path.parent)
+
+    def _release_folder(self, path: Path) -> None:
+        if path.parent.parent.name == layout.VMS:
+            owning.release(path.parent)
+        else:
+            # The last volume of a stack takes the folder along; any other finds it in use.
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+
+    def _path(self, work: Work) -> Path:
+        part = work.step.after or work.step.before
+        return layout.object_path(self._folder, part["path"])
+
+
+def _resize(path: Path, size: int) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,129 @@
+"""One look at everything that this provider keeps: the marks, and the sizes of what they stand beside.
+
+No process is started and nothing is opened but small files, all of them read before they are parsed together. What has no mark is not
+ours and is not seen; a mark without its object is something that vanished.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Permanent
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Observed, Thing
+from herocloud.providers import owning
+from herocloud.providers.images import burying, layout, looking, marking
+from herocloud.providers.images.storing import Store
+from herocloud.providers.owning import Owner
+
+NAME = "images"
+
+
+class _Found(NamedTuple):
+    owner: Owner
+    part: str
+    body: Part
+
+
+class ImagesObserver:
+    """Looks at the images, disks, volumes and seeds of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Remember where to look."""
+        self._folder = folder
+
+    def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
+        """Look at everything that carries our mark, of these stacks or of all."""
+        wanted = None if stacks is None else frozenset(stacks)
+        try:
+            images, sizes = self._images(wanted)
+            found = [*images, *self._objects(layout.VMS, None), *self._objects(layout.VOLUMES, wanted)]
+            buried = burying.total_bytes(self._folder)
+        except OSError as error:
+            raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
+        return Observed(things=_gather(found, wanted), images=sizes, tombstones=buried)
+
+    def _images(self, wanted: frozenset[str] | None) -> tuple[list[_Found], dict[str, int]]:
+        store = Store(self._folder)
+        found: list[_Found] = []
+        sizes: dict[str, int] = {}
+        for folder in _folders(self._folder / layout.NAMES):
+            for mark in marking.parse(marking.scan(folder)):
+                key, body = mark.more.get("key"), mark.body
+                if key is not None and not store.content(str(key)).exists():
+                    continue
+                if key is not None and body is not None:
+                    # Every stack profits from what another has fetched: sizes are told for all of them.
+                    sizes[body["source"]] = mark.more["size"]
+                if wanted is None or mark.stack in wanted:
+                    found.append(_Found(Owner(mark.stack, mark.address, mark.lineage), mark.part, body))
+        return found, sizes
+
+    def _objects(self, name: str, wanted: frozenset[str] | None) -> Iterator[_Found]:
+        """Yield what lies in the folders of VMs, or of the stacks with volumes."""
+        contents = [
+            one for folder in _folders(self._folder / name) if wanted is None or folder.name in wanted for one in marking.scan(folder)
+        ]
+        owners: dict[Path, Owner | None] = {}
+        for (place, _), mark in zip(contents, marking.parse(contents), strict=True):
+            path = marking.object_of(place)
+            size = looking.size_of(path)
+            if size is None or mark.body is None:
+                continue
+            if path.parent not in owners:
+                owners[path.parent] = _owner_of(path.parent) if name == layout.VMS else None
+            owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
+            yield _Found(owner, mark.part, looking.with_size(mark.body, size))
+
+
+def _owner_of(folder: Path) -> Owner | None:
+    try:
+        return owning.read_owner(folder)
+    except (ValueError, KeyError) as error:
+        raise Permanent(f"`{folder / owning.FILE}` is damaged, so nobody can tell whose VM this is") from error
+
+
+def _gather(found: Iterable[_Found], wanted: frozenset[str] | None) -> dict[StackName, dict[Address, Thing]]:
+    parts: dict[StackName, dict[Address, dict[str, Part]]] = {}
+    lineages: dict[tuple[StackName, Address], str] = {}
+    for owner, part, body in found:
+        if body is None or (wanted is not None and owner.stack not in wanted):
+            continue
+        stack, address = StackName(owner.stack), Address(owner.address)
+        parts.setdefault(stack, {}).setdefault(address, {})[part] = body
+        lineages[stack, address] = owner.lineage
+    return {
+        stack: {address: Thing(stack, address, NAME, body, lineages[stack, address]) for address, body in sorted(things.items())}
+        for stack, things in sorted(parts.items())
+    }
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> ImagesObserver:
+    """Return the observer of a data folder; the host and a scenario mean nothing to it."""
+    del host, scenario
+    return ImagesObserver(folder)
+
+
+def check_usable(folder: Path | None) -> tuple[bool, str]:
+    """Say whether images, disks and seeds can be made here, and why (not)."""
+    import importlib.util
+    import shutil
+
+    if importlib.util.find_spec("pycdlib") is None:
+        return False, "the Python package `pycdlib` is missing, without which no seed can be written"
+    if folder is not None and folder.exists() and not os.access(folder, os.W_OK):
+        return False, f"`{folder}` cannot be written to"
+    if shutil.which("qemu-img") is None:
+        return True, "ready for raw images; qcow2 needs `qemu-img` (package qemu-utils)"
+    return True, "ready"

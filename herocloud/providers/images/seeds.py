@@ -1,0 +1,142 @@
+"""Seeds: the small disk from which cloud-init in a guest learns who it is.
+
+A new seed goes beside the old one and takes its name when it is whole. The one before is kept under another name, so that a change can be
+taken back: its text follows from a target that may no longer be known, and from secrets that are kept nowhere else.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from herocloud.kits import files
+from herocloud.kits.jsons import Part, Spec
+from herocloud.model.errors import Permanent
+from herocloud.providers import owning
+from herocloud.providers.images import composing, delivering, isos, layout, looking, marking, resolvers, wiring
+from herocloud.providers.images.looking import Half, Seen, mark_for
+from herocloud.providers.images.owners import Ownership
+from herocloud.providers.owning import Owner
+from herocloud.providers.seam import Work
+
+_WRITING, _REMOVING, _RETURNING = "being written", "being removed", "being put back"
+
+
+class Seeds:
+    """The seeds of the VMs of one data folder."""
+
+    def __init__(self, folder: Path, ownership: Ownership, environment: Mapping[str, str] | None = None) -> None:
+        """Read secrets out of `environment`, which is the one of this process unless another is given."""
+        self._folder, self._ownership = folder, ownership
+        self._environment = os.environ if environment is None else environment
+
+    def look(self, work: Work) -> Seen:
+        """Say what is there."""
+        return looking.look(self._path(work), work)
+
+    def make(self, work: Work, half: Half) -> None:
+        """Write the seed."""
+        self._write(work, work.step.after, None, half)
+
+    def change(self, work: Work, before: Part, half: Half) -> None:
+        """Write the seed anew, keeping the one before."""
+        self._write(work, work.step.after, before, half)
+
+    def _write(self, work: Work, part: Part, before: Part, half: Half) -> None:
+        path = self._path(work)
+        content = isos.make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment))
+        mark = marking.read(path)
+        if mark is not None and mark.half == _WRITING:
+            # The one before was kept when this work began; what lies there now may be the new one.
+            before, old = mark.body, mark.more.get("old")
+        else:
+            old = self._keep(path) if before is not None else None
+        owning.write_owner(path.parent, Owner(work.stack, work.step.address, work.lineage))
+        marking.write(path, mark_for(work, before, half=_WRITING, old=old)._replace(goal=part))
+        half()
+        draft = layout.draft_of(path)
+        _write_private(draft, content)
+        self._ownership.give(draft)
+        half()
+        draft.rename(path)
+        files.sync_folder(path.parent)
+        half()
+        marking.write(path, mark_for(work, part, old=old))
+
+    def _keep(self, path: Path) -> str | None:
+        """Keep what is there under another name; tells whether there was anything, by that name."""
+        old = _old_of(path)
+        old.unlink(missing_ok=True)
+        if not path.exists():
+            return None
+        os.link(path, old)
+        return old.name
+
+    def drop(self, work: Work, half: Half) -> None:
+        """Remove the seed; its text can be made again from the target."""
+        self._remove(work, half)
+
+    def unmake(self, work: Work, half: Half) -> None:
+        """Remove what was written."""
+        self._remove(work, half)
+
+    def _remove(self, work: Work, half: Half) -> None:
+        path = self._path(work)
+        mark = marking.read(path)
+        if mark is not None:
+            marking.write(path, mark._replace(half=_REMOVING, goal=None))
+            half()
+            for one in (layout.draft_of(path), _old_of(path), path):
+                one.unlink(missing_ok=True)
+            files.sync_folder(path.parent)
+            half()
+            marking.remove(path)
+        owning.release(path.parent)
+
+    def unchange(self, work: Work, half: Half) -> None:
+        """Put the seed of before back."""
+        path, before = self._path(work), work.step.before
+        mark = marking.read(path)
+        old = _old_of(path)
+        if mark is None or (mark.half != _RETURNING and not mark.more.get("old")):
+            raise Permanent(f"the seed of `{work.step.address}` that was there before is gone, so the change cannot be taken back")
+        marking.write(path, mark_for(work, before, half=_RETURNING)._replace(goal=before))
+        half()
+        layout.draft_of(path).unlink(missing_ok=True)
+        if old.exists():
+            old.rename(path)
+            files.sync_folder(path.parent)
+        half()
+        marking.write(path, mark_for(work, before))
+
+    def restore(self, work: Work, half: Half) -> None:
+        """Write the seed again that was removed."""
+        self._write(work, work.step.before, None, half)
+
+    def _path(self, work: Work) -> Path:
+        part = work.step.after or work.step.before
+        return layout.object_path(self._folder, part["path"])
+
+
+def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the files of a seed, by name."""
+    secrets = delivering.read_secrets(folder, address, spec, environment)
+    network = wiring.network_config(address, spec, resolvers.find_servers())
+    return {
+        "meta-data": composing.meta_data(part["instance"], spec),
+        "user-data": composing.user_data(spec, secrets),
+        "network-config": composing.yaml(network).encode(),
+    }
+
+
+def _old_of(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.old{path.suffix}")
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that nobody else could have open: it is made new, and with its mode from the first byte on."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,290 @@
+"""A data folder to work on step by step, images to put into it, and a server that misbehaves in every way it is told to."""
+
+import gzip
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName, StepId
+from herocloud.model.steps import Step
+from herocloud.model.worlds import Observed, Thing
+from herocloud.providers.images import downloading, driving, observing
+from herocloud.providers.images.owners import KEEP, Ownership
+from herocloud.providers.seam import Probe, Work
+
+MIB = 1024**2
+GIB = 1024**3
+
+HASTE = downloading.Patience(connect=5.0, silence=0.4, tries=3, enough=1, first=0.001, longest=0.002, wait=lambda _seconds: None)
+"""For servers that answer at once or never."""
+
+
+class Bench:
+    """One data folder; steps are performed on it without any plan."""
+
+    def __init__(self, folder: Path, host: Host | None = None, ownership: Ownership = KEEP, patience: downloading.Patience = HASTE) -> None:
+        self.folder = folder
+        self.driver = driving.ImagesDriver(folder, host, ownership=ownership, patience=patience)
+
+    def work(self, kind: str, address: str, part: str, before: Any, after: Any, **more: Any) -> Work:
+        """Put a step together; `more` goes to the work around it."""
+        step = Step(StepId(f"{address}/{kind}"), Address(address), kind, "images", part, before, after)
+        return Work(**{"step": step, "stack": StackName("shop"), "spec": {}, "lineage": "ours", "plan": "p1", **more})
+
+    def perform(self, *step: Any, **more: Any) -> Any:
+        return self.driver.perform(self.work(*step, **more))
+
+    def probe(self, *step: Any, **more: Any) -> Probe:
+        return self.driver.probe(self.work(*step, **more))
+
+    def undo(self, *step: Any, **more: Any) -> None:
+        self.driver.undo(self.work(*step, **more))
+
+    def look(self) -> Observed:
+        return observing.open_observer(self.folder).observe(None)
+
+    def thing(self, address: str, stack: str = "shop") -> Thing | None:
+        return self.look().things.get(StackName(stack), {}).get(Address(address))
+
+    def part(self, address: str, part: str, stack: str = "shop") -> Any:
+        thing = self.thing(address, stack)
+        return None if thing is None else thing.parts.get(part)
+
+    def image(self, path: Path, name: str = "debian", **fields: Any) -> dict[str, Any]:
+        """Fetch an image from a file or an address."""
+        body = image(str(path), **fields)
+        self.perform("image.fetch", f"image.{name}", "image", None, body)
+        return body
+
+    def disk(self, body: dict[str, Any], sid: str = "v1", size: int = 8 * MIB, address: str = "vm.web", **more: Any) -> dict[str, Any]:
+        """Make the root disk of a VM from an image."""
+        after = disk(body, sid, size)
+        self.perform("disk.create", address, "disk", None, after, **more)
+        return after
+
+    def volume(self, name: str = "data", size: int = 4 * MIB) -> dict[str, Any]:
+        after = {"size": size, "path": f"volumes/shop/{name}.raw"}
+        self.perform("volume.create", f"volume.{name}", "volume", None, after)
+        return after
+
+    def files(self) -> list[str]:
+        """Name every file in the data folder but locks, which stay."""
+        return sorted(
+            str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file() and "images/locks" not in str(path)
+        )
+
+
+def image(source: str | None, **fields: Any) -> dict[str, Any]:
+    """Return the part of an image, as plans have it."""
+    return {
+        "source": source, "sha256": None, "unpinned": False, "decompress": "none", "format": "raw", "kernel": None, "initramfs": None,
+        "cmdline": None, **fields,
+    }  # fmt: skip
+
+
+def disk(body: dict[str, Any] | None, sid: str = "v1", size: int = 8 * MIB) -> dict[str, Any]:
+    """Return the part of a root disk, as plans have it."""
+    source = None if body is None else body["sha256"] or body["source"]
+    return {"size": size, "path": f"vms/{sid}/root.raw", "image": "debian", "source": source}
+
+
+def spec(**fields: Any) -> dict[str, Any]:
+    """Return of a VM's target what a seed is made from."""
+    nic = {"network": "lan", "slot": 0, "mac": "02:00:00:00:00:01", "address": "10.42.0.2", "prefix": 24, "gateway": "10.42.0.1"}
+    return {
+        "sid": "v1", "hostname": "web", "ssh_keys": [], "user_data": None, "env": {}, "secrets": {}, "networks": [nic], "mycelium": None,
+        **fields,
+    }  # fmt: skip
+
+
+SEED = {"instance": "v1-00000001", "digest": "1", "path": "vms/v1/seed.iso"}
+
+
+def content(size: int = 3 * MIB, seed: int = 1) -> bytes:
+    """Return the content of a small disk: some data, some zeros, some data; the same for the same seed."""
+    chance = random.Random(seed)
+    data = bytearray(size)
+    for begin in (0, size // 2, size - 70_000):
+        data[begin : begin + 70_000] = chance.randbytes(70_000)
+    return bytes(data)
+
+
+class Server(ThreadingHTTPServer):
+    """Serves files, and does to each answer what a test has put into `tricks`, one after the other; then it behaves."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.contents: dict[str, bytes] = {}
+        self.tricks: list[Callable[[_Handler, bytes], None]] = []
+        self.requests: list[dict[str, str]] = []
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+
+    def url(self, name: str = "disk.raw") -> str:
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+    def put(self, data: bytes, name: str = "disk.raw") -> str:
+        """Serve some bytes; returns their address."""
+        self.contents[name] = data
+        return self.url(name)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet: clients hang up here on purpose."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        with self.server.lock:
+            self.server.requests.append(dict(self.headers.items()))
+            trick = self.server.tricks.pop(0) if self.server.tricks else None
+        data = self.server.contents.get(self.path[1:].partition("?")[0])
+        if data is None:
+            self.send_error(404)
+        elif trick is not None:
+            trick(self, data)
+        else:
+            self.answer(data)
+
+    def answer(self, data: bytes, *, cut: int | None = None, etag: str | None = None, length: int | None = None) -> None:
+        """Answer as a good server does, ranges included; `cut` hangs up after so many bytes of the body."""
+        tag = etag or f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        wanted, begin = self.headers.get("Range"), 0
+        if wanted and self.headers.get("If-Range", tag) == tag:
+            begin = int(wanted.removeprefix("bytes=").partition("-")[0])
+        if begin and begin >= len(data):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(data)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        body = data[begin:]
+        self.send_response(206 if begin else 200)
+        self.send_header("ETag", tag)
+        if begin:
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body if cut is None else body[:cut])
+        if cut is not None:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing: what was asked is in `requests`."""
+
+
+def cut(after: int, **options: Any) -> Callable[[_Handler, bytes], None]:
+    """Hang up after so many bytes of the body."""
+    return lambda handler, data: handler.answer(data, cut=after, **options)
+
+
+def status(code: int, **headers: str) -> Callable[[_Handler, bytes], None]:
+    """Answer with a code and no content."""
+
+    def trick(handler: _Handler, _data: bytes) -> None:
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return trick
+
+
+def stall(after: int = 0) -> Callable[[_Handler, bytes], None]:
+    """Send some bytes and then nothing more, with the connection open."""
+
+    def trick(handler: _Handler, data: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[:after])
+        handler.wfile.flush()
+        handler.server.stopping.wait(20)
+        handler.close_connection = True
+
+    return trick
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Return a server on this machine."""
+    running = Server()
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield running
+    running.stopping.set()
+    running.shutdown()
+    running.server_close()
+    thread.join(timeout=10)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Return a bench on an empty data folder."""
+    return Bench(tmp_path / "data")
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Return a raw disk image of three MiB."""
+    path = tmp_path / "disk.raw"
+    path.write_bytes(content())
+    return path
+
+
+@pytest.fixture
+def shapes() -> Any:
+    """Return what tests need besides the bench."""
+    import types
+
+    return types.SimpleNamespace(
+        image=image, disk=disk, spec=spec, SEED=SEED, content=content, cut=cut, status=status, stall=stall, gzip=gzip.compress,
+        sha256=lambda data: hashlib.sha256(data).hexdigest(), Bench=Bench, HASTE=HASTE, MIB=MIB, GIB=GIB, run_child=run_child,
+    )  # fmt: skip
+
+
+_CHILD = """
+import json, sys
+from pathlib import Path
+from herocloud.model.steps import Step
+from herocloud.providers.images import driving
+from herocloud.providers.seam import Work
+
+folder, verb = Path(sys.argv[1]), sys.argv[2]
+driver = driving.open_driver(folder)
+for one in json.load(sys.stdin):
+    work = Work(Step(**one["step"]), "shop", one["spec"], "ours", "p1", one["purge"])
+    getattr(driver, verb)(work)
+"""
+
+
+def run_child(folder: Path, verb: str, works: list[Work], faults: str = "", **environment: str) -> int:
+    """Perform or undo steps in a process of its own, which a fault may kill; returns how it ended."""
+    said = json.dumps([{"step": work.step._asdict(), "spec": work.spec, "purge": work.purge} for work in works])
+    ran = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(folder), verb],
+        input=said,
+        text=True,
+        capture_output=True,
+        env={**os.environ, "HEROCLOUD_FAULTS": faults, **environment},
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode in (0, -9), ran.stderr
+    return ran.returncode
