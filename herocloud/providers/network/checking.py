@@ -1,0 +1,99 @@
+"""What is refused before anything is touched: missing rights, taken names, ranges and ports that somebody else has."""
+
+import re
+from pathlib import Path
+
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers.network import marks, passing, ranges
+from herocloud.providers.network.dumping import Link
+from herocloud.providers.network.marks import Mark
+from herocloud.providers.network.scenes import Scene
+
+_NET_ADMIN = 12
+_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,14}$")
+_WIDEST = 1
+"""Routes this wide are ways out (some VPNs split theirs in two halves) and no claim on what lies in them."""
+
+
+def require_admin() -> None:
+    """Refuse to work without CAP_NET_ADMIN."""
+    if not has_admin():
+        raise Permanent("networks need CAP_NET_ADMIN, which this process does not have; run it as root")
+
+
+def has_admin() -> bool:
+    """Tell whether this process may change interfaces and rules."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff:"))
+    return bool(int(line.split()[1], 16) >> _NET_ADMIN & 1)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no interface can have."""
+    if not _NAME.match(name):
+        raise Permanent(f"`{name}` cannot be the name of an interface: 15 lower-case letters, digits and dashes at most")
+
+
+def own_link(scene: Scene, name: str, mark: Mark) -> Link | None:
+    """Return our interface of this name, nothing when there is none; refuse when it is not ours.
+
+    One without an alias whose MAC is the one that we give to this very name was being made by us when the process died.
+    """
+    link = scene.by_name.get(name)
+    if link is None:
+        return None
+    found = marks.read_mark(link.alias) if link.alias else None
+    if found == mark or (not link.alias and link.mac == marks.own_mac(mark.lineage, name)):
+        return link
+    raise Conflict(foreign(link, found, mark), fact=f"observed:{mark.stack}/{mark.address}")
+
+
+def foreign(link: Link, found: Mark | None, mark: Mark) -> str:
+    """Say whose an interface is."""
+    if found is None:
+        return f"an interface `{link.name}` exists and carries no mark of herocloud, so it is left alone; rename or remove it"
+    whose = marks.name_of_owner(found)
+    if found.lineage != mark.lineage:
+        return f"the interface `{link.name}` belongs to {whose} of another state, {found.lineage}; it is left alone"
+    return f"the interface `{link.name}` belongs to {whose}, part {found.part}"
+
+
+def check_range(scene: Scene, mark: Mark, part: Part) -> None:
+    """Refuse a range that shares addresses with this host, or with what it reaches some other way than by its default route."""
+    wanted = ranges.of_cidr(part["cidr"])
+    for address in scene.world.addresses:
+        link = scene.by_number.get(address.link)
+        if link is None or link.name == part["bridge"] or ":" in address.address:
+            continue
+        # The exact address counts, and the network that it lies in: both are reached through that interface.
+        if ranges.of_cidr(f"{address.address}/{address.prefix}").overlaps(wanted):
+            raise _clash(mark, part, f"{address.address}/{address.prefix} on `{link.name}`{_whose(link)}")
+    for route in scene.world.routes:
+        link = scene.by_number.get(route.link)
+        if ":" in route.destination or route.prefix <= _WIDEST or (link is not None and link.name == part["bridge"]):
+            continue
+        if ranges.of_cidr(f"{route.destination}/{route.prefix}").overlaps(wanted):
+            through = f" through `{link.name}`{_whose(link)}" if link else ""
+            raise _clash(mark, part, f"the route to {route.destination}/{route.prefix}{through}")
+
+
+def check_ports(scene: Scene, mark: Mark, part: Part) -> None:
+    """Refuse published ports that another network has, or that lead nowhere."""
+    taken = passing.published(scene.rules.networks)
+    for forward in part["forward"]:
+        port = f"port {forward['host_port']}/{forward['protocol']}"
+        if forward["address"] is None:
+            raise Permanent(f"`{mark.address}` publishes {port} for `{forward['vm']}`, which has no address on it")
+        bridge = taken.get((forward["protocol"], forward["host_port"]), part["bridge"])
+        if bridge != part["bridge"]:
+            owner = scene.networks.get(bridge)
+            raise Conflict(f"{port} of this host is published by {marks.name_of_owner(owner) if owner else f'`{bridge}`'} already")
+
+
+def _clash(mark: Mark, part: Part, what: str) -> Permanent:
+    return Permanent(f"`{mark.address}` wants {part['cidr']}, and this host has {what}; give the network another `cidr`")
+
+
+def _whose(link: Link) -> str:
+    mark = marks.read_mark(link.alias) if link.alias else None
+    return f", which is {marks.name_of_owner(mark)}" if mark else ""

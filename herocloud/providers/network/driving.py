@@ -1,0 +1,108 @@
+"""The effects of the network provider: perform, probe and undo for networks and taps, and the marks of renamed VMs.
+
+Every verb looks at the whole scene first (a few milliseconds) and goes from there; nothing is remembered between two steps. Changes are
+made one at a time on the whole host, under a lock that other processes respect: what is checked has to hold until it is done, and two
+transactions of nftables wait for each other anyway.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from herocloud.kits import faults, files
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Permanent
+from herocloud.model.hosts import Host
+from herocloud.providers.network import checking, networks, probing, scenes, taps
+from herocloud.providers.network.linking import Wires
+from herocloud.providers.network.marks import Mark
+from herocloud.providers.seam import Probe, Work
+
+KINDS = ("network.create", "network.update", "network.delete", "tap.create", "tap.update", "tap.delete")
+
+FAULT_POINTS = tuple(f"network.{way}{kind}.{point}" for way in ("", "undo.") for kind in KINDS for point in ("before", "half", "after"))
+"""Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
+
+_FOLDER = Path("/run/herocloud")
+_LOCK = "network.lock"
+
+
+class NetworkDriver:
+    """Performs the steps of the role `network`; it may be used by many threads."""
+
+    def __init__(self, owner: int | None = None) -> None:
+        """Work in the network namespace of this process. `owner` is the user who runs the VMMs, by default this one."""
+        self._owner = os.geteuid() if owner is None else owner
+        self._wires = Wires()
+
+    def perform(self, work: Work) -> Part:
+        """Bring the part to `after`; what is there already is left alone."""
+        self._go(work, work.step.after, f"network.{work.step.kind}")
+        return work.step.after
+
+    def undo(self, work: Work) -> None:
+        """Bring the part back to `before`, from `after` or from half-way."""
+        self._go(work, work.step.before, f"network.undo.{work.step.kind}")
+
+    def probe(self, work: Work) -> Probe:
+        """Compare the world with the part before and after."""
+        checking.require_admin()
+        with _wrapped():
+            return probing.probe(scenes.look(), work)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._wires.close()
+
+    def _go(self, work: Work, target: Part, point: str) -> None:
+        checking.require_admin()
+        with _wrapped(), _alone():
+            faults.reached(f"{point}.before")
+            if not probing.is_at(scene := scenes.look(), work, target):
+                self._bring(scene, work, target, f"{point}.half")
+            faults.reached(f"{point}.after")
+
+    def _bring(self, scene: scenes.Scene, work: Work, target: Part, point: str) -> None:
+        step = work.step
+
+        def half() -> None:
+            faults.reached(point)
+
+        mark = Mark(work.lineage, work.stack, step.address, step.part)
+        if step.part == "mark":
+            origin = step.after if target == step.before else step.before
+            taps.rename(scene, self._wires, mark._replace(address=origin["address"]), target["address"])
+        elif step.part == "network":
+            if target is None:
+                networks.remove(scene, self._wires, mark, probing.name_of(work), half)
+            else:
+                networks.ensure(scene, self._wires, mark, target, half)
+        elif target is None:
+            taps.remove(scene, self._wires, mark, probing.name_of(work), half)
+        else:
+            taps.ensure(scene, self._wires, mark, target, self._owner, half)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Be the only one on this host who changes networks."""
+    # Whoever has the capability without being root has a folder of the session; two such users do not wait for each other.
+    folder = _FOLDER if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", _FOLDER)) / "herocloud"
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with files.flock(folder / _LOCK, blocking=True):
+        yield
+
+
+@contextmanager
+def _wrapped() -> Iterator[None]:
+    """Turn what the system says into our own words; nobody above knows its errors."""
+    try:
+        yield
+    except OSError as error:
+        raise Permanent(f"the networks of this host cannot be changed: {error}") from error
+
+
+def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> NetworkDriver:  # noqa: ARG001  (every provider is opened the same way)
+    """Return the driver of this host's networks."""
+    return NetworkDriver()

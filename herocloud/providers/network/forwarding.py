@@ -1,0 +1,77 @@
+"""The switch that lets this host forward packets, and what it was before.
+
+The old values are kept in a chain of our own table that is hooked in nowhere, one rule's comment each. They live exactly as long as
+what they describe: both are gone after a reboot. A file would outlive it, and a later destroy would put back values of another boot.
+Turning the switch writes other values as well (the kernel resets forwarding of every interface, and accept_redirects); they are kept too.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from herocloud.model.errors import Permanent
+from herocloud.providers.network.expressions import RETURN, Chain, Rules
+
+KEPT = "before"
+"""The chain that keeps what was there."""
+_ROOT = Path("/proc/sys")
+_SWITCH = "net/ipv4/ip_forward"
+_FOLDER = "net/ipv4/conf"
+_RESET = ("all/accept_redirects", "default/forwarding")
+
+
+def is_on() -> bool:
+    """Tell whether this host forwards IPv4."""
+    return _read(_SWITCH) != "0"
+
+
+def to_keep(rules: Rules) -> Chain | None:
+    """Return the chain that keeps the values that turning the switch will change; nothing when they are kept, or it is on already."""
+    if KEPT in rules or is_on():
+        return None
+    return Chain(KEPT, {}, tuple((f"{name}={value}", [RETURN]) for name, value in _values()))
+
+
+def turn_on() -> None:
+    """Let this host forward."""
+    if not is_on():
+        _write(_SWITCH, "1")
+
+
+def turn_back(rules: Rules) -> None:
+    """Put back what was kept; nothing was when the host forwarded before us."""
+    for rule in rules.get(KEPT, ()):
+        name, _, value = rule.comment.partition("=")
+        # An interface may have gone since.
+        if (_ROOT / name).exists():
+            _write(name, value)
+
+
+def serve_bridge(name: str, *, published: bool) -> None:
+    """Let a bridge forward, and let answers to 127.0.0.1 come in through it when ports are published."""
+    for field, value in (("forwarding", "1"), ("route_localnet", str(int(published)))):
+        path = f"{_FOLDER}/{name}/{field}"
+        if _read(path) != value:
+            _write(path, value)
+
+
+def _values() -> Iterator[tuple[str, str]]:
+    # The switch comes first: writing it resets the others.
+    yield _SWITCH, _read(_SWITCH)
+    for name in _RESET:
+        yield f"{_FOLDER}/{name}", _read(f"{_FOLDER}/{name}")
+    for folder in sorted((_ROOT / _FOLDER).iterdir()):
+        path = f"{_FOLDER}/{folder.name}/forwarding"
+        if folder.name not in ("all", "default") and _read(path) != "0":
+            yield path, _read(path)
+
+
+def _read(name: str) -> str:
+    return (_ROOT / name).read_text().strip()
+
+
+def _write(name: str, value: str) -> None:
+    try:
+        (_ROOT / name).write_text(f"{value}\n")
+    except OSError as error:
+        setting = name.replace("/", ".")
+        raise Permanent(f"`{setting}` cannot be set to {value} ({error.strerror}); networks need it, and root to set it") from error

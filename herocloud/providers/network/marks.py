@@ -1,0 +1,94 @@
+"""Our mark on everything that is made here, and the names that follow from others.
+
+The mark is the alias of an interface: `herocloud:<lineage>:<stack>:<address>:<part>`. Behind it, after a space, a tap tells what it was
+made for: MAC, address and bridge. Without that a flushed ruleset would hide what a running guest believes to be, and a plan could not tell
+a missing rule, which is loaded again in place, from a changed address, which costs a reboot.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+WORD = "herocloud"
+LONGEST_NAME = 15
+"""IFNAMSIZ less the final zero."""
+_LONGEST_COMMENT = 127
+"""What nftables keeps of a comment."""
+
+OVERLAY = "mycelium"
+"""The network of NICs that hang on the overlay and on no network of their stack."""
+OVERLAY_BRIDGE = "hb-mycelium"
+"""The one bridge of the overlay on this host: a /64 can be on one link only. Its own provider makes it."""
+BRIDGES = "hb-*"
+"""All bridges of ours, as nftables matches interface names."""
+
+
+class Mark(NamedTuple):
+    """Who owns an interface."""
+
+    lineage: str
+    stack: str
+    address: str
+    part: str
+
+
+class Purpose(NamedTuple):
+    """What a tap was made for."""
+
+    mac: str
+    address: str | None
+    bridge: str
+
+
+def write_mark(mark: Mark, purpose: Purpose | None = None) -> str:
+    """Return the alias of an interface."""
+    text = ":".join((WORD, *mark))
+    return text if purpose is None else f"{text} {purpose.mac} {purpose.address or '-'} {purpose.bridge}"
+
+
+def read_mark(alias: str) -> Mark | None:
+    """Return the mark in an alias; nothing when it is somebody else's."""
+    fields = alias.partition(" ")[0].split(":", 4)
+    if len(fields) != 5 or fields[0] != WORD:
+        return None
+    return Mark(*fields[1:])
+
+
+def read_purpose(alias: str) -> Purpose | None:
+    """Return what a tap was made for; nothing when its alias does not tell."""
+    fields = alias.split(" ")
+    if len(fields) != 4:
+        return None
+    return Purpose(fields[1], None if fields[2] == "-" else fields[2], fields[3])
+
+
+def comment_of(mark: Mark) -> str:
+    """Return the mark as a comment of nftables, which cuts long ones."""
+    return write_mark(mark)[:_LONGEST_COMMENT]
+
+
+def name_of_owner(mark: Mark) -> str:
+    """Say for a message whose something is."""
+    return f"`{mark.address}` of stack `{mark.stack}`"
+
+
+def upload_device(tap: str) -> str:
+    """Name the device through which the traffic of a tap's guest is slowed down: `hc-v1-0` has `hi-v1-0`."""
+    return f"hi-{tap.removeprefix('hc-')}"[:LONGEST_NAME]
+
+
+def own_mac(lineage: str, name: str) -> str:
+    """Give an interface of the host its MAC.
+
+    A bridge that takes the lowest MAC of its ports changes it as taps come and go, under guests that remember it. And since the kernel
+    sets the alias only after an interface exists, the MAC is what tells after a crash between the two that it is ours.
+    """
+    # VMs have MACs that begin with 02; 06 is as locally administered, and never one of theirs.
+    return "06:" + hashlib.blake2b(f"{lineage}/{name}".encode(), digest_size=5).digest().hex(":")
+
+
+def link_local(mac: str) -> str:
+    """Return the address in fe80::/64 that follows from a MAC."""
+    import socket
+
+    raw = bytes.fromhex(mac.replace(":", ""))
+    return socket.inet_ntop(socket.AF_INET6, bytes.fromhex("fe80000000000000") + bytes([raw[0] ^ 2]) + raw[1:3] + b"\xff\xfe" + raw[3:])

@@ -1,0 +1,132 @@
+"""The one module that runs `nft`: whole transactions in, our own two tables out.
+
+`nft -j -f -` is one transaction: the kernel takes all of it or nothing. Only the tables named here are ever listed or touched. pyroute2
+speaks to nf_tables as well, and would need every expression spelled as the registers and offsets that nft compiles it to.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from herocloud.kits import jsons, running
+from herocloud.kits.jsons import Json
+from herocloud.model.errors import HerocloudError, Permanent, Temporary
+from herocloud.providers.network import expressions, guarding, passing
+from herocloud.providers.network.expressions import Rule, Rules
+
+_TIMEOUT = 60.0
+_ABSENT = "No such file or directory"
+_FORBIDDEN = "Operation not permitted"
+_BUSY = "Device or resource busy"
+
+
+class Ruleset(NamedTuple):
+    """Our tables as they are; nothing for one that is not there."""
+
+    inet: Rules | None = None
+    """Networks."""
+    netdev: Rules | None = None
+    """Taps."""
+
+    @property
+    def networks(self) -> Rules:
+        """Return the chains of networks."""
+        return self.inet or {}
+
+    @property
+    def taps(self) -> Rules:
+        """Return the chains of taps."""
+        return self.netdev or {}
+
+
+def read_rules() -> Ruleset:
+    """Read our tables."""
+    return Ruleset(_list(passing.FAMILY, passing.TABLE), _list(guarding.FAMILY, guarding.TABLE))
+
+
+def change_rules(commands: Iterable[Json]) -> None:
+    """Carry out these commands, all or none."""
+    document = jsons.dumps({"nftables": list(commands)})
+    try:
+        _nft(["-f", "-"], document)
+    except running.CommandError as error:
+        raise _explain(error) from error
+
+
+def missing_features() -> list[str]:
+    """Name what our rules need and this kernel (or this nft) does not take; nothing is changed."""
+    missing = []
+    for name, commands in _SAMPLES.items():
+        try:
+            _nft(["-c", "-f", "-"], jsons.dumps({"nftables": commands}))
+        except running.CommandError as error:
+            if error.returncode is None or _FORBIDDEN in error.stderr:
+                raise _explain(error) from error
+            missing.append(name)
+    return missing
+
+
+def _list(family: str, table: str) -> Rules | None:
+    try:
+        answer = _nft(["list", "table", family, table], "")
+    except running.CommandError as error:
+        if _ABSENT in error.stderr and error.returncode is not None:
+            return None
+        raise _explain(error) from error
+    found: dict[str, list[Rule]] = {}
+    for item in jsons.loads(answer)["nftables"]:
+        if "chain" in item:
+            found.setdefault(item["chain"]["name"], [])
+        elif "rule" in item:
+            rule = item["rule"]
+            found.setdefault(rule["chain"], []).append(Rule(rule.get("comment", ""), rule["expr"]))
+    return {name: tuple(rules) for name, rules in found.items()}
+
+
+def _nft(arguments: list[str], document: str) -> str:
+    # Its messages are recognised by their words.
+    environment = {**os.environ, "LC_ALL": "C"}
+    return running.run(["nft", "-j", *arguments], stdin=document, timeout=_TIMEOUT, environment=environment).stdout
+
+
+def _explain(error: running.CommandError) -> HerocloudError:
+    if error.returncode is None:
+        return Permanent(f"{error}; networks need the program `nft`, which is in the package nftables")
+    if _FORBIDDEN in error.stderr:
+        return Permanent("the firewall rules of networks need CAP_NET_ADMIN, which this process does not have; run it as root")
+    if _BUSY in error.stderr:
+        return Temporary(f"nftables is busy: {_first_line(error.stderr)}")
+    if "-c" not in error.cmd and "list" not in error.cmd:
+        missing = missing_features()
+        if missing:
+            return Permanent(f"this kernel lacks {', '.join(missing)}, which the rules of networks need; load or build in the module")
+    return Permanent(f"nftables refused the rules: {_first_line(error.stderr)}")
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
+
+
+def _sample(family: str, hook: Mapping[str, Json], *expr: Json) -> list[Json]:
+    table = "herocloud-check"
+    chain = expressions.Chain("check", hook, (("", list(expr)),) if expr else ())
+    return expressions.load(family, table, [chain])
+
+
+_FILTER = {"type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}
+_NAT = {"type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
+_DNAT = {"type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}
+_INGRESS = {"type": "filter", "hook": "ingress", "dev": "lo", "prio": 0, "policy": "accept"}
+_LOCAL = expressions.equals({"fib": {"result": "type", "flags": ["daddr"]}}, "local")
+
+_SAMPLES: dict[str, list[Json]] = {
+    "nf_tables (nf_tables_inet)": _sample("inet", _FILTER),
+    "netdev tables (nf_tables_netdev)": _sample("netdev", _INGRESS),
+    "connection tracking (nft_ct)": _sample("inet", _FILTER, expressions.has("state", "established"), expressions.ACCEPT),
+    "address translation (nft_chain_nat)": _sample("inet", _NAT),
+    "masquerading (nft_masq)": _sample("inet", _NAT, expressions.MASQUERADE),
+    "published ports (nft_nat)": _sample("inet", _DNAT, {"dnat": {"family": "ip", "addr": "192.0.2.1"}}),
+    "routing look-ups (nft_fib_inet)": _sample("inet", _DNAT, _LOCAL, expressions.ACCEPT),
+    "forwarding at ingress (nft_fwd_netdev)": _sample("netdev", _INGRESS, {"fwd": {"dev": "lo"}}),
+}
+"""What our rules are made of, each tried by itself where a whole transaction was refused: the kernel does not say which part it lacks."""

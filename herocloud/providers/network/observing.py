@@ -1,0 +1,70 @@
+"""One batched look at the networks of this host: five dumps, whatever there is.
+
+A host on which no interface carries our mark is told from the first dump alone, without a firewall program being started: plans on the
+simulator's or an ordinary user's machine pay nothing.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Permanent
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Observed, Thing
+
+NAME = "network"
+
+
+class NetworkObserver:
+    """Looks at the network namespace of this process."""
+
+    def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
+        """Look at everything that carries our mark, of these stacks or of all."""
+        # Imported here: a command that only asks who can look must not pay for looking.
+        from herocloud.providers.network import dumping, forwarding, marks, nftables, recognising, scenes
+
+        try:
+            links = dumping.dump_links()
+            if not any(marks.read_mark(link.alias) for link in links if link.alias):
+                return Observed()
+            scene = scenes.Scene(dumping.dump_world(links), nftables.read_rules(), forwards=forwarding.is_on())
+        except OSError as error:
+            raise Permanent(f"the networks of this host cannot be read: {error}") from error
+        wanted = None if stacks is None else set(stacks)
+        things: dict[StackName, dict[Address, Thing]] = {}
+        for link, mark in scene.owned:
+            stack, address = StackName(mark.stack), Address(mark.address)
+            if (wanted is not None and stack not in wanted) or mark.part.endswith(".upload"):
+                continue
+            part = recognising.network_part(scene, link, mark) if mark.part == "network" else recognising.nic_part(scene, link, mark)
+            known = things.setdefault(stack, {}).get(address)
+            parts: dict[str, Part] = {**known.parts, mark.part: part} if known else {mark.part: part}
+            things[stack][address] = Thing(stack, address, NAME, parts, mark.lineage)
+        return Observed(things=things)
+
+
+def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> NetworkObserver:  # noqa: ARG001  (every provider is opened the same way)
+    """Return the observer of this host's networks."""
+    return NetworkObserver()
+
+
+def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
+    """Say whether networks can be made here, and why (not)."""
+    from herocloud.providers.network import checking
+
+    if not Path("/proc/sys/net/ipv4").is_dir():
+        return False, "this is no Linux host with IPv4"
+    if shutil.which("nft") is None:
+        return False, "the program `nft` is missing; install the package nftables"
+    if not Path("/dev/net/tun").exists():
+        return False, "there is no `/dev/net/tun`; load the kernel module tun"
+    if not checking.has_admin():
+        return False, "needs CAP_NET_ADMIN; run it as root"
+    from herocloud.providers.network import nftables
+
+    missing = nftables.missing_features()
+    if missing:
+        return False, f"this kernel lacks {', '.join(missing)}"
+    return True, "ready"

@@ -1,0 +1,100 @@
+"""How far a step got, from one look at the world. Pure.
+
+Done and not started are equality. Between the two lies what this provider leaves on its way: fields that are as before or as after, things
+that are not set yet, remains without their interface. Any other value was put there by somebody else, and is named instead of overwritten.
+"""
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json, Part
+from herocloud.providers.network import checking, marks, networks, recognising
+from herocloud.providers.network.marks import Mark
+from herocloud.providers.network.scenes import Scene
+from herocloud.providers.seam import Found, Probe, Work
+
+_UNSET: tuple[Json, ...] = (None, False, [])
+
+
+def probe(scene: Scene, work: Work) -> Probe:
+    """Say how far a step got."""
+    step = work.step
+    if step.part == "mark":
+        return _probe_rename(scene, work)
+    mark, name = Mark(work.lineage, work.stack, step.address, step.part), name_of(work)
+    link = scene.by_name.get(name)
+    found = marks.read_mark(link.alias) if link and link.alias else None
+    unmarked = link is not None and not link.alias and link.mac == marks.own_mac(mark.lineage, name)
+    if link is not None and found != mark and not unmarked:
+        return Probe(Found.CONTRADICTED, checking.foreign(link, found, mark))
+    current = current_part(scene, mark, name)
+    remains = _remains(scene, work, name)
+    if unmarked:
+        remains = [f"`{name}`, which has no mark yet", *remains]
+    if current is None:
+        ends = [one for one in (Found.DONE, Found.NOT_STARTED) if (step.after if one is Found.DONE else step.before) is None]
+        if remains:
+            return Probe(Found.PARTIAL, f"`{step.address}` is half-way; there is {', '.join(remains)}")
+        return Probe(ends[0]) if ends else Probe(Found.CONTRADICTED, f"the {step.part} of `{step.address}` is gone")
+    if current == step.after:
+        return Probe(Found.DONE)
+    if current == step.before:
+        return Probe(Found.NOT_STARTED)
+    strange = _strange(current, step.before, step.after)
+    words = ", ".join(f"{key} is {jsons.dumps(current[key])}" for key in strange or _differing(current, step.after or step.before))
+    state = Found.CONTRADICTED if strange else Found.PARTIAL
+    return Probe(state, f"the {step.part} of `{step.address}` is neither as before nor as after `{step.kind}`: {words}")
+
+
+def is_at(scene: Scene, work: Work, target: Part) -> bool:
+    """Tell whether there is nothing left to do to be at `target`."""
+    if work.step.part == "mark":
+        return False
+    mark, name = Mark(work.lineage, work.stack, work.step.address, work.step.part), name_of(work)
+    if target is None and (name in scene.by_name or _remains(scene, work, name)):
+        return False
+    return bool(current_part(scene, mark, name) == target)
+
+
+def current_part(scene: Scene, mark: Mark, name: str) -> Part:
+    """Return the part as it is now; nothing when there is no interface of this name with this mark."""
+    link = scene.by_name.get(name)
+    if link is None or marks.read_mark(link.alias) != mark:
+        return None
+    if mark.part == "network":
+        return recognising.network_part(scene, link, mark)
+    return recognising.nic_part(scene, link, mark)
+
+
+def name_of(work: Work) -> str:
+    """Return the name of the interface that a step is about."""
+    part = work.step.after or work.step.before
+    return str(part["bridge" if work.step.part == "network" else "tap"])
+
+
+def _remains(scene: Scene, work: Work, name: str) -> list[str]:
+    remains = recognising.leftovers(scene, name)
+    if work.step.part == "network" and name not in scene.by_name:
+        remains += networks.left_of_all(scene)
+    return remains
+
+
+def _strange(current: Part, before: Part, after: Part) -> list[str]:
+    """List the fields whose value is neither that of before, nor that of after, nor simply not set yet."""
+    asked = {**(before or {}), **(after or {})}
+    return [
+        key
+        for key, value in current.items()
+        if key in asked and value not in [part[key] for part in (before, after) if part and key in part] and value not in _UNSET
+    ]
+
+
+def _differing(current: Part, other: Part) -> list[str]:
+    return [key for key in current if current[key] != other.get(key)]
+
+
+def _probe_rename(scene: Scene, work: Work) -> Probe:
+    owners = {found[1:3] for _, found in scene.owned if found.lineage == work.lineage}
+    old, new = ((work.stack, end["address"]) in owners for end in (work.step.before, work.step.after))
+    if old and new:
+        return Probe(Found.PARTIAL, f"some taps of `{work.step.address}` have their old mark still")
+    # A VM without taps has nothing to rename here.
+    return Probe(Found.NOT_STARTED if old else Found.DONE)

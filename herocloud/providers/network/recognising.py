@@ -1,0 +1,113 @@
+"""From what was seen to parts, in exactly the shape in which plans hold them. Pure.
+
+A part says what was asked for. What a plan does not speak of, and we set all the same (up, MTU, rules in full, the forwarding switch),
+appears under a name of its own only when it is not as we leave it: as drift it is then seen, named and mended like any other field.
+"""
+
+from typing import Any
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.providers.network import guarding, marks, passing, ranges
+from herocloud.providers.network.dumping import Link
+from herocloud.providers.network.guarding import Guarded
+from herocloud.providers.network.marks import Mark, Purpose
+from herocloud.providers.network.passing import Port
+from herocloud.providers.network.scenes import Scene
+
+MTU = 1500
+
+
+def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
+    """Return the part of a network."""
+    seen = passing.read(scene.rules.networks, mark, link.name)
+    addresses = scene.addresses_of(link)
+    own = next((one for one in addresses if ranges.network_of(one.address, one.prefix) == seen.cidr), addresses[0] if addresses else None)
+    cidr = ranges.network_of(own.address, own.prefix) if own else seen.cidr
+    part: dict[str, Json] = {
+        "cidr": cidr,
+        "nat": seen.nat,
+        "isolated": seen.isolated,
+        "forward": seen.forward,
+        "gateway": own.address if own else None,
+        "bridge": link.name,
+    }
+    odd: dict[str, Any] = {
+        "mtu": link.mtu if link.mtu != MTU else None,
+        "stp": True if link.stp else None,
+        "mac": link.mac if link.mac != marks.own_mac(mark.lineage, link.name) else None,
+        "up": None if link.up else False,
+        "forwarding": None if scene.forwards else False,
+        "rules": list(seen.wrong) or None,
+        "addresses": [f"{one.address}/{one.prefix}" for one in addresses if one is not own] or None,
+        "route": "missing" if own and link.up and not _has_route(scene, link, cidr) else None,
+    }
+    return _with_odd(part, odd)
+
+
+def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
+    """Return the part of a NIC, from its tap."""
+    guarded = guarding.read(scene.rules.taps, link.name)
+    purpose = marks.read_purpose(link.alias) or Purpose(guarded.mac if guarded else "", guarded.address if guarded else None, "")
+    detour = scene.by_name.get(guarded.upload) if guarded and guarded.upload else None
+    upload = scene.rates.get(detour.number) if detour and detour.up else None
+    download = scene.rates.get(link.number)
+    master = scene.master_of(link)
+    part: dict[str, Json] = {
+        "network": network_name(scene, purpose.bridge),
+        "mac": purpose.mac,
+        "address": purpose.address,
+        "tap": link.name,
+        "rate": {"download": download, "upload": upload} if download is not None or upload is not None else None,
+    }
+    wanted = Guarded(purpose.mac, purpose.address, guarded.upload if guarded else None)
+    whole = guarded is not None and guarding.is_whole(scene.rules.taps, mark, link.name, wanted)
+    port = port_of(scene, purpose.bridge) if master else None
+    odd: dict[str, Any] = {
+        "guard": None if whole else "changed" if guarded else "missing",
+        "bridge": None if master and master.name == purpose.bridge else master.name if master else "none",
+        "up": None if link.up else False,
+        "mtu": link.mtu if master and link.mtu != master.mtu else None,
+        "isolated": link.isolated if port and link.isolated is not port.isolated else None,
+        "hairpin": link.hairpin if port and link.hairpin is not port.hairpin else None,
+        "multi_queue": True if link.multi_queue else None,
+    }
+    return _with_odd(part, odd)
+
+
+def network_name(scene: Scene, bridge: str) -> str | None:
+    """Return the name of the network that a bridge is."""
+    if bridge == marks.OVERLAY_BRIDGE:
+        return marks.OVERLAY
+    mark = scene.networks.get(bridge)
+    return mark.address.partition(".")[2] if mark else None
+
+
+def port_of(scene: Scene, bridge: str) -> Port | None:
+    """Return how a bridge treats its ports; nothing when its rules do not say."""
+    if bridge == marks.OVERLAY_BRIDGE:
+        return Port(isolated=False, hairpin=False)
+    forward, _, incoming, *_ = (scene.rules.networks.get(name) for name in passing.chain_names(bridge))
+    if not forward:
+        return None
+    return passing.port_of({"isolated": any(rule.comment == "isolated" for rule in forward), "forward": incoming})
+
+
+def leftovers(scene: Scene, name: str) -> list[str]:
+    """Name what is left of an interface that is gone (or of a tap that has no upload limit any more)."""
+    found = []
+    if name not in scene.by_name:
+        if name in scene.rules.taps:
+            found.append(f"rules of `{name}`")
+        found += [f"chain `{chain}`" for chain in passing.chain_names(name) if chain in scene.rules.networks]
+    detour = marks.upload_device(name)
+    if name.startswith("hc-") and detour in scene.by_name and name not in scene.by_name:
+        found.append(f"`{detour}`")
+    return found
+
+
+def _has_route(scene: Scene, link: Link, cidr: str | None) -> bool:
+    return any(f"{one.destination}/{one.prefix}" == cidr for one in scene.routes_of(link))
+
+
+def _with_odd(part: dict[str, Json], odd: dict[str, Json]) -> Part:
+    return {**part, **{key: value for key, value in odd.items() if value is not None}}

@@ -1,0 +1,36 @@
+"""Runs the real provider in the network namespace it is started in: one JSON order a line in, one answer out."""
+
+import json
+import sys
+from pathlib import Path
+
+from herocloud.model.errors import HerocloudError
+from herocloud.model.steps import Step
+from herocloud.providers.network import driving, observing
+from herocloud.providers.seam import Work
+
+
+def main() -> None:
+    driver = driving.NetworkDriver()
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            answer = {"answer": obey(driver, order)}
+        except HerocloudError as error:
+            answer = {"error": type(error).__name__, "says": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+def obey(driver: driving.NetworkDriver, order: dict) -> object:
+    if order["verb"] == "observe":
+        seen = observing.open_observer(Path()).observe(order["stacks"])
+        return {stack: {address: thing._asdict() for address, thing in things.items()} for stack, things in seen.things.items()}
+    if order["verb"] == "usable":
+        return observing.check_usable(None)
+    fields = order["step"]
+    step = Step(f"{fields['address']}/{fields['kind']}", fields["address"], fields["kind"], "network", *fields["rest"])
+    result = getattr(driver, order["verb"])(Work(step, order["stack"], {}, order["lineage"], "plan"))
+    return [result.found.name, result.detail] if order["verb"] == "probe" else result
+
+
+main()
