@@ -25,6 +25,8 @@ from herocloud.stack import sources
 KEPT = 20
 MAX_ENTRY = 64 * 1024**2
 _FORMAT = 1
+_PREFIX = "stack-"
+"""Others keep their things in the same folder."""
 
 
 class Conditions(NamedTuple):
@@ -99,7 +101,7 @@ def _code_stamp() -> str:
 
 def find(folder: Path, key: str, host: Host | None, environment: Mapping[str, str], secret_key: bytes | None) -> Kept | None:
     """Return a kept load whose conditions still hold."""
-    path = folder / f"{key}.json"
+    path = folder / f"{_PREFIX}{key}.json"
     body = _read_entry(path)
     if body is None:
         return None
@@ -166,13 +168,13 @@ def keep(folder: Path, key: str, kept: Kept, conditions: Conditions) -> None:
         return
     if len(body) > MAX_ENTRY // 2:
         return
-    temporary = folder / f".{key}.{os.getpid()}"
+    temporary = folder / f".{_PREFIX}{key}.{os.getpid()}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(digest_text(body).encode() + b"\n" + body)
-        temporary.replace(folder / f"{key}.json")
+        temporary.replace(folder / f"{_PREFIX}{key}.json")
         _prune(folder)
     except OSError:
         with contextlib.suppress(OSError):
@@ -180,7 +182,7 @@ def keep(folder: Path, key: str, kept: Kept, conditions: Conditions) -> None:
 
 
 def _prune(folder: Path) -> None:
-    entries = sorted((entry.stat().st_mtime_ns, entry.path) for entry in os.scandir(folder) if entry.name.endswith(".json"))
+    entries = sorted((entry.stat().st_mtime_ns, entry.path) for entry in os.scandir(folder) if entry.name.startswith(_PREFIX))
     for _age, path in entries[:-KEPT]:
         Path(path).unlink(missing_ok=True)
 

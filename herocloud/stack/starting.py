@@ -75,6 +75,7 @@ stack.schema.json
 """
 
 
-def starter_stack() -> Mapping[str, str]:
-    """Return the text of each file of a new project, by its name."""
-    return {"stack.yaml": _STACK, ".gitignore": _IGNORED}
+def starter_stack(name: str = "first") -> Mapping[str, str]:
+    """Return the text of each file of a new project, by its name; `name` is that of the stack."""
+    line = f"stack: {name}"
+    return {"stack.yaml": _STACK.replace("stack: first                  #", f"{line:<29} #"), ".gitignore": _IGNORED}

@@ -154,12 +154,15 @@ def test_a_folder_that_cannot_be_written_does_no_harm(cached, folder) -> None:
     assert loaded.desired is not None
 
 
-def test_only_the_newest_entries_are_kept(cached, folder) -> None:
+def test_only_the_newest_entries_are_kept_and_what_others_keep_there(cached, folder) -> None:
+    (folder / "cache").mkdir()
+    (folder / "cache" / "host.json").write_text("{}")
     for number in range(25):
         cached(variables=[f"many={number}"])
-    assert len(list(folder.glob("cache/*"))) == 20
+    assert len(list(folder.glob("cache/stack-*"))) == 20
     assert cached(variables=["many=24"])[1] is False
     assert cached(variables=["many=0"])[1] is True
+    assert (folder / "cache" / "host.json").exists()
 
 
 def test_a_load_from_the_cache_imports_neither_pydantic_nor_ruamel(cached, folder) -> None:

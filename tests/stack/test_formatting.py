@@ -156,8 +156,10 @@ def test_a_stack_with_mistakes_can_be_formatted_all_the_same(mistakes) -> None:
 
 
 def test_the_starter_is_formatted() -> None:
-    text = starting.starter_stack()["stack.yaml"]
-    assert _formatted(text) == text
+    for name in ("first", "a-much-longer-name-than-the-first-one"):
+        text = starting.starter_stack(name)["stack.yaml"]
+        assert reading.read_tree(text).value["stack"] == name
+        assert _formatted(text) == text
 
 
 _scalars = st.one_of(
