@@ -39,6 +39,9 @@ SMALL = 64 * 1024
 """Up to this many bytes a file is read with places at once: it costs a few milliseconds, and every resource knows its line."""
 
 
+_ENOUGH = 50
+
+
 class Assembled(NamedTuple):
     """A load, and what its result relies on; nothing when it must not be kept."""
 
@@ -215,7 +218,10 @@ def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, An
         varying = {key: value for key, value in raw.items() if expressions.has_any(value) and "index" in str(value)}
         same = {key: value for key, value in shared.items() if key not in varying}
         many: list[Mapping[str, Any]] = []
+        before = len(found.items)
         for number in range(shared["count"]):
+            if len(found.items) > before + _ENOUGH:
+                break  # Enough is wrong with the first instances; nothing will be expanded.
             own = validating.validate(Vm, substituting.put_index(varying, number), found, name)
             many.append({**same, **own})
         instances[name] = many

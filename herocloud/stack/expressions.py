@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from herocloud.stack import patterns
 
-_BRACES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _SUM = re.compile(r"^(.*\S)\s+([+-])\s+(\d{1,9})$", re.DOTALL)
 _VARIABLE = re.compile(patterns.VARIABLE)
 _VM = re.compile(r"vm\.([a-z][a-z0-9-]*)(?:\[(\d{1,6}|index)\])?\.(?:(address|mac)\.([a-z][a-z0-9-]*)|(mycelium|sid|slices|vcpus|memory))")
@@ -67,13 +66,24 @@ def parse(inner: str, text: str) -> Expression:
     return Expression(text, "bad", inner)
 
 
+def _cut(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where each expression begins and ends; a pattern would search to the end again for every brace that is never closed."""
+    begin = text.find("{{")
+    while begin >= 0:
+        end = text.find("}}", begin + 2)
+        if end < 0:
+            return
+        yield begin, end + 2
+        begin = text.find("{{", end + 2)
+
+
 def find(text: str) -> Iterator[Expression]:
     """Yield the expressions in a text, in order; braces that open and never close are a bad one."""
-    end = 0
-    for match in _BRACES.finditer(text):
-        yield parse(match.group(1), match.group(0))
-        end = match.end()
-    opened = text.find("{{", end)
+    last = 0
+    for begin, end in _cut(text):
+        yield parse(text[begin + 2 : end - 2], text[begin:end])
+        last = end
+    opened = text.find("{{", last)
     if opened >= 0:
         yield Expression(text[opened : opened + 40], "bad", text[opened + 2 : opened + 40].strip())
 
@@ -92,16 +102,18 @@ def replace(text: str, resolve: Callable[[Expression], Any]) -> Any:
 
     `resolve` returns the value, or `KEEP` for an expression that stays as it is.
     """
-    whole = _BRACES.fullmatch(text)
-    if whole and "{{" not in whole.group(1):
-        value = resolve(parse(whole.group(1), whole.group(0)))
-        return text if value is KEEP else value
-
-    def part(match: re.Match[str]) -> str:
-        value = resolve(parse(match.group(1), match.group(0)))
-        return match.group(0) if value is KEEP else to_text(value)
-
-    return _BRACES.sub(part, text)
+    parts: list[str] = []
+    last = 0
+    for begin, end in _cut(text):
+        written = text[begin:end]
+        value = resolve(parse(text[begin + 2 : end - 2], written))
+        if value is KEEP:
+            value = written
+        elif begin == 0 and end == len(text):
+            return value
+        parts += [text[last:begin], to_text(value)]
+        last = end
+    return "".join([*parts, text[last:]])
 
 
 def replace_within(value: Any, resolve: Callable[[Expression], Any]) -> Any:

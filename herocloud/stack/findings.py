@@ -90,6 +90,9 @@ SUMMARIES = {
 """The constant summary of every code; `docs/stack-file.md` lists them."""
 
 
+_ENOUGH = 200
+
+
 class Finding(NamedTuple):
     """One mistake, before its place in a file is known."""
 
@@ -118,6 +121,13 @@ class Findings:
         self.pruned = Pruned()
         """What was taken out of the tree so far: reported paths are those of what is left of it."""
         self._poisoned: set[Path] = set()
+        self._above: set[Path] = set()
+        """Everything that holds something poisoned."""
+
+    @property
+    def is_long(self) -> bool:
+        """Tell whether there are more mistakes than anybody reads; finding the nearest name for each could then take for ever."""
+        return len(self.items) > _ENOUGH
 
     def add(
         self,
@@ -142,6 +152,7 @@ class Findings:
     def poison(self, path: Path) -> None:
         """Remember that nothing is known about the value at `path` of the file."""
         self._poisoned.add(path)
+        self._above.update(path[:length] for length in range(len(path)))
 
     def knows(self, *path: str | int) -> bool:
         """Tell whether neither the value at `path` nor anything around it was refused."""
@@ -152,7 +163,4 @@ class Findings:
 
     def knows_within(self, *path: str | int) -> bool:
         """Tell whether nothing in, at or around `path` was refused."""
-        if not self.knows(*path):
-            return False
-        path = self.pruned.original(path)
-        return not any(len(poisoned) > len(path) and poisoned[: len(path)] == path for poisoned in self._poisoned)
+        return self.knows(*path) and self.pruned.original(path) not in self._above

@@ -6,13 +6,15 @@ Without a look at them, whoever repairs a duplicate name finds the next mistakes
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from herocloud.model.diagnostics import Place
 from herocloud.stack import layering, placing, straightening, substituting, validating
 from herocloud.stack.checks import naming, outside, presence
 from herocloud.stack.fields.stack import SECTIONS, StackFile
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.layering import Fields
 from herocloud.stack.names import Names
+
+_ENOUGH = 100
+"""So many are looked at; a file with more was not written by a person."""
 
 
 class Hidden(NamedTuple):
@@ -21,14 +23,14 @@ class Hidden(NamedTuple):
     path: Path
     address: str | None
     value: Any
-    locate: Callable[..., tuple[Place, str]]
+    locate: Callable[..., placing.Spotted]
     """Takes a path below the block, and where to point; gives the place."""
 
 
 def of_duplicate(document: placing.Document, duplicate: Any, address: str | None) -> Hidden:
     """Return the block behind a key that one file has twice."""
 
-    def locate(path: Path, *, on_key: bool, needle: str | None) -> tuple[Place, str]:
+    def locate(path: Path, *, on_key: bool, needle: str | None) -> placing.Spotted:
         return document.locate(path, on_key=on_key, needle=needle, begin=(duplicate.value, duplicate.second))
 
     return Hidden(duplicate.path, address, duplicate.value, locate)
@@ -37,7 +39,7 @@ def of_duplicate(document: placing.Document, duplicate: Any, address: str | None
 def of_second_file(document: placing.Document, path: Path, value: Any, address: str | None) -> Hidden:
     """Return the block behind a name that an earlier file defines."""
 
-    def locate(inner: Path, *, on_key: bool, needle: str | None) -> tuple[Place, str]:
+    def locate(inner: Path, *, on_key: bool, needle: str | None) -> placing.Spotted:
         return document.locate((*path, *inner), on_key=on_key, needle=needle)
 
     return Hidden(path, address, value, locate)
@@ -52,7 +54,7 @@ def judge(
     found: Findings,
 ) -> None:
     """Look for mistakes in the blocks that nothing else looks at; clashes with the rest of the stack are left out."""
-    for block in blocks:
+    for block in blocks[:_ENOUGH]:
         if block.path[0] not in SECTIONS or block.path[0] == "variables":
             continue
         own = Findings()

@@ -15,6 +15,9 @@ UNCERTAIN = -1
 """The number of instances of a VM whose `count` was refused."""
 
 
+_LONGEST = 200
+
+
 class Names(NamedTuple):
     """Who is there."""
 
@@ -69,10 +72,17 @@ def _image_names(tree: Mapping[str, Any]) -> dict[str, str]:
     return names
 
 
-def suggest(wrong: str, valid: Iterable[str], section: str, prefix: str = "") -> str:
+def nearest(wrong: str, valid: Iterable[str], found: Findings) -> str | None:
+    """Return the nearest valid name, as long as there are few mistakes and the word is one that a person wrote."""
+    return None if found.is_long or len(wrong) > _LONGEST else nearest_names.nearest(wrong, valid)
+
+
+def suggest(wrong: str, valid: Iterable[str], section: str, found: Findings, prefix: str = "") -> str:
     """Return a hint: the nearest name, all names when there are few, or where to declare one."""
+    if found.is_long:
+        return f"declare it under `{section}`"
     known = sorted(valid)
-    near = nearest_names.nearest(wrong, known)
+    near = nearest(wrong, known, found)
     if near is not None:
         return f"did you mean `{prefix}{near}`?"
     if 0 < len(known) <= 6:
@@ -80,10 +90,12 @@ def suggest(wrong: str, valid: Iterable[str], section: str, prefix: str = "") ->
     return f"declare it under `{section}`"
 
 
-def instance_trouble(name: str, number: int | None, names: Names, *, one: bool, prefix: str = "vm.") -> tuple[str, str | None] | None:
+def instance_trouble(
+    name: str, number: int | None, names: Names, found: Findings, *, one: bool, prefix: str = "vm."
+) -> tuple[str, str | None] | None:
     """Return what is wrong with naming this VM, as detail and hint; `one` means that a single VM has to be meant."""
     if name not in names.vms:
-        return f"There is no VM `{name}` in this stack.", suggest(name, names.vms, "vms", prefix)
+        return f"There is no VM `{name}` in this stack.", suggest(name, names.vms, "vms", found, prefix)
     many, full = names.vms[name], f"{prefix}{name}"
     if many == UNCERTAIN:
         return None

@@ -7,7 +7,8 @@ from herocloud.model.diagnostics import Place
 from herocloud.stack import decoding, reading, sources, troubles
 from herocloud.stack.findings import Path
 
-Spotted = tuple[Place, str]
+Spotted = tuple[Place, str | None]
+_LONGEST = 10_000
 
 
 class Broken(NamedTuple):
@@ -65,7 +66,9 @@ class Document(NamedTuple):
             # What runs over several lines is shown by its first one.
             last = len(line.rstrip()) if end is not None and end.line > start.line else start.column + 1
             end = reading.Mark(start.line, max(last, start.column + 1))
-        return Place(self.name, start.line + 1, start.column + 1, end.line + 1, end.column + 1), printable(line)
+        # A file of one endless line has no line to show.
+        shown = printable(line) if len(line) <= _LONGEST else None
+        return Place(self.name, start.line + 1, start.column + 1, end.line + 1, end.column + 1), shown
 
 
 def printable(text: str) -> str:

@@ -11,6 +11,9 @@ from herocloud.stack.findings import SUMMARIES, Finding, Findings, Path
 _KINDS = {"images": "image", "networks": "network", "volumes": "volume", "vms": "vm"}
 
 
+_LONGEST = 1_000
+
+
 class Pointer:
     """Knows where the parts of a combined tree were written; opens a file with places when it is first asked about it."""
 
@@ -130,6 +133,8 @@ class Pointer:
                 place, snippet = spotted
         address = finding.address or (None if finding.path is None else address_of(finding.path))
         detail = placing.printable(finding.detail)
+        if len(detail) > _LONGEST:
+            detail = f"{detail[: _LONGEST // 2]} … {detail[-_LONGEST // 4 :]}"
         hint = None if finding.hint is None else placing.printable(finding.hint)
         address = None if address is None else placing.printable(address)
         return Diagnostic(finding.code, SUMMARIES[finding.code], detail, address=address, place=place, snippet=snippet, hint=hint)

@@ -9,8 +9,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from herocloud.kits import names
-from herocloud.stack import validating
+from herocloud.stack import names, validating
 from herocloud.stack.findings import Findings, Path
 
 
@@ -45,7 +44,7 @@ def _walk(tree: Any, value: Any, kind: Any, path: Path, found: Findings) -> None
 
 
 def _put_right(tree: Any, value: dict[str, Any], key: str, valid: list[str], path: Path, found: Findings) -> None:
-    near = names.nearest(key, valid)
+    near = names.nearest(key, valid, found)
     hint = f"did you mean `{near}`?" if near else "keys here are " + ", ".join(f"`{one}`" for one in valid)
     found.add("unknown-key", (*path, key), f"`{key}` is not a key here.", hint, on_key=True)
     if near is not None and near not in value:

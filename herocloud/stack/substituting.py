@@ -7,9 +7,8 @@ place, and `instances` replaces it again for each of the others.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from herocloud.kits import names
 from herocloud.model.hosts import Host
-from herocloud.stack import expressions, facts
+from herocloud.stack import expressions, facts, names
 from herocloud.stack.expressions import KEEP, Expression
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.variables import Values
@@ -108,7 +107,7 @@ class _Substitution:
                     self.found.poison(self.found.pruned.original((*path, number)))
                     gone.append(number)
             if gone:
-                self.found.pruned.note(self.found.pruned.original(path), gone)
+                self.found.pruned.note(self.found.pruned.original(path), gone, len(value))
             return items
         return value
 
@@ -125,7 +124,7 @@ class _Substitution:
         if kind == "bad":
             problem = self.explain(expression)
         elif kind == "variable" and name not in self.values.declared:
-            near = names.nearest(name, self.values.declared)
+            near = names.nearest(name, self.values.declared, self.found)
             problem = (
                 "unknown-variable",
                 f"`{name}` is not declared under `variables`.",
@@ -176,7 +175,7 @@ class _Substitution:
     def check_host(self, expression: Expression) -> tuple[str, str, str | None] | None:
         name = expression.name
         if name not in expressions.HOST_FIELDS:
-            near = names.nearest(name, expressions.HOST_FIELDS)
+            near = names.nearest(name, expressions.HOST_FIELDS, self.found)
             known = ", ".join(f"`{field}`" for field in expressions.HOST_FIELDS)
             return "bad-expression", f"The host has no `{name}`; it has {known}.", f"did you mean `host.{near}`?" if near else None
         if expression.plus and name not in {"cpus", "slices"}:

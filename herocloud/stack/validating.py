@@ -52,17 +52,12 @@ def validate(model: type[BaseModel], tree: Any, found: Findings, instance_of: st
             else:
                 report(mistake, full, found)
             paths[path] = None
-        for path in sorted(paths, key=_removal_order, reverse=True):
-            pruned.remove(tree, path)
+        pruned.remove(tree, list(paths))
 
 
 def dump(block: BaseModel) -> dict[str, Any]:
     """Return the keys that were written, as plain values."""
     return block.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, warnings="none")
-
-
-def _removal_order(path: Path) -> tuple[tuple[int, str], ...]:
-    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in path)
 
 
 def _existing(tree: Any, location: tuple[Any, ...]) -> Path:

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from herocloud.kits import names
 from herocloud.model.diagnostics import Place
-from herocloud.stack import patterns, reading, scalars, sources
+from herocloud.stack import names, patterns, reading, scalars, sources
 from herocloud.stack.expressions import RESERVED
 from herocloud.stack.findings import Findings
 
@@ -68,7 +67,7 @@ def collect(
 def _report_unknown(
     name: str, origin: str, declared: Mapping[str, Any], found: Findings, place: Place | None = None, snippet: str | None = None
 ) -> None:
-    near = names.nearest(name, declared)
+    near = names.nearest(name, declared, found)
     hint = f"did you mean `{near}`?" if near else "declare it under `variables`"
     found.add(
         "unknown-variable",

@@ -80,3 +80,34 @@ def test_ten_thousand_vms_on_ten_thousand_others_share_their_needs(sound) -> Non
     resources = sound("stack: a\nimages: {x: {kernel: ./vmlinuz}}\n" + vms).resources
     assert len(resources[-1].depends_on) == 5001
     assert len({id(one.depends_on) for one in resources if one.name == "web"}) == 1
+
+
+_HEAD = "stack: a\nimages: {x: {kernel: ./vmlinuz}}\n"
+_LONG_WINDED = {
+    "braces that never close": f"{_HEAD}outputs: {{a: '{'{{' * 1_000_000}'}}\n",
+    "expressions without end": f"{_HEAD}outputs: {{a: '{'{{ q }}' * 50_000}'}}\n",
+    "a size of blanks": f"{_HEAD}volumes: {{a: {{size: '1{' ' * 1_000_000}x'}}}}\n",
+    "a name of a million letters": f"{_HEAD}vms: {{a: {{image: {'y' * 1_000_000}}}}}\n",
+    "thousands of unknown names beside thousands of known ones": "stack: a\nimages:\n"
+    + "".join(f"  i{number}: {{kernel: ./vmlinuz}}\n" for number in range(5000))
+    + "vms:\n"
+    + "".join(f"  v{number}: {{image: j{number}}}\n" for number in range(5000)),
+    "a list of wrong items": f"{_HEAD}vms: {{a: {{image: x, ssh_keys: [{'1,' * 150_000}]}}}}\n",
+    "a list of unknown items": _HEAD + "vms: {a: {image: x, ssh_keys: [" + "'{{ k }}'," * 100_000 + "]}}\n",
+    "thousands of unknown keys": f"{_HEAD}vms: {{a: {{image: x, {', '.join(f'imag{number}: 1' for number in range(50_000))}}}}}\n",
+    "thousands of keys that are there twice": f"{_HEAD}outputs: {{{', '.join('a: {x: 1}' for _number in range(50_000))}}}\n",
+    "thousands of circles": f"{_HEAD}vms:\n"
+    + "".join(f"  v{number}: {{image: x, depends_on: [vm.v{number ^ 1}]}}\n" for number in range(10_000)),
+    "thousands of renames in circles": f"{_HEAD}moved:\n"
+    + "".join(f"  - {{from: vm.v{number}, to: vm.v{number ^ 1}}}\n" for number in range(20_000)),
+    "instances that are all wrong": f"{_HEAD}vms: {{a: {{image: x, count: 100000, slice: 'S{{{{ index }}}}'}}}}\n",
+}
+
+
+@pytest.mark.parametrize("name", _LONG_WINDED)
+def test_what_is_long_winded_is_refused_without_effort(name, load) -> None:
+    began = time.process_time()
+    loaded = load(_LONG_WINDED[name])
+    assert loaded.desired is None
+    assert time.process_time() - began < 30
+    assert sum(len(found.detail) + len(found.snippet or "") for found in loaded.diagnostics[:100]) < 3_000_000

@@ -62,17 +62,19 @@ def _check_form(number: int, move: Fields, found: Findings) -> bool:
 def _circles(steps: dict[str, str]) -> dict[str, str]:
     """Return, for every address on a circle, the one that stands for that circle: the first in the file."""
     circle: dict[str, str] = {}
+    order = {address: number for number, address in enumerate(steps)}
     done: set[str] = set()
     for start in steps:
-        way: list[str] = []
+        way: dict[str, None] = {}
         here: str | None = start
         while here is not None and here not in done:
             done.add(here)
-            way.append(here)
+            way[here] = None
             here = steps.get(here)
         if here is not None and here in way:
-            ring = way[way.index(here) :]
-            first = next(address for address in steps if address in ring)
+            passed = list(way)
+            ring = passed[passed.index(here) :]
+            first = min(ring, key=order.__getitem__)
             circle.update(dict.fromkeys(ring, first))
     return circle
 
@@ -99,12 +101,12 @@ def _missing(address: str, names: Names, found: Findings) -> tuple[str, str | No
         return None
     kind, name, number = match.groups()
     if kind == "vm":
-        return instance_trouble(name, None if number is None else int(number), names, one=False)
+        return instance_trouble(name, None if number is None else int(number), names, found, one=False)
     declared = names.of_kind(kind)
     return (
         None
         if name in declared and number is None
-        else (f"There is no `{address}` in this stack.", suggest(name, declared, SECTIONS[kind], f"{kind}."))
+        else (f"There is no `{address}` in this stack.", suggest(name, declared, SECTIONS[kind], found, f"{kind}."))
     )
 
 

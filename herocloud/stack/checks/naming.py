@@ -27,7 +27,7 @@ def check_blocks(data: Fields, views: Iterable[View], names: Names, found: Findi
 
 def _report(noun: str, wrong: str, path: Path, valid: Iterable[str], found: Findings, prefix: str = "") -> None:
     section = f"{noun}s"
-    found.add(f"unknown-{noun}", path, f"There is no `{wrong}` under `{section}`.", suggest(wrong, valid, section, prefix))
+    found.add(f"unknown-{noun}", path, f"There is no `{wrong}` under `{section}`.", suggest(wrong, valid, section, found, prefix))
 
 
 def _check_dependency(address: str, path: Path, names: Names, found: Findings) -> None:
@@ -47,7 +47,7 @@ def _check_dependency(address: str, path: Path, names: Names, found: Findings) -
         instance = references.read_instance(address)
         if instance is None:
             found.add("bad-address", path, f"`{address}` is no address.", "addresses look like `vm.db` or `vm.web[0]`")
-        elif trouble := instance_trouble(instance.name, instance.number, names, one=False):
+        elif trouble := instance_trouble(instance.name, instance.number, names, found, one=False):
             found.add("unknown-vm", path, *trouble)
     elif rest not in names.of_kind(kind):
         _report(kind, rest, path, names.of_kind(kind), found, f"{kind}.")
@@ -78,7 +78,9 @@ def _check_forward(network: str, text: str, path: Path, attached: dict[str, froz
     instance = references.read_instance(text)
     if instance is None:
         found.add("bad-address", path, f"`{text}` names no VM.", "write `db`, or `web[0]` for one of several")
-    elif trouble := instance_trouble(instance.name, instance.number, names, one=True, prefix="vm." if text.startswith("vm.") else ""):
+    elif trouble := instance_trouble(
+        instance.name, instance.number, names, found, one=True, prefix="vm." if text.startswith("vm.") else ""
+    ):
         found.add("unknown-vm", path, *trouble)
     else:
         networks = attached.get(instance.name)

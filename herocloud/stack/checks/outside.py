@@ -7,8 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from herocloud.kits import names
-from herocloud.stack import facts
+from herocloud.stack import facts, names
 from herocloud.stack.expanding import Outside, absolute
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.layering import Fields
@@ -66,7 +65,7 @@ class World:
         if there:
             self.secrets[kind, name] = digest
         elif kind == "env":
-            near = names.nearest(name, self.environment)
+            near = names.nearest(name, self.environment, self.found)
             hint = f"did you mean `{near}`?" if near else f"set `{name}` for this command"
             self.found.add("secret-missing", (*path, "env"), f"The environment variable `{name}` is not set.", hint)
         else:
@@ -80,13 +79,13 @@ class World:
             self._report_missing(path, full)
 
     def _report_missing(self, path: Path, full: str) -> None:
-        self.found.add("path-missing", path, f"There is no `{full}`.", _near(full))
+        self.found.add("path-missing", path, f"There is no `{full}`.", None if self.found.is_long else _near(full, self.found))
 
 
-def _near(full: str) -> str | None:
+def _near(full: str, found: Findings) -> str | None:
     folder, name = os.path.split(full)
     try:
-        near = names.nearest(name, os.listdir(folder))  # noqa: PTH208
+        near = names.nearest(name, os.listdir(folder), found)  # noqa: PTH208
     except OSError:
         return f"there is no folder `{folder}` either"
     return f"did you mean `{near}`?" if near else None

@@ -57,7 +57,7 @@ def _check(
     found: Findings,
 ) -> None:
     name, network = expression.name, expression.network
-    if trouble := instance_trouble(name, expression.number, names, one=True):
+    if trouble := instance_trouble(name, expression.number, names, found, one=True):
         found.add("unknown-vm", path, *trouble, needle=expression.text, about=expression.text)
     elif network is None:
         if expression.asks == "mycelium" and overlay.get(name) is False:
@@ -71,14 +71,14 @@ def _check(
             )
     elif network not in names.networks:
         if found.knows("networks"):
-            hint = suggest(network, attached.get(name) or names.networks, "networks")
+            hint = suggest(network, attached.get(name) or names.networks, "networks", found)
             found.add(
                 "unknown-network", path, f"There is no `{network}` under `networks`.", hint, needle=expression.text, about=expression.text
             )
     else:
         networks = attached.get(name)
         if networks is not None and network not in networks:
-            hint = suggest(network, networks, f"vm.{name}.networks") if networks else f"add `{network}` to its `networks`"
+            hint = suggest(network, networks, f"vm.{name}.networks", found) if networks else f"add `{network}` to its `networks`"
             found.add(
                 "not-attached", path, f"`{name}` is not on the network `{network}`.", hint, needle=expression.text, about=expression.text
             )

@@ -72,8 +72,14 @@ def begin(value: Any) -> str:
     return shown[0].upper() + shown[1:]
 
 
+_LONGEST = 100
+
+
 def _measured(read: Callable[[str], Any], code: str, noun: str, like: str) -> Callable[[Any], Any]:
     def validate(value: Any) -> Any:
+        if isinstance(value, str) and len(value) > _LONGEST:
+            # The patterns behind `read` take their time with endless blanks.
+            raise wrong(code, f"{begin(value)} is not {noun}.", f"write it like `{like}`")
         if isinstance(value, str):
             try:
                 number = read(value)
