@@ -102,11 +102,19 @@ def _call(main: Callable[[], object]) -> int:
     return int(code or 0)  # type: ignore[call-overload, no-any-return]
 
 
+@pytest.fixture(autouse=True)
+def cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give every test caches of its own, which it may also look into."""
+    folder = tmp_path / "caches"
+    monkeypatch.setenv("HEROCLOUD_CACHE_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the settings of whoever runs the tests away from them, and the tests away from that person's files."""
     for name in list(os.environ):
-        if name.startswith("HEROCLOUD_"):
+        if name.startswith("HEROCLOUD_") and name != "HEROCLOUD_CACHE_DIR":
             monkeypatch.delenv(name)
     for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TERM"):
         monkeypatch.delenv(name, raising=False)

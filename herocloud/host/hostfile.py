@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import jsons
+from herocloud.kits import caches, jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, Place
 
@@ -65,7 +65,7 @@ def _whole_file(path: Path, fact: str) -> Diagnostic:
 
 
 def _cache(folder: Path) -> Path:
-    return folder / "cache" / "host.json"
+    return caches.cache_folder() / f"host-{jsons.digest_text(str(folder.absolute()))}.json"
 
 
 def _read_cache(folder: Path, text: str) -> HostFile | None:
@@ -80,12 +80,9 @@ def _read_cache(folder: Path, text: str) -> HostFile | None:
 
 
 def _write_cache(folder: Path, text: str, found: HostFile) -> None:
-    # A plan may not be the first to leave something in a folder; once there is a state, one more file beside it surprises nobody.
-    if not (folder / "state.db").exists():
-        return
     content = jsons.dumps({"form": _CACHE_FORM, "text": text, **found._asdict()})
     try:
-        _cache(folder).parent.mkdir(mode=0o700, exist_ok=True)
+        _cache(folder).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _cache(folder).write_text(content, encoding="utf-8")
     except OSError:
         # Without the cache the next command reads the file itself.

@@ -53,7 +53,8 @@ def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: Ho
         if recovered is not None and recovered.result.interrupted:
             return Applied(None, None, recovered)
         planned = first
-        if recovered is not None or store.serial != first.recorded.serial or first.lacks_key:
+        # An apply raises the serial when it begins, so a plan made beside a running one can have the serial of the end.
+        if recovered is not None or first.recorded.unfinished is not None or store.serial != first.recorded.serial or first.lacks_key:
             planned = again()
         if planned.plan.id != decided:
             decide(planned)

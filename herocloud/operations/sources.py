@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import caches
 from herocloud.model.hosts import Host
 from herocloud.stack.loading import Loaded
 
@@ -43,7 +44,7 @@ def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = 
             environment=sources.environment,
             stdin=sources.stdin,
             secret_key=key,
-            cache=cache_of(folder),
+            cache=caches.cache_folder(sources.environment),
         )
 
     key = secrets.load_key(folder, create=False)
@@ -59,8 +60,3 @@ def has_key(folder: Path) -> bool:
 
     return secrets.load_key(folder, create=False) is not None
 
-
-def cache_of(folder: Path) -> Path | None:
-    """Return where compiled stack files may be kept: beside the state, once there is one."""
-    cache = folder / "cache"
-    return cache if (folder / "state.db").exists() else None

@@ -29,23 +29,24 @@ def test_the_file_is_read(written) -> None:
     assert found.settings() == {"parallelism": "3"}
 
 
-def test_what_came_out_is_kept_only_beside_a_state(written) -> None:
+def test_what_came_out_is_kept_apart_from_the_data(written, cache_folder) -> None:
+    before = sorted(written.iterdir())
     hostfile.read_host_file(written)
-    assert not (written / "cache").exists()
-    (written / "state.db").touch()
-    hostfile.read_host_file(written)
-    assert (written / "cache" / "host.json").exists()
+    assert sorted(written.iterdir()) == before
+    assert [path.name for path in cache_folder.iterdir()] == [hostfile._cache(written).name]
+
+
+def test_folders_do_not_share_what_is_kept(written, tmp_path) -> None:
+    assert hostfile._cache(written) != hostfile._cache(tmp_path / "another")
 
 
 def test_what_is_kept_spares_the_yaml_library(written, monkeypatch) -> None:
-    (written / "state.db").touch()
     first = hostfile.read_host_file(written)
     monkeypatch.setattr(parsing, "parse", lambda *_: pytest.fail("the file was parsed again"))
     assert hostfile.read_host_file(written) == first
 
 
 def test_a_changed_file_is_read_again(written) -> None:
-    (written / "state.db").touch()
     hostfile.read_host_file(written)
     (written / hostfile.FILE).write_text("name: node2\n")
     found, _ = hostfile.read_host_file(written)
@@ -55,21 +56,18 @@ def test_a_changed_file_is_read_again(written) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"form": 0}', json.dumps({"form": 1, "text": TEXT})])
 def test_what_is_kept_wrongly_is_made_again(written, content) -> None:
-    (written / "state.db").touch()
-    (written / "cache").mkdir()
-    (written / "cache" / "host.json").write_text(content)
+    hostfile._cache(written).parent.mkdir()
+    hostfile._cache(written).write_text(content)
     found, _ = hostfile.read_host_file(written)
     assert found.values["name"] == "node1"
 
 
-def test_a_folder_that_cannot_keep_anything_is_no_trouble(written) -> None:
-    (written / "state.db").touch()
-    (written / "cache").write_text("in the way")
+def test_a_folder_that_cannot_keep_anything_is_no_trouble(written, cache_folder) -> None:
+    cache_folder.write_text("in the way")
     assert hostfile.read_host_file(written)[0] is not None
 
 
 def test_mistakes_are_not_kept(written) -> None:
-    (written / "state.db").touch()
     (written / hostfile.FILE).write_text("nam: x\n")
     for _ in range(2):
         found, wrong = hostfile.read_host_file(written)
