@@ -89,13 +89,13 @@ _LONG_WINDED = {
     "a size of blanks": f"{_HEAD}volumes: {{a: {{size: '1{' ' * 1_000_000}x'}}}}\n",
     "a name of a million letters": f"{_HEAD}vms: {{a: {{image: {'y' * 1_000_000}}}}}\n",
     "thousands of unknown names beside thousands of known ones": "stack: a\nimages:\n"
-    + "".join(f"  i{number}: {{kernel: ./vmlinuz}}\n" for number in range(5000))
+    + "".join(f"  i{number}: {{kernel: ./vmlinuz}}\n" for number in range(2000))
     + "vms:\n"
-    + "".join(f"  v{number}: {{image: j{number}}}\n" for number in range(5000)),
-    "a list of wrong items": f"{_HEAD}vms: {{a: {{image: x, ssh_keys: [{'1,' * 150_000}]}}}}\n",
-    "a list of unknown items": _HEAD + "vms: {a: {image: x, ssh_keys: [" + "'{{ k }}'," * 100_000 + "]}}\n",
-    "thousands of unknown keys": f"{_HEAD}vms: {{a: {{image: x, {', '.join(f'imag{number}: 1' for number in range(50_000))}}}}}\n",
-    "thousands of keys that are there twice": f"{_HEAD}outputs: {{{', '.join('a: {x: 1}' for _number in range(50_000))}}}\n",
+    + "".join(f"  v{number}: {{image: j{number}}}\n" for number in range(2000)),
+    "a list of wrong items": f"{_HEAD}vms: {{a: {{image: x, ssh_keys: [{'1,' * 60_000}]}}}}\n",
+    "a list of unknown items": _HEAD + "vms: {a: {image: x, ssh_keys: [" + "'{{ k }}'," * 50_000 + "]}}\n",
+    "thousands of unknown keys": f"{_HEAD}vms: {{a: {{image: x, {', '.join(f'imag{number}: 1' for number in range(20_000))}}}}}\n",
+    "thousands of keys that are there twice": f"{_HEAD}outputs: {{{', '.join('a: {x: 1}' for _number in range(20_000))}}}\n",
     "thousands of circles": f"{_HEAD}vms:\n"
     + "".join(f"  v{number}: {{image: x, depends_on: [vm.v{number ^ 1}]}}\n" for number in range(10_000)),
     "thousands of renames in circles": f"{_HEAD}moved:\n"
