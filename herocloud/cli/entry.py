@@ -91,4 +91,7 @@ def _print(text: str, stream: "TextIO | None" = None) -> int:
         print(text, end="", file=stream or sys.stdout, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.write(2, f"error: {error.strerror}\n".encode())
+        return 1
     return 0

@@ -80,12 +80,21 @@ def export_result(exports: flags.Exports, plan: Plan, result: Result) -> None:
 
 def export_refusal(exports: flags.Exports, error: Refused) -> None:
     """Write why there is no plan into the files that can say so."""
-    from herocloud.views import diagnostics, sarif
+    from herocloud.views import plan_json, sarif
 
     if exports.sarif is not None:
         write(exports.sarif, sarif.render(sarif.diagnostics_document(error.diagnostics)))
     if exports.json_into is not None:
-        write(exports.json_into, documents.dumps({**diagnostics.documents(error.diagnostics), "errored": True}))
+        write(exports.json_into, plan_json.render(plan_json.refusal_document(error.diagnostics)))
+
+
+def show_refusal(call: Call, error: Refused) -> int:
+    """Show as JSON that there is no plan, in the shape of one, and return the exit code."""
+    from herocloud.views import plan_json
+
+    ending.tell_diagnostics(call.screen, error.diagnostics)
+    call.screen.result(plan_json.render(plan_json.refusal_document(error.diagnostics)))
+    return ending.code_of(error)
 
 
 def _with_notes(plan: Plan, notes: Sequence[Diagnostic]) -> Plan:

@@ -59,6 +59,11 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
     if loaded.desired is None:
         raise Refused(notes)
     planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
+    if planned.plan.diagnostics:
+        from herocloud.stack import locating
+
+        found = locating.locate(planned.plan.diagnostics, stack.files, stack.stdin)
+        planned = planned._replace(plan=planned.plan._replace(diagnostics=found))
     return planned._replace(lacks_key=loaded.uses_secrets and not sources.has_key(folder))
 
 

@@ -59,4 +59,3 @@ def has_key(folder: Path) -> bool:
     from herocloud.state import secrets
 
     return secrets.load_key(folder, create=False) is not None
-

@@ -13,7 +13,8 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address
 from herocloud.plan import saying
 
-_EXPRESSION = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+_EXPRESSION = re.compile(r"\{\{\s*(vm\.[^{}]*?)\s*\}\}")
+"""Only what names a VM: the rest was answered or checked at load, and what is left of braces then is text, as in cloud-init templates."""
 _REFERENCE = re.compile(r"^(vm\.[a-z][a-z0-9-]*(?:\[\d+\])?)\.(.+)$")
 
 
@@ -31,7 +32,7 @@ def resolve(value: Json, specs: Mapping[Address, Spec], where: str, found: list[
 def has_expression(value: Json) -> bool:
     """Tell whether anything in `value` is left to resolve."""
     if isinstance(value, str):
-        return "{{" in value
+        return "{{" in value and _EXPRESSION.search(value) is not None
     if isinstance(value, dict):
         return any(map(has_expression, value.values()))
     return isinstance(value, list) and any(map(has_expression, value))
@@ -51,7 +52,7 @@ def _as_text(value: Json) -> str:
 def _value(expression: str, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
     match = _REFERENCE.match(expression)
     if not match:
-        found.append(saying.unknown_value(where, expression, "it names no VM", None))
+        found.append(saying.unknown_value(where, expression, "it does not say which value of the VM is meant", None))
         return None
     address, path = Address(match.group(1)), match.group(2)
     spec = specs.get(address)

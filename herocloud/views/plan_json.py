@@ -4,8 +4,11 @@
 environment: the same inputs give the same bytes. Parts of steps are left out, they are the executor's business and can be large.
 """
 
+from collections.abc import Sequence
+
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import split_address
 from herocloud.model.plans import Capacity, Change, Drift, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM, Action, Impact
@@ -47,6 +50,26 @@ def plan_document(plan: Plan) -> dict[str, Json]:
         "facts": [{"key": fact.key, "digest": fact.digest, "says": fact.says} for fact in plan.facts],
         "diagnostics": [diagnostics.document(found) for found in plan.diagnostics],
         "expected_seconds": round(timing.total_seconds(plan), 3),
+    }
+
+
+def refusal_document(found: Sequence[Diagnostic]) -> dict[str, Json]:
+    """Return the document of a plan that could not be made: the same keys, with nothing in them but the findings."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "stack": None,
+        "plan_id": None,
+        "applyable": False,
+        "complete": False,
+        "errored": True,
+        "blocked": False,
+        "resource_changes": [],
+        "resource_drift": [],
+        "output_changes": {},
+        "steps": [],
+        "capacity": None,
+        "facts": [],
+        "diagnostics": [diagnostics.document(one) for one in found],
     }
 
 

@@ -117,7 +117,7 @@ def next_step(plan: Plan, result: Result) -> str:
     """Say how to go on; nothing when there is nothing left."""
     word = status_word(result)
     if word == "interrupted":
-        return f"What is done is recorded. `herocloud resume` goes on, `herocloud undo {plan.id}` takes it back."
+        return "What is done is recorded. `herocloud resume` goes on, `herocloud resume --rollback` takes it back."
     if word == "partial":
         return (
             f"What is done is recorded. Remove the cause, then `herocloud apply` does the rest; `herocloud undo {plan.id}` takes it back."

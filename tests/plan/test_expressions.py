@@ -12,6 +12,8 @@ import pytest
         ("{{ vm.web[0].slices }}", ["s1"]),
         (["a", {"b": "{{ vm.web[0].address }}"}], ["a", {"b": "10.42.0.2"}]),
         ("no expression", "no expression"),
+        ("{{ vm.web[0].address.lan }},{{ vm.web[1].address.lan }}", "10.42.0.2,10.42.0.3"),
+        ("{{ ds.meta_data }} on {{ vm.web[0].address.lan }}", "{{ ds.meta_data }} on 10.42.0.2"),
     ],
 )
 def test_outputs_take_values_of_vms(build, pretend, expression, value) -> None:
@@ -26,6 +28,7 @@ def test_outputs_take_values_of_vms(build, pretend, expression, value) -> None:
         ("{{ vm.web[0].adress.lan }}", "a VM has no `adress`; did you mean `address`?"),
         ("{{ vm.web[0].address.dmz }}", "`vm.web[0]` has none"),
         ("{{ vm.web[0].mycelium }}", "`vm.web[0]` has none"),
+        ("{{ vm.web[0] }}", "it does not say which value of the VM is meant"),
     ],
 )
 def test_an_expression_without_a_value_is_an_error(build, pretend, expression, says) -> None:

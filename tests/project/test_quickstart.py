@@ -32,7 +32,7 @@ def test_nothing_is_left_to_do_after_an_apply(said: str) -> None:
 
 
 def test_a_change_in_place_is_announced_as_one(said: str) -> None:
-    assert re.search(r"^  ~ vm\.db +update live +vcpus 2 → 4$", said, re.MULTILINE)
+    assert re.search(r"^  ~ vm\.web\[0\] +update live +vcpus 1 → 2$", said, re.MULTILINE)
 
 
 def test_drift_is_shown_and_mended(said: str) -> None:

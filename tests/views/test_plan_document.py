@@ -71,3 +71,10 @@ def test_a_moved_resource_names_its_previous_address(plans) -> None:
     (entry,) = plan_json.plan_document(plans.plan(plans.move()))["resource_changes"]
     assert entry["previous_address"] == "vm.www"
     assert entry["change"]["actions"] == ["no-op"]
+
+
+def test_a_plan_that_could_not_be_made_has_the_same_keys_and_no_content(plans, check) -> None:
+    document = plan_json.refusal_document([plans.warning()])
+    check("plan", document)
+    assert (document["applyable"], document["errored"], document["resource_changes"]) == (False, True, [])
+    assert set(document) <= set(plan_json.plan_document(plans.example()))

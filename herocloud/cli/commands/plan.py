@@ -39,6 +39,8 @@ def plan(
         planned = planning.make_plan(call.folder, sources, asked, make_key=out is not None)
     except Refused as error:
         showing.export_refusal(exports, error)
+        if call.json:
+            return showing.show_refusal(call, error)
         raise
     showing.show_plan(call, planned.plan, planned.notes)
     showing.export_plan(exports, planned.plan, planned.notes)
