@@ -34,7 +34,7 @@ def write_owner(folder: Path, owner: Owner) -> None:
     """Say whose the folder of a VM is, making it when it is missing; a folder that says so already is left alone."""
     if read_owner(folder) != owner:
         folder.mkdir(parents=True, exist_ok=True, mode=0o711)
-        files.write_durably(folder / FILE, jsons.dumps(owner._asdict()).encode())
+        files.write_durably(folder / FILE, jsons.dumps(owner._asdict()).encode(), draft=folder / f".{FILE}.new")
         files.sync_folder(folder.parent)
 
 

@@ -30,8 +30,8 @@ _KINDS = (
 )
 """How user data begins, and what it is then; the first that fits counts."""
 
-# What JSON writes as it is and YAML refuses to read unescaped.
-_UNPRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+# What JSON writes as it is and YAML refuses to read unescaped, or takes for the end of a line.
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def user_data(spec: Spec, secrets: Mapping[str, bytes]) -> bytes:

@@ -88,10 +88,13 @@ class _Making:
         self._order.reached()
         key = storing.content_key(sha256, self._body)
         if self._body["sha256"]:
-            return self._finish(part, sha256, key)
-        # Another stack may pin what this one does not, so that the content has two names on its way and only one in the store.
-        with self._store.lock(sha256, cancelled=self._order.cancelled):
-            return self._store.find(key) or self._finish(part, sha256, key)
+            entry = self._finish(part, sha256, key)
+        else:
+            # Another stack may pin what this one does not, so that the content has two names on its way and only one in the store.
+            with self._store.lock(sha256, cancelled=self._order.cancelled):
+                entry = self._store.find(key) or self._finish(part, sha256, key)
+        self._store.forget_download(self._name)
+        return entry
 
     def _finish(self, part: Path, sha256: str, key: str) -> Entry:
         draft = self._store.draft(key)
@@ -101,7 +104,6 @@ class _Making:
             self._store.admit(made, entry)
         finally:
             draft.unlink(missing_ok=True)
-        self._store.forget_download(self._name)
         return entry
 
     # Getting.

@@ -12,7 +12,7 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.images import fetching, layout, marking, storing
 from herocloud.providers.images.downloading import Patience
 from herocloud.providers.images.fetching import Order
-from herocloud.providers.images.looking import Half, Seen, mark_for
+from herocloud.providers.images.looking import Half, Seen, mark_for, same
 from herocloud.providers.images.marking import Mark
 from herocloud.providers.images.room import Room
 from herocloud.providers.images.storing import Entry, Store
@@ -51,11 +51,39 @@ class Images:
         pointer: dict[str, Json] = {}
         if body["source"] is not None:
             entry = fetching.fetch(self._store, self._room, self._order(work, body, half))
-            pointer = {"key": entry.key, "size": entry.size}
+            pointer = _pointer(entry)
         for field in ("kernel", "initramfs"):
             _require_file(work, body, field)
         half()
+        if kept.get("key"):
+            pointer["before"] = kept["key"]
         marking.write(path, mark_for(work, body, **pointer))
+
+    def _point_back(self, work: Work, half: Half) -> None:
+        """Point at what the image was before; it is fetched again only when somebody has pruned it."""
+        path, body = self._path(work), work.step.before
+        known = marking.read(path)
+        entry = None if body["source"] is None else self._kept(body, known)
+        if body["source"] is not None and entry is None:
+            self._bring(work, body, None, half)
+            return
+        layout.make_folder(path.parent)
+        half()
+        marking.write(path, mark_for(work, body, **({} if entry is None else _pointer(entry))))
+
+    def _kept(self, body: Part, known: Mark | None) -> Entry | None:
+        if body["sha256"]:
+            return self._store.find(storing.content_key(body["sha256"], body))
+        keys = [] if known is None else [known.more.get("before"), known.more.get("key") if same(known.body, body) else None]
+        for key in keys:
+            entry = self._store.find(str(key)) if key else None
+            if entry is not None and entry.source == body["source"]:
+                return entry
+        return max(
+            (one for one in self._store.entries() if one.source == body["source"] and one.key == storing.content_key(one.sha256, body)),
+            key=lambda one: one.fetched,
+            default=None,
+        )
 
     def _order(self, work: Work, body: Part, half: Half) -> Order:
         name = work.step.address.removeprefix("image.")
@@ -75,24 +103,28 @@ class Images:
 
     def unmake(self, work: Work, half: Half) -> None:
         """Forget the name and the download that it was waiting for."""
-        path = self._path(work)
-        body = work.step.after
         half()
-        if body["source"] is not None:
-            name = storing.download_name(body)
-            with self._store.try_lock(name) as got:
-                if got:
-                    self._store.forget_download(name)
-            self._store.tidy()
-        self._forget(path)
+        self._stop_fetching(work.step.after)
+        self._forget(self._path(work))
+
+    def _stop_fetching(self, body: Part) -> None:
+        """Throw away what an unfinished download has left, unless somebody else is at it."""
+        if body["source"] is None:
+            return
+        name = storing.download_name(body)
+        with self._store.try_lock(name) as got:
+            if got:
+                self._store.forget_download(name)
+        self._store.tidy()
 
     def unchange(self, work: Work, half: Half) -> None:
-        """Point at the content of before again, fetching it anew when somebody has pruned it."""
-        self._bring(work, work.step.before, None, half)
+        """Point at the content of before again."""
+        self._stop_fetching(work.step.after)
+        self._point_back(work, half)
 
     def restore(self, work: Work, half: Half) -> None:
         """Give the image its name back."""
-        self._bring(work, work.step.before, None, half)
+        self._point_back(work, half)
 
     def _forget(self, path: Path) -> None:
         marking.remove(path)
@@ -152,6 +184,10 @@ def remove_unused(folder: Path, store: Store, key: str) -> int:
         if not got or key in used_keys(folder):
             return 0
         return store.remove(key)
+
+
+def _pointer(entry: Entry) -> dict[str, Json]:
+    return {"key": entry.key, "size": entry.size}
 
 
 def _require_file(work: Work, body: Part, field: str) -> None:

@@ -104,6 +104,8 @@ class Seeds:
         layout.draft_of(path).unlink(missing_ok=True)
         if old.exists():
             old.rename(path)
+            # Where both names are still one file, a rename does nothing.
+            old.unlink(missing_ok=True)
             files.sync_folder(path.parent)
         half()
         marking.write(path, mark_for(work, before))

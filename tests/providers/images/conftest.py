@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -77,6 +78,17 @@ class Bench:
         after = {"size": size, "path": f"volumes/shop/{name}.raw"}
         self.perform("volume.create", f"volume.{name}", "volume", None, after)
         return after
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything that two runs which did the same have in common: names, data, and what is observed."""
+        seen = self.look()
+        names = {
+            re.sub(r"-[0-9a-f]{8}/", "-KEY/", name): hashlib.sha256((self.folder / name).read_bytes()).hexdigest()[:12]
+            if name.endswith((".raw", "/data"))
+            else None
+            for name in self.files()
+        }
+        return {"files": names, "things": seen.things, "images": seen.images, "tombstones": len(self.driver.tombstones())}
 
     def files(self) -> list[str]:
         """Name every file in the data folder but locks, which stay."""
@@ -221,6 +233,12 @@ def stall(after: int = 0) -> Callable[[_Handler, bytes], None]:
     return trick
 
 
+def mute(handler: _Handler, _data: bytes) -> None:
+    """Say nothing at all, with the connection open."""
+    handler.server.stopping.wait(20)
+    handler.close_connection = True
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Return a server on this machine."""
@@ -254,7 +272,8 @@ def shapes() -> Any:
     import types
 
     return types.SimpleNamespace(
-        image=image, disk=disk, spec=spec, SEED=SEED, content=content, cut=cut, status=status, stall=stall, gzip=gzip.compress,
+        image=image, disk=disk, spec=spec, SEED=SEED, content=content, cut=cut, status=status, stall=stall,
+        mute=mute, gzip=gzip.compress,
         sha256=lambda data: hashlib.sha256(data).hexdigest(), Bench=Bench, HASTE=HASTE, MIB=MIB, GIB=GIB, run_child=run_child,
     )  # fmt: skip
 

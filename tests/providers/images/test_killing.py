@@ -1,0 +1,198 @@
+"""A process that is killed at any named point leaves what a probe understands, and performing again or undoing heals.
+
+Each step is played by a child that dies at the point. What this process then makes of it is compared with what a step that nobody disturbed
+makes, file by file: nothing may be missing, and nothing may be left over.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+import pytest
+
+from herocloud.providers.images import driving
+from herocloud.providers.seam import Found
+
+
+class Case(NamedTuple):
+    """A step, and what has to be there before it."""
+
+    kind: str
+    halves: int
+    """How often `half` is reached."""
+    undo_halves: int
+    prepare: Any
+    """Takes bench and image; returns the rest of the step and what goes to the work around it."""
+
+
+def _fetch(bench, raw, shapes):
+    return ("image.debian", "image", None, shapes.image(str(raw))), {}
+
+
+def _fetch_other(bench, raw, shapes):
+    before = bench.image(raw)
+    other = raw.with_name("other.raw")
+    other.write_bytes(shapes.content(seed=9))
+    return ("image.debian", "image", before, shapes.image(str(other))), {}
+
+
+def _forget(bench, raw, shapes):
+    return ("image.debian", "image", bench.image(raw), None), {}
+
+
+def _create(bench, raw, shapes):
+    return ("vm.web", "disk", None, shapes.disk(bench.image(raw))), {}
+
+
+def _grow(bench, raw, shapes):
+    before = bench.disk(bench.image(raw))
+    return ("vm.web", "disk", before, {**before, "size": 2 * before["size"]}), {}
+
+
+def _delete(bench, raw, shapes):
+    return ("vm.web", "disk", bench.disk(bench.image(raw)), None), {}
+
+
+def _purge(bench, raw, shapes):
+    step, _ = _delete(bench, raw, shapes)
+    return step, {"purge": True}
+
+
+def _create_volume(bench, raw, shapes):
+    return ("volume.data", "volume", None, {"size": 4 * shapes.MIB, "path": "volumes/shop/data.raw"}), {}
+
+
+def _grow_volume(bench, raw, shapes):
+    before = bench.volume()
+    return ("volume.data", "volume", before, {**before, "size": 2 * before["size"]}), {}
+
+
+def _delete_volume(bench, raw, shapes):
+    before = bench.volume()
+    with (bench.folder / before["path"]).open("r+b") as stream:
+        stream.write(b"precious")
+    return ("volume.data", "volume", before, None), {}
+
+
+def _move_volume(bench, raw, shapes):
+    bench.volume()
+    return ("volume.rest", "mark", {"address": "volume.data"}, {"address": "volume.rest"}), {}
+
+
+def _write_seed(bench, raw, shapes):
+    return ("vm.web", "seed", None, shapes.SEED), {"spec": shapes.spec()}
+
+
+def _rewrite_seed(bench, raw, shapes):
+    bench.perform("seed.write", "vm.web", "seed", None, shapes.SEED, spec=shapes.spec())
+    after = {**shapes.SEED, "instance": "v1-00000002", "digest": "2"}
+    return ("vm.web", "seed", shapes.SEED, after), {"spec": shapes.spec(hostname="other")}
+
+
+def _delete_seed(bench, raw, shapes):
+    bench.perform("seed.write", "vm.web", "seed", None, shapes.SEED, spec=shapes.spec())
+    return ("vm.web", "seed", shapes.SEED, None), {"spec": shapes.spec()}
+
+
+CASES = {
+    "fetch": Case("image.fetch", 4, 1, _fetch),
+    "fetch another": Case("image.fetch", 4, 1, _fetch_other),
+    "forget": Case("image.delete", 1, 1, _forget),
+    "create": Case("disk.create", 3, 2, _create),
+    "grow": Case("disk.grow", 2, 1, _grow),
+    "delete": Case("disk.delete", 2, 2, _delete),
+    "purge": Case("disk.delete", 2, 0, _purge),
+    "create volume": Case("volume.create", 3, 2, _create_volume),
+    "grow volume": Case("volume.grow", 2, 1, _grow_volume),
+    "delete volume": Case("volume.delete", 2, 2, _delete_volume),
+    "move volume": Case("volume.move", 1, 1, _move_volume),
+    "write seed": Case("seed.write", 3, 2, _write_seed),
+    "write seed anew": Case("seed.write", 3, 2, _rewrite_seed),
+    "delete seed": Case("seed.delete", 2, 3, _delete_seed),
+}
+FORWARD = [
+    (name, f"images.{case.kind}.{point}")
+    for name, case in CASES.items()
+    for point in ("before:1", *(f"half:{number + 1}" for number in range(case.halves)), "after:1")
+]
+BACKWARD = [
+    (name, f"images.undo.{case.kind}.{point}")
+    for name, case in CASES.items()
+    if case.undo_halves
+    for point in ("before:1", *(f"half:{number + 1}" for number in range(case.undo_halves)), "after:1")
+]
+
+
+@pytest.fixture
+def stage(tmp_path, raw, shapes):
+    """Return a maker of benches on which a case is prepared, each with its step and the work around it."""
+    numbers = iter(range(100))
+
+    def prepare(name):
+        bench = shapes.Bench(tmp_path / f"data{next(numbers)}")
+        step, more = CASES[name].prepare(bench, raw, shapes)
+        return bench, (CASES[name].kind, *step), more
+
+    return prepare
+
+
+@pytest.mark.parametrize(("name", "point"), FORWARD, ids=lambda value: value)
+def test_performing_again_completes_what_a_kill_left(stage, shapes, name, point) -> None:
+    expected, step, more = stage(name)
+    expected.perform(*step, **more)
+    bench, step, more = stage(name)
+    assert shapes.run_child(bench.folder, "perform", [bench.work(*step, **more)], f"{point}:kill") == -9
+    found = bench.probe(*step, **more).found
+    wanted = {"before": {Found.NOT_STARTED}, "after": {Found.DONE}}
+    halves = (
+        {Found.PARTIAL, Found.NOT_STARTED}
+        if name == "move volume"
+        else {Found.PARTIAL, Found.DONE} - ({Found.DONE} if "half:1" in point else set())
+    )
+    assert found in wanted.get(point.rpartition(".")[2].partition(":")[0], halves)
+    bench.perform(*step, **more)
+    assert bench.probe(*step, **more).found is Found.DONE
+    assert bench.snapshot() == expected.snapshot()
+
+
+@pytest.mark.parametrize("point", [f"file.{what}:{number}" for what in ("open", "fsync", "rename") for number in (1, 2, 3)])
+@pytest.mark.parametrize("name", ["fetch", "create", "delete", "write seed"])
+def test_a_kill_while_a_mark_is_written_leaves_no_draft_behind(stage, shapes, name, point) -> None:
+    expected, step, more = stage(name)
+    expected.perform(*step, **more)
+    bench, step, more = stage(name)
+    shapes.run_child(bench.folder, "perform", [bench.work(*step, **more)], f"{point}:kill")
+    bench.perform(*step, **more)
+    assert bench.snapshot() == expected.snapshot()
+
+
+@pytest.mark.parametrize(("name", "point"), [one for one in FORWARD if one[0] != "purge"], ids=lambda value: value)
+def test_undoing_takes_back_what_a_kill_left(stage, shapes, name, point) -> None:
+    untouched, step, more = stage(name)
+    bench, step, more = stage(name)
+    assert shapes.run_child(bench.folder, "perform", [bench.work(*step, **more)], f"{point}:kill") == -9
+    bench.undo(*step, **more)
+    assert bench.probe(*step, **more).found is Found.NOT_STARTED
+    assert without_contents(bench.snapshot()) == without_contents(untouched.snapshot())
+
+
+@pytest.mark.parametrize(("name", "point"), BACKWARD, ids=lambda value: value)
+def test_an_undo_that_is_killed_is_undone_by_the_next(stage, shapes, name, point) -> None:
+    untouched, step, more = stage(name)
+    bench, step, more = stage(name)
+    bench.perform(*step, **more)
+    assert shapes.run_child(bench.folder, "undo", [bench.work(*step, **more)], f"{point}:kill") == -9
+    bench.undo(*step, **more)
+    assert bench.probe(*step, **more).found is Found.NOT_STARTED
+    assert without_contents(bench.snapshot()) == without_contents(untouched.snapshot())
+
+
+def without_contents(snapshot):
+    """Leave out the contents of images: what was fetched stays for the next time, by whatever it is taken back."""
+    names = {name: data for name, data in snapshot["files"].items() if not name.startswith("images/store/")}
+    return {**snapshot, "files": names}
+
+
+def test_every_kind_of_step_is_killed_somewhere() -> None:
+    assert {case.kind for case in CASES.values()} == set(driving.PERFORMED)
+    struck = {re.sub(r":\d+$", "", point) for _, point in (*FORWARD, *BACKWARD)}
+    assert struck == set(driving.FAULT_POINTS)
