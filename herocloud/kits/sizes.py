@@ -42,7 +42,7 @@ def parse_size(text: str) -> int:
     if unit in _BINARY:
         exact = float(number) * _BINARY[unit]
         if exact != int(exact):
-            raise NotASize(f"`{text}` is not a whole number of bytes", None)
+            raise NotASize(f"`{text}` is not a whole number of bytes", _whole(exact))
         return int(number) * _BINARY[unit] if "." not in number else int(exact)
     if unit == "":
         raise NotASize(f"`{text}` has no unit", f"write `{number} MiB` or `{number} GiB`")
@@ -50,6 +50,12 @@ def parse_size(text: str) -> int:
     if meant and unit[1:].lower() in ("", "b", "ib"):
         raise NotASize(f"`{text}` can be read in two ways", f"write `{number} {meant}`")
     raise NotASize(f"`{unit}` is not a unit of size", "units are B, KiB, MiB, GiB, TiB and PiB")
+
+
+def _whole(exact: float) -> str | None:
+    """Offer the nearest size below that everybody can hold exactly."""
+    count = int(exact // MIB)
+    return f"write `{count} MiB`" if count else None
 
 
 def format_size(count: int) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.host import slicing
 from herocloud.kits import names
+from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Slice
@@ -21,6 +23,15 @@ class Machine(NamedTuple):
     hosting: Hosting
     owners: Mapping[Sid, tuple[StackName, Address]]
 
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """Return the slices of the machine, and those that VMs hold although it lost their memory: hiding them would hide the trouble."""
+        there = self.hosting.host.slices
+        known = {one.sid for one in there}
+        share = there[0].disk if there else 0
+        lost = [Slice(sid, slicing.SLICE_MEMORY, share) for sid in self.owners if sid not in known]
+        return tuple(sorted((*there, *lost), key=lambda one: ids.sid_number(one.sid)))
+
 
 class Refreshed(NamedTuple):
     """The machine after it was detected again."""
@@ -32,8 +43,6 @@ class Refreshed(NamedTuple):
 
 def find(folder: Path) -> Machine:
     """Detect the machine; slices that VMs hold and that it lost are a warning here, where nothing is about to use them."""
-    from herocloud.host import slicing
-
     recorded = reading.read_recorded(folder)
     found = hosting.find_host(folder, recorded)
     lost = slicing.check_shrunk([one for records in recorded.records.values() for one in records.values()], found.host.slices)
@@ -43,7 +52,7 @@ def find(folder: Path) -> Machine:
 
 def find_slice(machine: Machine, sid: str) -> Slice:
     """Return one slice; raises Refused that names the nearest."""
-    known = {one.sid: one for one in machine.hosting.host.slices}
+    known = {one.sid: one for one in machine.slices}
     if Sid(sid) in known:
         return known[Sid(sid)]
     close = names.nearest(sid, known)
@@ -55,8 +64,6 @@ def find_slice(machine: Machine, sid: str) -> Slice:
 
 def refresh(folder: Path, how: How) -> Refreshed:
     """Detect the machine again and keep the slices that more memory brings; raises Refused when VMs hold slices that are gone."""
-    from herocloud.host import slicing
-
     before = reading.read_recorded(folder)
     # Looked at before anything is written: a host file that is wrong must not leave a state behind.
     hosting.find_host(folder, before)
@@ -66,6 +73,9 @@ def refresh(folder: Path, how: How) -> Refreshed:
         shrunk = slicing.check_shrunk([one for records in recorded.records.values() for one in records.values()], found.host.slices)
         if shrunk:
             raise Refused(shrunk)
-        if len(found.host.slices) > recorded.slices:
-            store.grow_slices(len(found.host.slices))
+        # Slices in use keep their number on a machine that shrank, so the number to settle on is the highest there is.
+        highest = max((ids.sid_number(one.sid) for one in found.host.slices), default=0)
+        if highest != recorded.slices:
+            store.settle_slices(highest)
+            found = hosting.find_host(folder, store.recorded())
     return Refreshed(found, recorded.slices)

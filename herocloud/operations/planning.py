@@ -110,7 +110,11 @@ def with_lost_slices(plan: Plan, recorded: Recorded, host: Hosting) -> Plan:
         return plan
     from herocloud.host import slicing
 
-    return plan._replace(diagnostics=(*plan.diagnostics, *slicing.check_shrunk(staying, host.host.slices)))
+    found = slicing.check_shrunk(staying, host.host.slices)
+    if plan.capacity.slices.after < plan.capacity.slices.before:
+        # A step on the way out is as good as the whole way.
+        found = tuple(one._replace(severity=Severity.WARNING) for one in found)
+    return plan._replace(diagnostics=(*plan.diagnostics, *found))
 
 
 def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:

@@ -80,7 +80,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
         outputs=outputs,
         outputs_before=recorded.outputs.get(inputs.stack, {}),
         complete=not (options.target or options.exclude),
-        slices_free=len(host.slices) - proof.capacity.slices.before,
+        slices_free=max(0, len(host.slices) - proof.capacity.slices.before),
         slices_total=len(host.slices),
         purge=options.purge,
         simulated=host.simulated or all(one == choosing.SIMULATOR for one in choice.roles.values()),

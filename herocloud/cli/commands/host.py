@@ -24,9 +24,10 @@ def refresh(call: Call, lock_timeout: flags.LockTimeout = "30s") -> int:
     ending.tell_diagnostics(call.screen, refreshed.hosting.diagnostics, quiet=call.quiet)
     host, before = refreshed.hosting.host, refreshed.before
     grown = len(host.slices) - before
-    says = (
-        f"{grown} slices were added." if grown and before else f"{grown} slices were created." if grown else "The slices are as they were."
-    )
+    if grown > 0:
+        says = f"{grown} slices were {'added' if before else 'created'}."
+    else:
+        says = f"{-grown} slices are gone." if grown else "The slices are as they were."
     showing.show(
         call,
         lambda: {**details.host_document(host), "slices_before": before},

@@ -15,7 +15,7 @@ def list_slices(call: Call) -> int:
 
     found = machines.find(call.folder)
     ending.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
-    showing.show_listing(call, listings.slices(found.hosting.host.slices, found.owners))
+    showing.show_listing(call, listings.slices(found.slices, found.owners))
     return ending.DONE
 
 
