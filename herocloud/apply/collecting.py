@@ -156,7 +156,7 @@ def _plan(
     found: list[Diagnostic],
 ) -> Plan:
     steps = ordering.sort_steps(steps, waits)
-    proof = fitting.prove(steps, waits, fitting.used(recorded, observed.tombstones), host, stack, sum(step.takes.slices for step in steps))
+    proof = fitting.prove(steps, waits, fitting.used(recorded, observed), host, stack, sum(step.takes.slices for step in steps))
     for taker, givers in proof.waits.items():
         waits.setdefault(taker, set()).update(givers)
     new_slices = [sid for change in changes for sid in (change.after or {}).get("slices") or ()]

@@ -81,8 +81,7 @@ def undo_plan(applied: AppliedPlan, history: History, recorded: Recorded, observ
     needs = inverses.reverse_needs(done, inverted.values())
     free = _wait_for_slices(changes, inverted, needs, recorded, plan.stack, found)
     steps = _sort([step for one in inverted.values() for step in one.steps], needs, found)
-    tombstones = observed.tombstones if observed else 0
-    proof = fitting.prove(steps, needs, fitting.used(recorded, tombstones), host, plan.stack, free)
+    proof = fitting.prove(steps, needs, fitting.used(recorded, observed), host, plan.stack, free)
     found += proof.found
     for taker, givers in proof.waits.items():
         needs.setdefault(taker, set()).update(givers)

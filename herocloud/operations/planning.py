@@ -91,7 +91,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     """Look at the world and plan."""
     from herocloud.plan import planning
 
-    observed = look(host, (desired.stack,)) if asked.refresh else None
+    observed = look(host, None) if asked.refresh else None
     plan = planning.plan(desired, recorded, observed, host.host, asked.options)
     return Planned(with_lost_slices(plan, recorded, host), desired, recorded, observed, host, tuple(notes))
 

@@ -18,6 +18,7 @@ from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
 _Judge = Callable[[str, Json, Json], Verdict]
+SLICE_MEMORY = 4 * sizes.GIB
 _HIDDEN = frozenset({"sid", "memory_options.boot"})
 """Values that follow from others and would only repeat them in a diff."""
 
@@ -130,13 +131,17 @@ class Decider:
         seq = compiling.Sequence(case.address, providers)
         if case.moved_from is not None and present:
             _rename_first(seq, "vm.move", case)
-        use, old = use_of(valued.spec), use_of(record.spec) if record else Use()
+        use, old, old_disk = use_of(valued.spec), use_of(record.spec) if record else Use(), disk_of(record.spec) if record else 0
+        if record is None and present:
+            # What is adopted fills the host already, and was counted with what has no record.
+            machine, old_disk = present.get("machine") or {"memory": 0, "vcpus": 0}, (present.get("disk") or {"size": 0})["size"]
+            old = Use(slices=-(-machine["memory"] // SLICE_MEMORY), memory=machine["memory"], vcpus=machine["vcpus"])
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case, target, use, old, worst)
         else:
             cold = compiling_vms.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
-            compiling_vms.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=disk_of(record.spec) if record else 0)
+            compiling_vms.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=old_disk)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, worst)
 

@@ -45,11 +45,11 @@ def _sid_fact(sid: str, holder: str | None) -> Fact:
     return Fact(f"vm-sid:{sid}", holder or "free", "free" if holder is None else f"held by {holder}")
 
 
-def capacity_fact(drawn: Claim, recorded: Recorded, host: Host, tombstones: int) -> Fact:
+def capacity_fact(drawn: Claim, recorded: Recorded, host: Host, observed: Observed | None) -> Fact:
     """Tell whether as much is free as the plan draws; more or less of it does not matter."""
     wanted = {name: amount for name, amount in drawn._asdict().items() if amount and name != "slices"}
     key = "capacity:" + ",".join(f"{name}={amount}" for name, amount in wanted.items())
-    bound, before = fitting.limits(host), fitting.used(recorded, tombstones)
+    bound, before = fitting.limits(host), fitting.used(recorded, observed)
     short = {name for name, amount in wanted.items() if (limit := bound[name]) is not None and getattr(before, name) + amount > limit}
     if not short:
         return Fact(key, "enough", "enough is free")
@@ -95,7 +95,7 @@ def gather(
     holders = slice_holders(recorded)
     found.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
     if any(amount for name, amount in drawn._asdict().items() if name != "slices"):
-        found.append(capacity_fact(drawn, recorded, host, observed.tombstones if observed else 0))
+        found.append(capacity_fact(drawn, recorded, host, observed))
     return tuple(dict.fromkeys(found))
 
 
@@ -103,7 +103,6 @@ def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | 
     """Look at the same facts again. What was not observed now is left out."""
     slices = slice_holders(recorded)
     sids = sid_holders(recorded)
-    tombstones = observed.tombstones if observed else 0
     found: dict[str, Fact] = {}
     for key in keys:
         kind, _, rest = key.partition(":")
@@ -120,7 +119,7 @@ def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | 
             found[key] = _sid_fact(rest, sids.get(rest))
         elif kind == "capacity":
             drawn = Claim(**{name: int(amount) for name, _, amount in (one.partition("=") for one in rest.split(","))})
-            found[key] = capacity_fact(drawn, recorded, host, tombstones)
+            found[key] = capacity_fact(drawn, recorded, host, observed)
         elif kind == "overlay-subnet" and observed is not None:
             found[key] = overlay_fact(observed.overlay_subnet)
     return found

@@ -7,18 +7,19 @@ same and takes for ever; a plain bound (everything taken before anything is give
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.kits import sizes
+from herocloud.kits.jsons import Part
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import NOTHING, Claim, Step
-from herocloud.model.worlds import Record, Recorded
-from herocloud.plan.deciding import disk_of, use_of
+from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.plan.deciding import SLICE_MEMORY, disk_of, use_of
 
 RESOURCES = Claim._fields
 NAMES = {"slices": "slices", "memory": "RAM", "vcpus": "vCPUs", "disk": "disk", "network": "bandwidth", "disk_io": "disk bandwidth"}
@@ -60,15 +61,32 @@ def limits(host: Host) -> dict[str, int | None]:
     }
 
 
-def used(recorded: Recorded, tombstones: int = 0) -> Claim:
-    """Add up what all recorded resources of all stacks occupy."""
+def used(recorded: Recorded, observed: Observed | None) -> Claim:
+    """Add up what is occupied: by all recorded resources of all stacks, by what was seen without a record, and by deleted data."""
     total = [0] * len(RESOURCES)
-    for records in recorded.records.values():
-        for record in records.values():
-            for number, amount in enumerate(claim_of(record)):
-                total[number] += amount
-    total[RESOURCES.index("disk")] += tombstones
+    claims = [claim_of(record) for records in recorded.records.values() for record in records.values()]
+    if observed is not None:
+        claims.extend(claim_of_parts(thing.parts) for thing in without_record(recorded, observed))
+        claims.append(Claim(disk=observed.tombstones))
+    for claim in claims:
+        for number, amount in enumerate(claim):
+            total[number] += amount
     return Claim(*total)
+
+
+def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
+    """Find what carries our mark and no record owns: it fills the host all the same."""
+    for stack, things in observed.things.items():
+        records = recorded.records.get(stack, {})
+        if len(records) < len(things) or records.keys() != things.keys():
+            yield from (thing for address, thing in things.items() if address not in records and thing.parts)
+
+
+def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
+    """Return what something occupies that only its parts tell of; its slices are as many as its memory fills."""
+    machine = parts.get("machine") or {"memory": 0, "vcpus": 0}
+    disk = sum(parts[name]["size"] for name in ("disk", "volume") if name in parts)
+    return Claim(slices=-(-machine["memory"] // SLICE_MEMORY), memory=machine["memory"], vcpus=machine["vcpus"], disk=disk)
 
 
 def claim_of(record: Record) -> Claim:

@@ -19,8 +19,12 @@ Owner = tuple[StackName, Address]
 class Ledger:
     """The book of what is taken. Mutable while one plan is made, and gone with it."""
 
-    def __init__(self, host: Host, recorded: Recorded, leaving: Iterable[Owner]) -> None:
-        """Enter every record; `leaving` are those that this plan deletes, whose slices become free during the apply."""
+    def __init__(self, host: Host, recorded: Recorded, leaving: Iterable[Owner], kept_back: int = 0) -> None:
+        """Enter every record.
+
+        `leaving` are those that this plan deletes, whose slices become free during the apply; `kept_back` is how many slices' worth of
+        memory is filled by what has no record and therefore no slice of its own.
+        """
         going = frozenset(leaving)
         self.slices: dict[str, Owner] = {}
         self.freed: dict[str, Owner] = {}
@@ -31,6 +35,7 @@ class Ledger:
                 if record.kind == "vm":
                     self._enter(record, (stack, address), leaving=(stack, address) in going)
         self._all = [one.sid for one in host.slices]
+        self._kept_back = kept_back
         self._known = frozenset(self._all)
         self._next: Iterator[Sid] = iter(self._all)
         self._cidrs: dict[str, _Addresses] = {}
@@ -68,6 +73,8 @@ class Ledger:
     def lowest_free(self, owner: Owner) -> tuple[Sid, Owner | None] | None:
         """Take the lowest slice that is free now, else the lowest that becomes free; with the one to wait for."""
         for sid in self._next:
+            if len(self._all) - len(self.slices) <= self._kept_back:
+                break
             if sid not in self.slices:
                 self.slices[sid] = owner
                 return sid, None

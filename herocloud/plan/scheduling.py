@@ -30,10 +30,12 @@ def order_and_prove(
     for address, one in valued.items():
         if one.waits and address in decisions:
             _wait_for_slices(decisions[address].steps, one.waits, decisions, waits)
-    before = fitting.used(recorded, observed.tombstones if observed else 0)
+    before = fitting.used(recorded, observed)
     # Slices that others of this plan hold now come free during the apply; only the rest is drawn from what is free already.
     holders = facts.slice_holders(recorded)
-    free = sum(1 for address, one in valued.items() if address in decisions for sid in one.new_slices if sid not in holders)
+    # What is adopted was counted as filling slices before it had any.
+    takers = [one for address, one in valued.items() if address in decisions and not _is_adopted(decisions[address])]
+    free = sum(1 for one in takers for sid in one.new_slices if sid not in holders)
     try:
         steps = ordering.sort_steps(steps, waits)
     except graphlib.CycleError as circle:
@@ -45,6 +47,10 @@ def order_and_prove(
             waits.setdefault(step, set()).update(givers)
         steps = ordering.sort_steps(steps, waits)
     return steps, waits, proof
+
+
+def _is_adopted(decision: Decision) -> bool:
+    return decision.change.before is None and "machine" in (decision.change.parts_before or {})
 
 
 def _wait_for_slices(

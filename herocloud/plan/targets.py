@@ -7,7 +7,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan import choosing, parting, resolving, saying, targeting, valuing
+from herocloud.plan import choosing, fitting, parting, resolving, saying, targeting, valuing
 from herocloud.plan.gathering import Inputs
 from herocloud.plan.ledger import Ledger
 from herocloud.plan.options import PlanOptions
@@ -30,8 +30,9 @@ def decide_values(
     """Decide the values of all resources that the plan may touch; the others keep their recorded ones."""
     images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
     networks = {one.name: one.spec for one in inputs.resources.values() if one.kind == "network"}
-    valuer = Valuer(inputs.stack, host, Ledger(host, recorded, leaving), inputs.records, images, networks, observed, found)
     touched = [one for one in inputs.resources.values() if one.address in inputs.allowed]
+    ledger = Ledger(host, recorded, leaving, _kept_back(recorded, observed, {(inputs.stack, one.address) for one in touched}))
+    valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, observed, found)
     vms = [one for one in touched if one.kind == "vm"]
     for resource in vms:
         record = inputs.records.get(resource.address)
@@ -65,6 +66,14 @@ def decide_values(
         elif one.spec.get("forward"):
             valued[address] = one._replace(spec=_with_forward_addresses(one.spec, address, specs))
     return valued, valuer.short, specs
+
+
+def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple[StackName, Address]]) -> int:
+    """Count the slices that hold back memory for what has no record; what this plan adopts gets slices of its own."""
+    if observed is None:
+        return 0
+    orphans = fitting.without_record(recorded, observed)
+    return sum(fitting.claim_of_parts(one.parts).slices for one in orphans if (one.stack, one.address) not in adopted)
 
 
 def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -> set[Address]:

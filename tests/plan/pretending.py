@@ -37,7 +37,7 @@ def run(world: World, plan: Plan, host: Host, *, order: random.Random | None = N
     there = {address: dict(thing.parts) for address, thing in things.setdefault(plan.stack, {}).items()}
     changes = {change.address: change for change in plan.changes}
     limits = fitting.limits(host)
-    used = list(fitting.used(world.recorded, world.observed.tombstones))
+    used = list(fitting.used(world.recorded, world.observed))
     waiting, running, done = {step.id: step for step in plan.steps}, {}, set()
     finished = 0
     while waiting or running:

@@ -94,3 +94,27 @@ def test_claims_of_steps_add_up_to_the_levels(build, pretend) -> None:
     plan = pretend.World().plan(build.desired(build.image(), build.volume(), build.vms("web", 3, slices=2)), build.host(8))
     totals = Claim(*(sum(step.takes[number] for step in plan.steps) for number in range(len(Claim._fields))))
     assert totals._asdict() == {name: getattr(plan.capacity, name).after for name in Claim._fields}
+
+
+def _without_records(world):
+    return world._replace(recorded=world.recorded._replace(records={}))
+
+
+def test_what_runs_without_a_record_fills_the_host_all_the_same(build, pretend) -> None:
+    host = build.host(4)
+    world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.image(), build.vms("old", 3)), host), host)
+    plan = _without_records(world).plan(build.desired(build.image(), build.vms("new", 2), stack="lab"), host)
+    assert [found.code for found in plan.diagnostics] == ["does-not-fit-memory", "does-not-fit-slices"]
+    assert plan.capacity.memory.before == 12 * GIB
+    one = _without_records(world).plan(build.desired(build.image(), build.vms("new", 1), stack="lab"), host)
+    assert not one.errored
+
+
+def test_what_is_adopted_is_counted_once(build, pretend) -> None:
+    host = build.host(3)
+    stack = build.desired(build.image(), build.volume(), build.vms("web", 3))
+    world = pretend.run(pretend.World(), pretend.World().plan(stack, host), host)
+    plan = _without_records(world).plan(stack, host)
+    assert not plan.errored
+    assert plan.capacity.slices[:3] == (3, 3, 3)
+    assert plan.capacity.disk.after == world.plan(stack, host).capacity.disk.after
