@@ -67,7 +67,7 @@ class Room:
         for name in (layout.STORE, layout.DOWNLOADS):
             try:
                 with os.scandir(self._folder / name) as entries:
-                    total += sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)
+                    total += sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries if ".json" not in entry.name)
             except FileNotFoundError:
                 continue
         return total

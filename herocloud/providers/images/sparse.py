@@ -36,7 +36,6 @@ class SparseWriter:
     def finish(self) -> int:
         """Write what is left, and give the file its length; returns it. Making it durable is the caller's."""
         self._flush(len(self._buffer))
-        os.ftruncate(self._file, self._offset)
         return self._offset
 
     def _flush(self, length: int) -> None:
@@ -58,6 +57,8 @@ class SparseWriter:
                 begin = run
         del self._buffer[:length]
         self._offset += length
+        # A hole at the end has to be told, so that whoever goes on after a crash knows how far this came.
+        os.ftruncate(self._file, self._offset)
 
     def _is_zero(self, begin: int, end: int) -> bool:
         # This compares memory in one go, where comparing views walks byte by byte.

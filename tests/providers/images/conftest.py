@@ -2,12 +2,9 @@
 
 import gzip
 import hashlib
-import json
 import os
 import random
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,12 +28,16 @@ HASTE = downloading.Patience(connect=5.0, silence=0.4, tries=3, enough=1, first=
 """For servers that answer at once or never."""
 
 
+ROOMY = Host("node1", 0, 1024**4, 0, 1, (), image_share=1.0, image_keep_free=0)
+"""A host that lets images have what there is: how much that is on the machine that runs the tests is not their business."""
+
+
 class Bench:
     """One data folder; steps are performed on it without any plan."""
 
     def __init__(self, folder: Path, host: Host | None = None, ownership: Ownership = KEEP, patience: downloading.Patience = HASTE) -> None:
         self.folder = folder
-        self.driver = driving.ImagesDriver(folder, host, ownership=ownership, patience=patience)
+        self.driver = driving.ImagesDriver(folder, host or ROOMY, ownership=ownership, patience=patience)
 
     def work(self, kind: str, address: str, part: str, before: Any, after: Any, **more: Any) -> Work:
         """Put a step together; `more` goes to the work around it."""
@@ -252,6 +253,18 @@ def server() -> Iterator[Server]:
     thread.join(timeout=10)
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out syncing: a killed process loses nothing that it wrote. The order of syncing has tests of its own."""
+    if "real_syncing" not in request.fixturenames:
+        monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture
+def real_syncing() -> None:
+    """Ask for the disk to be waited for."""
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """Return a bench on an empty data folder."""
@@ -278,32 +291,21 @@ def shapes() -> Any:
     )  # fmt: skip
 
 
-_CHILD = """
-import json, sys
-from pathlib import Path
-from herocloud.model.steps import Step
-from herocloud.providers.images import driving
-from herocloud.providers.seam import Work
+def run_child(bench: Bench, verb: str, work: Work, point: str) -> bool:
+    """Perform or undo a step in a process of its own, which dies at a point; tells whether it was killed.
 
-folder, verb = Path(sys.argv[1]), sys.argv[2]
-driver = driving.open_driver(folder)
-for one in json.load(sys.stdin):
-    work = Work(Step(**one["step"]), "shop", one["spec"], "ours", "p1", one["purge"])
-    getattr(driver, verb)(work)
-"""
+    A fork and no fresh interpreter: there are hundreds of these, and each would load everything again.
+    """
+    from herocloud.kits import faults
 
-
-def run_child(folder: Path, verb: str, works: list[Work], faults: str = "", **environment: str) -> int:
-    """Perform or undo steps in a process of its own, which a fault may kill; returns how it ended."""
-    said = json.dumps([{"step": work.step._asdict(), "spec": work.spec, "purge": work.purge} for work in works])
-    ran = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(folder), verb],
-        input=said,
-        text=True,
-        capture_output=True,
-        env={**os.environ, "HEROCLOUD_FAULTS": faults, **environment},
-        timeout=60,
-        check=False,
-    )
-    assert ran.returncode in (0, -9), ran.stderr
-    return ran.returncode
+    pid = os.fork()
+    if pid == 0:
+        name, number = point.rsplit(":", 1)
+        faults._rules[name] = (int(number), "kill")
+        faults._counts.clear()
+        try:
+            getattr(bench.driver, verb)(work)
+        finally:
+            os._exit(0)
+    _, ended = os.waitpid(pid, 0)
+    return os.WIFSIGNALED(ended)

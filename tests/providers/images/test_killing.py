@@ -140,7 +140,7 @@ def test_performing_again_completes_what_a_kill_left(stage, shapes, name, point)
     expected, step, more = stage(name)
     expected.perform(*step, **more)
     bench, step, more = stage(name)
-    assert shapes.run_child(bench.folder, "perform", [bench.work(*step, **more)], f"{point}:kill") == -9
+    assert shapes.run_child(bench, "perform", bench.work(*step, **more), point)
     found = bench.probe(*step, **more).found
     wanted = {"before": {Found.NOT_STARTED}, "after": {Found.DONE}}
     halves = (
@@ -160,7 +160,7 @@ def test_a_kill_while_a_mark_is_written_leaves_no_draft_behind(stage, shapes, na
     expected, step, more = stage(name)
     expected.perform(*step, **more)
     bench, step, more = stage(name)
-    shapes.run_child(bench.folder, "perform", [bench.work(*step, **more)], f"{point}:kill")
+    shapes.run_child(bench, "perform", bench.work(*step, **more), point)
     bench.perform(*step, **more)
     assert bench.snapshot() == expected.snapshot()
 
@@ -169,7 +169,7 @@ def test_a_kill_while_a_mark_is_written_leaves_no_draft_behind(stage, shapes, na
 def test_undoing_takes_back_what_a_kill_left(stage, shapes, name, point) -> None:
     untouched, step, more = stage(name)
     bench, step, more = stage(name)
-    assert shapes.run_child(bench.folder, "perform", [bench.work(*step, **more)], f"{point}:kill") == -9
+    assert shapes.run_child(bench, "perform", bench.work(*step, **more), point)
     bench.undo(*step, **more)
     assert bench.probe(*step, **more).found is Found.NOT_STARTED
     assert without_contents(bench.snapshot()) == without_contents(untouched.snapshot())
@@ -180,7 +180,7 @@ def test_an_undo_that_is_killed_is_undone_by_the_next(stage, shapes, name, point
     untouched, step, more = stage(name)
     bench, step, more = stage(name)
     bench.perform(*step, **more)
-    assert shapes.run_child(bench.folder, "undo", [bench.work(*step, **more)], f"{point}:kill") == -9
+    assert shapes.run_child(bench, "undo", bench.work(*step, **more), point)
     bench.undo(*step, **more)
     assert bench.probe(*step, **more).found is Found.NOT_STARTED
     assert without_contents(bench.snapshot()) == without_contents(untouched.snapshot())

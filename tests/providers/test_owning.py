@@ -1,0 +1,36 @@
+"""A VM's folder says whose it is, to every provider that keeps something in it."""
+
+from herocloud.providers import owning
+from herocloud.providers.owning import Owner
+
+OURS = Owner("shop", "vm.web", "l1")
+
+
+def test_an_owner_is_written_once_and_read_back(tmp_path) -> None:
+    folder = tmp_path / "vms" / "v1"
+    assert owning.read_owner(folder) is None
+    owning.write_owner(folder, OURS)
+    written = (folder / owning.FILE).stat().st_mtime_ns
+    owning.write_owner(folder, OURS)
+    assert owning.read_owner(folder) == OURS
+    assert (folder / owning.FILE).stat().st_mtime_ns == written
+
+
+def test_a_rename_changes_the_address_alone(tmp_path) -> None:
+    owning.rename(tmp_path / "v1", "vm.front")
+    assert not (tmp_path / "v1").exists()
+    owning.write_owner(tmp_path / "v1", OURS)
+    owning.rename(tmp_path / "v1", "vm.front")
+    assert owning.read_owner(tmp_path / "v1") == Owner("shop", "vm.front", "l1")
+
+
+def test_a_folder_goes_with_the_last_thing_in_it(tmp_path) -> None:
+    folder = tmp_path / "v1"
+    owning.write_owner(folder, OURS)
+    (folder / "console.log").write_text("hello")
+    assert not owning.release(folder)
+    assert owning.read_owner(folder) == OURS
+    (folder / "console.log").unlink()
+    assert owning.release(folder)
+    assert not folder.exists()
+    assert owning.release(folder)
