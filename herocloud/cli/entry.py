@@ -25,6 +25,9 @@ def main() -> int:
     gc.disable()
     try:
         code = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # Commands answer an interrupt themselves; this one came while the program was still being loaded, or after its work.
+        code = 130
     finally:
         if was_on:
             gc.enable()

@@ -30,6 +30,9 @@ _WAITS: dict[str, tuple[str, ...]] = {
 _LETS_GO = frozenset({"vm.delete", "vm.detach", "vm.configure", "tap.delete", "tap.update", "vm.update"})
 """Steps after which a VM no longer holds what it used to need."""
 
+_GIVES_VOLUMES = frozenset({"vm.delete", "vm.detach", "vm.configure"})
+_TAKES_VOLUMES = frozenset({"vm.create", "vm.attach", "vm.configure"})
+
 _REMOVES = frozenset(
     {
         "image.delete",
@@ -63,7 +66,26 @@ def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address,
             both = removed.change.action is Action.REPLACE and holder.change.action in {Action.DELETE, Action.REPLACE}
             if removed.change.action is Action.DELETE or both:
                 _wait_for_letting_go(removed.steps, holder.steps, waits)
+    _hand_over_volumes(decisions, waits)
     return waits
+
+
+def _hand_over_volumes(decisions: Mapping[Address, Decision], waits: dict[StepId, set[StepId]]) -> None:
+    """Make whoever takes a volume wait until the one who has it lets go: two machines writing to one disk destroy it."""
+    holders: dict[str, list[Address]] = {}
+    for address, decision in decisions.items():
+        for one in ((decision.change.parts_before or {}).get("machine") or {}).get("volumes", ()):
+            holders.setdefault(one["volume"], []).append(address)
+    for address, decision in decisions.items():
+        for one in (decision.change.after or {}).get("volumes", ()) if holders else ():
+            for other in holders.get(one["volume"], ()):
+                kept = {kept["volume"] for kept in (decisions[other].change.after or {}).get("volumes", ())}
+                if other == address or one["volume"] in kept:
+                    continue
+                given = [step.id for step in decisions[other].steps if step.kind in _GIVES_VOLUMES]
+                for step in decision.steps:
+                    if step.kind in _TAKES_VOLUMES and given:
+                        waits.setdefault(step.id, set()).update(given)
 
 
 def _holds(change: Change) -> Iterator[Address]:

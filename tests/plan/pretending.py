@@ -124,6 +124,8 @@ def _check_footing(step: Step, parts: dict, there: dict[str, dict]) -> None:
         assert nic in parts, f"{step.id} without {nic}"
     for one in machine["volumes"]:
         assert there.get(f"volume.{one['volume']}"), f"{step.id} without volume {one['volume']}"
+        others = [a for a, other in there.items() if a != step.address and one in other.get("machine", {}).get("volumes", ())]
+        assert not others or one["readonly"], f"{step.id} while {others} hold volume {one['volume']}"
     assert machine["root"] is None or "disk" in parts, f"{step.id} without its disk"
 
 

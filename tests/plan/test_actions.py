@@ -23,6 +23,7 @@ LIVE = [
         {"networks": [{"network": "lan", "rate": {"download": 1000, "upload": None}}]},
         ["tap.update"],
     ),
+    ("an overlay address", {}, {"mycelium": {"seed": "010203040506"}}, ["seed.write", "tap.create", "vm.attach"]),
     ("one more volume", {}, {"volumes": ["data"]}, ["vm.attach"]),
     ("a volume made read-only", {"volumes": ["data"]}, {"volumes": [{"volume": "data", "readonly": True}]}, ["vm.detach", "vm.attach"]),
     ("stopping", {}, {"state": "stopped"}, ["vm.stop"]),

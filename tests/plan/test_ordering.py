@@ -1,6 +1,7 @@
 """The order among changes."""
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,30 @@ print(jsons.dumps(filing.encode(world.plan(new, host))))
         for seed in ("0", "1", "4242")
     }
     assert len(outputs) == 1
+
+
+def test_a_volume_changes_hands_only_when_it_is_let_go(build, pretend) -> None:
+    host = build.host()
+    around = [build.image(), build.volume()]
+    for first, second in (
+        ([build.vm("a", volumes=["data"])], [build.vm("a", 0, volumes=["data"])]),
+        ([build.vm("a", volumes=["data"]), build.vm("b")], [build.vm("a"), build.vm("b", volumes=["data"])]),
+        (
+            [build.vm("a", volumes=["data"]), build.vm("b", state="stopped")],
+            [build.vm("a", ssh_keys=["k"]), build.vm("b", volumes=["data"])],
+        ),
+    ):
+        world = pretend.run(pretend.World(), pretend.World().plan(build.desired(around, first), host), host)
+        plan = world.plan(build.desired(around, second), host)
+        for seed in range(5):
+            pretend.run(world, plan, host, order=random.Random(seed))
+
+
+def test_volumes_that_are_swapped_between_running_machines_are_handed_over(build, pretend) -> None:
+    host = build.host()
+    around = [build.image(), build.volume("one"), build.volume("two")]
+    first = build.desired(around, build.vm("a", volumes=["one"]), build.vm("b", volumes=["two"]))
+    world = pretend.run(pretend.World(), pretend.World().plan(first, host), host)
+    plan = world.plan(build.desired(around, build.vm("a", volumes=["two"]), build.vm("b", volumes=["one"])), host)
+    assert not plan.errored
+    pretend.run(world, plan, host)

@@ -46,7 +46,7 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Ve
         return _LIVE if after >= before else Verdict(Impact.DATA, "a disk cannot shrink: root disk is destroyed")
     if path.startswith("networks") and path.endswith(".address"):
         return Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its addresses at boot")
-    if path.startswith("mycelium"):
+    if path.startswith("mycelium."):
         return Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its addresses at boot")
     if path == "image_id.source" and (before is None or after is None or spec.get("root_disk") is None):
         return Verdict(Impact.DATA, "root disk is destroyed") if before else Verdict(Impact.REBOOT, _CYCLE)
