@@ -41,8 +41,9 @@ class Wires:
     def add_bridge(self, name: str, mac: str, mtu: int) -> int:
         """Make a bridge, down, and return its number."""
         with self._talking("bridge", f"the bridge `{name}`") as route:
-            # Without spanning tree a port works at once; without snooping neighbour discovery needs no querier.
-            route.link("add", ifname=name, kind="bridge", address=mac, mtu=mtu, br_stp_state=0, br_mcast_snooping=0)
+            # Without spanning tree a port works at once; without snooping neighbour discovery needs no querier. The MTU follows that of
+            # the ports until it is changed for the first time, so it begins with another one than `set_bridge` gives it.
+            route.link("add", ifname=name, kind="bridge", address=mac, mtu=mtu - 1, br_stp_state=0, br_mcast_snooping=0)
             return int(route.link_lookup(ifname=name)[0])
 
     def add_detour(self, name: str, mac: str) -> int:

@@ -6,7 +6,8 @@ that are not set yet, remains without their interface. Any other value was put t
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
-from herocloud.providers.network import checking, marks, networks, recognising
+from herocloud.providers.network import checking, marks, networks, passing, recognising
+from herocloud.providers.network.dumping import Link
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.scenes import Scene
 from herocloud.providers.seam import Found, Probe, Work
@@ -34,12 +35,16 @@ def probe(scene: Scene, work: Work) -> Probe:
         if remains:
             return Probe(Found.PARTIAL, f"`{step.address}` is half-way; there is {', '.join(remains)}")
         return Probe(ends[0]) if ends else Probe(Found.CONTRADICTED, f"the {step.part} of `{step.address}` is gone")
+    ports = _unsettled_ports(scene, link, current) if link and step.part == "network" else []
+    if ports:
+        return Probe(Found.PARTIAL, f"`{step.address}` is half-way; not yet ports as it wants them: {', '.join(ports)}")
     if current == step.after:
         return Probe(Found.DONE)
     if current == step.before:
         return Probe(Found.NOT_STARTED)
     strange = _strange(current, step.before, step.after)
-    words = ", ".join(f"{key} is {jsons.dumps(current[key])}" for key in strange or _differing(current, step.after or step.before))
+    seen = _flat(current)
+    words = ", ".join(f"{key} is {jsons.dumps(seen[key])}" for key in strange or _differing(seen, _flat(step.after or step.before)))
     state = Found.CONTRADICTED if strange else Found.PARTIAL
     return Probe(state, f"the {step.part} of `{step.address}` is neither as before nor as after `{step.kind}`: {words}")
 
@@ -49,9 +54,12 @@ def is_at(scene: Scene, work: Work, target: Part) -> bool:
     if work.step.part == "mark":
         return False
     mark, name = Mark(work.lineage, work.stack, work.step.address, work.step.part), name_of(work)
-    if target is None and (name in scene.by_name or _remains(scene, work, name)):
+    link = scene.by_name.get(name)
+    if target is None:
+        return link is None and not _remains(scene, work, name)
+    if current_part(scene, mark, name) != target:
         return False
-    return bool(current_part(scene, mark, name) == target)
+    return link is None or work.step.part != "network" or not _unsettled_ports(scene, link, target)
 
 
 def current_part(scene: Scene, mark: Mark, name: str) -> Part:
@@ -77,14 +85,27 @@ def _remains(scene: Scene, work: Work, name: str) -> list[str]:
     return remains
 
 
+def _unsettled_ports(scene: Scene, link: Link, part: Part) -> list[str]:
+    """Name the ports of a network that are not isolated although they shall be, or the other way round."""
+    wanted = passing.port_of(part)
+    return [f"`{port.name}`" for port in scene.ports_of(link) if (port.isolated, port.hairpin) != wanted]
+
+
 def _strange(current: Part, before: Part, after: Part) -> list[str]:
     """List the fields whose value is neither that of before, nor that of after, nor simply not set yet."""
-    asked = {**(before or {}), **(after or {})}
+    ends = [_flat(part) for part in (before, after) if part]
     return [
         key
-        for key, value in current.items()
-        if key in asked and value not in [part[key] for part in (before, after) if part and key in part] and value not in _UNSET
+        for key, value in _flat(current).items()
+        if any(key in end for end in ends) and value not in [end.get(key) for end in ends] and value not in _UNSET
     ]
+
+
+def _flat(part: Part) -> dict[str, Json]:
+    """Spread the two directions of a rate, each of which is set by itself."""
+    rate = part.get("rate") or {}
+    spread = {f"rate.{direction}": rate.get(direction) for direction in ("download", "upload")} if "rate" in part else {}
+    return {**{key: value for key, value in part.items() if key != "rate"}, **spread}
 
 
 def _differing(current: Part, other: Part) -> list[str]:

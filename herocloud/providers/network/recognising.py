@@ -61,7 +61,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
     }
     wanted = Guarded(purpose.mac, purpose.address, guarded.upload if guarded else None)
     whole = guarded is not None and guarding.is_whole(scene.rules.taps, mark, link.name, wanted)
-    port = port_of(scene, purpose.bridge) if master else None
+    port = port_of(scene, purpose.bridge) if master and master.name == purpose.bridge else None
     odd: dict[str, Any] = {
         "guard": None if whole else "changed" if guarded else "missing",
         "bridge": None if master and master.name == purpose.bridge else master.name if master else "none",

@@ -5,6 +5,8 @@ frame on the wire as a guest with its own ideas would; `seen` answers with what 
 device is opened as a VMM opens it: the tap exists, belongs to this user, and is up.
 """
 
+# ruff: noqa: T201  (a program of its own, which answers on stdout)
+
 import ctypes
 import fcntl
 import json
@@ -13,6 +15,7 @@ import select
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 ATTACH = 0x400454CA
 TAP_WITHOUT_INFO = 0x1002
@@ -27,7 +30,7 @@ def attach(name: str) -> int:
 
 def enter(namespace: str) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    with open(f"/run/netns/{namespace}") as place:
+    with Path("/run/netns", namespace).open() as place:
         if libc.setns(place.fileno(), NEW_NETWORK) != 0:
             raise OSError(ctypes.get_errno(), "setns")
 

@@ -4,6 +4,7 @@ Nothing here touches the namespace of the machine: the provider itself runs in a
 """
 
 import copy
+import importlib.util
 import itertools
 import json
 import os
@@ -41,7 +42,8 @@ class Card(NamedTuple):
         return [bytes.fromhex(frame) for frame in json.loads(self._ask({"seen": True}))]
 
     def _ask(self, order: dict[str, Any]) -> str:
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return self.process.stdout.readline()
@@ -102,9 +104,14 @@ class Site:
         """Tell whether a call gets no answer; who would answer does so at once."""
         return self.call(namespace, address, port, protocol, patience=0.7).startswith("failed")
 
+    def knock(self, namespace: str, address: str) -> None:
+        """Make a namespace learn where an address is: who lives there says at once that nobody listens."""
+        assert "refused" in self.call(namespace, address, 9, "udp")
+
     @staticmethod
     def _begin(process: "subprocess.Popen[str]") -> None:
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         line = process.stdout.readline()
         assert line == "ready\n", process.stderr.read()
 
@@ -116,7 +123,9 @@ class Site:
     def order(self, order: dict[str, Any], worker: "subprocess.Popen[str] | None" = None) -> Any:
         if worker is None:
             worker = self._worker = self._worker or self.worker()
-        assert worker.stdin and worker.stdout and worker.stderr
+        assert worker.stdin
+        assert worker.stdout
+        assert worker.stderr
         worker.stdin.write(json.dumps(order) + "\n")
         worker.stdin.flush()
         line = worker.stdout.readline()
@@ -154,9 +163,9 @@ class Site:
         self.perform("network.create", f"network.{name}", "network", None, part)
         return part
 
-    def nic(self, number: int, address: str | None = None, **fields: Any) -> dict[str, Any]:
+    def nic(self, number: int, **fields: Any) -> dict[str, Any]:
         part = nic(number, **fields)
-        self.perform("tap.create", address or f"vm.g{number}", "nic.0", None, part)
+        self.perform("tap.create", f"vm.g{number}", "nic.0", None, part)
         return part
 
     def guest(self, number: int, **fields: Any) -> Card:
@@ -186,15 +195,28 @@ class Site:
         self.within(namespace, "ip", "link", "set", "eth0", "up")
         return namespace
 
-    def dump(self) -> dict[str, str]:
-        """Write down everything that networks could leave behind on the host."""
-        commands = {
-            "links": "ip -details link", "addresses": "ip address", "routes": "ip route show table all", "rules": "nft list ruleset",
-            "queues": "tc qdisc", "neighbours": "ip neighbour show nud permanent",
-        }  # fmt: skip
-        settings = [sys.executable, "-c", _SETTINGS]
-        found = {name: self.on_host(text) for name, text in commands.items()}
-        return {**found, "settings": self.within(self.host, *settings)}
+    def dump(self) -> dict[str, Any]:
+        """Write down everything that networks could leave behind on the host, without numbers and clocks that tick by themselves."""
+        said = self.within(self.host, "sh", "-c", _DUMP).split("====\n")
+        rules: dict[str, list[Any]] = {}
+        for item in json.loads(said[0])["nftables"][1:]:
+            ((what, body),) = item.items()
+            place = " ".join(
+                str(body[key]) for key in ("family", "table", "chain", "name") if key in body and (what, key) != ("rule", "name")
+            )
+            rules.setdefault(place, []).append({what: _settled(body)})
+        lines = {name: sorted(text.splitlines()) for name, text in zip(("queues", "neighbours", "settings"), said[4:], strict=True)}
+        return {
+            "rules": rules,
+            "links": _by_name(said[1]),
+            "addresses": _by_name(said[2]),
+            "routes": sorted(_steady(said[3].splitlines())),
+            **lines,
+        }
+
+    def changes_since(self, before: dict[str, Any]) -> list[str]:
+        """Say what differs from an earlier dump; one line a difference reads better than two whole worlds."""
+        return list(_differences(before, self.dump(), ""))
 
     def close(self) -> None:
         for process in reversed(self._processes):
@@ -204,16 +226,54 @@ class Site:
             command(["ip", "netns", "delete", namespace], check=False)
 
 
-_SETTINGS = """
-from pathlib import Path
-for path in sorted(Path("/proc/sys/net").rglob("*")):
-    # Interfaces have settings of their own, which come and go with them; those of the others count.
-    if path.is_file():
-        try:
-            print(path, path.read_text().strip())
-        except OSError:
-            pass
+_DUMP = """
+nft -j list ruleset; echo ====
+ip -json -details link; echo ====
+ip -json address; echo ====
+ip route show table all; echo ====
+tc qdisc; echo ====
+ip neighbour show nud permanent; echo ====
+find /proc/sys/net -type f -exec grep -s "" {} +; true
 """
+
+_TICKING = frozenset({
+    "handle", "ifindex", "link_index", "port_no", "port_id", "designated_port", "root_port", "topology_change", "operstate", "flags",
+    "state", "tso_max_size", "tso_max_segs",
+})  # fmt: skip
+
+
+def _settled(value: Any) -> Any:
+    """Take out of a dump what differs between two equal worlds."""
+    if isinstance(value, dict):
+        return {key: _settled(one) for key, one in value.items() if key not in _TICKING and not key.endswith("timer")}
+    return [_settled(one) for one in value] if isinstance(value, list) else value
+
+
+def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in {**before, **after}:
+            yield from _differences(before.get(key), after.get(key), f"{path}/{key}")
+    elif isinstance(before, list) and isinstance(after, list):
+        yield from (f"{path}: no more {one}" for one in before if one not in after)
+        yield from (f"{path}: now {one}" for one in after if one not in before)
+        if len(before) != len(after):
+            yield f"{path}: {len(before)} before, {len(after)} after"
+    elif before != after:
+        yield f"{path}: {before} before, {after} after"
+
+
+def _steady(routes: list[str]) -> list[str]:
+    # Whether a bridge has a carrier, and with it some routes of the kernel's own, depends on whether it ever had a port.
+    return [route.replace(" linkdown", "") for route in routes if not route.startswith("multicast ff00::/8 dev h")]
+
+
+def _by_name(text: str) -> dict[str, Any]:
+    # Flags are compared without the carrier, as the state is: a bridge and its ports find it out a moment later.
+    return {
+        link["ifname"]: {"flags": sorted({*link["flags"]} - {"LOWER_UP", "NO-CARRIER"}), **_settled(link)}
+        for link in json.loads(text)
+        if link
+    }
 
 
 def command(words: list[str], *, check: bool = True) -> str:
@@ -230,7 +290,13 @@ def network(name: str = "lan", **fields: Any) -> dict[str, Any]:
 
 def nic(number: int, **fields: Any) -> dict[str, Any]:
     """Return the part of a NIC on `lan`."""
-    part = {"network": "lan", "mac": f"02:00:00:00:00:{number:02x}", "address": f"10.42.0.{number + 1}", "tap": f"hc-v{number}-0", "rate": None}
+    part = {
+        "network": "lan",
+        "mac": f"02:00:00:00:00:{number:02x}",
+        "address": f"10.42.0.{number + 1}",
+        "tap": f"hc-v{number}-0",
+        "rate": None,
+    }
     return {**part, **fields}
 
 
@@ -312,3 +378,18 @@ def make_site(_able: None) -> Iterator[Callable[..., Site]]:
 def site(make_site: Callable[..., Site]) -> Site:
     """Return a host without any network."""
     return make_site()
+
+
+@pytest.fixture(scope="session")
+def frames() -> Any:
+    """Return the makers of raw frames, which live beside this file."""
+    return _load("frames")
+
+
+def _load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"network_{name}", HERE / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,5 +1,7 @@
 """The two ends of a conversation: `serve` answers every caller with the caller's address, `call` prints the answer or why there is none."""
 
+# ruff: noqa: T201  (a program of its own, which answers on stdout)
+
 import socket
 import sys
 

@@ -48,9 +48,15 @@ def test_behind_translation_nobody_outside_can_begin(site: Any) -> None:
     assert site.call(site.host, "10.42.0.2", 80) == "10.42.0.1"
 
 
-@pytest.fixture
-def published(site: Any, shapes: Any) -> Any:
-    """Return a site on which port 8080 leads to port 80 of guest 1, and 5353/udp to its port 53."""
+@pytest.fixture(params=["frames pass the firewall", "frames pass by the firewall"])
+def published(site: Any, shapes: Any, request: Any) -> Any:
+    """Return a site on which port 8080 leads to port 80 of guest 1, and 5353/udp to its port 53.
+
+    Containers like to have bridged frames filtered as if they were routed, which changes where a translated packet goes.
+    """
+    setting = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+    value = str(int("pass the" in request.param))
+    site.within(site.host, "sh", "-c", f"test ! -e {setting} || echo {value} > {setting}")
     site.out = site.outside()
     site.network(forward=[shapes.forward(8080, 1, 80), shapes.forward(5353, 1, 53, "udp")])
     site.one, site.two = site.guest(1), site.guest(2)

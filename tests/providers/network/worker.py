@@ -1,5 +1,7 @@
 """Runs the real provider in the network namespace it is started in: one JSON order a line in, one answer out."""
 
+# ruff: noqa: T201  (a program of its own, which answers on stdout)
+
 import json
 import sys
 from pathlib import Path

@@ -1,0 +1,107 @@
+"""Whatever a stranger with root does to a network or a tap is seen as the field it changes, and one update mends it."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.root
+
+ALL_CHAINS = ["forward", "raw", "incoming", "here", "leaving"]
+UNLIMITED_UPLOAD = {"rate": {"download": 2_000_000, "upload": None}}
+
+NETWORK = {
+    "down": ("ip link set hb-lan down", {"up": False}),
+    "another MTU": ("ip link set hb-lan mtu 1300", {"mtu": 1300}),
+    "another MAC": ("ip link set hb-lan address 06:00:00:00:00:99", {"mac": "06:00:00:00:00:99"}),
+    "spanning tree": ("ip link set hb-lan type bridge stp_state 1", {"stp": True}),
+    "no gateway": ("ip address delete 10.42.0.1/24 dev hb-lan", {"gateway": None}),
+    "another gateway": (
+        "ip address delete 10.42.0.1/24 dev hb-lan; ip address add 10.42.0.9/24 dev hb-lan",
+        {"gateway": "10.42.0.9"},
+    ),
+    "another range": (
+        "ip address delete 10.42.0.1/24 dev hb-lan; ip address add 10.49.0.1/16 dev hb-lan",
+        {"gateway": "10.49.0.1", "cidr": "10.49.0.0/16"},
+    ),
+    "one more address": ("ip address add 10.77.0.1/24 dev hb-lan", {"addresses": ["10.77.0.1/24"]}),
+    "no route": ("ip route delete 10.42.0.0/24 dev hb-lan", {"route": "missing"}),
+    "no forwarding": ("sysctl -w net.ipv4.ip_forward=0", {"forwarding": False}),
+    "no rules at all": ("nft flush ruleset", {"nat": False, "forward": [], "rules": ALL_CHAINS}),
+    "no address translation": (
+        "nft flush chain inet herocloud leaving-hb-lan",
+        {"nat": False, "rules": ["forward", "leaving"]},
+    ),
+    "no published port": ("nft flush chain inet herocloud incoming-hb-lan", {"forward": [], "rules": ["here"]}),
+    "a chain that forbids nothing": ("nft flush chain inet herocloud forward-hb-lan", {"rules": ["forward"]}),
+    "one more rule": ("nft add rule inet herocloud forward-hb-lan accept", {"rules": ["forward"]}),
+}
+
+NIC = {
+    "down": ("ip link set hc-v1-0 down", {"up": False}),
+    "another MTU": ("ip link set hc-v1-0 mtu 1300", {"mtu": 1300}),
+    "on no bridge": ("ip link set hc-v1-0 nomaster", {"bridge": "none"}),
+    "on another bridge": ("ip link add br9 type bridge; ip link set hc-v1-0 master br9", {"bridge": "br9"}),
+    "isolated": ("bridge link set dev hc-v1-0 isolated on", {"isolated": True}),
+    "no hairpin": ("bridge link set dev hc-v1-0 hairpin off", {"hairpin": False}),
+    # What the guard sends through the device of a limited upload goes with it.
+    "no guard": ("nft delete table netdev herocloud", {"guard": "missing", **UNLIMITED_UPLOAD}),
+    "an empty guard": ("nft flush chain netdev herocloud hc-v1-0", {"guard": "missing", **UNLIMITED_UPLOAD}),
+    "a guard with a hole": ("nft insert rule netdev herocloud hc-v1-0 accept", {"guard": "changed"}),
+    "no download limit": ("tc qdisc delete dev hc-v1-0 root", {"rate": {"download": None, "upload": 1_000_000}}),
+    "no upload limit": ("tc qdisc delete dev hi-v1-0 root", UNLIMITED_UPLOAD),
+    "no device for the upload": ("ip link delete hi-v1-0", UNLIMITED_UPLOAD),
+    "another rate": (
+        "tc qdisc change dev hc-v1-0 root tbf rate 8mbit burst 20000 latency 50ms",
+        {"rate": {"download": 1_000_000, "upload": 1_000_000}},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(site: Any, shapes: Any) -> Any:
+    site.lan = site.network(forward=[shapes.forward(8080, 1, 80)])
+    site.one = site.nic(1, rate={"download": 2_000_000, "upload": 1_000_000})
+    assert (site.part("network.lan", "network"), site.part("vm.g1", "nic.0")) == (site.lan, site.one)
+    return site
+
+
+@pytest.mark.parametrize("what", NETWORK)
+def test_drift_of_a_network_is_seen_by_its_field_and_mended(made: Any, what: str) -> None:
+    commands, drift = NETWORK[what]
+    clean = made.dump()
+    for line in commands.split("; "):
+        made.on_host(line)
+    seen = made.part("network.lan", "network")
+    assert seen == {**made.lan, **drift}
+    made.perform("network.update", "network.lan", "network", seen, made.lan)
+    if what == "no rules at all":
+        made.perform("tap.update", "vm.g1", "nic.0", made.part("vm.g1", "nic.0"), made.one)
+    else:
+        assert made.changes_since(clean) == []
+    assert (made.part("network.lan", "network"), made.part("vm.g1", "nic.0")) == (made.lan, made.one)
+
+
+@pytest.mark.parametrize("what", NIC)
+def test_drift_of_a_tap_is_seen_by_its_field_and_mended(made: Any, what: str) -> None:
+    commands, drift = NIC[what]
+    for line in commands.split("; "):
+        made.on_host(line)
+    seen = made.part("vm.g1", "nic.0")
+    assert seen == {**made.one, **drift}
+    made.perform("tap.update", "vm.g1", "nic.0", seen, made.one)
+    assert made.part("vm.g1", "nic.0") == made.one
+    assert made.part("network.lan", "network") == made.lan
+
+
+def test_a_tap_that_vanished_is_gone_and_made_again(made: Any) -> None:
+    made.on_host("ip link delete hc-v1-0")
+    assert made.part("vm.g1", "nic.0") is None
+    made.perform("tap.create", "vm.g1", "nic.0", None, made.one)
+    assert made.part("vm.g1", "nic.0") == made.one
+
+
+def test_after_a_flushed_ruleset_a_guest_keeps_its_address_in_what_is_seen(made: Any) -> None:
+    # Otherwise a plan would take the rules for gone with the address, and reboot the guest to give it the same one again.
+    made.on_host("nft flush ruleset")
+    seen = made.part("vm.g1", "nic.0")
+    assert (seen["address"], seen["mac"], seen["network"]) == ("10.42.0.2", "02:00:00:00:00:01", "lan")
