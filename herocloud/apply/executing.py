@@ -68,9 +68,9 @@ def conclude(session: Session, ended: Ended, states: Mapping[StepId, str]) -> Re
     if failed and not ended.interrupted and session.options.on_failure == "rollback":
         return undoing.take_back(session, ended.outcomes, states, ended.stuck)
     if ended.at_once:
-        return session.finish(ended.outcomes, status=None, notes=(undoing.HOW_TO_GO_ON,))
+        return session.finish(ended.outcomes, status=None)
     if ended.interrupted:
-        return session.finish(ended.outcomes, status="interrupted", notes=(undoing.HOW_TO_GO_ON,))
+        return session.finish(ended.outcomes, status="interrupted")
     return session.finish(ended.outcomes, status="partial" if failed else "done")
 
 

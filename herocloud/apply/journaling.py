@@ -98,6 +98,10 @@ class Journal:
         after = original if self._to_undo[step.address] == 0 else recording.undo_step(before, step, original)
         return self._enter(Entry(step.id, "undone", at, seconds=seconds), before, after)
 
+    def left_to_undo(self, step: Step) -> int:
+        """Count the steps of the same address that are still to be taken back."""
+        return self._to_undo[step.address]
+
     def _original_of(self, change: Change) -> Record | None:
         original = self._originals.get(change.address)
         if original is None and change.previous_address is not None:

@@ -59,6 +59,7 @@ def resume(
             records=store.recorded().records.get(plan.stack, {}),
             originals=lambda: _originals(store, unfinished),
             begun={step.address for step in plan.steps if states.get(step.id) not in (None, "skipped")},
+            earlier=(step for step, state in states.items() if state == "done"),
             options=options,
             tell=tell,
             clock=clock,

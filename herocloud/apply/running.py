@@ -22,7 +22,7 @@ from herocloud.apply.options import Options
 from herocloud.apply.telling import Voice
 from herocloud.apply.walking import Walk
 from herocloud.apply.ways import Way
-from herocloud.kits.jsons import Part
+from herocloud.kits.jsons import Json, Part
 from herocloud.kits.sizes import show_duration
 from herocloud.model.errors import HerocloudError, Temporary
 from herocloud.model.ids import StepId
@@ -71,6 +71,7 @@ class Runner:
         """Prepare; `began` is when the whole apply began, from which outcomes count their seconds."""
         self._walk = walk
         self._way = way
+        self._back = way.ended is Status.UNDONE
         self._driver_of = driver_of
         self._work_of = work_of
         self._write = write
@@ -132,7 +133,7 @@ class Runner:
                     continue
                 self._intents.append(step)
                 self._entries.append(self._way.intent(step, now))
-                self._events.append(Event("apply_start", step.address, step.id, step.kind))
+                self._events.append(self._event("apply_start", step))
                 if step.provider == STATE_PROVIDER:
                     self._succeed(step, self._clock.elapsed(), self._way.record(step))
                 else:
@@ -203,7 +204,7 @@ class Runner:
                 self._try_again(attempt, now)
             elif now >= attempt.heard + HEARTBEAT:
                 attempt.heard = now
-                self._voice.step("apply_progress", attempt.step, seconds=now - attempt.started)
+                self._voice.step("apply_progress", attempt.step, seconds=now - attempt.started, back=self._back)
 
     def _next_deadline(self) -> float:
         moments = [min(one.deadline, one.heard + HEARTBEAT, one.due or one.deadline) for one in self._running.values()]
@@ -217,7 +218,8 @@ class Runner:
             if self._running.get(attempt.step.id) is attempt:
                 attempt.heard = self._clock.elapsed()
                 seconds = attempt.heard - attempt.started
-                self._voice.step("apply_progress", attempt.step, seconds=seconds, detail=message.text, data={"share": message.share})
+                share: Json = {"share": message.share}
+                self._voice.step("apply_progress", attempt.step, seconds=seconds, detail=message.text, data=share, back=self._back)
         elif isinstance(message, Finished) and isinstance(message.key, Attempt):
             attempt = message.key
             if self._running.get(attempt.step.id) is not attempt:
@@ -248,6 +250,7 @@ class Runner:
                     seconds=now - attempt.started,
                     detail=str(error),
                     data={"delay": delay, "try": attempt.failures + 1},
+                    back=self._back,
                 )
                 return
             why = f"{error} (tried {attempt.failures} times)" if attempt.failures > 1 else str(error)
@@ -282,14 +285,14 @@ class Runner:
         self._entries.append(self._way.done(step, result, self._clock.now(), now - started))
         self._walk.complete(step)
         self._note(step, self._way.ended, started, now)
-        self._events.append(Event("apply_complete", step.address, step.id, step.kind, now - started))
+        self._events.append(self._event("apply_complete", step, now - started, data=self._way.told(step)))
 
     def _fail(self, step: Step, started: float, why: str, *, halts: bool = True) -> None:
         now, at = self._clock.elapsed(), self._clock.now()
         self._results.append(step)
         self._entries.append(self._way.failed(step, why, at, now - started))
         self._note(step, Status.FAILED, started, now, error=why)
-        self._events.append(Event("apply_errored", step.address, step.id, step.kind, now - started, why))
+        self._events.append(self._event("apply_errored", step, now - started, why))
         for skipped in self._walk.fail(step):
             self._skip(skipped, step.id, now, at)
         self._first_failure = self._first_failure or step.id
@@ -299,9 +302,18 @@ class Runner:
         if (entry := self._way.skipped(step, because, at)) is not None:
             self._entries.append(entry)
         self._note(step, Status.SKIPPED, now, now, because=because)
-        self._events.append(
-            Event("apply_skipped", step.address, step.id, step.kind, 0.0, f"because {because} failed", {"because": because})
-        )
+        self._events.append(self._event("apply_skipped", step, 0.0, f"because {because} failed", {"because": because}))
+
+    def _leave(self, step: Step, stopped_by: StepId, now: float) -> None:
+        """Note a step that needs nothing that failed, and is not started because the apply stops at the first failure."""
+        why = "because the apply stopped at the first failure"
+        if (entry := self._way.skipped(step, why, self._clock.now())) is not None:
+            self._entries.append(entry)
+        self._note(step, Status.SKIPPED, now, now)
+        self._events.append(self._event("apply_skipped", step, 0.0, why, {"because": None, "stopped_by": stopped_by}))
+
+    def _event(self, kind: str, step: Step, seconds: float = 0.0, detail: str = "", data: Json = None) -> Event:
+        return Event(kind, step.address, step.id, step.kind, seconds, detail, data, self._back)
 
     def _cancel(self, attempt: Attempt, why: str) -> None:
         now = self._clock.elapsed()
@@ -338,7 +350,7 @@ class Runner:
         return self._until is not None and self._clock.elapsed() >= self._until
 
     def _end(self) -> Ended:
-        """Settle what did not run: skipped because of the failure that stopped the walk, or cancelled by the interrupt."""
+        """Settle what did not run: left alone after the failure that stopped the walk, or cancelled by the interrupt."""
         at_once = self._interrupts.requests > 1
         now = self._clock.elapsed()
         unresolved = list(self._running.values())
@@ -352,7 +364,7 @@ class Runner:
                 interrupted = True
                 self._note(step, Status.CANCELLED, now, now)
             elif self._first_failure is not None:
-                self._skip(step, self._first_failure, now, self._clock.now())
+                self._leave(step, self._first_failure, now)
         if not at_once:
             self._commit()
         return Ended(tuple(self._outcomes), interrupted, at_once, tuple(self._stuck))

@@ -56,6 +56,7 @@ class Session:
         records: Mapping[Address, Record],
         originals: Callable[[], Mapping[Address, Record]],
         begun: Iterable[Address] = (),
+        earlier: Iterable[StepId] = (),
         options: Options,
         tell: Callable[[Event], None],
         clock: Clock,
@@ -63,7 +64,7 @@ class Session:
     ) -> None:
         """Continue from `records`; `originals` gives those from before the apply, and is asked only if it is taken back.
 
-        `begun` are the addresses whose changes an earlier run began.
+        `begun` are the addresses whose changes an earlier run began, `earlier` the steps that it had done.
         """
         self.plan = plan
         self.options = options
@@ -75,6 +76,7 @@ class Session:
         self._clock = clock
         self._interrupts = interrupts
         self._began = clock.elapsed()
+        self._earlier = frozenset(earlier)
 
     def forward(self, steps: Sequence[Step], *, unknown: Collection[StepId] = (), broken: Mapping[StepId, str] | None = None) -> Ended:
         """Perform steps. The ends of `unknown` ones are asked of the world first; `broken` ones fail for the reason given."""
@@ -117,8 +119,11 @@ class Session:
         purge = self.options.purge or plan.purge
         return Work(step, plan.stack, spec, self._store.lineage, plan.id, purge, attempt.is_stopped, attempt.progress)
 
-    def finish(self, outcomes: Sequence[Outcome], *, status: str | None, notes: Sequence[str] = ()) -> Result:
-        """Write how the apply ended, and say it. Without a status nothing is written: the second interrupt leaves all as it is."""
+    def finish(self, outcomes: Sequence[Outcome], *, status: str | None, notes: Sequence[str] = (), back: bool = False) -> Result:
+        """Write how the apply ended (`back`: while it was taken back), and say it.
+
+        Without a status nothing is written: the second interrupt leaves all as it is.
+        """
         if status is not None:
             faults.reached("apply.finish.before")
             self._store.finish(self._number, status, self._clock.now())
@@ -130,6 +135,8 @@ class Session:
             interrupted=status in (None, "interrupted"),
             rolled_back=status == "rolled back",
             notes=tuple(notes),
+            went_back=back,
+            earlier=self._earlier,
         )
         counts = {one.value: result.tally(one) for one in Status}
         data = {**counts, "status": status or "stopped at once", "plan": self.plan.id}

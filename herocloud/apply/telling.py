@@ -36,9 +36,9 @@ class Voice:
         except Exception:
             log.exception("a listener failed on an event of type %s", event.type)
 
-    def step(self, kind: str, step: Step, *, seconds: float = 0.0, detail: str = "", data: Json = None) -> None:
-        """Tell something about one step."""
-        self.say(Event(kind, step.address, step.id, step.kind, seconds, detail, data))
+    def step(self, kind: str, step: Step, *, seconds: float = 0.0, detail: str = "", data: Json = None, back: bool = False) -> None:
+        """Tell something about one step, or with `back` about taking it back."""
+        self.say(Event(kind, step.address, step.id, step.kind, seconds, detail, data, back))
 
     def note(self, detail: str, *, seconds: float = 0.0, address: Address | None = None, step: StepId | None = None) -> None:
         """Tell something in words."""

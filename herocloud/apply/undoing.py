@@ -13,9 +13,6 @@ from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.words import Status
 
-HOW_TO_GO_ON = "`herocloud resume` goes on where this stopped; `herocloud resume --rollback` takes back what was done."
-STILL_GOING_BACK = "`herocloud resume` goes on taking it back."
-
 _STATES = {Status.DONE: "done", Status.FAILED: "failed", Status.CANCELLED: "cancelled", Status.UNDONE: "undone"}
 
 
@@ -32,14 +29,13 @@ def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[Ste
     ended = session.back(now)
     merged = merge_outcomes(outcomes, ended)
     if ended.at_once:
-        return session.finish(merged, status=None, notes=(STILL_GOING_BACK,))
+        return session.finish(merged, status=None, back=True)
     if ended.interrupted:
-        return session.finish(merged, status="interrupted", notes=(STILL_GOING_BACK,))
+        return session.finish(merged, status="interrupted", back=True)
     late = [f"`{step}` had not answered when it was taken back; `herocloud state orphans` shows it if it came through." for step in stuck]
     if all(outcome.status is Status.UNDONE for outcome in ended.outcomes):
-        return session.finish(merged, status="rolled back", notes=("Everything that this apply did is taken back.", *late))
-    notes = ("Not everything could be taken back; `herocloud plan` shows what is left.", *late)
-    return session.finish(merged, status="partial", notes=notes)
+        return session.finish(merged, status="rolled back", notes=late, back=True)
+    return session.finish(merged, status="partial", notes=late, back=True)
 
 
 def merge_outcomes(forward: Sequence[Outcome], back: Ended) -> list[Outcome]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from herocloud.apply import points
 from herocloud.apply.journaling import Journal
-from herocloud.kits.jsons import Part
+from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import StepId
 from herocloud.model.steps import Step
@@ -38,6 +38,10 @@ class Way(Protocol):
         """Return the entry that must be durable before the step acts."""
         ...
 
+    def told(self, step: Step) -> Json:
+        """Return what listeners get to know of a step that went well, beside that it did."""
+        ...
+
     def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:
         """Return the entry of a step that went well."""
         ...
@@ -46,7 +50,7 @@ class Way(Protocol):
         """Return the entry of a step that failed."""
         ...
 
-    def skipped(self, step: Step, because: StepId, at: float) -> Entry | None:
+    def skipped(self, step: Step, because: str, at: float) -> Entry | None:
         """Return the entry of a step that never ran, if the journal wants one."""
         ...
 
@@ -85,6 +89,10 @@ class Forward:
         """Return what a step on records makes; the journal's entry does the rest."""
         return step.after
 
+    def told(self, step: Step) -> Json:  # noqa: ARG002  (a way has one shape)
+        """Tell nothing more; the plan says which step is the last of its address."""
+        return None
+
     def intent(self, step: Step, at: float) -> Entry:
         """Journal that the step is about to run."""
         return self._journal.intent(step, at)
@@ -97,8 +105,8 @@ class Forward:
         """Journal that the step failed; its part stays as recorded, because nobody knows better."""
         return Entry(step.id, "failed", at, why, seconds)
 
-    def skipped(self, step: Step, because: StepId, at: float) -> Entry | None:
-        """Journal what the step waited for in vain."""
+    def skipped(self, step: Step, because: str, at: float) -> Entry | None:
+        """Journal what the step waited for in vain, or why else it was not started."""
         return Entry(step.id, "skipped", at, because)
 
     def cancelled(self, step: Step, why: str, at: float, seconds: float) -> Entry | None:
@@ -137,6 +145,10 @@ class Backward:
         """Return what a step on records leaves behind when it is taken back."""
         return step.before
 
+    def told(self, step: Step) -> Json:
+        """Tell how many steps of the address are still to be taken back; which of them were begun, no plan says."""
+        return {"left": self._journal.left_to_undo(step)}
+
     def intent(self, step: Step, at: float) -> Entry:
         """Journal that the step is about to be taken back: from here on a resume goes backwards."""
         return Entry(step.id, "undoing", at)
@@ -149,7 +161,7 @@ class Backward:
         """Journal why it could not be taken back; its state stays, so that a resume knows that it is going backwards."""
         return Entry(step.id, "undoing", at, why, seconds)
 
-    def skipped(self, step: Step, because: StepId, at: float) -> Entry | None:  # noqa: ARG002  (a way has one shape)
+    def skipped(self, step: Step, because: str, at: float) -> Entry | None:  # noqa: ARG002  (a way has one shape)
         """Journal nothing: the step is as done as it was."""
         return None
 

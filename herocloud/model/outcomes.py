@@ -19,6 +19,7 @@ class Outcome(NamedTuple):
     ended: float
     error: str | None = None
     skipped_because: StepId | None = None
+    """What a skipped step needs and did not get; nothing when it was not started because the apply stopped at the first failure."""
 
 
 class Event(NamedTuple):
@@ -33,6 +34,8 @@ class Event(NamedTuple):
     """Elapsed since the step (or the apply) began."""
     detail: str = ""
     data: Json = None
+    back: bool = False
+    """True when it is about taking the step back: a completion then says that the step is undone, and not that it is made."""
 
 
 class Result(NamedTuple):
@@ -46,6 +49,10 @@ class Result(NamedTuple):
     already: bool = False
     """True when this plan had been applied before and the world is as it left it."""
     notes: tuple[str, ...] = ()
+    went_back: bool = False
+    """True when the apply was being taken back, whether or not that came to its end."""
+    earlier: frozenset[StepId] = frozenset()
+    """Steps that an earlier run of this apply had done: they have no outcome in this one."""
 
     def tally(self, status: Status) -> int:
         """Count the steps that ended so."""

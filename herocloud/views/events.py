@@ -28,6 +28,14 @@ _ENDINGS = {
     "apply_skipped": "skipped",
     "retry": "is tried again",
 }
+_ENDINGS_BACK = {
+    "apply_start": "is being taken back",
+    "apply_progress": "is still being taken back",
+    "apply_complete": "taken back",
+    "apply_errored": "could not be taken back",
+    "apply_skipped": "not taken back",
+    "retry": "is tried again to be taken back",
+}
 
 
 class Stream:
@@ -98,6 +106,9 @@ def planned(change: Change) -> dict[str, Json]:
 def event_document(event: Event) -> dict[str, Json]:
     """Return the body of an event's line."""
     body: dict[str, Json] = {"address": event.address, "step": event.step, "kind": event.kind, "elapsed_seconds": round(event.seconds, 3)}
+    if event.step is not None:
+        # Whoever counts what was made must not count what a rollback took back.
+        body["direction"] = "back" if event.back else "forward"
     if event.type == "apply_errored":
         body["error"] = event.detail
     elif event.type == "apply_skipped":
@@ -113,7 +124,8 @@ def message(event: Event) -> str:
     """Say an event in words."""
     if event.type == "note" or not event.address:
         return event.detail
-    text = f"{event.address}: {event.kind or 'step'} {_ENDINGS.get(event.type, 'goes on')}"
+    endings = _ENDINGS_BACK if event.back else _ENDINGS
+    text = f"{event.address}: {event.kind or 'step'} {endings.get(event.type, 'goes on')}"
     if event.type in ("apply_complete", "apply_progress", "apply_errored"):
         text += f" after {event.seconds:.1f} s"
     return f"{text}: {event.detail}" if event.detail else text

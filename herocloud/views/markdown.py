@@ -52,8 +52,10 @@ def render_result(plan: Plan, result: Result, max_bytes: int = MAX_BYTES) -> str
     page.require(f"**{_escape(results.headline(plan, result))}**")
     for failure in results.failures(result):
         outcome = failure.outcome
-        held = f"\nskipped because of it: {', '.join(failure.held_back)}" if failure.held_back else ""
+        held = f"\nskipped because they need it: {', '.join(failure.held_back)}" if failure.held_back else ""
         page.offer(_fence("text", f"{outcome.address}: {outcome.kind} failed\n{outcome.error or ''}{held}"))
+    for words, left in results.left_lines(plan, result):
+        page.offer(f"{_escape(words)}: {_names([change.address for change in left])}.")
     page.offer(_escape(results.next_step(plan, result)))
     return page.text(f"Plan {_code(plan.id)}.")
 

@@ -34,6 +34,7 @@ class Running(NamedTuple):
     step: Step
     since: float
     detail: str = ""
+    back: bool = False
 
 
 class Board:
@@ -58,15 +59,20 @@ class Board:
         self._begun: dict[Address, float] = {}
         self._wide = min(34, max((len(address) for address in self._changes), default=0)) + 3
         self.running: dict[StepId, Running] = {}
+        self._turned: dict[Address, float] = {}
+        """When the first step of an address began to be taken back."""
         self.ended = len(before)
         self.failed = 0
         self.skipped = 0
+        self.undone = 0
 
     def take(self, event: Event, now: float) -> list[str]:
         """Note an event; returns the lines that stay."""
         step = self._steps.get(event.step) if event.step else None
         if step is None:
             return [f"  {self._palette.cyan}note{self._palette.off}: {event.detail}"] if event.type == "note" and event.detail else []
+        if event.back:
+            return self._take_back(event, step, now)
         if event.type == "apply_start":
             self.running[step.id] = Running(step, now)
             self._begun.setdefault(step.address, now)
@@ -87,6 +93,36 @@ class Board:
             self.skipped += 1
         return []
 
+    def _take_back(self, event: Event, step: Step, now: float) -> list[str]:
+        """Note an event of the way back: nothing is made by it, so none of the counts of the way forward moves."""
+        words = f"{step.kind} could not be taken back"
+        if event.type == "apply_start":
+            self.running[step.id] = Running(step, now, back=True)
+            self._turned.setdefault(step.address, now)
+        elif event.type == "apply_progress" and step.id in self.running:
+            self.running[step.id] = self.running[step.id]._replace(detail=event.detail)
+        elif event.type == "retry":
+            return [self._line("…", self._palette.yellow, step.address, f"{step.kind} is tried again to be taken back: {event.detail}")]
+        elif event.type == "apply_complete":
+            self.running.pop(step.id, None)
+            self.undone += 1
+            return self._undone(event, step, now)
+        elif event.type == "apply_errored":
+            self.running.pop(step.id, None)
+            self.failed += 1
+            first = event.detail.splitlines()[0] if event.detail else ""
+            return [self._line("x", self._palette.red, step.address, f"{words}: {first}" if first else words)]
+        return []
+
+    def _undone(self, event: Event, step: Step, now: float) -> list[str]:
+        """Say that a change is taken back, once with the last of its steps that were begun."""
+        change = self._changes.get(step.address)
+        left = event.data.get("left") if isinstance(event.data, Mapping) else 0
+        if left or change is None or not self._chatty:
+            return []
+        took = sizes.show_duration(round(now - self._turned.get(step.address, now), 1))
+        return [self._line("<", self._palette.yellow, step.address, f"{change.action.value} taken back in {took}")]
+
     def block(self, elapsed: float, now: float, width: int) -> list[str]:
         """Write the moving part: what runs, longest first, and the total."""
         rows = sorted(self.running.values(), key=lambda running: running.since)
@@ -100,7 +136,7 @@ class Board:
         text = f"{self.ended} of {len(self._steps)} steps · {sizes.show_duration(int(elapsed))}"
         if self._expected >= 1:
             text += f" of about {sizes.show_duration(round(self._expected))}"
-        for number, word in ((self.failed, "failed"), (self.skipped, "skipped")):
+        for number, word in ((self.failed, "failed"), (self.skipped, "skipped"), (self.undone, "taken back")):
             text += f" · {number} {word}" if number else ""
         return text
 
@@ -111,7 +147,8 @@ class Board:
         if oldest is None:
             return text
         more = f" and {len(self.running) - 1} more" if len(self.running) > 1 else ""
-        return f"{text} · running: {oldest.step.address} {oldest.step.kind} for {sizes.show_duration(int(now - oldest.since))}{more}"
+        what = f"taking back {oldest.step.kind}" if oldest.back else oldest.step.kind
+        return f"{text} · running: {oldest.step.address} {what} for {sizes.show_duration(int(now - oldest.since))}{more}"
 
     def _complete(self, step: Step, now: float) -> list[str]:
         self._end(step)
@@ -140,7 +177,9 @@ class Board:
     def _running(self, running: Running, now: float) -> str:
         expected = timing.expected_seconds(running.step, self._durations)
         text = f"    {running.step.address.ljust(self._wide)}{running.step.kind.ljust(16)}{sizes.show_duration(int(now - running.since))}"
-        if expected >= 1:
+        if running.back:
+            text += " · is taken back"
+        elif expected >= 1:
             text += f" of about {sizes.show_duration(round(expected))}"
         return f"{text} · {running.detail}" if running.detail else text
 

@@ -53,9 +53,9 @@ def endings(plan: Plan, result: Result) -> dict[Address, Status | None]:
         known = worst.get(outcome.address)
         if known is None or _WORST.index(outcome.status) < _WORST.index(known):
             worst[outcome.address] = outcome.status
-    told = {outcome.step for outcome in result.outcomes}
-    # Steps without an outcome were not reached when the apply was cut short; in a resumed one they were done before.
-    unreached = {step.address for step in plan.steps if step.id not in told} if result.interrupted else set()
+    told = {outcome.step for outcome in result.outcomes} | result.earlier
+    # Steps of which nothing is known were not reached when the apply was cut short, or never begun when it was taken back.
+    unreached = {step.address for step in plan.steps if step.id not in told} if result.interrupted or result.went_back else set()
     found: dict[Address, Status | None] = {}
     for change in plan.changing:
         status = worst.get(change.address)
@@ -67,7 +67,7 @@ def endings(plan: Plan, result: Result) -> dict[Address, Status | None]:
 
 
 def failures(result: Result) -> list[Failure]:
-    """Return every failed step once, with all the addresses that are skipped because of it, directly or not."""
+    """Return every failed step once, with all the addresses that are skipped because they need it, directly or not."""
     by_step: dict[StepId, Outcome] = {outcome.step: outcome for outcome in result.outcomes}
     held: dict[StepId, dict[Address, None]] = {outcome.step: {} for outcome in result.outcomes if outcome.status is Status.FAILED}
     for outcome in result.outcomes:
@@ -89,6 +89,8 @@ def headline(plan: Plan, result: Result) -> str:
     counted = _counted(plan.changing, endings(plan, result))
     if word == "done":
         return f"Done: {counted or 'nothing to do'}, in {took}."
+    if result.went_back:
+        return f"{'Interrupted while taking back' if word == 'interrupted' else 'Partly taken back'}, after {took}."
     lead = "Interrupted" if word == "interrupted" else "Partly applied"
     return f"{lead} after {took}: {counted or 'no change is complete'}."
 
@@ -99,9 +101,7 @@ def render(plan: Plan, result: Result, *, color: bool = False) -> str:
     good = status_word(result) in ("done", "already")
     blocks = [f"{palette.green if good else palette.red}{palette.bold}{headline(plan, result)}{palette.off}"]
     blocks += ["\n".join(_failure_lines(failure, palette)) for failure in failures(result)]
-    left = _left(plan, result)
-    if left:
-        blocks.append(f"Not done: {_names(left)}")
+    blocks += [f"{words}: {_names(changes)}" for words, changes in left_lines(plan, result)]
     if result.notes:
         blocks.append("\n".join(f"note: {note}" for note in result.notes))
     outputs = outputs_text(plan.outputs) if good and not result.already else ""
@@ -116,6 +116,10 @@ def render(plan: Plan, result: Result, *, color: bool = False) -> str:
 def next_step(plan: Plan, result: Result) -> str:
     """Say how to go on; nothing when there is nothing left."""
     word = status_word(result)
+    if result.went_back and word == "interrupted":
+        return "What is taken back is recorded. `herocloud resume` goes on taking it back."
+    if result.went_back and word == "partial":
+        return "What is left is recorded: `herocloud plan` shows how it differs from the stack."
     if word == "interrupted":
         return "What is done is recorded. `herocloud resume` goes on, `herocloud resume --rollback` takes it back."
     if word == "partial":
@@ -125,6 +129,30 @@ def next_step(plan: Plan, result: Result) -> str:
     if word == "rolled back" and result.failed:
         return "Remove the cause, then `herocloud apply` tries again."
     return ""
+
+
+def kept_outputs(plan: Plan, result: Result) -> Mapping[str, Json]:
+    """Return the outputs that the state holds after this: those of the plan count once all of it is done."""
+    word = status_word(result)
+    return plan.outputs if word == "already" or (word == "done" and plan.complete) else plan.outputs_before
+
+
+def left_lines(plan: Plan, result: Result) -> list[tuple[str, list[Change]]]:
+    """Sort what is left by why it is: never started, begun and not ended, or not yet taken back; what failures hold back is told there."""
+    left = _left(plan, result)
+    if result.went_back:
+        found = [("Not taken back", left)]
+    elif result.interrupted:
+        found = [("Not done", left)]
+    else:
+        begun = {outcome.address for outcome in result.outcomes if outcome.status is not Status.SKIPPED}
+        begun |= {step.address for step in plan.steps if step.id in result.earlier}
+        why = "because the apply stopped at the first failure"
+        found = [
+            (f"Not started, {why}", [change for change in left if change.address not in begun]),
+            (f"Begun and not finished, {why}", [change for change in left if change.address in begun]),
+        ]
+    return [(words, changes) for words, changes in found if changes]
 
 
 def outputs_text(outputs: Mapping[str, Json]) -> str:
@@ -159,7 +187,8 @@ def document(plan: Plan, result: Result) -> dict[str, Json]:
         ],
         "not_done": [change.address for change in _left(plan, result)],
         "notes": list(result.notes),
-        "outputs": dict(plan.outputs),
+        "next_step": next_step(plan, result),
+        "outputs": dict(kept_outputs(plan, result)),
     }
 
 
@@ -178,6 +207,11 @@ def _left(plan: Plan, result: Result) -> list[Change]:
         return []
     failed = {failure.outcome.address for failure in failures(result)}
     held = {address for failure in failures(result) for address in failure.held_back}
+    if result.went_back:
+        told = {outcome.step: outcome.status for outcome in result.outcomes}
+        there = {outcome.address for outcome in result.outcomes if outcome.status in (Status.DONE, Status.CANCELLED)}
+        there |= {step.address for step in plan.steps if step.id in result.earlier and step.id not in told}
+        return [change for change in plan.changing if change.address in there - failed]
     found = endings(plan, result)
     return [change for change in plan.changing if found[change.address] is not Status.DONE and change.address not in failed | held]
 
@@ -190,7 +224,7 @@ def _failure_lines(failure: Failure, palette: colours.Palette) -> list[str]:
     if failure.held_back:
         names = ", ".join(failure.held_back[:_MOST])
         more = len(failure.held_back) - _MOST
-        lines.append(f"  skipped because of it: {names}{f' and {more} more' if more > 0 else ''}")
+        lines.append(f"  skipped because they need it: {names}{f' and {more} more' if more > 0 else ''}")
     return lines
 
 

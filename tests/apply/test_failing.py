@@ -157,3 +157,23 @@ def test_a_state_that_cannot_be_written_stops_the_apply_and_lets_running_steps_e
         bench.execute(plan(steps))
     assert set(bench.store.states.values()) == {"intent"}
     assert len(bench.world.performed()) == len(bench.store.states), "nothing ran whose intent is not in the journal"
+
+
+def test_what_needs_nothing_that_failed_is_not_started_and_blames_no_step(bench, step, plan) -> None:
+    steps = [step("volume.a/volume.create", last=True), step("volume.b/volume.create", last=True)]
+    steps.append(step("vm.c/disk.create", needs=[steps[0].id], last=True))
+    bench.world.fail("volume.a/volume.create")
+    result = bench.execute(plan(steps), parallelism=1)
+    skipped = {outcome.step: outcome.skipped_because for outcome in result.outcomes if outcome.status is Status.SKIPPED}
+    assert skipped == {"vm.c/disk.create": "volume.a/volume.create", "volume.b/volume.create": None}
+    told = {event.step: event.data for event in bench.told("apply_skipped")}
+    assert told["volume.b/volume.create"] == {"because": None, "stopped_by": "volume.a/volume.create"}
+
+
+def test_a_resume_knows_what_was_done_before(bench, step, plan) -> None:
+    steps = [step("volume.a/volume.create", last=True)]
+    steps.append(step("volume.b/volume.create", needs=[steps[0].id], last=True))
+    bench.world.on("volume.a/volume.create", lambda _: bench.interrupts.stop())
+    assert bench.execute(plan(steps)).interrupted
+    bench.interrupts = type(bench.interrupts)()
+    assert bench.resume().earlier == {"volume.a/volume.create"}

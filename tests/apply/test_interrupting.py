@@ -112,9 +112,10 @@ def test_an_interrupt_after_the_last_step_is_not_an_interrupted_apply(bench, ste
     assert bench.store.status == "done"
 
 
-def test_the_notes_say_how_to_go_on(bench, step, plan) -> None:
+def test_the_result_says_which_way_an_interrupted_apply_went(bench, step, plan) -> None:
     bench.interrupts.stop()
-    assert "herocloud resume" in bench.execute(plan(chain(step))).notes[0]
+    result = bench.execute(plan(chain(step)))
+    assert (result.interrupted, result.went_back) == (True, False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

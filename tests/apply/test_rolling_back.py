@@ -109,7 +109,7 @@ def test_an_interrupted_rollback_is_gone_on_with_by_resume(bench, vm, plan) -> N
     bench.world.on("undo vm.a/vm.create", lambda _: bench.interrupts.stop())
     result = bench.execute(plan(steps, [change]), on_failure="rollback")
     assert result.interrupted
-    assert "taking it back" in result.notes[0]
+    assert result.went_back
     bench.interrupts = type(bench.interrupts)()
     assert bench.resume().rolled_back, "without being told again which way to go"
     assert (bench.world.parts, bench.store.records) == ({}, {})
@@ -121,4 +121,19 @@ def test_a_step_that_never_answered_is_named_because_it_may_still_come_through(b
     result = bench.execute(plan(steps, [change]), on_failure="rollback")
     bench.world.hung.set()
     assert result.rolled_back
-    assert "`vm.a/vm.boot` had not answered" in result.notes[1]
+    assert "`vm.a/vm.boot` had not answered" in result.notes[0]
+
+
+def test_what_is_taken_back_is_never_told_as_made(bench, vm, plan) -> None:
+    change, steps = vm("a")
+    bench.world.fail("vm.a/vm.boot")
+    bench.execute(plan(steps, [change]), on_failure="rollback")
+    told = [(event.step, event.back, event.data) for event in bench.told("apply_complete")]
+    assert told == [
+        ("vm.a/disk.create", False, None),
+        ("vm.a/vm.create", False, None),
+        ("vm.a/vm.boot", True, {"left": 2}),
+        ("vm.a/vm.create", True, {"left": 1}),
+        ("vm.a/disk.create", True, {"left": 0}),
+    ]
+    assert [event.back for event in bench.told("apply_start")] == [False] * 3 + [True] * 3

@@ -3,7 +3,7 @@ import json
 from typing import Any, Never
 
 from herocloud.model.outcomes import Event
-from herocloud.views import events
+from herocloud.views import events, results
 
 
 def _stream(plans, result, *told: Event) -> list[dict[str, Any]]:
@@ -26,6 +26,10 @@ ALL = (
     Event("apply_complete", **STEP, seconds=4.1234),
     Event("apply_errored", **STEP, seconds=4.0, detail="kernel panicked"),
     Event("apply_skipped", **STEP, detail="because vm.cache/vm.boot failed", data={"because": "vm.cache/vm.boot"}),
+    Event("apply_skipped", **STEP, detail="because the apply stopped at the first failure", data={"because": None, "stopped_by": "x/y"}),
+    Event("apply_start", **STEP, back=True),
+    Event("apply_complete", **STEP, seconds=1.0, data={"left": 0}, back=True),
+    Event("apply_errored", **STEP, seconds=1.0, detail="in use", back=True),
     Event("note", detail="a stale lock was taken over"),
 )
 
@@ -95,3 +99,18 @@ def test_a_closed_python_stream_ends_the_stream_without_an_error() -> None:
     stream = events.Stream(sink)
     stream.tell(ALL[0])
     assert isinstance(stream.broken, ValueError)
+
+
+def test_a_step_that_is_taken_back_reads_differently_from_one_that_is_done(plans) -> None:
+    made, undone = _stream(plans, plans.done(plans.example()), Event("apply_complete", **STEP), Event("apply_complete", **STEP, back=True))[
+        -3:-1
+    ]
+    assert (made["direction"], made["@message"]) == ("forward", "vm.db: vm.resize done after 0.0 s")
+    assert (undone["direction"], undone["@message"]) == ("back", "vm.db: vm.resize taken back after 0.0 s")
+
+
+def test_the_summary_holds_the_outputs_that_the_state_holds(plans) -> None:
+    plan = plans.example()._replace(outputs={"n": 8}, outputs_before={"n": 5})
+    done = plans.done(plan)
+    told = [results.document(plan, result)["outputs"] for result in (done, plans.partly(plan), done._replace(rolled_back=True))]
+    assert told == [{"n": 8}, {"n": 5}, {"n": 5}]

@@ -142,3 +142,27 @@ def test_the_ticker_ends_with_the_context(plans) -> None:
     with progress.Progress(plans.example(), io.StringIO(), terminal=True):
         assert "progress" in {thread.name for thread in threading.enumerate()}
     assert "progress" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_is_taken_back_is_said_once_for_each_change_and_counted_apart(plans, clock) -> None:
+    plan = plans.plan(plans.create("vm.a"))
+    board = progress.Board(plan)
+    lines = []
+    for step in plan.steps:
+        lines += board.take(_event(step, "apply_start"), 0.0) + board.take(_event(step, "apply_complete"), 0.0)
+    for left, step in enumerate(reversed(plan.steps)):
+        board.take(_event(step, "apply_start", back=True), 5.0)
+        lines += board.take(_event(step, "apply_complete", data={"left": 3 - left}, back=True), 6.0)
+    assert [line.split(maxsplit=2) for line in lines] == [["+", "vm.a", "create done in 0 s"], ["<", "vm.a", "create taken back in 1 s"]]
+    assert board.total(0).startswith("4 of 4 steps")
+    assert board.total(0).endswith("4 taken back")
+
+
+def test_what_cannot_be_taken_back_is_said_so(plans) -> None:
+    plan = plans.plan(plans.create("vm.a"))
+    board = progress.Board(plan)
+    board.take(_event(plan.steps[0], "apply_start", back=True), 0.0)
+    assert board.heartbeat(2, 2).endswith("running: vm.a taking back disk.create for 2 s")
+    assert "is taken back" in board.block(2, 2, 80)[0]
+    (line,) = board.take(_event(plan.steps[0], "apply_errored", detail="in use", back=True), 3.0)
+    assert line.split(maxsplit=2)[2] == "disk.create could not be taken back: in use"

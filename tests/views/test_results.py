@@ -70,3 +70,51 @@ def test_many_skipped_things_are_counted_after_a_few_names(plans) -> None:
         for one in result.outcomes
     )
     assert "vm.web[7] and 22 more" in results.render(plan, result._replace(outcomes=outcomes))
+
+
+def _stopped(plans):
+    """Return a plan of two VMs and its result: the first failed, the second does not need it."""
+    plan = plans.plan(plans.create("vm.a"), plans.create("vm.b"), plans.create("vm.c"))
+    first, *rest = plans.done(plan).outcomes
+    outcomes = [first._replace(status=Status.FAILED, error="boom")]
+    outcomes += [one._replace(status=Status.SKIPPED, skipped_because=first.step if one.address == "vm.a" else None) for one in rest]
+    outcomes = [one._replace(status=Status.SKIPPED, skipped_because=first.step) if one.address == "vm.c" else one for one in outcomes]
+    return plan, plans.done(plan)._replace(outcomes=tuple(outcomes))
+
+
+def test_what_was_not_started_is_told_apart_from_what_needs_the_failed_step(plans) -> None:
+    shown = results.render(*_stopped(plans))
+    assert "skipped because they need it: vm.c\n" in shown
+    assert "Not started, because the apply stopped at the first failure: vm.b\n" in shown
+
+
+def test_the_way_on_after_an_interrupt_is_told_once(plans) -> None:
+    shown = results.render(plans.example(), plans.cut_short(plans.example()))
+    assert shown.count("`herocloud resume` goes on") == 1
+
+
+def test_an_interrupted_resume_counts_what_was_done_before_and_lists_the_rest(plans) -> None:
+    plan = plans.plan(plans.create("vm.a"), plans.create("vm.b"))
+    done = plans.done(plan).outcomes
+    earlier = frozenset(one.step for one in done if one.address == "vm.a")
+    cancelled = tuple(one._replace(status=Status.CANCELLED) for one in done if one.address == "vm.b")
+    shown = results.render(plan, plans.done(plan)._replace(outcomes=cancelled, earlier=earlier, interrupted=True))
+    assert shown.startswith("Interrupted after 41 s: 1 added.")
+    assert "Not done: vm.b\n" in shown
+
+
+def test_an_interrupted_rollback_lists_what_is_not_taken_back_and_goes_on_backwards(plans) -> None:
+    plan = plans.plan(plans.create("vm.a"), plans.create("vm.b"))
+    outcomes = tuple(one._replace(status=Status.UNDONE) if one.address == "vm.b" else one for one in plans.done(plan).outcomes)
+    shown = results.render(plan, plans.done(plan)._replace(outcomes=outcomes, interrupted=True, went_back=True))
+    assert shown.startswith("Interrupted while taking back")
+    assert "Not taken back: vm.a\n" in shown
+    assert shown.endswith("`herocloud resume` goes on taking it back.")
+    assert "--rollback" not in shown
+
+
+def test_what_was_never_begun_does_not_count_as_done_by_a_rollback(plans) -> None:
+    plan = plans.plan(plans.create("vm.a"), plans.create("vm.b"))
+    outcomes = tuple(one._replace(status=Status.UNDONE) for one in plans.done(plan).outcomes if one.address == "vm.a")
+    result = plans.done(plan)._replace(outcomes=outcomes, rolled_back=True, went_back=True)
+    assert results.document(plan, result)["changes"]["create"] == 0
