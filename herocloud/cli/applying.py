@@ -17,57 +17,55 @@ from herocloud.operations.applying import Applied
 from herocloud.operations.planning import Planned
 from herocloud.operations.running import How
 from herocloud.views.events import Stream
+from herocloud.views.writing import Outlet
 
 
 class Streams:
-    """The event streams of one command: on stdout with `--json`, and into the file of `--json-into`."""
+    """The event stream of one command, if it has one: on stdout with `--json`, into the file of `--json-into`, or both."""
 
-    def __init__(self, found: list[Stream]) -> None:
-        """Begin every stream with its first line."""
+    def __init__(self, found: Stream | None) -> None:
+        """Begin with the first line; without a stream nothing is written."""
         self._found = found
-        for stream in found:
-            stream.version()
+        if found is not None:
+            found.version()
 
     @property
     def listener(self) -> Callable[[Event], None] | None:
         """Return who hears of each event; nobody without a stream."""
-        return self._tell if self._found else None
-
-    def _tell(self, event: Event) -> None:
-        for stream in self._found:
-            stream.tell(event)
+        return self._found.tell if self._found is not None else None
 
     def show_plan(self, plan: Plan, notes: Sequence[Diagnostic] = ()) -> None:
         """Tell what is planned."""
-        for stream in self._found:
-            stream.diagnose(notes)
-            stream.plan(plan)
+        if self._found is not None:
+            self._found.diagnose(notes)
+            self._found.plan(plan)
 
     def refuse(self, call: Call, error: HerocloudError) -> None:
         """Tell why nothing was done; with a stream on stdout nothing else may go there."""
         found = ending.diagnostics_of(error)
         ending.tell_diagnostics(call.screen, found)
-        for stream in self._found:
-            stream.diagnose(found)
+        if self._found is not None:
+            self._found.diagnose(found)
 
     def summarise(self, plan: Plan, result: Result) -> None:
         """Tell how it ended."""
-        for stream in self._found:
-            stream.summarise(plan, result)
+        if self._found is not None:
+            self._found.summarise(plan, result)
 
 
 @contextlib.contextmanager
 def open_streams(call: Call, into: Path | None) -> Iterator[Streams]:
-    """Open the streams that were asked for."""
+    """Open the stream that was asked for."""
     with contextlib.ExitStack() as stack:
-        found = [Stream(call.screen.result_sink())] if call.json else []
+        outlets = [Outlet(call.screen.result_sink())] if call.json else []
+        file = None
         if into is not None:
             sink: TextIO = stack.enter_context(into.open("w", encoding="utf-8"))
-            found.append(Stream(sink))
-        yield Streams(found)
-        for stream in found:
-            if stream.broken is not None and into is not None:
-                call.screen.talk(f"warning: `{into}` is not whole: {stream.broken}")
+            file = Outlet(sink)
+            outlets.append(file)
+        yield Streams(Stream(*outlets) if outlets else None)
+        if file is not None and file.broken is not None:
+            call.screen.talk(f"warning: `{into}` is not whole: {file.broken}")
 
 
 def run_approved(
@@ -109,15 +107,21 @@ def run_approved(
 
 
 def run_planned(
-    call: Call, approval: flags.Approving, running: flags.Executing, plan: Callable[[], Planned], *, purge: bool = False
+    call: Call,
+    approval: flags.Approving,
+    running: flags.Executing,
+    plan: Callable[[], Planned],
+    *,
+    purge: bool = False,
+    recovers: bool = True,
 ) -> int:
-    """Make a plan, get it approved, run it: every imperative command."""
+    """Make a plan, get it approved, run it: every imperative command. Without `recovers` it refuses while an apply is unfinished."""
     return run_approved(
         call,
         approval,
         running,
         flags.Exports(),
-        lambda how, decide: operation.run_made(call.folder, plan(), plan, how, decide),
+        lambda how, decide: operation.run_made(call.folder, plan(), plan, how, decide, recovers=recovers),
         purge=purge,
     )
 

@@ -39,8 +39,11 @@ def plan_and_apply(folder: Path, stack: Sources, asked: Asked, how: How, decide:
     return run_made(folder, first, lambda: planning.make_plan(folder, stack, asked, make_key=True), how, decide)
 
 
-def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: How, decide: Decide) -> Applied:
-    """Run a plan that was just made; `again` makes it anew when the state moved meanwhile or a key was missing."""
+def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: How, decide: Decide, *, recovers: bool = True) -> Applied:
+    """Run a plan that was just made; `again` makes it anew when the state moved meanwhile or a key was missing.
+
+    Without `recovers` an unfinished apply is a reason to refuse, and is not finished first.
+    """
     decided = None
     if first.recorded.unfinished is None:
         decide(first)
@@ -49,6 +52,8 @@ def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: Ho
         if not planning.changes_something(first.plan):
             return Applied(first.plan)
     with running.writing(folder, first.plan.operation, first.plan.id, how) as store:
+        if not recovers:
+            running.require_ended(store.unfinished())
         recovered = running.recover(folder, store, how)
         if recovered is not None and recovered.result.interrupted:
             return Applied(None, None, recovered)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.errors import Blocked, Refused
+from herocloud.model.errors import Blocked
 from herocloud.model.worlds import Record
 from herocloud.operations import reading, running
 from herocloud.operations.running import How
@@ -45,13 +45,5 @@ def protect(folder: Path, address: str, stack: str | None, how: How, *, on: bool
 
 
 def _find(store: Store, address: str, stack: str | None) -> Record:
-    _require_ended(store)
+    running.require_ended(store.unfinished())
     return reading.find_record(store.recorded(), address, stack)
-
-
-def _require_ended(store: Store) -> None:
-    """Raise while an apply is unfinished: its journal speaks of the addresses as they were."""
-    unfinished = store.unfinished()
-    if unfinished is not None:
-        detail = f"The apply of plan `{unfinished.plan.id}` did not end, and its steps name the records as they are."
-        raise Refused([Diagnostic("unfinished-apply", "An earlier apply is not finished", detail, hint="`herocloud resume` finishes it")])

@@ -10,7 +10,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Move, Record
-from herocloud.operations import hosting, planning, reading, standing
+from herocloud.operations import hosting, planning, reading, running, standing
 from herocloud.operations.planning import Planned
 from herocloud.plan.options import PlanOptions
 
@@ -20,6 +20,7 @@ def plan_move(folder: Path, origin: str, target: str, stack: str | None) -> Plan
     from herocloud.plan import planning as planner
 
     recorded = reading.read_recorded(folder)
+    running.require_ended(recorded.unfinished)
     record = reading.find_record(recorded, origin, stack)
     there = recorded.records[record.stack]
     new = _target_address(record, target)

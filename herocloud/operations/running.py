@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.apply.options import Options
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
 from herocloud.model.ids import PlanId, StepId
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Fact, Plan
 from herocloud.operations import checking, hosting
 from herocloud.operations.hosting import Hosting
-from herocloud.state.store import Store
+from herocloud.state.store import Store, Unfinished
 
 Tell = Callable[[Event], None]
 Watch = Callable[[Plan, Collection[StepId]], AbstractContextManager[Tell]]
@@ -44,6 +46,15 @@ def writing(folder: Path, operation: str, plan: PlanId | None, how: How) -> Iter
         assert opened is not None  # noqa: S101  (opening for writing makes what is not there)
         with opened:
             yield opened
+
+
+def require_ended(unfinished: Unfinished | str | None) -> None:
+    """Raise while an apply is unfinished: who changes records by hand did not ask for the rest of it."""
+    if unfinished is None:
+        return
+    plan = unfinished if isinstance(unfinished, str) else unfinished.plan.id
+    detail = f"The apply of plan `{plan}` did not end, and its steps name the records as they are."
+    raise Refused([Diagnostic("unfinished-apply", "An earlier apply is not finished", detail, hint="`herocloud resume` finishes it")])
 
 
 def run(plan: Plan, store: Store, host: Hosting, how: How, undoes: PlanId | None = None) -> Result:

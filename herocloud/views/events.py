@@ -16,7 +16,7 @@ from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM
 from herocloud.views import diagnostics, moments, phrasing, plan_json, results
-from herocloud.views.writing import Outlet, Sink
+from herocloud.views.writing import Outlet
 
 FORMAT = "1.0"
 
@@ -41,16 +41,11 @@ _ENDINGS_BACK = {
 class Stream:
     """Writes the lines; `tell` is what the executor calls."""
 
-    def __init__(self, sink: Sink, *, clock: Callable[[], float] = time.time) -> None:
-        """Write to `sink`; `clock` gives the time of day."""
-        self._outlet = Outlet(sink)
+    def __init__(self, *outlets: Outlet, clock: Callable[[], float] = time.time) -> None:
+        """Write every line to all of these; `clock` gives the time of day. A line has one stamp, wherever it is read."""
+        self._outlets = outlets
         self._clock = clock
         self._next = 0
-
-    @property
-    def broken(self) -> Exception | None:
-        """Return what ended the writing, if anything did."""
-        return self._outlet.broken
 
     def version(self) -> None:
         """Write the first line."""
@@ -84,7 +79,9 @@ class Stream:
         document = {"type": kind, "@level": level, "@message": text, "@timestamp": moments.stamp(self._clock()), "seq": self._next, **body}
         self._next += 1
         # Not the canonical spelling: `type` comes first, where people look for it when they read the raw lines.
-        self._outlet.write(json.dumps(document, separators=(",", ":"), ensure_ascii=False) + "\n")
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False) + "\n"
+        for outlet in self._outlets:
+            outlet.write(text)
 
 
 def planned(change: Change) -> dict[str, Json]:

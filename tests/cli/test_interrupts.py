@@ -98,3 +98,43 @@ def test_a_closed_terminal_does_not_end_an_apply(herocloud: Any, spawn: Spawn) -
 def test_there_is_nothing_to_resume_after_a_whole_apply(herocloud: Any, applied: Path) -> None:
     ran = herocloud.done("resume")
     assert ran.out == "There is nothing to resume: the last apply came to its end.\n"
+
+
+def _cut(process: "subprocess.Popen[str]", number: signal.Signals) -> str:
+    """Let one step be done, send the signal, and return what the process printed on stdout after that step."""
+    _wait_for_a_step(process)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    return out
+
+
+@pytest.mark.usefixtures("slow")
+def test_records_are_not_renamed_or_forgotten_while_a_destroy_is_unfinished(herocloud: Any, applied: Path, spawn: Spawn) -> None:
+    _cut(spawn("destroy", "-y", "--json", "--parallelism", "1"), signal.SIGKILL)
+    before = herocloud("state", "list", "--json").out
+    for words in (("mv", "volume.data", "volume.store", "-y"), ("rm", "volume.data")):
+        ran = herocloud("state", *words)
+        assert ran.code == 1, words
+        assert "An earlier apply is not finished" in ran.err
+        assert "`herocloud resume` finishes it" in ran.err
+    assert herocloud("state", "list", "--json").out == before, "nothing went on being destroyed"
+
+
+@pytest.mark.usefixtures("slow")
+def test_an_interrupted_resume_says_what_an_interrupted_apply_says(herocloud: Any, spawn: Spawn) -> None:
+    apply = spawn("apply", "-y", "--parallelism", "1", "--json-into", "/dev/stderr")
+    assert apply.stderr is not None
+    next(line for line in apply.stderr if '"apply_complete"' in line)
+    apply.send_signal(signal.SIGTERM)
+    first, _ = apply.communicate(timeout=60)
+    resume = spawn("resume", "--parallelism", "1", "--json-into", "/dev/stderr")
+    assert resume.stderr is not None
+    next(line for line in resume.stderr if '"apply_complete"' in line)
+    resume.send_signal(signal.SIGTERM)
+    second, _ = resume.communicate(timeout=60)
+    assert (apply.returncode, resume.returncode) == (130, 130)
+    for out in (first, second):
+        assert "Interrupted after " in out
+        assert "Not done: " in out
+        assert out.count("`herocloud resume` goes on") == 1
+    assert "image.debian12" not in second.split("Not done: ")[1], "the first run had made it"

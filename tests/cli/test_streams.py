@@ -141,3 +141,26 @@ def test_a_file_that_cannot_be_written_is_said_without_a_traceback(herocloud: An
 def test_the_module_can_be_run(herocloud: Any) -> None:
     ended = subprocess.run([sys.executable, "-m", "herocloud", "--version"], capture_output=True, text=True, check=True, env=os.environ)
     assert ended.stdout == "herocloud 0.1.0\n"
+
+
+def test_the_file_and_stdout_hold_the_same_stream(herocloud: Any, shop: Path) -> None:
+    ran = herocloud.done("apply", "-y", "--json", "--json-into", "events.json")
+    assert (herocloud.folder / "events.json").read_text(encoding="utf-8") == ran.out
+
+
+def test_a_rollback_is_streamed_as_one(herocloud: Any, shop: Path, misbehave: Callable[[str], None]) -> None:
+    misbehave("{address: vm.db, step: vm.boot, times: 1, fail: boom}")
+    ran = herocloud("apply", "-y", "--json", "--on-failure", "rollback", "--parallelism", "1")
+    lines = _lines(ran.out)
+    made = [line["step"] for line in lines if line["type"] == "apply_complete" and line["direction"] == "forward"]
+    undone = [line["step"] for line in lines if line["type"] == "apply_complete" and line["direction"] == "back"]
+    assert set(made) < set(undone)
+    assert set(undone) - set(made) == {"vm.db/vm.boot"}, "the step that failed may have done a part, and is taken back with the rest"
+    assert (lines[-1]["status"], lines[-1]["outputs"]) == ("rolled back", {})
+
+
+def test_lines_of_a_rollback_say_so(herocloud: Any, shop: Path, misbehave: Callable[[str], None]) -> None:
+    misbehave("{address: vm.db, step: vm.boot, times: 1, fail: boom}")
+    ran = herocloud("apply", "-y", "--on-failure", "rollback", "--parallelism", "1")
+    about = [line.split(maxsplit=2) for line in ran.err.splitlines() if " vm.db " in line]
+    assert [(sign, words.split(" in ")[0]) for sign, _, words in about[1:]] == [("<", "create taken back")]

@@ -23,7 +23,7 @@ def move(
     The mark on the machine is changed along, so this is planned, approved (class `update`) and journalled like an apply.
     """
     chosen = preparing.choose_stack(call, stack)
-    return applying.run_planned(call, approval, running, lambda: renaming.plan_move(call.folder, origin, target, chosen))
+    return applying.run_planned(call, approval, running, lambda: renaming.plan_move(call.folder, origin, target, chosen), recovers=False)
 
 
 def remove(call: Call, address: ADDRESS, stack: flags.Stack = None, lock_timeout: flags.LockTimeout = "30s") -> int:
