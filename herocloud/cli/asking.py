@@ -18,10 +18,11 @@ def get_approval(call: Call, plan: Plan, approved: frozenset[Approval], *, may_a
     lacking = approving.missing(plan, approved)
     if not lacking:
         return
-    if not may_ask or call.json or not terminal.can_ask():
-        raise Blocked([approving.refusal(lacking)])
+    silent = _why_not_asked(call, may_ask=may_ask)
+    if silent is not None:
+        raise Blocked([approving.refusal(lacking, silent)])
     asked = approving.question(plan, lacking)
-    if _answer(call, _words(plan, asked)) != asked.word:
+    if not asked.accepts(_answer(call, _words(plan, asked))):
         raise Blocked([approving.declined(lacking)])
 
 
@@ -30,11 +31,21 @@ def get_removal_approved(call: Call, names: Sequence[str], approved: Collection[
     if Approval.DESTROY in approved:
         return
     shown = ", ".join(f"`{name}`" for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    if not may_ask or call.json or not terminal.can_ask():
-        detail = f"Nobody approved the removal of {shown}, and there is no terminal to ask at."
+    silent = _why_not_asked(call, may_ask=may_ask)
+    if silent is not None:
+        detail = f"Nobody approved the removal of {shown}, and {silent}."
         raise Blocked([Diagnostic("not-approved", "Not approved", detail, hint="`--approve destroy` or `-y` approves it")])
     if _answer(call, f"\nRemove {shown} for good? Only `yes` is a yes: ") != "yes":
         raise Blocked([Diagnostic("not-approved", "Not approved", "The answer was not `yes`; nothing was removed.")])
+
+
+def _why_not_asked(call: Call, *, may_ask: bool) -> str | None:
+    """Say why nobody can be asked; nothing when somebody can."""
+    if not may_ask:
+        return "`--no-input` forbids to ask"
+    if call.json:
+        return "`--json` never asks"
+    return None if terminal.can_ask() else approving.NO_TERMINAL
 
 
 def _words(plan: Plan, asked: Question) -> str:

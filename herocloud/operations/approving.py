@@ -38,6 +38,10 @@ class Question(NamedTuple):
     addresses: tuple[Address, ...]
     """What would lose data."""
 
+    def accepts(self, answer: str) -> bool:
+        """Tell whether this answer approves; the plan shows addresses, so the whole address of the one thing is as good as its name."""
+        return answer == self.word or (len(self.addresses) == 1 and answer == self.addresses[0])
+
 
 def parse(texts: Iterable[str]) -> frozenset[Approval]:
     """Read what `--approve` was given, once or several times, with commas or without."""
@@ -84,14 +88,17 @@ def question(plan: Plan, lacking: dict[Approval, list[Change]]) -> Question:
     return Question(name, loses_data=True, addresses=tuple(lost))
 
 
-def refusal(lacking: dict[Approval, list[Change]]) -> Diagnostic:
-    """Say what is not approved, and what to write to approve it."""
+NO_TERMINAL = "there is no terminal to ask at"
+
+
+def refusal(lacking: dict[Approval, list[Change]], why_not_asked: str = NO_TERMINAL) -> Diagnostic:
+    """Say what is not approved, why nobody was asked, and what to write to approve it."""
     lines = [f"{one.value}: {_list(changes)}" for one, changes in lacking.items()]
     words = ",".join(one.value for one in lacking)
     return Diagnostic(
         "not-approved",
         "Not approved",
-        "Nobody approved these changes, and there is no terminal to ask at:\n" + "\n".join(lines),
+        f"Nobody approved these changes, and {why_not_asked}:\n" + "\n".join(lines),
         hint=f"`--approve {words}` approves them, `-y` approves everything; a plan saved with `plan --out FILE` is approved by running it",
     )
 

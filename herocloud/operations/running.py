@@ -1,5 +1,6 @@
 """Running a plan under the lock: what apply, resume, undo and every imperative command share."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -66,10 +67,28 @@ def run(plan: Plan, store: Store, host: Hosting, how: How, undoes: PlanId | None
         store.grow_slices(len(host.host.slices))
     drivers = Drivers(host.context)
     try:
-        with how.watch(plan, ()) as tell:
+        with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store):
             return executing.execute(plan, store, drivers, options=how.options, tell=tell, undoes=undoes)
     finally:
         drivers.close()
+
+
+@contextmanager
+def _told_how_to_go_on(folder: Path, store: Store) -> Iterator[None]:
+    """Turn a failure of the operating system inside of an apply into what to do about it.
+
+    The state tells its own failures; this is about the rest, which would leave a person with the words of `errno` alone.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, (str, bytes)) else folder
+        what = f"`{os.fsdecode(name)}` could not be written: {error.strerror or error}."
+        if store.unfinished() is None:
+            raise Refused([Diagnostic("apply-cut-off", "The apply could not begin", f"{what} Nothing was changed.")]) from error
+        hint = "remove the cause, then `herocloud resume` goes on; `herocloud resume --rollback` takes back what was done"
+        detail = f"{what} What is recorded is safe, and the apply is not finished."
+        raise Refused([Diagnostic("apply-cut-off", "The apply could not go on", detail, hint=hint)]) from error
 
 
 def recover(folder: Path, store: Store, how: How, *, rollback: bool = False) -> Recovered | None:
@@ -88,7 +107,7 @@ def recover(folder: Path, store: Store, how: How, *, rollback: bool = False) -> 
     finished = [step for step, state in unfinished.states.items() if state == "done"]
     drivers = Drivers(host.context)
     try:
-        with how.watch(unfinished.plan, finished) as tell:
+        with how.watch(unfinished.plan, finished) as tell, _told_how_to_go_on(folder, store):
             result = resuming.resume(store, drivers, options=how.options, tell=tell, rollback=rollback, facts=facts_now)
     finally:
         drivers.close()

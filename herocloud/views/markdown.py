@@ -12,12 +12,15 @@ from collections.abc import Iterator, Sequence
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import GLYPHS, Action, Impact
-from herocloud.views import capacities, diagnostics, phrasing, results, timing, values
+from herocloud.views import capacities, diagnostics, phrasing, results, text, timing, values
 
 MAX_BYTES = 65_000
 
 _RESERVE = 120
 """Kept for the line that says what was left out."""
+
+_FENCE = 40
+"""What a fence and the line of what is left out in it take."""
 
 
 def render(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
@@ -29,7 +32,7 @@ def render(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
     page.require(
         f"**{phrasing.tally_line(plan)}.** {_escape(phrasing.time_line(timing.total_seconds(plan), plan))}"
         if changes
-        else "**No changes.**"
+        else f"**{'Only outputs change' if plan.changes_outputs else 'No changes'}.**"
     )
     for warning in _warnings(plan, changes):
         page.offer(warning)
@@ -37,6 +40,7 @@ def render(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
         page.offer(_fence("text", diagnostics.render(plan.diagnostics)))
     if changes or plan.errored:
         page.offer(_capacity(plan))
+    page.offer_lines("#### Outputs", [line.removeprefix("  ") for line in text.output_lines(plan)])
     page.add_changes(sorted(changes, key=lambda change: change.impact is not Impact.DATA), purge=plan.purge)
     if plan.drift:
         lines = (f"{address}  {line}" for address, line in phrasing.drift_rows(plan.drift))
@@ -89,6 +93,20 @@ class _Page:
             self._put(block)
         else:
             self._pieces += 1
+
+    def offer_lines(self, heading: str, lines: Sequence[str]) -> None:
+        """Put in lines as one fenced block, as many as find room in a quarter of what is left."""
+        room = min(self._room // 4, self._room - _RESERVE) - _size(heading) - _FENCE
+        shown: list[str] = []
+        for line in map(_flat, lines):
+            room -= _size(line) + 2 * line.count("`")
+            if room < 0:
+                break
+            shown.append(line)
+        if len(shown) < len(lines):
+            shown.append(f"# and {len(lines) - len(shown)} more")
+        if lines:
+            self.offer(f"{heading}\n\n{_fence('diff', chr(10).join(shown))}")
 
     def add_changes(self, changes: list[Change], *, purge: bool) -> None:
         """Put in changes, unfolded while that leaves the others room for a line each (or half of the room, when there are too many)."""

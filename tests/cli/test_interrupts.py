@@ -1,6 +1,7 @@
 """^C, SIGTERM, a closed terminal: the state stays whole, and `resume` goes on."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -138,3 +139,23 @@ def test_an_interrupted_resume_says_what_an_interrupted_apply_says(herocloud: An
         assert "Not done: " in out
         assert out.count("`herocloud resume` goes on") == 1
     assert "image.debian12" not in second.split("Not done: ")[1], "the first run had made it"
+
+
+@pytest.mark.parametrize("point", ["apply.outcome.before", "apply.intent.after"])
+def test_a_disk_that_fails_inside_of_an_apply_is_told_with_the_way_on(herocloud: Any, shop: Path, spawn: Spawn, point: str) -> None:
+    process = spawn("apply", "-y", env={**os.environ, "HEROCLOUD_FAULTS": f"{point}:2:enospc"})
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"`{herocloud.data_folder}` could not be written: No space left on device" in err
+    assert "What is recorded is safe" in err
+    assert "`herocloud resume` goes on" in err
+    herocloud.done("resume")
+    assert herocloud.done("plan").out == "No changes.\n"
+
+
+def test_a_disk_that_fails_before_an_apply_begins_changes_nothing(herocloud: Any, shop: Path, spawn: Spawn) -> None:
+    process = spawn("apply", "-y", env={**os.environ, "HEROCLOUD_FAULTS": "apply.begin.before:1:eio"})
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Nothing was changed" in err
+    assert herocloud("state", "list").out == "Nothing is recorded.\n"

@@ -61,6 +61,11 @@ def test_the_loss_of_one_things_data_takes_its_name(herocloud: Any, applied: Pat
     assert answer("vm", "delete", "db", answer="db\n")[0] == 0
 
 
+def test_the_whole_address_is_as_good_as_the_name(herocloud: Any, applied: Path, answer: Answer) -> None:
+    assert answer("destroy", "--target", "vm.web[1]", answer="vm.web[0]\n")[0] == 12
+    assert answer("destroy", "--target", "vm.web[1]", answer="vm.web[1]\n")[0] == 0
+
+
 def test_the_loss_of_several_things_data_takes_the_name_of_the_stack(herocloud: Any, applied: Path, answer: Answer) -> None:
     code, screen = answer("destroy", answer="yes\n")
     assert code == 12
@@ -86,11 +91,16 @@ def test_an_interrupt_at_the_question_changes_nothing(herocloud: Any, shop: Path
     assert not (herocloud.data_folder / "state.db").exists()
 
 
-@pytest.mark.parametrize("flag", ["--no-input", "-input=false", "--json"])
-def test_a_terminal_is_not_asked_when_told_so(herocloud: Any, shop: Path, answer: Answer, flag: str) -> None:
+@pytest.mark.parametrize(
+    ("flag", "why"),
+    [("--no-input", "`--no-input` forbids to ask"), ("-input=false", "`--no-input` forbids to ask"), ("--json", "`--json` never asks")],
+)
+def test_a_terminal_is_not_asked_when_told_so(herocloud: Any, shop: Path, answer: Answer, flag: str, why: str) -> None:
     code, screen = answer("apply", flag, answer="yes\n")
     assert code == 12
     assert "is a yes" not in screen
+    assert why in screen
+    assert "no terminal" not in screen
 
 
 def test_a_saved_plan_never_asks(herocloud: Any, shop: Path, answer: Answer) -> None:

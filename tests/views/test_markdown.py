@@ -81,3 +81,25 @@ def test_no_word_of_a_user_breaks_out_of_its_place(plans, words, budget) -> None
     )
     assert len(page.encode()) <= budget
     assert _is_whole(page)
+
+
+def test_outputs_that_change_are_shown(plans) -> None:
+    plan = plans.plan(outputs={"n": 3, "new": "x"}, outputs_before={"n": 2, "gone": 1})
+    page = markdown.render(plan)
+    assert "**Only outputs change.**" in page
+    assert "```diff\n- gone (was 1)\n~ n 2 → 3\n+ new = x\n```" in page
+
+
+@settings(max_examples=100, deadline=None)
+@given(budget=st.integers(0, 6_000), number=st.integers(0, 300), value=st.text(alphabet="`~a\n|", max_size=40))
+def test_outputs_stay_within_any_budget(plans, budget, number, value) -> None:
+    plan = plans.example()._replace(outputs={f"n{i}": value for i in range(number)})
+    page = markdown.render(plan, budget)
+    assert len(page.encode()) <= budget
+    assert _is_whole(page)
+
+
+def test_more_outputs_than_find_room_are_counted(plans) -> None:
+    page = markdown.render(plans.example()._replace(outputs={f"n{i}": "x" * 50 for i in range(1000)}), 20_000)
+    assert re.search(r"^# and \d{3} more$", page, re.MULTILINE)
+    assert "vm.web[0]" in page
