@@ -156,7 +156,11 @@ def _plan(
     found: list[Diagnostic],
 ) -> Plan:
     steps = ordering.sort_steps(steps, waits)
-    proof = fitting.prove(steps, waits, fitting.used(recorded, observed), host, stack, sum(step.takes.slices for step in steps))
+    # What is adopted is claimed by its step, so it must not count as an orphan beside that.
+    adopted = {change.address for change in changes if change.action is Action.ADOPT}
+    things = {address: thing for address, thing in observed.things.get(stack, {}).items() if address not in adopted}
+    others = observed._replace(things={**observed.things, stack: things})
+    proof = fitting.prove(steps, waits, fitting.used(recorded, others), host, stack, sum(step.takes.slices for step in steps))
     for taker, givers in proof.waits.items():
         waits.setdefault(taker, set()).update(givers)
     new_slices = [sid for change in changes for sid in (change.after or {}).get("slices") or ()]
