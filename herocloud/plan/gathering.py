@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
-from herocloud.model.worlds import Desired, Record, Recorded, Resource
+from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
 from herocloud.plan import renaming, targeting
 from herocloud.plan.options import PlanOptions
 
@@ -51,6 +51,17 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
         moves,
         targeting.narrow(known, targets, excluded, needs) if options.target or options.exclude else set(known),
     )
+
+
+def renamed(observed: Observed | None, inputs: Inputs) -> Observed | None:
+    """Return what was seen, under the addresses that things have after their renames."""
+    if observed is None or not inputs.moves:
+        return observed
+    things = dict(observed.things.get(inputs.stack, {}))
+    for target, origin in inputs.moves.items():
+        if origin in things:
+            things.setdefault(target, things.pop(origin)._replace(address=target))
+    return observed._replace(things={**observed.things, inputs.stack: things})
 
 
 def unmoved(recorded: Recorded, inputs: Inputs) -> Recorded:

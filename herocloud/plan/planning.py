@@ -41,20 +41,22 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
     found: list[Diagnostic] = []
     inputs = gathering.gather(desired, recorded, options, found)
     recorded = recorded._replace(records={**recorded.records, inputs.stack: inputs.records})
+    # What is there has its old name until the plan is applied; here everything goes by the new one, or it would be taken for an orphan.
+    seen = gathering.renamed(observed, inputs)
     choice = choosing.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor)
     found.extend(one for one in choice.found if one.address is None or one.address in inputs.allowed)
     if recorded.unfinished and options.operation in ("apply", "destroy"):
         found.append(saying.unfinished_apply(recorded.unfinished))
 
     leaving = [(inputs.stack, address) for address in inputs.records if address not in inputs.resources and address in inputs.allowed]
-    valued, short, specs = targets.decide_values(inputs, choice, recorded, observed, host, leaving, options, found)
+    valued, short, specs = targets.decide_values(inputs, choice, recorded, seen, host, leaving, options, found)
     if short:
         found.append(fitting.too_few_slices(host, short, len(facts.slice_holders(recorded))))
     outputs = _outputs(desired, recorded, specs, options, found)
 
-    decisions = _decide(inputs, valued, choice.roles, observed, options, found)
+    decisions = _decide(inputs, valued, choice.roles, seen, options, found)
     steps = [step for decision in decisions.values() for step in decision.steps]
-    steps, waits, proof = scheduling.order_and_prove(steps, decisions, inputs, valued, recorded, observed, host, found)
+    steps, waits, proof = scheduling.order_and_prove(steps, decisions, inputs, valued, recorded, seen, host, found)
     found.extend(proof.found)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
@@ -119,7 +121,7 @@ def _decide(
             continue
         record, resource = inputs.records.get(address), inputs.resources.get(address)
         origin = inputs.moves.get(address)
-        thing = things.get(address) or (things.get(origin) if origin else None)
+        thing = things.get(address)
         present = record.parts if observed is None and record else thing.parts if thing else {}
         parts = ids.split_address(address)
         assert parts is not None  # noqa: S101 - addresses come from the loader and the state, which both check them

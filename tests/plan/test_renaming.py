@@ -92,3 +92,11 @@ def test_a_volume_moves_under_a_running_machine(build, pretend) -> None:
     )
     after = pretend.run(world, world.plan(stack, host), host)
     assert after.plan(stack, host).changing == ()
+
+
+def test_a_move_on_a_full_host_counts_its_machine_once(build, pretend) -> None:
+    host = build.host(1)
+    world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.image(), build.vm("www")), host), host)
+    plan = world.plan(build.desired(build.image(), build.vm("web"), moved=(Move("vm.www", "vm.web"),)), host)
+    assert plan.diagnostics == ()
+    assert plan.capacity.slices[:3] == (1, 1, 1)
