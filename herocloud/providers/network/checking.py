@@ -61,14 +61,14 @@ def foreign(link: Link, found: Mark | None, mark: Mark) -> str:
 def check_range(scene: Scene, mark: Mark, part: Part) -> None:
     """Refuse a range that shares addresses with this host, or with what it reaches some other way than by its default route."""
     wanted = ranges.of_cidr(part["cidr"])
-    for address in scene.world.addresses:
+    for address in scene.addresses:
         link = scene.by_number.get(address.link)
         if link is None or link.name == part["bridge"] or ":" in address.address:
             continue
         # The exact address counts, and the network that it lies in: both are reached through that interface.
         if ranges.of_cidr(f"{address.address}/{address.prefix}").overlaps(wanted):
             raise _clash(mark, part, f"{address.address}/{address.prefix} on `{link.name}`{_whose(link)}")
-    for route in scene.world.routes:
+    for route in scene.routes:
         link = scene.by_number.get(route.link)
         if ":" in route.destination or route.prefix <= _WIDEST or (link is not None and link.name == part["bridge"]):
             continue
@@ -79,7 +79,7 @@ def check_range(scene: Scene, mark: Mark, part: Part) -> None:
 
 def check_ports(scene: Scene, mark: Mark, part: Part) -> None:
     """Refuse published ports that another network has, or that lead nowhere."""
-    taken = passing.published(scene.rules.networks)
+    taken = passing.published(scene.network_rules)
     for forward in part["forward"]:
         port = f"port {forward['host_port']}/{forward['protocol']}"
         if forward["address"] is None:

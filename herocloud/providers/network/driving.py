@@ -49,7 +49,7 @@ class NetworkDriver:
         """Compare the world with the part before and after."""
         checking.require_admin()
         with _wrapped():
-            return probing.probe(scenes.look(), work)
+            return probing.probe(_look(work), work)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -59,7 +59,8 @@ class NetworkDriver:
         checking.require_admin()
         with _wrapped(), _alone():
             faults.reached(f"{point}.before")
-            if not probing.is_at(scene := scenes.look(), work, target):
+            scene = _look(work)
+            if not probing.is_at(scene, work, target):
                 self._bring(scene, work, target, f"{point}.half")
             faults.reached(f"{point}.after")
 
@@ -82,6 +83,10 @@ class NetworkDriver:
             taps.remove(scene, self._wires, mark, probing.name_of(work), half)
         else:
             taps.ensure(scene, self._wires, mark, target, self._owner, half)
+
+
+def _look(work: Work) -> scenes.Scene:
+    return scenes.look(tap=probing.name_of(work) if work.step.part.startswith("nic.") else None)
 
 
 @contextmanager

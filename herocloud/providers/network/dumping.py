@@ -79,36 +79,24 @@ class Queue(NamedTuple):
     """Bytes a second."""
 
 
-class World(NamedTuple):
-    """All interfaces with what hangs on them."""
-
-    links: tuple[Link, ...]
-    addresses: tuple[Address, ...]
-    routes: tuple[Route, ...]
-    queues: tuple[Queue, ...]
-
-    def link(self, name: str) -> Link | None:
-        """Find an interface by its name."""
-        return next((link for link in self.links if link.name == name), None)
-
-    def numbered(self, number: int) -> Link | None:
-        """Find an interface by its number."""
-        return next((link for link in self.links if link.number == number), None)
-
-
 def dump_links() -> tuple[Link, ...]:
     """Read all interfaces."""
     return tuple(_link(body) for body in _dump(_GET_LINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _SKIP_STATISTICS))
 
 
-def dump_world(links: tuple[Link, ...] | None = None) -> World:
-    """Read everything; `links` spares reading them again."""
-    return World(
-        dump_links() if links is None else links,
-        tuple(_address(body) for body in _dump(_GET_ADDRESS, struct.pack("=BBBBi", 0, 0, 0, 0, 0))),
-        tuple(route for body in _dump(_GET_ROUTE, struct.pack("=BBBBBBBBI", *[0] * 9)) for route in _routes(body)),
-        tuple(queue for body in _dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body)),
-    )
+def dump_addresses() -> tuple[Address, ...]:
+    """Read all addresses."""
+    return tuple(_address(body) for body in _dump(_GET_ADDRESS, struct.pack("=BBBBi", 0, 0, 0, 0, 0)))
+
+
+def dump_routes() -> tuple[Route, ...]:
+    """Read all routes that lead somewhere."""
+    return tuple(route for body in _dump(_GET_ROUTE, struct.pack("=BBBBBBBBI", *[0] * 9)) for route in _routes(body))
+
+
+def dump_queues() -> tuple[Queue, ...]:
+    """Read what interfaces send through."""
+    return tuple(queue for body in _dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body))
 
 
 def _dump(kind: int, body: bytes) -> list[bytes]:

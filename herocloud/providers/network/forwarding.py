@@ -8,8 +8,10 @@ Turning the switch writes other values as well (the kernel resets forwarding of 
 from collections.abc import Iterator
 from pathlib import Path
 
+from herocloud.kits import faults
 from herocloud.model.errors import Permanent
 from herocloud.providers.network.expressions import RETURN, Chain, Rules
+from herocloud.providers.network.linking import EFFECT
 
 KEPT = "before"
 """The chain that keeps what was there."""
@@ -70,6 +72,7 @@ def _read(name: str) -> str:
 
 
 def _write(name: str, value: str) -> None:
+    faults.reached(EFFECT)
     try:
         (_ROOT / name).write_text(f"{value}\n")
     except OSError as error:

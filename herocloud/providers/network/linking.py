@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from herocloud.kits import faults
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
 from herocloud.providers.network import shaping
 from herocloud.providers.network.passing import Port
+
+EFFECT = "network.effect"
+"""The fault point before every single change of the world, whichever module makes it."""
 
 _NO_ADDRESSES = {"attrs": [["AF_INET6", {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", 1]]}]]}
 """No link-local address of the host's own on bridges and taps: guests would have a way to it that no rule of theirs names."""
@@ -126,6 +130,7 @@ class Wires:
                 from pyroute2 import IPRoute
 
                 self._route = IPRoute()
+            faults.reached(EFFECT)
             try:
                 yield self._route
             except NetlinkError as error:

@@ -25,7 +25,7 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
     checking.check_range(scene, mark, part)
     checking.check_ports(scene, mark, part)
     chains = list(passing.build(mark, part))
-    kept = forwarding.to_keep(scene.rules.networks)
+    kept = forwarding.to_keep(scene.network_rules)
     nftables.change_rules(expressions.load(passing.FAMILY, passing.TABLE, [*([kept] if kept else []), *chains]))
     mac = marks.own_mac(mark.lineage, name)
     number = link.number if link else wires.add_bridge(name, mac, recognising.MTU)
@@ -49,30 +49,30 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
         _refuse_ports(scene, link, mark)
         wires.remove(link.number)
     half()
-    gone = [chain for chain in passing.chain_names(name) if chain in scene.rules.networks]
+    gone = [chain for chain in passing.chain_names(name) if chain in scene.network_rules]
     # A tap that was removed by hand leaves its rules behind; nobody else will come for them.
-    stale = [tap for tap in scene.rules.taps if tap not in scene.by_name]
+    stale = [tap for tap in scene.tap_rules if tap not in scene.by_name]
     commands = [
         *expressions.unload(passing.FAMILY, passing.TABLE, gone),
         *(_drop_taps(scene, stale) if stale else ()),
     ]
     if commands:
         nftables.change_rules(commands)
-    if any(bridge != name for bridge in scene.networks) or scene.rules.inet is None:
+    if any(bridge != name for bridge in scene.networks) or not scene.has_table:
         return
-    forwarding.turn_back(scene.rules.networks)
+    forwarding.turn_back(scene.network_rules)
     nftables.change_rules([expressions.drop_table(passing.FAMILY, passing.TABLE)])
 
 
 def left_of_all(scene: Scene) -> list[str]:
     """Name what only a network needs while there is none."""
-    if scene.networks or scene.rules.inet is None:
+    if scene.networks or not scene.has_table:
         return []
     return ["the table of networks"]
 
 
 def _drop_taps(scene: Scene, stale: list[str]) -> list[Json]:
-    if set(stale) == set(scene.rules.taps):
+    if set(stale) == set(scene.tap_rules):
         return [expressions.drop_table(guarding.FAMILY, guarding.TABLE)]
     return expressions.unload(guarding.FAMILY, guarding.TABLE, stale)
 

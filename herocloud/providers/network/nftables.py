@@ -6,13 +6,13 @@ speaks to nf_tables as well, and would need every expression spelled as the regi
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
-from herocloud.kits import jsons, running
+from herocloud.kits import faults, jsons, running
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
 from herocloud.providers.network import expressions, guarding, passing
 from herocloud.providers.network.expressions import Rule, Rules
+from herocloud.providers.network.linking import EFFECT
 
 _TIMEOUT = 60.0
 _ABSENT = "No such file or directory"
@@ -20,33 +20,25 @@ _FORBIDDEN = "Operation not permitted"
 _BUSY = "Device or resource busy"
 
 
-class Ruleset(NamedTuple):
-    """Our tables as they are; nothing for one that is not there."""
-
-    inet: Rules | None = None
-    """Networks."""
-    netdev: Rules | None = None
-    """Taps."""
-
-    @property
-    def networks(self) -> Rules:
-        """Return the chains of networks."""
-        return self.inet or {}
-
-    @property
-    def taps(self) -> Rules:
-        """Return the chains of taps."""
-        return self.netdev or {}
+def read_networks() -> Rules | None:
+    """Read the chains of networks; nothing when our table is not there."""
+    return _list(["table", passing.FAMILY, passing.TABLE])
 
 
-def read_rules() -> Ruleset:
-    """Read our tables."""
-    return Ruleset(_list(passing.FAMILY, passing.TABLE), _list(guarding.FAMILY, guarding.TABLE))
+def read_taps() -> Rules | None:
+    """Read the chains of all taps; nothing when our table is not there."""
+    return _list(["table", guarding.FAMILY, guarding.TABLE])
+
+
+def read_tap(name: str) -> Rules | None:
+    """Read the chain of one tap; nothing when it is not there."""
+    return _list(["chain", guarding.FAMILY, guarding.TABLE, name])
 
 
 def change_rules(commands: Iterable[Json]) -> None:
     """Carry out these commands, all or none."""
     document = jsons.dumps({"nftables": list(commands)})
+    faults.reached(EFFECT)
     try:
         _nft(["-f", "-"], document)
     except running.CommandError as error:
@@ -66,9 +58,9 @@ def missing_features() -> list[str]:
     return missing
 
 
-def _list(family: str, table: str) -> Rules | None:
+def _list(what: list[str]) -> Rules | None:
     try:
-        answer = _nft(["list", "table", family, table], "")
+        answer = _nft(["list", *what], "")
     except running.CommandError as error:
         if _ABSENT in error.stderr and error.returncode is not None:
             return None

@@ -7,12 +7,16 @@ simulator's or an ordinary user's machine pay nothing.
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
+
+if TYPE_CHECKING:
+    from herocloud.providers.network import scenes
 
 NAME = "network"
 
@@ -23,26 +27,31 @@ class NetworkObserver:
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         # Imported here: a command that only asks who can look must not pay for looking.
-        from herocloud.providers.network import dumping, forwarding, marks, nftables, recognising, scenes
+        from herocloud.providers.network import dumping, marks, scenes
 
         try:
             links = dumping.dump_links()
             if not any(marks.read_mark(link.alias) for link in links if link.alias):
                 return Observed()
-            scene = scenes.Scene(dumping.dump_world(links), nftables.read_rules(), forwards=forwarding.is_on())
+            return Observed(things=_things(scenes.look(links), stacks))
         except OSError as error:
             raise Permanent(f"the networks of this host cannot be read: {error}") from error
-        wanted = None if stacks is None else set(stacks)
-        things: dict[StackName, dict[Address, Thing]] = {}
-        for link, mark in scene.owned:
-            stack, address = StackName(mark.stack), Address(mark.address)
-            if (wanted is not None and stack not in wanted) or mark.part.endswith(".upload"):
-                continue
-            part = recognising.network_part(scene, link, mark) if mark.part == "network" else recognising.nic_part(scene, link, mark)
-            known = things.setdefault(stack, {}).get(address)
-            parts: dict[str, Part] = {**known.parts, mark.part: part} if known else {mark.part: part}
-            things[stack][address] = Thing(stack, address, NAME, parts, mark.lineage)
-        return Observed(things=things)
+
+
+def _things(scene: "scenes.Scene", stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:
+    from herocloud.providers.network import recognising
+
+    wanted = None if stacks is None else set(stacks)
+    things: dict[StackName, dict[Address, Thing]] = {}
+    for link, mark in scene.owned:
+        stack, address = StackName(mark.stack), Address(mark.address)
+        if (wanted is not None and stack not in wanted) or mark.part.endswith(".upload"):
+            continue
+        part = recognising.network_part(scene, link, mark) if mark.part == "network" else recognising.nic_part(scene, link, mark)
+        known = things.setdefault(stack, {}).get(address)
+        parts: dict[str, Part] = {**known.parts, mark.part: part} if known else {mark.part: part}
+        things[stack][address] = Thing(stack, address, NAME, parts, mark.lineage)
+    return things
 
 
 def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> NetworkObserver:  # noqa: ARG001  (every provider is opened the same way)

@@ -79,10 +79,11 @@ def name_of(work: Work) -> str:
 
 
 def _remains(scene: Scene, work: Work, name: str) -> list[str]:
-    remains = recognising.leftovers(scene, name)
-    if work.step.part == "network" and name not in scene.by_name:
-        remains += networks.left_of_all(scene)
-    return remains
+    if name in scene.by_name:
+        return []
+    if work.step.part == "network":
+        return recognising.left_of_network(scene, name) or networks.left_of_all(scene)
+    return recognising.left_of_tap(scene, name)
 
 
 def _unsettled_ports(scene: Scene, link: Link, part: Part) -> list[str]:

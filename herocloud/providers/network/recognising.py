@@ -19,7 +19,7 @@ MTU = 1500
 
 def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
     """Return the part of a network."""
-    seen = passing.read(scene.rules.networks, mark, link.name)
+    seen = passing.read(scene.network_rules, mark, link.name)
     addresses = scene.addresses_of(link)
     own = next((one for one in addresses if ranges.network_of(one.address, one.prefix) == seen.cidr), addresses[0] if addresses else None)
     cidr = ranges.network_of(own.address, own.prefix) if own else seen.cidr
@@ -46,7 +46,7 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
 
 def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
     """Return the part of a NIC, from its tap."""
-    guarded = guarding.read(scene.rules.taps, link.name)
+    guarded = guarding.read(scene.tap_rules, link.name)
     purpose = marks.read_purpose(link.alias) or Purpose(guarded.mac if guarded else "", guarded.address if guarded else None, "")
     detour = scene.by_name.get(guarded.upload) if guarded and guarded.upload else None
     upload = scene.rates.get(detour.number) if detour and detour.up else None
@@ -60,7 +60,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "rate": {"download": download, "upload": upload} if download is not None or upload is not None else None,
     }
     wanted = Guarded(purpose.mac, purpose.address, guarded.upload if guarded else None)
-    whole = guarded is not None and guarding.is_whole(scene.rules.taps, mark, link.name, wanted)
+    whole = guarded is not None and guarding.is_whole(scene.tap_rules, mark, link.name, wanted)
     port = port_of(scene, purpose.bridge) if master and master.name == purpose.bridge else None
     odd: dict[str, Any] = {
         "guard": None if whole else "changed" if guarded else "missing",
@@ -86,23 +86,22 @@ def port_of(scene: Scene, bridge: str) -> Port | None:
     """Return how a bridge treats its ports; nothing when its rules do not say."""
     if bridge == marks.OVERLAY_BRIDGE:
         return Port(isolated=False, hairpin=False)
-    forward, _, incoming, *_ = (scene.rules.networks.get(name) for name in passing.chain_names(bridge))
+    forward, _, incoming, *_ = (scene.network_rules.get(name) for name in passing.chain_names(bridge))
     if not forward:
         return None
     return passing.port_of({"isolated": any(rule.comment == "isolated" for rule in forward), "forward": incoming})
 
 
-def leftovers(scene: Scene, name: str) -> list[str]:
-    """Name what is left of an interface that is gone (or of a tap that has no upload limit any more)."""
-    found = []
-    if name not in scene.by_name:
-        if name in scene.rules.taps:
-            found.append(f"rules of `{name}`")
-        found += [f"chain `{chain}`" for chain in passing.chain_names(name) if chain in scene.rules.networks]
-    detour = marks.upload_device(name)
-    if name.startswith("hc-") and detour in scene.by_name and name not in scene.by_name:
-        found.append(f"`{detour}`")
-    return found
+def left_of_network(scene: Scene, bridge: str) -> list[str]:
+    """Name what is left of a network whose bridge is gone."""
+    return [f"chain `{chain}`" for chain in passing.chain_names(bridge) if chain in scene.network_rules]
+
+
+def left_of_tap(scene: Scene, tap: str) -> list[str]:
+    """Name what is left of a tap that is gone."""
+    detour = marks.upload_device(tap)
+    found = [f"`{detour}`"] if detour in scene.by_name else []
+    return [f"the rules of `{tap}`", *found] if tap in scene.tap_rules else found
 
 
 def _has_route(scene: Scene, link: Link, cidr: str | None) -> bool:

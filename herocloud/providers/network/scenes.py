@@ -1,12 +1,17 @@
-"""One look at everything that parts are recognised from: interfaces, addresses, routes, queues, rules, the forwarding switch."""
+"""One look at everything that parts are recognised from: interfaces, addresses, routes, queues, rules, the forwarding switch.
 
-from collections.abc import Iterator
+Interfaces are read at once, the rest when it is first asked for: a step on one tap reads the rules of that tap, and not those of a
+thousand others. Whoever looks at everything pays for everything once.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from herocloud.providers.network import dumping, forwarding, marks, nftables
-from herocloud.providers.network.dumping import Address, Link, Route, World
+from herocloud.providers.network.dumping import Address, Link, Queue, Route
+from herocloud.providers.network.expressions import Rules
 from herocloud.providers.network.marks import Mark
-from herocloud.providers.network.nftables import Ruleset
 
 
 class Owned(NamedTuple):
@@ -16,46 +21,95 @@ class Owned(NamedTuple):
     mark: Mark
 
 
+class Sources(NamedTuple):
+    """Where the rest comes from; each is asked at most once."""
+
+    addresses: Callable[[], tuple[Address, ...]]
+    routes: Callable[[], tuple[Route, ...]]
+    queues: Callable[[], tuple[Queue, ...]]
+    networks: Callable[[], Rules | None]
+    """The chains of networks; nothing without our table."""
+    taps: Callable[[], Rules | None]
+    forwards: Callable[[], bool]
+
+
 class Scene:
     """What was seen, with look-ups made once: ten thousand taps are found by name, not searched for."""
 
-    def __init__(self, world: World, rules: Ruleset, *, forwards: bool) -> None:
-        """Arrange what was seen."""
-        self.world, self.rules, self.forwards = world, rules, forwards
-        self.by_name = {link.name: link for link in world.links}
-        self.by_number = {link.number: link for link in world.links}
-        self.owned = [Owned(link, mark) for link in world.links if link.alias and (mark := marks.read_mark(link.alias))]
+    def __init__(self, links: tuple[Link, ...], sources: Sources) -> None:
+        """Arrange the interfaces."""
+        self._sources = sources
+        self.links = links
+        self.by_name = {link.name: link for link in links}
+        self.by_number = {link.number: link for link in links}
+        self.owned = [Owned(link, mark) for link in links if link.alias and (mark := marks.read_mark(link.alias))]
         self.networks = {one.link.name: one.mark for one in self.owned if one.mark.part == "network"}
         """The marks of networks, by bridge."""
-        self.rates = {queue.link: queue.rate for queue in world.queues if queue.rate is not None}
-        self._addresses: dict[int, list[Address]] = {}
-        for address in world.addresses:
-            self._addresses.setdefault(address.link, []).append(address)
-        self._routes: dict[int, list[Route]] = {}
-        for route in world.routes:
-            self._routes.setdefault(route.link, []).append(route)
+
+    @property
+    def network_rules(self) -> Rules:
+        """Return the chains of networks."""
+        return self._network_table or {}
+
+    @property
+    def has_table(self) -> bool:
+        """Tell whether our table of networks is there, be it empty."""
+        return self._network_table is not None
+
+    @cached_property
+    def tap_rules(self) -> Rules:
+        """Return the chains of taps, or of the one tap that a step is about."""
+        return self._sources.taps() or {}
+
+    @cached_property
+    def forwards(self) -> bool:
+        """Tell whether the host forwards."""
+        return self._sources.forwards()
+
+    @cached_property
+    def addresses(self) -> tuple[Address, ...]:
+        """Return the IPv4 addresses of the host."""
+        return tuple(one for one in self._sources.addresses() if ":" not in one.address)
+
+    @cached_property
+    def routes(self) -> tuple[Route, ...]:
+        """Return the IPv4 routes of the host."""
+        return tuple(one for one in self._sources.routes() if ":" not in one.destination)
+
+    @cached_property
+    def rates(self) -> dict[int, int]:
+        """Return the rates that interfaces are limited to, by their number."""
+        return {queue.link: queue.rate for queue in self._sources.queues() if queue.rate is not None}
+
+    @cached_property
+    def _network_table(self) -> Rules | None:
+        return self._sources.networks()
 
     def addresses_of(self, link: Link) -> list[Address]:
         """Return the IPv4 addresses of an interface."""
-        return [one for one in self._addresses.get(link.number, ()) if ":" not in one.address]
+        return [one for one in self.addresses if one.link == link.number]
 
     def routes_of(self, link: Link) -> list[Route]:
         """Return the IPv4 routes through an interface."""
-        return [one for one in self._routes.get(link.number, ()) if ":" not in one.destination]
+        return [one for one in self.routes if one.link == link.number]
 
     def ports_of(self, bridge: Link) -> Iterator[Link]:
         """Return the ports of a bridge."""
-        return (link for link in self.world.links if link.master == bridge.number)
-
-    def find(self, mark: Mark) -> Link | None:
-        """Return the interface with this mark."""
-        return next((one.link for one in self.owned if one.mark == mark), None)
+        return (link for link in self.links if link.master == bridge.number)
 
     def master_of(self, link: Link) -> Link | None:
         """Return the bridge that an interface is a port of."""
         return self.by_number.get(link.master) if link.master else None
 
 
-def look() -> Scene:
-    """Look at everything."""
-    return Scene(dumping.dump_world(), nftables.read_rules(), forwards=forwarding.is_on())
+def look(links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Scene:
+    """Look at everything, or with the rules of one tap only; `links` spares reading them again."""
+    sources = Sources(
+        dumping.dump_addresses,
+        dumping.dump_routes,
+        dumping.dump_queues,
+        nftables.read_networks,
+        nftables.read_taps if tap is None else lambda: nftables.read_tap(tap),
+        forwarding.is_on,
+    )
+    return Scene(dumping.dump_links() if links is None else links, sources)

@@ -12,7 +12,9 @@ import struct
 from types import TracebackType
 from typing import Self
 
+from herocloud.kits import faults
 from herocloud.model.errors import Conflict, Permanent, Temporary
+from herocloud.providers.network.linking import EFFECT
 
 _DEVICE = "/dev/net/tun"
 _SET, _PERSIST, _OWNER = 0x400454CA, 0x400454CB, 0x400454CC
@@ -41,6 +43,7 @@ class Tap:
 
     def keep(self) -> None:
         """Let the tap outlive this process."""
+        faults.reached(EFFECT)
         fcntl.ioctl(self._file, _PERSIST, 1)
 
     def __enter__(self) -> Self:

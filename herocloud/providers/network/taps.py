@@ -67,9 +67,10 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
         if one is not None:
             wires.remove(one.number)
     half()
-    if name not in scene.rules.taps:
+    if name not in scene.tap_rules:
         return
-    if len(scene.rules.taps) == 1:
+    if not any(one.mark.part.startswith("nic.") and one.link.name not in (name, marks.upload_device(name)) for one in scene.owned):
+        # The last one takes the table with it, and whatever taps that were removed by hand have left there.
         nftables.change_rules([expressions.drop_table(guarding.FAMILY, guarding.TABLE)])
     else:
         nftables.change_rules(expressions.unload(guarding.FAMILY, guarding.TABLE, [name]))
@@ -81,7 +82,7 @@ def rename(scene: Scene, wires: Wires, mark: Mark, target: str) -> None:
         if found[:3] != mark[:3]:
             continue
         renamed, purpose = found._replace(address=target), marks.read_purpose(link.alias)
-        guarded = guarding.read(scene.rules.taps, link.name)
+        guarded = guarding.read(scene.tap_rules, link.name)
         if purpose is not None and guarded is not None:
             chain = guarding.build(renamed, link.name, Guarded(purpose.mac, purpose.address, guarded.upload))
             nftables.change_rules(expressions.load(guarding.FAMILY, guarding.TABLE, [chain]))

@@ -85,6 +85,25 @@ def _expected(point: str) -> tuple[str, ...]:
     return ("NOT_STARTED",) if (word == "before") is not back else ("DONE",)
 
 
+@pytest.mark.parametrize("kind", driving.KINDS)
+def test_a_step_that_is_killed_before_any_single_change_is_healed(site: Any, shapes: Any, kind: str) -> None:
+    story = Story(site, shapes, kind)
+    for number in range(1, 40):
+        worker = site.worker(f"network.effect:{number}:kill")
+        try:
+            site.work("perform", *story.step, worker=worker)
+        except EOFError:
+            found, detail = site.probe(*story.step)
+            assert found != "CONTRADICTED", (number, detail)
+            site.work("perform" if number % 2 else "undo", *story.step)
+            assert site.changes_since(story.after if number % 2 else story.before) == [], number
+            site.undo(*story.step)
+        else:
+            assert number > 3
+            return
+    pytest.fail("it never came to its end")
+
+
 @pytest.mark.parametrize("what", ["eio", "enospc"])
 def test_a_failure_half_way_is_told_and_undone(site: Any, shapes: Any, what: str) -> None:
     story = Story(site, shapes, "tap.create")
