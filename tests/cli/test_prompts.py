@@ -13,6 +13,19 @@ import pytest
 Answer = Callable[..., tuple[int, str]]
 
 
+def _has_terminals() -> bool:
+    try:
+        ends = os.openpty()
+    except OSError:
+        return False
+    for end in ends:
+        os.close(end)
+    return True
+
+
+pytestmark = pytest.mark.skipif(not _has_terminals(), reason="no pseudo-terminals here: /dev/pts is not mounted")
+
+
 @pytest.fixture
 def answer(herocloud: Any) -> Answer:
     """Return a function that runs a command on a terminal of its own, types an answer to its question, and returns exit code and screen."""
