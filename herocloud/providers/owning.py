@@ -1,16 +1,21 @@
 """Whose a VM's folder is: `vms/<sid>/owner.json`, which the providers that keep something in that folder share.
 
 A VM has parts of several providers, and its rename is one step of one of them. So the name is written down once, where all look; a name
-in the mark of every part would have to be changed by every provider at once, which a crash would tear apart.
+in the mark of every part would have to be changed by every provider at once, which a crash would tear apart. Parts of one VM are made at
+the same time, so whoever writes or removes the name holds a lock on the folder itself, which needs no file of its own.
 """
 
+import fcntl
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import files, jsons
 
 FILE = "owner.json"
+_OURS = frozenset({FILE, f".{FILE}.new"})
 
 
 class Owner(NamedTuple):
@@ -32,10 +37,11 @@ def read_owner(folder: Path) -> Owner | None:
 
 def write_owner(folder: Path, owner: Owner) -> None:
     """Say whose the folder of a VM is, making it when it is missing; a folder that says so already is left alone."""
-    if read_owner(folder) != owner:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
-        files.write_durably(folder / FILE, jsons.dumps(owner._asdict()).encode(), draft=folder / f".{FILE}.new")
-        files.sync_folder(folder.parent)
+    if read_owner(folder) == owner:
+        return
+    with _locked(folder):
+        if read_owner(folder) != owner:
+            _write(folder, owner)
 
 
 def rename(folder: Path, address: str) -> None:
@@ -45,28 +51,67 @@ def rename(folder: Path, address: str) -> None:
         write_owner(folder, owner._replace(address=address))
 
 
+def is_bare(folder: Path) -> bool:
+    """Tell whether a folder holds nothing but its owner's name: then whatever was to lie in it has not been made."""
+    try:
+        return all(path.name in _OURS for path in folder.iterdir())
+    except FileNotFoundError:
+        return False
+
+
 def release(folder: Path) -> bool:
     """Remove the folder of a VM once nothing but its owner's name is left in it; tells whether it is gone.
 
     Several providers end their part at the same time, so whoever is not the last one finds the folder in use, which is no error.
     """
-    left = [path for path in _content(folder) if not path.name.startswith(f".{FILE}.")]
-    if any(path.name != FILE for path in left):
-        return False
-    for path in _content(folder):
-        path.unlink(missing_ok=True)
-    try:
-        folder.rmdir()
-    except FileNotFoundError:
+    if not folder.exists():
         return True
-    except OSError:
-        return False
+    with _locked(folder):
+        owner = read_owner(folder)
+        if not is_bare(folder):
+            return False
+        for name in _OURS:
+            (folder / name).unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except OSError:
+            # Somebody who found the owner's name a moment ago has just put something beside it.
+            if owner is not None:
+                _write(folder, owner)
+            return False
     files.sync_folder(folder.parent)
     return True
 
 
-def _content(folder: Path) -> Iterator[Path]:
+def _write(folder: Path, owner: Owner) -> None:
+    files.write_durably(folder / FILE, jsons.dumps(owner._asdict()).encode(), draft=folder / f".{FILE}.new")
+    files.sync_folder(folder.parent)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder that exists, making it when it is missing."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileExistsError, FileNotFoundError):
+            # Somebody removed it between two of these calls.
+            if folder.exists() and not folder.is_dir():
+                raise
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Whoever had the lock before may have removed the folder, and somebody may have made it again.
+            if _number_of(folder) == os.fstat(descriptor).st_ino:
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _number_of(folder: Path) -> int | None:
     try:
-        yield from sorted(folder.iterdir())
+        return folder.stat().st_ino
     except FileNotFoundError:
-        return
+        return None

@@ -1,5 +1,8 @@
 """A VM's folder says whose it is, to every provider that keeps something in it."""
 
+import contextlib
+import threading
+
 from herocloud.providers import owning
 from herocloud.providers.owning import Owner
 
@@ -22,6 +25,32 @@ def test_a_rename_changes_the_address_alone(tmp_path) -> None:
     owning.write_owner(tmp_path / "v1", OURS)
     owning.rename(tmp_path / "v1", "vm.front")
     assert owning.read_owner(tmp_path / "v1") == Owner("shop", "vm.front", "l1")
+
+
+def test_many_who_come_and_go_at_once_leave_no_folder_and_no_draft(tmp_path) -> None:
+    folder = tmp_path / "vms" / "v1"
+    failures = []
+
+    def work(number):
+        try:
+            for _ in range(15):
+                owning.write_owner(folder, OURS)
+                part = folder / f"part{number}"
+                with contextlib.suppress(FileNotFoundError):
+                    # Between the two the last of the others may have left; then this one was not there yet.
+                    part.touch()
+                part.unlink(missing_ok=True)
+                owning.release(folder)
+        except Exception as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(timeout=60)
+    assert failures == []
+    assert not folder.exists()
 
 
 def test_a_folder_goes_with_the_last_thing_in_it(tmp_path) -> None:

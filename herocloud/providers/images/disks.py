@@ -4,7 +4,6 @@ Raw and not qcow2, because Cloud Hypervisor has open reports of corruption with 
 a truncate and read by everything. A root disk begins as a copy of its image, a volume as a hole.
 """
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from herocloud.kits import files
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import format_size, show_size
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers import owning
 from herocloud.providers.images import burying, copying, layout, looking, marking, naming
 from herocloud.providers.images.burying import Buried
 from herocloud.providers.images.looking import Half, Seen, mark_for
@@ -20,7 +18,6 @@ from herocloud.providers.images.marking import Mark
 from herocloud.providers.images.owners import Ownership
 from herocloud.providers.images.room import Room
 from herocloud.providers.images.storing import Entry, Store
-from herocloud.providers.owning import Owner
 from herocloud.providers.seam import Work
 
 _COPYING, _GROWING, _SHRINKING, _BURYING, _DELETING, _RESTORING = "copying", "growing", "shrinking", "burying", "deleting", "restoring"
@@ -44,7 +41,7 @@ class Disks:
         if mark is not None and mark.half == _BURYING:
             self._bury(path, mark, half)
         source = self._source(work, after)
-        self._claim_folder(work, path)
+        looking.claim_folder(path, work)
         marking.write(path, mark_for(work, None, half=_COPYING))
         half()
         draft = layout.draft_of(path)
@@ -121,12 +118,13 @@ class Disks:
         path = self._path(work)
         mark = marking.read(path)
         if mark is None:
+            looking.sweep(path)
             return
         if work.purge or mark.half == _COPYING:
             self._destroy(path, mark, half)
         else:
             self._bury(path, mark, half)
-        self._release_folder(path)
+        looking.release_folder(path)
 
     def _bury(self, path: Path, mark: Mark, half: Half) -> None:
         resumed = mark.half == _BURYING
@@ -155,7 +153,7 @@ class Disks:
         mark = marking.read(path)
         if mark is not None:
             self._destroy(path, mark, half)
-        self._release_folder(path)
+        looking.sweep(path)
 
     def unchange(self, work: Work, half: Half) -> None:
         """Give back room that a disk has grown by, as long as nobody has written to the disk since."""
@@ -188,7 +186,7 @@ class Disks:
         if buried is None and looking.size_of(path) is None:
             raise Permanent(f"the data of `{step.address}` is gone: `{before['path']}` was purged, so its deletion cannot be undone")
         body = buried.body if buried else mark.body if mark else before
-        self._claim_folder(work, path)
+        looking.claim_folder(path, work)
         marking.write(path, mark_for(work, body, half=_RESTORING, key=key))
         half()
         if key:
@@ -201,19 +199,9 @@ class Disks:
             one.unlink(missing_ok=True)
         files.sync_folder(path.parent)
 
-    def _claim_folder(self, work: Work, path: Path) -> None:
-        if path.parent.parent.name == layout.VMS:
-            owning.write_owner(path.parent, Owner(work.stack, work.step.address, work.lineage))
-        else:
-            layout.make_folder(path.parent)
-
-    def _release_folder(self, path: Path) -> None:
-        if path.parent.parent.name == layout.VMS:
-            owning.release(path.parent)
-        else:
-            # The last volume of a stack takes the folder along; any other finds it in use.
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
+    def sweep(self, work: Work) -> None:
+        """Remove drafts of a try that did not get as far as a mark."""
+        looking.sweep(self._path(work))
 
     def _path(self, work: Work) -> Path:
         part = work.step.after or work.step.before

@@ -64,6 +64,10 @@ class Objects(Protocol):
         """Take back a drop, whole or half."""
         ...
 
+    def sweep(self, work: Work) -> None:
+        """Remove what a try left that did not get as far as a mark."""
+        ...
+
 
 class ImagesDriver:
     """Performs the steps of the role `images`; it may be used by many threads."""
@@ -106,6 +110,7 @@ class ImagesDriver:
         seen = objects.look(work)
         if seen.half is None and same(seen.current, step.after) and seen.stray is None:
             _refuse_foreign(seen, work)
+            objects.sweep(work)
             return
         _refuse_unexpected(seen, work)
         half = functools.partial(faults.reached, f"images.{step.kind}.half")
@@ -124,6 +129,8 @@ class ImagesDriver:
         seen = self._objects[step.part].look(work)
         if seen.half is not None:
             return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} is {seen.half}")
+        if seen.litter:
+            return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} has only begun")
         if seen.stray is not None:
             return Probe(Found.CONTRADICTED, _describe(seen, work))
         if same(seen.current, step.after):
@@ -150,10 +157,14 @@ class ImagesDriver:
     def _undo(self, work: Work, objects: Objects) -> None:
         step = work.step
         seen = objects.look(work)
-        if seen.stray is not None and step.before is not None:
+        if seen.stray is not None:
+            if step.before is None:
+                # What lies there is nothing that this step has made.
+                return
             raise Conflict(_describe(seen, work), fact=f"observed:{step.address}")
         if seen.half is None:
             if same(seen.current, step.before):
+                objects.sweep(work)
                 return
             if not same(seen.current, step.after):
                 raise Conflict(_describe(seen, work), fact=f"observed:{step.address}")

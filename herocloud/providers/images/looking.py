@@ -1,5 +1,6 @@
 """What is there of one part, seen from outside: its mark, its object, and whether the two agree."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,8 @@ class Seen(NamedTuple):
     mark: Mark | None = None
     stray: str | None = None
     """What else lies where the part would be, in words."""
+    litter: bool = False
+    """A draft lies there, or a folder that was made for something: whoever made it did not get as far as a mark."""
 
     @property
     def half(self) -> str | None:
@@ -40,17 +43,54 @@ def look(path: Path, work: Work) -> Seen:
     """Look at an object and its mark. What another address owns is not ours, even when it is equal."""
     mark = marking.read(path)
     size = size_of(path)
+    litter = any(draft.exists() for draft in drafts_of(path))
     if mark is None:
-        return Seen(None, stray=None if size is None else f"`{path}` has no mark, so it was not made by herocloud")
+        if size is not None:
+            return Seen(None, stray=f"`{path}` has no mark, so it was not made by herocloud")
+        return Seen(None, litter=litter or (_in_vm(path) and owning.is_bare(path.parent)))
     owner = owner_of(path, mark)
     if (owner.stack, owner.address) != (work.stack, work.step.address):
         return Seen(None, stray=f"`{path}` belongs to `{owner.address}` of stack `{owner.stack}`")
-    return Seen(None if size is None else with_size(mark.body, size), mark)
+    return Seen(None if size is None else with_size(mark.body, size), mark, litter=litter)
+
+
+def drafts_of(path: Path) -> tuple[Path, Path]:
+    """Return where an object and its mark lie while they are written."""
+    return layout.draft_of(path), layout.draft_of(marking.mark_of(path))
+
+
+def claim_folder(path: Path, work: Work) -> None:
+    """Make the folder of an object; a VM's is given to the VM."""
+    if _in_vm(path):
+        owning.write_owner(path.parent, Owner(work.stack, work.step.address, work.lineage))
+    else:
+        layout.make_folder(path.parent)
+
+
+def sweep(path: Path) -> None:
+    """Remove what drafts were left, and the folder when nothing was ever finished in it."""
+    for draft in drafts_of(path):
+        draft.unlink(missing_ok=True)
+    release_folder(path)
+
+
+def release_folder(path: Path) -> None:
+    """Remove the folder of an object that is gone, unless others need it."""
+    if _in_vm(path):
+        owning.release(path.parent)
+    else:
+        # The last object takes the folder along; any other finds it in use.
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+
+def _in_vm(path: Path) -> bool:
+    return path.parent.parent.name == layout.VMS
 
 
 def owner_of(path: Path, mark: Mark) -> Owner:
     """Say whose an object is: what lies in a VM's folder belongs to whom the folder belongs."""
-    if path.parent.parent.name == layout.VMS and (owner := owning.read_owner(path.parent)) is not None:
+    if _in_vm(path) and (owner := owning.read_owner(path.parent)) is not None:
         return owner
     return Owner(mark.stack, mark.address, mark.lineage)
 

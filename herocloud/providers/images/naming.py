@@ -132,14 +132,23 @@ class Images:
         with contextlib.suppress(OSError):
             path.parent.rmdir()
 
+    def sweep(self, work: Work) -> None:
+        """Remove the draft of a mark."""
+        path = self._path(work)
+        layout.draft_of(marking.mark_of(path)).unlink(missing_ok=True)
+        if marking.read(path) is None:
+            self._forget(path)
+
     def _path(self, work: Work) -> Path:
         return layout.name_path(self._folder, work.stack, work.step.address)
 
 
 def look(folder: Path, store: Store, work: Work) -> Seen:
     """Look at an image of a stack."""
-    mark = marking.read(layout.name_path(folder, work.stack, work.step.address))
-    return Seen(None) if mark is None else Seen(body_of(store, mark), mark)
+    path = layout.name_path(folder, work.stack, work.step.address)
+    mark = marking.read(path)
+    litter = layout.draft_of(marking.mark_of(path)).exists()
+    return Seen(None if mark is None else body_of(store, mark), mark, litter=litter)
 
 
 def body_of(store: Store, mark: Mark) -> Part:

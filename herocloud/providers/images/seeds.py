@@ -11,11 +11,9 @@ from pathlib import Path
 from herocloud.kits import files
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
-from herocloud.providers import owning
 from herocloud.providers.images import composing, delivering, isos, layout, looking, marking, resolvers, wiring
 from herocloud.providers.images.looking import Half, Seen, mark_for
 from herocloud.providers.images.owners import Ownership
-from herocloud.providers.owning import Owner
 from herocloud.providers.seam import Work
 
 _WRITING, _REMOVING, _RETURNING = "being written", "being removed", "being put back"
@@ -31,7 +29,10 @@ class Seeds:
 
     def look(self, work: Work) -> Seen:
         """Say what is there."""
-        return looking.look(self._path(work), work)
+        path = self._path(work)
+        seen = looking.look(path, work)
+        unknown = seen.mark is not None and not seen.mark.more.get("old") and _old_of(path).exists()
+        return seen._replace(litter=True) if unknown else seen
 
     def make(self, work: Work, half: Half) -> None:
         """Write the seed."""
@@ -50,7 +51,7 @@ class Seeds:
             before, old = mark.body, mark.more.get("old")
         else:
             old = self._keep(path) if before is not None else None
-        owning.write_owner(path.parent, Owner(work.stack, work.step.address, work.lineage))
+        looking.claim_folder(path, work)
         marking.write(path, mark_for(work, before, half=_WRITING, old=old)._replace(goal=part))
         half()
         draft = layout.draft_of(path)
@@ -90,7 +91,15 @@ class Seeds:
             files.sync_folder(path.parent)
             half()
             marking.remove(path)
-        owning.release(path.parent)
+        looking.sweep(path)
+
+    def sweep(self, work: Work) -> None:
+        """Remove drafts, and a seed kept for a change that did not begin."""
+        path = self._path(work)
+        mark = marking.read(path)
+        if mark is not None and mark.half is None and not mark.more.get("old"):
+            _old_of(path).unlink(missing_ok=True)
+        looking.sweep(path)
 
     def unchange(self, work: Work, half: Half) -> None:
         """Put the seed of before back."""
