@@ -4,6 +4,7 @@ The runner calls the entry point in this process, because a process per command 
 three streams for real text wrappers over bytes, so that code which writes bytes to `sys.stdout.buffer` works as it does in a pipe.
 """
 
+import collections
 import io
 import os
 import re
@@ -33,6 +34,21 @@ _FILTERS = (
     (re.compile(r"\b[0-9a-f]{16,64}\b"), "<digest>"),
 )
 """What differs between two runs that did the same: moments, identities and digests over them."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped and why, reason by reason: pytest's own list has a line for every place."""
+    reasons = collections.Counter(_reason(report) for report in terminalreporter.stats.get("skipped", ()))
+    if not reasons:
+        return
+    terminalreporter.section("skipped on this machine")
+    for reason, times in reasons.most_common():
+        terminalreporter.write_line(f"{times:5}  {reason}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
 
 
 class Ran(NamedTuple):

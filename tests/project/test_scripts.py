@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,29 @@ def test_ci_runs_the_readme_s_test_command(root: Path) -> None:
 def test_test_hands_its_arguments_on_to_pytest(root: Path) -> None:
     ended = subprocess.run(["scripts/test", "--version"], cwd=root, capture_output=True, text=True, check=True)
     assert re.search(r"^pytest \d", ended.stdout + ended.stderr, re.MULTILINE)
+
+
+def test_what_was_skipped_is_listed_once_for_each_reason(root: Path, tmp_path: Path) -> None:
+    # A test file beside the shared fixtures, so that their summary is the one that speaks.
+    probe = tmp_path / "test_probe.py"
+    probe.write_text(
+        "import pytest\n\n@pytest.mark.parametrize('n', range(3))\ndef test_it(n):\n    pytest.skip('needs a moon')\n", encoding="utf-8"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.conftest",
+        "--rootdir",
+        str(tmp_path),
+        "-c",
+        str(root / "pyproject.toml"),
+        str(probe),
+    ]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert re.search(r"skipped on this machine =+\n +3  needs a moon\n", ended.stdout), ended.stdout + ended.stderr
 
 
 def test_setup_does_nothing_when_nothing_changed(root: Path) -> None:
