@@ -37,6 +37,7 @@ class _Entry(NamedTuple):
 
 PROVIDERS = {
     "simulator": _Entry("herocloud.providers.simulator", ("hypervisor", "images", "network", "overlay"), hypervisor=True),
+    "images": _Entry("herocloud.providers.images", ("images",)),
 }
 
 _HYPERVISORS = {"simulator": True, "qemu": False, "cloud-hypervisor": False}
@@ -123,7 +124,8 @@ def _find(name: str) -> _Entry:
     if entry is not None:
         return entry
     if name in _HYPERVISORS:
-        detail = f"`{name}` is not supported by this version yet; use {', '.join(f'`{known}`' for known in PROVIDERS)}"
+        usable = ", ".join(f"`{known}`" for known, one in PROVIDERS.items() if one.hypervisor)
+        detail = f"`{name}` is not supported by this version yet; use {usable}"
         raise Refused([Diagnostic("provider-unsupported", "A provider is not supported yet", detail)])
     close = spelling.nearest(name, [*PROVIDERS, *_HYPERVISORS])
     hint = f"did you mean `{close}`?" if close else None

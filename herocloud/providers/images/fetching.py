@@ -16,7 +16,9 @@ from urllib.parse import unquote, urlsplit
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Permanent, Temporary
+from herocloud.model.hosts import Host
 from herocloud.providers.images import copying, decompressing, downloading, formats, hashing, storing
+from herocloud.providers.images import room as room_of
 from herocloud.providers.images.downloading import Patience, Remote
 from herocloud.providers.images.room import Room
 from herocloud.providers.images.sparse import SparseWriter
@@ -55,6 +57,11 @@ def fetch(store: Store, room: Room, order: Order) -> Entry:
         if known is not None:
             return known
         return _Making(store, room, order, name).make()
+
+
+def pull(folder: Path, host: Host | None, order: Order) -> Entry:
+    """Bring an image into the store of a data folder without giving it a name in any stack."""
+    return fetch(Store(folder), Room(folder, room_of.bounds_of(host)), order)
 
 
 def is_remote(source: str) -> bool:

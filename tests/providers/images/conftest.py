@@ -287,7 +287,7 @@ def shapes() -> Any:
     return types.SimpleNamespace(
         image=image, disk=disk, spec=spec, SEED=SEED, content=content, cut=cut, status=status, stall=stall,
         mute=mute, gzip=gzip.compress,
-        sha256=lambda data: hashlib.sha256(data).hexdigest(), Bench=Bench, HASTE=HASTE, MIB=MIB, GIB=GIB, run_child=run_child,
+        sha256=lambda data: hashlib.sha256(data).hexdigest(), Bench=Bench, ROOMY=ROOMY, HASTE=HASTE, MIB=MIB, GIB=GIB, run_child=run_child,
     )  # fmt: skip
 
 

@@ -1,0 +1,35 @@
+"""The rest of herocloud gets at the provider by its name and role, and only then."""
+
+import pytest
+
+from herocloud.model.errors import Refused
+from herocloud.providers import registry
+from herocloud.providers.images import fetching, pruning
+from herocloud.providers.images.fetching import Order
+from herocloud.providers.registry import ProviderContext
+
+
+def test_the_registry_opens_it_for_its_role_and_no_other(tmp_path, shapes) -> None:
+    context = ProviderContext(tmp_path / "data")
+    driver = registry.driver("images", "images", context)
+    assert driver.tombstones() == []
+    driver.close()
+    with pytest.raises(Refused, match="`images` plays `images`, and not `hypervisor`"):
+        registry.driver("images", "hypervisor", context)
+    assert registry.observers(["images"], context)[0].observe(None).things == {}
+    assert registry.available(context)["images"].usable
+
+
+def test_a_hypervisor_that_is_missing_is_not_replaced_by_it(tmp_path) -> None:
+    with pytest.raises(Refused) as caught:
+        registry.driver("qemu", "hypervisor", ProviderContext(tmp_path))
+    assert "images" not in caught.value.diagnostics[0].detail
+
+
+def test_an_image_can_be_pulled_before_any_stack_asks_for_it(bench, raw, shapes) -> None:
+    body = shapes.image(str(raw))
+    entry = fetching.pull(bench.folder, shapes.ROOMY, Order(body, "debian"))
+    (stored,) = pruning.list_contents(bench.folder)
+    assert (stored.entry, stored.users) == (entry, ())
+    raw.rename(raw.with_name("elsewhere"))
+    assert pruning.prune(bench.folder, rehearse=True).contents == (stored,)
