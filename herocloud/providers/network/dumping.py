@@ -24,7 +24,26 @@ _INTERRUPTED = 0x10
 """NLM_F_DUMP_INTR: something changed while the kernel was telling, so the answer may be neither before nor after."""
 _SKIP_STATISTICS = struct.pack("=HHI", 8, 29, 1 << 3)
 _ATTEMPTS = 20
-_NESTED = 0x8000 | 0x4000
+_PLAIN = 0x3FFF
+"""An attribute's kind without the two flags above it."""
+_OF_LINK = frozenset({1, 3, 4, 10, 18, 20})
+"""IFLA_ADDRESS, IFNAME, MTU, MASTER, LINKINFO, IFALIAS."""
+_OF_INFO = frozenset({1, 2, 4, 5})
+"""IFLA_INFO_KIND, DATA, SLAVE_KIND, SLAVE_DATA."""
+_OF_BRIDGE = frozenset({5})
+"""IFLA_BR_STP_STATE."""
+_OF_TUN = frozenset({1, 7})
+"""IFLA_TUN_OWNER, MULTI_QUEUE."""
+_OF_PORT = frozenset({4, 33})
+"""IFLA_BRPORT_MODE, ISOLATED."""
+_OF_ADDRESS = frozenset({1, 2})
+"""IFA_ADDRESS, LOCAL."""
+_OF_ROUTE = frozenset({1, 4, 15})
+"""RTA_DST, OIF, TABLE."""
+_OF_QUEUE = frozenset({1, 2})
+"""TCA_KIND, OPTIONS."""
+_OF_BUCKET = frozenset({1, 4})
+"""TCA_TBF_PARMS, RATE64."""
 _MAIN_TYPES = (1,)
 """RTN_UNICAST: routes that lead somewhere, and not those to ourselves or to everybody."""
 _ROOT = 0xFFFFFFFF
@@ -131,13 +150,20 @@ def _receive(kernel: socket.socket) -> list[bytes] | None:
             found.append(body)
 
 
-def _attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    while at + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, at)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & ~_NESTED, body[at + _ATTRIBUTE.size : at + length]
+def _attributes(body: bytes, at: int, wanted: frozenset[int]) -> dict[int, bytes]:
+    """Take the wanted attributes out of a message. An interface has a hundred, and of a thousand interfaces each costs as much."""
+    found: dict[int, bytes] = {}
+    end = len(body) - 3
+    unpack = _ATTRIBUTE.unpack_from
+    while at < end:
+        length, kind = unpack(body, at)
+        if length < 4:
+            break
+        kind &= _PLAIN
+        if kind in wanted:
+            found[kind] = body[at + 4 : at + length]
         at += (length + 3) & ~3
+    return found
 
 
 def _text(value: bytes) -> str:
@@ -146,12 +172,12 @@ def _text(value: bytes) -> str:
 
 def _link(body: bytes) -> Link:
     _, _, number, flags, _ = struct.unpack_from("=BxHiII", body)
-    seen = dict(_attributes(body, 16))
-    about = dict(_attributes(seen.get(18, b""), 0))
+    seen = _attributes(body, 16, _OF_LINK)
+    about = _attributes(seen.get(18, b""), 0, _OF_INFO)
     kind = _text(about.get(1, b""))
-    data = dict(_attributes(about.get(2, b""), 0))
-    port = dict(_attributes(about.get(5, b""), 0)) if _text(about.get(4, b"")) == "bridge" else {}
-    tun = data if kind == "tun" else {}
+    bridge = _attributes(about[2], 0, _OF_BRIDGE) if kind == "bridge" and 2 in about else {}
+    tun = _attributes(about[2], 0, _OF_TUN) if kind == "tun" and 2 in about else {}
+    port = _attributes(about[5], 0, _OF_PORT) if 5 in about and about.get(4) == b"bridge\0" else {}
     return Link(
         number=number,
         name=_text(seen.get(3, b"")),
@@ -161,7 +187,7 @@ def _link(body: bytes) -> Link:
         up=bool(flags & UP),
         master=_NUMBER.unpack(seen[10])[0] if 10 in seen else 0,
         kind=kind,
-        stp=kind == "bridge" and any(data.get(5, b"")),
+        stp=any(bridge.get(5, b"")),
         isolated=any(port.get(33, b"")),
         hairpin=any(port.get(4, b"")),
         multi_queue=any(tun.get(7, b"")),
@@ -171,7 +197,7 @@ def _link(body: bytes) -> Link:
 
 def _address(body: bytes) -> Address:
     family, prefix, _, _, number = struct.unpack_from("=BBBBi", body)
-    seen = dict(_attributes(body, 8))
+    seen = _attributes(body, 8, _OF_ADDRESS)
     # IFA_LOCAL is ours; IFA_ADDRESS is the other end on links between two.
     return Address(number, _ip(family, seen.get(2) or seen.get(1, b"")), prefix)
 
@@ -180,7 +206,7 @@ def _routes(body: bytes) -> Iterator[Route]:
     family, prefix, _, _, table, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", body)
     if kind not in _MAIN_TYPES or family not in (socket.AF_INET, socket.AF_INET6):
         return
-    seen = dict(_attributes(body, 12))
+    seen = _attributes(body, 12, _OF_ROUTE)
     destination = _ip(family, seen.get(1, bytes(4 if family == socket.AF_INET else 16)))
     yield Route(_NUMBER.unpack(seen[4])[0] if 4 in seen else 0, destination, prefix, _NUMBER.unpack(seen[15])[0] if 15 in seen else table)
 
@@ -189,11 +215,11 @@ def _queues(body: bytes) -> Iterator[Queue]:
     number, _, parent, _ = struct.unpack_from("=xxxxiIII", body)
     if parent != _ROOT:
         return
-    seen = dict(_attributes(body, 20))
+    seen = _attributes(body, 20, _OF_QUEUE)
     kind = _text(seen.get(1, b""))
     rate = None
     if kind == "tbf":
-        options = dict(_attributes(seen.get(2, b""), 0))
+        options = _attributes(seen.get(2, b""), 0, _OF_BUCKET)
         rate = struct.unpack("=Q", options[4])[0] if 4 in options else _NUMBER.unpack_from(options[1], 8)[0]
     yield Queue(number, kind, rate)
 

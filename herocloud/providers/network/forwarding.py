@@ -7,6 +7,7 @@ Turning the switch writes other values as well (the kernel resets forwarding of 
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from herocloud.kits import faults
 from herocloud.model.errors import Permanent
@@ -18,6 +19,7 @@ KEPT = "before"
 _ROOT = Path("/proc/sys")
 _SWITCH = "net/ipv4/ip_forward"
 _FOLDER = "net/ipv4/conf"
+_OF_BRIDGE = ("forwarding", "route_localnet")
 _RESET = ("all/accept_redirects", "default/forwarding")
 
 
@@ -48,12 +50,24 @@ def turn_back(rules: Rules) -> None:
             _write(name, value)
 
 
-def serve_bridge(name: str, *, published: bool) -> None:
+class Serving(NamedTuple):
+    """What a bridge lets through."""
+
+    forwarding: bool
+    loopback: bool
+    """Answers to 127.0.0.1, which published ports need."""
+
+
+def serving(name: str) -> Serving:
+    """Return what a bridge lets through now."""
+    return Serving(*(_read(f"{_FOLDER}/{name}/{field}") != "0" for field in _OF_BRIDGE))
+
+
+def serve(name: str, wanted: Serving) -> None:
     """Let a bridge forward, and let answers to 127.0.0.1 come in through it when ports are published."""
-    for field, value in (("forwarding", "1"), ("route_localnet", str(int(published)))):
-        path = f"{_FOLDER}/{name}/{field}"
-        if _read(path) != value:
-            _write(path, value)
+    for field, now, value in zip(_OF_BRIDGE, serving(name), wanted, strict=True):
+        if now is not value:
+            _write(f"{_FOLDER}/{name}/{field}", str(int(value)))
 
 
 def _values() -> Iterator[tuple[str, str]]:

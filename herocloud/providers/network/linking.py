@@ -12,7 +12,8 @@ from typing import Any
 from herocloud.kits import faults
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
 from herocloud.providers.network import shaping
-from herocloud.providers.network.passing import Port
+from herocloud.providers.network.dumping import Link
+from herocloud.providers.network.marks import Port
 
 EFFECT = "network.effect"
 """The fault point before every single change of the world, whichever module makes it."""
@@ -69,12 +70,13 @@ class Wires:
         with self._talking("", "an interface") as route:
             route.link("set", index=number, ifalias=alias)
 
-    def set_tap(self, number: int, mac: str, mtu: int, bridge: int, port: Port) -> None:
+    def set_tap(self, number: int, alias: str, mac: str, bridge: Link, port: Port, *, new: bool) -> None:
         """Make a tap a port of its bridge, and bring it up."""
         with self._talking("port", "a tap") as route:
-            route.link("set", index=number, address=mac, mtu=mtu, master=bridge, IFLA_AF_SPEC=_NO_ADDRESSES)
+            route.link("set", index=number, ifalias=alias, address=mac, mtu=bridge.mtu, master=bridge.number, IFLA_AF_SPEC=_NO_ADDRESSES)
             # Isolated before it is up: not one frame may reach a neighbour that must not be reached.
-            route.brport("set", index=number, isolated=int(port.isolated), mode=int(port.hairpin))
+            if not new or any(port):
+                route.brport("set", index=number, isolated=int(port.isolated), mode=int(port.hairpin))
             route.link("set", index=number, state="up")
 
     def set_port(self, number: int, port: Port) -> None:

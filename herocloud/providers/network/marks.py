@@ -1,8 +1,9 @@
 """Our mark on everything that is made here, and the names that follow from others.
 
-The mark is the alias of an interface: `herocloud:<lineage>:<stack>:<address>:<part>`. Behind it, after a space, a tap tells what it was
-made for: MAC, address and bridge. Without that a flushed ruleset would hide what a running guest believes to be, and a plan could not tell
-a missing rule, which is loaded again in place, from a changed address, which costs a reboot.
+The mark is the alias of an interface: `herocloud:<lineage>:<stack>:<address>:<part>`. Behind it, after a space, an interface tells what it
+was made for: a tap its MAC, address and network, a bridge how it treats its ports. Without that a flushed ruleset would hide what a running
+guest believes to be, and a plan could not tell a missing rule, which is loaded again in place, from a changed address, which costs a
+reboot; and a tap made on such a host would not know that its network keeps guests apart.
 """
 
 import hashlib
@@ -11,6 +12,9 @@ from typing import NamedTuple
 WORD = "herocloud"
 LONGEST_NAME = 15
 """IFNAMSIZ less the final zero."""
+_LONGEST_ALIAS = 255
+"""IFALIASZ less the final zero."""
+_NONE = "-"
 _LONGEST_COMMENT = 127
 """What nftables keeps of a comment."""
 
@@ -31,18 +35,32 @@ class Mark(NamedTuple):
     part: str
 
 
+class Port(NamedTuple):
+    """How a bridge treats the port of a guest."""
+
+    isolated: bool = False
+    hairpin: bool = False
+
+
 class Purpose(NamedTuple):
     """What a tap was made for."""
 
     mac: str
     address: str | None
-    bridge: str
+    network: str | None
+    """Nothing when three long names left no room for this one; then the bridge tells."""
 
 
-def write_mark(mark: Mark, purpose: Purpose | None = None) -> str:
+def write_mark(mark: Mark, purpose: Purpose | Port | None = None) -> str:
     """Return the alias of an interface."""
-    text = ":".join((WORD, *mark))
-    return text if purpose is None else f"{text} {purpose.mac} {purpose.address or '-'} {purpose.bridge}"
+    words = [":".join((WORD, *mark))]
+    if isinstance(purpose, Purpose):
+        words += [purpose.mac, purpose.address or _NONE, purpose.network or _NONE]
+        if len(" ".join(words)) > _LONGEST_ALIAS:
+            words[-1] = _NONE
+    elif purpose is not None:
+        words += [name for name, wanted in purpose._asdict().items() if wanted]
+    return " ".join(words)
 
 
 def read_mark(alias: str) -> Mark | None:
@@ -58,7 +76,13 @@ def read_purpose(alias: str) -> Purpose | None:
     fields = alias.split(" ")
     if len(fields) != 4:
         return None
-    return Purpose(fields[1], None if fields[2] == "-" else fields[2], fields[3])
+    return Purpose(fields[1], *(None if field == _NONE else field for field in fields[2:]))
+
+
+def read_port(alias: str) -> Port:
+    """Return how the bridge with this alias treats its ports; one of somebody else treats them as bridges do."""
+    words = alias.split(" ")[1:]
+    return Port("isolated" in words, "hairpin" in words)
 
 
 def comment_of(mark: Mark) -> str:

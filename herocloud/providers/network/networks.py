@@ -10,6 +10,7 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
 from herocloud.providers.network import checking, expressions, forwarding, guarding, marks, nftables, passing, ranges, recognising
 from herocloud.providers.network.dumping import Link
+from herocloud.providers.network.forwarding import Serving
 from herocloud.providers.network.linking import Wires
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.scenes import Scene
@@ -29,17 +30,18 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
     nftables.change_rules(expressions.load(passing.FAMILY, passing.TABLE, [*([kept] if kept else []), *chains]))
     mac = marks.own_mac(mark.lineage, name)
     number = link.number if link else wires.add_bridge(name, mac, recognising.MTU)
-    if link is None or link.alias != marks.write_mark(mark):
-        wires.set_alias(number, marks.write_mark(mark))
+    wanted = passing.port_of(part)
+    alias = marks.write_mark(mark, wanted)
+    if link is None or link.alias != alias:
+        wires.set_alias(number, alias)
+    forwarding.turn_on()
+    forwarding.serve(name, Serving(forwarding=True, loopback=bool(part["forward"])))
     half()
     wires.set_bridge(number, mac, recognising.MTU)
     _address(scene, wires, number, link, part)
-    wanted = passing.port_of(part)
     for port in scene.ports_of(link) if link else ():
         if (port.isolated, port.hairpin) != wanted:
             wires.set_port(port.number, wanted)
-    forwarding.serve_bridge(name, published=bool(part["forward"]))
-    forwarding.turn_on()
 
 
 def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers.network import expressions, marks
 from herocloud.providers.network.expressions import ACCEPT, DROP, MASQUERADE, Chain, Expression, Rules
-from herocloud.providers.network.marks import Mark
+from herocloud.providers.network.marks import Mark, Port
 
 FAMILY, TABLE = "inet", "herocloud"
 
@@ -21,13 +21,6 @@ _HERE = {"type": "nat", "hook": "output", "prio": -100, "policy": "accept"}
 _LEAVING = {"type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
 _KINDS = ("forward", "raw", "incoming", "here", "leaving")
 _HOST = "127.0.0.0/8"
-
-
-class Port(NamedTuple):
-    """How a bridge treats the port of a guest."""
-
-    isolated: bool
-    hairpin: bool
 
 
 class Seen(NamedTuple):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from herocloud.providers.network import dumping, forwarding, marks, nftables
 from herocloud.providers.network.dumping import Address, Link, Queue, Route
 from herocloud.providers.network.expressions import Rules
+from herocloud.providers.network.forwarding import Serving
 from herocloud.providers.network.marks import Mark
 
 
@@ -31,6 +32,7 @@ class Sources(NamedTuple):
     """The chains of networks; nothing without our table."""
     taps: Callable[[], Rules | None]
     forwards: Callable[[], bool]
+    serving: Callable[[str], Serving]
 
 
 class Scene:
@@ -45,6 +47,7 @@ class Scene:
         self.owned = [Owned(link, mark) for link in links if link.alias and (mark := marks.read_mark(link.alias))]
         self.networks = {one.link.name: one.mark for one in self.owned if one.mark.part == "network"}
         """The marks of networks, by bridge."""
+        self._bridges = {one.mark: one.link for one in self.owned if one.mark.part == "network"}
 
     @property
     def network_rules(self) -> Rules:
@@ -85,6 +88,10 @@ class Scene:
     def _network_table(self) -> Rules | None:
         return self._sources.networks()
 
+    def serving(self, bridge: Link) -> Serving:
+        """Tell what a bridge lets through."""
+        return self._sources.serving(bridge.name)
+
     def addresses_of(self, link: Link) -> list[Address]:
         """Return the IPv4 addresses of an interface."""
         return [one for one in self.addresses if one.link == link.number]
@@ -96,6 +103,12 @@ class Scene:
     def ports_of(self, bridge: Link) -> Iterator[Link]:
         """Return the ports of a bridge."""
         return (link for link in self.links if link.master == bridge.number)
+
+    def bridge_of(self, mark: Mark, network: str) -> Link | None:
+        """Return the bridge of a network in the stack of `mark`, or that of the overlay."""
+        if network == marks.OVERLAY:
+            return self.by_name.get(marks.OVERLAY_BRIDGE)
+        return self._bridges.get(mark._replace(address=f"network.{network}", part="network"))
 
     def master_of(self, link: Link) -> Link | None:
         """Return the bridge that an interface is a port of."""
@@ -111,5 +124,6 @@ def look(links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Sc
         nftables.read_networks,
         nftables.read_taps if tap is None else lambda: nftables.read_tap(tap),
         forwarding.is_on,
+        forwarding.serving,
     )
     return Scene(dumping.dump_links() if links is None else links, sources)

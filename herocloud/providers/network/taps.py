@@ -7,18 +7,14 @@ from contextlib import ExitStack
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
-from herocloud.providers.network import checking, expressions, guarding, marks, nftables, recognising
+from herocloud.providers.network import checking, expressions, guarding, marks, nftables
 from herocloud.providers.network.dumping import Link
 from herocloud.providers.network.guarding import Guarded
 from herocloud.providers.network.linking import Wires
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.networks import Half
-from herocloud.providers.network.passing import Port
 from herocloud.providers.network.scenes import Scene
 from herocloud.providers.network.tapping import Tap
-
-_OPEN = Port(isolated=False, hairpin=False)
-"""A port of a bridge that no rules speak of: the network's own step isolates its ports when it loads them."""
 
 
 def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half: Half) -> None:
@@ -40,8 +36,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         if link is None:
             tap = holding.enter_context(Tap(name, owner, multi_queue=multi_queue))
         number = link.number if link else tap.number if tap else 0
-        alias = marks.write_mark(mark, Purpose(part["mac"], part["address"], bridge.name))
-        if link is None or link.alias != alias:
+        alias = marks.write_mark(mark, Purpose(part["mac"], part["address"], part["network"]))
+        if link is not None and link.alias != alias:
             wires.set_alias(number, alias)
         upload = _limit_upload(wires, mark, name, detour, rate.get("upload"))
         chain = guarding.build(mark, name, Guarded(part["mac"], part["address"], upload))
@@ -51,10 +47,9 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         half()
         if rate.get("download"):
             wires.limit(number, rate["download"])
-        elif number in scene.rates:
+        elif link is not None and number in scene.rates:
             wires.unlimit(number)
-        port = recognising.port_of(scene, bridge.name) or _OPEN
-        wires.set_tap(number, mac, bridge.mtu, bridge.number, port)
+        wires.set_tap(number, alias, mac, bridge, marks.read_port(bridge.alias), new=tap is not None)
         if tap is not None:
             tap.keep()
 
@@ -95,16 +90,11 @@ def beside(mark: Mark) -> Mark:
 
 
 def _bridge(scene: Scene, mark: Mark, network: str) -> Link:
-    if network == marks.OVERLAY:
-        name: str | None = marks.OVERLAY_BRIDGE
-    else:
-        wanted = mark._replace(address=f"network.{network}", part="network")
-        name = next((bridge for bridge, found in scene.networks.items() if found == wanted), None)
-    link = scene.by_name.get(name) if name else None
-    if link is None:
+    bridge = scene.bridge_of(mark, network)
+    if bridge is None:
         what = "the overlay has no bridge" if network == marks.OVERLAY else f"`network.{network}` does not exist"
         raise Permanent(f"{what}, and `{mark.address}` hangs on it")
-    return link
+    return bridge
 
 
 def _limit_upload(wires: Wires, mark: Mark, tap: str, detour: Link | None, rate: int | None) -> str | None:

@@ -123,11 +123,19 @@ class Site:
     def order(self, order: dict[str, Any], worker: "subprocess.Popen[str] | None" = None) -> Any:
         if worker is None:
             worker = self._worker = self._worker or self.worker()
+        return self.hear(self.tell(worker, order))
+
+    @staticmethod
+    def tell(worker: "subprocess.Popen[str]", order: dict[str, Any]) -> "subprocess.Popen[str]":
         assert worker.stdin
-        assert worker.stdout
-        assert worker.stderr
         worker.stdin.write(json.dumps(order) + "\n")
         worker.stdin.flush()
+        return worker
+
+    @staticmethod
+    def hear(worker: "subprocess.Popen[str]") -> Any:
+        assert worker.stdout
+        assert worker.stderr
         line = worker.stdout.readline()
         if not line:
             raise EOFError(worker.stderr.read())

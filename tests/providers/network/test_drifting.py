@@ -26,13 +26,22 @@ NETWORK = {
     "one more address": ("ip address add 10.77.0.1/24 dev hb-lan", {"addresses": ["10.77.0.1/24"]}),
     "no route": ("ip route delete 10.42.0.0/24 dev hb-lan", {"route": "missing"}),
     "no forwarding": ("sysctl -w net.ipv4.ip_forward=0", {"forwarding": False}),
-    "no rules at all": ("nft flush ruleset", {"nat": False, "forward": [], "rules": ALL_CHAINS}),
+    "no forwarding on the bridge": ("sysctl -w net.ipv4.conf.hb-lan.forwarding=0", {"forwarding": False}),
+    "no answers to the loopback": ("sysctl -w net.ipv4.conf.hb-lan.route_localnet=0", {"loopback": False}),
+    "no rules at all": ("nft flush ruleset", {"nat": False, "forward": [], "rules": ALL_CHAINS, "loopback": True}),
     "no address translation": (
         "nft flush chain inet herocloud leaving-hb-lan",
         {"nat": False, "rules": ["forward", "leaving"]},
     ),
-    "no published port": ("nft flush chain inet herocloud incoming-hb-lan", {"forward": [], "rules": ["here"]}),
+    "no published port": (
+        "nft flush chain inet herocloud incoming-hb-lan",
+        {"forward": [], "rules": ["here"], "loopback": True},
+    ),
     "a chain that forbids nothing": ("nft flush chain inet herocloud forward-hb-lan", {"rules": ["forward"]}),
+    "another mark on its ports": (
+        "ip link set hb-lan alias herocloud:5d41402abc4b2a76b9719d911017c592:shop:network.lan:network",
+        {"ports": "changed"},
+    ),
     "one more rule": ("nft add rule inet herocloud forward-hb-lan accept", {"rules": ["forward"]}),
 }
 
@@ -44,8 +53,8 @@ NIC = {
     "isolated": ("bridge link set dev hc-v1-0 isolated on", {"isolated": True}),
     "no hairpin": ("bridge link set dev hc-v1-0 hairpin off", {"hairpin": False}),
     # What the guard sends through the device of a limited upload goes with it.
-    "no guard": ("nft delete table netdev herocloud", {"guard": "missing", **UNLIMITED_UPLOAD}),
-    "an empty guard": ("nft flush chain netdev herocloud hc-v1-0", {"guard": "missing", **UNLIMITED_UPLOAD}),
+    "no guard": ("nft delete table netdev herocloud", {"guard": "missing", **UNLIMITED_UPLOAD, "detour": "hi-v1-0"}),
+    "an empty guard": ("nft flush chain netdev herocloud hc-v1-0", {"guard": "missing", **UNLIMITED_UPLOAD, "detour": "hi-v1-0"}),
     "a guard with a hole": ("nft insert rule netdev herocloud hc-v1-0 accept", {"guard": "changed"}),
     "no download limit": ("tc qdisc delete dev hc-v1-0 root", {"rate": {"download": None, "upload": 1_000_000}}),
     "no upload limit": ("tc qdisc delete dev hi-v1-0 root", UNLIMITED_UPLOAD),
@@ -100,8 +109,29 @@ def test_a_tap_that_vanished_is_gone_and_made_again(made: Any) -> None:
     assert made.part("vm.g1", "nic.0") == made.one
 
 
+def test_a_tap_keeps_its_network_when_the_bridge_vanishes_and_is_put_back_in_place(made: Any) -> None:
+    # Another network would have the running guest lose its card and get it again.
+    clean = made.dump()
+    made.on_host("ip link delete hb-lan")
+    assert made.part("network.lan", "network") is None
+    seen = made.part("vm.g1", "nic.0")
+    assert seen == {**made.one, "bridge": "none"}
+    made.perform("network.create", "network.lan", "network", None, made.lan)
+    made.perform("tap.update", "vm.g1", "nic.0", seen, made.one)
+    assert made.changes_since(clean) == []
+
+
 def test_after_a_flushed_ruleset_a_guest_keeps_its_address_in_what_is_seen(made: Any) -> None:
     # Otherwise a plan would take the rules for gone with the address, and reboot the guest to give it the same one again.
     made.on_host("nft flush ruleset")
     seen = made.part("vm.g1", "nic.0")
     assert (seen["address"], seen["mac"], seen["network"]) == ("10.42.0.2", "02:00:00:00:00:01", "lan")
+
+
+def test_after_a_flushed_ruleset_a_new_tap_of_an_isolated_network_is_isolated_all_the_same(site: Any) -> None:
+    site.network(isolated=True)
+    one = site.guest(1)
+    site.on_host("nft flush ruleset")
+    two = site.guest(2)
+    site.serve(two.namespace, "tcp", 80)
+    assert site.is_refused(one.namespace, "10.42.0.3", 80)

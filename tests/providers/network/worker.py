@@ -4,6 +4,7 @@
 
 import json
 import sys
+from concurrent import futures
 from pathlib import Path
 
 from herocloud.model.errors import HerocloudError
@@ -29,10 +30,18 @@ def obey(driver: driving.NetworkDriver, order: dict) -> object:
         return {stack: {address: thing._asdict() for address, thing in things.items()} for stack, things in seen.things.items()}
     if order["verb"] == "usable":
         return observing.check_usable(None)
+    if order["verb"] == "many":
+        return carry_out_at_once(driver, order["orders"])
     fields = order["step"]
     step = Step(f"{fields['address']}/{fields['kind']}", fields["address"], fields["kind"], "network", *fields["rest"])
     result = getattr(driver, order["verb"])(Work(step, order["stack"], {}, order["lineage"], "plan"))
     return [result.found.name, result.detail] if order["verb"] == "probe" else result
+
+
+def carry_out_at_once(driver: driving.NetworkDriver, orders: list[dict]) -> object:
+    """Carry out orders in a thread each, as an apply does."""
+    with futures.ThreadPoolExecutor(len(orders)) as crew:
+        return list(crew.map(lambda order: obey(driver, order), orders))
 
 
 main()
