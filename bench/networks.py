@@ -9,6 +9,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -46,7 +47,8 @@ def _measure(vms: int, *, limited: bool) -> None:
     from herocloud.providers.network import driving, observing
     from herocloud.providers.seam import Work
 
-    driver, observer = driving.NetworkDriver(), observing.NetworkObserver()
+    folder = tempfile.mkdtemp()
+    driver, observer = driving.NetworkDriver(Path(folder)), observing.NetworkObserver(Path(folder))
     networks = [(f"network.n{number}", _network(number)) for number in range(-(-vms // 200))]
     nics = [(f"vm.web[{number}]", _nic(number, limited=limited)) for number in range(vms)]
 

@@ -42,7 +42,7 @@ def own_link(scene: Scene, name: str, mark: Mark) -> Link | None:
     link = scene.by_name.get(name)
     if link is None:
         return None
-    found = marks.read_mark(link.alias) if link.alias else None
+    found = scene.mark_of(link)
     if found == mark or (not link.alias and link.mac == marks.own_mac(mark.lineage, name)):
         return link
     raise Conflict(foreign(link, found, mark), fact=f"observed:{mark.stack}/{mark.address}")
@@ -67,13 +67,13 @@ def check_range(scene: Scene, mark: Mark, part: Part) -> None:
             continue
         # The exact address counts, and the network that it lies in: both are reached through that interface.
         if ranges.of_cidr(f"{address.address}/{address.prefix}").overlaps(wanted):
-            raise _clash(mark, part, f"{address.address}/{address.prefix} on `{link.name}`{_whose(link)}")
+            raise _clash(mark, part, f"{address.address}/{address.prefix} on `{link.name}`{_whose(scene, link)}")
     for route in scene.routes:
         link = scene.by_number.get(route.link)
         if ":" in route.destination or route.prefix <= _WIDEST or (link is not None and link.name == part["bridge"]):
             continue
         if ranges.of_cidr(f"{route.destination}/{route.prefix}").overlaps(wanted):
-            through = f" through `{link.name}`{_whose(link)}" if link else ""
+            through = f" through `{link.name}`{_whose(scene, link)}" if link else ""
             raise _clash(mark, part, f"the route to {route.destination}/{route.prefix}{through}")
 
 
@@ -94,6 +94,6 @@ def _clash(mark: Mark, part: Part, what: str) -> Permanent:
     return Permanent(f"`{mark.address}` wants {part['cidr']}, and this host has {what}; give the network another `cidr`")
 
 
-def _whose(link: Link) -> str:
-    mark = marks.read_mark(link.alias) if link.alias else None
+def _whose(scene: Scene, link: Link) -> str:
+    mark = scene.mark_of(link)
     return f", which is {marks.name_of_owner(mark)}" if mark else ""

@@ -1,4 +1,4 @@
-"""The effects of the network provider: perform, probe and undo for networks and taps, and the marks of renamed VMs.
+"""The effects of the network provider: perform, probe and undo for networks and taps.
 
 Every verb looks at the whole scene first (a few milliseconds) and goes from there; nothing is remembered between two steps. Changes are
 made one at a time on the whole host, under a lock that other processes respect: what is checked has to hold until it is done, and two
@@ -31,8 +31,12 @@ _LOCK = "network.lock"
 class NetworkDriver:
     """Performs the steps of the role `network`; it may be used by many threads."""
 
-    def __init__(self, owner: int | None = None) -> None:
-        """Work in the network namespace of this process. `owner` is the user who runs the VMMs, by default this one."""
+    def __init__(self, folder: Path, owner: int | None = None) -> None:
+        """Work in the network namespace of this process, for the VMs of a data folder.
+
+        `owner` is the user who runs the VMMs and so may open their taps; by default it is this one.
+        """
+        self._folder = folder
         self._owner = os.geteuid() if owner is None else owner
         self._wires = Wires()
 
@@ -49,7 +53,7 @@ class NetworkDriver:
         """Compare the world with the part before and after."""
         checking.require_admin()
         with _wrapped():
-            return probing.probe(_look(work), work)
+            return probing.probe(self._look(work), work)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -59,10 +63,13 @@ class NetworkDriver:
         checking.require_admin()
         with _wrapped(), _alone():
             faults.reached(f"{point}.before")
-            scene = _look(work)
+            scene = self._look(work)
             if not probing.is_at(scene, work, target):
                 self._bring(scene, work, target, f"{point}.half")
             faults.reached(f"{point}.after")
+
+    def _look(self, work: Work) -> scenes.Scene:
+        return scenes.look(self._folder, tap=probing.name_of(work) if work.step.part.startswith("nic.") else None)
 
     def _bring(self, scene: scenes.Scene, work: Work, target: Part, point: str) -> None:
         step = work.step
@@ -71,10 +78,7 @@ class NetworkDriver:
             faults.reached(point)
 
         mark = Mark(work.lineage, work.stack, step.address, step.part)
-        if step.part == "mark":
-            origin = step.after if target == step.before else step.before
-            taps.rename(scene, self._wires, mark._replace(address=origin["address"]), target["address"])
-        elif step.part == "network":
+        if step.part == "network":
             if target is None:
                 networks.remove(scene, self._wires, mark, probing.name_of(work), half)
             else:
@@ -83,10 +87,6 @@ class NetworkDriver:
             taps.remove(scene, self._wires, mark, probing.name_of(work), half)
         else:
             taps.ensure(scene, self._wires, mark, target, self._owner, half)
-
-
-def _look(work: Work) -> scenes.Scene:
-    return scenes.look(tap=probing.name_of(work) if work.step.part.startswith("nic.") else None)
 
 
 @contextmanager
@@ -110,4 +110,4 @@ def _wrapped() -> Iterator[None]:
 
 def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> NetworkDriver:  # noqa: ARG001  (every provider is opened the same way)
     """Return the driver of this host's networks."""
-    return NetworkDriver()
+    return NetworkDriver(folder)

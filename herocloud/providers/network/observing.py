@@ -4,7 +4,6 @@ A host on which no interface carries our mark is told from the first dump alone,
 simulator's or an ordinary user's machine pay nothing.
 """
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,26 +15,51 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 
 if TYPE_CHECKING:
-    from herocloud.providers.network import scenes
+    from herocloud.providers.network import dumping, scenes
 
 NAME = "network"
+_LINEAGE = "state.lineage"
+"""The file of a data folder that names the state in it."""
 
 
 class NetworkObserver:
-    """Looks at the network namespace of this process."""
+    """Looks at the network namespace of this process, with the VMs of a data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Remember where renamed VMs are noted."""
+        self._folder = folder
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         # Imported here: a command that only asks who can look must not pay for looking.
-        from herocloud.providers.network import dumping, marks, scenes
+        from herocloud.providers.network import dumping, scenes
 
         try:
             links = dumping.dump_links()
-            if not any(marks.read_mark(link.alias) for link in links if link.alias):
+            if not self._is_concerned(links):
                 return Observed()
-            return Observed(things=_things(scenes.look(links), stacks))
+            return Observed(things=_things(scenes.look(self._folder, links), stacks))
         except OSError as error:
             raise Permanent(f"the networks of this host cannot be read: {error}") from error
+
+    def _is_concerned(self, links: "tuple[dumping.Link, ...]") -> bool:
+        """Tell whether there is anything to look at here.
+
+        Rules are shown to nobody without CAP_NET_ADMIN. Such a user has made no network, so what others have here is no concern of theirs;
+        interfaces of their own state would be, and to take those for gone would be worse than to say that they cannot be seen.
+        """
+        from herocloud.providers.network import checking, marks
+
+        lineages = {mark.lineage for link in links if link.alias and (mark := marks.read_mark(link.alias))}
+        if not lineages or checking.has_admin():
+            return bool(lineages)
+        try:
+            own = (self._folder / _LINEAGE).read_text().strip()
+        except FileNotFoundError:
+            return False
+        if own in lineages:
+            raise Permanent("the rules of networks are shown to nobody without CAP_NET_ADMIN; run it as root")
+        return False
 
 
 def _things(scene: "scenes.Scene", stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:
@@ -56,11 +80,13 @@ def _things(scene: "scenes.Scene", stacks: Iterable[StackName] | None) -> dict[S
 
 def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> NetworkObserver:  # noqa: ARG001  (every provider is opened the same way)
     """Return the observer of this host's networks."""
-    return NetworkObserver()
+    return NetworkObserver(folder)
 
 
 def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
     """Say whether networks can be made here, and why (not)."""
+    import shutil
+
     from herocloud.providers.network import checking
 
     if not Path("/proc/sys/net/ipv4").is_dir():

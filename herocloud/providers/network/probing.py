@@ -18,11 +18,9 @@ _UNSET: tuple[Json, ...] = (None, False, [])
 def probe(scene: Scene, work: Work) -> Probe:
     """Say how far a step got."""
     step = work.step
-    if step.part == "mark":
-        return _probe_rename(scene, work)
     mark, name = Mark(work.lineage, work.stack, step.address, step.part), name_of(work)
     link = scene.by_name.get(name)
-    found = marks.read_mark(link.alias) if link and link.alias else None
+    found = scene.mark_of(link) if link else None
     unmarked = link is not None and not link.alias and link.mac == marks.own_mac(mark.lineage, name)
     if link is not None and found != mark and not unmarked:
         return Probe(Found.CONTRADICTED, checking.foreign(link, found, mark))
@@ -51,8 +49,6 @@ def probe(scene: Scene, work: Work) -> Probe:
 
 def is_at(scene: Scene, work: Work, target: Part) -> bool:
     """Tell whether there is nothing left to do to be at `target`."""
-    if work.step.part == "mark":
-        return False
     mark, name = Mark(work.lineage, work.stack, work.step.address, work.step.part), name_of(work)
     link = scene.by_name.get(name)
     if target is None:
@@ -65,7 +61,7 @@ def is_at(scene: Scene, work: Work, target: Part) -> bool:
 def current_part(scene: Scene, mark: Mark, name: str) -> Part:
     """Return the part as it is now; nothing when there is no interface of this name with this mark."""
     link = scene.by_name.get(name)
-    if link is None or marks.read_mark(link.alias) != mark:
+    if link is None or scene.mark_of(link) != mark:
         return None
     if mark.part == "network":
         return recognising.network_part(scene, link, mark)
@@ -111,12 +107,3 @@ def _flat(part: Part) -> dict[str, Json]:
 
 def _differing(current: Part, other: Part) -> list[str]:
     return [key for key in current if current[key] != other.get(key)]
-
-
-def _probe_rename(scene: Scene, work: Work) -> Probe:
-    owners = {found[1:3] for _, found in scene.owned if found.lineage == work.lineage}
-    old, new = ((work.stack, end["address"]) in owners for end in (work.step.before, work.step.after))
-    if old and new:
-        return Probe(Found.PARTIAL, f"some taps of `{work.step.address}` have their old mark still")
-    # A VM without taps has nothing to rename here.
-    return Probe(Found.NOT_STARTED if old else Found.DONE)

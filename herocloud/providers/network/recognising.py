@@ -65,7 +65,9 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "rate": {"download": download, "upload": upload} if download is not None or upload is not None else None,
     }
     wanted = Guarded(purpose.mac, purpose.address, forwarded)
-    whole = guarded is not None and guarding.is_whole(scene.tap_rules, mark, link.name, wanted)
+    # The rules bear the name that the tap was made under, as its alias does.
+    made = marks.read_mark(link.alias) or mark
+    whole = guarded is not None and guarding.is_whole(scene.tap_rules, made, link.name, wanted)
     port = marks.read_port(bridge.alias) if bridge and master == bridge else None
     odd: dict[str, Any] = {
         "guard": None if whole else "changed" if guarded else "missing",

@@ -4,19 +4,25 @@ Interfaces are read at once, the rest when it is first asked for: a step on one 
 thousand others. Whoever looks at everything pays for everything once.
 """
 
+import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.providers import owning
 from herocloud.providers.network import dumping, forwarding, marks, nftables
 from herocloud.providers.network.dumping import Address, Link, Queue, Route
 from herocloud.providers.network.expressions import Rules
 from herocloud.providers.network.forwarding import Serving
 from herocloud.providers.network.marks import Mark
 
+_OF_VM = re.compile(r"^h[ci]-(v[0-9a-z]+)-\d+$")
+"""The names of taps and of what belongs to them, which hold the sid of their VM."""
+
 
 class Owned(NamedTuple):
-    """An interface with our mark."""
+    """An interface with our mark, as its owner is called now."""
 
     link: Link
     mark: Mark
@@ -38,13 +44,14 @@ class Sources(NamedTuple):
 class Scene:
     """What was seen, with look-ups made once: ten thousand taps are found by name, not searched for."""
 
-    def __init__(self, links: tuple[Link, ...], sources: Sources) -> None:
-        """Arrange the interfaces."""
+    def __init__(self, links: tuple[Link, ...], sources: Sources, rename: Callable[[str, Mark], Mark] = lambda _name, mark: mark) -> None:
+        """Arrange the interfaces. `rename` knows what the owner of an interface is called now."""
         self._sources = sources
         self.links = links
         self.by_name = {link.name: link for link in links}
         self.by_number = {link.number: link for link in links}
-        self.owned = [Owned(link, mark) for link in links if link.alias and (mark := marks.read_mark(link.alias))]
+        self.owned = [Owned(link, rename(link.name, mark)) for link in links if link.alias and (mark := marks.read_mark(link.alias))]
+        self._marks = {one.link.number: one.mark for one in self.owned}
         self.networks = {one.link.name: one.mark for one in self.owned if one.mark.part == "network"}
         """The marks of networks, by bridge."""
         self._bridges = {one.mark: one.link for one in self.owned if one.mark.part == "network"}
@@ -92,6 +99,10 @@ class Scene:
         """Tell what a bridge lets through."""
         return self._sources.serving(bridge.name)
 
+    def mark_of(self, link: Link) -> Mark | None:
+        """Return the mark of an interface; nothing when it is somebody else's."""
+        return self._marks.get(link.number)
+
     def addresses_of(self, link: Link) -> list[Address]:
         """Return the IPv4 addresses of an interface."""
         return [one for one in self.addresses if one.link == link.number]
@@ -115,8 +126,11 @@ class Scene:
         return self.by_number.get(link.master) if link.master else None
 
 
-def look(links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Scene:
-    """Look at everything, or with the rules of one tap only; `links` spares reading them again."""
+def look(folder: Path, links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Scene:
+    """Look at everything, or with the rules of one tap only; `links` spares reading them again.
+
+    A VM that was renamed keeps the interfaces it has, which bear its old name; `folder`, the data folder, holds the new one.
+    """
     sources = Sources(
         dumping.dump_addresses,
         dumping.dump_routes,
@@ -126,4 +140,12 @@ def look(links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Sc
         forwarding.is_on,
         forwarding.serving,
     )
-    return Scene(dumping.dump_links() if links is None else links, sources)
+    return Scene(dumping.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"))
+
+
+def _renamed(vms: Path, name: str, mark: Mark) -> Mark:
+    found = _OF_VM.match(name)
+    owner = owning.read_owner(vms / found.group(1)) if found else None
+    if owner is None or (owner.lineage, owner.stack) != (mark.lineage, mark.stack):
+        return mark
+    return mark._replace(address=owner.address)

@@ -71,19 +71,6 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
         nftables.change_rules(expressions.unload(guarding.FAMILY, guarding.TABLE, [name]))
 
 
-def rename(scene: Scene, wires: Wires, mark: Mark, target: str) -> None:
-    """Give all taps of a VM the mark of its new address; nothing else about them changes."""
-    for link, found in scene.owned:
-        if found[:3] != mark[:3]:
-            continue
-        renamed, purpose = found._replace(address=target), marks.read_purpose(link.alias)
-        guarded = guarding.read(scene.tap_rules, link.name)
-        if purpose is not None and guarded is not None:
-            chain = guarding.build(renamed, link.name, Guarded(purpose.mac, purpose.address, guarded.upload))
-            nftables.change_rules(expressions.load(guarding.FAMILY, guarding.TABLE, [chain]))
-        wires.set_alias(link.number, marks.write_mark(renamed, purpose))
-
-
 def beside(mark: Mark) -> Mark:
     """Return the mark of the device that slows the upload of a NIC down."""
     return mark._replace(part=f"{mark.part}.upload")

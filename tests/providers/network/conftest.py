@@ -56,7 +56,8 @@ class Refusal(Exception):
 class Site:
     """A namespace that plays the host, and others around it."""
 
-    def __init__(self, stack: str = "shop") -> None:
+    def __init__(self, folder: Path, stack: str = "shop") -> None:
+        self.folder = folder
         self.stack = stack
         self.name = f"hct-{os.getpid()}-{next(_numbers)}"
         self.host = f"{self.name}-host"
@@ -80,6 +81,13 @@ class Site:
     def on_host(self, text: str) -> str:
         """Run a line of plain words on the host."""
         return self.within(self.host, *text.split())
+
+    def as_nobody(self, program: str, *words: str) -> str:
+        """Run a program on the host as root without CAP_NET_ADMIN, which is what the kernel asks for."""
+        if shutil.which("setpriv") is None:
+            pytest.skip("the program `setpriv` is missing: install util-linux")
+        less = ["setpriv", "--inh-caps=-net_admin", "--bounding-set=-net_admin"]
+        return self.within(self.host, *less, sys.executable, "-c", program, *words)
 
     def start(self, namespace: str, *words: str, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
@@ -118,7 +126,7 @@ class Site:
     # The provider.
 
     def worker(self, faults: str = "") -> "subprocess.Popen[str]":
-        return self.start(self.host, str(HERE / "worker.py"), environment={"HEROCLOUD_FAULTS": faults})
+        return self.start(self.host, str(HERE / "worker.py"), str(self.folder), environment={"HEROCLOUD_FAULTS": faults})
 
     def order(self, order: dict[str, Any], worker: "subprocess.Popen[str] | None" = None) -> Any:
         if worker is None:
@@ -369,12 +377,12 @@ def _able() -> None:
 
 
 @pytest.fixture
-def make_site(_able: None) -> Iterator[Callable[..., Site]]:
+def make_site(_able: None, tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Return a maker of sites, which are taken down at the end of the test."""
     made: list[Site] = []
 
     def make(**options: Any) -> Site:
-        made.append(Site(**options))
+        made.append(Site(tmp_path, **options))
         return made[-1]
 
     yield make

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from herocloud.providers import owning
+
 pytestmark = pytest.mark.root
 
 
@@ -73,15 +75,28 @@ def test_only_the_stacks_that_are_asked_for_are_seen(site: Any, shapes: Any) -> 
     assert (thing["provider"], thing["lineage"]) == ("network", shapes.lineage)
 
 
-def test_a_renamed_vm_keeps_its_taps_under_its_new_name(site: Any, shapes: Any) -> None:
+def test_a_renamed_vm_keeps_its_tap_which_is_seen_under_the_new_name(site: Any, shapes: Any) -> None:
     site.network()
-    guest = site.guest(1, rate={"download": None, "upload": 10_000_000})
-    site.serve(guest.namespace, "tcp", 80)
-    move = ("tap.move", "vm.www", "mark", {"address": "vm.g1"}, {"address": "vm.www"})
-    assert site.probe(*move)[0] == "NOT_STARTED"
-    site.perform(*move)
-    assert site.probe(*move)[0] == "DONE"
-    assert (site.part("vm.g1", "nic.0"), site.part("vm.www", "nic.0")) == (None, guest.nic)
-    assert site.call(site.host, "10.42.0.2", 80) == "10.42.0.1"
-    site.undo(*move)
-    assert (site.part("vm.g1", "nic.0"), site.part("vm.www", "nic.0")) == (guest.nic, None)
+    rate = {"download": None, "upload": 10_000_000}
+    nic = site.nic(1, rate=rate)
+    folder = site.folder / "vms" / "v1"
+    owning.write_owner(folder, owning.Owner("shop", "vm.g1", shapes.lineage))
+    before = site.dump()
+    owning.rename(folder, "vm.www")
+    assert (site.part("vm.g1", "nic.0"), site.part("vm.www", "nic.0")) == (None, nic)
+    assert site.changes_since(before) == []
+    # Whatever changes the tap next writes the new name on it.
+    update = ("tap.update", "vm.www", "nic.0", nic, {**nic, "address": "10.42.0.9"})
+    assert site.probe(*update)[0] == "NOT_STARTED"
+    site.perform(*update)
+    assert "shop:vm.www:nic.0 02:00:00:00:00:01 10.42.0.9 lan" in site.on_host("ip link show hc-v1-0")
+    assert site.part("vm.www", "nic.0") == update[-1]
+    site.perform("tap.delete", "vm.www", "nic.0", update[-1], None)
+    assert site.observe()["shop"].keys() == {"network.lan"}
+
+
+def test_a_tap_is_not_taken_for_a_vm_of_another_state_that_left_its_name(site: Any) -> None:
+    site.network()
+    site.nic(1)
+    owning.write_owner(site.folder / "vms" / "v1", owning.Owner("shop", "vm.other", "another"))
+    assert site.part("vm.other", "nic.0") is None

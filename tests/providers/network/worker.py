@@ -12,9 +12,11 @@ from herocloud.model.steps import Step
 from herocloud.providers.network import driving, observing
 from herocloud.providers.seam import Work
 
+FOLDER = Path(sys.argv[1])
+
 
 def main() -> None:
-    driver = driving.NetworkDriver()
+    driver = driving.NetworkDriver(FOLDER)
     for line in sys.stdin:
         order = json.loads(line)
         try:
@@ -26,7 +28,7 @@ def main() -> None:
 
 def obey(driver: driving.NetworkDriver, order: dict) -> object:
     if order["verb"] == "observe":
-        seen = observing.open_observer(Path()).observe(order["stacks"])
+        seen = observing.open_observer(FOLDER).observe(order["stacks"])
         return {stack: {address: thing._asdict() for address, thing in things.items()} for stack, things in seen.things.items()}
     if order["verb"] == "usable":
         return observing.check_usable(None)
