@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,8 @@ def answer(herocloud: Any) -> Answer:
         child, terminal = pty.fork()
         if child == 0:
             os.chdir(herocloud.folder)
+            # Tests that run in the background inherit an ignored ^C, and a program that is started with one rightly keeps ignoring it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execv(sys.executable, [sys.executable, "-m", "herocloud", *arguments])  # noqa: S606  (a list, and no shell wanted)
         screen, asked = b"", False
         while True:
