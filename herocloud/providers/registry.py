@@ -38,6 +38,7 @@ class _Entry(NamedTuple):
 PROVIDERS = {
     "simulator": _Entry("herocloud.providers.simulator", ("hypervisor", "images", "network", "overlay"), hypervisor=True),
     "images": _Entry("herocloud.providers.images", ("images",)),
+    "network": _Entry("herocloud.providers.network", ("network",)),
 }
 
 _HYPERVISORS = {"simulator": True, "qemu": False, "cloud-hypervisor": False}

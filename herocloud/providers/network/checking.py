@@ -60,19 +60,18 @@ def foreign(link: Link, found: Mark | None, mark: Mark) -> str:
 
 def check_range(scene: Scene, mark: Mark, part: Part) -> None:
     """Refuse a range that shares addresses with this host, or with what it reaches some other way than by its default route."""
-    wanted = ranges.of_cidr(part["cidr"])
     for address in scene.addresses:
         link = scene.by_number.get(address.link)
-        if link is None or link.name == part["bridge"] or ":" in address.address:
+        if link is None or link.name == part["bridge"]:
             continue
         # The exact address counts, and the network that it lies in: both are reached through that interface.
-        if ranges.of_cidr(f"{address.address}/{address.prefix}").overlaps(wanted):
+        if ranges.overlap(ranges.network_of(address.address, address.prefix), part["cidr"]):
             raise _clash(mark, part, f"{address.address}/{address.prefix} on `{link.name}`{_whose(scene, link)}")
     for route in scene.routes:
         link = scene.by_number.get(route.link)
-        if ":" in route.destination or route.prefix <= _WIDEST or (link is not None and link.name == part["bridge"]):
+        if route.prefix <= _WIDEST or (link is not None and link.name == part["bridge"]):
             continue
-        if ranges.of_cidr(f"{route.destination}/{route.prefix}").overlaps(wanted):
+        if ranges.overlap(f"{route.destination}/{route.prefix}", part["cidr"]):
             through = f" through `{link.name}`{_whose(scene, link)}" if link else ""
             raise _clash(mark, part, f"the route to {route.destination}/{route.prefix}{through}")
 

@@ -32,12 +32,14 @@ class NetworkObserver:
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         # Imported here: a command that only asks who can look must not pay for looking.
-        from herocloud.providers.network import dumping, scenes
+        from herocloud.providers.network import dumping
 
         try:
             links = dumping.dump_links()
             if not self._is_concerned(links):
                 return Observed()
+            from herocloud.providers.network import scenes
+
             return Observed(things=_things(scenes.look(self._folder, links), stacks))
         except OSError as error:
             raise Permanent(f"the networks of this host cannot be read: {error}") from error

@@ -1,0 +1,47 @@
+"""The engine finds the provider by its name and role, and loads pyroute2 only once something is changed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from herocloud.providers import registry
+from herocloud.providers.network import driving, observing
+from herocloud.providers.registry import ProviderContext
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from herocloud.providers import registry
+from herocloud.providers.registry import ProviderContext
+context = ProviderContext(Path(sys.argv[1]))
+(observer,) = registry.observers(["network"], context)
+observer.observe(None)
+looked = sorted(sys.modules)
+registry.driver("network", "network", context).close()
+print(json.dumps([looked, sorted(sys.modules)]))
+"""
+
+
+def test_the_registry_opens_driver_and_observer_by_name(tmp_path: Path) -> None:
+    context = ProviderContext(tmp_path)
+    assert "network" in registry.provider_names("network")
+    driver = registry.driver("network", "network", context)
+    assert isinstance(driver, driving.NetworkDriver)
+    driver.close()
+    assert isinstance(registry.observers(["network"], context)[0], observing.NetworkObserver)
+
+
+def test_availability_is_told_with_its_reason(tmp_path: Path) -> None:
+    told = registry.available(ProviderContext(tmp_path))["network"]
+    assert told == observing.check_usable(tmp_path)
+    assert told.why
+
+
+def test_looking_and_opening_load_neither_pyroute2_nor_asyncio(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True)
+    looked, opened = json.loads(ran.stdout)
+    heavy = {"pyroute2", "asyncio", "pydantic"}
+    assert (sorted(heavy & set(looked)), sorted(heavy & set(opened))) == ([], [])
+    # A host without networks is looked at without a program being started.
+    assert "subprocess" not in looked
