@@ -1,7 +1,6 @@
-"""What is refused before anything is touched: missing rights, taken names, ranges and ports that somebody else has."""
+"""What is refused before anything is touched: taken names, ranges and ports that somebody else has."""
 
 import re
-from pathlib import Path
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
@@ -10,22 +9,9 @@ from herocloud.providers.network.dumping import Link
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.scenes import Scene
 
-_NET_ADMIN = 12
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,14}$")
 _WIDEST = 1
 """Routes this wide are ways out (some VPNs split theirs in two halves) and no claim on what lies in them."""
-
-
-def require_admin() -> None:
-    """Refuse to work without CAP_NET_ADMIN."""
-    if not has_admin():
-        raise Permanent("networks need CAP_NET_ADMIN, which this process does not have; run it as root")
-
-
-def has_admin() -> bool:
-    """Tell whether this process may change interfaces and rules."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff:"))
-    return bool(int(line.split()[1], 16) >> _NET_ADMIN & 1)
 
 
 def check_name(name: str) -> None:

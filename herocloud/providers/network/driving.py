@@ -14,7 +14,7 @@ from herocloud.kits import faults, files
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.hosts import Host
-from herocloud.providers.network import checking, networks, probing, scenes, taps
+from herocloud.providers.network import networks, probing, rights, scenes, taps
 from herocloud.providers.network.linking import Wires
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.seam import Probe, Work
@@ -51,7 +51,7 @@ class NetworkDriver:
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
-        checking.require_admin()
+        rights.require_admin()
         with _wrapped():
             return probing.probe(self._look(work), work)
 
@@ -60,7 +60,7 @@ class NetworkDriver:
         self._wires.close()
 
     def _go(self, work: Work, target: Part, point: str) -> None:
-        checking.require_admin()
+        rights.require_admin()
         with _wrapped(), _alone():
             faults.reached(f"{point}.before")
             scene = self._look(work)

@@ -50,10 +50,10 @@ class NetworkObserver:
         Rules are shown to nobody without CAP_NET_ADMIN. Such a user has made no network, so what others have here is no concern of theirs;
         interfaces of their own state would be, and to take those for gone would be worse than to say that they cannot be seen.
         """
-        from herocloud.providers.network import checking, marks
+        from herocloud.providers.network import marks, rights
 
         lineages = {mark.lineage for link in links if link.alias and (mark := marks.read_mark(link.alias))}
-        if not lineages or checking.has_admin():
+        if not lineages or rights.has_admin():
             return bool(lineages)
         try:
             own = (self._folder / _LINEAGE).read_text().strip()
@@ -89,7 +89,7 @@ def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (eve
     """Say whether networks can be made here, and why (not)."""
     import shutil
 
-    from herocloud.providers.network import checking
+    from herocloud.providers.network import rights
 
     if not Path("/proc/sys/net/ipv4").is_dir():
         return False, "this is no Linux host with IPv4"
@@ -97,7 +97,7 @@ def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (eve
         return False, "the program `nft` is missing; install the package nftables"
     if not Path("/dev/net/tun").exists():
         return False, "there is no `/dev/net/tun`; load the kernel module tun"
-    if not checking.has_admin():
+    if not rights.has_admin():
         return False, "needs CAP_NET_ADMIN; run it as root"
     from herocloud.providers.network import nftables
 
