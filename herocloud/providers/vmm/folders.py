@@ -1,0 +1,92 @@
+"""Where the process of a VM keeps its own files, and where its sockets are.
+
+What has to outlive the machine's power lies in the data folder beside the disks of the VM: its mark, the record of its process, its
+serial log. Sockets lie in a folder that a reboot empties, under a short digest of the data folder, because a socket's path has at most
+107 bytes and a data folder may lie as deep as its owner likes.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from herocloud.model.errors import Permanent
+
+LONGEST = 107
+"""Bytes that `sun_path` holds, less the final zero."""
+
+_DIGEST = 10
+
+
+def machine_folder(data: Path, sid: str) -> Path:
+    """Return the folder of what a VM's process keeps."""
+    return data / "vms" / sid / "vmm"
+
+
+def runtime_folder(data: Path, sid: str) -> Path:
+    """Return the folder of the sockets of a VM."""
+    return runtime_root(data) / sid
+
+
+def runtime_root(data: Path, environment: Mapping[str, str] | None = None) -> Path:
+    """Return the folder that holds the sockets of all VMs of a data folder.
+
+    Two data folders on one host may both have a VM `v1`, so the data folder is part of the path.
+    """
+    digest = hashlib.blake2b(os.fsencode(data.resolve()), digest_size=_DIGEST // 2).hexdigest()
+    return _base(os.environ if environment is None else environment) / digest
+
+
+def control_socket(data: Path, sid: str, name: str) -> Path:
+    """Return the socket over which a VMM is told what to do; each program has a name for its own."""
+    return _checked(runtime_folder(data, sid) / name)
+
+
+def agent_socket(data: Path, sid: str) -> Path:
+    """Return the socket that leads to the agent in the guest."""
+    return _checked(runtime_folder(data, sid) / "agent.sock")
+
+
+def console_socket(data: Path, sid: str) -> Path:
+    """Return the socket that leads to the serial console of the guest."""
+    return _checked(runtime_folder(data, sid) / "serial.sock")
+
+
+def serial_log(data: Path, sid: str) -> Path:
+    """Return the file that keeps what the guest said on its serial console."""
+    return machine_folder(data, sid) / "serial.log"
+
+
+def make_runtime_folder(data: Path, sid: str) -> Path:
+    """Make the folder of the sockets of a VM, for nobody but this user, and return it."""
+    folder = runtime_folder(data, sid)
+    for one in (folder.parent.parent, folder.parent, folder):
+        try:
+            one.mkdir(mode=0o755 if one is folder.parent.parent else 0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Permanent(f"`{one}` cannot be made ({error.strerror}); sockets of VMs lie there") from error
+    owned = folder.parent.lstat()
+    if owned.st_uid != os.geteuid() or not stat.S_ISDIR(owned.st_mode):
+        # In a folder that everybody may write to, somebody else could have put it there to listen in.
+        raise Permanent(f"`{folder.parent}` belongs to somebody else; the sockets of VMs cannot lie there")
+    return folder
+
+
+def _base(environment: Mapping[str, str]) -> Path:
+    """Return the folder for sockets of this user: the system's for root, the session's otherwise.
+
+    A session without one (su, cron) gets a folder of its own name in the system's folder for temporary files.
+    """
+    if os.geteuid() == 0:
+        return Path("/run/herocloud")
+    given = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    if os.access(given, os.W_OK):
+        return Path(given) / "herocloud"
+    return Path(f"/tmp/herocloud-{os.geteuid()}")  # noqa: S108  (made and checked by `make_runtime_folder`)
+
+
+def _checked(path: Path) -> Path:
+    if len(os.fsencode(path)) > LONGEST:
+        raise Permanent(f"the path of the socket `{path}` is longer than {LONGEST} bytes; set `XDG_RUNTIME_DIR` to a shorter folder")
+    return path
