@@ -22,6 +22,8 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None, da
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+pytest_plugins = ["tiny"]
+
 HOST_FILE = """\
 name: node1
 simulated: {memory: 256 GiB, disk: 8 TiB, cpus: 64, uplink: 10 Gbit/s}

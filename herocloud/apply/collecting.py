@@ -17,8 +17,8 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import choosing, compiling, compiling_vms, completing, facts, fitting, ordering
-from herocloud.plan.compiling_vms import Use
+from herocloud.plan import choosing, compiling, completing, facts, fitting, ordering
+from herocloud.plan.compiling import Use
 from herocloud.providers.seam import Tombstone
 
 
@@ -50,7 +50,7 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
         kind = thing.address.partition(".")[0]
         seq = compiling.Sequence(thing.address, _providers_of(thing, kind))
         if kind == "vm":
-            compiling_vms.compile_removal(seq, thing.parts, Use(), gives_disk=False)
+            compiling.compile_removal(seq, thing.parts, Use(), gives_disk=False)
         else:
             compiling.compile_plain(seq, kind, thing.parts, None)
         made = [step._replace(gives=Step._field_defaults["gives"]) for step in seq.finish()]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.apply import executing
-from herocloud.apply.options import Options
+from herocloud.apply.steering import Options
 from herocloud.model.hosts import Host
 from herocloud.model.ids import StackName, StepId
 from herocloud.model.outcomes import Event, Result
@@ -70,9 +70,9 @@ def _copy_records(recorded: Recorded, store: Store) -> None:
 
 def _copy_world(observed: Observed, folder: Path, host: Host, lineage: str) -> None:
     # Here and not above: a rehearsal is the one place that knows which provider it runs on, and few applies are rehearsals.
-    from herocloud.providers.simulator import copying
+    from herocloud.providers.simulator import world
 
-    copying.load_world_from(_with_lineage(observed, lineage), folder, host)
+    world.load_world_from(_with_lineage(observed, lineage), folder, host)
 
 
 def _with_lineage(observed: Observed, lineage: str | None) -> Observed:

@@ -13,13 +13,9 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from herocloud.apply import points, retrying
-from herocloud.apply.attempting import Attempt, Progress
-from herocloud.apply.clocks import Clock
-from herocloud.apply.crew import Crew, Finished
-from herocloud.apply.interrupts import Interrupts
-from herocloud.apply.options import Options
-from herocloud.apply.telling import Voice
+from herocloud.apply import attempting, ways
+from herocloud.apply.attempting import Attempt, Crew, Finished, Progress
+from herocloud.apply.steering import Clock, Interrupts, Options, Voice
 from herocloud.apply.walking import Walk
 from herocloud.apply.ways import Way
 from herocloud.kits.jsons import Json, Part
@@ -163,9 +159,9 @@ class Runner:
 
     def _reach(self, when: str) -> None:
         for step in self._results:
-            points.reached(f"{self._way.name}.outcome.{when}", step.kind)
+            ways.reached(f"{self._way.name}.outcome.{when}", step.kind)
         for step in self._intents:
-            points.reached(f"{self._way.name}.intent.{when}", step.kind)
+            ways.reached(f"{self._way.name}.intent.{when}", step.kind)
 
     def _drain(self) -> None:
         """Let running steps end when the journal cannot be written: killing them half-way would leave more for the resume to find out."""
@@ -241,7 +237,7 @@ class Runner:
                 return
             attempt.failures += 1
             now = self._clock.elapsed()
-            delay = retrying.next_delay(attempt.failures, error.delay, attempt.deadline - now)
+            delay = attempting.next_delay(attempt.failures, error.delay, attempt.deadline - now)
             if delay is not None:
                 attempt.due = now + delay
                 self._voice.step(

@@ -8,12 +8,9 @@ import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from herocloud.apply.attempting import Attempt
-from herocloud.apply.clocks import Clock
-from herocloud.apply.interrupts import Interrupts
 from herocloud.apply.journaling import IN_FLIGHT, Journal
-from herocloud.apply.options import Options
 from herocloud.apply.running import Ended, Runner
-from herocloud.apply.telling import Voice
+from herocloud.apply.steering import Clock, Interrupts, Options, Voice
 from herocloud.apply.walking import Walk
 from herocloud.apply.ways import Backward, Forward, Way
 from herocloud.kits import faults

@@ -1,14 +1,20 @@
-"""The two ways through the steps of a plan: forward by performing, backward by undoing.
+"""The two ways through the steps of a plan, forward by performing and backward by undoing, with their fault points.
 
-The runner walks a graph and knows nothing of what a step means; a way says what a worker calls and what the journal gets. Both ways may
-have steps of which nobody knows how far they got, and ask the world about those before they touch anything.
+The fault points of this package: where a test may make the process die, fail or stall. The names are published as data so that the crash
+campaign aims at every one of them without a copy that can fall behind. A point is always told twice, plain and with the kind of step
+behind it (`apply.perform.after` and `apply.perform.after:vm.boot`), which lets a rule mean either the nth step of all or the nth of one
+kind.
+
+The two ways through the steps of a plan: forward by performing, backward by undoing. The runner walks a graph and knows nothing of what a
+step means; a way says what a worker calls and what the journal gets. Both ways may have steps of which nobody knows how far they got, and
+ask the world about those before they touch anything.
 """
 
 from collections.abc import Collection
 from typing import Protocol
 
-from herocloud.apply import points
 from herocloud.apply.journaling import Journal
+from herocloud.kits import faults
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import StepId
@@ -16,6 +22,46 @@ from herocloud.model.steps import Step
 from herocloud.model.words import Status
 from herocloud.providers.seam import Driver, Found, Work
 from herocloud.state.store import Entry
+
+STEP_POINTS = (
+    "apply.intent.before",
+    "apply.intent.after",
+    "apply.perform.before",
+    "apply.perform.after",
+    "apply.outcome.before",
+    "apply.outcome.after",
+)
+"""Around each step on the way forward: journalling its intent, performing it, journalling its outcome."""
+
+BACK_POINTS = (
+    "back.intent.before",
+    "back.intent.after",
+    "back.undo.before",
+    "back.undo.after",
+    "back.outcome.before",
+    "back.outcome.after",
+)
+"""The same around each step that a rollback takes back."""
+
+RESUME_POINTS = ("resume.probe.before", "resume.probe.after")
+"""Around asking the world how far a step got."""
+
+WHOLE_POINTS = (
+    "apply.begin.before",
+    "apply.begin.after",
+    "apply.finish.before",
+    "apply.finish.after",
+    "resume.begin",
+    "resume.finish.before",
+    "resume.finish.after",
+)
+"""Once in each apply or resume."""
+
+
+def reached(name: str, kind: str) -> None:
+    """Tell that a step of this kind is at the point `name`."""
+    faults.reached(name)
+    faults.reached(f"{name}:{kind}")
 
 
 class Way(Protocol):
@@ -75,14 +121,14 @@ class Forward:
         step = work.step
         if step.id in self._unknown and probe(driver, work) is Found.DONE:
             return step.after
-        points.reached("apply.perform.before", step.kind)
+        reached("apply.perform.before", step.kind)
         original = self._journal.taken_back_by(step)
         if original is None:
             result = driver.perform(work)
         else:
             driver.undo(work._replace(step=original))
             result = step.after
-        points.reached("apply.perform.after", step.kind)
+        reached("apply.perform.after", step.kind)
         return result
 
     def record(self, step: Step) -> Part:
@@ -130,7 +176,7 @@ class Backward:
         step = work.step
         if step.id in self._unknown and probe(driver, work) is Found.NOT_STARTED:
             return step.before
-        points.reached("back.undo.before", step.kind)
+        reached("back.undo.before", step.kind)
         original = self._journal.taken_back_by(step)
         if original is None:
             driver.undo(work)
@@ -138,7 +184,7 @@ class Backward:
             raise Permanent(f"the data that `{step.id}` destroyed is gone for good")
         else:
             driver.perform(work._replace(step=original))
-        points.reached("back.undo.after", step.kind)
+        reached("back.undo.after", step.kind)
         return step.before
 
     def record(self, step: Step) -> Part:
@@ -173,9 +219,9 @@ class Backward:
 def probe(driver: Driver, work: Work) -> Found:
     """Ask the world how far a step got; what is neither its before nor its after is never touched."""
     kind = work.step.kind
-    points.reached("resume.probe.before", kind)
+    reached("resume.probe.before", kind)
     answer = driver.probe(work)
-    points.reached("resume.probe.after", kind)
+    reached("resume.probe.after", kind)
     if answer.found is Found.CONTRADICTED:
         raise Conflict(f"found something else than this step made or was to change: {answer.detail or 'no details'}. Nothing was touched")
     return answer.found

@@ -1,23 +1,87 @@
-"""What `apply`, `destroy`, `undo`, `state adopt` and the commands on VMs share: show a plan, get it approved, run it, tell how it went."""
+"""What all commands that apply share: show a plan, get it approved, run or rehearse it, tell how it went.
+
+Asking a person to approve a plan, when there is one to ask.
+
+What `apply`, `destroy`, `undo`, `state adopt` and the commands on VMs share: show a plan, get it approved, run it, tell how it went.
+
+`--rehearse`: shows a plan, runs it on a copy, and says what the run proves.
+"""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from herocloud.cli import asking, ending, flags, preparing, showing
+from herocloud.cli import ending, flags, preparing, showing, terminal
 from herocloud.cli.invoking import Call
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.errors import HerocloudError, Refused
+from herocloud.model.errors import Blocked, HerocloudError, Refused
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
 from herocloud.operations import applying as operation
-from herocloud.operations import planning
-from herocloud.operations.applying import Applied
-from herocloud.operations.planning import Planned
+from herocloud.operations import approving, planning
+from herocloud.operations.applying import Applied, Rehearsed
+from herocloud.operations.approving import Question
+from herocloud.operations.inputs import Sources
+from herocloud.operations.planning import Asked, Planned
 from herocloud.operations.running import How
 from herocloud.views.events import Stream
 from herocloud.views.writing import Outlet
+
+
+def get_approval(call: Call, plan: Plan, approved: frozenset[Approval], *, may_ask: bool) -> None:
+    """Return when everything in the plan is approved; raises Blocked with what to write, or after another answer than the right one."""
+    lacking = approving.missing(plan, approved)
+    if not lacking:
+        return
+    silent = _why_not_asked(call, may_ask=may_ask)
+    if silent is not None:
+        raise Blocked([approving.refusal(lacking, silent)])
+    asked = approving.question(plan, lacking)
+    if not asked.accepts(_answer(call, _words(plan, asked))):
+        raise Blocked([approving.declined(lacking)])
+
+
+def get_removal_approved(call: Call, names: Sequence[str], approved: Collection[Approval], *, may_ask: bool) -> None:
+    """Return when the removal of things without a record is approved."""
+    if Approval.DESTROY in approved:
+        return
+    shown = ", ".join(f"`{name}`" for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    silent = _why_not_asked(call, may_ask=may_ask)
+    if silent is not None:
+        detail = f"Nobody approved the removal of {shown}, and {silent}."
+        raise Blocked([Diagnostic("not-approved", "Not approved", detail, hint="`--approve destroy` or `-y` approves it")])
+    if _answer(call, f"\nRemove {shown} for good? Only `yes` is a yes: ") != "yes":
+        raise Blocked([Diagnostic("not-approved", "Not approved", "The answer was not `yes`; nothing was removed.")])
+
+
+def _why_not_asked(call: Call, *, may_ask: bool) -> str | None:
+    """Say why nobody can be asked; nothing when somebody can."""
+    if not may_ask:
+        return "`--no-input` forbids to ask"
+    if call.json:
+        return "`--json` never asks"
+    return None if terminal.can_ask() else approving.NO_TERMINAL
+
+
+def _words(plan: Plan, asked: Question) -> str:
+    if not asked.loses_data:
+        return f"\nRun this plan of stack `{plan.stack}`? Only `yes` is a yes: "
+    what = ", ".join(f"`{address}`" for address in asked.addresses[:8])
+    more = f" and {len(asked.addresses) - 8} more" if len(asked.addresses) > 8 else ""
+    whose = "its name" if len(asked.addresses) == 1 else "the name of the stack"
+    return f"\nThe data of {what}{more} would be destroyed. Type {whose}, `{asked.word}`, to approve: "
+
+
+def _answer(call: Call, words: str) -> str:
+    call.screen.raw_talk(words)
+    line = sys.stdin.readline()
+    if not line:
+        # The line was closed without an answer; the next line of output should not stand behind the question.
+        call.screen.raw_talk("\n")
+    return line.strip()
 
 
 class Streams:
@@ -93,7 +157,7 @@ def run_approved(
             if plan.errored or plan.blocked:
                 hopeless.append(plan)
             elif planning.changes_something(plan):
-                asking.get_approval(call, plan, approved, may_ask=approval.input)
+                get_approval(call, plan, approved, may_ask=approval.input)
 
         how = preparing.make_how(call, running, purge=purge, stream=streams.listener)
         try:
@@ -166,3 +230,54 @@ def code_of(result: Result) -> int:
     if not result.failed:
         return ending.DONE
     return ending.PARTLY if result.tally(Status.DONE) and not result.rolled_back else ending.ERROR
+
+
+def rehearse_new(call: Call, sources: Sources, asked: Asked, running: flags.Executing, exports: flags.Exports) -> int:
+    """Plan, and rehearse the plan."""
+    planned = planning.make_plan(call.folder, sources, asked)
+    return _rehearse(call, planned.plan, running, exports, lambda how: operation.rehearse(planned, asked, how), notes_of=planned)
+
+
+def rehearse_saved(call: Call, plan: Plan, running: flags.Executing, exports: flags.Exports) -> int:
+    """Rehearse a saved plan."""
+    return _rehearse(call, plan, running, exports, lambda how: operation.rehearse_saved(call.folder, plan, how))
+
+
+def _rehearse(
+    call: Call,
+    plan: Plan,
+    running: flags.Executing,
+    exports: flags.Exports,
+    work: Callable[[How], Rehearsed],
+    notes_of: planning.Planned | None = None,
+) -> int:
+    with open_streams(call, exports.json_into) as streams:
+        notes = notes_of.notes if notes_of is not None else ()
+        if call.json:
+            streams.show_plan(plan, notes)
+        else:
+            showing.show_plan(call, plan, notes)
+        showing.export_plan(exports._replace(json_into=None), plan, notes)
+        if not planning.changes_something(plan) and not plan.errored:
+            return ending.DONE
+        rehearsed = work(preparing.make_how(call, running, purge=plan.purge, stream=streams.listener))
+        streams.summarise(plan, rehearsed.result)
+        if not rehearsed.result.failed and not rehearsed.result.interrupted and not rehearsed.left:
+            _say(
+                call,
+                "Rehearsed on a simulated copy of the world: every step ran, and a plan after it has no changes. Nothing real was changed.",
+            )
+            return ending.DONE
+        if rehearsed.result.failed or rehearsed.result.interrupted:
+            tell_result(call, streams, plan, rehearsed.result, last=False)
+        else:
+            _say(call, f"Rehearsed on a simulated copy of the world: a plan after it would still change {', '.join(rehearsed.left[:8])}.")
+        _say(call, "Nothing real was changed.")
+        return ending.INTERRUPTED if rehearsed.result.interrupted else ending.ERROR
+
+
+def _say(call: Call, text: str) -> None:
+    if call.json:
+        call.note(text)
+    else:
+        call.screen.result(f"\n{text}")

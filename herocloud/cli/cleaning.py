@@ -2,7 +2,7 @@
 
 import time
 
-from herocloud.cli import applying, asking, documents, ending, flags, preparing
+from herocloud.cli import applying, ending, flags, preparing, showing
 from herocloud.cli.invoking import Call
 from herocloud.operations import cleaning
 from herocloud.operations.cleaning import Cleaned, Litter
@@ -18,7 +18,7 @@ def clean(call: Call, litter: Litter, approval: flags.Approving, running: flags.
         _show(call, litter)
     approved = preparing.make_approved(approval)
     names = [thing.address for thing in litter.orphans] + [stone.address for stone in litter.tombstones]
-    asking.get_removal_approved(call, names, approved, may_ask=approval.input)
+    applying.get_removal_approved(call, names, approved, may_ask=approval.input)
     cleaned = cleaning.clean(call.folder, litter, preparing.make_how(call, running))
     return _tell(call, litter, cleaned)
 
@@ -34,7 +34,7 @@ def _show(call: Call, litter: Litter) -> None:
 
 def _show_nothing(call: Call, litter: Litter) -> None:
     if call.json:
-        call.screen.result(documents.dumps({"format_version": documents.FORMAT_VERSION, "orphans": [], "tombstones": [], "removed": True}))
+        call.screen.result(showing.dumps({"format_version": showing.FORMAT_VERSION, "orphans": [], "tombstones": [], "removed": True}))
     else:
         call.screen.result("There is nothing to remove.")
         _tell_spared(call, litter)
@@ -49,13 +49,13 @@ def _tell(call: Call, litter: Litter, cleaned: Cleaned) -> int:
     codes = [applying.code_of(result) for _, result in cleaned.results]
     if call.json:
         document = {
-            "format_version": documents.FORMAT_VERSION,
+            "format_version": showing.FORMAT_VERSION,
             "orphans": [{"stack": thing.stack, "address": thing.address} for thing in litter.orphans],
             "tombstones": [stone.key for stone in cleaned.tombstones],
             "removed": not any(codes),
             "results": [results.document(plan, result) for plan, result in cleaned.results],
         }
-        call.screen.result(documents.dumps(document))
+        call.screen.result(showing.dumps(document))
         return max(codes, default=ending.DONE)
     for plan, result in cleaned.results:
         call.screen.result("\n" + results.render(plan, result, color=call.screen.color_out))

@@ -11,12 +11,12 @@ def answer() -> int:
     """Answer a shell that asks through the environment; anything that goes wrong is no completion and never a traceback."""
     from typer import _completion_classes, completion
 
-    from herocloud.cli import growing
+    from herocloud.cli import invoking
 
     _completion_classes.completion_init()
     instruction = os.environ[VARIABLE]
     try:
-        return int(completion.shell_complete(growing.grow(), {}, "herocloud", VARIABLE, instruction))
+        return int(completion.shell_complete(invoking.grow(), {}, "herocloud", VARIABLE, instruction))
     except (SystemExit, Exception) as error:  # noqa: BLE001  (a shell must not be shown a defect between two keystrokes)
         return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
 

@@ -54,10 +54,10 @@ def tell_refusal(screen: Screen, error: errors.HerocloudError, *, json: bool) ->
     found = diagnostics_of(error)
     tell_diagnostics(screen, found)
     if json:
-        from herocloud.cli import documents
+        from herocloud.cli import showing
         from herocloud.views import diagnostics
 
-        screen.result(documents.dumps({**diagnostics.documents(found), "errored": True}))
+        screen.result(showing.dumps({**diagnostics.documents(found), "errored": True}))
     return code_of(error)
 
 

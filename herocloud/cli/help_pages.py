@@ -9,9 +9,9 @@ WIDTH = 80
 
 def render(words: tuple[str, ...] = ()) -> str:
     """Return the help of a group or command as the parser prints it on a terminal of 80 columns."""
-    from herocloud.cli import growing
+    from herocloud.cli import invoking
 
-    command: Any = growing.grow()
+    command: Any = invoking.grow()
     context = command.make_context("herocloud", [], resilient_parsing=True, terminal_width=WIDTH, max_content_width=WIDTH)
     for word in words:
         command = command.get_command(context, word)

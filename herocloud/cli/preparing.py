@@ -1,26 +1,54 @@
-"""From flags to what operations take: sources, planning options, how to run."""
+"""From flags to what operations take: sources, planning options, how to run, where the log goes.
+
+Where the library's log goes: nowhere, unless somebody asks with HEROCLOUD_LOG or `-v`.
+
+Without any handler Python would print warnings, tracebacks included, between the lines of a progress display.
+
+From flags to what operations take: sources, planning options, how to run.
+"""
 
 import contextlib
 import gc
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import typer
 
-from herocloud.apply.options import Options
-from herocloud.cli import flags, logs
+from herocloud.apply.steering import Options
+from herocloud.cli import flags
 from herocloud.cli.invoking import Call
 from herocloud.kits import names, sizes
 from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import approving, reading, sources
+from herocloud.operations import approving, inputs, reading
+from herocloud.operations.inputs import Sources
 from herocloud.operations.planning import Asked
 from herocloud.operations.running import How
-from herocloud.operations.sources import Sources
-from herocloud.plan.options import PlanOptions
+from herocloud.plan.gathering import PlanOptions
 from herocloud.providers import registry
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def set_up(environment: Mapping[str, str], verbose: int) -> None:
+    """Send the log to stderr at the level that was asked for, or nowhere."""
+    import logging
+
+    level = environment.get("HEROCLOUD_LOG", "").lower()
+    if level not in LEVELS:
+        level = "debug" if verbose > 1 else "info" if verbose else ""
+    ours = logging.getLogger("herocloud")
+    ours.handlers.clear()
+    if not level:
+        ours.addHandler(logging.NullHandler())
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    ours.addHandler(handler)
+    ours.setLevel(level.upper())
+
 
 Listener = Callable[[Event], None]
 
@@ -35,7 +63,7 @@ def make_sources(call: Call, variables: flags.Variables) -> Sources:
         variables=tuple(variables.var or ()),
         var_files=tuple(str(path) for path in variables.var_file or ()),
         environment=call.environment,
-        stdin=sources.read_stdin(call.files),
+        stdin=inputs.read_stdin(call.files),
     )
 
 
@@ -84,7 +112,7 @@ def make_approved(running: flags.Approving) -> frozenset[Approval]:
 
 def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> How:
     """Say how to run, and who watches: people on stderr, and a stream when there is one."""
-    logs.set_up(call.environment, call.verbose)
+    set_up(call.environment, call.verbose)
     options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
     return How(
         options, make_watch(call, stream), parse_seconds(running.lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}")

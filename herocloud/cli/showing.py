@@ -1,9 +1,12 @@
-"""Handing what came out of an operation to the right view: on the screen as text or JSON, and into the files that flags name."""
+"""Handing what came out of an operation to the right view: on the screen as text or JSON, and into the files that flags name.
+
+JSON as it is printed: two spaces, keys in the order in which a reader wants them.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from herocloud.cli import documents, ending, flags
+from herocloud.cli import ending, flags
 from herocloud.cli.invoking import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
@@ -12,10 +15,19 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.views.tables import Listing
 
+FORMAT_VERSION = "1.0"
+
+
+def dumps(value: Json) -> str:
+    """Write a document for stdout."""
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
 
 def show(call: Call, document: Callable[[], Json], text: Callable[[], str]) -> None:
     """Print one of the two forms; only that one is made."""
-    call.screen.result(documents.dumps(document()) if call.json else text())
+    call.screen.result(dumps(document()) if call.json else text())
 
 
 def show_listing(call: Call, listing: Listing) -> None:

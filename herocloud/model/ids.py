@@ -6,7 +6,7 @@ All of them are texts; a `NewType` each keeps mypy from letting one pass for ano
 import re
 from typing import NamedTuple, NewType
 
-from herocloud.kits import base36
+from herocloud.kits import names
 
 Address = NewType("Address", str)
 """`vm.web[2]`, `volume.data`, `peer.tcp://192.0.2.1:9651`: what a resource is called inside its stack."""
@@ -59,14 +59,14 @@ def sort_key(address: str) -> tuple[int, str, int]:
 
 def slice_sid(number: int) -> Sid:
     """Return the sid of the slice with this number, counted from 1: `s1` to `sz`, then `s10`."""
-    return Sid("s" + base36.encode(number))
+    return Sid("s" + names.encode(number))
 
 
 def vm_sid(number: int) -> Sid:
     """Return the sid of the VM with this number."""
-    return Sid("v" + base36.encode(number))
+    return Sid("v" + names.encode(number))
 
 
 def sid_number(sid: str) -> int:
     """Return the number in a sid, which gives sids their order: `sz` comes before `s10`."""
-    return base36.decode(sid[1:])
+    return names.decode(sid[1:])

@@ -1,21 +1,31 @@
-"""Applying: from stack files or a saved plan to a result.
+"""Applying, going on, taking back and rehearsing: from stack files or a plan to a result.
 
-The plan is made and approved before the lock is asked for: bad input, a host that is too small or a `no` leave no trace, a person who
-thinks keeps nobody waiting, and the lock names its plan. Under the lock it is made again only if the state moved meanwhile, and approved
-again only if it came out differently. An unfinished apply is finished first, whatever was asked.
+Applying: from stack files or a saved plan to a result. The plan is made and approved before the lock is asked for: bad input, a host that
+is too small or a `no` leave no trace, a person who thinks keeps nobody waiting, and the lock names its plan. Under the lock it is made
+again only if the state moved meanwhile, and approved again only if it came out differently. An unfinished apply is finished first,
+whatever was asked.
+
+Finishing or taking back an apply that did not end.
+
+`undo`: the inverse of a finished apply, shown, approved and run like any plan.
+
+Rehearsing a plan on a copy of state and world, and proving that nothing is left to do after it.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.model.ids import PlanId
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.ids import Address, PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
-from herocloud.operations import checking, hosting, planning, running
+from herocloud.model.worlds import Desired, Observed, Recorded
+from herocloud.operations import cleaning, inputs, planning, reading, running
+from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.planning import Asked, Planned
 from herocloud.operations.running import How, Recovered
-from herocloud.operations.sources import Sources
 from herocloud.state.store import Store
 
 Decide = Callable[[Planned], None]
@@ -75,17 +85,17 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
     from herocloud.state import store as states
 
     recorded = states.read_recorded(folder)
-    checking.require_own(plan, recorded)
+    running.require_own(plan, recorded)
     planning.refuse_unapplyable(plan)
     with running.writing(folder, plan.operation, plan.id, how) as store:
         recovered = running.recover(folder, store, how)
         if recovered is not None and recovered.result.interrupted:
             return Applied(None, None, recovered)
         recorded = store.recorded()
-        host = hosting.find_host(folder, recorded)
+        host = inputs.find_host(folder, recorded)
         before = store.load_plan(plan.id)
         if before:
-            observed = checking.look_for([fact.key for fact in plan.facts], plan.stack, host)
+            observed = running.look_for([fact.key for fact in plan.facts], plan.stack, host)
             if applies.applied_before(plan, before, recorded, observed):
                 return Applied(plan, Result(plan.id, (), 0.0, already=True), recovered)
         if not planning.changes_something(plan):
@@ -93,6 +103,136 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
         return Applied(plan, _run_checked(plan, store, host, how), recovered)
 
 
-def _run_checked(plan: Plan, store: Store, host: hosting.Hosting, how: How, undoes: PlanId | None = None) -> Result:
-    checking.require_fresh(plan, store.recorded(), host)
+def _run_checked(plan: Plan, store: Store, host: inputs.Hosting, how: How, undoes: PlanId | None = None) -> Result:
+    running.require_fresh(plan, store.recorded(), host)
     return running.run(plan, store, host, how, undoes)
+
+
+def resume(folder: Path, how: How, *, rollback: bool = False) -> Recovered | None:
+    """Go on with the unfinished apply; nothing when there is none, and then nothing is written either."""
+    from herocloud.state import store
+
+    if store.read_recorded(folder).unfinished is None:
+        if rollback:
+            raise Refused([_NOTHING])
+        return None
+    with running.writing(folder, "resume", None, how) as opened:
+        return running.recover(folder, opened, how, rollback=rollback)
+
+
+_NOTHING = Diagnostic(
+    "nothing-unfinished",
+    "There is nothing to take back",
+    "The last apply came to its end.",
+    hint="`herocloud undo` takes back a finished apply",
+)
+
+
+def undo(folder: Path, plan_id: str | None, how: How, decide: Decide) -> Applied:
+    """Take back an apply: the newest of this plan, or the newest of all."""
+    first = plan_undo(folder, plan_id)
+    return run_made(folder, first, lambda: plan_undo(folder, first.undoes), how, decide)
+
+
+def plan_undo(folder: Path, plan_id: str | None) -> Planned:
+    """Plan to take back an apply."""
+    from herocloud.apply import inverting
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        raise Refused([Diagnostic("nothing-to-undo", "There is nothing to undo", f"Nothing was applied in `{folder}` yet.")])
+    with opened:
+        recorded = opened.recorded()
+        chosen = inverting.choose(opened.applies(), None if plan_id is None else _whole_id(plan_id, [one.plan for one in opened.applies()]))
+        applied = next(one for one in opened.load_plan(chosen.plan) if one.apply == chosen.apply)
+        stack = applied.plan.stack
+        before = opened.records_at(applied.serial - 1).get(stack, {})
+        after = opened.records_at(applied.serial).get(stack, {})
+    history = inverting.History(before, after, recorded.records.get(stack, {}))
+    host = inputs.find_host(folder, recorded)
+    observed = planning.look(host, (stack,))
+    plan = inverting.undo_plan(applied, history, recorded, observed, host.host)
+    plan = plan._replace(diagnostics=(*plan.diagnostics, *_find_lost(plan, host)))
+    return Planned(plan, Desired(stack, ()), recorded, observed, host, undoes=applied.plan.id)
+
+
+def _find_lost(plan: Plan, host: Hosting) -> list[Diagnostic]:
+    """Say whose data would have to come back and is not kept any more."""
+    from herocloud.apply import inverses
+
+    wanted = dict.fromkeys(step.address for step in plan.steps if step.kind in inverses.RESTORES and step.before is None)
+    if not wanted:
+        return []
+    kept = {stone.address for stone in cleaning.list_tombstones(host) if stone.stack == plan.stack}
+    return [_lost(address) for address in wanted if address not in kept]
+
+
+def _lost(address: Address) -> Diagnostic:
+    detail = f"The data of `{address}` was purged, or its time to live has passed, so its deletion cannot be taken back."
+    return Diagnostic(
+        "undo-data-gone",
+        "Deleted data is gone",
+        detail,
+        address=address,
+        hint="apply a stack file that asks for it: it is made anew, and empty",
+    )
+
+
+def _whole_id(part: str, known: list[PlanId]) -> PlanId:
+    """Complete a plan id that was cut short, as long as only one begins so."""
+    fitting = {one for one in known if one.startswith(part)}
+    return fitting.pop() if len(fitting) == 1 and len(part) >= 4 else PlanId(part)
+
+
+class Rehearsed(NamedTuple):
+    """How the rehearsal went."""
+
+    plan: Plan
+    result: Result
+    left: tuple[str, ...]
+    """What would still be to do; nothing when the plan does all that it says."""
+
+
+class _After(NamedTuple):
+    result: Result
+    recorded: Recorded
+    observed: Observed
+
+
+def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
+    """Run a plan that was just made on a copy, and plan the same stack from what is there then."""
+    from herocloud.plan import planning as planner
+
+    _require_ended(planned.recorded)
+    planning.refuse_unapplyable(planned.plan)
+    after = _run(planned.plan, planned.recorded, planned.hosting, how)
+    # What `--replace` asks for was made anew; asking again would never come to an end.
+    options = asked.options._replace(replace=())
+    again = planner.plan(planned.desired, after.recorded, after.observed, planned.hosting.host, options)
+    return Rehearsed(planned.plan, after.result, tuple(change.address for change in again.changing))
+
+
+def rehearse_saved(folder: Path, plan: Plan, how: How) -> Rehearsed:
+    """Run a saved plan on a copy, and compare what is there then with what it says."""
+    recorded = reading.read_recorded(folder)
+    _require_ended(recorded)
+    running.require_own(plan, recorded)
+    planning.refuse_unapplyable(plan)
+    host = inputs.find_host(folder, recorded)
+    running.require_fresh(plan, recorded, host)
+    after = _run(plan, recorded, host, how)
+    return Rehearsed(plan, after.result, tuple(running.not_in_place(plan, after.recorded, after.observed)))
+
+
+def _run(plan: Plan, recorded: Recorded, host: Hosting, how: How) -> _After:
+    from herocloud.apply import rehearsing
+
+    with how.watch(plan, ()) as tell:
+        return _After(*rehearsing.rehearse(plan, recorded, planning.look(host, None), host.host, options=how.options, tell=tell))
+
+
+def _require_ended(recorded: Recorded) -> None:
+    if recorded.unfinished is not None:
+        detail = f"The apply of plan `{recorded.unfinished}` did not end, and what it left half-made cannot be rehearsed on."
+        raise Refused([Diagnostic("unfinished-apply", "An earlier apply is not finished", detail, hint="`herocloud resume` finishes it")])

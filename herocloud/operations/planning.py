@@ -10,10 +10,9 @@ from herocloud.model.ids import PlanId, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Severity
 from herocloud.model.worlds import Desired, Observed, Recorded
-from herocloud.operations import hosting, sources
-from herocloud.operations.hosting import Hosting
-from herocloud.operations.sources import Sources
-from herocloud.plan.options import PlanOptions
+from herocloud.operations import inputs
+from herocloud.operations.inputs import Hosting, Sources
+from herocloud.plan.gathering import PlanOptions
 
 
 class Asked(NamedTuple):
@@ -46,13 +45,13 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
     from herocloud.state import store
 
     recorded = store.read_recorded(folder)
-    host = hosting.find_host(folder, recorded)
+    host = inputs.find_host(folder, recorded)
     if asked.stack is not None:
         name = StackName(asked.stack)
         if name not in recorded.records:
             raise Refused([unknown_stack(asked.stack, recorded)])
         return plan_desired(Desired(name, ()), recorded, host, asked, notes=host.diagnostics)
-    loaded = sources.load(folder, stack, host.host, make_key=make_key)
+    loaded = inputs.load(folder, stack, host.host, make_key=make_key)
     notes = (*host.diagnostics, *loaded.diagnostics)
     if loaded.desired is None and asked.options.destroy:
         return _plan_removal(stack, recorded, host, asked, notes)
@@ -60,11 +59,11 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
         raise Refused(notes)
     planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
     if planned.plan.diagnostics:
-        from herocloud.stack import locating
+        from herocloud.stack import placing
 
-        found = locating.locate(planned.plan.diagnostics, stack.files, stack.stdin)
+        found = placing.locate(planned.plan.diagnostics, stack.files, stack.stdin)
         planned = planned._replace(plan=planned.plan._replace(diagnostics=found))
-    return planned._replace(lacks_key=loaded.uses_secrets and not sources.has_key(folder))
+    return planned._replace(lacks_key=loaded.uses_secrets and not inputs.has_key(folder))
 
 
 def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:
@@ -121,7 +120,7 @@ def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:
     """Look at these stacks, or at everything that carries our mark."""
     from herocloud.observe import looking
 
-    return looking.observe(host.context, stacks, hosting.observing_names(host.context))
+    return looking.observe(host.context, stacks, inputs.observing_names(host.context))
 
 
 def changes_something(plan: Plan) -> bool:

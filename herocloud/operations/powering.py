@@ -1,7 +1,12 @@
-"""Imperative work on one VM: power, and deletion. Planned, proven and journalled like a stack."""
+"""Imperative work on one VM: power, deletion, and what goes on inside of it.
+
+What goes on inside of a VM: console, output, programs. A simulated VM has no inside, and says so.
+
+Imperative work on one VM: power, and deletion. Planned, proven and journalled like a stack.
+"""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from herocloud.kits import jsons
 from herocloud.model.diagnostics import Diagnostic
@@ -10,10 +15,20 @@ from herocloud.model.ids import Address, PlanId, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.operations import hosting, planning, reading, standing
-from herocloud.operations.hosting import Hosting
+from herocloud.operations import editing, inputs, planning, reading
+from herocloud.operations.inputs import Hosting
 from herocloud.operations.planning import Planned
-from herocloud.plan.options import PlanOptions
+from herocloud.plan.gathering import PlanOptions
+
+_WHAT = {"logs": "writes no console output", "exec": "runs no programs", "console": "has no console"}
+
+
+def require_guest(folder: Path, name: str, stack: str | None, what: str) -> NoReturn:
+    """Raise why this VM cannot be entered."""
+    record = reading.find_record(reading.read_recorded(folder), name, stack, kind="vm")
+    detail = f"`{record.address}` runs on `{record.provider}`: it exists only as a state machine, so it {_WHAT[what]}."
+    raise Refused([Diagnostic("no-guest", "Nothing runs inside of this VM", detail, address=record.address)])
+
 
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}
 
@@ -34,14 +49,14 @@ def plan_power(folder: Path, wanted: Wanted) -> Planned:
     record = reading.find_record(recorded, wanted.name, wanted.stack, kind="vm")
     if record.kind != "vm":
         raise Refused([Diagnostic("not-a-vm", "Not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
-    host = hosting.find_host(folder, recorded)
-    observed = standing.calm(planning.look(host, (record.stack,)), recorded, record.stack, (record.address,))
+    host = inputs.find_host(folder, recorded)
+    observed = editing.calm(planning.look(host, (record.stack,)), recorded, record.stack, (record.address,))
     _require_possible(wanted, record, observed)
     if wanted.action == "delete":
         return _plan(recorded, observed, host, record, None, wanted)
     if wanted.action == "restart":
         return _plan_restart(recorded, observed, host, record, wanted)
-    return _plan(recorded, observed, host, record, standing.with_spec(record, state=STATES[wanted.action]), wanted)
+    return _plan(recorded, observed, host, record, editing.with_spec(record, state=STATES[wanted.action]), wanted)
 
 
 def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> None:
@@ -98,7 +113,7 @@ def _plan(recorded: Recorded, observed: Observed, host: Hosting, record: Record,
         del records[record.address]
     else:
         records[record.address] = target
-    desired = standing.desire(record.stack, records.values(), recorded.outputs.get(record.stack, {}))
+    desired = editing.desire(record.stack, records.values(), recorded.outputs.get(record.stack, {}))
     options = PlanOptions(target=(record.address,), purge=wanted.purge, operation=f"vm {wanted.action}")
     plan = planner.plan(desired, recorded, observed, host.host, options)
     # Nothing was left out of what was asked for, which `complete` would deny because of the target.
@@ -108,12 +123,12 @@ def _plan(recorded: Recorded, observed: Observed, host: Hosting, record: Record,
 
 def _plan_restart(recorded: Recorded, observed: Observed, host: Hosting, record: Record, wanted: Wanted) -> Planned:
     """Plan to stop and to start as one plan, so that a crash between the two does not leave the VM off."""
-    running = standing.with_spec(record, state="running")
+    running = editing.with_spec(record, state="running")
     thing = observed.things[record.stack][record.address]
     if thing.parts.get("power") == "stopped":
         return _plan(recorded, observed, host, record, running, wanted)
-    down = _plan(recorded, observed, host, record, standing.with_spec(record, state="stopped"), wanted)
-    stopped = standing.with_spec(record, state="stopped")._replace(parts={**record.parts, "power": "stopped"})
+    down = _plan(recorded, observed, host, record, editing.with_spec(record, state="stopped"), wanted)
+    stopped = editing.with_spec(record, state="stopped")._replace(parts={**record.parts, "power": "stopped"})
     after = _swap_record(recorded, stopped)
     seen = _swap_thing(observed, thing._replace(parts={**thing.parts, "power": "stopped"}))
     up = _plan(after, seen, host, stopped, running, wanted)

@@ -1,4 +1,13 @@
-"""Reading the state: records, history, outputs, the holder of the lock; and which stack a command is about."""
+"""Reading the state and the world: records, history, outputs, drift, what a report shows, what an export says.
+
+Reading the state: records, history, outputs, the holder of the lock; and which stack a command is about.
+
+What changed outside of herocloud: the world against the records, with the state opened for reading only.
+
+Everything that a report of the host shows, gathered in one look.
+
+The YAML of what is recorded.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,10 +17,12 @@ from herocloud.kits import names
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
+from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Drift
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.operations import hosting, planning
-from herocloud.state.entries import Version
+from herocloud.operations import inputs, planning
+from herocloud.state.history import Version
 from herocloud.state.holders import Holder
 
 
@@ -93,7 +104,7 @@ def see(folder: Path, recorded: Recorded, stack: str | None) -> Seen:
     if not records:
         return Seen((), {})
     stacks = tuple(dict.fromkeys(record.stack for record in records))
-    observed = planning.look(hosting.find_host(folder, recorded), stacks)
+    observed = planning.look(inputs.find_host(folder, recorded), stacks)
     return Seen(records, things_by_key(observed))
 
 
@@ -152,3 +163,88 @@ def holder(folder: Path) -> Holder | None:
 
     found = locking.read_holder(folder)
     return None if found is None or found.is_alive() is False else found
+
+
+class Drifted(NamedTuple):
+    """The drift of one stack."""
+
+    stack: StackName
+    drift: tuple[Drift, ...]
+
+
+def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
+    """Look at one stack, or at all that have records."""
+    from herocloud.plan import diffing
+    from herocloud.state import store
+
+    recorded = store.read_recorded(folder)
+    if stack is not None and stack not in recorded.records:
+        raise Refused([planning.unknown_stack(stack, recorded)])
+    names = [StackName(stack)] if stack is not None else sorted(recorded.records)
+    if not names:
+        return []
+    observed = planning.look(inputs.find_host(folder, recorded), names)
+    return [Drifted(name, diffing.find_drift(recorded.records[name], observed)) for name in names]
+
+
+class Gathered(NamedTuple):
+    """What is recorded, what was seen, and what happened."""
+
+    host: Host
+    records: tuple[Record, ...]
+    things: Mapping[tuple[str, Address], Thing]
+    drift: Mapping[str, tuple[Drift, ...]]
+    history: tuple[Version, ...]
+
+
+def gather(folder: Path, stack: str | None) -> Gathered:
+    """Look at one stack, or at all."""
+    from herocloud.plan import diffing
+
+    recorded = read_recorded(folder)
+    host = inputs.find_host(folder, recorded)
+    records = records_of(recorded, stack)
+    stacks = tuple(dict.fromkeys(record.stack for record in records))
+    observed = planning.look(host, stacks)
+    return Gathered(
+        host.host,
+        records,
+        things_by_key(observed),
+        {name: diffing.find_drift(recorded.records[name], observed) for name in stacks},
+        tuple(history(folder, stack)),
+    )
+
+
+def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tuple[StackName, str]]:
+    """Write each stack, or only these addresses with what they need; all stacks when none is named."""
+    from herocloud.stack import exporting
+
+    recorded = read_recorded(folder)
+    if stack is not None and stack not in recorded.records:
+        raise Refused([planning.unknown_stack(stack, recorded)])
+    found = []
+    wanted = {name: list(records_of(recorded, name)) for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))}
+    if addresses:
+        chosen = [find_record(recorded, address, stack) for address in addresses]
+        wanted = {name: _with_needs(records, [one for one in chosen if one.stack == name]) for name, records in wanted.items()}
+    for name, records in wanted.items():
+        if records:
+            # Outputs may speak of what was left out.
+            outputs = None if addresses else recorded.outputs.get(name)
+            found.append((name, exporting.export_yaml(records, name, outputs)))
+    if not found:
+        raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no records in `{folder}`.")])
+    return found
+
+
+def _with_needs(records: Sequence[Record], chosen: Sequence[Record]) -> list[Record]:
+    """Return the chosen records and everything they rely on, in the order of the state."""
+    by_address = {record.address: record for record in records}
+    seen: set[Address] = set()
+    left = [record.address for record in chosen]
+    while left:
+        address = left.pop()
+        if address not in seen and address in by_address:
+            seen.add(address)
+            left += by_address[address].needs
+    return [record for record in records if record.address in seen]

@@ -1,10 +1,19 @@
-"""Turning a target into steps, for everything but VMs, and the small builder that both compilers use."""
+"""From targets to steps: what has to be done so that the parts that are there become the parts that shall be.
 
-from collections.abc import Iterable, Mapping
+Turning a target into steps, for everything but VMs, and the small builder that both compilers use.
 
-from herocloud.kits.jsons import Part
+Turning a VM's target into steps, from whatever parts of it are there. One routine serves first creation, completion of a half-made VM,
+changes and drift: it looks at the parts that are present and the parts that shall be, never at how the difference came about. That is
+what makes a plan after a crash as good as any other.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, StepId
 from herocloud.model.steps import KINDS, NOTHING, STATE_PROVIDER, Claim, Step
+from herocloud.model.words import Impact
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
 _KINDS = {
@@ -82,3 +91,213 @@ def _claims(kind: str, before: Part, after: Part) -> tuple[Claim, Claim]:
         return NOTHING, NOTHING
     grown = (after or {"size": 0})["size"] - (before or {"size": 0})["size"]
     return (Claim(disk=grown), NOTHING) if grown > 0 else (NOTHING, Claim(disk=-grown))
+
+
+Parts = Mapping[str, Part]
+Judge = Callable[[str, Json, Json], Impact]
+
+MACHINE_PATHS = {
+    "vcpus": "vcpus", "max_vcpus": "cpu.max", "affinity": "cpu.affinity", "topology": "cpu.topology",
+    "memory": "memory", "boot_memory": "memory_options.boot", "hotplug": "memory_options.hotplug",
+    "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
+    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data",
+    "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
+}  # fmt: skip
+"""Which field of the stack file each value of a machine comes from, so that drift is judged by the same table."""
+
+
+class Use(NamedTuple):
+    """What a VM occupies besides its root disk."""
+
+    slices: int = 0
+    memory: int = 0
+    vcpus: int = 0
+    network: int = 0
+    disk_io: int = 0
+
+
+def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
+    """Tell whether a running machine has to be stopped to become what it shall be."""
+    before, after = present.get("machine"), target["machine"]
+    if before is None or present.get("power") == "stopped":
+        return False
+    if any(judge(MACHINE_PATHS[key], before.get(key), after[key]) >= Impact.REBOOT for key in after if before.get(key) != after[key]):
+        return True
+    old_disk, new_disk = present.get("disk"), target.get("disk")
+    if (old_disk is None) != (new_disk is None):
+        return True
+    return any(
+        key in present and present[key]["address"] != part["address"] and present[key]["network"] == part["network"]
+        for key, part in target.items()
+        if key.startswith("nic.")
+    )
+
+
+def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: bool, old: Use, old_disk: int) -> None:
+    """Bring a VM from the parts that are present to its target; `old` and `old_disk` are what its record is counted for already."""
+    power = present.get("power") if "machine" in present else None
+    stop: StepId | None = None
+    if cold and power in ("running", "paused"):
+        stop = seq.add("vm.stop", "power", power, "stopped")
+        power = "stopped"
+    running = power in ("running", "paused")
+    disk = _disk(seq, present, target, stop, old_disk, live=running)
+    seed = _seed(seq, present, target, stop)
+    if "machine" not in present:
+        # A half-made VM may have taps that its target no longer knows.
+        roots = [disk, seed, _drop_taps(seq, present, target, stop), *_taps(seq, present, target, stop)]
+        takes, gives = _delta(use, old)
+        made = seq.add("vm.create", "machine", None, target["machine"], [*roots, stop], takes=takes, gives=gives)
+        _power(seq, "stopped", target["power"], made)
+    elif running:
+        last = _live(seq, present, target, [disk, seed], use, old)
+        _power(seq, power, target["power"], last)
+    else:
+        roots = [disk, seed, *_taps(seq, present, target, stop)]
+        after: StepId | None = stop
+        takes, gives = _delta(use, old)
+        if present["machine"] != target["machine"]:
+            after = seq.add("vm.configure", "machine", present["machine"], target["machine"], [*roots, stop], takes=takes, gives=gives)
+            roots = []
+        else:
+            _claim(seq, takes, gives)
+        after = _drop_taps(seq, present, target, after)
+        _power(seq, "stopped", target["power"], after, *roots)
+    if "seed" in present and "seed" not in target:
+        seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
+
+
+def compile_removal(
+    seq: Sequence, present: Parts, use: Use, *, keep_disk: bool = False, provider: str | None = None, gives_disk: bool = False
+) -> StepId | None:
+    """Take a VM apart; returns its last step. With `keep_disk` only the machine goes, for a move to another hypervisor."""
+    stop = gone = None
+    if present.get("power") in ("running", "paused"):
+        stop = seq.add("vm.stop", "power", present["power"], "stopped", provider=provider)
+    if "machine" in present:
+        gone = seq.add("vm.delete", "machine", present["machine"], None, [stop], gives=Claim(**use._asdict()), provider=provider)
+    if keep_disk:
+        return gone
+    ends = [seq.add("tap.delete", key, present[key], None, [gone]) for key in sorted(present) if key.startswith("nic.")]
+    if "seed" in present:
+        ends.append(seq.add("seed.delete", "seed", present["seed"], None, [gone]))
+    if "disk" in present:
+        size = present["disk"]["size"] if gives_disk else 0
+        return seq.add("disk.delete", "disk", present["disk"], None, [gone, *ends], gives=Claim(disk=size))
+    return ends[-1] if ends else gone
+
+
+def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, old_disk: int, *, live: bool) -> StepId | None:
+    before, after = present.get("disk"), target.get("disk")
+    if after is None or before == after:
+        return None
+    takes = Claim(disk=max(0, after["size"] - old_disk))
+    kind = "disk.create" if before is None else "vm.grow" if live and before["size"] != after["size"] else "disk.grow"
+    return seq.add(kind, "disk", before, after, [stop], takes=takes)
+
+
+def _seed(seq: Sequence, present: Parts, target: Parts, stop: StepId | None) -> StepId | None:
+    if "seed" not in target or present.get("seed") == target["seed"]:
+        return None
+    return seq.add("seed.write", "seed", present.get("seed"), target["seed"], [stop])
+
+
+def _taps(seq: Sequence, present: Parts, target: Parts, stop: StepId | None) -> list[StepId]:
+    """Make or change the taps of a machine that is not running."""
+    made = []
+    for key in sorted(key for key in target if key.startswith("nic.")):
+        before, after = present.get(key), target[key]
+        if before is None:
+            made.append(seq.add("tap.create", key, None, after, [stop]))
+        elif before != after:
+            made.append(seq.add("tap.update", key, before, after, [stop]))
+    return made
+
+
+def _drop_taps(seq: Sequence, present: Parts, target: Parts, after: StepId | None) -> StepId | None:
+    for key in sorted(key for key in present if key.startswith("nic.") and key not in target):
+        after = seq.add("tap.delete", key, present[key], None, [after])
+    return after
+
+
+def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | None], use: Use, old: Use) -> StepId | None:
+    """Change a running machine, one call at a time: hypervisors take such calls strictly one after another anyway."""
+    machine, goal = dict(present["machine"]), target["machine"]
+    last: StepId | None = None
+    waits = roots
+
+    def change(kind: str, takes: Claim = NOTHING, gives: Claim = NOTHING, **fields: Json) -> StepId:
+        nonlocal machine, last, waits
+        after = {**machine, **fields}
+        last = seq.add(kind, "machine", machine, after, [*waits, last], takes=takes, gives=gives)
+        machine, waits = after, []
+        return last
+
+    for key in sorted(key for key in present if key.startswith("nic.")):
+        if key in target and not _is_other_nic(present[key], target[key]):
+            continue
+        if key in machine["nics"]:
+            change("vm.detach", nics=[nic for nic in machine["nics"] if nic != key])
+        last = seq.add("tap.delete", key, present[key], None, [last, *waits])
+    for key in sorted(key for key in target if key.startswith("nic.")):
+        before, after = present.get(key), target[key]
+        if before is not None and _is_other_nic(before, after):
+            before = None
+        if before is None and key in machine["nics"]:
+            # The tap vanished under a running machine: its NIC hangs on a device that no longer exists.
+            change("vm.detach", nics=[nic for nic in machine["nics"] if nic != key])
+        if before != after:
+            last = seq.add("tap.create" if before is None else "tap.update", key, before, after, [last, *waits])
+        if key not in machine["nics"]:
+            change("vm.attach", nics=sorted([*machine["nics"], key]))
+    for field in ("volumes", "shares"):
+        kept = [one for one in machine[field] if one in goal[field]]
+        for one in [one for one in machine[field] if one not in goal[field]]:
+            change("vm.detach", NOTHING, NOTHING, **{field: [other for other in machine[field] if other != one]})
+        for one in [one for one in goal[field] if one not in kept]:
+            change("vm.attach", NOTHING, NOTHING, **{field: [*machine[field], one]})
+    takes, gives = _delta(use, old)
+    if (machine["vcpus"], machine["memory"]) != (goal["vcpus"], goal["memory"]):
+        change("vm.resize", takes, gives, vcpus=goal["vcpus"], memory=goal["memory"])
+        takes = gives = NOTHING
+    if machine != goal:
+        change("vm.update", takes, gives, **goal)
+    else:
+        _claim(seq, takes, gives)
+    return last
+
+
+def _claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
+    """Account for what a VM takes or gives although its machine stays the same: a slice more, a rate less."""
+    if takes == NOTHING == gives:
+        return
+    if not seq.steps:
+        seq.add("record.write", "record", None, None)
+    step = seq.steps[-1]
+    both = [Claim(*map(sum, zip(*pair, strict=True))) for pair in ((step.takes, takes), (step.gives, gives))]
+    seq.steps[-1] = step._replace(takes=both[0], gives=both[1])
+
+
+def _is_other_nic(before: Part, after: Part) -> bool:
+    """Tell whether a NIC has to be unplugged to become the other one; a new rate or address is no such thing."""
+    return any(before[field] != after[field] for field in ("network", "mac", "tap"))
+
+
+def _power(seq: Sequence, before: str | None, after: str, *needs: StepId | None) -> None:
+    if before == after or before is None:
+        return
+    if before == "stopped":
+        booted = seq.add("vm.boot", "power", "stopped", "running", needs)
+        if after == "paused":
+            seq.add("vm.pause", "power", "running", "paused", [booted])
+    elif after == "stopped":
+        seq.add("vm.stop", "power", before, "stopped", needs)
+    else:
+        seq.add("vm.pause" if after == "paused" else "vm.resume", "power", before, after, needs)
+
+
+def _delta(use: Use, old: Use) -> tuple[Claim, Claim]:
+    grown = {field: new - before for field, new, before in zip(Use._fields, use, old, strict=True)}
+    takes = Claim(**{field: more for field, more in grown.items() if more > 0})
+    gives = Claim(**{field: -more for field, more in grown.items() if more < 0})
+    return takes, gives

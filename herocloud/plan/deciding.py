@@ -11,8 +11,8 @@ from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import choosing, compiling, compiling_vms, diffing, parting, saying
-from herocloud.plan.compiling_vms import Use
+from herocloud.plan import choosing, compiling, diffing, parting, saying
+from herocloud.plan.compiling import Use
 from herocloud.plan.valuing import Valued
 from herocloud.providers.seam import Verdict
 
@@ -139,22 +139,22 @@ class Decider:
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case, target, use, old, worst)
         else:
-            cold = compiling_vms.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
+            cold = compiling.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
-            compiling_vms.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=old_disk)
+            compiling.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=old_disk)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, worst)
 
     def _replace(self, seq: compiling.Sequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
         keep = worst is Impact.REPLACE
         before = case.record.spec["hypervisor"] if case.record else None
-        gone = compiling_vms.compile_removal(
+        gone = compiling.compile_removal(
             seq, case.present, old, keep_disk=keep, provider=None if not keep else before, gives_disk=case.purge
         )
         mark = len(seq.steps)
         left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
         kept_disk = disk_of(case.record.spec) if keep and case.record else 0
-        compiling_vms.compile_vm(seq, left, target, use, cold=False, old=Use(), old_disk=kept_disk)
+        compiling.compile_vm(seq, left, target, use, cold=False, old=Use(), old_disk=kept_disk)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
@@ -166,7 +166,7 @@ class Decider:
         if case.kind == "vm":
             providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
             seq = compiling.Sequence(case.address, providers)
-            compiling_vms.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
+            compiling.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
             _give_back_vanished(seq, case.present, record.spec)
         else:
             compiling.compile_plain(seq, case.kind, case.present, None)

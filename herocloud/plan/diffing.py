@@ -1,7 +1,10 @@
-"""Field diffs of two specs, for people and for judging what a change costs.
+"""Differences: between two specs, field by field, and between the world and the records, part by part.
 
-Equal things never get here. Whole-fleet deepdiff takes seconds even when nothing differs, so top-level values are compared with `==`
-first, and deepdiff looks only into the nested values that differ; counted VMs share those, hence the memory of earlier answers.
+Field diffs of two specs, for people and for judging what a change costs. Equal things never get here. Whole-fleet deepdiff takes seconds
+even when nothing differs, so top-level values are compared with `==` first, and deepdiff looks only into the nested values that differ;
+counted VMs share those, hence the memory of earlier answers.
+
+Drift: where the world differs from the records, part by part.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,6 +12,9 @@ from typing import NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model.ids import Address
+from herocloud.model.plans import Drift
+from herocloud.model.worlds import Observed, Record
 
 SENSITIVE = frozenset({"user_data", "secrets"})
 _NAMED = {"networks": "network", "volumes": "volume", "shares": "tag", "forward": "host_port"}
@@ -93,3 +99,28 @@ def _path(key: str, steps: list[Json]) -> str:
 def shown(spec: Mapping[str, Json]) -> dict[str, Json]:
     """Return a spec as it may be shown: sensitive values as digests."""
     return {key: (jsons.digest(value) if key in SENSITIVE and value else value) for key, value in spec.items()}
+
+
+def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
+    """Compare every record of one stack with what was seen; equal parts are passed over before anything looks inside."""
+    if observed is None:
+        return ()
+    found: list[Drift] = []
+    for address, record in records.items():
+        thing = observed.things.get(record.stack, {}).get(address)
+        seen: Mapping[str, Json] = thing.parts if thing else {}
+        if seen == record.parts or not record.complete:
+            continue
+        for part in sorted({*record.parts, *seen}):
+            before, after = record.parts.get(part), seen.get(part)
+            if before == after:
+                continue
+            if isinstance(before, dict) and isinstance(after, dict):
+                found.extend(
+                    Drift(address, record.kind, f"{part}.{key}", before.get(key), after.get(key))
+                    for key in sorted({*before, *after})
+                    if before.get(key) != after.get(key)
+                )
+            else:
+                found.append(Drift(address, record.kind, part, before, after))
+    return tuple(found)

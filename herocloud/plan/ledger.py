@@ -7,7 +7,7 @@ to free is used last, because whoever takes it has to wait for the one that lets
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from herocloud.kits import base36
+from herocloud.kits import names
 from herocloud.model import ids
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
@@ -89,7 +89,7 @@ class Ledger:
         """Give a VM its sid: derived from stack and address, so that other stacks' changes never make a saved plan stale."""
         for salt in range(1000):
             number = int.from_bytes(_hash(f"{owner[0]}/{owner[1]}/{salt}")[:8], "big") % 36**5
-            sid = Sid("v" + base36.encode(number))
+            sid = Sid("v" + names.encode(number))
             if sid not in self.sids and len(sid) >= 2:
                 self.sids.add(sid)
                 return sid

@@ -15,24 +15,9 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS
 from herocloud.model.words import Action, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import (
-    choosing,
-    completing,
-    drifting,
-    facts,
-    fitting,
-    gathering,
-    ordering,
-    renaming,
-    resolving,
-    saying,
-    scheduling,
-    targeting,
-    targets,
-)
+from herocloud.plan import choosing, completing, diffing, facts, fitting, gathering, ordering, saying, targets
 from herocloud.plan.deciding import Case, Decider, Decision
-from herocloud.plan.gathering import Inputs
-from herocloud.plan.options import PlanOptions
+from herocloud.plan.gathering import Inputs, PlanOptions
 from herocloud.plan.valuing import Valued
 
 
@@ -56,7 +41,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
 
     decisions = _decide(inputs, valued, choice.roles, seen, options, found)
     steps = [step for decision in decisions.values() for step in decision.steps]
-    steps, waits, proof = scheduling.order_and_prove(steps, decisions, inputs, valued, recorded, seen, host, found)
+    steps, waits, proof = completing.order_and_prove(steps, decisions, inputs, valued, recorded, seen, host, found)
     found.extend(proof.found)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
@@ -78,7 +63,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
         capacity=proof.capacity,
         facts=plan_facts,
         diagnostics=tuple(sort_diagnostics(found)),
-        drift=drifting.find_drift(inputs.records, observed) if not inputs.moves else (),
+        drift=diffing.find_drift(inputs.records, observed) if not inputs.moves else (),
         outputs=outputs,
         outputs_before=recorded.outputs.get(inputs.stack, {}),
         complete=not (options.target or options.exclude),
@@ -98,7 +83,7 @@ def _outputs(
         return recorded.outputs.get(desired.stack, {})
     if options.destroy:
         return {}
-    answered: Mapping[str, Json] = resolving.resolve(dict(desired.outputs), specs, "outputs", found)
+    answered: Mapping[str, Json] = targets.resolve(dict(desired.outputs), specs, "outputs", found)
     return answered
 
 
@@ -113,7 +98,7 @@ def _decide(
     decider = Decider(found)
     things = observed.things.get(inputs.stack, {}) if observed else {}
     images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
-    again = targeting.select("--replace", options.replace, inputs.resources, []) if options.replace else set()
+    again = gathering.select("--replace", options.replace, inputs.resources, []) if options.replace else set()
     decisions: dict[Address, Decision] = {}
     removed = sorted((one for one in inputs.records if one not in inputs.resources), key=ids.sort_key, reverse=True)
     for address in (*inputs.resources, *removed):
@@ -170,4 +155,4 @@ def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic
             created.append(resource)
         elif change.action is Action.DELETE and change.reason is Reason.GONE_FROM_FILE:
             deleted.append(inputs.records[change.address])
-    return found + (renaming.suspect(created, deleted) if created and deleted else [])
+    return found + (gathering.suspect(created, deleted) if created and deleted else [])

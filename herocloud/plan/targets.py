@@ -1,17 +1,101 @@
-"""The targets of all resources of a stack: values decided, expressions answered."""
+"""The targets of all resources of a stack: values decided, expressions answered.
 
-from collections.abc import Mapping
+Expressions that only the planner can answer: `{{ vm.web[0].address.lan }}`, `{{ vm.db.mycelium }}`, `{{ vm.db.slices }}`. Everything else
+was resolved when the file was loaded. Because addresses are decided in the plan, two VMs may name each other without a cycle.
+"""
 
+import re
+from collections.abc import Callable, Mapping
+
+from herocloud.kits import names
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan import choosing, fitting, parting, resolving, saying, targeting, valuing
-from herocloud.plan.gathering import Inputs
+from herocloud.plan import choosing, fitting, gathering, parting, saying, valuing
+from herocloud.plan.gathering import Inputs, PlanOptions
 from herocloud.plan.ledger import Ledger
-from herocloud.plan.options import PlanOptions
 from herocloud.plan.valuing import Valued, Valuer
+
+_EXPRESSION = re.compile(r"\{\{\s*(vm\.[^{}]*?)\s*\}\}")
+"""Only what names a VM: the rest was answered or checked at load, and what is left of braces then is text, as in cloud-init templates."""
+_REFERENCE = re.compile(r"^(vm\.[a-z][a-z0-9-]*(?:\[\d+\])?)\.(.+)$")
+
+
+def resolve(value: Json, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
+    """Replace the expressions in `value`, however deep; a text that is only an expression takes the value's type."""
+    if isinstance(value, str):
+        return _resolve_text(value, specs, where, found) if "{{" in value else value
+    if isinstance(value, dict):
+        return {key: resolve(one, specs, where, found) for key, one in value.items()}
+    if isinstance(value, list):
+        return [resolve(one, specs, where, found) for one in value]
+    return value
+
+
+def has_expression(value: Json) -> bool:
+    """Tell whether anything in `value` is left to resolve."""
+    if isinstance(value, str):
+        return "{{" in value and _EXPRESSION.search(value) is not None
+    if isinstance(value, dict):
+        return any(map(has_expression, value.values()))
+    return isinstance(value, list) and any(map(has_expression, value))
+
+
+def _resolve_text(text: str, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
+    whole = _EXPRESSION.fullmatch(text.strip())
+    if whole:
+        return _value(whole.group(1), specs, where, found)
+    return _EXPRESSION.sub(lambda match: _as_text(_value(match.group(1), specs, where, found)), text)
+
+
+def _as_text(value: Json) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _value(expression: str, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
+    match = _REFERENCE.match(expression)
+    if not match:
+        found.append(saying.unknown_value(where, expression, "it does not say which value of the VM is meant", None))
+        return None
+    address, path = Address(match.group(1)), match.group(2)
+    spec = specs.get(address)
+    if spec is None:
+        near = names.nearest(address, specs)
+        found.append(
+            saying.unknown_value(where, expression, f"there is no `{address}`" + (f"; did you mean `{near}`?" if near else ""), None)
+        )
+        return None
+    kind, _, rest = path.partition(".")
+    answer = _ANSWERS.get(kind)
+    if answer is None:
+        near = names.nearest(kind, _ANSWERS)
+        found.append(saying.unknown_value(where, expression, f"a VM has no `{kind}`" + (f"; did you mean `{near}`?" if near else ""), None))
+        return None
+    value = answer(spec, rest)
+    if value is None:
+        found.append(saying.unknown_value(where, expression, f"`{address}` has none", None))
+    return value
+
+
+def _address(spec: Spec, network: str) -> Json:
+    for nic in spec["networks"]:
+        if nic["network"] == network or not network:
+            return nic["address"]
+    return None
+
+
+_ANSWERS: dict[str, Callable[[Spec, str], Json]] = {
+    "address": _address,
+    "mycelium": lambda spec, _rest: spec["mycelium"]["address"] if spec["mycelium"] else None,
+    "mac": lambda spec, network: next((nic["mac"] for nic in spec["networks"] if nic["network"] == network or not network), None),
+    "sid": lambda spec, _rest: spec["sid"],
+    "slices": lambda spec, _rest: spec["slices"],
+    "memory": lambda spec, _rest: spec["memory"],
+    "vcpus": lambda spec, _rest: spec["vcpus"],
+}
+
 
 _TEXTS = ("env", "labels", "user_data")
 """Fields of a VM whose texts may hold expressions."""
@@ -58,9 +142,9 @@ def decide_values(
         found.extend(choosing.unsupported_fields(resource, one.spec, hypervisor))
     for address, one in valued.items():
         if address.startswith("vm."):
-            texts = {field: one.spec[field] for field in _TEXTS if resolving.has_expression(one.spec[field])}
+            texts = {field: one.spec[field] for field in _TEXTS if has_expression(one.spec[field])}
             if texts:
-                resolved = resolving.resolve(texts, specs, address, found)
+                resolved = resolve(texts, specs, address, found)
                 specs[address] = {**one.spec, **resolved}
                 valued[address] = one._replace(spec=specs[address])
         elif one.spec.get("forward"):
@@ -78,7 +162,7 @@ def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple
 
 def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -> set[Address]:
     """Find the VMs that `--replace` names; other resources hold nothing that making them anew would mend."""
-    named = targeting.select("--replace", options.replace, inputs.resources, found)
+    named = gathering.select("--replace", options.replace, inputs.resources, found)
     vms = {address for address in named if inputs.resources[address].kind == "vm"}
     found.extend(saying.cannot_replace(address) for address in sorted(named - vms))
     return vms

@@ -1,10 +1,20 @@
-"""Reports as single HTML files: a plan, how an apply ended, and what is there.
+"""Reports as single HTML files: a plan, how an apply ended, and what is there; and the templates that make them.
 
-A file needs nothing beside it and loads nothing: it can be attached to a change request, kept for years and opened anywhere. It has
-no script, so that the strictest policy can stand in its head; folding is left to `<details>`.
+Templates: where they are, and the environment that fills them. In a checkout they lie at the root of the repository, where people look
+for them; a wheel carries a copy inside the package. Everything is escaped; the one thing that is not is our own style sheet, which the
+page's policy names by its hash, so that a value that got through as markup could still neither run nor style anything.
+
+Reports as single HTML files: a plan, how an apply ended, and what is there. A file needs nothing beside it and loads nothing: it can be
+attached to a change request, kept for years and opened anywhere. It has no script, so that the strictest policy can stand in its head;
+folding is left to `<details>`.
 """
 
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
@@ -14,17 +24,79 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Drift, Plan
 from herocloud.model.words import Action, Impact, Status
 from herocloud.model.worlds import Record, Thing
-from herocloud.reports import contexts, inventories, loading, timelines
-from herocloud.state.entries import Version
-from herocloud.views import moments, phrasing, results, timing, values
+from herocloud.reports import contexts, inventories, timelines
+from herocloud.state.history import Version
+from herocloud.views import capacities, phrasing, results, values
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def find_templates() -> Path:
+    """Return the folder of templates: the checkout's, or the copy in the package."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package.parent / "report_templates", package / "_shipped" / "report_templates"):
+        if (folder / "layout.html.j2").is_file():
+            return folder
+    msg = f"no report templates beside or inside {package}: this installation is incomplete"
+    raise FileNotFoundError(msg)
+
+
+def render(template: str, context: dict[str, Json]) -> str:
+    """Fill a template; the context gets the style sheet and the page's content security policy."""
+    import markupsafe
+
+    css = style_sheet()
+    page = _environment().get_template(template)
+    return page.render(context, css=markupsafe.Markup(css), policy=policy(css))  # noqa: S704 (our own file)
+
+
+def style_sheet() -> str:
+    """Return the style sheet."""
+    return (find_templates() / "report.css").read_text(encoding="utf-8")
+
+
+def policy(css: str) -> str:
+    """Return a policy that lets nothing in but this style sheet: no script, no image, no font, no connection, no form."""
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def _environment() -> "jinja2.Environment":
+    # 37 ms of import, paid by whoever asks for a report.
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(find_templates()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["ticks"] = mark_ticks
+    return environment
+
+
+def mark_ticks(text: str) -> str:
+    """Turn the backticks of our messages into code; the words between them stay escaped."""
+    import markupsafe
+
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return text
+    return markupsafe.Markup("").join(
+        markupsafe.Markup("<code>{}</code>").format(piece) if i % 2 else markupsafe.escape(piece) for i, piece in enumerate(pieces)
+    )
 
 
 def render_plan(plan: Plan, *, durations: Mapping[str, float] | None = None, generated: float | None = None) -> str:
     """Write what a plan would do; without `generated` (seconds since 1970) equal plans give equal bytes."""
     word, mood = contexts.verdict(plan)
-    seconds = timing.total_seconds(plan, durations)
+    seconds = capacities.total_seconds(plan, durations)
     down = [change.address for change in plan.changing if change.downtime > 0]
-    return loading.render(
+    return render(
         "plan.html.j2",
         {
             **contexts.frame(f"Plan for {plan.stack}", generated),
@@ -62,7 +134,7 @@ def render_result(plan: Plan, result: Result, *, generated: float | None = None)
         ended, mood = contexts.ending(ends[change.address])
         took = seconds.get(change.address)
         rows.append({**contexts.change_row(change, purge=plan.purge), "ended": ended, "mood": mood, "took": _took(took)})
-    return loading.render(
+    return render(
         "result.html.j2",
         {
             **contexts.frame(f"Apply of {plan.stack}", generated),
@@ -106,7 +178,7 @@ def render_state(
 ) -> str:
     """Write what is recorded and, with `seen` (keyed by stack and address), what of it is there; `drift` is keyed by stack."""
     ordered = sorted(records, key=lambda record: (record.stack, sort_key(record.address)))
-    return loading.render(
+    return render(
         "state.html.j2",
         {
             **contexts.frame(f"State of {host.name}", generated),
@@ -116,7 +188,7 @@ def render_state(
                 for stack, found in sorted((drift or {}).items())
                 for address, line in phrasing.drift_rows(found)
             ],
-            "history": [{**entry._asdict(), "when": moments.show(entry.at)} for entry in history[:20]],
+            "history": [{**entry._asdict(), "when": values.show_moment(entry.at)} for entry in history[:20]],
         },
     )
 

@@ -8,7 +8,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, sid_number
 from herocloud.model.plans import Capacity, Level
 from herocloud.model.worlds import Record, Thing
-from herocloud.reports import contexts, folding
+from herocloud.reports import contexts
 from herocloud.views import listings, values
 
 MOST_VMS = 500
@@ -31,9 +31,9 @@ def context(host: Host, records: Sequence[Record], seen: Mapping[tuple[str, Addr
         "cells_hidden": max(0, len(host.slices) - MOST_CELLS),
         "gauges": contexts.gauges(promised(host, records)),
         "vms": [_vm(record, seen) for record in machines[:MOST_VMS]],
-        "vms_hidden": folding.fold_addresses(record.address for record in machines[MOST_VMS:]),
+        "vms_hidden": contexts.fold_addresses(record.address for record in machines[MOST_VMS:]),
         "others": [_other(record) for record in others[:MOST_VMS]],
-        "others_hidden": folding.fold_addresses(record.address for record in others[MOST_VMS:]),
+        "others_hidden": contexts.fold_addresses(record.address for record in others[MOST_VMS:]),
     }
 
 

@@ -7,7 +7,7 @@ moved first, each key with the comments above it, and ruamel only sees a text in
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from herocloud.stack import outlining, troubles
+from herocloud.stack import outlining, placing
 from herocloud.stack.outlining import Block, Entry, Flow, Scalar
 
 Order = Mapping[str, "Order"]
@@ -30,7 +30,7 @@ class _Part(NamedTuple):
 
 def arrange(text: str, order: Order, *, move: bool) -> str:
     """Return the text with its keys in order (only when `move`) and indented by two."""
-    lines = troubles.LINE_BREAK.split(text)
+    lines = placing.LINE_BREAK.split(text)
     root = outlining.read_outline(text).root
     if not isinstance(root, Block) or not root.is_map:
         raise CannotArrange

@@ -7,25 +7,8 @@ from herocloud.model.diagnostics import Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import StackName
 from herocloud.model.worlds import Desired, Move
-from herocloud.stack import (
-    caching,
-    checking,
-    combining,
-    decoding,
-    expanding,
-    facts,
-    hidden,
-    layering,
-    pointing,
-    reading,
-    sources,
-    straightening,
-    substituting,
-    validating,
-)
-from herocloud.stack import (
-    names as names_of,
-)
+from herocloud.stack import caching, checking, combining, expanding, layering, pointing, reading, sources, substituting, validating
+from herocloud.stack import names as names_of
 from herocloud.stack import (
     variables as values_of,
 )
@@ -78,7 +61,7 @@ def assemble(
     if found.items:
         # Something is wrong, and now time does not matter: look again, with misspelt keys put right first.
         found = Findings()
-        judged = _judge(given, straightening.straighten(combined.value, StackFile, found), trees, pointer, found)
+        judged = _judge(given, validating.straighten(combined.value, StackFile, found), trees, pointer, found)
     uses_secrets = any(view.fields.get("secrets") for view in judged.views)
     if found.items:
         return Assembled(Loaded(None, pointer.diagnose(found), files, uses_secrets))
@@ -147,7 +130,7 @@ def _judge(
     _check_stack_keys(trees, found, pointer)
     checking.check(data, substituted.value, views, names, given.host, found, world)
     blocks = pointer.report_duplicates(given.twice, found)
-    hidden.judge(blocks, lambda block, own: substituting.substitute(block, values, given.host, own), data, names, given.world, found)
+    checking.judge(blocks, lambda block, own: substituting.substitute(block, values, given.host, own), data, names, given.world, found)
     return _Judged(data, values, substituted.host_fields, names, views, world)
 
 
@@ -155,7 +138,7 @@ def _conditions(judged: _Judged, host: Host | None, environment: Mapping[str, st
     affinities = (view.fields["cpu"].get("affinity") for view in judged.views if "cpu" in view.fields)
     return caching.Conditions(
         {name: caching.environment_digest(environment, name) for name in judged.values.environment},
-        {} if host is None else {name: facts.host_value(host, name) for name in sorted(judged.host_fields)},
+        {} if host is None else {name: sources.host_value(host, name) for name in sorted(judged.host_fields)},
         sorted({sid for view in judged.views for sid in view.fields.get("slice") or ()}),
         max((processor + 1 for lists in affinities for one in lists or () for processor in one), default=0),
         judged.world.paths,
@@ -181,7 +164,7 @@ def _read_trees(read: Sequence[sources.Source], pointer: "pointing.Pointer", fou
     sound = True
     for number, source in enumerate(read):
         try:
-            tree = reading.read_tree(decoding.decode(source.content))
+            tree = reading.read_tree(combining.decode(source.content))
         except reading.Unreadable:
             pointer.report_broken(number, found)
             sound = False

@@ -130,8 +130,6 @@ def _read_entry(path: Path) -> bytes | None:
 
 
 def _holds(conditions: Conditions, host: Host | None, environment: Mapping[str, str], secret_key: bytes | None) -> bool:
-    from herocloud.stack import facts
-
     for name, digest in conditions.environment.items():
         if digest != environment_digest(environment, name):
             return False
@@ -141,16 +139,16 @@ def _holds(conditions: Conditions, host: Host | None, environment: Mapping[str, 
         if conditions.processors > host.cpus:
             return False
     for name, value in conditions.host_facts.items():
-        if host is None or facts.host_value(host, name) != value:
+        if host is None or sources.host_value(host, name) != value:
             return False
     for path, is_folder in conditions.paths.items():
         if not (os.path.isdir(path) if is_folder else os.path.isfile(path)):  # noqa: PTH112, PTH113 - as above.
             return False
     for path, digest in conditions.texts.items():
-        content = facts.read_file(path, facts.MAX_USER_DATA)
+        content = sources.read_file(path, sources.MAX_USER_DATA)
         if not isinstance(content, bytes) or digest_text(content) != digest:
             return False
-    return all(facts.look_at_secret(kind, name, environment, secret_key) == (True, digest) for kind, name, digest in conditions.secrets)
+    return all(sources.look_at_secret(kind, name, environment, secret_key) == (True, digest) for kind, name, digest in conditions.secrets)
 
 
 def environment_digest(environment: Mapping[str, str], name: str) -> str | None:

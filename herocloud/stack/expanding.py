@@ -12,7 +12,7 @@ from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Place
 from herocloud.model.ids import Address, make_address
 from herocloud.model.worlds import Resource
-from herocloud.stack import references
+from herocloud.stack import names
 from herocloud.stack.findings import Path
 from herocloud.stack.layering import Fields, View
 
@@ -51,7 +51,7 @@ def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
     if overlay is not None or any(view.fields.get("mycelium", False) is not False for view in listed):
         overlay = overlay or {}
         yield Resource(
-            references.OVERLAY, "mycelium", "node", None, {"addresses": overlay.get("addresses", True)}, place=work.place_of(("mycelium",))
+            names.OVERLAY, "mycelium", "node", None, {"addresses": overlay.get("addresses", True)}, place=work.place_of(("mycelium",))
         )
         for number, peer in enumerate(overlay.get("peers") or ()):
             yield Resource(
@@ -60,7 +60,7 @@ def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
                 peer,
                 None,
                 {"endpoint": peer},
-                (references.OVERLAY,),
+                (names.OVERLAY,),
                 place=work.place_of(("mycelium", "peers", number)),
             )
     for name, volume in (data.get("volumes") or {}).items():
@@ -73,7 +73,7 @@ def _resource(work: Expansion, kind: str, section: str, name: str, spec: Spec, *
 
 
 def _expand_vms(work: Expansion, views: list[View]) -> Iterator[Resource]:
-    targets = references.Targets(views)
+    targets = names.Targets(views)
     for view in views:
         spec = vm_spec(work, view)
         needs = targets.needs(view, spec)
@@ -124,7 +124,7 @@ def network_spec(network: Fields) -> Spec:
     forwards = [
         {
             "host_port": forward["host_port"],
-            "vm": references.full_address(forward["vm"]),
+            "vm": names.full_address(forward["vm"]),
             "port": forward["port"],
             "protocol": forward.get("protocol", "tcp"),
         }

@@ -6,7 +6,7 @@ Values are of no interest here, only where they begin and end; `reading` is for 
 import re
 from typing import Any, NamedTuple
 
-from herocloud.stack import instances, reading, troubles
+from herocloud.stack import placing, reading
 
 
 class Scalar(NamedTuple):
@@ -75,7 +75,7 @@ def read_outline(text: str) -> Outline:
     from ruamel.yaml import events
 
     get = reading.make_parser(text).get_event
-    lines = troubles.LINE_BREAK.split(text)
+    lines = placing.LINE_BREAK.split(text)
     scalars: list[Scalar] = []
     aliases = False
     root: Node | None = None
@@ -140,10 +140,10 @@ def quote_instances(text: str) -> str:
     """Return the text with quotes around the `web[0]` that YAML wants quoted, so that any program can read it."""
     from ruamel.yaml import events
 
-    softened = instances.soften(text)
+    softened = reading.soften(text)
     if softened is None or reading.is_yaml(text):
         return text
-    lines = troubles.LINE_BREAK.split(softened)
+    lines = placing.LINE_BREAK.split(softened)
     get = reading.make_parser(softened).get_event
     in_flow: list[bool] = []
     found: list[tuple[int, int, int]] = []
@@ -155,11 +155,11 @@ def quote_instances(text: str) -> str:
             in_flow.append(bool(event.flow_style))
         elif isinstance(event, events.MappingEndEvent | events.SequenceEndEvent):
             in_flow.pop()
-        elif isinstance(event, events.ScalarEvent) and event.implicit[0] and instances.OPEN in event.value and in_flow[-1]:
+        elif isinstance(event, events.ScalarEvent) and event.implicit[0] and reading.OPEN in event.value and in_flow[-1]:
             found.append((event.start_mark.line, event.start_mark.column, event.end_mark.column))
     for line, begin, end in sorted(found, reverse=True):
         lines[line] = f'{lines[line][:begin]}"{lines[line][begin:end]}"{lines[line][end:]}'
-    return instances.restore("\n".join(lines))
+    return reading.restore("\n".join(lines))
 
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
@@ -167,7 +167,7 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 
 def comments(text: str) -> list[str]:
     """Return the comments of a text, in order."""
-    lines = [list(line) for line in troubles.LINE_BREAK.split(text)]
+    lines = [list(line) for line in placing.LINE_BREAK.split(text)]
     for scalar in read_outline(text).scalars:
         last = scalar.last_line
         for number in range(scalar.start.line, min(last, len(lines) - 1) + 1):

@@ -5,7 +5,7 @@ from typing import Any
 
 from herocloud.model.diagnostics import Diagnostic, Place, sort_diagnostics
 from herocloud.model.ids import make_address
-from herocloud.stack import combining, hidden, placing, sources
+from herocloud.stack import checking, combining, placing, sources
 from herocloud.stack.findings import SUMMARIES, Finding, Findings, Path
 
 _KINDS = {"images": "image", "networks": "network", "volumes": "volume", "vms": "vm"}
@@ -75,16 +75,16 @@ class Pointer:
             detail = "`stack` is missing: the name of the stack, the owner of everything in the file."
             found.add("missing-key", None, detail, "begin with `stack: NAME`", about="stack", place=place, snippet=snippet)
 
-    def report_duplicates(self, twice: Sequence[combining.Twice], found: Findings) -> list[hidden.Hidden]:
+    def report_duplicates(self, twice: Sequence[combining.Twice], found: Findings) -> list[checking.Hidden]:
         """Report keys that one file has twice and names that two files define; returns what stands behind them."""
-        blocks: list[hidden.Hidden] = []
+        blocks: list[checking.Hidden] = []
         if self.has_duplicates:
             for number in range(len(self.read)):
                 document = self.document(number)
                 if isinstance(document, placing.Document):
                     self._report_keys(document, found)
                     blocks.extend(
-                        hidden.of_duplicate(document, duplicate, address_of(duplicate.path)) for duplicate in document.tree.duplicates
+                        checking.of_duplicate(document, duplicate, address_of(duplicate.path)) for duplicate in document.tree.duplicates
                     )
         for one in twice:
             first, second = self.document(one.first), self.document(one.second)
@@ -98,7 +98,7 @@ class Pointer:
                 detail = f"This file belongs to `{one.value}`, and `{where.file}` to `{theirs}`."
                 found.add("other-stack", None, detail, "files of one command share one `stack:`", place=place, snippet=snippet)
             else:
-                blocks.append(hidden.of_second_file(second, one.path, one.value, address_of(one.path)))
+                blocks.append(checking.of_second_file(second, one.path, one.value, address_of(one.path)))
                 found.add(
                     "defined-twice",
                     None,

@@ -1,17 +1,40 @@
 """From the text of a YAML file to plain Python values, in one pass and within limits.
 
-libyaml's parser (through ruamel's binding) delivers events, and the loop below builds dictionaries and lists from them directly. That
-is several times faster than ruamel's own safe loader on 10,000 VMs, and it is the only way to stop in time: a loader first builds
-whatever a hostile file asks for. Aliases share the anchored value, so the loop counts what they would weigh written out, because
-the validation behind it walks every copy.
+`web[0]` in brackets or braces, without quotes. `forward: [{vm: web[0], port: 80}]` is what everybody writes, and YAML does not allow it:
+between brackets, `[` always opens a list. So a text that does not parse gets a second chance in which these brackets are characters of no
+meaning. Nothing that YAML understands can change by that, since `name[0]` never stands outside of quotes, comments and blocks there. One
+character replaces one character, and every line and column stays right.
+
+libyaml's parser (through ruamel's binding) delivers events, and the loop below builds dictionaries and lists from them directly. That is
+several times faster than ruamel's own safe loader on 10,000 VMs, and it is the only way to stop in time: a loader first builds whatever a
+hostile file asks for. Aliases share the anchored value, so the loop counts what they would weigh written out, because the validation
+behind it walks every copy.
 
 Places are kept only when asked for (`track`): a load that finds a mistake reads the file a second time with them.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from herocloud.stack import instances, scalars, tagging
+from herocloud.stack import scalars
+
+OPEN, _CLOSE = "\ue05b", "\ue05d"
+_BARE = re.compile(r"(?<=[\s,\[{:])((?:vm\.)?[a-z][a-z0-9-]{0,62})\[(\d{1,6})\](?=\s*[,}\]])")
+
+
+def soften(text: str) -> str | None:
+    """Return the text with such brackets replaced; nothing when there are none."""
+    if OPEN in text or _CLOSE in text:
+        return None
+    softened = _BARE.sub(rf"\1{OPEN}\2{_CLOSE}", text)
+    return None if softened == text else softened
+
+
+def restore(text: str) -> str:
+    """Return a value as it was written."""
+    return text.replace(OPEN, "[").replace(_CLOSE, "]") if OPEN in text else text
+
 
 MAX_NODES = 200_000
 MAX_ALIASES = 1_000
@@ -88,17 +111,17 @@ def read_tree(text: str, *, track: bool = False) -> Tree:
     """Build the values of `text`; raises `Unreadable`."""
     from ruamel.yaml import error as errors
 
-    from herocloud.stack import troubles
+    from herocloud.stack import placing
 
     try:
         return _build(make_parser(text).get_event, track=track)
     except errors.YAMLError as error:
-        softened = instances.soften(text)
+        softened = soften(text)
         if softened is not None and is_yaml(softened):
-            return _build(make_parser(softened).get_event, track=track, restore=instances.restore)
+            return _build(make_parser(softened).get_event, track=track, restore=restore)
         if isinstance(error, errors.MarkedYAMLError):
-            raise troubles.translate(error, text) from error
-        raise troubles.translate_reader(error, text) from error
+            raise placing.translate(error, text) from error
+        raise placing.translate_reader(error, text) from error
 
 
 def is_yaml(text: str) -> bool:
@@ -241,7 +264,7 @@ def _check_opening(event: Any, depth: int, nodes: int, *, is_key: bool) -> None:
         raise Unreadable("yaml-limit", f"Values are nested more than {MAX_DEPTH} levels deep here.", event.start_mark, event.end_mark)
     if nodes > MAX_NODES:
         raise _too_many(event)
-    if event.tag is not None and not tagging.is_collection(event.tag):
+    if event.tag is not None and not scalars.is_collection(event.tag):
         raise _unknown_tag(event)
 
 
@@ -257,13 +280,13 @@ def _too_many(event: Any) -> Unreadable:
 
 def _unknown_tag(event: Any) -> Unreadable:
     return Unreadable(
-        "yaml-tag", f"The tag `{tagging.shorten(event.tag)}` has no meaning here.", event.start_mark, event.end_mark, "leave the tag out"
+        "yaml-tag", f"The tag `{scalars.shorten(event.tag)}` has no meaning here.", event.start_mark, event.end_mark, "leave the tag out"
     )
 
 
 def _read_tagged(event: Any, text: str) -> Any:
     try:
-        return tagging.read_tagged(event.tag, text)
+        return scalars.read_tagged(event.tag, text)
     except ValueError:
         raise _unknown_tag(event) from None
 

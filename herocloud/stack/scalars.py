@@ -1,11 +1,31 @@
-"""Plain YAML scalars by the core schema of YAML 1.2.
+"""Plain values: their spellings, the core schema of YAML 1.2, and explicit tags.
 
-The schema of 1.1, which most Python loaders still speak, turns `on`, `no` and `52:54:00` into booleans and numbers; half of a stack
-file is names and addresses, so only the core schema will do.
+The spellings that a stack file knows, as regular expressions: one place for the validators, the JSON Schema and the checks.
+
+Plain YAML scalars by the core schema of YAML 1.2. The schema of 1.1, which most Python loaders still speak, turns `on`, `no` and
+`52:54:00` into booleans and numbers; half of a stack file is names and addresses, so only the core schema will do.
+
+Explicit YAML tags: those of the core schema are honoured, every other is refused.
+
+`!!python/object` and its kin are how YAML files attack programs; `!!timestamp`, `!!binary` and `!!set` have no use in a stack file.
 """
 
 import re
 from typing import Any
+
+NAME = r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
+VARIABLE = r"^[a-z][a-z0-9_]{0,62}$"
+KEY = r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$"
+ENVIRONMENT = r"^[A-Za-z_][A-Za-z0-9_]*$"
+SID = r"^s[0-9a-z]{1,5}$"
+SHA256 = r"^[0-9a-fA-F]{64}$"
+SEED = r"^(?!0{12}$)(?![fF]{12}$)[0-9a-fA-F]{12}$"
+SIZE = r"^\s*\d+(\.\d+)?\s*(B|KiB|MiB|GiB|TiB|PiB)\s*$"
+RATE = r"^\s*\d+(\.\d+)?\s*(bit|kbit|Mbit|Gbit|Tbit|B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)/s\s*$"
+ADDRESS = r"^(image|network|volume|vm)\.[a-z][a-z0-9-]*(\[\d+\])?$"
+INSTANCE = r"^(vm\.)?[a-z][a-z0-9-]*(\[\d+\])?$"
+EXPRESSION = r"\{\{.*\}\}"
+
 
 _INTEGER = re.compile(r"^[-+]?[0-9]+$")
 _OCTAL = re.compile(r"^0o[0-7]+$")
@@ -73,3 +93,28 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return str(getattr(value, "text", value))
+
+
+_PREFIX = "tag:yaml.org,2002:"
+
+
+def shorten(tag: str) -> str:
+    """Write a tag as people do."""
+    return "!!" + tag[len(_PREFIX) :] if tag.startswith(_PREFIX) else tag
+
+
+def is_collection(tag: str) -> bool:
+    """Tell whether a tag says no more than that this is a mapping or a list."""
+    return tag in {"!", _PREFIX + "map", _PREFIX + "seq"}
+
+
+def read_tagged(tag: str, text: str) -> Any:
+    """Return what a tagged scalar means; raises `ValueError` for a tag that is not in the core schema or does not fit the text."""
+    name = tag.removeprefix(_PREFIX)
+    if name in {"str", "!"}:
+        return text
+    value = read_plain(text)
+    wanted: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}
+    if name in wanted and isinstance(value, wanted[name]) and isinstance(value, bool) == (name == "bool"):
+        return value
+    raise ValueError(tag)

@@ -6,7 +6,7 @@ may stand wherever a value does. A schema written by hand would be wrong within 
 
 from typing import Any
 
-from herocloud.stack import patterns
+from herocloud.stack import scalars
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXPRESSION = {"$ref": "#/$defs/Expression"}
@@ -26,12 +26,12 @@ def stack_schema() -> dict[str, Any]:
     blocks["Expression"] = {
         "description": "An expression like `{{ fronts }}`, whose value takes its place.",
         "type": "string",
-        "pattern": patterns.EXPRESSION,
+        "pattern": scalars.EXPRESSION,
     }
     for section in ("images", "sizes", "networks", "volumes", "vms"):
-        _name_keys(schema["properties"][section], patterns.NAME)
-    _name_keys(schema["properties"]["variables"], patterns.VARIABLE)
-    _name_keys(schema["properties"]["outputs"], patterns.KEY)
+        _name_keys(schema["properties"][section], scalars.NAME)
+    _name_keys(schema["properties"]["variables"], scalars.VARIABLE)
+    _name_keys(schema["properties"]["outputs"], scalars.KEY)
     schema.pop("title", None)
     return {
         "$schema": DIALECT,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from herocloud.model.hosts import Host
-from herocloud.stack import expressions, facts, names
+from herocloud.stack import expressions, names, sources
 from herocloud.stack.expressions import KEEP, Expression
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.variables import Values
@@ -195,7 +195,7 @@ class _Substitution:
             return value + expression.plus if expression.plus else value
         if expression.kind == "host" and self.host is not None:
             self.host_fields.add(expression.name)
-            value = facts.host_value(self.host, expression.name)
+            value = sources.host_value(self.host, expression.name)
             return value + expression.plus if expression.plus else value
         return "{{" if expression.kind == "brace" else KEEP
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from herocloud.model.diagnostics import Place
-from herocloud.stack import names, patterns, reading, scalars, sources
+from herocloud.stack import names, reading, scalars, sources
 from herocloud.stack.expressions import RESERVED
 from herocloud.stack.findings import Findings
 
@@ -152,7 +152,7 @@ def _settle(name: str, variable: Mapping[str, Any], given: Given | None, known: 
 
 def _check_declaration(name: str, variable: Mapping[str, Any], found: Findings) -> None:
     path = ("variables", name)
-    if not re.fullmatch(patterns.VARIABLE, name) or name in RESERVED:
+    if not re.fullmatch(scalars.VARIABLE, name) or name in RESERVED:
         detail = f"`{name}` means something else in expressions." if name in RESERVED else f"`{name}` cannot name a variable."
         found.add("bad-name", path, detail, "use lower-case letters, digits and `_`, beginning with a letter", on_key=True)
     kind = variable.get("type", "string")

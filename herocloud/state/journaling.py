@@ -1,20 +1,83 @@
-"""Applies and their journal: what was meant, what came of it, and the records that changed with it.
+"""Applies in the database: their plans, their journal, and the records that changed with it.
+
+Whole plans in the database, for resume and undo. The head of a plan (all but its changes and steps) is one piece, then come changes and
+steps by the hundred, each piece compressed: the steps of one plan resemble each other so much that a plan of fifty megabytes takes two.
+
+Applies and their journal: what was meant, what came of it, and the records that changed with it.
 
 Everything here runs inside a transaction of the caller, and costs as much as the entries it is given, whatever the state holds.
 """
 
+import itertools
+import json
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from herocloud.kits import jsons
-from herocloud.model import ids, steps
+from herocloud.model import filing, ids, steps
 from herocloud.model.errors import Conflict
 from herocloud.model.ids import PlanId, StackName, StepId
-from herocloud.model.plans import Plan
+from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import Step
 from herocloud.model.worlds import Record
-from herocloud.state import assigning, recording
-from herocloud.state.entries import Applied, Entry
+from herocloud.state import failing, recording
+from herocloud.state.history import Applied, Entry
+
+_PER_PIECE = 256
+_QUICKLY = 1
+"""zlib's first level: the ninth saves little more on such text and takes five times as long."""
+
+_KINDS: dict[str, type] = {"head": Plan, "change": Change, "step": Step}
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def store(connection: sqlite3.Connection, apply: int, plan: Plan) -> None:
+    """Keep a plan as the body of an apply."""
+    connection.executemany("INSERT INTO pieces (apply, part, body) VALUES (?, ?, ?)", _pieces(apply, plan))
+
+
+def load(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
+    """Return the plan of an apply."""
+    parts = _unpress(connection, apply, path, "1")
+    whole: Plan = parts["head"][0]._replace(changes=tuple(parts["change"]), steps=tuple(parts["step"]))
+    return whole
+
+
+def load_head(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
+    """Return the plan of an apply without its changes and steps."""
+    head: Plan = _unpress(connection, apply, path, "part = 'head'")["head"][0]
+    return head
+
+
+def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: str) -> dict[str, list[Any]]:
+    parts: dict[str, list[Any]] = {"head": [], "change": [], "step": []}
+    rows = connection.execute(f"SELECT part, body FROM pieces WHERE apply = ? AND {condition} ORDER BY id", (apply,))  # noqa: S608  (ours)
+    try:
+        for part, body in rows:
+            parts[part] += [filing.decode(_KINDS[part], data) for data in json.loads(zlib.decompress(body))]
+    except (zlib.error, ValueError) as error:
+        raise failing.damaged(path, f"the plan of apply {apply} cannot be read ({error})") from error
+    if len(parts["head"]) != 1:
+        raise failing.damaged(path, f"the plan of apply {apply} is not there")
+    return parts
+
+
+def _pieces(apply: int, plan: Plan) -> Iterator[tuple[int, str, bytes]]:
+    yield apply, "head", _press([plan._replace(changes=(), steps=())])
+    for part, items in (("change", plan.changes), ("step", plan.steps)):
+        remaining = iter(items)
+        while piece := tuple(itertools.islice(remaining, _PER_PIECE)):
+            yield apply, part, _press(piece)
+
+
+def _press(items: Iterable[Any]) -> bytes:
+    return zlib.compress(_encode([filing.encode(item) for item in items]).encode(), _QUICKLY)
+
 
 ENDED = ("done", "partial", "rolled back")
 STATUSES = (*ENDED, "interrupted")
@@ -35,15 +98,13 @@ def next_serial(connection: sqlite3.Connection, at: float, operation: str, plan:
 
 def begin(connection: sqlite3.Connection, plan: Plan, started: float, rollback_of: PlanId | None) -> int:
     """Write down a plan that is about to run; returns the number of its apply."""
-    from herocloud.state import plans
-
     serial = next_serial(connection, started, plan.operation, plan.id, plan.stack)
     cursor = connection.execute(
         "INSERT INTO applies (plan, stack, operation, status, started, serial, rollback_of) VALUES (?, ?, ?, 'running', ?, ?, ?)",
         (plan.id, plan.stack, plan.operation, started, serial, rollback_of),
     )
     apply = int(cursor.lastrowid or 0)
-    plans.store(connection, apply, plan)
+    store(connection, apply, plan)
     raise_slices(connection, plan.slices_total)
     return apply
 
@@ -65,7 +126,7 @@ def commit(connection: sqlite3.Connection, apply: int, entries: Sequence[Entry])
 
 def change_records(connection: sqlite3.Connection, serial: int, entries: Sequence[Entry]) -> None:
     """Remove, rename and record what the entries say, and move the slices accordingly."""
-    touched: dict[assigning.Owner, None] = {}
+    touched: dict[recording.Owner, None] = {}
     for entry in entries:
         if entry.remove is not None:
             recording.drop(connection, serial, *entry.remove)
@@ -104,7 +165,7 @@ def raise_slices(connection: sqlite3.Connection, slices: int) -> None:
 
 def settle_slices(connection: sqlite3.Connection, slices: int) -> None:
     """Set how many slices there are."""
-    for sid, (stack, address) in reversed(assigning.owners(connection).items()):
+    for sid, (stack, address) in reversed(recording.owners(connection).items()):
         if ids.sid_number(sid) > slices:
             raise Conflict(f"slice {sid} is held by {address} of stack {stack}, so there are more than {slices} slices", f"slice:{sid}")
     connection.execute("UPDATE world SET slices = ?", (slices,))
@@ -134,15 +195,15 @@ def durations(connection: sqlite3.Connection) -> dict[str, float]:
     return {kind: (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for kind, values in found.items()}
 
 
-def _settle_slices(connection: sqlite3.Connection, touched: Sequence[assigning.Owner]) -> None:
+def _settle_slices(connection: sqlite3.Connection, touched: Sequence[recording.Owner]) -> None:
     present: list[Record] = []
     for stack, address in touched:
-        assigning.release(connection, stack, address)
+        recording.release(connection, stack, address)
         record = recording.find(connection, stack, address)
         if record is not None:
             present.append(record)
-    assigning.assign(connection, present)
-    raise_slices(connection, assigning.highest(present))
+    recording.assign(connection, present)
+    raise_slices(connection, recording.highest(present))
 
 
 def _learn(connection: sqlite3.Connection, entry: Entry) -> None:

@@ -1,9 +1,12 @@
-"""Connections to the database, for one writer and any number of readers.
+"""Connections to the database, for one writer and any number of readers, and the questions asked of it first.
 
-Readers never create a file and never write to one that matters. In write-ahead mode SQLite deletes the log and its index when the last
-connection closes, and a read-only connection then has to create both again. So the writer keeps them: it closes while a second, read-only
-connection is open (see `close`). Where they are missing all the same (a backup was put back, another tool closed the file), a reader
-works on a copy. The alternative, SQLite's `immutable`, reads nonsense when a writer starts meanwhile.
+The questions that an open database must answer before anything else is asked of it.
+
+Connections to the database, for one writer and any number of readers. Readers never create a file and never write to one that matters. In
+write-ahead mode SQLite deletes the log and its index when the last connection closes, and a read-only connection then has to create both
+again. So the writer keeps them: it closes while a second, read-only connection is open (see `close`). Where they are missing all the same
+(a backup was put back, another tool closed the file), a reader works on a copy. The alternative, SQLite's `immutable`, reads nonsense
+when a writer starts meanwhile.
 """
 
 import os
@@ -13,8 +16,63 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from herocloud.kits import faults
-from herocloud.state import checking, creating, examining, failing, layout, migrating
-from herocloud.state.examining import Seen
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.state import creating, failing, layout, migrating
+from herocloud.state.layout import Seen
+
+SMALL = 1024 * 1024
+"""Up to this size the whole database is looked through at every opening, which takes less than a millisecond."""
+
+
+def check(connection: sqlite3.Connection, path: Path, newest: int, *, whole: bool) -> int:
+    """Raise unless this is a state of ours, of a form that is known, and sound as far as a quick look tells; returns its form."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != migrating.APPLICATION_ID:
+        raise failing.damaged(path, "it is the database of another program")
+    version = migrating.version_of(connection)
+    if version > newest:
+        raise _newer(path, version, newest)
+    if whole:
+        (says,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if says != "ok":
+            raise failing.damaged(path, str(says).replace("\n", " "))
+    if lineage_of(connection, path) is None:
+        raise failing.damaged(path, "it does not say whose state it is")
+    return version
+
+
+def require_lineage(connection: sqlite3.Connection, path: Path, expected: str) -> None:
+    """Raise unless this is the state that the marker speaks of."""
+    lineage = lineage_of(connection, path)
+    if lineage != expected:
+        fact = f"it is the state {lineage}, and `{layout.MARKER}` beside it names {expected}"
+        raise failing.refusal("state-foreign", path, fact)
+
+
+def lineage_of(connection: sqlite3.Connection, path: Path) -> str | None:
+    """Return whose state it is."""
+    try:
+        row = connection.execute("SELECT lineage FROM world").fetchone()
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("no such"):
+            raise
+        raise failing.damaged(path, f"it has the mark of a state, but {error}") from error
+    return None if row is None else str(row[0])
+
+
+def _newer(path: Path, version: int, newest: int) -> Refused:
+    return Refused(
+        [
+            Diagnostic(
+                "state-newer",
+                "The state was written by a newer herocloud",
+                f"`{path}` has format {version}, and this program knows formats up to {newest}. Nothing was changed. "
+                "Use the newer herocloud again, or put back the copy of the data folder from before the upgrade.",
+            )
+        ]
+    )
+
 
 _BUSY_SECONDS = 10.0
 """How long SQLite waits for another transaction. Ours last milliseconds; only a foreign tool keeps one open for longer."""
@@ -27,14 +85,14 @@ Migrations = Sequence[Sequence[str]]
 
 def open_for_reading(folder: Path, migrations: Migrations = migrating.MIGRATIONS) -> sqlite3.Connection | None:
     """Return a connection that cannot write; nothing when no state was ever made here."""
-    seen = examining.examine(folder)
+    seen = layout.examine(folder)
     if not seen.present:
         return None
     path = layout.database(folder)
     with failing.Guarded(path):
         connection = _connect_reader(folder, seen)
         try:
-            version = checking.check(connection, path, len(migrations), whole=seen.size <= checking.SMALL)
+            version = check(connection, path, len(migrations), whole=seen.size <= SMALL)
             if version < len(migrations):
                 connection = _migrated_copy(connection, migrations)
             connection.execute("PRAGMA query_only = ON")
@@ -48,12 +106,12 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
     """Return a connection that writes durably; makes folder and database when there are none."""
     path = layout.database(folder)
     with failing.Guarded(path):
-        seen = examining.examine(folder)
+        seen = layout.examine(folder)
         if not seen.present:
             creating.create(folder)
-            seen = examining.examine(folder)
+            seen = layout.examine(folder)
         # SQLite opens what it may not write read-only, and says so only at the first write: after the first step of an apply.
-        examining.require_access(path, os.W_OK)
+        layout.require_access(path, os.W_OK)
         with ExitStack() as stack:
             # Where a log is, the doubts are cleared through a reader: a writer that finds the state bad has emptied the log by opening and
             # closing it. The reader stays until the writer is up, so that a failure on the way cannot remove the log either.
@@ -66,7 +124,7 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
                 _become_writer(connection, path)
                 migrating.migrate(connection, migrations)
                 if not seen.lineage:
-                    creating.mark(folder, checking.lineage_of(connection, path) or "")
+                    creating.mark(folder, lineage_of(connection, path) or "")
             except BaseException:
                 connection.close()
                 raise
@@ -115,9 +173,9 @@ def _connect_reader(folder: Path, seen: Seen) -> sqlite3.Connection:
 
 def _check_for_writing(connection: sqlite3.Connection, path: Path, seen: Seen, newest: int) -> None:
     # A log that is not empty was left by a crash: the one time when a long look is worth its while.
-    checking.check(connection, path, newest, whole=seen.size <= checking.SMALL or bool(seen.log_bytes))
+    check(connection, path, newest, whole=seen.size <= SMALL or bool(seen.log_bytes))
     if seen.lineage:
-        checking.require_lineage(connection, path, seen.lineage)
+        require_lineage(connection, path, seen.lineage)
 
 
 def _become_writer(connection: sqlite3.Connection, path: Path) -> None:

@@ -16,8 +16,8 @@ from herocloud.kits import faults
 from herocloud.model.ids import Address, PlanId, Sid, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Record, Recorded
-from herocloud.state import assigning, failing, history, journaling, layout, opening, recording
-from herocloud.state.entries import Applied, AppliedPlan, Difference, Entry, Unfinished, Version
+from herocloud.state import failing, history, journaling, layout, opening, recording
+from herocloud.state.history import Applied, AppliedPlan, Difference, Entry, Unfinished, Version
 
 __all__ = ["Applied", "AppliedPlan", "Difference", "Entry", "Store", "Unfinished", "Version", "open_state", "read_recorded"]
 
@@ -78,7 +78,7 @@ class Store:
 
     def assignments(self) -> Mapping[Sid, tuple[StackName, Address]]:
         """Return who holds each slice in use."""
-        return self._read(assigning.owners)
+        return self._read(recording.owners)
 
     def unfinished(self) -> Unfinished | None:
         """Return the newest apply that did not end, with its plan and how far each step got."""
@@ -87,9 +87,7 @@ class Store:
             found = journaling.unfinished(connection)
             if found is None:
                 return None
-            from herocloud.state import plans
-
-            return Unfinished(found.apply, plans.load(connection, found.apply, self._path), journaling.states(connection, found.apply))
+            return Unfinished(found.apply, journaling.load(connection, found.apply, self._path), journaling.states(connection, found.apply))
 
         return self._read(look)
 
@@ -101,12 +99,10 @@ class Store:
         """Return each apply of this plan, newest first."""
 
         def look(connection: sqlite3.Connection) -> list[AppliedPlan]:
-            from herocloud.state import plans
-
             return [
                 AppliedPlan(
                     one.apply,
-                    plans.load(connection, one.apply, self._path),
+                    journaling.load(connection, one.apply, self._path),
                     one.status,
                     one.started,
                     one.ended,
@@ -151,11 +147,9 @@ class Store:
         if status not in journaling.STATUSES:
             msg = f"an apply cannot end as {status!r}"
             raise ValueError(msg)
-        from herocloud.state import plans
-
         with self._writing("state.finish") as connection:
             # Of a plan that left something out, the outputs speak of a part of the stack only.
-            plan = plans.load_head(connection, apply, self._path) if status == "done" else None
+            plan = journaling.load_head(connection, apply, self._path) if status == "done" else None
             journaling.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None)
 
     def edit(self, operation: str, stack: StackName | None, entries: Sequence[Entry], *, at: float | None = None) -> int:

@@ -8,7 +8,7 @@ from herocloud.model.hosts import Host, Slice
 from herocloud.model.ids import Address, Sid, sort_key
 from herocloud.model.worlds import Record, Thing
 from herocloud.state.holders import Holder
-from herocloud.views import listings, masking, phrasing, tables, values
+from herocloud.views import listings, phrasing, tables, values
 
 
 def record_text(record: Record, *, color: bool = False) -> str:
@@ -34,7 +34,7 @@ def record_text(record: Record, *, color: bool = False) -> str:
 
 def record_document(record: Record) -> dict[str, Json]:
     """Return one record as JSON; sensitive values are digests."""
-    spec, mask = masking.mask(record.spec)
+    spec, mask = values.mask(record.spec)
     return {**tables.as_row(record), "spec": spec, "sensitive": mask, "parts": dict(record.parts), "format_version": tables.FORMAT_VERSION}
 
 
@@ -144,8 +144,8 @@ def serials_document(before: Iterable[Record], after: Iterable[Record]) -> dict[
                     "fields": [
                         {
                             "path": path,
-                            "before": masking.hide_value(path, first, sensitive=False),
-                            "after": masking.hide_value(path, second, sensitive=False),
+                            "before": values.hide_value(path, first, sensitive=False),
+                            "after": values.hide_value(path, second, sensitive=False),
                         }
                         for path, first, second in fields
                     ],

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, Place, sort_diagnostics
 from herocloud.model.words import Severity
-from herocloud.views import colours
+from herocloud.views import writing
 
 FORMAT_VERSION = "1.0"
 
@@ -26,14 +26,14 @@ def render(found: Sequence[Diagnostic], color: bool = False) -> str:  # noqa: FB
     """Write all findings in reading order, and a line that counts them at the end; nothing for nothing."""
     if not found:
         return ""
-    palette = colours.choose(color=color)
+    palette = writing.choose(color=color)
     ordered = sort_diagnostics(list(found))
     return "\n\n".join([*(render_one(one, palette) for one in ordered), tally(ordered)])
 
 
-def render_one(found: Diagnostic, palette: colours.Palette = colours.PLAIN) -> str:
+def render_one(found: Diagnostic, palette: writing.Palette = writing.PLAIN) -> str:
     """Write one finding."""
-    colour = colours.of_severity(palette, found.severity)
+    colour = writing.of_severity(palette, found.severity)
     where = f" ({found.address})" if found.address else ""
     lines = [f"{colour}{palette.bold}{found.severity.value}{palette.off}{palette.bold}: {found.summary}{palette.off}{where}"]
     if found.place:
@@ -88,7 +88,7 @@ def documents(found: Sequence[Diagnostic]) -> dict[str, Json]:
     }
 
 
-def _source(place: Place, snippet: str | None, palette: colours.Palette, colour: str) -> list[str]:
+def _source(place: Place, snippet: str | None, palette: writing.Palette, colour: str) -> list[str]:
     number = str(place.line)
     margin = " " * len(number)
     lines = [f"{margin}{palette.dim}-->{palette.off} {place.file}:{place.line}:{place.column}"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from herocloud.kits.jsons import Json
 from herocloud.model.plans import Drift
-from herocloud.views import colours, phrasing, plan_json
+from herocloud.views import phrasing, plan_json, writing
 
 FORMAT_VERSION = "1.0"
 
@@ -13,7 +13,7 @@ def render(stack: str, found: Sequence[Drift], *, color: bool = False) -> str:
     """Write the drift of a stack as text."""
     if not found:
         return "No drift."
-    palette = colours.choose(color=color)
+    palette = writing.choose(color=color)
     wide = min(34, max(len(drift.address) for drift in found)) + 3
     lines = []
     previous = ""

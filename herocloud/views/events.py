@@ -15,7 +15,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM
-from herocloud.views import diagnostics, moments, phrasing, plan_json, results
+from herocloud.views import diagnostics, phrasing, plan_json, results, values
 from herocloud.views.writing import Outlet
 
 FORMAT = "1.0"
@@ -76,7 +76,7 @@ class Stream:
         self._line("summary", level, results.headline(plan, result), results.document(plan, result))
 
     def _line(self, kind: str, level: str, text: str, body: dict[str, Json]) -> None:
-        document = {"type": kind, "@level": level, "@message": text, "@timestamp": moments.stamp(self._clock()), "seq": self._next, **body}
+        document = {"type": kind, "@level": level, "@message": text, "@timestamp": values.stamp(self._clock()), "seq": self._next, **body}
         self._next += 1
         # Not the canonical spelling: `type` comes first, where people look for it when they read the raw lines.
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False) + "\n"

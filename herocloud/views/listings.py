@@ -10,8 +10,8 @@ from herocloud.model.hosts import Slice
 from herocloud.model.ids import Address, Sid, sid_number, sort_key
 from herocloud.model.worlds import Record, Thing
 from herocloud.providers.seam import Tombstone
-from herocloud.state.entries import Version
-from herocloud.views import moments, values
+from herocloud.state.history import Version
+from herocloud.views import values
 from herocloud.views.tables import Column, Listing, as_row
 
 _SIZE = values.show_bytes
@@ -22,7 +22,7 @@ def _size(value: Json) -> str:
 
 
 def _when(value: Json) -> str:
-    return "-" if value is None else moments.show(value)
+    return "-" if value is None else values.show_moment(value)
 
 
 def records(found: Iterable[Record]) -> Listing:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import GLYPHS, Action, Impact
-from herocloud.views import capacities, diagnostics, phrasing, results, text, timing, values
+from herocloud.views import capacities, diagnostics, phrasing, results, text, values
 
 MAX_BYTES = 65_000
 
@@ -30,7 +30,7 @@ def render(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
     page.require(marker(plan))
     page.require(f"### herocloud: stack {_code(plan.stack)} on {_code(plan.host)}{' (simulated)' if plan.simulated else ''}")
     page.require(
-        f"**{phrasing.tally_line(plan)}.** {_escape(phrasing.time_line(timing.total_seconds(plan), plan))}"
+        f"**{phrasing.tally_line(plan)}.** {_escape(phrasing.time_line(capacities.total_seconds(plan), plan))}"
         if changes
         else f"**{'Only outputs change' if plan.changes_outputs else 'No changes'}.**"
     )

@@ -12,7 +12,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import split_address
 from herocloud.model.plans import Capacity, Change, Drift, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM, Action, Impact
-from herocloud.views import diagnostics, masking, phrasing, timing
+from herocloud.views import capacities, diagnostics, phrasing, values
 
 FORMAT_VERSION = "1.0"
 
@@ -42,14 +42,14 @@ def plan_document(plan: Plan) -> dict[str, Json]:
                 "provider": step.provider,
                 "needs": list(step.needs),
                 "facts": list(step.facts),
-                "expected_seconds": timing.expected_seconds(step),
+                "expected_seconds": capacities.expected_seconds(step),
             }
             for step in plan.steps
         ],
         "capacity": capacity_document(plan.capacity),
         "facts": [{"key": fact.key, "digest": fact.digest, "says": fact.says} for fact in plan.facts],
         "diagnostics": [diagnostics.document(found) for found in plan.diagnostics],
-        "expected_seconds": round(timing.total_seconds(plan), 3),
+        "expected_seconds": round(capacities.total_seconds(plan), 3),
     }
 
 
@@ -113,8 +113,8 @@ def change_document(change: Change) -> dict[str, Json]:
     """Return one entry of `resource_changes`."""
     parts = split_address(change.address)
     hidden = [field.path for field in change.fields if field.sensitive]
-    before, before_mask = masking.mask(change.before, hidden)
-    after, after_mask = masking.mask(change.after, hidden)
+    before, before_mask = values.mask(change.before, hidden)
+    after, after_mask = values.mask(change.after, hidden)
     return {
         "address": change.address,
         "previous_address": change.previous_address,
@@ -142,8 +142,8 @@ def change_document(change: Change) -> dict[str, Json]:
         "fields": [
             {
                 "path": field.path,
-                "before": masking.hide_value(field.path, field.before, sensitive=field.sensitive),
-                "after": masking.hide_value(field.path, field.after, sensitive=field.sensitive),
+                "before": values.hide_value(field.path, field.before, sensitive=field.sensitive),
+                "after": values.hide_value(field.path, field.after, sensitive=field.sensitive),
                 "impact": IMPACT_WORDS[field.impact],
                 "why": field.why,
                 "drift": field.drift,

@@ -18,7 +18,7 @@ from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import GLYPHS
-from herocloud.views import colours, timing
+from herocloud.views import capacities, writing
 from herocloud.views.writing import Outlet, Sink
 
 REDRAW = 0.1
@@ -44,7 +44,7 @@ class Board:
         self,
         plan: Plan,
         *,
-        palette: colours.Palette = colours.PLAIN,
+        palette: writing.Palette = writing.PLAIN,
         durations: Mapping[str, float] | None = None,
         before: Collection[StepId] = (),
         chatty: bool = True,
@@ -55,7 +55,7 @@ class Board:
         self._chatty = chatty
         self._steps = {step.id: step for step in plan.steps}
         self._changes = {change.address: change for change in plan.changing}
-        self._expected = timing.total_seconds(plan, durations)
+        self._expected = capacities.total_seconds(plan, durations)
         self._begun: dict[Address, float] = {}
         self._wide = min(34, max((len(address) for address in self._changes), default=0)) + 3
         self.running: dict[StepId, Running] = {}
@@ -159,7 +159,7 @@ class Board:
         return [
             self._line(
                 GLYPHS[change.action],
-                colours.of_action(self._palette, change.action),
+                writing.of_action(self._palette, change.action),
                 step.address,
                 f"{change.action.value} done in {took}",
             )
@@ -175,7 +175,7 @@ class Board:
         return f"{colour}{place}{self._palette.off if colour else ''} {words}"
 
     def _running(self, running: Running, now: float) -> str:
-        expected = timing.expected_seconds(running.step, self._durations)
+        expected = capacities.expected_seconds(running.step, self._durations)
         text = f"    {running.step.address.ljust(self._wide)}{running.step.kind.ljust(16)}{sizes.show_duration(int(now - running.since))}"
         if running.back:
             text += " · is taken back"
@@ -201,7 +201,7 @@ class Progress:
     ) -> None:
         """Show this plan's apply; `terminal` says whether lines can be redrawn."""
         chatty = terminal or len(plan.changing) <= _MOST_LINES
-        self._board = Board(plan, palette=colours.choose(color=color), durations=durations, before=before, chatty=chatty)
+        self._board = Board(plan, palette=writing.choose(color=color), durations=durations, before=before, chatty=chatty)
         self._outlet = Outlet(sink)
         self._terminal = terminal
         self._clock = clock

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import herocloud
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import GLYPHS, Action
-from herocloud.views import capacities, colours, phrasing, timing, values
+from herocloud.views import capacities, phrasing, values, writing
 
 _WIDEST = 34
 """Longer addresses push their own line to the right instead of everybody's."""
@@ -22,7 +22,7 @@ def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False, durat
     `verbose` adds every field of what is created, reasons, steps' count and a legend of the signs that are used. `durations` are
     medians by step kind, for a better estimate. Diagnostics are not part of it: they go to stderr through `views.diagnostics`.
     """
-    palette = colours.choose(color=color)
+    palette = writing.choose(color=color)
     changes = phrasing.arrange(plan)
     drift = _drift(plan, palette)
     outputs = output_lines(plan)
@@ -41,7 +41,7 @@ def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False, durat
     return "\n\n".join(blocks)
 
 
-def header(plan: Plan, palette: colours.Palette = colours.PLAIN) -> str:
+def header(plan: Plan, palette: writing.Palette = writing.PLAIN) -> str:
     """Write who plans what for which machine."""
     version = ".".join(herocloud.__version__.split(".")[:2])
     text = f"herocloud {version} · stack {plan.stack} · host {plan.host} ({plan.slices_total} slices, {plan.slices_free} free)"
@@ -68,13 +68,13 @@ def output_lines(plan: Plan) -> list[str]:
     return found
 
 
-def _change_lines(plan: Plan, changes: list[Change], palette: colours.Palette, *, verbose: bool) -> list[str]:
+def _change_lines(plan: Plan, changes: list[Change], palette: writing.Palette, *, verbose: bool) -> list[str]:
     wide = min(_WIDEST, max(len(change.address) for change in changes)) + 3
     words = max(len(phrasing.action_words(change)) for change in changes) + 3
     indent = " " * (4 + wide + words)
     found: list[str] = []
     for change in changes:
-        colour = colours.of_action(palette, change.action)
+        colour = writing.of_action(palette, change.action)
         off = palette.off if colour else ""
         glyph = GLYPHS[change.action]
         # The sign is centred on one column, so `-/+` sticks out by one on both sides and its address moves by one.
@@ -91,7 +91,7 @@ def _change_lines(plan: Plan, changes: list[Change], palette: colours.Palette, *
     return found
 
 
-def _verbose_lines(change: Change, palette: colours.Palette) -> list[str]:
+def _verbose_lines(change: Change, palette: writing.Palette) -> list[str]:
     found = []
     reason = phrasing.REASONS[change.reason]
     if reason:
@@ -106,7 +106,7 @@ def _verbose_lines(change: Change, palette: colours.Palette) -> list[str]:
     return [f"{palette.dim}{line}{palette.off}" for line in found]
 
 
-def _drift(plan: Plan, palette: colours.Palette) -> list[str]:
+def _drift(plan: Plan, palette: writing.Palette) -> list[str]:
     if not plan.drift:
         return []
     wide = min(_WIDEST, max(len(drift.address) for drift in plan.drift)) + 3
@@ -125,12 +125,12 @@ def _legend(changes: list[Change]) -> str:
     return "Signs: " + " · ".join(f"{glyph} {word}" for glyph, word in words.items())
 
 
-def _closing(plan: Plan, changes: list[Change], palette: colours.Palette, durations: Mapping[str, float] | None) -> list[str]:
+def _closing(plan: Plan, changes: list[Change], palette: writing.Palette, durations: Mapping[str, float] | None) -> list[str]:
     if not changes and not plan.errored:
         return ["Only outputs change."] if plan.changes_outputs else ["No changes."]
     found = [capacities.capacity_line(plan.capacity)]
     if changes:
-        seconds = timing.total_seconds(plan, durations)
+        seconds = capacities.total_seconds(plan, durations)
         time = f" {phrasing.time_line(seconds, plan)}" if plan.steps else ""
         found.append(f"{palette.bold}Plan: {phrasing.tally_line(plan)}.{palette.off}{time}")
     if not plan.complete:

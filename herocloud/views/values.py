@@ -1,11 +1,18 @@
-"""Values in the units and the brevity in which people write them.
+"""Values in the units and the brevity in which people write them; times of day; what is sensitive masked.
 
-Specs hold bytes and bytes a second as integers; which of the two a number is follows from the last word of its path, because the
-vocabulary of the stack file uses each such word for one unit only. Free maps (`labels`, `env`) hold texts, so a label called `size`
-is not taken for bytes.
+Values in the units and the brevity in which people write them. Specs hold bytes and bytes a second as integers; which of the two a number
+is follows from the last word of its path, because the vocabulary of the stack file uses each such word for one unit only. Free maps
+(`labels`, `env`) hold texts, so a label called `size` is not taken for bytes.
+
+Times of day, always in UTC: logs of several hosts get compared, and a local time would need its zone beside it.
+
+Sensitive values out of specs, with a mask that tells where they were. The shape is Terraform's: `before_sensitive` mirrors the value and
+holds `true` where something was taken out. Secrets never get this far (the loader keeps a name and a keyed digest); user data does, and
+people put passwords there.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 
 from herocloud.kits import jsons, sizes
 from herocloud.kits.jsons import Json, Spec
@@ -157,3 +164,44 @@ def _hide(value: Json) -> str:
 
 def _spell_out(value: Json) -> str:
     return sizes.format_size(value) if type(value) is int else jsons.dumps(value)
+
+
+def stamp(seconds: float) -> str:
+    """Write a time for machines, with milliseconds: `2026-11-21T10:00:00.250Z`."""
+    whole = int(seconds)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
+
+
+def show_moment(seconds: float) -> str:
+    """Write a time for people: `2026-11-21 10:00:00 UTC`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(seconds)))
+
+
+def mask(spec: Spec | None, extra: Iterable[str] = ()) -> tuple[Json, Json]:
+    """Return the spec without its sensitive values, and the mask; `extra` names more dotted paths to hide."""
+    if spec is None:
+        return None, {}
+    shown: dict[str, Json] = dict(spec)
+    marks: dict[str, Json] = {}
+    for key in SENSITIVE:
+        if shown.get(key):
+            shown[key], marks[key] = _hide_inside(shown[key])
+    for path in extra:
+        key = path.partition(".")[0].partition("[")[0]
+        # A sensitive field inside a list or a map hides the whole of it: too much is hidden rather than too little.
+        if shown.get(key) is not None and key not in marks:
+            shown[key], marks[key] = fingerprint(shown[key]), True
+    return shown, marks
+
+
+def hide_value(path: str, value: Json, *, sensitive: bool) -> Json:
+    """Return the value of one field as it may be shown."""
+    if value is None or not (sensitive or is_sensitive(path)):
+        return value
+    return fingerprint(value)
+
+
+def _hide_inside(value: Json) -> tuple[Json, Json]:
+    if isinstance(value, Mapping):
+        return {key: fingerprint(inner) for key, inner in value.items()}, dict.fromkeys(value, True)
+    return fingerprint(value), True

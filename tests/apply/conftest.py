@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from herocloud.apply import executing, resuming
-from herocloud.apply.interrupts import Interrupts
-from herocloud.apply.options import Options
+from herocloud.apply import executing
+from herocloud.apply.steering import Interrupts, Options
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.outcomes import Event, Result
@@ -281,7 +280,7 @@ class Bench:
         )
 
     def resume(self, *, rollback: bool = False, facts: Any = None, **options: Any) -> Result:
-        return resuming.resume(
+        return executing.resume(
             self.store,  # type: ignore[arg-type]
             self.drivers,
             options=Options(**options),

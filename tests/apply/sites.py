@@ -5,16 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from herocloud.apply import executing, resuming
-from herocloud.apply.interrupts import Interrupts
-from herocloud.apply.options import Options
+from herocloud.apply import executing
+from herocloud.apply.steering import Interrupts, Options
 from herocloud.model import ids
 from herocloud.model.hosts import Host, Slice, Uplink
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Desired, Observed, Recorded
 from herocloud.plan import planning
-from herocloud.plan.options import PlanOptions
+from herocloud.plan.gathering import PlanOptions
 from herocloud.providers import registry
 from herocloud.providers.registry import ProviderContext
 from herocloud.providers.simulator import world
@@ -99,7 +98,7 @@ class Site:
         try:
             with self.store() as store:
                 chosen = Options(**options)
-                return resuming.resume(
+                return executing.resume(
                     store, drivers, options=chosen, tell=self.events.append, interrupts=self.interrupts, rollback=rollback
                 )
         finally:

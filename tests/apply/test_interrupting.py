@@ -7,7 +7,7 @@ from typing import Never
 
 import pytest
 
-from herocloud.apply.interrupts import Interrupts
+from herocloud.apply.steering import Interrupts
 from herocloud.model.errors import Temporary
 from herocloud.model.steps import Step
 from herocloud.model.words import Status

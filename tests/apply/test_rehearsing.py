@@ -3,9 +3,9 @@
 import pytest
 
 from herocloud.apply import rehearsing
-from herocloud.apply.options import Options
+from herocloud.apply.steering import Options
 from herocloud.plan import planning
-from herocloud.plan.options import PlanOptions
+from herocloud.plan.gathering import PlanOptions
 
 
 def rehearse(site, plan) -> rehearsing.Rehearsal:

@@ -54,7 +54,7 @@ def test_ten_plans_beside_an_apply_need_no_lock_and_see_whole_records(site, shop
 
 def plan_only(site: Any, desired: Any) -> list[str]:
     from herocloud.plan import planning
-    from herocloud.plan.options import PlanOptions
+    from herocloud.plan.gathering import PlanOptions
 
     plan = planning.plan(desired, site.recorded(), site.look(), site.host, PlanOptions())
     return [found.code for found in plan.diagnostics]

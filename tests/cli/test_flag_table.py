@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from herocloud.cli import catalogue, flags, growing, settings, spelling
+from herocloud.cli import catalogue, flags, invoking, running, spelling
 from herocloud.host import shaping
 
 
 def _options() -> Iterator[tuple[tuple[str, ...], Any]]:
-    root = growing.grow()
+    root = invoking.grow()
     context = root.make_context("herocloud", [], resilient_parsing=True)
     for words, _ in catalogue.leaves():
         command: Any = root
@@ -52,7 +52,7 @@ def test_every_command_has_the_global_flags() -> None:
 
 
 def test_a_host_file_may_set_exactly_the_flags_of_automation() -> None:
-    assert {name.replace("-", "_") for name in shaping.FLAGS} == settings.NAMES
+    assert {name.replace("-", "_") for name in shaping.FLAGS} == running.NAMES
 
 
 @pytest.mark.parametrize("group", [flags.Planning, flags.Approving, flags.Executing, flags.Exports, flags.Everywhere])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.cli import catalogue, ending, growing
+from herocloud.cli import catalogue, ending, invoking
 
 TITLES = {"variables", "planning flags", "approval flags", "running flags", "view flags"}
 LEAVES = {" ".join(words): words for words, _ in catalogue.leaves()}
@@ -36,7 +36,7 @@ def _heading(words: tuple[str, ...], command: Any) -> str:
 
 
 def _command(words: tuple[str, ...]) -> Any:
-    command: Any = growing.grow()
+    command: Any = invoking.grow()
     context = command.make_context("herocloud", [], resilient_parsing=True)
     for word in words:
         command = command.get_command(context, word)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herocloud.kits import base36, jsons, names
+from herocloud.kits import jsons, names
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -15,20 +15,20 @@ JSON = st.recursive(
 
 @given(st.integers(min_value=0, max_value=2**64))
 def test_base_36_reads_back_what_it_wrote(number: int) -> None:
-    text = base36.encode(number)
-    assert base36.decode(text) == number
+    text = names.encode(number)
+    assert names.decode(text) == number
     assert text == text.lower()
 
 
 @pytest.mark.parametrize(("number", "text"), [(1, "1"), (10, "a"), (35, "z"), (36, "10"), (1295, "zz")])
 def test_base_36_counts_as_sids_do(number: int, text: str) -> None:
-    assert base36.encode(number) == text
+    assert names.encode(number) == text
 
 
 @pytest.mark.parametrize("text", ["", "S1", "Z", "1 0 é"])
 def test_another_spelling_of_base_36_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"base 36|invalid literal"):
-        base36.decode(text)
+        names.decode(text)
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=6))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.operations import folders
+from herocloud.operations import inputs
 
 CASES = {
     "the flag stands above all": ("x", {"HEROCLOUD_DATA_DIR": "y"}, True, "x"),
@@ -19,9 +19,9 @@ CASES = {
 
 @pytest.mark.parametrize(("flag", "environment", "root", "wanted"), CASES.values(), ids=CASES)
 def test_the_data_folder_is_chosen(flag: str | None, environment: dict[str, str], root: bool, wanted: str) -> None:  # noqa: FBT001
-    assert folders.choose_folder(flag, environment, root=root) == Path(wanted)
+    assert inputs.choose_folder(flag, environment, root=root) == Path(wanted)
 
 
 def test_a_tilde_is_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    assert folders.choose_folder("~/state", {}, root=False) == Path("/home/me/state")
+    assert inputs.choose_folder("~/state", {}, root=False) == Path("/home/me/state")

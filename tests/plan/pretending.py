@@ -13,7 +13,7 @@ from herocloud.model.steps import Claim, Step
 from herocloud.model.words import Action
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Thing
 from herocloud.plan import fitting
-from herocloud.plan.options import PlanOptions
+from herocloud.plan.gathering import PlanOptions
 from herocloud.plan.planning import plan as make_plan
 
 

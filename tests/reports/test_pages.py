@@ -1,7 +1,7 @@
 from herocloud.model.hosts import Host, Slice, Uplink
 from herocloud.model.worlds import Record, Thing
 from herocloud.reports import html
-from herocloud.state.entries import Version
+from herocloud.state.history import Version
 
 GIB = 1024**3
 HOST = Host(

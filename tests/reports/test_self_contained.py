@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from herocloud.model.plans import FieldDiff
-from herocloud.reports import html, loading
+from herocloud.reports import html
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&`<b>`"
 
@@ -55,21 +55,21 @@ def test_no_page_shows_a_sensitive_value(plans) -> None:
 
 
 def test_backticks_of_messages_become_code_and_stay_escaped() -> None:
-    assert loading.mark_ticks("set `a<b>` now") == "set <code>a&lt;b&gt;</code> now"
-    assert loading.mark_ticks("one ` alone") == "one ` alone"
+    assert html.mark_ticks("set `a<b>` now") == "set <code>a&lt;b&gt;</code> now"
+    assert html.mark_ticks("one ` alone") == "one ` alone"
 
 
 def test_templates_are_found_in_a_package_without_a_checkout(tmp_path, monkeypatch) -> None:
     shipped = tmp_path / "herocloud" / "_shipped" / "report_templates"
-    shutil.copytree(loading.find_templates(), shipped)
-    monkeypatch.setattr(loading, "__file__", str(tmp_path / "herocloud" / "reports" / "loading.py"))
-    assert loading.find_templates() == shipped
+    shutil.copytree(html.find_templates(), shipped)
+    monkeypatch.setattr(html, "__file__", str(tmp_path / "herocloud" / "reports" / "loading.py"))
+    assert html.find_templates() == shipped
 
 
 def test_an_installation_without_templates_says_so(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(loading, "__file__", str(tmp_path / "herocloud" / "reports" / "loading.py"))
+    monkeypatch.setattr(html, "__file__", str(tmp_path / "herocloud" / "reports" / "loading.py"))
     with pytest.raises(FileNotFoundError, match="this installation is incomplete"):
-        loading.find_templates()
+        html.find_templates()
 
 
 @pytest.mark.browser

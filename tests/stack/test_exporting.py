@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record
-from herocloud.stack import exporting, gathering, reading, writing
+from herocloud.stack import exporting, reading, writing
 
 GIB = 1024**3
 
@@ -134,8 +134,8 @@ def test_gathered_texts_give_every_instance_its_own_back(parts, many) -> None:
     def text(number: int) -> str:
         return "".join(f"{words}{start + number}" for words, start in parts[:1])
 
-    group = [(_vm(f"vm.web[{number}]"), {"env": {"A": gathering.protect_braces(text(number))}}) for number in range(many)]
-    vms, _moved = gathering.gather(group)
+    group = [(_vm(f"vm.web[{number}]"), {"env": {"A": exporting.protect_braces(text(number))}}) for number in range(many)]
+    vms, _moved = exporting.gather(group)
     if "web" in vms:
         again = [str(substituting.put_index(vms["web"]["env"]["A"], number)) for number in range(many)]
-        assert again == [gathering.protect_braces(text(number)) for number in range(many)]
+        assert again == [exporting.protect_braces(text(number)) for number in range(many)]

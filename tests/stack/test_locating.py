@@ -3,7 +3,7 @@
 import pytest
 
 from herocloud.model.diagnostics import Diagnostic, Place
-from herocloud.stack import loading, locating
+from herocloud.stack import loading, placing
 
 _TEXT = "stack: a\nimages: {tiny: {kernel: ./vmlinuz}}\nvms:\n  web:\n    image: tiny\n    count: 2\n"
 
@@ -12,7 +12,7 @@ _TEXT = "stack: a\nimages: {tiny: {kernel: ./vmlinuz}}\nvms:\n  web:\n    image:
 def located(folder):
     (folder / "stack.yaml").write_text(_TEXT)
     (folder / "more.yaml").write_text("stack: a\nvolumes:\n  data: {size: 1 GiB}\n")
-    return lambda *found: locating.locate(found, ["stack.yaml", "more.yaml", "gone.yaml"])
+    return lambda *found: placing.locate(found, ["stack.yaml", "more.yaml", "gone.yaml"])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from herocloud.kits import faults
-from herocloud.state import failing, layout, locking, secrets
+from herocloud.state import creating, failing, layout, locking
 from herocloud.state import store as states
 
 WORK = """
@@ -81,7 +81,7 @@ def look(folder) -> set[str]:
             assert "vm.a" not in held
         elif "committed" in found:
             assert "vm.a" in held
-    if secrets.load_key(folder, create=False):
+    if creating.load_key(folder, create=False):
         found.add("keyed")
     return found
 
@@ -96,7 +96,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(nth, folder, run_python) -> 
         found = look(folder)
         assert found >= set(said)
         assert len(found) <= len(said) + 1, "more than the one step in flight happened"
-        secrets.load_key(folder, create=True)
+        creating.load_key(folder, create=True)
         with states.open_state(folder, write=True):
             pass
     left = {path.name for path in folder.iterdir()}

@@ -1,7 +1,7 @@
 from herocloud.model.hosts import Slice
 from herocloud.model.worlds import Record, Thing
 from herocloud.providers.seam import Tombstone
-from herocloud.state.entries import Version
+from herocloud.state.history import Version
 from herocloud.views import listings, tables
 
 GIB = 1024**3

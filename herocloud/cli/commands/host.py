@@ -1,4 +1,8 @@
-"""`host show`, `host refresh`."""
+"""The machine: `host show`, `host refresh`, `slice list`, `slice show`, `doctor`."""
+
+from typing import Annotated
+
+import typer
 
 from herocloud.cli import ending, flags, preparing, showing
 from herocloud.cli.invoking import Call
@@ -34,3 +38,39 @@ def refresh(call: Call, lock_timeout: flags.LockTimeout = "30s") -> int:
         lambda: f"{details.host_text(host, color=call.screen.color_out)}\n\n{says}",
     )
     return ending.DONE
+
+
+def list_slices(call: Call) -> int:
+    """List the slices and who uses them."""
+    from herocloud.views import listings
+
+    found = machines.find(call.folder)
+    ending.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
+    showing.show_listing(call, listings.slices(found.slices, found.owners))
+    return ending.DONE
+
+
+def show_slice(call: Call, sid: Annotated[str, typer.Argument(metavar="SID", help="The slice, such as s1.")]) -> int:
+    """Show one slice."""
+    from herocloud.views import details, listings
+
+    found = machines.find(call.folder)
+    one = machines.find_slice(found, sid)
+    showing.show(
+        call,
+        lambda: {"format_version": "1.0", **listings.slice_row(one, found.owners)},
+        lambda: details.slice_text(one, found.owners, color=call.screen.color_out),
+    )
+    return ending.DONE
+
+
+def doctor(call: Call) -> int:
+    """Tell what is missing on this host, for which provider.
+
+    Exits 1 when something fails that herocloud needs; a provider that cannot be used here is no failure.
+    """
+    from herocloud.views import listings
+
+    checks = machines.check(call.folder)
+    showing.show_listing(call, listings.checks([one._asdict() for one in checks]))
+    return ending.ERROR if any(one.ok is False and one.needed for one in checks) else ending.DONE

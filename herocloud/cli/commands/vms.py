@@ -1,12 +1,15 @@
-"""`vm list`, `vm show`."""
+"""Commands on one VM: looking at it, its power, and what goes on inside of it.
+
+To name an action on one VM is to approve it, so nothing is asked, except before a deletion: that takes `-y` or a typed name.
+"""
 
 from typing import Annotated
 
 import typer
 
-from herocloud.cli import ending, flags, preparing, showing
+from herocloud.cli import applying, ending, flags, preparing, showing
 from herocloud.cli.invoking import Call
-from herocloud.operations import reading
+from herocloud.operations import powering, reading
 
 VM = Annotated[str, typer.Argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]
 
@@ -30,3 +33,80 @@ def show(call: Call, name: VM, stack: flags.Stack = None) -> int:
     things = reading.see(call.folder, recorded, record.stack).things
     showing.show(call, lambda: details.vm_document(record, things), lambda: details.vm_text(record, things, color=call.screen.color_out))
     return ending.DONE
+
+
+_NAMED = flags.Approving(auto_approve=True)
+
+
+def _act(
+    call: Call, action: str, name: str, stack: str | None, running: flags.Executing, approval: flags.Approving, *, purge: bool = False
+) -> int:
+    wanted = powering.Wanted(action, name, preparing.choose_stack(call, stack), purge)
+    return applying.run_planned(call, approval, running, lambda: powering.plan_power(call.folder, wanted), purge=purge)
+
+
+def start(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:
+    """Boot a stopped VM."""
+    return _act(call, "start", name, stack, running, _NAMED)
+
+
+def stop(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:
+    """Shut a VM down."""
+    return _act(call, "stop", name, stack, running, _NAMED)
+
+
+def restart(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:
+    """Shut a VM down and boot it again."""
+    return _act(call, "restart", name, stack, running, _NAMED)
+
+
+def pause(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:
+    """Freeze a running VM."""
+    return _act(call, "pause", name, stack, running, _NAMED)
+
+
+def resume(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:
+    """Let a paused VM run on."""
+    return _act(call, "resume", name, stack, running, _NAMED)
+
+
+def delete(
+    call: Call,
+    *,
+    name: VM,
+    approval: flags.Approving,
+    running: flags.Executing,
+    purge: Annotated[bool, flags.switch("--purge", help="Remove its data at once instead of keeping it for a time.")] = False,
+    stack: flags.Stack = None,
+) -> int:
+    """Delete a VM."""
+    return _act(call, "delete", name, stack, running, approval, purge=purge)
+
+
+def logs(
+    call: Call,
+    *,
+    name: VM,
+    follow: Annotated[bool, flags.option("--follow", variable="", help="Go on as more is written.")] = False,
+    lines: Annotated[int, flags.option("--lines", variable="", metavar="N", min=0, help="How many of the last lines; 100.")] = 100,
+    stack: flags.Stack = None,
+) -> int:
+    """Show what a VM wrote to its console."""
+    del follow, lines
+    return powering.require_guest(call.folder, name, preparing.choose_stack(call, stack), "logs")
+
+
+def execute(
+    call: Call,
+    name: VM,
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="What to run, behind `--`.")],
+    stack: flags.Stack = None,
+) -> int:
+    """Run a program inside a VM."""
+    del command
+    return powering.require_guest(call.folder, name, preparing.choose_stack(call, stack), "exec")
+
+
+def console(call: Call, name: VM, stack: flags.Stack = None) -> int:
+    """Attach to the console of a VM."""
+    return powering.require_guest(call.folder, name, preparing.choose_stack(call, stack), "console")

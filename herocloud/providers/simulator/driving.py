@@ -14,7 +14,7 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
-from herocloud.providers.simulator import burying, checking, moving, rows, scenarios, storing
+from herocloud.providers.simulator import checking, moving, rows, scenarios, storing
 from herocloud.providers.simulator.misbehaving import Mischief
 from herocloud.providers.simulator.rows import Limits, Row
 from herocloud.providers.simulator.scenarios import Scenario
@@ -136,11 +136,11 @@ class SimulatorDriver:
         if part in checking.DATA and target is None and current is not None:
             # What an undone step made was empty until now; a tombstone of it would only be litter.
             if not work.purge and not undoing:
-                burying.bury(world, row, part, current)
+                moving.bury(world, row, part, current)
             row.contents.pop(part, None)
         rows.put(world, row, part, target, self._limits)
         if part in checking.DATA and current is None and target is not None:
-            row.contents[part] = _restored(world, row, part, target) if undoing else burying.new_content()
+            row.contents[part] = _restored(world, row, part, target) if undoing else moving.new_content()
         if part == "machine" and target is None:
             row.parts.pop("power", None)
             row.halves.pop("power", None)
@@ -202,12 +202,12 @@ class SimulatorDriver:
     def tombstones(self) -> list[Tombstone]:
         """List the data that was deleted and is still there, oldest first."""
         with self._world.reading() as world:
-            return burying.list_tombstones(world)
+            return moving.list_tombstones(world)
 
     def drop_tombstone(self, key: str) -> bool:
         """Destroy what a tombstone keeps; tells whether there was anything under this key."""
         with self._world.changing() as world:
-            return burying.drop(world, key)
+            return moving.drop(world, key)
 
     def close(self) -> None:
         """End every wait and let go of the world."""
@@ -231,7 +231,7 @@ def limits_of(host: Host | None) -> Limits:
 
 
 def _restored(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str:
-    content = burying.dig_up(world, row, part, body)
+    content = moving.dig_up(world, row, part, body)
     if content is None:
         raise Permanent(f"the data of `{row.address}` is gone: `{body.get('path')}` was purged, so its deletion cannot be undone")
     return content

@@ -1,16 +1,20 @@
 """What the rules of a scenario do to the work of the simulator, and how simulated time passes.
 
-Uses are counted in the world file, so that `times: 1` means once however many processes work on the world. A hang or a delay holds
-no lock: the rest of the world goes on.
+Uses are counted in the world file, so that `times: 1` means once however many processes work on the world. A hang or a delay holds no
+lock: the rest of the world goes on.
+
+Things that a scenario lets disappear behind our back, each time anybody looks.
 """
 
 import hashlib
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.seam import Work
+from herocloud.providers.simulator import rows, storing
 from herocloud.providers.simulator.scenarios import Rule, Scenario
 from herocloud.providers.simulator.storing import World
 
@@ -103,3 +107,25 @@ def _falls(rule: Rule, seed: int, what: str, attempt: int) -> bool:
     # A hash and not a generator: the outcome depends on the seed and the attempt only, and not on which thread came first.
     drawn = hashlib.blake2b(f"{seed} {rule.key} {what} {attempt}".encode(), digest_size=8).digest()
     return int.from_bytes(drawn, "big") / 2**64 < rule.probability
+
+
+def vanish_from(folder: Path, scenario: Scenario) -> None:
+    """Change the world of a data folder as the rules say."""
+    world = storing.open_world(folder)
+    try:
+        with world.changing() as connection:
+            vanish(connection, scenario)
+    finally:
+        world.close()
+
+
+def vanish(world: sqlite3.Connection, scenario: Scenario) -> None:
+    """Take away what the rules say, of what was made by now."""
+    for stack, address, parts in world.execute("SELECT stack, address, parts FROM things ORDER BY stack, address").fetchall():
+        # A VM that is being made has disks and taps before it has a machine; it is not there to vanish yet.
+        if parts == "{}" or (address.startswith("vm.") and '"machine":' not in parts):
+            continue
+        for rule in scenario.rules:
+            if rule.takes(address) and take_turn(world, rule, scenario.seed, f"{address} vanish"):
+                rows.remove(world, stack, address)
+                break

@@ -52,11 +52,11 @@ class SimulatorObserver:
         if self._scenario is None or not (self._folder / storing.FILE).exists():
             return
         # Only a scenario needs any of this, and every command that looks pays for what is imported here.
-        from herocloud.providers.simulator import scenarios, vanishing
+        from herocloud.providers.simulator import misbehaving, scenarios
 
         scenario = scenarios.load(self._scenario)
         if scenario.vanishing:
-            vanishing.vanish_from(self._folder, scenario)
+            misbehaving.vanish_from(self._folder, scenario)
 
 
 def subnet_of(name: str) -> str:

@@ -1,6 +1,12 @@
-"""Hands that reach into the simulated world past every rule: for tests, demonstrations, and whoever wants to see drift found.
+"""Hands that reach into the simulated world past every rule, and worlds made from worlds.
+
+Hands that reach into the simulated world past every rule: for tests, demonstrations, and whoever wants to see drift found.
 
 What they do is what a stranger with root does to a host. Claims and totals stay true, because a stranger cannot break arithmetic either.
+
+Worlds made from worlds, for a rehearsal: the same executor runs against a copy, and the original never knows.
+
+A copy of the file where the simulator is the real provider, data tokens included; a world filled from an observation for every other.
 """
 
 import json
@@ -14,8 +20,9 @@ from herocloud.kits import names
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
+from herocloud.model.hosts import Host
 from herocloud.model.worlds import Observed
-from herocloud.providers.simulator import burying, checking, rows, storing
+from herocloud.providers.simulator import checking, moving, rows, storing
 from herocloud.providers.simulator.rows import Limits, Row
 
 
@@ -41,7 +48,7 @@ def snapshot(folder: Path) -> Snapshot:
             claims = connection.execute("SELECT key, stack || '/' || address || '/' || part || '/' || whole FROM claims").fetchall()
             uses = connection.execute("SELECT target, stack || '/' || address || '/' || part, mode FROM uses ORDER BY 1, 2").fetchall()
             totals = connection.execute("SELECT name, amount FROM totals").fetchall()
-            tombstones = burying.list_tombstones(connection)
+            tombstones = moving.list_tombstones(connection)
     finally:
         world.close()
     things = {f"{stack}/{address}": [lineage, provider, *map(json.loads, texts)] for stack, address, lineage, provider, *texts in found}
@@ -109,7 +116,7 @@ def put_thing(connection: sqlite3.Connection, row: Row, parts: Mapping[str, Part
     for part, body in parts.items():
         rows.put(connection, row, part, body, Limits())
         if part in checking.DATA:
-            row.contents[part] = burying.new_content()
+            row.contents[part] = moving.new_content()
     rows.save(connection, row)
 
 
@@ -153,3 +160,38 @@ def _known_part(row: Row, part: str) -> None:
     if part not in row.parts:
         detail = f"`{row.address}` has no {part}; it has {', '.join(sorted(row.parts))}"
         raise Refused([Diagnostic("part-unknown", "A thing has no such part", detail)])
+
+
+def copy_world(source: Path, target: Path) -> bool:
+    """Copy the world of one data folder into another that has none; tells whether there was one to copy."""
+    original = storing.open_for_reading(source)
+    if original is None:
+        return False
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        # SQLite's own copy sees one moment of the world, whoever is writing to it meanwhile.
+        with original.reading() as connection:
+            copy = sqlite3.connect(target / storing.FILE)
+            try:
+                connection.backup(copy)
+            finally:
+                copy.close()
+    finally:
+        original.close()
+    return True
+
+
+def load_world_from(observed: Observed, folder: Path, host: Host | None = None) -> None:
+    """Build a world in a folder that has none, in which an observation would see what `observed` holds."""
+    made = storing.open_world(folder, name=host.name if host is not None else "")
+    try:
+        with made.changing() as connection:
+            fill(connection, observed)
+            if observed.tombstones:
+                # What is buried on the real host takes its room in the rehearsal too.
+                row = rows.Row("elsewhere", "volume.buried")
+                moving.bury(connection, row, "volume", {"size": observed.tombstones})
+            if observed.overlay_subnet is not None:
+                connection.execute("INSERT OR REPLACE INTO meta VALUES ('subnet', ?)", (observed.overlay_subnet,))
+    finally:
+        made.close()

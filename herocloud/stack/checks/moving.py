@@ -2,12 +2,12 @@
 
 import re
 
-from herocloud.stack import patterns
+from herocloud.stack import scalars
 from herocloud.stack.findings import Findings
 from herocloud.stack.layering import Fields
 from herocloud.stack.names import SECTIONS, Names, instance_trouble, suggest
 
-_ADDRESS = re.compile(patterns.ADDRESS)
+_ADDRESS = re.compile(scalars.ADDRESS)
 _PARTS = re.compile(r"^([a-z]+)\.([a-z0-9-]+)(?:\[(\d+)\])?$")
 
 

@@ -1,15 +1,106 @@
-"""Dependencies that go round in circles.
+"""Keys that have to be there, and dependencies that must not go round in circles.
 
-Strongly connected components, found without recursion (a chain of ten thousand VMs is deeper than Python's stack). All instances of a VM
-hang on one node for their name, so that the graph stays as small as the file.
+Keys that have to be there, names that have to have a form.
+
+Dependencies that go round in circles. Strongly connected components, found without recursion (a chain of ten thousand VMs is deeper than
+Python's stack). All instances of a VM hang on one node for their name, so that the graph stays as small as the file.
 """
 
+import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from herocloud.stack import references
-from herocloud.stack.findings import Findings
-from herocloud.stack.layering import View
+from herocloud.stack import names, scalars
+from herocloud.stack.fields import machines, places
+from herocloud.stack.findings import Findings, Path
+from herocloud.stack.layering import Fields, View
+from herocloud.stack.names import own_blocks
+from herocloud.stack.validating import needed_keys
+
+_NAME = re.compile(scalars.NAME)
+_KEY = re.compile(scalars.KEY)
+_ENVIRONMENT = re.compile(scalars.ENVIRONMENT)
+_FORM = "use lower-case letters, digits and `-`, beginning with a letter, at most 63"
+_INNER = (("volumes", machines.VolumeUse), ("shares", machines.Share), ("networks", machines.NetworkUse))
+
+
+def check_names(tree: Mapping[str, Any], data: Fields, views: Iterable[View], found: Findings) -> None:
+    """Check the names that the user gives."""
+    for section in ("images", "sizes", "networks", "volumes", "vms"):
+        block = tree.get(section)
+        for name in block if isinstance(block, dict) else ():
+            if not _NAME.fullmatch(name):
+                found.add("bad-name", (section, name), f"`{name}` cannot name anything under `{section}`.", _FORM, on_key=True)
+    _check_keys(("outputs",), data.get("outputs"), _KEY, found)
+    for path, fields in own_blocks(data, views):
+        if "env" in fields:
+            _check_keys((*path, "env"), fields["env"], _ENVIRONMENT, found)
+        if "labels" in fields:
+            _check_keys((*path, "labels"), fields["labels"], _KEY, found)
+        if "secrets" in fields:
+            _check_keys((*path, "secrets"), fields["secrets"], _KEY, found)
+
+
+def _check_keys(path: Path, block: Fields | None, form: re.Pattern[str], found: Findings) -> None:
+    for name in block or ():
+        if not form.fullmatch(name):
+            hint = (
+                "use letters, digits and `_`" if form is _ENVIRONMENT else "use letters, digits, `_`, `-` and `.`, beginning with a letter"
+            )
+            found.add("bad-name", (*path, name), f"`{name}` cannot name anything under `{path[-1]}`.", hint, on_key=True)
+
+
+def check_needed(data: Fields, views: Iterable[View], found: Findings) -> None:
+    """Check that what has to be there is there."""
+    network, forward = needed_keys(places.Network), needed_keys(places.Forward)
+    for name, fields in (data.get("networks") or {}).items():
+        _need(("networks", name), fields, network, found)
+        for number, entry in enumerate(fields.get("forward") or ()):
+            _need(("networks", name, "forward", number), entry, forward, found)
+    for name, fields in (data.get("volumes") or {}).items():
+        _need(("volumes", name), fields, needed_keys(places.Volume), found)
+    for number, move in enumerate(data.get("moved") or ()):
+        _need(("moved", number), move, needed_keys(places.Moved), found)
+    inner = [(key, needed_keys(model)) for key, model in _INNER]
+    for path, fields in own_blocks(data, views):
+        for key, needed in inner:
+            for number, entry in enumerate(fields.get(key) or ()):
+                _need((*path, key, number), entry, needed, found)
+        if "user_data" in fields:
+            _one_of((*path, "user_data"), fields["user_data"], ("file", "text"), found)
+        for name, secret in (fields.get("secrets") or {}).items():
+            _one_of((*path, "secrets", name), secret, ("env", "file"), found)
+    for view in views:
+        if "image" not in view.fields and view.knows(found, "image"):
+            detail = f"`{view.name}` names no image to boot."
+            found.add("missing-key", ("vms", view.name), detail, "add `image:` here or under `defaults`", on_key=True, about="image")
+
+
+def _need(path: Path, fields: Fields, needed: Mapping[str, str], found: Findings) -> None:
+    for key, description in needed.items():
+        if key not in fields and found.knows(*path, key):
+            found.add(
+                "missing-key",
+                path,
+                f"`{key}` is missing: {description[0].lower()}{description[1:]}",
+                f"add `{key}:`",
+                on_key=True,
+                about=key,
+            )
+
+
+def _one_of(path: Path, fields: Fields, keys: tuple[str, str], found: Findings) -> None:
+    if len(fields) != 1 and all(found.knows(*path, key) for key in keys):
+        said = "has both" if fields else "has neither"
+        found.add(
+            "one-of-two",
+            path,
+            f"`{path[-1]}` {said} `{keys[0]}` {'and' if fields else 'nor'} `{keys[1]}`.",
+            f"write one of `{keys[0]}` and `{keys[1]}`",
+            on_key=True,
+        )
+
 
 Node = int | str
 Edges = Mapping[Node, Sequence[Node]]
@@ -39,7 +130,7 @@ def check_cycles(views: Sequence[View], found: Findings) -> None:
 
 
 def _target(address: str, single: Mapping[tuple[str, int | None], int], edges: Edges) -> Node | None:
-    instance = references.read_instance(address) if address.startswith("vm.") else None
+    instance = names.read_instance(address) if address.startswith("vm.") else None
     if instance is None or instance.name not in edges:
         return None
     if instance.number is not None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from herocloud.stack import facts, names
+from herocloud.stack import names, sources
 from herocloud.stack.expanding import Outside, absolute
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.layering import Fields
@@ -48,7 +48,7 @@ class World:
     def read_user_data(self, path: Path, text: str) -> None:
         """Read a user data file."""
         full = absolute(text, self.folder_of(path))
-        content = facts.read_file(full, facts.MAX_USER_DATA)
+        content = sources.read_file(full, sources.MAX_USER_DATA)
         if isinstance(content, str):
             self._report_unreadable(path, full, content)
             return
@@ -61,7 +61,7 @@ class World:
         """Look at a secret; only its keyed digest is kept."""
         kind = "env" if "env" in secret else "file"
         name = secret[kind] if kind == "env" else absolute(secret["file"], self.folder_of((*path, "file")))
-        there, digest = facts.look_at_secret(kind, name, self.environment, self.secret_key)
+        there, digest = sources.look_at_secret(kind, name, self.environment, self.secret_key)
         if there:
             self.secrets[kind, name] = digest
         elif kind == "env":
@@ -69,7 +69,7 @@ class World:
             hint = f"did you mean `{near}`?" if near else f"set `{name}` for this command"
             self.found.add("secret-missing", (*path, "env"), f"The environment variable `{name}` is not set.", hint)
         else:
-            content = facts.read_file(name, facts.MAX_SECRET)
+            content = sources.read_file(name, sources.MAX_SECRET)
             self._report_unreadable((*path, "file"), name, content if isinstance(content, str) else "")
 
     def _report_unreadable(self, path: Path, full: str, reason: str) -> None:

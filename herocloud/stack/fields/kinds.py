@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJson
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from herocloud.kits import names, sizes
-from herocloud.stack import patterns, scalars
+from herocloud.stack import scalars
 
 
 class Block(BaseModel):
@@ -99,14 +99,14 @@ Size = Annotated[
     int,
     Kind(
         _measured(sizes.parse_size, "bad-size", "a size", "4 GiB"),
-        {"type": "string", "pattern": patterns.SIZE, "examples": ["512 MiB", "4 GiB", "2 TiB"]},
+        {"type": "string", "pattern": scalars.SIZE, "examples": ["512 MiB", "4 GiB", "2 TiB"]},
     ),
 ]
 Rate = Annotated[
     int,
     Kind(
         _measured(sizes.parse_rate, "bad-rate", "a rate", "100 Mbit/s"),
-        {"type": "string", "pattern": patterns.RATE, "examples": ["100 Mbit/s", "250 MB/s"]},
+        {"type": "string", "pattern": scalars.RATE, "examples": ["100 Mbit/s", "250 MB/s"]},
     ),
 ]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from herocloud.stack import patterns
+from herocloud.stack import scalars
 from herocloud.stack.fields import kinds
 from herocloud.stack.fields.kinds import Block, needed, optional
 from herocloud.stack.fields.machines import Size
@@ -13,9 +13,7 @@ Decompress = Annotated[str, kinds.choice("none", "zstd", "xz", "gzip")]
 Format = Annotated[str, kinds.choice("raw", "qcow2")]
 Sha256 = Annotated[
     str,
-    kinds.matching(
-        patterns.SHA256, "bad-sha256", "{} is no SHA-256 digest.", "write its 64 hexadecimal digits, as `sha256sum` prints them"
-    ),
+    kinds.matching(scalars.SHA256, "bad-sha256", "{} is no SHA-256 digest.", "write its 64 hexadecimal digits, as `sha256sum` prints them"),
 ]
 VariableKind = Annotated[str, kinds.choice("string", "integer", "number", "boolean", "list")]
 Protocol = Annotated[str, kinds.choice("tcp", "udp")]

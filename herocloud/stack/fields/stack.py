@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any
 
-from herocloud.stack import patterns
+from herocloud.stack import scalars
 from herocloud.stack.fields import kinds, machines, places
 from herocloud.stack.fields.kinds import Block, needed, optional
 
 StackName = Annotated[
     str,
-    kinds.matching(patterns.NAME, "bad-name", "{} cannot name a stack.", "use lower-case letters, digits and `-`, beginning with a letter"),
+    kinds.matching(scalars.NAME, "bad-name", "{} cannot name a stack.", "use lower-case letters, digits and `-`, beginning with a letter"),
 ]
 
 

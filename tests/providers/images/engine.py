@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from herocloud.apply import executing, resuming
-from herocloud.apply.options import Options
+from herocloud.apply import executing
+from herocloud.apply.steering import Options
 from herocloud.kits import faults
 from herocloud.model.hosts import Host, Slice
 from herocloud.model.ids import Address, StackName, slice_sid
@@ -19,12 +19,12 @@ from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed, Thing
 from herocloud.observe import looking
 from herocloud.plan import planning
-from herocloud.plan.options import PlanOptions
+from herocloud.plan.gathering import PlanOptions
 from herocloud.providers import owning
 from herocloud.providers.images import driving, observing
 from herocloud.providers.seam import Found, Probe, Work
 from herocloud.stack import loading
-from herocloud.state import secrets
+from herocloud.state import creating
 from herocloud.state import store as states
 
 GIB = 1024**3
@@ -114,7 +114,7 @@ class Site:
     def plan(self, text: str, **options: Any) -> Plan:
         path = self.folder / "stack.yaml"
         path.write_text(text)
-        key = secrets.load_key(self.folder, create=True)
+        key = creating.load_key(self.folder, create=True)
         loaded = loading.load([str(path)], host=self.host, environment=dict(os.environ), secret_key=key)
         assert loaded.desired is not None, loaded.diagnostics
         plan = planning.plan(loaded.desired, states.read_recorded(self.folder), self.look(), self.host, PlanOptions(**options))
@@ -150,7 +150,7 @@ class Site:
 
     def resume(self, *, rollback: bool = False) -> Any:
         with states.open_state(self.folder, write=True) as store:  # type: ignore[union-attr]
-            result = resuming.resume(store, self.driver, options=Options(), tell=lambda _event: None, rollback=rollback)
+            result = executing.resume(store, self.driver, options=Options(), tell=lambda _event: None, rollback=rollback)
         assert not result.failed, result
         return result
 

@@ -11,7 +11,7 @@ import pytest
 
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.images import composing, delivering
-from herocloud.stack import facts
+from herocloud.stack import sources
 
 KEY = bytes(range(32))
 VALUE = b"correct horse battery staple"
@@ -36,7 +36,7 @@ def write(bench, shapes, secrets):
 
 def test_the_digest_is_the_one_that_the_stack_makes() -> None:
     environment = {"DB_PASSWORD": VALUE.decode()}
-    assert facts.look_at_secret("env", "DB_PASSWORD", environment, KEY) == (True, delivering.digest(VALUE, KEY))
+    assert sources.look_at_secret("env", "DB_PASSWORD", environment, KEY) == (True, delivering.digest(VALUE, KEY))
 
 
 def test_a_secret_goes_into_a_file_for_root_alone(keyed, shapes) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from herocloud.model.hosts import Host
-from herocloud.providers.simulator import copying, observing, world
+from herocloud.providers.simulator import observing, world
 
 
 def test_a_copy_is_the_same_world_with_a_life_of_its_own(bench: Any, make_bench: Callable[..., Any], tmp_path: Path, shapes: Any) -> None:
@@ -13,7 +13,7 @@ def test_a_copy_is_the_same_world_with_a_life_of_its_own(bench: Any, make_bench:
     bench.perform("volume.delete", "volume.data", "volume", shapes.volume(), None)
     bench.vm()
     before = bench.snapshot()
-    assert copying.copy_world(bench.folder, tmp_path / "copy") is True
+    assert world.copy_world(bench.folder, tmp_path / "copy") is True
     copy = make_bench(tmp_path / "copy")
     assert copy.snapshot() == before
     copy.power("vm.stop", "vm.web", "stopped")
@@ -23,7 +23,7 @@ def test_a_copy_is_the_same_world_with_a_life_of_its_own(bench: Any, make_bench:
 
 
 def test_a_folder_without_a_world_has_nothing_to_copy(tmp_path: Path) -> None:
-    assert copying.copy_world(tmp_path / "none", tmp_path / "copy") is False
+    assert world.copy_world(tmp_path / "none", tmp_path / "copy") is False
     assert not (tmp_path / "copy").exists()
 
 
@@ -36,7 +36,7 @@ def test_a_world_is_built_from_what_was_observed(bench: Any, make_bench: Callabl
     seen = bench.look()._replace(overlay_subnet="5c3:943d:3d21:1d4b::/64")
     shop = {address: thing._replace(provider="qemu") for address, thing in seen.things["shop"].items()}
     seen = seen._replace(things={**seen.things, "shop": shop})
-    copying.load_world_from(seen, tmp_path / "copy", Host("node1", 1, 1, 1, 1, ()))
+    world.load_world_from(seen, tmp_path / "copy", Host("node1", 1, 1, 1, 1, ()))
     assert observing.open_observer(tmp_path / "copy").observe(None) == seen
     copy = make_bench(tmp_path / "copy")
     copy.power("vm.stop", "vm.web", "stopped")

@@ -1,0 +1,175 @@
+"""What steers an apply from outside and hears from it: options, listeners, the clock and signals.
+
+How an apply is to behave; the same for resume and rollback.
+
+Telling what happens, without ever letting the listener hurt the apply. A view may fail: the terminal was closed, the pipe has no reader,
+the disk that `--json-into` writes to is full. None of this is a reason to leave a machine half-made, so the voice goes silent and the
+work goes on.
+
+Time for the executor: what it is, and waiting for the next message. Both live behind one small object because they belong together in
+tests: a clock that jumps to the next deadline whenever nothing arrives makes an hour's time-out a matter of milliseconds, without a sleep
+anywhere.
+
+Signals while an apply runs. The handlers only count and wake the coordinator; what an interrupt means is decided in its loop, between two
+transactions, so that a signal can never tear one. `SIGHUP` gets a handler that does nothing in place of `SIG_IGN`: an ignored signal
+stays ignored across `exec`, and a VMM that we start must not inherit that.
+"""
+
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+from herocloud.kits.jsons import Json
+from herocloud.model.ids import Address, StepId
+from herocloud.model.outcomes import Event
+from herocloud.model.steps import Step
+
+
+class Options(NamedTuple):
+    """The choices of whoever starts an apply."""
+
+    parallelism: int = 10
+    """How many steps run at once at most; `model.steps.LANES` bounds each resource class below that."""
+    on_failure: str = "stop"
+    """`stop`: what runs may finish, nothing new starts. `continue`: everything that does not need the failed step still runs.
+    `rollback`: as `stop`, and then everything that this apply did is taken back, newest first."""
+    purge: bool = False
+    """Deleted data is removed at once, without a tombstone."""
+    step_timeout: float | None = None
+    """Seconds after which any step counts as failed, in place of the time-out of its kind."""
+    grace: float = 30.0
+    """Seconds that running steps have to finish after the first interrupt."""
+
+
+log = logging.getLogger(__name__)
+
+
+class Voice:
+    """A listener wrapped so that its errors stay its own."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        """Wrap `tell`."""
+        self._tell = tell
+        self._gone = False
+
+    def say(self, event: Event) -> None:
+        """Tell one event, if anybody still listens."""
+        if self._gone:
+            return
+        try:
+            self._tell(event)
+        except (OSError, ValueError):
+            # ValueError is what a closed Python stream raises; OSError is a closed terminal or pipe.
+            self._gone = True
+            log.warning("nobody listens to the events any more; the work goes on", exc_info=True)
+        except Exception:
+            log.exception("a listener failed on an event of type %s", event.type)
+
+    def step(self, kind: str, step: Step, *, seconds: float = 0.0, detail: str = "", data: Json = None, back: bool = False) -> None:
+        """Tell something about one step, or with `back` about taking it back."""
+        self.say(Event(kind, step.address, step.id, step.kind, seconds, detail, data, back))
+
+    def note(self, detail: str, *, seconds: float = 0.0, address: Address | None = None, step: StepId | None = None) -> None:
+        """Tell something in words."""
+        self.say(Event("note", address, step, None, seconds, detail))
+
+
+Item = TypeVar("Item")
+
+
+class Clock(Protocol):
+    """Wall-clock time for the journal, monotonic time for deadlines, and waiting."""
+
+    def now(self) -> float:
+        """Seconds since 1970, for people and the journal; may be set back, so nothing is ever measured with it."""
+        ...
+
+    def elapsed(self) -> float:
+        """Seconds that only go forward."""
+        ...
+
+    def wait(self, messages: "queue.SimpleQueue[Item]", timeout: float | None) -> Item | None:
+        """Return the next message, or nothing when `timeout` seconds passed without one."""
+        ...
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> float:
+        """Return the seconds since 1970."""
+        return time.time()
+
+    def elapsed(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()
+
+    def wait(self, messages: "queue.SimpleQueue[Item]", timeout: float | None) -> Item | None:
+        """Wait in one piece: signals interrupt it, because their handler puts a message."""
+        try:
+            return messages.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+
+SYSTEM = SystemClock()
+
+
+class Wake:
+    """The message that makes the coordinator look at its interrupts."""
+
+
+WAKE = Wake()
+
+
+class Interrupts:
+    """Counts the requests to stop: one is polite, two mean now. Also used without signals, by calling `stop`."""
+
+    def __init__(self) -> None:
+        """Start without any request."""
+        self.requests = 0
+        self._queues: list[queue.SimpleQueue[Any]] = []
+        self._before: dict[int, Any] = {}
+
+    def stop(self) -> None:
+        """Ask to stop; the second time, to stop at once. Safe in a signal handler and from any thread."""
+        self.requests += 1
+        for messages in self._queues:
+            messages.put(WAKE)
+
+    def attach(self, messages: "queue.SimpleQueue[Any]") -> None:
+        """Wake whoever waits on `messages` at each request."""
+        self._queues.append(messages)
+        if self.requests:
+            messages.put(WAKE)
+
+    def detach(self, messages: "queue.SimpleQueue[Any]") -> None:
+        """Wake them no more."""
+        self._queues.remove(messages)
+
+    def __enter__(self) -> Self:
+        """Install the handlers; only the main thread may, and elsewhere the owner of the process calls `stop` instead."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._on_stop)
+            self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, _on_hangup)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Put back what was there before, whatever happened inside."""
+        while self._before:
+            number, handler = self._before.popitem()
+            # A handler that was not set from Python cannot be set again; the default is the nearest thing.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop()
+
+
+def _on_hangup(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the terminal is gone, the work is not."""

@@ -1,0 +1,153 @@
+"""Commands that run a stack: `apply`, `destroy`, `resume`, `undo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from herocloud.cli import applying, ending, flags, preparing
+from herocloud.cli.invoking import Call
+from herocloud.model.errors import Refused
+from herocloud.operations import applying as operation
+from herocloud.operations import filing, reading
+from herocloud.operations.applying import Applied
+from herocloud.operations.inputs import Sources
+
+Rehearse = Annotated[
+    bool,
+    flags.switch("--rehearse", help="Run against a simulated copy of the world, prove that nothing is left to do, and change nothing."),
+]
+
+
+def apply(
+    call: Call,
+    *,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    planfile: Annotated[Path | None, typer.Argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved; never asks.")] = None,
+    destroy: Annotated[bool, flags.option("--destroy", variable="", help="Remove everything in the stack.")] = False,
+    rehearse: Rehearse = False,
+) -> int:
+    """Run a saved plan, or plan, ask and run."""
+    if planfile is not None:
+        return _apply_saved(call, planfile, variables, wanted, running, exports, rehearse=rehearse)
+    sources = preparing.make_sources(call, variables)
+    asked = preparing.make_asked(wanted, destroy=destroy)
+    if rehearse:
+        return applying.rehearse_new(call, sources, asked, running, exports)
+    return applying.run_approved(
+        call,
+        approval,
+        running,
+        exports,
+        lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide),
+        purge=wanted.purge,
+    )
+
+
+def _apply_saved(
+    call: Call,
+    planfile: Path,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    running: flags.Executing,
+    exports: flags.Exports,
+    *,
+    rehearse: bool,
+) -> int:
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, value in {**variables._asdict(), **wanted._asdict()}.items()
+        if value and name not in ("refresh", "purge", "hypervisor")
+    ]
+    if given:
+        raise typer.BadParameter(
+            f"a saved plan is run as it is; {', '.join(given)} can only be given when it is made", param_hint="PLANFILE"
+        )
+    plan = filing.read(planfile)
+    if rehearse:
+        return applying.rehearse_saved(call, plan, running, exports)
+    with applying.open_streams(call, exports.json_into) as streams:
+        how = preparing.make_how(call, running, purge=plan.purge, stream=streams.listener)
+        if not call.quiet and not call.json:
+            call.note(f"Running plan {plan.id} of stack {plan.stack}.")
+        try:
+            applied = operation.apply_saved(call.folder, plan, how)
+        except Refused as error:
+            streams.refuse(call, error)
+            return ending.code_of(error)
+        if applied.plan is not None and applied.result is None and not call.json:
+            call.screen.result("No changes.")
+        return applying.tell_applied(call, exports, streams, applied)
+
+
+def destroy(
+    call: Call,
+    *,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    stack: flags.Stack = None,
+    rehearse: Rehearse = False,
+) -> int:
+    """Plan and apply the removal of everything in the stack.
+
+    With `--stack NAME` the records are enough and no stack file is read.
+    """
+    sources = preparing.make_sources(call, variables) if stack is None else Sources(())
+    asked = preparing.make_asked(wanted, destroy=True, stack=stack)
+    if rehearse:
+        return applying.rehearse_new(call, sources, asked, running, exports)
+    return applying.run_approved(
+        call,
+        approval,
+        running,
+        exports,
+        lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide),
+        purge=wanted.purge,
+    )
+
+
+def resume(
+    call: Call,
+    *,
+    running: flags.Executing,
+    exports: flags.Exports,
+    rollback: Annotated[
+        bool, flags.option("--rollback", variable="", help="Take back what the interrupted apply did instead of finishing it.")
+    ] = False,
+) -> int:
+    """Finish an apply that was interrupted."""
+    with applying.open_streams(call, exports.json_into) as streams:
+        recovered = operation.resume(call.folder, preparing.make_how(call, running, stream=streams.listener), rollback=rollback)
+        if recovered is None:
+            if not call.json:
+                call.screen.result("There is nothing to resume: the last apply came to its end.")
+            return ending.DONE
+        return applying.tell_result(call, streams, recovered.plan, recovered.result, last=True)
+
+
+def undo(
+    call: Call,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    plan_id: Annotated[
+        str | None, typer.Argument(metavar="[PLAN_ID]", help="The plan whose apply to take back; the last one by default.")
+    ] = None,
+) -> int:
+    """Take back what an apply did, as a plan of its own.
+
+    An apply that is not finished is rolled back; a finished one is undone by a plan that is shown and approved first.
+    """
+    unfinished = reading.read_recorded(call.folder).unfinished
+    if unfinished is not None and (plan_id is None or unfinished.startswith(plan_id)):
+        with applying.open_streams(call, exports.json_into) as streams:
+            recovered = operation.resume(call.folder, preparing.make_how(call, running, stream=streams.listener), rollback=True)
+            return applying.tell_applied(call, exports, streams, Applied(None, None, recovered))
+    return applying.run_approved(call, approval, running, exports, lambda how, decide: operation.undo(call.folder, plan_id, how, decide))

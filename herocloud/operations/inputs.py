@@ -1,0 +1,143 @@
+"""What an operation starts from: the data folder, the machine, and the stack files.
+
+Which folder holds the state.
+
+The machine of a data folder, as the planner sees it.
+
+The stack files of a command, loaded for a data folder.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import caches
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.worlds import Recorded
+from herocloud.providers.registry import ProviderContext
+from herocloud.stack.loading import Loaded
+
+SYSTEM = Path("/var/lib/herocloud")
+
+
+def choose_folder(flag: str | Path | None, environment: Mapping[str, str], *, root: bool) -> Path:
+    """Return the data folder: the flag, HEROCLOUD_DATA_DIR, or the place that this user's programs keep their state in."""
+    named = flag or environment.get("HEROCLOUD_DATA_DIR")
+    if named:
+        return Path(os.path.expanduser(named))  # noqa: PTH111  (pathlib would raise for an unknown user's home)
+    if root:
+        return SYSTEM
+    state_home = environment.get("XDG_STATE_HOME")
+    # The XDG rules say that a relative path there is to be ignored.
+    if state_home and os.path.isabs(state_home):  # noqa: PTH117  (a text needs no Path for that)
+        return Path(state_home) / "herocloud"
+    home = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111  (as above)
+    return Path(home) / ".local" / "state" / "herocloud"
+
+
+class Hosting(NamedTuple):
+    """The machine, and how providers are to work on it."""
+
+    host: Host
+    context: ProviderContext
+    diagnostics: tuple[Diagnostic, ...]
+    """Warnings only: errors were raised."""
+
+
+def find_host(folder: Path, recorded: Recorded) -> Hosting:
+    """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong."""
+    from herocloud.host import machine
+
+    answer = machine.make_host(folder, recorded.slices, in_use=slice_owners(recorded).keys())
+    errors = [found for found in answer.diagnostics if found.is_error]
+    if errors or answer.host is None:
+        raise Refused(errors or answer.diagnostics)
+    context = ProviderContext(folder, answer.host, answer.simulator.scenario, answer.simulator.step_time)
+    return Hosting(answer.host, context, tuple(answer.diagnostics))
+
+
+def read_settings(folder: Path) -> Mapping[str, str]:
+    """Return the flags that the host file sets; a wrong host file gives none here, because the command itself will say so."""
+    from herocloud.host import hostfile
+
+    found, _ = hostfile.read_host_file(folder)
+    return found.settings() if found is not None else {}
+
+
+def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
+    """Tell which VM holds each slice that is in use."""
+    return {
+        Sid(sid): (record.stack, record.address)
+        for records in recorded.records.values()
+        for record in records.values()
+        if record.kind == "vm"
+        for sid in record.spec.get("slices") or ()
+    }
+
+
+def simulated_only(context: ProviderContext) -> bool:
+    """Tell whether nothing real may be touched on this host."""
+    return context.host is not None and context.host.simulated
+
+
+def observing_names(context: ProviderContext) -> tuple[str, ...]:
+    """Name the providers to look through: all of them, and the simulator alone on a host that does not exist."""
+    from herocloud.providers import registry
+
+    return ("simulator",) if simulated_only(context) else registry.provider_names()
+
+
+class Sources(NamedTuple):
+    """What a stack is read from."""
+
+    files: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    """`K=V` each."""
+    var_files: tuple[str, ...] = ()
+    environment: Mapping[str, str] = {}
+    stdin: str | None = None
+    """What was read for the file `-`; nothing when none is named so."""
+
+
+def read_stdin(files: tuple[str, ...]) -> str | None:
+    """Read the standard input when a file is named `-`; bytes that are no text are left for the loader to point at."""
+    if "-" not in files:
+        return None
+    # A process may be started without any standard input at all.
+    return "" if sys.stdin is None else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+
+
+def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = False) -> Loaded:
+    """Load the stack; `make_key` makes the key for digests of secrets when the stack has some and there is none yet."""
+    from herocloud.stack import loading
+    from herocloud.state import creating
+
+    def load_with(key: bytes | None) -> Loaded:
+        return loading.load(
+            sources.files,
+            host=host,
+            variables=sources.variables,
+            var_files=sources.var_files,
+            environment=sources.environment,
+            stdin=sources.stdin,
+            secret_key=key,
+            cache=caches.cache_folder(sources.environment),
+        )
+
+    key = creating.load_key(folder, create=False)
+    loaded = load_with(key)
+    if make_key and key is None and loaded.uses_secrets and loaded.desired is not None:
+        loaded = load_with(creating.load_key(folder, create=True))
+    return loaded
+
+
+def has_key(folder: Path) -> bool:
+    """Tell whether there is a key for digests of secrets."""
+    from herocloud.state import creating
+
+    return creating.load_key(folder, create=False) is not None
