@@ -4,7 +4,7 @@ import re
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.network import marks, passing, ranges
+from herocloud.providers.network import dumping, marks, passing
 from herocloud.providers.network.dumping import Link
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.scenes import Scene
@@ -40,7 +40,10 @@ def foreign(link: Link, found: Mark | None, mark: Mark) -> str:
         return f"an interface `{link.name}` exists and carries no mark of herocloud, so it is left alone; rename or remove it"
     whose = marks.name_of_owner(found)
     if found.lineage != mark.lineage:
-        return f"the interface `{link.name}` belongs to {whose} of another state, {found.lineage}; it is left alone"
+        return (
+            f"the interface `{link.name}` belongs to {whose} of another state, {found.lineage}, and is left alone; "
+            "two data folders on one host need stacks with names of their own"
+        )
     return f"the interface `{link.name}` belongs to {whose}, part {found.part}"
 
 
@@ -51,28 +54,43 @@ def check_range(scene: Scene, mark: Mark, part: Part) -> None:
         if link is None or link.name == part["bridge"]:
             continue
         # The exact address counts, and the network that it lies in: both are reached through that interface.
-        if ranges.overlap(ranges.network_of(address.address, address.prefix), part["cidr"]):
+        if overlap(dumping.network_of(address.address, address.prefix), part["cidr"]):
             raise _clash(mark, part, f"{address.address}/{address.prefix} on `{link.name}`{_whose(scene, link)}")
     for route in scene.routes:
         link = scene.by_number.get(route.link)
         if route.prefix <= _WIDEST or (link is not None and link.name == part["bridge"]):
             continue
-        if ranges.overlap(f"{route.destination}/{route.prefix}", part["cidr"]):
+        if overlap(f"{route.destination}/{route.prefix}", part["cidr"]):
             through = f" through `{link.name}`{_whose(scene, link)}" if link else ""
             raise _clash(mark, part, f"the route to {route.destination}/{route.prefix}{through}")
 
 
 def check_ports(scene: Scene, mark: Mark, part: Part) -> None:
-    """Refuse published ports that another network has, or that lead nowhere."""
+    """Refuse published ports that another network or a program of the host has, or that lead nowhere.
+
+    A published port is taken from whoever listens on it: without this, publishing port 22 would lock the operator out.
+    """
     taken = passing.published(scene.network_rules)
     for forward in part["forward"]:
         port = f"port {forward['host_port']}/{forward['protocol']}"
         if forward["address"] is None:
             raise Permanent(f"`{mark.address}` publishes {port} for `{forward['vm']}`, which has no address on it")
-        bridge = taken.get((forward["protocol"], forward["host_port"]), part["bridge"])
-        if bridge != part["bridge"]:
+        key = (forward["protocol"], forward["host_port"])
+        bridge = taken.get(key)
+        if bridge is None and key in scene.listeners:
+            raise Conflict(
+                f"a program of this host listens on {port}, which `{mark.address}` would take from it; choose another `host_port`"
+            )
+        if bridge is not None and bridge != part["bridge"]:
             owner = scene.networks.get(bridge)
             raise Conflict(f"{port} of this host is published by {marks.name_of_owner(owner) if owner else f'`{bridge}`'} already")
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether two networks share an address: as much as the shorter prefix says is then the same in both."""
+    ranges = [(address, int(prefix)) for address, _, prefix in (one.partition("/"), other.partition("/"))]
+    shorter = min(prefix for _, prefix in ranges)
+    return len({dumping.network_of(address, shorter) for address, _ in ranges}) == 1
 
 
 def _clash(mark: Mark, part: Part, what: str) -> Permanent:

@@ -14,7 +14,7 @@ from herocloud.kits import faults, files
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.hosts import Host
-from herocloud.providers.network import networks, probing, rights, scenes, taps
+from herocloud.providers.network import dumping, networks, recognising, scenes, taps
 from herocloud.providers.network.linking import Wires
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.seam import Probe, Work
@@ -51,25 +51,25 @@ class NetworkDriver:
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
-        rights.require_admin()
+        dumping.require_admin()
         with _wrapped():
-            return probing.probe(self._look(work), work)
+            return recognising.probe(self._look(work), work)
 
     def close(self) -> None:
         """Let go of the connection."""
         self._wires.close()
 
     def _go(self, work: Work, target: Part, point: str) -> None:
-        rights.require_admin()
+        dumping.require_admin()
         with _wrapped(), _alone():
             faults.reached(f"{point}.before")
             scene = self._look(work)
-            if not probing.is_at(scene, work, target):
+            if not recognising.is_at(scene, work, target):
                 self._bring(scene, work, target, f"{point}.half")
             faults.reached(f"{point}.after")
 
     def _look(self, work: Work) -> scenes.Scene:
-        return scenes.look(self._folder, tap=probing.name_of(work) if work.step.part.startswith("nic.") else None)
+        return scenes.look(self._folder, self._owner, tap=recognising.name_of(work) if work.step.part.startswith("nic.") else None)
 
     def _bring(self, scene: scenes.Scene, work: Work, target: Part, point: str) -> None:
         step = work.step
@@ -80,11 +80,11 @@ class NetworkDriver:
         mark = Mark(work.lineage, work.stack, step.address, step.part)
         if step.part == "network":
             if target is None:
-                networks.remove(scene, self._wires, mark, probing.name_of(work), half)
+                networks.remove(scene, self._wires, mark, recognising.name_of(work), half)
             else:
                 networks.ensure(scene, self._wires, mark, target, half)
         elif target is None:
-            taps.remove(scene, self._wires, mark, probing.name_of(work), half)
+            taps.remove(scene, self._wires, mark, recognising.name_of(work), half)
         else:
             taps.ensure(scene, self._wires, mark, target, self._owner, half)
 

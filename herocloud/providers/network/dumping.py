@@ -1,4 +1,4 @@
-"""What the kernel tells of links, addresses, routes and queues: one netlink dump each.
+"""What the kernel tells of links, addresses, routes and queues, one netlink dump each; of sockets and of our own rights, one file each.
 
 Every plan looks, and pyroute2 costs 110 ms to import and 1 ms a link to read; this reads the dozen attributes that we compare and
 takes 20 microseconds a link. Changing things goes through pyroute2 (`linking`), where neither matters.
@@ -8,9 +8,10 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.model.errors import Temporary
+from herocloud.model.errors import Permanent, Temporary
 
 UP = 0x1
 """IFF_UP."""
@@ -47,6 +48,10 @@ _OF_BUCKET = frozenset({1, 4})
 _MAIN_TYPES = (1,)
 """RTN_UNICAST: routes that lead somewhere, and not those to ourselves or to everybody."""
 _ROOT = 0xFFFFFFFF
+_NET_ADMIN = 12
+"""The number of CAP_NET_ADMIN among the capabilities."""
+_WAITING = {"tcp": "0A", "udp": "07"}
+"""How the kernel writes the state of a socket that waits for callers: listening, or not connected to anybody."""
 
 
 class Link(NamedTuple):
@@ -116,6 +121,36 @@ def dump_routes() -> tuple[Route, ...]:
 def dump_queues() -> tuple[Queue, ...]:
     """Read what interfaces send through."""
     return tuple(queue for body in _dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body))
+
+
+def dump_listeners() -> frozenset[tuple[str, int]]:
+    """Read on which ports programs of this host wait for callers: pairs of protocol and port."""
+    found = set()
+    for protocol, state in _WAITING.items():
+        for version in ("", "6"):
+            path = Path(f"/proc/self/net/{protocol}{version}")
+            # Without IPv6 in the kernel there is no second file.
+            lines = path.read_text().splitlines()[1:] if path.exists() else ()
+            found |= {(protocol, int(words[1].rpartition(":")[2], 16)) for line in lines if (words := line.split())[3] == state}
+    return frozenset(found)
+
+
+def network_of(address: str, prefix: int) -> str:
+    """Return the IPv4 network that an address lies in: `10.42.0.1` with 24 is in `10.42.0.0/24`."""
+    number = int.from_bytes(socket.inet_aton(address)) >> (32 - prefix) << (32 - prefix)
+    return f"{socket.inet_ntoa(number.to_bytes(4))}/{prefix}"
+
+
+def require_admin() -> None:
+    """Refuse to work without CAP_NET_ADMIN."""
+    if not has_admin():
+        raise Permanent("networks need CAP_NET_ADMIN, which this process does not have; run it as root")
+
+
+def has_admin() -> bool:
+    """Tell whether this process may change interfaces and rules."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff:"))
+    return bool(int(line.split()[1], 16) >> _NET_ADMIN & 1)
 
 
 def _dump(kind: int, body: bytes) -> list[bytes]:

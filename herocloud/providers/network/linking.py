@@ -7,11 +7,10 @@ import errno
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from herocloud.kits import faults
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
-from herocloud.providers.network import shaping
 from herocloud.providers.network.dumping import Link
 from herocloud.providers.network.marks import Port
 
@@ -26,6 +25,34 @@ _MISSING = {
     "tbf": "rate limits (module sch_tbf)",
     "port": "isolated bridge ports (since Linux 4.18)",
 }
+
+MOST = 2**32 - 1
+"""Bytes a second that a bucket counts with: 34 Gbit/s."""
+
+_SMALLEST_BURST = 1540
+"""A bucket that holds less than one frame lets none through."""
+_BURST_TIMES, _BURST_SHARE = 4, 250
+_LATENCY_MS = 50
+_LARGEST_LIMIT = 2**31 - 1
+
+
+class Bucket(NamedTuple):
+    """What a token bucket is set to.
+
+    Download (towards the guest) is a bucket on the tap, upload one on a device that the tap's packets are sent through. Policing would
+    need no device, and TCP under it swings between nothing and too much. The figures of the buckets are hypeman's.
+    """
+
+    rate: int
+    burst: int
+    limit: int
+    """Bytes that may wait; what comes on top is dropped."""
+
+
+def make_bucket(rate: int) -> Bucket:
+    """Return the bucket for a rate in bytes a second."""
+    burst = max(rate * _BURST_TIMES // _BURST_SHARE, _SMALLEST_BURST)
+    return Bucket(rate, burst, min(rate * _LATENCY_MS // 1000 + burst, _LARGEST_LIMIT))
 
 
 class Wires:
@@ -112,9 +139,9 @@ class Wires:
 
     def limit(self, number: int, rate: int) -> None:
         """Limit what an interface sends."""
-        if rate > shaping.MOST:
-            raise Permanent(f"a limit of {rate} bytes/s is above what a queue counts with, {shaping.MOST}; leave the limit out")
-        bucket = shaping.make_bucket(rate)
+        if rate > MOST:
+            raise Permanent(f"a limit of {rate} bytes/s is above what a queue counts with, {MOST}; leave the limit out")
+        bucket = make_bucket(rate)
         with self._talking("tbf", "a rate limit") as route:
             route.tc("replace", "tbf", number, 0x10000, rate=bucket.rate, burst=bucket.burst, limit=bucket.limit)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
-from herocloud.providers.network import checking, expressions, forwarding, guarding, marks, nftables, passing, ranges, recognising
+from herocloud.providers.network import checking, dumping, expressions, forwarding, guarding, marks, nftables, passing, recognising
 from herocloud.providers.network.dumping import Link
 from herocloud.providers.network.forwarding import Serving
 from herocloud.providers.network.linking import Wires
@@ -66,13 +66,6 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
     nftables.change_rules([expressions.drop_table(passing.FAMILY, passing.TABLE)])
 
 
-def left_of_all(scene: Scene) -> list[str]:
-    """Name what only a network needs while there is none."""
-    if scene.networks or not scene.has_table:
-        return []
-    return ["the table of networks"]
-
-
 def _drop_taps(scene: Scene, stale: list[str]) -> list[Json]:
     if set(stale) == set(scene.tap_rules):
         return [expressions.drop_table(guarding.FAMILY, guarding.TABLE)]
@@ -88,7 +81,7 @@ def _address(scene: Scene, wires: Wires, number: int, link: Link | None, part: P
     if (part["gateway"], prefix) not in [(one.address, one.prefix) for one in known]:
         wires.add_address(number, part["gateway"], prefix)
     elif link and link.up and part["cidr"] not in [f"{one.destination}/{one.prefix}" for one in scene.routes_of(link)]:
-        wires.add_route(number, ranges.network_of(part["gateway"], prefix), part["gateway"])
+        wires.add_route(number, dumping.network_of(part["gateway"], prefix), part["gateway"])
 
 
 def _refuse_ports(scene: Scene, link: Link, mark: Mark) -> None:

@@ -4,6 +4,7 @@ A host on which no interface carries our mark is told from the first dump alone,
 simulator's or an ordinary user's machine pay nothing.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +26,10 @@ _LINEAGE = "state.lineage"
 class NetworkObserver:
     """Looks at the network namespace of this process, with the VMs of a data folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Remember where renamed VMs are noted."""
+    def __init__(self, folder: Path, owner: int | None = None) -> None:
+        """Remember where renamed VMs are noted, and which user has to be able to open their taps (by default this one)."""
         self._folder = folder
+        self._owner = os.geteuid() if owner is None else owner
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
@@ -40,7 +42,7 @@ class NetworkObserver:
                 return Observed()
             from herocloud.providers.network import scenes
 
-            return Observed(things=_things(scenes.look(self._folder, links), stacks))
+            return Observed(things=_things(scenes.look(self._folder, self._owner, links), stacks))
         except OSError as error:
             raise Permanent(f"the networks of this host cannot be read: {error}") from error
 
@@ -50,10 +52,10 @@ class NetworkObserver:
         Rules are shown to nobody without CAP_NET_ADMIN. Such a user has made no network, so what others have here is no concern of theirs;
         interfaces of their own state would be, and to take those for gone would be worse than to say that they cannot be seen.
         """
-        from herocloud.providers.network import marks, rights
+        from herocloud.providers.network import dumping, marks
 
         lineages = {mark.lineage for link in links if link.alias and (mark := marks.read_mark(link.alias))}
-        if not lineages or rights.has_admin():
+        if not lineages or dumping.has_admin():
             return bool(lineages)
         try:
             own = (self._folder / _LINEAGE).read_text().strip()
@@ -89,7 +91,7 @@ def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (eve
     """Say whether networks can be made here, and why (not)."""
     import shutil
 
-    from herocloud.providers.network import rights
+    from herocloud.providers.network import dumping
 
     if not Path("/proc/sys/net/ipv4").is_dir():
         return False, "this is no Linux host with IPv4"
@@ -97,7 +99,7 @@ def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (eve
         return False, "the program `nft` is missing; install the package nftables"
     if not Path("/dev/net/tun").exists():
         return False, "there is no `/dev/net/tun`; load the kernel module tun"
-    if not rights.has_admin():
+    if not dumping.has_admin():
         return False, "needs CAP_NET_ADMIN; run it as root"
     from herocloud.providers.network import nftables
 

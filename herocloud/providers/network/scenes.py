@@ -39,14 +39,22 @@ class Sources(NamedTuple):
     taps: Callable[[], Rules | None]
     forwards: Callable[[], bool]
     serving: Callable[[str], Serving]
+    listeners: Callable[[], frozenset[tuple[str, int]]] = frozenset
 
 
 class Scene:
     """What was seen, with look-ups made once: ten thousand taps are found by name, not searched for."""
 
-    def __init__(self, links: tuple[Link, ...], sources: Sources, rename: Callable[[str, Mark], Mark] = lambda _name, mark: mark) -> None:
-        """Arrange the interfaces. `rename` knows what the owner of an interface is called now."""
+    def __init__(
+        self,
+        links: tuple[Link, ...],
+        sources: Sources,
+        rename: Callable[[str, Mark], Mark] = lambda _name, mark: mark,
+        user: int | None = None,
+    ) -> None:
+        """Arrange the interfaces. `rename` knows what the owner of an interface is called now; `user` has to be able to open taps."""
         self._sources = sources
+        self.user = user
         self.links = links
         self.by_name = {link.name: link for link in links}
         self.by_number = {link.number: link for link in links}
@@ -92,6 +100,11 @@ class Scene:
         return {queue.link: queue.rate for queue in self._sources.queues() if queue.rate is not None}
 
     @cached_property
+    def listeners(self) -> frozenset[tuple[str, int]]:
+        """Return the ports on which programs of the host wait for callers, each with its protocol."""
+        return self._sources.listeners()
+
+    @cached_property
     def _network_table(self) -> Rules | None:
         return self._sources.networks()
 
@@ -126,8 +139,8 @@ class Scene:
         return self.by_number.get(link.master) if link.master else None
 
 
-def look(folder: Path, links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Scene:
-    """Look at everything, or with the rules of one tap only; `links` spares reading them again.
+def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Scene:
+    """Look at everything, or with the rules of one tap only; `links` spares reading them again. `user` runs the VMMs.
 
     A VM that was renamed keeps the interfaces it has, which bear its old name; `folder`, the data folder, holds the new one.
     """
@@ -139,8 +152,9 @@ def look(folder: Path, links: tuple[Link, ...] | None = None, *, tap: str | None
         nftables.read_taps if tap is None else lambda: nftables.read_tap(tap),
         forwarding.is_on,
         forwarding.serving,
+        dumping.dump_listeners,
     )
-    return Scene(dumping.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"))
+    return Scene(dumping.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"), user)
 
 
 def _renamed(vms: Path, name: str, mark: Mark) -> Mark:

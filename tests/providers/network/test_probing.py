@@ -6,7 +6,7 @@ import pytest
 
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.steps import Step
-from herocloud.providers.network import guarding, marks, passing, probing
+from herocloud.providers.network import guarding, marks, passing, recognising
 from herocloud.providers.network.dumping import Address as OnLink
 from herocloud.providers.network.dumping import Link, Queue, Route
 from herocloud.providers.network.expressions import Chain, Rule
@@ -49,7 +49,7 @@ def _scene(*links: Link, **other: Any) -> Scene:
 def _probe(scene: Scene, kind: str, before: Any, after: Any, lineage: str = "ours") -> Probe:
     address, part = ("network.lan", "network") if kind.startswith("network") else ("vm.web", "nic.0")
     step = Step(StepId("x"), Address(address), kind, "network", part, before, after)
-    return probing.probe(scene, Work(step, StackName("shop"), {}, lineage, "p"))
+    return recognising.probe(scene, Work(step, StackName("shop"), {}, lineage, "p"))
 
 
 def test_what_is_as_after_is_done_and_as_before_is_not_started() -> None:

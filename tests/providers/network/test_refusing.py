@@ -84,6 +84,21 @@ def test_a_port_that_another_network_publishes_is_refused(site: Any, shapes: Any
     site.network("dmz", **{**fields, "forward": [shapes.forward(8080, 2, 80, "udp", address="10.43.0.2")]})
 
 
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_port_is_not_taken_from_a_program_that_listens_on_it(site: Any, shapes: Any, protocol: str) -> None:
+    site.serve(site.host, protocol, 8080)
+    said = _refused(site, shapes, lambda: site.network(forward=[shapes.forward(8080, 1, 80, protocol)]))
+    assert f"a program of this host listens on port 8080/{protocol}, which `network.lan` would take from it" in said
+    site.network(forward=[shapes.forward(8080, 1, 80, "udp" if protocol == "tcp" else "tcp")])
+
+
+def test_a_program_that_begins_to_listen_on_a_published_port_is_in_nobodys_way(site: Any, shapes: Any) -> None:
+    part = site.network(forward=[shapes.forward(8080, 1, 80)])
+    site.serve(site.host, "tcp", 8080)
+    site.perform("network.update", "network.lan", "network", part, {**part, "isolated": True})
+    assert site.part("network.lan", "network") == {**part, "isolated": True}
+
+
 def test_a_published_port_needs_somewhere_to_lead(site: Any, shapes: Any) -> None:
     said = _refused(site, shapes, lambda: site.network(forward=[shapes.forward(8080, 1, 80, address=None)]))
     assert said == "Permanent: `network.lan` publishes port 8080/tcp for `vm.g1`, which has no address on it"

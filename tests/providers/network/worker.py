@@ -17,18 +17,24 @@ FOLDER = Path(sys.argv[1])
 
 def main() -> None:
     driver = driving.NetworkDriver(FOLDER)
+    owner = None
     for line in sys.stdin:
         order = json.loads(line)
+        if order["verb"] == "owner":
+            owner = order["user"]
+            driver = driving.NetworkDriver(FOLDER, owner)
         try:
-            answer = {"answer": obey(driver, order)}
+            answer = {"answer": obey(driver, order, owner)}
         except HerocloudError as error:
             answer = {"error": type(error).__name__, "says": str(error)}
         print(json.dumps(answer), flush=True)
 
 
-def obey(driver: driving.NetworkDriver, order: dict) -> object:
+def obey(driver: driving.NetworkDriver, order: dict, owner: int | None = None) -> object:
+    if order["verb"] == "owner":
+        return owner
     if order["verb"] == "observe":
-        seen = observing.open_observer(FOLDER).observe(order["stacks"])
+        seen = observing.NetworkObserver(FOLDER, owner).observe(order["stacks"])
         return {stack: {address: thing._asdict() for address, thing in things.items()} for stack, things in seen.things.items()}
     if order["verb"] == "usable":
         return observing.check_usable(None)
