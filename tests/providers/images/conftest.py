@@ -2,9 +2,11 @@
 
 import gzip
 import hashlib
+import importlib.util
 import os
 import random
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -277,6 +279,30 @@ def raw(tmp_path: Path) -> Path:
     path = tmp_path / "disk.raw"
     path.write_bytes(content())
     return path
+
+
+@pytest.fixture(scope="session")
+def guests() -> Any:
+    """Return the module that runs real guests."""
+    path = Path(__file__).with_name("guests.py")
+    found = importlib.util.spec_from_file_location("images_guests", path)
+    assert found is not None and found.loader is not None  # noqa: PT018
+    module = importlib.util.module_from_spec(found)
+    sys.modules["images_guests"] = module
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def make_seed() -> Callable[..., Path]:
+    """Return a function that writes a seed into a folder."""
+
+    def make(folder: Path, **fields: Any) -> Path:
+        bench = Bench(folder / "data")
+        bench.perform("seed.write", "vm.web", "seed", None, SEED, spec=spec(**fields))
+        return folder / "data" / SEED["path"]
+
+    return make
 
 
 @pytest.fixture

@@ -1,0 +1,87 @@
+"""Debian packages, fetched by apt as its owner has set it up and unpacked into a folder of ours; nothing is installed.
+
+The mirror, its keys and a proxy are apt's business. `dpkg-deb -x` unpacks without running a line of what is in the package.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import running
+from herocloud.kits.running import CommandError
+from herocloud.model.errors import Permanent, Temporary
+
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+class Package(NamedTuple):
+    """A package that apt knows."""
+
+    name: str
+    file: str
+    """Its name with its version, so that two files of one name have the same content."""
+
+
+def architecture() -> str:
+    """Return what Debian calls this machine: `amd64`, `arm64`."""
+    return _run(["dpkg", "--print-architecture"], "dpkg", 30).strip()
+
+
+def locate(name: str) -> Package:
+    """Ask apt which file the newest package of a name is; this needs no network, only lists that are not too old."""
+    said = _run(["apt-get", "download", "--print-uris", name], "apt-get", 120)
+    for line in said.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0].startswith("'"):
+            return Package(name, words[1])
+    raise Permanent(f"apt knows no package `{name}`; `apt-get update` may help")
+
+
+def fetch(package: Package, folder: Path) -> Path:
+    """Return a package's file, downloading it unless it lies in the folder already; older ones of its name go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / package.file
+    if path.exists():
+        return path
+    # Apt gives up its rights for downloads, and then it cannot write into our folder.
+    _download(folder, ["apt-get", "download", "-q", "-o", f"APT::Sandbox::User={_me()}", package.name])
+    if not path.exists():
+        raise Permanent(f"apt said that it downloaded `{package.name}`, and `{path}` is not there")
+    for older in folder.glob(f"{package.name}_*.deb"):
+        if older != path:
+            older.unlink(missing_ok=True)
+    return path
+
+
+def depends(package: Path) -> list[str]:
+    """Name the packages that one needs, without versions; of alternatives the first."""
+    said = _run(["dpkg-deb", "-f", str(package), "Depends"], "dpkg-deb", 60).strip()
+    return [one.strip().split(" ")[0].split("|")[0] for one in said.split(",") if one.strip()]
+
+
+def unpack(package: Path, folder: Path) -> None:
+    """Unpack the files of a package."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _run(["dpkg-deb", "-x", str(package), str(folder)], "dpkg-deb", 300)
+
+
+def _run(command: list[str], program: str, timeout: float) -> str:
+    try:
+        return running.run(command, timeout=timeout, environment={**os.environ, **_ENVIRONMENT}).stdout
+    except CommandError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise Permanent(f"building an image needs `{program}`, which is part of Debian; build it there, and copy the result") from error
+        raise Permanent(f"{error}") from error
+
+
+def _download(folder: Path, command: list[str]) -> None:
+    try:
+        running.run(["env", "-C", str(folder), *command], timeout=600, environment={**os.environ, **_ENVIRONMENT})
+    except CommandError as error:
+        raise Temporary(f"{error}", delay=5.0) from error
+
+
+def _me() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name

@@ -1,0 +1,155 @@
+"""The tiny guest: Debian's kernel for clouds, and an initramfs of busybox and a few scripts.
+
+It boots in seconds without KVM and does what tests and first steps need of a guest: addresses on its cards, disks mounted, a page on a
+port, an agent for commands, and everything that is plugged in while it runs put to use. What it does is in the scripts in `guest/`;
+docs/images.md tells it to users.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import files, jsons
+from herocloud.model.errors import HerocloudError
+from herocloud.providers.images.building import archives, kernels, packages
+from herocloud.providers.images.building.archives import Member
+from herocloud.providers.images.building.kernels import Kernel
+from herocloud.providers.images.building.packages import Package
+
+KERNEL, INITRAMFS, _RELEASE = "vmlinuz", "initramfs", "release"
+_FORM = 1
+"""Counts changes to how the image is put together that the scripts and lists below do not show."""
+
+MODULES = (
+    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_balloon", "virtio_mem", "virtio_rng",
+    "vmw_vsock_virtio_transport", "virtiofs", "isofs", "nls_iso8859-1", "nls_utf8", "vfat", "nls_cp437", "nls_ascii",
+    "button", "evdev", "pvpanic_pci", "pvpanic-mmio", "crc32c_generic",
+)  # fmt: skip
+"""What a guest may find around it, on every hypervisor that we know."""
+
+_SCRIPTS = {
+    "inittab": "etc/inittab",
+    "rc.first": "etc/rc.first",
+    "rc": "etc/rc",
+    "rc.stop": "etc/rc.stop",
+    "power": "etc/acpi/PWRF/00000080",
+    "agent": "lib/herocloud/agent",
+    "agent.awk": "lib/herocloud/agent.awk",
+    "json.awk": "lib/herocloud/json.awk",
+    "seed.awk": "lib/herocloud/seed.awk",
+    "exec": "lib/herocloud/exec",
+    "shell": "lib/herocloud/shell",
+    "hotplug": "lib/herocloud/hotplug",
+    "nic": "lib/herocloud/nic",
+    "disk": "lib/herocloud/disk",
+}
+"""The scripts of the guest, and where each goes."""
+
+_FOLDERS = (
+    "bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/herocloud", "lib/modules", "mnt", "proc", "root", "run", "seed", "sys",
+    "tmp", "usr", "www",
+)  # fmt: skip
+
+
+class Built(NamedTuple):
+    """The tiny image as it came out."""
+
+    kernel: Path
+    initramfs: Path
+    release: str
+    """Of the kernel."""
+
+
+def ensure(cache: Path, *, told: Callable[[str], None] = lambda _text: None) -> Built:
+    """Return the image in a cache, building it when something that goes into it has changed.
+
+    One that was built before is taken where apt cannot be asked: it is as good as on the day on which it was built.
+    """
+    images = cache / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    with files.flock(images / ".tiny.lock", blocking=True):
+        try:
+            found = _sources(cache / "packages")
+        except HerocloudError:
+            known = sorted(images.glob("tiny-*"), key=lambda one: one.stat().st_mtime)
+            if not known:
+                raise
+            return _built(known[-1])
+        target = images / f"tiny-{_digest(found)}"
+        if not (target / _RELEASE).exists():
+            told("fetching busybox and the kernel")
+            _pack(target, _fetch(found, cache / "packages"), told)
+        return _built(target)
+
+
+def build(target: Path, *, cache: Path, told: Callable[[str], None] = lambda _text: None) -> Built:
+    """Put the image into a folder, for whoever wants it at a place of its own."""
+    made = ensure(cache, told=told)
+    for source, name in ((made.kernel, KERNEL), (made.initramfs, INITRAMFS)):
+        files.write_durably(target / name, source.read_bytes(), 0o644)
+    return Built(target / KERNEL, target / INITRAMFS, made.release)
+
+
+def _sources(folder: Path) -> list[Package]:
+    """Ask apt which packages the image is made of today."""
+    meta = packages.fetch(packages.locate(f"linux-image-cloud-{packages.architecture()}"), folder)
+    image = next(name for name in packages.depends(meta) if name.startswith("linux-image-"))
+    return [packages.locate("busybox-static"), packages.locate(image)]
+
+
+def _digest(sources: Iterable[Package]) -> str:
+    """Name everything that goes into the image: the packages by their files, whose names have versions, and what we add to them."""
+    ours = {name: (_scripts() / name).read_text(encoding="utf-8") for name in _SCRIPTS}
+    return jsons.digest([_FORM, [one.file for one in sources], ours, [list(MODULES), _SCRIPTS, list(_FOLDERS)]])[:16]
+
+
+def _fetch(sources: Iterable[Package], folder: Path) -> list[Path]:
+    return [packages.fetch(one, folder) for one in sources]
+
+
+def _pack(target: Path, debs: Iterable[Path], told: Callable[[str], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix="herocloud-build-") as name:
+        folder = Path(name)
+        told("unpacking")
+        for deb in debs:
+            packages.unpack(deb, folder)
+        kernel = kernels.find(folder)
+        told("packing")
+        program = next(path for path in (folder / "bin/busybox", folder / "usr/bin/busybox") if path.exists())
+        archive = archives.pack(members(program.read_bytes(), kernel))
+        files.write_durably(target / KERNEL, kernel.path.read_bytes(), 0o644)
+        files.write_durably(target / INITRAMFS, archive, 0o644)
+        # The last one: without it the rest is not taken for whole.
+        files.write_durably(target / _RELEASE, kernel.release.encode(), 0o644)
+
+
+def _built(folder: Path) -> Built:
+    return Built(folder / KERNEL, folder / INITRAMFS, (folder / _RELEASE).read_text(encoding="utf-8"))
+
+
+def _scripts() -> Traversable:
+    return resources.files("herocloud.providers.images.building") / "guest"
+
+
+def members(busybox: bytes, kernel: Kernel) -> Iterator[Member]:
+    """Yield everything in the initramfs."""
+    for name in _FOLDERS:
+        yield archives.folder(name)
+    # The kernel opens this before there is anything that could make it.
+    yield archives.device("dev/console", 5, 1)
+    yield archives.file("bin/busybox", busybox, 0o755)
+    yield archives.link("bin/sh", "busybox")
+    for name in ("sbin", "usr/bin", "usr/sbin"):
+        yield archives.link(name, "/bin")
+    yield archives.link("init", "bin/busybox")
+    chosen = kernels.choose(kernel, MODULES)
+    for path in chosen:
+        yield archives.file(f"lib/modules/{path.name}", path.read_bytes())
+    yield archives.file("etc/modules", "".join(f"{path.name}\n" for path in chosen).encode())
+    yield archives.file("etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
+    yield archives.file("etc/group", b"root:x:0:\n")
+    for name, place in _SCRIPTS.items():
+        yield archives.file(place, (_scripts() / name).read_bytes(), 0o755)
