@@ -29,9 +29,11 @@ def main() -> int:
         # Commands answer an interrupt themselves; this one came while the program was still being loaded, or after its work.
         code = 130
     finally:
-        if was_on:
+        # The first allocation behind an `enable` would collect everything; a process that ends has no use for that.
+        own = _is_own_process()
+        if was_on and not own:
             gc.enable()
-    if _is_own_process():
+    if own:
         atexit.register(_leave, code)
     return code
 
@@ -70,9 +72,22 @@ def _run(words: "list[str]") -> int:
     if not words:
         print_help(sys.stderr)
         return 64
+    _leave_plugins_out()
     from herocloud.cli import running
 
     return running.run(words)
+
+
+def _leave_plugins_out() -> None:
+    """Spare pydantic the search for plugins in the metadata of every installed package.
+
+    It would take a tenth of a plan. pydantic's own switch comes after the import that costs most, so its module for the search is replaced
+    by an empty answer; should a later version ask elsewhere, only the time is lost.
+    """
+    if "pydantic" not in sys.modules:
+        silent = type(sys)("pydantic.plugin._loader")
+        vars(silent)["get_plugins"] = tuple
+        sys.modules.setdefault(silent.__name__, silent)
 
 
 def print_help(stream: "TextIO | None" = None) -> int:

@@ -103,3 +103,8 @@ Detailed = Annotated[bool, switch("--detailed-exitcode", help="Exit 2 when there
 Stack = Annotated[
     str | None, option("--stack", variable="HEROCLOUD_STACK", metavar="NAME", help="The stack; by default the one of the stack file here.")
 ]
+
+Rehearse = Annotated[
+    bool,
+    switch("--rehearse", help="Run against a simulated copy of the world, prove that nothing is left to do, and change nothing."),
+]

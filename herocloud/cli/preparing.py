@@ -14,7 +14,6 @@ from pathlib import Path
 
 import typer
 
-from herocloud.apply.steering import Options
 from herocloud.cli import flags
 from herocloud.cli.invoking import Call
 from herocloud.kits import names, sizes
@@ -112,6 +111,8 @@ def make_approved(running: flags.Approving) -> frozenset[Approval]:
 
 def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> How:
     """Say how to run, and who watches: people on stderr, and a stream when there is one."""
+    from herocloud.apply.steering import Options
+
     set_up(call.environment, call.verbose)
     options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
     return How(
@@ -121,6 +122,8 @@ def make_how(call: Call, running: flags.Executing, *, purge: bool = False, strea
 
 def make_plain_how(call: Call, lock_timeout: str) -> How:
     """Say how to run something that has no steps."""
+    from herocloud.apply.steering import Options
+
     return How(Options(), make_watch(call, None), parse_seconds(lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}"))
 
 

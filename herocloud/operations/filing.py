@@ -5,11 +5,10 @@ two machines is refused before anything of it is believed. The checksum guards a
 write the file may run a plan anyway, and the mode keeps others from reading it.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-from herocloud.kits import files
+from herocloud.kits import files, jsons
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.plans import Plan
@@ -87,7 +86,7 @@ def _take_apart(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _checksum(body: bytes) -> str:
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
+    return jsons.blake2b(body, digest_size=16).hexdigest()
 
 
 def _damaged(path: Path, why: str) -> Refused:

@@ -9,9 +9,8 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from herocloud.apply.steering import Options
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId, StackName, StepId
@@ -21,6 +20,9 @@ from herocloud.model.worlds import Observed, Recorded
 from herocloud.operations import inputs, planning
 from herocloud.operations.inputs import Hosting
 from herocloud.state.store import Store, Unfinished
+
+if TYPE_CHECKING:
+    from herocloud.apply.steering import Options
 
 _LOOKED_AT = ("observed:", "overlay-subnet")
 
@@ -88,7 +90,7 @@ Watch = Callable[[Plan, Collection[StepId]], AbstractContextManager[Tell]]
 class How(NamedTuple):
     """How to run: the executor's options, and how to wait and talk."""
 
-    options: Options
+    options: "Options"
     watch: Watch
     lock_timeout: float = 30.0
     note: Callable[[str], None] = lambda _text: None

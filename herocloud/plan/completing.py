@@ -6,7 +6,6 @@ The last touches: steps learn what they wait for and rely on, untouched addresse
 """
 
 import graphlib
-import hashlib
 from collections.abc import Iterable, Mapping
 
 import herocloud
@@ -142,7 +141,7 @@ def identify(
     stack: StackName, options: PlanOptions, lineage: str | None, changes: Iterable[Change], plan_facts: Iterable[Fact], outputs: Json
 ) -> PlanId:
     """Name the plan after its content: everything else in it follows from these."""
-    state = hashlib.blake2b(digest_size=8)
+    state = jsons.blake2b(digest_size=8)
     state.update(jsons.dumps([herocloud.__version__, stack, options, lineage, outputs]).encode())
     for change in changes:
         state.update(jsons.dumps([change.address, change.action.value, change.previous_address, change.after]).encode())

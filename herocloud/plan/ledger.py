@@ -4,10 +4,9 @@ Everything here goes by "lowest free", in the order of the stack file, so that t
 to free is used last, because whoever takes it has to wait for the one that lets go.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from herocloud.kits import names
+from herocloud.kits import jsons, names
 from herocloud.model import ids
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
@@ -144,7 +143,7 @@ class _Addresses:
 
 
 def _hash(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return jsons.blake2b(text.encode(), digest_size=16).digest()
 
 
 def overlay_seed(owner: Owner) -> str:

@@ -180,7 +180,8 @@ def _read_trees(read: Sequence[sources.Source], pointer: "pointing.Pointer", fou
 
 def _collect_variables(tree: Mapping[str, Any], given: _Given, found: Findings) -> values_of.Values:
     raw = tree.get("variables")
-    data = validating.validate(places.VariablesOnly, {"variables": raw}, found)
+    # A model is built when it is first used, which takes longer than most files.
+    data = {} if raw is None else validating.validate(places.VariablesOnly, {"variables": raw}, found)
     declared = dict(data.get("variables") or {})
     if isinstance(raw, dict):
         # A declaration that was refused as a whole still declares its name.

@@ -8,7 +8,6 @@ and a stack with a sensitive variable is not kept at all.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import herocloud
+from herocloud.kits import jsons
 from herocloud.model.diagnostics import Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
@@ -57,12 +57,12 @@ class Kept(NamedTuple):
 
 def digest_text(value: bytes) -> str:
     """Return a fingerprint of a value."""
-    return hashlib.blake2b(value, digest_size=16).hexdigest()
+    return jsons.blake2b(value, digest_size=16).hexdigest()
 
 
 def make_key(read: Sequence[sources.Source], variables: Sequence[str], var_files: Sequence[str], *, host_is_here: bool) -> str:
     """Return the name under which a load is kept."""
-    state = hashlib.blake2b(digest_size=20)
+    state = jsons.blake2b(digest_size=20)
 
     def add(part: bytes) -> None:
         state.update(len(part).to_bytes(8, "big"))

@@ -9,12 +9,12 @@ What a stack takes from outside its files: the host's facts, user data, secrets.
 A cached load looks at them again, so this module loads nothing heavy.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from herocloud.kits import jsons
 from herocloud.model.hosts import Host
 
 MAX_BYTES = 16 * 1024**2
@@ -115,4 +115,4 @@ def look_at_secret(kind: str, name: str, environment: Mapping[str, str], key: by
         value = read_file(name, MAX_SECRET)
     if not isinstance(value, bytes):
         return False, None
-    return True, None if key is None else hashlib.blake2b(value, key=key, digest_size=16).hexdigest()
+    return True, None if key is None else jsons.blake2b(value, key=key, digest_size=16).hexdigest()

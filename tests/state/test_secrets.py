@@ -11,8 +11,8 @@ from herocloud.state import creating, layout
 MAKE = """
 import sys
 from pathlib import Path
-from herocloud.state import secrets
-print(secrets.load_key(Path(sys.argv[1]), create=True).hex())
+from herocloud.state import creating
+print(creating.load_key(Path(sys.argv[1]), create=True).hex())
 """
 
 

@@ -13,11 +13,6 @@ from herocloud.operations import filing, reading
 from herocloud.operations.applying import Applied
 from herocloud.operations.inputs import Sources
 
-Rehearse = Annotated[
-    bool,
-    flags.switch("--rehearse", help="Run against a simulated copy of the world, prove that nothing is left to do, and change nothing."),
-]
-
 
 def apply(
     call: Call,
@@ -29,7 +24,7 @@ def apply(
     exports: flags.Exports,
     planfile: Annotated[Path | None, typer.Argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved; never asks.")] = None,
     destroy: Annotated[bool, flags.option("--destroy", variable="", help="Remove everything in the stack.")] = False,
-    rehearse: Rehearse = False,
+    rehearse: flags.Rehearse = False,
 ) -> int:
     """Run a saved plan, or plan, ask and run."""
     if planfile is not None:
@@ -93,7 +88,7 @@ def destroy(
     running: flags.Executing,
     exports: flags.Exports,
     stack: flags.Stack = None,
-    rehearse: Rehearse = False,
+    rehearse: flags.Rehearse = False,
 ) -> int:
     """Plan and apply the removal of everything in the stack.
 

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from herocloud.cli import ending, flags, preparing, showing
-from herocloud.cli.commands.applying import Rehearse
 from herocloud.cli.invoking import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
@@ -26,7 +25,7 @@ def plan(
     out: Annotated[Path | None, flags.option("--out", "-o", metavar="FILE", help="Save the plan, for `apply FILE`.")] = None,
     destroy: Annotated[bool, flags.option("--destroy", variable="", help="Plan the removal of everything in the stack.")] = False,
     detailed_exitcode: flags.Detailed = False,
-    rehearse: Rehearse = False,
+    rehearse: flags.Rehearse = False,
 ) -> int:
     """Show what apply would do; never locks, never changes anything.
 

@@ -6,12 +6,12 @@ lock: the rest of the world goes on.
 Things that a scenario lets disappear behind our back, each time anybody looks.
 """
 
-import hashlib
 import sqlite3
 import threading
 import time
 from pathlib import Path
 
+from herocloud.kits import jsons
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.seam import Work
 from herocloud.providers.simulator import rows, storing
@@ -105,7 +105,7 @@ def _count(world: sqlite3.Connection, key: str) -> int:
 
 def _falls(rule: Rule, seed: int, what: str, attempt: int) -> bool:
     # A hash and not a generator: the outcome depends on the seed and the attempt only, and not on which thread came first.
-    drawn = hashlib.blake2b(f"{seed} {rule.key} {what} {attempt}".encode(), digest_size=8).digest()
+    drawn = jsons.blake2b(f"{seed} {rule.key} {what} {attempt}".encode(), digest_size=8).digest()
     return int.from_bytes(drawn, "big") / 2**64 < rule.probability
 
 

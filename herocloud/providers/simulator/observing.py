@@ -5,12 +5,12 @@ long. Looking changes nothing, unless the scenario has things vanish behind our 
 """
 
 import gc
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from herocloud.kits import jsons
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
@@ -61,7 +61,7 @@ class SimulatorObserver:
 
 def subnet_of(name: str) -> str:
     """Return the /64 of the overlay node of the host with this name, as a Mycelium node derives its own from its key."""
-    key = hashlib.blake2b(f"herocloud simulator {name}".encode(), digest_size=16).digest()
+    key = jsons.blake2b(f"herocloud simulator {name}".encode(), digest_size=16).digest()
     first = 0x04 | (key[0].bit_count() % 2)
     groups = [first << 8 | key[1], *(int.from_bytes(key[at : at + 2], "big") for at in (2, 4, 6))]
     return ":".join(f"{group:x}" for group in groups) + "::/64"

@@ -5,12 +5,11 @@ and a shell pattern would read `vm.web[0]` as `vm.web0`, which exists nowhere.
 """
 
 import fnmatch
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from herocloud.kits import names, sizes
+from herocloud.kits import jsons, names, sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.errors import Refused
@@ -123,7 +122,7 @@ class _Reader:
                 continue
             text = repr(sorted((str(key), str(value)) for key, value in rule.items()))
             counted[text] = counted.get(text, 0) + 1
-            key = hashlib.blake2b(f"{text}{counted[text]}".encode(), digest_size=8).hexdigest()
+            key = jsons.blake2b(f"{text}{counted[text]}".encode(), digest_size=8).hexdigest()
             yield self._rule(rule, key)
 
     def _rule(self, rule: Any, key: str) -> Rule:

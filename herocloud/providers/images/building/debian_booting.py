@@ -21,7 +21,21 @@ COMMAND_LINE = f"root=LABEL={LABEL} ro console=tty0 console=ttyS0,115200"
 """What the kernel is told, by GRUB and by whoever boots kernel and initramfs directly."""
 
 _PACKAGES = ("grub-common", "libdevmapper1.02.1", "grub-pc-bin", "grub-efi-amd64-bin")
-_MODULES = ("part_gpt", "ext2", "search", "search_label", "normal", "configfile", "linux", "echo", "test", "serial", "terminal", "boot", "reboot")
+_MODULES = (
+    "part_gpt",
+    "ext2",
+    "search",
+    "search_label",
+    "normal",
+    "configfile",
+    "linux",
+    "echo",
+    "test",
+    "serial",
+    "terminal",
+    "boot",
+    "reboot",
+)
 _EARLY = f"search --no-floppy --set=root --label {LABEL}\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n"
 _CONFIGURATION = f"""\
 # The links follow the newest kernel that is installed, so that this file never needs to be made anew.
@@ -88,7 +102,19 @@ def _make_image(tree: Path, work: Path, platform: str, name: str, more: tuple[st
     early, image = work / "early.cfg", work / f"grub.{name}"
     early.write_text(_EARLY, encoding="utf-8")
     folder = tree / "usr/lib/grub" / platform
-    command = [str(tree / "usr/bin/grub-mkimage"), "-O", platform, "-d", str(folder), "-p", "/boot/grub", "-c", str(early), "-o", str(image)]
+    command = [
+        str(tree / "usr/bin/grub-mkimage"),
+        "-O",
+        platform,
+        "-d",
+        str(folder),
+        "-p",
+        "/boot/grub",
+        "-c",
+        str(early),
+        "-o",
+        str(image),
+    ]
     libraries = os.pathsep.join(str(path) for path in sorted(tree.glob("lib/*-linux-gnu")) + sorted(tree.glob("usr/lib/*-linux-gnu")))
     try:
         running.run([*command, *_MODULES, *more], timeout=60, environment={**os.environ, "LC_ALL": "C", "LD_LIBRARY_PATH": libraries})

@@ -43,7 +43,9 @@ def need(*wanted: Program) -> None:
     if lacking:
         names = ", ".join(f"`{one.name}`" for one in lacking)
         packages = " ".join(dict.fromkeys(one.package for one in lacking))
-        raise Permanent(f"building a Debian image needs {names}: run `apt-get install {packages}` as root, on a Debian or a system made from it")
+        raise Permanent(
+            f"building a Debian image needs {names}: run `apt-get install {packages}` as root, on a Debian or a system made from it"
+        )
 
 
 def as_root() -> list[str]:

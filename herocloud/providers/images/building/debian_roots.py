@@ -47,11 +47,17 @@ def make(recipe: Recipe, archive: Path, work: Path) -> None:
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
     command += [f"--dpkgopt=path-include={pattern}" for pattern in _KEPT]
     command += [f"--include={','.join(recipe.packages)}", f"--customize-hook=tar-in {_quoted(overlay)} /"]
-    command += [f"--customize-hook=chroot \"$1\" sh -ec {_quoted(line)}" for line in recipe.commands]
+    command += [f'--customize-hook=chroot "$1" sh -ec {_quoted(line)}' for line in recipe.commands]
     # Copied in from this machine so that packages can be fetched; a guest has names and resolvers of its own.
     command += ['--customize-hook=rm -f "$1/etc/hostname"; if [ ! -L "$1/etc/resolv.conf" ]; then : >"$1/etc/resolv.conf"; fi']
     command += [recipe.release, str(archive), *sources(recipe.release)]
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(EPOCH), "TMPDIR": str(work), "DEBIAN_FRONTEND": "noninteractive"}
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "SOURCE_DATE_EPOCH": str(EPOCH),
+        "TMPDIR": str(work),
+        "DEBIAN_FRONTEND": "noninteractive",
+    }
     environment["PATH"] = programs.path()
     try:
         running.run(command, timeout=_MINUTES * 60, environment=environment)
