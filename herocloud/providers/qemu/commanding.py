@@ -1,0 +1,292 @@
+"""The command line of a VM. Pure: everything that has to be looked up is handed in.
+
+Every device is named after the part that it is for, so that whoever looks at a running machine can tell what belongs to what:
+`root`, `seed`, `volume-NAME`, `nic-0`. What may be unplugged sits on a port of its own; what stays sits on the bus itself, in places that
+never change, because guests name their devices after places. The machine starts with its processors halted (`-S`): limits and pinning
+are in force before the guest's first instruction.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json, Part
+from herocloud.providers.qemu import planning
+
+HOT_MEMORY = "hotmem"
+"""The device through which memory comes and goes."""
+_SERIAL_LENGTH = 20
+_FIRST_PORT = 0x8
+_FIRST_SHARE = 0x1B
+
+
+class Nic(NamedTuple):
+    """A network card and what it hangs on: a tap of ours, or a network in user mode."""
+
+    key: str
+    """The part: `nic.0`."""
+    mac: str
+    tap: str | None
+    queues: int = 1
+    vhost: bool = False
+    user: Json = None
+    """Options of a network in user mode, as QEMU names them."""
+
+
+class Disk(NamedTuple):
+    """A disk and how it is opened."""
+
+    id: str
+    path: Path
+    readonly: bool = False
+    direct: bool = False
+    serial: str = ""
+
+
+class Share(NamedTuple):
+    """A folder of the host, served by a daemon of its own."""
+
+    tag: str
+    socket: Path
+
+
+class Sockets(NamedTuple):
+    """Where others talk to the machine, its guest's agent, and its console."""
+
+    control: Path
+    looking: Path
+    """A second way in for those who only look, so that they never keep a change waiting."""
+    agent: Path
+    console: Path
+    log: Path
+
+
+class Machine(NamedTuple):
+    """All that a command line depends on."""
+
+    program: str
+    name: str
+    uuid: str
+    part: Part
+    accelerator: str
+    sockets: Sockets
+    root: Disk | None
+    seed: Disk | None
+    volumes: Sequence[Disk]
+    nics: Sequence[Nic]
+    shares: Sequence[Share] = ()
+    payload: Mapping[str, Json] | None = None
+    firmware: tuple[Path, Path] | None = None
+    """Code and variables of a UEFI firmware; without them the machine starts with a BIOS."""
+    vsock: int | None = None
+
+
+def command(machine: Machine) -> list[str]:
+    """Return the whole command line."""
+    part = machine.part
+    board = planning.board_of(part)
+    words = [machine.program, "-name", f"guest={machine.name},debug-threads=on", "-uuid", machine.uuid]
+    words += ["-nodefaults", "-no-user-config", "-display", "none", "-S", "-sandbox", _SANDBOX]
+    words += ["-machine", _board(machine, board), *_accelerator(machine.accelerator)]
+    words += ["-smp", _processors(part), *_memory(part, shared=bool(machine.shares))]
+    words += _boot(machine)
+    words += _channels(machine.sockets, board)
+    words += _disks(machine, board)
+    if board == "q35":
+        words += _extras(machine)
+        words += _plugged(machine)
+    else:
+        words += ["-device", "virtio-balloon-device,id=balloon,free-page-reporting=on,deflate-on-oom=on", "-device", "virtio-rng-device"]
+        for nic in machine.nics:
+            words += ["-netdev", jsons.dumps(netdev(nic)), "-device", jsons.dumps({**card(nic), "driver": "virtio-net-device"})]
+    return words
+
+
+_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=allow"
+"""A guest that breaks out of its VMM finds no way to start anything. Resource control stays: threads set their own priorities."""
+
+
+def blockdev(disk: Disk) -> dict[str, Json]:
+    """Describe how a disk is opened. The format is said and never guessed: a guest could write another one's header into a raw disk."""
+    file: dict[str, Json] = {"driver": "file", "filename": str(disk.path), "locking": "on"}
+    cache = {"direct": disk.direct, "no-flush": False}
+    if disk.direct:
+        file["aio"] = "native"
+    if not disk.readonly:
+        file["discard"] = "unmap"
+    return {
+        "driver": "raw",
+        "node-name": node_of(disk.id),
+        "read-only": disk.readonly,
+        "cache": cache,
+        **({} if disk.readonly else {"discard": "unmap", "detect-zeroes": "unmap"}),
+        "file": {**file, "cache": cache, "read-only": disk.readonly},
+    }
+
+
+def drive(disk: Disk, **place: Json) -> dict[str, Json]:
+    """Describe a disk as the guest sees it."""
+    device = {"driver": "virtio-blk-pci", "id": disk.id, "drive": node_of(disk.id), **place}
+    return {**device, **({"serial": disk.serial[:_SERIAL_LENGTH]} if disk.serial else {})}
+
+
+def node_of(device: str) -> str:
+    """Name the node behind a disk; QEMU takes no more than 31 characters there."""
+    return f"n-{device}" if len(device) < 24 else f"n-{jsons.digest_text(device)}"
+
+
+def volume_id(name: str) -> str:
+    """Name the device of a volume."""
+    return f"volume-{name}"
+
+
+def nic_id(key: str) -> str:
+    """Name the device of a card: `nic.0` is `nic-0`."""
+    return key.replace(".", "-")
+
+
+def netdev(nic: Nic) -> dict[str, Json]:
+    """Describe what a card hangs on."""
+    name = f"net-{nic_id(nic.key)}"
+    if nic.tap is None:
+        return {"type": "user", "id": name, **(nic.user or {})}
+    queues = {"queues": nic.queues} if nic.queues > 1 else {}
+    return {"type": "tap", "id": name, "ifname": nic.tap, "script": "no", "downscript": "no", "vhost": nic.vhost, **queues}
+
+
+def card(nic: Nic, **place: Json) -> dict[str, Json]:
+    """Describe a card as the guest sees it."""
+    several = {"mq": True, "vectors": 2 * nic.queues + 2} if nic.queues > 1 else {}
+    # Without a boot ROM: no VM of ours boots from a network, and loading one takes longer than a small kernel.
+    plain = {"romfile": ""} if place else {}
+    return {
+        "driver": "virtio-net-pci",
+        "id": nic_id(nic.key),
+        "netdev": f"net-{nic_id(nic.key)}",
+        "mac": nic.mac,
+        **several,
+        **plain,
+        **place,
+    }
+
+
+def port(number: int) -> str:
+    """Name a slot for what is plugged in."""
+    return f"port{number}"
+
+
+def _board(machine: Machine, board: str) -> str:
+    merge = "on" if machine.part["mergeable"] else "off"
+    words = [board, f"mem-merge={merge}", "dump-guest-core=off", "usb=off"]
+    words += ["vmport=off", "smm=off"] if board == "q35" and machine.firmware is None else []
+    words += ["acpi=on", "rtc=on", "pit=off", "pic=off"] if board == "microvm" else []
+    if machine.part["hugepages"] or machine.shares:
+        words.append("memory-backend=ram")
+    if machine.firmware is not None:
+        words += ["pflash0=firmware-code", "pflash1=firmware-variables"]
+    return ",".join(words)
+
+
+def _accelerator(name: str) -> list[str]:
+    return ["-accel", "kvm", "-cpu", "host"] if name == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+
+
+def _processors(part: Part) -> str:
+    most, shape = part["max_vcpus"], part["topology"]
+    if shape:
+        rest = f"sockets={shape['packages']},dies={shape['dies']},cores={shape['cores']},threads={shape['threads']}"
+    else:
+        # A package for each: every processor may then come and go by itself, whatever the guest makes of cores.
+        rest = f"sockets={most},cores=1,threads=1"
+    return f"cpus={part['vcpus']},maxcpus={most},{rest}"
+
+
+def _memory(part: Part, *, shared: bool) -> list[str]:
+    boot, room = part["boot_memory"], part["hotplug"] or 0
+    words = ["-m", f"size={boot // 1024**2}M" + (f",maxmem={(boot + room) // 1024**2}M,slots=1" if room else "")]
+    if part["hugepages"] or shared:
+        words += ["-object", jsons.dumps(_backing("ram", boot, huge=part["hugepages"], reserve=True))]
+    if room:
+        backing = (
+            _backing(f"{HOT_MEMORY}-ram", room, huge=part["hugepages"], reserve=False)
+            if part["hugepages"] or shared
+            else {"qom-type": "memory-backend-ram", "id": f"{HOT_MEMORY}-ram", "size": room, "reserve": False}
+        )
+        device = {"driver": "virtio-mem-pci", "id": HOT_MEMORY, "memdev": f"{HOT_MEMORY}-ram", "requested-size": part["memory"] - boot}
+        words += ["-object", jsons.dumps(backing), "-device", jsons.dumps({**device, "bus": "pcie.0", "addr": "0x7"})]
+    return words
+
+
+def _backing(name: str, size: int, *, huge: bool, reserve: bool) -> dict[str, Json]:
+    pages = {"hugetlb": True, "prealloc": reserve} if huge else {}
+    return {"qom-type": "memory-backend-memfd", "id": name, "size": size, "share": True, "reserve": reserve or huge, **pages}
+
+
+def _boot(machine: Machine) -> list[str]:
+    words: list[str] = []
+    if machine.payload is not None:
+        words += ["-kernel", str(machine.payload["kernel"])]
+        if machine.payload["initramfs"]:
+            words += ["-initrd", str(machine.payload["initramfs"])]
+        if machine.payload["cmdline"]:
+            words += ["-append", str(machine.payload["cmdline"])]
+    if machine.firmware is not None:
+        for name, path, fixed in zip(("code", "variables"), machine.firmware, (True, False), strict=True):
+            node = {"driver": "file", "node-name": f"firmware-{name}", "filename": str(path), "read-only": fixed}
+            words += ["-blockdev", jsons.dumps(node)]
+    return words
+
+
+def _channels(sockets: Sockets, board: str) -> list[str]:
+    bus = "virtio-serial-pci,id=channels,bus=pcie.0,addr=0x5" if board == "q35" else "virtio-serial-device,id=channels"
+    words: list[str] = []
+    for name, path in (("control", sockets.control), ("looking", sockets.looking)):
+        words += ["-chardev", f"socket,id={name},path={_comma(path)},server=on,wait=off", "-mon", f"chardev={name},mode=control"]
+    words += ["-chardev", f"socket,id=console,path={_comma(sockets.console)},server=on,wait=off,logfile={_comma(sockets.log)},logappend=on"]
+    words += ["-serial", "chardev:console", "-device", bus]
+    words += ["-chardev", f"socket,id=agent,path={_comma(sockets.agent)},server=on,wait=off"]
+    return [*words, "-device", "virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0"]
+
+
+def _disks(machine: Machine, board: str) -> list[str]:
+    words: list[str] = []
+    for disk, address in ((machine.root, "0x3"), (machine.seed, "0x4")):
+        if disk is None:
+            continue
+        device = drive(disk, bus="pcie.0", addr=address) if board == "q35" else {**drive(disk), "driver": "virtio-blk-device"}
+        if disk is machine.root and machine.payload is None:
+            device["bootindex"] = 0
+        words += ["-blockdev", jsons.dumps(blockdev(disk)), "-device", jsons.dumps(device)]
+    return words
+
+
+def _extras(machine: Machine) -> list[str]:
+    words = ["-device", "virtio-balloon-pci,id=balloon,free-page-reporting=on,deflate-on-oom=on,bus=pcie.0,addr=0x6"]
+    words += ["-device", "virtio-rng-pci,bus=pcie.0,addr=0x2"]
+    if machine.vsock is not None:
+        words += ["-device", f"vhost-vsock-pci,guest-cid={machine.vsock},bus=pcie.0,addr=0x1"]
+    for number, share in enumerate(machine.shares):
+        words += ["-chardev", f"socket,id=share-{number},path={_comma(share.socket)}"]
+        place = f"bus=pcie.0,addr={_FIRST_SHARE + number:#x}"
+        words += ["-device", f"vhost-user-fs-pci,chardev=share-{number},tag={_comma(share.tag)},{place}"]
+    return words
+
+
+def _plugged(machine: Machine) -> list[str]:
+    """Give what may be unplugged a port each; cards come first, so that more disks do not move them."""
+    words: list[str] = []
+    ports = planning.ports_of(machine.part)
+    for number in range(ports):
+        words += ["-device", f"pcie-root-port,id={port(number)},bus=pcie.0,chassis={number + 1},addr={_FIRST_PORT + number:#x}"]
+    free = iter(range(ports))
+    for nic in machine.nics:
+        words += ["-netdev", jsons.dumps(netdev(nic)), "-device", jsons.dumps(card(nic, bus=port(next(free))))]
+    for disk in machine.volumes:
+        words += ["-blockdev", jsons.dumps(blockdev(disk)), "-device", jsons.dumps(drive(disk, bus=port(next(free))))]
+    return words
+
+
+def _comma(value: object) -> str:
+    """Write a value into a list of options, where a comma ends it unless doubled."""
+    return str(value).replace(",", ",,")

@@ -1,0 +1,273 @@
+"""The effects of the provider: perform, probe and undo for every kind of step on VMs.
+
+Everything is a way from what is there to a target: performing goes to the part after, undoing to the part before. `vm.create` writes a mark
+and starts nothing; the process of a VM lives from its boot to its stop. On a running machine the change is made first and written into the
+mark afterwards, so that a mark never promises what is not there; a probe compares both.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from herocloud.kits import faults, jsons
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Conflict, Permanent, Temporary
+from herocloud.model.hosts import Host
+from herocloud.model.steps import KINDS, Step
+from herocloud.providers import owning
+from herocloud.providers.owning import Owner
+from herocloud.providers.qemu import booting, changing, looking, proving, wiring
+from herocloud.providers.qemu.changing import Change
+from herocloud.providers.qemu.observing import NAME
+from herocloud.providers.qemu.talking import Lost, Refusal
+from herocloud.providers.qemu.wiring import Place
+from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.vmm import keeping, marks
+from herocloud.providers.vmm.ending import Patience
+from herocloud.providers.vmm.marks import Mark
+
+PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
+
+FAULT_POINTS = (
+    *(f"qemu.{way}{kind}.{point}" for way in ("", "undo.") for kind in PERFORMED for point in ("before", "half", "after")),
+    "qemu.vm.boot.marked",
+    "qemu.vm.boot.launched",
+    "qemu.vm.boot.settled",
+    "qemu.vm.stop.ended",
+)
+"""Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
+
+
+class QemuDriver:
+    """Performs the steps of the role `hypervisor`; it may be used by many threads."""
+
+    def __init__(self, folder: Path, patience: Patience = Patience()) -> None:  # noqa: B008  (a named tuple never changes)
+        """Work in a data folder; `patience` is for guests that are asked to shut down."""
+        self._folder = folder
+        self._patience = patience
+
+    def perform(self, work: Work) -> Part:
+        """Bring the part to `after`; what is there already is left alone."""
+        self._go(work, work.step.after, f"qemu.{work.step.kind}", origin=work.step.before)
+        return work.step.after
+
+    def undo(self, work: Work) -> None:
+        """Bring the part back to `before`, from `after` or from half-way."""
+        self._go(work, work.step.before, f"qemu.undo.{work.step.kind}", origin=work.step.after)
+
+    def probe(self, work: Work) -> Probe:
+        """Compare the world with the part before and after."""
+        with _worded(work.step):
+            if work.step.part == "mark":
+                return self._probe_name(work)
+            mark = marks.read(self._folder, _sid(work))
+            if work.step.part == "power":
+                return self._probe_power(work, mark)
+            return self._probe_disk(work, mark) if work.step.part == "disk" else self._probe_machine(work, mark)
+
+    def close(self) -> None:
+        """Let go of nothing: no conversation outlives a step."""
+
+    def _go(self, work: Work, target: Part, point: str, origin: Part) -> None:
+        step = work.step
+        with _worded(step):
+            faults.reached(f"{point}.before")
+            if step.part == "mark":
+                owning.rename(self._folder / "vms" / _sid(work), target["address"])
+            elif step.part == "power":
+                self._bring_power(work, target)
+            elif step.part == "disk":
+                self._bring_disk(work, target, origin)
+            elif target is None:
+                self._remove(work)
+            else:
+                self._bring_machine(work, target, point)
+            faults.reached(f"{point}.after")
+
+    # The machine: a mark, and what runs.
+
+    def _bring_machine(self, work: Work, target: Part, point: str) -> None:
+        sid, owner = _sid(work), _owner(work)
+        marks.claim(self._folder, sid, owner)
+        mark = marks.read(self._folder, sid)
+        place = Place(self._folder, sid, owner)
+        if mark is None:
+            proving.require_program()
+            mark = Mark(NAME, target)
+            self._refuse_changing(work, None)
+        elif booting.living(self._folder, sid, mark):
+            if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
+                raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
+            with booting.open_talk(self._folder, sid) as talk:
+                nics = wiring.nics_of(work.spec, mark.nics)
+                changing.bring(Change(talk, place, nics, work.progress, work.cancelled), mark.machine, target)
+        elif work.step.kind == "vm.create" and not _same(mark.machine, target):
+            raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
+        faults.reached(f"{point}.half")
+        wanted = mark._replace(machine=target, nics=wiring.nics_of(work.spec, mark.nics))
+        if wanted != marks.read(self._folder, sid):
+            marks.write(self._folder, sid, wanted)
+
+    def _refuse_changing(self, work: Work, mark: Mark | None) -> None:
+        step = work.step
+        if mark is None and step.before is not None and step.after is not None:
+            raise Conflict(f"the machine of `{step.address}` is gone", fact=_fact(step))
+
+    def _remove(self, work: Work) -> None:
+        sid = _sid(work)
+        folder = self._folder / "vms" / sid
+        owner, mark = owning.read_owner(folder), marks.read(self._folder, sid)
+        if owner is not None and owner.lineage != work.lineage:
+            raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}", fact=_fact(work.step))
+        if mark is not None and booting.living(self._folder, sid, mark):
+            raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted", fact=_fact(work.step))
+        keeping.remove_runtime(self._folder, sid)
+        marks.remove(self._folder, sid)
+        owning.release(folder)
+
+    def _probe_machine(self, work: Work, mark: Mark | None) -> Probe:
+        step, sid = work.step, _sid(work)
+        if mark is None:
+            if marks.is_litter(self._folder, sid):
+                return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its folder has no mark")
+            if step.after is None:
+                return Probe(Found.DONE)
+            return (
+                Probe(Found.NOT_STARTED) if step.before is None else Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
+            )
+        owner = owning.read_owner(self._folder / "vms" / sid)
+        if owner is not None and owner.lineage != work.lineage:
+            return Probe(Found.CONTRADICTED, f"`{step.address}` carries the mark of another state, {owner.lineage}")
+        real = mark.machine
+        if booting.living(self._folder, sid, mark):
+            real = looking.machine_part(mark.machine, booting.questions(self._folder, sid))
+        if step.after is not None and _same(real, step.after):
+            return Probe(Found.DONE) if _same(mark.machine, step.after) else Probe(Found.PARTIAL, "changed, and not yet noted")
+        if step.before is not None and _same(real, step.before):
+            return Probe(Found.NOT_STARTED)
+        if step.after is None or any(_same(mark.machine, part) for part in (step.before, step.after)):
+            return Probe(Found.PARTIAL if step.after else Found.NOT_STARTED, f"`{step.address}` is between before and after `{step.kind}`")
+        found = jsons.dumps(real)
+        return Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is neither as before nor as after `{step.kind}`; found: {found}")
+
+    # Power: a process, and whether its guest runs.
+
+    def _bring_power(self, work: Work, target: str) -> None:
+        sid = _sid(work)
+        mark = marks.read(self._folder, sid)
+        if mark is None:
+            if target == "stopped":
+                return
+            raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
+        place = Place(self._folder, sid, _owner(work))
+        if target == "stopped":
+            booting.stop(place, mark, work, self._patience)
+            return
+        if target == "paused" and booting.living(self._folder, sid, mark):
+            booting.pause(self._folder, sid, paused=True)
+            return
+        if work.step.kind == "vm.pause" and not booting.living(self._folder, sid, mark):
+            raise Conflict(f"`{work.step.address}` does not run", fact=_fact(work.step))
+        booting.boot(place, mark, work)
+        if target == "paused":
+            booting.pause(self._folder, sid, paused=True)
+
+    def _probe_power(self, work: Work, mark: Mark | None) -> Probe:
+        step = work.step
+        if mark is None:
+            return Probe(Found.DONE if step.after == "stopped" else Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
+        power, word = "stopped", ""
+        if booting.living(self._folder, _sid(work), mark):
+            seen = booting.questions(self._folder, _sid(work))
+            if seen is None or seen.status in looking.NOT_BEGUN:
+                return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its guest has not begun")
+            power = seen.power
+        elif mark.booted is not None and step.kind == "vm.stop":
+            word = "its process is gone, and its traces are not"
+        if power == step.after:
+            return Probe(Found.PARTIAL, word) if word else Probe(Found.DONE)
+        if power == step.before or step.after == "stopped":
+            return Probe(Found.NOT_STARTED)
+        return Probe(Found.PARTIAL, f"`{step.address}` is {power}")
+
+    # The root disk, which a running machine has to be told of.
+
+    def _bring_disk(self, work: Work, target: Part, origin: Part) -> None:
+        sid = _sid(work)
+        mark = marks.read(self._folder, sid)
+        path = keeping.require(keeping.root_disk(self._folder, sid), "the root disk")
+        size = path.stat().st_size
+        if target["size"] < size and target["size"] != (origin or {}).get("size") and work.step.after["size"] == target["size"]:
+            raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
+        if mark is not None and booting.living(self._folder, sid, mark):
+            with booting.open_talk(self._folder, sid) as talk:
+                place = Place(self._folder, sid, _owner(work))
+                changing.grow(Change(talk, place, mark.nics, work.progress, work.cancelled), "root", target["size"])
+        elif size != target["size"]:
+            with path.open("r+b") as disk:
+                disk.truncate(target["size"])
+
+    def _probe_disk(self, work: Work, mark: Mark | None) -> Probe:
+        step, sid = work.step, _sid(work)
+        try:
+            sizes = {keeping.root_disk(self._folder, sid).stat().st_size}
+        except FileNotFoundError:
+            return Probe(Found.CONTRADICTED, f"the root disk of `{step.address}` is gone")
+        if mark is not None and booting.living(self._folder, sid, mark):
+            seen = booting.questions(self._folder, sid)
+            if seen is not None and "image" in seen.disks.get("root", {}):
+                sizes.add(int(seen.disks["root"]["image"]["virtual-size"]))
+        if sizes == {step.after["size"]}:
+            return Probe(Found.DONE)
+        if sizes == {step.before["size"]}:
+            return Probe(Found.NOT_STARTED)
+        return Probe(Found.PARTIAL, f"the root disk of `{step.address}` is between two sizes")
+
+    def _probe_name(self, work: Work) -> Probe:
+        owner = owning.read_owner(self._folder / "vms" / _sid(work))
+        if owner is None:
+            return Probe(Found.CONTRADICTED, f"nothing of `{work.step.before['address']}` is there")
+        if owner.address == work.step.after["address"]:
+            return Probe(Found.DONE)
+        if owner.address == work.step.before["address"]:
+            return Probe(Found.NOT_STARTED)
+        return Probe(Found.CONTRADICTED, f"its folder belongs to `{owner.address}`")
+
+
+def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> QemuDriver:  # noqa: ARG001  (every provider is opened the same way)
+    """Open the provider for work in a data folder."""
+    return QemuDriver(folder)
+
+
+@contextmanager
+def _worded(step: Step) -> Iterator[None]:
+    """Turn what QEMU and the system say into what the loop understands."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise Permanent(f"`{step.address}`: {refusal}") from refusal
+    except Lost as lost:
+        raise Temporary(f"`{step.address}`: {lost}") from lost
+    except OSError as error:
+        where = f" (`{error.filename}`)" if error.filename else ""
+        raise Permanent(f"`{step.address}`: {error.strerror or error}{where}") from error
+
+
+def _sid(work: Work) -> str:
+    for part in (work.step.after, work.step.before):
+        if isinstance(part, dict) and "sid" in part:
+            return str(part["sid"])
+    return str(work.spec["sid"])
+
+
+def _owner(work: Work) -> Owner:
+    return Owner(work.stack, work.step.address, work.lineage)
+
+
+def _fact(step: Step) -> str:
+    return f"observed:{step.address}"
+
+
+def _same(one: Part, other: Part) -> bool:
+    """Compare parts as JSON: a plan in memory may hold a tuple where a file has a list."""
+    return one == other or jsons.dumps(one) == jsons.dumps(other)

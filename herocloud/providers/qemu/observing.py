@@ -1,0 +1,79 @@
+"""One batched look at the VMs of a data folder: marks, processes, and one short visit to every machine that runs.
+
+A host without such VMs costs one listing of a folder. Speaking to machines takes asyncio and a package, which are loaded only when there
+is a machine to speak to.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Permanent
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Observed, Thing
+from herocloud.providers.vmm import marks
+from herocloud.providers.vmm.marks import Marked
+
+NAME = "qemu"
+
+
+class QemuObserver:
+    """Looks at the VMs of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Remember where to look."""
+        self._folder = folder
+
+    def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
+        """Look at everything that carries our mark, of these stacks or of all."""
+        wanted = None if stacks is None else frozenset(stacks)
+        try:
+            found = [one for one in marks.scan(self._folder, NAME) if wanted is None or one.owner.stack in wanted]
+            parts = _look(self._folder, found)
+        except OSError as error:
+            raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
+        things: dict[StackName, dict[Address, Thing]] = {}
+        for one in found:
+            stack, address = StackName(one.owner.stack), Address(one.owner.address)
+            things.setdefault(stack, {})[address] = Thing(stack, address, NAME, parts[one.sid], one.owner.lineage)
+        return Observed(things=things)
+
+
+def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
+    parts: dict[str, dict[str, Part]] = {one.sid: {"machine": one.mark.machine, "power": "stopped"} for one in found}
+    if not any(one.mark.booted for one in found):
+        return parts
+    from herocloud.providers.vmm import folders, identity, keeping
+
+    alive = [one for one in found if one.mark.booted and identity.is_there(folder, one.sid, one.mark.booted)]
+    if not alive:
+        return parts
+    from herocloud.providers.qemu import looking, talking, wiring
+
+    sockets = {one.sid: wiring.sockets_of(folder, one.sid).looking for one in alive}
+    answers = talking.ask_many(sockets.values(), looking.QUESTIONS)
+    for one in alive:
+        seen = looking.read(answers[sockets[one.sid]])
+        parts[one.sid] = {
+            "machine": looking.machine_part(one.mark.machine, seen),
+            "power": seen.power if seen is not None else "running",
+        }
+        keeping.cut_log(folders.serial_log(folder, one.sid))
+    return parts
+
+
+def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> QemuObserver:  # noqa: ARG001  (every provider is opened the same way)
+    """Return the observer of a data folder."""
+    return QemuObserver(folder)
+
+
+def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
+    """Say whether VMs can run here, on what, and why (not). The first time on a host with KVM this boots something for an instant."""
+    from herocloud.providers.qemu import proving
+
+    program = proving.find_program()
+    if program is None:
+        return False, proving.missing()
+    acceleration = proving.accelerate(program)
+    return True, f"ready, with {acceleration.name.upper()}: {acceleration.why}"

@@ -1,0 +1,124 @@
+"""What each field of a VM costs on QEMU, and what QEMU cannot do. Pure: tables and functions over them.
+
+A machine of the type q35 takes processors, memory, disks and cards while it runs, within the room it booted with. One of the type
+microvm is smaller and boots sooner, and takes nothing: it is chosen when the machine has no room to grow, so that nobody loses by it.
+"""
+
+from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.words import Impact
+from herocloud.providers.seam import Unsupported, Verdict
+
+NAME = "qemu"
+PORTS = 16
+"""Slots for volumes and cards that a q35 machine has ahead of its needs; there are 32 on the bus, and other devices take some."""
+MOST_PORTS = 22
+MOST_VCPUS = 255
+"""Without the remapping of interrupts, which TCG does not have, no more can be addressed."""
+BLOCK = 2 * 1024**2
+"""virtio-mem plugs and unplugs memory in blocks of this size."""
+
+_LIVE = Verdict(Impact.LIVE)
+_CYCLE = "needs a power-cycle"
+_SEED = Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its seed at boot")
+
+_COSTS: dict[str, Verdict] = {
+    "cpu.max": Verdict(Impact.REBOOT, _CYCLE),
+    "cpu.topology": Verdict(Impact.REBOOT, _CYCLE),
+    "memory_options": Verdict(Impact.REBOOT, _CYCLE),
+    "root_disk.direct": Verdict(Impact.REBOOT, "needs a power-cycle: the disk is opened again"),
+    "root_disk.rate": _LIVE,
+    "root_disk": Verdict(Impact.REBOOT, _CYCLE),
+    "shares": Verdict(Impact.REBOOT, "needs a power-cycle: a share cannot be unplugged safely"),
+    "user_data": _SEED,
+    "ssh_keys": _SEED,
+    "env": _SEED,
+    "secrets": _SEED,
+    "image_id.payload": Verdict(Impact.REBOOT, "needs a power-cycle: another kernel"),
+    "image_id.nocloud": Verdict(Impact.REBOOT, _CYCLE),
+    "hypervisor": Verdict(Impact.REPLACE, "moves to another hypervisor, root disk is kept"),
+    "image_id.source": Verdict(Impact.DATA, "root disk is destroyed"),
+}
+"""Fields that cost more than a live change, and exceptions below them; the longest matching path counts."""
+
+
+def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
+    """Say what it costs to change the field at `path`."""
+    if path == "vcpus":
+        return _judge_vcpus(after, machine)
+    if path == "memory":
+        return _judge_memory(after, machine)
+    if path == "root_disk.size":
+        return _LIVE if after >= before else Verdict(Impact.DATA, "a disk cannot shrink: root disk is destroyed")
+    if (path.startswith("networks") and path.endswith(".address")) or path.startswith("mycelium."):
+        return Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its addresses at boot")
+    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload")):
+        return _judge_plugging(spec, machine)
+    if path == "root_disk.direct" and isinstance(before, dict) and isinstance(after, dict) and before["direct"] == after["direct"]:
+        # The whole of `root` is judged under this name, and its rate changes live.
+        return _LIVE
+    if path == "image_id.source" and (before is None or after is None or spec.get("root_disk") is None):
+        return Verdict(Impact.DATA, "root disk is destroyed") if before else Verdict(Impact.REBOOT, _CYCLE)
+    while path:
+        if path in _COSTS:
+            return _COSTS[path]
+        path = path.rpartition(".")[0]
+    return _LIVE
+
+
+def board_of(machine: Part) -> str:
+    """Choose the type of the machine; it follows from what the machine is told at boot and so stays as long as it runs."""
+    grows = machine["max_vcpus"] > 1 or machine["hotplug"] or machine["volumes"] or machine["shares"]
+    return "q35" if grows or not machine["payload"] else "microvm"
+
+
+def ports_of(machine: Part) -> int:
+    """Count the slots that a machine has for what is plugged in."""
+    return min(MOST_PORTS, max(PORTS, len(machine["volumes"]) + len(machine["nics"])))
+
+
+def _judge_vcpus(after: int, machine: Part) -> Verdict:
+    if machine is None or after <= machine["max_vcpus"]:
+        return _LIVE
+    return Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
+
+
+def _judge_memory(after: int, machine: Part) -> Verdict:
+    if machine is None:
+        return _LIVE
+    smallest, largest = machine["boot_memory"], machine["boot_memory"] + (machine["hotplug"] or 0)
+    if after > largest:
+        return Verdict(Impact.REBOOT, "beyond the room it booted with needs a power-cycle")
+    if after < smallest:
+        return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
+    if (after - smallest) % BLOCK:
+        return Verdict(Impact.REBOOT, "memory is plugged in blocks of 2 MiB; any other size needs a power-cycle")
+    return _LIVE
+
+
+def _judge_plugging(spec: Spec, machine: Part) -> Verdict:
+    if machine is None:
+        return _LIVE
+    if board_of(machine) == "microvm":
+        return Verdict(
+            Impact.REBOOT, "needs a power-cycle: a VM without room to grow (`cpu.max`, `memory_options.hotplug`) takes no devices"
+        )
+    wanted = len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))
+    if wanted > ports_of(machine):
+        return Verdict(Impact.REBOOT, f"needs a power-cycle: all {ports_of(machine)} slots for devices are in use")
+    return _LIVE
+
+
+def unsupported(spec: Spec) -> list[Unsupported]:
+    """Name fields that cannot be honoured."""
+    found = []
+    if spec["restart"] != "no":
+        found.append(Unsupported("restart", "nothing of herocloud runs between two commands that could start the VM again"))
+    if spec["cpu"]["max"] > MOST_VCPUS:
+        found.append(Unsupported("cpu.max", f"QEMU gives a VM at most {MOST_VCPUS} vCPUs here"))
+    if (spec["memory_options"]["hotplug"] or 0) % BLOCK:
+        found.append(Unsupported("memory_options.hotplug", "memory is plugged in blocks of 2 MiB"))
+    if spec["memory_options"]["hugepages"] and spec["memory"] % BLOCK:
+        found.append(Unsupported("memory", "a VM in huge pages has a multiple of 2 MiB"))
+    if len(spec["volumes"]) + len(spec["networks"]) > MOST_PORTS:
+        found.append(Unsupported("volumes", f"a VM has at most {MOST_PORTS} volumes and network cards together"))
+    return found

@@ -1,0 +1,165 @@
+"""Which process is a VM's: the record that it wrote itself, and the proofs that it lives or is dead.
+
+A process is touched only after its identity is proven, and taken for gone only after its death is. The number alone proves nothing: the
+kernel gives it to somebody else as soon as it is free. Number and start time together name one process in one boot of the host.
+
+The record is written by the process itself before it becomes the VMM (see `launching`), so there is no instant at which a VMM runs without
+one. It lies with the data and not with the sockets: whoever empties the runtime folder must not make running VMs look dead.
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.providers.vmm import folders
+
+RECORD = "process"
+TOKEN = "HEROCLOUD_VM"  # noqa: S105  (the name of a variable, and no secret)
+_PROC = Path("/proc")
+_DEAD = "ZX"
+"""States of processes that nobody has waited for yet: what they ran is over."""
+
+
+class Identity(NamedTuple):
+    """One process in one boot of the host."""
+
+    pid: int
+    started: int
+    """Clock ticks between the boot and the start, as the kernel counts them."""
+    boot: str
+    digest: str = ""
+    """Of the configuration that it was started with."""
+    socket: str = ""
+    """Where it is told what to do."""
+
+
+def record_path(data: Path, sid: str, companion: str = "") -> Path:
+    """Return where the record of a VM's process is; companions (a daemon for shares, say) have one each."""
+    return folders.machine_folder(data, sid) / (RECORD + companion)
+
+
+def boot_id() -> str:
+    """Name this boot of the host."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def read(record: Path) -> Identity | None:
+    """Read a record; nothing when there is none, or when the process has not finished writing it."""
+    try:
+        boot, digest, socket, stat = record.read_text().splitlines()
+        number, fields = _split(stat)
+        return Identity(number, int(fields[19]), boot, digest, socket)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def is_alive(identity: Identity) -> bool:
+    """Prove that the process still runs: same boot, same number, same start time, and not merely unburied."""
+    if identity.boot != boot_id():
+        return False
+    try:
+        fields = _split((_PROC / str(identity.pid) / "stat").read_text())[1]
+    except (OSError, ValueError):
+        return False
+    return fields[0] not in _DEAD and int(fields[19]) == identity.started
+
+
+def running(data: Path, sid: str, companion: str = "") -> Identity | None:
+    """Return the process of a VM when it is proven to run."""
+    identity = read(record_path(data, sid, companion))
+    return identity if identity is not None and is_alive(identity) else None
+
+
+def is_there(data: Path, sid: str, booted: str) -> bool:
+    """Tell whether a VM that was started in the boot `booted` runs. A record that got lost makes this look through all processes."""
+    if booted != boot_id():
+        return False
+    record = record_path(data, sid)
+    identity = read(record)
+    if identity is not None:
+        return is_alive(identity)
+    return is_held(record) or (not record.exists() and find(data, sid) is not None)
+
+
+def is_held(record: Path) -> bool:
+    """Tell whether anybody holds the lock of a record: the VMM does until it ends, and so does one that is just being started."""
+    try:
+        descriptor = os.open(record.with_name(record.name + ".lock"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def find(data: Path, sid: str) -> Identity | None:
+    """Look for the process of a VM among all processes, by the token in its environment; for when its record is lost.
+
+    This reads a file of every process of the host, so it is for healing and not for looking.
+    """
+    wanted = f"{TOKEN}={token(data, sid)}".encode()
+    for entry in _PROC.iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+                continue
+            number, fields = _split((entry / "stat").read_text())
+            if fields[0] not in _DEAD:
+                return Identity(number, int(fields[19]), boot_id())
+    return None
+
+
+def token(data: Path, sid: str) -> str:
+    """Return what marks every process that belongs to a VM."""
+    return f"{folders.runtime_root(data).name}/{sid}"
+
+
+def send(identity: Identity, number: signal.Signals) -> None:
+    """Send a signal to a process after proving who it is; one that is gone needs none."""
+    try:
+        descriptor = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return
+    try:
+        # The descriptor stands for one process, whoever gets its number afterwards.
+        if is_alive(identity):
+            signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def wait_for_death(identity: Identity, seconds: float, stopped: Callable[[], bool] = lambda: False) -> bool:
+    """Wait until the process is dead; tells whether it is. Gives up early when `stopped` says so."""
+    until = time.monotonic() + seconds
+    try:
+        descriptor = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        while is_alive(identity):
+            left = until - time.monotonic()
+            if left <= 0 or stopped():
+                return False
+            select.select([descriptor], [], [], min(left, 0.25))
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _split(stat: str) -> tuple[int, list[str]]:
+    """Take a line of /proc/PID/stat apart; the name in brackets may hold anything, so the last bracket counts."""
+    head, _, tail = stat.rpartition(")")
+    return int(head.partition(" ")[0]), tail.split()

@@ -1,0 +1,95 @@
+"""What lies around a VM: its disks, its serial log and its sockets; found, kept small, and cleaned away.
+
+The log is written by the VMM itself, which appends and knows no limit, and nobody of ours runs between two commands. So it is cut whenever
+a command comes by: the old half is kept beside it. A process per VM that does nothing but copy would keep the limit at every instant, and
+cost more memory than the tiny guest.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from herocloud.kits import jsons
+from herocloud.model.errors import Permanent
+from herocloud.providers.vmm import folders
+
+LOG_LIMIT = 4 * 1024**2
+_OLD = ".1"
+_MARK = ".mark"
+
+
+def root_disk(data: Path, sid: str) -> Path:
+    """Return the root disk of a VM."""
+    return data / "vms" / sid / "root.raw"
+
+
+def seed(data: Path, sid: str) -> Path:
+    """Return the seed of a VM."""
+    return data / "vms" / sid / "seed.iso"
+
+
+def volume(data: Path, stack: str, name: str) -> Path:
+    """Return the file of a volume. A renamed one keeps its file, and the mark beside that says what it is called now."""
+    folder = data / "volumes" / stack
+    address = f"volume.{name}"
+    usual = folder / f"{name}.raw"
+    if usual.exists() and _address_of(usual) in (address, None):
+        return usual
+    for mark in sorted(folder.glob(f"*.raw{_MARK}")):
+        path = mark.with_name(mark.name.removesuffix(_MARK))
+        if path.exists() and _address_of(path) == address:
+            return path
+    raise Permanent(f"`{address}` has no disk in `{folder}`; `herocloud plan` shows what became of it")
+
+
+def require(path: Path, what: str) -> Path:
+    """Return the path of a file that has to be there and readable."""
+    if not path.exists():
+        raise Permanent(f"{what} `{path}` does not exist")
+    if not os.access(path, os.R_OK):
+        raise Permanent(f"{what} `{path}` may not be read by this user")
+    return path
+
+
+def cut_log(log: Path, limit: int = LOG_LIMIT) -> bool:
+    """Move what a log holds to its older brother when it has grown beyond `limit`; tells whether it did.
+
+    The writer goes on: it appends, so after the cut it writes at the new end. What it wrote between copy and cut is lost, which is why
+    the copy is taken again until nothing came meanwhile, or three times.
+    """
+    try:
+        size = log.stat().st_size
+    except OSError:
+        return False
+    if size <= limit:
+        return False
+    old = log.with_name(log.name + _OLD)
+    for _ in range(3):
+        with log.open("rb") as source, old.open("wb") as target:
+            source.seek(max(0, size - limit))
+            shutil.copyfileobj(source, target)
+        old.chmod(0o600)
+        grown = log.stat().st_size
+        if grown == size:
+            break
+        size = grown
+    os.truncate(log, 0)
+    return True
+
+
+def remove_runtime(data: Path, sid: str) -> None:
+    """Remove the sockets of a VM, and the folders above them that hold nothing more."""
+    folder = folders.runtime_folder(data, sid)
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.parent.rmdir()
+    except OSError:
+        # Other VMs have theirs there, or it was never made.
+        return
+
+
+def _address_of(path: Path) -> str | None:
+    try:
+        return str(jsons.loads(path.with_name(path.name + _MARK).read_bytes())["address"])
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,136 @@
+"""The mark of a VM: what its hypervisor has been told to run, in one small file that a look at the world reads.
+
+The name of the VM is not in it but beside its folder (`providers.owning`), because other providers keep parts of the same VM there and a
+rename must be one write. Every change is a durable write of the whole file, so a reader sees the machine before or after and never
+between. A database would do as well, and could not be read while something else is broken.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import files, jsons
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers import owning
+from herocloud.providers.owning import Owner
+from herocloud.providers.vmm import folders
+
+FILE = "machine.json"
+VERSION = 1
+
+
+class Mark(NamedTuple):
+    """What a hypervisor knows of a VM."""
+
+    provider: str
+    machine: Part
+    """The part as it was brought about last."""
+    nics: Mapping[str, Json] = {}
+    """MAC, tap, network and address of each NIC that the VM has or had, by part: what is plugged in again must be the same card."""
+    booted: str | None = None
+    """The boot of the host in which a process of this VM was started and not seen to end."""
+    launched: Mapping[str, Json] = {}
+    """What the process was started with that does not follow from the machine: which accelerator, which kind of board."""
+
+
+class Marked(NamedTuple):
+    """A VM that was found."""
+
+    sid: str
+    owner: Owner
+    mark: Mark
+
+
+def read(data: Path, sid: str) -> Mark | None:
+    """Read the mark of a VM; nothing when it has none."""
+    try:
+        content = (folders.machine_folder(data, sid) / FILE).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return _parse(content, folders.machine_folder(data, sid) / FILE)
+
+
+def write(data: Path, sid: str, mark: Mark) -> None:
+    """Write the mark of a VM durably; the first one makes its folder."""
+    folder = folders.machine_folder(data, sid)
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.sync_folder(folder.parent)
+    content = jsons.dumps({"version": VERSION, **mark._asdict()}).encode()
+    files.write_durably(folder / FILE, content, draft=folder / f".{FILE}.new")
+
+
+def remove(data: Path, sid: str) -> None:
+    """Remove a VM's folder with everything in it, its mark first: what has no mark is litter that the next try sweeps up."""
+    folder = folders.machine_folder(data, sid)
+    try:
+        (folder / FILE).unlink(missing_ok=True)
+        files.sync_folder(folder)
+        for entry in list(folder.iterdir()):
+            entry.unlink()
+        folder.rmdir()
+    except FileNotFoundError:
+        return
+    files.sync_folder(folder.parent)
+
+
+def is_litter(data: Path, sid: str) -> bool:
+    """Tell whether there is a folder without a mark, which a process left that was killed while it made or removed a VM."""
+    folder = folders.machine_folder(data, sid)
+    return folder.is_dir() and not (folder / FILE).exists()
+
+
+def claim(data: Path, sid: str, owner: Owner) -> None:
+    """Say whose the folder of a VM is before anything is put into it; somebody else's is refused."""
+    folder = data / "vms" / sid
+    known = owning.read_owner(folder)
+    if known is not None and known.lineage != owner.lineage:
+        raise Conflict(f"`{folder}` carries the mark of another state, {known.lineage}", fact=f"observed:{owner.address}")
+    if known is not None and (known.stack, known.address) != (owner.stack, owner.address):
+        raise Conflict(
+            f"`{folder}` is `{known.address}` of stack `{known.stack}`, and not `{owner.address}`", fact=f"observed:{owner.address}"
+        )
+    owning.write_owner(folder, owner)
+
+
+def scan(data: Path, provider: str) -> Iterator[Marked]:
+    """Yield every VM of a provider, in the order of their sids; a VM whose folder has no owner is not ours."""
+    try:
+        with os.scandir(data / "vms") as entries:
+            sids = sorted(entry.name for entry in entries if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for sid in sids:
+        mark = read(data, sid)
+        if mark is None or mark.provider != provider:
+            continue
+        owner = _owner_of(data / "vms" / sid)
+        if owner is not None:
+            yield Marked(sid, owner, mark)
+
+
+def any_of(data: Path, provider: str) -> bool:
+    """Tell whether a provider has any VM here, without looking further than the first."""
+    return next(scan(data, provider), None) is not None
+
+
+def _owner_of(folder: Path) -> Owner | None:
+    try:
+        return owning.read_owner(folder)
+    except (ValueError, KeyError) as error:
+        raise Permanent(f"`{folder / owning.FILE}` is damaged, so nobody can tell whose VM this is") from error
+
+
+def _parse(content: bytes, path: Path) -> Mark:
+    try:
+        body = jsons.loads(content)
+        version = body.pop("version")
+        if version == VERSION:
+            return Mark(**body)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Permanent(
+            f"the mark `{path}` is damaged, so nobody can tell what runs there; restore it from a backup, or move it away"
+        ) from None
+    raise Permanent(f"the mark `{path}` is of version {version}, and this herocloud reads version {VERSION}; use the newer herocloud")
