@@ -4,6 +4,8 @@ All of them are texts; a `NewType` each keeps mypy from letting one pass for ano
 """
 
 import re
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple, NewType
 
 from herocloud.kits import names
@@ -70,3 +72,31 @@ def vm_sid(number: int) -> Sid:
 def sid_number(sid: str) -> int:
     """Return the number in a sid, which gives sids their order: `sz` comes before `s10`."""
     return names.decode(sid[1:])
+
+
+def fold_addresses(addresses: Iterable[str]) -> list[str]:
+    """Return the addresses in reading order, with runs of counted ones written as ranges."""
+    runs: dict[str, list[int]] = {}
+    found: list[str] = []
+    for address in sorted(addresses, key=sort_key):
+        parts = split_address(address)
+        if parts is None or parts.number is None:
+            found.append(address)
+            continue
+        family = f"{parts.kind}.{parts.name}"
+        if family not in runs:
+            runs[family] = []
+            found.append(family + "[]")
+        runs[family].append(parts.number)
+    return [entry if not entry.endswith("[]") else f"{entry[:-2]}[{_ranges(runs[entry[:-2]])}]" for entry in found]
+
+
+def _ranges(numbers: list[int]) -> str:
+    starts = [numbers[0]]
+    ends = []
+    for first, second in pairwise(numbers):
+        if second != first + 1:
+            ends.append(first)
+            starts.append(second)
+    ends.append(numbers[-1])
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in zip(starts, ends, strict=True))  # noqa: RUF001

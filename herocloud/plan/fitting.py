@@ -7,7 +7,7 @@ same and takes for ever; a plain bound (everything taken before anything is give
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.kits import sizes
@@ -204,7 +204,7 @@ def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequen
     blamed = smallest_set(asks, lacking)
     level: Level = getattr(levels, resource)
     wanted = level.before + sum(amount for amount in asks.values() if amount > 0)
-    names = ", ".join(f"`{address}` ({_amount(resource, asks[address])})" for address in blamed)
+    names = _name_all({address: asks[address] for address in blamed}, lambda amount: _amount(resource, amount))
     hint = "take out or shrink what is named above, or use a larger host"
     if resource == "disk":
         hint += "; `herocloud state gc` frees the space of data that was deleted, `--purge` deletes it at once"
@@ -216,6 +216,21 @@ def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequen
         f"The fewest to blame in stack `{stack}`: {names}.",
         address=blamed[0] if blamed else None,
         hint=hint,
+    )
+
+
+_MANY = 12
+"""Above this many, addresses are named as ranges."""
+
+
+def _name_all(amounts: Mapping[Address, int] | Mapping[str, int], say: Callable[[int], str]) -> str:
+    if len(amounts) <= _MANY:
+        return ", ".join(f"`{address}` ({say(amounts[address])})" for address in sorted(amounts, key=ids.sort_key))
+    alike: dict[int, list[str]] = {}
+    for address in sorted(amounts, key=ids.sort_key):
+        alike.setdefault(amounts[address], []).append(address)
+    return ", ".join(
+        ", ".join(f"`{entry}`" for entry in ids.fold_addresses(addresses)) + f" ({say(amount)} each)" for amount, addresses in alike.items()
     )
 
 
@@ -239,12 +254,11 @@ def smallest_set(asks: Mapping[str, int], lacking: int) -> list[str]:
 def too_few_slices(host: Host, missing: Mapping[Address, int], before: int) -> Diagnostic:
     """Name the VMs for which no slice was left."""
     total = sum(missing.values())
-    names = ", ".join(f"`{address}` ({number})" for address, number in sorted(missing.items(), key=lambda item: ids.sort_key(item[0]))[:20])
-    more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
+    names = _name_all(missing, str)
     return Diagnostic(
         code="does-not-fit-slices",
         summary="The plan does not fit this host",
-        detail=f"slices: {before} of {len(host.slices)} in use, {total} too few. The fewest to blame: {names}{more}.",
+        detail=f"slices: {before} of {len(host.slices)} in use, {total} too few. The fewest to blame: {names}.",
         address=min(missing, key=ids.sort_key),
         hint="take out or shrink what is named above, or use a larger host",
     )

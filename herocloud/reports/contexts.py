@@ -8,46 +8,16 @@ Only so many changes are unfolded; the rest is named in ranges. What destroys da
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import herocloud
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
+from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
-from herocloud.model.ids import sort_key, split_address
 from herocloud.model.plans import Capacity, Change, Plan
 from herocloud.model.words import GLYPHS, Action, Impact, Status
 from herocloud.reports import timelines
 from herocloud.views import capacities, phrasing, values
-
-
-def fold_addresses(addresses: Iterable[str]) -> list[str]:
-    """Return the addresses in reading order, with runs of counted ones written as ranges."""
-    runs: dict[str, list[int]] = {}
-    found: list[str] = []
-    for address in sorted(addresses, key=sort_key):
-        parts = split_address(address)
-        if parts is None or parts.number is None:
-            found.append(address)
-            continue
-        family = f"{parts.kind}.{parts.name}"
-        if family not in runs:
-            runs[family] = []
-            found.append(family + "[]")
-        runs[family].append(parts.number)
-    return [entry if not entry.endswith("[]") else f"{entry[:-2]}[{_ranges(runs[entry[:-2]])}]" for entry in found]
-
-
-def _ranges(numbers: list[int]) -> str:
-    starts = [numbers[0]]
-    ends = []
-    for first, second in pairwise(numbers):
-        if second != first + 1:
-            ends.append(first)
-            starts.append(second)
-    ends.append(numbers[-1])
-    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in zip(starts, ends, strict=True))  # noqa: RUF001
-
 
 MOST_CHANGES = 300
 _MOST_NAMES = 12
@@ -127,7 +97,7 @@ def folded(left: Sequence[Change]) -> list[dict[str, Json]]:
     for action in Action:
         same = [change.address for change in left if change.action is action]
         if same:
-            found.append({"action": action.value, "style": style(action), "number": len(same), "names": fold_addresses(same)})
+            found.append({"action": action.value, "style": style(action), "number": len(same), "names": ids.fold_addresses(same)})
     return found
 
 
@@ -232,7 +202,7 @@ def verdict(plan: Plan) -> tuple[str, str]:
 
 def names(addresses: Sequence[str]) -> str:
     """Write a few addresses and count the rest."""
-    shown = fold_addresses(addresses)
+    shown = ids.fold_addresses(addresses)
     more = f" and {len(shown) - _MOST_NAMES} more" if len(shown) > _MOST_NAMES else ""
     return ", ".join(shown[:_MOST_NAMES]) + more
 

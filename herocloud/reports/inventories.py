@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
+from herocloud.model import ids
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, sid_number
 from herocloud.model.plans import Capacity, Level
@@ -31,9 +32,9 @@ def context(host: Host, records: Sequence[Record], seen: Mapping[tuple[str, Addr
         "cells_hidden": max(0, len(host.slices) - MOST_CELLS),
         "gauges": contexts.gauges(promised(host, records)),
         "vms": [_vm(record, seen) for record in machines[:MOST_VMS]],
-        "vms_hidden": contexts.fold_addresses(record.address for record in machines[MOST_VMS:]),
+        "vms_hidden": ids.fold_addresses(record.address for record in machines[MOST_VMS:]),
         "others": [_other(record) for record in others[:MOST_VMS]],
-        "others_hidden": contexts.fold_addresses(record.address for record in others[MOST_VMS:]),
+        "others_hidden": ids.fold_addresses(record.address for record in others[MOST_VMS:]),
     }
 
 

@@ -118,3 +118,9 @@ def test_what_is_adopted_is_counted_once(build, pretend) -> None:
     assert not plan.errored
     assert plan.capacity.slices[:3] == (3, 3, 3)
     assert plan.capacity.disk.after == world.plan(stack, host).capacity.disk.after
+
+
+def test_many_alike_are_named_as_a_range(build, pretend) -> None:
+    plan = pretend.World().plan(build.desired(build.image(), build.vms("web", 40, vcpus=1)), build.host(64, cpus=2))
+    [found] = plan.diagnostics
+    assert found.detail.endswith("The fewest to blame in stack `shop`: `vm.web[0–31]` (1 each).")  # noqa: RUF001
