@@ -31,9 +31,9 @@ _FORMAT = 1
 _WORK, _LOCK, _PACKAGES_FOLDER = ".debian-building", ".debian.lock", "packages"
 
 _PACKAGES = (
-    "linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "systemd-timesyncd", "systemd-resolved", "libpam-systemd", "udev", "dbus",
-    "cloud-init", "cloud-guest-utils", "fdisk", "e2fsprogs", "openssh-server", "qemu-guest-agent", "sudo", "iproute2", "iputils-ping",
-    "netbase", "ca-certificates", "less", "vim-tiny", "bash-completion",
+    "linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "systemd-timesyncd", "systemd-resolved", "libpam-systemd",
+    "udev", "dbus", "cloud-init", "netplan.io", "cloud-guest-utils", "fdisk", "e2fsprogs", "openssh-server", "qemu-guest-agent", "sudo",
+    "iproute2", "iputils-ping", "netbase", "ca-certificates", "less", "vim-tiny", "bash-completion",
 )  # fmt: skip
 
 _HOTPLUG = """\
@@ -44,11 +44,17 @@ SUBSYSTEM=="memory", ACTION=="add", TEST=="state", ATTR{state}!="online", ATTR{s
 _CLOUD = """\
 # The seed is a disk; asking the addresses where other clouds keep theirs would only cost time.
 datasource_list: [NoCloud, None]
+# netplan takes the seed's network word by word; cloud-init's own writer for networkd leaves out that routers' announcements are not wanted.
 system_info:
   network:
-    renderers: [networkd]
+    renderers: [netplan]
+# The packages come from where the image's own came from.
+apt: {preserve_sources_list: true}
+locale: false
+# RSA keys take seconds to make where there is no KVM, and nobody needs them any more.
+ssh_genkeytypes: [ed25519, ecdsa]
 """
-_FSTAB = f"LABEL={debian_disks.LABEL} / ext4 errors=remount-ro,x-systemd.growfs 0 1\nLABEL=ESP /boot/efi vfat umask=0077,nofail 0 2\n"
+_FSTAB = f"LABEL={debian_disks.LABEL} / ext4 errors=remount-ro,x-systemd.growfs 0 1\n"
 # The two timers are for machines that are on for days; at the first boot they take the disk from whoever waits for the guest.
 _ASLEEP = ("apt-daily.timer", "apt-daily-upgrade.timer", "man-db.timer", "e2scrub_all.timer", "e2scrub_reap.service")
 
@@ -95,7 +101,7 @@ def recipe(release: str) -> Recipe:
         archives.file("etc/udev/rules.d/80-herocloud-hotplug.rules", _HOTPLUG.encode()),
         archives.file("etc/cloud/cloud.cfg.d/90-herocloud.cfg", _CLOUD.encode()),
         archives.file("etc/fstab", _FSTAB.encode()),
-        archives.file("etc/hostname", b"debian\n"),
+        archives.file("etc/default/locale", b"LANG=C.UTF-8\n"),
         archives.link("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf"),
         archives.link(
             "etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "/lib/systemd/system/systemd-networkd.service"
@@ -104,7 +110,6 @@ def recipe(release: str) -> Recipe:
         *(archives.link(f"etc/systemd/system/{name}", "/dev/null") for name in _ASLEEP),
     ]
     commands = (
-        "mkdir -p /boot/efi",
         # Keys that came with an image would be everybody's; cloud-init makes new ones.
         "rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub",
         "passwd --quiet --lock root",

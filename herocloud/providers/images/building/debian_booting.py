@@ -1,4 +1,4 @@
-"""GRUB on a disk that is only a file: for the BIOS that QEMU brings along and for UEFI, both with one configuration on the root file system.
+"""GRUB on a disk that is only a file: for the BIOS that QEMU brings along and for UEFI, with one configuration for both.
 
 grub-install wants block devices and a running system to look at. What it does for a BIOS is little and has not changed in years: 440 bytes
 of boot code in the first sector, which load one sector of the core image by its number, which loads the rest by a list of numbers. We
