@@ -1,0 +1,202 @@
+"""Running a program in a guest: its input, what it says, how it ended.
+
+QEMU's agent hands out what a program said when it has ended, all at once, and knows no end as long as something that the program left
+behind holds its output open. Where the agent also reads files, the program therefore writes into two files of the guest that are read while
+it runs. A shell and a folder for temporary files are all this needs; without them, or without those commands, its output comes at the end.
+
+The lock of the channel is given up between two looks at a program that takes its time, so that others may ask the guest something.
+"""
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json
+from herocloud.model.errors import HerocloudError, Permanent
+from herocloud.providers.guests import agents
+from herocloud.providers.guests.agents import Agent
+from herocloud.providers.guests.channels import Channel, Off, Refusal, Silent
+
+MOST_INPUT = 4 * 1024**2
+"""Bytes of input: it travels in one line, which the agent holds in memory."""
+_READING = frozenset({"guest-file-open", "guest-file-read", "guest-file-close"})
+_PIECE = 48 * 1024
+_HELD = 1.0
+"""Seconds that we keep the channel after the start: most programs are done by then."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
+_SILENCE = 20.0
+"""Seconds without an answer after which a guest counts as lost."""
+_FOLDER_SCRIPT = "umask 077 && d=$(mktemp -d) && : >$d/out && : >$d/err && echo $d"
+_RUN_SCRIPT = 'd=$1; shift; exec "$@" >"$d/out" 2>"$d/err"'
+_NOT_FOUND = ("Failed to execute child process", "Failed to execute helper program")
+_SIGNALS = 128
+"""Shells add this to the number of the signal that ended a program."""
+
+Heard = Callable[[bool, bytes], None]
+"""Takes what a program said; the flag tells whether it came from stderr."""
+
+
+class Ended(NamedTuple):
+    """How a program ended."""
+
+    code: int
+    truncated: bool = False
+    """The agent kept only the beginning of what it said."""
+
+
+class Program(NamedTuple):
+    """What to run."""
+
+    command: Sequence[str]
+    stdin: bytes | None = None
+    environment: Mapping[str, str] | None = None
+    streaming: bool = True
+
+
+class _Files(NamedTuple):
+    """Where a program writes to while it runs, and the open files of the agent by stream."""
+
+    folder: str
+    handles: Mapping[bool, int]
+
+
+def run(
+    agent: Agent, program: Program, heard: Heard, *, timeout: float | None = None, stopped: Callable[[], bool] = lambda: False
+) -> Ended:
+    """Run a program to its end, or for `timeout` seconds at most; what it says is given to `heard` as it comes."""
+    if program.stdin is not None and len(program.stdin) > MOST_INPUT:
+        raise Permanent(f"the input has {len(program.stdin)} bytes, and an agent takes {MOST_INPUT} at most; copy it over the network")
+    until = None if timeout is None else time.monotonic() + timeout
+    with agent.talk() as channel:
+        files = _open_files(channel, agent.patience) if program.streaming else None
+        try:
+            pid = _start(channel, program, files, agent.patience)
+        except Refusal as error:
+            if str(error).find(_NOT_FOUND[0]) < 0 and str(error).find(_NOT_FOUND[1]) < 0:
+                raise Permanent(f"the agent does not run programs: {error}") from error
+            heard(True, f"{program.command[0]}: cannot be run in the guest: {error}\n".encode())
+            return Ended(127)
+        look = _Look(agent, pid, files, heard)
+        held, pause = time.monotonic() + _HELD, _FIRST_PAUSE
+        while time.monotonic() < held:
+            ended = look.at(channel)
+            if ended is not None:
+                look.clean(channel)
+                return ended
+            _rest(pause, until, program, stopped)
+            pause *= 1.5
+    return _follow(agent, look, program, until, stopped)
+
+
+def _follow(agent: Agent, look: "_Look", program: Program, until: float | None, stopped: Callable[[], bool]) -> Ended:
+    """Look again and again, each time in a conversation of its own."""
+    pause, last = 0.1, time.monotonic()
+    while True:
+        _rest(pause, until, program, stopped)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+        try:
+            with agent.talk() as channel:
+                ended = look.at(channel)
+                last = time.monotonic()
+                if ended is not None:
+                    look.clean(channel)
+                    return ended
+        except (Silent, Off) as error:
+            if isinstance(error, Off) or time.monotonic() - last > _SILENCE:
+                raise Permanent(f"the guest was lost while `{program.command[0]}` ran in it: {error}") from error
+
+
+class _Look:
+    """Looks at a program that was started."""
+
+    def __init__(self, agent: Agent, pid: int, files: _Files | None, heard: Heard) -> None:
+        self._agent, self._pid, self._files, self._heard = agent, pid, files, heard
+
+    def at(self, channel: Channel) -> Ended | None:
+        """Hand on what was said since the last look; returns how it ended when it has."""
+        try:
+            status = channel.ask("guest-exec-status", {"pid": self._pid}, timeout=self._agent.patience)
+        except Refusal as error:
+            raise Permanent("the guest knows nothing of the program any more; it, or its agent, was restarted meanwhile") from error
+        if self._files is not None:
+            # Asked after the status: once it has ended nothing more is written, so this reads all of it.
+            for is_error, handle in self._files.handles.items():
+                self._drain(channel, is_error, handle)
+        for is_error, name in ((False, "out-data"), (True, "err-data")):
+            if status.get(name):
+                self._heard(is_error, base64.b64decode(status[name]))
+        return _read_status(status) if status.get("exited") else None
+
+    def clean(self, channel: Channel) -> None:
+        """Remove the files of a program that has ended; a guest that went away takes them with it."""
+        if self._files is None:
+            return
+        try:
+            for handle in self._files.handles.values():
+                channel.ask("guest-file-close", {"handle": handle}, timeout=self._agent.patience)
+            channel.ask("guest-exec", {"path": "rm", "arg": ["-rf", self._files.folder]}, timeout=self._agent.patience)
+        except HerocloudError:
+            return
+
+    def _drain(self, channel: Channel, is_error: bool, handle: int) -> None:  # noqa: FBT001  (the name of a stream)
+        while True:
+            piece = channel.ask("guest-file-read", {"handle": handle, "count": _PIECE}, timeout=self._agent.patience)
+            if piece.get("buf-b64"):
+                self._heard(is_error, base64.b64decode(piece["buf-b64"]))
+            if piece.get("eof") or not piece.get("count"):
+                return
+
+
+def _start(channel: Channel, program: Program, files: _Files | None, patience: float) -> int:
+    command = list(program.command)
+    if files is not None:
+        command = ["sh", "-c", _RUN_SCRIPT, "sh", files.folder, *command]
+    request: dict[str, Json] = {"path": command[0], "arg": command[1:], "capture-output": files is None}
+    if program.stdin is not None:
+        request["input-data"] = base64.b64encode(program.stdin).decode()
+    if program.environment:
+        request["env"] = [f"{name}={value}" for name, value in program.environment.items()]
+    return int(channel.ask("guest-exec", request, timeout=patience)["pid"])
+
+
+def _open_files(channel: Channel, patience: float) -> _Files | None:
+    """Make the two files that a program writes to; nothing where the guest has not what that takes."""
+    try:
+        if not agents.read_info(channel, patience).commands >= _READING:
+            return None
+        request = {"path": "sh", "arg": ["-c", _FOLDER_SCRIPT], "capture-output": True}
+        pid = int(channel.ask("guest-exec", request, timeout=patience)["pid"])
+        until, pause = time.monotonic() + patience, _FIRST_PAUSE
+        while not (status := channel.ask("guest-exec-status", {"pid": pid}, timeout=patience)).get("exited"):
+            if time.monotonic() > until:
+                return None
+            time.sleep(pause)
+            pause *= 1.5
+        folder = base64.b64decode(status.get("out-data", "")).decode().strip()
+        if status.get("exitcode") != 0 or not folder.startswith("/"):
+            return None
+        return _Files(
+            folder,
+            {
+                is_error: int(channel.ask("guest-file-open", {"path": f"{folder}/{name}", "mode": "r"}, timeout=patience))
+                for is_error, name in ((False, "out"), (True, "err"))
+            },
+        )
+    except Refusal:
+        return None
+
+
+def _rest(pause: float, until: float | None, program: Program, stopped: Callable[[], bool]) -> None:
+    if stopped():
+        raise Permanent(f"interrupted; `{program.command[0]}` goes on in the guest")
+    if until is not None and time.monotonic() >= until:
+        raise Permanent(f"`{program.command[0]}` has not ended in time; it goes on in the guest")
+    time.sleep(pause)
+
+
+def _read_status(status: Mapping[str, Json]) -> Ended:
+    truncated = bool(status.get("out-truncated") or status.get("err-truncated"))
+    if status.get("signal"):
+        return Ended(_SIGNALS + int(status["signal"]), truncated)
+    return Ended(int(status.get("exitcode", 0)), truncated)
