@@ -90,7 +90,13 @@ COMMANDS: Mapping[str, Leaf | Group] = {
     ),
     "image": Group(
         "The catalogue of images.",
-        {"list": Leaf("images", "list_images", "List the images of the stack and which of them are here.")},
+        {
+            "list": Leaf("images", "list_images", "List the images of the stack and which of them are here."),
+            "pull": Leaf("images", "pull", "Fetch images of the stack before an apply needs them."),
+            "build": Leaf("image_building", "build", "Build an image out of Debian packages."),
+            "verify": Leaf("images", "verify", "Read every stored image again and say which are damaged."),
+            "prune": Leaf("images", "prune", "Remove stored images that nothing uses."),
+        },
     ),
     "completion": Leaf("telling", "completion", "Print or install tab completion for a shell."),
     "version": Leaf("telling", "version", "Print the version."),

@@ -13,13 +13,13 @@ GLOBAL_VALUED = frozenset({"data-dir", "chdir", "file"})
 GLOBAL_SWITCHES = frozenset({"json", "no-color", "quiet", "verbose"})
 VALUED = GLOBAL_VALUED | {
     "approve", "exclude", "format", "html", "hypervisor", "json-into", "junit", "lines", "lock-timeout", "max-bytes", "md", "on-failure",
-    "out", "parallelism", "replace", "sarif", "stack", "target", "var", "var-file",
+    "out", "parallelism", "release", "replace", "sarif", "stack", "target", "var", "var-file",
 }  # fmt: skip
 """Long flags that take a value. A test compares these sets with the commands."""
 
 SWITCHES = GLOBAL_SWITCHES | {
-    "all", "auto-approve", "check", "destroy", "detailed-exitcode", "diff", "follow", "foreign", "help", "host", "input", "install",
-    "no-input", "no-refresh", "off", "purge", "refresh", "rehearse", "rollback", "version", "yes",
+    "again", "all", "auto-approve", "check", "destroy", "detailed-exitcode", "diff", "dry-run", "follow", "foreign", "help", "host",
+    "input", "install", "no-input", "no-refresh", "off", "purge", "refresh", "rehearse", "remove", "rollback", "stored", "version", "yes",
 }  # fmt: skip
 """Long flags that take none."""
 
@@ -54,10 +54,16 @@ def spell_out(arguments: Sequence[str]) -> list[str]:
             words.append(f"--{name}={value}" if equals else f"--{name}")
             if not equals:
                 words += _next(rest)
-        else:
-            words.append(word)
-            if word[1:] in _SHORT_VALUED:
+        elif word == "-h":
+            words.append("--help")
+        elif word[1] in _SHORT_VALUED:
+            words.append(word.replace("=", "", 1) if word[2:3] == "=" else word)
+            if len(word) == 2:
                 words += _next(rest)
+        else:
+            # An unknown long flag with one dash gets its second, or the parser would take its letters for short ones.
+            known = word.startswith("--") or len(word) == 2 or set(word[1:]) <= _SHORT_SWITCHES
+            words.append(word if known else f"-{word}")
     return words
 
 

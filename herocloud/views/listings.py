@@ -157,6 +157,35 @@ def images(found: Iterable[Mapping[str, Json]]) -> Listing:
     return Listing("images", columns, tuple(found), "The stack has no images.")
 
 
+def stored_images(found: Iterable[Mapping[str, Json]]) -> Listing:
+    """`image list --stored`: mappings with source, size, bytes (what it takes), fetched, users."""
+    columns = (
+        Column("source", "SOURCE"), Column("size", "SIZE", _size, right=True), Column("bytes", "TAKES", _size, right=True),
+        Column("fetched", "FETCHED", _when), Column("users", "USED BY"),
+    )  # fmt: skip
+    rows = tuple(found)
+    total = values.show_bytes(sum(row["bytes"] for row in rows))
+    return Listing("contents", columns, rows, "Nothing is stored.", f"{len(rows)} images, {total}.")
+
+
+def pulled_images(found: Iterable[Mapping[str, Json]]) -> Listing:
+    """`image pull`: mappings with name, source, format, size, sha256, new."""
+    columns = (
+        Column("name", "IMAGE"), Column("new", "FETCHED"), Column("size", "SIZE", _size, right=True), Column("format", "FORMAT"),
+        Column("sha256", "SHA256"),
+    )  # fmt: skip
+    return Listing("images", columns, tuple(found), "The stack has no images.")
+
+
+def verified_images(found: Iterable[Mapping[str, Json]]) -> Listing:
+    """`image verify`: mappings with source, sha256, ok, wrong (why), removed."""
+    rows = tuple(found)
+    wrong = sum(1 for row in rows if not row["ok"])
+    columns = (Column("ok", "", lambda ok: "ok" if ok else "damaged"), Column("source", "SOURCE"), Column("wrong", "FOUND"))
+    below = f"{wrong} of {len(rows)} images are damaged." if wrong else "Every image is what was stored."
+    return Listing("contents", columns, rows, "Nothing is stored.", below)
+
+
 def checks(found: Iterable[Mapping[str, Json]]) -> Listing:
     """`doctor`: mappings with provider, check, ok (a truth or nothing for not needed), detail, hint."""
     columns = (

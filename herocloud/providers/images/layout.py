@@ -3,6 +3,7 @@
 images/store/           contents, named after what they are made from, each with an entry beside it
 images/downloads/       what is on its way
 images/locks/           one file for each content that somebody fetched, locked while it is being made
+images/built/NAME/      what `image build` made, for stacks to name by path
 images/names/STACK/     the images that a stack asked for: marks that point at an entry
 vms/SID/                root.raw, seed.iso, each with its mark
 volumes/STACK/          NAME.raw, with its mark
@@ -15,7 +16,7 @@ from herocloud.kits import files
 from herocloud.model.errors import Permanent
 
 IMAGES, VMS, VOLUMES, TOMBSTONES = "images", "vms", "volumes", "tombstones"
-STORE, DOWNLOADS, LOCKS, NAMES = "images/store", "images/downloads", "images/locks", "images/names"
+STORE, DOWNLOADS, LOCKS, NAMES, BUILT = "images/store", "images/downloads", "images/locks", "images/names", "images/built"
 
 ROOT_DISK, SEED = "root.raw", "seed.iso"
 

@@ -4,7 +4,7 @@ Nothing goes that an image of any stack points at, that a record names, or that 
 the store once they are made: a copy shares blocks at most, and the file system counts those.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,6 +73,19 @@ def prune(folder: Path, *, recorded: Collection[str] = (), rehearse: bool = Fals
     if not rehearse:
         freed += store.tidy()
     return Pruned(tuple(gone), tuple(downloads), freed)
+
+
+def remove(folder: Path, entries: Iterable[Entry]) -> int:
+    """Remove contents whoever points at them, except those that somebody is fetching at the moment; returns the bytes that came free.
+
+    An image that points at what is gone is seen as gone itself, so the next plan fetches it.
+    """
+    store = Store(folder)
+    freed = 0
+    for entry in entries:
+        with store.try_lock(entry.sha256) as got:
+            freed += store.remove(entry.key) if got else 0
+    return freed
 
 
 def verify(

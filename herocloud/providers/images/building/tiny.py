@@ -20,6 +20,8 @@ from herocloud.providers.images.building.kernels import Kernel
 from herocloud.providers.images.building.packages import Package
 
 KERNEL, INITRAMFS, _RELEASE = "vmlinuz", "initramfs", "release"
+COMMAND_LINE = "console=ttyS0 quiet"
+"""What its kernel is told; the console carries the line that says that it is ready."""
 _FORM = 1
 """Counts changes to how the image is put together that the scripts and lists below do not show."""
 

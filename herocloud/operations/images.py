@@ -1,0 +1,183 @@
+"""The catalogue of images: brought here, held against their checksums, pruned, and built.
+
+None of it is planned: an image alone changes no machine. What is removed can be fetched again, except where its source is gone, so removal
+is approved like that of other data, and happens under the lock of the state: no apply can need meanwhile what goes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import caches, names
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.worlds import Recorded, Resource
+from herocloud.operations import inputs, reading
+from herocloud.operations.inputs import Sources
+from herocloud.operations.running import How
+from herocloud.providers.images import fetching, layout, pruning
+from herocloud.providers.images.pruning import Pruned, Stored, Verified
+
+Told = Callable[[str, float | None], None]
+"""Hears what is being done, and which share of it is done where that is known."""
+
+
+class Pulled(NamedTuple):
+    """One image that is here now."""
+
+    name: str
+    source: str
+    """Of an image that is only a kernel, the path of that."""
+    sha256: str | None
+    """Of the source as it was fetched; nothing for a kernel, of which nothing is stored."""
+    format: str
+    size: int | None
+    """Of the disk in it."""
+    new: bool
+    """Whether it was fetched now, and was not here before."""
+
+
+class Built(NamedTuple):
+    """An image that was built, as a stack file asks for it."""
+
+    name: str
+    lines: tuple[tuple[str, str], ...]
+    """Keys and values of its entry below `images:`."""
+    release: str
+
+
+def choose(folder: Path, stack: Sources, wanted: Sequence[str]) -> list[Resource]:
+    """Return the images of the stack with these names or aliases, or all of them."""
+    host = inputs.find_host(folder, reading.read_recorded(folder))
+    if host.host.simulated:
+        raise Refused(
+            [
+                Diagnostic(
+                    "simulated-host",
+                    "A simulated host has no images",
+                    "The host file describes a machine that does not exist, on which nothing is stored.",
+                    hint="take `simulated:` out of host.yaml, or give another `--data-dir`",
+                )
+            ]
+        )
+    loaded = inputs.load(folder, stack, host.host)
+    if loaded.desired is None:
+        raise Refused([*host.diagnostics, *loaded.diagnostics])
+    found = [one for one in loaded.desired.resources if one.kind == "image"]
+    by_name = {name: one for one in found for name in (*one.spec["aliases"], one.name)}
+    unknown = [_unknown(name, by_name) for name in dict.fromkeys(wanted) if name.removeprefix("image.") not in by_name]
+    if unknown:
+        raise Refused(unknown)
+    asked = {by_name[name.removeprefix("image.")].name for name in wanted}
+    return [one for one in found if not wanted or one.name in asked]
+
+
+def _unknown(name: str, known: Sequence[str] | dict[str, Resource]) -> Diagnostic:
+    close = names.nearest(name, known)
+    hint = f"did you mean `{close}`?" if close else "`herocloud image list` lists them"
+    return Diagnostic("unknown-image", "No such image", f"The stack has no image `{name}`.", hint=hint)
+
+
+def pull(folder: Path, chosen: Sequence[Resource], told: Callable[[str], Told]) -> Iterator[Pulled]:
+    """Bring images into the store, one after the other; `told` gives the listener for the one of a name."""
+    host = inputs.find_host(folder, reading.read_recorded(folder)).host
+    for one in chosen:
+        spec = one.spec
+        if spec["source"] is None:
+            _require_files(one)
+            yield Pulled(one.name, spec["kernel"], None, "kernel", None, new=False)
+            continue
+        before = {stored.entry.key for stored in pruning.list_contents(folder)}
+        body = {field: spec[field] for field in ("source", "sha256", "unpinned", "decompress", "format")}
+        entry = fetching.pull(folder, host, fetching.Order(body, one.name, told=told(one.name)))
+        yield Pulled(one.name, entry.source, entry.sha256, entry.format, entry.size, new=entry.key not in before)
+
+
+def _require_files(image: Resource) -> None:
+    missing = [image.spec[field] for field in ("kernel", "initramfs") if image.spec[field] and not Path(image.spec[field]).is_file()]
+    if missing:
+        detail = f"`{image.name}` boots from {' and '.join(f'`{path}`' for path in missing)}, which is not there."
+        raise Refused([Diagnostic("path-missing", "A file is missing", detail, hint="`herocloud image build tiny` makes a kernel to try")])
+
+
+def stored(folder: Path) -> list[Stored]:
+    """List what the store holds, oldest first, with who needs it."""
+    return pruning.list_contents(folder)
+
+
+def verify(folder: Path, told: Told) -> list[Verified]:
+    """Hold every stored content against what was stored."""
+    return pruning.verify(folder, told=told)
+
+
+def remove_wrong(folder: Path, found: Sequence[Verified], how: How) -> int:
+    """Remove the contents that are not what was stored; whoever needs them fetches them again. Returns the bytes that came free."""
+    from herocloud.state import locking
+
+    with locking.hold(folder, "image verify", None, how.lock_timeout, how.note):
+        return pruning.remove(folder, [one.entry for one in found if one.wrong is not None])
+
+
+def find_unused(folder: Path) -> Pruned:
+    """Say what pruning would remove."""
+    return pruning.prune(folder, recorded=named_by(reading.read_recorded(folder)), rehearse=True)
+
+
+def prune(folder: Path, how: How) -> Pruned:
+    """Remove what no image of any stack points at and no record names."""
+    from herocloud.state import locking
+
+    with locking.hold(folder, "image prune", None, how.lock_timeout, how.note):
+        return pruning.prune(folder, recorded=named_by(reading.read_recorded(folder)))
+
+
+def named_by(recorded: Recorded) -> frozenset[str]:
+    """Collect the checksums and sources that records name: of images, and of what disks were made from."""
+    found: set[str | None] = set()
+    for records in recorded.records.values():
+        for record in records.values():
+            if record.kind == "image":
+                found |= {record.spec.get("sha256"), record.spec.get("source")}
+            for part in ("image", "disk"):
+                body = record.parts.get(part) or {}
+                found |= {body.get("sha256"), body.get("source")}
+    return frozenset(one for one in found if one)
+
+
+def build_tiny(folder: Path, out: Path | None, told: Callable[[str], None]) -> Built:
+    """Build the small guest of a kernel and an initramfs."""
+    from herocloud.providers.images.building import tiny
+
+    made = tiny.build(_target(folder, out, "tiny"), cache=caches.cache_folder(), told=told)
+    lines = (
+        ("kernel", _path(made.kernel)),
+        ("initramfs", _path(made.initramfs)),
+        ("cmdline", tiny.COMMAND_LINE),
+        ("nocloud", "true"),
+    )
+    return Built("tiny", lines, made.release)
+
+
+def build_debian(folder: Path, out: Path | None, told: Callable[[str], None], *, release: str | None, again: bool) -> Built:
+    """Build a Debian with cloud-init, a boot loader and the guest agent."""
+    from herocloud.providers.images.building import debian
+
+    chosen = {} if release is None else {"release": release}
+    made = debian.build(_target(folder, out, "debian"), **chosen, progress=told, again=again)
+    lines = (("source", _path(made.disk)), ("sha256", made.sha256), ("format", "raw"), ("nocloud", "true"))
+    return Built("debian", lines, made.release)
+
+
+def _target(folder: Path, out: Path | None, name: str) -> Path:
+    if out is not None:
+        return out
+    target = folder / layout.BUILT / name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    layout.make_folder(target)
+    return target
+
+
+def _path(path: Path) -> str:
+    """Write a path as a stack file beside it would: one below the folder that we are in is told from there."""
+    here = path.absolute()
+    return f"./{here.relative_to(Path.cwd())}" if here.is_relative_to(Path.cwd()) else str(here)
