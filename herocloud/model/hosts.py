@@ -38,6 +38,16 @@ class Slice(NamedTuple):
     disk: int
 
 
+class Abilities(NamedTuple):
+    """What can run VMs and carry networks here. Finding out takes effects, so whoever plans looks it up before."""
+
+    hypervisors: tuple[tuple[str, bool, str], ...]
+    """Name, whether it can be used, and why (not)."""
+    networks: str = "network"
+    """The provider for networks that do not say which kind they are."""
+    networks_why: str = ""
+
+
 class Host(NamedTuple):
     """What the machine has, what its operator keeps back, and the slices that follow."""
 
@@ -61,3 +71,5 @@ class Host(NamedTuple):
     image_keep_free: int = 5 * 1024**3
     sources: tuple[tuple[str, str], ...] = ()
     """Where each value came from: (`memory`, `detected` | `file` | `default`)."""
+    abilities: Abilities | None = None
+    """Nothing where nobody had to look: on a simulated host, and for plans without VMs."""

@@ -91,8 +91,21 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     from herocloud.plan import planning
 
     observed = look(host, None) if asked.refresh else None
+    if not asked.options.destroy:
+        host = able(host, desired, asked.options.hypervisor)
     plan = planning.plan(desired, recorded, observed, host.host, asked.options)
     return Planned(with_lost_slices(plan, recorded, host), desired, recorded, observed, host, tuple(notes))
+
+
+def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
+    """Look up what this host can run, when the plan has to choose; nobody else pays for looking."""
+    from herocloud.providers import registry
+
+    vms = {hypervisor or one.provider for one in desired.resources if one.kind == "vm"}
+    real = vms - {"simulator"} or (not vms and any(one.kind == "network" for one in desired.resources))
+    if host.host.simulated or not real:
+        return host
+    return host._replace(host=host.host._replace(abilities=registry.abilities(host.context)))
 
 
 def with_lost_slices(plan: Plan, recorded: Recorded, host: Hosting) -> Plan:

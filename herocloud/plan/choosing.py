@@ -11,13 +11,18 @@ from typing import NamedTuple, cast
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
-from herocloud.model.worlds import Desired, Resource
+from herocloud.model.worlds import Desired, Record, Resource
 from herocloud.plan import saying
 from herocloud.providers.seam import VmPlanning
 
 SIMULATOR = "simulator"
-_PLANNINGS = {SIMULATOR: "herocloud.providers.simulator.planning"}
+_PLANNINGS = {
+    "qemu": "herocloud.providers.qemu.planning",
+    SIMULATOR: "herocloud.providers.simulator.planning",
+}
 REAL_ROLES = {"images": "images", "network": "network", "overlay": "mycelium"}
+_USER_NETWORK = "user_network"
+_OVERLAY = ("mycelium", "peer")
 
 
 class Choice(NamedTuple):
@@ -40,38 +45,100 @@ def known() -> tuple[str, ...]:
     return tuple(_PLANNINGS)
 
 
-def choose(desired: Desired, host: Host, override: str | None) -> Choice:
-    """Decide for every VM of the stack."""
+def choose(desired: Desired, host: Host, override: str | None, records: Mapping[Address, Record] | None = None) -> Choice:
+    """Decide for every VM of the stack; what `auto` was decided to mean for what is recorded stays."""
     found: list[Diagnostic] = []
     chosen: dict[Address, str] = {}
-    by_auto = False
+    recorded = records or {}
+    simulated_before = any(record.provider == SIMULATOR for record in recorded.values())
+    notes: dict[str, str] = {}
     for resource in desired.resources:
-        if resource.kind != "vm":
-            continue
-        name, was_auto = _choose_one(resource, host, override, found)
-        by_auto = by_auto or was_auto
-        chosen[resource.address] = name
-    real = {name for name in chosen.values() if name != SIMULATOR}
-    if real and SIMULATOR in chosen.values():
-        found.append(saying.mixed_providers(desired.stack, {f"`{name}`" for name in chosen.values()}))
-    if by_auto and not host.simulated and SIMULATOR in chosen.values():
-        found.append(saying.simulator_chosen(host.name))
-    simulated = not real
-    roles = dict.fromkeys(REAL_ROLES, SIMULATOR) if simulated else dict(REAL_ROLES)
-    return Choice(chosen, roles, tuple(found))
+        if resource.kind == "vm":
+            asked = override or resource.provider
+            if asked == "auto":
+                chosen[resource.address] = _by_auto(resource, host, recorded, simulated_before, notes, found)
+            else:
+                chosen[resource.address] = _by_name(resource, asked, host, found)
+    names = set(chosen.values())
+    if len(names) > 1 and SIMULATOR in names:
+        found.append(saying.mixed_providers(desired.stack, {f"`{name}`" for name in names}))
+    elif names - {SIMULATOR} and simulated_before:
+        found.append(saying.simulated_before(desired.stack))
+    found.extend(saying.hypervisor_chosen(name, why, host.name) for name, why in notes.items())
+    simulated = host.simulated or (names <= {SIMULATOR} if names else override == SIMULATOR or simulated_before)
+    if simulated:
+        return Choice(chosen, dict.fromkeys(REAL_ROLES, SIMULATOR), tuple(found))
+    found.extend(saying.no_overlay_provider(one.address, one.place) for one in desired.resources if _wants_overlay(one))
+    networks, why = _networks_of(desired, host, recorded)
+    if why:
+        found.append(saying.networks_chosen(networks, why))
+    return Choice(chosen, {**REAL_ROLES, "network": networks}, tuple(found))
 
 
-def _choose_one(resource: Resource, host: Host, override: str | None, found: list[Diagnostic]) -> tuple[str, bool]:
-    asked = override or resource.provider
-    if asked == "auto":
-        return SIMULATOR if host.simulated else next(iter(_PLANNINGS)), True
+def roles_of(record: Record, records: Mapping[Address, Record]) -> Mapping[str, str]:
+    """Tell who made what a record stands for, and what hangs on it in its stack."""
+    if record.provider == SIMULATOR:
+        return dict.fromkeys(REAL_ROLES, SIMULATOR)
+    return {**REAL_ROLES, "network": _recorded_networks(records) or REAL_ROLES["network"]}
+
+
+def _by_auto(
+    resource: Resource,
+    host: Host,
+    records: Mapping[Address, Record],
+    simulated_before: bool,  # noqa: FBT001  (one of several facts about the stack)
+    notes: dict[str, str],
+    found: list[Diagnostic],
+) -> str:
+    record = records.get(resource.address)
+    if host.simulated or (record is None and simulated_before):
+        return SIMULATOR
+    if record is not None and record.spec.get("hypervisor") in _PLANNINGS:
+        return str(record.spec["hypervisor"])
+    if host.abilities is None:
+        return next(iter(_PLANNINGS))
+    for name, usable, why in host.abilities.hypervisors:
+        if usable:
+            notes[name] = why
+            return name
+    found.append(saying.no_hypervisor(resource.address, [why for _, _, why in host.abilities.hypervisors], resource.place))
+    return next(iter(_PLANNINGS))
+
+
+def _by_name(resource: Resource, asked: str, host: Host, found: list[Diagnostic]) -> str:
     if asked not in _PLANNINGS:
         found.append(saying.unsupported_hypervisor(resource.address, asked, _PLANNINGS, resource.place))
-        return SIMULATOR, False
-    if host.simulated and asked != SIMULATOR:
+        return SIMULATOR
+    if asked == SIMULATOR:
+        return asked
+    if host.simulated:
         found.append(saying.real_on_simulated_host(resource.address, asked, host.name, resource.place))
-        return SIMULATOR, False
-    return asked, False
+        return SIMULATOR
+    for name, usable, why in host.abilities.hypervisors if host.abilities is not None else ():
+        if name == asked and not usable:
+            found.append(saying.no_hypervisor(resource.address, [why], resource.place))
+    return asked
+
+
+def _networks_of(desired: Desired, host: Host, records: Mapping[Address, Record]) -> tuple[str, str]:
+    """Choose who makes the networks, and say why when it is not the usual one. A stack's networks are all of one kind."""
+    before = _recorded_networks(records)
+    if before is not None:
+        return before, ""
+    networks = [one for one in desired.resources if one.kind == "network"]
+    if any(one.spec.get("mode") == "user" for one in networks):
+        return _USER_NETWORK, ""
+    if host.abilities is None or not networks or host.abilities.networks == REAL_ROLES["network"]:
+        return REAL_ROLES["network"], ""
+    return host.abilities.networks, host.abilities.networks_why
+
+
+def _recorded_networks(records: Mapping[Address, Record]) -> str | None:
+    return next((one.provider for one in records.values() if one.kind == "network"), None)
+
+
+def _wants_overlay(resource: Resource) -> bool:
+    return resource.kind in _OVERLAY or (resource.kind == "vm" and bool(resource.spec.get("mycelium")))
 
 
 def unsupported_fields(resource: Resource, spec: Mapping[str, object], hypervisor: str) -> list[Diagnostic]:

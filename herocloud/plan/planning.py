@@ -28,7 +28,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
     recorded = recorded._replace(records={**recorded.records, inputs.stack: inputs.records})
     # What is there has its old name until the plan is applied; here everything goes by the new one, or it would be taken for an orphan.
     seen = gathering.renamed(observed, inputs)
-    choice = choosing.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor)
+    choice = choosing.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
     found.extend(one for one in choice.found if one.address is None or one.address in inputs.allowed)
     if recorded.unfinished and options.operation in ("apply", "destroy"):
         found.append(saying.unfinished_apply(recorded.unfinished))
@@ -119,7 +119,7 @@ def _decide(
             valued=valued.get(address),
             record=record,
             present=present,
-            roles=_roles_of(record) if resource is None and record else roles,
+            roles=choosing.roles_of(record, inputs.records) if resource is None and record else roles,
             image=images.get(resource.spec["image"], {}) if resource and resource.kind == "vm" else {},
             forced=address in again,
             moved_from=origin,
@@ -130,13 +130,6 @@ def _decide(
         if decision is not None:
             decisions[address] = decision
     return decisions
-
-
-def _roles_of(record: Record) -> Mapping[str, str]:
-    """Tell who made what a record stands for."""
-    if record.provider == choosing.SIMULATOR:
-        return dict.fromkeys(("images", "network", "overlay"), choosing.SIMULATOR)
-    return choosing.REAL_ROLES
 
 
 def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic]:

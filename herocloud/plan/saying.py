@@ -57,13 +57,58 @@ def mixed_providers(stack: str, names: Iterable[str]) -> Diagnostic:
     )
 
 
-def simulator_chosen(name: str) -> Diagnostic:
-    """Tell that nothing real will run, so that nobody is misled by a green plan."""
+def hypervisor_chosen(name: str, why: str, host: str) -> Diagnostic:
+    """Tell what `auto` came to mean, and why."""
     return Diagnostic(
-        code="simulated",
-        summary="Nothing real will run",
-        detail=f"`hypervisor: auto` chose `simulator` on host `{name}`: no other hypervisor is part of this version.",
+        code="hypervisor-chosen",
+        summary="Hypervisor chosen",
+        detail=f"`hypervisor: auto` chose `{name}` on host `{host}`: {why}.",
         severity=Severity.NOTE,
+    )
+
+
+def no_hypervisor(address: str, reasons: Iterable[str], place: Place | None) -> Diagnostic:
+    """Tell that nothing here can run a VM."""
+    return Diagnostic(
+        code="no-hypervisor",
+        summary="Nothing here can run a VM",
+        detail=f"`{address}` needs a hypervisor, and this host has none: {'; '.join(reasons)}.",
+        address=address,
+        place=place,
+        hint="`herocloud doctor` says what is missing; `--hypervisor simulator` tries the stack without a real machine",
+    )
+
+
+def networks_chosen(name: str, why: str) -> Diagnostic:
+    """Tell that networks are of another kind than usual, and why."""
+    return Diagnostic(
+        code="networks-chosen",
+        summary="Networks in user mode",
+        detail=f"The networks of this stack are made by `{name}`: {why}.",
+        severity=Severity.NOTE,
+    )
+
+
+def no_overlay_provider(address: str, place: Place | None) -> Diagnostic:
+    """Tell that a real host does not have the overlay yet."""
+    return Diagnostic(
+        code="not-supported-yet",
+        summary="Not supported by this provider yet",
+        detail=f"`{address}` asks for the Mycelium overlay, which this version makes on the simulator only: "
+        "not supported by this provider yet.",
+        address=address,
+        place=place,
+        hint="take `mycelium` out, or give `--hypervisor simulator` to try the stack without a real machine",
+    )
+
+
+def simulated_before(stack: str) -> Diagnostic:
+    """Tell that what is recorded exists on the simulator only, so that real VMs cannot join it."""
+    return Diagnostic(
+        code="mixed-hypervisors",
+        summary="Simulated and real VMs in one stack",
+        detail=f"Stack `{stack}` was applied on the simulator, and what it made there does not exist for a real hypervisor.",
+        hint="`herocloud destroy` ends the simulated stack; the next apply makes it for real",
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from herocloud.kits import names as spelling
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import Abilities, Host
 from herocloud.providers.seam import Driver, Observer
 
 
@@ -39,9 +39,13 @@ PROVIDERS = {
     "simulator": _Entry("herocloud.providers.simulator", ("hypervisor", "images", "network", "overlay"), hypervisor=True),
     "images": _Entry("herocloud.providers.images", ("images",)),
     "network": _Entry("herocloud.providers.network", ("network",)),
+    "qemu": _Entry("herocloud.providers.qemu", ("hypervisor",), hypervisor=True),
 }
 
-_HYPERVISORS = {"simulator": True, "qemu": False, "cloud-hypervisor": False}
+_HYPERVISORS = {"simulator": True, "qemu": True, "cloud-hypervisor": False}
+
+USER_NETWORK = "user_network"
+"""The provider of networks for users who may not make bridges."""
 
 
 class Availability(NamedTuple):
@@ -118,6 +122,19 @@ def available(context: ProviderContext | None = None) -> dict[str, Availability]
         usable, why = cast("Any", _module(name, "observing")).check_usable(context.folder if context else None)
         answers[name] = Availability(usable, why)
     return dict(sorted(answers.items()))
+
+
+def abilities(context: ProviderContext) -> Abilities:
+    """Look up what can run VMs and carry networks on this host, for plans that have to choose. This may boot something for an instant."""
+    found = []
+    for name, entry in PROVIDERS.items():
+        if entry.hypervisor and name != "simulator":
+            usable, why = cast("Any", _module(name, "observing")).check_usable(context.folder)
+            found.append((name, usable, why))
+    # Asking for the right alone is enough here: what else networks need, their own steps say.
+    if USER_NETWORK not in PROVIDERS or cast("Any", _module("network", "rights")).has_admin():
+        return Abilities(tuple(found))
+    return Abilities(tuple(found), USER_NETWORK, "bridges need CAP_NET_ADMIN, which this user does not have")
 
 
 def _find(name: str) -> _Entry:

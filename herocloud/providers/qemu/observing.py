@@ -76,4 +76,4 @@ def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (eve
     if program is None:
         return False, proving.missing()
     acceleration = proving.accelerate(program)
-    return True, f"ready, with {acceleration.name.upper()}: {acceleration.why}"
+    return True, f"with {acceleration.name.upper()}: {acceleration.why}"
