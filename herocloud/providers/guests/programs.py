@@ -135,7 +135,7 @@ class _Look:
         try:
             for handle in self._files.handles.values():
                 channel.ask("guest-file-close", {"handle": handle}, timeout=self._agent.patience)
-            channel.ask("guest-exec", {"path": "rm", "arg": ["-rf", self._files.folder]}, timeout=self._agent.patience)
+            _run_small(channel, "rm", ["-rf", self._files.folder], self._agent.patience)
         except HerocloudError:
             return
 
@@ -165,14 +165,7 @@ def _open_files(channel: Channel, patience: float) -> _Files | None:
     try:
         if not agents.read_info(channel, patience).commands >= _READING:
             return None
-        request = {"path": "sh", "arg": ["-c", _FOLDER_SCRIPT], "capture-output": True}
-        pid = int(channel.ask("guest-exec", request, timeout=patience)["pid"])
-        until, pause = time.monotonic() + patience, _FIRST_PAUSE
-        while not (status := channel.ask("guest-exec-status", {"pid": pid}, timeout=patience)).get("exited"):
-            if time.monotonic() > until:
-                return None
-            time.sleep(pause)
-            pause *= 1.5
+        status = _run_small(channel, "sh", ["-c", _FOLDER_SCRIPT], patience)
         folder = base64.b64decode(status.get("out-data", "")).decode().strip()
         if status.get("exitcode") != 0 or not folder.startswith("/"):
             return None
@@ -185,6 +178,19 @@ def _open_files(channel: Channel, patience: float) -> _Files | None:
         )
     except Refusal:
         return None
+
+
+def _run_small(channel: Channel, path: str, arguments: Sequence[str], patience: float) -> Mapping[str, Json]:
+    """Run something that ends at once, and wait for it: an agent remembers what nobody asks after."""
+    request = {"path": path, "arg": list(arguments), "capture-output": True}
+    pid = int(channel.ask("guest-exec", request, timeout=patience)["pid"])
+    until, pause = time.monotonic() + patience, _FIRST_PAUSE
+    while True:
+        status: Mapping[str, Json] = channel.ask("guest-exec-status", {"pid": pid}, timeout=patience)
+        if status.get("exited") or time.monotonic() > until:
+            return status
+        time.sleep(pause)
+        pause *= 1.5
 
 
 def _rest(pause: float, until: float | None, program: Program, stopped: Callable[[], bool]) -> None:
