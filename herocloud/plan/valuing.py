@@ -162,8 +162,17 @@ class Valuer:
             before = kept.pop(0) if kept else None
             slot = before["slot"] if before else _lowest(used)
             used.add(slot)
-            nics.append({**asked, **self._nic(resource, before, slot, sid), "address": self._ip(resource, asked["network"], before)})
+            lies = {"address": self._ip(resource, asked["network"], before), **self._way(asked["network"])}
+            nics.append({**asked, **self._nic(resource, before, slot, sid), **lies})
         return nics
+
+    def _way(self, network: str) -> dict[str, Json]:
+        """Return what a guest has to know besides its address: how far its network reaches, and where the way out begins."""
+        spec = self._networks.get(network)
+        if spec is None:
+            return {"prefix": None, "gateway": None}
+        net = self._ledger.network(network, spec["cidr"], self._records)
+        return {"prefix": int(spec["cidr"].rpartition("/")[2]), "gateway": net.gateway}
 
     def _nic(self, resource: Resource, before: Json, slot: int, sid: Sid) -> dict[str, Json]:
         mac = before["mac"] if before else self._ledger.new_mac((self._stack, resource.address), slot)
