@@ -36,7 +36,9 @@ def set_up(environment: Mapping[str, str], verbose: int) -> None:
     import logging
 
     level = environment.get("HEROCLOUD_LOG", "").lower()
-    if level not in LEVELS:
+    if level and level not in LEVELS:
+        raise typer.BadParameter(f"`{level}` is no level; use {', '.join(f'`{one}`' for one in LEVELS)}", param_hint="HEROCLOUD_LOG")
+    if not level:
         level = "debug" if verbose > 1 else "info" if verbose else ""
     ours = logging.getLogger("herocloud")
     ours.handlers.clear()

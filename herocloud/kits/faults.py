@@ -10,12 +10,15 @@ import os
 import signal
 
 _ERRORS = {"enospc": errno.ENOSPC, "eio": errno.EIO, "erofs": errno.EROFS}
+_ACTS = ("kill", "term", *_ERRORS)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
     rules: dict[str, tuple[int, str]] = {}
     for rule in filter(None, text.split(",")):
-        name, nth, what = rule.rsplit(":", 2)
+        name, nth, what = rule.rsplit(":", 2) if rule.count(":") > 1 else (rule, "", "")
+        if not nth.isdecimal() or what not in _ACTS:
+            raise SystemExit(f"HEROCLOUD_FAULTS: `{rule}` is no rule; write `point:number:act` with {', '.join(_ACTS)} as the act")
         rules[name] = (int(nth), what)
     return rules
 

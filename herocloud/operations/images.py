@@ -4,18 +4,19 @@ None of it is planned: an image alone changes no machine. What is removed can be
 is approved like that of other data, and happens under the lock of the state: no apply can need meanwhile what goes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import caches, names
+from herocloud.kits.jsons import Json, Spec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.worlds import Recorded, Resource
-from herocloud.operations import inputs, reading
-from herocloud.operations.inputs import Sources
+from herocloud.model.worlds import Desired, Recorded, Resource
+from herocloud.operations import inputs, planning, reading
+from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.running import How
-from herocloud.providers.images import fetching, layout, pruning
+from herocloud.providers.images import fetching, layout, pruning, storing
 from herocloud.providers.images.pruning import Pruned, Stored, Verified
 
 Told = Callable[[str, float | None], None]
@@ -46,9 +47,44 @@ class Built(NamedTuple):
     release: str
 
 
+def listed(folder: Path, stack: Sources) -> list[dict[str, Json]]:
+    """List the images of the stack, each with whether it is here and how large it is."""
+    host, desired = _load(folder, stack)
+    observed = planning.look(host, (desired.stack,))
+    there = observed.things.get(desired.stack, {})
+    found: list[dict[str, Json]] = []
+    for one in desired.resources:
+        if one.kind != "image":
+            continue
+        spec, size = one.spec, observed.images.get(one.spec["source"] or "")
+        present = "image" in there[one.address].parts if one.address in there else False
+        if not present and not host.host.simulated:
+            # Fetched, and not yet asked for by an apply; or a kernel, of which nothing is stored.
+            present, size = _is_here(folder, spec)
+        found.append(
+            {
+                "name": one.name,
+                "aliases": list(spec["aliases"]),
+                "source": spec["source"] or spec["kernel"],
+                "format": spec["format"] or ("kernel" if spec["kernel"] else None),
+                "sha256": spec["sha256"],
+                "present": present,
+                "size": size,
+            }
+        )
+    return found
+
+
+def _is_here(folder: Path, spec: Spec) -> tuple[bool, int | None]:
+    if spec["source"] is None:
+        return not _missing_files(spec), None
+    entry = storing.Store(folder).find_for(spec)
+    return (False, None) if entry is None else (True, entry.size)
+
+
 def choose(folder: Path, stack: Sources, wanted: Sequence[str]) -> list[Resource]:
     """Return the images of the stack with these names or aliases, or all of them."""
-    host = inputs.find_host(folder, reading.read_recorded(folder))
+    host, desired = _load(folder, stack)
     if host.host.simulated:
         raise Refused(
             [
@@ -60,10 +96,7 @@ def choose(folder: Path, stack: Sources, wanted: Sequence[str]) -> list[Resource
                 )
             ]
         )
-    loaded = inputs.load(folder, stack, host.host)
-    if loaded.desired is None:
-        raise Refused([*host.diagnostics, *loaded.diagnostics])
-    found = [one for one in loaded.desired.resources if one.kind == "image"]
+    found = [one for one in desired.resources if one.kind == "image"]
     by_name = {name: one for one in found for name in (*one.spec["aliases"], one.name)}
     unknown = [_unknown(name, by_name) for name in dict.fromkeys(wanted) if name.removeprefix("image.") not in by_name]
     if unknown:
@@ -72,7 +105,15 @@ def choose(folder: Path, stack: Sources, wanted: Sequence[str]) -> list[Resource
     return [one for one in found if not wanted or one.name in asked]
 
 
-def _unknown(name: str, known: Sequence[str] | dict[str, Resource]) -> Diagnostic:
+def _load(folder: Path, stack: Sources) -> tuple[Hosting, Desired]:
+    host = inputs.find_host(folder, reading.read_recorded(folder))
+    loaded = inputs.load(folder, stack, host.host)
+    if loaded.desired is None:
+        raise Refused([*host.diagnostics, *loaded.diagnostics])
+    return host, loaded.desired
+
+
+def _unknown(name: str, known: Iterable[str]) -> Diagnostic:
     close = names.nearest(name, known)
     hint = f"did you mean `{close}`?" if close else "`herocloud image list` lists them"
     return Diagnostic("unknown-image", "No such image", f"The stack has no image `{name}`.", hint=hint)
@@ -88,16 +129,19 @@ def pull(folder: Path, chosen: Sequence[Resource], told: Callable[[str], Told]) 
             yield Pulled(one.name, spec["kernel"], None, "kernel", None, new=False)
             continue
         before = {stored.entry.key for stored in pruning.list_contents(folder)}
-        body = {field: spec[field] for field in ("source", "sha256", "unpinned", "decompress", "format")}
-        entry = fetching.pull(folder, host, fetching.Order(body, one.name, told=told(one.name)))
+        entry = fetching.pull(folder, host, fetching.Order(spec, one.name, told=told(one.name)))
         yield Pulled(one.name, entry.source, entry.sha256, entry.format, entry.size, new=entry.key not in before)
 
 
 def _require_files(image: Resource) -> None:
-    missing = [image.spec[field] for field in ("kernel", "initramfs") if image.spec[field] and not Path(image.spec[field]).is_file()]
+    missing = _missing_files(image.spec)
     if missing:
         detail = f"`{image.name}` boots from {' and '.join(f'`{path}`' for path in missing)}, which is not there."
         raise Refused([Diagnostic("path-missing", "A file is missing", detail, hint="`herocloud image build tiny` makes a kernel to try")])
+
+
+def _missing_files(spec: Spec) -> list[str]:
+    return [spec[field] for field in ("kernel", "initramfs") if spec[field] and not Path(spec[field]).is_file()]
 
 
 def stored(folder: Path) -> list[Stored]:

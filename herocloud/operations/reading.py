@@ -225,7 +225,7 @@ def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tu
     found = []
     wanted = {name: list(records_of(recorded, name)) for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))}
     if addresses:
-        chosen = [find_record(recorded, address, stack) for address in addresses]
+        chosen = [record for address in addresses for record in _find_records(recorded, address, stack)]
         wanted = {name: _with_needs(records, [one for one in chosen if one.stack == name]) for name, records in wanted.items()}
     for name, records in wanted.items():
         if records:
@@ -235,6 +235,17 @@ def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tu
     if not found:
         raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no records in `{folder}`.")])
     return found
+
+
+def _find_records(recorded: Recorded, pattern: str, stack: str | None) -> list[Record]:
+    """Return the records that an address or a pattern means; where it means none, the refusal names the nearest."""
+    from herocloud.plan import gathering
+
+    records = records_of(recorded, stack)
+    matched = set(gathering.matching(pattern, [record.address for record in records]))
+    owners = {record.stack for record in records if record.address in matched}
+    several = len(matched) > 1 or len(owners) > 1
+    return [record for record in records if record.address in matched] if several else [find_record(recorded, pattern, stack)]
 
 
 def _with_needs(records: Sequence[Record], chosen: Sequence[Record]) -> list[Record]:

@@ -1,6 +1,6 @@
 """Stack files without a plan: started, looked at, laid out.
 
-Looking at a stack file without planning it: what it asks for, what is wrong with it, its images.
+Looking at a stack file without planning it: what it asks for, what is wrong with it.
 
 `fmt`: stack files in the canonical layout.
 
@@ -18,7 +18,7 @@ from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Desired
-from herocloud.operations import inputs, planning, reading
+from herocloud.operations import inputs, reading
 from herocloud.operations.inputs import Sources
 from herocloud.stack import starting
 
@@ -48,30 +48,6 @@ def inspect(folder: Path, stack: Sources) -> Inspected:
     if loaded.desired is None:
         raise Refused([*host.diagnostics, *loaded.diagnostics])
     return Inspected(loaded.desired, (*host.diagnostics, *loaded.diagnostics))
-
-
-def images(folder: Path, stack: Sources) -> list[dict[str, Json]]:
-    """List the images of the stack, each with whether it is here and how large it is."""
-    recorded = reading.read_recorded(folder)
-    host = inputs.find_host(folder, recorded)
-    loaded = inputs.load(folder, stack, host.host)
-    if loaded.desired is None:
-        raise Refused([*host.diagnostics, *loaded.diagnostics])
-    observed = planning.look(host, (loaded.desired.stack,))
-    there = observed.things.get(loaded.desired.stack, {})
-    return [
-        {
-            "name": one.name,
-            "aliases": list(one.spec.get("aliases") or ()),
-            "source": one.spec["source"] or one.spec.get("kernel"),
-            "format": one.spec.get("format") or ("kernel" if one.spec.get("kernel") else None),
-            "sha256": one.spec.get("sha256"),
-            "present": "image" in there[one.address].parts if one.address in there else False,
-            "size": observed.images.get(one.spec["source"] or ""),
-        }
-        for one in loaded.desired.resources
-        if one.kind == "image"
-    ]
 
 
 def schema() -> Json:

@@ -45,8 +45,7 @@ def select(flag: str, patterns: Iterable[str], known: Iterable[Address], found: 
     addresses = list(known)
     chosen: set[Address] = set()
     for pattern in patterns:
-        matcher = _compile(pattern)
-        matched = [address for address in addresses if matcher.fullmatch(address)]
+        matched = matching(pattern, addresses)
         if not matched:
             found.append(
                 saying.no_match(flag, pattern, names.nearest(pattern, [*addresses, *(one.partition("[")[0] for one in addresses)]))
@@ -55,10 +54,14 @@ def select(flag: str, patterns: Iterable[str], known: Iterable[Address], found: 
     return chosen
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    """Make `vm.web` also stand for `vm.web[0]` …; `*` and `?` stand for any text and any character, while `[2]` is always a number."""
+def matching(pattern: str, addresses: Iterable[Address]) -> list[Address]:
+    """Return the addresses that a pattern names: `vm.web` also stands for `vm.web[0]` …, `*` and `?` for any text and any character.
+
+    `[2]` is always a number, as in every address.
+    """
     text = "".join(".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
-    return re.compile(text + r"(\[\d+\])?", re.DOTALL)
+    matcher = re.compile(text + r"(\[\d+\])?", re.DOTALL)
+    return [address for address in addresses if matcher.fullmatch(address)]
 
 
 def narrow(

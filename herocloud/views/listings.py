@@ -165,7 +165,7 @@ def stored_images(found: Iterable[Mapping[str, Json]]) -> Listing:
     )  # fmt: skip
     rows = tuple(found)
     total = values.show_bytes(sum(row["bytes"] for row in rows))
-    return Listing("contents", columns, rows, "Nothing is stored.", f"{len(rows)} images, {total}.")
+    return Listing("contents", columns, rows, "Nothing is stored.", f"{len(rows)} image{'s' if len(rows) > 1 else ''}, {total}.")
 
 
 def pulled_images(found: Iterable[Mapping[str, Json]]) -> Listing:
@@ -182,7 +182,8 @@ def verified_images(found: Iterable[Mapping[str, Json]]) -> Listing:
     rows = tuple(found)
     wrong = sum(1 for row in rows if not row["ok"])
     columns = (Column("ok", "", lambda ok: "ok" if ok else "damaged"), Column("source", "SOURCE"), Column("wrong", "FOUND"))
-    below = f"{wrong} of {len(rows)} images are damaged." if wrong else "Every image is what was stored."
+    gone = any(row["removed"] for row in rows)
+    below = f"{wrong} of {len(rows)} damaged{' and removed' if gone else ''}." if wrong else "Every image is what was stored."
     return Listing("contents", columns, rows, "Nothing is stored.", below)
 
 

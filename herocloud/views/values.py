@@ -124,7 +124,14 @@ def _show_text(value: str) -> str:
         return f"text of {what} ({jsons.digest(value)[:8]})"
     if len(value) == 64 and value.isalnum():
         return f"{value[:12]}…"
-    return value or '""'
+    return printable(value) or '""'
+
+
+def printable(text: str) -> str:
+    """Write characters that a terminal would obey instead of showing as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _show_map(value: Mapping[str, Json]) -> str:

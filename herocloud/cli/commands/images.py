@@ -10,7 +10,6 @@ from herocloud.cli.image_telling import Teller
 from herocloud.cli.invoking import Call
 from herocloud.kits.jsons import Json
 from herocloud.operations import images as operation
-from herocloud.operations import stack_files
 from herocloud.providers.images.pruning import Pruned, Stored, Verified
 
 NAMES = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names or aliases of images; all of the stack by default.")]
@@ -30,7 +29,7 @@ def list_images(
     if stored:
         showing.show_listing(call, listings.stored_images(_rows(operation.stored(call.folder))))
     else:
-        showing.show_listing(call, listings.images(stack_files.images(call.folder, preparing.make_sources(call, variables))))
+        showing.show_listing(call, listings.images(operation.listed(call.folder, preparing.make_sources(call, variables))))
     return ending.DONE
 
 

@@ -101,6 +101,9 @@ def _missing(address: str, names: Names, found: Findings) -> tuple[str, str | No
         return None
     kind, name, number = match.groups()
     if kind == "vm":
+        many = names.vms.get(name)
+        if number is not None and many is not None and int(number) >= many:
+            return None  # The entry was right when it was written, and `count` has shrunk since.
         return instance_trouble(name, None if number is None else int(number), names, found, one=False)
     declared = names.of_kind(kind)
     return (
