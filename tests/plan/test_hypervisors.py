@@ -1,5 +1,7 @@
 """Which provider runs what, and what is said of those that are not here."""
 
+from herocloud.model.hosts import Abilities
+
 
 def _codes(plan):
     return [found.code for found in plan.diagnostics]
@@ -10,10 +12,59 @@ def test_auto_on_a_simulated_host_is_the_simulator_without_a_word(build, pretend
     assert (_codes(plan), plan.simulated) == ([], True)
 
 
-def test_auto_on_a_real_host_says_that_nothing_real_will_run(build, pretend) -> None:
-    plan = pretend.World().plan(build.desired(build.image(), build.vm("web")), build.host()._replace(simulated=False))
-    assert _codes(plan) == ["simulated"]
+def test_auto_on_a_real_host_says_what_it_chose_and_why(build, pretend) -> None:
+    plan = pretend.World().plan(build.desired(build.image(), build.vm("web")), _real(build, ("qemu", True, "with TCG: there is no KVM")))
+    assert _codes(plan) == ["hypervisor-chosen"]
+    assert plan.diagnostics[0].detail == "`hypervisor: auto` chose `qemu` on host `node1`: with TCG: there is no KVM."
+    assert {step.provider for step in plan.steps} == {"images", "qemu"}
     assert plan.applyable
+    assert not plan.simulated
+
+
+def test_auto_stays_what_it_was_decided_to_be(build, pretend) -> None:
+    desired, host = build.desired(build.image(), build.vm("web")), _real(build, ("qemu", True, "ready"))
+    world = pretend.run(pretend.World(), pretend.World().plan(desired, host), host)
+    again = world.plan(desired, _real(build, ("qemu", False, "it is gone")))
+    assert (_codes(again), again.steps) == ([], ())
+
+
+def test_a_real_host_that_runs_nothing_says_why(build, pretend) -> None:
+    plan = pretend.World().plan(build.desired(build.image(), build.vm("web")), _real(build, ("qemu", False, "QEMU is missing")))
+    assert _codes(plan) == ["no-hypervisor"]
+    assert "QEMU is missing" in plan.diagnostics[0].detail
+    assert not plan.applyable
+
+
+def test_what_was_made_on_the_simulator_is_not_joined_by_real_vms(build, pretend) -> None:
+    desired, host = build.desired(build.image(), build.vm("web")), _real(build, ("qemu", True, "ready"))
+    world = pretend.run(pretend.World(), pretend.World().plan(desired, host, hypervisor="simulator"), host)
+    more = build.desired(build.image(), build.vm("web"), build.vm("db"))
+    assert world.plan(more, host).simulated
+    assert _codes(world.plan(more, host, hypervisor="qemu")) == ["mixed-hypervisors"]
+
+
+def test_a_stack_without_vms_is_made_for_real_on_a_real_host(build, pretend) -> None:
+    plan = pretend.World().plan(build.desired(build.network("lan")), build.host()._replace(simulated=False))
+    assert [(step.kind, step.provider) for step in plan.steps] == [("network.create", "network")]
+
+
+def test_networks_in_user_mode_are_chosen_with_a_note_where_bridges_cannot_be_made(build, pretend) -> None:
+    host = build.host()._replace(simulated=False, abilities=Abilities((), "user_network", "no CAP_NET_ADMIN here"))
+    plan = pretend.World().plan(build.desired(build.network("lan")), host)
+    assert ([step.provider for step in plan.steps], _codes(plan)) == (["user_network"], ["networks-chosen"])
+    gone = pretend.run(pretend.World(), plan, host).plan(build.desired(), build.host()._replace(simulated=False))
+    assert [(step.kind, step.provider) for step in gone.steps] == [("network.delete", "user_network")]
+
+
+def test_the_overlay_of_a_real_host_is_not_ignored(build, pretend) -> None:
+    asked = build.desired(build.image(), build.vm("web", mycelium={"seed": None}))
+    plan = pretend.World().plan(asked, _real(build, ("qemu", True, "ready")))
+    assert "not-supported-yet" in _codes(plan)
+    assert not plan.applyable
+
+
+def _real(build, *hypervisors):
+    return build.host()._replace(simulated=False, abilities=Abilities(tuple(hypervisors)))
 
 
 def test_an_unknown_hypervisor_is_not_ignored(build, pretend) -> None:

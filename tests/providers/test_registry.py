@@ -38,7 +38,7 @@ def test_the_drivers_of_an_apply_share_one_world(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "hint"),
     [
-        ("qemu", "provider-unsupported", None),
+        ("cloud-hypervisor", "provider-unsupported", None),
         ("simulater", "provider-unknown", "did you mean `simulator`?"),
         ("xyz", "provider-unknown", None),
     ],
@@ -61,14 +61,14 @@ def test_a_role_that_a_provider_does_not_play_is_refused(tmp_path: Path) -> None
 
 
 def test_every_hypervisor_of_the_stack_file_is_known() -> None:
-    assert registry.known_hypervisors() == {"simulator": True, "qemu": False, "cloud-hypervisor": False}
+    assert registry.known_hypervisors() == {"simulator": True, "qemu": True, "cloud-hypervisor": False}
     assert registry.planning("simulator").NAME == "simulator"
 
 
 def test_availability_is_told_with_its_reason(tmp_path: Path) -> None:
     told = registry.available(ProviderContext(tmp_path))
     assert told["simulator"] == (True, "ready; there is no simulated world yet")
-    assert told["qemu"] == told["cloud-hypervisor"] == (False, "not supported by this version yet")
+    assert told["cloud-hypervisor"] == (False, "not supported by this version yet")
     registry.driver("simulator", "images", ProviderContext(tmp_path)).close()
     assert registry.available(ProviderContext(tmp_path))["simulator"] == (True, "ready")
     assert registry.available()["simulator"].usable
