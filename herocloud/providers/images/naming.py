@@ -72,18 +72,14 @@ class Images:
         marking.write(path, mark_for(work, body, **({} if entry is None else _pointer(entry))))
 
     def _kept(self, body: Part, known: Mark | None) -> Entry | None:
-        if body["sha256"]:
-            return self._store.find(storing.content_key(body["sha256"], body))
-        keys = [] if known is None else [known.more.get("before"), known.more.get("key") if same(known.body, body) else None]
+        keys = (
+            [] if known is None or body["sha256"] else [known.more.get("before"), known.more.get("key") if same(known.body, body) else None]
+        )
         for key in keys:
             entry = self._store.find(str(key)) if key else None
             if entry is not None and entry.source == body["source"]:
                 return entry
-        return max(
-            (one for one in self._store.entries() if one.source == body["source"] and one.key == storing.content_key(one.sha256, body)),
-            key=lambda one: one.fetched,
-            default=None,
-        )
+        return self._store.find_for(body)
 
     def _order(self, work: Work, body: Part, half: Half) -> Order:
         name = work.step.address.removeprefix("image.")

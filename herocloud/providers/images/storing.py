@@ -60,6 +60,13 @@ class Store:
             raise Permanent(f"the entry `{self._entry_path(key)}` is damaged; remove it, and the image is fetched again") from error
         return Entry(**said) if self.content(key).exists() else None
 
+    def find_for(self, body: Part) -> Entry | None:
+        """Return the content that serves for an image: the one with its checksum, or the youngest of its source where it names none."""
+        if body["sha256"]:
+            return self.find(content_key(body["sha256"], body))
+        fitting = [one for one in self.entries() if one.source == body["source"] and one.key == content_key(one.sha256, body)]
+        return max(fitting, key=lambda one: one.fetched, default=None)
+
     def entries(self) -> Iterator[Entry]:
         """Yield everything that is stored, by key."""
         for name in self._names(layout.STORE, ".json"):
