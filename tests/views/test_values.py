@@ -23,6 +23,7 @@ from herocloud.views import values
         ("labels.size", "1073741824", "1073741824"),
         ("image", "debian12", "debian12"),
         ("env.EMPTY", "", '""'),
+        ("labels.bell", "a\x1b[2Jb", "a\\x1b[2Jb"),
         ("slices", [f"s{i}" for i in range(10)], "s0, s1, s2, s3, s4, s5 and 4 more"),
     ],
 )

@@ -48,6 +48,8 @@ def _check_source(name: str, image: Fields, source: str, found: Findings) -> Non
     if scheme and scheme.group(1) not in {"https", "http", "file"}:
         hint = "images come from https, http or file URLs, or from a path relative to this file"
         found.add("bad-source", (*path, "source"), f"`{scheme.group(1)}` is not a way to get an image.", hint)
+    elif scheme and not source[scheme.end() :].lstrip("/"):
+        found.add("bad-source", (*path, "source"), f"`{source}` names no file.", "write the whole URL, or a path relative to this file")
     elif scheme and scheme.group(1) != "file" and "sha256" not in image and not image.get("unpinned"):
         if found.knows(*path, "sha256") and found.knows(*path, "unpinned"):
             detail = f"`{name}` is downloaded, and nothing says what the file has to be."

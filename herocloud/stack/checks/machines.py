@@ -9,6 +9,8 @@ from herocloud.stack.layering import View
 from herocloud.stack.names import Names
 
 SLICE_MEMORY = 4 * sizes.GIB
+SMALLEST_MEMORY = 16 * sizes.MIB
+"""Below this no kernel gets to its first line; whoever writes less forgot a letter of the unit."""
 
 
 def check_views(views: Iterable[View], names: Names, host: Host | None, found: Findings, *, overlay_is_off: bool) -> None:
@@ -17,6 +19,9 @@ def check_views(views: Iterable[View], names: Names, host: Host | None, found: F
         fields = view.fields
         if "slices" in fields or "slice" in fields:
             _check_slices(view, found)
+        if fields.get("memory", SMALLEST_MEMORY) < SMALLEST_MEMORY and view.knows(found, "memory"):
+            detail = f"{sizes.format_size(fields['memory'])} is less than any system needs to start."
+            found.add("out-of-range", view.where("memory"), detail, "write at least 16 MiB")
         if "cpu" in fields:
             _check_cpu(view, found)
             if host is not None:
@@ -46,6 +51,9 @@ def _check_slices(view: View, found: Findings) -> None:
     if both:
         detail = f"`{view.name}` names its slices, and says how many."
         found.add("slices-and-pins", ("vms", view.name, "slices"), detail, "keep `slice` or `slices`", on_key=True)
+    if pins == [] and not found.pruned.gone_from(view.where("slice")):
+        found.add("out-of-range", view.where("slice"), "`slice` names no slice.", "name one, like `s1`, or leave `slice` out")
+        return
     if "memory" not in view.fields or not all(view.knows(found, key) for key in ("memory", "slices" if pins is None else "slice")):
         return
     # A slice id that was refused counts all the same.
