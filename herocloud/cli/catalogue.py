@@ -83,9 +83,10 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "pause": Leaf("vms", "pause", "Freeze a running VM."),
             "resume": Leaf("vms", "resume", "Let a paused VM run on."),
             "delete": Leaf("vms", "delete", "Delete a VM."),
-            "logs": Leaf("vms", "logs", "Show what a VM wrote to its console."),
-            "exec": Leaf("vms", "execute", "Run a program inside a VM."),
-            "console": Leaf("vms", "console", "Attach to the console of a VM."),
+            "logs": Leaf("vm_guests", "logs", "Show what a VM wrote to its console."),
+            "exec": Leaf("vm_guests", "execute", "Run a program inside a VM."),
+            "console": Leaf("vm_guests", "console", "Attach to the console of a VM."),
+            "wait": Leaf("vm_guests", "wait", "Wait until the guests of VMs answer."),
         },
     ),
     "image": Group(

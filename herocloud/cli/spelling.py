@@ -5,6 +5,7 @@ everybody writes global flags before the command as well as behind it. Teaching 
 twice, so the words are rewritten instead. What follows `--` and what is the value of a flag is left alone.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from herocloud.cli import catalogue
@@ -13,13 +14,14 @@ GLOBAL_VALUED = frozenset({"data-dir", "chdir", "file"})
 GLOBAL_SWITCHES = frozenset({"json", "no-color", "quiet", "verbose"})
 VALUED = GLOBAL_VALUED | {
     "approve", "exclude", "format", "html", "hypervisor", "json-into", "junit", "lines", "lock-timeout", "max-bytes", "md", "on-failure",
-    "out", "parallelism", "release", "replace", "sarif", "stack", "target", "var", "var-file",
+    "out", "parallelism", "release", "replace", "sarif", "stack", "target", "timeout", "var", "var-file",
 }  # fmt: skip
 """Long flags that take a value. A test compares these sets with the commands."""
 
 SWITCHES = GLOBAL_SWITCHES | {
     "again", "all", "auto-approve", "check", "destroy", "detailed-exitcode", "diff", "dry-run", "follow", "foreign", "help", "host",
-    "input", "install", "no-input", "no-refresh", "off", "purge", "refresh", "rehearse", "remove", "rollback", "stored", "version", "yes",
+    "input", "install", "no-input", "no-refresh", "no-stdin", "off", "purge", "refresh", "rehearse", "remove", "rollback", "stored",
+    "version", "yes",
 }  # fmt: skip
 """Long flags that take none."""
 
@@ -34,6 +36,11 @@ def normalise(arguments: Sequence[str]) -> list[str]:
     """Return the arguments as the parser wants them."""
     if arguments and arguments[0] == "help":
         arguments = [*arguments[1:], "--help"]
+    for place, pair in enumerate(itertools.pairwise(arguments), 2):
+        if pair == ("vm", "logs"):
+            # Every program that shows a log follows it with `-f`; a stack file is named before the command, or with `--file`.
+            arguments = [*arguments[:place], *("--follow" if word == "-f" else word for word in arguments[place:])]
+            break
     return move_globals(spell_out(arguments))
 
 

@@ -43,6 +43,12 @@ class Screen:
         """Print a result that brings its own line feeds."""
         self._write(self._out, text)
 
+    def bytes_result(self, piece: bytes, *, error: bool = False) -> bool:
+        """Pass on what a program in a guest said, as it is, to the stream it said it on; tells whether anybody still reads."""
+        stream = self._err if error else self._out
+        self._write(stream, "", piece)
+        return stream is not None and id(stream) not in self._silent
+
     def talk(self, text: str) -> None:
         """Print progress, a note or a diagnostic."""
         self._write(self._err, text + "\n")
@@ -64,12 +70,14 @@ class Screen:
         self._write(self._out, "")
         self._write(self._err, "")
 
-    def _write(self, stream: TextIO | None, text: str) -> None:
+    def _write(self, stream: TextIO | None, text: str, piece: bytes = b"") -> None:
         # Without a stream the process was started with it closed: then nobody wants to hear.
         if stream is None or id(stream) in self._silent:
             return
         try:
             stream.write(text)
+            if piece:
+                stream.buffer.write(piece)
             stream.flush()
         except OSError as error:
             if error.errno not in _GONE:

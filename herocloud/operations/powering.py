@@ -1,12 +1,7 @@
-"""Imperative work on one VM: power, deletion, and what goes on inside of it.
-
-What goes on inside of a VM: console, output, programs. A simulated VM has no inside, and says so.
-
-Imperative work on one VM: power, and deletion. Planned, proven and journalled like a stack.
-"""
+"""Imperative work on one VM: power, and deletion. Planned, proven and journalled like a stack."""
 
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.model.diagnostics import Diagnostic
@@ -19,16 +14,6 @@ from herocloud.operations import editing, inputs, planning, reading
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.planning import Planned
 from herocloud.plan.gathering import PlanOptions
-
-_WHAT = {"logs": "writes no console output", "exec": "runs no programs", "console": "has no console"}
-
-
-def require_guest(folder: Path, name: str, stack: str | None, what: str) -> NoReturn:
-    """Raise why this VM cannot be entered."""
-    record = reading.find_record(reading.read_recorded(folder), name, stack, kind="vm")
-    detail = f"`{record.address}` runs on `{record.provider}`: it exists only as a state machine, so it {_WHAT[what]}."
-    raise Refused([Diagnostic("no-guest", "Nothing runs inside of this VM", detail, address=record.address)])
-
 
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}
 

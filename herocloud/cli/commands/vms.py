@@ -1,4 +1,4 @@
-"""Commands on one VM: looking at it, its power, and what goes on inside of it.
+"""Commands on one VM: looking at it, its power, its deletion.
 
 To name an action on one VM is to approve it, so nothing is asked, except before a deletion: that takes `-y` or a typed name.
 """
@@ -81,32 +81,3 @@ def delete(
 ) -> int:
     """Delete a VM."""
     return _act(call, "delete", name, stack, running, approval, purge=purge)
-
-
-def logs(
-    call: Call,
-    *,
-    name: VM,
-    follow: Annotated[bool, flags.option("--follow", variable="", help="Go on as more is written.")] = False,
-    lines: Annotated[int, flags.option("--lines", variable="", metavar="N", min=0, help="How many of the last lines; 100.")] = 100,
-    stack: flags.Stack = None,
-) -> int:
-    """Show what a VM wrote to its console."""
-    del follow, lines
-    return powering.require_guest(call.folder, name, preparing.choose_stack(call, stack), "logs")
-
-
-def execute(
-    call: Call,
-    name: VM,
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="What to run, behind `--`.")],
-    stack: flags.Stack = None,
-) -> int:
-    """Run a program inside a VM."""
-    del command
-    return powering.require_guest(call.folder, name, preparing.choose_stack(call, stack), "exec")
-
-
-def console(call: Call, name: VM, stack: flags.Stack = None) -> int:
-    """Attach to the console of a VM."""
-    return powering.require_guest(call.folder, name, preparing.choose_stack(call, stack), "console")

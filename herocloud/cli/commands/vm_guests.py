@@ -1,0 +1,150 @@
+"""Commands on what goes on inside of a VM: its log, programs, its console, and whether it is ready.
+
+`vm exec` ends with the code of the program, as ssh does, so that scripts can go on from there.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from herocloud.cli import ending, flags, preparing, showing
+from herocloud.cli.commands.vms import VM
+from herocloud.cli.invoking import Call
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.operations import guests
+from herocloud.operations.guests import Ready
+
+_PATIENCE = 120.0
+
+
+def logs(
+    call: Call,
+    *,
+    name: VM,
+    follow: Annotated[bool, flags.option("--follow", variable="", help="Go on as more is written; here also `-f`.")] = False,
+    lines: Annotated[int, flags.option("--lines", variable="", metavar="N", min=0, help="How many of the last lines; 100.")] = 100,
+    stack: flags.Stack = None,
+) -> int:
+    """Show what a VM wrote to its console."""
+    record = guests.find(call.folder, name, preparing.choose_stack(call, stack))
+    found, place = guests.last_lines(call.folder, record, lines)
+    if call.json:
+        call.screen.result(showing.dumps({"address": record.address, "lines": found}))
+        return ending.DONE
+    if found:
+        call.screen.result("\n".join(found))
+    if follow:
+        for piece in guests.follow(call.folder, record, place):
+            if not call.screen.bytes_result(piece.encode()):
+                break
+    return ending.DONE
+
+
+def execute(
+    call: Call,
+    *,
+    name: VM,
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="What to run, behind `--`.")],
+    timeout: Annotated[
+        str | None, flags.option("--timeout", variable="", metavar="TIME", help="How long to wait: 30s, 5min, or a number of seconds.")
+    ] = None,
+    no_stdin: Annotated[bool, flags.option("--no-stdin", variable="", help="Do not hand on what stands in stdin.")] = False,
+    stack: flags.Stack = None,
+) -> int:
+    """Run a program inside a VM."""
+    from herocloud.providers.guests.programs import Program
+
+    record = guests.find(call.folder, name, preparing.choose_stack(call, stack))
+    guests.require_inside(record, "exec")
+    heard: dict[bool, bytearray] = {False: bytearray(), True: bytearray()}
+
+    def hear(is_error: bool, piece: bytes) -> None:  # noqa: FBT001  (as the provider calls it)
+        if call.json:
+            heard[is_error] += piece
+        else:
+            call.screen.bytes_result(piece, error=is_error)
+
+    program = Program(command, None if no_stdin else _read_stdin(), streaming=not call.json)
+    seconds = None if timeout is None else preparing.parse_seconds(timeout, "--timeout")
+    try:
+        ended = guests.run_program(call.folder, record, program, hear, timeout=seconds)
+    except KeyboardInterrupt:
+        call.note(f"`{command[0]}` goes on in the guest.")
+        raise
+    if ended.truncated:
+        call.note("The agent kept only the beginning of the output.")
+    if call.json:
+        out, err = (bytes(heard[stream]).decode(errors="replace") for stream in (False, True))
+        document = {"address": record.address, "exit_code": ended.code, "stdout": out, "stderr": err, "truncated": ended.truncated}
+        call.screen.result(showing.dumps(document))
+    return ended.code
+
+
+def console(call: Call, name: VM, stack: flags.Stack = None) -> int:
+    """Attach to the console of a VM."""
+    from herocloud.providers.guests import consoles
+
+    record = guests.find(call.folder, name, preparing.choose_stack(call, stack))
+    guests.require_inside(record, "console")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        hint = f"`herocloud vm exec {record.address} -- COMMAND` and `herocloud vm logs {record.address}` need none"
+        raise Refused([Diagnostic("no-terminal", "There is no terminal", "A console needs a keyboard and a screen.", hint=hint)])
+
+    def tell() -> None:
+        call.note(f"The console of {record.address}; Enter may show a prompt, {consoles.LEAVE_NAME} leaves.\r")
+
+    how = guests.attach(call.folder, record, sys.stdin.fileno(), sys.stdout.fileno(), attached=tell)
+    call.note("" if how == "left" else f"\n{record.address} went off.")
+    return ending.DONE
+
+
+def wait(
+    call: Call,
+    *,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[VM]...", help="The VMs; all of the stack when none is named.")] = None,
+    timeout: Annotated[
+        str | None, flags.option("--timeout", variable="", metavar="TIME", help="How long to wait: 30s, 5min, or a number of seconds.")
+    ] = None,
+    stack: flags.Stack = None,
+) -> int:
+    """Wait until the guests of VMs answer."""
+    records = guests.find_all(call.folder, names or (), preparing.choose_stack(call, stack))
+    seconds = _PATIENCE if timeout is None else preparing.parse_seconds(timeout, "--timeout")
+
+    def tell(one: Ready) -> None:
+        if one.seconds is not None and not call.json:
+            call.screen.result(f"{one.record.address} is ready after {sizes.show_duration(one.seconds)}.")
+
+    found = guests.wait(call.folder, records, seconds, tell)
+    if call.json:
+        document: Json = [{"address": one.record.address, "ready": one.seconds is not None, "seconds": one.seconds} for one in found]
+        call.screen.result(showing.dumps(document))
+    late = [one for one in found if one.seconds is None]
+    if late:
+        ending.tell_diagnostics(call.screen, _too_late(late, seconds))
+    return ending.ERROR if late else ending.DONE
+
+
+def _too_late(late: Sequence[Ready], seconds: float) -> list[Diagnostic]:
+    return [
+        Diagnostic(
+            "guest-not-ready",
+            "The guest is not ready",
+            f"`{one.record.address}` did not answer within {sizes.show_duration(seconds)}.",
+            address=one.record.address,
+            hint=f"`herocloud vm logs {one.record.address}` shows what it said",
+        )
+        for one in late
+    ]
+
+
+def _read_stdin() -> bytes | None:
+    """Read what is handed to us, unless a person sits there."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return None
+    return sys.stdin.buffer.read()

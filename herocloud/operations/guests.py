@@ -1,0 +1,175 @@
+"""What goes on inside of VMs: whether their guests are ready, programs, console, log.
+
+A simulated VM has no inside: whoever wants in is told so. Waiting is the exception, because it asks for a state and not for an inside: a
+simulated VM is ready when its state machine says that it runs.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import HerocloudError, Permanent, Refused
+from herocloud.model.worlds import Record
+from herocloud.operations import reading
+
+if TYPE_CHECKING:
+    from herocloud.providers.guests.agents import Agent
+    from herocloud.providers.guests.programs import Ended, Heard, Program
+
+_SIMULATOR = "simulator"
+_WHAT = {"logs": "writes no console output", "exec": "runs no programs", "console": "has no console"}
+_AT_ONCE = 32
+
+
+class Ready(NamedTuple):
+    """How waiting for one VM ended."""
+
+    record: Record
+    seconds: float | None
+    """After how long its guest answered; nothing when it did not in time."""
+
+
+def find(folder: Path, name: str, stack: str | None) -> Record:
+    """Return the record of a VM."""
+    return reading.find_record(reading.read_recorded(folder), name, stack, kind="vm")
+
+
+def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Record]:
+    """Return the records of VMs; one name stands for all instances of a counted VM, and no name for all VMs."""
+    recorded = reading.read_recorded(folder)
+    known = [record for record in reading.records_of(recorded, stack) if record.kind == "vm"]
+    if not names:
+        if not known:
+            raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no VMs in `{folder}`.")])
+        return known
+    found: dict[tuple[str, str], Record] = {}
+    for name in names:
+        instances = [record for record in known if record.address.partition("[")[0] in (name, f"vm.{name}") and "[" in record.address]
+        for record in instances or [reading.find_record(recorded, name, stack, kind="vm")]:
+            found[record.stack, record.address] = record
+    return list(found.values())
+
+
+def require_inside(record: Record, what: str) -> None:
+    """Raise when there is nothing inside of a VM."""
+    if record.provider == _SIMULATOR:
+        detail = f"`{record.address}` runs on `{record.provider}`: it exists only as a state machine, so it {_WHAT[what]}."
+        raise Refused([Diagnostic("no-guest", "Nothing runs inside of this VM", detail, address=record.address)])
+
+
+def run_program(folder: Path, record: Record, program: "Program", heard: "Heard", *, timeout: float | None = None) -> "Ended":
+    """Run a program in the guest of a VM, and return how it ended."""
+    from herocloud.providers.guests import programs
+    from herocloud.providers.guests.channels import Off, Silent
+
+    require_inside(record, "exec")
+    _require_running(record)
+    try:
+        return programs.run(_agent(folder, record), program, heard, timeout=timeout)
+    except (Off, Silent, Permanent) as error:
+        _refuse(record, error)
+
+
+def last_lines(folder: Path, record: Record, count: int) -> tuple[list[str], int]:
+    """Return the last lines of a VM's log, and where it ends now."""
+    from herocloud.providers.guests import logs
+
+    require_inside(record, "logs")
+    path = _log(folder, record)
+    try:
+        # Measured first: what is written in between is shown twice by whoever follows, and not lost.
+        size = path.stat().st_size
+        return logs.last_lines(path, count), size
+    except FileNotFoundError:
+        detail = f"`{record.address}` has written nothing to its console yet: there is no `{path}`."
+        raise Refused([Diagnostic("no-log", "There is no log", detail, address=record.address)]) from None
+
+
+def follow(folder: Path, record: Record, place: int) -> Iterator[str]:
+    """Yield what a VM writes to its console after `place`, for ever."""
+    from herocloud.providers.guests import logs
+
+    return logs.follow(_log(folder, record), place)
+
+
+def attach(folder: Path, record: Record, keyboard: int, screen: int, *, attached: Callable[[], None]) -> str:
+    """Sit at the console of a VM; returns how that ended."""
+    from herocloud.providers.guests import consoles
+    from herocloud.providers.guests.channels import Off
+    from herocloud.providers.vmm import folders
+
+    _require_running(record)
+    try:
+        return consoles.attach(folders.console_socket(folder, _sid(record)), keyboard, screen, attached=attached)
+    except (Off, Permanent) as error:
+        _refuse(record, error)
+
+
+def wait(folder: Path, records: Sequence[Record], seconds: float, told: Callable[[Ready], None]) -> list[Ready]:
+    """Wait until the guests of these VMs answer; each is told as it does, or does not."""
+    for record in records:
+        _require_running(record)
+    began = time.monotonic()
+    found: list[Ready] = []
+    with futures.ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(records) or 1)) as pool:
+        left = {pool.submit(_wait_for, folder, record, began, seconds) for record in records}
+        try:
+            for one in futures.as_completed(left):
+                found.append(one.result())
+                told(found[-1])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found
+
+
+def _wait_for(folder: Path, record: Record, began: float, seconds: float) -> Ready:
+    ready = _is_simulated_running(folder, record) if record.provider == _SIMULATOR else _agent(folder, record).wait(seconds)
+    return Ready(record, time.monotonic() - began if ready else None)
+
+
+def _is_simulated_running(folder: Path, record: Record) -> bool:
+    thing = reading.see(folder, reading.read_recorded(folder), record.stack).things.get((record.stack, record.address))
+    return thing is not None and thing.parts.get("power") == "running"
+
+
+def _agent(folder: Path, record: Record) -> "Agent":
+    from herocloud.providers.guests.agents import Agent
+    from herocloud.providers.guests.channels import Endpoint
+    from herocloud.providers.vmm import folders
+
+    return Agent(Endpoint(folders.agent_socket(folder, _sid(record))))
+
+
+def _log(folder: Path, record: Record) -> Path:
+    from herocloud.providers.vmm import folders
+
+    return folders.serial_log(folder, _sid(record))
+
+
+def _sid(record: Record) -> str:
+    if record.sid is None:
+        raise Refused(
+            [Diagnostic("vm-unfinished", "The VM is not finished", f"`{record.address}` was not made yet.", address=record.address)]
+        )
+    return record.sid
+
+
+def _require_running(record: Record) -> None:
+    power = record.parts.get("power")
+    if power == "running":
+        return
+    way = "resume" if power == "paused" else "start"
+    detail = f"`{record.address}` is {power or 'not made yet'}; a guest answers only while its VM runs."
+    hint = f"`herocloud vm {way} {record.address}`" if power else "`herocloud apply` makes it"
+    raise Refused([Diagnostic("wrong-state", "Wrong state", detail, address=record.address, hint=hint)])
+
+
+def _refuse(record: Record, error: HerocloudError) -> NoReturn:
+    hint = f"`herocloud vm logs {record.address}` shows what it said; `herocloud drift` whether it still runs"
+    raise Refused(
+        [Diagnostic("guest-unreachable", "The guest was not reached", f"`{record.address}`: {error}.", address=record.address, hint=hint)]
+    ) from error

@@ -1,0 +1,72 @@
+"""The log of what a guest said on its serial console: its last lines, and what is added to them.
+
+The hypervisor appends to the file; whoever keeps it small moves the old part to `<name>.1` and cuts it (`vmm.keeping`). Both are read, so
+that a cut a moment ago does not hide what led to a crash. What a guest prints comes from a guest: sequences that would move the cursor,
+rename the window or type for its reader are taken out, and colours with them.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_OLD = ".1"
+_BLOCK = 64 * 1024
+_PAUSE = 0.2
+_SEQUENCE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # cursor, colours
+    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\)"  # titles and other strings
+    r"|\x1b[ -/]*[0-~]"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+def clean(said: bytes) -> str:
+    """Return as plain text what a guest printed: lines and tabs, and nothing that a terminal would obey."""
+    return _SEQUENCE.sub("", said.decode(errors="replace"))
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """Return the last lines of a log and of what was cut off it; raises FileNotFoundError when there is none."""
+    found = _tail(log, count)
+    old = log.with_name(log.name + _OLD)
+    if len(found) < count and old.exists():
+        found = [*_tail(old, count - len(found)), *found]
+    return [clean(line) for line in found]
+
+
+def follow(log: Path, place: int, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[str]:
+    """Yield what is written to a log after `place`, whole lines and beginnings of lines as they come; a log that was cut begins anew."""
+    while not stopped():
+        try:
+            size = log.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if size < place:
+            place = 0
+        if size > place:
+            with log.open("rb") as stream:
+                stream.seek(place)
+                piece = stream.read(_BLOCK)
+            if len(piece) == _BLOCK and b"\n" in piece:
+                # A sequence, or a letter of several bytes, is not torn apart where there is more to come.
+                piece = piece[: piece.rindex(b"\n") + 1]
+            place += len(piece)
+            yield clean(piece)
+        else:
+            time.sleep(_PAUSE)
+
+
+def _tail(path: Path, count: int) -> list[bytes]:
+    """Read backwards until there are enough lines; a log may be larger than anybody wants to wait for."""
+    if count <= 0:
+        path.stat()
+        return []
+    with path.open("rb") as stream:
+        place, read = stream.seek(0, 2), b""
+        while place > 0 and read.count(b"\n") <= count:
+            step = min(_BLOCK, place)
+            place -= step
+            stream.seek(place)
+            read = stream.read(step) + read
+    return read.splitlines()[-count:]
