@@ -105,7 +105,10 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
 
 def _run_checked(plan: Plan, store: Store, host: inputs.Hosting, how: How, undoes: PlanId | None = None) -> Result:
     running.require_fresh(plan, store.recorded(), host)
-    return running.run(plan, store, host, how, undoes)
+    result = running.run(plan, store, host, how, undoes)
+    if not result.interrupted:
+        cleaning.forget_expired(host, how)
+    return result
 
 
 def resume(folder: Path, how: How, *, rollback: bool = False) -> Recovered | None:

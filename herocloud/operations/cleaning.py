@@ -5,6 +5,7 @@ What carries our mark and no record owns, and deleted data that is still kept: l
 `state adopt`: taking something that is there back into the records.
 """
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from herocloud.apply.collecting import Orphan
 from herocloud.kits import names
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.errors import Refused
+from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.ids import StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
@@ -96,6 +97,24 @@ def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
                 return Cleaned(tuple(results), ())
         dropped = _drop(host, litter.tombstones)
     return Cleaned(tuple(results), dropped)
+
+
+def forget_expired(host: Hosting, how: How) -> None:
+    """Destroy deleted data whose time has passed: whoever applies holds the lock anyway, and nobody should have to remember it.
+
+    It is no part of what was asked for, so trouble with it is told and fails nothing.
+    """
+    from herocloud.apply import collecting
+
+    try:
+        gone = _drop(host, tuple(collecting.expired(list_tombstones(host), time.time(), KEEP_SECONDS)))
+    except (HerocloudError, OSError) as error:
+        how.note(f"deleted data whose time has passed could not be removed: {error}")
+        return
+    for stone in gone:
+        how.note(
+            f"the deleted data of `{stone.address}` of stack `{stone.stack}` was kept for {KEEP_SECONDS / 86400:.0f} days and is gone now"
+        )
 
 
 def _drop(host: Hosting, tombstones: tuple[Tombstone, ...]) -> tuple[Tombstone, ...]:

@@ -52,8 +52,9 @@ class Hosting(NamedTuple):
 def find_host(folder: Path, recorded: Recorded) -> Hosting:
     """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong."""
     from herocloud.host import machine
+    from herocloud.providers.images import room
 
-    answer = machine.make_host(folder, recorded.slices, in_use=slice_owners(recorded).keys())
+    answer = machine.make_host(folder, recorded.slices, room.own_bytes(folder), in_use=slice_owners(recorded).keys())
     errors = [found for found in answer.diagnostics if found.is_error]
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)

@@ -17,7 +17,7 @@ from herocloud.model.ids import Address, StackName
 from herocloud.providers.images import layout, looking
 from herocloud.providers.seam import Tombstone
 
-_DATA, _NOTE = "data", "note.json"
+_DATA, _NOTE = layout.BURIED, "note.json"
 
 
 class Buried(NamedTuple):

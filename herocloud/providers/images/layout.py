@@ -19,6 +19,8 @@ IMAGES, VMS, VOLUMES, TOMBSTONES = "images", "vms", "volumes", "tombstones"
 STORE, DOWNLOADS, LOCKS, NAMES, BUILT = "images/store", "images/downloads", "images/locks", "images/names", "images/built"
 
 ROOT_DISK, SEED = "root.raw", "seed.iso"
+BURIED = "data"
+"""What the data of a tombstone is called in its folder."""
 
 
 def object_path(folder: Path, relative: str) -> Path:

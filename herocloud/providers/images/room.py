@@ -1,10 +1,13 @@
-"""Whether there is room for what shall be stored, said with all numbers before anything is written.
+"""Whether there is room for what shall be stored, said with all numbers before anything is written; and what our own disks hold already.
 
 Two bounds, as hypeman has them: images together take a share of the disk and no more, and some of the disk stays free for the host
 and for what running VMs still write. Disks of VMs are weighed by the plan; here only what really has to be written counts.
 """
 
+import fcntl
 import os
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,3 +87,80 @@ class Room:
 
     def _there(self) -> Path:
         return next(place for place in (self._folder, *self._folder.absolute().parents) if place.exists())
+
+
+def own_bytes(folder: Path) -> int:
+    """Add up what our disks, volumes and tombstones take of the file system.
+
+    A plan counts all of them in full, so what they take already has to be added to what is free. Blocks that a disk shares with its image
+    are not added: they come free only when the last of all who share them is gone.
+    """
+    shares = _can_share(folder)
+    return sum(_unshared(path) if shares else _taken(path) for path in _own_files(folder))
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    for name, wanted in ((layout.VMS, layout.ROOT_DISK), (layout.VOLUMES, None), (layout.TOMBSTONES, layout.BURIED)):
+        try:
+            with os.scandir(folder / name) as entries:
+                inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            continue
+        for one in inner:
+            if wanted is not None:
+                yield Path(one, wanted)
+            else:
+                yield from Path(one).glob("*.raw")
+
+
+def _taken(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _can_share(folder: Path) -> bool:
+    """Tell whether the folder lies on a file system whose files may share blocks; asking every file costs ten times as much."""
+    place, best, kind = os.fsencode(folder.absolute()), b"", b""
+    try:
+        mounts = Path("/proc/self/mounts").read_bytes().splitlines()
+    except OSError:
+        return True
+    for line in mounts:
+        _, point, found, *_ = line.split(b" ")
+        if (place + b"/").startswith(point.rstrip(b"/") + b"/") and len(point) >= len(best):
+            best, kind = point, found
+    return kind not in _WITHOUT_SHARING
+
+
+_WITHOUT_SHARING = frozenset({b"ext4", b"ext3", b"ext2", b"tmpfs"})
+_FIEMAP, _SHARED, _LAST = 0xC020660B, 0x2000, 0x1
+_HEADER, _EXTENT = struct.Struct("=QQLLLL"), struct.Struct("=QQQQQLLLL")
+_EXTENTS = 512
+"""Asked for in one call: a disk that is not in pieces needs one."""
+
+
+def _unshared(path: Path) -> int:
+    """Return the bytes of a file that no other file shares."""
+    taken = _taken(path)
+    if not taken:
+        return 0
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        shared, start = 0, 0
+        while True:
+            buffer = bytearray(_HEADER.pack(start, 2**64 - 1 - start, 0, 0, _EXTENTS, 0) + bytes(_EXTENT.size * _EXTENTS))
+            fcntl.ioctl(descriptor, _FIEMAP, buffer)
+            found = _HEADER.unpack_from(buffer)[3]
+            for number in range(found):
+                logical, _, length, _, _, flags, *_ = _EXTENT.unpack_from(buffer, _HEADER.size + number * _EXTENT.size)
+                shared += length if flags & _SHARED else 0
+                start = logical + length
+            if not found or flags & _LAST:
+                return max(0, taken - shared)
+    except OSError:
+        # A file system that cannot tell shares nothing that it could tell of.
+        return taken
+    finally:
+        os.close(descriptor)

@@ -6,6 +6,8 @@ import importlib.util
 import os
 import random
 import re
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -279,6 +281,27 @@ def raw(tmp_path: Path) -> Path:
     path = tmp_path / "disk.raw"
     path.write_bytes(content())
     return path
+
+
+@pytest.fixture(params=["xfs", "btrfs"])
+def sharing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Return a folder on a file system that can share blocks."""
+    kind = request.param
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a file system")
+    if shutil.which(f"mkfs.{kind}") is None:
+        pytest.skip(f"needs mkfs.{kind} (package {'xfsprogs' if kind == 'xfs' else 'btrfs-progs'})")
+    image, folder = tmp_path / f"{kind}.img", tmp_path / kind
+    with image.open("wb") as stream:
+        stream.truncate(400 * MIB)
+    folder.mkdir()
+    subprocess.run([f"mkfs.{kind}", str(image)], check=True, capture_output=True)
+    if subprocess.run(["mount", "-o", "loop", str(image), str(folder)], capture_output=True, check=False).returncode:
+        pytest.skip(f"this kernel or container cannot mount {kind}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

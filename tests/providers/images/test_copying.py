@@ -3,8 +3,6 @@
 import contextlib
 import os
 import random
-import shutil
-import subprocess
 
 import pytest
 from hypothesis import given, settings
@@ -15,27 +13,6 @@ from herocloud.providers.images import copying
 from herocloud.providers.images.sparse import SparseWriter
 
 MIB = 1024**2
-
-
-@pytest.fixture(params=["xfs", "btrfs"])
-def sharing(request, tmp_path):
-    """Return a folder on a file system that can share blocks."""
-    kind = request.param
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a file system")
-    if shutil.which(f"mkfs.{kind}") is None:
-        pytest.skip(f"needs mkfs.{kind} (package {'xfsprogs' if kind == 'xfs' else 'btrfs-progs'})")
-    image, folder = tmp_path / f"{kind}.img", tmp_path / kind
-    with image.open("wb") as stream:
-        stream.truncate(400 * MIB)
-    folder.mkdir()
-    subprocess.run([f"mkfs.{kind}", str(image)], check=True, capture_output=True)
-    if subprocess.run(["mount", "-o", "loop", str(image), str(folder)], capture_output=True, check=False).returncode:
-        pytest.skip(f"this kernel or container cannot mount {kind}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def sparse_file(path, pieces, size):
