@@ -4,6 +4,7 @@ A change writes its mark before it touches the object and again when it is done,
 the object may be in between. Extended attributes were the alternative; they do not survive `cp` and many backups, and nobody sees them.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.images import layout
 
 ENDING = ".mark"
+_ATTEMPTS = 20
 
 
 class Mark(NamedTuple):
@@ -66,8 +68,18 @@ def parse(contents: Iterable[tuple[Path, bytes]]) -> list[Mark]:
 
 def write(path: Path, mark: Mark) -> None:
     """Write the mark of an object durably."""
-    place = mark_of(path)
-    files.write_durably(place, jsons.dumps(mark._asdict()).encode(), draft=layout.draft_of(place))
+    place, content = mark_of(path), jsons.dumps(mark._asdict()).encode()
+    for number in range(_ATTEMPTS):
+        try:
+            if number or not place.parent.is_dir():
+                layout.make_folder(place.parent)
+            files.write_durably(place, content, draft=layout.draft_of(place))
+        except (FileNotFoundError, FileExistsError):
+            # Whoever removed the last object beside this one has just taken the folder of both along.
+            if number == _ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 def remove(path: Path) -> None:
@@ -78,7 +90,9 @@ def remove(path: Path) -> None:
         place.unlink()
     except FileNotFoundError:
         return
-    files.sync_folder(place.parent)
+    # Whoever removed the last object beside this one may have taken the folder along already.
+    with contextlib.suppress(FileNotFoundError):
+        files.sync_folder(place.parent)
 
 
 def scan(folder: Path) -> Iterator[tuple[Path, bytes]]:

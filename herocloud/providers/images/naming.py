@@ -43,7 +43,6 @@ class Images:
     def _bring(self, work: Work, body: Part, before: Part, half: Half) -> None:
         path = self._path(work)
         known = marking.read(path)
-        layout.make_folder(path.parent)
         # Until the new content is there, the name goes on pointing at the old one.
         kept = {} if before is None or known is None else dict(known.more)
         marking.write(path, mark_for(work, before, half=_FETCHING, **kept)._replace(goal=body))
@@ -67,7 +66,6 @@ class Images:
         if body["source"] is not None and entry is None:
             self._bring(work, body, None, half)
             return
-        layout.make_folder(path.parent)
         half()
         marking.write(path, mark_for(work, body, **({} if entry is None else _pointer(entry))))
 

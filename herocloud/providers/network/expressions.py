@@ -92,9 +92,9 @@ def unload(family: str, table: str, names: Iterable[str]) -> list[Json]:
     return [{verb: {"chain": {**place, "name": name}}} for name in names for verb in ("add", "flush", "delete")]
 
 
-def drop_table(family: str, table: str) -> Json:
-    """Return the command that takes a whole table of ours away."""
-    return {"delete": {"table": {"family": family, "name": table}}}
+def drop_table(family: str, table: str) -> list[Json]:
+    """Return the commands that take a whole table of ours away, whether it is there or not."""
+    return [{verb: {"table": {"family": family, "name": table}}} for verb in ("add", "delete")]
 
 
 def outline(chain: Chain) -> list[tuple[str, str]]:

@@ -63,12 +63,12 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
     if any(bridge != name for bridge in scene.networks) or not scene.has_table:
         return
     forwarding.turn_back(scene.network_rules)
-    nftables.change_rules([expressions.drop_table(passing.FAMILY, passing.TABLE)])
+    nftables.change_rules(expressions.drop_table(passing.FAMILY, passing.TABLE))
 
 
 def _drop_taps(scene: Scene, stale: list[str]) -> list[Json]:
     if set(stale) == set(scene.tap_rules):
-        return [expressions.drop_table(guarding.FAMILY, guarding.TABLE)]
+        return expressions.drop_table(guarding.FAMILY, guarding.TABLE)
     return expressions.unload(guarding.FAMILY, guarding.TABLE, stale)
 
 

@@ -112,12 +112,11 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
         if one is not None:
             wires.remove(one.number)
     half()
-    if name not in scene.tap_rules:
-        return
     if not any(one.mark.part.startswith("nic.") and one.link.name not in (name, marks.upload_device(name)) for one in scene.owned):
-        # The last one takes the table with it, and whatever taps that were removed by hand have left there.
-        nftables.change_rules([expressions.drop_table(guarding.FAMILY, guarding.TABLE)])
-    else:
+        # The last one takes the table with it, and whatever taps that were removed by hand have left there. It may have no rules of its
+        # own (killed before they were loaded), while the table is there for one that was removed when this one still had a device.
+        nftables.change_rules(expressions.drop_table(guarding.FAMILY, guarding.TABLE))
+    elif name in scene.tap_rules:
         nftables.change_rules(expressions.unload(guarding.FAMILY, guarding.TABLE, [name]))
 
 
