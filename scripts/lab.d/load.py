@@ -1,0 +1,152 @@
+"""The disk that a run brings into the lab: the working tree, its environment, programs and images from this machine, and what to do.
+
+The environment is copied as it is and pointed at the Python inside, which has the same version (3.11). It stands at the same path too, so
+that what was installed from the lock needs no network, no second resolution and no time. A wheelhouse would need them and bring the same.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import files, running
+from herocloud.model.errors import HerocloudError
+from herocloud.providers.images.building import debian, tiny
+from herocloud.providers.images.building import debian_programs as programs
+
+MARKERS = "root or kvm or guest or live"
+PROGRAMS = ("cloud-hypervisor", "ch-remote", "mycelium", "virtiofsd")
+"""Programs that are no Debian packages: they come along when this machine has them."""
+DEBIAN = "debian-bookworm"
+"""The folder in the cache of images with the Debian image, which takes minutes to build and cannot be built without a network."""
+
+_SKIPPED = {".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist", ".venv"}
+
+
+class Order(NamedTuple):
+    """What is to be done inside."""
+
+    shell: bool
+    arguments: tuple[str, ...]
+    """For pytest."""
+    minutes: str
+
+
+class Unusable(Exception):
+    """The environment of this checkout does not fit into the lab."""
+
+
+def check_python(root: Path) -> None:
+    """Refuse an environment of another Python than the one inside."""
+    if not (root / ".venv" / "lib" / "python3.11").is_dir():
+        raise Unusable(
+            "the Python inside the lab is 3.11, and .venv was made with another: run `PYTHON=python3.11 scripts/setup`, then scripts/lab"
+        )
+
+
+def pack(root: Path, folder: Path, cache: Path, order: Order, told: Callable[[str], None]) -> Path:
+    """Make the disk."""
+    stage = folder / "load"
+    tree = stage / "tree"
+    _copy_tree(root, tree)
+    _copy_environment(root, tree)
+    brought = [*_copy_programs(stage / "programs"), *_copy_images(cache / "images", stage / "images", told)]
+    told(f"brings along {', '.join(brought)}" if brought else "brings along no program and no image of this machine")
+    shutil.copy(Path(__file__).with_name("inside"), stage / "inside")
+    (stage / "order").write_text(write_order(root, order), encoding="utf-8")
+    size = sum(path.lstat().st_blocks * 512 + 4096 for path in stage.rglob("*"))
+    disk = folder / "load.raw"
+    with disk.open("wb") as stream:
+        # Half as much again is for what tests write beside the files.
+        stream.truncate(size * 3 // 2 + 256 * 1024**2)
+    command = ["mkfs.ext4", "-q", "-F", "-L", "lab", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", str(stage), str(disk)]
+    running.run(command, timeout=300, environment={**os.environ, "PATH": programs.path()})
+    shutil.rmtree(stage)
+    return disk
+
+
+def write_order(root: Path, order: Order) -> str:
+    """Say in shell variables what is to be done. The arguments are quoted once more, because the shell inside reads them twice."""
+    arguments = list(order.arguments)
+    if not any(one == "-m" or (one.startswith("-m") and not one.startswith("--")) for one in arguments):
+        arguments = ["-m", MARKERS, *arguments]
+    columns, rows = shutil.get_terminal_size()
+    values = {
+        "root": str(root),
+        "mode": "shell" if order.shell else "tests",
+        "arguments": shlex.join(arguments),
+        "minutes": order.minutes,
+        "rows": str(rows),
+        "columns": str(columns),
+    }
+    return "".join(f"lab_{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def list_files(root: Path) -> list[Path]:
+    """Return the files of the working tree: what git knows and what is new, without what is ignored."""
+    try:
+        listed = subprocess.run(
+            ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        every = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+        return [path for path in every if not _SKIPPED.intersection(path.parts) and "__pycache__" not in path.parts]
+    return [Path(name) for name in listed.stdout.decode().split("\0") if name and (root / name).is_file()]
+
+
+def _copy_tree(root: Path, tree: Path) -> None:
+    for path in list_files(root):
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / path, target, follow_symlinks=False)
+
+
+def _copy_environment(root: Path, tree: Path) -> None:
+    given, copied = root / ".venv", tree / ".venv"
+    shutil.copytree(given, copied, symlinks=True, ignore=shutil.ignore_patterns("mypy", "mypyc", "ruff", "*.pyi"))
+    for name in ("python", "python3", "python3.11"):
+        (copied / "bin" / name).unlink(missing_ok=True)
+        (copied / "bin" / name).symlink_to("/usr/bin/python3.11")
+    (copied / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.11\n", encoding="utf-8")
+
+
+def _copy_programs(target: Path) -> Iterable[str]:
+    target.mkdir()
+    for name in PROGRAMS:
+        found = shutil.which(name)
+        if found is not None:
+            shutil.copy(found, target / name)
+            yield name
+
+
+def _copy_images(images: Path, target: Path, told: Callable[[str], None]) -> Iterable[str]:
+    target.mkdir()
+    try:
+        # Built here when it is not yet: inside there is no package archive to build it from.
+        made = tiny.ensure(images.parent, told=told).kernel.parent
+    except HerocloudError as error:
+        told(f"goes without the tiny image: {error}")
+    else:
+        shutil.copytree(made, target / made.name)
+        yield "the tiny image"
+    found = debian.find(images / DEBIAN)
+    if found is not None:
+        (target / DEBIAN).mkdir()
+        for path in (found.disk, found.kernel, found.initramfs, found.disk.with_name(debian.DESCRIPTION)):
+            running.run(["cp", "--sparse=always", "--preserve=mode", str(path), str(target / DEBIAN)], timeout=120)
+        yield "the Debian image"
+
+
+def unpack_results(archive: Path, target: Path) -> bool:
+    """Unpack what came back; tells whether anything did."""
+    try:
+        with tarfile.open(archive) as stream:
+            stream.extractall(target, filter="data")
+    except (OSError, tarfile.TarError):
+        return False
+    files.sync_folder(target)
+    return True

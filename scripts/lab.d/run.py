@@ -1,0 +1,144 @@
+"""The lab as a command: what it takes, in which order it goes, and what it says at the end.
+
+It exits with what pytest (or the shell) ended with inside; with 70 when the host inside did not come so far, and with 69 when this machine
+lacks something for it.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import host
+import load
+import machine
+
+from herocloud.kits import caches, running
+from herocloud.model.errors import HerocloudError
+from herocloud.providers.images.building import debian_programs as programs
+from herocloud.providers.images.building.debian_programs import Program
+
+ROOT = Path(__file__).resolve().parents[2]
+LACKING, BROKEN = 69, 70
+"""Exit codes that pytest does not use."""
+
+NEEDED = (
+    Program("qemu-system-x86_64", "qemu-system-x86"), Program("setpriv", "util-linux"),
+    programs.BOOTSTRAP, programs.EXT4, programs.TAR,
+)  # fmt: skip
+
+
+def main() -> int:
+    """Run the lab once."""
+    options, arguments = parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        lacking = find_lacking()
+        if lacking:
+            install(lacking)
+        load.check_python(ROOT)
+        return go(options, arguments)
+    except (Lacking, load.Unusable) as error:
+        say(f"{error}")
+        return LACKING
+    except (HerocloudError, machine.Broken) as error:
+        say(f"{error}")
+        return BROKEN
+
+
+def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Tell the lab's own options from pytest's."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/lab",
+        allow_abbrev=False,
+        usage="scripts/lab [OPTIONS] [PYTEST ARGUMENTS]",
+        description="Run tests in a disposable Debian host under QEMU.",
+        epilog="Everything else goes on to pytest; without -m the tests marked root, kvm, guest or live are run.",
+    )
+    parser.add_argument("--shell", action="store_true", help="a shell inside instead of tests; leaving it ends the lab")
+    parser.add_argument("--rebuild", action="store_true", help="build the host's image anew, with the newest packages")
+    parser.add_argument("--memory", type=int, default=4096, metavar="MIB", help="of the host inside (%(default)s)")
+    parser.add_argument(
+        "--cpus", type=int, default=max(2, min(4, os.cpu_count() or 2)), metavar="N", help="of the host inside (%(default)s)"
+    )
+    parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto takes KVM where guests get through it")
+    parser.add_argument("--timeout", type=float, default=60, metavar="MINUTES", help="after which it ends in any case (%(default)g)")
+    parser.add_argument("--results", type=Path, default=ROOT / "build" / "lab", metavar="DIR", help="for junit.xml and logs (build/lab)")
+    parser.add_argument("--keep", action="store_true", help="keep the folder of the run: disks and logs")
+    options, arguments = parser.parse_known_args(given)
+    if options.memory < 1024:
+        parser.error(f"--memory {options.memory}: less than 1024 MiB leave no room for guests")
+    if options.cpus < 1:
+        parser.error(f"--cpus {options.cpus}: at least one")
+    if options.timeout <= 0:
+        parser.error(f"--timeout {options.timeout:g}: more than nothing")
+    return options, [one for one in arguments if one != "--"]
+
+
+def go(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Build what is missing, boot, and bring back what came out."""
+    cache = caches.cache_folder()
+    image = host.ensure(cache / "lab", told=say, again=options.rebuild)
+    folder = Path(tempfile.mkdtemp(prefix="herocloud-lab-", dir=os.environ.get("TMPDIR", "/var/tmp")))  # noqa: S108
+    try:
+        started = time.monotonic()
+        minutes = "" if options.shell else f"{options.timeout:g}"
+        disk = load.pack(ROOT, folder, cache, load.Order(options.shell, tuple(arguments), minutes), told=say)
+        say(f"packed the working tree in {time.monotonic() - started:.0f} s")
+        wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell)
+        ended = machine.run(wanted, options.accel, options.timeout * 60, cache / "lab", told=say)
+        options.results.mkdir(parents=True, exist_ok=True)
+        code = machine.bring_back(folder, options.results)
+        say(
+            f"ended with {code} after {ended:.0f} s; {'' if options.shell else f'junit.xml and logs are in {options.results}'}".rstrip("; ")
+        )
+        return code
+    finally:
+        if options.keep:
+            say(f"kept {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Lacking(Exception):
+    """The lab needs what this machine has not."""
+
+
+def find_lacking() -> list[Program]:
+    """Return the programs that are missing."""
+    if os.uname().machine != "x86_64":
+        raise Lacking("the lab is an x86-64 machine and boots on such machines only")
+    return programs.missing(NEEDED)
+
+
+def install(lacking: list[Program]) -> None:
+    """Install what is missing as scripts/setup does: with apt for root, else somebody has to be asked."""
+    names = ", ".join(f"`{one.name}`" for one in lacking)
+    packages = sorted({one.package for one in lacking})
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise Lacking(f"{names} missing: run `apt-get install {' '.join(packages)}` as root on a Debian, then scripts/lab again")
+    say(f"installing {' '.join(packages)} with apt")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    try:
+        try:
+            running.run(command, timeout=900, environment=environment)
+        except running.CommandError:
+            # A fresh image has no package lists; an old one has lists that name files which are gone.
+            running.run(["apt-get", "update", "-qq"], timeout=300, environment=environment)
+            running.run(command, timeout=900, environment=environment)
+    except running.CommandError as error:
+        raise Lacking(f"{names} missing, and apt could not help: {error}") from error
+
+
+def say(text: str) -> None:
+    """Talk on stderr; stdout is for what the tests print."""
+    print(f"lab: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
