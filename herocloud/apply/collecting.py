@@ -14,7 +14,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
+from herocloud.model.steps import STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import choosing, compiling, completing, facts, fitting, ordering
@@ -184,7 +184,7 @@ def _plan(
         slices_free=len(host.slices) - proof.capacity.slices.before,
         slices_total=len(host.slices),
         simulated=host.simulated,
-        critical_seconds=ordering.critical_seconds(steps, {kind: info.expected for kind, info in KINDS.items()}),
+        critical_seconds=ordering.critical_seconds(steps),
     )
 
 

@@ -18,7 +18,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
+from herocloud.model.steps import STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
 from herocloud.plan import completing, facts, fitting, ordering
@@ -103,7 +103,7 @@ def undo_plan(applied: AppliedPlan, history: History, recorded: Recorded, observ
         slices_free=len(host.slices) - proof.capacity.slices.before,
         slices_total=len(host.slices),
         purge=False,
-        critical_seconds=ordering.critical_seconds(steps, {kind: info.expected for kind, info in KINDS.items()}),
+        critical_seconds=ordering.critical_seconds(steps),
     )
 
 

@@ -62,6 +62,18 @@ KINDS: dict[str, KindInfo] = {
     "record.write": KindInfo("state", "state", 60, 0.0),
 }
 
+_AT_HAND = 0.5
+"""Seconds to take in an image that is a file of this host already."""
+
+
+def expected_seconds(step: "Step") -> float:
+    """Return how long a step takes on an ordinary host."""
+    if step.kind == "image.fetch" and not str((step.after or {}).get("source") or "").startswith("http"):
+        return _AT_HAND
+    info = KINDS.get(step.kind)
+    return info.expected if info else 0.0
+
+
 LANES = {"download": 2, "disk": 4, "network": 8, "boot": 8, "live": 8, "state": 10}
 """How many steps of a class run at once, below `--parallelism`. Downloads share one uplink; disk copies one disk."""
 

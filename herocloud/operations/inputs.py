@@ -87,10 +87,15 @@ def simulated_only(context: ProviderContext) -> bool:
 
 
 def observing_names(context: ProviderContext) -> tuple[str, ...]:
-    """Name the providers to look through: all of them, and the simulator alone on a host that does not exist."""
+    """Name the providers to look through: all that may have made something, and the simulator alone on a host that does not exist."""
     from herocloud.providers import registry
+    from herocloud.providers.simulator import storing
 
-    return ("simulator",) if simulated_only(context) else registry.provider_names()
+    if simulated_only(context):
+        return ("simulator",)
+    names = registry.provider_names()
+    # Where nothing was ever simulated there is no world to look into, and looking would make one.
+    return names if (context.folder / storing.FILE).exists() else tuple(name for name in names if name != "simulator")
 
 
 class Sources(NamedTuple):

@@ -243,9 +243,9 @@ def _find_records(recorded: Recorded, pattern: str, stack: str | None) -> list[R
 
     records = records_of(recorded, stack)
     matched = set(gathering.matching(pattern, [record.address for record in records]))
-    owners = {record.stack for record in records if record.address in matched}
-    several = len(matched) > 1 or len(owners) > 1
-    return [record for record in records if record.address in matched] if several else [find_record(recorded, pattern, stack)]
+    if not matched or pattern in matched:
+        return [find_record(recorded, pattern, stack)]
+    return [record for record in records if record.address in matched]
 
 
 def _with_needs(records: Sequence[Record], chosen: Sequence[Record]) -> list[Record]:

@@ -14,6 +14,7 @@ from herocloud.model.ids import Address
 from herocloud.model.worlds import Desired, Record, Resource
 from herocloud.plan import saying
 from herocloud.providers.seam import VmPlanning
+from herocloud.providers.user_network import planning as user_networks
 
 SIMULATOR = "simulator"
 _PLANNINGS = {
@@ -21,7 +22,8 @@ _PLANNINGS = {
     SIMULATOR: "herocloud.providers.simulator.planning",
 }
 REAL_ROLES = {"images": "images", "network": "network", "overlay": "mycelium"}
-_USER_NETWORK = "user_network"
+_USER_NETWORK = user_networks.NAME
+_MODES = {"bridge": REAL_ROLES["network"], "user": _USER_NETWORK}
 _OVERLAY = ("mycelium", "peer")
 
 
@@ -69,9 +71,11 @@ def choose(desired: Desired, host: Host, override: str | None, records: Mapping[
     if simulated:
         return Choice(chosen, dict.fromkeys(REAL_ROLES, SIMULATOR), tuple(found))
     found.extend(saying.no_overlay_provider(one.address, one.place) for one in desired.resources if _wants_overlay(one))
-    networks, why = _networks_of(desired, host, recorded)
+    networks, why = _networks_of(desired, host, recorded, found)
     if why:
-        found.append(saying.networks_chosen(networks, why))
+        found.append(saying.networks_chosen(networks, why, user_networks.REACH))
+    if networks == _USER_NETWORK:
+        found.extend(_limits_of_user_networks(desired, recorded))
     return Choice(chosen, {**REAL_ROLES, "network": networks}, tuple(found))
 
 
@@ -120,17 +124,42 @@ def _by_name(resource: Resource, asked: str, host: Host, found: list[Diagnostic]
     return asked
 
 
-def _networks_of(desired: Desired, host: Host, records: Mapping[Address, Record]) -> tuple[str, str]:
+def _networks_of(desired: Desired, host: Host, records: Mapping[Address, Record], found: list[Diagnostic]) -> tuple[str, str]:
     """Choose who makes the networks, and say why when it is not the usual one. A stack's networks are all of one kind."""
-    before = _recorded_networks(records)
-    if before is not None:
-        return before, ""
     networks = [one for one in desired.resources if one.kind == "network"]
-    if any(one.spec.get("mode") == "user" for one in networks):
-        return _USER_NETWORK, ""
+    before = _recorded_networks(records)
+    asked = {str(one.spec["mode"]): one for one in networks if one.spec.get("mode")}
+    if len(asked) > 1:
+        found.append(saying.mixed_networks(asked["user"].address, asked["bridge"].address, asked["user"].place))
+    mode, one = next(iter(asked.items()), ("", None))
+    if before is not None:
+        if one is not None and before != _MODES[mode]:
+            found.append(saying.network_kind_kept(one.address, mode, before, one.place))
+        return before, ""
+    if mode == "user":
+        return _USER_NETWORK, "the stack says `mode: user`"
+    if one is not None:
+        if host.abilities is not None and host.abilities.networks != REAL_ROLES["network"]:
+            found.append(saying.no_bridges(one.address, host.abilities.networks_why, one.place))
+        return REAL_ROLES["network"], ""
     if host.abilities is None or not networks or host.abilities.networks == REAL_ROLES["network"]:
         return REAL_ROLES["network"], ""
     return host.abilities.networks, host.abilities.networks_why
+
+
+def _limits_of_user_networks(desired: Desired, records: Mapping[Address, Record]) -> list[Diagnostic]:
+    """Name what networks in user mode cannot do for this stack."""
+    found = []
+    for one in desired.resources:
+        if one.kind == "vm":
+            limits = user_networks.unsupported(one.spec)
+            found += [saying.unsupported_field(one.address, _USER_NETWORK, limit.path, limit.detail, one.place) for limit in limits]
+        elif one.kind == "network" and one.address in records:
+            for name in user_networks.moved_forwards(records[one.address].spec, one.spec):
+                vm = records.get(Address(name))
+                if vm is not None and vm.parts.get("power") in ("running", "paused"):
+                    found.append(saying.forwards_at_start(one.address, name, one.place))
+    return found
 
 
 def _recorded_networks(records: Mapping[Address, Record]) -> str | None:

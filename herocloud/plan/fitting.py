@@ -223,7 +223,7 @@ _MANY = 12
 """Above this many, addresses are named as ranges."""
 
 
-def _name_all(amounts: Mapping[Address, int] | Mapping[str, int], say: Callable[[int], str]) -> str:
+def _name_all(amounts: Mapping[str, int], say: Callable[[int], str]) -> str:
     if len(amounts) <= _MANY:
         return ", ".join(f"`{address}` ({say(amounts[address])})" for address in sorted(amounts, key=ids.sort_key))
     alike: dict[int, list[str]] = {}
@@ -254,7 +254,7 @@ def smallest_set(asks: Mapping[str, int], lacking: int) -> list[str]:
 def too_few_slices(host: Host, missing: Mapping[Address, int], before: int) -> Diagnostic:
     """Name the VMs for which no slice was left."""
     total = sum(missing.values())
-    names = _name_all(missing, str)
+    names = _name_all({str(address): number for address, number in missing.items()}, str)
     return Diagnostic(
         code="does-not-fit-slices",
         summary="The plan does not fit this host",

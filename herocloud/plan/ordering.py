@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from herocloud.model import ids
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import Step
+from herocloud.model.steps import Step, expected_seconds
 from herocloud.model.words import Action
 from herocloud.plan.deciding import Decision
 
@@ -161,12 +161,12 @@ def sort_steps(steps: Sequence[Step], waits: Mapping[StepId, Iterable[StepId]]) 
     return result
 
 
-def critical_seconds(steps: Sequence[Step], seconds: Mapping[str, float]) -> float:
+def critical_seconds(steps: Sequence[Step]) -> float:
     """Return the length of the longest chain; `steps` are in an order that respects their needs."""
     ends: dict[StepId, float] = {}
     for step in steps:
         begin = 0.0
         for need in step.needs:
             begin = max(begin, ends[need])
-        ends[step.id] = begin + seconds[step.kind]
+        ends[step.id] = begin + expected_seconds(step)
     return max(ends.values(), default=0.0)

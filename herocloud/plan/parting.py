@@ -20,7 +20,8 @@ def plain_parts(stack: StackName, kind: str, name: str, spec: Spec) -> dict[str,
     if kind == "image":
         part: Json = {field: spec[field] for field in _IMAGE_FIELDS}
     elif kind == "network":
-        part = {**spec, "bridge": f"hb-{jsons.digest([stack, name])[:8]}"}
+        # Which provider makes it is said by the step, so the part of a network is the same for all.
+        part = {**{field: value for field, value in spec.items() if field != "mode"}, "bridge": f"hb-{jsons.digest([stack, name])[:8]}"}
     elif kind == "volume":
         part = {"size": spec["size"], "path": f"volumes/{stack}/{name}.raw"}
     else:

@@ -12,7 +12,6 @@ from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS
 from herocloud.model.words import Action, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
 from herocloud.plan import choosing, completing, diffing, facts, fitting, gathering, ordering, saying, targets
@@ -71,7 +70,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
         slices_total=len(host.slices),
         purge=options.purge,
         simulated=host.simulated or all(one == choosing.SIMULATOR for one in choice.roles.values()),
-        critical_seconds=ordering.critical_seconds(steps, {kind: info.expected for kind, info in KINDS.items()}),
+        critical_seconds=ordering.critical_seconds(steps),
     )
 
 

@@ -79,13 +79,61 @@ def no_hypervisor(address: str, reasons: Iterable[str], place: Place | None) -> 
     )
 
 
-def networks_chosen(name: str, why: str) -> Diagnostic:
-    """Tell that networks are of another kind than usual, and why."""
+def networks_chosen(name: str, why: str, reach: str) -> Diagnostic:
+    """Tell that networks are of another kind than usual, why, and what that means."""
     return Diagnostic(
         code="networks-chosen",
         summary="Networks in user mode",
-        detail=f"The networks of this stack are made by `{name}`: {why}.",
+        detail=f"The networks of this stack are made by `{name}`: {why}. {reach}.",
         severity=Severity.NOTE,
+    )
+
+
+def mixed_networks(user: str, bridge: str, place: Place | None) -> Diagnostic:
+    """Tell that a stack's networks are of one kind."""
+    return Diagnostic(
+        code="mixed-networks",
+        summary="Networks of two kinds",
+        detail=f"`{user}` is to be in user mode and `{bridge}` a bridge; the networks of one stack are all of one kind.",
+        address=user,
+        place=place,
+        hint="give both the same `mode`, or move one into a stack of its own",
+    )
+
+
+def network_kind_kept(address: str, mode: str, provider: str, place: Place | None) -> Diagnostic:
+    """Tell that networks that exist do not change their kind."""
+    return Diagnostic(
+        code="network-kind-kept",
+        summary="The kind of a network cannot be changed",
+        detail=f"`{address}` says `mode: {mode}`, and the networks of this stack were made by `{provider}`.",
+        address=address,
+        place=place,
+        hint="destroy the stack first, then apply it with the other mode",
+    )
+
+
+def no_bridges(address: str, why: str, place: Place | None) -> Diagnostic:
+    """Tell that a network that has to be a bridge cannot be one here."""
+    return Diagnostic(
+        code="no-bridges",
+        summary="Bridges cannot be made here",
+        detail=f"`{address}` says `mode: bridge`: {why}.",
+        address=address,
+        place=place,
+        hint="run it as root, or write `mode: user`",
+    )
+
+
+def forwards_at_start(address: str, vm: str, place: Place | None) -> Diagnostic:
+    """Tell that ports in user mode are opened when a VM starts."""
+    return Diagnostic(
+        code="forwards-at-start",
+        summary="Forwarded ports of a running VM cannot be changed in user mode",
+        detail=f"The ports that `{address}` forwards to `{vm}` are opened when that VM starts, and it runs.",
+        address=address,
+        place=place,
+        hint=f"`herocloud vm stop {vm}`, apply, and `herocloud vm start {vm}`",
     )
 
 

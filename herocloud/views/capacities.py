@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from herocloud.kits import sizes
+from herocloud.model import steps
 from herocloud.model.plans import Capacity, Level, Plan
 from herocloud.model.steps import KINDS, LANES, Step
 
@@ -19,8 +20,7 @@ def expected_seconds(step: Step, durations: Mapping[str, float] | None = None) -
     """Return how long one step takes."""
     if durations and step.kind in durations:
         return durations[step.kind]
-    info = KINDS.get(step.kind)
-    return info.expected if info else 0.0
+    return steps.expected_seconds(step)
 
 
 def total_seconds(plan: Plan, durations: Mapping[str, float] | None = None, parallelism: int = 10) -> float:
