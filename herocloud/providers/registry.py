@@ -39,6 +39,7 @@ PROVIDERS = {
     "simulator": _Entry("herocloud.providers.simulator", ("hypervisor", "images", "network", "overlay"), hypervisor=True),
     "images": _Entry("herocloud.providers.images", ("images",)),
     "network": _Entry("herocloud.providers.network", ("network",)),
+    "user_network": _Entry("herocloud.providers.user_network", ("network",)),
     "qemu": _Entry("herocloud.providers.qemu", ("hypervisor",), hypervisor=True),
 }
 
@@ -132,7 +133,7 @@ def abilities(context: ProviderContext) -> Abilities:
             usable, why = cast("Any", _module(name, "observing")).check_usable(context.folder)
             found.append((name, usable, why))
     # Asking for the right alone is enough here: what else networks need, their own steps say.
-    if USER_NETWORK not in PROVIDERS or cast("Any", _module("network", "rights")).has_admin():
+    if USER_NETWORK not in PROVIDERS or cast("Any", _module("network", "dumping")).has_admin():
         return Abilities(tuple(found))
     return Abilities(tuple(found), USER_NETWORK, "bridges need CAP_NET_ADMIN, which this user does not have")
 

@@ -130,7 +130,9 @@ def network_spec(network: Fields) -> Spec:
         }
         for forward in network.get("forward", ())
     ]
-    return {"cidr": network["cidr"], "nat": network.get("nat", False), "isolated": network.get("isolated", False), "forward": forwards}
+    spec = {"cidr": network["cidr"], "nat": network.get("nat", False), "isolated": network.get("isolated", False), "forward": forwards}
+    # Left out where nobody chose: what `auto` came to is known by the provider that made the network.
+    return {**spec, "mode": network["mode"]} if network.get("mode", "auto") != "auto" else spec
 
 
 def vm_spec(work: Expansion, view: View) -> Spec:

@@ -97,7 +97,7 @@ def _network(spec: Spec) -> Fields:
         | ({"protocol": one["protocol"]} if one["protocol"] != "tcp" else {})
         for one in spec["forward"]
     ]
-    return {"cidr": spec["cidr"], **_set(nat=spec["nat"], isolated=spec["isolated"], forward=forwards)}
+    return {"cidr": spec["cidr"], **_set(nat=spec["nat"], isolated=spec["isolated"], forward=forwards, mode=spec.get("mode"))}
 
 
 def export_vm(record: Record, imageless: set[str]) -> Fields:

@@ -18,6 +18,7 @@ Sha256 = Annotated[
 VariableKind = Annotated[str, kinds.choice("string", "integer", "number", "boolean", "list")]
 Protocol = Annotated[str, kinds.choice("tcp", "udp")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+NetworkMode = Annotated[str, kinds.choice("auto", "bridge", "user")]
 
 
 class Variable(Block):
@@ -66,6 +67,10 @@ class Network(Block):
     cidr: str = needed("The IPv4 network, like `10.42.0.0/24`; its first address is the gateway, the plan assigns the others.")
     nat: bool | None = optional("Whether VMs reach the world through the host's uplink; false by default.")
     isolated: bool | None = optional("Whether VMs on it may not reach each other; false by default.")
+    mode: NetworkMode | None = optional(
+        "How it is made: `bridge` on the host, which takes CAP_NET_ADMIN; `user` inside each VM's process, which takes no rights; "
+        "or `auto` (the default), a bridge where the host allows one."
+    )
     forward: list[Forward] | None = optional("Ports of the host that lead to VMs on this network.")
 
 
