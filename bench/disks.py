@@ -23,7 +23,7 @@ from herocloud.kits import sizes
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.steps import Step
-from herocloud.providers.images import copying, driving, hashing
+from herocloud.providers.images import blocks, copying, driving
 from herocloud.providers.seam import Work
 
 PIECE = 4 * sizes.MIB
@@ -73,7 +73,7 @@ def _hash(source: Path, runs: int) -> None:
     small = source.with_name("whole")
     with small.open("wb") as stream:
         stream.write(source.read_bytes()[: 256 * sizes.MIB])
-    ours = _median(runs, lambda: hashing.sha256_of(small))
+    ours = _median(runs, lambda: blocks.sha256_of(small))
     theirs = _median(runs, lambda: _run("sha256sum", small))
     _line(f"sha256 of {sizes.show_size(small.stat().st_size)}", ours, theirs, "sha256sum")
     small.unlink()

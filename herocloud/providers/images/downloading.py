@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herocloud.kits import files, jsons
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.images.sparse import SparseWriter
+from herocloud.providers.images.blocks import SparseWriter
 
 if TYPE_CHECKING:
     import httpx

@@ -14,11 +14,11 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS, Step
-from herocloud.providers.images import burying, downloading, moving, room
-from herocloud.providers.images.disks import Disks
+from herocloud.providers.images import burying, downloading, room
+from herocloud.providers.images.disks import MOVE, Disks, move_volume, probe_move
+from herocloud.providers.images.layout import KEEP, Ownership
 from herocloud.providers.images.looking import Half, Seen, same
 from herocloud.providers.images.naming import Images
-from herocloud.providers.images.owners import KEEP, Ownership
 from herocloud.providers.images.seeds import Seeds
 from herocloud.providers.images.storing import Store
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
@@ -96,8 +96,8 @@ class ImagesDriver:
         step = work.step
         try:
             faults.reached(f"images.{step.kind}.before")
-            if step.kind == moving.KIND:
-                moving.move(self._folder, work)
+            if step.kind == MOVE:
+                move_volume(self._folder, work)
             else:
                 self._perform(work, self._objects[step.part])
             faults.reached(f"images.{step.kind}.after")
@@ -124,8 +124,8 @@ class ImagesDriver:
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
         step = work.step
-        if step.kind == moving.KIND:
-            return moving.probe(self._folder, work)
+        if step.kind == MOVE:
+            return probe_move(self._folder, work)
         seen = self._objects[step.part].look(work)
         if seen.half is not None:
             return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} is {seen.half}")
@@ -146,8 +146,8 @@ class ImagesDriver:
         step = work.step
         try:
             faults.reached(f"images.undo.{step.kind}.before")
-            if step.kind == moving.KIND:
-                moving.move(self._folder, work, back=True)
+            if step.kind == MOVE:
+                move_volume(self._folder, work, back=True)
             else:
                 self._undo(work, self._objects[step.part])
             faults.reached(f"images.undo.{step.kind}.after")

@@ -17,11 +17,11 @@ from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.model.hosts import Host
-from herocloud.providers.images import copying, decompressing, downloading, formats, hashing, storing
+from herocloud.providers.images import blocks, copying, downloading, formats, storing
 from herocloud.providers.images import room as room_of
+from herocloud.providers.images.blocks import SparseWriter
 from herocloud.providers.images.downloading import Patience, Remote
 from herocloud.providers.images.room import Room
-from herocloud.providers.images.sparse import SparseWriter
 from herocloud.providers.images.storing import Entry, Store
 
 _READ = 1024**2
@@ -229,7 +229,7 @@ class _Making:
             self._order.told(f"converting from {form}", None)
             formats.convert(plain, form, draft)
         self._order.told("checking", None)
-        return hashing.fingerprint_of(draft, self._order.cancelled)
+        return blocks.fingerprint_of(draft, self._order.cancelled)
 
     def _decompress(self, part: Path, plain: Path, how: str) -> None:
         packed = part.stat().st_size
@@ -237,7 +237,7 @@ class _Making:
         try:
             writer = SparseWriter(descriptor)
             asked = 0
-            for data in decompressing.unpack(part, how):
+            for data in formats.unpack(part, how):
                 self._refuse_cancelled()
                 if writer.position >= asked:
                     # Asked now and then, because a small file may unpack to more than any disk holds.

@@ -1,4 +1,4 @@
-"""Where things lie inside the data folder.
+"""Where things lie inside the data folder, and to whom they belong.
 
 images/store/           contents, named after what they are made from, each with an entry beside it
 images/downloads/       what is on its way
@@ -10,7 +10,9 @@ volumes/STACK/          NAME.raw, with its mark
 tombstones/KEY/         deleted data, with what it was
 """
 
+import os
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from herocloud.kits import files
 from herocloud.model.errors import Permanent
@@ -50,3 +52,20 @@ def make_folder(path: Path, mode: int = 0o711) -> None:
     for one in reversed(missing):
         one.mkdir(mode=mode, exist_ok=True)
         files.sync_folder(one.parent)
+
+
+class Ownership(NamedTuple):
+    """User, group and mode of the files that a VMM opens; nothing leaves user and group as they are made."""
+
+    uid: int | None = None
+    gid: int | None = None
+    mode: int = 0o600
+
+    def give(self, path: Path) -> None:
+        """Give a file to the VMM's user. The mode comes last: giving a file away may take bits of it."""
+        if self.uid is not None or self.gid is not None:
+            os.chown(path, -1 if self.uid is None else self.uid, -1 if self.gid is None else self.gid)
+        path.chmod(self.mode)
+
+
+KEEP = Ownership()

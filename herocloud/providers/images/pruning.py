@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.providers.images import hashing, naming
+from herocloud.providers.images import blocks, naming
 from herocloud.providers.images.storing import Entry, Store
 
 
@@ -106,6 +106,6 @@ def _check(path: Path, entry: Entry, cancelled: Callable[[], bool]) -> str | Non
     if size != entry.size:
         return f"it is {size} bytes long and should be {entry.size}"
     if entry.fingerprint:
-        return None if hashing.fingerprint_of(path, cancelled) == entry.fingerprint else "its content has changed since it was stored"
-    found = hashing.sha256_of(path, cancelled)
+        return None if blocks.fingerprint_of(path, cancelled) == entry.fingerprint else "its content has changed since it was stored"
+    found = blocks.sha256_of(path, cancelled)
     return None if found == entry.sha256 else f"its sha256 is {found} and should be {entry.sha256}"

@@ -2,8 +2,11 @@
 
 A new seed goes beside the old one and takes its name when it is whole. The one before is kept under another name, so that a change can be
 taken back: its text follows from a target that may no longer be known, and from secrets that are kept nowhere else.
+
+pycdlib makes the disk in memory, so that secrets never lie in a folder for temporary files, and no program has to be there for it.
 """
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +14,9 @@ from pathlib import Path
 from herocloud.kits import files
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import composing, delivering, isos, layout, looking, marking, resolvers, wiring
+from herocloud.providers.images import composing, layout, looking, marking, wiring
+from herocloud.providers.images.layout import Ownership
 from herocloud.providers.images.looking import Half, Seen, mark_for
-from herocloud.providers.images.owners import Ownership
 from herocloud.providers.seam import Work
 
 _WRITING, _REMOVING, _RETURNING = "being written", "being removed", "being put back"
@@ -44,7 +47,7 @@ class Seeds:
 
     def _write(self, work: Work, part: Part, before: Part, half: Half) -> None:
         path = self._path(work)
-        content = isos.make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment))
+        content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment))
         mark = marking.read(path)
         if mark is not None and mark.half == _WRITING:
             # The one before was kept when this work began; what lies there now may be the new one.
@@ -130,8 +133,8 @@ class Seeds:
 
 def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str]) -> dict[str, bytes]:
     """Return the files of a seed, by name."""
-    secrets = delivering.read_secrets(folder, address, spec, environment)
-    network = wiring.network_config(address, spec, resolvers.find_servers())
+    secrets = composing.read_secrets(folder, address, spec, environment)
+    network = wiring.network_config(address, spec, wiring.find_servers())
     return {
         "meta-data": composing.meta_data(part["instance"], spec),
         "user-data": composing.user_data(spec, secrets),
@@ -151,3 +154,25 @@ def _write_private(path: Path, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+LABEL = "cidata"
+_MODE = 0o100400
+"""Readable by the guest's root alone; whoever may mount disks in the guest is root anyway."""
+
+
+def make_iso(contents: Mapping[str, bytes]) -> bytes:
+    """Return an ISO image with these files in its root."""
+    import pycdlib
+
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=3, vol_ident=LABEL, joliet=3, rock_ridge="1.09")
+    try:
+        for number, (name, content) in enumerate(contents.items()):
+            # The plain name is for nobody; eight letters and a number are what every level of ISO 9660 allows.
+            iso.add_fp(io.BytesIO(content), len(content), f"/SEED{number:04d}.;1", rr_name=name, joliet_path=f"/{name}", file_mode=_MODE)
+        out = io.BytesIO()
+        iso.write_fp(out)
+    finally:
+        iso.close()
+    return out.getvalue()

@@ -20,12 +20,6 @@ def test_the_registry_opens_it_for_its_role_and_no_other(tmp_path, shapes) -> No
     assert registry.available(context)["images"].usable
 
 
-def test_a_hypervisor_that_is_missing_is_not_replaced_by_it(tmp_path) -> None:
-    with pytest.raises(Refused) as caught:
-        registry.driver("qemu", "hypervisor", ProviderContext(tmp_path))
-    assert "images" not in caught.value.diagnostics[0].detail
-
-
 def test_an_image_can_be_pulled_before_any_stack_asks_for_it(bench, raw, shapes) -> None:
     body = shapes.image(str(raw))
     entry = fetching.pull(bench.folder, shapes.ROOMY, Order(body, "debian"))

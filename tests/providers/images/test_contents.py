@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import decompressing, formats, hashing
+from herocloud.providers.images import blocks, formats
 
 needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (package qemu-utils)")
 
@@ -72,7 +72,7 @@ def test_zstd_without_its_package_says_what_to_install(monkeypatch, tmp_path) ->
     monkeypatch.setitem(__import__("sys").modules, "backports", None)
     monkeypatch.setitem(__import__("sys").modules, "compression", None)
     with pytest.raises(Permanent, match=r"needs the Python package `backports\.zstd`"):
-        list(decompressing.unpack(tmp_path / "nothing", "zstd"))
+        list(formats.unpack(tmp_path / "nothing", "zstd"))
 
 
 @needs_qemu_img
@@ -193,14 +193,14 @@ def test_a_fingerprint_depends_on_content_and_not_on_holes(tmp_path, shapes) -> 
     whole.write_bytes(data)
     subprocess.run(["cp", "--sparse=always", str(whole), str(holes)], check=True)
     assert holes.stat().st_blocks < whole.stat().st_blocks
-    assert hashing.fingerprint_of(holes) == hashing.fingerprint_of(whole)
+    assert blocks.fingerprint_of(holes) == blocks.fingerprint_of(whole)
     with holes.open("r+b") as stream:
         stream.seek(1_000_003)
         stream.write(b"\x01")
-    assert hashing.fingerprint_of(holes) != hashing.fingerprint_of(whole)
+    assert blocks.fingerprint_of(holes) != blocks.fingerprint_of(whole)
     longer = tmp_path / "longer"
     longer.write_bytes(data + bytes(512))
-    assert hashing.fingerprint_of(longer) != hashing.fingerprint_of(whole)
+    assert blocks.fingerprint_of(longer) != blocks.fingerprint_of(whole)
 
 
 def test_an_unknown_packing_is_taken_for_a_raw_disk(bench, raw) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from herocloud.model.errors import Temporary
 from herocloud.providers.images import copying
-from herocloud.providers.images.sparse import SparseWriter
+from herocloud.providers.images.blocks import SparseWriter
 
 MIB = 1024**2
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.images import resolvers, wiring
+from herocloud.providers.images import wiring
 from herocloud.providers.seam import Found
 
 OVERLAY = {"slot": 1, "mac": "02:00:00:00:00:02", "address": "5a3:1:2:3:ff0f:102:304:506"}
@@ -150,8 +150,8 @@ def test_name_servers_are_those_that_a_guest_can_reach(tmp_path) -> None:
     local, real = tmp_path / "local", tmp_path / "real"
     local.write_text("nameserver 127.0.0.53\nnameserver fe80::1%eth0\noptions edns0\n")
     real.write_text("# servers\nnameserver 192.0.2.1\nnameserver nonsense\nnameserver 2001:db8::1\nnameserver 192.0.2.1\nsearch example\n")
-    assert resolvers.find_servers((str(local), str(real))) == ("192.0.2.1", "2001:db8::1")
-    assert resolvers.find_servers((str(local), str(tmp_path / "nothing"))) == resolvers.PUBLIC
+    assert wiring.find_servers((str(local), str(real))) == ("192.0.2.1", "2001:db8::1")
+    assert wiring.find_servers((str(local), str(tmp_path / "nothing"))) == wiring.PUBLIC
 
 
 def test_a_seed_that_is_written_anew_can_be_taken_back(bench, shapes) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.images.building import archives, kernels, packages, tiny
+from herocloud.providers.images.building import archives, packages, tiny
 
 SCRIPTS = resources.files("herocloud.providers.images.building") / "guest"
 
@@ -31,7 +31,7 @@ def kernel(tmp_path):
     module(release / "drivers/loop_b.ko", "loop_a")
     (tmp_path / "boot").mkdir()
     (tmp_path / "boot/vmlinuz-6.1.0-test").write_bytes(b"kernel")
-    return kernels.find(tmp_path)
+    return packages.find(tmp_path)
 
 
 @pytest.mark.parametrize("reader", [["cpio", "-t", "--quiet"], ["bsdtar", "-tf", "-"]], ids=["cpio", "bsdtar"])
@@ -55,7 +55,7 @@ def test_the_same_content_makes_the_same_bytes(kernel) -> None:
 
 
 def test_modules_come_after_what_they_need_and_only_once(kernel) -> None:
-    assert [path.stem for path in kernels.choose(kernel, ["virtio_net", "failover", "virtio"])] == [
+    assert [path.stem for path in packages.choose(kernel, ["virtio_net", "failover", "virtio"])] == [
         "failover",
         "net_failover",
         "virtio",
@@ -64,17 +64,17 @@ def test_modules_come_after_what_they_need_and_only_once(kernel) -> None:
 
 
 def test_modules_that_are_built_in_or_need_each_other_do_no_harm(kernel) -> None:
-    assert kernels.choose(kernel, ["ext4"]) == []
-    assert sorted(path.stem for path in kernels.choose(kernel, ["loop_a"])) == ["loop_a", "loop_b"]
+    assert packages.choose(kernel, ["ext4"]) == []
+    assert sorted(path.stem for path in packages.choose(kernel, ["loop_a"])) == ["loop_a", "loop_b"]
 
 
 def test_a_package_without_a_kernel_is_named(tmp_path) -> None:
     with pytest.raises(Permanent, match="there is no kernel in"):
-        kernels.find(tmp_path)
+        packages.find(tmp_path)
     (tmp_path / "boot").mkdir()
     (tmp_path / "boot/vmlinuz-1").touch()
     with pytest.raises(Permanent, match="no modules for the kernel 1"):
-        kernels.find(tmp_path)
+        packages.find(tmp_path)
 
 
 def test_every_script_goes_somewhere_and_every_folder_is_there() -> None:

@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 from herocloud.kits import files, jsons
 from herocloud.model.errors import HerocloudError
-from herocloud.providers.images.building import archives, kernels, packages
+from herocloud.providers.images.building import archives, packages
 from herocloud.providers.images.building.archives import Member
-from herocloud.providers.images.building.kernels import Kernel
-from herocloud.providers.images.building.packages import Package
+from herocloud.providers.images.building.packages import Kernel, Package
 
 KERNEL, INITRAMFS, _RELEASE = "vmlinuz", "initramfs", "release"
 COMMAND_LINE = "console=ttyS0 quiet"
@@ -118,7 +117,7 @@ def _pack(target: Path, debs: Iterable[Path], told: Callable[[str], None]) -> No
         told("unpacking")
         for deb in debs:
             packages.unpack(deb, folder)
-        kernel = kernels.find(folder)
+        kernel = packages.find(folder)
         told("packing")
         program = next(path for path in (folder / "bin/busybox", folder / "usr/bin/busybox") if path.exists())
         archive = archives.pack(members(program.read_bytes(), kernel))
@@ -147,7 +146,7 @@ def members(busybox: bytes, kernel: Kernel) -> Iterator[Member]:
     for name in ("sbin", "usr/bin", "usr/sbin"):
         yield archives.link(name, "/bin")
     yield archives.link("init", "bin/busybox")
-    chosen = kernels.choose(kernel, MODULES)
+    chosen = packages.choose(kernel, MODULES)
     for path in chosen:
         yield archives.file(f"lib/modules/{path.name}", path.read_bytes())
     yield archives.file("etc/modules", "".join(f"{path.name}\n" for path in chosen).encode())
