@@ -26,6 +26,18 @@ GATEWAY = "10.42.0.1"
 _numbers = itertools.count(1)
 
 
+def _load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"network_{name}", HERE / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+dumps = _load("dumps")
+
+
 class Card(NamedTuple):
     """A guest's network card: its namespace and the process that carries its frames."""
 
@@ -212,27 +224,12 @@ class Site:
         return namespace
 
     def dump(self) -> dict[str, Any]:
-        """Write down everything that networks could leave behind on the host, without numbers and clocks that tick by themselves."""
-        said = self.within(self.host, "sh", "-c", _DUMP).split("====\n")
-        rules: dict[str, list[Any]] = {}
-        for item in json.loads(said[0])["nftables"][1:]:
-            ((what, body),) = item.items()
-            place = " ".join(
-                str(body[key]) for key in ("family", "table", "chain", "name") if key in body and (what, key) != ("rule", "name")
-            )
-            rules.setdefault(place, []).append({what: _settled(body)})
-        lines = {name: sorted(text.splitlines()) for name, text in zip(("queues", "neighbours", "settings"), said[4:], strict=True)}
-        return {
-            "rules": rules,
-            "links": _by_name(said[1]),
-            "addresses": _by_name(said[2]),
-            "routes": sorted(_steady(said[3].splitlines())),
-            **lines,
-        }
+        """Write down everything that networks could leave behind on the host."""
+        return dict(dumps.read(self.within(self.host, "sh", "-c", dumps.SCRIPT)))
 
     def changes_since(self, before: dict[str, Any]) -> list[str]:
         """Say what differs from an earlier dump; one line a difference reads better than two whole worlds."""
-        return list(_differences(before, self.dump(), ""))
+        return list(dumps.differences(before, self.dump()))
 
     def close(self) -> None:
         for process in reversed(self._processes):
@@ -240,56 +237,6 @@ class Site:
             process.communicate()
         for namespace in reversed(self._namespaces):
             command(["ip", "netns", "delete", namespace], check=False)
-
-
-_DUMP = """
-nft -j list ruleset; echo ====
-ip -json -details link; echo ====
-ip -json address; echo ====
-ip route show table all; echo ====
-tc qdisc; echo ====
-ip neighbour show nud permanent; echo ====
-find /proc/sys/net -type f -exec grep -s "" {} +; true
-"""
-
-_TICKING = frozenset({
-    "handle", "ifindex", "link_index", "port_no", "port_id", "designated_port", "root_port", "topology_change", "operstate", "flags",
-    "state", "tso_max_size", "tso_max_segs",
-})  # fmt: skip
-
-
-def _settled(value: Any) -> Any:
-    """Take out of a dump what differs between two equal worlds."""
-    if isinstance(value, dict):
-        return {key: _settled(one) for key, one in value.items() if key not in _TICKING and not key.endswith("timer")}
-    return [_settled(one) for one in value] if isinstance(value, list) else value
-
-
-def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in {**before, **after}:
-            yield from _differences(before.get(key), after.get(key), f"{path}/{key}")
-    elif isinstance(before, list) and isinstance(after, list):
-        yield from (f"{path}: no more {one}" for one in before if one not in after)
-        yield from (f"{path}: now {one}" for one in after if one not in before)
-        if len(before) != len(after):
-            yield f"{path}: {len(before)} before, {len(after)} after"
-    elif before != after:
-        yield f"{path}: {before} before, {after} after"
-
-
-def _steady(routes: list[str]) -> list[str]:
-    # Whether a bridge has a carrier, and with it some routes of the kernel's own, depends on whether it ever had a port.
-    return [route.replace(" linkdown", "") for route in routes if not route.startswith("multicast ff00::/8 dev h")]
-
-
-def _by_name(text: str) -> dict[str, Any]:
-    # Flags are compared without the carrier, as the state is: a bridge and its ports find it out a moment later.
-    return {
-        link["ifname"]: {"flags": sorted({*link["flags"]} - {"LOWER_UP", "NO-CARRIER"}), **_settled(link)}
-        for link in json.loads(text)
-        if link
-    }
 
 
 def command(words: list[str], *, check: bool = True) -> str:
@@ -356,24 +303,9 @@ def until() -> Callable[[Callable[[], Any]], Any]:
 @pytest.fixture(scope="session")
 def _able() -> None:
     """Skip with the reason where namespaces, taps or rules cannot be made."""
-    for program, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nft", "nftables")):
-        if shutil.which(program) is None:
-            pytest.skip(f"the program `{program}` is missing: install {package}")
-    if os.geteuid() != 0:
-        pytest.skip("needs root: network namespaces")
-    if not Path("/dev/net/tun").exists():
-        pytest.skip("there is no /dev/net/tun: the kernel has no taps")
-    trial = f"hct-{os.getpid()}-trial"
-    made = subprocess.run(["ip", "netns", "add", trial], capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        pytest.skip(f"network namespaces cannot be made here: {made.stderr.strip()}")
-    try:
-        check = [sys.executable, "-c", "from herocloud.providers.network import observing; print(*observing.check_usable(None))"]
-        said = command(["ip", "netns", "exec", trial, *check]).strip()
-    finally:
-        command(["ip", "netns", "delete", trial])
-    if not said.startswith("True"):
-        pytest.skip(f"networks cannot be made here: {said.removeprefix('False ')}")
+    lacking = _load("ability").missing()
+    if lacking:
+        pytest.skip(lacking)
 
 
 @pytest.fixture
@@ -400,12 +332,3 @@ def site(make_site: Callable[..., Site]) -> Site:
 def frames() -> Any:
     """Return the makers of raw frames, which live beside this file."""
     return _load("frames")
-
-
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"network_{name}", HERE / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -123,3 +123,19 @@ def test_a_bridge_of_ours_without_its_mark_is_known_by_its_mac(site: Any, shapes
     assert (found, "has no mark yet" in detail) == ("PARTIAL", True)
     site.perform(*story.step)
     assert site.changes_since(story.after) == []
+
+
+def test_taps_that_are_taken_back_in_any_order_leave_no_table_behind(site: Any, shapes: Any) -> None:
+    site.network()
+    clean = site.dump()
+    whole = ("tap.create", "vm.g1", "nic.0", None, shapes.nic(1))
+    torn = ("tap.create", "vm.g2", "nic.0", None, shapes.nic(2, rate=RATE))
+    site.perform(*whole)
+    # Killed when the device for its upload was there and its rules were not.
+    with pytest.raises(EOFError):
+        site.work("perform", *torn, worker=site.worker("network.effect:5:kill"))
+    assert "hi-v2-0" in site.dump()["links"]
+    assert not any("hc-v2-0" in place for place in site.dump()["rules"])
+    site.undo(*whole)
+    site.undo(*torn)
+    assert site.changes_since(clean) == []

@@ -1,0 +1,76 @@
+"""Kills applies that make real networks, disks and seeds, and counts what is lost; machines are pretended.
+
+Every apply runs in a network namespace of its own, with a web server that images are downloaded from, and is killed at a named point of a
+step, before a single change of the kernel's tables, in the middle of a download, or at a random instant. Then the next command goes on (or
+takes it back, and dies on the way as well), and links, addresses, routes, rules, queues, kernel settings, files, records and slices are
+compared as a whole with those of an undisturbed run; a plan must say that nothing changes. It needs root, and leaves the machine as it is.
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_TESTS = Path(__file__).resolve().parent.parent / "tests"
+
+
+def main() -> int:
+    """Strike, count and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=1_000, help="at least; every named point comes first, random instants after")
+    parser.add_argument("--short", action="store_true", help="only the strikes that the tests make")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    lacking = _load("providers/network/ability").missing()
+    if lacking:
+        print(lacking)
+        return 1
+    print(f"seed {arguments.seed}")
+    campaigns = _load("apply/real_campaign")
+    with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
+        campaign = campaigns.Campaign(Path(name), _load("apply/campaign"), _load("apply/real_world"))
+        counts: Counter[str] = Counter()
+        _strike(campaign, campaigns.rounds(campaign.strikes(thorough=not arguments.short)), "named points", counts)
+        number = 0
+        while not arguments.short and counts["kills"] < arguments.kills:
+            _strike(campaign, campaigns.rounds(campaign.random_strikes(60, arguments.seed + number)), "random instants", counts)
+            number += 1
+    print(f"\n{counts['kills']:,} kills, {counts['stages'] - counts['bad']:,} of {counts['stages']:,} applies clean afterwards")
+    return 1 if counts["bad"] or campaign.problems_of_itself else 0
+
+
+def _strike(campaign: Any, worlds: list[list[Any]], what: str, counts: Counter[str]) -> None:
+    """Strike in every one of these worlds, and say what came of it, a line for every hundred."""
+    before = Counter(counts)
+    for number, strikes in enumerate(worlds, 1):
+        struck = campaign.strike(strikes)
+        counts["kills"] += struck.kills
+        counts["stages"] += len(strikes)
+        counts["bad"] += len({problem.partition(":")[0] for problem in struck.problems})
+        for problem in struck.problems:
+            print(f"  {strikes}: {problem[:2000]}", flush=True)
+        if number % 100 == 0 or number == len(worlds):
+            now = counts - before
+            print(f"{what:18}{number:>5} worlds{now['kills']:>7} kills{now['bad']:>5} not clean", flush=True)
+
+
+def _load(name: str) -> ModuleType:
+    """Import the campaign from the tests, which are no package: there is one campaign, and the tests run a part of it."""
+    spec = importlib.util.spec_from_file_location(f"crash_{name.replace('/', '_')}", _TESTS / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{_TESTS / name}.py is missing")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    os.environ.pop("HEROCLOUD_FAULTS", None)
+    raise SystemExit(main())

@@ -1,0 +1,185 @@
+"""A host of its own for real providers: a network namespace with a web server in it, and a data folder with the real state.
+
+Networks, taps, rules, images, disks, volumes and seeds are made for real; machines are pretended, unless a hypervisor is named. Everything
+that touches the world runs in forked children which go into the namespace first; the process of the test stays where it is.
+"""
+
+import contextlib
+import ctypes
+import http.server
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from herocloud.apply import executing
+from herocloud.apply.steering import Options
+from herocloud.model.hosts import Host, Slice
+from herocloud.model.ids import slice_sid
+from herocloud.model.outcomes import Result
+from herocloud.model.plans import Plan
+from herocloud.model.worlds import Observed
+from herocloud.observe import looking
+from herocloud.plan import choosing, planning
+from herocloud.plan.gathering import PlanOptions
+from herocloud.providers import registry
+from herocloud.providers.registry import ProviderContext
+from herocloud.stack import loading
+from herocloud.state import store as states
+
+GIB = 1024**3
+PORT = 8080
+NEW_NETWORK = 0x40000000
+SLICES = tuple(Slice(slice_sid(number), 4 * GIB, 100 * GIB) for number in range(1, 9))
+HOST = Host("node1", 64 * GIB, 800 * GIB, 800 * GIB, 8, SLICES, image_share=1.0, image_keep_free=0)
+TESTS = Path(__file__).resolve().parent.parent
+
+
+def load(relative: str) -> ModuleType:
+    """Import a module of another folder of tests, none of which is a package."""
+    name = "real_" + relative.replace("/", "_").removesuffix(".py")
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, TESTS / relative)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+engine, dumps = load("providers/images/engine.py"), load("providers/network/dumps.py")
+
+
+class Namespace:
+    """A network namespace, kept by a process that also serves the files of a folder in it; both end together."""
+
+    def __init__(self, files: Path) -> None:
+        """Make it, and wait until the server listens."""
+        reading, writing = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(reading)
+            _keep(files, writing)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as stream:
+            ready = stream.read()
+        assert ready == b"ready", "the namespace could not be made"
+        self._place = os.open(f"/proc/{self._pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+    def enter(self) -> None:
+        """Move this process, which must have no other threads, into the namespace."""
+        _call("setns", self._place, NEW_NETWORK)
+
+    def close(self) -> None:
+        """End the process that keeps it."""
+        os.close(self._place)
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+
+
+def _keep(files: Path, writing: int) -> None:
+    try:
+        _call("unshare", NEW_NETWORK)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), _handler(files))
+        os.write(writing, b"ready")
+        os.close(writing)
+        server.serve_forever()
+    finally:
+        os._exit(1)
+
+
+def _handler(files: Path) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = (files / self.path.strip("/")).read_bytes()
+            begin = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0])
+            self.send_response(206 if begin else 200)
+            self.send_header("Content-Length", str(len(content) - begin))
+            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+            self.send_header("ETag", '"one"')
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                middle = begin + (len(content) - begin) // 2
+                self.wfile.write(content[begin:middle])
+                self._wait_until_gone_if_told_to()
+                self.wfile.write(content[middle:])
+
+        def _wait_until_gone_if_told_to(self) -> None:
+            with contextlib.suppress(FileNotFoundError):
+                (files / "stall").unlink()
+                self.wfile.flush()
+                self.connection.recv(1)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+def _call(name: str, *arguments: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+class Site:
+    """A data folder with the real state and real providers; its methods are called inside the namespace."""
+
+    def __init__(self, folder: Path, hypervisor: str | None = None) -> None:
+        """`hypervisor` runs the machines; without one they are pretended."""
+        self.folder = folder
+        self.hypervisor = hypervisor
+        self.dumps = dumps
+        self._machines = engine.Machines(folder)
+        self._context = ProviderContext(folder, HOST)
+        if hypervisor is None:
+            # Only ever in a forked child, which ends before anybody else could notice.
+            choosing._PLANNINGS = {engine.NAME: "herocloud.providers.simulator.planning"}
+
+    def machines(self) -> Any:
+        """Return what runs, as the hypervisor would have it."""
+        return self._machines.read()
+
+    def look(self) -> Observed:
+        names = ["images", "network", *([self.hypervisor] if self.hypervisor else [])]
+        seen = [observer.observe(None) for observer in registry.observers(names, self._context)]
+        return looking.merge([*seen, *([] if self.hypervisor else [self._machines.observe(None)])])
+
+    def plan(self, text: str) -> Plan:
+        path = self.folder / "stack.yaml"
+        path.write_text(text)
+        loaded = loading.load([str(path)], host=HOST)
+        assert loaded.desired is not None, loaded.diagnostics
+        plan = planning.plan(loaded.desired, states.read_recorded(self.folder), self.look(), HOST, PlanOptions())
+        assert not plan.errored, plan.diagnostics
+        return plan
+
+    def apply(self, text: str) -> Result:
+        plan = self.plan(text)
+        with self._running() as (store, drivers):
+            return executing.execute(plan, store, drivers, options=Options(parallelism=4), tell=lambda _event: None)
+
+    def resume(self, *, rollback: bool = False) -> Result:
+        with self._running() as (store, drivers):
+            return executing.resume(store, drivers, options=Options(parallelism=4), tell=lambda _event: None, rollback=rollback)
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[tuple[Any, Callable[[str, str], Any]]]:
+        drivers = registry.Drivers(self._context)
+
+        def find(name: str, role: str) -> Any:
+            return self._machines if name == engine.NAME else drivers(name, role)
+
+        try:
+            with states.open_state(self.folder, write=True) as store:  # type: ignore[union-attr]
+                yield store, find
+        finally:
+            drivers.close()

@@ -1,0 +1,87 @@
+"""Killed in the middle of making real networks, disks and seeds: the next command completes or takes back what was begun.
+
+Bridges, taps, rules, downloads, copies and seeds are made for real in a network namespace of their own; machines are pretended. Afterwards
+the whole host is as after a run that nobody disturbed, and a plan says that nothing changes. `bench/crash_real.py` strikes at every point
+of every kind of step, and at random instants.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from herocloud.model.steps import KINDS
+
+pytestmark = pytest.mark.root
+
+PARTS = 4
+
+
+def load(name: str, folder: Path = Path(__file__).parent) -> ModuleType:
+    """Import a module of a folder of tests, none of which is a package."""
+    full = f"herocloud_tests_real_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, folder / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[full] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[full])
+    return sys.modules[full]
+
+
+@pytest.fixture(scope="module")
+def real(crashing: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return the campaign, prepared once, where this machine lets networks be made."""
+    lacking = load("ability", Path(__file__).parent.parent / "providers" / "network").missing()
+    if lacking:
+        pytest.skip(lacking)
+    return load("real_campaign").Campaign(tmp_path_factory.mktemp("real"), crashing, load("real_world"))
+
+
+def strike(real: Any, worlds: list[list[Any]]) -> int:
+    """Strike in every one of these worlds; returns how many processes died."""
+    kills = 0
+    for strikes in worlds:
+        struck = real.strike(strikes)
+        assert not struck.problems, f"{strikes}: {struck.problems}"
+        kills += struck.kills
+    return kills
+
+
+def test_a_run_that_nobody_disturbs_leaves_the_host_as_it_was(real: Any) -> None:
+    assert real.problems_of_itself == []
+
+
+def test_two_runs_that_nobody_disturbs_come_to_the_same(real: Any) -> None:
+    assert real.strike([]) == (0, ())
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_in_the_middle_of_every_kind_of_step_it_is_completed_or_taken_back(real: Any, part: int) -> None:
+    worlds = load("real_campaign").rounds(real.strikes())[part::PARTS]
+    strikes = [one for several in worlds for one in several]
+    # A strike that takes back kills twice, and some points lie behind others that this very order does not reach.
+    assert strike(real, worlds) >= len(strikes)
+
+
+def test_killed_at_random_instants_it_is_completed_or_taken_back(real: Any) -> None:
+    assert strike(real, load("real_campaign").rounds(real.random_strikes(6, seed=7))) >= 2
+
+
+def test_the_campaign_strikes_at_every_kind_of_step_of_networks_and_images(real: Any) -> None:
+    points = {one.blow.point for one in real.strikes() if one.blow and one.blow.point}
+    struck = {point.removesuffix(".half").partition(".")[2] for point in points if point.endswith(".half")}
+    # Names of volumes move in the records only, as long as nothing in the world carries them.
+    assert {kind for kind, info in KINDS.items() if info.role in ("images", "network")} - struck == {"volume.move"}
+
+
+def test_a_campaign_that_finds_nothing_would_be_noticed(real: Any) -> None:
+    """The comparison itself must be able to fail: here something is left behind, and something is taken away."""
+    found = real.expected["create"]
+    more = {**found, "files": {**found["files"], "vms/.draft.new": "0"}}
+    less = {**found, "host": {**found["host"], "links": {name: one for name, one in found["host"]["links"].items() if name == "lo"}}}
+    assert real._differences("create", more) == ["/files/vms/.draft.new: None before, 0 after"]
+    assert any("/host/links/hb-" in line for line in real._differences("create", less))
