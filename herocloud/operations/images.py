@@ -188,11 +188,11 @@ def named_by(recorded: Recorded) -> frozenset[str]:
     return frozenset(one for one in found if one)
 
 
-def build_tiny(folder: Path, out: Path | None, told: Callable[[str], None]) -> Built:
+def build_tiny(folder: Path, out: Path | None, told: Callable[[str], None], *, again: bool) -> Built:
     """Build the small guest of a kernel and an initramfs."""
     from herocloud.providers.images.building import tiny
 
-    made = tiny.build(_target(folder, out, "tiny"), cache=caches.cache_folder(), told=told)
+    made = tiny.build(_target(folder, out, "tiny"), cache=caches.cache_folder(), again=again, told=told)
     lines = (
         ("kernel", _path(made.kernel)),
         ("initramfs", _path(made.initramfs)),

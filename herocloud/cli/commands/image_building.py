@@ -25,15 +25,14 @@ def build(
     release: Annotated[
         str | None, flags.option("--release", variable="", metavar="NAME", help="Release of a Debian image, such as bookworm.")
     ] = None,
-    again: Annotated[bool, flags.switch("--again", variable="", help="Build a Debian image anew, with the packages of today.")] = False,
+    again: Annotated[bool, flags.switch("--again", variable="", help="Build anew, with the packages of today.")] = False,
 ) -> int:
     """Build an image out of Debian packages.
 
     Prints the lines that a stack file needs to use it.
     """
-    for flag, given in (("--release", release is not None), ("--again", again)):
-        if given and what != "debian":
-            raise typer.BadParameter("this is for `image build debian` only", param_hint=flag)
+    if release is not None and what != "debian":
+        raise typer.BadParameter("this is for `image build debian` only", param_hint="--release")
     with Teller(call) as teller:
         said = teller.about("")
 
@@ -41,7 +40,7 @@ def build(
             said(text, None)
 
         if what == "tiny":
-            built = operation.build_tiny(call.folder, out, tell)
+            built = operation.build_tiny(call.folder, out, tell, again=again)
         else:
             built = operation.build_debian(call.folder, out, tell, release=release, again=again)
     call.note(f"Built `{built.name}` ({built.release}). For the stack file:")

@@ -95,6 +95,13 @@ def test_without_debian_building_says_what_is_missing(monkeypatch, tmp_path) -> 
         tiny.build(tmp_path / "out", cache=tmp_path / "cache")
 
 
+def test_a_package_that_apt_does_not_know_is_named_with_the_way_out() -> None:
+    if shutil.which("apt-get") is None:
+        pytest.skip("needs apt-get (package apt)")
+    with pytest.raises(Permanent, match=r"no-such-package-here.*`apt-get update`, as root, may help"):
+        packages.locate("no-such-package-here")
+
+
 _READ = 'BEGIN { while ((getline line) > 0) text = text line "\\n"; read_json(text)'
 _FLATTEN = _READ + '; for (path in J) print to_json(path) "\\t" to_json(J[path]) }'
 

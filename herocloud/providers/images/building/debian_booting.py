@@ -72,7 +72,7 @@ def prepare(cache: Path, work: Path) -> Path:
     """Fetch GRUB and unpack it; returns the folder."""
     tree = work / "grub"
     for name in _PACKAGES:
-        packages.unpack(packages.fetch(packages.locate(name), cache), tree)
+        packages.unpack(packages.fetch(packages.locate(name)[0], cache), tree)
     return tree
 
 

@@ -18,6 +18,9 @@ from herocloud.model.errors import Permanent, Temporary
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
+_UPDATE = "`apt-get update`, as root, may help"
+
+
 class Package(NamedTuple):
     """A package that apt knows."""
 
@@ -31,14 +34,17 @@ def architecture() -> str:
     return _run(["dpkg", "--print-architecture"], "dpkg", 30).strip()
 
 
-def locate(name: str) -> Package:
-    """Ask apt which file the newest package of a name is; this needs no network, only lists that are not too old."""
-    said = _run(["apt-get", "download", "--print-uris", name], "apt-get", 120)
-    for line in said.splitlines():
+def locate(*names: str) -> list[Package]:
+    """Ask apt which file the newest package of each name is; this needs no network, only lists that are not too old."""
+    found = {}
+    for line in _run(["apt-get", "download", "--print-uris", *names], "apt-get", 120).splitlines():
         words = line.split()
         if len(words) >= 2 and words[0].startswith("'"):
-            return Package(name, words[1])
-    raise Permanent(f"apt knows no package `{name}`; `apt-get update` may help")
+            found[words[1].partition("_")[0]] = words[1]
+    lacking = [name for name in names if name not in found]
+    if lacking:
+        raise Permanent(f"apt knows no package `{lacking[0]}`; {_UPDATE}")
+    return [Package(name, found[name]) for name in names]
 
 
 def fetch(package: Package, folder: Path) -> Path:
@@ -75,7 +81,7 @@ def _run(command: list[str], program: str, timeout: float) -> str:
     except CommandError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise Permanent(f"building an image needs `{program}`, which is part of Debian; build it there, and copy the result") from error
-        raise Permanent(f"{error}") from error
+        raise Permanent(f"{error}; {_UPDATE}" if "Unable to locate" in error.stderr else f"{error}") from error
 
 
 def _download(folder: Path, command: list[str]) -> None:

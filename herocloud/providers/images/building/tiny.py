@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import files, jsons
-from herocloud.model.errors import HerocloudError
 from herocloud.providers.images.building import archives, packages
 from herocloud.providers.images.building.archives import Member
-from herocloud.providers.images.building.packages import Kernel, Package
+from herocloud.providers.images.building.packages import Kernel
 
 KERNEL, INITRAMFS, _RELEASE = "vmlinuz", "initramfs", "release"
 COMMAND_LINE = "console=ttyS0 quiet"
@@ -64,51 +63,42 @@ class Built(NamedTuple):
     """Of the kernel."""
 
 
-def ensure(cache: Path, *, told: Callable[[str], None] = lambda _text: None) -> Built:
-    """Return the image in a cache, building it when something that goes into it has changed.
+def ensure(cache: Path, *, again: bool = False, told: Callable[[str], None] = lambda _text: None) -> Built:
+    """Return the image in a cache, building it when there is none of this form; `again` takes the packages of today.
 
-    One that was built before is taken where apt cannot be asked: it is as good as on the day on which it was built.
+    Apt is not asked otherwise: that takes seconds, and an image that was good yesterday is good today.
     """
     images = cache / "images"
     images.mkdir(parents=True, exist_ok=True)
+    target = images / f"tiny-{_digest()}"
     with files.flock(images / ".tiny.lock", blocking=True):
-        try:
-            found = _sources(cache / "packages")
-        except HerocloudError:
-            known = sorted(images.glob("tiny-*"), key=lambda one: one.stat().st_mtime)
-            if not known:
-                raise
-            return _built(known[-1])
-        target = images / f"tiny-{_digest(found)}"
-        if not (target / _RELEASE).exists():
-            told("fetching busybox and the kernel")
-            _pack(target, _fetch(found, cache / "packages"), told)
+        if again or not (target / _RELEASE).exists():
+            _pack(target, _fetch(cache / "packages", told), told)
         return _built(target)
 
 
-def build(target: Path, *, cache: Path, told: Callable[[str], None] = lambda _text: None) -> Built:
+def build(target: Path, *, cache: Path, again: bool = False, told: Callable[[str], None] = lambda _text: None) -> Built:
     """Put the image into a folder, for whoever wants it at a place of its own."""
-    made = ensure(cache, told=told)
+    made = ensure(cache, again=again, told=told)
     for source, name in ((made.kernel, KERNEL), (made.initramfs, INITRAMFS)):
         files.write_durably(target / name, source.read_bytes(), 0o644)
     return Built(target / KERNEL, target / INITRAMFS, made.release)
 
 
-def _sources(folder: Path) -> list[Package]:
-    """Ask apt which packages the image is made of today."""
-    meta = packages.fetch(packages.locate(f"linux-image-cloud-{packages.architecture()}"), folder)
-    image = next(name for name in packages.depends(meta) if name.startswith("linux-image-"))
-    return [packages.locate("busybox-static"), packages.locate(image)]
-
-
-def _digest(sources: Iterable[Package]) -> str:
-    """Name everything that goes into the image: the packages by their files, whose names have versions, and what we add to them."""
+def _digest() -> str:
+    """Name everything that we put into the image; its packages are whatever there was on the day."""
     ours = {name: (_scripts() / name).read_text(encoding="utf-8") for name in _SCRIPTS}
-    return jsons.digest([_FORM, [one.file for one in sources], ours, [list(MODULES), _SCRIPTS, list(_FOLDERS)]])[:16]
+    return jsons.digest([_FORM, ours, list(MODULES), _SCRIPTS, list(_FOLDERS)])[:16]
 
 
-def _fetch(sources: Iterable[Package], folder: Path) -> list[Path]:
-    return [packages.fetch(one, folder) for one in sources]
+def _fetch(folder: Path, told: Callable[[str], None]) -> list[Path]:
+    """Fetch what the image is made of today: busybox, and the kernel that the package for clouds stands for."""
+    told("fetching busybox and the kernel")
+    meta, busybox = (
+        packages.fetch(one, folder) for one in packages.locate(f"linux-image-cloud-{packages.architecture()}", "busybox-static")
+    )
+    image = next(name for name in packages.depends(meta) if name.startswith("linux-image-"))
+    return [busybox, *(packages.fetch(one, folder) for one in packages.locate(image))]
 
 
 def _pack(target: Path, debs: Iterable[Path], told: Callable[[str], None]) -> None:
@@ -121,9 +111,10 @@ def _pack(target: Path, debs: Iterable[Path], told: Callable[[str], None]) -> No
         told("packing")
         program = next(path for path in (folder / "bin/busybox", folder / "usr/bin/busybox") if path.exists())
         archive = archives.pack(members(program.read_bytes(), kernel))
+        # Its release goes first and comes last: without it the rest is not taken for whole.
+        (target / _RELEASE).unlink(missing_ok=True)
         files.write_durably(target / KERNEL, kernel.path.read_bytes(), 0o644)
         files.write_durably(target / INITRAMFS, archive, 0o644)
-        # The last one: without it the rest is not taken for whole.
         files.write_durably(target / _RELEASE, kernel.release.encode(), 0o644)
 
 
