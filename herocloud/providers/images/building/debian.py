@@ -26,6 +26,11 @@ COMMAND_LINE = debian_booting.COMMAND_LINE
 SIZE = 2 * 1024**3
 """What the disk seems to have; most of it is a hole. A VM's disk is larger, and the guest grows into it at its first boot."""
 
+PROGRAMS = (
+    programs.BOOTSTRAP, programs.TAR, programs.EXT4, programs.PARTITIONS, programs.FORMAT, programs.COPY, programs.MAKE_FOLDER,
+)  # fmt: skip
+"""What building takes; booting takes none of it."""
+
 _FORMAT = 1
 """To be raised when the same recipe would give another disk, so that old results are not taken for new ones."""
 _WORK, _LOCK, _PACKAGES_FOLDER = ".debian-building", ".debian.lock", "packages"
@@ -51,6 +56,8 @@ system_info:
 # The packages come from where the image's own came from.
 apt: {preserve_sources_list: true}
 locale: false
+# Keys or nothing, unless the seed says otherwise.
+ssh_pwauth: false
 # RSA keys take seconds to make where there is no KVM, and nobody needs them any more.
 ssh_genkeytypes: [ed25519, ecdsa]
 """
@@ -130,9 +137,7 @@ def find(folder: Path, digest: str | None = None) -> Built | None:
 
 
 def _build(folder: Path, wanted: Recipe, digest: str, progress: Callable[[str], None]) -> Built:
-    programs.need(
-        programs.BOOTSTRAP, programs.TAR, programs.EXT4, programs.PARTITIONS, programs.FORMAT, programs.COPY, programs.MAKE_FOLDER
-    )  # fmt: skip
+    programs.need(*PROGRAMS)
     work = folder / _WORK
     work.mkdir(mode=0o755)
     progress("fetching the boot loader")
