@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from herocloud.kits import faults, jsons
+from herocloud.kits import faults
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import changing, commanding, looking, proving, talking, wiring
+from herocloud.providers.qemu.commanding import Machine
 from herocloud.providers.qemu.talking import Lost, Refusal, Talk
 from herocloud.providers.qemu.wiring import Place
 from herocloud.providers.seam import Work
@@ -35,17 +36,19 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
     if process is None:
         process = _start(place, mark, work)
     with _first_talk(data, sid, process, work.cancelled) as talk:
-        seen = looking.look(talk)
-        if seen.status in looking.NOT_BEGUN:
-            changing.settle(talk, mark.machine)
-            faults.reached("qemu.vm.boot.settled")
-        if seen.power != "running":
+        changing.settle(talk, mark.machine)
+        faults.reached("qemu.vm.boot.settled")
+        if looking.look(talk).power != "running":
             talk.ask("cont")
+    if mark.machine["restart"] != "no":
+        launching.keep(identity.record_path(data, sid), kept=True)
 
 
 def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     """End a VM's process by the ladder, and clean up behind it."""
     data, sid = place.data, place.sid
+    if mark.booted is not None:
+        launching.keep(identity.record_path(data, sid), kept=False)
     process = _living(data, sid, mark)
     if process is not None:
         with _Handle(data, sid) as handle:
@@ -53,14 +56,27 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
             ways = Ways(button, handle.cut_power)
             ending.end(process, ways, patience, told=work.progress, stopped=work.cancelled)
     faults.reached("qemu.vm.stop.ended")
+    launching.dismiss(identity.record_path(data, sid))
     clear(data, sid, mark)
+
+
+def prepare_again(place: Place, mark: Mark) -> None:
+    """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
+    machine = wiring.machine_of(place, mark, proving.require_program(), str(mark.launched["accelerator"]), ())
+    launching.prepare(_launch_of(place, mark, machine))
+
+
+def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
+    """Tell whether a machine that shall be started again when it ends would not be."""
+    return mark.machine["restart"] != "no" and not launching.is_kept(identity.record_path(data, sid))
 
 
 def clear(data: Path, sid: str, mark: Mark) -> None:
     """Forget a process that is proven dead, and what only it needed."""
     if mark.booted is not None:
         marks.write(data, sid, mark._replace(booted=None, launched={}))
-    identity.record_path(data, sid).unlink(missing_ok=True)
+    for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
+        path.unlink(missing_ok=True)
     keeping.remove_runtime(data, sid)
 
 
@@ -78,15 +94,14 @@ def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
     """Return the process of a VM; waits for one that is just being started by somebody who was killed meanwhile."""
     if mark.booted is None or mark.booted != identity.boot_id():
         return None
+    known = identity.running(data, sid)
     record = identity.record_path(data, sid)
-    until = time.monotonic() + _FIRST_ANSWER
-    while (known := identity.running(data, sid)) is None and identity.is_held(record):
-        lost = None if record.exists() else identity.find(data, sid)
-        if lost is not None:
-            return lost
-        if time.monotonic() > until:
-            raise Temporary(f"a process of VM {sid} holds `{record.name}.lock` and does not say who it is")
-        time.sleep(_STEP)
+    if known is None and not record.exists() and identity.is_held(record):
+        known = identity.find(data, sid)
+    if known is None:
+        # A shell that pauses before it starts the VMM again, or one that is just being started by somebody who was killed.
+        launching.dismiss(record)
+        known = identity.running(data, sid)
     return known
 
 
@@ -100,16 +115,25 @@ def _start(place: Place, mark: Mark, work: Work) -> Identity:
     folders.make_runtime_folder(data, sid)
     keeping.cut_log(folders.serial_log(data, sid))
     machine = wiring.machine_of(place, mark, program, accelerator.name, ())
-    command = commanding.command(machine)
-    marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched={"accelerator": accelerator.name}))
+    launched = {"accelerator": accelerator.name, "board": commanding.board_of(machine)}
+    marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
     faults.reached("qemu.vm.boot.marked")
     work.progress(f"starting QEMU with {accelerator.name.upper()}", None)
-    environment = {identity.TOKEN: identity.token(data, sid)}
-    unit = f"herocloud-{folders.runtime_root(data).name}-{sid}"
-    what = Launch(identity.record_path(data, sid), command, jsons.digest(command), machine.sockets.control, environment, unit)
-    process = launching.launch(what, stopped=work.cancelled)
+    process = launching.launch(_launch_of(place, mark, machine), stopped=work.cancelled)
     faults.reached("qemu.vm.boot.launched")
     return process
+
+
+def _launch_of(place: Place, mark: Mark, machine: Machine) -> Launch:
+    data, sid = place.data, place.sid
+    return Launch(
+        record=identity.record_path(data, sid),
+        command=commanding.command(machine),
+        socket=machine.sockets.control,
+        restart=mark.machine["restart"],
+        environment={identity.TOKEN: identity.token(data, sid)},
+        unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
+    )
 
 
 def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], bool]) -> Talk:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import commanding, looking, planning, wiring
+from herocloud.providers.qemu import commanding, looking, wiring
 from herocloud.providers.qemu.talking import Question, Refusal, Talk
 from herocloud.providers.qemu.wiring import Place
 
@@ -35,8 +35,8 @@ class Change(NamedTuple):
     stopped: Callable[[], bool]
 
 
-def bring(change: Change, machine: Part, target: Part) -> None:
-    """Bring a running machine to `target`; `machine` is what its mark says."""
+def bring(change: Change, machine: Part, target: Part, board: str) -> None:
+    """Bring a running machine to `target`; `machine` is what its mark says, and `board` what it was started as."""
     _refuse_fixed(change, machine, target)
     seen = looking.look(change.talk)
     for device in sorted(seen.devices):
@@ -48,7 +48,9 @@ def bring(change: Change, machine: Part, target: Part) -> None:
     for use in target["volumes"]:
         if commanding.volume_id(use["volume"]) not in seen.devices:
             _plug_volume(change, use)
-    if planning.board_of(machine) == "q35":
+        elif use.get("size") is not None:
+            grow(change.talk, commanding.volume_id(use["volume"]), use["size"])
+    if board == "q35":
         _set_processors(change, target["vcpus"])
         if machine["hotplug"]:
             _set_memory(change, target["memory"] - target["boot_memory"])
@@ -59,10 +61,9 @@ def settle(talk: Talk, target: Part) -> None:
     """Put limits and pinning in force; needs nobody's consent."""
     seen = looking.look(talk)
     if target["root"] is not None:
-        limits = looking.limits_of(target["root"]["rate"])
-        if limits != {name: int(seen.disks.get("root", {}).get(name) or 0) for name in looking.LIMITS}:
-            unused = {"bps_rd": 0, "bps_wr": 0, "iops_rd": 0, "iops_wr": 0}
-            talk.put(Question("block_set_io_throttle", {"id": "root", **unused, **limits}))
+        limits = commanding.limits_of(target["root"]["rate"])
+        if limits != {name: int(seen.limits.get(name) or 0) for name in limits}:
+            talk.ask("qom-set", path=f"/objects/{commanding.LIMITS}", property="limits", value=limits)
     everywhere = os.sched_getaffinity(os.getpid())
     for cpu in seen.cpus:
         wanted = looking.wanted_processors(target, int(cpu["cpu-index"]))
@@ -77,11 +78,11 @@ def settle(talk: Talk, target: Part) -> None:
             ) from error
 
 
-def grow(change: Change, device: str, size: int) -> None:
+def grow(talk: Talk, device: str, size: int) -> None:
     """Tell a running machine that a disk is larger, making it so."""
-    known = looking.look(change.talk).disks.get(device, {}).get("image", {}).get("virtual-size")
-    if known != size:
-        change.talk.ask("block_resize", node_name=commanding.node_of(device), size=size)
+    known = looking.look(talk).disks.get(device, {}).get("image", {}).get("virtual-size")
+    if known is not None and known < size:
+        talk.ask("block_resize", node_name=commanding.top_node_of(device), size=size)
 
 
 def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:

@@ -2,8 +2,8 @@
 
 Every device is named after the part that it is for, so that whoever looks at a running machine can tell what belongs to what:
 `root`, `seed`, `volume-NAME`, `nic-0`. What may be unplugged sits on a port of its own; what stays sits on the bus itself, in places that
-never change, because guests name their devices after places. The machine starts with its processors halted (`-S`): limits and pinning
-are in force before the guest's first instruction.
+never change, because guests name their devices after places. The machine starts with its processors halted (`-S`), so that pinning is in
+force before the guest's first instruction; only one that is started again by itself has nobody to let it go, and begins at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,9 @@ from herocloud.providers.qemu import planning
 
 HOT_MEMORY = "hotmem"
 """The device through which memory comes and goes."""
+LIMITED, LIMITS = "limited", "limits"
+"""The node through which the root disk is read and written, and the object that holds its limits; there without limits too, so that some
+can be set while the machine runs."""
 _SERIAL_LENGTH = 20
 _FIRST_PORT = 0x8
 _FIRST_SHARE = 0x1B
@@ -85,9 +88,10 @@ class Machine(NamedTuple):
 def command(machine: Machine) -> list[str]:
     """Return the whole command line."""
     part = machine.part
-    board = planning.board_of(part)
+    board = board_of(machine)
     words = [machine.program, "-name", f"guest={machine.name},debug-threads=on", "-uuid", machine.uuid]
-    words += ["-nodefaults", "-no-user-config", "-display", "none", "-S", "-sandbox", _SANDBOX]
+    words += ["-nodefaults", "-no-user-config", "-display", "none", "-sandbox", _SANDBOX, "-action", "panic=exit-failure"]
+    words += ["-S"] if part["restart"] == "no" else []
     words += ["-machine", _board(machine, board), *_accelerator(machine.accelerator)]
     words += ["-smp", _processors(part), *_memory(part, shared=bool(machine.shares))]
     words += _boot(machine)
@@ -101,6 +105,11 @@ def command(machine: Machine) -> list[str]:
         for nic in machine.nics:
             words += ["-netdev", jsons.dumps(netdev(nic)), "-device", jsons.dumps({**card(nic), "driver": "virtio-net-device"})]
     return words
+
+
+def board_of(machine: Machine) -> str:
+    """Return the type of the machine."""
+    return planning.board_of(machine.part) if machine.accelerator == "kvm" else "q35"
 
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=allow"
@@ -127,13 +136,24 @@ def blockdev(disk: Disk) -> dict[str, Json]:
 
 def drive(disk: Disk, **place: Json) -> dict[str, Json]:
     """Describe a disk as the guest sees it."""
-    device = {"driver": "virtio-blk-pci", "id": disk.id, "drive": node_of(disk.id), **place}
+    device = {"driver": "virtio-blk-pci", "id": disk.id, "drive": top_node_of(disk.id), **place}
     return {**device, **({"serial": disk.serial[:_SERIAL_LENGTH]} if disk.serial else {})}
+
+
+def limits_of(rate: Json) -> dict[str, int]:
+    """Turn the limits of a disk into QEMU's words. A burst is what the first second may take beyond the rest."""
+    bandwidth, burst, iops = ((rate or {}).get(name) or 0 for name in ("bandwidth", "burst", "iops"))
+    return {"bps-total": bandwidth, "bps-total-max": bandwidth + burst if bandwidth and burst else 0, "iops-total": iops}
 
 
 def node_of(device: str) -> str:
     """Name the node behind a disk; QEMU takes no more than 31 characters there."""
     return f"n-{device}" if len(device) < 24 else f"n-{jsons.digest_text(device)}"
+
+
+def top_node_of(device: str) -> str:
+    """Name the node that a disk is read and written through."""
+    return LIMITED if device == "root" else node_of(device)
 
 
 def volume_id(name: str) -> str:
@@ -257,13 +277,19 @@ def _disks(machine: Machine, board: str) -> list[str]:
         device = drive(disk, bus="pcie.0", addr=address) if board == "q35" else {**drive(disk), "driver": "virtio-blk-device"}
         if disk is machine.root and machine.payload is None:
             device["bootindex"] = 0
-        words += ["-blockdev", jsons.dumps(blockdev(disk)), "-device", jsons.dumps(device)]
+        words += ["-blockdev", jsons.dumps(blockdev(disk))]
+        if disk is machine.root:
+            rate = machine.part["root"]["rate"]
+            words += ["-object", jsons.dumps({"qom-type": "throttle-group", "id": LIMITS, "limits": limits_of(rate)})]
+            limited = {"driver": "throttle", "node-name": LIMITED, "throttle-group": LIMITS, "file": node_of(disk.id)}
+            words += ["-blockdev", jsons.dumps(limited)]
+        words += ["-device", jsons.dumps(device)]
     return words
 
 
 def _extras(machine: Machine) -> list[str]:
     words = ["-device", "virtio-balloon-pci,id=balloon,free-page-reporting=on,deflate-on-oom=on,bus=pcie.0,addr=0x6"]
-    words += ["-device", "virtio-rng-pci,bus=pcie.0,addr=0x2"]
+    words += ["-device", "virtio-rng-pci,bus=pcie.0,addr=0x2", "-device", "pvpanic"]
     if machine.vsock is not None:
         words += ["-device", f"vhost-vsock-pci,guest-cid={machine.vsock},bus=pcie.0,addr=0x1"]
     for number, share in enumerate(machine.shares):

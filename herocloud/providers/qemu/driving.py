@@ -100,13 +100,16 @@ class QemuDriver:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
             with booting.open_talk(self._folder, sid) as talk:
                 nics = wiring.nics_of(work.spec, mark.nics)
-                changing.bring(Change(talk, place, nics, work.progress, work.cancelled), mark.machine, target)
+                board = str(mark.launched.get("board", "q35"))
+                changing.bring(Change(talk, place, nics, work.progress, work.cancelled), mark.machine, target, board)
         elif work.step.kind == "vm.create" and not _same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
         faults.reached(f"{point}.half")
         wanted = mark._replace(machine=target, nics=wiring.nics_of(work.spec, mark.nics))
         if wanted != marks.read(self._folder, sid):
             marks.write(self._folder, sid, wanted)
+        if booting.living(self._folder, sid, wanted):
+            booting.prepare_again(place, wanted)
 
     def _refuse_changing(self, work: Work, mark: Mark | None) -> None:
         step = work.step
@@ -181,6 +184,8 @@ class QemuDriver:
             seen = booting.questions(self._folder, _sid(work))
             if seen is None or seen.status in looking.NOT_BEGUN:
                 return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its guest has not begun")
+            if booting.is_unkept(self._folder, _sid(work), mark) and step.after == "running":
+                return Probe(Found.PARTIAL, f"`{step.address}` runs, and is not started again yet when it ends")
             power = seen.power
         elif mark.booted is not None and step.kind == "vm.stop":
             word = "its process is gone, and its traces are not"
@@ -201,8 +206,7 @@ class QemuDriver:
             raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
         if mark is not None and booting.living(self._folder, sid, mark):
             with booting.open_talk(self._folder, sid) as talk:
-                place = Place(self._folder, sid, _owner(work))
-                changing.grow(Change(talk, place, mark.nics, work.progress, work.cancelled), "root", target["size"])
+                changing.grow(talk, "root", target["size"])
         elif size != target["size"]:
             with path.open("r+b") as disk:
                 disk.truncate(target["size"])

@@ -18,6 +18,7 @@ QUESTIONS = (
     Question("query-block"),
     Question("qom-list", {"path": "/machine/peripheral"}),
     Question("qom-get", {"path": f"/machine/peripheral/{commanding.HOT_MEMORY}", "property": "requested-size"}),
+    Question("qom-get", {"path": f"/objects/{commanding.LIMITS}", "property": "limits"}),
 )
 
 NOT_BEGUN = ("prelaunch", "inmigrate")
@@ -35,6 +36,7 @@ class Look(NamedTuple):
     """By the name of their device."""
     devices: frozenset[str]
     hot_memory: int
+    limits: Mapping[str, Json]
 
     @property
     def power(self) -> str:
@@ -46,9 +48,9 @@ def read(answers: Sequence[Json] | None) -> Look | None:
     """Make sense of the answers; nothing when the machine did not give any."""
     if answers is None or answers[0] is None:
         return None
-    status, cpus, blocks, devices, memory = answers
+    status, cpus, blocks, devices, memory, limits = answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
-    return Look(status["status"], cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0))
+    return Look(status["status"], cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0), limits or {})
 
 
 def look(talk: Talk) -> Look:
@@ -75,33 +77,25 @@ def machine_part(machine: Part, seen: Look | None) -> Part:
     changed["vcpus"] = len(seen.cpus)
     changed["memory"] = machine["boot_memory"] + seen.hot_memory
     changed["nics"] = [key for key in machine["nics"] if commanding.nic_id(key) in seen.devices] + _more_nics(machine, seen)
-    changed["volumes"] = [one for one in machine["volumes"] if commanding.volume_id(one["volume"]) in seen.devices] + _more_volumes(
-        machine, seen
-    )
-    if machine["root"] is not None and "root" in seen.disks:
-        changed["root"] = {**machine["root"], "rate": rate_of(machine["root"]["rate"], seen.disks["root"])}
+    there = [one for one in machine["volumes"] if commanding.volume_id(one["volume"]) in seen.devices]
+    changed["volumes"] = [_as_seen(one, seen) for one in there] + _more_volumes(machine, seen)
+    if machine["root"] is not None and seen.limits:
+        changed["root"] = {**machine["root"], "rate": rate_of(machine["root"]["rate"], seen.limits)}
     if machine["affinity"]:
         changed["affinity"] = _pinned(machine["affinity"], seen)
     return changed
 
 
-def rate_of(known: Json, inserted: Mapping[str, Json]) -> Json:
+def rate_of(known: Json, limits: Mapping[str, Json]) -> Json:
     """Return the limits of a disk in our words; those that are set are kept as they were written when they mean the same."""
-    if limits_of(known) == {name: int(inserted.get(name) or 0) for name in LIMITS}:
+    wanted = commanding.limits_of(known)
+    real = {name: int(limits.get(name) or 0) for name in wanted}
+    if real == wanted:
         return known
-    bandwidth, burst, iops = (int(inserted.get(name) or 0) for name in ("bps", "bps_max", "iops"))
+    bandwidth, most, iops = real["bps-total"], real["bps-total-max"], real["iops-total"]
     if not (bandwidth or iops):
         return None
-    return {"bandwidth": bandwidth or None, "burst": max(0, burst - bandwidth) or None, "iops": iops or None}
-
-
-LIMITS = ("bps", "bps_max", "iops")
-
-
-def limits_of(rate: Json) -> dict[str, int]:
-    """Turn limits into QEMU's words. A burst is what the first second may take beyond the rest."""
-    bandwidth, burst, iops = ((rate or {}).get(name) or 0 for name in ("bandwidth", "burst", "iops"))
-    return {"bps": bandwidth, "bps_max": bandwidth + burst if bandwidth and burst else 0, "iops": iops}
+    return {"bandwidth": bandwidth or None, "burst": max(0, most - bandwidth) or None, "iops": iops or None}
 
 
 def wanted_processors(machine: Part, number: int) -> set[int] | None:
@@ -134,7 +128,14 @@ def _more_nics(machine: Part, seen: Look) -> list[str]:
 def _more_volumes(machine: Part, seen: Look) -> list[Json]:
     known = {commanding.volume_id(one["volume"]) for one in machine["volumes"]}
     more = sorted(name for name in seen.devices if name.startswith("volume-") and name not in known)
-    return [{"volume": name.removeprefix("volume-"), "readonly": bool(seen.disks.get(name, {}).get("ro"))} for name in more]
+    found = [{"volume": name.removeprefix("volume-"), "readonly": bool(seen.disks.get(name, {}).get("ro")), "size": 0} for name in more]
+    return [_as_seen(one, seen) for one in found]
+
+
+def _as_seen(use: Mapping[str, Json], seen: Look) -> Json:
+    """Return a volume with the size that the guest sees, where its size is known at all."""
+    size = seen.disks.get(commanding.volume_id(use["volume"]), {}).get("image", {}).get("virtual-size")
+    return use if use.get("size") is None or size is None else {**use, "size": int(size)}
 
 
 def _device_of(block: Mapping[str, Json]) -> str:

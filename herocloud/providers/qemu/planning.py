@@ -1,7 +1,8 @@
 """What each field of a VM costs on QEMU, and what QEMU cannot do. Pure: tables and functions over them.
 
 A machine of the type q35 takes processors, memory, disks and cards while it runs, within the room it booted with. One of the type
-microvm is smaller and boots sooner, and takes nothing: it is chosen when the machine has no room to grow, so that nobody loses by it.
+microvm is smaller and takes nothing: it is chosen with KVM when the machine has no room to grow, so that nobody loses by it. (Under
+emulation its guests find no clock to measure their processor by, and hang on a busy host.)
 """
 
 from herocloud.kits.jsons import Json, Part, Spec
@@ -9,9 +10,10 @@ from herocloud.model.words import Impact
 from herocloud.providers.seam import Unsupported, Verdict
 
 NAME = "qemu"
-PORTS = 16
-"""Slots for volumes and cards that a q35 machine has ahead of its needs; there are 32 on the bus, and other devices take some."""
-MOST_PORTS = 22
+PORTS = 8
+"""Slots for volumes and cards that a q35 machine has at least. Each costs an emulated guest some milliseconds of its boot."""
+MOST_PORTS = 19
+"""There are 32 places on the bus, and other devices take the rest."""
 MOST_VCPUS = 255
 """Without the remapping of interrupts, which TCG does not have, no more can be addressed."""
 BLOCK = 2 * 1024**2
@@ -51,7 +53,7 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Ve
         return _LIVE if after >= before else Verdict(Impact.DATA, "a disk cannot shrink: root disk is destroyed")
     if (path.startswith("networks") and path.endswith(".address")) or path.startswith("mycelium."):
         return Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its addresses at boot")
-    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload")):
+    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size")):
         return _judge_plugging(spec, machine)
     if path == "root_disk.direct" and isinstance(before, dict) and isinstance(after, dict) and before["direct"] == after["direct"]:
         # The whole of `root` is judged under this name, and its rate changes live.
@@ -66,7 +68,7 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Ve
 
 
 def board_of(machine: Part) -> str:
-    """Choose the type of the machine; it follows from what the machine is told at boot and so stays as long as it runs."""
+    """Choose the type of the machine where there is KVM; it follows from what the machine is told at boot and stays as long as it runs."""
     grows = machine["max_vcpus"] > 1 or machine["hotplug"] or machine["volumes"] or machine["shares"]
     return "q35" if grows or not machine["payload"] else "microvm"
 
@@ -111,8 +113,6 @@ def _judge_plugging(spec: Spec, machine: Part) -> Verdict:
 def unsupported(spec: Spec) -> list[Unsupported]:
     """Name fields that cannot be honoured."""
     found = []
-    if spec["restart"] != "no":
-        found.append(Unsupported("restart", "nothing of herocloud runs between two commands that could start the VM again"))
     if spec["cpu"]["max"] > MOST_VCPUS:
         found.append(Unsupported("cpu.max", f"QEMU gives a VM at most {MOST_VCPUS} vCPUs here"))
     if (spec["memory_options"]["hotplug"] or 0) % BLOCK:

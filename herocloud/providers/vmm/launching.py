@@ -1,37 +1,60 @@
 """Starting a VMM so that it outlives the command that started it, and so that a crash at any instant leaves no unknown process.
 
-A shell stands between us and the VMM for a millisecond. It takes the VM's lock (or ends, when somebody holds it), writes down who it is,
-and becomes the VMM, which keeps number, start time and lock. So starting twice starts once, a VMM without a record cannot be, and a free
-lock proves that nobody is there. The alternative, writing the record after the process was made, loses it to a kill between the two;
-the other one, `fork` in Python, is no thing to do in a process with threads.
+A shell stands beside every VMM. It takes the VM's lock (or ends, when somebody holds it) and starts the VMM, which writes down who it is
+before it becomes one: a VMM without a record cannot be, starting twice starts once, and a free lock proves that nobody is there. The
+alternative, writing the record after the process was made, loses it to a kill between the two; the other one, `fork` in Python, is no
+thing to do in a process with threads.
 
-Where systemd runs, the VMM becomes a transient unit of its own and is not ended with the session it was started from. Elsewhere it gets a
-session of its own and is given to whoever takes orphans.
+The shell stays, for less than a megabyte, because somebody has to notice that a VMM ends: it writes down how, and starts it again where
+the VM asks for that. It reads the command anew every time, since a machine that was changed while it ran has to come back as it was.
+
+Where systemd runs, both become a transient unit and are not ended with the session they were started from. Elsewhere they get a session
+of their own and are given to whoever takes orphans.
 """
 
 import os
 import shlex
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import running
+from herocloud.kits import jsons, running
 from herocloud.kits.running import CommandError
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.vmm import identity
 from herocloud.providers.vmm.identity import Identity
 
-_BECOME = """\
+_KEEP = """\
+record=$1
 umask 077
-exec 9>>"$1.lock" && flock -n 9 || exit 75
+exec 9>>"$record.lock" && flock -n 9 || exit 75
 read -r boot </proc/sys/kernel/random/boot_id
 read -r stat </proc/self/stat
-printf '%s\\n' "$boot" "$2" "$3" "$stat" >"$1"
-shift 3
-exec "$@"
+printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
+pause=1
+while :; do
+    began=$(date +%s)
+    (
+        read -r stat </proc/self/stat
+        . "$record.command"
+        printf '%s\\n' "$boot" "$digest" "$socket" "$stat" >"$record"
+        exec "$@"
+    )
+    code=$?
+    printf '%s\\n' "$code" >"$record.ended"
+    policy=no
+    read -r policy <"$record.restart"
+    [ -e "$record.stop" ] && exit 0
+    [ "$policy" = always ] || { [ "$policy" = on-failure ] && [ "$code" -ne 0 ]; } || exit 0
+    [ $(($(date +%s) - began)) -gt 60 ] && pause=1
+    sleep "$pause"
+    [ -e "$record.stop" ] && exit 0
+    pause=$((pause < 32 ? pause * 2 : 60))
+done
 """
-"""Takes the record's path, the digest, the socket, and the command."""
+"""The shell beside a VMM. `.command` sets what it is called with, `.restart` whether it is kept, and `.stop` that it is not, for now."""
 
 _DETACH = """\
 log=$1
@@ -49,33 +72,72 @@ class Launch(NamedTuple):
 
     record: Path
     command: Sequence[str]
-    digest: str
     socket: Path
+    restart: str
+    """When it is started again: `no`, `on-failure` or `always`."""
     environment: Mapping[str, str]
     unit: str
     """The name of its unit, where systemd runs."""
 
 
 def launch(what: Launch, *, patience: float = 15.0, stopped: Callable[[], bool] = lambda: False) -> Identity:
-    """Start a process and return who it is, once it has said so itself. When one runs already, that one is returned."""
-    log = what.record.with_name(what.record.name + ".log")
+    """Start a process and return who it is, once it has said so itself. It is not kept until `keep` is called."""
+    log = _beside(what.record, "log")
     what.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not identity.is_held(what.record):
-        what.record.unlink(missing_ok=True)
-        log.unlink(missing_ok=True)
-        _start(what, log)
+    for name in ("log", "ended", "keeper"):
+        _beside(what.record, name).unlink(missing_ok=True)
+    what.record.unlink(missing_ok=True)
+    _beside(what.record, "stop").touch()
+    prepare(what)
+    _start(what, log)
     began = time.monotonic()
     while True:
         known = identity.read(what.record)
         if known is not None and identity.is_alive(known):
             return known
-        if known is not None and not identity.is_held(what.record):
+        if _beside(what.record, "ended").exists():
             raise Permanent(f"`{what.command[0]}` ended at once{said(log)}")
         waited = time.monotonic() - began
         if waited > patience or stopped():
             raise Temporary(f"`{what.command[0]}` has not started within {patience:g} s{said(log)}")
-        if waited > _SHELL_TIME and known is None and not identity.is_held(what.record):
+        if waited > _SHELL_TIME and not identity.is_held(what.record):
             raise Permanent(f"`{what.command[0]}` cannot be started{said(log)}")
+        time.sleep(_STEP)
+
+
+def prepare(what: Launch) -> None:
+    """Write down with what the process is started, and when it is started again; the shell beside it reads this whenever it starts it."""
+    words = f"digest={jsons.digest(list(what.command))}\nsocket={shlex.quote(str(what.socket))}\nset -- {shlex.join(what.command)}\n"
+    for name, text in (("command", words), ("restart", f"{what.restart}\n")):
+        path = _beside(what.record, name)
+        draft = path.with_name(f".{path.name}.new")
+        draft.write_text(text)
+        draft.replace(path)
+
+
+def keep(record: Path, *, kept: bool) -> None:
+    """Let a process be started again when it ends, or let it end for good."""
+    path = _beside(record, "stop")
+    if kept:
+        path.unlink(missing_ok=True)
+    else:
+        path.touch()
+
+
+def is_kept(record: Path) -> bool:
+    """Tell whether a process is started again when it ends, in as far as its VM asks for it."""
+    return not _beside(record, "stop").exists()
+
+
+def dismiss(record: Path, patience: float = 10.0) -> None:
+    """End the shell beside a process that is dead, and wait until nobody holds the lock."""
+    keeper = identity.read(_beside(record, "keeper"))
+    until = time.monotonic() + patience
+    while identity.is_held(record):
+        if keeper is not None:
+            identity.send(keeper, signal.SIGTERM)
+        if time.monotonic() > until:
+            raise Temporary(f"`{_beside(record, 'lock')}` is still held by a process that was started for this VM")
         time.sleep(_STEP)
 
 
@@ -94,7 +156,7 @@ def has_systemd() -> bool:
 
 
 def _start(what: Launch, log: Path) -> None:
-    become = ["/bin/sh", "-c", _BECOME, "herocloud-vmm", str(what.record), what.digest, str(what.socket), *what.command]
+    become = ["/bin/sh", "-c", _KEEP, "herocloud-keeper", str(what.record)]
     if has_systemd():
         try:
             running.run(_as_unit(what, become, log), timeout=_SHELL_TIME)
@@ -103,7 +165,7 @@ def _start(what: Launch, log: Path) -> None:
         return
     environment = {**os.environ, **what.environment}
     try:
-        running.run(["/bin/sh", "-c", _DETACH, "herocloud-vmm", str(log), *become], timeout=_SHELL_TIME, environment=environment)
+        running.run(["/bin/sh", "-c", _DETACH, "herocloud-detach", str(log), *become], timeout=_SHELL_TIME, environment=environment)
     except CommandError as error:
         raise Permanent(f"`{shlex.join(what.command[:1])}` cannot be started: {error}") from error
 
@@ -114,6 +176,10 @@ def _as_unit(what: Launch, become: Sequence[str], log: Path) -> list[str]:
     words += [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
     words += [f"--setenv={name}={value}" for name, value in what.environment.items()]
     return [*words, "--", *become]
+
+
+def _beside(record: Path, name: str) -> Path:
+    return record.with_name(f"{record.name}.{name}")
 
 
 def _user_bus() -> Path:
