@@ -251,10 +251,10 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
         if key not in machine["nics"]:
             change("vm.attach", nics=sorted([*machine["nics"], key]))
     for field in ("volumes", "shares"):
-        kept = [one for one in machine[field] if one in goal[field]]
-        for one in [one for one in machine[field] if one not in goal[field]]:
+        there, wanted = [_plugged(one) for one in machine[field]], [_plugged(one) for one in goal[field]]
+        for one in [one for one in machine[field] if _plugged(one) not in wanted]:
             change("vm.detach", NOTHING, NOTHING, **{field: [other for other in machine[field] if other != one]})
-        for one in [one for one in goal[field] if one not in kept]:
+        for one in [one for one in goal[field] if _plugged(one) not in there]:
             change("vm.attach", NOTHING, NOTHING, **{field: [*machine[field], one]})
     takes, gives = _delta(use, old)
     if (machine["vcpus"], machine["memory"]) != (goal["vcpus"], goal["memory"]):
@@ -265,6 +265,11 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
     else:
         _claim(seq, takes, gives)
     return last
+
+
+def _plugged(one: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Reduce a volume or share to what has to be unplugged to change; a volume that grew is only told."""
+    return {key: value for key, value in one.items() if key != "size"}
 
 
 def _claim(seq: Sequence, takes: Claim, gives: Claim) -> None:

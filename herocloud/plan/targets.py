@@ -116,7 +116,8 @@ def decide_values(
     networks = {one.name: one.spec for one in inputs.resources.values() if one.kind == "network"}
     touched = [one for one in inputs.resources.values() if one.address in inputs.allowed]
     ledger = Ledger(host, recorded, leaving, _kept_back(recorded, observed, {(inputs.stack, one.address) for one in touched}))
-    valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, observed, found)
+    sizes = _volume_sizes(inputs)
+    valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, sizes, observed, found)
     vms = [one for one in touched if one.kind == "vm"]
     for resource in vms:
         record = inputs.records.get(resource.address)
@@ -150,6 +151,15 @@ def decide_values(
         elif one.spec.get("forward"):
             valued[address] = one._replace(spec=_with_forward_addresses(one.spec, address, specs))
     return valued, valuer.short, specs
+
+
+def _volume_sizes(inputs: Inputs) -> dict[str, int]:
+    """Say how large each volume will be: as the file says, and as it is recorded where the plan may not touch it."""
+    recorded = {
+        address.removeprefix("volume."): record.spec["size"] for address, record in inputs.records.items() if record.kind == "volume"
+    }
+    wanted = {one.name: one.spec["size"] for one in inputs.resources.values() if one.kind == "volume" and one.address in inputs.allowed}
+    return {**recorded, **wanted}
 
 
 def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple[StackName, Address]]) -> int:

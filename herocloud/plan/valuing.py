@@ -43,12 +43,15 @@ class Valuer:
         records: Mapping[Address, Record],
         images: Mapping[str, Spec],
         networks: Mapping[str, Spec],
+        volume_sizes: Mapping[str, int],
         observed: Observed | None,
         found: list[Diagnostic],
     ) -> None:
         """Take what values depend on; `images` and `networks` are the specs of this stack by name."""
         self._stack, self._host, self._ledger, self._records = stack, host, ledger, records
         self._images, self._networks, self._observed, self._found = images, networks, observed, found
+        self._volume_sizes = volume_sizes
+        self._sized: dict[int, tuple[Json, Json]] = {}
         self._slice_disk = {one.sid: one.disk for one in host.slices}
         self._pins: dict[Address, tuple[list[Sid], list[Address]]] = {}
         self.short: dict[Address, int] = {}
@@ -89,6 +92,7 @@ class Valuer:
             memory_options=_memory_options(asked, old if not fresh else {}, memory, share),
             root_disk=self._root_disk(resource, old, slices),
             networks=self._nics(resource, old, sid),
+            volumes=self._volumes(asked["volumes"]),
             mycelium=self._overlay(resource, old, sid),
         )
         return Valued(spec, sid, tuple(waits), tuple(new))
@@ -135,6 +139,15 @@ class Valuer:
         for sid in held:
             if sid not in kept:
                 self._ledger.let_go(sid, (self._stack, resource.address))
+
+    def _volumes(self, uses: Json) -> Json:
+        """Give each volume of a VM its size: a running machine has to be told when it grows."""
+        if not uses:
+            return uses
+        if id(uses) not in self._sized:
+            # Counted VMs share one list; keeping it keeps its identity its own.
+            self._sized[id(uses)] = (uses, [{**one, "size": self._volume_sizes.get(one["volume"])} for one in uses])
+        return self._sized[id(uses)][1]
 
     def _root_disk(self, resource: Resource, old: Spec, slices: list[Sid]) -> Json:
         asked = resource.spec["root_disk"]
