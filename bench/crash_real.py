@@ -53,8 +53,8 @@ def _strike(campaign: Any, worlds: list[list[Any]], what: str, counts: Counter[s
         counts["kills"] += struck.kills
         counts["stages"] += len(strikes)
         counts["bad"] += len({problem.partition(":")[0] for problem in struck.problems})
-        for problem in struck.problems:
-            print(f"  {strikes}: {problem[:2000]}", flush=True)
+        if struck.problems:
+            print(f"  {strikes}", *(f"    {problem[:400]}" for problem in struck.problems[:5]), sep="\n", flush=True)
         if number % 100 == 0 or number == len(worlds):
             now = counts - before
             print(f"{what:18}{number:>5} worlds{now['kills']:>7} kills{now['bad']:>5} not clean", flush=True)

@@ -132,10 +132,11 @@ def abilities(context: ProviderContext) -> Abilities:
         if entry.hypervisor and name != "simulator":
             usable, why = cast("Any", _module(name, "observing")).check_usable(context.folder)
             found.append((name, usable, why))
-    # Asking for the right alone is enough here: what else networks need, their own steps say.
-    if USER_NETWORK not in PROVIDERS or cast("Any", _module("network", "dumping")).has_admin():
+    # Rights, programs and devices are enough here: asking the kernel for every feature takes longer than a plan, and steps name those.
+    why = cast("Any", _module("network", "observing")).lacking()
+    if USER_NETWORK not in PROVIDERS or not why:
         return Abilities(tuple(found))
-    return Abilities(tuple(found), USER_NETWORK, "bridges need CAP_NET_ADMIN, which this user does not have")
+    return Abilities(tuple(found), USER_NETWORK, why)
 
 
 def _find(name: str) -> _Entry:

@@ -87,6 +87,9 @@ def _keep(files: Path, writing: int) -> None:
     try:
         _call("unshare", NEW_NETWORK)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        for value in ("1", "0"):
+            # A new namespace begins with the settings of the machine as they are just then; on and off again sets them all.
+            Path("/proc/sys/net/ipv4/ip_forward").write_text(value)
         server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), _handler(files))
         os.write(writing, b"ready")
         os.close(writing)

@@ -16,6 +16,9 @@ from herocloud.model.errors import Permanent, Temporary
 UP = 0x1
 """IFF_UP."""
 
+SYSTEM = "/usr/sbin:/sbin"
+"""Where programs of administrators lie."""
+
 _ATTRIBUTE = struct.Struct("=HH")
 _HEADER = struct.Struct("=IHHII")
 _NUMBER = struct.Struct("=I")
@@ -139,6 +142,11 @@ def network_of(address: str, prefix: int) -> str:
     """Return the IPv4 network that an address lies in: `10.42.0.1` with 24 is in `10.42.0.0/24`."""
     number = int.from_bytes(socket.inet_aton(address)) >> (32 - prefix) << (32 - prefix)
     return f"{socket.inet_ntoa(number.to_bytes(4))}/{prefix}"
+
+
+def search_path() -> str:
+    """Return where programs are looked for: `su` without a dash leaves administrators without the folders of theirs."""
+    return f"{os.environ.get('PATH', os.defpath)}:{SYSTEM}"
 
 
 def require_admin() -> None:

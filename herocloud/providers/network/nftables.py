@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from herocloud.kits import faults, jsons, running
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
-from herocloud.providers.network import expressions, guarding, passing
+from herocloud.providers.network import dumping, expressions, guarding, passing
 from herocloud.providers.network.expressions import Rule, Rules
 from herocloud.providers.network.linking import EFFECT
 
@@ -77,7 +77,7 @@ def _list(what: list[str]) -> Rules | None:
 
 def _nft(arguments: list[str], document: str) -> str:
     # Its messages are recognised by their words.
-    environment = {**os.environ, "LC_ALL": "C"}
+    environment = {**os.environ, "LC_ALL": "C", "PATH": dumping.search_path()}
     return running.run(["nft", "-j", *arguments], stdin=document, timeout=_TIMEOUT, environment=environment).stdout
 
 

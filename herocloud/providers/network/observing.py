@@ -87,23 +87,29 @@ def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | No
     return NetworkObserver(folder)
 
 
-def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
-    """Say whether networks can be made here, and why (not)."""
+def lacking() -> str:
+    """Say what this host or this user lacks for bridges, as far as a look without starting a program tells; empty for nothing."""
     import shutil
 
     from herocloud.providers.network import dumping
 
     if not Path("/proc/sys/net/ipv4").is_dir():
-        return False, "this is no Linux host with IPv4"
-    if shutil.which("nft") is None:
-        return False, "the program `nft` is missing; install the package nftables"
-    if not Path("/dev/net/tun").exists():
-        return False, "there is no `/dev/net/tun`; load the kernel module tun"
+        return "bridges need a Linux host with IPv4, which this is not"
     if not dumping.has_admin():
-        return False, "needs CAP_NET_ADMIN; run it as root"
+        return "bridges need CAP_NET_ADMIN, which this user does not have"
+    if shutil.which("nft", path=dumping.search_path()) is None:
+        return "bridges need the program `nft`, which is missing; install the package nftables"
+    if not Path("/dev/net/tun").exists():
+        return "bridges need `/dev/net/tun`, which is missing; load the kernel module tun"
+    return ""
+
+
+def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
+    """Say whether networks can be made here, and why (not)."""
+    why = lacking()
+    if why:
+        return False, why
     from herocloud.providers.network import nftables
 
     missing = nftables.missing_features()
-    if missing:
-        return False, f"this kernel lacks {', '.join(missing)}"
-    return True, "ready"
+    return (False, f"this kernel lacks {', '.join(missing)}") if missing else (True, "ready")

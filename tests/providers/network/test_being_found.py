@@ -13,7 +13,10 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from herocloud.providers import registry
+from herocloud.providers.network import dumping
 from herocloud.providers.registry import ProviderContext
+# Whoever runs the tests may have networks on the machine.
+dumping.dump_links = lambda: ()
 context = ProviderContext(Path(sys.argv[1]))
 (observer,) = registry.observers(["network"], context)
 observer.observe(None)
