@@ -1,0 +1,77 @@
+"""Where the files of a VM are: paths that fit into a socket's name, volumes by their mark, logs that stay small."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from herocloud.model.errors import Permanent
+from herocloud.providers.vmm import folders, keeping
+
+
+def test_sockets_have_short_names_however_deep_the_data_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path.joinpath(*["very-long-name"] * 12)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    for path in (folders.agent_socket(deep, "v1"), folders.console_socket(deep, "v1"), folders.control_socket(deep, "v1", "qmp.sock")):
+        assert len(os.fsencode(path)) <= folders.LONGEST
+        assert path.is_relative_to("/run/herocloud")
+
+
+def test_two_data_folders_do_not_share_sockets(tmp_path: Path) -> None:
+    assert folders.agent_socket(tmp_path / "a", "v1") != folders.agent_socket(tmp_path / "b", "v1")
+    assert folders.agent_socket(tmp_path / "a", "v1") == folders.agent_socket(tmp_path / "b" / ".." / "a", "v1")
+
+
+def test_a_user_has_sockets_in_the_folder_of_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert folders.runtime_root(tmp_path, {"XDG_RUNTIME_DIR": str(tmp_path)}).parent == tmp_path / "herocloud"
+    assert folders.runtime_root(tmp_path, {"XDG_RUNTIME_DIR": str(tmp_path / "gone")}).parent.name == "herocloud-1000"
+
+
+def test_a_session_folder_that_is_too_deep_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("x" * 90)
+    deep.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
+    with pytest.raises(Permanent, match="set `XDG_RUNTIME_DIR` to a shorter folder"):
+        folders.agent_socket(tmp_path, "v1")
+
+
+def _volume(data: Path, file: str, address: str) -> Path:
+    path = data / "volumes" / "shop" / f"{file}.raw"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    path.with_name(f"{file}.raw.mark").write_text(json.dumps({"address": address}))
+    return path
+
+
+def test_a_volume_is_found_by_its_name_also_after_a_rename(tmp_path: Path) -> None:
+    plain, renamed = _volume(tmp_path, "data", "volume.data"), _volume(tmp_path, "old", "volume.new")
+    assert keeping.volume(tmp_path, "shop", "data") == plain
+    assert keeping.volume(tmp_path, "shop", "new") == renamed
+    with pytest.raises(Permanent, match=r"`volume\.old` has no disk"):
+        keeping.volume(tmp_path, "shop", "old")
+
+
+def test_a_log_that_grew_too_large_is_cut_and_its_end_kept(tmp_path: Path) -> None:
+    log = tmp_path / "serial.log"
+    with log.open("ab", buffering=0) as writer:
+        writer.write(b"a" * 600 + b"b" * 500)
+        assert not keeping.cut_log(log, 2000)
+        assert keeping.cut_log(log, 1000)
+        writer.write(b"after")
+    assert log.read_bytes() == b"after"
+    assert log.with_name("serial.log.1").read_bytes() == b"a" * 500 + b"b" * 500
+    assert not keeping.cut_log(tmp_path / "nothing")
+
+
+def test_the_folder_of_the_sockets_goes_with_the_last_vm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "_base", lambda _environment: tmp_path / "run" / "herocloud")
+    one, other = (folders.make_runtime_folder(tmp_path, sid) for sid in ("v1", "v2"))
+    assert one.stat().st_mode & 0o777 == 0o700
+    keeping.remove_runtime(tmp_path, "v1")
+    assert other.exists()
+    keeping.remove_runtime(tmp_path, "v2")
+    assert not one.parent.exists()
+    keeping.remove_runtime(tmp_path, "v2")

@@ -1,0 +1,79 @@
+"""The mark of a VM says what runs there, survives a kill, and belongs to one state."""
+
+import pytest
+
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers import owning
+from herocloud.providers.owning import Owner
+from herocloud.providers.vmm import folders, marks
+from herocloud.providers.vmm.marks import Mark
+
+OWNER = Owner("shop", "vm.web", "lineage-1")
+
+
+def _make(data, sid="v1", owner=OWNER, **more):
+    marks.claim(data, sid, owner)
+    marks.write(data, sid, Mark("qemu", {"sid": sid, **more}, {"nic.0": {"mac": "02:00:00:00:00:01"}}, "boot-1"))
+
+
+def test_what_is_written_is_read(tmp_path) -> None:
+    _make(tmp_path, vcpus=2)
+    assert marks.read(tmp_path, "v1") == Mark("qemu", {"sid": "v1", "vcpus": 2}, {"nic.0": {"mac": "02:00:00:00:00:01"}}, "boot-1", {})
+    assert marks.read(tmp_path, "v2") is None
+
+
+def test_a_scan_finds_the_vms_of_one_provider_with_their_owners(tmp_path) -> None:
+    _make(tmp_path, "v2")
+    _make(tmp_path, "v1", OWNER._replace(address="vm.db"))
+    marks.claim(tmp_path, "v3", OWNER)
+    marks.write(tmp_path, "v3", Mark("cloud-hypervisor", {}))
+    (tmp_path / "vms" / "v4").mkdir()
+    assert [(one.sid, one.owner.address) for one in marks.scan(tmp_path, "qemu")] == [("v1", "vm.db"), ("v2", "vm.web")]
+    assert list(marks.scan(tmp_path / "nothing", "qemu")) == []
+
+
+def test_a_rename_beside_the_folder_renames_the_vm(tmp_path) -> None:
+    _make(tmp_path)
+    owning.rename(tmp_path / "vms" / "v1", "vm.front")
+    assert next(marks.scan(tmp_path, "qemu")).owner.address == "vm.front"
+
+
+def test_the_folder_of_another_state_or_vm_is_not_taken(tmp_path) -> None:
+    _make(tmp_path)
+    with pytest.raises(Conflict, match="another state, lineage-1"):
+        marks.claim(tmp_path, "v1", OWNER._replace(lineage="lineage-2"))
+    with pytest.raises(Conflict, match=r"is `vm\.web` of stack `shop`"):
+        marks.claim(tmp_path, "v1", OWNER._replace(address="vm.db"))
+    marks.claim(tmp_path, "v1", OWNER)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1}', '{"version": 1, "surprise": 2}'])
+def test_a_damaged_mark_is_an_error_that_names_it(tmp_path, content: str) -> None:
+    _make(tmp_path)
+    path = folders.machine_folder(tmp_path, "v1") / marks.FILE
+    path.write_text(content)
+    with pytest.raises(Permanent, match=r"machine\.json` is damaged"):
+        marks.read(tmp_path, "v1")
+
+
+def test_a_mark_of_a_newer_version_is_left_alone(tmp_path) -> None:
+    _make(tmp_path)
+    (folders.machine_folder(tmp_path, "v1") / marks.FILE).write_text('{"version": 2}')
+    with pytest.raises(Permanent, match="use the newer herocloud"):
+        marks.read(tmp_path, "v1")
+
+
+def test_removing_takes_everything_and_may_be_repeated(tmp_path) -> None:
+    _make(tmp_path)
+    (folders.machine_folder(tmp_path, "v1") / "serial.log").write_text("hello")
+    marks.remove(tmp_path, "v1")
+    assert not folders.machine_folder(tmp_path, "v1").exists()
+    marks.remove(tmp_path, "v1")
+
+
+def test_a_folder_without_a_mark_is_litter(tmp_path) -> None:
+    assert not marks.is_litter(tmp_path, "v1")
+    _make(tmp_path)
+    assert not marks.is_litter(tmp_path, "v1")
+    (folders.machine_folder(tmp_path, "v1") / marks.FILE).unlink()
+    assert marks.is_litter(tmp_path, "v1")
