@@ -24,5 +24,5 @@ def tiny_image() -> tiny.Built:
             pytest.skip(f"needs {program} (package {package}) to build the tiny guest")
     try:
         return tiny.ensure(CACHE)
-    except HerocloudError as error:
+    except (HerocloudError, OSError) as error:
         pytest.skip(f"needs Debian's packages of busybox and the kernel for the tiny guest: {error}")

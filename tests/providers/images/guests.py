@@ -81,6 +81,7 @@ class Guest:
             command += [
                 "-smp", "1,maxcpus=2,sockets=2", "-m", "256M,slots=4,maxmem=1G", "-netdev", "user,id=second",
                 "-device", "pcie-root-port,id=slot1,chassis=1,slot=1", "-device", "pcie-root-port,id=slot2,chassis=2,slot=2",
+                "-device", "pcie-root-port,id=slot3,chassis=3,slot=3",
             ]  # fmt: skip
         for number, disk in enumerate(disks):
             readonly = ",readonly=on" if disk.suffix == ".iso" else ""

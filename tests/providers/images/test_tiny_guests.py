@@ -110,6 +110,19 @@ def test_what_is_plugged_in_is_used_by_itself(guest, tmp_path) -> None:
     guest.wait_until(lambda: guest.run("test", "-e", "/sys/block/vdc")[0] == 1, what="the disk to go")
 
 
+def test_memory_that_was_given_can_be_taken_back(guest) -> None:
+    def memory() -> int:
+        return int(guest.run("awk", "/MemTotal/ {print $2}", "/proc/meminfo")[1])
+
+    before = memory()
+    guest.qmp("object-add", **{"qom-type": "memory-backend-ram", "id": "pool", "size": 256 * 1024**2})
+    guest.qmp("device_add", driver="virtio-mem-pci", id="given", memdev="pool", bus="slot3", **{"requested-size": 256 * 1024**2})
+    guest.wait_until(lambda: memory() > before + 250_000, what="more memory")
+    guest.qmp("qom-set", path="/machine/peripheral/given", property="requested-size", value=0)
+    guest.wait_until(lambda: guest.qmp("qom-get", path="/machine/peripheral/given", property="size") == 0, what="the memory to go")
+    assert memory() < before + 10_000
+
+
 def test_the_command_line_serves_where_there_is_no_seed(guests, tiny_image, tmp_path) -> None:
     card = "mac=02:00:00:00:00:01;address=10.0.2.15/24;gateway=10.0.2.2;address=5a3::2/64;route=400::/7@5a3::1;mtu=1400"
     guest = guests.Guest(tmp_path, tiny_image, append=f"herocloud.hostname=bare herocloud.nic={card}")
