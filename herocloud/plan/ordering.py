@@ -23,6 +23,7 @@ _WAITS: dict[str, tuple[str, ...]] = {
     "vm.attach": ("volume", "network", "mycelium"),
     "vm.boot": ("vm", "volume", "network", "mycelium"),
     "vm.resume": ("vm",),
+    "vm.update": ("volume",),
     "peer.add": ("mycelium",),
 }
 """Which kinds of dependencies a step has to find ready."""
