@@ -1,0 +1,148 @@
+"""Machines for tests: a data folder with one VM, a driver with little patience, and whatever was started ended with the test."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herocloud.kits.jsons import Part
+from herocloud.model.steps import Step
+from herocloud.providers.qemu import driving, observing, proving
+from herocloud.providers.seam import Probe, Work
+from herocloud.providers.vmm import folders, identity, launching
+from herocloud.providers.vmm.ending import Patience
+
+MIB = 1024**2
+
+
+def make_machine(**fields: Any) -> Part:
+    """Return the part of a small machine."""
+    return {
+        "sid": "v1",
+        "vcpus": 1,
+        "max_vcpus": 4,
+        "affinity": None,
+        "topology": None,
+        "memory": 256 * MIB,
+        "boot_memory": 256 * MIB,
+        "hotplug": 768 * MIB,
+        "hugepages": False,
+        "mergeable": False,
+        "root": {"direct": False, "rate": None},
+        "volumes": [],
+        "shares": [],
+        "nics": [],
+        "payload": None,
+        "seed": None,
+        "labels": {},
+        "restart": "no",
+        **fields,
+    }
+
+
+class Bench:
+    """One VM and everything that a test does to it."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.driver = driving.QemuDriver(data, Patience(button=0.5, again=0.2, off=10.0))
+        self.told: list[str] = []
+        self.spec: dict[str, Any] = {"sid": "v1", "networks": [], "mycelium": None}
+        self.lineage = "lineage-1"
+        (data / "vms" / "v1").mkdir(parents=True)
+        self.root = data / "vms" / "v1" / "root.raw"
+        self.root.touch()
+        os.truncate(self.root, 8 * MIB)
+
+    def work(self, kind: str, before: Part, after: Part, part: str = "machine", address: str = "vm.web") -> Work:
+        step = Step(f"{address}/{kind}", address, kind, "qemu", part, before, after)  # type: ignore[arg-type]
+        return Work(step, "shop", self.spec, self.lineage, "plan", progress=lambda text, _share: self.told.append(text))  # type: ignore[arg-type]
+
+    def do(self, *words: Any, **more: Any) -> Work:
+        work = self.work(*words, **more)
+        assert self.driver.perform(work) == work.step.after
+        return work
+
+    def probe(self, *words: Any, **more: Any) -> Probe:
+        return self.driver.probe(self.work(*words, **more))
+
+    def power(self, kind: str, before: str, after: str) -> Work:
+        return self.do(kind, before, after, part="power")
+
+    def volume(self, name: str, size: int = 4 * MIB) -> Path:
+        path = self.data / "volumes" / "shop" / f"{name}.raw"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.truncate(path, size)
+        return path
+
+    def see(self) -> dict[str, Part]:
+        things = observing.open_observer(self.data).observe()
+        return dict(things.things["shop"]["vm.web"].parts) if "shop" in things.things else {}
+
+    @property
+    def process(self) -> identity.Identity | None:
+        return identity.running(self.data, "v1")
+
+    @property
+    def console(self) -> str:
+        return folders.serial_log(self.data, "v1").read_text(errors="replace")
+
+    def clean(self) -> None:
+        record = identity.record_path(self.data, "v1")
+        if record.parent.exists():
+            launching.keep(record, kept=False)
+        for path in (record, record.with_name("process.keeper")):
+            known = identity.read(path)
+            if known is not None:
+                identity.send(known, signal.SIGKILL)
+        shutil.rmtree(folders.runtime_root(self.data), ignore_errors=True)
+
+
+@pytest.fixture
+def machine() -> Callable[..., Part]:
+    return make_machine
+
+
+@pytest.fixture
+def mib() -> int:
+    return MIB
+
+
+@pytest.fixture
+def qemu() -> str:
+    found = proving.find_program()
+    if found is None:
+        pytest.skip(f"needs {proving.missing()}")
+    return found
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run under TCG wherever the tests run, and prove nothing."""
+    monkeypatch.setattr(proving, "accelerate", lambda _program, **_: proving.Acceleration("tcg", "for a test"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path, qemu: str, emulated: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(launching, "has_systemd", lambda: False)
+    made = Bench(tmp_path / "data")
+    yield made
+    made.clean()
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+        until = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < until, "it did not come true"
+            time.sleep(0.02)
+        return found
+
+    return wait
