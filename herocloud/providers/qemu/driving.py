@@ -28,8 +28,11 @@ from herocloud.providers.vmm.marks import Mark
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
 
+_HALVES = ("vm.create", "vm.configure", "vm.resize", "vm.attach", "vm.detach", "vm.update", "vm.delete")
+
 FAULT_POINTS = (
-    *(f"qemu.{way}{kind}.{point}" for way in ("", "undo.") for kind in PERFORMED for point in ("before", "half", "after")),
+    *(f"qemu.{way}{kind}.{point}" for way in ("", "undo.") for kind in PERFORMED for point in ("before", "after")),
+    *(f"qemu.{way}{kind}.half" for way in ("", "undo.") for kind in PERFORMED if kind in _HALVES),
     "qemu.vm.boot.marked",
     "qemu.vm.boot.launched",
     "qemu.vm.boot.settled",
@@ -79,7 +82,7 @@ class QemuDriver:
             elif step.part == "disk":
                 self._bring_disk(work, target, origin)
             elif target is None:
-                self._remove(work)
+                self._remove(work, point)
             else:
                 self._bring_machine(work, target, point)
             faults.reached(f"{point}.after")
@@ -116,7 +119,7 @@ class QemuDriver:
         if mark is None and step.before is not None and step.after is not None:
             raise Conflict(f"the machine of `{step.address}` is gone", fact=_fact(step))
 
-    def _remove(self, work: Work) -> None:
+    def _remove(self, work: Work, point: str) -> None:
         sid = _sid(work)
         folder = self._folder / "vms" / sid
         owner, mark = owning.read_owner(folder), marks.read(self._folder, sid)
@@ -125,7 +128,7 @@ class QemuDriver:
         if mark is not None and booting.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted", fact=_fact(work.step))
         keeping.remove_runtime(self._folder, sid)
-        marks.remove(self._folder, sid)
+        marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
         owning.release(folder)
 
     def _probe_machine(self, work: Work, mark: Mark | None) -> Probe:

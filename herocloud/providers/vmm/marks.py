@@ -6,7 +6,7 @@ between. A database would do as well, and could not be read while something else
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,12 +62,13 @@ def write(data: Path, sid: str, mark: Mark) -> None:
     files.write_durably(folder / FILE, content, draft=folder / f".{FILE}.new")
 
 
-def remove(data: Path, sid: str) -> None:
+def remove(data: Path, sid: str, half: Callable[[], None] = lambda: None) -> None:
     """Remove a VM's folder with everything in it, its mark first: what has no mark is litter that the next try sweeps up."""
     folder = folders.machine_folder(data, sid)
     try:
         (folder / FILE).unlink(missing_ok=True)
         files.sync_folder(folder)
+        half()
         for entry in list(folder.iterdir()):
             entry.unlink()
         folder.rmdir()

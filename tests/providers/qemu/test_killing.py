@@ -1,0 +1,139 @@
+"""Killed at any instant, a step is found as far as it got, and performing or undoing it again ends where it shall.
+
+The step runs in a process of its own that kills itself at a named point; then the world is asked and the step repeated here, as a resume
+does it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from herocloud.providers.qemu import driving
+from herocloud.providers.seam import Found
+from herocloud.providers.vmm import identity
+
+_CHILD = """\
+import json, sys
+from pathlib import Path
+from herocloud.model.steps import Step
+from herocloud.providers.qemu import driving, proving
+from herocloud.providers.seam import Work
+from herocloud.providers.vmm import launching
+from herocloud.providers.vmm.ending import Patience
+
+launching.has_systemd = lambda: False
+proving.accelerate = lambda program: proving.Acceleration("tcg", "for a test")
+said = json.load(sys.stdin)
+step = Step("id", "vm.web", said["kind"], "qemu", said["part"], said["before"], said["after"])
+work = Work(step, "shop", said["spec"], "lineage-1", "plan")
+driver = driving.QemuDriver(Path(said["data"]), Patience(button=0.3, again=0.2))
+(driver.undo if said["back"] else driver.perform)(work)
+"""
+
+
+def _kill_at(bench, point: str, work, *, back: bool = False) -> None:
+    step = work.step
+    said = {"kind": step.kind, "part": step.part, "before": step.before, "after": step.after}
+    said |= {"spec": bench.spec, "data": str(bench.data), "back": back}
+    environment = {**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:kill"}
+    ran = subprocess.run(
+        [sys.executable, "-c", _CHILD], input=json.dumps(said), env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == -signal.SIGKILL, f"{point} was not reached: {ran.stderr}"
+
+
+@pytest.mark.parametrize("point", ["before", "half", "after"])
+def test_making_a_machine(bench, machine, point: str) -> None:
+    work = bench.work("vm.create", None, machine())
+    _kill_at(bench, f"qemu.vm.create.{point}", work)
+    assert bench.driver.probe(work).found is (Found.DONE if point == "after" else Found.NOT_STARTED)
+    bench.driver.perform(work)
+    assert bench.see() == {"machine": machine(), "power": "stopped"}
+    bench.driver.undo(work)
+    assert bench.see() == {}
+
+
+@pytest.mark.parametrize("way", ["on", "back"])
+@pytest.mark.parametrize(
+    ("point", "found"),
+    [
+        ("vm.boot.before", Found.NOT_STARTED),
+        ("vm.boot.marked", Found.NOT_STARTED),
+        ("vm.boot.launched", Found.PARTIAL),
+        ("vm.boot.settled", Found.PARTIAL),
+        ("vm.boot.after", Found.DONE),
+    ],
+)
+def test_booting(bench, machine, eventually, point: str, found: Found, way: str) -> None:
+    bench.do("vm.create", None, machine())
+    work = bench.work("vm.boot", "stopped", "running", part="power")
+    _kill_at(bench, f"qemu.{point}", work)
+    assert bench.driver.probe(work).found is found
+    if way == "on":
+        bench.driver.perform(work)
+        assert bench.see()["power"] == "running"
+        assert bench.driver.probe(work).found is Found.DONE
+    else:
+        bench.driver.undo(work)
+        assert bench.see()["power"] == "stopped"
+        assert bench.process is None
+        assert not identity.is_held(identity.record_path(bench.data, "v1"))
+
+
+def test_booting_one_that_is_to_be_kept_is_done_only_when_it_is(bench, machine) -> None:
+    bench.do("vm.create", None, machine(restart="always"))
+    work = bench.work("vm.boot", "stopped", "running", part="power")
+    _kill_at(bench, "qemu.vm.boot.settled", work)
+    assert bench.driver.probe(work).found is Found.PARTIAL
+    bench.driver.perform(work)
+    assert bench.driver.probe(work).found is Found.DONE
+
+
+@pytest.mark.parametrize(("point", "found"), [("before", Found.NOT_STARTED), ("ended", Found.PARTIAL), ("after", Found.DONE)])
+def test_stopping(bench, machine, point: str, found: Found) -> None:
+    bench.do("vm.create", None, machine())
+    bench.power("vm.boot", "stopped", "running")
+    work = bench.work("vm.stop", "running", "stopped", part="power")
+    _kill_at(bench, f"qemu.vm.stop.{point}", work)
+    assert bench.driver.probe(work).found is found
+    bench.driver.perform(work)
+    assert bench.driver.probe(work).found is Found.DONE
+    bench.driver.undo(work)
+    assert bench.see()["power"] == "running"
+
+
+@pytest.mark.parametrize(("point", "found"), [("before", Found.NOT_STARTED), ("half", Found.PARTIAL), ("after", Found.DONE)])
+def test_changing_a_running_machine(bench, machine, point: str, found: Found) -> None:
+    before = machine()
+    after = machine(root={"direct": False, "rate": {"bandwidth": 1_000_000, "burst": None, "iops": None}})
+    bench.do("vm.create", None, before)
+    bench.power("vm.boot", "stopped", "running")
+    work = bench.work("vm.update", before, after)
+    _kill_at(bench, f"qemu.vm.update.{point}", work)
+    assert bench.driver.probe(work).found is found
+    bench.driver.perform(work)
+    assert bench.see()["machine"] == after
+    assert bench.driver.probe(work).found is Found.DONE
+    _kill_at(bench, "qemu.undo.vm.update.half", work, back=True)
+    bench.driver.undo(work)
+    assert bench.see()["machine"] == before
+
+
+@pytest.mark.parametrize("point", ["before", "half", "after"])
+def test_removing_a_machine(bench, machine, point: str) -> None:
+    bench.do("vm.create", None, machine())
+    work = bench.work("vm.delete", machine(), None)
+    _kill_at(bench, f"qemu.vm.delete.{point}", work)
+    assert bench.driver.probe(work).found is {"before": Found.NOT_STARTED, "half": Found.PARTIAL, "after": Found.DONE}[point]
+    bench.driver.perform(work)
+    assert bench.see() == {}
+    assert bench.driver.probe(work).found is Found.DONE
+    assert [entry.name for entry in (bench.data / "vms" / "v1").iterdir() if entry.name != "root.raw"] == ["owner.json"]
+
+
+def test_every_point_of_a_boot_has_a_name() -> None:
+    assert {"qemu.vm.boot.marked", "qemu.vm.boot.launched", "qemu.vm.boot.settled", "qemu.vm.stop.ended"} <= set(driving.FAULT_POINTS)
