@@ -25,6 +25,7 @@ _PACKAGES = (
     # What herocloud and its tests run.
     "python3", "qemu-system-x86", "qemu-utils", "ovmf", "iproute2", "nftables", "iputils-ping", "passt", "cloud-init", "genisoimage",
     "xorriso", "openssh-client", "curl", "socat", "e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "mtools", "fdisk", "busybox-static",
+    "qemu-guest-agent", "cpio", "libarchive-tools",
     # What a person wants who looks around.
     "tcpdump", "ethtool", "numactl", "strace", "less", "vim-tiny", "git", "ncurses-term", "htop",
 )  # fmt: skip
@@ -47,7 +48,7 @@ StandardOutput=journal+console
 _ASLEEP = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "man-db.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
     "cloud-init.service", "cloud-init-local.service", "cloud-config.service", "cloud-final.service", "getty.target", "passt.service",
-    "nftables.service",
+    "nftables.service", "qemu-guest-agent.service",
 )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def pack(root: Path, folder: Path, cache: Path, order: Order, told: Callable[[st
     tree = stage / "tree"
     _copy_tree(root, tree)
     _copy_environment(root, tree)
-    brought = [*_copy_programs(stage / "programs"), *_copy_images(cache / "images", stage / "images", told)]
+    brought = [*_copy_programs(stage / "programs"), *_copy_images(cache, stage / "cache", told)]
     told(f"brings along {', '.join(brought)}" if brought else "brings along no program and no image of this machine")
     shutil.copy(Path(__file__).with_name("inside"), stage / "inside")
     (stage / "order").write_text(write_order(root, order), encoding="utf-8")
@@ -123,21 +123,25 @@ def _copy_programs(target: Path) -> Iterable[str]:
             yield name
 
 
-def _copy_images(images: Path, target: Path, told: Callable[[str], None]) -> Iterable[str]:
-    target.mkdir()
+def _copy_images(cache: Path, target: Path, told: Callable[[str], None]) -> Iterable[str]:
+    (target / "images").mkdir(parents=True)
+    (target / "packages").mkdir()
     try:
         # Built here when it is not yet: inside there is no package archive to build it from.
-        made = tiny.ensure(images.parent, told=told).kernel.parent
+        made = tiny.ensure(cache, told=told).kernel.parent
     except HerocloudError as error:
         told(f"goes without the tiny image: {error}")
     else:
-        shutil.copytree(made, target / made.name)
+        shutil.copytree(made, target / "images" / made.name)
+        for package in (cache / "packages").glob("busybox-static_*.deb"):
+            shutil.copy(package, target / "packages")
         yield "the tiny image"
-    found = debian.find(images / DEBIAN)
+    found = debian.find(cache / "images" / DEBIAN)
     if found is not None:
-        (target / DEBIAN).mkdir()
+        place = target / "images" / DEBIAN
+        place.mkdir()
         for path in (found.disk, found.kernel, found.initramfs, found.disk.with_name(debian.DESCRIPTION)):
-            running.run(["cp", "--sparse=always", "--preserve=mode", str(path), str(target / DEBIAN)], timeout=120)
+            running.run(["cp", "--sparse=always", "--preserve=mode", str(path), str(place)], timeout=120)
         yield "the Debian image"
 
 

@@ -48,8 +48,8 @@ class _Stalled(Exception):
 def command(wanted: Machine, accel: str) -> list[str]:
     """Return the command line of QEMU. It dies with us, whatever ends us."""
     folder, talk = wanted.folder, "virtconsole" if wanted.shell else "virtserialport,name=lab.out"
-    words = "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=false net.ifnames=0 panic=-1 hugepages=128 mitigations=off"
-    # A TSC that is not calibrated against anything stays right under emulation.
+    words = "root=/dev/vda rw console=ttyS0 quiet loglevel=4 panic=-1 net.ifnames=0 hugepages=128 mitigations=off"
+    words += " systemd.show_status=false systemd.hostname=lab"
     cpu = "host" if accel == "kvm" else "max,+svm"
     return [
         "setpriv", "--pdeathsig", "KILL", "--",
