@@ -19,6 +19,7 @@ from herocloud.providers.images.building import tiny
 
 PROGRAM = "qemu-system-x86_64"
 MAC = "02:00:00:00:00:01"
+AGENT = "virtserialport,name=org.qemu.guest_agent.0"
 # The lab is emulated itself: there KVM is sound, and emulation inside emulation would take minutes for a boot.
 ACCEL = "kvm" if os.environ.get("HEROCLOUD_LAB") else "tcg"
 
@@ -60,7 +61,9 @@ class Lines:
 class Guest:
     """A running guest."""
 
-    def __init__(self, folder: Path, built: tiny.Built, *, append: str = "", disks: tuple[Path, ...] = (), machine: str = "q35") -> None:
+    def __init__(
+        self, folder: Path, built: tiny.Built, *, append: str = "", disks: tuple[Path, ...] = (), machine: str = "q35", agent: str = AGENT
+    ) -> None:
         if shutil.which(PROGRAM) is None:
             pytest.skip(f"needs {PROGRAM} (package qemu-system-x86)")
         self.folder = folder
@@ -75,7 +78,7 @@ class Guest:
             "-kernel", str(built.kernel), "-initrd", str(built.initramfs), "-append", f"console=ttyS0 quiet {append}",
             "-serial", f"file:{folder}/console", "-qmp", f"unix:{folder}/monitor,server=on,wait=off",
             "-device", f"virtio-serial-{kind}", "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off",
-            "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+            "-device", f"{agent},chardev=agent",
             "-netdev", f"user,id=first,hostfwd=tcp:127.0.0.1:{self.port}-:80", "-device", f"virtio-net-{kind},netdev=first,mac={MAC}",
         ]  # fmt: skip
         if machine == "microvm":

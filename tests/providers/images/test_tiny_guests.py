@@ -152,6 +152,16 @@ def test_the_smallest_machine_of_qemu_is_enough(guests, tiny_image, tmp_path, ma
         guest.close()
 
 
+def test_the_agent_listens_on_a_console_where_there_is_no_port_of_its_name(guests, tiny_image, tmp_path) -> None:
+    guest = guests.Guest(tmp_path, tiny_image, agent="virtconsole", append="herocloud.agent=/dev/hvc0")
+    try:
+        assert guest.run("seq", "3000")[1].endswith("2999\n3000\n")
+        long = base64.b64encode(b"x" * 10_000 + b"\n").decode()
+        assert guest.run("wc", "-c", **{"input-data": long}) == (0, "10001\n")
+    finally:
+        guest.close()
+
+
 def test_a_visitor_is_answered_after_one_who_left_in_the_middle(guest) -> None:
     guest.agent.close()
     hasty = guest.connect("agent")
