@@ -138,6 +138,9 @@ def _run(wanted: Machine, accel: str, deadline: float, *, patient: bool) -> floa
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
     if process.returncode != 0:
         raise Broken(f"QEMU ended with {process.returncode}: {log.read_text(errors='replace').strip()[-1000:]}{_last_words(wanted)}")
     return time.monotonic() - started

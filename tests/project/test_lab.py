@@ -1,0 +1,240 @@
+"""The lab: what it takes, what it says when something is missing, and that it ends whatever QEMU does; one run boots it for real."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from herocloud.providers.images.building import debian_programs as programs
+
+
+@pytest.fixture(scope="module")
+def lab(root: Path) -> Iterator[SimpleNamespace]:
+    """Return the modules of the lab, which are scripts and no package."""
+    names = ("host", "load", "machine", "run")
+    sys.path.insert(0, str(root / "scripts" / "lab.d"))
+    try:
+        yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
+    finally:
+        sys.path.remove(str(root / "scripts" / "lab.d"))
+        for name in names:
+            sys.modules.pop(name, None)
+
+
+def call(root: Path, *arguments: str, path: str | None = None) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PATH": os.environ["PATH"] if path is None else path}
+    command = [sys.executable, "scripts/lab.d/run.py", *arguments]
+    return subprocess.run(command, cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def test_the_options_are_told(root: Path) -> None:
+    said = call(root, "--help").stdout
+    for option in ("--shell", "--rebuild", "--memory", "--cpus", "--keep", "--timeout", "--accel", "--results"):
+        assert option in said
+
+
+@pytest.mark.parametrize("wrong", [("--memory", "10"), ("--cpus", "0"), ("--timeout", "0"), ("--accel", "magic")], ids=" ".join)
+def test_sizes_with_which_nothing_boots_are_refused(root: Path, wrong: tuple[str, str]) -> None:
+    ended = call(root, *wrong)
+    assert ended.returncode == 2
+    assert wrong[0] in ended.stderr.splitlines()[-1]
+
+
+def test_a_machine_without_the_programs_is_told_what_to_install(root: Path, tmp_path: Path) -> None:
+    # Nothing is on this PATH, not even the package manager that would bring the rest.
+    ended = call(root, path=str(tmp_path))
+    assert ended.returncode == 69
+    assert "`qemu-system-x86_64`" in ended.stderr
+    assert "run `apt-get install " in ended.stderr
+    assert "qemu-system-x86" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_what_is_no_option_of_the_lab_is_pytest_s(lab: SimpleNamespace) -> None:
+    options, arguments = lab.run.parse(["tests/state", "--keep", "-k", "a b", "--memory", "2048", "-x", "--", "--co"])
+    assert (options.keep, options.memory) == (True, 2048)
+    assert arguments == ["tests/state", "-k", "a b", "-x", "--co"]
+
+
+def read_order(text: str, tmp_path: Path) -> list[str]:
+    """Read an order as the script inside does; returns the arguments that pytest would get."""
+    (tmp_path / "order").write_text(text, encoding="utf-8")
+    script = f'. {tmp_path}/order; eval "set -- $lab_arguments"; printf "%s\\n" "$@"'
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_arguments_arrive_as_they_were_given(lab: SimpleNamespace, root: Path, tmp_path: Path) -> None:
+    given = ("-k", 'it\'s "not" $HOME', "-m", "root and not slow", "`id`")
+    text = lab.load.write_order(root, lab.load.Order(shell=False, arguments=given, minutes="5"))
+    assert read_order(text, tmp_path) == list(given)
+
+
+def test_without_markers_of_ones_own_the_tests_that_want_a_real_host_are_run(lab: SimpleNamespace, root: Path, tmp_path: Path) -> None:
+    text = lab.load.write_order(root, lab.load.Order(shell=False, arguments=("tests/state",), minutes="5"))
+    assert read_order(text, tmp_path) == ["-m", "root or kvm or guest or live", "tests/state"]
+
+
+def test_without_files_of_ones_own_those_with_such_tests_are_read_and_no_others(lab: SimpleNamespace, root: Path, tmp_path: Path) -> None:
+    text = lab.load.write_order(root, lab.load.Order(shell=False, arguments=("-v",), minutes="5"))
+    markers, files = read_order(text, tmp_path)[:3], read_order(text, tmp_path)[3:]
+    assert markers == ["-m", "root or kvm or guest or live", "-v"]
+    assert {"tests/state/test_bad_disks.py", "tests/providers/network/test_spoofing.py"} <= set(files)
+    assert "tests/kits/test_sizes.py" not in files
+
+
+def test_every_marker_for_real_machines_is_run(lab: SimpleNamespace, root: Path) -> None:
+    page = (root / "pyproject.toml").read_text(encoding="utf-8")
+    known = {"root", "kvm", "guest", "live"}
+    assert set(lab.load.MARKERS.split(" or ")) == {marker for marker in known if f'    "{marker}: ' in page}
+
+
+def test_the_tree_is_what_git_knows_and_what_is_new(lab: SimpleNamespace, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    for name in ("kept.py", "new.py", "ignored.log"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    (tmp_path / ".gitignore").write_text("*.log\n", encoding="utf-8")
+    subprocess.run(["git", "-C", str(tmp_path), "add", "kept.py"], check=True)
+    assert sorted(map(str, lab.load.list_files(tmp_path))) == [".gitignore", "kept.py", "new.py"]
+
+
+def test_an_environment_of_another_python_is_refused(lab: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(lab.load.Unusable, match=r"PYTHON=python3\.11 scripts/setup"):
+        lab.load.check_python(tmp_path)
+
+
+@pytest.fixture
+def booted(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return a function that runs the lab's machine with a program in the place of QEMU."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    image = lab.host.Image(tmp_path / "root.raw", tmp_path / "vmlinuz", tmp_path / "initrd.img")
+
+    def boot(script: str, seconds: float = 20, accel: str = "tcg") -> list[str]:
+        program = tmp_path / "bin" / "qemu-system-x86_64"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\nrun={folder}\necho $$ >>{tmp_path}/pids\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        told: list[str] = []
+        wanted = lab.machine.Machine(image, folder / "load.raw", folder, 2048, 2, shell=False)
+        lab.machine.run(wanted, accel, seconds, tmp_path, told.append)
+        return told
+
+    return boot
+
+
+def alive(folder: Path) -> list[str]:
+    """Return which of the programs in QEMU's place still run."""
+    return [pid for pid in (folder / "pids").read_text(encoding="utf-8").split() if Path(f"/proc/{pid}").exists()]
+
+
+def test_what_comes_out_is_handed_on_and_the_results_come_back(
+    lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    pack = 'mkdir "$run/in"; echo 1 >"$run/in/code"; tar -cf "$run/results.tar" -C "$run/in" .'
+    booted(f'echo "3 passed"; echo hello >"$run/console.log"; {pack}')
+    assert capfdbinary.readouterr().out == b"3 passed\n"
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "junit.xml").write_text("of a run before", encoding="utf-8")
+    assert lab.machine.bring_back(tmp_path / "run", results) == 1
+    assert sorted(path.name for path in results.iterdir()) == ["code", "console.log"]
+
+
+def test_a_machine_that_never_ends_is_ended(lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(lab.machine.Broken, match=r"(?s)still running after .* the last lines on its console:\nlost"):
+        booted('echo up; echo lost >"$run/console.log"; exec tail -f /dev/null', seconds=1)
+    assert alive(tmp_path) == []
+
+
+def test_a_host_that_does_not_come_up_is_given_up(
+    lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab.machine, "_UP", 0.5)
+    with pytest.raises(lab.machine.Broken, match=r"did not come up within 0\.5 s; its console stayed empty"):
+        booted("exec tail -f /dev/null")
+    assert alive(tmp_path) == []
+
+
+def test_what_qemu_complains_about_is_said(lab: SimpleNamespace, booted: Callable[..., Any]) -> None:
+    with pytest.raises(lab.machine.Broken, match="QEMU ended with 1: no such cpu"):
+        booted("echo no such cpu >&2; exit 1")
+
+
+def test_a_host_that_ends_without_a_word_is_no_success(lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path) -> None:
+    booted('echo up; : >"$run/console.log"')
+    (tmp_path / "results").mkdir()
+    with pytest.raises(lab.machine.Broken, match="without saying how the tests went; nothing came back"):
+        lab.machine.bring_back(tmp_path / "run", tmp_path / "results")
+
+
+def test_results_that_lead_outside_are_not_unpacked(lab: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "code").write_text("0", encoding="utf-8")
+    with tarfile.open(tmp_path / "results.tar", "w") as stream:
+        stream.add(tmp_path / "code", "../outside")
+    (tmp_path / "results").mkdir()
+    assert not lab.load.unpack_results(tmp_path / "results.tar", tmp_path / "results")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_kvm_through_which_no_guest_gets_is_left_and_remembered(
+    lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab.machine, "_STALLED", 0.5)
+    monkeypatch.setattr(lab.machine, "_is_nested", lambda: True)
+    monkeypatch.setattr(lab.machine.os, "access", lambda *_: True)
+    told = booted('case "$*" in *"-accel kvm"*) exec tail -f /dev/null ;; esac; echo up; echo hello >"$run/console.log"', accel="auto")
+    assert "boots with KVM" in told[0]
+    assert "goes on with TCG" in told[1]
+    assert alive(tmp_path) == []
+    assert lab.machine.choose("auto", tmp_path) == "tcg"
+
+
+def test_kvm_that_guests_cannot_use_again_is_not_taken(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab.machine.os, "access", lambda *_: True)
+    monkeypatch.setattr(lab.machine, "_is_nested", lambda: False)
+    assert lab.machine.choose("auto", tmp_path) == "tcg"
+    assert lab.machine.choose("kvm", tmp_path) == "kvm"
+
+
+def test_a_whole_of_cpus_is_spread_over_two_nodes(lab: SimpleNamespace, tmp_path: Path) -> None:
+    image = lab.host.Image(tmp_path, tmp_path, tmp_path)
+    words = lab.machine.command(lab.machine.Machine(image, tmp_path, tmp_path, 3001, 3, shell=False), "tcg")
+    assert [word for word in words if word.startswith("node,")] == [
+        "node,nodeid=0,cpus=0-0,memdev=node0",
+        "node,nodeid=1,cpus=1-2,memdev=node1",
+    ]
+    assert sum(int(word.rpartition("=")[2][:-1]) for word in words if word.startswith("memory-backend-ram")) == 3001
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_it_boots_runs_a_test_and_brings_the_result_back(root: Path, lab: SimpleNamespace, tmp_path: Path) -> None:
+    if os.environ.get("HEROCLOUD_LAB"):
+        pytest.skip("needs a machine outside the lab")
+    lacking = programs.missing(lab.run.NEEDED)
+    if lacking:
+        pytest.skip(f"needs {', '.join(f'{one.name} (package {one.package})' for one in lacking)} for the lab")
+    if not shutil.which("apt-get"):
+        pytest.skip("needs Debian's packages for the lab's host")
+    # The host's image is kept beside all other caches: this fixture's own would have it built for every run.
+    kept = {name: value for name, value in os.environ.items() if name != "HEROCLOUD_CACHE_DIR"}
+    ended = subprocess.run(
+        ["scripts/lab", "--timeout", "15", "--results", str(tmp_path), "tests/state/test_bad_disks.py"],
+        cwd=root, env=kept, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    suite = ET.parse(tmp_path / "junit.xml").getroot()[0]  # noqa: S314  (our own file)
+    # They mount file systems: nothing of that is skipped inside.
+    assert int(suite.attrib["tests"]) >= 2
+    assert suite.attrib["skipped"] == suite.attrib["failures"] == "0"
+    assert f"{suite.attrib['tests']} passed" in ended.stdout
