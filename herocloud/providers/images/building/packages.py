@@ -7,6 +7,7 @@ Of a package of a kernel, what a guest needs: its file, its release, and its mod
 
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -53,10 +54,18 @@ def fetch(package: Package, folder: Path) -> Path:
     path = folder / package.file
     if path.exists():
         return path
-    # Apt gives up its rights for downloads, and then it cannot write into our folder.
-    _download(folder, ["apt-get", "download", "-q", "-o", f"APT::Sandbox::User={_me()}", package.name])
-    if not path.exists():
-        raise Permanent(f"apt said that it downloaded `{package.name}`, and `{path}` is not there")
+    place = folder / f".{package.name}.new"
+    # What a killed download has left may be half a package, and apt would go on with it under its whole name.
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    try:
+        # Apt gives up its rights for downloads, and then it cannot write into our folder.
+        _download(place, ["apt-get", "download", "-q", "-o", f"APT::Sandbox::User={_me()}", package.name])
+        if not (place / package.file).exists():
+            raise Permanent(f"apt said that it downloaded `{package.name}`, and `{place / package.file}` is not there")
+        (place / package.file).replace(path)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
     for older in folder.glob(f"{package.name}_*.deb"):
         if older != path:
             older.unlink(missing_ok=True)
