@@ -1,4 +1,4 @@
-"""Kills applies that make real networks, disks and seeds, and counts what is lost; machines are pretended.
+"""Kills applies that make real networks, disks and seeds, and counts what is lost; machines are pretended unless QEMU is to run them.
 
 Every apply runs in a network namespace of its own, with a web server that images are downloaded from, and is killed at a named point of a
 step, before a single change of the kernel's tables, in the middle of a download, or at a random instant. Then the next command goes on (or
@@ -25,6 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1_000, help="at least; every named point comes first, random instants after")
     parser.add_argument("--short", action="store_true", help="only the strikes that the tests make")
+    parser.add_argument("--hypervisor", choices=["qemu"], help="who runs the machines; no guest boots in them")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     lacking = _load("providers/network/ability").missing()
@@ -34,7 +35,7 @@ def main() -> int:
     print(f"seed {arguments.seed}")
     campaigns = _load("apply/real_campaign")
     with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
-        campaign = campaigns.Campaign(Path(name), _load("apply/campaign"), _load("apply/real_world"))
+        campaign = campaigns.Campaign(Path(name), _load("apply/campaign"), _load("apply/real_world"), arguments.hypervisor)
         counts: Counter[str] = Counter()
         _strike(campaign, campaigns.rounds(campaign.strikes(thorough=not arguments.short)), "named points", counts)
         number = 0

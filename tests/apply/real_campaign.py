@@ -28,11 +28,14 @@ from typing import Any, NamedTuple
 from herocloud.apply import ways
 from herocloud.providers.images import driving as images
 from herocloud.providers.network import driving as networks
+from herocloud.providers.qemu import driving as machines
 from herocloud.state import store as states
 
 MIB = 1024**2
 _HEAVY = ("pyroute2", "httpx", "pycdlib", "herocloud.providers.network.taps", "herocloud.providers.images.wiring")
 """Imported before anybody forks, so that not every child pays for it."""
+
+_POINTS = (*images.FAULT_POINTS, *networks.FAULT_POINTS, *machines.FAULT_POINTS)
 
 CREATE = """\
 stack: shop
@@ -152,6 +155,8 @@ class Campaign:
         try:
             yield within, folder
         finally:
+            for one in self._real.Site(folder, self._hypervisor or "none").processes():
+                os.kill(one, signal.SIGKILL)
             namespace.close()
             shutil.rmtree(folder)
 
@@ -224,14 +229,14 @@ class Campaign:
 
     def _strikes_at(self, stage: str, kind: str, *, thorough: bool) -> Iterator[Strike]:
         blow = self._crashing.Blow
-        points = {name.rpartition(".")[0]: name.partition(".")[0] for name in (*images.FAULT_POINTS, *networks.FAULT_POINTS)}
-        provider = next((points[name] for name in (f"images.{kind}", f"network.{kind}") if name in points), None)
-        if provider is None:
+        found = next((name.partition(".")[0] for name in _POINTS if name.partition(".")[2].startswith(f"{kind}.")), None)
+        if found is None or (found == "qemu" and self._hypervisor is None):
             return
-        for when in ("before", "half", "after") if thorough else ("half",):
-            for nth in (1, 2, 3) if when == "half" and thorough else (1,):
-                yield Strike(stage, blow(f"{provider}.{kind}.{when}", nth))
-            yield Strike(stage, blow(f"{provider}.{kind}.after", again=f"{provider}.undo.{kind}.{when}"), back=True)
+        for point in _named(f"{found}.{kind}.", thorough=thorough):
+            for nth in (1, 2, 3) if point.endswith(".half") and thorough else (1,):
+                yield Strike(stage, blow(point, nth))
+        for point in _named(f"{found}.undo.{kind}.", thorough=thorough):
+            yield Strike(stage, blow(f"{found}.{kind}.after", again=point), back=True)
         if thorough:
             for point in ways.STEP_POINTS:
                 yield Strike(stage, blow(f"{point}:{kind}"))
@@ -273,6 +278,13 @@ def rounds(strikes: Sequence[Strike]) -> list[list[Strike]]:
     return [[one for one in several if one is not None] for several in itertools.zip_longest(*by_stage)]
 
 
+def _named(prefix: str, *, thorough: bool) -> list[str]:
+    """Name the points of one way of one kind of step; those in its middle, if it has any, or all."""
+    mine = [name for name in _POINTS if name.startswith(prefix)]
+    middle = [name for name in mine if not name.endswith((".before", ".after"))]
+    return mine if thorough else middle or [name for name in mine if name.endswith(".after")]
+
+
 def _once(strikes: Sequence[Strike]) -> list[Strike]:
     """Keep each strike once, at the stage with the fewest of those at which it can hit: so a world serves as many as it can."""
     stages: dict[tuple[Any, ...], list[Strike]] = {}
@@ -308,6 +320,7 @@ def look(site: Any) -> dict[str, Any]:
         "files": dict(_files(site.folder)),
         "tombstones": sorted(json.loads(path.read_text())["address"] for path in site.folder.glob("tombstones/*/note.json")),
         "machines": site.machines(),
+        "processes": len(site.processes()),
         "records": {stack: dict(records) for stack, records in recorded.records.items() if records},
         "assignments": assignments,
     }
@@ -319,6 +332,10 @@ def _files(folder: Path) -> Iterator[tuple[str, Any]]:
         name = str(path.relative_to(folder))
         # Locks are empty files that stay, and an old seed is kept for undoing the step that replaced it, as long as no other step came.
         if not name.startswith("images/locks/") and path.name != "seed.old.iso":
+            if "/vmm/" in name:
+                # The mark and the process of a machine, which hold numbers of this very process.
+                yield name, None
+                continue
             yield name, _said(path) if path.suffix in (".mark", ".json") else _seed(path) if path.suffix == ".iso" else _content(path)
 
 

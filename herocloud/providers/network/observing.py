@@ -17,6 +17,7 @@ from herocloud.model.worlds import Observed, Thing
 
 if TYPE_CHECKING:
     from herocloud.providers.network import dumping, scenes
+    from herocloud.providers.network.marks import Mark
 
 NAME = "network"
 _LINEAGE = "state.lineage"
@@ -42,7 +43,7 @@ class NetworkObserver:
                 return Observed()
             from herocloud.providers.network import scenes
 
-            return Observed(things=_things(scenes.look(self._folder, self._owner, links), stacks))
+            return Observed(things=_things(scenes.look(self._folder, self._owner, links), self._own_lineage(), stacks))
         except OSError as error:
             raise Permanent(f"the networks of this host cannot be read: {error}") from error
 
@@ -57,22 +58,33 @@ class NetworkObserver:
         lineages = {mark.lineage for link in links if link.alias and (mark := marks.read_mark(link.alias))}
         if not lineages or dumping.has_admin():
             return bool(lineages)
-        try:
-            own = (self._folder / _LINEAGE).read_text().strip()
-        except FileNotFoundError:
-            return False
-        if own in lineages:
+        if self._own_lineage() in lineages:
             raise Permanent("the rules of networks are shown to nobody without CAP_NET_ADMIN; run it as root")
         return False
 
+    def _own_lineage(self) -> str | None:
+        try:
+            return (self._folder / _LINEAGE).read_text().strip()
+        except FileNotFoundError:
+            return None
 
-def _things(scene: "scenes.Scene", stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:
+
+def stack_of(mark: "Mark", own: str | None) -> StackName:
+    """Name the stack of an interface.
+
+    The network of a host is shared by all data folders on it, and two of them may hold stacks of one name. What another state made is
+    shown under a name that no stack can have: a plan must not take the tap of somebody else's VM for one that is already there.
+    """
+    return StackName(mark.stack if mark.lineage == own else f"{mark.stack}@{mark.lineage[:8]}")
+
+
+def _things(scene: "scenes.Scene", own: str | None, stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:
     from herocloud.providers.network import recognising
 
     wanted = None if stacks is None else set(stacks)
     things: dict[StackName, dict[Address, Thing]] = {}
     for link, mark in scene.owned:
-        stack, address = StackName(mark.stack), Address(mark.address)
+        stack, address = stack_of(mark, own), Address(mark.address)
         if (wanted is not None and stack not in wanted) or mark.part.endswith(".upload"):
             continue
         part = recognising.network_part(scene, link, mark) if mark.part == "network" else recognising.nic_part(scene, link, mark)

@@ -71,6 +71,8 @@ class Site:
     def __init__(self, folder: Path, stack: str = "shop") -> None:
         self.folder = folder
         self.stack = stack
+        # What the state would say of itself.
+        (folder / "state.lineage").write_text(f"{LINEAGE}\n")
         self.name = f"hct-{os.getpid()}-{next(_numbers)}"
         self.host = f"{self.name}-host"
         self.cards: list[Card] = []
@@ -78,6 +80,9 @@ class Site:
         self._processes: list[subprocess.Popen[str]] = []
         self._worker: subprocess.Popen[str] | None = None
         self.namespace(self.host)
+        for value in (1, 0):
+            # A new namespace begins with the settings of the machine as they are just then; on and off again sets them all.
+            self.on_host(f"sysctl -q -w net.ipv4.ip_forward={value}")
 
     # Namespaces and processes.
 

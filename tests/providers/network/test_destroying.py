@@ -89,7 +89,7 @@ def test_while_another_state_has_networks_here_forwarding_stays_on(site: Any, sh
     site.perform("network.create", "network.dmz", "network", None, dmz, lineage="another", stack="other")
     site.perform("network.delete", "network.lan", "network", lan, None)
     assert site.on_host("cat /proc/sys/net/ipv4/ip_forward") == "1\n"
-    assert site.order({"verb": "observe", "stacks": ["other"]})["other"]["network.dmz"]["parts"]["network"] == dmz
+    assert site.observe()["other@another"]["network.dmz"]["parts"]["network"] == dmz
     site.perform("network.delete", "network.dmz", "network", dmz, None, lineage="another", stack="other")
     assert site.changes_since(before) == []
 

@@ -31,6 +31,7 @@ def test_on_a_host_without_networks_nobody_needs_any_right(site: Any) -> None:
 
 def test_networks_of_somebody_elses_state_are_no_concern(site: Any) -> None:
     site.network()
+    (site.folder / layout.MARKER).unlink()
     assert _look(site) == NOTHING
     (site.folder / layout.MARKER).write_text("another\n")
     assert _look(site) == NOTHING

@@ -58,8 +58,8 @@ def test_processes_of_two_states_come_and_go_beside_each_other(site: Any, shapes
         for _ in range(count):
             site.hear(workers[lineage])
     seen = site.observe()
-    assert {stack: list(things) for stack, things in seen.items()} == {"two": ["network.kept"]}
-    assert seen["two"]["network.kept"]["parts"]["network"] == kept
+    assert {stack: list(things) for stack, things in seen.items()} == {"two@two": ["network.kept"]}
+    assert seen["two@two"]["network.kept"]["parts"]["network"] == kept
     site.hear(site.tell(workers["two"], _order("network.delete", "network.kept", "network", kept, None, stack="two", lineage="two")))
     assert site.changes_since(before) == []
 
