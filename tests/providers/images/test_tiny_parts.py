@@ -1,6 +1,7 @@
 """What the tiny image is put together from: an archive that others can read, modules in their order, scripts without mistakes."""
 
 import json
+import lzma
 import shutil
 import subprocess
 from importlib import resources
@@ -18,6 +19,10 @@ SCRIPTS = resources.files("herocloud.providers.images.building") / "guest"
 def module(path, *needs):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\x7fELF\0license=GPL\0depends=" + ",".join(needs).encode() + b"\0name=x\0")
+
+
+def names(modules) -> list[str]:
+    return [module.name.removesuffix(".ko") for module in modules]
 
 
 @pytest.fixture
@@ -50,22 +55,33 @@ def test_another_program_reads_the_archive(reader) -> None:
 
 
 def test_the_same_content_makes_the_same_bytes(kernel) -> None:
+    (kernel.modules / "modules.builtin").write_text("".join(f"kernel/{name}.ko\n" for name in tiny._REQUIRED))
     packed = [archives.pack(tiny.members(b"busybox", kernel)) for _ in range(2)]
     assert packed[0] == packed[1]
 
 
 def test_modules_come_after_what_they_need_and_only_once(kernel) -> None:
-    assert [path.stem for path in packages.choose(kernel, ["virtio_net", "failover", "virtio"])] == [
-        "failover",
-        "net_failover",
-        "virtio",
-        "virtio-net",
-    ]
+    assert names(packages.choose(kernel, ["virtio_net", "failover", "virtio"])) == ["failover", "net_failover", "virtio", "virtio-net"]
 
 
 def test_modules_that_are_built_in_or_need_each_other_do_no_harm(kernel) -> None:
     assert packages.choose(kernel, ["ext4"]) == []
-    assert sorted(path.stem for path in packages.choose(kernel, ["loop_a"])) == ["loop_a", "loop_b"]
+    assert sorted(names(packages.choose(kernel, ["loop_a"]))) == ["loop_a", "loop_b"]
+
+
+def test_modules_that_are_packed_are_unpacked_for_the_guest(kernel) -> None:
+    plain = kernel.modules / "kernel/net/net_failover.ko"
+    content = plain.read_bytes()
+    plain.with_name("net_failover.ko.xz").write_bytes(lzma.compress(content))
+    plain.unlink()
+    assert packages.choose(kernel, ["net_failover"])[-1] == ("net_failover.ko", content)
+
+
+def test_a_kernel_without_what_every_guest_needs_is_refused(kernel) -> None:
+    with pytest.raises(Permanent, match=r"the kernel 6\.1\.0-test has no module `virtio_blk`"):
+        packages.choose(kernel, [], ["virtio", "virtio_blk"])
+    (kernel.modules / "modules.builtin").write_text("kernel/drivers/block/virtio_blk.ko\n")
+    assert names(packages.choose(kernel, [], ["virtio", "virtio_blk"])) == ["virtio"]
 
 
 def test_a_package_without_a_kernel_is_named(tmp_path) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from herocloud.kits import running
 from herocloud.kits.running import CommandError
 from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.images import formats
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -117,6 +118,13 @@ class Kernel(NamedTuple):
     modules: Path
 
 
+class Module(NamedTuple):
+    """A part of a kernel that is loaded when it is needed."""
+
+    name: str
+    content: bytes
+
+
 def find(folder: Path) -> Kernel:
     """Find the kernel in an unpacked package."""
     path = next(iter(sorted(folder.glob("boot/vmlinuz-*"))), None)
@@ -129,32 +137,50 @@ def find(folder: Path) -> Kernel:
     return Kernel(path, release, modules)
 
 
-def choose(kernel: Kernel, wanted: Iterable[str]) -> list[Path]:
-    """Return the files of these modules and of what they need, each after what it needs; what is built in or missing is left out.
+def choose(kernel: Kernel, wanted: Iterable[str], required: Iterable[str] = ()) -> list[Module]:
+    """Return these modules and what they need, each after what it needs; what is built in or missing is left out, unless it is required.
 
     The list of dependencies that `modprobe` uses is made when a package is installed, which nobody does here. But every module says
     itself what it needs.
     """
-    files = {_plain(path.stem): path for path in kernel.modules.rglob("*.ko")}
-    order: list[Path] = []
+    files = {_plain(path.name.partition(".")[0]): path for path in kernel.modules.rglob("*.ko*")}
+    order: dict[str, Module] = {}
     seen: set[str] = set()
 
     def add(name: str) -> None:
         if name in seen or name not in files:
             return
         seen.add(name)
-        for need in needs(files[name]):
+        module = Module(f"{files[name].name.partition('.')[0]}.ko", _content(files[name]))
+        for need in needs(module.content):
             add(need)
-        order.append(files[name])
+        order[name] = module
 
-    for name in wanted:
+    for name in (*wanted, *required):
         add(_plain(name))
-    return order
+    lacking = [name for name in required if _plain(name) not in order and _plain(name) not in _built_in(kernel)]
+    if lacking:
+        raise Permanent(f"the kernel {kernel.release} has no module `{lacking[0]}`, without which no guest comes up")
+    return list(order.values())
 
 
-def needs(module: Path) -> list[str]:
+def _content(path: Path) -> bytes:
+    """Return a module as the kernel wants it; newer releases of Debian pack theirs."""
+    how = {".xz": "xz", ".gz": "gzip", ".zst": "zstd"}.get(path.suffix)
+    return path.read_bytes() if how is None else b"".join(formats.unpack(path, how))
+
+
+def _built_in(kernel: Kernel) -> set[str]:
+    try:
+        lines = (kernel.modules / "modules.builtin").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return set()
+    return {_plain(Path(line).stem) for line in lines}
+
+
+def needs(module: bytes) -> list[str]:
     """Return the names of the modules that one needs, as it says itself."""
-    found = _DEPENDS.search(b"\0" + module.read_bytes())
+    found = _DEPENDS.search(b"\0" + module)
     return [_plain(name) for name in found.group(1).decode().split(",") if name] if found else []
 
 

@@ -5,7 +5,10 @@ port, an agent for commands, and everything that is plugged in while it runs put
 docs/images.md tells it to users.
 """
 
+import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -20,15 +23,18 @@ from herocloud.providers.images.building.packages import Kernel
 KERNEL, INITRAMFS, _RELEASE = "vmlinuz", "initramfs", "release"
 COMMAND_LINE = "console=ttyS0 quiet"
 """What its kernel is told; the console carries the line that says that it is ready."""
+_MONTH = 30 * 86400
 _FORM = 1
 """Counts changes to how the image is put together that the scripts and lists below do not show."""
 
 MODULES = (
     "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_balloon", "virtio_mem", "virtio_rng",
-    "vmw_vsock_virtio_transport", "virtiofs", "isofs", "nls_iso8859-1", "nls_utf8", "vfat", "nls_cp437", "nls_ascii",
+    "vmw_vsock_virtio_transport", "virtiofs", "isofs", "ext4", "nls_iso8859-1", "nls_utf8", "vfat", "nls_cp437", "nls_ascii",
     "button", "evdev", "pvpanic_pci", "pvpanic-mmio", "crc32c_generic",
 )  # fmt: skip
 """What a guest may find around it, on every hypervisor that we know."""
+
+_REQUIRED = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "isofs", "button", "ext4")
 
 _SCRIPTS = {
     "inittab": "etc/inittab",
@@ -74,7 +80,16 @@ def ensure(cache: Path, *, again: bool = False, told: Callable[[str], None] = la
     with files.flock(images / ".tiny.lock", blocking=True):
         if again or not (target / _RELEASE).exists():
             _pack(target, _fetch(cache / "packages", told), told)
+            _forget_old(images)
+        os.utime(target)
         return _built(target)
+
+
+def _forget_old(images: Path) -> None:
+    """Remove images of other forms that nobody has asked for in a month; another version of herocloud may be at home here too."""
+    for one in images.glob("tiny-*"):
+        if one.stat().st_mtime < time.time() - _MONTH:
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def build(target: Path, *, cache: Path, again: bool = False, told: Callable[[str], None] = lambda _text: None) -> Built:
@@ -137,10 +152,10 @@ def members(busybox: bytes, kernel: Kernel) -> Iterator[Member]:
     for name in ("sbin", "usr/bin", "usr/sbin"):
         yield archives.link(name, "/bin")
     yield archives.link("init", "bin/busybox")
-    chosen = packages.choose(kernel, MODULES)
-    for path in chosen:
-        yield archives.file(f"lib/modules/{path.name}", path.read_bytes())
-    yield archives.file("etc/modules", "".join(f"{path.name}\n" for path in chosen).encode())
+    chosen = packages.choose(kernel, MODULES, _REQUIRED)
+    for module in chosen:
+        yield archives.file(f"lib/modules/{module.name}", module.content)
+    yield archives.file("etc/modules", "".join(f"{module.name}\n" for module in chosen).encode())
     yield archives.file("etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
     yield archives.file("etc/group", b"root:x:0:\n")
     for name, place in _SCRIPTS.items():
