@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -114,6 +115,13 @@ class Site:
         code = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=5).read().decode())"
         return self.run(sys.executable, "-c", code).stdout
 
+    @staticmethod
+    def free_port() -> int:
+        """Return a port of this host that nobody listens on."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
     def sid(self, vm: str) -> str:
         """Return the sid of a VM."""
         return str(json.loads(self.done("--json", "vm", "show", vm))["sid"])
@@ -149,6 +157,12 @@ def qemu() -> None:
     """Skip where QEMU is missing."""
     if shutil.which("qemu-system-x86_64") is None:
         pytest.skip("needs qemu-system-x86_64 (package qemu-system-x86)")
+
+
+@pytest.fixture(scope="session")
+def make_folder_site() -> type[Site]:
+    """Return what makes a site in a folder of the test's own."""
+    return Site
 
 
 @pytest.fixture(scope="module")
