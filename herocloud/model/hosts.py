@@ -46,6 +46,8 @@ class Abilities(NamedTuple):
     networks: str = "network"
     """The provider for networks that do not say which kind they are."""
     networks_why: str = ""
+    accelerated: tuple[str, ...] = ()
+    """Hypervisors whose guests run on the processor itself and are not emulated."""
 
 
 class Host(NamedTuple):

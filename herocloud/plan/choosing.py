@@ -5,15 +5,16 @@ disks and the overlay follow the hypervisor: a simulated VM on a real bridge wou
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
+from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Desired, Record, Resource
 from herocloud.plan import saying
-from herocloud.providers.seam import VmPlanning
+from herocloud.providers.seam import Verdict, VmPlanning
 from herocloud.providers.user_network import planning as user_networks
 
 SIMULATOR = "simulator"
@@ -22,6 +23,7 @@ _PLANNINGS = {
     SIMULATOR: "herocloud.providers.simulator.planning",
 }
 REAL_ROLES = {"images": "images", "network": "network", "overlay": "mycelium"}
+Judge = Callable[[str, Json, Json, Spec, Part], Verdict]
 _USER_NETWORK = user_networks.NAME
 _MODES = {"bridge": REAL_ROLES["network"], "user": _USER_NETWORK}
 _OVERLAY = ("mycelium", "peer")
@@ -40,6 +42,14 @@ class Choice(NamedTuple):
 def planning_of(hypervisor: str) -> VmPlanning:
     """Import the planning module of a hypervisor."""
     return cast("VmPlanning", importlib.import_module(_PLANNINGS[hypervisor]))
+
+
+def judge_of(hypervisor: str, host: Host) -> Judge:
+    """Return what says the cost of a change on this host: some of what is safe on the processor itself is not under emulation."""
+    planning = planning_of(hypervisor)
+    accelerated = host.abilities is not None and hypervisor in host.abilities.accelerated
+    judge: Judge = planning.judge if accelerated else getattr(planning, "judge_emulated", planning.judge)
+    return judge
 
 
 def known() -> tuple[str, ...]:

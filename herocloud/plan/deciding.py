@@ -6,6 +6,7 @@ from typing import NamedTuple
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, Claim, Step
@@ -56,8 +57,9 @@ class Decision(NamedTuple):
 class Decider:
     """Decides address by address; shares the memory of diffs between them."""
 
-    def __init__(self, found: list[Diagnostic]) -> None:
-        """Collect what cannot be done in `found`."""
+    def __init__(self, found: list[Diagnostic], host: Host) -> None:
+        """Collect what cannot be done in `found`; what a change costs depends on what `host` can do."""
+        self._host = host
         self._differ = diffing.Differ()
         self._contents: dict[tuple[int, ...], str] = {}
         self._found = found
@@ -115,11 +117,11 @@ class Decider:
     def _bring_vm(self, case: Case) -> Decision:
         assert case.resource is not None and case.valued is not None  # noqa: S101, PT018 - as above
         valued, record, present = case.valued, case.record, case.present
-        planning = choosing.planning_of(valued.spec["hypervisor"])
+        judge = choosing.judge_of(valued.spec["hypervisor"], self._host)
         machine = present.get("machine")
 
         def verdict(path: str, before: Json, after: Json) -> Verdict:
-            return planning.judge(path, before, after, valued.spec, machine)
+            return judge(path, before, after, valued.spec, machine)
 
         target = parting.vm_parts(valued.spec, case.image, self._contents)
         fields = self._fields(case, verdict)

@@ -38,7 +38,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
         found.append(fitting.too_few_slices(host, short, len(facts.slice_holders(recorded))))
     outputs = _outputs(desired, recorded, specs, options, found)
 
-    decisions = _decide(inputs, valued, choice.roles, seen, options, found)
+    decisions = _decide(inputs, valued, choice.roles, seen, host, options, found)
     steps = [step for decision in decisions.values() for step in decision.steps]
     steps, waits, proof = completing.order_and_prove(steps, decisions, inputs, valued, recorded, seen, host, found)
     found.extend(proof.found)
@@ -91,10 +91,11 @@ def _decide(
     valued: Mapping[Address, Valued],
     roles: Mapping[str, str],
     observed: Observed | None,
+    host: Host,
     options: PlanOptions,
     found: list[Diagnostic],
 ) -> dict[Address, Decision]:
-    decider = Decider(found)
+    decider = Decider(found, host)
     things = observed.things.get(inputs.stack, {}) if observed else {}
     images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
     again = gathering.select("--replace", options.replace, inputs.resources, []) if options.replace else set()

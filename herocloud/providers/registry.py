@@ -127,16 +127,19 @@ def available(context: ProviderContext | None = None) -> dict[str, Availability]
 
 def abilities(context: ProviderContext) -> Abilities:
     """Look up what can run VMs and carry networks on this host, for plans that have to choose. This may boot something for an instant."""
-    found = []
+    found, accelerated = [], []
     for name, entry in PROVIDERS.items():
         if entry.hypervisor and name != "simulator":
-            usable, why = cast("Any", _module(name, "observing")).check_usable(context.folder)
+            observing = cast("Any", _module(name, "observing"))
+            usable, why = observing.check_usable(context.folder)
             found.append((name, usable, why))
-    # Rights, programs and devices are enough here: asking the kernel for every feature takes longer than a plan, and steps name those.
-    why = cast("Any", _module("network", "observing")).lacking()
-    if USER_NETWORK not in PROVIDERS or not why:
-        return Abilities(tuple(found))
-    return Abilities(tuple(found), USER_NETWORK, why)
+            if usable and observing.is_accelerated():
+                accelerated.append(name)
+    known = Abilities(tuple(found), accelerated=tuple(accelerated))
+    # Asking for the right alone is enough here: what else networks need, their own steps say.
+    if USER_NETWORK not in PROVIDERS or cast("Any", _module("network", "dumping")).has_admin():
+        return known
+    return known._replace(networks=USER_NETWORK, networks_why="bridges need CAP_NET_ADMIN, which this user does not have")
 
 
 def _find(name: str) -> _Entry:

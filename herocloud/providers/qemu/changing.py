@@ -35,8 +35,8 @@ class Change(NamedTuple):
     stopped: Callable[[], bool]
 
 
-def bring(change: Change, machine: Part, target: Part, board: str) -> None:
-    """Bring a running machine to `target`; `machine` is what its mark says, and `board` what it was started as."""
+def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Json]) -> None:
+    """Bring a running machine to `target`; `machine` is what its mark says, and `launched` what it was started as."""
     _refuse_fixed(change, machine, target)
     seen = looking.look(change.talk)
     for device in sorted(seen.devices):
@@ -50,8 +50,8 @@ def bring(change: Change, machine: Part, target: Part, board: str) -> None:
             _plug_volume(change, use)
         elif use.get("size") is not None:
             grow(change.talk, commanding.volume_id(use["volume"]), use["size"])
-    if board == "q35":
-        _set_processors(change, target["vcpus"])
+    if launched.get("board") == "q35":
+        _set_processors(change, target["vcpus"], emulated=launched.get("accelerator") != "kvm")
         if machine["hotplug"]:
             _set_memory(change, target["memory"] - target["boot_memory"])
     settle(change.talk, target)
@@ -140,7 +140,7 @@ def _unplug(change: Change, device: str) -> None:
         _drop(change.talk, "blockdev-del", node_name=commanding.node_of(device))
 
 
-def _set_processors(change: Change, wanted: int) -> None:
+def _set_processors(change: Change, wanted: int, *, emulated: bool) -> None:
     slots = change.talk.ask("query-hotpluggable-cpus")
     slots.sort(key=lambda one: tuple(one["props"].get(f"{level}-id", 0) for level in ("socket", "die", "core", "thread")))
     there = [one for one in slots if "qom-path" in one]
@@ -149,6 +149,9 @@ def _set_processors(change: Change, wanted: int) -> None:
         props = {name: value for name, value in slot["props"].items() if name != "node-id"}
         name = "cpu-" + "-".join(str(props[level]) for level in sorted(props))
         change.talk.put(Question("device_add", {"driver": slot["type"], "id": name, **props}))
+    if emulated and len(there) > wanted:
+        # It would seem to work, and QEMU would write into memory that it has given back.
+        raise Permanent("an emulated processor cannot be unplugged safely; a power-cycle takes it away")
     for slot in there[wanted:][::-1]:
         path = slot["qom-path"]
         change.told(f"unplugging a processor, {wanted} are left", None)

@@ -103,8 +103,7 @@ class QemuDriver:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
             with booting.open_talk(self._folder, sid) as talk:
                 nics = wiring.nics_of(work.spec, mark.nics)
-                board = str(mark.launched.get("board", "q35"))
-                changing.bring(Change(talk, place, nics, work.progress, work.cancelled), mark.machine, target, board)
+                changing.bring(Change(talk, place, nics, work.progress, work.cancelled), mark.machine, target, mark.launched)
         elif work.step.kind == "vm.create" and not _same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
         faults.reached(f"{point}.half")

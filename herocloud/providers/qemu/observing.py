@@ -77,3 +77,11 @@ def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (eve
         return False, proving.missing()
     acceleration = proving.accelerate(program)
     return True, f"with {acceleration.name.upper()}: {acceleration.why}"
+
+
+def is_accelerated() -> bool:
+    """Tell whether guests run on the processor itself here."""
+    from herocloud.providers.qemu import proving
+
+    program = proving.find_program()
+    return program is not None and proving.accelerate(program).name == "kvm"

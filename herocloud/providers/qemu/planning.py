@@ -67,6 +67,16 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Ve
     return _LIVE
 
 
+def judge_emulated(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
+    """Say what it costs to change the field at `path` where guests are emulated.
+
+    QEMU goes on calling an emulated processor that was unplugged, which corrupts its memory at the next change of devices.
+    """
+    if path == "vcpus" and machine is not None and after < before:
+        return Verdict(Impact.REBOOT, "needs a power-cycle: an emulated processor cannot be unplugged safely")
+    return judge(path, before, after, spec, machine)
+
+
 def board_of(machine: Part) -> str:
     """Choose the type of the machine where there is KVM; it follows from what the machine is told at boot and stays as long as it runs."""
     grows = machine["max_vcpus"] > 1 or machine["hotplug"] or machine["volumes"] or machine["shares"]

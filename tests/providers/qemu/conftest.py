@@ -93,6 +93,13 @@ class Bench:
     def console(self) -> str:
         return folders.serial_log(self.data, "v1").read_text(errors="replace")
 
+    def patient(self) -> driving.QemuDriver:
+        """Return a driver that gives a guest all the time it has."""
+        return driving.QemuDriver(self.data)
+
+    def wait(self, condition: Callable[[], Any]) -> Any:
+        return _wait(condition, 90.0)
+
     def clean(self) -> None:
         record = identity.record_path(self.data, "v1")
         if record.parent.exists():
@@ -114,7 +121,7 @@ def mib() -> int:
     return MIB
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def qemu() -> str:
     found = proving.find_program()
     if found is None:
@@ -122,27 +129,43 @@ def qemu() -> str:
     return found
 
 
-@pytest.fixture
-def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run under TCG wherever the tests run, and prove nothing."""
-    monkeypatch.setattr(proving, "accelerate", lambda _program, **_: proving.Acceleration("tcg", "for a test"))
+@pytest.fixture(scope="module")
+def make_bench(qemu: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Bench]]:
+    """Make benches whose machines run under TCG wherever the tests run, outside of any systemd, and end with the module."""
+    made: list[Bench] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launching, "has_systemd", lambda: False)
+        patch.setattr(proving, "accelerate", lambda _program, **_: proving.Acceleration("tcg", "for a test"))
+
+        def make() -> Bench:
+            made.append(Bench(tmp_path_factory.mktemp("bench") / "data"))
+            return made[-1]
+
+        yield make
+        for one in made:
+            one.clean()
 
 
 @pytest.fixture
-def bench(tmp_path: Path, qemu: str, emulated: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(launching, "has_systemd", lambda: False)
-    made = Bench(tmp_path / "data")
+def bench(make_bench: Callable[[], Bench]) -> Iterator[Bench]:
+    made = make_bench()
     yield made
     made.clean()
 
 
+@pytest.fixture(scope="module")
+def make_part() -> Callable[..., Part]:
+    return make_machine
+
+
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], Any]], Any]:
-    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-        until = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < until, "it did not come true"
-            time.sleep(0.02)
-        return found
+    return _wait
 
-    return wait
+
+def _wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "it did not come true"
+        time.sleep(0.02)
+    return found

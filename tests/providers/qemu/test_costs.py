@@ -55,6 +55,13 @@ def test_what_a_field_costs(machine, mib, path: str, before, after, impact: Impa
     assert bool(verdict.why) is (impact is not Impact.LIVE)
 
 
+def test_an_emulated_processor_goes_with_a_power_cycle_only(machine) -> None:
+    assert planning.judge_emulated("vcpus", 4, 2, SPEC, machine()).impact is Impact.REBOOT
+    assert planning.judge_emulated("vcpus", 2, 4, SPEC, machine()).impact is Impact.LIVE
+    assert planning.judge_emulated("vcpus", 4, 2, SPEC, None).impact is Impact.LIVE
+    assert planning.judge_emulated("labels", 4, 2, SPEC, machine()).impact is Impact.LIVE
+
+
 @pytest.mark.parametrize("path", ["vcpus", "memory", "volumes.data", "networks.lan"])
 def test_a_machine_that_is_not_there_is_made_as_asked(path: str) -> None:
     assert planning.judge(path, 1, 10**12, SPEC, None).impact is Impact.LIVE
