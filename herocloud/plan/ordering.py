@@ -67,18 +67,44 @@ def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address,
             both = removed.change.action is Action.REPLACE and holder.change.action in {Action.DELETE, Action.REPLACE}
             if removed.change.action is Action.DELETE or both:
                 _wait_for_letting_go(removed.steps, holder.steps, waits)
-    _hand_over_volumes(decisions, waits)
+    holders = _volume_holders(decisions)
+    if holders:
+        _hand_over_volumes(decisions, holders, waits)
+        _grow_while_stopped(decisions, holders, waits)
     return waits
 
 
-def _hand_over_volumes(decisions: Mapping[Address, Decision], waits: dict[StepId, set[StepId]]) -> None:
-    """Make whoever takes a volume wait until the one who has it lets go: two machines writing to one disk destroy it."""
+def _volume_holders(decisions: Mapping[Address, Decision]) -> dict[str, list[Address]]:
+    """Return which of these VMs have a volume now, by its name."""
     holders: dict[str, list[Address]] = {}
     for address, decision in decisions.items():
         for one in ((decision.change.parts_before or {}).get("machine") or {}).get("volumes", ()):
             holders.setdefault(one["volume"], []).append(address)
+    return holders
+
+
+def _grow_while_stopped(
+    decisions: Mapping[Address, Decision], holders: Mapping[str, list[Address]], waits: dict[StepId, set[StepId]]
+) -> None:
+    """Let a volume grow after those of its VMs have stopped that stop anyway.
+
+    Forwards it would make no difference. Backwards the volume is then small again before they boot: a machine that booted with the larger
+    one would believe in a size that the volume no longer has.
+    """
+    for name, addresses in holders.items():
+        volume = decisions.get(ids.make_address("volume", name))
+        grown = [step.id for step in volume.steps if step.kind == "volume.grow"] if volume else []
+        stops = [step.id for address in addresses for step in decisions[address].steps if step.kind == "vm.stop"] if grown else []
+        for step in grown if stops else ():
+            waits.setdefault(step, set()).update(stops)
+
+
+def _hand_over_volumes(
+    decisions: Mapping[Address, Decision], holders: Mapping[str, list[Address]], waits: dict[StepId, set[StepId]]
+) -> None:
+    """Make whoever takes a volume wait until the one who has it lets go: two machines writing to one disk destroy it."""
     for address, decision in decisions.items():
-        for one in (decision.change.after or {}).get("volumes", ()) if holders else ():
+        for one in (decision.change.after or {}).get("volumes", ()):
             for other in holders.get(one["volume"], ()):
                 kept = {kept["volume"] for kept in (decisions[other].change.after or {}).get("volumes", ())}
                 if other == address or one["volume"] in kept:

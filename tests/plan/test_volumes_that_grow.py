@@ -27,3 +27,13 @@ def test_a_stopped_vm_learns_it_when_it_boots(build, pretend) -> None:
     world = _made(build, pretend, host, state="stopped")
     plan = world.plan(_stack(build, 20, state="stopped"), host)
     assert [step.kind for step in plan.steps] == ["volume.grow", "vm.configure"]
+
+
+def test_a_vm_that_stops_anyway_stops_first_so_that_taking_it_back_boots_it_on_the_small_volume(build, pretend) -> None:
+    host = build.host(4)
+    world = _made(build, pretend, host)
+    plan = world.plan(_stack(build, 20, ssh_keys=["k"]), host)
+    steps = {step.id: step for step in plan.steps}
+    assert "vm.db/vm.stop" in steps["volume.data/volume.grow"].needs
+    assert "volume.data/volume.grow" in steps["vm.db/vm.boot"].needs
+    assert not pretend.run(world, plan, host).plan(_stack(build, 20, ssh_keys=["k"]), host).steps
