@@ -42,11 +42,15 @@ def pull(call: Call, variables: flags.Variables, images: NAMES = None) -> int:
 
     chosen = operation.choose(call.folder, preparing.make_sources(call, variables), images or ())
     found: list[dict[str, Json]] = []
-    with Teller(call) as teller:
-        for one in operation.pull(call.folder, chosen, teller.about):
-            found.append(one._asdict())
-            if one.new and one.size is not None:
-                teller.say(f"image `{one.name}` is here, {values.show_bytes(one.size)}")
+    try:
+        with Teller(call) as teller:
+            for one in operation.pull(call.folder, chosen, teller.about):
+                found.append(one._asdict())
+                if one.new and one.size is not None:
+                    teller.say(f"image `{one.name}` is here, {values.show_bytes(one.size)}")
+    except KeyboardInterrupt:
+        call.note("What has arrived is kept; the next pull or apply goes on from there.")
+        raise
     showing.show_listing(call, listings.pulled_images(found))
     return ending.DONE
 
