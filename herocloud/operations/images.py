@@ -16,7 +16,7 @@ from herocloud.model.worlds import Desired, Recorded, Resource
 from herocloud.operations import inputs, planning, reading
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.running import How
-from herocloud.providers.images import fetching, layout, pruning, storing
+from herocloud.providers.images import downloading, fetching, layout, pruning, storing
 from herocloud.providers.images.pruning import Pruned, Stored, Verified
 
 Told = Callable[[str, float | None], None]
@@ -65,7 +65,7 @@ def listed(folder: Path, stack: Sources) -> list[dict[str, Json]]:
             {
                 "name": one.name,
                 "aliases": list(spec["aliases"]),
-                "source": spec["source"] or spec["kernel"],
+                "source": shown(spec["source"] or spec["kernel"]),
                 "format": spec["format"] or ("kernel" if spec["kernel"] else None),
                 "sha256": spec["sha256"],
                 "present": present,
@@ -130,7 +130,7 @@ def pull(folder: Path, chosen: Sequence[Resource], told: Callable[[str], Told]) 
             continue
         before = {stored.entry.key for stored in pruning.list_contents(folder)}
         entry = fetching.pull(folder, host, fetching.Order(spec, one.name, told=told(one.name)))
-        yield Pulled(one.name, entry.source, entry.sha256, entry.format, entry.size, new=entry.key not in before)
+        yield Pulled(one.name, shown(entry.source), entry.sha256, entry.format, entry.size, new=entry.key not in before)
 
 
 def _require_files(image: Resource) -> None:
@@ -142,6 +142,11 @@ def _require_files(image: Resource) -> None:
 
 def _missing_files(spec: Spec) -> list[str]:
     return [spec[field] for field in ("kernel", "initramfs") if spec[field] and not Path(spec[field]).is_file()]
+
+
+def shown(source: str) -> str:
+    """Write a source without what may be secret in an address: names, passwords and signatures."""
+    return downloading.show(source) if fetching.is_remote(source) else source
 
 
 def stored(folder: Path) -> list[Stored]:

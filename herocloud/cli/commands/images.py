@@ -97,7 +97,7 @@ def prune(
         return _tell_pruned(call, found, removed=not dry_run)
     if not call.json:
         _show_unused(call, found)
-    names = [one.entry.source for one in found.contents] + ["unfinished downloads"] * bool(found.downloads)
+    names = [operation.shown(one.entry.source) for one in found.contents] + ["unfinished downloads"] * bool(found.downloads)
     applying.get_removal_approved(call, names, preparing.make_approved(approval), may_ask=approval.input)
     return _tell_pruned(call, operation.prune(call.folder, preparing.make_plain_how(call, lock_timeout)), removed=True)
 
@@ -138,13 +138,15 @@ def _counted(count: int, what: str) -> str:
 
 
 def _rows(found: Iterable[Stored]) -> list[dict[str, Json]]:
-    return [{**one.entry._asdict(), "bytes": one.bytes, "users": list(one.users)} for one in found]
+    return [
+        {**one.entry._asdict(), "source": operation.shown(one.entry.source), "bytes": one.bytes, "users": list(one.users)} for one in found
+    ]
 
 
 def _verdicts(found: Sequence[Verified], *, removed: bool) -> list[dict[str, Json]]:
     return [
         {
-            "source": one.entry.source,
+            "source": operation.shown(one.entry.source),
             "sha256": one.entry.sha256,
             "key": one.entry.key,
             "ok": one.wrong is None,

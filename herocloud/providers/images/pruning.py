@@ -96,7 +96,7 @@ def verify(
     entries = list(store.entries())
     found: list[Verified] = []
     for number, entry in enumerate(entries):
-        told(f"checking {entry.source}", number / len(entries))
+        told(f"checking {number + 1} of {len(entries)}", number / len(entries))
         found.append(Verified(entry, _check(store.content(entry.key), entry, cancelled)))
     return found
 
