@@ -112,13 +112,14 @@ def test_processors_come_and_under_emulation_go_with_a_power_cycle_only(guest) -
 
 
 def test_what_somebody_changed_by_hand_is_drift(guest) -> None:
-    before = guest.see()["machine"]
+    before, heard = guest.see()["machine"], _says_later(guest, "herocloud-guest add cpu")
     with booting.open_talk(guest.data, "v1") as talk:
         talk.ask("device_add", driver="max-x86_64-cpu", id="by-hand", socket_id=3, core_id=0, thread_id=0)
         talk.ask("stop")
     drifted = guest.see()
     assert drifted == {"machine": {**before, "vcpus": before["vcpus"] + 1}, "power": "paused"}
     guest.power("vm.resume", "paused", "running")
+    assert guest.wait(heard)
 
 
 def test_the_button_ends_it(guest) -> None:
