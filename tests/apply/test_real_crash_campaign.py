@@ -1,12 +1,14 @@
 """Killed in the middle of making real networks, disks and seeds: the next command completes or takes back what was begun.
 
-Bridges, taps, rules, downloads, copies and seeds are made for real in a network namespace of their own; machines are pretended. Afterwards
-the whole host is as after a run that nobody disturbed, and a plan says that nothing changes. `bench/crash_real.py` strikes at every point
-of every kind of step, and at random instants.
+Bridges, taps, rules, downloads, copies and seeds are made for real in a network namespace of their own; machines are pretended, or run
+under QEMU where the steps on them are struck. Afterwards the whole host is as after a run that nobody disturbed, no process is left that
+should not be, and a plan says that nothing changes. `bench/crash_real.py` strikes at every point of every kind of step, and at random.
 """
 
 import importlib.util
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,12 +35,26 @@ def load(name: str, folder: Path = Path(__file__).parent) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def real(crashing: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Return the campaign, prepared once, where this machine lets networks be made."""
+def prepare(crashing: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Return a maker of campaigns, where this machine lets networks be made."""
     lacking = load("ability", Path(__file__).parent.parent / "providers" / "network").missing()
     if lacking:
         pytest.skip(lacking)
-    return load("real_campaign").Campaign(tmp_path_factory.mktemp("real"), crashing, load("real_world"))
+    return lambda *hypervisor: load("real_campaign").Campaign(tmp_path_factory.mktemp("real"), crashing, load("real_world"), *hypervisor)
+
+
+@pytest.fixture(scope="module")
+def real(prepare: Callable[..., Any]) -> Any:
+    """Return the campaign with pretended machines, prepared once."""
+    return prepare()
+
+
+@pytest.fixture(scope="module")
+def under_qemu(prepare: Callable[..., Any]) -> Any:
+    """Return the campaign whose machines run under QEMU; no guest boots in them."""
+    if shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("needs qemu-system-x86_64 (package qemu-system-x86)")
+    return prepare("qemu")
 
 
 def strike(real: Any, worlds: list[list[Any]]) -> int:
@@ -69,6 +85,21 @@ def test_killed_in_the_middle_of_every_kind_of_step_it_is_completed_or_taken_bac
 
 def test_killed_at_random_instants_it_is_completed_or_taken_back(real: Any) -> None:
     assert strike(real, load("real_campaign").rounds(real.random_strikes(6, seed=7))) >= 2
+
+
+def _of_qemu(campaign: Any) -> list[Any]:
+    return [one for one in campaign.strikes() if one.blow and (one.blow.point or "").startswith("qemu.")]
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_in_the_middle_of_what_qemu_does_it_is_completed_or_taken_back(under_qemu: Any, part: int) -> None:
+    worlds = load("real_campaign").rounds(_of_qemu(under_qemu))[part::PARTS]
+    assert strike(under_qemu, worlds) >= sum(map(len, worlds))
+
+
+def test_the_steps_on_machines_are_struck_under_qemu(under_qemu: Any) -> None:
+    struck = {one.blow.point.split(".")[2] for one in _of_qemu(under_qemu)}
+    assert struck >= {"create", "configure", "boot", "stop", "delete"}
 
 
 def test_the_campaign_strikes_at_every_kind_of_step_of_networks_and_images(real: Any) -> None:
