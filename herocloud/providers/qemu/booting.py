@@ -13,7 +13,7 @@ from typing import Self
 
 from herocloud.kits import faults
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import changing, commanding, looking, proving, talking, wiring
+from herocloud.providers.qemu import changing, commanding, looking, proving, sharing, talking, wiring
 from herocloud.providers.qemu.commanding import Machine
 from herocloud.providers.qemu.talking import Lost, Refusal, Talk
 from herocloud.providers.qemu.wiring import Place
@@ -57,12 +57,13 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
             ending.end(process, ways, patience, told=work.progress, stopped=work.cancelled)
     faults.reached("qemu.vm.stop.ended")
     launching.dismiss(identity.record_path(data, sid))
+    sharing.end(data, sid)
     clear(data, sid, mark)
 
 
 def prepare_again(place: Place, mark: Mark) -> None:
     """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
-    machine = wiring.machine_of(place, mark, proving.require_program(), str(mark.launched["accelerator"]), ())
+    machine = wiring.machine_of(place, mark, proving.require_program(), str(mark.launched["accelerator"]))
     launching.prepare(_launch_of(place, mark, machine))
 
 
@@ -109,15 +110,14 @@ def _start(place: Place, mark: Mark, work: Work) -> Identity:
     data, sid = place.data, place.sid
     program = proving.require_program()
     accelerator = proving.accelerate(program)
-    if mark.machine["shares"]:
-        raise Permanent("shares are not there yet")
     keeping.remove_runtime(data, sid)
     folders.make_runtime_folder(data, sid)
     keeping.cut_log(folders.serial_log(data, sid))
-    machine = wiring.machine_of(place, mark, program, accelerator.name, ())
+    machine = wiring.machine_of(place, mark, program, accelerator.name)
     launched = {"accelerator": accelerator.name, "board": commanding.board_of(machine)}
     marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
     faults.reached("qemu.vm.boot.marked")
+    sharing.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting QEMU with {accelerator.name.upper()}", None)
     process = launching.launch(_launch_of(place, mark, machine), stopped=work.cancelled)
     faults.reached("qemu.vm.boot.launched")

@@ -224,7 +224,7 @@ def _processors(part: Part) -> str:
 
 def _memory(part: Part, *, shared: bool) -> list[str]:
     boot, room = part["boot_memory"], part["hotplug"] or 0
-    words = ["-m", f"size={boot // 1024**2}M" + (f",maxmem={(boot + room) // 1024**2}M,slots=1" if room else "")]
+    words = ["-m", f"size={boot}B" + (f",maxmem={boot + room}B,slots=1" if room else "")]
     if part["hugepages"] or shared:
         words += ["-object", jsons.dumps(_backing("ram", boot, huge=part["hugepages"], reserve=True))]
     if room:

@@ -16,7 +16,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import owning
 from herocloud.providers.owning import Owner
-from herocloud.providers.qemu import booting, changing, looking, proving, wiring
+from herocloud.providers.qemu import booting, changing, looking, proving, sharing, wiring
 from herocloud.providers.qemu.changing import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.talking import Lost, Refusal
@@ -96,6 +96,8 @@ class QemuDriver:
         place = Place(self._folder, sid, owner)
         if mark is None:
             proving.require_program()
+            if target["shares"]:
+                sharing.require_program(work.step.address)
             mark = Mark(NAME, target)
             self._refuse_changing(work, None)
         elif booting.living(self._folder, sid, mark):

@@ -7,7 +7,7 @@ disk on its file; a share on its daemon.
 import hashlib
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.errors import Permanent
 from herocloud.providers.owning import Owner
-from herocloud.providers.qemu import commanding
-from herocloud.providers.qemu.commanding import Disk, Machine, Nic, Share, Sockets
+from herocloud.providers.qemu import commanding, firmware, sharing
+from herocloud.providers.qemu.commanding import Disk, Machine, Nic, Sockets
 from herocloud.providers.vmm import folders, keeping
 from herocloud.providers.vmm.marks import Mark
 
@@ -44,7 +44,7 @@ def sockets_of(data: Path, sid: str) -> Sockets:
     )
 
 
-def machine_of(place: Place, mark: Mark, program: str, accelerator: str, shares: Sequence[Share]) -> Machine:
+def machine_of(place: Place, mark: Mark, program: str, accelerator: str) -> Machine:
     """Put together all that the command line of a VM depends on."""
     data, sid = place.data, place.sid
     part = mark.machine
@@ -54,6 +54,7 @@ def machine_of(place: Place, mark: Mark, program: str, accelerator: str, shares:
             keeping.require(Path(payload[field]), what)
     if payload is None and part["root"] is None:
         raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
+    root = root_of(data, sid, part)
     return Machine(
         program=program,
         name=f"{place.owner.stack}/{sid}",
@@ -61,12 +62,13 @@ def machine_of(place: Place, mark: Mark, program: str, accelerator: str, shares:
         part=part,
         accelerator=accelerator,
         sockets=sockets_of(data, sid),
-        root=root_of(data, sid, part),
+        root=root,
         seed=Disk("seed", keeping.require(keeping.seed(data, sid), "the seed"), readonly=True, serial="seed") if part["seed"] else None,
         volumes=[volume_of(place, one) for one in part["volumes"]],
         nics=[nic_of(place, mark.nics, key) for key in part["nics"]],
-        shares=shares,
+        shares=sharing.shares_of(data, sid, part),
         payload=payload,
+        firmware=firmware.choose(data, sid, root.path, place.owner.address) if root is not None and payload is None else None,
         vsock=vsock_of(place),
     )
 

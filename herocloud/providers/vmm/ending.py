@@ -22,7 +22,7 @@ class Patience(NamedTuple):
 
     button: float = 60.0
     """A guest that writes its data back under emulation may need most of this."""
-    again: float = 8.0
+    again: float = 3.0
     """How long until the button is pressed once more: a guest that is still booting does not hear it."""
     off: float = 10.0
     term: float = 10.0

@@ -1,0 +1,77 @@
+"""Folders of the host in a guest: a virtiofs daemon for each, which lives and dies with the VM.
+
+The daemon is started like a VMM, with a record and a lock of its own, and is started again when it ends, because a VMM that comes back by
+itself finds its daemon gone: it ends with the connection. A program of the host does this work; QEMU itself has only 9p, which guests
+would have to mount differently.
+"""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.qemu.commanding import Share
+from herocloud.providers.vmm import folders, identity, keeping, launching
+from herocloud.providers.vmm.launching import Launch
+
+_PLACES = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd")
+_PATIENCE = 10.0
+_STEP = 0.01
+_NAME = "-share-"
+
+
+def find_program() -> str | None:
+    """Return the path of the virtiofs daemon; distributions put it where no PATH leads."""
+    return shutil.which("virtiofsd") or next((path for path in _PLACES if os.access(path, os.X_OK)), None)
+
+
+def require_program(address: str) -> str:
+    """Return the path of the virtiofs daemon, or say what to install."""
+    found = find_program()
+    if found is None:
+        raise Permanent(f"the shares of `{address}` need the program virtiofsd; install the package virtiofsd")
+    return found
+
+
+def shares_of(data: Path, sid: str, part: Part) -> list[Share]:
+    """Return the shares of a VM with the sockets of their daemons."""
+    return [Share(one["tag"], folders.control_socket(data, sid, f"share-{number}.sock")) for number, one in enumerate(part["shares"])]
+
+
+def start(data: Path, sid: str, part: Part, address: str) -> None:
+    """Start a daemon for each share, and wait until each listens."""
+    end(data, sid)
+    for number, (use, share) in enumerate(zip(part["shares"], shares_of(data, sid, part), strict=True)):
+        folder = keeping.require(Path(use["path"]), "the shared folder")
+        command = [require_program(address), f"--socket-path={share.socket}", "-o", f"source={folder}", "-o", "cache=auto"]
+        record = identity.record_path(data, sid, f"{_NAME}{number}")
+        environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}{number}"}
+        unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}{number}"
+        process = launching.launch(Launch(record, command, share.socket, "always", environment, unit))
+        until = time.monotonic() + _PATIENCE
+        while not share.socket.exists():
+            if not identity.is_alive(process):
+                raise Permanent(f"virtiofsd does not share `{folder}`{launching.said(record.with_name(f'{record.name}.log'))}")
+            if time.monotonic() > until:
+                raise Temporary(f"virtiofsd has not begun to share `{folder}` within {_PATIENCE:g} s")
+            time.sleep(_STEP)
+        launching.keep(record, kept=True)
+
+
+def end(data: Path, sid: str) -> None:
+    """End the daemons of a VM."""
+    for lock in sorted(folders.machine_folder(data, sid).glob(f"{identity.RECORD}{_NAME}*.lock")):
+        record = lock.with_suffix("")
+        launching.keep(record, kept=False)
+        process = identity.read(record)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if process is not None:
+                identity.send(process, number)
+                if identity.wait_for_death(process, _PATIENCE):
+                    break
+        launching.dismiss(record)
+        for path in record.parent.glob(f"{record.name}*"):
+            path.unlink(missing_ok=True)

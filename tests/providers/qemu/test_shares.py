@@ -1,0 +1,81 @@
+"""A share has a daemon of its own, which starts before the VM, comes back when it ends, and goes with the VM."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from herocloud.model.errors import Permanent
+from herocloud.providers.qemu import sharing
+from herocloud.providers.vmm import identity
+
+
+@pytest.fixture
+def shared(bench, machine, tmp_path, monkeypatch):
+    """Make a machine with a share, whose daemon is a stand-in that listens and does nothing."""
+    program = tmp_path / "virtiofsd"
+    program.write_text('#!/bin/sh\nfor word; do case $word in --socket-path=*) : >"${word#*=}" ;; esac; done\nexec sleep 60\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sharing, "find_program", lambda: str(program))
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    bench.part = machine(shares=[{"path": str(folder), "tag": "shared"}])
+    bench.do("vm.create", None, bench.part)
+    yield bench
+    sharing.end(bench.data, "v1")
+
+
+def _daemon(bench):
+    return identity.running(bench.data, "v1", "-share-0")
+
+
+def _start(bench) -> None:
+    from herocloud.providers.vmm import folders
+
+    folders.make_runtime_folder(bench.data, "v1")
+    sharing.start(bench.data, "v1", bench.part, "vm.web")
+
+
+def test_it_listens_before_the_vm_starts_and_ends_with_it(shared) -> None:
+    _start(shared)
+    first = _daemon(shared)
+    assert first is not None
+    assert Path(first.socket).exists()
+    sharing.end(shared.data, "v1")
+    assert not identity.is_alive(first)
+    assert list(identity.record_path(shared.data, "v1").parent.glob("process-share*")) == []
+
+
+def test_it_comes_back_for_a_vm_that_comes_back(shared, eventually) -> None:
+    _start(shared)
+    first = _daemon(shared)
+    identity.send(first, signal.SIGKILL)
+    assert eventually(lambda: (found := _daemon(shared)) is not None and found != first)
+
+
+def test_starting_again_leaves_one(shared) -> None:
+    _start(shared)
+    first = _daemon(shared)
+    _start(shared)
+    assert not identity.is_alive(first)
+    assert _daemon(shared) is not None
+
+
+def test_a_folder_that_is_gone_is_named(shared) -> None:
+    Path(shared.part["shares"][0]["path"]).rmdir()
+    with pytest.raises(Permanent, match=r"the shared folder `.*shared` does not exist"):
+        shared.power("vm.boot", "stopped", "running")
+
+
+def test_a_daemon_that_ends_at_once_says_why(shared, tmp_path) -> None:
+    (tmp_path / "virtiofsd").write_text("#!/bin/sh\necho no user namespaces >&2\nexit 1\n")
+    with pytest.raises(Permanent, match="no user namespaces"):
+        shared.power("vm.boot", "stopped", "running")
+    assert shared.process is None
+
+
+def test_a_host_without_the_program_says_what_to_install(bench, machine, monkeypatch) -> None:
+    monkeypatch.setattr(sharing, "find_program", lambda: None)
+    with pytest.raises(Permanent, match="install the package virtiofsd"):
+        bench.do("vm.create", None, machine(shares=[{"path": "/srv", "tag": "a"}]))
+    assert bench.see() == {}
