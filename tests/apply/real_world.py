@@ -84,6 +84,9 @@ class Namespace:
         _call("unshare", NEW_MOUNTS)
         _call("mount", b"none", b"/", None, SLAVE, None)
         _call("mount", b"sysfs", b"/sys", b"sysfs", 0, None)
+        if Path("/run/systemd").is_dir():
+            # What systemd starts would be outside of the namespace, so it is not to be seen.
+            _call("mount", b"tmpfs", b"/run/systemd", b"tmpfs", 0, None)
 
     def close(self) -> None:
         """End the process that keeps it."""
