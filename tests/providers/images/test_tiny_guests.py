@@ -9,6 +9,7 @@ import pytest
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(300)]
 
 NIC = {"network": "lan", "slot": 0, "mac": "02:00:00:00:00:01", "address": "10.0.2.15", "prefix": 24, "gateway": "10.0.2.2"}
+LATER = {"network": "six", "slot": 1, "mac": "02:00:00:00:00:09", "address": "fec0::15", "prefix": 64, "gateway": "fec0::2"}
 USER_DATA = """\
 #cloud-config
 write_files:
@@ -23,7 +24,7 @@ runcmd:
 def guest(guests, tiny_image, tmp_path_factory, make_seed):
     """Return a guest with a seed and a disk, shared by the tests that only ask it something."""
     folder = tmp_path_factory.mktemp("guest")
-    seed = make_seed(folder, hostname="web-1", networks=[NIC], env={"GREETING": "hello"}, user_data=USER_DATA)
+    seed = make_seed(folder, hostname="web-1", networks=[NIC, LATER], env={"GREETING": "hello"}, user_data=USER_DATA)
     data = folder / "data.raw"
     with data.open("wb") as stream:
         stream.truncate(64 * 1024**2)
@@ -105,7 +106,8 @@ def test_what_is_plugged_in_is_used_by_itself(guest, tmp_path) -> None:
     guest.wait_until(lambda: guest.run("nproc") == (0, "2\n"), what="the second processor")
     guest.wait_until(lambda: int(guest.run("awk", "/MemTotal/ {print $2}", "/proc/meminfo")[1]) > 270_000, what="more memory")
     guest.wait_until(lambda: guest.run("cat", "/sys/block/vdc/size") == (0, "32768\n"), what="the disk")
-    guest.wait_until(lambda: "UP" in guest.run("ip", "link", "show", "eth1")[1], what="the card")
+    # The seed knew of this card before it was there.
+    guest.wait_until(lambda: "inet6 fec0::15/64" in guest.run("ip", "addr", "show", "eth1")[1], what="the card")
     guest.qmp("device_del", id="disk9")
     guest.wait_until(lambda: guest.run("test", "-e", "/sys/block/vdc")[0] == 1, what="the disk to go")
 
