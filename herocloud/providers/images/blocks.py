@@ -60,8 +60,10 @@ class SparseWriter:
                     run = after
                 _write_all(self._file, view[begin:run], self._offset + begin)
                 begin = run
-        del self._buffer[:length]
-        self._offset += length
+        # Another buffer instead of a shorter one: an interrupt that is on its way out still holds views of this. And both at once, so that
+        # whoever finishes after an interrupt writes the rest to its place.
+        rest = self._buffer[length:]
+        self._buffer, self._offset = rest, self._offset + length
         # A hole at the end has to be told, so that whoever goes on after a crash knows how far this came.
         os.ftruncate(self._file, self._offset)
 

@@ -111,3 +111,29 @@ def test_what_is_written_with_holes_reads_back_as_it_was_given(tmp_path_factory,
     assert path.read_bytes() == b"\x07" * start + data
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+@pytest.mark.parametrize("strikes", [1, 2, 5])
+def test_what_was_given_before_an_interrupt_can_still_be_finished(tmp_path, monkeypatch, strikes) -> None:
+    data = b"".join(random.Random(piece).randbytes(64 * 1024) + bytes(64 * 1024) for piece in range(40))
+    write, calls = os.pwrite, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == strikes:
+            raise KeyboardInterrupt
+        return write(*arguments)
+
+    monkeypatch.setattr(os, "pwrite", interrupted)
+    given = 0
+    with (tmp_path / "file").open("w+b") as stream:
+        writer = SparseWriter(stream.fileno())
+        try:
+            for begin in range(0, len(data), 100_000):
+                given = min(len(data), begin + 100_000)
+                writer.write(data[begin:given])
+        except KeyboardInterrupt:
+            # The exception on its way still holds what was being written.
+            assert writer.finish() == given
+    assert len(calls) > strikes
+    assert (tmp_path / "file").read_bytes() == data[:given]
