@@ -31,7 +31,7 @@ PROGRAMS = (
 )  # fmt: skip
 """What building takes; booting takes none of it."""
 
-_FORMAT = 1
+_FORMAT = 2
 """To be raised when the same recipe would give another disk, so that old results are not taken for new ones."""
 _WORK, _LOCK, _PACKAGES_FOLDER = ".debian-building", ".debian.lock", "packages"
 

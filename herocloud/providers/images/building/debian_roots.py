@@ -21,6 +21,13 @@ from herocloud.providers.images.building.archives import Member
 EPOCH = 1_686_355_200
 """The time that everything newer in the archive gets: 10 June 2023, when Debian 12 came out. Any fixed one would do."""
 
+_TIDY = """
+rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/archives/* "$1"/var/cache/apt/*.bin
+rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$1/etc/hostname"
+[ -L "$1/etc/resolv.conf" ] || : >"$1/etc/resolv.conf"
+"""
+"""What was only there for the making: lists and packages of apt (whose folders otherwise belong to somebody else when an ordinary user
+builds), how apt and dpkg were told to keep it small, and names and resolvers of this machine."""
 _MINUTES = 30
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 _KEPT = ("/usr/share/doc/*/copyright",)
@@ -48,8 +55,7 @@ def make(recipe: Recipe, archive: Path, work: Path) -> None:
     command += [f"--dpkgopt=path-include={pattern}" for pattern in _KEPT]
     command += [f"--include={','.join(recipe.packages)}", f"--customize-hook=tar-in {_quoted(overlay)} /"]
     command += [f'--customize-hook=chroot "$1" sh -ec {_quoted(line)}' for line in recipe.commands]
-    # Copied in from this machine so that packages can be fetched; a guest has names and resolvers of its own.
-    command += ['--customize-hook=rm -f "$1/etc/hostname"; if [ ! -L "$1/etc/resolv.conf" ]; then : >"$1/etc/resolv.conf"; fi']
+    command += ["--skip=cleanup/apt", f"--customize-hook={_TIDY}"]
     command += [recipe.release, str(archive), *sources(recipe.release)]
     environment = {
         **os.environ,

@@ -165,7 +165,7 @@ def test_cpus_and_memory_that_are_plugged_in_are_put_to_use(shop: Shop) -> None:
 
 def test_the_power_button_shuts_it_down_and_it_comes_up_again_as_itself(shop: Shop) -> None:
     identity = shop.exec("cat", "/etc/machine-id")
-    shop.run("vm", "restart", "vm.web", "--auto-approve", seconds=300)
+    shop.run("vm", "restart", "vm.web", seconds=300)
     shop.run("vm", "wait", "vm.web", "--timeout", "480s", seconds=500)
     assert shop.exec("cat", "/etc/machine-id") == identity
     assert "Powering off" in shop.console() or "reboot: Power down" in shop.run("vm", "logs", "vm.web")
