@@ -104,7 +104,8 @@ def _own_files(folder: Path) -> Iterator[Path]:
         try:
             with os.scandir(folder / name) as entries:
                 inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except FileNotFoundError:
+        except OSError:
+            # Not there, or not for us to look into: then it is no room that this plan can count on.
             continue
         for one in inner:
             if wanted is not None:
@@ -116,7 +117,7 @@ def _own_files(folder: Path) -> Iterator[Path]:
 def _taken(path: Path) -> int:
     try:
         return path.stat().st_blocks * 512
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return 0
 
 
@@ -146,7 +147,10 @@ def _unshared(path: Path) -> int:
     taken = _taken(path)
     if not taken:
         return 0
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
     try:
         shared, start = 0, 0
         while True:
