@@ -123,13 +123,14 @@ def _taken(path: Path) -> int:
 
 def _can_share(folder: Path) -> bool:
     """Tell whether the folder lies on a file system whose files may share blocks; asking every file costs ten times as much."""
-    place, best, kind = os.fsencode(folder.absolute()), b"", b""
+    place, best, kind = os.fsencode(folder.resolve()), b"", b""
     try:
         mounts = Path("/proc/self/mounts").read_bytes().splitlines()
     except OSError:
         return True
     for line in mounts:
         _, point, found, *_ = line.split(b" ")
+        point = point.replace(b"\\040", b" ")
         if (place + b"/").startswith(point.rstrip(b"/") + b"/") and len(point) >= len(best):
             best, kind = point, found
     return kind not in _WITHOUT_SHARING

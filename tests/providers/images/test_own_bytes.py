@@ -49,3 +49,15 @@ def test_blocks_that_a_disk_shares_with_its_image_do_not_count(sharing) -> None:
             stream.write(random.Random(2).randbytes(MIB // 4))
     os.sync()
     assert room.own_bytes(sharing) == pytest.approx(4 * MIB, abs=MIB)
+
+
+@pytest.mark.root
+def test_a_folder_behind_a_link_is_judged_by_where_it_lies(sharing, tmp_path) -> None:
+    put(sharing / "data/image", 8 * MIB)
+    disk = sharing / "data/vms/v1/root.raw"
+    disk.parent.mkdir(parents=True)
+    assert copying.clone(sharing / "data/image", disk)
+    os.sync()
+    link = tmp_path / "link"
+    link.symlink_to(sharing / "data")
+    assert room.own_bytes(link) < MIB
