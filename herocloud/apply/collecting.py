@@ -46,9 +46,10 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
     changes: list[Change] = []
     steps: list[Step] = []
     waits: dict[StepId, set[StepId]] = {}
+    networks = choosing.networks_of(recorded.records.get(stack, {}), observed.things.get(stack, {}))
     for thing in things:
         kind = thing.address.partition(".")[0]
-        seq = compiling.Sequence(thing.address, _providers_of(thing, kind))
+        seq = compiling.Sequence(thing.address, _providers_of(thing, kind, networks))
         if kind == "vm":
             compiling.compile_removal(seq, thing.parts, Use(), gives_disk=False)
         else:
@@ -138,10 +139,11 @@ def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record
     )
 
 
-def _providers_of(thing: Thing, kind: str) -> dict[str, str]:
+def _providers_of(thing: Thing, kind: str, networks: str) -> dict[str, str]:
     if thing.provider == choosing.SIMULATOR:
         return dict.fromkeys(("hypervisor", *choosing.REAL_ROLES), choosing.SIMULATOR)
-    return {**choosing.REAL_ROLES, "hypervisor": thing.provider} if kind == "vm" else dict(choosing.REAL_ROLES)
+    roles = {**choosing.REAL_ROLES, "network": networks}
+    return {**roles, "hypervisor": thing.provider} if kind == "vm" else roles
 
 
 def _plan(

@@ -12,7 +12,7 @@ from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
-from herocloud.model.worlds import Desired, Record, Resource
+from herocloud.model.worlds import Desired, Record, Resource, Thing
 from herocloud.plan import saying
 from herocloud.providers.seam import Verdict, VmPlanning
 from herocloud.providers.user_network import planning as user_networks
@@ -170,6 +170,12 @@ def _limits_of_user_networks(desired: Desired, records: Mapping[Address, Record]
                 if vm is not None and vm.parts.get("power") in ("running", "paused"):
                     found.append(saying.forwards_at_start(one.address, name, one.place))
     return found
+
+
+def networks_of(records: Mapping[Address, Record], things: Mapping[Address, Thing]) -> str:
+    """Return who made the networks of a stack: as its records say, else as what is there of them shows."""
+    seen = next((thing.provider for address, thing in things.items() if address.startswith("network.")), None)
+    return _recorded_networks(records) or seen or REAL_ROLES["network"]
 
 
 def _recorded_networks(records: Mapping[Address, Record]) -> str | None:

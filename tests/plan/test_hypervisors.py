@@ -1,6 +1,8 @@
 """Which provider runs what, and what is said of those that are not here."""
 
 from herocloud.model.hosts import Abilities
+from herocloud.model.worlds import Thing
+from herocloud.plan import choosing
 
 
 def _codes(plan):
@@ -61,6 +63,12 @@ def test_the_overlay_of_a_real_host_is_not_ignored(build, pretend) -> None:
     plan = pretend.World().plan(asked, _real(build, ("qemu", True, "ready")))
     assert "not-supported-yet" in _codes(plan)
     assert not plan.applyable
+
+
+def test_who_made_the_networks_is_known_from_records_or_from_what_is_there() -> None:
+    there = {"network.lan": Thing("shop", "network.lan", "user_network", {}), "vm.web": Thing("shop", "vm.web", "qemu", {})}
+    assert choosing.networks_of({}, {}) == "network"
+    assert choosing.networks_of({}, there) == "user_network"
 
 
 def _real(build, *hypervisors):

@@ -63,7 +63,7 @@ class QemuDriver:
         with _worded(work.step):
             if work.step.part == "mark":
                 return self._probe_name(work)
-            mark = marks.read(self._folder, _sid(work))
+            mark = marks.read(self._folder, self._sid(work))
             if work.step.part == "power":
                 return self._probe_power(work, mark)
             return self._probe_disk(work, mark) if work.step.part == "disk" else self._probe_machine(work, mark)
@@ -76,7 +76,7 @@ class QemuDriver:
         with _worded(step):
             faults.reached(f"{point}.before")
             if step.part == "mark":
-                owning.rename(self._folder / "vms" / _sid(work), target["address"])
+                owning.rename(self._folder / "vms" / self._sid(work), target["address"])
             elif step.part == "power":
                 self._bring_power(work, target)
             elif step.part == "disk":
@@ -90,7 +90,7 @@ class QemuDriver:
     # The machine: a mark, and what runs.
 
     def _bring_machine(self, work: Work, target: Part, point: str) -> None:
-        sid, owner = _sid(work), _owner(work)
+        sid, owner = self._sid(work), _owner(work)
         marks.claim(self._folder, sid, owner)
         mark = marks.read(self._folder, sid)
         place = Place(self._folder, sid, owner)
@@ -121,7 +121,7 @@ class QemuDriver:
             raise Conflict(f"the machine of `{step.address}` is gone", fact=_fact(step))
 
     def _remove(self, work: Work, point: str) -> None:
-        sid = _sid(work)
+        sid = self._sid(work)
         folder = self._folder / "vms" / sid
         owner, mark = owning.read_owner(folder), marks.read(self._folder, sid)
         if owner is not None and owner.lineage != work.lineage:
@@ -133,7 +133,7 @@ class QemuDriver:
         owning.release(folder)
 
     def _probe_machine(self, work: Work, mark: Mark | None) -> Probe:
-        step, sid = work.step, _sid(work)
+        step, sid = work.step, self._sid(work)
         if mark is None:
             if marks.is_litter(self._folder, sid):
                 return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its folder has no mark")
@@ -160,7 +160,7 @@ class QemuDriver:
     # Power: a process, and whether its guest runs.
 
     def _bring_power(self, work: Work, target: str) -> None:
-        sid = _sid(work)
+        sid = self._sid(work)
         mark = marks.read(self._folder, sid)
         if mark is None:
             if target == "stopped":
@@ -184,11 +184,11 @@ class QemuDriver:
         if mark is None:
             return Probe(Found.DONE if step.after == "stopped" else Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
         power, word = "stopped", ""
-        if booting.living(self._folder, _sid(work), mark):
-            seen = booting.questions(self._folder, _sid(work))
+        if booting.living(self._folder, self._sid(work), mark):
+            seen = booting.questions(self._folder, self._sid(work))
             if seen is None or seen.status in looking.NOT_BEGUN:
                 return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its guest has not begun")
-            if booting.is_unkept(self._folder, _sid(work), mark) and step.after == "running":
+            if booting.is_unkept(self._folder, self._sid(work), mark) and step.after == "running":
                 return Probe(Found.PARTIAL, f"`{step.address}` runs, and is not started again yet when it ends")
             power = seen.power
         elif mark.booted is not None and step.kind == "vm.stop":
@@ -202,7 +202,7 @@ class QemuDriver:
     # The root disk, which a running machine has to be told of.
 
     def _bring_disk(self, work: Work, target: Part, origin: Part) -> None:
-        sid = _sid(work)
+        sid = self._sid(work)
         mark = marks.read(self._folder, sid)
         path = keeping.require(keeping.root_disk(self._folder, sid), "the root disk")
         size = path.stat().st_size
@@ -216,7 +216,7 @@ class QemuDriver:
                 disk.truncate(target["size"])
 
     def _probe_disk(self, work: Work, mark: Mark | None) -> Probe:
-        step, sid = work.step, _sid(work)
+        step, sid = work.step, self._sid(work)
         try:
             sizes = {keeping.root_disk(self._folder, sid).stat().st_size}
         except FileNotFoundError:
@@ -231,8 +231,18 @@ class QemuDriver:
             return Probe(Found.NOT_STARTED)
         return Probe(Found.PARTIAL, f"the root disk of `{step.address}` is between two sizes")
 
+    def _sid(self, work: Work) -> str:
+        """Say which VM a step is about: its part tells, or the target, or what is there under that name."""
+        for part in (work.step.after, work.step.before):
+            if isinstance(part, dict) and "sid" in part:
+                return str(part["sid"])
+        found = work.spec.get("sid") or marks.find(self._folder, NAME, work.stack, work.step.address)
+        if found is None:
+            raise Permanent(f"`{work.step.address}` has no machine here")
+        return str(found)
+
     def _probe_name(self, work: Work) -> Probe:
-        owner = owning.read_owner(self._folder / "vms" / _sid(work))
+        owner = owning.read_owner(self._folder / "vms" / self._sid(work))
         if owner is None:
             return Probe(Found.CONTRADICTED, f"nothing of `{work.step.before['address']}` is there")
         if owner.address == work.step.after["address"]:
@@ -259,13 +269,6 @@ def _worded(step: Step) -> Iterator[None]:
     except OSError as error:
         where = f" (`{error.filename}`)" if error.filename else ""
         raise Permanent(f"`{step.address}`: {error.strerror or error}{where}") from error
-
-
-def _sid(work: Work) -> str:
-    for part in (work.step.after, work.step.before):
-        if isinstance(part, dict) and "sid" in part:
-            return str(part["sid"])
-    return str(work.spec["sid"])
 
 
 def _owner(work: Work) -> Owner:

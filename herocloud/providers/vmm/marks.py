@@ -112,9 +112,9 @@ def scan(data: Path, provider: str) -> Iterator[Marked]:
             yield Marked(sid, owner, mark)
 
 
-def any_of(data: Path, provider: str) -> bool:
-    """Tell whether a provider has any VM here, without looking further than the first."""
-    return next(scan(data, provider), None) is not None
+def find(data: Path, provider: str, stack: str, address: str) -> str | None:
+    """Return the sid of the VM with an address, for a step that says nothing else of it: what no record owns has no target to tell."""
+    return next((one.sid for one in scan(data, provider) if (one.owner.stack, one.owner.address) == (stack, address)), None)
 
 
 def _owner_of(folder: Path) -> Owner | None:

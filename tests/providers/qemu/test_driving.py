@@ -182,3 +182,13 @@ def test_a_disk_that_is_gone_is_named(bench, machine) -> None:
     bench.root.unlink()
     with pytest.raises(Permanent, match=r"the root disk `.*root\.raw` does not exist"):
         bench.power("vm.boot", "stopped", "running")
+
+
+def test_a_vm_that_no_record_knows_is_found_by_its_name(bench, machine) -> None:
+    _life(bench, machine())
+    bench.spec = {}
+    bench.power("vm.stop", "running", "stopped")
+    bench.do("vm.delete", machine(), None)
+    assert bench.see() == {}
+    with pytest.raises(Permanent, match="has no machine here"):
+        bench.power("vm.stop", "running", "stopped")
