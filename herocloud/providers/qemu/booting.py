@@ -53,7 +53,7 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     if process is not None:
         with _Handle(data, sid) as handle:
             button = handle.press_button if handle.can_hear() else None
-            ways = Ways(button, handle.cut_power)
+            ways = Ways(button, handle.cut_power if handle.answers else None)
             ending.end(process, ways, patience, told=work.progress, stopped=work.cancelled)
     faults.reached("qemu.vm.stop.ended")
     launching.dismiss(identity.record_path(data, sid))
@@ -159,6 +159,11 @@ class _Handle:
         self._talk: Talk | None = None
         with contextlib.suppress(Lost):
             self._talk = Talk(wiring.sockets_of(data, sid).control, patience=5.0)
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether anything can be said to the machine at all."""
+        return self._talk is not None
 
     def can_hear(self) -> bool:
         """Tell whether a guest runs that could hear its power button; a paused one is woken for it."""

@@ -34,7 +34,8 @@ class Ways(NamedTuple):
 
     press_button: Callable[[], None] | None
     """Nothing when no guest runs that could hear it."""
-    cut_power: Callable[[], None]
+    cut_power: Callable[[], None] | None
+    """Nothing when the VMM does not answer."""
 
 
 def end(
@@ -53,11 +54,11 @@ def end(
         return "already gone"
     if ways.press_button is not None and _by_button(process, ways.press_button, patience, told, stopped):
         return "power button"
-    rungs: tuple[tuple[str, Callable[[], None], float], ...] = (
-        ("forced power-off", ways.cut_power, patience.off),
+    rungs: list[tuple[str, Callable[[], None], float]] = [
+        *([("forced power-off", ways.cut_power, patience.off)] if ways.cut_power is not None else []),
         ("SIGTERM", lambda: identity.send(process, signal.SIGTERM), patience.term),
         ("SIGKILL", lambda: identity.send(process, signal.SIGKILL), patience.kill),
-    )
+    ]
     for name, act, seconds in rungs:
         told(name, None)
         act()
