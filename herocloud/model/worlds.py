@@ -103,3 +103,5 @@ class Observed(NamedTuple):
     """Virtual size in bytes of images that are present, by their source."""
     tombstones: int = 0
     """Bytes that deleted data still occupies until its time to live passes."""
+    ranges: tuple[tuple[str, str], ...] = ()
+    """Ranges of addresses that no network of ours may have, each with the words for who has it."""

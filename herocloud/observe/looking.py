@@ -49,6 +49,7 @@ def merge(looks: Sequence[Observed]) -> Observed:
         overlay_error=next((look.overlay_error for look in looks if look.overlay_error), None),
         images={source: size for look in looks for source, size in look.images.items()},
         tombstones=sum(look.tombstones for look in looks),
+        ranges=tuple(one for look in looks for one in look.ranges),
     )
 
 

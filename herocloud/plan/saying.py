@@ -221,6 +221,18 @@ def network_full(address: str, network: str, cidr: str, place: Place | None) -> 
     )
 
 
+def range_taken(address: str, cidr: str, what: str, place: Place | None) -> Diagnostic:
+    """Tell that the host has the addresses of a network already."""
+    return Diagnostic(
+        code="range-taken",
+        summary="The host has these addresses already",
+        detail=f"`{address}` wants {cidr}, and this host has {what}.",
+        address=address,
+        place=place,
+        hint="give the network another `cidr`",
+    )
+
+
 def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic:
     """Tell that no Mycelium node answers."""
     return Diagnostic(

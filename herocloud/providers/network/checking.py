@@ -10,8 +10,6 @@ from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.scenes import Scene
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,14}$")
-_WIDEST = 1
-"""Routes this wide are ways out (some VPNs split theirs in two halves) and no claim on what lies in them."""
 
 
 def check_name(name: str) -> None:
@@ -49,20 +47,10 @@ def foreign(link: Link, found: Mark | None, mark: Mark) -> str:
 
 def check_range(scene: Scene, mark: Mark, part: Part) -> None:
     """Refuse a range that shares addresses with this host, or with what it reaches some other way than by its default route."""
-    for address in scene.addresses:
-        link = scene.by_number.get(address.link)
-        if link is None or link.name == part["bridge"]:
-            continue
-        # The exact address counts, and the network that it lies in: both are reached through that interface.
-        if overlap(dumping.network_of(address.address, address.prefix), part["cidr"]):
-            raise _clash(mark, part, f"{address.address}/{address.prefix} on `{link.name}`{_whose(scene, link)}")
-    for route in scene.routes:
-        link = scene.by_number.get(route.link)
-        if route.prefix <= _WIDEST or (link is not None and link.name == part["bridge"]):
-            continue
-        if overlap(f"{route.destination}/{route.prefix}", part["cidr"]):
-            through = f" through `{link.name}`{_whose(scene, link)}" if link else ""
-            raise _clash(mark, part, f"the route to {route.destination}/{route.prefix}{through}")
+    for taken, what, link in dumping.claims(scene.links, scene.addresses, scene.routes, lambda link: link.name == part["bridge"]):
+        if overlap(taken, part["cidr"]):
+            whose = _whose(scene, link) if link else ""
+            raise Permanent(f"`{mark.address}` wants {part['cidr']}, and this host has {what}{whose}; give the network another `cidr`")
 
 
 def check_ports(scene: Scene, mark: Mark, part: Part) -> None:
@@ -91,10 +79,6 @@ def overlap(one: str, other: str) -> bool:
     ranges = [(address, int(prefix)) for address, _, prefix in (one.partition("/"), other.partition("/"))]
     shorter = min(prefix for _, prefix in ranges)
     return len({dumping.network_of(address, shorter) for address, _ in ranges}) == 1
-
-
-def _clash(mark: Mark, part: Part, what: str) -> Permanent:
-    return Permanent(f"`{mark.address}` wants {part['cidr']}, and this host has {what}; give the network another `cidr`")
 
 
 def _whose(scene: Scene, link: Link) -> str:

@@ -7,7 +7,7 @@ takes 20 microseconds a link. Changing things goes through pyroute2 (`linking`),
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +51,8 @@ _OF_BUCKET = frozenset({1, 4})
 _MAIN_TYPES = (1,)
 """RTN_UNICAST: routes that lead somewhere, and not those to ourselves or to everybody."""
 _ROOT = 0xFFFFFFFF
+_WIDEST = 1
+"""Routes this wide are ways out and no claim on what lies in them."""
 _NET_ADMIN = 12
 """The number of CAP_NET_ADMIN among the capabilities."""
 _WAITING = {"tcp": "0A", "udp": "07"}
@@ -142,6 +144,27 @@ def network_of(address: str, prefix: int) -> str:
     """Return the IPv4 network that an address lies in: `10.42.0.1` with 24 is in `10.42.0.0/24`."""
     number = int.from_bytes(socket.inet_aton(address)) >> (32 - prefix) << (32 - prefix)
     return f"{socket.inet_ntoa(number.to_bytes(4))}/{prefix}"
+
+
+def claims(
+    links: Iterable[Link], addresses: Iterable[Address], routes: Iterable[Route], skipped: Callable[[Link], bool]
+) -> Iterator[tuple[str, str, Link | None]]:
+    """Yield every range of IPv4 that the host has or reaches some other way than by its default route, in words and with its interface.
+
+    Ways out count for nothing: the default route, and the halves in which some VPNs split theirs. `skipped` interfaces claim nothing.
+    """
+    by_number = {link.number: link for link in links}
+    for address in addresses:
+        link = by_number.get(address.link)
+        if ":" not in address.address and link is not None and not skipped(link):
+            # The exact address counts, and the network that it lies in: both are reached through that interface.
+            yield network_of(address.address, address.prefix), f"{address.address}/{address.prefix} on `{link.name}`", link
+    for route in routes:
+        link = by_number.get(route.link)
+        if ":" not in route.destination and route.prefix > _WIDEST and (link is None or not skipped(link)):
+            through = f" through `{link.name}`" if link else ""
+            range_ = f"{route.destination}/{route.prefix}"
+            yield range_, f"the route to {range_}{through}", link
 
 
 def search_path() -> str:

@@ -5,7 +5,7 @@ simulator's or an ordinary user's machine pay nothing.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,15 +39,17 @@ class NetworkObserver:
 
         try:
             links = dumping.dump_links()
-            if not self._is_concerned(links):
-                return Observed()
+            own = self._own_lineage()
+            ranges = tuple(_ranges(links, own))
+            if not self._is_concerned(links, own):
+                return Observed(ranges=ranges)
             from herocloud.providers.network import scenes
 
-            return Observed(things=_things(scenes.look(self._folder, self._owner, links), self._own_lineage(), stacks))
+            return Observed(things=_things(scenes.look(self._folder, self._owner, links), own, stacks), ranges=ranges)
         except OSError as error:
             raise Permanent(f"the networks of this host cannot be read: {error}") from error
 
-    def _is_concerned(self, links: "tuple[dumping.Link, ...]") -> bool:
+    def _is_concerned(self, links: "tuple[dumping.Link, ...]", own: str | None) -> bool:
         """Tell whether there is anything to look at here.
 
         Rules are shown to nobody without CAP_NET_ADMIN. Such a user has made no network, so what others have here is no concern of theirs;
@@ -58,7 +60,7 @@ class NetworkObserver:
         lineages = {mark.lineage for link in links if link.alias and (mark := marks.read_mark(link.alias))}
         if not lineages or dumping.has_admin():
             return bool(lineages)
-        if self._own_lineage() in lineages:
+        if own in lineages:
             raise Permanent("the rules of networks are shown to nobody without CAP_NET_ADMIN; run it as root")
         return False
 
@@ -76,6 +78,19 @@ def stack_of(mark: "Mark", own: str | None) -> StackName:
     shown under a name that no stack can have: a plan must not take the tap of somebody else's VM for one that is already there.
     """
     return StackName(mark.stack if mark.lineage == own else f"{mark.stack}@{mark.lineage[:8]}")
+
+
+def _ranges(links: "tuple[dumping.Link, ...]", own: str | None) -> Iterator[tuple[str, str]]:
+    """Name the ranges that no network may have, because the host has them already; what this state has made is known to plans anyway."""
+    from herocloud.providers.network import dumping, marks
+
+    def is_own(link: dumping.Link) -> bool:
+        mark = marks.read_mark(link.alias) if link.alias else None
+        return mark is not None and mark.lineage == own
+
+    for taken, what, link in dumping.claims(links, dumping.dump_addresses(), dumping.dump_routes(), is_own):
+        mark = marks.read_mark(link.alias) if link else None
+        yield taken, f"{what}, which is {marks.name_of_owner(mark)} of another state" if mark else what
 
 
 def _things(scene: "scenes.Scene", own: str | None, stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from herocloud.model.errors import Permanent
 from herocloud.providers.network import observing
 try:
-    print(observing.open_observer(Path(sys.argv[1])).observe())
+    print(observing.open_observer(Path(sys.argv[1])).observe().things)
 except Permanent as error:
     print(error)
 """
-NOTHING = "Observed(things={}, overlay_subnet=None, overlay_error=None, images={}, tombstones=0)\n"
+NOTHING = "{}\n"
 
 
 def _look(site: Any) -> str:

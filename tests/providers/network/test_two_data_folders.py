@@ -49,7 +49,7 @@ def test_stacks_of_two_data_folders_come_and_go_beside_each_other(site: Any, tmp
 
 
 def test_a_stack_of_the_same_name_is_told_apart_and_refused_before_anything_is_touched(site: Any, tmp_path: Path) -> None:
-    one, two = Operator(site, tmp_path / "one", "shop", "10.42.0.0/24"), Operator(site, tmp_path / "two", "shop", "10.42.0.0/24")
+    one, two = Operator(site, tmp_path / "one", "shop", "10.42.0.0/24"), Operator(site, tmp_path / "two", "shop", "10.43.0.0/24")
     one.apply()
     clean = site.dump()
     # What the other one has made is not there for this one: neither to be taken over nor to be taken for its own.
@@ -57,6 +57,21 @@ def test_a_stack_of_the_same_name_is_told_apart_and_refused_before_anything_is_t
     assert "belongs to `network.lan` of stack `shop` of another state" in two.apply(code=1)
     assert site.changes_since(clean) == []
     assert "No changes." in one.says("plan")
+
+
+def test_a_range_that_the_host_has_already_fails_the_plan_and_not_the_apply(site: Any, tmp_path: Path) -> None:
+    site.on_host("ip link add wire type veth peer name other")
+    site.on_host("ip link set wire up")
+    site.on_host("ip address add 10.42.0.7/16 dev wire")
+    said = Operator(site, tmp_path / "one", "shop", "10.42.0.0/24").says("plan", code=1)
+    assert "`network.lan` wants 10.42.0.0/24, and this host has 10.42.0.7/16 on `wire`" in said
+    two = Operator(site, tmp_path / "two", "mail", "10.43.0.0/24")
+    two.apply()
+    said = Operator(site, tmp_path / "three", "shop", "10.43.0.0/16").says("plan", code=1)
+    assert "10.43.0.1/24 on `hb-" in said
+    assert "which is `network.lan` of stack `mail` of another state" in said
+    # A plan of its own does not take what is there for a stranger's.
+    assert "No changes." in two.says("plan")
 
 
 def test_a_tap_of_another_state_is_not_taken_for_one_that_is_there(site: Any, shapes: Any) -> None:
