@@ -4,9 +4,11 @@ A simulated VM has no inside: whoever wants in is told so. Waiting is the except
 simulated VM is ready when its state machine says that it runs.
 """
 
+import contextlib
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -89,7 +91,7 @@ def last_lines(folder: Path, record: Record, count: int) -> tuple[list[str], int
 
 
 def follow(folder: Path, record: Record, place: int) -> Iterator[str]:
-    """Yield what a VM writes to its console after `place`, for ever."""
+    """Yield what a VM writes to its console after `place`, until it is deleted."""
     from herocloud.providers.guests import logs
 
     return logs.follow(_log(folder, record), place)
@@ -113,21 +115,37 @@ def wait(folder: Path, records: Sequence[Record], seconds: float, told: Callable
     for record in records:
         _require_running(record)
     began = time.monotonic()
+    left, answers = queue.SimpleQueue[Record](), queue.SimpleQueue[Ready | Exception]()
+    for record in records:
+        left.put(record)
+
+    def work() -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                record = left.get_nowait()
+                try:
+                    answers.put(_wait_for(folder, record, began, seconds))
+                except Exception as error:  # noqa: BLE001  (raised again by whoever waits for the answer)
+                    answers.put(error)
+
+    for _ in range(min(_AT_ONCE, len(records))):
+        # Daemons, because ^C must not wait for guests that do not answer; they hold nothing that would have to be put back.
+        threading.Thread(target=work, daemon=True).start()
     found: list[Ready] = []
-    with futures.ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(records) or 1)) as pool:
-        left = {pool.submit(_wait_for, folder, record, began, seconds) for record in records}
-        try:
-            for one in futures.as_completed(left):
-                found.append(one.result())
-                told(found[-1])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for _ in records:
+        answer = answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        found.append(answer)
+        told(answer)
     return found
 
 
 def _wait_for(folder: Path, record: Record, began: float, seconds: float) -> Ready:
-    ready = _is_simulated_running(folder, record) if record.provider == _SIMULATOR else _agent(folder, record).wait(seconds)
+    if record.provider == _SIMULATOR:
+        ready = _is_simulated_running(folder, record)
+    else:
+        ready = _agent(folder, record).wait(max(0.2, began + seconds - time.monotonic()))
     return Ready(record, time.monotonic() - began if ready else None)
 
 

@@ -36,11 +36,17 @@ def last_lines(log: Path, count: int) -> list[str]:
 
 
 def follow(log: Path, place: int, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[str]:
-    """Yield what is written to a log after `place`, whole lines and beginnings of lines as they come; a log that was cut begins anew."""
+    """Yield what is written to a log after `place`, whole lines and beginnings of lines as they come.
+
+    A log that was cut begins anew; one whose folder is gone has ended.
+    """
     while not stopped():
         try:
             size = log.stat().st_size
         except FileNotFoundError:
+            if not log.parent.exists():
+                # The VM was deleted, and nothing more will come.
+                return
             size = 0
         if size < place:
             place = 0

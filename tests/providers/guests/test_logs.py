@@ -70,5 +70,16 @@ def test_what_is_long_is_not_torn_apart_in_a_line(log) -> None:
     assert "".join(itertools.islice(logs.follow(log, 0), 2)) == "x" * 70_000 + "\ny\n"
 
 
+def test_following_ends_with_the_vm(tmp_path) -> None:
+    log = tmp_path / "v1" / "serial.log"
+    log.parent.mkdir()
+    log.write_text("last words\n")
+    following = logs.follow(log, 0)
+    assert next(following) == "last words\n"
+    log.unlink()
+    log.parent.rmdir()
+    assert list(following) == []
+
+
 def test_following_ends_when_somebody_wants_it(log) -> None:
     assert list(logs.follow(log, 0, stopped=lambda: True)) == []
