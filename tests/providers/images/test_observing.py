@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from herocloud.model.errors import Permanent
+from herocloud.model.worlds import Observed
 from herocloud.providers import owning
 from herocloud.providers.images import observing
 
@@ -20,7 +21,7 @@ def fill(bench, raw, shapes):
 
 
 def test_nothing_is_there_before_anything_is_made(bench) -> None:
-    assert bench.look() == ({}, None, None, {}, 0)
+    assert bench.look() == Observed()
     assert not bench.folder.exists()
 
 
