@@ -110,6 +110,8 @@ def _start(place: Place, mark: Mark, work: Work) -> Identity:
     data, sid = place.data, place.sid
     program = proving.require_program()
     accelerator = proving.accelerate(program)
+    if mark.machine["hugepages"]:
+        keeping.require_huge_pages(mark.machine["memory"])
     keeping.remove_runtime(data, sid)
     folders.make_runtime_folder(data, sid)
     keeping.cut_log(folders.serial_log(data, sid))

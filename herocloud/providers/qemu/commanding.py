@@ -200,7 +200,7 @@ def _board(machine: Machine, board: str) -> str:
     merge = "on" if machine.part["mergeable"] else "off"
     words = [board, f"mem-merge={merge}", "dump-guest-core=off", "usb=off"]
     words += ["vmport=off", "smm=off"] if board == "q35" and machine.firmware is None else []
-    words += ["acpi=on", "rtc=on", "pit=off", "pic=off"] if board == "microvm" else []
+    words += ["acpi=on", "rtc=on"] if board == "microvm" else []
     if machine.part["hugepages"] or machine.shares:
         words.append("memory-backend=ram")
     if machine.firmware is not None:

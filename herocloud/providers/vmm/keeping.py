@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from herocloud.kits import jsons
+from herocloud.kits import jsons, sizes
 from herocloud.model.errors import Permanent
 from herocloud.providers.vmm import folders
 
@@ -58,9 +58,14 @@ def cut_log(log: Path, limit: int = LOG_LIMIT) -> bool:
     the copy is taken again until nothing came meanwhile, or three times.
     """
     try:
-        size = log.stat().st_size
+        return _cut(log, limit)
     except OSError:
+        # Whoever only looks may not be the one who may write here.
         return False
+
+
+def _cut(log: Path, limit: int) -> bool:
+    size = log.stat().st_size
     if size <= limit:
         return False
     old = log.with_name(log.name + _OLD)
@@ -75,6 +80,18 @@ def cut_log(log: Path, limit: int = LOG_LIMIT) -> bool:
         size = grown
     os.truncate(log, 0)
     return True
+
+
+def require_huge_pages(size: int, memory: Path = Path("/proc/meminfo")) -> None:
+    """Refuse to begin what would end for want of huge pages; which a host sets aside, or has none."""
+    lines = dict(line.split(":", 1) for line in memory.read_text().splitlines() if ":" in line)
+    free, page = (int(lines.get(name, "0").split()[0]) for name in ("HugePages_Free", "Hugepagesize"))
+    if free * page * 1024 < size:
+        needed = -(-size // (page * 1024)) if page else 0
+        raise Permanent(
+            f"{sizes.show_size(size)} of memory in huge pages takes {needed} of them, and {free} are free; "
+            "`sysctl vm.nr_hugepages=N` sets them aside"
+        )
 
 
 def remove_runtime(data: Path, sid: str) -> None:

@@ -75,3 +75,22 @@ def test_the_folder_of_the_sockets_goes_with_the_last_vm(tmp_path: Path, monkeyp
     keeping.remove_runtime(tmp_path, "v2")
     assert not one.parent.exists()
     keeping.remove_runtime(tmp_path, "v2")
+
+
+def test_a_log_that_may_not_be_written_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "serial.log"
+    log.write_bytes(b"a" * 100)
+    log.with_name("serial.log.1").mkdir()
+    assert not keeping.cut_log(log, 10)
+    assert log.read_bytes() == b"a" * 100
+
+
+def test_huge_pages_are_counted_before_anything_starts(tmp_path: Path) -> None:
+    memory = tmp_path / "meminfo"
+    memory.write_text("MemTotal: 1 kB\nHugePages_Free:      64\nHugepagesize:       2048 kB\n")
+    keeping.require_huge_pages(128 * 1024**2, memory)
+    with pytest.raises(Permanent, match=r"130 MiB .* takes 65 of them, and 64 are free"):
+        keeping.require_huge_pages(130 * 1024**2, memory)
+    memory.write_text("MemTotal: 1 kB\n")
+    with pytest.raises(Permanent, match="0 are free"):
+        keeping.require_huge_pages(1, memory)
