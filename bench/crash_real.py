@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _strike(campaign: Any, worlds: list[list[Any]], what: str, counts: Counter[str]) -> None:
-    """Strike in every one of these worlds, and say what came of it, a line for every hundred."""
+    """Strike in every one of these worlds, and say what came of it, a line for every twenty."""
     before = Counter(counts)
     for number, strikes in enumerate(worlds, 1):
         struck = campaign.strike(strikes)
@@ -56,7 +56,7 @@ def _strike(campaign: Any, worlds: list[list[Any]], what: str, counts: Counter[s
         counts["bad"] += len({problem.partition(":")[0] for problem in struck.problems})
         if struck.problems:
             print(f"  {strikes}", *(f"    {problem[:400]}" for problem in struck.problems[:5]), sep="\n", flush=True)
-        if number % 100 == 0 or number == len(worlds):
+        if number % 20 == 0 or number == len(worlds):
             now = counts - before
             print(f"{what:18}{number:>5} worlds{now['kills']:>7} kills{now['bad']:>5} not clean", flush=True)
 
