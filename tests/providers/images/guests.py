@@ -19,6 +19,7 @@ from herocloud.providers.images.building import tiny
 
 PROGRAM = "qemu-system-x86_64"
 MAC = "02:00:00:00:00:01"
+CONSOLE = "console=ttyS0 quiet"
 AGENT = "virtserialport,name=org.qemu.guest_agent.0"
 # The lab is emulated itself: there KVM is sound, and emulation inside emulation would take minutes for a boot.
 ACCEL = "kvm" if os.environ.get("HEROCLOUD_LAB") else "tcg"
@@ -62,7 +63,15 @@ class Guest:
     """A running guest."""
 
     def __init__(
-        self, folder: Path, built: tiny.Built, *, append: str = "", disks: tuple[Path, ...] = (), machine: str = "q35", agent: str = AGENT
+        self,
+        folder: Path,
+        built: tiny.Built,
+        *,
+        append: str = "",
+        disks: tuple[Path, ...] = (),
+        machine: str = "q35",
+        agent: str = AGENT,
+        console: str = CONSOLE,
     ) -> None:
         if shutil.which(PROGRAM) is None:
             pytest.skip(f"needs {PROGRAM} (package qemu-system-x86)")
@@ -75,7 +84,7 @@ class Guest:
             append += f" tsc_early_khz={clock_rate()}"
         command = [
             PROGRAM, "-M", machine, "-accel", ACCEL, "-cpu", "max", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-kernel", str(built.kernel), "-initrd", str(built.initramfs), "-append", f"console=ttyS0 quiet {append}",
+            "-kernel", str(built.kernel), "-initrd", str(built.initramfs), "-append", f"{console} {append}",
             "-serial", f"file:{folder}/console", "-qmp", f"unix:{folder}/monitor,server=on,wait=off",
             "-device", f"virtio-serial-{kind}", "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off",
             "-device", f"{agent},chardev=agent",

@@ -176,8 +176,8 @@ def test_a_visitor_is_answered_after_one_who_left_in_the_middle(guest) -> None:
         assert line, "the agent has hung up"
 
 
-def test_the_agent_shuts_it_down_too(guests, tiny_image, tmp_path) -> None:
-    guest = guests.Guest(tmp_path, tiny_image)
+def test_without_a_word_about_the_console_it_speaks_on_the_first_line_and_the_agent_shuts_it_down(guests, tiny_image, tmp_path) -> None:
+    guest = guests.Guest(tmp_path, tiny_image, console="")
     try:
         guest.agent.stream.write(b'{"execute": "guest-shutdown"}\n')
         guest.agent.stream.flush()
