@@ -19,7 +19,8 @@ from typing import NamedTuple
 import host
 import load
 
-SCRATCH = 24 * 1024**3
+SCRATCH = 100 * 1024**3
+"""A hole, of which only what tests write is ever there."""
 _STALLED = 20.0
 """Seconds in which a kernel under KVM has long said its first word."""
 _UP = 300.0

@@ -61,7 +61,7 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--shell", action="store_true", help="a shell inside instead of tests; leaving it ends the lab")
     parser.add_argument("--rebuild", action="store_true", help="build the host's image anew, with the newest packages")
-    parser.add_argument("--memory", type=int, default=4096, metavar="MIB", help="of the host inside (%(default)s)")
+    parser.add_argument("--memory", type=int, default=default_memory(), metavar="MIB", help="of the host inside (%(default)s)")
     parser.add_argument(
         "--cpus", type=int, default=max(2, min(4, os.cpu_count() or 2)), metavar="N", help="of the host inside (%(default)s)"
     )
@@ -77,6 +77,12 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     if options.timeout <= 0:
         parser.error(f"--timeout {options.timeout:g}: more than nothing")
     return options, [one for one in arguments if one != "--"]
+
+
+def default_memory() -> int:
+    """Return the MiB for three slices of 4 GiB beside what the host keeps, or what this machine has; what is not touched is not taken."""
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024**2
+    return max(1024, min(14 * 1024, here - 2048))
 
 
 def go(options: argparse.Namespace, arguments: list[str]) -> int:
