@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -164,8 +165,8 @@ def eventually() -> Callable[[Callable[[], Any]], Any]:
 
 
 def _wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    until = time.monotonic() + seconds
+    until, pause = time.monotonic() + seconds, threading.Event()
     while not (found := condition()):
         assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.02)
+        pause.wait(0.02)
     return found

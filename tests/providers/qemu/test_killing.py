@@ -68,7 +68,7 @@ def test_making_a_machine(bench, machine, point: str) -> None:
         ("vm.boot.after", Found.DONE),
     ],
 )
-def test_booting(bench, machine, eventually, point: str, found: Found, way: str) -> None:
+def test_a_boot_goes_on_or_back(bench, machine, eventually, point: str, found: Found, way: str) -> None:
     bench.do("vm.create", None, machine())
     work = bench.work("vm.boot", "stopped", "running", part="power")
     _kill_at(bench, f"qemu.{point}", work)
@@ -94,7 +94,7 @@ def test_booting_one_that_is_to_be_kept_is_done_only_when_it_is(bench, machine) 
 
 
 @pytest.mark.parametrize(("point", "found"), [("before", Found.NOT_STARTED), ("ended", Found.PARTIAL), ("after", Found.DONE)])
-def test_stopping(bench, machine, point: str, found: Found) -> None:
+def test_a_stop_goes_on(bench, machine, point: str, found: Found) -> None:
     bench.do("vm.create", None, machine())
     bench.power("vm.boot", "stopped", "running")
     work = bench.work("vm.stop", "running", "stopped", part="power")

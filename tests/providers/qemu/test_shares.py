@@ -14,7 +14,7 @@ from herocloud.providers.vmm import identity
 def shared(bench, machine, tmp_path, monkeypatch):
     """Make a machine with a share, whose daemon is a stand-in that listens and does nothing."""
     program = tmp_path / "virtiofsd"
-    program.write_text('#!/bin/sh\nfor word; do case $word in --socket-path=*) : >"${word#*=}" ;; esac; done\nexec sleep 60\n')
+    program.write_text('#!/bin/sh\nfor word; do case $word in --socket-path=*) : >"${word#*=}" ;; esac; done\nexec tail -f /dev/null\n')
     program.chmod(0o755)
     monkeypatch.setattr(sharing, "find_program", lambda: str(program))
     folder = tmp_path / "shared"

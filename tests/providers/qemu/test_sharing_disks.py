@@ -1,5 +1,7 @@
 """Two machines never write one disk."""
 
+import subprocess
+
 import pytest
 
 from herocloud.model.errors import Permanent
@@ -36,16 +38,11 @@ def test_a_volume_that_is_being_written_is_not_opened_by_another(bench, second, 
     assert bench.see()["power"] == "running"
 
 
-def test_a_machine_that_somebody_started_by_hand_keeps_its_disk(bench, machine, qemu, tmp_path) -> None:
-    import subprocess
-    import time
-
+def test_a_machine_that_somebody_started_by_hand_keeps_its_disk(bench, machine, qemu, tmp_path, eventually) -> None:
     words = [qemu, "-nodefaults", "-display", "none", "-machine", "q35", "-m", "64", "-S"]
     process = subprocess.Popen([*words, "-drive", f"file={bench.root},format=raw,if=virtio", "-pidfile", str(tmp_path / "pid")])
     try:
-        until = time.monotonic() + 30
-        while not (tmp_path / "pid").exists() and time.monotonic() < until:
-            time.sleep(0.02)
+        eventually((tmp_path / "pid").exists)
         bench.do("vm.create", None, machine())
         with pytest.raises(Permanent, match='Failed to get "write" lock'):
             bench.power("vm.boot", "stopped", "running")

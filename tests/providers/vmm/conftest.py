@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -54,10 +55,10 @@ def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], Any]], Any]:
     def wait(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-        until = time.monotonic() + seconds
+        until, pause = time.monotonic() + seconds, threading.Event()
         while not (found := condition()):
             assert time.monotonic() < until, "it did not come true"
-            time.sleep(0.01)
+            pause.wait(0.01)
         return found
 
     return wait

@@ -9,7 +9,7 @@ from herocloud.providers.vmm import ending, identity, launching
 from herocloud.providers.vmm.ending import Patience, Ways
 
 SHORT = Patience(button=0.3, again=0.1, off=0.3, term=0.3, kill=10.0)
-STUBBORN = ("sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+STUBBORN = ("sh", "-c", "trap '' TERM; while :; do sleep .05; done")
 
 
 def _end(process, press=None, cut=lambda: None, patience=SHORT, stopped=lambda: False):

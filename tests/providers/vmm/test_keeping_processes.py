@@ -18,7 +18,7 @@ def _again(stand, first):
 )
 def test_how_it_ended_decides(stand, eventually, restart: str, code: int, again) -> None:
     gate = stand.data / "gate"
-    first = stand.start("sh", "-c", f"until [ -e {gate} ]; do sleep 0.02; done; rm {gate}; exit {code}", restart=restart)
+    first = stand.start("sh", "-c", f"until [ -e {gate} ]; do sleep .02; done; rm {gate}; exit {code}", restart=restart)
     launching.keep(stand.record, kept=True)
     gate.touch()
     assert identity.wait_for_death(first, 10)

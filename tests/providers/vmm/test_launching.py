@@ -55,7 +55,7 @@ def _is_ours(number: str, stand) -> bool:
 def test_words_of_all_kinds_arrive_as_they_are(stand, eventually) -> None:
     words = ["a b", "it's", '"x"', "$HOME", "`id`", "", "ä\\n", "*", "--", "end"]
     target = stand.data / "said"
-    stand.start("sh", "-c", f'printf "[%s]" "$@" >{target}; exec sleep 60', "sh", *words)
+    stand.start("sh", "-c", f'printf "[%s]" "$@" >{target}; exec tail -f /dev/null', "sh", *words)
     assert eventually(lambda: target.exists() and target.read_text() == "".join(f"[{word}]" for word in words))
 
 
