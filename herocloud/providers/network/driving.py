@@ -14,9 +14,8 @@ from herocloud.kits import faults, files
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.hosts import Host
-from herocloud.providers.network import dumping, networks, recognising, scenes, taps
+from herocloud.providers.network import dumping, marks, networks, recognising, scenes, taps
 from herocloud.providers.network.linking import Wires
-from herocloud.providers.network.marks import Mark
 from herocloud.providers.seam import Probe, Work
 
 KINDS = ("network.create", "network.update", "network.delete", "tap.create", "tap.update", "tap.delete")
@@ -77,7 +76,7 @@ class NetworkDriver:
         def half() -> None:
             faults.reached(point)
 
-        mark = Mark(work.lineage, work.stack, step.address, step.part)
+        mark = marks.owner_of(work)
         if step.part == "network":
             if target is None:
                 networks.remove(scene, self._wires, mark, recognising.name_of(work), half)

@@ -7,7 +7,10 @@ reboot; and a tap made on such a host would not know that its network keeps gues
 """
 
 import hashlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from herocloud.providers.seam import Work
 
 WORD = "herocloud"
 LONGEST_NAME = 15
@@ -35,6 +38,10 @@ class Mark(NamedTuple):
     part: str
 
 
+OF_STATE = "@"
+"""Stands between the name of a stack and the state that it belongs to, where that is not the own one."""
+
+
 class Port(NamedTuple):
     """How a bridge treats the port of a guest."""
 
@@ -49,6 +56,12 @@ class Purpose(NamedTuple):
     address: str | None
     network: str | None
     """Nothing when three long names left no room for this one; then the bridge tells."""
+
+
+def owner_of(work: "Work") -> Mark:
+    """Return the mark of what a step is about; `state gc --foreign` works on what another state has made."""
+    stack, _, lineage = work.stack.partition(OF_STATE)
+    return Mark(lineage or work.lineage, stack, work.step.address, work.step.part)
 
 
 def write_mark(mark: Mark, purpose: Purpose | Port | None = None) -> str:

@@ -77,7 +77,9 @@ def stack_of(mark: "Mark", own: str | None) -> StackName:
     The network of a host is shared by all data folders on it, and two of them may hold stacks of one name. What another state made is
     shown under a name that no stack can have: a plan must not take the tap of somebody else's VM for one that is already there.
     """
-    return StackName(mark.stack if mark.lineage == own else f"{mark.stack}@{mark.lineage[:8]}")
+    from herocloud.providers.network import marks
+
+    return StackName(mark.stack if mark.lineage == own else f"{mark.stack}{marks.OF_STATE}{mark.lineage}")
 
 
 def _ranges(links: "tuple[dumping.Link, ...]", own: str | None) -> Iterator[tuple[str, str]]:

@@ -125,7 +125,7 @@ def _with_odd(part: dict[str, Json], odd: dict[str, Json]) -> Part:
 def probe(scene: Scene, work: Work) -> Probe:
     """Say how far a step got."""
     step = work.step
-    mark, name = Mark(work.lineage, work.stack, step.address, step.part), name_of(work)
+    mark, name = marks.owner_of(work), name_of(work)
     link = scene.by_name.get(name)
     found = scene.mark_of(link) if link else None
     unmarked = link is not None and not link.alias and link.mac == marks.own_mac(mark.lineage, name)
@@ -156,7 +156,7 @@ def probe(scene: Scene, work: Work) -> Probe:
 
 def is_at(scene: Scene, work: Work, target: Part) -> bool:
     """Tell whether there is nothing left to do to be at `target`."""
-    mark, name = Mark(work.lineage, work.stack, work.step.address, work.step.part), name_of(work)
+    mark, name = marks.owner_of(work), name_of(work)
     link = scene.by_name.get(name)
     if target is None:
         return link is None and not _remains(scene, work, name)

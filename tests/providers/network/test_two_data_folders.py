@@ -20,10 +20,20 @@ class Operator:
         self._file = folder / "stack.yaml"
         self._file.write_text(f"stack: {stack}\nnetworks:\n  lan: {{cidr: {cidr}, nat: true}}\n")
 
-    def says(self, *words: str, code: int = 0) -> str:
+    def says(self, *words: str, code: int = 0, stack: bool = True) -> str:
         """Run a command, and return what it prints."""
         environment = {**os.environ, "HEROCLOUD_DATA_DIR": str(self._folder), "NO_COLOR": "1"}
-        command = ["ip", "netns", "exec", self._site.host, sys.executable, "-m", "herocloud", *words, "-f", str(self._file)]
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            self._site.host,
+            sys.executable,
+            "-m",
+            "herocloud",
+            *words,
+            *(["-f", str(self._file)] if stack else []),
+        ]
         ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert ran.returncode == code, ran.stdout + ran.stderr
         return ran.stdout + ran.stderr
@@ -59,6 +69,18 @@ def test_a_stack_of_the_same_name_is_told_apart_and_refused_before_anything_is_t
     assert "No changes." in one.says("plan")
 
 
+def test_what_a_lost_state_left_is_removed_when_asked_for(site: Any, tmp_path: Path) -> None:
+    before = site.dump()
+    lost, other = Operator(site, tmp_path / "one", "shop", "10.42.0.0/24"), Operator(site, tmp_path / "two", "mail", "10.43.0.0/24")
+    lost.apply()
+    other.apply()
+    assert "stay; `--foreign` includes them" in other.says("state", "gc", "--auto-approve", stack=False)
+    other.says("state", "gc", "--foreign", "--auto-approve", stack=False)
+    assert "No changes." in other.says("plan")
+    other.destroy()
+    assert site.changes_since(before) == []
+
+
 def test_a_range_that_the_host_has_already_fails_the_plan_and_not_the_apply(site: Any, tmp_path: Path) -> None:
     site.on_host("ip link add wire type veth peer name other")
     site.on_host("ip link set wire up")
@@ -81,5 +103,5 @@ def test_a_tap_of_another_state_is_not_taken_for_one_that_is_there(site: Any, sh
     (site.folder / "state.lineage").write_text("another\n")
     assert site.observe(["shop"]) == {}
     assert site.observe() == {
-        f"shop@{shapes.lineage[:8]}": {address: {**thing, "stack": f"shop@{shapes.lineage[:8]}"} for address, thing in own.items()}
+        f"shop@{shapes.lineage}": {address: {**thing, "stack": f"shop@{shapes.lineage}"} for address, thing in own.items()}
     }
