@@ -161,6 +161,9 @@ def _start(what: Launch, log: Path) -> None:
         try:
             running.run(_as_unit(what, become, log), timeout=_SHELL_TIME)
         except CommandError as error:
+            if "already" in error.stderr:
+                # The unit of the process before this one is dead, and not yet forgotten.
+                raise Temporary(f"systemd still has the unit `{what.unit}`") from error
             raise Permanent(f"systemd did not take `{what.command[0]}` as a unit: {error}") from error
         return
     environment = {**os.environ, **what.environment}
@@ -172,7 +175,7 @@ def _start(what: Launch, log: Path) -> None:
 
 def _as_unit(what: Launch, become: Sequence[str], log: Path) -> list[str]:
     words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={what.unit}"]
-    words += ["--slice=herocloud.slice", "--service-type=exec", "--property=KillMode=mixed", "--property=OOMPolicy=continue"]
+    words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue"]
     words += [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
     words += [f"--setenv={name}={value}" for name, value in what.environment.items()]
     return [*words, "--", *become]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.model.errors import Permanent
+from herocloud.kits.running import CommandError
+from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.vmm import identity, launching
 
 
@@ -91,4 +92,18 @@ def test_where_systemd_runs_it_becomes_a_unit_of_its_own(stand, monkeypatch) -> 
     assert seen[0] == "systemd-run"
     assert {"--collect", "--unit=herocloud-test", "--slice=herocloud.slice"} <= set(seen)
     assert f"--setenv={identity.TOKEN}={identity.token(stand.data, stand.sid)}" in seen
-    assert seen[seen.index("--") + 1 :][:2] == ["/bin/sh", "-c"]
+    words = seen[seen.index("--") + 1 :]
+    assert words[:2] == ["/bin/sh", "-c"]
+    # systemd would put variables of its own in the place of these.
+    assert not any("${" in word or "$$" in word or word.startswith("$") for word in words)
+
+
+@pytest.mark.parametrize(("words", "kind"), [("Unit herocloud-test.service already exists.", Temporary), ("no bus", Permanent)])
+def test_a_unit_that_systemd_does_not_take_is_told_or_tried_again(stand, monkeypatch, words: str, kind: type[Exception]) -> None:
+    def refuse(command, **_):
+        raise CommandError(command, 1, "", words)
+
+    monkeypatch.setattr(launching, "has_systemd", lambda: True)
+    monkeypatch.setattr(launching.running, "run", refuse)
+    with pytest.raises(kind):
+        stand.start("vmm")
