@@ -158,7 +158,6 @@ def test_input_that_no_agent_holds_is_refused_before_anything_runs(fake, agent, 
     assert fake.seen == []
 
 
-@pytest.mark.live
 @pytest.mark.skipif(shutil.which("qemu-ga") is None, reason="needs qemu-ga (package qemu-guest-agent)")
 def test_the_real_agent_of_qemu_answers_alike(tmp_path, ear) -> None:
     path = tmp_path / "real.sock"
