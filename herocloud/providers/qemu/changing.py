@@ -16,6 +16,7 @@ from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import commanding, looking, wiring
 from herocloud.providers.qemu.talking import Question, Refusal, Talk
 from herocloud.providers.qemu.wiring import Place
+from herocloud.providers.vmm import keeping
 
 _LIVE = ("vcpus", "memory", "affinity", "root", "volumes", "nics", "labels", "restart")
 PATIENCE = 40.0
@@ -44,6 +45,7 @@ def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Js
             _unplug(change, device)
     for key in target["nics"]:
         if commanding.nic_id(key) not in seen.devices:
+            _renew_seed(change)
             _plug_nic(change, key)
     for use in target["volumes"]:
         if commanding.volume_id(use["volume"]) not in seen.devices:
@@ -99,6 +101,25 @@ def _leaves(device: str, target: Part) -> bool:
     if device.startswith("volume-"):
         return device not in {commanding.volume_id(one["volume"]) for one in target["volumes"]}
     return False
+
+
+def _renew_seed(change: Change) -> None:
+    """Put the seed as it is now into the machine, so that a guest finds the address of a card that it did not begin with.
+
+    A seed is written anew under its name, and the machine goes on holding the file that it opened.
+    """
+    path = keeping.seed(change.place.data, change.place.sid)
+    before = looking.look(change.talk).disks.get("seed", {}).get("node-name")
+    if before is None or not path.exists():
+        return
+    node = f"n-seed-{path.stat().st_ino:x}"
+    if before == node:
+        return
+    disk = commanding.Disk("seed", path, readonly=True)
+    _drop(change.talk, "blockdev-del", node_name=node)
+    change.talk.put(Question("blockdev-add", {**commanding.blockdev(disk), "node-name": node}))
+    change.talk.ask("qom-set", path="/machine/peripheral/seed", property="drive", value=node)
+    _drop(change.talk, "blockdev-del", node_name=before)
 
 
 def _plug_nic(change: Change, key: str) -> None:
