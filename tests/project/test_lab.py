@@ -97,6 +97,7 @@ def test_every_marker_for_real_machines_is_run(lab: SimpleNamespace, root: Path)
     assert set(lab.load.MARKERS.split(" or ")) == {marker for marker in known if f'    "{marker}: ' in page}
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git (package git)")
 def test_the_tree_is_what_git_knows_and_what_is_new(lab: SimpleNamespace, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     for name in ("kept.py", "new.py", "ignored.log"):
