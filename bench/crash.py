@@ -6,7 +6,6 @@ next plan is asked: what had been created by its own words and is to be created 
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import random
@@ -14,15 +13,14 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
-_TESTS = Path(__file__).resolve().parent.parent / "tests" / "apply"
+import campaigns
+
 _MADE = re.compile(r"terraform_data\.\S+: Creation complete")
 
 
@@ -63,7 +61,7 @@ def main() -> int:
 
 def herocloud(wanted: int, seed: int) -> Row:
     """Go through every scenario at every point, and on at random instants until there were enough kills."""
-    campaign, sites = _load("campaign"), _load("sites")
+    campaign, sites = campaigns.load("apply/campaign"), campaigns.load("apply/sites")
     kills, bad = 0, 0
     with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
         prepared = campaign.prepare_all(Path(name), sites.Site)
@@ -158,17 +156,6 @@ def _is_json(content: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _load(name: str) -> ModuleType:
-    """Import the campaign from the tests, which are no package: there is one campaign, and the tests run a part of it."""
-    spec = importlib.util.spec_from_file_location(f"crash_{name}", _TESTS / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{_TESTS / name}.py is missing")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

@@ -7,17 +7,14 @@ compared as a whole with those of an undisturbed run; a plan must say that nothi
 """
 
 import argparse
-import importlib.util
 import os
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-_TESTS = Path(__file__).resolve().parent.parent / "tests"
+import campaigns
 
 
 def main() -> int:
@@ -28,19 +25,19 @@ def main() -> int:
     parser.add_argument("--hypervisor", choices=["qemu"], help="who runs the machines; no guest boots in them")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
-    lacking = _load("providers/network/ability").missing()
+    lacking = campaigns.load("providers/network/ability").missing()
     if lacking:
         print(lacking)
         return 1
     print(f"seed {arguments.seed}")
-    campaigns = _load("apply/real_campaign")
+    real = campaigns.load("apply/real_campaign")
     with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
-        campaign = campaigns.Campaign(Path(name), _load("apply/campaign"), _load("apply/real_world"), arguments.hypervisor)
+        campaign = real.Campaign(Path(name), campaigns.load("apply/campaign"), campaigns.load("apply/real_world"), arguments.hypervisor)
         counts: Counter[str] = Counter()
-        _strike(campaign, campaigns.rounds(campaign.strikes(thorough=not arguments.short)), "named points", counts)
+        _strike(campaign, real.rounds(campaign.strikes(thorough=not arguments.short)), "named points", counts)
         number = 0
         while not arguments.short and counts["kills"] < arguments.kills:
-            _strike(campaign, campaigns.rounds(campaign.random_strikes(60, arguments.seed + number)), "random instants", counts)
+            _strike(campaign, real.rounds(campaign.random_strikes(60, arguments.seed + number)), "random instants", counts)
             number += 1
     print(f"\n{counts['kills']:,} kills, {counts['stages'] - counts['bad']:,} of {counts['stages']:,} applies clean afterwards")
     return 1 if counts["bad"] or campaign.problems_of_itself else 0
@@ -59,17 +56,6 @@ def _strike(campaign: Any, worlds: list[list[Any]], what: str, counts: Counter[s
         if number % 20 == 0 or number == len(worlds):
             now = counts - before
             print(f"{what:18}{number:>5} worlds{now['kills']:>7} kills{now['bad']:>5} not clean", flush=True)
-
-
-def _load(name: str) -> ModuleType:
-    """Import the campaign from the tests, which are no package: there is one campaign, and the tests run a part of it."""
-    spec = importlib.util.spec_from_file_location(f"crash_{name.replace('/', '_')}", _TESTS / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{_TESTS / name}.py is missing")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ def write(path: Path, plan: Plan) -> None:
     import json
 
     import herocloud
-    from herocloud.plan import filing
+    from herocloud.model import filing
 
-    body = json.dumps(filing.encode(plan), ensure_ascii=False, separators=(",", ":")).encode()
+    body = json.dumps(filing.encode_plan(plan), ensure_ascii=False, separators=(",", ":")).encode()
     head = {
         "format": FORMAT,
         "version": VERSION,
@@ -41,8 +41,7 @@ def read(path: Path) -> Plan:
     """Read a saved plan; raises Refused with the reason when it is none, damaged, or newer than this program."""
     import json
 
-    from herocloud.model import filing as shapes
-    from herocloud.plan import filing
+    from herocloud.model import filing
 
     try:
         content = path.read_bytes()
@@ -64,8 +63,8 @@ def read(path: Path) -> Plan:
     if head.get("checksum") != _checksum(body):
         raise _damaged(path, "its checksum does not fit its content")
     try:
-        return filing.decode(json.loads(body))
-    except (ValueError, shapes.NotFiled) as error:
+        return filing.decode_plan(json.loads(body))
+    except (ValueError, filing.NotFiled) as error:
         raise _damaged(path, f"it cannot be read ({error})") from error
 
 

@@ -12,6 +12,7 @@ from herocloud.operations import applying as operation
 from herocloud.operations import filing, reading
 from herocloud.operations.applying import Applied
 from herocloud.operations.inputs import Sources
+from herocloud.operations.planning import Asked
 
 
 def apply(
@@ -31,6 +32,19 @@ def apply(
         return _apply_saved(call, planfile, variables, wanted, running, exports, rehearse=rehearse)
     sources = preparing.make_sources(call, variables)
     asked = preparing.make_asked(wanted, destroy=destroy)
+    return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
+
+
+def _plan_and_run(
+    call: Call,
+    sources: Sources,
+    asked: Asked,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    *,
+    rehearse: bool,
+) -> int:
     if rehearse:
         return applying.rehearse_new(call, sources, asked, running, exports)
     return applying.run_approved(
@@ -39,7 +53,7 @@ def apply(
         running,
         exports,
         lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide),
-        purge=wanted.purge,
+        purge=asked.options.purge,
     )
 
 
@@ -96,16 +110,7 @@ def destroy(
     """
     sources = preparing.make_sources(call, variables) if stack is None else Sources(())
     asked = preparing.make_asked(wanted, destroy=True, stack=stack)
-    if rehearse:
-        return applying.rehearse_new(call, sources, asked, running, exports)
-    return applying.run_approved(
-        call,
-        approval,
-        running,
-        exports,
-        lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide),
-        purge=wanted.purge,
-    )
+    return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
 
 
 def resume(
