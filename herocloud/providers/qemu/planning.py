@@ -7,6 +7,7 @@ emulation its guests find no clock to measure their processor by, and hang on a 
 
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.words import Impact
+from herocloud.providers import costs
 from herocloud.providers.seam import Unsupported, Verdict
 
 NAME = "qemu"
@@ -19,26 +20,11 @@ MOST_VCPUS = 255
 BLOCK = 2 * 1024**2
 """virtio-mem plugs and unplugs memory in blocks of this size."""
 
-_LIVE = Verdict(Impact.LIVE)
-_CYCLE = "needs a power-cycle"
-_SEED = Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its seed at boot")
-
-_COSTS: dict[str, Verdict] = {
-    "cpu.max": Verdict(Impact.REBOOT, _CYCLE),
-    "cpu.topology": Verdict(Impact.REBOOT, _CYCLE),
-    "memory_options": Verdict(Impact.REBOOT, _CYCLE),
+_COSTS = {
+    **costs.EVERYWHERE,
     "root_disk.direct": Verdict(Impact.REBOOT, "needs a power-cycle: the disk is opened again"),
-    "root_disk.rate": _LIVE,
-    "root_disk": Verdict(Impact.REBOOT, _CYCLE),
+    "root_disk.rate": costs.LIVE,
     "shares": Verdict(Impact.REBOOT, "needs a power-cycle: a share cannot be unplugged safely"),
-    "user_data": _SEED,
-    "ssh_keys": _SEED,
-    "env": _SEED,
-    "secrets": _SEED,
-    "image_id.payload": Verdict(Impact.REBOOT, "needs a power-cycle: another kernel"),
-    "image_id.nocloud": Verdict(Impact.REBOOT, _CYCLE),
-    "hypervisor": Verdict(Impact.REPLACE, "moves to another hypervisor, root disk is kept"),
-    "image_id.source": Verdict(Impact.DATA, "root disk is destroyed"),
 }
 """Fields that cost more than a live change, and exceptions below them; the longest matching path counts."""
 
@@ -49,22 +35,15 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Ve
         return _judge_vcpus(after, machine)
     if path == "memory":
         return _judge_memory(after, machine)
-    if path == "root_disk.size":
-        return _LIVE if after >= before else Verdict(Impact.DATA, "a disk cannot shrink: root disk is destroyed")
-    if (path.startswith("networks") and path.endswith(".address")) or path.startswith("mycelium."):
-        return Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its addresses at boot")
+    known = costs.of_values(path, before, after, spec)
+    if known is not None:
+        return known
     if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size")):
         return _judge_plugging(spec, machine)
     if path == "root_disk.direct" and isinstance(before, dict) and isinstance(after, dict) and before["direct"] == after["direct"]:
         # The whole of `root` is judged under this name, and its rate changes live.
-        return _LIVE
-    if path == "image_id.source" and (before is None or after is None or spec.get("root_disk") is None):
-        return Verdict(Impact.DATA, "root disk is destroyed") if before else Verdict(Impact.REBOOT, _CYCLE)
-    while path:
-        if path in _COSTS:
-            return _COSTS[path]
-        path = path.rpartition(".")[0]
-    return _LIVE
+        return costs.LIVE
+    return costs.look_up(_COSTS, path)
 
 
 def judge_emulated(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
@@ -90,13 +69,13 @@ def ports_of(machine: Part) -> int:
 
 def _judge_vcpus(after: int, machine: Part) -> Verdict:
     if machine is None or after <= machine["max_vcpus"]:
-        return _LIVE
+        return costs.LIVE
     return Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
 
 
 def _judge_memory(after: int, machine: Part) -> Verdict:
     if machine is None:
-        return _LIVE
+        return costs.LIVE
     smallest, largest = machine["boot_memory"], machine["boot_memory"] + (machine["hotplug"] or 0)
     if after > largest:
         return Verdict(Impact.REBOOT, "beyond the room it booted with needs a power-cycle")
@@ -104,12 +83,12 @@ def _judge_memory(after: int, machine: Part) -> Verdict:
         return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
     if (after - smallest) % BLOCK:
         return Verdict(Impact.REBOOT, "memory is plugged in blocks of 2 MiB; any other size needs a power-cycle")
-    return _LIVE
+    return costs.LIVE
 
 
 def _judge_plugging(spec: Spec, machine: Part) -> Verdict:
     if machine is None:
-        return _LIVE
+        return costs.LIVE
     if board_of(machine) == "microvm":
         return Verdict(
             Impact.REBOOT, "needs a power-cycle: a VM without room to grow (`cpu.max`, `memory_options.hotplug`) takes no devices"
@@ -117,7 +96,7 @@ def _judge_plugging(spec: Spec, machine: Part) -> Verdict:
     wanted = len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))
     if wanted > ports_of(machine):
         return Verdict(Impact.REBOOT, f"needs a power-cycle: all {ports_of(machine)} slots for devices are in use")
-    return _LIVE
+    return costs.LIVE
 
 
 def unsupported(spec: Spec) -> list[Unsupported]:

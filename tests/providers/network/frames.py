@@ -2,6 +2,8 @@
 
 import socket
 import struct
+from collections.abc import Callable
+from typing import Any
 
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 BRIDGES = "01:80:c2:00:00:00"
@@ -83,3 +85,17 @@ def checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
+
+
+def arrives(site: Any, until: Callable[..., Any], frame: bytes, honest: bytes, word: bytes) -> bool:
+    """Send a frame and an honest one behind it, known by `word`; tell whether the neighbour has seen the first once the second is there."""
+    seen: list[bytes] = []
+    site.one.send(frame)
+    site.one.send(honest)
+
+    def honest_arrived() -> bool:
+        seen.extend(site.two.seen())
+        return any(word in one for one in seen)
+
+    until(honest_arrived)
+    return frame in seen

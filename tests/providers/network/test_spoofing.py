@@ -54,17 +54,7 @@ def _frames_of(frames: Any) -> dict[str, bytes]:
 
 
 def _arrives(site: Any, frames: Any, until: Callable[..., Any], frame: bytes) -> bool:
-    """Send a frame and an honest one behind it; tell whether the neighbour has seen the first once the second is there."""
-    seen: list[bytes] = []
-    site.one.send(frame)
-    site.one.send(frames.ethernet(ME, frames.IPV4, frames.ipv4(MINE, HIS, HONEST)))
-
-    def honest_arrived() -> bool:
-        seen.extend(site.two.seen())
-        return any(HONEST in one for one in seen)
-
-    until(honest_arrived)
-    return frame in seen
+    return bool(frames.arrives(site, until, frame, frames.ethernet(ME, frames.IPV4, frames.ipv4(MINE, HIS, HONEST)), HONEST))
 
 
 def test_no_trick_reaches_a_neighbour(pair: Any, frames: Any, until: Callable[..., Any]) -> None:

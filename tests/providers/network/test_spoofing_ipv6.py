@@ -64,16 +64,9 @@ def _tricks(frames: Any) -> dict[str, bytes]:
 
 
 def _arrives(site: Any, frames: Any, until: Callable[..., Any], frame: bytes) -> bool:
-    seen: list[bytes] = []
-    site.one.send(frame)
-    site.one.send(frames.ethernet(ME, frames.IPV6, frames.ipv6(MINE, ALL, frames.udp(HONEST * 3), UDP)))
-
-    def honest_arrived() -> bool:
-        seen.extend(site.two.seen())
-        return any(HONEST in one for one in seen)
-
-    until(honest_arrived)
-    return frame in seen
+    return bool(
+        frames.arrives(site, until, frame, frames.ethernet(ME, frames.IPV6, frames.ipv6(MINE, ALL, frames.udp(HONEST * 3), UDP)), HONEST)
+    )
 
 
 def test_no_trick_reaches_a_neighbour(pair: Any, frames: Any, until: Callable[..., Any]) -> None:

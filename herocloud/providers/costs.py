@@ -1,0 +1,52 @@
+"""What changing a field of a VM costs on every hypervisor, and how a table of such costs is read. Pure.
+
+A hypervisor's `planning` begins with these and adds its own. Kept in one place because they follow from the guest and its disk, not from
+the program that runs them: a second copy would one day promise something else.
+"""
+
+from collections.abc import Mapping
+
+from herocloud.kits.jsons import Json, Spec
+from herocloud.model.words import Impact
+from herocloud.providers.seam import Verdict
+
+LIVE = Verdict(Impact.LIVE)
+POWER_CYCLE = Verdict(Impact.REBOOT, "needs a power-cycle")
+READ_AT_BOOT = Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its seed at boot")
+DISK_LOST = Verdict(Impact.DATA, "root disk is destroyed")
+
+EVERYWHERE: Mapping[str, Verdict] = {
+    "cpu.max": POWER_CYCLE,
+    "cpu.topology": POWER_CYCLE,
+    "memory_options": POWER_CYCLE,
+    "root_disk": POWER_CYCLE,
+    "user_data": READ_AT_BOOT,
+    "ssh_keys": READ_AT_BOOT,
+    "env": READ_AT_BOOT,
+    "secrets": READ_AT_BOOT,
+    "image_id.payload": Verdict(Impact.REBOOT, "needs a power-cycle: another kernel"),
+    "image_id.nocloud": POWER_CYCLE,
+    "hypervisor": Verdict(Impact.REPLACE, "moves to another hypervisor, root disk is kept"),
+    "image_id.source": DISK_LOST,
+}
+"""By path; the longest matching path counts, and what is not named changes live."""
+
+
+def of_values(path: str, before: Json, after: Json, spec: Spec) -> Verdict | None:
+    """Judge the fields whose cost hangs on their values; nothing for all others."""
+    if path == "root_disk.size":
+        return LIVE if after >= before else Verdict(Impact.DATA, "a disk cannot shrink: root disk is destroyed")
+    if (path.startswith("networks") and path.endswith(".address")) or path.startswith("mycelium."):
+        return Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its addresses at boot")
+    if path == "image_id.source" and (before is None or after is None or spec.get("root_disk") is None):
+        return DISK_LOST if before else POWER_CYCLE
+    return None
+
+
+def look_up(costs: Mapping[str, Verdict], path: str) -> Verdict:
+    """Find the cost of a path or of the nearest one above it."""
+    while path:
+        if path in costs:
+            return costs[path]
+        path = path.rpartition(".")[0]
+    return LIVE
