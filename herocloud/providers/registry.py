@@ -4,7 +4,6 @@ A table of names and not entry points: reading the metadata of installed package
 """
 
 import importlib
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -156,5 +155,5 @@ def _find(name: str) -> _Entry:
 
 
 def _module(name: str, concern: str) -> ModuleType:
-    path = f"{PROVIDERS[name].package}.{concern}"
-    return sys.modules.get(path) or importlib.import_module(path)
+    # Not `sys.modules`: another thread may be half-way through importing it, and only the import waits for that.
+    return importlib.import_module(f"{PROVIDERS[name].package}.{concern}")
