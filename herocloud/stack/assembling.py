@@ -7,14 +7,12 @@ from herocloud.model.diagnostics import Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import StackName
 from herocloud.model.worlds import Desired, Move
-from herocloud.stack import caching, checking, combining, expanding, layering, pointing, reading, sources, substituting, validating
+from herocloud.stack import caching, checking, combining, expanding, gating, layering, pointing, reading, sources, substituting
 from herocloud.stack import names as names_of
 from herocloud.stack import (
     variables as values_of,
 )
 from herocloud.stack.checks.outside import World
-from herocloud.stack.fields import places
-from herocloud.stack.fields.stack import StackFile
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.loading import Loaded
 
@@ -61,7 +59,7 @@ def assemble(
     if found.items:
         # Something is wrong, and now time does not matter: look again, with misspelt keys put right first.
         found = Findings()
-        judged = _judge(given, validating.straighten(combined.value, StackFile, found), trees, pointer, found)
+        judged = _judge(given, _straighten(combined.value, found), trees, pointer, found)
     uses_secrets = any(view.fields.get("secrets") for view in judged.views)
     if found.items:
         return Assembled(Loaded(None, pointer.diagnose(found), files, uses_secrets))
@@ -78,6 +76,13 @@ def assemble(
     )
     conditions = None if judged.values.sensitive else _conditions(judged, host, environment)
     return Assembled(Loaded(desired, (), files, uses_secrets), conditions)
+
+
+def _straighten(tree: dict[str, Any], found: Findings) -> dict[str, Any]:
+    # The models come in only where there is something to say.
+    from herocloud.stack import validating
+
+    return validating.straighten(tree, found)
 
 
 class _Given(NamedTuple):
@@ -122,7 +127,7 @@ def _judge(
         substituted = substituting.substitute(rest, values, given.host, found)
     else:
         substituted = substituting.Substituted(rest, {}, frozenset())
-    data = validating.validate(StackFile, substituted.value, found)
+    data = gating.validate("StackFile", substituted.value, found)
     instances = _make_instances(substituted.indexed, data, found) if checking.check_counts(data, found) else {}
     world = given.world(found)
     names = names_of.collect_names(substituted.value, data, found)
@@ -181,7 +186,7 @@ def _read_trees(read: Sequence[sources.Source], pointer: "pointing.Pointer", fou
 def _collect_variables(tree: Mapping[str, Any], given: _Given, found: Findings) -> values_of.Values:
     raw = tree.get("variables")
     # A model is built when it is first used, which takes longer than most files.
-    data = {} if raw is None else validating.validate(places.VariablesOnly, {"variables": raw}, found)
+    data = {} if raw is None else gating.validate("VariablesOnly", {"variables": raw}, found)
     declared = dict(data.get("variables") or {})
     if isinstance(raw, dict):
         # A declaration that was refused as a whole still declares its name.
@@ -192,7 +197,6 @@ def _collect_variables(tree: Mapping[str, Any], given: _Given, found: Findings) 
 def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, Any], found: Findings) -> dict[str, list[Mapping[str, Any]]]:
     """Validate the instances of VMs that use `{{ index }}`: of each only the keys that use it, the others are all the same."""
     from herocloud.stack import expressions
-    from herocloud.stack.fields.machines import Vm
 
     instances: dict[str, list[Mapping[str, Any]]] = {}
     for name, raw in indexed.items():
@@ -206,7 +210,7 @@ def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, An
         for number in range(shared["count"]):
             if len(found.items) > before + _ENOUGH:
                 break  # Enough is wrong with the first instances; nothing will be expanded.
-            own = validating.validate(Vm, substituting.put_index(varying, number), found, name)
+            own = gating.validate("Vm", substituting.put_index(varying, number), found, name)
             many.append({**same, **own})
         instances[name] = many
     return instances

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from herocloud.model.hosts import Host
-from herocloud.stack import layering, placing, substituting, validating
+from herocloud.stack import gating, layering, placing, substituting
 from herocloud.stack.checks import blocks, machines, moving, naming, ordering, outside
-from herocloud.stack.fields.stack import SECTIONS, StackFile
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.layering import Fields, View
 from herocloud.stack.names import Names
+
+SECTIONS = ("variables", "images", "sizes", "networks", "volumes", "vms", "outputs")
+"""The blocks whose keys are names that the user gives."""
 
 _ENOUGH = 100
 """So many are looked at; a file with more was not written by a person."""
@@ -59,12 +61,16 @@ def judge(
     found: Findings,
 ) -> None:
     """Look for mistakes in the blocks that nothing else looks at; clashes with the rest of the stack are left out."""
+    if not blocks:
+        return
+    from herocloud.stack import validating
+
     for block in blocks[:_ENOUGH]:
         if block.path[0] not in SECTIONS or block.path[0] == "variables":
             continue
         own = Findings()
-        tree = validating.straighten(_wrap(block), StackFile, own)
-        data = validating.validate(StackFile, substitute(tree, own).value, own)
+        tree = validating.straighten(_wrap(block), own)
+        data = gating.validate("StackFile", substitute(tree, own).value, own)
         # The rest of the stack lends its values to this block as it would to any other.
         views = list(layering.make_views({**main, "vms": data.get("vms")}, {}, names.images))
         naming.check_blocks(data, views, names, own)

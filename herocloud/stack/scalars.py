@@ -26,6 +26,9 @@ ADDRESS = r"^(image|network|volume|vm)\.[a-z][a-z0-9-]*(\[\d+\])?$"
 INSTANCE = r"^(vm\.)?[a-z][a-z0-9-]*(\[\d+\])?$"
 EXPRESSION = r"\{\{.*\}\}"
 
+LONGEST = 100
+"""No size or rate has more characters; the patterns that read them take their time with endless blanks."""
+
 
 _INTEGER = re.compile(r"^[-+]?[0-9]+$")
 _OCTAL = re.compile(r"^0o[0-7]+$")

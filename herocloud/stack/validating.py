@@ -14,14 +14,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from herocloud.stack import names
-from herocloud.stack.fields import kinds
+from herocloud.stack.fields import kinds, machines, places
+from herocloud.stack.fields.stack import StackFile
 from herocloud.stack.findings import Findings, Path, Pruned
 
 
-def straighten(tree: dict[str, Any], model: type[BaseModel], found: Findings) -> dict[str, Any]:
-    """Return a copy of the tree in which every key is known; reports those that are not."""
+MODELS: Mapping[str, type[BaseModel]] = {"StackFile": StackFile, "VariablesOnly": places.VariablesOnly, "Vm": machines.Vm}
+"""What is validated as a whole."""
+
+
+def straighten(tree: dict[str, Any], found: Findings) -> dict[str, Any]:
+    """Return a copy of a stack file's tree in which every key is known; reports those that are not."""
     copied: dict[str, Any] = unshare(tree)
-    _walk(copied, copied, model, (), found)
+    _walk(copied, copied, StackFile, (), found)
     return copied
 
 
@@ -74,11 +79,9 @@ _NOUNS = {
 }
 
 
-def validate(model: type[BaseModel], tree: Any, found: Findings, instance_of: str | None = None) -> dict[str, Any]:
-    """Return what the file says, normalised; mistakes go to `found` and are left out.
-
-    `instance_of` names the VM when only some of its fields are looked at, for one of its instances.
-    """
+def validate(name: str, tree: Any, found: Findings, instance_of: str | None = None) -> dict[str, Any]:
+    """Return what the file says, normalised; mistakes go to `found` and are left out. `gating` has the short way for sound trees."""
+    model = MODELS[name]
     copied = False
     pruned = found.pruned if instance_of is None else Pruned()
     while True:

@@ -12,17 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from herocloud.stack import names, scalars
-from herocloud.stack.fields import machines, places
 from herocloud.stack.findings import Findings, Path
 from herocloud.stack.layering import Fields, View
 from herocloud.stack.names import own_blocks
-from herocloud.stack.validating import needed_keys
+from herocloud.stack.gating import NEEDED
 
 _NAME = re.compile(scalars.NAME)
 _KEY = re.compile(scalars.KEY)
 _ENVIRONMENT = re.compile(scalars.ENVIRONMENT)
 _FORM = "use lower-case letters, digits and `-`, beginning with a letter, at most 63"
-_INNER = (("volumes", machines.VolumeUse), ("shares", machines.Share), ("networks", machines.NetworkUse))
+_INNER = (("volumes", NEEDED["VolumeUse"]), ("shares", NEEDED["Share"]), ("networks", NEEDED["NetworkUse"]))
 
 
 def check_names(tree: Mapping[str, Any], data: Fields, views: Iterable[View], found: Findings) -> None:
@@ -53,18 +52,17 @@ def _check_keys(path: Path, block: Fields | None, form: re.Pattern[str], found: 
 
 def check_needed(data: Fields, views: Iterable[View], found: Findings) -> None:
     """Check that what has to be there is there."""
-    network, forward = needed_keys(places.Network), needed_keys(places.Forward)
+    network, forward = NEEDED["Network"], NEEDED["Forward"]
     for name, fields in (data.get("networks") or {}).items():
         _need(("networks", name), fields, network, found)
         for number, entry in enumerate(fields.get("forward") or ()):
             _need(("networks", name, "forward", number), entry, forward, found)
     for name, fields in (data.get("volumes") or {}).items():
-        _need(("volumes", name), fields, needed_keys(places.Volume), found)
+        _need(("volumes", name), fields, NEEDED["Volume"], found)
     for number, move in enumerate(data.get("moved") or ()):
-        _need(("moved", number), move, needed_keys(places.Moved), found)
-    inner = [(key, needed_keys(model)) for key, model in _INNER]
+        _need(("moved", number), move, NEEDED["Moved"], found)
     for path, fields in own_blocks(data, views):
-        for key, needed in inner:
+        for key, needed in _INNER:
             for number, entry in enumerate(fields.get(key) or ()):
                 _need((*path, key, number), entry, needed, found)
         if "user_data" in fields:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJson
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from herocloud.kits import names, sizes
+from herocloud.kits.jsons import Json
 from herocloud.stack import scalars
 
 
@@ -21,12 +22,13 @@ class Block(BaseModel):
 
 
 class Kind:
-    """A validator and its JSON Schema, to stand in an `Annotated`."""
+    """A validator, its JSON Schema and its shape for the gate, to stand in an `Annotated`."""
 
-    def __init__(self, validate: Callable[[Any], Any], schema: dict[str, Any]) -> None:
-        """Keep the two together."""
+    def __init__(self, validate: Callable[[Any], Any], schema: dict[str, Any], shape: Json) -> None:
+        """Keep the three together."""
         self.validate = validate
         self.schema = schema
+        self.shape = shape
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Replace pydantic's own validation of the type."""
@@ -72,13 +74,10 @@ def begin(value: Any) -> str:
     return shown[0].upper() + shown[1:]
 
 
-_LONGEST = 100
-
 
 def _measured(read: Callable[[str], Any], code: str, noun: str, like: str) -> Callable[[Any], Any]:
     def validate(value: Any) -> Any:
-        if isinstance(value, str) and len(value) > _LONGEST:
-            # The patterns behind `read` take their time with endless blanks.
+        if isinstance(value, str) and len(value) > scalars.LONGEST:
             raise wrong(code, f"{begin(value)} is not {noun}.", f"write it like `{like}`")
         if isinstance(value, str):
             try:
@@ -100,6 +99,7 @@ Size = Annotated[
     Kind(
         _measured(sizes.parse_size, "bad-size", "a size", "4 GiB"),
         {"type": "string", "pattern": scalars.SIZE, "examples": ["512 MiB", "4 GiB", "2 TiB"]},
+        "size",
     ),
 ]
 Rate = Annotated[
@@ -107,6 +107,7 @@ Rate = Annotated[
     Kind(
         _measured(sizes.parse_rate, "bad-rate", "a rate", "100 Mbit/s"),
         {"type": "string", "pattern": scalars.RATE, "examples": ["100 Mbit/s", "250 MB/s"]},
+        "rate",
     ),
 ]
 
@@ -119,7 +120,7 @@ def _as_written(value: Any) -> str:
     return text
 
 
-Text = Annotated[str, Kind(_as_written, {"type": ["string", "number"]})]
+Text = Annotated[str, Kind(_as_written, {"type": ["string", "number"]}, "text")]
 """A text, or a number that is kept exactly as it was written."""
 
 
@@ -135,7 +136,7 @@ def matching(pattern: str, code: str, detail: str, hint: str) -> Kind:
             raise wrong(code, detail.format(show(text)), hint)
         return text
 
-    return Kind(validate, {"type": "string", "pattern": pattern})
+    return Kind(validate, {"type": "string", "pattern": pattern}, ["like", pattern])
 
 
 def choice(*words: str) -> Kind:
@@ -148,7 +149,7 @@ def choice(*words: str) -> Kind:
         near = names.nearest(value, words) if isinstance(value, str) else None
         raise wrong("bad-choice", f"{begin(value)} is not one of {listed}.", f"did you mean `{near}`?" if near else None)
 
-    return Kind(validate, {"enum": list(words)})
+    return Kind(validate, {"enum": list(words)}, ["words", *words])
 
 
 class Short:

@@ -30,6 +30,3 @@ class StackFile(Block):
     moved: list[places.Moved] | None = optional("Renames that keep what was made.")
     outputs: dict[str, Any] | None = optional("Values to show after an apply, by name.")
 
-
-SECTIONS = ("variables", "images", "sizes", "networks", "volumes", "vms", "outputs")
-"""The blocks whose keys are names that the user gives."""
