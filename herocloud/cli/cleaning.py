@@ -3,7 +3,7 @@
 import time
 
 from herocloud.cli import applying, ending, flags, preparing, showing
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import Call
 from herocloud.operations import cleaning
 from herocloud.operations.cleaning import Cleaned, Litter
 from herocloud.views import listings, results, tables, values

@@ -1,26 +1,48 @@
-"""The flags, in groups that commands share; `invoking` spreads a group over a command's signature and gathers it again.
+"""The flags, in groups that commands share; `calling` puts the groups of a command together.
 
-A group is a named tuple whose fields carry Typer's options, so that a flag is declared once, with its help, its environment variable
-and its default, and every command that has it has the same.
+A group is a named tuple whose fields carry their flags, so that a flag is declared once, with its help, its environment variable and its
+default, and every command that has it has the same. `invoking` makes Typer's options out of them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import typer
+
+class Flag(NamedTuple):
+    """A flag as it is declared."""
+
+    names: tuple[str, ...]
+    variable: str
+    """The environment variable; empty when there is none."""
+    help: str
+    more: Mapping[str, Any]
+    """What else Typer takes: metavar, min, max, count."""
 
 
-def option(*names: str, variable: str | None = None, help: str, **more: Any) -> Any:  # noqa: A002  (Typer's own word)
+class Argument(NamedTuple):
+    """A word without a flag."""
+
+    help: str
+    more: Mapping[str, Any]
+
+
+def option(*names: str, variable: str | None = None, help: str, **more: Any) -> Flag:  # noqa: A002  (Typer's own word)
     """Declare an option; its environment variable is `HEROCLOUD_` and its first long name unless told otherwise, none for an empty text."""
     if variable is None:
         long = next(name for name in names[0].split("/")[0:1] if name.startswith("--"))
         variable = "HEROCLOUD_" + long[2:].upper().replace("-", "_")
-    return typer.Option(*names, envvar=variable or None, help=help, show_default=False, show_envvar=False, **more)
+    return Flag(names, variable, help, more)
 
 
-def switch(name: str, *shorts: str, help: str, **more: Any) -> Any:  # noqa: A002  (Typer's own word)
+def switch(name: str, *shorts: str, help: str, **more: Any) -> Flag:  # noqa: A002  (Typer's own word)
     """Declare a flag without a value and without an opposite."""
     return option(name, *shorts, help=help, **more)
+
+
+def argument(*, help: str, **more: Any) -> Argument:  # noqa: A002  (Typer's own word)
+    """Declare a word that stands for itself."""
+    return Argument(help, more)
 
 
 LockTimeout = Annotated[

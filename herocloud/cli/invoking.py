@@ -1,117 +1,54 @@
-"""The tree of commands, made from plain functions whose parameters are groups of flags.
+"""The tree of commands as Typer's, grown on demand: a branch knows the names of its members and imports only the one that is called.
 
-Makes a Typer command out of a plain function whose parameters are groups of flags. `def plan(call: Call, planning: flags.Planning, out:
-…) -> int` says what the command needs; its options are the fields of the groups. Typer reads a signature, so the groups are spread into
-one that it can read, and gathered again before the function is called. Writing some forty parameters into each of the planning commands
-would be the alternative.
-
-The tree of commands, grown on demand: a branch knows the names of its members and imports only the one that is called.
+Typer reads a signature, so the groups of flags that a command takes are spread into one that it can read, and gathered again before the
+command is called.
 """
 
 import inspect
-import os
-import typing
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from herocloud.cli import catalogue, flags, terminal
-from herocloud.cli.terminal import Screen
+from herocloud.cli import calling, catalogue, flags
 from herocloud.kits import names
-
-DEFAULT_STACK = "stack.yaml"
-
-
-class Call(NamedTuple):
-    """What every command gets: where it works, and how it shall answer."""
-
-    screen: Screen
-    folder: Path
-    """The data folder."""
-    files: tuple[str, ...]
-    """The stack files that were named, else the default one."""
-    files_named: bool
-    """Whether somebody named them; a default that is absent is no error where no stack is needed."""
-    json: bool
-    quiet: bool
-    verbose: int
-    environment: Mapping[str, str]
-
-    def note(self, text: str) -> None:
-        """Say something on stderr that nobody needs."""
-        if not self.quiet:
-            self.screen.talk(text)
 
 
 def make_command(words: tuple[str, ...], leaf: catalogue.Leaf, defaults: Any = None) -> Any:
     """Import the module of a command and return what Typer makes of its function."""
-    import importlib
-
-    module = importlib.import_module(f"herocloud.cli.commands.{leaf.module}")
+    function = calling.function_of(leaf)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {"help_option_names": ["--help", "-h"], "default_map": defaults}
-    app.command(words[-1], help=_help(module, leaf.function), context_settings=settings)(spread(getattr(module, leaf.function)))
+    app.command(words[-1], help=inspect.cleandoc(function.__doc__ or ""), context_settings=settings)(spread(function))
     return typer.main.get_command(app)
 
 
 def spread(function: Callable[..., int]) -> Callable[..., int]:
-    """Return a function with one parameter per flag, which gathers the groups and calls `function`."""
-    hints = typing.get_type_hints(function, include_extras=True)
-    plain = {name: parameter for name, parameter in inspect.signature(function).parameters.items() if name != "call"}
-    groups = {name: hints[name] for name in plain if hasattr(hints[name], "_fields")}
-    parameters: dict[str, inspect.Parameter] = {}
-    for name, parameter in plain.items():
-        if name not in groups:
-            parameters[name] = parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-    for group in (*groups.values(), flags.Everywhere):
-        for name, annotation in typing.get_type_hints(group, include_extras=True).items():
-            parameters[name] = inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=group._field_defaults[name]
-            )
+    """Return a function whose signature Typer can read, with one parameter per flag; called, it calls `function` with its groups."""
+    parameters = {
+        one.name: inspect.Parameter(
+            one.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=Annotated[one.kind, _mark(one.mark)],
+            default=inspect.Parameter.empty if one.default is calling.REQUIRED else one.default,
+        )
+        for one in calling.parameters(function)
+    }
 
     def gathered(**values: Any) -> int:
-        everywhere = gather(flags.Everywhere, values)
-        given = {name: values[name] for name in plain if name not in groups}
-        given |= {name: gather(group, values) for name, group in groups.items()}
-        call = answer_call(everywhere, os.environ)
-        code = function(call, **given)
-        call.screen.flush()
-        return code
+        return calling.call(function, values)
 
     gathered.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
     gathered.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
     return gathered
 
 
-def gather(group: Any, values: Mapping[str, Any]) -> Any:
-    """Put the fields of a group together."""
-    return group(*[values[name] for name in group._fields])
-
-
-def answer_call(everywhere: flags.Everywhere, environment: Mapping[str, str]) -> Call:
-    """Turn the global flags into what commands work with; follows `--chdir` first, because other paths are meant from there."""
-    if everywhere.chdir is not None:
-        os.chdir(everywhere.chdir)
-    from herocloud.operations import inputs
-
-    files = tuple(str(path) for path in everywhere.file or ())
-    return Call(
-        screen=terminal.open_screen(environment, no_color=everywhere.no_color),
-        folder=inputs.choose_folder(everywhere.data_dir, environment, root=os.geteuid() == 0),
-        files=files or (DEFAULT_STACK,),
-        files_named=bool(files),
-        json=everywhere.json,
-        quiet=everywhere.quiet,
-        verbose=everywhere.verbose,
-        environment=environment,
-    )
-
-
-def _help(module: Any, function: str) -> str:
-    return inspect.cleandoc(getattr(module, function).__doc__ or "")
+def _mark(mark: flags.Flag | flags.Argument) -> Any:
+    """Return Typer's word for a flag or an argument."""
+    if isinstance(mark, flags.Argument):
+        return typer.Argument(help=mark.help, **mark.more)
+    return typer.Option(*mark.names, envvar=mark.variable or None, help=mark.help, show_default=False, show_envvar=False, **mark.more)
 
 
 ROOT_HELP = "Plan and apply for virtual machines on hosts you own."

@@ -12,10 +12,8 @@ import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-import typer
-
 from herocloud.cli import flags
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import BadValue, Call
 from herocloud.kits import names, sizes
 from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Event
@@ -37,7 +35,7 @@ def set_up(environment: Mapping[str, str], verbose: int) -> None:
 
     level = environment.get("HEROCLOUD_LOG", "").lower()
     if level and level not in LEVELS:
-        raise typer.BadParameter(f"`{level}` is no level; use {', '.join(f'`{one}`' for one in LEVELS)}", param_hint="HEROCLOUD_LOG")
+        raise BadValue(f"`{level}` is no level; use {', '.join(f'`{one}`' for one in LEVELS)}", "HEROCLOUD_LOG")
     if not level:
         level = "debug" if verbose > 1 else "info" if verbose else ""
     ours = logging.getLogger("herocloud")
@@ -58,7 +56,7 @@ def make_sources(call: Call, variables: flags.Variables) -> Sources:
     """Say what the stack is read from."""
     for one in variables.var or ():
         if "=" not in one:
-            raise typer.BadParameter(f"`{one}` gives no value; write `NAME=VALUE`", param_hint="--var")
+            raise BadValue(f"`{one}` gives no value; write `NAME=VALUE`", "--var")
     return Sources(
         files=call.files,
         variables=tuple(variables.var or ()),
@@ -89,7 +87,7 @@ def _require_text(values: Iterable[str], flag: str) -> None:
     """Refuse bytes that are no text; they could name nothing, and a plan's identity could not be made of them."""
     for value in values:
         if not value.isprintable():
-            raise typer.BadParameter(f"{value!r} holds what is no text", param_hint=flag)
+            raise BadValue(f"{value!r} holds what is no text", flag)
 
 
 def _require_hypervisor(name: str) -> None:
@@ -98,7 +96,7 @@ def _require_hypervisor(name: str) -> None:
     if name not in known:
         close = names.nearest(name, known)
         hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
-        raise typer.BadParameter(f"`{name}` is no hypervisor; {hint}", param_hint="--hypervisor")
+        raise BadValue(f"`{name}` is no hypervisor; {hint}", "--hypervisor")
 
 
 def make_approved(running: flags.Approving) -> frozenset[Approval]:
@@ -108,7 +106,7 @@ def make_approved(running: flags.Approving) -> frozenset[Approval]:
     try:
         return approving.parse(running.approve or ())
     except approving.NotAClass as error:
-        raise typer.BadParameter(str(error), param_hint="--approve") from error
+        raise BadValue(str(error), "--approve") from error
 
 
 def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> How:
@@ -157,7 +155,7 @@ def parse_seconds(text: str, flag: str) -> float:
         return float(text) if text.replace(".", "", 1).isdigit() else sizes.parse_duration(text)
     except sizes.NotASize as error:
         hint = f"; {error.hint}" if error.hint else ""
-        raise typer.BadParameter(f"{error}{hint}", param_hint=flag) from error
+        raise BadValue(f"{error}{hint}", flag) from error
 
 
 def choose_stack(call: Call, stack: str | None) -> str | None:

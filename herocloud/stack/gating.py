@@ -23,7 +23,7 @@ _Reader = Callable[[Any], Any]
 
 
 class Doubtful(Exception):
-    """This value is for the models to judge."""
+    """A value is for the models to judge."""
 
 
 def validate(model: str, tree: Any, found: Findings, instance_of: str | None = None) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from herocloud.stack.fields import kinds, machines, places
 from herocloud.stack.fields.stack import StackFile
 from herocloud.stack.findings import Findings, Path, Pruned
 
-
 MODELS: Mapping[str, type[BaseModel]] = {"StackFile": StackFile, "VariablesOnly": places.VariablesOnly, "Vm": machines.Vm}
 """What is validated as a whole."""
 

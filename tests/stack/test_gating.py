@@ -12,8 +12,9 @@ from herocloud.stack.fields import shapes
 from herocloud.stack.findings import Findings
 
 _VALUES = (
-    None, [], {}, 5, -1, 0, 10**30, True, False, "x", "", [1], ["s5"], {"a": "b"}, 1.5, "s5", "4 GiB", "0 GiB", "4G", "1 Gbit/s", "\ud800", "é", "a\nb",
-    [None], {"a": None}, [[1]], [{}], float("nan"), {"network": "lan"}, {1: 2}, "bridge", "auto", "no", "running", "ab" * 300,
+    None, [], {}, 5, -1, 0, 10**30, True, False, "x", "", [1], ["s5"], {"a": "b"}, 1.5, "s5", "4 GiB", "0 GiB", "4G", "1 Gbit/s",
+    "\ud800", "é",
+    "a\nb",    [None], {"a": None}, [[1]], [{}], float("nan"), {"network": "lan"}, {1: 2}, "bridge", "auto", "no", "running", "ab" * 300,
     reading.read_tree("0x1f").value, reading.read_tree("1.10").value, reading.read_tree("007").value,
 )  # fmt: skip
 

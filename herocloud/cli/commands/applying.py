@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from herocloud.cli import applying, ending, flags, preparing
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import BadValue, Call
 from herocloud.model.errors import Refused
 from herocloud.operations import applying as operation
 from herocloud.operations import filing, reading
@@ -23,7 +21,7 @@ def apply(
     approval: flags.Approving,
     running: flags.Executing,
     exports: flags.Exports,
-    planfile: Annotated[Path | None, typer.Argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved; never asks.")] = None,
+    planfile: Annotated[Path | None, flags.argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved; never asks.")] = None,
     destroy: Annotated[bool, flags.option("--destroy", variable="", help="Remove everything in the stack.")] = False,
     rehearse: flags.Rehearse = False,
 ) -> int:
@@ -73,9 +71,7 @@ def _apply_saved(
         if value and name not in ("refresh", "purge", "hypervisor")
     ]
     if given:
-        raise typer.BadParameter(
-            f"a saved plan is run as it is; {', '.join(given)} can only be given when it is made", param_hint="PLANFILE"
-        )
+        raise BadValue(f"a saved plan is run as it is; {', '.join(given)} can only be given when it is made", "PLANFILE")
     plan = filing.read(planfile)
     if rehearse:
         return applying.rehearse_saved(call, plan, running, exports)
@@ -138,7 +134,7 @@ def undo(
     running: flags.Executing,
     exports: flags.Exports,
     plan_id: Annotated[
-        str | None, typer.Argument(metavar="[PLAN_ID]", help="The plan whose apply to take back; the last one by default.")
+        str | None, flags.argument(metavar="[PLAN_ID]", help="The plan whose apply to take back; the last one by default.")
     ] = None,
 ) -> int:
     """Take back what an apply did, as a plan of its own.

@@ -3,16 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from herocloud.cli import ending, flags, preparing, showing
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import Call
 from herocloud.operations import inputs, reading, stack_files
 from herocloud.operations.stack_files import STDIN, Laid
 
 
 def init(
-    call: Call, folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write; made when it is not there.")] = Path()
+    call: Call, folder: Annotated[Path, flags.argument(metavar="[DIR]", help="Where to write; made when it is not there.")] = Path()
 ) -> int:
     """Write a commented starter stack and a .gitignore."""
     started = stack_files.start(folder)
@@ -86,7 +84,7 @@ def _print(call: Call, laid: list[Laid], changed: list[Laid], *, check: bool, di
 def export(
     call: Call,
     *,
-    addresses: Annotated[list[str] | None, typer.Argument(metavar="[ADDR]...", help="Only these addresses, and what they need.")] = None,
+    addresses: Annotated[list[str] | None, flags.argument(metavar="[ADDR]...", help="Only these addresses, and what they need.")] = None,
     host: Annotated[bool, flags.option("--host", variable="", help="Every stack on this host, one document each.")] = False,
     stack: flags.Stack = None,
 ) -> int:

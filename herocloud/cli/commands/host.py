@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-import typer
-
 from herocloud.cli import ending, flags, preparing, showing
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import Call
 from herocloud.operations import machines
 
 
@@ -50,7 +48,7 @@ def list_slices(call: Call) -> int:
     return ending.DONE
 
 
-def show_slice(call: Call, sid: Annotated[str, typer.Argument(metavar="SID", help="The slice, such as s1.")]) -> int:
+def show_slice(call: Call, sid: Annotated[str, flags.argument(metavar="SID", help="The slice, such as s1.")]) -> int:
     """Show one slice."""
     from herocloud.views import details, listings
 

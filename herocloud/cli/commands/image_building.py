@@ -3,17 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
 from herocloud.cli import ending, flags, showing
+from herocloud.cli.calling import BadValue, Call
 from herocloud.cli.image_telling import Teller
-from herocloud.cli.invoking import Call
 from herocloud.operations import images as operation
 from herocloud.operations.images import Built
 
 WHAT = Annotated[
     Literal["tiny", "debian"],
-    typer.Argument(metavar="tiny|debian", help="A kernel with a small initramfs, or a Debian on a disk.", show_default=False),
+    flags.argument(metavar="tiny|debian", help="A kernel with a small initramfs, or a Debian on a disk.", show_default=False),
 ]
 
 
@@ -32,7 +30,7 @@ def build(
     Prints the lines that a stack file needs to use it.
     """
     if release is not None and what != "debian":
-        raise typer.BadParameter("this is for `image build debian` only", param_hint="--release")
+        raise BadValue("this is for `image build debian` only", "--release")
     with Teller(call) as teller:
         said = teller.about("")
 

@@ -3,16 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-import typer
-
 from herocloud.cli import applying, ending, flags, preparing, showing
+from herocloud.cli.calling import Call
 from herocloud.cli.image_telling import Teller
-from herocloud.cli.invoking import Call
 from herocloud.kits.jsons import Json
 from herocloud.operations import images as operation
 from herocloud.providers.images.pruning import Pruned, Stored, Verified
 
-NAMES = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names or aliases of images; all of the stack by default.")]
+NAMES = Annotated[list[str] | None, flags.argument(metavar="[NAME]...", help="Names or aliases of images; all of the stack by default.")]
 
 
 def list_images(

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
 from herocloud.cli import ending, flags, preparing, showing
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Recorded
@@ -83,7 +81,7 @@ def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Det
 def show(
     call: Call,
     exports: flags.Exports,
-    planfile: Annotated[Path | None, typer.Argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved.")] = None,
+    planfile: Annotated[Path | None, flags.argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved.")] = None,
     stack: flags.Stack = None,
 ) -> int:
     """Show a saved plan, or what is recorded and observed."""
@@ -141,7 +139,7 @@ def _text(call: Call, recorded: Recorded, seen: Seen) -> str:
 def graph(
     call: Call,
     variables: flags.Variables,
-    planfile: Annotated[Path | None, typer.Argument(metavar="[PLANFILE]", help="Draw the changes of a saved plan instead.")] = None,
+    planfile: Annotated[Path | None, flags.argument(metavar="[PLANFILE]", help="Draw the changes of a saved plan instead.")] = None,
     form: Annotated[Literal["dot", "mermaid"], flags.option("--format", variable="", help="For Graphviz, or for Markdown.")] = "dot",
 ) -> int:
     """Draw what depends on what, as dot or mermaid."""

@@ -3,14 +3,12 @@
 import time
 from typing import Annotated
 
-import typer
-
 from herocloud.cli import applying, cleaning, ending, flags, preparing, showing
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import Call
 from herocloud.operations import cleaning as operation
 from herocloud.operations import editing, reading
 
-ADDRESS = Annotated[str, typer.Argument(metavar="ADDR", help="An address, such as vm.web[0].")]
+ADDRESS = Annotated[str, flags.argument(metavar="ADDR", help="An address, such as vm.web[0].")]
 
 
 def list_records(call: Call, stack: flags.Stack = None) -> int:
@@ -41,8 +39,8 @@ def log(call: Call, stack: flags.Stack = None) -> int:
 
 def diff(
     call: Call,
-    before: Annotated[int, typer.Argument(metavar="A", help="A serial of `state log`.")],
-    after: Annotated[int, typer.Argument(metavar="B", help="Another one.")],
+    before: Annotated[int, flags.argument(metavar="A", help="A serial of `state log`.")],
+    after: Annotated[int, flags.argument(metavar="B", help="Another one.")],
     stack: flags.Stack = None,
 ) -> int:
     """Compare the state at two serials."""
@@ -64,8 +62,8 @@ def lock(call: Call) -> int:
 
 def move(
     call: Call,
-    origin: Annotated[str, typer.Argument(metavar="A", help="The address as it is.")],
-    target: Annotated[str, typer.Argument(metavar="B", help="The address as it shall be.")],
+    origin: Annotated[str, flags.argument(metavar="A", help="The address as it is.")],
+    target: Annotated[str, flags.argument(metavar="B", help="The address as it shall be.")],
     approval: flags.Approving,
     running: flags.Executing,
     stack: flags.Stack = None,

@@ -4,10 +4,8 @@ import time
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
 from herocloud.cli import completing, ending, flags, preparing, showing
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import BadValue, Call
 from herocloud.kits import names
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -16,7 +14,7 @@ from herocloud.operations import reading
 
 def output(
     call: Call,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this output, as it is.")] = None,
+    name: Annotated[str | None, flags.argument(metavar="[NAME]", help="Only this output, as it is.")] = None,
     stack: flags.Stack = None,
 ) -> int:
     """Show the outputs of the stack."""
@@ -85,7 +83,7 @@ def completion(
     call: Call,
     *,
     shell: Annotated[
-        Literal["bash", "zsh", "fish"] | None, typer.Argument(metavar="[bash|zsh|fish]", help="By default the one that SHELL names.")
+        Literal["bash", "zsh", "fish"] | None, flags.argument(metavar="[bash|zsh|fish]", help="By default the one that SHELL names.")
     ] = None,
     install: Annotated[
         bool, flags.option("--install", variable="", help="Put it where the shell finds it, instead of printing it.")
@@ -94,7 +92,7 @@ def completion(
     """Print or install tab completion for a shell."""
     name = shell or completing.guess_shell()
     if name is None:
-        raise typer.BadParameter(f"name one of {', '.join(completing.SHELLS)}: SHELL does not tell", param_hint="SHELL")
+        raise BadValue(f"name one of {', '.join(completing.SHELLS)}: SHELL does not tell", "SHELL")
     if install:
         place = completing.install(name, Path.home())
         showing.show(

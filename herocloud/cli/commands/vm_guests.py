@@ -7,11 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import typer
-
 from herocloud.cli import ending, flags, preparing, showing
+from herocloud.cli.calling import Call
 from herocloud.cli.commands.vms import VM
-from herocloud.cli.invoking import Call
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
@@ -49,7 +47,7 @@ def execute(
     call: Call,
     *,
     name: VM,
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="What to run, behind `--`.")],
+    command: Annotated[list[str], flags.argument(metavar="COMMAND...", help="What to run, behind `--`.")],
     timeout: Annotated[
         str | None, flags.option("--timeout", variable="", metavar="TIME", help="How long to wait: 30s, 5min, or a number of seconds.")
     ] = None,
@@ -106,7 +104,7 @@ def console(call: Call, name: VM, stack: flags.Stack = None) -> int:
 def wait(
     call: Call,
     *,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[VM]...", help="The VMs; all of the stack when none is named.")] = None,
+    names: Annotated[list[str] | None, flags.argument(metavar="[VM]...", help="The VMs; all of the stack when none is named.")] = None,
     timeout: Annotated[
         str | None, flags.option("--timeout", variable="", metavar="TIME", help="How long to wait: 30s, 5min, or a number of seconds.")
     ] = None,

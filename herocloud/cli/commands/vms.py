@@ -5,13 +5,11 @@ To name an action on one VM is to approve it, so nothing is asked, except before
 
 from typing import Annotated
 
-import typer
-
 from herocloud.cli import applying, ending, flags, preparing, showing
-from herocloud.cli.invoking import Call
+from herocloud.cli.calling import Call
 from herocloud.operations import powering, reading
 
-VM = Annotated[str, typer.Argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]
+VM = Annotated[str, flags.argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]
 
 
 def list_vms(call: Call, stack: flags.Stack = None) -> int:

@@ -13,9 +13,9 @@ from typing import Any
 
 from herocloud.stack import names, scalars
 from herocloud.stack.findings import Findings, Path
+from herocloud.stack.gating import NEEDED
 from herocloud.stack.layering import Fields, View
 from herocloud.stack.names import own_blocks
-from herocloud.stack.gating import NEEDED
 
 _NAME = re.compile(scalars.NAME)
 _KEY = re.compile(scalars.KEY)

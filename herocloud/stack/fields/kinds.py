@@ -74,7 +74,6 @@ def begin(value: Any) -> str:
     return shown[0].upper() + shown[1:]
 
 
-
 def _measured(read: Callable[[str], Any], code: str, noun: str, like: str) -> Callable[[Any], Any]:
     def validate(value: Any) -> Any:
         if isinstance(value, str) and len(value) > scalars.LONGEST:

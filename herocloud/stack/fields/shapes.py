@@ -94,7 +94,7 @@ def _mark(shape: Json, marks: Iterable[Any], *, nullable: bool) -> Json:
         elif isinstance(mark, kinds.Switch):
             shape = ["switch", shape]
         elif limit is not None:
-            shape = ["str", None, None] if shape == "str" else list(shape)  # type: ignore[arg-type]
+            shape = ["str", None, None] if shape == "str" else list(shape)
             shape[limit] = mark.ge if limit == 1 and shape[0] == "int" else mark.le if shape[0] == "int" else _length(mark)
         else:
             raise TypeError(f"the gate knows nothing of {mark!r}")

@@ -29,4 +29,3 @@ class StackFile(Block):
     vms: dict[str, Annotated[machines.Vm, kinds.Entry()]] | None = optional("The virtual machines, by name.")
     moved: list[places.Moved] | None = optional("Renames that keep what was made.")
     outputs: dict[str, Any] | None = optional("Values to show after an apply, by name.")
-
