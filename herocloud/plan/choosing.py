@@ -4,6 +4,7 @@ A hypervisor that this version has is a line in `_PLANNINGS`; the order of the l
 disks and the overlay follow the hypervisor: a simulated VM on a real bridge would be neither.
 """
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
@@ -40,8 +41,12 @@ class Choice(NamedTuple):
 
 
 def planning_of(hypervisor: str) -> VmPlanning:
-    """Import the planning module of a hypervisor."""
-    return cast("VmPlanning", importlib.import_module(_PLANNINGS[hypervisor]))
+    """Return the planning module of a hypervisor."""
+    return cast("VmPlanning", _import(_PLANNINGS[hypervisor]))
+
+
+_import = functools.cache(importlib.import_module)
+"""Asked for every VM; the import system takes its time to say that it knows a module."""
 
 
 def judge_of(hypervisor: str, host: Host) -> Judge:

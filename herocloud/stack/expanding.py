@@ -1,7 +1,7 @@
 """From a stack without mistakes to the resources of a plan.
 
-Specs are complete: every key is there, with `None` for what the plan decides. Instances that do not differ share one spec, which is
-what keeps ten thousand VMs of one `count` cheap; nobody changes a spec after it is made.
+Specs are complete: every key is there, with `None` for what the plan decides. Instances that do not differ share one spec, and so do VMs
+that are written alike, which is what keeps ten thousand of them cheap; nobody changes a spec after it is made.
 """
 
 import os
@@ -16,6 +16,8 @@ from herocloud.stack import names
 from herocloud.stack.findings import Path
 from herocloud.stack.layering import Fields, View
 
+_BESIDE = frozenset({"shares", "user_data", "secrets"})
+"""What may name files: those lie beside the file that says so, which is not the same for VMs of two files."""
 _TOPOLOGY = ("threads", "cores", "dies", "packages")
 
 
@@ -74,8 +76,11 @@ def _resource(work: Expansion, kind: str, section: str, name: str, spec: Spec, *
 
 def _expand_vms(work: Expansion, views: list[View]) -> Iterator[Resource]:
     targets = names.Targets(views)
+    known: dict[int, Spec] = {}
     for view in views:
-        spec = vm_spec(work, view)
+        spec = known.get(id(view.fields)) or vm_spec(work, view)
+        if not _BESIDE & view.fields.keys():
+            known[id(view.fields)] = spec
         needs = targets.needs(view, spec)
         protect = view.fields.get("protect", False)
         place = work.place_of(("vms", view.name))

@@ -97,7 +97,12 @@ def _named(shape: Any) -> _Reader:
     def read_named(value: Any) -> Any:
         if type(value) is not dict:
             raise Doubtful
-        return {_text(key): reader(inner) for key, inner in value.items()}
+        # Entries that are written alike are one object, before as after.
+        read: dict[int, Any] = {}
+        for inner in value.values():
+            if id(inner) not in read:
+                read[id(inner)] = reader(inner)
+        return {_text(key): read[id(inner)] for key, inner in value.items()}
 
     return read_named
 

@@ -82,6 +82,7 @@ def make_views(
     defaults = data.get("defaults") or {}
     sizes = data.get("sizes") or {}
     presets = {name: image["defaults"] for name, image in (data.get("images") or {}).items() if "defaults" in image}
+    known: dict[int, tuple[Fields, tuple[Layer, ...]]] = {}
     for name, own in (data.get("vms") or {}).items():
         many = own.get("count")
         if name in instances:
@@ -89,8 +90,12 @@ def make_views(
                 layers = _layers(("vms", name), one, defaults, sizes, presets, images)
                 yield View(name, number, many, _merge_layers(layers), layers)
         else:
-            layers = _layers(("vms", name), own, defaults, sizes, presets, images)
-            yield View(name, None, many, _merge_layers(layers), layers)
+            if id(own) not in known:
+                layers = _layers(("vms", name), own, defaults, sizes, presets, images)
+                known[id(own)] = _merge_layers(layers), layers[1:]
+            # VMs that are written alike have the same fields, and differ only in where they stand.
+            fields, under = known[id(own)]
+            yield View(name, None, many, fields, (Layer(("vms", name), own), *under))
 
 
 def _layers(path: Path, own: Fields, defaults: Fields, sizes: Fields, presets: Fields, images: Mapping[str, str]) -> tuple[Layer, ...]:

@@ -51,7 +51,7 @@ def load(
             kept = caching.find(cache, key, host, environment, secret_key)
         if kept is not None:
             return Loaded(kept.desired, (), kept.files, kept.uses_secrets)
-    # From here on the price is paid: pydantic, ruamel and the models.
+    # From here on the price is paid: ruamel, the checks, and the models where something is unusual.
     from herocloud.stack import assembling
 
     with _without_collector():

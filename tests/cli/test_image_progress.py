@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.cli.image_telling import Teller
 from herocloud.cli.calling import Call
+from herocloud.cli.image_telling import Teller
 from herocloud.cli.terminal import Screen
 
 
