@@ -1,8 +1,8 @@
 """Prints how long it takes from `herocloud apply` to a guest that is ready, and to the first byte of its page, beside QEMU started by hand.
 
-Both boot the same kernel and initramfs with the same memory, processor, accelerator, serial console, agent and card in user mode, so no
-rights are needed. The one by hand is what a person would type: no plan, no records, no room to grow. The two take turns, and the medians
-count. A guest is ready when its agent answers.
+Both boot the same guest: kernel, initramfs, command line and seed, with the same memory, processor, accelerator, serial console, agent and
+card in user mode, so no rights are needed. The one by hand is what a person would type: no plan, no records, no room to grow. The two take
+turns, and the medians count. A guest is ready when its agent answers.
 
 What each part took: `before QEMU` is everything until its process exists, `QEMU` until the kernel of the guest runs (the guest's own clock
 tells, in its ready line), `guest` until that line, `answers` until the agent has said a number back. `processor` is the time that
@@ -10,9 +10,11 @@ processors worked for it until then, herocloud's own included: on a busy machine
 """
 
 import argparse
+import json
 import os
 import re
 import resource
+import shutil
 import socket
 import statistics
 import subprocess
@@ -35,13 +37,12 @@ from herocloud.providers.vmm import folders, identity
 STACK = """\
 stack: bench
 images:
-  tiny: {{kernel: {built.kernel}, initramfs: {built.initramfs}, cmdline: console=ttyS0 quiet, nocloud: true}}
+  tiny: {{kernel: {built.kernel}, initramfs: {built.initramfs}, cmdline: {tiny.COMMAND_LINE}, nocloud: true}}
 networks:
   lan: {{cidr: 10.77.0.0/24, nat: true, mode: user, forward: [{{host_port: {port}, vm: one, port: 80}}]}}
 vms:
   one: {{image: tiny, memory: {memory} MiB, networks: [lan]}}
 """
-CARD = "mac=02:00:00:00:00:01;address=10.77.0.2/24;gateway=10.77.0.1"
 _READY = re.compile(rb"herocloud-guest ready host=\S+ seconds=([0-9.]+)")
 _PATIENCE = 120.0
 _PARTS = ("before QEMU", "QEMU", "guest", "answers")
@@ -71,11 +72,12 @@ def main() -> None:
     built = tiny.ensure(caches.cache_folder())
     with tempfile.TemporaryDirectory(prefix="hcboot") as name:
         # The first one finds out whether KVM boots guests here, which is remembered; it is not counted.
-        accelerator = _accelerator_of(Path(name), built, arguments.memory)
+        seed = Path(name) / "seed.iso"
+        accelerator, mac = _try(Path(name), built, arguments.memory, seed)
         ours, bare = [], []
         for number in range(arguments.times):
             ours.append(_boot_ours(Path(name) / f"ours{number}", built, arguments.memory)[0])
-            bare.append(_boot_bare(Path(name) / f"bare{number}", built, arguments.memory, accelerator))
+            bare.append(_boot_bare(Path(name) / f"bare{number}", built, arguments.memory, accelerator, seed, mac))
     _print(ours, bare, accelerator)
 
 
@@ -95,17 +97,19 @@ def _print(ours: list[Way], bare: list[Way], accelerator: str) -> None:
         print(f"{name:24}{left:12.2f}{right:12.2f}{left / right:8.2f}")
 
 
-def _accelerator_of(folder: Path, built: tiny.Built, memory: int) -> str:
-    command = _boot_ours(folder / "first", built, memory)[1]
-    return "kvm" if any("kvm" in word for word in command if "accel" in word or word == "kvm") else "tcg"
+def _try(folder: Path, built: tiny.Built, memory: int, seed: Path) -> tuple[str, str]:
+    """Boot once, keep the guest's seed, and return the accelerator and the card's MAC. Later guests of this name get the same of both."""
+    command = _boot_ours(folder / "first", built, memory, lambda data: shutil.copy(next(data.glob("vms/*/seed.iso")), seed))[1]
+    card = next(json.loads(word) for word in command if '"virtio-net' in word)
+    return "kvm" if command[command.index("-accel") + 1] == "kvm" else "tcg", card["mac"]
 
 
-def _boot_ours(folder: Path, built: tiny.Built, memory: int) -> tuple[Way, list[str]]:
-    """Boot by `herocloud apply`; returns also the words that QEMU was started with."""
+def _boot_ours(folder: Path, built: tiny.Built, memory: int, look: Callable[[Path], object] = lambda _data: None) -> tuple[Way, list[str]]:
+    """Boot by `herocloud apply`; returns also the words that QEMU was started with. `look` is shown the data folder while it runs."""
     port = _free_port()
     data = folder / "data"
     data.mkdir(parents=True)
-    (folder / "stack.yaml").write_text(STACK.format(built=built, port=port, memory=memory))
+    (folder / "stack.yaml").write_text(STACK.format(built=built, port=port, memory=memory, tiny=tiny))
     command = [sys.executable, "-m", "herocloud", "--data-dir", str(data), "-q"]
     began = time.monotonic()
     watch = _Watch(lambda: next(iter(data.glob("vms/*/vmm/serial.log")), None), port)
@@ -118,6 +122,7 @@ def _boot_ours(folder: Path, built: tiny.Built, memory: int) -> tuple[Way, list[
         if process is None:
             raise measuring.Failed("the VM does not run")
         words = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+        look(data)
         way = watch.way(began, process.pid, folders.agent_socket(data, sid))
         way = way._replace(processor=way.processor + applying)
     finally:
@@ -125,7 +130,7 @@ def _boot_ours(folder: Path, built: tiny.Built, memory: int) -> tuple[Way, list[
     return way, words
 
 
-def _boot_bare(folder: Path, built: tiny.Built, memory: int, accelerator: str) -> Way:
+def _boot_bare(folder: Path, built: tiny.Built, memory: int, accelerator: str, seed: Path, mac: str) -> Way:
     """Boot by a command line as a person would write it."""
     folder.mkdir()
     port = _free_port()
@@ -137,12 +142,13 @@ def _boot_bare(folder: Path, built: tiny.Built, memory: int, accelerator: str) -
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-machine", f"q35,accel={accelerator}", "-cpu", "host" if accelerator == "kvm" else "max", "-m", f"{memory}M", "-smp", "1",
             "-kernel", str(built.kernel), "-initrd", str(built.initramfs),
-            "-append", f"console=ttyS0 quiet herocloud.hostname=one herocloud.nic={CARD}",
+            "-append", tiny.COMMAND_LINE,
+            "-drive", f"file={seed},format=raw,if=virtio,readonly=on",
             "-serial", f"file:{log}", "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,path={agent},server=on,wait=off",
             "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
             "-netdev", f"user,id=lan,net=10.77.0.0/24,host=10.77.0.1,hostfwd=tcp:127.0.0.1:{port}-10.77.0.2:80",
-            "-device", "virtio-net-pci,netdev=lan,mac=02:00:00:00:00:01",
+            "-device", f"virtio-net-pci,netdev=lan,mac={mac}",
         ],
         stdin=subprocess.DEVNULL,
     )  # fmt: skip

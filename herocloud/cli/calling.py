@@ -115,7 +115,8 @@ def _answer(everywhere: flags.Everywhere, environment: Mapping[str, str]) -> Cal
     files = tuple(str(path) for path in everywhere.file or ())
     return Call(
         screen=terminal.open_screen(environment, no_color=everywhere.no_color),
-        folder=inputs.choose_folder(everywhere.data_dir, environment, root=os.geteuid() == 0),
+        # What runs longer than this command is told this folder, and it may be asked about from elsewhere.
+        folder=Path(os.path.abspath(inputs.choose_folder(everywhere.data_dir, environment, root=os.geteuid() == 0))),  # noqa: PTH100  (links stay)
         files=files or (DEFAULT_STACK,),
         files_named=bool(files),
         json=everywhere.json,

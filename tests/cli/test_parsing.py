@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,3 +123,16 @@ def test_a_flag_that_the_host_file_sets_is_left_to_typer() -> None:
     with pytest.raises(parsing.Unclear):
         parsing.read(["plan"], {}, {"parallelism": "3"}.get)
     assert "parallelism" in running.NAMES
+
+
+def test_the_data_folder_is_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    def command(call: calling.Call) -> int:
+        seen.append(call.folder)
+        return 0
+
+    monkeypatch.chdir(tmp_path)
+    values = parsing.read(["version", "--data-dir", "state"], {}, lambda _name: None).values
+    assert calling.call(command, values) == 0
+    assert seen == [tmp_path / "state"]

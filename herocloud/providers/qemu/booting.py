@@ -36,9 +36,9 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
     if process is None:
         process = _start(place, mark, work)
     with _first_talk(data, sid, process, work.cancelled) as talk:
-        changing.settle(talk, mark.machine)
+        seen = changing.settle(talk, mark.machine)
         faults.reached("qemu.vm.boot.settled")
-        if looking.look(talk).power != "running":
+        if seen.power != "running":
             talk.ask("cont")
     if mark.machine["restart"] != "no":
         launching.keep(identity.record_path(data, sid), kept=True)
@@ -121,7 +121,7 @@ def _start(place: Place, mark: Mark, work: Work) -> Identity:
     faults.reached("qemu.vm.boot.marked")
     sharing.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting QEMU with {accelerator.name.upper()}", None)
-    process = launching.launch(_launch_of(place, mark, machine), stopped=work.cancelled)
+    process = launching.launch(_launch_of(place, mark, machine), meanwhile=talking.load, stopped=work.cancelled)
     faults.reached("qemu.vm.boot.launched")
     return process
 

@@ -59,8 +59,8 @@ def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Js
     settle(change.talk, target)
 
 
-def settle(talk: Talk, target: Part) -> None:
-    """Put limits and pinning in force; needs nobody's consent."""
+def settle(talk: Talk, target: Part) -> looking.Look:
+    """Put limits and pinning in force, which needs nobody's consent; returns how the machine was before."""
     seen = looking.look(talk)
     if target["root"] is not None:
         limits = commanding.limits_of(target["root"]["rate"])
@@ -78,6 +78,7 @@ def settle(talk: Talk, target: Part) -> None:
             raise Permanent(
                 f"vCPU {cpu['cpu-index']} cannot be pinned to {where} ({error.strerror}); this host has no such processors"
             ) from error
+    return seen
 
 
 def grow(talk: Talk, device: str, size: int) -> None:

@@ -209,7 +209,8 @@ def _board(machine: Machine, board: str) -> str:
 
 
 def _accelerator(name: str) -> list[str]:
-    return ["-accel", "kvm", "-cpu", "host"] if name == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    # Five levels of pages are for more memory than an emulated machine has, and each is a step more wherever memory is looked up.
+    return ["-accel", "kvm", "-cpu", "host"] if name == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
 
 
 def _processors(part: Part) -> str:
@@ -302,9 +303,12 @@ def _extras(machine: Machine) -> list[str]:
 def _plugged(machine: Machine) -> list[str]:
     """Give what may be unplugged a port each; cards come first, so that more disks do not move them."""
     words: list[str] = []
-    ports = planning.ports_of(machine.part)
+    ports = planning.ports_of(machine.part, planning.PORTS if machine.accelerator == "kvm" else planning.EMULATED_PORTS)
     for number in range(ports):
-        words += ["-device", f"pcie-root-port,id={port(number)},bus=pcie.0,chassis={number + 1},addr={_FIRST_PORT + number:#x}"]
+        # Eight to a place on the bus: a guest looks through one such device faster than through eight.
+        place, function = divmod(number, 8)
+        words += ["-device", f"pcie-root-port,id={port(number)},bus=pcie.0,chassis={number + 1},addr={_FIRST_PORT + place:#x}.{function}"]
+        words[-1] += ",multifunction=on" if function == 0 else ""
     free = iter(range(ports))
     for nic in machine.nics:
         words += ["-netdev", jsons.dumps(netdev(nic)), "-device", jsons.dumps(card(nic, bus=port(next(free))))]

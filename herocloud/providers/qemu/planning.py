@@ -12,7 +12,9 @@ from herocloud.providers.seam import Unsupported, Verdict
 
 NAME = "qemu"
 PORTS = 8
-"""Slots for volumes and cards that a q35 machine has at least. Each costs an emulated guest some milliseconds of its boot."""
+"""Slots for volumes and cards that a q35 machine has at least."""
+EMULATED_PORTS = 4
+"""The same without KVM, where each slot keeps a guest 25 ms longer from its work."""
 MOST_PORTS = 19
 """There are 32 places on the bus, and other devices take the rest."""
 MOST_VCPUS = 255
@@ -31,6 +33,10 @@ _COSTS = {
 
 def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
     """Say what it costs to change the field at `path`."""
+    return _judge(path, before, after, spec, machine, PORTS)
+
+
+def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, ports: int) -> Verdict:
     if path == "vcpus":
         return _judge_vcpus(after, machine)
     if path == "memory":
@@ -39,7 +45,7 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Ve
     if known is not None:
         return known
     if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size")):
-        return _judge_plugging(spec, machine)
+        return _judge_plugging(spec, machine, ports)
     if path == "root_disk.direct" and isinstance(before, dict) and isinstance(after, dict) and before["direct"] == after["direct"]:
         # The whole of `root` is judged under this name, and its rate changes live.
         return costs.LIVE
@@ -53,7 +59,7 @@ def judge_emulated(path: str, before: Json, after: Json, spec: Spec, machine: Pa
     """
     if path == "vcpus" and machine is not None and after < before:
         return Verdict(Impact.REBOOT, "needs a power-cycle: an emulated processor cannot be unplugged safely")
-    return judge(path, before, after, spec, machine)
+    return _judge(path, before, after, spec, machine, EMULATED_PORTS)
 
 
 def board_of(machine: Part) -> str:
@@ -62,9 +68,9 @@ def board_of(machine: Part) -> str:
     return "q35" if grows or not machine["payload"] else "microvm"
 
 
-def ports_of(machine: Part) -> int:
+def ports_of(machine: Part, least: int = PORTS) -> int:
     """Count the slots that a machine has for what is plugged in."""
-    return min(MOST_PORTS, max(PORTS, len(machine["volumes"]) + len(machine["nics"])))
+    return min(MOST_PORTS, max(least, len(machine["volumes"]) + len(machine["nics"])))
 
 
 def _judge_vcpus(after: int, machine: Part) -> Verdict:
@@ -86,7 +92,7 @@ def _judge_memory(after: int, machine: Part) -> Verdict:
     return costs.LIVE
 
 
-def _judge_plugging(spec: Spec, machine: Part) -> Verdict:
+def _judge_plugging(spec: Spec, machine: Part, ports: int) -> Verdict:
     if machine is None:
         return costs.LIVE
     if board_of(machine) == "microvm":
@@ -94,8 +100,9 @@ def _judge_plugging(spec: Spec, machine: Part) -> Verdict:
             Impact.REBOOT, "needs a power-cycle: a VM without room to grow (`cpu.max`, `memory_options.hotplug`) takes no devices"
         )
     wanted = len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))
-    if wanted > ports_of(machine):
-        return Verdict(Impact.REBOOT, f"needs a power-cycle: all {ports_of(machine)} slots for devices are in use")
+    there = ports_of(machine, ports)
+    if wanted > there:
+        return Verdict(Impact.REBOOT, f"needs a power-cycle: all {there} slots for devices are in use")
     return costs.LIVE
 
 

@@ -4,7 +4,6 @@ Two ways: a `Talk` with one machine, call by call, and `ask_many`, which puts th
 waits without a bound: a VMM that is stopped by a debugger, or whose socket somebody else holds, must not hang a plan.
 """
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,13 @@ logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL + 1)
 
 _AT_ONCE = 64
 """Machines that are asked at the same time."""
+
+
+def load() -> None:
+    """Load what a conversation takes, which is a sixteenth of a second: for whoever has to wait for something else anyway."""
+    import asyncio  # noqa: F401
+
+    import qemu.qmp  # noqa: F401
 
 
 class Refusal(HerocloudError):
@@ -42,6 +48,8 @@ class Talk:
 
     def __init__(self, socket: Path, *, patience: float = 10.0) -> None:
         """Connect; `patience` bounds every single answer."""
+        import asyncio
+
         self._patience = patience
         self._runner = asyncio.Runner()
         self._client: Any = None
@@ -61,16 +69,22 @@ class Talk:
 
     def pause(self, seconds: float) -> None:
         """Let time pass while the conversation goes on, so that a closed connection is noticed."""
+        import asyncio
+
         self._runner.run(asyncio.sleep(seconds))
 
     def close(self) -> None:
         """Hang up."""
+        import asyncio
+
         if self._client is not None:
             with contextlib.suppress(Exception):
                 self._runner.run(asyncio.wait_for(self._client.disconnect(), 1.0))
         self._runner.close()
 
     def _wait(self, work: Any) -> Any:
+        import asyncio
+
         async def bounded() -> Any:
             return await asyncio.wait_for(work, self._patience)
 
@@ -88,6 +102,7 @@ class Talk:
 
 def ask_many(sockets: Iterable[Path], questions: Sequence[Question], *, patience: float = 3.0) -> dict[Path, list[Json] | None]:
     """Put the same questions to many machines; an answer that is a refusal is nothing, and so is a machine that does not answer."""
+    import asyncio
 
     async def every() -> dict[Path, list[Json] | None]:
         gate = asyncio.Semaphore(_AT_ONCE)

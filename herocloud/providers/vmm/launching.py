@@ -80,8 +80,13 @@ class Launch(NamedTuple):
     """The name of its unit, where systemd runs."""
 
 
-def launch(what: Launch, *, patience: float = 15.0, stopped: Callable[[], bool] = lambda: False) -> Identity:
-    """Start a process and return who it is, once it has said so itself. It is not kept until `keep` is called."""
+def launch(
+    what: Launch, *, patience: float = 15.0, meanwhile: Callable[[], None] = lambda: None, stopped: Callable[[], bool] = lambda: False
+) -> Identity:
+    """Start a process and return who it is, once it has said so itself. It is not kept until `keep` is called.
+
+    What takes a moment and will be needed is done `meanwhile`.
+    """
     log = _beside(what.record, "log")
     what.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("log", "ended", "keeper"):
@@ -91,6 +96,7 @@ def launch(what: Launch, *, patience: float = 15.0, stopped: Callable[[], bool] 
     prepare(what)
     _start(what, log)
     began = time.monotonic()
+    meanwhile()
     while True:
         known = identity.read(what.record)
         if known is not None and identity.is_alive(known):

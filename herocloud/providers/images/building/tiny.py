@@ -21,7 +21,7 @@ from herocloud.providers.images.building.archives import Member
 from herocloud.providers.images.building.packages import Kernel
 
 KERNEL, INITRAMFS, _RELEASE = "vmlinuz", "initramfs", "release"
-COMMAND_LINE = "console=ttyS0 quiet"
+COMMAND_LINE = "console=ttyS0 quiet swiotlb=noforce"
 """What its kernel is told; the console carries the line that says that it is ready."""
 _MONTH = 30 * 86400
 _FORM = 1
