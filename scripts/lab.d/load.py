@@ -49,15 +49,17 @@ def check_python(root: Path) -> None:
         )
 
 
-def pack(root: Path, folder: Path, cache: Path, order: Order, told: Callable[[str], None]) -> Path:
-    """Make the disk."""
+def pack(root: Path, folder: Path, cache: Path, order: Order, told: Callable[[str], None], done: Iterable[str] = ()) -> Path:
+    """Make the disk; `done` are the tests that have ended in an earlier boot."""
     stage = folder / "load"
     tree = stage / "tree"
     _copy_tree(root, tree)
     _copy_environment(root, tree)
     brought = [*_copy_programs(stage / "programs"), *_copy_images(cache, stage / "cache", told)]
     told(f"brings along {', '.join(brought)}" if brought else "brings along no program and no image of this machine")
-    shutil.copy(Path(__file__).with_name("inside"), stage / "inside")
+    for name in ("inside", "lab_notes.py"):
+        shutil.copy(Path(__file__).with_name(name), stage / name)
+    (stage / "done").write_text("".join(f"{one}\n" for one in done), encoding="utf-8")
     (stage / "order").write_text(write_order(root, order), encoding="utf-8")
     size = sum(path.lstat().st_blocks * 512 + 4096 for path in stage.rglob("*"))
     disk = folder / "load.raw"

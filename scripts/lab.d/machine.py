@@ -7,6 +7,7 @@ remembered until this machine boots again.
 
 import contextlib
 import os
+import re
 import selectors
 import shutil
 import subprocess
@@ -23,6 +24,9 @@ SCRATCH = 100 * 1024**3
 """A hole, of which only what tests write is ever there."""
 _STALLED = 20.0
 """Seconds in which a kernel under KVM has long said its first word."""
+_STILL = 90
+"""Seconds after which a processor that gets nowhere never will; a busy machine keeps an emulated one waiting for half a minute."""
+_LOCKUP = re.compile(rb"soft lockup - CPU#\d+ stuck for (\d+)s")
 _UP = 300.0
 """Seconds in which the service inside has begun, also under emulation on a busy machine."""
 
@@ -40,6 +44,10 @@ class Machine(NamedTuple):
 
 class Broken(Exception):
     """The machine did not do what it was started for."""
+
+
+class Fallen(Broken):
+    """The host inside is gone or stands still, though there was time left."""
 
 
 class _Stalled(Exception):
@@ -64,6 +72,7 @@ def command(wanted: Machine, accel: str) -> list[str]:
         "-serial", f"file:{folder}/console.log", "-device", "virtio-serial-pci",
         "-chardev", "stdio,id=talk,signal=off", "-device", f"{talk},chardev=talk",
         "-chardev", f"file,id=results,path={folder}/results.tar", "-device", "virtserialport,name=lab.results,chardev=results",
+        "-chardev", f"file,id=notes,path={folder}/notes,append=on", "-device", "virtserialport,name=lab.notes,chardev=notes",
         # The first card ends at the emulator: nothing inside reaches the outside.
         "-netdev", "user,id=out,restrict=on", "-device", "virtio-net-pci,netdev=out,mac=52:54:00:00:00:01",
         "-netdev", "hubport,id=left,hubid=1", "-device", "virtio-net-pci,netdev=left,mac=52:54:00:00:00:02",
@@ -162,6 +171,8 @@ def _follow(process: "subprocess.Popen[bytes]", wanted: Machine, started: float,
                 raise _Stalled
             if not up and now - started > _UP:
                 raise Broken(f"the host inside did not come up within {_UP:g} s{_last_words(wanted)}")
+            if _stands_still(console):
+                raise Fallen(f"the host inside stands still{_last_words(wanted)}")
             if process.stdout is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=1)
@@ -174,10 +185,17 @@ def _follow(process: "subprocess.Popen[bytes]", wanted: Machine, started: float,
                 up = True
                 sys.stdout.buffer.write(text)
                 sys.stdout.buffer.flush()
+                with (wanted.folder / "printed").open("ab") as printed:
+                    printed.write(text)
 
 
 def _has_said(console: Path) -> bool:
     return console.exists() and console.stat().st_size > 0
+
+
+def _stands_still(console: Path) -> bool:
+    """Tell whether the kernel inside says that its processors got nowhere for minutes."""
+    return console.exists() and any(int(seconds) > _STILL for seconds in _LOCKUP.findall(console.read_bytes()[-4096:]))
 
 
 def _last_words(wanted: Machine) -> str:
@@ -189,14 +207,16 @@ def _last_words(wanted: Machine) -> str:
 
 def bring_back(folder: Path, results: Path) -> int:
     """Put logs and results where the person wants them; returns how it ended inside."""
-    for old in ("code", "junit.xml", "pytest.log", "journal.log", "console.log"):
+    for old in ("code", "junit.xml", "pytest.log", "journal.log", "console.log", "notes"):
         (results / old).unlink(missing_ok=True)
     came = load.unpack_results(folder / "results.tar", results)
-    shutil.copy(folder / "console.log", results / "console.log")
+    for ours, name in (("console.log", "console.log"), ("printed", "pytest.log"), ("notes", "notes")):
+        if (folder / ours).exists():
+            shutil.copy(folder / ours, results / name)
     try:
         return int((results / "code").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise Broken(
+        raise Fallen(
             "the host inside ended without saying how the tests went"
             + ("" if came else "; nothing came back")
             + f"; its console is in {results / 'console.log'}"

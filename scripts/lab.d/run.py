@@ -16,6 +16,7 @@ from pathlib import Path
 import host
 import load
 import machine
+import notes
 
 from herocloud.kits import caches, running
 from herocloud.model.errors import HerocloudError
@@ -25,6 +26,9 @@ from herocloud.providers.images.building.debian_programs import Program
 ROOT = Path(__file__).resolve().parents[2]
 LACKING, BROKEN = 69, 70
 """Exit codes that pytest does not use."""
+_NO_TESTS = 5
+_LEAST = 120.0
+"""Seconds below which another boot would come to nothing."""
 
 NEEDED = (
     Program("qemu-system-x86_64", "qemu-system-x86"), Program("setpriv", "util-linux"),
@@ -91,16 +95,27 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
     image = host.ensure(cache / "lab", told=say, again=options.rebuild)
     folder = Path(tempfile.mkdtemp(prefix="herocloud-lab-", dir=os.environ.get("TMPDIR", "/var/tmp")))  # noqa: S108
     try:
-        started = time.monotonic()
-        minutes = "" if options.shell else f"{options.timeout:g}"
-        disk = load.pack(ROOT, folder, cache, load.Order(options.shell, tuple(arguments), minutes), told=say)
-        say(f"packed the working tree in {time.monotonic() - started:.0f} s")
-        wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell)
-        ended = machine.run(wanted, options.accel, options.timeout * 60, cache / "lab", told=say)
-        options.results.mkdir(parents=True, exist_ok=True)
-        code = machine.bring_back(folder, options.results)
+        began = time.monotonic()
+        until = began + options.timeout * 60
+        boots, known = 1, notes.read(folder / "notes")
+        while True:
+            try:
+                code = boot(options, arguments, image, folder, until, known)
+                break
+            except machine.Fallen as error:
+                before, known = known, notes.note_fall(folder / "notes")
+                if options.shell or not may_go_on(before, known) or until - time.monotonic() < _LEAST:
+                    raise
+                boots += 1
+                say(f"{error}\nlab: {known.summary()}; boots again for the rest")
+        known = notes.read(folder / "notes")
+        if boots > 1:
+            say(f"over {boots} boots: {known.summary()}")
+            # A last boot in which nothing was left to do has no tests, which pytest calls 5.
+            code = 1 if known.failed else 0 if code == _NO_TESTS else code
         say(
-            f"ended with {code} after {ended:.0f} s; {'' if options.shell else f'junit.xml and logs are in {options.results}'}".rstrip("; ")
+            f"ended with {code} after {time.monotonic() - began:.0f} s; "
+            f"{'' if options.shell else f'junit.xml and logs are in {options.results}'}".rstrip("; ")
         )
         return code
     finally:
@@ -108,6 +123,24 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
             say(f"kept {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def boot(options: argparse.Namespace, arguments: list[str], image: host.Image, folder: Path, until: float, known: notes.Notes) -> int:
+    """Boot once, for what has not ended yet, and return the code that came back."""
+    (folder / "results.tar").unlink(missing_ok=True)
+    started = time.monotonic()
+    minutes = "" if options.shell else f"{(until - started) / 60:g}"
+    disk = load.pack(ROOT, folder, caches.cache_folder(), load.Order(options.shell, tuple(arguments), minutes), say, known.ended)
+    say(f"packed the working tree in {time.monotonic() - started:.0f} s")
+    wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell)
+    machine.run(wanted, options.accel, until - time.monotonic(), caches.cache_folder() / "lab", told=say)
+    options.results.mkdir(parents=True, exist_ok=True)
+    return machine.bring_back(folder, options.results)
+
+
+def may_go_on(before: notes.Notes, known: notes.Notes) -> bool:
+    """Tell whether another boot makes sense: when the last one got somewhere, or fell over a test for the first time."""
+    return len(known.ended) > len(before.ended) or sum(known.falls.values()) == 1
 
 
 class Lacking(Exception):

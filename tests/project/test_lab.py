@@ -20,7 +20,7 @@ from herocloud.providers.images.building import debian_programs as programs
 @pytest.fixture(scope="module")
 def lab(root: Path) -> Iterator[SimpleNamespace]:
     """Return the modules of the lab, which are scripts and no package."""
-    names = ("host", "load", "machine", "run")
+    names = ("host", "load", "machine", "notes", "run")
     sys.path.insert(0, str(root / "scripts" / "lab.d"))
     try:
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
@@ -148,7 +148,7 @@ def test_what_comes_out_is_handed_on_and_the_results_come_back(
     results.mkdir()
     (results / "junit.xml").write_text("of a run before", encoding="utf-8")
     assert lab.machine.bring_back(tmp_path / "run", results) == 1
-    assert sorted(path.name for path in results.iterdir()) == ["code", "console.log"]
+    assert sorted(path.name for path in results.iterdir()) == ["code", "console.log", "pytest.log"]
 
 
 def test_a_machine_that_never_ends_is_ended(lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path) -> None:
@@ -176,6 +176,101 @@ def test_a_host_that_ends_without_a_word_is_no_success(lab: SimpleNamespace, boo
     (tmp_path / "results").mkdir()
     with pytest.raises(lab.machine.Broken, match="without saying how the tests went; nothing came back"):
         lab.machine.bring_back(tmp_path / "run", tmp_path / "results")
+
+
+def test_a_host_whose_processors_get_nowhere_is_given_up(lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path) -> None:
+    stuck = "[ 768.9] watchdog: BUG: soft lockup - CPU#1 stuck for 161s! [python:2357]"
+    with pytest.raises(lab.machine.Fallen, match="stands still"):
+        booted(f'echo up; echo "{stuck}" >"$run/console.log"; exec tail -f /dev/null')
+    assert alive(tmp_path) == []
+
+
+FALLS = """\
+echo boot >>"$run/boots"
+if [ "$(grep -c . "$run/boots")" -le %d ]; then
+    printf 'begun t1\\npassed t1\\nbegun t2\\n' >>"$run/notes"
+    echo fell >"$run/console.log"
+else
+    printf 'begun t2\\n%s t2\\nbegun t3\\nskipped t3\\n' >>"$run/notes"
+    : >"$run/console.log"
+    mkdir -p "$run/in"; echo %d >"$run/in/code"; tar -cf "$run/results.tar" -C "$run/in" .
+fi
+echo up
+"""
+"""A host that falls over its second test, some times, and then goes on."""
+
+
+@pytest.fixture
+def go(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Any, list[list[str]]]]:
+    """Return a function that runs the whole lab with a program in the place of QEMU; it returns what came and what each boot left out."""
+
+    def run(script: str) -> tuple[Any, list[list[str]]]:
+        left_out: list[list[str]] = []
+
+        def pack(_root: Path, folder: Path, _cache: Path, _order: Any, _told: Any, done: Any) -> Path:
+            left_out.append(list(done))
+            monkeypatch.setenv("run", str(folder))
+            return folder / "load.raw"
+
+        program = tmp_path / "bin" / "qemu-system-x86_64"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        monkeypatch.setattr(lab.load, "pack", pack)
+        image = lab.host.Image(tmp_path / "root.raw", tmp_path / "vmlinuz", tmp_path / "initrd.img")
+        monkeypatch.setattr(lab.host, "ensure", lambda *_, **__: image)
+        options, arguments = lab.run.parse(["--accel", "tcg", "--timeout", "5", "--results", str(tmp_path / "results")])
+        return lab.run.go(options, arguments), left_out
+
+    return run
+
+
+def test_a_host_that_fell_is_booted_again_for_the_rest(go: Callable[[str], Any], tmp_path: Path) -> None:
+    assert go(FALLS % (1, "passed", 0)) == (0, [[], ["t1"]])
+    notes = (tmp_path / "results" / "notes").read_text(encoding="utf-8").splitlines()
+    assert notes == ["begun t1", "passed t1", "begun t2", "fell", "begun t2", "passed t2", "begun t3", "skipped t3"]
+
+
+def test_a_failure_of_an_earlier_boot_is_not_forgotten(go: Callable[[str], Any]) -> None:
+    script = FALLS.replace("passed t1", "failed t1") % (1, "passed", 0)
+    assert go(script) == (1, [[], ["t1"]])
+
+
+def test_a_test_that_the_host_falls_over_twice_is_left_out_and_failed(go: Callable[[str], Any], lab: SimpleNamespace) -> None:
+    script = FALLS.replace("begun t2\\n%s t2\\n", "%.0s") % (2, "passed", 0)
+    assert go(script) == (1, [[], ["t1"], ["t1", "t2"]])
+
+
+def test_a_host_that_falls_before_any_test_again_and_again_is_given_up(go: Callable[[str], Any], lab: SimpleNamespace) -> None:
+    with pytest.raises(lab.machine.Fallen, match="without saying how the tests went"):
+        go('echo boot >>"$run/boots"; : >"$run/console.log"; echo up')
+
+
+def test_notes_are_sent_as_tests_end_and_those_that_ended_are_left_out(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "import pathlib, lab_notes\nlab_notes.PORT, lab_notes.DONE = pathlib.Path('port'), pathlib.Path('done')\n", encoding="utf-8"
+    )
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "def test_done(): assert False\n"
+        "def test_good(): pass\n"
+        "def test_bad(): assert False\n"
+        "@pytest.mark.skip\ndef test_left(): pass\n"
+        "@pytest.fixture\ndef end():\n    yield\n    assert False\n"
+        "def test_bad_end(end): pass\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "port").touch()
+    (tmp_path / "done").write_text("test_it.py::test_done\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "lab_notes", "-p", "no:cacheprovider", "test_it.py"]
+    environment = {**os.environ, "PYTHONPATH": str(root / "scripts" / "lab.d")}
+    subprocess.run(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+    ended = [line for line in (tmp_path / "port").read_text(encoding="utf-8").splitlines() if not line.startswith("begun")]
+    assert ended == [
+        "passed test_it.py::test_good", "failed test_it.py::test_bad", "skipped test_it.py::test_left", "failed test_it.py::test_bad_end",
+    ]  # fmt: skip
 
 
 def test_results_that_lead_outside_are_not_unpacked(lab: SimpleNamespace, tmp_path: Path) -> None:
