@@ -69,6 +69,8 @@ def make_host(
         return HostAnswer(None, wrong)
     file = file or _NOTHING
     host = _assemble(file, detect(folder, proc=proc, sys=sys), own_bytes, in_use)
+    if host.image_catalogue is not None:
+        host = host._replace(image_catalogue=str((folder / host.image_catalogue).absolute()))
     found = slicing.check_size(host.memory, len(host.slices), host.reserve_memory) + slicing.check_fewer(recorded_slices, len(host.slices))
     scenario = file.values.get("simulator.scenario")
     simulator = SimulatorSettings(None if scenario is None else (folder / scenario).absolute(), file.values.get("simulator.step_time", 0.0))
@@ -113,6 +115,7 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
         limit_disk_io=choice.take("limits.disk_io", None),
         image_share=choice.take("images.share", Host._field_defaults["image_share"]),
         image_keep_free=choice.take("images.keep_free", Host._field_defaults["image_keep_free"]),
+        image_catalogue=choice.take("images.catalogue", None),
         sources=(*choice.sources, *_by_group(choice.sources)),
     )
 

@@ -139,7 +139,7 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "reserve": {"memory": _size, "disk": _size},
     "oversubscription": {"cpu": _ratio, "memory": _ratio, "disk": _ratio, "network": _ratio, "disk_io": _ratio},
     "limits": {"disk": _size, "network": _rate, "disk_io": _rate},
-    "images": {"share": _share, "keep_free": _size},
+    "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
     "simulator": {"scenario": _path, "step_time": _duration},
 }

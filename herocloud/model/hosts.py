@@ -71,6 +71,8 @@ class Host(NamedTuple):
     limit_disk_io: int | None = None
     image_share: float = 0.2
     image_keep_free: int = 5 * 1024**3
+    image_catalogue: str | None = None
+    """The file of the images that every stack here may name."""
     sources: tuple[tuple[str, str], ...] = ()
     """Where each value came from: (`memory`, `detected` | `file` | `default`)."""
     abilities: Abilities | None = None

@@ -7,7 +7,20 @@ from herocloud.model.diagnostics import Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import StackName
 from herocloud.model.worlds import Desired, Move
-from herocloud.stack import caching, checking, combining, expanding, gating, layering, pointing, reading, sources, substituting
+from herocloud.stack import (
+    caching,
+    checking,
+    combining,
+    expanding,
+    gating,
+    layering,
+    lending,
+    placing,
+    pointing,
+    reading,
+    sources,
+    substituting,
+)
 from herocloud.stack import names as names_of
 from herocloud.stack import (
     variables as values_of,
@@ -33,6 +46,7 @@ class Assembled(NamedTuple):
 def assemble(
     read: Sequence[sources.Source],
     unusable: Sequence[sources.Unusable],
+    catalogue: sources.Source | None,
     *,
     host: Host | None,
     variables: Sequence[str],
@@ -42,29 +56,37 @@ def assemble(
 ) -> Assembled:
     """Go through all stages."""
     found = Findings()
-    pointer = pointing.Pointer(read)
+    every = [*read, *([catalogue] if catalogue else [])]
+    pointer = pointing.Pointer(every)
     files = tuple(source.name for source in read)
     for one in unusable:
         found.add(one.code, None, one.detail, one.hint)
     if not read and not unusable:
         found.add("file-missing", None, "No stack file is named.", "name one with `-f`")
-    trees = _read_trees(read, pointer, found)
+    trees = _read_trees(every, pointer, found)
     # Without all files nobody can tell which names there are, and every second reference would look wrong.
     if trees is None or unusable or not trees:
         return Assembled(Loaded(None, pointer.diagnose(found), files))
+    lent = trees.pop() if catalogue else None
+    if not trees:
+        return Assembled(Loaded(None, pointer.diagnose(found), files))
     combined, twice = combining.combine(trees)
     pointer.combined = combined
-    given = _Given(read, combined, twice, host, variables, var_files, environment, secret_key)
+    if catalogue and lent:
+        lending.lend(combined, lent, len(read))
+    given = _Given(every, combined, twice, host, variables, var_files, environment, secret_key)
     judged = _judge(given, combined.value, trees, pointer, found)
+    _check_catalogue(lent, pointer, found)
     if found.items:
         # Something is wrong, and now time does not matter: look again, with misspelt keys put right first.
         found = Findings()
         judged = _judge(given, _straighten(combined.value, found), trees, pointer, found)
+        _check_catalogue(lent, pointer, found)
     uses_secrets = any(view.fields.get("secrets") for view in judged.views)
     if found.items:
         return Assembled(Loaded(None, pointer.diagnose(found), files, uses_secrets))
     data = judged.data
-    place_of = pointer.place if all(len(source.content) <= SMALL for source in read) else _nowhere
+    place_of = pointer.place if all(len(source.content) <= SMALL for source in every) else _nowhere
     expansion = expanding.Expansion(data, judged.names.images, given.folder_of, judged.world.outside, place_of)
     desired = Desired(
         StackName(data["stack"]),
@@ -76,6 +98,14 @@ def assemble(
     )
     conditions = None if judged.values.sensitive else _conditions(judged, host, environment)
     return Assembled(Loaded(desired, (), files, uses_secrets), conditions)
+
+
+def _check_catalogue(tree: Mapping[str, Any] | None, pointer: "pointing.Pointer", found: Findings) -> None:
+    if tree and not set(tree) <= {"images", "sizes"}:
+        number = len(pointer.read) - 1
+        document = pointer.document(number)
+        if isinstance(document, placing.Document):
+            lending.check(tree, document, pointer.read[number], found)
 
 
 def _straighten(tree: dict[str, Any], found: Findings) -> dict[str, Any]:

@@ -42,11 +42,16 @@ def load(
 ) -> Loaded:
     """Load one stack from one or several files; bad input gives diagnostics and never an exception."""
     read, unusable = sources.read_sources(files, stdin)
+    catalogue = sources.read_catalogue(host)
+    if isinstance(catalogue, sources.Unusable):
+        unusable.append(catalogue)
+        catalogue = None
     key = ""
     if cache is not None and not unusable:
         from herocloud.stack import caching
 
-        key = caching.make_key(read, variables, var_files, host_is_here=host is not None and not host.simulated)
+        every = [*read, *([catalogue] if catalogue else [])]
+        key = caching.make_key(every, variables, var_files, host_is_here=host is not None and not host.simulated)
         with _without_collector():
             kept = caching.find(cache, key, host, environment, secret_key)
         if kept is not None:
@@ -56,7 +61,7 @@ def load(
 
     with _without_collector():
         loaded, conditions = assembling.assemble(
-            read, unusable, host=host, variables=variables, var_files=var_files, environment=environment, secret_key=secret_key
+            read, unusable, catalogue, host=host, variables=variables, var_files=var_files, environment=environment, secret_key=secret_key
         )
         if cache is not None and key and conditions is not None and loaded.desired is not None:
             caching.keep(cache, key, caching.Kept(loaded.desired, loaded.files, loaded.uses_secrets), conditions)

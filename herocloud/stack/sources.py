@@ -76,6 +76,16 @@ def read_source(name: str) -> Source | Unusable:
     return Source(name, os.path.dirname(os.path.abspath(name)), content)  # noqa: PTH100, PTH120 - as above.
 
 
+def read_catalogue(host: Host | None) -> Source | Unusable | None:
+    """Read the file of images that the host lends to every stack; nothing where it has none."""
+    if host is None or host.image_catalogue is None:
+        return None
+    found = read_source(host.image_catalogue)
+    if isinstance(found, Source):
+        return found
+    return found._replace(hint="write it, or take `images: {catalogue: …}` out of host.yaml")
+
+
 MAX_USER_DATA = 1024**2
 MAX_SECRET = 64 * 1024
 

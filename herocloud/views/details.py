@@ -205,4 +205,6 @@ def _host_rows(host: Host) -> list[tuple[str, str]]:
     if host.limit_disk_io is not None:
         rows.append(("limit disk_io", sizes.format_rate(host.limit_disk_io)))
     rows.append(("images", f"{host.image_share:.0%} of the disk, {values.show_bytes(host.image_keep_free)} kept free"))
+    if host.image_catalogue is not None:
+        rows.append(("catalogue", host.image_catalogue))
     return rows

@@ -57,8 +57,9 @@ def pack(root: Path, folder: Path, cache: Path, order: Order, told: Callable[[st
     _copy_environment(root, tree)
     brought = [*_copy_programs(stage / "programs"), *_copy_images(cache, stage / "cache", told)]
     told(f"brings along {', '.join(brought)}" if brought else "brings along no program and no image of this machine")
-    for name in ("inside", "lab_notes.py"):
-        shutil.copy(Path(__file__).with_name(name), stage / name)
+    (stage / "plugins").mkdir()
+    shutil.copy(Path(__file__).with_name("inside"), stage / "inside")
+    shutil.copy(Path(__file__).with_name("lab_notes.py"), stage / "plugins")
     (stage / "done").write_text("".join(f"{one}\n" for one in done), encoding="utf-8")
     (stage / "order").write_text(write_order(root, order), encoding="utf-8")
     size = sum(path.lstat().st_blocks * 512 + 4096 for path in stage.rglob("*"))

@@ -104,7 +104,7 @@ def run(wanted: Machine, accel: str, seconds: float, memory: Path, told: Callabl
         stream.truncate(SCRATCH)
     chosen = choose(accel, memory)
     deadline = time.monotonic() + seconds
-    told(f"boots with {chosen.upper()}, {wanted.cpus} CPUs, {wanted.memory} MiB; ends after {seconds / 60:g} minutes at the latest")
+    told(f"boots with {chosen.upper()}, {wanted.cpus} CPUs, {wanted.memory} MiB; ends after {seconds / 60:.0f} minutes at the latest")
     try:
         return _run(wanted, chosen, deadline, patient=accel == "kvm")
     except _Stalled:

@@ -120,3 +120,8 @@ def test_this_very_machine_can_be_described(tmp_path) -> None:
     assert host.memory > 0
     assert host.disk >= host.disk_free > 0
     assert host.cpus >= 1
+
+
+def test_the_catalogue_is_seen_from_the_data_folder(make, folder) -> None:
+    assert make().host.image_catalogue is None
+    assert make("images: {catalogue: ./catalogue.yaml}\n").host.image_catalogue == str(folder / "catalogue.yaml")
