@@ -99,7 +99,10 @@ def left_of_tap(scene: Scene, tap: str) -> list[str]:
     """Name what is left of a tap that is gone."""
     detour = marks.upload_device(tap)
     found = [f"`{detour}`"] if detour in scene.by_name else []
-    return [f"the rules of `{tap}`", *found] if tap in scene.tap_rules else found
+    if tap in scene.tap_rules:
+        # A kernel takes the rules of a device away with it, but never their table.
+        return [f"the rules of `{tap}`", *found]
+    return found or (["the table of taps"] if scene.is_without_taps else [])
 
 
 def left_of_all(scene: Scene) -> list[str]:

@@ -39,6 +39,8 @@ class Sources(NamedTuple):
     taps: Callable[[], Rules | None]
     forwards: Callable[[], bool]
     serving: Callable[[str], Serving]
+    tap_table: Callable[[], bool] = lambda: False
+    """Whether our table of taps is there, be it empty."""
     listeners: Callable[[], frozenset[tuple[str, int]]] = frozenset
 
 
@@ -78,6 +80,11 @@ class Scene:
     def tap_rules(self) -> Rules:
         """Return the chains of taps, or of the one tap that a step is about."""
         return self._sources.taps() or {}
+
+    @property
+    def is_without_taps(self) -> bool:
+        """Tell whether no tap is left, of any stack, and our table of them is there all the same."""
+        return not any(one.mark.part.startswith("nic.") for one in self.owned) and self._sources.tap_table()
 
     @cached_property
     def forwards(self) -> bool:
@@ -152,6 +159,7 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         nftables.read_taps if tap is None else lambda: nftables.read_tap(tap),
         forwarding.is_on,
         forwarding.serving,
+        lambda: nftables.read_taps() is not None,
         dumping.dump_listeners,
     )
     return Scene(dumping.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"), user)
