@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,20 @@ def test_availability_is_told_with_its_reason(tmp_path: Path) -> None:
     registry.driver("simulator", "images", ProviderContext(tmp_path)).close()
     assert registry.available(ProviderContext(tmp_path))["simulator"] == (True, "ready")
     assert registry.available()["simulator"].usable
+
+
+def test_a_module_that_another_thread_is_importing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_provider").mkdir()
+    (tmp_path / "slow_provider" / "planning.py").write_text(
+        "import threading\nbegun = threading.Event()\nbegun.set()\nthreading.Event().wait(0.3)\nready = True\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(registry.PROVIDERS, "slow", registry._Entry("slow_provider", ("hypervisor",), hypervisor=True))
+    first = threading.Thread(target=registry.planning, args=("slow",))
+    first.start()
+    while "slow_provider.planning" not in sys.modules or not hasattr(sys.modules["slow_provider.planning"], "begun"):
+        first.join(0.001)
+    assert registry.planning("slow").ready
+    first.join()
+    for name in ("slow_provider.planning", "slow_provider"):
+        sys.modules.pop(name, None)
