@@ -153,7 +153,8 @@ def _run(wanted: Machine, accel: str, deadline: float, *, patient: bool) -> floa
             if stream is not None:
                 stream.close()
     if process.returncode != 0:
-        raise Broken(f"QEMU ended with {process.returncode}: {log.read_text(errors='replace').strip()[-1000:]}{_last_words(wanted)}")
+        kind = Fallen if (wanted.folder / "printed").exists() else Broken
+        raise kind(f"QEMU ended with {process.returncode}: {log.read_text(errors='replace').strip()[-1000:]}{_last_words(wanted)}")
     return time.monotonic() - started
 
 

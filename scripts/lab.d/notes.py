@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 FELL = "fell"
 """How a test ended that the host inside did not survive twice."""
+ENDS = ("passed", "skipped", "failed")
+"""How a test may end; lines that begin otherwise tell why one failed."""
 _BAD = ("failed", FELL)
 
 
@@ -14,8 +16,8 @@ class Notes(NamedTuple):
 
     ended: dict[str, str]
     """How each test ended, by its id."""
-    running: str | None
-    """The test that was running when the last note came."""
+    running: list[str]
+    """The tests that were running when the last note came."""
     falls: dict[str, int]
     """How often the host inside fell over a test."""
 
@@ -27,25 +29,26 @@ class Notes(NamedTuple):
     def summary(self) -> str:
         """Count how the tests ended."""
         counted = collections.Counter(self.ended.values())
-        return ", ".join(f"{counted[how]} {how}" for how in ("passed", "skipped", *_BAD) if counted[how]) or "none ended"
+        return ", ".join(f"{counted[how]} {how}" for how in (*ENDS, FELL) if counted[how]) or "none ended"
 
 
 def read(path: Path) -> Notes:
-    """Read the notes of all boots; a test that was begun and not ended before a boot began is one that the host fell over."""
-    notes = Notes({}, None, {})
+    """Read the notes of all boots; a test that was begun and had not ended when the host fell is one that it fell over."""
+    notes = Notes({}, [], {})
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     for line in text.splitlines():
         word, _, test = line.partition(" ")
         if word == "begun":
-            notes = notes._replace(running=test)
+            notes.running.append(test)
         elif word == FELL:
-            notes.falls[notes.running or ""] = notes.falls.get(notes.running or "", 0) + 1
-            if notes.running is not None and notes.falls[notes.running] > 1:
-                notes.ended[notes.running] = FELL
-            notes = notes._replace(running=None)
-        elif test:
+            for one in notes.running or [""]:
+                notes.falls[one] = notes.falls.get(one, 0) + 1
+                if one and notes.falls[one] > 1:
+                    notes.ended[one] = FELL
+            notes.running.clear()
+        elif word in ENDS:
             notes.ended[test] = word
-            notes = notes._replace(running=None)
+            notes.running[:] = [one for one in notes.running if one != test]
     return notes
 
 

@@ -267,7 +267,9 @@ def test_notes_are_sent_as_tests_end_and_those_that_ended_are_left_out(root: Pat
     command = [sys.executable, "-m", "pytest", "-q", "-p", "lab_notes", "-p", "no:cacheprovider", "test_it.py"]
     environment = {**os.environ, "PYTHONPATH": str(root / "scripts" / "lab.d")}
     subprocess.run(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
-    ended = [line for line in (tmp_path / "port").read_text(encoding="utf-8").splitlines() if not line.startswith("begun")]
+    lines = (tmp_path / "port").read_text(encoding="utf-8").splitlines()
+    assert any(line.startswith("| ") and "assert False" in line for line in lines)
+    ended = [line for line in lines if not line.startswith(("begun", "|"))]
     assert ended == [
         "passed test_it.py::test_good", "failed test_it.py::test_bad", "skipped test_it.py::test_left", "failed test_it.py::test_bad_end",
     ]  # fmt: skip
@@ -334,3 +336,13 @@ def test_it_boots_runs_a_test_and_brings_the_result_back(root: Path, lab: Simple
     assert int(suite.attrib["tests"]) >= 2
     assert suite.attrib["skipped"] == suite.attrib["failures"] == "0"
     assert f"{suite.attrib['tests']} passed" in ended.stdout
+
+
+def test_of_tests_that_run_beside_each_other_all_are_blamed_for_a_fall(lab: SimpleNamespace, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    path.write_text("begun a\nbegun b\npassed a\nbegun c\n| E  assert\n", encoding="utf-8")
+    assert lab.notes.note_fall(path).falls == {"b": 1, "c": 1}
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write("begun b\n")
+    known = lab.notes.note_fall(path)
+    assert (known.ended, known.summary()) == ({"a": "passed", "b": "fell"}, "1 passed, 1 fell")
