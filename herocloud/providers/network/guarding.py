@@ -20,6 +20,8 @@ FAMILY, TABLE = "netdev", "herocloud"
 
 _NOBODY = "0.0.0.0"  # noqa: S104  (an address in a rule, nothing is bound)
 
+_ICMPV6 = 58
+"""By its number: its name is in /etc/protocols, which a small Debian does not have (package netbase)."""
 _TARGET = {"payload": {"base": "th", "offset": 64, "len": 128}}
 """The target address of neighbour discovery; nft 1.0.6 has no name for it in JSON."""
 
@@ -114,7 +116,7 @@ def _allow_ipv6(mac: str, address: str, passed: Expression) -> list[tuple[str, l
             for target in (mine, near)
         ),
         # What a guest says under its link-local address is neighbour discovery and nothing else.
-        ("local", [expressions.equals(source, local), expressions.equals(expressions.meta("l4proto"), "ipv6-icmp"), passed]),
+        ("local", [expressions.equals(source, local), expressions.equals(expressions.meta("l4proto"), _ICMPV6), passed]),
         ("address", [expressions.equals(source, address), passed]),
     ]
 

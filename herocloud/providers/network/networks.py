@@ -52,12 +52,7 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
         wires.remove(link.number)
     half()
     gone = [chain for chain in passing.chain_names(name) if chain in scene.network_rules]
-    # A tap that was removed by hand leaves its rules behind; nobody else will come for them.
-    stale = [tap for tap in scene.tap_rules if tap not in scene.by_name]
-    commands = [
-        *expressions.unload(passing.FAMILY, passing.TABLE, gone),
-        *(_drop_taps(scene, stale) if stale else ()),
-    ]
+    commands = [*expressions.unload(passing.FAMILY, passing.TABLE, gone), *_drop_taps(scene)]
     if commands:
         nftables.change_rules(commands)
     if any(bridge != name for bridge in scene.networks) or not scene.has_table:
@@ -66,9 +61,11 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
     nftables.change_rules(expressions.drop_table(passing.FAMILY, passing.TABLE))
 
 
-def _drop_taps(scene: Scene, stale: list[str]) -> list[Json]:
+def _drop_taps(scene: Scene) -> list[Json]:
+    """Return what takes away that a tap which was removed by hand has left behind; nobody else will come for it."""
+    stale = [tap for tap in scene.tap_rules if tap not in scene.by_name]
     if set(stale) == set(scene.tap_rules):
-        return expressions.drop_table(guarding.FAMILY, guarding.TABLE)
+        return expressions.drop_table(guarding.FAMILY, guarding.TABLE) if stale or scene.is_without_taps else []
     return expressions.unload(guarding.FAMILY, guarding.TABLE, stale)
 
 
