@@ -78,7 +78,7 @@ def write_order(root: Path, order: Order) -> str:
     arguments = list(order.arguments)
     if not any(one.startswith("-m") for one in arguments):
         arguments = ["-m", MARKERS, *arguments]
-        if not _name_files(root, order.arguments):
+        if not name_files(root, order.arguments):
             arguments += find_marked(root)
     columns, rows = shutil.get_terminal_size()
     values = {
@@ -92,7 +92,7 @@ def write_order(root: Path, order: Order) -> str:
     return "".join(f"lab_{name}={shlex.quote(value)}\n" for name, value in values.items())
 
 
-def _name_files(root: Path, arguments: tuple[str, ...]) -> bool:
+def name_files(root: Path, arguments: tuple[str, ...]) -> bool:
     """Tell whether some of the arguments say which files to run; those behind an option say which not to."""
     pairs = zip(("", *arguments), arguments, strict=False)
     return any((root / one.partition("::")[0]).exists() and before not in ("--deselect", "--ignore") for before, one in pairs)

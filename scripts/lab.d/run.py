@@ -130,12 +130,20 @@ def boot(options: argparse.Namespace, arguments: list[str], image: host.Image, f
     (folder / "results.tar").unlink(missing_ok=True)
     started = time.monotonic()
     minutes = "" if options.shell else f"{(until - started) / 60:g}"
-    disk = load.pack(ROOT, folder, caches.cache_folder(), load.Order(options.shell, tuple(arguments), minutes), say, known.ended)
+    disk = load.pack(
+        ROOT, folder, caches.cache_folder(), load.Order(options.shell, spread(arguments, options.cpus), minutes), say, known.ended
+    )
     say(f"packed the working tree in {time.monotonic() - started:.0f} s")
     wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell)
     machine.run(wanted, options.accel, until - time.monotonic(), caches.cache_folder() / "lab", told=say)
     options.results.mkdir(parents=True, exist_ok=True)
     return machine.bring_back(folder, options.results)
+
+
+def spread(arguments: list[str], cpus: int) -> tuple[str, ...]:
+    """Spread the whole suite over the processors, file by file; whoever picks tests or says how they run has their way."""
+    picks = any(one.startswith(("-n", "-x", "-k", "--pdb", "--maxfail")) for one in arguments) or load.name_files(ROOT, tuple(arguments))
+    return tuple(arguments) if picks or cpus < 2 else (*arguments, "-n", str(cpus), "--dist", "loadfile")
 
 
 def may_go_on(before: notes.Notes, known: notes.Notes) -> bool:

@@ -346,3 +346,10 @@ def test_of_tests_that_run_beside_each_other_all_are_blamed_for_a_fall(lab: Simp
         stream.write("begun b\n")
     known = lab.notes.note_fall(path)
     assert (known.ended, known.summary()) == ({"a": "passed", "b": "fell"}, "1 passed, 1 fell")
+
+
+def test_the_whole_suite_is_spread_over_the_processors(lab: SimpleNamespace) -> None:
+    assert lab.run.spread(["-v"], 2) == ("-v", "-n", "2", "--dist", "loadfile")
+    assert lab.run.spread([], 1) == ()
+    for own in (["-n", "4"], ["-x"], ["tests/state"], ["-k", "some"]):
+        assert lab.run.spread(own, 2) == tuple(own)
