@@ -70,6 +70,15 @@ def wait_for_bytes(folder: Path) -> None:
         pause.wait(0.02)
 
 
+def with_interrupts(start: Callable[[], Any]) -> Any:
+    """Start a process that hears an interrupt, also where this one was started in the background, which hears none and hands that on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_an_interrupted_pull_goes_on_where_it_stopped(
     herocloud: Any, data_folder: Path, server: Server, spawn: Callable[..., "subprocess.Popen[str]"], number: signal.Signals
@@ -77,7 +86,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(
     (data_folder / "host.yaml").unlink()
     digest = hashlib.sha256(CONTENT).hexdigest()
     herocloud.write(f"stack: shop\nimages:\n  a: {{source: '{server.address}', sha256: {digest}, format: raw}}\n")
-    process = spawn("image", "pull")
+    process = with_interrupts(lambda: spawn("image", "pull"))
     wait_for_bytes(data_folder / "images" / "downloads")
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
