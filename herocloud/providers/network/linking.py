@@ -82,9 +82,12 @@ class Wires:
         """Make the device that slows an upload down, and return its number."""
         with self._talking("ifb", f"the device `{name}`") as route:
             route.link("add", ifname=name, kind="ifb", address=mac)
-            number = int(route.link_lookup(ifname=name)[0])
-            route.link("set", index=number, IFLA_AF_SPEC=_NO_ADDRESSES)
-            return number
+            return int(route.link_lookup(ifname=name)[0])
+
+    def mark_detour(self, number: int, alias: str) -> None:
+        """Write the mark on such a device, and with it, at once, that it gets no addresses: a marked one is a whole one."""
+        with self._talking("ifb", "an interface") as route:
+            route.link("set", index=number, ifalias=alias, IFLA_AF_SPEC=_NO_ADDRESSES)
 
     def set_bridge(self, number: int, mac: str, mtu: int) -> None:
         """Bring a bridge to its settings, and up."""

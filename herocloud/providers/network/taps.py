@@ -141,7 +141,7 @@ def _limit_upload(wires: Wires, mark: Mark, tap: str, detour: Link | None, rate:
     owner = beside(mark)
     number = detour.number if detour else wires.add_detour(name, marks.own_mac(mark.lineage, name))
     if detour is None or detour.alias != marks.write_mark(owner):
-        wires.set_alias(number, marks.write_mark(owner))
+        wires.mark_detour(number, marks.write_mark(owner))
     wires.limit(number, rate)
     wires.bring_up(number)
     return name

@@ -125,6 +125,21 @@ def test_a_bridge_of_ours_without_its_mark_is_known_by_its_mac(site: Any, shapes
     assert site.changes_since(story.after) == []
 
 
+def test_a_device_for_an_upload_without_its_mark_becomes_whole(site: Any, shapes: Any) -> None:
+    # Made, and killed before it was marked: what comes with the mark is missing too.
+    site.network()
+    step = ("tap.create", "vm.g2", "nic.0", None, shapes.nic(2, rate=RATE))
+    site.perform(*step)
+    whole = site.dump()
+    site.on_host("ip link set hi-v2-0 down")
+    site.within(site.host, "ip", "link", "set", "hi-v2-0", "alias", "")
+    site.on_host("ip link set hi-v2-0 addrgenmode eui64")
+    assert site.changes_since(whole) != []
+    assert site.probe(*step)[0] == "PARTIAL"
+    site.perform(*step)
+    assert site.changes_since(whole) == []
+
+
 def test_taps_that_are_taken_back_in_any_order_leave_no_table_behind(site: Any, shapes: Any) -> None:
     site.network()
     clean = site.dump()
