@@ -54,8 +54,6 @@ class Parameter(NamedTuple):
     kind: Any
     mark: flags.Flag | flags.Argument
     default: Any
-    group: Any
-    """The group of flags that it belongs to; nothing for a parameter of the command's own."""
 
 
 def function_of(leaf: catalogue.Leaf) -> Callable[..., int]:
@@ -78,13 +76,13 @@ def parameters(function: Any) -> list[Parameter]:
         if hasattr(hint, "_fields"):
             groups.append(hint)
         else:
-            own.append(Parameter(name, hint.__origin__, hint.__metadata__[0], fallback.get(name, REQUIRED), None))
+            own.append(Parameter(name, hint.__origin__, hint.__metadata__[0], fallback.get(name, REQUIRED)))
     return [*own, *(one for group in (*groups, flags.Everywhere) for one in _fields(group))]
 
 
 def _fields(group: Any) -> Iterator[Parameter]:
     for name, hint in group.__annotations__.items():
-        yield Parameter(name, hint.__origin__, hint.__metadata__[0], group._field_defaults[name], group)
+        yield Parameter(name, hint.__origin__, hint.__metadata__[0], group._field_defaults[name])
 
 
 def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:

@@ -27,14 +27,7 @@ def run_through_typer(screen: Screen, words: Sequence[str], defaults: Any) -> in
 
 def tell_bad_value(screen: Screen, error: calling.BadValue, words: Sequence[str]) -> int:
     """Say what a command found wrong with the words that it was called with."""
-    command: Any = invoking.grow()
-    context = command.make_context("herocloud", [], resilient_parsing=True)
-    for word in words:
-        if not isinstance(command, invoking.Branch):
-            break
-        command = command.get_command(context, word)
-        context = command.make_context(word, [], parent=context, resilient_parsing=True)
-    return _tell_usage(screen, typer.BadParameter(str(error), ctx=context, param_hint=error.flag))
+    return _tell_usage(screen, typer.BadParameter(str(error), ctx=invoking.context_of(words), param_hint=error.flag))
 
 
 def _tell_usage(screen: Screen, error: Any) -> int:

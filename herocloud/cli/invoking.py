@@ -5,7 +5,7 @@ command is called.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -107,6 +107,18 @@ class Branch(TyperGroup):
         if isinstance(found, catalogue.Group):
             return dict(found.members)
         return dict(catalogue.COMMANDS)
+
+
+def context_of(words: Iterable[str], **settings: Any) -> Any:
+    """Return the context of the command that words begin with, its usage and its help; nothing is called."""
+    command: Any = grow()
+    context = command.make_context("herocloud", [], resilient_parsing=True, **settings)
+    for word in words:
+        if not isinstance(command, Branch):
+            break
+        command = command.get_command(context, word)
+        context = command.make_context(word, [], parent=context, resilient_parsing=True, **settings)
+    return context
 
 
 def grow(words: tuple[str, ...] = (), defaults: Any = None) -> Branch:

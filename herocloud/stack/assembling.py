@@ -15,7 +15,6 @@ from herocloud.stack import (
     gating,
     layering,
     lending,
-    placing,
     pointing,
     reading,
     sources,
@@ -65,15 +64,12 @@ def assemble(
         found.add("file-missing", None, "No stack file is named.", "name one with `-f`")
     trees = _read_trees(every, pointer, found)
     # Without all files nobody can tell which names there are, and every second reference would look wrong.
+    lent = trees.pop() if catalogue and trees else {}
     if trees is None or unusable or not trees:
-        return Assembled(Loaded(None, pointer.diagnose(found), files))
-    lent = trees.pop() if catalogue else None
-    if not trees:
         return Assembled(Loaded(None, pointer.diagnose(found), files))
     combined, twice = combining.combine(trees)
     pointer.combined = combined
-    if catalogue and lent:
-        lending.lend(combined, lent, len(read))
+    lending.lend(combined, lent, len(read))
     given = _Given(every, combined, twice, host, variables, var_files, environment, secret_key)
     judged = _judge(given, combined.value, trees, pointer, found)
     _check_catalogue(lent, pointer, found)
@@ -100,12 +96,10 @@ def assemble(
     return Assembled(Loaded(desired, (), files, uses_secrets), conditions)
 
 
-def _check_catalogue(tree: Mapping[str, Any] | None, pointer: "pointing.Pointer", found: Findings) -> None:
-    if tree and not set(tree) <= {"images", "sizes"}:
-        number = len(pointer.read) - 1
-        document = pointer.document(number)
-        if isinstance(document, placing.Document):
-            lending.check(tree, document, pointer.read[number], found)
+def _check_catalogue(tree: Mapping[str, Any], pointer: "pointing.Pointer", found: Findings) -> None:
+    """Report what has no meaning in the catalogue, which is the last of the files that were read."""
+    for path in lending.find_strange(tree):
+        pointer.report_strange(len(pointer.read) - 1, path, found)
 
 
 def _straighten(tree: dict[str, Any], found: Findings) -> dict[str, Any]:

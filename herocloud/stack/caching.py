@@ -91,7 +91,7 @@ def _code_stamp() -> str:
         try:
             with os.scandir(inner) as entries:
                 for entry in entries:
-                    if entry.name.endswith(".py"):
+                    if entry.name.endswith((".py", ".json")):
                         status = entry.stat()
                         stamp.append((entry.name, status.st_mtime_ns, status.st_size))
         except OSError:

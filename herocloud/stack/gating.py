@@ -54,17 +54,13 @@ def _reader(shape: Any) -> _Reader:
 
 
 def _block(name: str) -> _Reader:
-    shapes = _TABLE["blocks"][name]
     readers: dict[str, tuple[_Reader, bool]] = {}
+    for key, shape in _TABLE["blocks"][name].items():
+        maybe = isinstance(shape, list) and shape[0] == "maybe"
+        readers[key] = _reader(shape[1] if maybe else shape), maybe or shape == "any"
 
     def read_block(value: Any) -> Any:
-        if type(value) is not dict:
-            raise Doubtful
-        if not readers:
-            for key, shape in shapes.items():
-                maybe = isinstance(shape, list) and shape[0] == "maybe"
-                readers[key] = _reader(shape[1] if maybe else shape), maybe or shape == "any"
-        if not value.keys() <= readers.keys():
+        if not _exact(value, dict).keys() <= readers.keys():
             raise Doubtful
         # In the order of the model, not of the file.
         block = {}
@@ -82,24 +78,16 @@ def _block(name: str) -> _Reader:
 
 def _list(shape: Any) -> _Reader:
     reader = _reader(shape)
-
-    def read_list(value: Any) -> Any:
-        if type(value) is not list:
-            raise Doubtful
-        return [reader(inner) for inner in value]
-
-    return read_list
+    return lambda value: [reader(inner) for inner in _exact(value, list)]
 
 
 def _named(shape: Any) -> _Reader:
     reader = _reader(shape)
 
     def read_named(value: Any) -> Any:
-        if type(value) is not dict:
-            raise Doubtful
         # Entries that are written alike are one object, before as after.
         read: dict[int, Any] = {}
-        for inner in value.values():
+        for inner in _exact(value, dict).values():
             if id(inner) not in read:
                 read[id(inner)] = reader(inner)
         return {_text(key): read[id(inner)] for key, inner in value.items()}
@@ -109,8 +97,8 @@ def _named(shape: Any) -> _Reader:
 
 def _int(low: int | None, high: int | None) -> _Reader:
     def read_int(value: Any) -> Any:
-        # A subclass is a number that was written in an unusual way.
-        if type(value) is not int or (low is not None and value < low) or (high is not None and value > high):
+        _exact(value, int)
+        if (low is not None and value < low) or (high is not None and value > high):
             raise Doubtful
         return value
 
@@ -169,10 +157,15 @@ def _switch(shape: Any) -> _Reader:
     return lambda value: value if value is False else reader({} if value is True else value)
 
 
-def _text(value: Any) -> Any:
-    if type(value) is not str:
+def _exact(value: Any, kind: type) -> Any:
+    """Return a value of exactly this type; a subclass is a number that was written in an unusual way."""
+    if type(value) is not kind:
         raise Doubtful
-    if not value.isascii():
+    return value
+
+
+def _text(value: Any) -> Any:
+    if not _exact(value, str).isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -182,12 +175,6 @@ def _text(value: Any) -> Any:
 
 def _bool(value: Any) -> Any:
     if value is not True and value is not False:
-        raise Doubtful
-    return value
-
-
-def _number(value: Any) -> Any:
-    if type(value) is not int:
         raise Doubtful
     return value
 
@@ -211,7 +198,7 @@ def _anything(value: Any) -> Any:
 
 def _measured(read: Callable[[str], int]) -> _Reader:
     def read_measured(value: Any) -> Any:
-        if type(value) is not str or len(value) > scalars.LONGEST:
+        if len(_exact(value, str)) > scalars.LONGEST:
             raise Doubtful
         try:
             number = read(value)
@@ -226,7 +213,7 @@ def _measured(read: Callable[[str], int]) -> _Reader:
 
 _READERS: dict[str, _Reader] = {}
 _FIXED: Mapping[str, _Reader] = {
-    "any": _anything, "bool": _bool, "number": _number, "str": _text, "text": _as_written,
+    "any": _anything, "bool": _bool, "number": _int(None, None), "str": _text, "text": _as_written,
     "size": _measured(sizes.parse_size), "rate": _measured(sizes.parse_rate),
 }  # fmt: skip
 _MAKERS: Mapping[str, Callable[..., _Reader]] = {

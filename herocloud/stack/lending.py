@@ -8,11 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from herocloud.stack import combining
-from herocloud.stack.findings import Findings
-from herocloud.stack.placing import Document
-from herocloud.stack.sources import Source
 
-LENT = ("images", "sizes", "defaults")
+_LENT = ("images", "sizes", "defaults")
 _EXPRESSION = "{{"
 
 
@@ -74,15 +71,8 @@ def _without(entry: Any, taken: set[str]) -> Any:
     return {**entry, "aliases": [one for one in entry["aliases"] if one not in taken]}
 
 
-def check(tree: Mapping[str, Any], document: Document, source: Source, found: Findings) -> None:
-    """Report what has no meaning in a catalogue."""
-    for path in _strange(tree):
-        place, snippet = document.locate(path, on_key=True)
-        detail = f"`{path[-1]}` is not a key of a catalogue; `{source.name}` lends images and sizes to every stack on this host."
-        found.add("unknown-key", None, detail, "keys are `images`, `sizes` and `defaults: {image: …}`", place=place, snippet=snippet)
-
-
-def _strange(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    yield from ((key,) for key in tree if key not in LENT)
+def find_strange(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Find the keys that have no meaning in a catalogue."""
+    yield from ((key,) for key in tree if key not in _LENT)
     defaults = tree.get("defaults")
     yield from (("defaults", key) for key in (defaults if isinstance(defaults, dict) else ()) if key != "image")

@@ -75,6 +75,16 @@ class Pointer:
             detail = "`stack` is missing: the name of the stack, the owner of everything in the file."
             found.add("missing-key", None, detail, "begin with `stack: NAME`", about="stack", place=place, snippet=snippet)
 
+    def report_strange(self, number: int, path: Path, found: Findings) -> None:
+        """Report a key that has no meaning in a catalogue, which is the file `number`."""
+        document = self.document(number)
+        if isinstance(document, placing.Document):
+            place, snippet = document.locate(path, on_key=True)
+            detail = (
+                f"`{path[-1]}` is not a key of a catalogue; `{self.read[number].name}` lends images and sizes to every stack on this host."
+            )
+            found.add("unknown-key", None, detail, "keys are `images`, `sizes` and `defaults: {image: …}`", place=place, snippet=snippet)
+
     def report_duplicates(self, twice: Sequence[combining.Twice], found: Findings) -> list[checking.Hidden]:
         """Report keys that one file has twice and names that two files define; returns what stands behind them."""
         blocks: list[checking.Hidden] = []

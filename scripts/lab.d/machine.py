@@ -206,19 +206,24 @@ def _last_words(wanted: Machine) -> str:
     return "; the last lines on its console:\n" + "\n".join(lines) if lines else "; its console stayed empty"
 
 
-def bring_back(folder: Path, results: Path) -> int:
-    """Put logs and results where the person wants them; returns how it ended inside."""
+def bring_back(folder: Path, results: Path) -> None:
+    """Put logs and results where the person wants them, however it ended."""
+    results.mkdir(parents=True, exist_ok=True)
     for old in ("code", "junit.xml", "pytest.log", "journal.log", "console.log", "notes"):
         (results / old).unlink(missing_ok=True)
-    came = load.unpack_results(folder / "results.tar", results)
+    load.unpack_results(folder / "results.tar", results)
     for ours, name in (("console.log", "console.log"), ("printed", "pytest.log"), ("notes", "notes")):
         if (folder / ours).exists():
             shutil.copy(folder / ours, results / name)
+
+
+def read_code(results: Path) -> int:
+    """Return how it ended inside."""
     try:
         return int((results / "code").read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        came = (results / "journal.log").exists()
         raise Fallen(
-            "the host inside ended without saying how the tests went"
-            + ("" if came else "; nothing came back")
-            + f"; its console is in {results / 'console.log'}"
+            f"the host inside ended without saying how the tests went{'' if came else '; nothing came back'}; "
+            f"its console is in {results / 'console.log'}"
         ) from None

@@ -135,9 +135,11 @@ def boot(options: argparse.Namespace, arguments: list[str], image: host.Image, f
     )
     say(f"packed the working tree in {time.monotonic() - started:.0f} s")
     wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell)
-    machine.run(wanted, options.accel, until - time.monotonic(), caches.cache_folder() / "lab", told=say)
-    options.results.mkdir(parents=True, exist_ok=True)
-    return machine.bring_back(folder, options.results)
+    try:
+        machine.run(wanted, options.accel, until - time.monotonic(), caches.cache_folder() / "lab", told=say)
+    finally:
+        machine.bring_back(folder, options.results)
+    return machine.read_code(options.results)
 
 
 def spread(arguments: list[str], cpus: int) -> tuple[str, ...]:

@@ -147,7 +147,8 @@ def test_what_comes_out_is_handed_on_and_the_results_come_back(
     results = tmp_path / "results"
     results.mkdir()
     (results / "junit.xml").write_text("of a run before", encoding="utf-8")
-    assert lab.machine.bring_back(tmp_path / "run", results) == 1
+    lab.machine.bring_back(tmp_path / "run", results)
+    assert lab.machine.read_code(results) == 1
     assert sorted(path.name for path in results.iterdir()) == ["code", "console.log", "pytest.log"]
 
 
@@ -173,9 +174,9 @@ def test_what_qemu_complains_about_is_said(lab: SimpleNamespace, booted: Callabl
 
 def test_a_host_that_ends_without_a_word_is_no_success(lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path) -> None:
     booted('echo up; : >"$run/console.log"')
-    (tmp_path / "results").mkdir()
+    lab.machine.bring_back(tmp_path / "run", tmp_path / "results")
     with pytest.raises(lab.machine.Broken, match="without saying how the tests went; nothing came back"):
-        lab.machine.bring_back(tmp_path / "run", tmp_path / "results")
+        lab.machine.read_code(tmp_path / "results")
 
 
 def test_a_host_whose_processors_get_nowhere_is_given_up(lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path) -> None:
@@ -243,9 +244,13 @@ def test_a_test_that_the_host_falls_over_twice_is_left_out_and_failed(go: Callab
     assert go(script) == (1, [[], ["t1"], ["t1", "t2"]])
 
 
-def test_a_host_that_falls_before_any_test_again_and_again_is_given_up(go: Callable[[str], Any], lab: SimpleNamespace) -> None:
+def test_a_host_that_falls_before_any_test_again_and_again_is_given_up(
+    go: Callable[[str], Any], lab: SimpleNamespace, tmp_path: Path
+) -> None:
     with pytest.raises(lab.machine.Fallen, match="without saying how the tests went"):
         go('echo boot >>"$run/boots"; : >"$run/console.log"; echo up')
+    # What is known is kept all the same.
+    assert (tmp_path / "results" / "pytest.log").read_text(encoding="utf-8") == "up\nup\n"
 
 
 def test_notes_are_sent_as_tests_end_and_those_that_ended_are_left_out(root: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Hosts for these tests, and diagnostics as lines of text."""
+"""Hosts for these tests, diagnostics as lines of text, and values compared to the last detail."""
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host, Slice
@@ -40,3 +40,14 @@ def shown(loaded: Loaded) -> str:
 def codes(loaded: Loaded) -> list[tuple[int, str]]:
     """Return line and code of each diagnostic."""
     return sorted((found.place.line if found.place else 0, found.code) for found in loaded.diagnostics)
+
+
+def same(one: object, other: object) -> bool:
+    """Compare values with their types, the order of their keys, and how numbers were written."""
+    if type(one) is not type(other) or getattr(one, "text", None) != getattr(other, "text", None):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other

@@ -39,8 +39,8 @@ class Sources(NamedTuple):
     taps: Callable[[], Rules | None]
     forwards: Callable[[], bool]
     serving: Callable[[str], Serving]
-    tap_table: Callable[[], bool] = lambda: False
-    """Whether our table of taps is there, be it empty."""
+    tap_table: Callable[[], Rules | None] | None = None
+    """All chains of taps; needed only where `taps` reads those of one."""
     listeners: Callable[[], frozenset[tuple[str, int]]] = frozenset
 
 
@@ -79,12 +79,14 @@ class Scene:
     @cached_property
     def tap_rules(self) -> Rules:
         """Return the chains of taps, or of the one tap that a step is about."""
-        return self._sources.taps() or {}
+        return self._taps or {}
 
     @property
     def is_without_taps(self) -> bool:
         """Tell whether no tap is left, of any stack, and our table of them is there all the same."""
-        return not any(one.mark.part.startswith("nic.") for one in self.owned) and self._sources.tap_table()
+        if any(one.mark.part.startswith("nic.") for one in self.owned):
+            return False
+        return (self._sources.tap_table() if self._sources.tap_table is not None else self._taps) is not None
 
     @cached_property
     def forwards(self) -> bool:
@@ -110,6 +112,10 @@ class Scene:
     def listeners(self) -> frozenset[tuple[str, int]]:
         """Return the ports on which programs of the host wait for callers, each with its protocol."""
         return self._sources.listeners()
+
+    @cached_property
+    def _taps(self) -> Rules | None:
+        return self._sources.taps()
 
     @cached_property
     def _network_table(self) -> Rules | None:
@@ -159,7 +165,7 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         nftables.read_taps if tap is None else lambda: nftables.read_tap(tap),
         forwarding.is_on,
         forwarding.serving,
-        lambda: nftables.read_taps() is not None,
+        None if tap is None else nftables.read_taps,
         dumping.dump_listeners,
     )
     return Scene(dumping.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"), user)

@@ -48,10 +48,8 @@ def _models() -> dict[str, type[BaseModel]]:
 
 def _add(model: type[BaseModel], found: dict[str, Json]) -> None:
     if model.__name__ not in found:
-        # The name stands first, so that a block within itself would end.
-        fields = found[model.__name__] = {}
-        for name, field in model.model_fields.items():
-            fields[field.alias or name] = _shape(field.annotation, field.metadata, found)
+        fields = {field.alias or name: _shape(field.annotation, field.metadata, found) for name, field in model.model_fields.items()}
+        found[model.__name__] = fields
 
 
 def _shape(kind: Any, marks: Iterable[Any], found: dict[str, Json]) -> Json:

@@ -82,7 +82,7 @@ def test_a_network_that_is_half_made_is_partial(scene: Scene, says: str) -> None
     [
         (_scene(BRIDGE), "the rules of `hc-v1-0`"),
         (_scene(BRIDGE, Link(4, "hi-v1-0"), taps=None), "`hi-v1-0`"),
-        (_scene(BRIDGE, taps=None, tap_table=True), "the table of taps"),
+        (_scene(BRIDGE, taps=None, tap_table={}), "the table of taps"),
         (_scene(BRIDGE, TAP._replace(up=False)), "up is false"),
         (_scene(BRIDGE, TAP._replace(master=0)), 'bridge is "none"'),
         (_scene(BRIDGE, TAP, taps=None), 'guard is "missing"'),
@@ -95,7 +95,7 @@ def test_a_tap_that_is_half_made_is_partial(scene: Scene, says: str) -> None:
 
 def test_the_table_of_taps_stays_while_another_tap_is_there() -> None:
     other = marks.write_mark(WEB._replace(address="vm.db"), Purpose("02:00:00:00:00:02", "10.42.0.3", "lan"))
-    scene = _scene(BRIDGE, TAP._replace(name="hc-v2-0", alias=other), taps=None, tap_table=True)
+    scene = _scene(BRIDGE, TAP._replace(name="hc-v2-0", alias=other), taps=None, tap_table={})
     assert _probe(scene, "tap.delete", NIC, None).found is Found.DONE
 
 

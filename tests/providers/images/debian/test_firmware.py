@@ -25,7 +25,7 @@ def ways_in(way: str, image: Built) -> list[str]:
         if not UEFI.exists():
             pytest.skip("needs the UEFI firmware for guests (package ovmf)")
         if os.environ.get("HEROCLOUD_LAB") == "tcg":
-            pytest.skip("QEMU's emulated SVM ends with an assertion when a UEFI firmware runs under it")
+            pytest.skip("needs a KVM that UEFI firmware runs under; QEMU's emulated SVM ends with an assertion there")
         return ["-drive", f"if=pflash,format=raw,readonly=on,file={UEFI}"]
     # Ours ends at the serial line, as the one that GRUB hands over does.
     return ["-kernel", str(image.kernel), "-initrd", str(image.initramfs), "-append", debian.COMMAND_LINE]
