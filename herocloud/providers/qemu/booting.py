@@ -2,7 +2,7 @@
 
 The mark says that a process may be there before it is started, and the process writes down who it is before it becomes QEMU. So whoever
 comes after a kill at any instant finds what there is: nothing, a machine whose guest has not begun, or one that runs; and goes on from
-there. A machine begins halted; limits and pinning are put in force, and only then the guest starts.
+there. Limits are in the command line; a machine that is pinned begins halted, is pinned, and only then its guest starts.
 """
 
 import contextlib

@@ -2,8 +2,8 @@
 
 Every device is named after the part that it is for, so that whoever looks at a running machine can tell what belongs to what:
 `root`, `seed`, `volume-NAME`, `nic-0`. What may be unplugged sits on a port of its own; what stays sits on the bus itself, in places that
-never change, because guests name their devices after places. The machine starts with its processors halted (`-S`), so that pinning is in
-force before the guest's first instruction; only one that is started again by itself has nobody to let it go, and begins at once.
+never change, because guests name their devices after places. A machine that is pinned starts with its processors halted (`-S`), so that
+pinning is in force before the guest's first instruction; one that is started again by itself has nobody to let it go, and begins at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def command(machine: Machine) -> list[str]:
     board = board_of(machine)
     words = [machine.program, "-name", f"guest={machine.name},debug-threads=on", "-uuid", machine.uuid]
     words += ["-nodefaults", "-no-user-config", "-display", "none", "-sandbox", _SANDBOX, "-action", "panic=exit-failure"]
-    words += ["-S"] if part["restart"] == "no" else []
+    words += ["-S"] if part["affinity"] and part["restart"] == "no" else []
     words += ["-machine", _board(machine, board), *_accelerator(machine.accelerator)]
     words += ["-smp", _processors(part), *_memory(part, shared=bool(machine.shares))]
     words += _boot(machine)

@@ -86,6 +86,6 @@ def test_nodes_of_disks_have_names_that_qemu_takes(name: str) -> None:
     assert len(commanding.node_of(commanding.volume_id(name))) <= 31
 
 
-def test_a_machine_that_is_started_again_by_itself_does_not_wait_for_anybody(machine) -> None:
-    assert "-S" in commanding.command(_machine(machine(restart="no")))
-    assert "-S" not in commanding.command(_machine(machine(restart="on-failure")))
+@pytest.mark.parametrize(("pinned", "restart", "halted"), [(None, "no", False), ([[0]], "no", True), ([[0]], "on-failure", False)])
+def test_a_machine_waits_only_to_be_pinned_and_not_when_it_is_started_again_by_itself(machine, pinned, restart, halted) -> None:
+    assert ("-S" in commanding.command(_machine(machine(affinity=pinned, restart=restart)))) is halted
