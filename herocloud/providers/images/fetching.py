@@ -55,6 +55,8 @@ def fetch(store: Store, room: Room, order: Order) -> Entry:
     with store.lock(name, cancelled=order.cancelled, waiting=waiting):
         known = _already(store, order.body, began)
         if known is not None:
+            # Whoever brought it may have died before it threw away what it had downloaded.
+            store.forget_download(name)
             return known
         return _Making(store, room, order, name).make()
 

@@ -130,3 +130,15 @@ def test_a_killed_download_whose_process_held_the_lock_keeps_nobody_waiting(benc
     child.wait(timeout=30)
     bench.perform("image.fetch", "image.i0", "image", None, body)
     assert bench.part("image.i0", "image") == body
+
+
+def test_what_was_downloaded_by_one_that_died_when_the_content_was_made_is_thrown_away_by_the_next(bench, server, shapes) -> None:
+    data = shapes.content()
+    body = shapes.image(server.put(data), sha256=shapes.sha256(data))
+    bench.perform("image.fetch", "image.i0", "image", None, body)
+    # Killed between the two: the content is in the store, and what it was made from is still there.
+    left = bench.folder / "images/downloads" / f"{shapes.sha256(data)}.part"
+    left.write_bytes(data)
+    bench.perform("image.fetch", "image.i1", "image", None, body)
+    assert len(server.requests) == 1
+    assert not left.exists()
