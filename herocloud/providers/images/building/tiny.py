@@ -28,11 +28,12 @@ _FORM = 1
 """Counts changes to how the image is put together that the scripts and lists below do not show."""
 
 MODULES = (
-    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_balloon", "virtio_mem", "virtio_rng",
-    "vmw_vsock_virtio_transport", "virtiofs", "isofs", "ext4", "nls_iso8859-1", "nls_utf8", "vfat", "nls_cp437", "nls_ascii",
-    "button", "evdev", "pvpanic_pci", "pvpanic-mmio", "crc32c_generic",
+    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_mem", "vmw_vsock_virtio_transport", "virtiofs",
+    "isofs", "ext4", "nls_iso8859-1", "nls_utf8", "vfat", "nls_cp437", "nls_ascii", "button", "evdev", "crc32c_generic",
 )  # fmt: skip
 """What a guest may find around it, on every hypervisor that we know."""
+LATER = ("virtio_balloon", "virtio_rng", "pvpanic_pci", "pvpanic-mmio")
+"""What nobody waits for: drivers that work in the background. A guest loads them when it is up."""
 
 _REQUIRED = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "isofs", "button", "ext4")
 
@@ -103,7 +104,7 @@ def build(target: Path, *, cache: Path, again: bool = False, told: Callable[[str
 def _digest() -> str:
     """Name everything that we put into the image; its packages are whatever there was on the day."""
     ours = {name: (_scripts() / name).read_text(encoding="utf-8") for name in _SCRIPTS}
-    return jsons.digest([_FORM, ours, list(MODULES), _SCRIPTS, list(_FOLDERS)])[:16]
+    return jsons.digest([_FORM, ours, [MODULES, LATER], _SCRIPTS, list(_FOLDERS)])[:16]
 
 
 def _fetch(folder: Path, told: Callable[[str], None]) -> list[Path]:
@@ -152,10 +153,12 @@ def members(busybox: bytes, kernel: Kernel) -> Iterator[Member]:
     for name in ("sbin", "usr/bin", "usr/sbin"):
         yield archives.link(name, "/bin")
     yield archives.link("init", "bin/busybox")
-    chosen = packages.choose(kernel, MODULES, _REQUIRED)
-    for module in chosen:
+    soon = packages.choose(kernel, MODULES, _REQUIRED)
+    later = [module for module in packages.choose(kernel, LATER) if module not in soon]
+    for module in (*soon, *later):
         yield archives.file(f"lib/modules/{module.name}", module.content)
-    yield archives.file("etc/modules", "".join(f"{module.name}\n" for module in chosen).encode())
+    for place, modules in (("etc/modules", soon), ("etc/modules.later", later)):
+        yield archives.file(place, "".join(f"{module.name}\n" for module in modules).encode())
     yield archives.file("etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
     yield archives.file("etc/group", b"root:x:0:\n")
     for name, place in _SCRIPTS.items():
