@@ -35,7 +35,7 @@ read -r stat </proc/self/stat
 printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
 pause=1
 while :; do
-    began=$(date +%s)
+    IFS=. read -r began _ </proc/uptime
     (
         read -r stat </proc/self/stat
         . "$record.command"
@@ -48,7 +48,8 @@ while :; do
     read -r policy <"$record.restart"
     [ -e "$record.stop" ] && exit 0
     [ "$policy" = always ] || { [ "$policy" = on-failure ] && [ "$code" -ne 0 ]; } || exit 0
-    [ $(($(date +%s) - began)) -gt 60 ] && pause=1
+    IFS=. read -r now _ </proc/uptime
+    [ $((now - began)) -gt 60 ] && pause=1
     sleep "$pause"
     [ -e "$record.stop" ] && exit 0
     pause=$((pause < 32 ? pause * 2 : 60))
