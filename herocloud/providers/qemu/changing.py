@@ -130,7 +130,7 @@ def _plug_nic(change: Change, key: str) -> None:
     _drop(change.talk, "netdev_del", id=netdev["id"])
     change.talk.put(Question("netdev_add", netdev))
     try:
-        change.talk.put(Question("device_add", commanding.card(nic, bus=_free_port(change))))
+        change.talk.put(Question("device_add", commanding.card(nic, **_free_slot(change))))
     except Refusal:
         _drop(change.talk, "netdev_del", id=netdev["id"])
         raise
@@ -142,7 +142,7 @@ def _plug_volume(change: Change, use: Json) -> None:
     _drop(change.talk, "blockdev-del", node_name=commanding.node_of(disk.id))
     change.talk.put(Question("blockdev-add", commanding.blockdev(disk)))
     try:
-        change.talk.put(Question("device_add", commanding.drive(disk, bus=_free_port(change))))
+        change.talk.put(Question("device_add", commanding.drive(disk, **_free_slot(change))))
     except Refusal:
         _drop(change.talk, "blockdev-del", node_name=commanding.node_of(disk.id))
         raise
@@ -220,12 +220,16 @@ def _ask_until(change: Change, ask: Callable[[], None], is_done: Callable[[], bo
         change.talk.pause(_PAUSE)
 
 
-def _free_port(change: Change) -> str:
-    """Find a port that nothing sits on."""
+def _free_slot(change: Change) -> commanding.Slot:
+    """Find a slot that nothing sits in."""
     for bus in change.talk.ask("query-pci"):
         for device in bus["devices"]:
-            if device["qdev_id"].startswith("port") and not device.get("pci_bridge", {}).get("devices"):
-                return str(device["qdev_id"])
+            name, taken = device["qdev_id"], {one["slot"] for one in device.get("pci_bridge", {}).get("devices", ())}
+            free = [number for number in commanding.BRIDGE_SLOTS if number not in taken]
+            if name == commanding.BRIDGE and free:
+                return commanding.slot_on_bridge(free[0])
+            if name.startswith(commanding.PORT) and not taken:
+                return {"bus": name}
     raise Permanent(f"all slots of `{change.place.owner.address}` are in use; a power-cycle makes more")
 
 

@@ -13,8 +13,6 @@ from herocloud.providers.seam import Unsupported, Verdict
 NAME = "qemu"
 PORTS = 8
 """Slots for volumes and cards that a q35 machine has at least."""
-EMULATED_PORTS = 4
-"""The same without KVM, where each slot keeps a guest 25 ms longer from its work."""
 MOST_PORTS = 19
 """There are 32 places on the bus, and other devices take the rest."""
 MOST_VCPUS = 255
@@ -55,11 +53,12 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, port
 def judge_emulated(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
     """Say what it costs to change the field at `path` where guests are emulated.
 
-    QEMU goes on calling an emulated processor that was unplugged, which corrupts its memory at the next change of devices.
+    QEMU goes on calling an emulated processor that was unplugged, which corrupts its memory at the next change of devices. Slots never run
+    out there: they are places on a bridge.
     """
     if path == "vcpus" and machine is not None and after < before:
         return Verdict(Impact.REBOOT, "needs a power-cycle: an emulated processor cannot be unplugged safely")
-    return _judge(path, before, after, spec, machine, EMULATED_PORTS)
+    return _judge(path, before, after, spec, machine, MOST_PORTS)
 
 
 def board_of(machine: Part) -> str:
@@ -99,11 +98,14 @@ def _judge_plugging(spec: Spec, machine: Part, ports: int) -> Verdict:
         return Verdict(
             Impact.REBOOT, "needs a power-cycle: a VM without room to grow (`cpu.max`, `memory_options.hotplug`) takes no devices"
         )
-    wanted = len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))
     there = ports_of(machine, ports)
-    if wanted > there:
+    if _plugged_by(spec) > there:
         return Verdict(Impact.REBOOT, f"needs a power-cycle: all {there} slots for devices are in use")
     return costs.LIVE
+
+
+def _plugged_by(spec: Spec) -> int:
+    return len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))
 
 
 def unsupported(spec: Spec) -> list[Unsupported]:
@@ -115,6 +117,6 @@ def unsupported(spec: Spec) -> list[Unsupported]:
         found.append(Unsupported("memory_options.hotplug", "memory is plugged in blocks of 2 MiB"))
     if spec["memory_options"]["hugepages"] and spec["memory"] % BLOCK:
         found.append(Unsupported("memory", "a VM in huge pages has a multiple of 2 MiB"))
-    if len(spec["volumes"]) + len(spec["networks"]) > MOST_PORTS:
+    if _plugged_by(spec) > MOST_PORTS:
         found.append(Unsupported("volumes", f"a VM has at most {MOST_PORTS} volumes and network cards together"))
     return found
