@@ -136,6 +136,8 @@ def _note(memory: Path) -> Path:
 def _run(wanted: Machine, accel: str, deadline: float, *, patient: bool) -> float:
     started = time.monotonic()
     log = wanted.folder / "qemu.log"
+    # What an earlier boot said in its last moments is not said of this one.
+    (wanted.folder / "console.log").unlink(missing_ok=True)
     with log.open("wb") as errors:
         # Where QEMU's input ends, it closes the way out as well; so tests get an input that stays open and says nothing.
         talk = None if wanted.shell else subprocess.PIPE
