@@ -138,10 +138,10 @@ def _limit_upload(wires: Wires, mark: Mark, tap: str, detour: Link | None, rate:
     if not rate:
         return None
     name = marks.upload_device(tap)
-    owner = beside(mark)
+    alias = marks.write_mark(beside(mark))
     number = detour.number if detour else wires.add_detour(name, marks.own_mac(mark.lineage, name))
-    if detour is None or detour.alias != marks.write_mark(owner):
-        wires.mark_detour(number, marks.write_mark(owner))
+    if detour is None or detour.alias != alias:
+        wires.mark_detour(number, alias)
     wires.limit(number, rate)
     wires.bring_up(number)
     return name

@@ -320,7 +320,7 @@ def _plugged(machine: Machine) -> list[str]:
 def _ports(part: Part) -> tuple[list[str], list[Slot]]:
     """Give a machine a port for each slot."""
     words: list[str] = []
-    names = [f"{PORT}{number}" for number in range(planning.ports_of(part))]
+    names = [f"{PORT}{number}" for number in range(planning.slots_of(part))]
     for number, name in enumerate(names):
         # Eight to a place on the bus: a guest looks through one such device faster than through eight.
         place, function = divmod(number, 8)

@@ -5,6 +5,8 @@ microvm is smaller and takes nothing: it is chosen with KVM when the machine has
 emulation its guests find no clock to measure their processor by, and hang on a busy host.)
 """
 
+from collections.abc import Callable
+
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.words import Impact
 from herocloud.providers import costs
@@ -31,10 +33,10 @@ _COSTS = {
 
 def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
     """Say what it costs to change the field at `path`."""
-    return _judge(path, before, after, spec, machine, PORTS)
+    return _judge(path, before, after, spec, machine, slots_of)
 
 
-def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, ports: int) -> Verdict:
+def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slots: Callable[[Part], int]) -> Verdict:
     if path == "vcpus":
         return _judge_vcpus(after, machine)
     if path == "memory":
@@ -43,7 +45,7 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, port
     if known is not None:
         return known
     if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size")):
-        return _judge_plugging(spec, machine, ports)
+        return _judge_plugging(spec, machine, slots)
     if path == "root_disk.direct" and isinstance(before, dict) and isinstance(after, dict) and before["direct"] == after["direct"]:
         # The whole of `root` is judged under this name, and its rate changes live.
         return costs.LIVE
@@ -53,12 +55,12 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, port
 def judge_emulated(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
     """Say what it costs to change the field at `path` where guests are emulated.
 
-    QEMU goes on calling an emulated processor that was unplugged, which corrupts its memory at the next change of devices. Slots never run
-    out there: they are places on a bridge.
+    QEMU goes on calling an emulated processor that was unplugged, which corrupts its memory at the next change of devices. Every emulated
+    machine takes devices: it is a q35, and its slots are places on a bridge.
     """
     if path == "vcpus" and machine is not None and after < before:
         return Verdict(Impact.REBOOT, "needs a power-cycle: an emulated processor cannot be unplugged safely")
-    return _judge(path, before, after, spec, machine, MOST_PORTS)
+    return _judge(path, before, after, spec, machine, lambda _machine: MOST_PORTS)
 
 
 def board_of(machine: Part) -> str:
@@ -67,9 +69,9 @@ def board_of(machine: Part) -> str:
     return "q35" if grows or not machine["payload"] else "microvm"
 
 
-def ports_of(machine: Part, least: int = PORTS) -> int:
-    """Count the slots that a machine has for what is plugged in."""
-    return min(MOST_PORTS, max(least, len(machine["volumes"]) + len(machine["nics"])))
+def slots_of(machine: Part) -> int:
+    """Count the slots for what is plugged in while a machine runs with KVM."""
+    return 0 if board_of(machine) == "microvm" else min(MOST_PORTS, max(PORTS, len(machine["volumes"]) + len(machine["nics"])))
 
 
 def _judge_vcpus(after: int, machine: Part) -> Verdict:
@@ -91,14 +93,14 @@ def _judge_memory(after: int, machine: Part) -> Verdict:
     return costs.LIVE
 
 
-def _judge_plugging(spec: Spec, machine: Part, ports: int) -> Verdict:
+def _judge_plugging(spec: Spec, machine: Part, slots: Callable[[Part], int]) -> Verdict:
     if machine is None:
         return costs.LIVE
-    if board_of(machine) == "microvm":
+    there = slots(machine)
+    if not there:
         return Verdict(
             Impact.REBOOT, "needs a power-cycle: a VM without room to grow (`cpu.max`, `memory_options.hotplug`) takes no devices"
         )
-    there = ports_of(machine, ports)
     if _plugged_by(spec) > there:
         return Verdict(Impact.REBOOT, f"needs a power-cycle: all {there} slots for devices are in use")
     return costs.LIVE

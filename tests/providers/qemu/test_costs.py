@@ -72,6 +72,8 @@ def test_a_microvm_takes_nothing_while_it_runs(machine) -> None:
     verdict = planning.judge("networks.lan", None, {}, SPEC, small)
     assert verdict.impact is Impact.REBOOT
     assert "takes no devices" in verdict.why
+    # Without KVM the same machine is a q35, which does.
+    assert planning.judge_emulated("networks.lan", None, {}, SPEC, small).impact is Impact.LIVE
 
 
 def test_slots_run_out(machine) -> None:

@@ -77,7 +77,9 @@ def test_a_boot_goes_on_or_back(bench, machine, eventually, point: str, pinned, 
     bench.do("vm.create", None, machine(affinity=pinned))
     work = bench.work("vm.boot", "stopped", "running", part="power")
     _kill_at(bench, f"qemu.{point}", work)
+    at_once = bench.driver.probe(work).found
     # One that was only just launched answers a moment later.
+    assert at_once is found or (at_once is Found.PARTIAL and point == "vm.boot.launched")
     assert eventually(lambda: bench.driver.probe(work).found is found)
     if way == "on":
         bench.driver.perform(work)
