@@ -28,12 +28,15 @@ class Detected(NamedTuple):
     cpus: int
     numa: tuple[NumaNode, ...]
     uplink: Uplink | None
+    hugepages: int
+    """Bytes set aside in huge pages, whoever uses them."""
 
 
 def detect(folder: Path, *, proc: Path = PROC, sys: Path = SYS) -> Detected:
     """Look at the machine; `folder` names the file system that counts as its disk, and need not exist yet."""
     disk, free = _disk(folder)
-    return Detected(os.uname().nodename, _memory(proc), disk, free, _cpus(sys), _numa(sys), _uplink(proc, sys))
+    about = _read(proc / "meminfo")
+    return Detected(os.uname().nodename, _memory(about), disk, free, _cpus(sys), _numa(sys), _uplink(proc, sys), _huge_pages(about))
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:
@@ -46,13 +49,18 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _memory(proc: Path) -> int:
-    total = _kib(_read(proc / "meminfo"), "MemTotal:")
+def _memory(about: str) -> int:
+    total = _kib(about, "MemTotal:")
     if total is not None:
         return total * 1024
     import psutil
 
     return int(psutil.virtual_memory().total)
+
+
+def _huge_pages(about: str) -> int:
+    """Those of the usual size, which is the one that VMs get."""
+    return (_kib(about, "HugePages_Total:") or 0) * (_kib(about, "Hugepagesize:") or 0) * 1024
 
 
 def _kib(text: str, label: str) -> int | None:

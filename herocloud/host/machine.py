@@ -83,6 +83,9 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
     memory = choice.take("memory", detected.memory, "detected", key="simulated.memory")
     disk = choice.take("disk", detected.disk, "detected", key="simulated.disk")
     cpus = choice.take("cpus", detected.cpus, "detected", key="simulated.cpus")
+    # A simulated host sets huge pages aside as VMs ask for them, unless its file says how many there are.
+    found = (None, "default") if file.simulated else (detected.hugepages, "detected")
+    hugepages = choice.take("hugepages", *found, key="simulated.hugepages")
     uplink, numa, free = detected.uplink, detected.numa, min(disk, detected.disk_free + own_bytes)
     if file.simulated:
         # A machine that does not exist has no memory nodes and no cards of this one, and nothing on its disk but what we put there.
@@ -116,6 +119,7 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
         image_share=choice.take("images.share", Host._field_defaults["image_share"]),
         image_keep_free=choice.take("images.keep_free", Host._field_defaults["image_keep_free"]),
         image_catalogue=choice.take("images.catalogue", None),
+        hugepages=hugepages,
         sources=(*choice.sources, *_by_group(choice.sources)),
     )
 

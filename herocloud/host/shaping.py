@@ -135,7 +135,7 @@ SETTINGS = "settings"
 
 SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "name": _name,
-    "simulated": {"memory": _memory, "disk": _size, "cpus": _count, "uplink": _rate},
+    "simulated": {"memory": _memory, "disk": _size, "cpus": _count, "uplink": _rate, "hugepages": _memory},
     "reserve": {"memory": _size, "disk": _size},
     "oversubscription": {"cpu": _ratio, "memory": _ratio, "disk": _ratio, "network": _ratio, "disk_io": _ratio},
     "limits": {"disk": _size, "network": _rate, "disk_io": _rate},

@@ -48,6 +48,8 @@ class Abilities(NamedTuple):
     networks_why: str = ""
     accelerated: tuple[str, ...] = ()
     """Hypervisors whose guests run on the processor itself and are not emulated."""
+    lacking: tuple[tuple[str, str, str], ...] = ()
+    """Hypervisor, field of a VM that it cannot honour here, and why not: a program that is missing."""
 
 
 class Host(NamedTuple):
@@ -75,5 +77,7 @@ class Host(NamedTuple):
     """The file of the images that every stack here may name."""
     sources: tuple[tuple[str, str], ...] = ()
     """Where each value came from: (`memory`, `detected` | `file` | `default`)."""
+    hugepages: int | None = None
+    """Bytes set aside in huge pages; nothing on a simulated host that sets them aside as VMs ask for them."""
     abilities: Abilities | None = None
     """Nothing where nobody had to look: on a simulated host, and for plans without VMs."""

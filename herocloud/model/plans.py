@@ -68,6 +68,8 @@ class Capacity(NamedTuple):
     disk: Level
     network: Level
     disk_io: Level
+    hugepages: Level = Level(0, 0, 0, None)
+    """The part of the memory that is in huge pages."""
 
 
 class Fact(NamedTuple):

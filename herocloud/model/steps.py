@@ -90,6 +90,8 @@ class Claim(NamedTuple):
     disk: int = 0
     network: int = 0
     disk_io: int = 0
+    hugepages: int = 0
+    """The part of `memory` that is in huge pages."""
 
 
 NOTHING = Claim()

@@ -114,6 +114,7 @@ class Use(NamedTuple):
     vcpus: int = 0
     network: int = 0
     disk_io: int = 0
+    hugepages: int = 0
 
 
 def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:

@@ -352,4 +352,5 @@ def use_of(spec: Spec) -> Use:
     network = sum(max(nic["rate"]["download"] or 0, nic["rate"]["upload"] or 0) for nic in spec["networks"] if nic["rate"])
     disk = spec["root_disk"]
     disk_io = (disk["rate"] or {}).get("bandwidth") or 0 if disk else 0
-    return Use(len(spec["slices"]), spec["memory"], spec["vcpus"], network, disk_io)
+    huge = spec["memory"] if spec["memory_options"]["hugepages"] else 0
+    return Use(len(spec["slices"]), spec["memory"], spec["vcpus"], network, disk_io, huge)

@@ -10,7 +10,6 @@ from herocloud.kits import jsons, sizes
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Fact
-from herocloud.model.steps import Claim
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import fitting
 
@@ -45,17 +44,16 @@ def _sid_fact(sid: str, holder: str | None) -> Fact:
     return Fact(f"vm-sid:{sid}", holder or "free", "free" if holder is None else f"held by {holder}")
 
 
-def capacity_fact(drawn: Claim, recorded: Recorded, host: Host, observed: Observed | None) -> Fact:
+def capacity_fact(drawn: Mapping[str, int], recorded: Recorded, host: Host, observed: Observed | None) -> Fact:
     """Tell whether as much is free as the plan draws; more or less of it does not matter."""
-    wanted = {name: amount for name, amount in drawn._asdict().items() if amount and name != "slices"}
+    wanted = {name: amount for name, amount in drawn.items() if amount and name != "slices"}
     key = "capacity:" + ",".join(f"{name}={amount}" for name, amount in wanted.items())
     bound, before = fitting.limits(host), fitting.used(recorded, observed)
-    short = {name for name, amount in wanted.items() if (limit := bound[name]) is not None and getattr(before, name) + amount > limit}
+    free = {name: limit - fitting.amount_of(before, name) for name in wanted if (limit := bound.get(name)) is not None}
+    short = {name for name, amount in free.items() if wanted[name] > amount}
     if not short:
         return Fact(key, "enough", "enough is free")
-    says = "; ".join(
-        f"only {_show(name, max(0, (bound[name] or 0) - getattr(before, name)))} of {fitting.NAMES[name]} is free" for name in sorted(short)
-    )
+    says = "; ".join(f"only {_show(name, max(0, free[name]))} of {fitting.NAMES[name]} is free" for name in sorted(short))
     return Fact(key, "short", says)
 
 
@@ -72,7 +70,7 @@ def gather(
     stack: StackName,
     changes: Iterable[Change],
     new_slices: Iterable[str],
-    drawn: Claim,
+    drawn: Mapping[str, int],
     recorded: Recorded,
     observed: Observed | None,
     host: Host,
@@ -94,7 +92,7 @@ def gather(
             found.append(overlay_fact(observed.overlay_subnet))
     holders = slice_holders(recorded)
     found.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
-    if any(amount for name, amount in drawn._asdict().items() if name != "slices"):
+    if any(amount for name, amount in drawn.items() if name != "slices"):
         found.append(capacity_fact(drawn, recorded, host, observed))
     return tuple(dict.fromkeys(found))
 
@@ -118,7 +116,7 @@ def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | 
         elif kind == "vm-sid":
             found[key] = _sid_fact(rest, sids.get(rest))
         elif kind == "capacity":
-            drawn = Claim(**{name: int(amount) for name, _, amount in (one.partition("=") for one in rest.split(","))})
+            drawn = {name: int(amount) for name, _, amount in (one.partition("=") for one in rest.split(","))}
             found[key] = capacity_fact(drawn, recorded, host, observed)
         elif kind == "overlay-subnet" and observed is not None:
             found[key] = overlay_fact(observed.overlay_subnet)

@@ -22,7 +22,12 @@ from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan.deciding import SLICE_MEMORY, disk_of, use_of
 
 RESOURCES = Claim._fields
-NAMES = {"slices": "slices", "memory": "RAM", "vcpus": "vCPUs", "disk": "disk", "network": "bandwidth", "disk_io": "disk bandwidth"}
+ORDINARY = "ordinary_memory"
+"""Memory outside of huge pages. It is short before memory is where pages are set aside, because nothing else can use those."""
+NAMES = {
+    "slices": "slices", "memory": "RAM", "vcpus": "vCPUs", "disk": "disk", "network": "bandwidth", "disk_io": "disk bandwidth",
+    "hugepages": "memory in huge pages", ORDINARY: "RAM outside of huge pages",
+}  # fmt: skip
 
 
 class Proof(NamedTuple):
@@ -30,8 +35,8 @@ class Proof(NamedTuple):
 
     capacity: Capacity
     waits: Mapping[StepId, set[StepId]]
-    drawn: Claim
-    """How much of what is free now the plan relies on."""
+    drawn: Mapping[str, int]
+    """How much of what is free now the plan relies on, by resource."""
     found: tuple[Diagnostic, ...]
 
 
@@ -45,20 +50,30 @@ class _Token:
 
 
 def limits(host: Host) -> dict[str, int | None]:
-    """Return how much of each resource may be promised on this host; nothing where it is not known."""
+    """Return how much of each resource may be promised on this host; nothing where it is not known, and no ordinary memory where all is."""
     speed = host.uplink.speed if host.uplink else None
     network = host.limit_network if host.limit_network is not None else speed
     disk = min(host.disk_free, host.disk) if host.disk_free >= 0 else host.disk
     if host.limit_disk is not None:
         disk = min(disk, host.limit_disk)
-    return {
+    memory = max(0, host.memory - host.reserve_memory)
+    bound = {
         "slices": len(host.slices),
-        "memory": int(max(0, host.memory - host.reserve_memory) * host.ratios.memory),
+        "memory": int(memory * host.ratios.memory),
         "vcpus": int(host.cpus * host.ratios.cpu),
         "disk": int(max(0, disk - host.reserve_disk) * host.ratios.disk),
         "network": None if network is None else int(network * host.ratios.network),
         "disk_io": None if host.limit_disk_io is None else int(host.limit_disk_io * host.ratios.disk_io),
+        "hugepages": host.hugepages,
     }
+    if host.hugepages:
+        bound[ORDINARY] = int(max(0, memory - host.hugepages) * host.ratios.memory)
+    return bound
+
+
+def amount_of(claim: Claim, resource: str) -> int:
+    """Return how much of a resource is claimed."""
+    return claim.memory - claim.hugepages if resource == ORDINARY else getattr(claim, resource)
 
 
 def used(recorded: Recorded, observed: Observed | None) -> Claim:
@@ -84,9 +99,10 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
 
 def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
     """Return what something occupies that only its parts tell of; its slices are as many as its memory fills."""
-    machine = parts.get("machine") or {"memory": 0, "vcpus": 0}
-    disk = sum(parts[name]["size"] for name in ("disk", "volume") if name in parts)
-    return Claim(slices=-(-machine["memory"] // SLICE_MEMORY), memory=machine["memory"], vcpus=machine["vcpus"], disk=disk)
+    machine = parts.get("machine") or {"memory": 0, "vcpus": 0, "hugepages": False}
+    disk, memory = sum(parts[name]["size"] for name in ("disk", "volume") if name in parts), machine["memory"]
+    huge = memory if machine["hugepages"] else 0
+    return Claim(slices=-(-memory // SLICE_MEMORY), memory=memory, vcpus=machine["vcpus"], disk=disk, hugepages=huge)
 
 
 def claim_of(record: Record) -> Claim:
@@ -96,7 +112,7 @@ def claim_of(record: Record) -> Claim:
     if record.kind != "vm":
         return NOTHING
     use = use_of(record.spec)
-    return Claim(use.slices, use.memory, use.vcpus, disk_of(record.spec), use.network, use.disk_io)
+    return Claim(**use._asdict(), disk=disk_of(record.spec))
 
 
 def prove(
@@ -109,13 +125,13 @@ def prove(
     """
     bound = limits(host)
     waits: dict[StepId, set[StepId]] = {}
-    drawn = dict.fromkeys(RESOURCES, 0)
-    after = before._asdict()
+    drawn = dict.fromkeys(bound, 0)
+    held = {resource: amount_of(before, resource) for resource in bound}
+    after = dict(held)
     short: dict[str, list[tuple[int, Step]]] = {}
     reach = _Reach(steps, needs)
-    for number, resource in enumerate(RESOURCES):
-        takers = [(step.takes[number], step) for step in steps if step.takes[number]]
-        givers = [(step.gives[number], step) for step in steps if step.gives[number]]
+    for resource in bound:
+        takers, givers = _moved(steps, resource)
         after[resource] += sum(amount for amount, _ in takers) - sum(amount for amount, _ in givers)
         limit = bound[resource]
         if resource == "slices":
@@ -124,7 +140,7 @@ def prove(
         if limit is None:
             drawn[resource] = sum(amount for amount, _ in takers)
             continue
-        free = max(0, limit - before[number])
+        free = max(0, limit - held[resource])
         tokens = deque(_Token(amount, step.id) for amount, step in givers)
         own: dict[str, list[_Token]] = {}
         for token, (_, step) in zip(tokens, givers, strict=True):
@@ -142,9 +158,20 @@ def prove(
                 tokens.popleft()
             if missing:
                 short.setdefault(resource, []).append((missing, step))
-    levels = Capacity(*(Level(before[n], before[n] + drawn[r], after[r], bound[r]) for n, r in enumerate(RESOURCES)))
-    found = tuple(_too_small(resource, missing, steps, levels, stack) for resource, missing in short.items())
-    return Proof(levels, waits, Claim(**drawn), found)
+    levels = {name: Level(held[name], held[name] + drawn[name], after[name], limit) for name, limit in bound.items()}
+    found = tuple(_too_small(resource, missing, steps, levels[resource], stack) for resource, missing in short.items())
+    return Proof(Capacity(*(levels[resource] for resource in Capacity._fields)), waits, drawn, found)
+
+
+def _moved(steps: Sequence[Step], resource: str) -> tuple[list[tuple[int, Step]], list[tuple[int, Step]]]:
+    """Return the steps that take of a resource and those that give of it, with how much."""
+    if resource == ORDINARY:
+        # Memory that moves into huge pages gives ordinary memory back.
+        moves = [(amount_of(step.takes, resource) - amount_of(step.gives, resource), step) for step in steps]
+        return [(amount, step) for amount, step in moves if amount > 0], [(-amount, step) for amount, step in moves if amount < 0]
+    number = RESOURCES.index(resource)
+    takers = [(step.takes[number], step) for step in steps if step.takes[number]]
+    return takers, [(step.gives[number], step) for step in steps if step.gives[number]]
 
 
 def _draw(step: Step, amount: int, tokens: Iterable[_Token], waits: dict[StepId, set[StepId]], reach: "_Reach") -> int:
@@ -194,20 +221,23 @@ class _Reach:
         return self._next
 
 
-def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequence[Step], levels: Capacity, stack: StackName) -> Diagnostic:
+_HINTS = {
+    "disk": "; `herocloud state gc` frees the space of data that was deleted, `--purge` deletes it at once",
+    "hugepages": "; `sysctl vm.nr_hugepages=N` sets more of them aside",
+    ORDINARY: "; `sysctl vm.nr_hugepages=N` sets fewer huge pages aside",
+}
+
+
+def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequence[Step], level: Level, stack: StackName) -> Diagnostic:
     lacking = sum(amount for amount, _ in missing)
     asks: dict[str, int] = {}
     for step in steps:
-        amount = getattr(step.takes, resource) - getattr(step.gives, resource)
+        amount = amount_of(step.takes, resource) - amount_of(step.gives, resource)
         if amount:
             asks[step.address] = asks.get(step.address, 0) + amount
     blamed = smallest_set(asks, lacking)
-    level: Level = getattr(levels, resource)
     wanted = level.before + sum(amount for amount in asks.values() if amount > 0)
     names = _name_all({address: asks[address] for address in blamed}, lambda amount: _amount(resource, amount))
-    hint = "take out or shrink what is named above, or use a larger host"
-    if resource == "disk":
-        hint += "; `herocloud state gc` frees the space of data that was deleted, `--purge` deletes it at once"
     return Diagnostic(
         code=f"does-not-fit-{resource.replace('_', '-')}",
         summary="The plan does not fit this host",
@@ -215,7 +245,7 @@ def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequen
         f"{_amount(resource, wanted)} wanted, {_amount(resource, lacking)} too much. "
         f"The fewest to blame in stack `{stack}`: {names}.",
         address=blamed[0] if blamed else None,
-        hint=hint,
+        hint="take out or shrink what is named above, or use a larger host" + _HINTS.get(resource, ""),
     )
 
 

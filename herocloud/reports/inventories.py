@@ -40,12 +40,13 @@ def context(host: Host, records: Sequence[Record], seen: Mapping[tuple[str, Addr
 
 def promised(host: Host, records: Sequence[Record]) -> Capacity:
     """Add up what the records hold of the host."""
-    slices = memory = vcpus = disk = 0
+    slices = memory = vcpus = disk = huge = 0
     for record in records:
         spec = record.spec
         if record.kind == "vm":
             slices += len(spec.get("slices") or ())
             memory += spec.get("memory") or 0
+            huge += (spec.get("memory") or 0) if (spec.get("memory_options") or {}).get("hugepages") else 0
             vcpus += spec.get("vcpus") or 0
             disk += (spec.get("root_disk") or {}).get("size") or 0
         elif record.kind == "volume":
@@ -59,10 +60,11 @@ def promised(host: Host, records: Sequence[Record]) -> Capacity:
         disk=_level(disk, limit_disk),
         network=nothing,
         disk_io=nothing,
+        hugepages=_level(huge, host.hugepages),
     )
 
 
-def _level(amount: int, limit: int) -> Level:
+def _level(amount: int, limit: int | None) -> Level:
     return Level(amount, amount, amount, limit)
 
 

@@ -70,18 +70,19 @@ def show_disk_rate(count: int) -> str:
 
 
 def gauges(capacity: Capacity) -> list[Gauge]:
-    """Return the resources worth showing: those that every VM takes, and the rates where somebody asked for one."""
+    """Return the resources worth showing: those that every VM takes, and huge pages and rates where somebody asked for them."""
     always = [
         Gauge("slices", "Slices", capacity.slices, str),
         Gauge("memory", "RAM", capacity.memory, sizes.show_size),
         Gauge("vcpus", "vCPU", capacity.vcpus, str),
         Gauge("disk", "disk", capacity.disk, sizes.show_size),
     ]
-    rates = [
+    asked_for = [
+        Gauge("hugepages", "huge pages", capacity.hugepages, sizes.show_size),
         Gauge("network", "network", capacity.network, show_rate),
         Gauge("disk_io", "disk I/O", capacity.disk_io, show_disk_rate),
     ]
-    return always + [gauge for gauge in rates if gauge.level.before or gauge.level.peak or gauge.level.after]
+    return always + [gauge for gauge in asked_for if gauge.level.before or gauge.level.peak or gauge.level.after]
 
 
 def show_gauge(gauge: Gauge) -> str:

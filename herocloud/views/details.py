@@ -187,6 +187,8 @@ def _host_rows(host: Host) -> list[tuple[str, str]]:
         ("disk_free", sizes.show_size(host.disk_free)),
         ("cpus", str(host.cpus)),
     ]
+    if host.hugepages:
+        rows.append(("huge pages", sizes.show_size(host.hugepages)))
     if host.uplink:
         speed = "speed unknown" if host.uplink.speed is None else sizes.format_rate(host.uplink.speed, bits=True)
         rows.append(("uplink", f"{host.uplink.name}, {speed}"))

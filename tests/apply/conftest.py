@@ -28,7 +28,7 @@ from herocloud.state.store import AppliedPlan, Entry, Unfinished
 
 STACK = StackName("shop")
 _LEVEL = Level(0, 0, 0, None)
-CAPACITY = Capacity(_LEVEL, _LEVEL, _LEVEL, _LEVEL, _LEVEL, _LEVEL)
+CAPACITY = Capacity(*[_LEVEL] * 7)
 
 
 class World:

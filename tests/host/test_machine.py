@@ -70,7 +70,9 @@ def test_the_file_overrides_and_every_value_tells_where_it_is_from(make) -> None
         "name", "reserve", "reserve.memory", "oversubscription", "oversubscription.cpu",
         "limits", "limits.network", "images", "images.share",
     }  # fmt: skip
-    assert {name for name, source in sources.items() if source == "detected"} == {"memory", "disk", "disk_free", "cpus", "uplink", "numa"}
+    assert {name for name, source in sources.items() if source == "detected"} == {
+        "memory", "disk", "disk_free", "cpus", "hugepages", "uplink", "numa",
+    }  # fmt: skip
     assert sources["reserve.disk"] == sources["oversubscription.disk"] == "default"
 
 
@@ -81,6 +83,15 @@ def test_a_simulated_host_has_nothing_of_this_machine_but_what_the_file_leaves_o
     assert (host.numa, host.uplink.speed, len(host.slices)) == ((), 1_250_000_000, 63)
     host = make("simulated: {memory: 64 GiB}").host
     assert (host.simulated, host.memory, host.disk, host.cpus, host.uplink) == (True, 64 * GIB, 2 * TIB, 4, None)
+
+
+def test_huge_pages_are_those_set_aside_or_those_of_the_file(make, machine) -> None:
+    assert make().host.hugepages == 0
+    machine.write("proc/meminfo", "MemTotal: 33554432 kB\nHugePages_Total:     512\nHugepagesize:       2048 kB\n")
+    assert make().host.hugepages == GIB
+    assert make("simulated: {memory: 64 GiB}").host.hugepages is None
+    host = make("simulated: {memory: 64 GiB, hugepages: 16 GiB}").host
+    assert (host.hugepages, dict(host.sources)["hugepages"]) == (16 * GIB, "file")
 
 
 def test_a_host_too_small_for_a_slice_has_none_and_says_so(make, machine) -> None:

@@ -16,7 +16,7 @@ def _change(address: str, action: Action, impact: Impact = Impact.LIVE) -> Chang
 
 def _plan(*changes: Change, outputs: dict[str, str] | None = None) -> Plan:
     return Plan(
-        PlanId("0" * 16), StackName("shop"), "apply", None, "node1", changes, (), Capacity(*[NOTHING] * 6), (), (), outputs=outputs or {}
+        PlanId("0" * 16), StackName("shop"), "apply", None, "node1", changes, (), Capacity(*[NOTHING] * 7), (), (), outputs=outputs or {}
     )
 
 

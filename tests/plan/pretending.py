@@ -150,5 +150,7 @@ def _count(used: list[int], claim: Claim, sign: int) -> None:
 
 
 def _check_limits(used: list[int], limits: dict[str, int | None], step: Step) -> None:
-    for name, amount, limit in zip(Claim._fields, used, limits.values(), strict=True):
+    claim = Claim(*used)
+    for name, limit in limits.items():
+        amount = fitting.amount_of(claim, name)
         assert limit is None or amount <= limit, f"{step.id} drives {name} to {amount} of {limit}"

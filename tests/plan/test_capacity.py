@@ -51,6 +51,52 @@ def test_nothing_is_blamed_twice_for_too_few_slices(build, pretend) -> None:
     assert [found.code for found in plan.diagnostics] == ["does-not-fit-memory", "does-not-fit-slices"]
 
 
+HUGE = {"hugepages": True, "mergeable": False, "hotplug": None}
+
+
+def test_memory_in_huge_pages_needs_pages_that_are_set_aside(build, pretend) -> None:
+    stack = build.desired(build.image(), build.vms("db", 2, memory_options=HUGE), build.vm("web"))
+    plan = pretend.World().plan(stack, build.host(8, hugepages=8 * GIB))
+    assert not plan.errored
+    assert plan.capacity.hugepages == fitting.Level(0, 8 * GIB, 8 * GIB, 8 * GIB)
+    assert plan.capacity.memory.after == 12 * GIB
+    [found] = pretend.World().plan(stack, build.host(8, hugepages=0)).diagnostics
+    assert found.code == "does-not-fit-hugepages"
+    assert found.detail == (
+        "memory in huge pages: 0 B of 0 B in use, 8 GiB wanted, 8 GiB too much. "
+        "The fewest to blame in stack `shop`: `vm.db[0]` (4 GiB), `vm.db[1]` (4 GiB)."
+    )
+    assert "sysctl vm.nr_hugepages" in found.hint
+
+
+def test_what_is_set_aside_in_huge_pages_is_no_memory_for_others(build, pretend) -> None:
+    host = build.host(4, hugepages=12 * GIB)
+    both = build.desired(build.image(), build.vm("db", memory_options=HUGE), build.vm("web"))
+    assert not pretend.World().plan(both, host).errored
+    [found] = pretend.World().plan(build.desired(build.image(), build.vms("web", 2)), host).diagnostics
+    assert found.code == "does-not-fit-ordinary-memory"
+    assert found.detail.startswith("RAM outside of huge pages: 0 B of 4 GiB in use, 8 GiB wanted, 4 GiB too much.")
+
+
+def test_who_leaves_huge_pages_takes_what_others_have_there(build, pretend) -> None:
+    host = build.host(8, hugepages=4 * GIB, cpus=8)
+    before = build.desired(build.image(), build.vm("one", memory_options=HUGE), build.vms("two", 1))
+    world = pretend.run(pretend.World(), pretend.World().plan(before, host), host)
+    plan = world.plan(build.desired(build.image(), build.vm("one"), build.vms("two", 1, memory_options=HUGE)), host)
+    assert not plan.errored
+    assert plan.capacity.hugepages == fitting.Level(4 * GIB, 4 * GIB, 4 * GIB, 4 * GIB)
+    pretend.run(world, plan, host)
+
+
+def test_a_saved_plan_learns_that_its_huge_pages_are_gone(build, pretend) -> None:
+    stack = build.desired(build.image(), build.vm("db", memory_options=HUGE))
+    plan = pretend.World().plan(stack, build.host(4, hugepages=4 * GIB))
+    [key] = [fact.key for fact in plan.facts if fact.key.startswith("capacity:")]
+    world = pretend.World()
+    now = facts.current_facts([key], world.recorded, world.observed, build.host(4, hugepages=2 * GIB))
+    assert now[key].says == "only 2 GiB of memory in huge pages is free"
+
+
 def test_an_uplink_of_unknown_speed_limits_nothing(build, pretend) -> None:
     nic = {"network": "lan", "rate": {"download": 10**12, "upload": None}}
     plan = pretend.World().plan(build.desired(build.image(), build.network(), build.vm("web", networks=[nic])), build.host(4))

@@ -52,8 +52,8 @@ def test_any_stack_turns_into_any_other_and_then_rests(build, pretend, invent, c
 
 
 def test_no_order_of_steps_exceeds_a_host_that_is_just_large_enough(build, pretend, invent) -> None:
-    def body(first, second, seed, slices, disk):
-        host, order = build.host(slices, disk=disk, cpus=slices), random.Random(seed)
+    def body(first, second, seed, slices, disk, huge):
+        host, order = build.host(slices, disk=disk, cpus=slices, hugepages=huge), random.Random(seed)
         start = pretend.World().plan(first, host)
         assume(not start.errored)
         world = pretend.run(pretend.World(), start, host, order=order)
@@ -66,8 +66,9 @@ def test_no_order_of_steps_exceeds_a_host_that_is_just_large_enough(build, prete
             assert level.peak >= max(level.before, level.after)
 
     _property(
-        invent, body, invent.stacks(), invent.stacks(), some.integers(0, 2**32), some.integers(2, 9), some.integers(20, 40), examples=300
-    )
+        invent, body, invent.stacks(), invent.stacks(), some.integers(0, 2**32), some.integers(2, 9), some.integers(20, 40),
+        some.none() | some.integers(0, 5).map(lambda count: count * 4 * 1024**3), examples=400,
+    )  # fmt: skip
 
 
 def test_an_apply_cut_off_anywhere_is_completed_by_the_next(build, pretend, invent, check) -> None:

@@ -42,7 +42,7 @@ class Make:
             "host": "node1",
             "changes": (),
             "steps": tuple(self.step(number) for number in range(steps)),
-            "capacity": Capacity(_LEVEL, _LEVEL, _LEVEL, _LEVEL, _LEVEL, _LEVEL),
+            "capacity": Capacity(*[_LEVEL] * 7),
             "facts": (),
             "diagnostics": (),
         }

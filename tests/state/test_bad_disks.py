@@ -76,7 +76,7 @@ from herocloud.state.store import Entry
 folder = Path(sys.argv[1])
 filler = folder.parent / "filler"
 level = Level(0, 0, 0, None)
-plan = Plan("p1", "shop", "apply", None, "h", (), (), Capacity(*[level] * 6), (), ())
+plan = Plan("p1", "shop", "apply", None, "h", (), (), Capacity(*[level] * 7), (), ())
 done = []
 
 

@@ -18,7 +18,7 @@ from herocloud.state.store import Entry
 
 folder = Path(sys.argv[1])
 level = Level(0, 0, 0, None)
-plan = Plan("p1", "shop", "apply", None, "h", (), (), Capacity(*[level] * 6), (), (), outputs={"a": 1})
+plan = Plan("p1", "shop", "apply", None, "h", (), (), Capacity(*[level] * 7), (), (), outputs={"a": 1})
 
 
 def record(name, *slices):

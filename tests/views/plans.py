@@ -22,6 +22,7 @@ EMPTY = Capacity(
     Level(120 * GIB, 120 * GIB, 120 * GIB, None),
     NO_LEVEL,
     NO_LEVEL,
+    NO_LEVEL,
 )
 MIXED = Capacity(
     slices=Level(2, 4, 3, 7),
@@ -30,6 +31,7 @@ MIXED = Capacity(
     disk=Level(120 * GIB, 160 * GIB, 160 * GIB, int(1.9 * 1024**4)),
     network=Level(0, 12_500_000, 12_500_000, 2_500_000_000),
     disk_io=NO_LEVEL,
+    hugepages=NO_LEVEL,
 )
 
 

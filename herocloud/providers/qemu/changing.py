@@ -55,7 +55,7 @@ def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Js
     if launched.get("board") == "q35":
         _set_processors(change, target["vcpus"], emulated=launched.get("accelerator") != "kvm")
         if machine["hotplug"]:
-            _set_memory(change, target["memory"] - target["boot_memory"])
+            _set_memory(change, target["memory"] - target["boot_memory"], huge=target["hugepages"])
     settle(change.talk, target)
 
 
@@ -185,10 +185,12 @@ def _set_processors(change: Change, wanted: int, *, emulated: bool) -> None:
         )
 
 
-def _set_memory(change: Change, wanted: int) -> None:
+def _set_memory(change: Change, wanted: int, *, huge: bool) -> None:
     path = f"/machine/peripheral/{commanding.HOT_MEMORY}"
     before = change.talk.ask("qom-get", path=path, property="requested-size")
     if before != wanted:
+        if huge:
+            keeping.require_huge_pages(wanted - before)
         change.told(f"{'plugging in' if wanted > before else 'unplugging'} memory", None)
         change.talk.ask("qom-set", path=path, property="requested-size", value=wanted)
 

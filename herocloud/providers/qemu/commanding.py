@@ -105,7 +105,7 @@ def command(machine: Machine) -> list[str]:
         words += _extras(machine)
         words += _plugged(machine)
     else:
-        words += ["-device", "virtio-balloon-device,id=balloon,free-page-reporting=on,deflate-on-oom=on", "-device", "virtio-rng-device"]
+        words += ["-device", f"virtio-balloon-device,{_balloon(machine.part)}", "-device", "virtio-rng-device"]
         for nic in machine.nics:
             words += ["-netdev", jsons.dumps(netdev(nic)), "-device", jsons.dumps({**card(nic), "driver": "virtio-net-device"})]
     return words
@@ -241,13 +241,15 @@ def _memory(part: Part, *, shared: bool) -> list[str]:
             else {"qom-type": "memory-backend-ram", "id": f"{HOT_MEMORY}-ram", "size": room, "reserve": False}
         )
         device = {"driver": "virtio-mem-pci", "id": HOT_MEMORY, "memdev": f"{HOT_MEMORY}-ram", "requested-size": part["memory"] - boot}
+        # Huge pages are taken block by block as memory is plugged, and a block for which none is left is refused, not found out by a crash.
+        device |= {"prealloc": True} if part["hugepages"] else {}
         words += ["-object", jsons.dumps(backing), "-device", jsons.dumps({**device, "bus": "pcie.0", "addr": "0x7"})]
     return words
 
 
 def _backing(name: str, size: int, *, huge: bool, reserve: bool) -> dict[str, Json]:
     pages = {"hugetlb": True, "prealloc": reserve} if huge else {}
-    return {"qom-type": "memory-backend-memfd", "id": name, "size": size, "share": True, "reserve": reserve or huge, **pages}
+    return {"qom-type": "memory-backend-memfd", "id": name, "size": size, "share": True, "reserve": reserve, **pages}
 
 
 def _boot(machine: Machine) -> list[str]:
@@ -294,8 +296,13 @@ def _disks(machine: Machine, board: str) -> list[str]:
     return words
 
 
+def _balloon(part: Part) -> str:
+    # What a guest has free goes back to the host until it is wanted again. A huge page may be somebody else's then, and the VM ends.
+    return f"id=balloon,free-page-reporting={'off' if part['hugepages'] else 'on'},deflate-on-oom=on"
+
+
 def _extras(machine: Machine) -> list[str]:
-    words = ["-device", "virtio-balloon-pci,id=balloon,free-page-reporting=on,deflate-on-oom=on,bus=pcie.0,addr=0x6"]
+    words = ["-device", f"virtio-balloon-pci,{_balloon(machine.part)},bus=pcie.0,addr=0x6"]
     words += ["-device", "virtio-rng-pci,bus=pcie.0,addr=0x2", "-device", "pvpanic"]
     if machine.vsock is not None:
         words += ["-device", f"vhost-vsock-pci,guest-cid={machine.vsock},bus=pcie.0,addr=0x1"]

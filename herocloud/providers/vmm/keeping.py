@@ -83,9 +83,10 @@ def _cut(log: Path, limit: int) -> bool:
 
 
 def require_huge_pages(size: int, memory: Path = Path("/proc/meminfo")) -> None:
-    """Refuse to begin what would end for want of huge pages; which a host sets aside, or has none."""
+    """Refuse to begin what would end for want of huge pages. A host sets them aside, and what it has promised to others is not free."""
     lines = dict(line.split(":", 1) for line in memory.read_text().splitlines() if ":" in line)
-    free, page = (int(lines.get(name, "0").split()[0]) for name in ("HugePages_Free", "Hugepagesize"))
+    unused, promised, page = (int(lines.get(name, "0").split()[0]) for name in ("HugePages_Free", "HugePages_Rsvd", "Hugepagesize"))
+    free = unused - promised
     if free * page * 1024 < size:
         needed = -(-size // (page * 1024)) if page else 0
         raise Permanent(

@@ -91,6 +91,9 @@ def test_huge_pages_are_counted_before_anything_starts(tmp_path: Path) -> None:
     keeping.require_huge_pages(128 * 1024**2, memory)
     with pytest.raises(Permanent, match=r"130 MiB .* takes 65 of them, and 64 are free"):
         keeping.require_huge_pages(130 * 1024**2, memory)
+    memory.write_text("MemTotal: 1 kB\nHugePages_Free:      64\nHugePages_Rsvd:        4\nHugepagesize:       2048 kB\n")
+    with pytest.raises(Permanent, match=r"122 MiB .* takes 61 of them, and 60 are free"):
+        keeping.require_huge_pages(122 * 1024**2, memory)
     memory.write_text("MemTotal: 1 kB\n")
     with pytest.raises(Permanent, match="0 are free"):
         keeping.require_huge_pages(1, memory)
