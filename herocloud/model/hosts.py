@@ -49,7 +49,7 @@ class Abilities(NamedTuple):
     accelerated: tuple[str, ...] = ()
     """Hypervisors whose guests run on the processor itself and are not emulated."""
     lacking: tuple[tuple[str, str, str], ...] = ()
-    """Hypervisor, field of a VM that it cannot honour here, and why not: a program that is missing."""
+    """Hypervisor, what it cannot do here for a VM (a field of it, mostly), and why not: a program that is missing."""
 
 
 class Host(NamedTuple):

@@ -175,6 +175,8 @@ def _check_providers(folder: Path) -> Iterator[Check]:
 
     for name, answer in registry.available(ProviderContext(folder)).items():
         yield Check(name, "usable", ok=True if answer.usable else None, detail=answer.why or "yes", needed=False)
+        if answer.usable and name in registry.PROVIDERS:
+            yield from (Check(name, field, ok=None, detail=why, needed=False) for field, why in registry.lacking(name))
 
 
 def _say(error: HerocloudError) -> str:

@@ -94,7 +94,8 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     if not asked.options.destroy:
         host = able(host, desired, asked.options.hypervisor)
     plan = planning.plan(desired, recorded, observed, host.host, asked.options)
-    return Planned(with_lost_slices(plan, recorded, host), desired, recorded, observed, host, tuple(notes))
+    plan = with_taken_ports(with_lost_slices(plan, recorded, host), recorded)
+    return Planned(plan, desired, recorded, observed, host, tuple(notes))
 
 
 def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
@@ -126,6 +127,19 @@ def with_lost_slices(plan: Plan, recorded: Recorded, host: Hosting) -> Plan:
     if plan.capacity.slices.after < plan.capacity.slices.before:
         # A step on the way out is as good as the whole way.
         found = tuple(one._replace(severity=Severity.WARNING) for one in found)
+    return plan._replace(diagnostics=(*plan.diagnostics, *found))
+
+
+def with_taken_ports(plan: Plan, recorded: Recorded) -> Plan:
+    """Add an error for ports of the host that are not free; who listens is looked up only for plans that publish something new."""
+    from herocloud.plan import clashing
+
+    wanted = clashing.new_ports(plan.steps)
+    if not wanted:
+        return plan
+    from herocloud.providers import registry
+
+    found = clashing.find_ports(plan.stack, wanted, recorded, registry.listeners())
     return plan._replace(diagnostics=(*plan.diagnostics, *found))
 
 

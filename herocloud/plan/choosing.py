@@ -191,9 +191,14 @@ def _wants_overlay(resource: Resource) -> bool:
     return resource.kind in _OVERLAY or (resource.kind == "vm" and bool(resource.spec.get("mycelium")))
 
 
-def unsupported_fields(resource: Resource, spec: Mapping[str, object], hypervisor: str) -> list[Diagnostic]:
-    """Ask the hypervisor which fields it cannot honour."""
+def unsupported_fields(resource: Resource, spec: Spec, old: Spec, hypervisor: str, host: Host) -> list[Diagnostic]:
+    """Name the fields that the hypervisor cannot honour: at all, or on this host. What the VM has already was honoured once."""
+    lacking = host.abilities.lacking if host.abilities is not None else ()
     return [
         saying.unsupported_field(resource.address, hypervisor, one.path, one.detail, resource.place)
         for one in planning_of(hypervisor).unsupported(spec)
+    ] + [
+        saying.missing_on_host(resource.address, field, why, resource.place)
+        for name, field, why in lacking
+        if name == hypervisor and spec.get(field) and spec[field] != old.get(field)
     ]

@@ -4,7 +4,7 @@ It reads like the life of a plan: follow renames, choose providers, decide every
 the steps, prove that they fit, and write down what all of it relies on.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model import ids
@@ -12,10 +12,9 @@ from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import Step
 from herocloud.model.words import Action, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import choosing, completing, diffing, facts, fitting, gathering, ordering, saying, targets
+from herocloud.plan import choosing, clashing, completing, diffing, facts, fitting, gathering, ordering, saying, targets
 from herocloud.plan.deciding import Case, Decider, Decision
 from herocloud.plan.gathering import Inputs, PlanOptions
 from herocloud.plan.valuing import Valued
@@ -46,7 +45,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
     if observed is not None and observed.ranges:
-        found.extend(_clashing_ranges(steps, observed.ranges, inputs))
+        found.extend(clashing.find_ranges(steps, observed.ranges, inputs.resources))
 
     new_slices = [sid for address, one in valued.items() if address in decisions for sid in one.new_slices]
     as_it_is = gathering.unmoved(recorded, inputs) if inputs.moves else recorded
@@ -133,20 +132,6 @@ def _decide(
         if decision is not None:
             decisions[address] = decision
     return decisions
-
-
-def _clashing_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], inputs: Inputs) -> Iterator[Diagnostic]:
-    """Find networks of the host that would share addresses with something that it has or reaches already."""
-    import ipaddress
-
-    for step in steps:
-        if step.kind not in ("network.create", "network.update") or step.provider != "network" or step.address not in inputs.resources:
-            continue
-        wanted = ipaddress.ip_network(step.after["cidr"])
-        for cidr, what in taken:
-            if wanted.overlaps(ipaddress.ip_network(cidr)):
-                yield saying.range_taken(step.address, step.after["cidr"], what, inputs.resources[step.address].place)
-                break
 
 
 def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic]:

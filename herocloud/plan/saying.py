@@ -233,6 +233,29 @@ def range_taken(address: str, cidr: str, what: str, place: Place | None) -> Diag
     )
 
 
+def port_taken(address: str, port: str, who: str) -> Diagnostic:
+    """Tell that a port of the host is not free."""
+    return Diagnostic(
+        code="port-taken",
+        summary="A port of the host is taken",
+        detail=f"`{address}` publishes port {port} of this host, and {who}.",
+        address=address,
+        hint="choose another `host_port`",
+    )
+
+
+def missing_on_host(address: str, field: str, why: str, place: Place | None) -> Diagnostic:
+    """Tell that this host lacks what a field needs."""
+    return Diagnostic(
+        code="missing-on-host",
+        summary="This host lacks something that the VM needs",
+        detail=f"`{field}` of `{address}` cannot be honoured here: {why}.",
+        address=address,
+        place=place,
+        hint=f"`herocloud doctor` says what is missing; without it, take `{field}` out",
+    )
+
+
 def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic:
     """Tell that no Mycelium node answers."""
     return Diagnostic(

@@ -140,7 +140,7 @@ def decide_values(
         one = valuer.vm(resource, hypervisor, old, identities.get(resource.spec["image"]), fresh=resource.address in again)
         valued[resource.address] = one
         specs[resource.address] = one.spec
-        found.extend(choosing.unsupported_fields(resource, one.spec, hypervisor))
+        found.extend(choosing.unsupported_fields(resource, one.spec, old, hypervisor, host))
     for address, one in valued.items():
         if address.startswith("vm."):
             texts = {field: one.spec[field] for field in _TEXTS if has_expression(one.spec[field])}

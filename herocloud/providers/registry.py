@@ -126,7 +126,7 @@ def available(context: ProviderContext | None = None) -> dict[str, Availability]
 
 def abilities(context: ProviderContext) -> Abilities:
     """Look up what can run VMs and carry networks on this host, for plans that have to choose. This may boot something for an instant."""
-    found, accelerated = [], []
+    found, accelerated, missing = [], [], []
     for name, entry in PROVIDERS.items():
         if entry.hypervisor and name != "simulator":
             observing = cast("Any", _module(name, "observing"))
@@ -134,11 +134,26 @@ def abilities(context: ProviderContext) -> Abilities:
             found.append((name, usable, why))
             if usable and observing.is_accelerated():
                 accelerated.append(name)
-    known = Abilities(tuple(found), accelerated=tuple(accelerated))
+            missing += [(name, field, why) for field, why in lacking(name)] if usable else []
+    known = Abilities(tuple(found), accelerated=tuple(accelerated), lacking=tuple(missing))
     # Asking for the right alone is enough here: what else networks need, their own steps say.
     if USER_NETWORK not in PROVIDERS or cast("Any", _module("network", "dumping")).has_admin():
         return known
     return known._replace(networks=USER_NETWORK, networks_why="bridges need CAP_NET_ADMIN, which this user does not have")
+
+
+def lacking(name: str) -> list[tuple[str, str]]:
+    """Name what the hypervisor cannot do for VMs on this host, by their field where there is one, each with why."""
+    if name == "simulator" or not PROVIDERS[name].hypervisor:
+        return []
+    found: list[tuple[str, str]] = cast("Any", _module(name, "observing")).find_lacking()
+    return found
+
+
+def listeners() -> frozenset[tuple[str, int]]:
+    """Return the ports on which programs of this host wait for callers: protocol and number."""
+    found: frozenset[tuple[str, int]] = cast("Any", _module("network", "dumping")).dump_listeners()
+    return found
 
 
 def _find(name: str) -> _Entry:

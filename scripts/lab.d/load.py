@@ -31,6 +31,8 @@ _SKIPPED = {".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"
 class Order(NamedTuple):
     """What is to be done inside."""
 
+    root: Path
+    """Where the tree stands, here and inside."""
     shell: bool
     arguments: tuple[str, ...]
     """For pytest."""
@@ -49,8 +51,8 @@ def check_python(root: Path) -> None:
         )
 
 
-def pack(root: Path, folder: Path, cache: Path, order: Order, told: Callable[[str], None], done: Iterable[str] = ()) -> Path:
-    """Make the disk; `done` are the tests that have ended in an earlier boot."""
+def gather(root: Path, folder: Path, cache: Path, told: Callable[[str], None]) -> Path:
+    """Copy what comes along, once for all boots: who goes on working meanwhile must not have two trees in one result."""
     stage = folder / "load"
     tree = stage / "tree"
     _copy_tree(root, tree)
@@ -60,31 +62,37 @@ def pack(root: Path, folder: Path, cache: Path, order: Order, told: Callable[[st
     (stage / "plugins").mkdir()
     shutil.copy(Path(__file__).with_name("inside"), stage / "inside")
     shutil.copy(Path(__file__).with_name("lab_notes.py"), stage / "plugins")
+    return stage
+
+
+def pack(stage: Path, order: Order, done: Iterable[str] = ()) -> Path:
+    """Make the disk of one boot, beside the folder with what comes along; `done` are the tests that have ended in an earlier one."""
     (stage / "done").write_text("".join(f"{one}\n" for one in done), encoding="utf-8")
-    (stage / "order").write_text(write_order(root, order), encoding="utf-8")
+    (stage / "order").write_text(write_order(order), encoding="utf-8")
     size = sum(path.lstat().st_blocks * 512 + 4096 for path in stage.rglob("*"))
-    disk = folder / "load.raw"
+    disk = stage.with_name("load.raw")
     with disk.open("wb") as stream:
         # Half as much again is for what tests write beside the files.
         stream.truncate(size * 3 // 2 + 256 * 1024**2)
     command = ["mkfs.ext4", "-q", "-F", "-L", "lab", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", str(stage), str(disk)]
     running.run(command, timeout=300, environment={**os.environ, "PATH": programs.path()})
-    shutil.rmtree(stage)
     return disk
 
 
-def write_order(root: Path, order: Order) -> str:
+def complete(root: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Say which tests are meant, where the arguments do not: those that want a real host."""
+    if any(one.startswith("-m") for one in arguments):
+        return arguments
+    return ("-m", MARKERS, *arguments, *(() if name_files(root, arguments) else find_marked(root)))
+
+
+def write_order(order: Order) -> str:
     """Say in shell variables what is to be done. The arguments are quoted once more, because the shell inside reads them twice."""
-    arguments = list(order.arguments)
-    if not any(one.startswith("-m") for one in arguments):
-        arguments = ["-m", MARKERS, *arguments]
-        if not name_files(root, order.arguments):
-            arguments += find_marked(root)
     columns, rows = shutil.get_terminal_size()
     values = {
-        "root": str(root),
+        "root": str(order.root),
         "mode": "shell" if order.shell else "tests",
-        "arguments": shlex.join(arguments),
+        "arguments": shlex.join(order.arguments),
         "minutes": order.minutes,
         "rows": str(rows),
         "columns": str(columns),

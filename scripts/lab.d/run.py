@@ -98,9 +98,12 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
         began = time.monotonic()
         until = began + options.timeout * 60
         boots, known = 1, notes.read(folder / "notes")
+        meant = load.complete(ROOT, spread(arguments, options.cpus))
+        stage = load.gather(ROOT, folder, cache, say)
+        say(f"copied the working tree in {time.monotonic() - began:.0f} s")
         while True:
             try:
-                code = boot(options, arguments, image, folder, until, known)
+                code = boot(options, meant, image, stage, until, known)
                 break
             except machine.Fallen as error:
                 before, known = known, notes.note_fall(folder / "notes")
@@ -125,15 +128,14 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def boot(options: argparse.Namespace, arguments: list[str], image: host.Image, folder: Path, until: float, known: notes.Notes) -> int:
+def boot(options: argparse.Namespace, arguments: tuple[str, ...], image: host.Image, stage: Path, until: float, known: notes.Notes) -> int:
     """Boot once, for what has not ended yet, and return the code that came back."""
+    folder = stage.parent
     (folder / "results.tar").unlink(missing_ok=True)
     started = time.monotonic()
     minutes = "" if options.shell else f"{(until - started) / 60:g}"
-    disk = load.pack(
-        ROOT, folder, caches.cache_folder(), load.Order(options.shell, spread(arguments, options.cpus), minutes), say, known.ended
-    )
-    say(f"packed the working tree in {time.monotonic() - started:.0f} s")
+    disk = load.pack(stage, load.Order(ROOT, options.shell, arguments, minutes), known.ended)
+    say(f"packed the disk of this boot in {time.monotonic() - started:.0f} s")
     wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell)
     try:
         machine.run(wanted, options.accel, until - time.monotonic(), caches.cache_folder() / "lab", told=say)

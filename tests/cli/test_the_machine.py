@@ -1,8 +1,11 @@
 """host and slice: what the machine has, and who holds it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 
 def test_slices_are_kept_once_the_machine_was_refreshed(herocloud: Any) -> None:
@@ -47,6 +50,17 @@ def test_a_wrong_host_file_is_said_by_every_command_that_needs_it(herocloud: Any
         ran = herocloud(*words)
         assert ran.code == 1
         assert "did you mean `name`?" in ran.err
+
+
+def test_the_doctor_tells_what_vms_cannot_have_here(herocloud: Any, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from herocloud.providers import registry
+
+    usable = {"qemu": registry.Availability(usable=True, why="with TCG")}
+    monkeypatch.setattr(registry, "available", lambda _context: usable)
+    monkeypatch.setattr(registry, "lacking", lambda _name: [("shares", "the program virtiofsd is missing")])
+    ran = herocloud("doctor")
+    assert ran.code == 0
+    assert re.search(r"^-    qemu +shares +the program virtiofsd is missing", ran.out, re.MULTILINE)
 
 
 def test_the_doctor_finds_what_is_wrong(herocloud: Any, shop: Path) -> None:

@@ -87,3 +87,20 @@ def test_the_flag_overrides_the_file(build, pretend) -> None:
         build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor")), build.host(), hypervisor="simulator"
     )
     assert (_codes(plan), plan.applyable) == ([], True)
+
+
+def test_a_field_that_this_host_cannot_honour_is_said_when_it_is_asked_for(build, pretend) -> None:
+    lacks = Abilities((("qemu", True, "ready"),), lacking=(("qemu", "shares", "the program virtiofsd is missing"),))
+    host = build.host()._replace(simulated=False, abilities=lacks)
+    share = [{"path": "/srv", "tag": "data"}]
+    asked = build.desired(build.image(), build.vm("web", shares=share), build.vm("db"))
+    plan = pretend.World().plan(asked, host)
+    (found,) = (one for one in plan.diagnostics if one.is_error)
+    assert (found.code, found.address) == ("missing-on-host", "vm.web")
+    assert found.detail == "`shares` of `vm.web` cannot be honoured here: the program virtiofsd is missing."
+    # What runs already was honoured once: the program is not needed for what does not change.
+    able = host._replace(abilities=lacks._replace(lacking=()))
+    there = pretend.run(pretend.World(), pretend.World().plan(asked, able), able)
+    assert _codes(there.plan(asked, host)) == []
+    more = build.desired(build.image(), build.vm("web", shares=[*share, {"path": "/opt", "tag": "more"}]), build.vm("db"))
+    assert "missing-on-host" in _codes(there.plan(more, host))

@@ -74,19 +74,18 @@ def read_order(text: str, tmp_path: Path) -> list[str]:
 
 def test_arguments_arrive_as_they_were_given(lab: SimpleNamespace, root: Path, tmp_path: Path) -> None:
     given = ("-k", 'it\'s "not" $HOME', "-m", "root and not slow", "`id`")
-    text = lab.load.write_order(root, lab.load.Order(shell=False, arguments=given, minutes="5"))
+    text = lab.load.write_order(lab.load.Order(root, shell=False, arguments=lab.load.complete(root, given), minutes="5"))
     assert read_order(text, tmp_path) == list(given)
 
 
-def test_without_markers_of_ones_own_the_tests_that_want_a_real_host_are_run(lab: SimpleNamespace, root: Path, tmp_path: Path) -> None:
-    text = lab.load.write_order(root, lab.load.Order(shell=False, arguments=("tests/state",), minutes="5"))
-    assert read_order(text, tmp_path) == ["-m", "root or kvm or guest or live", "tests/state"]
+def test_without_markers_of_ones_own_the_tests_that_want_a_real_host_are_run(lab: SimpleNamespace, root: Path) -> None:
+    assert lab.load.complete(root, ("tests/state",)) == ("-m", "root or kvm or guest or live", "tests/state")
 
 
-def test_without_files_of_ones_own_those_with_such_tests_are_read_and_no_others(lab: SimpleNamespace, root: Path, tmp_path: Path) -> None:
-    text = lab.load.write_order(root, lab.load.Order(shell=False, arguments=("--deselect", "tests/cli"), minutes="5"))
-    markers, files = read_order(text, tmp_path)[:4], read_order(text, tmp_path)[4:]
-    assert markers == ["-m", "root or kvm or guest or live", "--deselect", "tests/cli"]
+def test_without_files_of_ones_own_those_with_such_tests_are_read_and_no_others(lab: SimpleNamespace, root: Path) -> None:
+    meant = lab.load.complete(root, ("--deselect", "tests/cli"))
+    markers, files = meant[:4], meant[4:]
+    assert markers == ("-m", "root or kvm or guest or live", "--deselect", "tests/cli")
     assert {"tests/state/test_bad_disks.py", "tests/providers/network/test_spoofing.py"} <= set(files)
     assert "tests/kits/test_sizes.py" not in files
 
@@ -210,10 +209,15 @@ def go(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def run(script: str) -> tuple[Any, list[list[str]]]:
         left_out: list[list[str]] = []
 
-        def pack(_root: Path, folder: Path, _cache: Path, _order: Any, _told: Any, done: Any) -> Path:
+        def gather(_root: Path, folder: Path, _cache: Path, _told: Any) -> Path:
+            # Once for all boots: making the folder again would fail.
+            (folder / "load").mkdir()
+            return folder / "load"
+
+        def pack(stage: Path, _order: Any, done: Any) -> Path:
             left_out.append(list(done))
-            monkeypatch.setenv("run", str(folder))
-            return folder / "load.raw"
+            monkeypatch.setenv("run", str(stage.parent))
+            return stage.with_name("load.raw")
 
         program = tmp_path / "bin" / "qemu-system-x86_64"
         program.parent.mkdir()
@@ -221,6 +225,7 @@ def go(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
         monkeypatch.setenv("TMPDIR", str(tmp_path))
+        monkeypatch.setattr(lab.load, "gather", gather)
         monkeypatch.setattr(lab.load, "pack", pack)
         image = lab.host.Image(tmp_path / "root.raw", tmp_path / "vmlinuz", tmp_path / "initrd.img")
         monkeypatch.setattr(lab.host, "ensure", lambda *_, **__: image)

@@ -90,3 +90,17 @@ def test_a_module_that_another_thread_is_importing_is_waited_for(tmp_path: Path,
     first.join()
     for name in ("slow_provider.planning", "slow_provider"):
         sys.modules.pop(name, None)
+
+
+def test_what_a_host_lacks_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from herocloud.providers.qemu import firmware, proving
+
+    monkeypatch.setattr(proving, "find_share_daemon", lambda: None)
+    monkeypatch.setattr(firmware, "find", lambda: None)
+    assert registry.lacking("qemu") == [
+        ("shares", "the program virtiofsd is missing; install the package virtiofsd"),
+        ("disks that start by UEFI only", "this host has no firmware for that; install the package ovmf"),
+    ]
+    monkeypatch.setattr(proving, "find_share_daemon", lambda: "/usr/libexec/virtiofsd")
+    monkeypatch.setattr(firmware, "find", lambda: (Path("code"), Path("variables")))
+    assert registry.lacking("qemu") == registry.lacking("simulator") == registry.lacking("network") == []

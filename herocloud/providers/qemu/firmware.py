@@ -21,6 +21,7 @@ _PAIRS = (
     ("/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"),
 )
 """Where Debian, Fedora, Arch and QEMU itself put it: the program, and its variables as they are on a new machine."""
+MISSING = "this host has no firmware for that; install the package ovmf"
 
 _SECTOR = 512
 _PROGRAM = 440
@@ -34,10 +35,19 @@ def choose(data: Path, sid: str, disk: Path, address: str) -> tuple[Path, Path] 
     """Return program and variables of the UEFI firmware for a disk that needs it; nothing for one that a BIOS starts."""
     if not needs_uefi(disk):
         return None
-    for program, variables in _PAIRS:
-        if os.access(program, os.R_OK) and os.access(variables, os.R_OK):
-            return Path(program), _own_variables(data, sid, Path(variables))
-    raise Permanent(f"the root disk of `{address}` starts by UEFI only, and this host has no firmware for that; install the package ovmf")
+    found = find()
+    if found is None:
+        raise Permanent(f"the root disk of `{address}` starts by UEFI only, and {MISSING}")
+    program, variables = found
+    return program, _own_variables(data, sid, variables)
+
+
+def find() -> tuple[Path, Path] | None:
+    """Return where the host keeps the program and the variables of a new machine."""
+    for pair in _PAIRS:
+        if all(os.access(path, os.R_OK) for path in pair):
+            return Path(pair[0]), Path(pair[1])
+    return None
 
 
 def needs_uefi(disk: Path) -> bool:

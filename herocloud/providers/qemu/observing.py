@@ -79,6 +79,14 @@ def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (eve
     return True, f"with {acceleration.name.upper()}: {acceleration.why}"
 
 
+def find_lacking() -> list[tuple[str, str]]:
+    """Name what this host cannot do for VMs, by their field where there is one, and say what to install."""
+    from herocloud.providers.qemu import firmware, proving
+
+    shares = [] if proving.find_share_daemon() else [("shares", proving.NO_SHARE_DAEMON)]
+    return shares if firmware.find() else [*shares, ("disks that start by UEFI only", firmware.MISSING)]
+
+
 def is_accelerated() -> bool:
     """Tell whether guests run on the processor itself here."""
     from herocloud.providers.qemu import proving

@@ -20,6 +20,8 @@ from herocloud.model.errors import Permanent
 PROGRAM = "qemu-system-x86_64"
 PATIENCE = 5.0
 """Seconds for the proof. A KVM that needs longer for a BIOS is slower than emulation."""
+NO_SHARE_DAEMON = "the program virtiofsd is missing; install the package virtiofsd"
+_SHARE_DAEMONS = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd")
 _KVM = Path("/dev/kvm")
 _SECTOR = bytes.fromhex("b031e6f4f4ebfd")
 """mov al, 0x31; out 0xf4, al; hlt; again: QEMU ends with twice the value and one."""
@@ -48,6 +50,11 @@ def require_program() -> str:
     if found is None:
         raise Permanent(missing())
     return found
+
+
+def find_share_daemon() -> str | None:
+    """Return the path of the virtiofs daemon; distributions put it where no PATH leads."""
+    return shutil.which("virtiofsd") or next((path for path in _SHARE_DAEMONS if os.access(path, os.X_OK)), None)
 
 
 def missing() -> str:

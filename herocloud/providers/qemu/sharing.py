@@ -5,34 +5,27 @@ itself finds its daemon gone: it ends with the connection. A program of the host
 would have to mount differently.
 """
 
-import os
-import shutil
 import signal
 import time
 from pathlib import Path
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.qemu import proving
 from herocloud.providers.qemu.commanding import Share
 from herocloud.providers.vmm import folders, identity, keeping, launching
 from herocloud.providers.vmm.launching import Launch
 
-_PLACES = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd")
 _PATIENCE = 10.0
 _STEP = 0.01
 _NAME = "-share-"
 
 
-def find_program() -> str | None:
-    """Return the path of the virtiofs daemon; distributions put it where no PATH leads."""
-    return shutil.which("virtiofsd") or next((path for path in _PLACES if os.access(path, os.X_OK)), None)
-
-
 def require_program(address: str) -> str:
     """Return the path of the virtiofs daemon, or say what to install."""
-    found = find_program()
+    found = proving.find_share_daemon()
     if found is None:
-        raise Permanent(f"the shares of `{address}` need the program virtiofsd; install the package virtiofsd")
+        raise Permanent(f"`{address}` has shares, and {proving.NO_SHARE_DAEMON}")
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.qemu import sharing
+from herocloud.providers.qemu import proving, sharing
 from herocloud.providers.vmm import identity
 
 
@@ -16,7 +16,7 @@ def shared(bench, machine, tmp_path, monkeypatch):
     program = tmp_path / "virtiofsd"
     program.write_text('#!/bin/sh\nfor word; do case $word in --socket-path=*) : >"${word#*=}" ;; esac; done\nexec tail -f /dev/null\n')
     program.chmod(0o755)
-    monkeypatch.setattr(sharing, "find_program", lambda: str(program))
+    monkeypatch.setattr(proving, "find_share_daemon", lambda: str(program))
     folder = tmp_path / "shared"
     folder.mkdir()
     bench.part = machine(shares=[{"path": str(folder), "tag": "shared"}])
@@ -75,7 +75,7 @@ def test_a_daemon_that_ends_at_once_says_why(shared, tmp_path) -> None:
 
 
 def test_a_host_without_the_program_says_what_to_install(bench, machine, monkeypatch) -> None:
-    monkeypatch.setattr(sharing, "find_program", lambda: None)
+    monkeypatch.setattr(proving, "find_share_daemon", lambda: None)
     with pytest.raises(Permanent, match="install the package virtiofsd"):
         bench.do("vm.create", None, machine(shares=[{"path": "/srv", "tag": "a"}]))
     assert bench.see() == {}
