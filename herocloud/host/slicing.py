@@ -9,12 +9,11 @@ from collections.abc import Collection, Iterable, Sequence
 from herocloud.kits.sizes import GIB, show_size
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.hosts import Slice
+from herocloud.model.hosts import SLICE_MEMORY, Slice
 from herocloud.model.ids import Sid
 from herocloud.model.words import Severity
 from herocloud.model.worlds import Record
 
-SLICE_MEMORY = 4 * GIB
 RESERVE_MEMORY = 1 * GIB
 
 

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from herocloud.model.ids import Sid
 
+SLICE_MEMORY = 4 * 1024**3
+"""What one slice holds, on every host."""
+
 
 class Ratios(NamedTuple):
     """How much of each resource may be promised, as a multiple of what is there."""

@@ -16,7 +16,7 @@ from herocloud.kits import names, sizes
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Refused
-from herocloud.model.hosts import Slice
+from herocloud.model.hosts import SLICE_MEMORY, Slice
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.words import Severity
 from herocloud.model.worlds import Recorded
@@ -37,7 +37,7 @@ class Machine(NamedTuple):
         there = self.hosting.host.slices
         known = {one.sid for one in there}
         share = there[0].disk if there else 0
-        lost = [Slice(sid, slicing.SLICE_MEMORY, share) for sid in self.owners if sid not in known]
+        lost = [Slice(sid, SLICE_MEMORY, share) for sid in self.owners if sid not in known]
         return tuple(sorted((*there, *lost), key=lambda one: ids.sid_number(one.sid)))
 
 

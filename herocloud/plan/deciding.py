@@ -6,7 +6,7 @@ from typing import NamedTuple
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, Claim, Step
@@ -19,7 +19,6 @@ from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
 _Judge = Callable[[str, Json, Json], Verdict]
-SLICE_MEMORY = 4 * sizes.GIB
 _HIDDEN = frozenset({"sid", "memory_options.boot"})
 """Values that follow from others and would only repeat them in a diff."""
 
@@ -136,8 +135,7 @@ class Decider:
         use, old, old_disk = use_of(valued.spec), use_of(record.spec) if record else Use(), disk_of(record.spec) if record else 0
         if record is None and present:
             # What is adopted fills the host already, and was counted with what has no record.
-            machine, old_disk = present.get("machine") or {"memory": 0, "vcpus": 0}, (present.get("disk") or {"size": 0})["size"]
-            old = Use(slices=-(-machine["memory"] // SLICE_MEMORY), memory=machine["memory"], vcpus=machine["vcpus"])
+            old, old_disk = use_of_machine(present.get("machine")), (present.get("disk") or {"size": 0})["size"]
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case, target, use, old, worst)
         else:
@@ -354,3 +352,11 @@ def use_of(spec: Spec) -> Use:
     disk_io = (disk["rate"] or {}).get("bandwidth") or 0 if disk else 0
     huge = spec["memory"] if spec["memory_options"]["hugepages"] else 0
     return Use(len(spec["slices"]), spec["memory"], spec["vcpus"], network, disk_io, huge)
+
+
+def use_of_machine(machine: Part) -> Use:
+    """Count what a machine without a record occupies; its slices are as many as its memory fills."""
+    if machine is None:
+        return Use()
+    memory = machine["memory"]
+    return Use(slices=-(-memory // SLICE_MEMORY), memory=memory, vcpus=machine["vcpus"], hugepages=memory if machine["hugepages"] else 0)

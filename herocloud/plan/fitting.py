@@ -19,7 +19,7 @@ from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan.deciding import SLICE_MEMORY, disk_of, use_of
+from herocloud.plan.deciding import disk_of, use_of, use_of_machine
 
 RESOURCES = Claim._fields
 ORDINARY = "ordinary_memory"
@@ -98,11 +98,9 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
 
 
 def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
-    """Return what something occupies that only its parts tell of; its slices are as many as its memory fills."""
-    machine = parts.get("machine") or {"memory": 0, "vcpus": 0, "hugepages": False}
-    disk, memory = sum(parts[name]["size"] for name in ("disk", "volume") if name in parts), machine["memory"]
-    huge = memory if machine["hugepages"] else 0
-    return Claim(slices=-(-memory // SLICE_MEMORY), memory=memory, vcpus=machine["vcpus"], disk=disk, hugepages=huge)
+    """Return what something occupies that only its parts tell of."""
+    disk = sum(parts[name]["size"] for name in ("disk", "volume") if name in parts)
+    return Claim(**use_of_machine(parts.get("machine"))._asdict(), disk=disk)
 
 
 def claim_of(record: Record) -> Claim:

@@ -10,13 +10,12 @@ from typing import NamedTuple
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Observed, Record, Resource
 from herocloud.plan import saying
 from herocloud.plan.ledger import Ledger, overlay_seed
 
-SLICE_MEMORY = 4 * sizes.GIB
 VCPUS_PER_SLICE = 4
 """Up to how many vCPUs a VM may grow in place for each slice, unless its file says otherwise."""
 SMALLEST_ROOT = 10 * sizes.GIB

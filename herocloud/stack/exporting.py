@@ -15,6 +15,7 @@ from typing import Any
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model.hosts import SLICE_MEMORY
 from herocloud.model.ids import StackName, split_address
 from herocloud.model.worlds import Record
 
@@ -114,7 +115,7 @@ def export_vm(record: Record, imageless: set[str]) -> Fields:
         memory_options=_set(
             hugepages=spec["memory_options"]["hugepages"],
             mergeable=spec["memory_options"]["mergeable"],
-            hotplug=_size(spec["memory_options"]["hotplug"]),
+            hotplug=_room(spec),
         ),
         root_disk=_root_disk(spec["root_disk"], asked=spec["image"] in imageless),
         volumes=[{"volume": one["volume"], "readonly": True} if one["readonly"] else one["volume"] for one in spec["volumes"]],
@@ -134,6 +135,13 @@ def export_vm(record: Record, imageless: set[str]) -> Fields:
 
 def _size(value: int | None) -> str | None:
     return sizes.format_size(value) if value else None
+
+
+def _room(spec: Spec) -> str | None:
+    """Write what memory may grow by. Nothing is what a VM that fills its slices has anyway; one that does not would get room by default."""
+    fills = isinstance(spec["slices"], list) and spec["memory"] >= SLICE_MEMORY * len(spec["slices"])
+    room = spec["memory_options"]["hotplug"]
+    return "0 B" if room == 0 and not fills else _size(room)
 
 
 def _cpu(cpu: Spec) -> Fields:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from herocloud.host import slicing
 from herocloud.model import ids
+from herocloud.model.hosts import SLICE_MEMORY
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record
 
@@ -60,7 +61,7 @@ def test_slices_never_promise_more_than_there_is(memory, disk, reserve, kept) ->
     made = slicing.make_slices(memory, disk, reserve_memory=reserve, reserve_disk=kept)
     assert sum(one.memory for one in made) <= max(0, memory - reserve)
     assert sum(one.disk for one in made) <= max(0, disk - kept)
-    assert memory - reserve - sum(one.memory for one in made) < slicing.SLICE_MEMORY
+    assert memory - reserve - sum(one.memory for one in made) < SLICE_MEMORY
 
 
 @given(memory=SIZES, more=SIZES)

@@ -45,6 +45,16 @@ def test_a_number_that_grows_with_the_instance_becomes_an_index() -> None:
 
 
 @pytest.mark.parametrize(
+    ("memory", "room", "written"),
+    [(GIB, 3 * GIB, "3 GiB"), (GIB, 0, "0 B"), (4 * GIB, 0, None), (4 * GIB, GIB, "1 GiB")],
+)
+def test_no_room_to_grow_is_written_where_there_would_be_some_by_default(memory: int, room: int, written: str | None) -> None:
+    options = {"hugepages": False, "mergeable": False, "hotplug": room, "boot": memory}
+    tree = _tree(_vm("vm.web", memory=memory, memory_options=options))
+    assert tree["vms"]["web"].get("memory_options", {}).get("hotplug") == written
+
+
+@pytest.mark.parametrize(
     "records",
     [
         [_vm("vm.web[0]"), _vm("vm.web[2]")],

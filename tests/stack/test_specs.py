@@ -67,6 +67,11 @@ def test_a_root_disk_is_there_for_a_disk_image_or_when_asked(spec) -> None:
     assert spec("{image: tiny, root_disk: {}}")["root_disk"] == {"size": None, "direct": False, "rate": None}
 
 
+@pytest.mark.parametrize(("written", "room"), [("0", 0), ("0 GiB", 0), ("0 B", 0), ("1 GiB", GIB)])
+def test_room_to_grow_may_be_none(spec, written: str, room: int) -> None:
+    assert spec(f"{{image: tiny, memory: 1 GiB, memory_options: {{hotplug: {written}}}}}")["memory_options"]["hotplug"] == room
+
+
 def test_rates_become_bytes_a_second(spec) -> None:
     fields = "{image: tiny, networks: [{network: lan, rate: {download: 100 Mbit/s}}]}"
     assert spec(fields, "networks: {lan: {cidr: 10.0.0.0/24}}\n")["networks"] == [

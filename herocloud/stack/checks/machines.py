@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 
 from herocloud.kits import sizes
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.stack.findings import Findings
 from herocloud.stack.layering import View
 from herocloud.stack.names import Names
 
-SLICE_MEMORY = 4 * sizes.GIB
 SMALLEST_MEMORY = 16 * sizes.MIB
 """Below this no kernel gets to its first line; whoever writes less forgot a letter of the unit."""
 

@@ -74,8 +74,10 @@ def begin(value: Any) -> str:
     return shown[0].upper() + shown[1:]
 
 
-def _measured(read: Callable[[str], Any], code: str, noun: str, like: str) -> Callable[[Any], Any]:
+def _measured(read: Callable[[str], Any], code: str, noun: str, like: str, *, least: int = 1) -> Callable[[Any], Any]:
     def validate(value: Any) -> Any:
+        if least == 0 and value == 0 and not isinstance(value, bool):
+            return 0
         if isinstance(value, str) and len(value) > scalars.LONGEST:
             raise wrong(code, f"{begin(value)} is not {noun}.", f"write it like `{like}`")
         if isinstance(value, str):
@@ -83,7 +85,7 @@ def _measured(read: Callable[[str], Any], code: str, noun: str, like: str) -> Ca
                 number = read(value)
             except sizes.NotASize as error:
                 raise wrong(code, f"{error}.", error.hint) from None
-            if number <= 0:
+            if number < least:
                 raise wrong(code, f"`{value}` is nothing at all.", f"write more than zero, like `{like}`")
             return number
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -101,6 +103,15 @@ Size = Annotated[
         "size",
     ),
 ]
+Room = Annotated[
+    int,
+    Kind(
+        _measured(sizes.parse_size, "bad-size", "a size", "4 GiB", least=0),
+        {"anyOf": [{"type": "string", "pattern": scalars.SIZE}, {"const": 0}], "examples": ["4 GiB", 0]},
+        "room",
+    ),
+]
+"""A size, or none at all."""
 Rate = Annotated[
     int,
     Kind(

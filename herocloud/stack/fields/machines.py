@@ -55,7 +55,7 @@ class MemoryOptions(Block):
 
     hugepages: bool | None = optional("Backs the memory with huge pages; false by default.")
     mergeable: bool | None = optional("Lets the host merge equal pages; false by default.")
-    hotplug: kinds.Size | None = optional("How much memory may be added while it runs.")
+    hotplug: kinds.Room | None = optional("How much memory may be added while it runs; by default what its slices hold beyond `memory`.")
 
 
 class DiskRate(Block):
