@@ -48,6 +48,37 @@ def test_test_hands_its_arguments_on_to_pytest(root: Path) -> None:
     assert re.search(r"^pytest \d", ended.stdout + ended.stderr, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("processors", "given", "got"),
+    [
+        (1, [], []),
+        (2, [], ["-n", "2", "--dist", "loadfile"]),
+        (64, ["--durations=9"], ["-n", "4", "--dist", "loadfile", "--durations=9"]),
+        (4, ["tests/plan"], ["tests/plan"]),
+        (4, ["tests/plan/test_it.py::test_this"], ["tests/plan/test_it.py::test_this"]),
+        (4, ["-k", "protect"], ["-k", "protect"]),
+        (4, ["-n", "0"], ["-n", "0"]),
+    ],
+)
+def test_the_whole_suite_is_spread_over_the_processors(
+    root: Path, tmp_path: Path, processors: int, given: list[str], got: list[str]
+) -> None:
+    for name, text in {
+        "scripts/test": (root / "scripts" / "test").read_text(encoding="utf-8"),
+        "scripts/setup": "#!/bin/sh\n",
+        ".venv/bin/python": '#!/bin/sh\nshift 2\nprintf "%s\\n" "$@"\n',
+        "bin/nproc": f"#!/bin/sh\necho {processors}\n",
+        "tests/plan/test_it.py": "",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    ended = subprocess.run([tmp_path / "scripts" / "test", *given], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == got
+
+
 def test_what_was_skipped_is_listed_once_for_each_reason(root: Path, tmp_path: Path) -> None:
     # A test file beside the shared fixtures, so that their summary is the one that speaks.
     probe = tmp_path / "test_probe.py"
