@@ -19,6 +19,8 @@ logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL + 1)
 
 _AT_ONCE = 64
 """Machines that are asked at the same time."""
+_CALLS = 4
+"""How often a machine is called that talks of something else first."""
 
 
 def load() -> None:
@@ -138,11 +140,20 @@ async def _look(socket: Path, questions: Sequence[Question]) -> list[Json]:
 
 async def _connect(socket: Path) -> Any:
     # 36 ms, which only those pay who have something to say.
-    from qemu.qmp import QMPClient
+    from qemu.qmp import ConnectError, QMPClient
+    from qemu.qmp.qmp_client import NegotiationError
 
-    client = QMPClient(socket.parent.name)
-    await client.connect(str(socket))
-    return client
+    for attempt in range(1, _CALLS + 1):
+        client = QMPClient(socket.parent.name)
+        try:
+            await client.connect(str(socket))
+        except ConnectError as error:
+            # What happens in the machine at that very moment may be told before the first answer, and the package takes it for the answer.
+            if attempt == _CALLS or not isinstance(error.exc, NegotiationError):
+                raise
+        else:
+            return client
+    raise AssertionError
 
 
 async def _put(client: Any, question: Question) -> Any:

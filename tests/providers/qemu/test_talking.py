@@ -1,6 +1,7 @@
 """Speaking to QEMU: answers, refusals, silence, and many at once, each within its time."""
 
 import contextlib
+import json
 import socket
 import subprocess
 import threading
@@ -49,6 +50,61 @@ def silent(tmp_path):
         server.bind(str(path))
         server.listen()
         yield path
+
+
+_GREETING = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}, "capabilities": []}}\n'
+
+
+@pytest.fixture
+def talkative(tmp_path):
+    """Return a function: a machine that tells of an event before its first answer, in the first so many calls."""
+    path, calls = tmp_path / "talkative", []
+
+    def answer(server: socket.socket, times: int) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = server.accept()
+                calls.append(caller)
+                with caller, contextlib.suppress(OSError):
+                    caller.sendall(_GREETING)
+                    caller.recv(4096)
+                    if len(calls) <= times:
+                        caller.sendall(b'{"event": "ACPI_DEVICE_OST", "data": {}, "timestamp": {"seconds": 1, "microseconds": 1}}\n')
+                    caller.sendall(b'{"return": {}}\n')
+                    while asked := caller.recv(4096):
+                        answered = {"return": {"status": "running"}, "id": json.loads(asked)["id"]}
+                        caller.sendall(json.dumps(answered).encode() + b"\n")
+
+    with contextlib.ExitStack() as stack:
+
+        def make(times: int) -> Path:
+            server = stack.enter_context(socket.socket(socket.AF_UNIX))
+            server.bind(str(path))
+            server.listen()
+            worker = threading.Thread(target=answer, args=(server, times), daemon=True)
+            worker.start()
+            stack.callback(worker.join, 10)
+            stack.callback(server.shutdown, socket.SHUT_RDWR)
+            return path
+
+        yield make, calls
+
+
+def test_a_machine_that_tells_of_something_else_first_is_called_again(talkative) -> None:
+    make, calls = talkative
+    path = make(2)
+    with Talk(path) as talk:
+        assert talk.ask("query-status")["status"] == "running"
+    assert len(calls) == 3
+    assert talking.ask_many([path], [Question("query-status")]) == {path: [{"status": "running"}]}
+
+
+def test_a_machine_that_talks_of_nothing_else_is_lost(talkative) -> None:
+    make, calls = talkative
+    path = make(99)
+    with pytest.raises(Lost, match="Negotiation failed"):
+        Talk(path)
+    assert len(calls) == 4
 
 
 def test_a_question_is_answered(start) -> None:
