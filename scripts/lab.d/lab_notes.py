@@ -4,6 +4,7 @@ The outside needs it when the host inside falls over: an emulated processor is n
 to be begun again because of it.
 """
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,10 @@ def _note(word: str, nodeid: str) -> None:
 
 
 def _write(text: str) -> None:
-    if PORT.exists() and not _divides:
+    if not PORT.exists() or _divides:
+        return
+    # A port is one process's at a time, and whoever else opens it then is told that it is busy.
+    with DONE.with_name("notes.lock").open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         with PORT.open("a", encoding="utf-8") as port:
             port.write(text)

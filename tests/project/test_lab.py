@@ -287,6 +287,40 @@ def test_notes_are_sent_as_tests_end_and_those_that_ended_are_left_out(root: Pat
     ]  # fmt: skip
 
 
+def test_two_workers_take_turns_at_the_port(root: Path, tmp_path: Path) -> None:
+    """A port of the lab is one process's at a time; here a file says so."""
+    (tmp_path / "conftest.py").write_text(
+        "import contextlib, pathlib, lab_notes\n"
+        "class Port(type(pathlib.Path())):\n"
+        "    def open(self, *words, **more):\n"
+        "        busy = pathlib.Path('busy')\n"
+        "        busy.touch(exist_ok=False)\n"
+        "        stack = contextlib.ExitStack()\n"
+        "        stack.callback(busy.unlink)\n"
+        "        stream = stack.enter_context(super().open(*words, **more))\n"
+        "        return Held(stack, stream)\n"
+        "class Held:\n"
+        "    def __init__(self, stack, stream): self.stack, self.stream = stack, stream\n"
+        "    def __enter__(self): return self.stream\n"
+        "    def __exit__(self, *error): return self.stack.__exit__(*error)\n"
+        "lab_notes.PORT, lab_notes.DONE = Port('port'), pathlib.Path('done')\n",
+        encoding="utf-8",
+    )
+    for number in range(2):
+        (tmp_path / f"test_{number}.py").write_text(
+            "import pytest\n@pytest.mark.parametrize('n', range(200))\ndef test_it(n): pass\n", encoding="utf-8"
+        )
+    (tmp_path / "port").touch()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "lab_notes", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile"]
+    environment = {**os.environ, "PYTHONPATH": str(root / "scripts" / "lab.d")}
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    lines = (tmp_path / "port").read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line.startswith("passed ")]) == 400
+
+
 def test_results_that_lead_outside_are_not_unpacked(lab: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "code").write_text("0", encoding="utf-8")
     with tarfile.open(tmp_path / "results.tar", "w") as stream:
