@@ -199,7 +199,11 @@ def checks(found: Iterable[Mapping[str, Json]]) -> Listing:
     rows = tuple(found)
     wrong = sum(1 for row in rows if row.get("ok") is False)
     return Listing(
-        "checks", columns, rows, "Nothing was checked.", "Everything is there." if not wrong else f"{wrong} of {len(rows)} checks failed."
+        "checks",
+        columns,
+        rows,
+        "Nothing was checked.",
+        "Everything that is needed is there." if not wrong else f"{wrong} of {len(rows)} checks failed.",
     )
 
 
