@@ -41,7 +41,7 @@ def identity(private: bytes) -> tuple[str, str]:
 
     public = x25519.X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
     raw = bytearray(blake3.blake3(public).digest()[:16])
-    raw[0] = 5 if bin(raw[0]).count("1") % 2 else 4
+    raw[0] = 5 if raw[0].bit_count() % 2 else 4
     return public.hex(), str(ipaddress.IPv6Address(bytes(raw)))
 
 
@@ -55,7 +55,7 @@ def load_key(path: Path) -> bytes:
         os.write(descriptor, found)
         os.close(descriptor)
     if len(found) < 32:
-        raise SystemExit("Error: Custom { kind: UnexpectedEof, error: \"failed to fill whole buffer\" }")
+        raise SystemExit('Error: Custom { kind: UnexpectedEof, error: "failed to fill whole buffer" }')
     return found[:32]
 
 
@@ -236,6 +236,11 @@ class Rpc(Api):
     do_GET = do_POST = _http  # noqa: N815
 
 
+def say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
 def serve(address: str, handler: type[Api], daemon: Daemon) -> bool:
     host, _, port = address.rpartition(":")
     try:
@@ -263,11 +268,11 @@ def main() -> int:
     parser.add_argument("--tun-name", default="mycelium")
     parser.add_argument("-d", "--debug", action="store_true")
     parser.add_argument("--silent", action="store_true")
-    parser.add_argument("command", nargs="*", default=[])
-    words = parser.parse_args()
-    if words.command[:1] == ["inspect"]:
+    arguments = [word for word in sys.argv[1:] if word not in ("inspect", "--json")]
+    words = parser.parse_args(arguments)
+    if "inspect" in sys.argv:
         public, address = identity(load_key(words.key_file))
-        print(json.dumps({"publicKey": public, "address": address}))
+        sys.stdout.write(json.dumps({"publicKey": public, "address": address}) + "\n")
         return 0
     if not words.disable_quic:
         quic = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -277,9 +282,9 @@ def main() -> int:
             raise SystemExit(f"Error: failed to bind quic socket: {error.strerror} (os error {error.errno})") from None
     daemon = Daemon(words)
     if not serve(words.api_addr, Api, daemon):
-        print("ERROR Failed to bind listener for Http Api server\nERROR API disabled", file=sys.stderr, flush=True)
+        say("ERROR Failed to bind listener for Http Api server\nERROR API disabled")
     if not serve(words.jsonrpc_addr, Rpc, daemon):
-        print("thread 'main' panicked: Failed to build JSON-RPC server", file=sys.stderr, flush=True)
+        say("thread 'main' panicked: Failed to build JSON-RPC server")
         return 101
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,8 +12,8 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 SET_INTERFACE, TUN, NO_INFO = 0x400454CA, 0x0001, 0x1000
@@ -67,7 +67,11 @@ class Underlay:
         if tun is not None:
             self._file = open_tun(tun, address)
             threading.Thread(target=self._carry, daemon=True).start()
-        self._listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        if tun is None:
+            # Run on the machine itself, without a namespace of its own.
+            self._listener = socket.create_server(("127.0.0.1", port))
+        else:
+            self._listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def connect(self, endpoint: str, host: str, port: int, wanted: Callable[[], bool]) -> None:
@@ -105,7 +109,7 @@ class Underlay:
         while True:
             wire, where = self._listener.accept()
             host = where[0].removeprefix("::ffff:")
-            name = f"tcp://{host if '.' in host else f'[{host}]'}:{where[1]}"
+            name = f"tcp://{host}:{where[1]}" if "." in host else f"tcp://[{host}]:{where[1]}"
             threading.Thread(target=self._serve, args=(Link(wire, name),), daemon=True).start()
 
     def _serve(self, link: Link) -> None:
@@ -165,7 +169,7 @@ class Underlay:
 
 def open_tun(name: str, address: str) -> int:
     """Make the TUN as the daemon does: MTU 1400, the node's address with /7, which makes the kernel add the route."""
-    if os.path.exists(f"/sys/class/net/{name}"):
+    if Path(f"/sys/class/net/{name}").exists():
         raise SystemExit(f"Error: could not create tun device named {name}: Device or resource busy (os error 16)")
     descriptor = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(descriptor, SET_INTERFACE, struct.pack("16sH22x", name.encode(), TUN | NO_INFO))
@@ -194,11 +198,8 @@ def split(endpoint: str) -> tuple[str, str, int]:
         if not colon:
             raise ValueError("vsock address must be in CID:PORT format")
         return "vsock", str(int(host)), int(port)
+    kind: Any = ipaddress.IPv6Address if host.startswith("[") else ipaddress.IPv4Address
     try:
-        bare = host.removeprefix("[").removesuffix("]")
-        address: Any = ipaddress.ip_address(bare)
-        if (address.version == 6) is not host.startswith("["):
-            raise ValueError(host)
-        return protocol.lower(), str(address), int(port)
+        return protocol.lower(), str(kind(host.removeprefix("[").removesuffix("]"))), int(port)
     except ValueError:
         raise ValueError("failed to parse address: invalid socket address syntax") from None
