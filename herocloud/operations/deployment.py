@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import jsons
-from herocloud.kits.jsons import Json
+from herocloud.kits.jsons import Json, Spec
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.operations import editing, inputs, planning, reading
+from herocloud.model.worlds import Desired, Record, Recorded, Resource
+from herocloud.operations import inputs, planning, reading
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.planning import Planned
-from herocloud.plan.gathering import PlanOptions
 
 STACK = StackName("imperative")
 _FROM_STDIN = "-"
@@ -41,6 +40,8 @@ class DeployWanted(NamedTuple):
 
 def plan_deploy(folder: Path, wanted: DeployWanted) -> Planned:
     """Plan one new VM; everything else in its stack stays as it is."""
+    from herocloud.plan import imperative_vms
+
     recorded = reading.read_recorded(folder)
     host = inputs.find_host(folder, recorded)
     require_free(recorded, host, wanted.slices)
@@ -52,22 +53,10 @@ def plan_deploy(folder: Path, wanted: DeployWanted) -> Planned:
         raise Refused([Diagnostic("name-taken", "The name is taken", detail, address=address, hint=hint)])
     vm, images = _load(folder, host, wanted)
     vm, image = _settle_image(vm, images, standing)
-    desired = editing.desire(STACK, standing.values(), recorded.outputs.get(STACK, {}))
-    added = (vm,) if image is None else (image, vm)
-    desired = desired._replace(resources=(*desired.resources, *added))
-    touched = tuple(resource.address for resource in added)
-    observed = editing.calm(planning.look(host, (STACK,)), recorded, STACK, touched)
-    return _plan(desired, recorded, observed, host, PlanOptions(target=touched, operation="vm deploy"))
-
-
-def _plan(desired: Desired, recorded: Recorded, observed: Observed, host: Hosting, options: PlanOptions) -> Planned:
-    from herocloud.plan import planning as planner
-
-    host = planning.able(host, desired, None)
-    plan = planner.plan(desired, recorded, observed, host.host, options)
-    # Nothing was left out of what was asked for, which `complete` would deny because of the target.
-    plan = planning.with_taken_ports(planning.with_lost_slices(plan, recorded, host), recorded)._replace(complete=True)
-    return Planned(plan, desired, recorded, observed, host)
+    observed = planning.look(host, (STACK,))
+    host = planning.able(host, Desired(STACK, (vm,)), None)
+    plan = imperative_vms.plan_added(STACK, (vm,) if image is None else (image, vm), recorded, observed, host.host)
+    return Planned(plan, Desired(STACK, ()), recorded, observed, host)
 
 
 def require_free(recorded: Recorded, host: Hosting, slices: Sequence[str]) -> None:
@@ -127,7 +116,9 @@ def _settle_image(vm: Resource, images: Sequence[Resource], standing: Mapping[Ad
     there = standing.get(image.address)
     if there is None:
         return vm, image
-    if jsons.digest(editing.resource_of(there).spec) == jsons.digest(_as_recorded(image, there)):
+    from herocloud.plan import recorded_stack
+
+    if jsons.digest(recorded_stack.resource_of(there).spec) == jsons.digest(_shaped_like(image, recorded_stack.resource_of(there).spec)):
         return vm, None
     name = f"{image.name}-{jsons.digest(image.spec)[:8]}"
     address = ids.make_address("image", name)
@@ -137,6 +128,5 @@ def _settle_image(vm: Resource, images: Sequence[Resource], standing: Mapping[Ad
     return renamed, None if address in standing else newer
 
 
-def _as_recorded(image: Resource, there: Record) -> Json:
-    recorded = editing.resource_of(there).spec
+def _shaped_like(image: Resource, recorded: Spec) -> Json:
     return {key: image.spec.get(key) for key in recorded}
