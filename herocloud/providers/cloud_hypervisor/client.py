@@ -53,7 +53,7 @@ class Refusal(HerocloudError):
     @property
     def is_unknown_device(self) -> bool:
         """Tell whether the device is not there; releases word it differently."""
-        return self.says("No device with id", "UnknownDeviceId", "Unknown device", "Missing device") or self.status == 404
+        return self.says("No device with id", "Failed to find device", "Missing device")
 
     @property
     def is_pending(self) -> bool:

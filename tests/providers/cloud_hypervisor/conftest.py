@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from herocloud.providers.cloud_hypervisor.client import Client, Lost
 from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
 
 MIB = 1024**2
-STAND_IN = Path(__file__).parents[2] / "stand_ins" / "cloud_hypervisor" / "cloud-hypervisor"
+STAND_IN = Path(__file__).parent / "stand_in" / "cloud-hypervisor"
 
 
 def real_program() -> str | None:
@@ -97,7 +98,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> No
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not in {seconds:g} s: {what}"
-        time.sleep(0.01)
+        threading.Event().wait(0.01)
 
 
 def kernel(folder: Path) -> Path:

@@ -85,7 +85,7 @@ class Machine:
     def resize_disk(self, name: str, size: int) -> None:
         held = self._held.get(name)
         if not isinstance(held, Disk):
-            raise Refusal("Error from device manager", f"Unknown device id: {name}")
+            raise Refusal("Error from device manager", f"Failed to find device corresponding to the given identifier: {name}")
         held.resize(size)
 
     def add(self, kind: str, device: dict[str, Json]) -> dict[str, str]:
@@ -112,7 +112,12 @@ class Machine:
     def remove(self, name: str) -> None:
         """Ask the guest to let go; only a lively one ever does."""
         if name not in self.tree or name in self._removing:
-            raise Refusal("Error from device manager", f"Unknown device id: {name}" if name not in self.tree else f"Missing device: {name}")
+            raise Refusal(
+                "Error from device manager",
+                f"Failed to find device corresponding to the given identifier: {name}"
+                if name not in self.tree
+                else f"Missing device: {name}",
+            )
         kind = self._kind_of(name)
         if kind is None:
             raise Refusal("Error from device manager", f"Removing device of type for {name} is not allowed")
@@ -150,11 +155,7 @@ class Machine:
 
     def _check_payload(self) -> None:
         payload = self.config["payload"]
-        for field, words in (
-            ("kernel", "Cannot open kernel file"),
-            ("initramfs", "Cannot open initramfs file"),
-            ("firmware", "Cannot open kernel file"),
-        ):
+        for field, what in (("kernel", "kernel"), ("initramfs", "initramfs"), ("firmware", "kernel")):
             if payload.get(field) and not os.path.exists(payload[field]):
                 raise Refusal(f"Cannot open {what} file", "No such file or directory (os error 2)")
 

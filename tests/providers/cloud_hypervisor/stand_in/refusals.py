@@ -23,7 +23,7 @@ def status_of(refusal: Refusal, major: int) -> int:
     if major >= 53 and words in (ABSENT, MISSING):
         return 404
     if major >= 54:
-        if words.startswith(("No device with id", "Unknown")):
+        if words.startswith(("No device with id", "Failed to find device")):
             return 404
         if words.endswith("is not unique"):
             return 409

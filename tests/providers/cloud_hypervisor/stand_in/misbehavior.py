@@ -4,8 +4,8 @@
 `slow=vm.boot:2.5`.
 """
 
+import select
 import sys
-import time
 
 
 class Misbehavior:
@@ -23,15 +23,15 @@ class Misbehavior:
             sys.stderr.write("cloud-hypervisor: Error booting VM: exits as it was asked to\n")
             sys.exit(int(self._words["exit"]))
         if self._words.get("hang") == "start":
-            time.sleep(3600)
+            _stand(3600)
 
     def delay(self, call: str) -> None:
         """Wait before a call, or for ever."""
         if self._words.get("hang") == call:
-            time.sleep(3600)
+            _stand(3600)
         name, _, seconds = self._words.get("slow", "").partition(":")
         if name == call:
-            time.sleep(float(seconds))
+            _stand(float(seconds))
 
     def garbage(self, call: str) -> bytes | None:
         return b"HTTP/1.1 200 \r\nnot HTTP at all\0\r\n" if self._words.get("garbage") == call else None
@@ -39,3 +39,7 @@ class Misbehavior:
     def failure(self, call: str) -> list[str] | None:
         name, _, message = self._words.get("fail", "").partition(":")
         return ["Error from API", *message.split("|")] if name == call else None
+
+
+def _stand(seconds: float) -> None:
+    select.select([], [], [], seconds)

@@ -98,10 +98,18 @@ class Server:
     def run(self, *, stay: bool) -> None:
         del stay  # the program ends with its guest in either case here; the flag is for guests that switch themselves off
         self._selector.register(self._listener, selectors.EVENT_READ)
+        # A signal alone does not end a wait: Python begins it again.
+        woken, waker = socket.socketpair()
+        for end in (woken, waker):
+            end.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno())
+        self._selector.register(woken, selectors.EVENT_READ)
         while not self._vmm.over:
             for key, _ in self._selector.select(self._clock.wait()):
                 if key.fileobj is self._listener:
                     self._accept()
+                elif key.fileobj is woken:
+                    woken.recv(64)
                 else:
                     self._receive(key.fileobj)
             self._clock.run()
