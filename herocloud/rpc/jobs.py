@@ -65,6 +65,8 @@ class Request(NamedTuple):
     key: str | None = None
     asked: Json = None
     """All parameters, to tell a repetition from another request that has the same key."""
+    check: Callable[[], None] = lambda: None
+    """Raises the usual mistakes before there is a job; not asked for a repetition, whose first call has changed what it would see."""
 
 
 class Run:
@@ -170,6 +172,7 @@ class Jobs:
 
     def _enqueue(self, request: Request, caller: Caller) -> Run:
         subject = request.subject
+        request.check()
         self._require_slices(subject.slices)
         job = self._store.add_job(
             StoredJob(

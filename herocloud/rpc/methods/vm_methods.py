@@ -143,9 +143,10 @@ def deploy_vm(
 def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | None) -> Request:
     """Return what a deployment is to the jobs; also what begins again after a restart."""
     address = ids.make_address("vm", wanted.name)
-    # Looked at before there is a job: the usual mistakes are answered at once.
-    deployment.require_free(desk.recorded, desk.sight.hosting(), wanted.slices)
-    _require_name(desk, address, digest)
+
+    def check() -> None:
+        deployment.require_free(desk.recorded, desk.sight.hosting(), wanted.slices)
+        _require_name(desk, address, digest)
 
     def run_it(run: Run) -> Json:
         options = Options(on_failure="rollback")
@@ -154,7 +155,7 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
         return infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
 
     subject = Subject(f"vm:{deployment.STACK}:{address}", deployment.STACK, address, None, digest, wanted.slices)
-    return Request("deploy_vm", subject, run_it, params=wanted._asdict(), key=key, asked=wanted._asdict())
+    return Request("deploy_vm", subject, run_it, params=wanted._asdict(), key=key, asked=wanted._asdict(), check=check)
 
 
 def _require_name(desk: Desk, address: ids.Address, digest: str | None) -> None:
