@@ -19,6 +19,7 @@ from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import choosing, compiling, completing, facts, fitting, ordering
 from herocloud.plan.compiling import Use
+from herocloud.providers import registry
 from herocloud.providers.seam import Tombstone
 
 
@@ -140,9 +141,9 @@ def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record
 
 
 def _providers_of(thing: Thing, kind: str, networks: str) -> dict[str, str]:
-    if thing.provider == choosing.SIMULATOR:
-        return dict.fromkeys(("hypervisor", *choosing.REAL_ROLES), choosing.SIMULATOR)
-    roles = {**choosing.REAL_ROLES, "network": networks}
+    if registry.is_simulated(thing.provider):
+        return {**registry.simulated_roles(), "hypervisor": thing.provider}
+    roles = {**registry.usual_roles(), "network": networks}
     return {**roles, "hypervisor": thing.provider} if kind == "vm" else roles
 
 

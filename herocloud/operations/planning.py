@@ -100,13 +100,13 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
 
 def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
     """Look up what this host can run, when the plan has to choose; nobody else pays for looking."""
-    from herocloud.providers import registry
+    from herocloud.providers import registry, survey
 
     vms = {hypervisor or one.provider for one in desired.resources if one.kind == "vm"}
-    real = vms - {"simulator"} or (not vms and any(one.kind == "network" for one in desired.resources))
+    real = vms - {registry.simulation().name} or (not vms and any(one.kind == "network" for one in desired.resources))
     if host.host.simulated or not real:
         return host
-    return host._replace(host=host.host._replace(abilities=registry.abilities(host.context)))
+    return host._replace(host=host.host._replace(abilities=survey.abilities(host.context)))
 
 
 def with_lost_slices(plan: Plan, recorded: Recorded, host: Hosting) -> Plan:
@@ -137,9 +137,9 @@ def with_taken_ports(plan: Plan, recorded: Recorded) -> Plan:
     wanted = clashing.new_ports(plan.steps)
     if not wanted:
         return plan
-    from herocloud.providers import registry
+    from herocloud.kits import listeners
 
-    found = clashing.find_ports(plan.stack, wanted, recorded, registry.listeners())
+    found = clashing.find_ports(plan.stack, wanted, recorded, listeners.find_listeners())
     return plan._replace(diagnostics=(*plan.diagnostics, *found))
 
 

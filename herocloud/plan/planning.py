@@ -71,7 +71,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
         slices_free=max(0, len(host.slices) - proof.capacity.slices.before),
         slices_total=len(host.slices),
         purge=options.purge,
-        simulated=host.simulated or all(one == choosing.SIMULATOR for one in choice.roles.values()),
+        simulated=choice.simulated,
         critical_seconds=ordering.critical_seconds(steps),
     )
 
