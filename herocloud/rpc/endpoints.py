@@ -206,7 +206,7 @@ class _Metrics:
 
 
 class _Guard:
-    """What stands in front of a TCP listener: the token, the host, the origin, and patience with error_answers."""
+    """What stands in front of a TCP listener: the token, the host, the origin, and patience with failures."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], access: Access) -> None:
         self._app = app
