@@ -110,6 +110,9 @@ class _Walk:
         if listed and node.tag.endswith(":seq") and all(isinstance(item.value, str) for item in node.value):
             self.values[dotted] = ",".join(reader(item.tag, item.value) for item in node.value)
             return
+        if dotted in hostfile_schema.LISTS:
+            self._list(node, reader, dotted)
+            return
         if not isinstance(node.value, str):
             self._refuse(node, Wrong("wrong-type", f"`{dotted}` is a single value."))
             return
@@ -118,6 +121,16 @@ class _Walk:
             self._refuse(node, read)
         else:
             self.values[dotted] = read
+
+    def _list(self, node: Any, reader: Reader, dotted: str) -> None:
+        if not node.tag.endswith(":seq"):
+            self._refuse(node, Wrong("wrong-type", f"`{dotted}` is a list.", "write `[one, two]`, or `[]` for none"))
+            return
+        read = [reader(item.tag, item.value if isinstance(item.value, str) else "") for item in node.value]
+        for item, value in zip(node.value, read, strict=True):
+            if isinstance(value, Wrong):
+                self._refuse(item, value)
+        self.values[dotted] = [value for value in read if not isinstance(value, Wrong)]
 
     def _refuse(self, node: Any, wrong: Wrong) -> None:
         start, end = node.start_mark, node.end_mark
