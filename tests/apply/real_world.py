@@ -32,7 +32,7 @@ from herocloud.providers.qemu import driving as qemu
 from herocloud.providers.registry import ProviderContext
 from herocloud.providers.vmm import folders
 from herocloud.providers.vmm.ending import Patience
-from herocloud.stack import loading
+from herocloud.stack import load as stacks
 from herocloud.state import store as states
 
 GIB = 1024**3
@@ -185,7 +185,7 @@ class Site:
     def plan(self, text: str) -> Plan:
         path = self.folder / "stack.yaml"
         path.write_text(text)
-        loaded = loading.load([str(path)], host=HOST)
+        loaded = stacks.load([str(path)], host=HOST)
         assert loaded.desired is not None, loaded.diagnostics
         plan = planning.plan(loaded.desired, states.read_recorded(self.folder), self.look(), HOST, PlanOptions())
         assert not plan.errored, plan.diagnostics

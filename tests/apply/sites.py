@@ -17,7 +17,7 @@ from herocloud.plan.gathering import PlanOptions
 from herocloud.providers import registry
 from herocloud.providers.registry import ProviderContext
 from herocloud.providers.simulator import world
-from herocloud.stack import loading
+from herocloud.stack import load as stacks
 from herocloud.state import store as states
 from herocloud.state.store import Store
 
@@ -48,7 +48,7 @@ class Site:
     def desire(self, text: str) -> Desired:
         path = self.folder / "stack.yaml"
         path.write_text(text)
-        loaded = loading.load([str(path)], host=self.host)
+        loaded = stacks.load([str(path)], host=self.host)
         assert loaded.desired is not None, loaded.diagnostics
         return loaded.desired
 

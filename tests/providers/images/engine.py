@@ -23,7 +23,7 @@ from herocloud.plan.gathering import PlanOptions
 from herocloud.providers import owning
 from herocloud.providers.images import driving, observing
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.stack import loading
+from herocloud.stack import load as stacks
 from herocloud.state import creating
 from herocloud.state import store as states
 
@@ -115,7 +115,7 @@ class Site:
         path = self.folder / "stack.yaml"
         path.write_text(text)
         key = creating.load_key(self.folder, create=True)
-        loaded = loading.load([str(path)], host=self.host, environment=dict(os.environ), secret_key=key)
+        loaded = stacks.load([str(path)], host=self.host, environment=dict(os.environ), secret_key=key)
         assert loaded.desired is not None, loaded.diagnostics
         plan = planning.plan(loaded.desired, states.read_recorded(self.folder), self.look(), self.host, PlanOptions(**options))
         assert not plan.errored, plan.diagnostics
