@@ -1,0 +1,126 @@
+"""HTTP to programs on this host: over a Unix socket or a loopback port, JSON in and out. The one module here that knows httpx.
+
+Only local programs are called this way, so the environment's proxies are never used, no certificate store is loaded (which alone takes
+60 ms), redirects are not followed, and one connection is enough. A status code is an answer and not an error: what 404 means is known by
+the caller. What is an error is that no answer came; whether the request was received is then unknown, except for `Unreachable`.
+"""
+
+import socket as socket_module
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json
+
+if TYPE_CHECKING:
+    import httpx
+
+_LONGEST_SOCKET_PATH = 107
+
+
+class HttpError(Exception):
+    """No answer came."""
+
+
+class Unreachable(HttpError):
+    """Nobody accepts connections there; the request was not sent."""
+
+
+class TimedOut(HttpError):
+    """The program accepted the connection and did not answer in time."""
+
+
+class Answer(NamedTuple):
+    """What a program answered."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the status is one of success."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Json:
+        """Read the body; raises `HttpError` when it is not JSON."""
+        try:
+            return jsons.loads(self.text)
+        except ValueError as error:
+            raise HttpError(f"the answer is not JSON: {self.text[:200]!r}") from error
+
+
+class HttpClient:
+    """A client of one local program. It may be used by many threads; make one for each socket, because connections are kept."""
+
+    def __init__(self, base: str, *, socket: Path | None = None, timeout: float = 10.0, connections: int = 4) -> None:
+        """Remember where the program listens: `base` is `http://127.0.0.1:8989/api/v1`, or any name with a `socket`."""
+        if socket is not None and len(str(socket).encode()) > _LONGEST_SOCKET_PATH:
+            raise Unreachable(f"the path of the socket `{socket}` is longer than {_LONGEST_SOCKET_PATH} bytes")
+        self._base, self._socket, self._timeout, self._connections = base.rstrip("/"), socket, timeout, connections
+        self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
+        self._answers = False
+
+    def request(self, method: str, path: str, body: Json = None, *, timeout: float | None = None) -> Answer:
+        """Send a request and return the answer, whatever its status. A body that is not None goes as JSON."""
+        import httpx
+
+        content = None if body is None else jsons.dumps(body).encode()
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        where = str(self._socket) if self._socket is not None else self._base
+        if self._socket is not None and not self._answers:
+            _knock(self._socket)
+        self._answers = False
+        try:
+            answer = self._open().request(
+                method, f"{self._base}{path}", content=content, headers=headers, timeout=self._timeout if timeout is None else timeout
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unreachable(f"nobody answers at `{where}` ({error})") from error
+        except httpx.TimeoutException as error:
+            raise TimedOut(f"`{where}` did not answer {method} {path} in time") from error
+        except httpx.HTTPError as error:
+            raise HttpError(f"`{where}` broke off {method} {path} ({error})") from error
+        self._answers = True
+        return Answer(answer.status_code, answer.text, answer.headers)
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Self:
+        """Use the client for a while."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the connections."""
+        self.close()
+
+    def _open(self) -> "httpx.Client":
+        import httpx
+
+        with self._lock:
+            if self._client is None:
+                transport = httpx.HTTPTransport(
+                    uds=None if self._socket is None else str(self._socket),
+                    verify=False,
+                    trust_env=False,
+                    limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
+                )
+                self._client = httpx.Client(transport=transport, trust_env=False)
+            return self._client
+
+
+def _knock(path: Path) -> None:
+    """Find out whether anybody listens on a socket. httpcore forgets to close its own when nobody does, which warns at random later."""
+    with socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM | socket_module.SOCK_CLOEXEC) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            raise Unreachable(f"nobody answers at `{path}` ({error.strerror})") from error
