@@ -10,7 +10,7 @@ from typing import NamedTuple
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Record, Recorded, Thing
-from herocloud.operations import inputs, planning, reading
+from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import failures
@@ -98,7 +98,7 @@ class Sight:
         """Look at everything that is recorded."""
         version, recorded = self._reader.current()
         stacks = tuple(recorded.records)
-        things = reading.things_by_key(planning.look(self.hosting(), stacks)) if stacks else {}
+        things = lookups.things_by_key(stack_plans.look(self.hosting(), stacks)) if stacks else {}
         with self._turn:
             self._things, self._version, self._at = things, version, time.monotonic()
         return things

@@ -9,10 +9,10 @@ from herocloud.model.ids import Address
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import applying, approving, planning
+from herocloud.operations import applying, approval, stack_plans
 from herocloud.operations.applying import Applied
-from herocloud.operations.planning import Planned
 from herocloud.operations.running import How
+from herocloud.operations.stack_plans import Planned
 from herocloud.rpc import error_codes, failures
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
@@ -56,7 +56,7 @@ def within(approved: Collection[Approval]) -> Decide:
     """Approve a plan whose classes are all named."""
 
     def decide(planned: Planned) -> None:
-        lacking = approving.missing(planned.plan, approved)
+        lacking = approval.missing(planned.plan, approved)
         if lacking and not planned.plan.errored and not planned.plan.blocked:
             raise not_approved(planned.plan, {one: [change.address for change in changes] for one, changes in lacking.items()})
 
@@ -89,7 +89,7 @@ def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError
 def run_planned(desk: Desk, run: Run, plan: Callable[[], Planned], decide: Decide, *, options: Options | None = None) -> Applied:
     """Make a plan, get it approved, run it, and raise what became of it unless it went well."""
     first = plan()
-    planning.refuse_unapplyable(first.plan)
+    stack_plans.refuse_unapplyable(first.plan)
     try:
         applied = applying.run_made(desk.folder, first, plan, how_for(run, options), decide, recovers=False)
     finally:

@@ -71,7 +71,7 @@ class Store:
     @property
     def data_version(self) -> int:
         """Return a number that differs after another connection has written; asking costs microseconds."""
-        with self._turn, failing.Guarded(self._path):
+        with self._turn, failures.Guarded(self._path):
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def recorded(self) -> Recorded:

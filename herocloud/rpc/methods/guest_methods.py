@@ -7,7 +7,7 @@ from pydantic import Field
 from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record
-from herocloud.operations import guests, labels, reading
+from herocloud.operations import guests, labels, lookups
 from herocloud.rpc import failures, work
 from herocloud.rpc.answers import AttachInfo, ExecInfo, LogLines, MigratedSecret, Secret, Sid
 from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
@@ -30,7 +30,7 @@ def attach_hypervisor(desk: Desk, sid: Sid, secret: Secret = "") -> AttachInfo:
     VMs are attached from the moment they are deployed, also over restarts of the daemon; calling this is never needed, and does no harm.
     """
     record = desk.find_vm(sid, secret)
-    thing = reading.see(desk.folder, desk.recorded, record.stack).things.get((record.stack, record.address))
+    thing = lookups.see(desk.folder, desk.recorded, record.stack).things.get((record.stack, record.address))
     desk.sight.forget()
     power = None if thing is None else thing.parts.get("power")
     attached = power in ("running", "paused")

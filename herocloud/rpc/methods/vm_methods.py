@@ -9,7 +9,7 @@ from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.worlds import Record
-from herocloud.operations import deployment, powering
+from herocloud.operations import deployment, power
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import failures, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
@@ -180,11 +180,11 @@ def _act(desk: Desk, method: str, action: str, sid: str, secret: str, key: str |
 
 def acting(desk: Desk, method: str, action: str, record: Record, key: str | None = None, *, purge: bool = False) -> Request:
     """Return what an action on a VM is to the jobs."""
-    wanted = powering.Wanted(action, record.address, record.stack, purge)
+    wanted = power.Wanted(action, record.address, record.stack, purge)
 
     def run_it(run: Run) -> Json:
         options = Options(purge=purge)
-        work.run_planned(desk, run, lambda: powering.plan_power(desk.folder, wanted), work.only(record.address), options=options)
+        work.run_planned(desk, run, lambda: power.plan_power(desk.folder, wanted), work.only(record.address), options=options)
         now = desk.recorded.records.get(record.stack, {}).get(record.address)
         return None if now is None else infos.vm_info(desk, now).model_dump(mode="json") | {"job_id": None}
 
