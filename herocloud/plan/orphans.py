@@ -20,6 +20,7 @@ from herocloud.plan import choosing, compiling, facts, finish, fitting
 from herocloud.plan.compiling import Use
 from herocloud.plan.deciding import Decision
 from herocloud.plan.draft import Draft, World
+from herocloud.providers import registry
 
 
 class Orphan(NamedTuple):
@@ -111,9 +112,9 @@ def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record
 
 
 def _providers_of(thing: Thing, kind: str, networks: str) -> dict[str, str]:
-    if thing.provider == choosing.SIMULATOR:
-        return dict.fromkeys(("hypervisor", *choosing.REAL_ROLES), choosing.SIMULATOR)
-    roles = {**choosing.REAL_ROLES, "network": networks}
+    if registry.is_simulated(thing.provider):
+        return {**registry.simulated_roles(), "hypervisor": thing.provider}
+    roles = {**registry.usual_roles(), "network": networks}
     return {**roles, "hypervisor": thing.provider} if kind == "vm" else roles
 
 
