@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
-from herocloud.providers.seam import Lacking, Standing
+from herocloud.providers.seam import Lacking, ProviderContext, Standing
 from herocloud.providers.vmm import marks
 from herocloud.providers.vmm.marks import Marked
 
@@ -64,7 +64,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
     return parts
 
 
-def survey() -> Standing:
+def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001
     """Say whether VMs can run here, and what of them cannot."""
     from herocloud.providers.cloud_hypervisor import installation, releases
 
