@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
-from herocloud.providers.seam import Lacking, ProviderContext, Standing
+from herocloud.providers.seam import FIRMWARE, Lacking, ProviderContext, Standing
 from herocloud.providers.vmm import marks
 from herocloud.providers.vmm.marks import Marked
 
@@ -83,5 +83,5 @@ def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: AR
         return Standing(False, "; ".join(doubts))
     lacking = [Lacking("release", doubt) for doubt in doubts]
     if installation.find_firmware() is None:
-        lacking.append(Lacking("disks that boot by themselves", installation.NO_FIRMWARE))
+        lacking.append(Lacking(FIRMWARE, installation.NO_FIRMWARE))
     return Standing(True, f"{installed.release} with KVM", accelerated=True, lacking=tuple(lacking))
