@@ -4,11 +4,11 @@ import signal
 import sys
 from pathlib import Path
 
-from herocloud.kits import files, jsons
+from herocloud.kits import durable_files, jsons
 from herocloud.providers.cloud_hypervisor import attendant, hardware
 from herocloud.providers.cloud_hypervisor.machine_models import VmConfig
-from herocloud.providers.vmm import folders, identity, launching
-from herocloud.providers.vmm.launching import Launch
+from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm.launch import Launch
 
 _NAME = "-console"
 _PATIENCE = 5.0
@@ -31,21 +31,21 @@ def start(data: Path, sid: str) -> None:
     ]
     environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}"}
     unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}"
-    launching.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit))
-    launching.keep(record, kept=True)
+    launch.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit))
+    launch.keep(record, kept=True)
 
 
 def end(data: Path, sid: str) -> None:
     """End the attendant."""
     record = identity.record_path(data, sid, _NAME)
-    launching.keep(record, kept=False)
+    launch.keep(record, kept=False)
     process = identity.read(record)
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process is not None:
             identity.send(process, number)
             if identity.wait_for_death(process, _PATIENCE):
                 break
-    launching.dismiss(record)
+    launch.dismiss(record)
     for path in record.parent.glob(f"{record.name}*"):
         path.unlink(missing_ok=True)
 
@@ -55,4 +55,4 @@ def write_config(data: Path, sid: str, config: VmConfig) -> None:
     folder = folders.machine_folder(data, sid)
     left = [str(folders.agent_socket(data, sid)), str(hardware.serial_socket(data, sid))]
     content = jsons.dumps({"config": config, "unlink": left}).encode()
-    files.write_durably(folder / _CONFIG, content, draft=folder / f".{_CONFIG}.new")
+    durable_files.write_durably(folder / _CONFIG, content, draft=folder / f".{_CONFIG}.new")

@@ -16,7 +16,7 @@ from herocloud.providers.cloud_hypervisor import hardware, machine_config, readi
 from herocloud.providers.cloud_hypervisor.client import Client, Refusal
 from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.readings import Reading
-from herocloud.providers.vmm import keeping
+from herocloud.providers.vmm import files
 
 _LIVE = ("vcpus", "memory", "volumes", "nics", "labels", "restart")
 PATIENCE = 40.0
@@ -152,7 +152,7 @@ def _set_memory(change: Change, noted: int, wanted: int, *, huge: bool) -> None:
         return
     if before != wanted:
         if huge:
-            keeping.require_huge_pages(wanted - before)
+            files.require_huge_pages(wanted - before)
         change.told(f"{'plugging in' if wanted > before else 'unplugging'} memory", None)
         change.client.resize({"desired_ram": wanted})
     if not _wait(change, lambda: change.look().actual_memory == wanted):

@@ -13,17 +13,17 @@ from herocloud.kits import faults, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.steps import KINDS, Step
-from herocloud.providers import owning
+from herocloud.providers import ownership
 from herocloud.providers.cloud_hypervisor import device_changes, hardware, installation, readings, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.device_changes import Change
 from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.observing import NAME
-from herocloud.providers.owning import Owner
+from herocloud.providers.ownership import Owner
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import identity, keeping, marks
-from herocloud.providers.vmm.ending import Patience
+from herocloud.providers.vmm import files, identity, marks
 from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.shutdown import Patience
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
 
@@ -83,7 +83,7 @@ class CloudHypervisorDriver:
         with _worded(step):
             faults.reached(f"{point}.before")
             if step.part == "mark":
-                owning.rename(self._folder / "vms" / self._sid(work), target["address"])
+                ownership.rename(self._folder / "vms" / self._sid(work), target["address"])
             elif step.part == "power":
                 self._bring_power(work, target)
             elif step.part == "disk":
@@ -127,7 +127,7 @@ class CloudHypervisorDriver:
     def _remove(self, work: Work, point: str) -> None:
         sid = self._sid(work)
         folder = self._folder / "vms" / sid
-        owner, mark = owning.read_owner(folder), marks.read(self._folder, sid)
+        owner, mark = ownership.read_owner(folder), marks.read(self._folder, sid)
         if owner is not None and owner.lineage != work.lineage:
             raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}", fact=_fact(work.step))
         if mark is not None and vmm_process.is_living(self._folder, sid, mark):
@@ -137,9 +137,9 @@ class CloudHypervisorDriver:
             vmm_process.stop(Place(self._folder, sid, _owner(work)), mark, work, self._patience)
         elif mark is not None and mark.booted is not None:
             vmm_process.clear(self._folder, sid, mark)
-        keeping.remove_runtime(self._folder, sid)
+        files.remove_runtime(self._folder, sid)
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
-        owning.release(folder)
+        ownership.release(folder)
 
     def _probe_machine(self, work: Work, mark: Mark | None) -> Probe:
         step, sid = work.step, self._sid(work)
@@ -151,7 +151,7 @@ class CloudHypervisorDriver:
             if step.before is None:
                 return Probe(Found.NOT_STARTED)
             return Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
-        owner = owning.read_owner(self._folder / "vms" / sid)
+        owner = ownership.read_owner(self._folder / "vms" / sid)
         if owner is not None and owner.lineage != work.lineage:
             return Probe(Found.CONTRADICTED, f"`{step.address}` carries the mark of another state, {owner.lineage}")
         real = mark.machine
@@ -220,7 +220,7 @@ class CloudHypervisorDriver:
     def _bring_disk(self, work: Work, target: Part, origin: Part) -> None:
         sid = self._sid(work)
         mark = marks.read(self._folder, sid)
-        path = keeping.require(keeping.root_disk(self._folder, sid), "the root disk")
+        path = files.require(files.root_disk(self._folder, sid), "the root disk")
         size = path.stat().st_size
         if target["size"] < size and target["size"] != (origin or {}).get("size") and work.step.after["size"] == target["size"]:
             raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
@@ -235,7 +235,7 @@ class CloudHypervisorDriver:
     def _probe_disk(self, work: Work) -> Probe:
         step, sid = work.step, self._sid(work)
         try:
-            size = keeping.root_disk(self._folder, sid).stat().st_size
+            size = files.root_disk(self._folder, sid).stat().st_size
         except FileNotFoundError:
             return Probe(Found.CONTRADICTED, f"the root disk of `{step.address}` is gone")
         if size == step.after["size"]:
@@ -255,7 +255,7 @@ class CloudHypervisorDriver:
         return str(found)
 
     def _probe_name(self, work: Work) -> Probe:
-        owner = owning.read_owner(self._folder / "vms" / self._sid(work))
+        owner = ownership.read_owner(self._folder / "vms" / self._sid(work))
         if owner is None:
             return Probe(Found.CONTRADICTED, f"nothing of `{work.step.before['address']}` is there")
         if owner.address == work.step.after["address"]:

@@ -10,8 +10,8 @@ from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import installation, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
-from herocloud.providers.owning import Owner
-from herocloud.providers.vmm import folders, keeping
+from herocloud.providers.ownership import Owner
+from herocloud.providers.vmm import files, folders
 from herocloud.providers.vmm.marks import Mark
 
 API, SERIAL, EVENTS, LOG = "api.sock", "tty.sock", "events", "vmm.log"
@@ -49,7 +49,7 @@ def machine_of(place: Place, mark: Mark, release: int) -> Machine:
     payload = part["payload"]
     for field, what in (("kernel", "the kernel"), ("initramfs", "the initramfs")):
         if payload is not None and payload[field]:
-            keeping.require(Path(payload[field]), what)
+            files.require(Path(payload[field]), what)
     if payload is None and part["root"] is None:
         raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
     firmware = installation.find_firmware() if payload is None else None
@@ -63,7 +63,7 @@ def machine_of(place: Place, mark: Mark, release: int) -> Machine:
         vsock_socket=folders.agent_socket(data, sid),
         cid=cid_of(place),
         root=root_of(data, sid, part),
-        seed=Disk("seed", keeping.require(keeping.seed(data, sid), "the seed"), readonly=True, serial="seed") if part["seed"] else None,
+        seed=Disk("seed", files.require(files.seed(data, sid), "the seed"), readonly=True, serial="seed") if part["seed"] else None,
         volumes=[volume_of(place, use) for use in part["volumes"]],
         nics=[nic_of(place, mark.nics, key) for key in part["nics"]],
         payload=payload,
@@ -75,13 +75,13 @@ def root_of(data: Path, sid: str, part: Part) -> Disk | None:
     """Describe the root disk."""
     if part["root"] is None:
         return None
-    path = keeping.require(keeping.root_disk(data, sid), "the root disk")
+    path = files.require(files.root_disk(data, sid), "the root disk")
     return Disk("root", path, direct=bool(part["root"]["direct"]), serial="root", rate=part["root"]["rate"])
 
 
 def volume_of(place: Place, use: Json) -> Disk:
     """Describe a volume in a VM."""
-    path = keeping.volume(place.data, place.owner.stack, use["volume"])
+    path = files.volume(place.data, place.owner.stack, use["volume"])
     return Disk(slots.volume_id(use["volume"]), path, readonly=bool(use["readonly"]), serial=use["volume"])
 
 

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import running
-from herocloud.kits.running import CommandError
+from herocloud.kits import subprocesses
+from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import releases
 from herocloud.providers.cloud_hypervisor.releases import Release
@@ -90,7 +90,7 @@ def find_firmware() -> Path | None:
 def _ask(path: str, changed: int, size: int) -> Release:
     del changed, size  # a program that was replaced is asked again
     try:
-        return releases.parse(running.run([path, "--version"], timeout=_ASKING).stdout)
+        return releases.parse(subprocesses.run([path, "--version"], timeout=_ASKING).stdout)
     except CommandError as error:
         raise Permanent(f"`{path}` does not tell its version: {error}; it may be damaged, install it again") from error
 

@@ -20,11 +20,11 @@ from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import ending, folders, identity, keeping, launching, marks
-from herocloud.providers.vmm.ending import Patience, Ways
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown
 from herocloud.providers.vmm.identity import Identity
-from herocloud.providers.vmm.launching import Launch
+from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.shutdown import Patience, Ways
 
 _FIRST_ANSWER = 30.0
 """Seconds until the program has to answer; a busy host takes one or two."""
@@ -49,20 +49,20 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
     attendance.start(data, sid)
     faults.reached("cloud-hypervisor.vm.boot.settled")
     if mark.machine["restart"] != "no":
-        launching.keep(identity.record_path(data, sid), kept=True)
+        launch.keep(identity.record_path(data, sid), kept=True)
 
 
 def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     """End a VM's process by the ladder, and clean up behind it."""
     data, sid = place.data, place.sid
     if mark.booted is not None:
-        launching.keep(identity.record_path(data, sid), kept=False)
+        launch.keep(identity.record_path(data, sid), kept=False)
     process = find_living(data, sid, mark)
     if process is not None:
         with Client(hardware.api_socket(data, sid), timeout=5.0) as client:
             button = (lambda: _try(client.press_power_button)) if _can_hear(client) else None
             cut = (lambda: _try(client.end)) if hardware.api_socket(data, sid).exists() else None
-            ending.end(process, Ways(button, cut), patience, told=work.progress, stopped=work.cancelled)
+            shutdown.end(process, Ways(button, cut), patience, told=work.progress, stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.stop.ended")
     clear(data, sid, mark)
 
@@ -78,23 +78,23 @@ def prepare_again(place: Place, mark: Mark) -> None:
     release = int(mark.launched.get("release") or 0)
     config = machine_config.config_of(hardware.machine_of(place, mark, release))
     attendance.write_config(place.data, place.sid, config)
-    launching.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release))))
+    launch.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release))))
 
 
 def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
     """Tell whether a machine that is to be started again when it ends would not be."""
-    return mark.machine["restart"] != "no" and not launching.is_kept(identity.record_path(data, sid))
+    return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
 
 
 def clear(data: Path, sid: str, mark: Mark) -> None:
     """Forget a process that is proven dead, and what only it needed."""
-    launching.dismiss(identity.record_path(data, sid))
+    launch.dismiss(identity.record_path(data, sid))
     attendance.end(data, sid)
     if mark.booted is not None:
         marks.write(data, sid, mark._replace(booted=None, launched={}))
     for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
         path.unlink(missing_ok=True)
-    keeping.remove_runtime(data, sid)
+    files.remove_runtime(data, sid)
 
 
 def open_client(data: Path, sid: str) -> Client:
@@ -126,7 +126,7 @@ def find_living(data: Path, sid: str, mark: Mark) -> Identity | None:
     if known is None and not record.exists() and identity.is_held(record):
         known = identity.find(data, sid)
     if known is None:
-        launching.dismiss(record)
+        launch.dismiss(record)
         known = identity.running(data, sid)
     return known
 
@@ -134,7 +134,7 @@ def find_living(data: Path, sid: str, mark: Mark) -> Identity | None:
 def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identity:
     data, sid = place.data, place.sid
     if mark.machine["hugepages"]:
-        keeping.require_huge_pages(mark.machine["memory"])
+        files.require_huge_pages(mark.machine["memory"])
     if mark.booted is not None:
         clear(data, sid, mark)
     launched = {"release": installed.release.major, "program": installed.path}
@@ -145,7 +145,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     marks.write(data, sid, mark)
     faults.reached("cloud-hypervisor.vm.boot.marked")
     work.progress(f"starting Cloud Hypervisor {installed.release}", None)
-    process = launching.launch(_launch_of(place, mark, installed), stopped=work.cancelled)
+    process = launch.launch(_launch_of(place, mark, installed), stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.boot.launched")
     return process
 
@@ -229,7 +229,7 @@ def _try(act: Callable[[], None]) -> None:
 
 def last_words(data: Path, sid: str) -> str:
     """Return what the program said last, for a message: on its own streams, else in its log."""
-    said = launching.said(identity.record_path(data, sid).with_name("process.log"))
+    said = launch.said(identity.record_path(data, sid).with_name("process.log"))
     if said:
         return said
     try:

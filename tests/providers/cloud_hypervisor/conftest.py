@@ -21,8 +21,8 @@ from herocloud.providers.cloud_hypervisor import driving, hardware, observing, v
 from herocloud.providers.cloud_hypervisor.client import Client, Lost
 from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
 from herocloud.providers.seam import Found, Work
-from herocloud.providers.vmm import folders, identity, launching
-from herocloud.providers.vmm.ending import Patience
+from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm.shutdown import Patience
 
 MIB = 1024**2
 STAND_IN = Path(__file__).parent / "stand_in" / "cloud-hypervisor"
@@ -269,7 +269,7 @@ class Bench:
         folder = folders.machine_folder(self.data, "v1")
         for record in (folder / "process", folder / "process-console"):
             if folder.exists():
-                launching.keep(record, kept=False)
+                launch.keep(record, kept=False)
             for path in (record.with_name(f"{record.name}.keeper"), record):
                 known = identity.read(path)
                 if known is not None:
@@ -287,7 +287,7 @@ def program_on_path(command: list[str], tmp_path: Path, monkeypatch: pytest.Monk
     folder.mkdir()
     (folder / "cloud-hypervisor").symlink_to(command[0])
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(launching, "has_systemd", lambda: False)
+    monkeypatch.setattr(launch, "has_systemd", lambda: False)
     return folder
 
 
