@@ -10,7 +10,7 @@ from herocloud.model.words import Status
 from herocloud.operations import deployment
 from herocloud.rpc import error_codes
 from herocloud.rpc.error_codes import ErrorCode, RpcError
-from herocloud.views import diagnostics as views
+from herocloud.views import diagnostic_text as views
 
 _BY_TYPE: tuple[tuple[type[Exception], ErrorCode], ...] = (
     (deployment.SliceInUse, error_codes.SLICE_IN_USE),
