@@ -13,7 +13,7 @@ from herocloud.model.worlds import Record, Recorded, Thing
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import failures
+from herocloud.rpc import error_answers
 from herocloud.rpc.callers import Caller
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.error_codes import RpcError
@@ -161,4 +161,4 @@ def secret_of(record: Record) -> str | None:
 
 def no_such_vm(sid: str) -> RpcError:
     """Say that there is no such VM."""
-    return failures.not_found("no-such-vm", "No such VM", f"There is no VM `{sid}` here.", "`list_vms` lists them")
+    return error_answers.not_found("no-such-vm", "No such VM", f"There is no VM `{sid}` here.", "`list_vms` lists them")

@@ -13,7 +13,7 @@ from herocloud.operations import applying, approval, stack_plans
 from herocloud.operations.applying import Applied
 from herocloud.operations.running import How
 from herocloud.operations.stack_plans import Planned
-from herocloud.rpc import error_codes, failures
+from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.jobs import Run
@@ -82,7 +82,7 @@ class NotApproved(Blocked):
 def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError:
     """Return the error that names the classes to approve."""
     refusal = NotApproved(plan, lacking)
-    data = {**failures.document(refusal.diagnostics), "classes": refusal.classes, "plan_id": refusal.plan_id}
+    data = {**error_answers.document(refusal.diagnostics), "classes": refusal.classes, "plan_id": refusal.plan_id}
     return RpcError(error_codes.BLOCKED, data)
 
 
@@ -104,9 +104,9 @@ def require_done(run: Run, applied: Applied) -> None:
     if result is None:
         return
     if result.interrupted:
-        raise RpcError(error_codes.CANCELLED, {**failures.document([]), "job_id": run.id})
+        raise RpcError(error_codes.CANCELLED, {**error_answers.document([]), "job_id": run.id})
     if result.failed:
-        error = failures.of_outcomes(result.outcomes, run.id)
+        error = error_answers.of_outcomes(result.outcomes, run.id)
         if result.rolled_back:
             run.note("a step failed, and everything that the job did was taken back")
         raise error
