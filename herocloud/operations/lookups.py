@@ -9,7 +9,7 @@ Everything that a report of the host shows, gathered in one look.
 The YAML of what is recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -215,17 +215,22 @@ def gather(folder: Path, stack: str | None) -> Gathered:
     )
 
 
-def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tuple[StackName, str]]:
-    """Write each stack, or only these addresses with what they need; all stacks when none is named."""
+def export(
+    folder: Path, stack: str | None, addresses: Sequence[str], shown: Callable[[Record], bool] = lambda _record: True
+) -> list[tuple[StackName, str]]:
+    """Write each stack, or only these addresses with what they need; all stacks when none is named. What is not `shown` is not there."""
     from herocloud.stack import export
 
     recorded = read_recorded(folder)
     if stack is not None and stack not in recorded.records:
         raise Refused([stack_plans.unknown_stack(stack, recorded)])
     found = []
-    wanted = {name: list(records_of(recorded, name)) for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))}
+    wanted = {
+        name: [record for record in records_of(recorded, name) if shown(record)]
+        for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))
+    }
     if addresses:
-        chosen = [record for address in addresses for record in _find_records(recorded, address, stack)]
+        chosen = [record for address in addresses for record in _find_records(recorded, address, stack) if shown(record)]
         wanted = {name: _with_needs(records, [one for one in chosen if one.stack == name]) for name, records in wanted.items()}
     for name, records in wanted.items():
         if records:

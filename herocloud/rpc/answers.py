@@ -195,3 +195,83 @@ IdempotencyKey = Annotated[
 ]
 
 JsonObject = dict[str, Any]
+
+
+class ValidationInfo(Answer):
+    """What was found about a stack."""
+
+    valid: bool
+    stack: str | None = Field(description="The name that the files give the stack.")
+    diagnostics: list[JsonObject]
+
+
+class PlanInfo(Answer):
+    """A plan, and what it needs to be applied."""
+
+    plan_id: str
+    stack: str
+    applyable: bool
+    changes: int
+    classes: dict[str, list[str]] = Field(description="What has to be approved: addresses by class.")
+    diagnostics: list[JsonObject]
+    plan: JsonObject = Field(description="The document of `herocloud plan --json`.")
+
+
+class StackInfo(Answer):
+    """A stack, as far as it is recorded."""
+
+    stack: str
+    resources: int
+    vms: int
+    complete: bool = Field(description="Whether everything of it was finished.")
+    addresses: list[str]
+    outputs: JsonObject
+
+
+class DriftInfo(Answer):
+    """A difference between the records and the world."""
+
+    stack: str
+    address: str
+    part: str
+    recorded: Json
+    observed: Json
+
+
+class ExportedStack(Answer):
+    """A stack as a stack file has it."""
+
+    stack: str
+    yaml: str
+
+
+class Amount(Answer):
+    """One resource of the host: what is there, what may be promised, and what is."""
+
+    capacity: int
+    effective_limit: int | None = Field(description="Capacity times the oversubscription; null where the host does not tell.")
+    allocated: int
+    available: int | None
+    oversub_ratio: float
+
+
+class Allocation(Answer):
+    """What one VM holds."""
+
+    sid: str
+    address: str
+    stack: str
+    vcpus: int
+    memory_bytes: int
+    disk_bytes: int
+    slices: list[str]
+
+
+class ResourcesInfo(Answer):
+    """How much of the host is promised to whom."""
+
+    cpu: Amount
+    memory: Amount
+    disk: Amount
+    slices: Amount
+    allocations: list[Allocation] = Field(description="By VM; those behind other secrets are only in the totals.")

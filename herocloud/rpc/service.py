@@ -21,7 +21,8 @@ from herocloud.rpc.endpoints import Handlers, Health
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.method_table import Method
-from herocloud.rpc.methods import guest_methods, job_methods, node_methods, service_methods, vm_methods
+from herocloud.rpc.methods import guest_methods, job_methods, node_methods, resource_methods, service_methods, stack_methods, vm_methods
+from herocloud.rpc.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ def methods() -> tuple[Method[Any], ...]:
         *vm_methods.METHODS[:-1],
         *guest_methods.METHODS,
         *vm_methods.METHODS[-1:],
+        *stack_methods.METHODS,
+        *resource_methods.METHODS,
         *job_methods.METHODS,
         *service_methods.METHODS,
     )
@@ -88,6 +91,8 @@ class Service:
             events=self.events,
             store=self.store,
             secrets=SecretKey(settings.folder),
+            shelf=Shelf(),
+            runtime=settings.socket.parent,
             clock=settings.clock,
             started=settings.clock(),
             document=lambda: self.document,

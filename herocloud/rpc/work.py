@@ -57,6 +57,11 @@ def only(*addresses: Address) -> Decide:
     return decide
 
 
+def classes_of(plan: Plan) -> dict[Approval, list[Address]]:
+    """Return what a plan needs to be approved, by class."""
+    return {one: [change.address for change in changes] for one, changes in approval.missing(plan, ()).items()}
+
+
 def within(approved: Collection[Approval]) -> Decide:
     """Approve a plan whose classes are all named."""
 

@@ -6,14 +6,20 @@ from typing import Any, Literal, cast
 
 from herocloud.rpc.client.schema_types import (
     AttachInfo,
+    DriftInfo,
     EventPage,
     ExecInfo,
+    ExportedStack,
     HealthInfo,
     JobInfo,
     LogLines,
     MigratedSecret,
     NodeInfo,
+    PlanInfo,
+    ResourcesInfo,
     SliceInfo,
+    StackInfo,
+    ValidationInfo,
     VmInfo,
 )
 
@@ -247,6 +253,151 @@ class SyncMethods:
             "JobInfo",
             self.call("delete_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "purge": purge}),
         )
+
+    def validate_stack(
+        self,
+        *,
+        yaml: str | None = None,
+        variables: dict[str, str] | None = None,
+        contents: dict[str, str] | None = None,
+        files: dict[str, str] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> ValidationInfo:
+        """Return every finding about a stack, all mistakes at once.
+
+        What is wrong is not an error of the call: `valid` says it, with the diagnostics of `herocloud validate
+        --json`.
+        """
+        return cast(
+            "ValidationInfo",
+            self.call(
+                "validate_stack", {"yaml": yaml, "variables": variables, "contents": contents, "files": files, "environment": environment}
+            ),
+        )
+
+    def plan_stack(
+        self,
+        *,
+        yaml: str | None = None,
+        variables: dict[str, str] | None = None,
+        contents: dict[str, str] | None = None,
+        plan_name: str | None = None,
+        files: dict[str, str] | None = None,
+        environment: dict[str, str] | None = None,
+        target: list[str] | None = None,
+        exclude: list[str] | None = None,
+        replace: list[str] | None = None,
+    ) -> PlanInfo:
+        """Show what applying a stack would do, and keep the plan for `apply_plan` for an hour.
+
+        Nothing is locked or changed. `plan` is the document of `herocloud plan --json`.
+        """
+        return cast(
+            "PlanInfo",
+            self.call(
+                "plan_stack",
+                {
+                    "yaml": yaml,
+                    "variables": variables,
+                    "contents": contents,
+                    "plan_name": plan_name,
+                    "files": files,
+                    "environment": environment,
+                    "target": target,
+                    "exclude": exclude,
+                    "replace": replace,
+                },
+            ),
+        )
+
+    def get_plan(
+        self,
+        plan_id: str,
+    ) -> PlanInfo:
+        """Return a plan that was made within the last hour."""
+        return cast("PlanInfo", self.call("get_plan", {"plan_id": plan_id}))
+
+    def apply_plan(
+        self,
+        plan_id: str,
+        *,
+        approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        on_failure: Literal["stop", "continue", "rollback"] = "stop",
+    ) -> JobInfo:
+        """Run a plan that was made before, exactly as it was shown.
+
+        What it relies on is looked at again; a fact that changed is -32006, and names the fact.
+        """
+        return cast(
+            "JobInfo",
+            self.call(
+                "apply_plan",
+                {"plan_id": plan_id, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "on_failure": on_failure},
+            ),
+        )
+
+    def list_stacks(
+        self,
+        *,
+        secret: str = "",
+    ) -> list[StackInfo]:
+        """Return every stack of which something is recorded."""
+        return cast("list[StackInfo]", self.call("list_stacks", {"secret": secret}))
+
+    def get_stack(
+        self,
+        stack: str,
+        *,
+        secret: str = "",
+    ) -> StackInfo:
+        """Return one stack with its addresses and outputs."""
+        return cast("StackInfo", self.call("get_stack", {"stack": stack, "secret": secret}))
+
+    def drift(
+        self,
+        *,
+        stack: str | None = None,
+        secret: str = "",
+    ) -> list[DriftInfo]:
+        """Compare the world with the records; nothing is returned where they agree."""
+        return cast("list[DriftInfo]", self.call("drift", {"stack": stack, "secret": secret}))
+
+    def export(
+        self,
+        *,
+        stack: str | None = None,
+        addresses: list[str] | None = None,
+        secret: str = "",
+    ) -> list[ExportedStack]:
+        """Return the YAML of what exists; planning it again changes nothing."""
+        return cast("list[ExportedStack]", self.call("export", {"stack": stack, "addresses": addresses, "secret": secret}))
+
+    def destroy_stack(
+        self,
+        stack: str,
+        *,
+        approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        purge: bool = False,
+    ) -> JobInfo:
+        """Remove everything that a stack owns. Its data is kept for a time, so that `undo` can bring it back, unless `purge` is true."""
+        return cast(
+            "JobInfo",
+            self.call(
+                "destroy_stack", {"stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "purge": purge}
+            ),
+        )
+
+    def resources(
+        self,
+        *,
+        secret: str = "",
+    ) -> ResourcesInfo:
+        """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds."""
+        return cast("ResourcesInfo", self.call("resources", {"secret": secret}))
 
     def list_jobs(
         self,
