@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from herocloud.cli import exit_codes, flags, presentation, requests, terminal
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, HerocloudError, Refused
 from herocloud.model.outcomes import Event, Result

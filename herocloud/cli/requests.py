@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from herocloud.cli import flags
-from herocloud.cli.calling import BadValue, Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.kits import nearest, sizes
 from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Event
