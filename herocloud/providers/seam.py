@@ -40,6 +40,99 @@ class ProviderContext(NamedTuple):
         return self.settings.get(name, {})
 
 
+# What providers hand to each other. No provider opens what another one keeps; the engine carries these from one to the other.
+
+
+class AttachmentKind(Enum):
+    """How a network card leaves its VM."""
+
+    TAP = "tap"
+    """A device of the host that a bridge joins to others; making one needs CAP_NET_ADMIN."""
+    USER = "user"
+    """A network inside of the VMM, in user mode: needs no right, and VMs on it do not reach each other."""
+
+
+class Tap(NamedTuple):
+    """A tap that the network provider made and that the user of the VMM may open."""
+
+    name: str
+    queues: int = 1
+    """How many queues may be opened at most; one for a tap that was not made for several."""
+
+
+class Forward(NamedTuple):
+    """A port of the host that leads to a port of the guest."""
+
+    protocol: str
+    host_address: str
+    """Empty for every address of the host."""
+    host_port: int
+    port: int
+
+
+class UserNetwork(NamedTuple):
+    """A network in user mode, which the VMM brings about by itself."""
+
+    cidr: str
+    gateway: str
+    nat: bool
+    """Whether the guest reaches the outside."""
+    forwards: tuple[Forward, ...] = ()
+
+
+class Attachment(NamedTuple):
+    """A network card as its network provider hands it to a hypervisor."""
+
+    mac: str
+    owner: Address
+    """The VM."""
+    addresses: tuple[str, ...]
+    """What the guest is expected to use; its provider lets nothing else through where it can."""
+    link: Tap | UserNetwork
+
+
+class Card(NamedTuple):
+    """A network card as it is recorded; its network provider makes an `Attachment` of it."""
+
+    owner: Address
+    """The VM."""
+    nic: Part
+    """The part `nic.N`."""
+    network: Part
+    """The part `network` of the network that it is on; nothing for a card on the overlay."""
+
+
+class Lock(Enum):
+    """How the file of a disk is locked while a VMM has it open."""
+
+    EXCLUSIVE = "exclusive"
+    """It is written by this VM alone."""
+    SHARED = "shared"
+    """Several VMs may read it, and none writes."""
+
+
+class Disk(NamedTuple):
+    """A disk as its provider hands it to a hypervisor."""
+
+    path: Path
+    format: Literal["raw"]
+    """Never guessed from the content: a guest could write another format's header into its disk."""
+    size: int | None
+    """In bytes; nothing where a part does not say (a seed is as large as its content)."""
+    serial: str
+    """What the guest finds it by, whatever it is called there."""
+    readonly: bool
+    lock: Lock
+
+
+class DiskUse(NamedTuple):
+    """A disk as it is recorded, and what it is for; its provider makes a `Disk` of it."""
+
+    part: Part
+    serial: str
+    readonly: bool = False
+
+
 # Effects: the driver.
 
 
@@ -79,6 +172,12 @@ class Work(NamedTuple):
     """Long work asks this now and then and stops with `Temporary` when it says yes."""
     progress: Callable[[str, float | None], None] = lambda _text, _share: None
     """Long work reports what it is at, with the share that is done (0 to 1) where it is known."""
+    attachments: Mapping[str, Attachment] = {}
+    """For steps of a hypervisor: the network cards that the VM has by now, by their part (`nic.0`)."""
+    disks: Mapping[str, Disk] = {}
+    """For steps of a hypervisor: the disks that the VM has by now, as `disk`, `seed`, and `volume.NAME` for each volume."""
+    running: frozenset[Address] = frozenset()
+    """For steps of a network: those of the VMs it forwards ports to whose processes live."""
 
 
 class Driver(Protocol):
@@ -207,17 +306,12 @@ class NetworkPlanning(Protocol):
         """Name the VMs whose published ports differ between two specs of a network and cannot change while the VM runs."""
         ...
 
+    def attachment(self, card: Card) -> Attachment:
+        """Say what a card that this provider made hangs on."""
+        ...
+
 
 # The declaration.
-
-
-class AttachmentKind(Enum):
-    """How a network card leaves its VM."""
-
-    TAP = "tap"
-    """A device of the host that a bridge joins to others; making one needs CAP_NET_ADMIN."""
-    USER = "user"
-    """A network inside of the VMM, in user mode: needs no right, and VMs on it do not reach each other."""
 
 
 class Live(Enum):
@@ -260,6 +354,8 @@ class HypervisorRole(NamedTuple):
     """Nothing where a guest has no agent."""
     guest: Callable[[Path, str], GuestAccess] | None = None
     """From the data folder and the sid of a VM. Nothing where VMs have no inside: no programs, no console, no log."""
+    runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
+    """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     snapshots: bool = False
     migration: bool = False
 
@@ -294,6 +390,8 @@ class ImagesRole(NamedTuple):
     """What there is to know of a provider of images, disks, volumes and seeds."""
 
     keeper: Callable[[ProviderContext], Keeper]
+    disk: Callable[[Path, DiskUse], Disk]
+    """From the data folder: hands a disk, volume or seed that this provider made to a hypervisor. Looks at nothing."""
     own_bytes: Callable[[Path], int] = lambda _folder: 0
     """How much of the file system of the data folder our own disks, volumes and tombstones occupy: a plan may count on that room."""
 

@@ -16,7 +16,7 @@ from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import changing, commanding, looking, proving, sharing, talking, wiring
 from herocloud.providers.qemu.commanding import Machine
 from herocloud.providers.qemu.talking import Lost, Refusal, Talk
-from herocloud.providers.qemu.wiring import Place
+from herocloud.providers.qemu.wiring import Given, Place
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import ending, folders, identity, keeping, launching, marks
 from herocloud.providers.vmm.ending import Patience, Ways
@@ -61,9 +61,9 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     clear(data, sid, mark)
 
 
-def prepare_again(place: Place, mark: Mark) -> None:
+def prepare_again(place: Place, mark: Mark, given: Given) -> None:
     """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
-    machine = wiring.machine_of(place, mark, proving.require_program(), str(mark.launched["accelerator"]))
+    machine = wiring.machine_of(place, mark, given, proving.require_program(), str(mark.launched["accelerator"]))
     launching.prepare(_launch_of(place, mark, machine))
 
 
@@ -115,7 +115,7 @@ def _start(place: Place, mark: Mark, work: Work) -> Identity:
     keeping.remove_runtime(data, sid)
     folders.make_runtime_folder(data, sid)
     keeping.cut_log(folders.serial_log(data, sid))
-    machine = wiring.machine_of(place, mark, program, accelerator.name)
+    machine = wiring.machine_of(place, mark, wiring.given_to(work), program, accelerator.name)
     launched = {"accelerator": accelerator.name, "board": commanding.board_of(machine)}
     marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
     faults.reached("qemu.vm.boot.marked")

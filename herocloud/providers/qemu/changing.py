@@ -15,7 +15,7 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import commanding, looking, wiring
 from herocloud.providers.qemu.talking import Question, Refusal, Talk
-from herocloud.providers.qemu.wiring import Place
+from herocloud.providers.qemu.wiring import Given, Place
 from herocloud.providers.vmm import keeping
 
 _LIVE = ("vcpus", "memory", "affinity", "root", "volumes", "nics", "labels", "restart")
@@ -31,7 +31,7 @@ class Change(NamedTuple):
 
     talk: Talk
     place: Place
-    nics: Mapping[str, Json]
+    given: Given
     told: Callable[[str, float | None], None]
     stopped: Callable[[], bool]
 
@@ -109,14 +109,13 @@ def _renew_seed(change: Change) -> None:
 
     A seed is written anew under its name, and the machine goes on holding the file that it opened.
     """
-    path = keeping.seed(change.place.data, change.place.sid)
     before = looking.look(change.talk).disks.get("seed", {}).get("node-name")
-    if before is None or not path.exists():
+    if before is None or "seed" not in change.given.disks:
         return
-    node = f"n-seed-{path.stat().st_ino:x}"
+    disk = wiring.seed_of(change.given)
+    node = f"n-seed-{disk.path.stat().st_ino:x}"
     if before == node:
         return
-    disk = commanding.Disk("seed", path, readonly=True)
     _drop(change.talk, "blockdev-del", node_name=node)
     change.talk.put(Question("blockdev-add", {**commanding.blockdev(disk), "node-name": node}))
     change.talk.ask("qom-set", path="/machine/peripheral/seed", property="drive", value=node)
@@ -124,7 +123,7 @@ def _renew_seed(change: Change) -> None:
 
 
 def _plug_nic(change: Change, key: str) -> None:
-    nic = wiring.nic_of(change.place, change.nics, key)
+    nic = wiring.nic_of(change.given, key)
     netdev = commanding.netdev(nic)
     change.told(f"plugging in {key}", None)
     _drop(change.talk, "netdev_del", id=netdev["id"])
@@ -137,7 +136,7 @@ def _plug_nic(change: Change, key: str) -> None:
 
 
 def _plug_volume(change: Change, use: Json) -> None:
-    disk = wiring.volume_of(change.place, use)
+    disk = wiring.volume_of(change.given, use)
     change.told(f"plugging in {use['volume']}", None)
     _drop(change.talk, "blockdev-del", node_name=commanding.node_of(disk.id))
     change.talk.put(Question("blockdev-add", commanding.blockdev(disk)))
