@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address
 from herocloud.model.steps import KINDS, Step
 from herocloud.model.worlds import Record
-from herocloud.plan import choosing
+from herocloud.plan import assignment
 from herocloud.providers import registry
 from herocloud.providers.seam import Attachment, Card, Disk, DiskUse, Work
 
@@ -30,7 +30,7 @@ def supply(work: Work, record: Record | None, records: Records, folder: Path) ->
         return work._replace(running=running)
     if record is None:
         return work
-    roles = choosing.roles_of(record, records)
+    roles = assignment.roles_of(record, records)
     return work._replace(
         attachments=dict(_attachments(record, records, roles["network"])),
         disks=dict(_disks(step, record, records, roles["images"], folder)),

@@ -33,16 +33,16 @@ def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: A
 
 
 def _own_bytes(folder: Path) -> int:
-    from herocloud.providers.images import room
+    from herocloud.providers.images import space
 
-    return room.own_bytes(folder)
+    return space.own_bytes(folder)
 
 
 def _disk(folder: Path, use: DiskUse) -> Disk:
-    from herocloud.providers.images import layout
+    from herocloud.providers.images import folders
 
     lock = Lock.SHARED if use.readonly else Lock.EXCLUSIVE
-    return Disk(layout.object_path(folder, use.part["path"]), "raw", use.part.get("size"), use.serial, use.readonly, lock)
+    return Disk(folders.object_path(folder, use.part["path"]), "raw", use.part.get("size"), use.serial, use.readonly, lock)
 
 
 DECLARATION = Declaration(

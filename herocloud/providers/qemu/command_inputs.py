@@ -1,0 +1,154 @@
+"""From a mark to a command line: puts together what the pure `commanding` is handed.
+
+What hangs on what was decided by the providers that made it, and comes along with the step: a card on a tap or on a network in user mode,
+a disk on its file. Only what is QEMU's own is looked up here: sockets, daemons of shares, the firmware.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Permanent
+from herocloud.providers import seam
+from herocloud.providers.ownership import Owner
+from herocloud.providers.qemu import command_line, firmware, virtiofs
+from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
+from herocloud.providers.seam import Attachment, UserNetwork, Work
+from herocloud.providers.vmm import files, folders
+from herocloud.providers.vmm.marks import Mark
+
+CONTROL, LOOKING = "qmp.sock", "look.sock"
+_DEVICES = Path("/sys/class/net")
+_MOST_QUEUES = 8
+
+
+class Place(NamedTuple):
+    """One VM in a data folder."""
+
+    data: Path
+    sid: str
+    owner: Owner
+
+
+class Given(NamedTuple):
+    """What other providers made for a VM, as a step brings it along."""
+
+    address: str
+    attachments: Mapping[str, Attachment]
+    disks: Mapping[str, seam.Disk]
+
+    def disk(self, name: str, what: str) -> seam.Disk:
+        """Return a disk that has to be there and readable."""
+        disk = self.disks.get(name)
+        if disk is None:
+            raise Permanent(f"{what} of `{self.address}` does not exist; `herocloud plan` shows what became of it")
+        files.require(disk.path, what)
+        return disk
+
+
+def given_to(work: Work) -> Given:
+    """Take what a step brings along."""
+    return Given(work.step.address, work.attachments, work.disks)
+
+
+def sockets_of(data: Path, sid: str) -> Sockets:
+    """Return the sockets of a VM."""
+    return Sockets(
+        folders.control_socket(data, sid, CONTROL),
+        folders.control_socket(data, sid, LOOKING),
+        folders.agent_socket(data, sid),
+        folders.console_socket(data, sid),
+        folders.serial_log(data, sid),
+    )
+
+
+def machine_of(place: Place, mark: Mark, given: Given, program: str, accelerator: str) -> Machine:
+    """Put together all that the command line of a VM depends on."""
+    data, sid = place.data, place.sid
+    part = mark.machine
+    payload = part["payload"]
+    for field, what in (("kernel", "the kernel"), ("initramfs", "the initramfs")):
+        if payload is not None and payload[field]:
+            files.require(Path(payload[field]), what)
+    if payload is None and part["root"] is None:
+        raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
+    root = root_of(given, part)
+    return Machine(
+        program=program,
+        name=f"{place.owner.stack}/{sid}",
+        uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{place.owner.lineage}/{sid}")),
+        part=part,
+        accelerator=accelerator,
+        sockets=sockets_of(data, sid),
+        root=root,
+        seed=seed_of(given) if part["seed"] else None,
+        volumes=[volume_of(given, one) for one in part["volumes"]],
+        nics=[nic_of(given, key) for key in part["nics"]],
+        shares=virtiofs.shares_of(data, sid, part),
+        payload=payload,
+        firmware=firmware.choose(data, sid, root.path, place.owner.address) if root is not None and payload is None else None,
+        vsock=vsock_of(place),
+    )
+
+
+def root_of(given: Given, part: Part) -> Disk | None:
+    """Describe the root disk."""
+    if part["root"] is None:
+        return None
+    return _disk("root", given.disk("disk", "the root disk"), direct=bool(part["root"]["direct"]))
+
+
+def seed_of(given: Given) -> Disk:
+    """Describe the seed."""
+    return _disk("seed", given.disk("seed", "the seed"))
+
+
+def volume_of(given: Given, use: Json) -> Disk:
+    """Describe a volume in a VM."""
+    disk = given.disk(f"volume.{use['volume']}", f"the file of `volume.{use['volume']}`")
+    return _disk(command_line.volume_id(use["volume"]), disk._replace(readonly=bool(use["readonly"])))
+
+
+def nic_of(given: Given, key: str) -> Nic:
+    """Describe a NIC, and what it hangs on here."""
+    attachment = given.attachments.get(key)
+    if attachment is None:
+        raise Permanent(f"`{given.address}` has no network card `{key}`; `herocloud plan` shows what became of it")
+    link = attachment.link
+    if isinstance(link, UserNetwork):
+        return Nic(key, attachment.mac, None, user=_user_network(link, attachment))
+    if not (_DEVICES / link.name).exists():
+        raise Permanent(f"the tap `{link.name}` of `{attachment.owner}` does not exist; `herocloud plan` shows what became of it")
+    queues = min(_MOST_QUEUES, link.queues, os.cpu_count() or 1)
+    return Nic(key, attachment.mac, link.name, queues, vhost=os.access("/dev/vhost-net", os.R_OK | os.W_OK))
+
+
+def vsock_of(place: Place) -> int | None:
+    """Choose the number under which the guest is reached by vsock, where the host has it; two data folders must not choose the same."""
+    if not os.access("/dev/vhost-vsock", os.R_OK | os.W_OK):
+        return None
+    digest = hashlib.blake2b(f"{place.owner.lineage}/{place.sid}".encode(), digest_size=4).digest()
+    return 3 + int.from_bytes(digest, "big") % (2**31 - 3)
+
+
+def _disk(device: str, disk: seam.Disk, *, direct: bool = False) -> Disk:
+    return Disk(device, disk.path, readonly=disk.readonly, direct=direct, serial=disk.serial)
+
+
+def _user_network(network: UserNetwork, attachment: Attachment) -> dict[str, Json]:
+    """Turn a network in user mode into QEMU's words; ports of the host lead to the card that has the address."""
+    import ipaddress
+
+    net = ipaddress.ip_network(network.cidr)
+    options: dict[str, Json] = {"net": network.cidr, "host": network.gateway, "ipv6": False}
+    # QEMU answers for a name server on an address of its own; the last one is what the plan gives away last.
+    options["dns"] = str(net.broadcast_address - 1)
+    options["restrict"] = not network.nat
+    options["hostfwd"] = [
+        {"str": f"{one.protocol}:{one.host_address}:{one.host_port}-{attachment.addresses[0]}:{one.port}"} for one in network.forwards
+    ]
+    return options
