@@ -19,6 +19,24 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
+from herocloud.providers.devices import (
+    Attachment,
+    AttachmentKind,
+    Card,
+    Disk,
+    DiskUse,
+    Forward,
+    Lock,
+    Tap,
+    UserNetwork,
+)
+
+__all__ = [
+    "FIRMWARE", "ROLES", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver", "Forward",
+    "Found", "GuestAccess", "HypervisorPlanning", "HypervisorRole", "ImagesRole", "Keeper", "Lacking", "Live", "Lock",
+    "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "Role", "SettingKind", "Simulation",
+    "Standing", "Survey", "Tap", "Tombstone", "Unsupported", "UserNetwork", "Verdict", "Work",
+]  # fmt: skip
 
 Role = Literal["hypervisor", "images", "network", "overlay"]
 """What a provider can be for a stack. `model.steps.KINDS` names the role that performs each kind of step."""
@@ -38,99 +56,6 @@ class ProviderContext(NamedTuple):
     def settings_of(self, name: str) -> Mapping[str, Json]:
         """Return a provider's own section of the host file."""
         return self.settings.get(name, {})
-
-
-# What providers hand to each other. No provider opens what another one keeps; the engine carries these from one to the other.
-
-
-class AttachmentKind(Enum):
-    """How a network card leaves its VM."""
-
-    TAP = "tap"
-    """A device of the host that a bridge joins to others; making one needs CAP_NET_ADMIN."""
-    USER = "user"
-    """A network inside of the VMM, in user mode: needs no right, and VMs on it do not reach each other."""
-
-
-class Tap(NamedTuple):
-    """A tap that the network provider made and that the user of the VMM may open."""
-
-    name: str
-    queues: int = 1
-    """How many queues may be opened at most; one for a tap that was not made for several."""
-
-
-class Forward(NamedTuple):
-    """A port of the host that leads to a port of the guest."""
-
-    protocol: str
-    host_address: str
-    """Empty for every address of the host."""
-    host_port: int
-    port: int
-
-
-class UserNetwork(NamedTuple):
-    """A network in user mode, which the VMM brings about by itself."""
-
-    cidr: str
-    gateway: str
-    nat: bool
-    """Whether the guest reaches the outside."""
-    forwards: tuple[Forward, ...] = ()
-
-
-class Attachment(NamedTuple):
-    """A network card as its network provider hands it to a hypervisor."""
-
-    mac: str
-    owner: Address
-    """The VM."""
-    addresses: tuple[str, ...]
-    """What the guest is expected to use; its provider lets nothing else through where it can."""
-    link: Tap | UserNetwork
-
-
-class Card(NamedTuple):
-    """A network card as it is recorded; its network provider makes an `Attachment` of it."""
-
-    owner: Address
-    """The VM."""
-    nic: Part
-    """The part `nic.N`."""
-    network: Part
-    """The part `network` of the network that it is on; nothing for a card on the overlay."""
-
-
-class Lock(Enum):
-    """How the file of a disk is locked while a VMM has it open."""
-
-    EXCLUSIVE = "exclusive"
-    """It is written by this VM alone."""
-    SHARED = "shared"
-    """Several VMs may read it, and none writes."""
-
-
-class Disk(NamedTuple):
-    """A disk as its provider hands it to a hypervisor."""
-
-    path: Path
-    format: Literal["raw"]
-    """Never guessed from the content: a guest could write another format's header into its disk."""
-    size: int | None
-    """In bytes; nothing where a part does not say (a seed is as large as its content)."""
-    serial: str
-    """What the guest finds it by, whatever it is called there."""
-    readonly: bool
-    lock: Lock
-
-
-class DiskUse(NamedTuple):
-    """A disk as it is recorded, and what it is for; its provider makes a `Disk` of it."""
-
-    part: Part
-    serial: str
-    readonly: bool = False
 
 
 # Effects: the driver.
@@ -234,6 +159,10 @@ class Lacking(NamedTuple):
     """The field of a VM that cannot be honored, or a few words where it is not one field."""
     why: str
     """What is missing, and how to get it."""
+
+
+FIRMWARE = "firmware"
+"""The field of a `Lacking` that says that no disk can boot by itself; VMs whose image has a kernel do not need it."""
 
 
 class Standing(NamedTuple):
@@ -358,6 +287,8 @@ class HypervisorRole(NamedTuple):
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     snapshots: bool = False
     migration: bool = False
+    emulates: bool = False
+    """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""
 
 
 class Tombstone(NamedTuple):

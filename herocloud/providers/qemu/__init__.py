@@ -71,5 +71,6 @@ DECLARATION = Declaration(
         channel=Channel.VIRTIO_SERIAL,
         guest=_guest,
         runs=_runs,
+        emulates=True,
     ),
 )

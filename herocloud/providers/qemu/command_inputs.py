@@ -1,4 +1,4 @@
-"""From a mark to a command line: puts together what the pure `commanding` is handed.
+"""From a mark to a command line: puts together what the pure `command_line` is handed.
 
 What hangs on what was decided by the providers that made it, and comes along with the step: a card on a tap or on a network in user mode,
 a disk on its file. Only what is QEMU's own is looked up here: sockets, daemons of shares, the firmware.
@@ -7,7 +7,6 @@ a disk on its file. Only what is QEMU's own is looked up here: sockets, daemons 
 import hashlib
 import os
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +16,12 @@ from herocloud.providers import seam
 from herocloud.providers.ownership import Owner
 from herocloud.providers.qemu import command_line, firmware, virtiofs
 from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
-from herocloud.providers.seam import Attachment, UserNetwork, Work
+from herocloud.providers.seam import Attachment, UserNetwork
 from herocloud.providers.vmm import files, folders
 from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.supplies import Supplies
 
 CONTROL, LOOKING = "qmp.sock", "look.sock"
-_DEVICES = Path("/sys/class/net")
 _MOST_QUEUES = 8
 
 
@@ -32,27 +31,6 @@ class Place(NamedTuple):
     data: Path
     sid: str
     owner: Owner
-
-
-class Given(NamedTuple):
-    """What other providers made for a VM, as a step brings it along."""
-
-    address: str
-    attachments: Mapping[str, Attachment]
-    disks: Mapping[str, seam.Disk]
-
-    def disk(self, name: str, what: str) -> seam.Disk:
-        """Return a disk that has to be there and readable."""
-        disk = self.disks.get(name)
-        if disk is None:
-            raise Permanent(f"{what} of `{self.address}` does not exist; `herocloud plan` shows what became of it")
-        files.require(disk.path, what)
-        return disk
-
-
-def given_to(work: Work) -> Given:
-    """Take what a step brings along."""
-    return Given(work.step.address, work.attachments, work.disks)
 
 
 def sockets_of(data: Path, sid: str) -> Sockets:
@@ -66,7 +44,7 @@ def sockets_of(data: Path, sid: str) -> Sockets:
     )
 
 
-def machine_of(place: Place, mark: Mark, given: Given, program: str, accelerator: str) -> Machine:
+def machine_of(place: Place, mark: Mark, supplies: Supplies, program: str, accelerator: str) -> Machine:
     """Put together all that the command line of a VM depends on."""
     data, sid = place.data, place.sid
     part = mark.machine
@@ -76,7 +54,7 @@ def machine_of(place: Place, mark: Mark, given: Given, program: str, accelerator
             files.require(Path(payload[field]), what)
     if payload is None and part["root"] is None:
         raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
-    root = root_of(given, part)
+    root = root_of(supplies, part)
     return Machine(
         program=program,
         name=f"{place.owner.stack}/{sid}",
@@ -85,9 +63,9 @@ def machine_of(place: Place, mark: Mark, given: Given, program: str, accelerator
         accelerator=accelerator,
         sockets=sockets_of(data, sid),
         root=root,
-        seed=seed_of(given) if part["seed"] else None,
-        volumes=[volume_of(given, one) for one in part["volumes"]],
-        nics=[nic_of(given, key) for key in part["nics"]],
+        seed=seed_of(supplies) if part["seed"] else None,
+        volumes=[volume_of(supplies, one) for one in part["volumes"]],
+        nics=[nic_of(supplies, key) for key in part["nics"]],
         shares=virtiofs.shares_of(data, sid, part),
         payload=payload,
         firmware=firmware.choose(data, sid, root.path, place.owner.address) if root is not None and payload is None else None,
@@ -95,36 +73,31 @@ def machine_of(place: Place, mark: Mark, given: Given, program: str, accelerator
     )
 
 
-def root_of(given: Given, part: Part) -> Disk | None:
+def root_of(supplies: Supplies, part: Part) -> Disk | None:
     """Describe the root disk."""
     if part["root"] is None:
         return None
-    return _disk("root", given.disk("disk", "the root disk"), direct=bool(part["root"]["direct"]))
+    return _disk("root", supplies.disk("disk", "the root disk"), direct=bool(part["root"]["direct"]))
 
 
-def seed_of(given: Given) -> Disk:
+def seed_of(supplies: Supplies) -> Disk:
     """Describe the seed."""
-    return _disk("seed", given.disk("seed", "the seed"))
+    return _disk("seed", supplies.disk("seed", "the seed"))
 
 
-def volume_of(given: Given, use: Json) -> Disk:
+def volume_of(supplies: Supplies, use: Json) -> Disk:
     """Describe a volume in a VM."""
-    disk = given.disk(f"volume.{use['volume']}", f"the file of `volume.{use['volume']}`")
+    disk = supplies.volume(use["volume"])
     return _disk(command_line.volume_id(use["volume"]), disk._replace(readonly=bool(use["readonly"])))
 
 
-def nic_of(given: Given, key: str) -> Nic:
+def nic_of(supplies: Supplies, key: str) -> Nic:
     """Describe a NIC, and what it hangs on here."""
-    attachment = given.attachments.get(key)
-    if attachment is None:
-        raise Permanent(f"`{given.address}` has no network card `{key}`; `herocloud plan` shows what became of it")
-    link = attachment.link
-    if isinstance(link, UserNetwork):
-        return Nic(key, attachment.mac, None, user=_user_network(link, attachment))
-    if not (_DEVICES / link.name).exists():
-        raise Permanent(f"the tap `{link.name}` of `{attachment.owner}` does not exist; `herocloud plan` shows what became of it")
-    queues = min(_MOST_QUEUES, link.queues, os.cpu_count() or 1)
-    return Nic(key, attachment.mac, link.name, queues, vhost=os.access("/dev/vhost-net", os.R_OK | os.W_OK))
+    attachment = supplies.attachment(key)
+    if isinstance(attachment.link, UserNetwork):
+        return Nic(key, attachment.mac, None, user=_user_network(attachment.link, attachment))
+    queues = min(_MOST_QUEUES, attachment.link.queues, os.cpu_count() or 1)
+    return Nic(key, attachment.mac, attachment.link.name, queues, vhost=os.access("/dev/vhost-net", os.R_OK | os.W_OK))
 
 
 def vsock_of(place: Place) -> int | None:

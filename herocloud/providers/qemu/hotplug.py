@@ -14,9 +14,10 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import command_inputs, command_line, queries
-from herocloud.providers.qemu.command_inputs import Given, Place
+from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
 from herocloud.providers.vmm import files
+from herocloud.providers.vmm.supplies import Supplies
 
 _LIVE = ("vcpus", "memory", "affinity", "root", "volumes", "nics", "labels", "restart")
 PATIENCE = 40.0
@@ -31,7 +32,7 @@ class Change(NamedTuple):
 
     talk: Talk
     place: Place
-    given: Given
+    supplies: Supplies
     told: Callable[[str, float | None], None]
     stopped: Callable[[], bool]
 
@@ -110,9 +111,9 @@ def _renew_seed(change: Change) -> None:
     A seed is written anew under its name, and the machine goes on holding the file that it opened.
     """
     before = queries.look(change.talk).disks.get("seed", {}).get("node-name")
-    if before is None or "seed" not in change.given.disks:
+    if before is None or "seed" not in change.supplies.disks:
         return
-    disk = command_inputs.seed_of(change.given)
+    disk = command_inputs.seed_of(change.supplies)
     node = f"n-seed-{disk.path.stat().st_ino:x}"
     if before == node:
         return
@@ -123,7 +124,7 @@ def _renew_seed(change: Change) -> None:
 
 
 def _plug_nic(change: Change, key: str) -> None:
-    nic = command_inputs.nic_of(change.given, key)
+    nic = command_inputs.nic_of(change.supplies, key)
     netdev = command_line.netdev(nic)
     change.told(f"plugging in {key}", None)
     _drop(change.talk, "netdev_del", id=netdev["id"])
@@ -136,7 +137,7 @@ def _plug_nic(change: Change, key: str) -> None:
 
 
 def _plug_volume(change: Change, use: Json) -> None:
-    disk = command_inputs.volume_of(change.given, use)
+    disk = command_inputs.volume_of(change.supplies, use)
     change.told(f"plugging in {use['volume']}", None)
     _drop(change.talk, "blockdev-del", node_name=command_line.node_of(disk.id))
     change.talk.put(Question("blockdev-add", command_line.blockdev(disk)))
