@@ -23,7 +23,8 @@ def supply(work: Work, record: Record | None, records: Records, folder: Path) ->
     """Return the work with what its step needs of other providers; `record` is that of its address."""
     step = work.step
     role = KINDS[step.kind].role
-    if role not in ("hypervisor", "network") or registry.is_simulated(step.provider):
+    declaration = registry.known_as(step.provider) if role in ("hypervisor", "network") else None
+    if declaration is None or declaration.simulation is not None:
         return work
     if role == "network":
         running = frozenset(_running(step, records, folder)) if step.part == "network" else frozenset()
