@@ -356,6 +356,8 @@ class Simulation(NamedTuple):
     """Tells whether a data folder holds a simulated world. Where there is none, nobody looks into it."""
     copy: Callable[[Observed, ProviderContext], None]
     """Makes a world that holds what was observed, in an empty data folder; for rehearsals."""
+    step_seconds: Callable[["ProviderContext"], float]
+    """How long each of its steps takes, for estimates before anything was learnt."""
 
 
 SettingKind = Literal["path", "duration", "size", "count", "share"]

@@ -81,6 +81,14 @@ def _copy(observed: Observed, context: ProviderContext) -> None:
     world.load_world_from(observed, context.folder, context.host)
 
 
+_WRITING = 0.003
+"""Seconds that a step of a simulated world takes when nothing makes it slower: one transaction."""
+
+
+def _step_seconds(context: ProviderContext) -> float:
+    return _WRITING + float(context.settings_of(NAME).get("step_time") or 0.0)
+
+
 DECLARATION = Declaration(
     name=NAME,
     observer=_observer,
@@ -94,6 +102,6 @@ DECLARATION = Declaration(
     images=ImagesRole(keeper=_driver, disk=_disk),
     network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),
     overlay=OverlayRole(bridge="hb-mycelium"),
-    simulation=Simulation(exists=_exists, copy=_copy),
+    simulation=Simulation(exists=_exists, copy=_copy, step_seconds=_step_seconds),
     settings={"scenario": "path", "step_time": "duration"},
 )
