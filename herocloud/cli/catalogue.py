@@ -5,7 +5,7 @@ and importing thirty modules for it would cost more than the whole start-up budg
 own docstrings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -123,3 +123,9 @@ def leaves() -> list[tuple[tuple[str, ...], Leaf]]:
         else:
             found += [((word, below), leaf) for below, leaf in entry.members.items()]
     return found
+
+
+def name_of(function: Callable[..., int]) -> str:
+    """Return the words that lead to a function."""
+    module = function.__module__.rpartition(".")[2]
+    return next((" ".join(words) for words, leaf in leaves() if (leaf.module, leaf.function) == (module, function.__name__)), "")

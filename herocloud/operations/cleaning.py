@@ -5,23 +5,24 @@ What carries our mark and no record owns, and deleted data that is still kept: l
 `state adopt`: taking something that is there back into the records.
 """
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from herocloud.apply.collecting import Orphan
 from herocloud.kits import names
+from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.ids import StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
 from herocloud.model.worlds import Desired, Observed, Recorded, Thing
-from herocloud.operations import inputs, planning, reading, running
+from herocloud.operations import admission, execution, inputs, planning, reading
+from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.planning import Planned
-from herocloud.operations.running import How
 from herocloud.plan.gathering import PlanOptions
 from herocloud.providers.seam import Tombstone
 
@@ -87,27 +88,31 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
 def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
     """Run the plans, then destroy the deleted data."""
     results: list[tuple[Plan, Result]] = []
-    with running.writing(folder, "state gc", None, how) as store:
-        host = inputs.find_host(folder, store.recorded())
-        for plan in litter.plans:
-            planning.refuse_unapplyable(plan)
-            running.require_fresh(plan, store.recorded(), host)
-            results.append((plan, running.run(plan, store, host, how)))
-            if results[-1][1].interrupted:
-                return Cleaned(tuple(results), ())
-        dropped = _drop(host, litter.tombstones)
+    for plan in litter.plans:
+        planning.refuse_unapplyable(plan)
+        with admission.working(folder, Scope(plan.stack), "state gc", plan.id, how) as store:
+            recorded = store.recorded()
+            admission.require_ended(recorded.unfinished, plan.stack)
+            host = inputs.find_host(folder, recorded)
+            admission.require_fresh(plan, recorded, host)
+            ran = execution.run(plan, store, host, how, recorded, approved=(Approval.DESTROY,))
+        results.append((plan, ran.result))
+        if ran.result.interrupted:
+            return Cleaned(tuple(results), ())
+    with admission.locked(folder, HOST, "state gc", None, how):
+        dropped = _drop(inputs.find_host(folder, reading.read_recorded(folder)), litter.tombstones)
     return Cleaned(tuple(results), dropped)
 
 
 def forget_expired(host: Hosting, how: How) -> None:
-    """Destroy deleted data whose time has passed: whoever applies holds the lock anyway, and nobody should have to remember it.
+    """Destroy deleted data whose time has passed, at the end of an apply: nobody should have to remember it.
 
     It is no part of what was asked for, so trouble with it is told and fails nothing.
     """
     from herocloud.apply import collecting
 
     try:
-        gone = _drop(host, tuple(collecting.expired(list_tombstones(host), time.time(), KEEP_SECONDS)))
+        gone = _drop(host, tuple(collecting.expired(list_tombstones(host), how.clock.now(), KEEP_SECONDS)))
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return

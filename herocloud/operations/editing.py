@@ -21,9 +21,9 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Desired, Move, Observed, Record, Recorded, Resource, Thing
-from herocloud.operations import inputs, planning, reading, running
+from herocloud.operations import admission, inputs, planning, reading
+from herocloud.operations.callers import How
 from herocloud.operations.planning import Planned
-from herocloud.operations.running import How
 from herocloud.plan.gathering import PlanOptions
 from herocloud.state.store import Store
 
@@ -78,8 +78,9 @@ def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
     """Forget a record; returns what it was."""
     from herocloud.state import editing
 
-    with running.writing(folder, "state rm", None, how) as store:
-        record = _find(store, address, stack)
+    found = reading.find_record(reading.read_recorded(folder), address, stack)
+    with admission.editing(folder, found.stack, "state rm", how) as store:
+        record = _find(store, address, found.stack)
         if record.protect:
             detail = f"`{record.address}` is protected, and a record that is gone protects nothing."
             raise Blocked(
@@ -93,7 +94,7 @@ def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
                     )
                 ]
             )
-        editing.remove_record(store, record.stack, record.address)
+        editing.remove_record(store, record.stack, record.address, how.caller)
     return record
 
 
@@ -101,15 +102,16 @@ def protect(folder: Path, address: str, stack: str | None, how: How, *, on: bool
     """Protect a record from deletion and replacement, or take that away."""
     from herocloud.state import editing
 
-    with running.writing(folder, "state protect", None, how) as store:
-        record = _find(store, address, stack)
+    found = reading.find_record(reading.read_recorded(folder), address, stack)
+    with admission.editing(folder, found.stack, "state protect", how) as store:
+        record = _find(store, address, found.stack)
         if record.protect is not on:
-            editing.set_protect(store, record.stack, record.address, on)
+            editing.set_protect(store, record.stack, record.address, on, how.caller)
     return record
 
 
-def _find(store: Store, address: str, stack: str | None) -> Record:
-    running.require_ended(store.unfinished())
+def _find(store: Store, address: str, stack: StackName) -> Record:
+    admission.require_ended(store.pending(), stack)
     return reading.find_record(store.recorded(), address, stack)
 
 
@@ -118,8 +120,8 @@ def plan_move(folder: Path, origin: str, target: str, stack: str | None) -> Plan
     from herocloud.plan import planning as planner
 
     recorded = reading.read_recorded(folder)
-    running.require_ended(recorded.unfinished)
     record = reading.find_record(recorded, origin, stack)
+    admission.require_ended(recorded.unfinished, record.stack)
     there = recorded.records[record.stack]
     new = _target_address(record, target)
     if new in there:

@@ -12,6 +12,7 @@ from herocloud.model.words import Action, Severity
 from herocloud.model.worlds import Desired, Observed, Recorded
 from herocloud.operations import inputs
 from herocloud.operations.inputs import Hosting, Sources
+from herocloud.plan import reservations
 from herocloud.plan.gathering import PlanOptions
 
 
@@ -38,6 +39,8 @@ class Planned(NamedTuple):
     """True when the stack has secrets and there is no key for their digests yet, so that a change of them would go unseen."""
     undoes: PlanId | None = None
     """The plan that this one takes back."""
+    undone: str | None = None
+    """The name of its apply."""
 
 
 def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = False) -> Planned:
@@ -94,7 +97,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     if not asked.options.destroy:
         host = able(host, desired, asked.options.hypervisor)
     plan = planning.plan(desired, recorded, observed, host.host, asked.options)
-    plan = with_taken_ports(with_lost_slices(plan, recorded, host), recorded)
+    plan = with_taken_ports(with_lost_slices(plan, recorded, host), reservations.occupied(recorded, plan.stack))
     return Planned(plan, desired, recorded, observed, host, tuple(notes))
 
 

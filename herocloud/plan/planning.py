@@ -14,7 +14,7 @@ from herocloud.model.ids import Address
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import choosing, clashing, completing, diffing, facts, fitting, gathering, ordering, saying, targets
+from herocloud.plan import choosing, clashing, completing, diffing, facts, fitting, gathering, ordering, reservations, saying, targets
 from herocloud.plan.deciding import Case, Decider, Decision
 from herocloud.plan.gathering import Inputs, PlanOptions
 from herocloud.plan.valuing import Valued
@@ -23,14 +23,17 @@ from herocloud.plan.valuing import Valued
 def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Plan:
     """Make the plan that turns what is there into what is desired; see the module's text."""
     found: list[Diagnostic] = []
+    recorded = reservations.occupied(recorded, desired.stack)
     inputs = gathering.gather(desired, recorded, options, found)
     recorded = recorded._replace(records={**recorded.records, inputs.stack: inputs.records})
     # What is there has its old name until the plan is applied; here everything goes by the new one, or it would be taken for an orphan.
     seen = gathering.renamed(observed, inputs)
     choice = choosing.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
     found.extend(one for one in choice.found if one.address is None or one.address in inputs.allowed)
-    if recorded.unfinished and options.operation in ("apply", "destroy"):
-        found.append(saying.unfinished_apply(recorded.unfinished))
+    unfinished = tuple(one for one in recorded.unfinished if one.stack == inputs.stack)
+    if options.operation in ("apply", "destroy"):
+        found.extend(saying.unfinished_apply(one) for one in unfinished)
+        found.extend(saying.unfinished_elsewhere(one) for one in recorded.unfinished if one.stack != inputs.stack and not one.alive)
 
     leaving = [(inputs.stack, address) for address in inputs.records if address not in inputs.resources and address in inputs.allowed]
     valued, short, specs = targets.decide_values(inputs, choice, recorded, seen, host, leaving, options, found)
@@ -73,6 +76,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
         purge=options.purge,
         simulated=host.simulated or all(one == choosing.SIMULATOR for one in choice.roles.values()),
         critical_seconds=ordering.critical_seconds(steps),
+        unfinished=unfinished,
     )
 
 

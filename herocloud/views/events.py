@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import herocloud
+from herocloud.apply.inspection import Rest
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM
-from herocloud.views import diagnostics, phrasing, plan_json, results, values
+from herocloud.views import diagnostics, phrasing, plan_json, remainders, results, values
 from herocloud.views.writing import Outlet
 
 FORMAT = "1.0"
@@ -57,6 +58,16 @@ class Stream:
             self._line("planned_change", "info", f"{change.address}: {phrasing.action_words(change)}", {"change": planned(change)})
         self._line("capacity", "info", "capacity before, at its peak and after", {"capacity": plan_json.capacity_document(plan.capacity)})
         self.diagnose(plan.diagnostics)
+
+    def rest(self, rest: Rest) -> None:
+        """Write what is left of an apply that did not end."""
+        what = "taken back" if rest.rollback else "finished"
+        self._line(
+            "unfinished",
+            "warn",
+            f"{rest.pending.id} of stack {rest.pending.stack} is to be {what}",
+            {"unfinished": remainders.document(rest)},
+        )
 
     def diagnose(self, found: Sequence[Diagnostic]) -> None:
         """Write diagnostics."""

@@ -40,7 +40,7 @@ def _act(
     call: Call, action: str, name: str, stack: str | None, running: flags.Executing, approval: flags.Approving, *, purge: bool = False
 ) -> int:
     wanted = powering.Wanted(action, name, preparing.choose_stack(call, stack), purge)
-    return applying.run_planned(call, approval, running, lambda: powering.plan_power(call.folder, wanted), purge=purge)
+    return applying.run_planned(call, approval, running, lambda: powering.plan_power(call.folder, wanted), purge=purge, one_vm=True)
 
 
 def start(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:
