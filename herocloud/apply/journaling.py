@@ -11,13 +11,13 @@ commits them together.
 
 from collections.abc import Callable, Iterable, Mapping
 
-from herocloud.apply import inverses
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import Action
 from herocloud.model.worlds import Record
+from herocloud.plan import inverses
 from herocloud.state.store import Entry
 
 RECORD_WRITE = "record.write"

@@ -17,6 +17,7 @@ from herocloud.model.ids import StackName, StepId
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.plan import annotation
 from herocloud.providers import registry
 from herocloud.providers.registry import ProviderContext
 from herocloud.state import store as states
@@ -48,7 +49,7 @@ def rehearse(
             drivers = registry.Drivers(context)
             try:
                 result = executing.execute(
-                    plan._replace(lineage=None), store, lambda _provider, role: drivers(_SIMULATOR, role), options=options, tell=tell
+                    annotation.for_copy(plan), store, lambda _provider, role: drivers(_SIMULATOR, role), options=options, tell=tell
                 )
             finally:
                 drivers.close()

@@ -13,20 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.model.applies import Pending, Scope, apply_id, apply_number
+from herocloud.model.applies import Pending, Scope, apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused, Stale
 from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.model.worlds import Desired, Observed, Recorded
+from herocloud.model.worlds import Observed, Recorded
 from herocloud.operations import admission, approving, cleaning, execution, inputs, planning, reading, unfinished
 from herocloud.operations.callers import Approver, How
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.planning import Asked, Planned
 from herocloud.plan import reservations
-from herocloud.state.history import Applied as Past
 from herocloud.state.store import Moved, Store
 
 _MOST_TRIES = 100
@@ -240,80 +239,6 @@ _NOTHING = Diagnostic(
     "The last apply came to its end.",
     hint="`herocloud undo` takes back a finished apply",
 )
-
-
-def undo(folder: Path, which: str | None, how: How, approver: Approver) -> Applied:
-    """Take back an apply: the one of this serial or name, the newest of this plan, or the newest of all."""
-    first = plan_undo(folder, which)
-    return run_made(folder, first, lambda: plan_undo(folder, which if which is not None else first.undone), how, approver)
-
-
-def plan_undo(folder: Path, which: str | None) -> Planned:
-    """Plan to take back an apply."""
-    from herocloud.apply import inverting
-    from herocloud.state import store
-
-    opened = store.open_state(folder, write=False)
-    if opened is None:
-        raise Refused([Diagnostic("nothing-to-undo", "There is nothing to undo", f"Nothing was applied in `{folder}` yet.")])
-    with opened:
-        recorded = opened.recorded()
-        chosen = _choose_undone(opened.applies(), which)
-        applied = next(one for one in opened.load_plan(chosen.plan) if one.apply == chosen.apply)
-        stack = applied.plan.stack
-        before = opened.records_at(applied.serial - 1).get(stack, {})
-        after = opened.records_at(applied.serial).get(stack, {})
-    history = inverting.History(before, after, recorded.records.get(stack, {}))
-    host = inputs.find_host(folder, recorded)
-    observed = planning.look(host, (stack,))
-    plan = inverting.undo_plan(applied, history, reservations.occupied(recorded, stack), observed, host.host)
-    plan = plan._replace(diagnostics=(*plan.diagnostics, *_find_lost(plan, host)))
-    return Planned(plan, Desired(stack, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))
-
-
-def _choose_undone(applies: list[Past], which: str | None) -> Past:
-    """Find the apply that a serial, a name or the beginning of a plan id means."""
-    from herocloud.apply import inverting
-
-    number = apply_number(which) if which is not None else None
-    if number is not None:
-        applies = [one for one in applies if one.apply == number]
-    elif which is not None and any(which == str(one.serial) for one in applies):
-        applies = [one for one in applies if which == str(one.serial)]
-    elif which is not None:
-        return inverting.choose(applies, _whole_id(which, [one.plan for one in applies]))
-    if which is not None and not applies:
-        detail = f"No apply is called `{which}`."
-        raise Refused([Diagnostic("unknown-apply", "There is no such apply", detail, hint="`herocloud state log` lists them")])
-    return inverting.choose(applies, None)
-
-
-def _find_lost(plan: Plan, host: Hosting) -> list[Diagnostic]:
-    """Say whose data would have to come back and is not kept any more."""
-    from herocloud.apply import inverses
-
-    wanted = dict.fromkeys(step.address for step in plan.steps if step.kind in inverses.RESTORES and step.before is None)
-    if not wanted:
-        return []
-    kept = {stone.address for stone in cleaning.list_tombstones(host) if stone.stack == plan.stack}
-    return [_lost(address) for address in wanted if address not in kept]
-
-
-def _lost(address: Address) -> Diagnostic:
-    detail = f"The data of `{address}` was purged, or its time to live has passed, so its deletion cannot be taken back."
-    return Diagnostic(
-        "undo-data-gone",
-        "Deleted data is gone",
-        detail,
-        address=address,
-        hint="apply a stack file that asks for it: it is made anew, and empty",
-    )
-
-
-def _whole_id(part: str, known: list[PlanId]) -> PlanId:
-    """Complete a plan id that was cut short, as long as only one begins so."""
-    fitting = {one for one in known if one.startswith(part)}
-    return fitting.pop() if len(fitting) == 1 and len(part) >= 4 else PlanId(part)
 
 
 class Rehearsed(NamedTuple):

@@ -4,14 +4,14 @@ An interrupted apply is finished or taken back only by somebody who approves wha
 command asks the world how far its open steps came, says so, and stops.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from herocloud.apply.inspection import Left, Rest
 from herocloud.model.applies import Pending, Scope, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
-from herocloud.model.ids import Address, StackName
+from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Approval, Severity
 from herocloud.model.worlds import Recorded
@@ -125,7 +125,7 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     return Rest(pending, plan, back, left, tuple(seen), sum(1 for state in states.values() if state == "done"))
 
 
-def _load(folder: Path, pending: Pending) -> tuple[Plan, dict[str, str]]:
+def _load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:
     from herocloud.state import store
 
     opened = store.open_state(folder, write=False)
@@ -135,7 +135,7 @@ def _load(folder: Path, pending: Pending) -> tuple[Plan, dict[str, str]]:
             found = opened.unfinished(pending.number)
     if found is None:
         raise Refused([ended_meanwhile(pending)])
-    return found.plan, dict(found.states)
+    return found.plan, found.states
 
 
 def ended_meanwhile(pending: Pending) -> Diagnostic:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from herocloud.kits.jsons import Json
-from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
-from herocloud.model.worlds import Record, Recorded, Resource
+from herocloud.model.worlds import Record, Recorded
 from herocloud.plan import saying
 
 Port = tuple[str, int]
@@ -14,17 +14,17 @@ Port = tuple[str, int]
 _MADE = ("network.create", "network.update")
 
 
-def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], resources: Mapping[Address, Resource]) -> Iterator[Diagnostic]:
+def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], places: Mapping[Address, Place | None]) -> Iterator[Diagnostic]:
     """Find bridged networks that would share addresses with something that the host has or reaches already."""
     import ipaddress
 
     for step in steps:
-        if step.kind not in _MADE or step.provider != "network" or step.address not in resources:
+        if step.kind not in _MADE or step.provider != "network":
             continue
         wanted = ipaddress.ip_network(step.after["cidr"])
         for cidr, what in taken:
             if wanted.overlaps(ipaddress.ip_network(cidr)):
-                yield saying.range_taken(step.address, step.after["cidr"], what, resources[step.address].place)
+                yield saying.range_taken(step.address, step.after["cidr"], what, places.get(step.address))
                 break
 
 

@@ -161,8 +161,8 @@ WHERE serials.serial > 0 ORDER BY serials.serial DESC
 def log(connection: sqlite3.Connection) -> list[Version]:
     """Return every operation that raised the serial, newest first."""
     return [
-        Version(*row[:5], None if row[5] is None else apply_id(row[5]), *row[6:])  # the columns are in the order of the fields
-        for row in connection.execute(_LOG)
+        Version(serial, at, user, command, stack, None if apply is None else apply_id(apply), *rest)
+        for serial, at, user, command, stack, apply, *rest in connection.execute(_LOG)
     ]
 
 

@@ -40,8 +40,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 def load(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
     """Return the plan of an apply."""
     parts = _unpress(connection, apply, path, "1")
-    whole: Plan = parts["head"][0]._replace(changes=tuple(parts["change"]), steps=tuple(parts["step"]))
-    return whole
+    return filing.join_plan(parts["head"][0], parts["change"], parts["step"])
 
 
 def load_head(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
@@ -81,7 +80,7 @@ def prepare(plan: Plan, grant: Grant) -> Prepared:
 
 
 def _pieces(plan: Plan) -> Iterator[tuple[str, bytes]]:
-    yield "head", _press([plan._replace(changes=(), steps=())])
+    yield "head", _press([filing.head_of(plan)])
     for part, items in (("change", plan.changes), ("step", plan.steps)):
         remaining = iter(items)
         while piece := tuple(itertools.islice(remaining, _PER_PIECE)):

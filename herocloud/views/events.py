@@ -62,12 +62,8 @@ class Stream:
     def rest(self, rest: Rest) -> None:
         """Write what is left of an apply that did not end."""
         what = "taken back" if rest.rollback else "finished"
-        self._line(
-            "unfinished",
-            "warn",
-            f"{rest.pending.id} of stack {rest.pending.stack} is to be {what}",
-            {"unfinished": remainders.document(rest)},
-        )
+        says = f"{rest.pending.id} of stack {rest.pending.stack} is to be {what}"
+        self._line("unfinished", "warn", says, {"unfinished": remainders.document(rest)})
 
     def diagnose(self, found: Sequence[Diagnostic]) -> None:
         """Write diagnostics."""

@@ -3,7 +3,7 @@
 from herocloud.apply.inspection import Left, Rest, Seen
 from herocloud.kits.jsons import Json
 from herocloud.model.applies import Pending
-from herocloud.model.words import Action
+from herocloud.model.words import GLYPHS, Action
 from herocloud.views import phrasing, values, writing
 
 
@@ -50,9 +50,9 @@ def render(rest: Rest, *, color: bool = False) -> str:
     palette = writing.choose(color=color)
     pending = rest.pending
     by = f" by {pending.caller.user}" if pending.caller.user else ""
+    asked = f"{pending.caller.command or pending.operation}, plan {pending.plan}, begun {values.show_moment(pending.started)}{by}"
     lines = [
-        f"{palette.bold}{pending.id} of stack {pending.stack} is not finished{palette.off}: "
-        f"{pending.caller.command or pending.operation}, plan {pending.plan}, begun {values.show_moment(pending.started)}{by}.",
+        f"{palette.bold}{pending.id} of stack {pending.stack} is not finished{palette.off}: {asked}.",
         f"{rest.done} of {len(rest.plan.steps)} steps are done. " + ("To be taken back:" if rest.rollback else "Left to do:"),
         "",
     ]
@@ -66,7 +66,7 @@ def render(rest: Rest, *, color: bool = False) -> str:
 
 def _line(one: Left, wide: int, palette: writing.Palette, *, back: bool) -> str:
     change = one.change
-    sign = f"{writing.of_action(palette, change.action)}{phrasing.glyph(change).rjust(3)}{palette.off}"
+    sign = f"{writing.of_action(palette, change.action)}{GLYPHS[change.action].rjust(3)}{palette.off}"
     state = "begun, " if one.begun and not back else ""
     steps = f"{one.steps} step{'' if one.steps == 1 else 's'} {'to take back' if back else 'left'}"
     note = f" · {change.note}" if change.note and (not back or change.action is not Action.DELETE) else ""

@@ -7,7 +7,7 @@ from herocloud.cli import applying, ending, flags, preparing
 from herocloud.cli.calling import BadValue, Call
 from herocloud.model.errors import Refused
 from herocloud.operations import apply as operation
-from herocloud.operations import filing, unfinished
+from herocloud.operations import filing, reversal, unfinished
 from herocloud.operations.inputs import Sources
 from herocloud.operations.planning import Asked
 
@@ -159,4 +159,4 @@ def undo(
             exports,
             lambda how, approver: operation.resume(call.folder, how, approver, rollback=True, which=pending.id),
         )
-    return applying.run_approved(call, approval, running, exports, lambda how, approver: operation.undo(call.folder, which, how, approver))
+    return applying.run_approved(call, approval, running, exports, lambda how, approver: reversal.undo(call.folder, which, how, approver))

@@ -1,33 +1,29 @@
-"""Which QEMU there is, and whether guests really run under KVM here; proven once by a short boot, and remembered.
+"""Which QEMU there is, and what guests run on here: KVM where it was proven and nothing speaks against it, emulation (TCG) elsewhere.
 
-A `/dev/kvm` that opens proves nothing: where KVM itself runs under another hypervisor, small pieces of code may run and every ordinary
-guest stall, or QEMU end at once. So a BIOS is booted on the board that VMs get, from a disk whose first sector writes to a port that
-ends QEMU with a code of ours; that takes a quarter of a second where KVM is good for anything. The answer is remembered in the cache
-folder, under a key of kernel, processor and program: it holds until one of those changes.
+A `/dev/kvm` that opens proves nothing: where KVM itself runs under another hypervisor, a BIOS may boot and every ordinary guest stall. So
+a trial guest does what kernels do, under emulation and under KVM (`kvm_trial`). What came out is kept in the cache folder, under a key of
+everything that it depends on: kernel, processor, module, program, and the boot, because a host that is a VM itself may start elsewhere next
+time. A doubt means emulation, is kept for some minutes, and then looked into again.
 """
 
 import os
 import platform
 import shutil
-import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import caches, files, jsons, running
-from herocloud.kits.running import CommandError
+from herocloud.kits import caches, files, jsons
 from herocloud.model.errors import Permanent
+from herocloud.providers.qemu import kvm_trial
+from herocloud.providers.qemu.kvm_trial import Trial
 
 PROGRAM = "qemu-system-x86_64"
-PATIENCE = 5.0
-"""Seconds for the proof. A KVM that needs longer for a BIOS is slower than emulation."""
 NO_SHARE_DAEMON = "the program virtiofsd is missing; install the package virtiofsd"
 _SHARE_DAEMONS = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd")
 _KVM = Path("/dev/kvm")
-_SECTOR = bytes.fromhex("b031e6f4f4ebfd")
-"""mov al, 0x31; out 0xf4, al; hlt; again: QEMU ends with twice the value and one."""
-_PASSED = 0x31 * 2 + 1
-_DISK = 1024**2
-"""A BIOS does not boot from a disk of one sector."""
+_DOUBT = 600.0
+"""Seconds for which a doubt is not looked into again, so that not every plan on a troubled host pays for a trial."""
 
 
 class Acceleration(NamedTuple):
@@ -73,66 +69,57 @@ def accelerate(program: str, *, prove: bool = True) -> Acceleration:
     key = _key(program)
     known = _recall(key)
     if known is None and prove:
-        known = _prove(program)
+        known = kvm_trial.try_kvm(program)
         _remember(key, known)
     if known is None:
         return Acceleration("tcg", "whether KVM works has not been tried yet")
-    return Acceleration("kvm" if known["passed"] else "tcg", str(known["why"]))
-
-
-def _prove(program: str) -> dict[str, object]:
-    with tempfile.TemporaryDirectory(prefix="herocloud-kvm-") as name:
-        disk = Path(name) / "sector"
-        disk.write_bytes((_SECTOR.ljust(510, b"\0") + b"\x55\xaa").ljust(_DISK, b"\0"))
-        command = [program, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35", "-accel", "kvm", "-cpu", "host"]
-        command += ["-m", "64M", "-blockdev", jsons.dumps(_as_node(disk)), "-device", "virtio-blk-pci,drive=sector,bootindex=0"]
-        command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x01"]
-        try:
-            running.run(command, timeout=PATIENCE, codes=(_PASSED,))
-        except CommandError as error:
-            return {"passed": False, "why": f"KVM is there, but a probe boot did not get through ({_ending(error)})"}
-    return {"passed": True, "why": "a probe boot got through KVM"}
-
-
-def _as_node(disk: Path) -> dict[str, object]:
-    return {"driver": "raw", "node-name": "sector", "read-only": True, "file": {"driver": "file", "filename": str(disk), "read-only": True}}
-
-
-def _ending(error: CommandError) -> str:
-    if error.returncode is None:
-        return f"nothing after {PATIENCE:g} s"
-    lines = [line for line in error.stderr.splitlines() if "error" in line.lower()] or error.stderr.splitlines()
-    return lines[0].removeprefix(f"{PROGRAM}: ").strip() if lines else f"QEMU ended with {error.returncode}"
+    if known.verdict == kvm_trial.WORKS:
+        return Acceleration("kvm", known.why)
+    return Acceleration("tcg", known.why if known.verdict == kvm_trial.FAILS else f"whether KVM works is in doubt: {known.why}")
 
 
 def _key(program: str) -> str:
-    """Name what the proof depends on; the program is known by its size and age, because asking it for its version takes a process."""
+    """Name what the trial depends on; the program is known by its size and age, because asking it for its version takes a process."""
     real = Path(program).resolve()
     state = real.stat()
-    return jsons.digest([platform.release(), platform.version(), str(real), state.st_size, state.st_mtime_ns, _processor()])
+    host = [platform.release(), platform.version(), _read("/proc/sys/kernel/random/boot_id"), _processor(), _modules()]
+    return jsons.digest(["trial 1", *host, str(real), state.st_size, state.st_mtime_ns])
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
+    lines = _read("/proc/cpuinfo").splitlines()
     return "\n".join(line for line in lines[:30] if line.startswith(("vendor_id", "model", "stepping", "microcode", "flags")))
 
 
-def _recall(key: str) -> dict[str, object] | None:
+def _modules() -> list[str]:
+    """Name the modules of KVM with their parameters: one that was loaded again with others may behave in another way."""
+    return [f"{path}={_read(str(path))}" for path in sorted(Path("/sys/module").glob("kvm*/parameters/*"))]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def _recall(key: str) -> Trial | None:
     try:
         known = jsons.loads(_memory(key).read_bytes())
-        return {"passed": bool(known["passed"]), "why": str(known["why"])}
+        trial = Trial(str(known["verdict"]), str(known["why"]))
+        age = time.time() - float(known["at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    if trial.verdict in (kvm_trial.WORKS, kvm_trial.FAILS):
+        return trial
+    return trial if trial.verdict == kvm_trial.UNSURE and 0 <= age < _DOUBT else None
 
 
-def _remember(key: str, known: dict[str, object]) -> None:
+def _remember(key: str, trial: Trial) -> None:
     try:
-        files.write_durably(_memory(key), jsons.dumps(known).encode(), 0o644)
+        files.write_durably(_memory(key), jsons.dumps({**trial._asdict(), "at": time.time()}).encode(), 0o644)
     except OSError:
-        # A cache that cannot be written costs the time of another proof, and nothing else.
+        # A cache that cannot be written costs the time of another trial, and nothing else.
         return
 
 

@@ -1,0 +1,97 @@
+"""From key to address, as the daemon computes it since 0.5.0. Pure: a plan knows every address before anything runs.
+
+Public key = X25519 of the private key; address = the first 16 bytes of BLAKE3 of the public key, its first byte replaced by 4 or 5 (the
+parity of the ones in it), which puts it into 400::/7. The node announces the /64 around it, so any host in there can belong to a VM.
+Daemons before 0.5.0 used BLAKE2b, and the upstream README still shows such pairs; no daemon of today understands them.
+
+A VM's address is the prefix, the word ff0f and six bytes of seed, as ThreeFold's zos has it: the same seed gives the same address there.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from typing import NewType
+
+PublicKey = NewType("PublicKey", str)
+"""A public key as 64 lower-case hexadecimal digits."""
+Subnet = NewType("Subnet", str)
+"""The /64 of a node: `430:9364:d8d8:84a9::/64`."""
+
+KEY_BYTES = 32
+SEED_BYTES = 6
+OVERLAY = "400::/7"
+"""Every address of every overlay node lies in here."""
+_VM_WORD = 0xFF0F
+_HEX_KEY = re.compile(r"[0-9a-f]{64}")
+_HEX_SEED = re.compile(r"[0-9a-fA-F]{12}")
+_BASE64_SEED = re.compile(r"[A-Za-z0-9+/_-]{8}")
+
+
+def public_key(private: bytes) -> PublicKey:
+    """Return the public key of a private one. Any 32 bytes are a private key."""
+    # Loads OpenSSL; only who has a key pays for it.
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    if len(private) != KEY_BYTES:
+        raise ValueError(f"a private key has {KEY_BYTES} bytes, and not {len(private)}")
+    return PublicKey(X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw().hex())
+
+
+def node_address(public: PublicKey) -> str:
+    """Return the address of the node with this public key."""
+    import blake3
+
+    if not _HEX_KEY.fullmatch(public):
+        raise ValueError("a public key has 64 lower-case hexadecimal digits")
+    digest = bytearray(blake3.blake3(bytes.fromhex(public)).digest(16))
+    digest[0] = 0x04 | digest[0].bit_count() % 2
+    return str(ipaddress.IPv6Address(bytes(digest)))
+
+
+def node_subnet(public: PublicKey) -> Subnet:
+    """Return the /64 that the node with this public key announces."""
+    return subnet_around(node_address(public))
+
+
+def subnet_around(address: str) -> Subnet:
+    """Return the /64 that an address lies in."""
+    return Subnet(f"{ipaddress.IPv6Address(int(ipaddress.IPv6Address(address)) >> 64 << 64)}/64")
+
+
+def gateway(subnet: str) -> str:
+    """Return the address of the host's side in a /64."""
+    return str(_prefix(subnet)[1])
+
+
+def vm_address(subnet: str, seed: str) -> str:
+    """Return the address of the VM with this seed (12 hexadecimal digits) in a /64."""
+    return str(_prefix(subnet)[_VM_WORD << 48 | int(parse_seed(seed), 16)])
+
+
+def seed_of(address: str) -> str:
+    """Read the seed back out of a VM's address."""
+    return f"{int(ipaddress.IPv6Address(address)) % 2**48:012x}"
+
+
+def parse_seed(text: str) -> str:
+    """Return a seed, written in hexadecimal or base64, as 12 lower-case hexadecimal digits. All zeros and all ones are not seeds."""
+    if _HEX_SEED.fullmatch(text):
+        raw = bytes.fromhex(text)
+    elif _BASE64_SEED.fullmatch(text):
+        try:
+            raw = base64.b64decode(text.translate({ord("-"): "+", ord("_"): "/"}), validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"`{text}` is not base64") from error
+    else:
+        raise ValueError(f"`{text}` is not a seed: write six bytes as 12 hexadecimal digits or as 8 characters of base64")
+    if raw in (bytes(SEED_BYTES), b"\xff" * SEED_BYTES):
+        raise ValueError("a seed of only zeros or only ones is not allowed")
+    return raw.hex()
+
+
+def _prefix(subnet: str) -> ipaddress.IPv6Network:
+    network = ipaddress.IPv6Network(subnet)
+    if network.prefixlen != 64:
+        raise ValueError(f"`{subnet}` is not a /64")
+    return network

@@ -1,0 +1,128 @@
+"""Key files of overlay nodes: made once, 0600, never overwritten, never shown.
+
+A key is 32 bytes without a header, as the daemon reads them. It is an identity: who has it has the address. So `create` refuses to replace
+one (with the key go the addresses of all VMs in its /64), a key that others may read is refused when it is used, and nothing here returns
+a private key except to who starts a daemon or writes a guest's seed.
+"""
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from herocloud.kits import files
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.providers.mycelium import arithmetic
+from herocloud.providers.mycelium.arithmetic import KEY_BYTES, PublicKey
+
+FOLDER = "mycelium/keys"
+"""Below the data folder."""
+HOST = "host"
+"""The name of the key of this host's own node."""
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")
+_MOST = 4096
+"""A file larger than this is not a key; the daemon itself reads the first 32 bytes of anything."""
+
+
+def path_of(data: Path, name: str) -> Path:
+    """Return where the key of this name lies."""
+    if not _NAME.fullmatch(name):
+        raise _refused(
+            "key-name",
+            "Not a name for a key",
+            f"`{name}` cannot be the name of a key",
+            "use lower-case letters, digits, dots, dashes and underscores",
+        )
+    return data / FOLDER / f"{name}.key"
+
+
+def create(data: Path, name: str) -> PublicKey:
+    """Make a key and return its public half."""
+    path = path_of(data, name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with files.flock(path.parent / ".lock", blocking=True):
+        if path.exists():
+            raise _refused(
+                "key-exists",
+                "The key exists already",
+                f"`{path}` is there, and every address in its /64 would change with another key",
+                "to change it all the same, move the file away first",
+            )
+        private = secrets.token_bytes(KEY_BYTES)
+        files.write_durably(path, private)
+        files.sync_folder(path.parent.parent)
+    return arithmetic.public_key(private)
+
+
+def exists(data: Path, name: str) -> bool:
+    """Tell whether there is a key of this name."""
+    return path_of(data, name).exists()
+
+
+def read_file(path: Path) -> bytes:
+    """Return the private key in a file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _refused("key-unreadable", "A key cannot be read", f"`{path}` cannot be opened: {error.strerror}") from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise _refused("key-unreadable", "A key cannot be read", f"`{path}` is not a file")
+        if mode & 0o007:
+            raise _refused(
+                "key-open",
+                "A key is open to others",
+                f"`{path}` can be read or written by every user ({stat.S_IMODE(mode):04o}), and who has the key has the addresses",
+                f"run `chmod 600 {path}`",
+            )
+        content = os.read(descriptor, _MOST + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) != KEY_BYTES:
+        size = f"more than {_MOST}" if len(content) > _MOST else str(len(content))
+        raise _refused("key-unreadable", "A key cannot be read", f"`{path}` holds {size} bytes, and a key has {KEY_BYTES}")
+    return content
+
+
+def read_named(data: Path, name: str) -> bytes:
+    """Return the private key of this name."""
+    path = path_of(data, name)
+    if not path.exists():
+        raise Refused([missing([name])])
+    return read_file(path)
+
+
+def read_environment(variable: str, environment: Mapping[str, str]) -> bytes:
+    """Return the private key in an environment variable, where it stands as 64 hexadecimal digits."""
+    text = environment.get(variable, "").strip()
+    try:
+        content = bytes.fromhex(text)
+    except ValueError:
+        content = b""
+    if len(content) != KEY_BYTES:
+        raise _refused(
+            "key-unreadable",
+            "A key cannot be read",
+            f"the environment variable `{variable}` {'does not hold 64 hexadecimal digits' if text else 'is not set'}",
+            "write the key as 64 hexadecimal digits",
+        )
+    return content
+
+
+def missing(names: Sequence[str]) -> Diagnostic:
+    """Report keys that are not there, with the command that makes them."""
+    listed = ", ".join(f"`{name}`" for name in names)
+    return Diagnostic(
+        "key-missing",
+        "An overlay key is missing",
+        f"there is no key {listed} in the data folder, so the addresses that follow from it are not known",
+        hint=f"run `herocloud mycelium key create {' '.join(names)}`",
+    )
+
+
+def _refused(code: str, summary: str, detail: str, hint: str | None = None) -> Refused:
+    return Refused([Diagnostic(code, summary, detail, hint=hint)])
