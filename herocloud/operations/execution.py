@@ -49,7 +49,8 @@ def run(
     records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
     drivers = Drivers(host.context)
     try:
-        opened = executing.make_ready(plan, store, drivers)
+        with _told_how_to_go_on(store.folder, store, None):
+            opened = executing.make_ready(plan, store, drivers)
         grant = Grant(how.caller, frozenset(approved), address, reservations.reserve(plan, records))
         prepared = store.prepare(plan, grant)
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, None):

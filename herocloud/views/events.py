@@ -26,7 +26,7 @@ _ENDINGS = {
     "apply_start": "started",
     "apply_complete": "done",
     "apply_errored": "failed",
-    "apply_skipped": "skipped",
+    "apply_skipped": "not started",
     "retry": "is tried again",
 }
 _ENDINGS_BACK = {
