@@ -7,7 +7,7 @@ What carries our mark and no record owns, and deleted data that is still kept: l
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from herocloud.kits import names
 from herocloud.model.applies import HOST, Scope
@@ -25,7 +25,7 @@ from herocloud.operations.planning import Planned
 from herocloud.plan import orphans
 from herocloud.plan.gathering import PlanOptions
 from herocloud.plan.orphans import Orphan
-from herocloud.providers.seam import Tombstone
+from herocloud.providers.seam import Keeper, Tombstone
 
 KEEP_SECONDS = 7 * 86400.0
 """How long deleted data is kept."""
@@ -124,30 +124,31 @@ def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[To
 
 def _drop(host: Hosting, tombstones: tuple[Tombstone, ...]) -> tuple[Tombstone, ...]:
     dropped: list[Tombstone] = []
-    for driver in _keepers(host) if tombstones else ():
-        dropped += [stone for stone in tombstones if driver.drop_tombstone(stone.key)]
+    for keeper in _keepers(host) if tombstones else ():
+        dropped += [stone for stone in tombstones if keeper.drop_tombstone(stone.key)]
     return tuple(dropped)
 
 
 def list_tombstones(host: Hosting) -> list[Tombstone]:
     """List deleted data of every provider that keeps some."""
     found: list[Tombstone] = []
-    for driver in _keepers(host):
-        found += driver.tombstones()
+    for keeper in _keepers(host):
+        found += keeper.tombstones()
     return found
 
 
-def _keepers(host: Hosting) -> Iterator[Any]:
+def _keepers(host: Hosting) -> Iterator[Keeper]:
     """Open each provider that keeps deleted data, one after the other."""
     from herocloud.providers import registry
 
     for name in inputs.observing_names(host.context):
-        if "images" in registry.PROVIDERS[name].roles:
-            driver = registry.driver(name, "images", host.context)
+        images = registry.find(name).images
+        if images is not None:
+            keeper = images.keeper(host.context)
             try:
-                yield driver
+                yield keeper
             finally:
-                driver.close()
+                keeper.close()
 
 
 def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) -> Planned:

@@ -44,7 +44,7 @@ def run(
     Raises `Moved`, with nothing changed, when somebody else was admitted or edited records since.
     """
     from herocloud.apply import executing
-    from herocloud.providers.registry import Drivers
+    from herocloud.providers.drivers import Drivers
 
     records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
     drivers = Drivers(host.context)
@@ -68,7 +68,7 @@ def run(
 def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved: Collection[Approval]) -> Ran:
     """Finish an apply that did not end, or take it back; whoever calls holds the lock of its stack."""
     from herocloud.apply import executing
-    from herocloud.providers.registry import Drivers
+    from herocloud.providers.drivers import Drivers
 
     unfinished = store.unfinished(pending.number)
     assert unfinished is not None  # noqa: S101  (looked at under the lock)

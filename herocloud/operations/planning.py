@@ -104,20 +104,20 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
 
 def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
     """Look up what this host can run, when the plan has to choose; nobody else pays for looking."""
-    from herocloud.providers import registry
+    from herocloud.providers import registry, survey
 
     vms = {hypervisor or one.provider for one in desired.resources if one.kind == "vm"}
-    real = vms - {"simulator"} or (not vms and any(one.kind == "network" for one in desired.resources))
+    real = vms - {registry.simulation().name} or (not vms and any(one.kind == "network" for one in desired.resources))
     if host.host.simulated or not real:
         return host
-    return host._replace(host=host.host._replace(abilities=registry.abilities(host.context)))
+    return host._replace(host=host.host._replace(abilities=survey.abilities(host.context)))
 
 
 def with_listeners(host: Hosting) -> Hosting:
     """Look up which ports of this host are taken, for a plan that may publish some."""
-    from herocloud.providers import registry
+    from herocloud.kits import listeners
 
-    return host if host.host.simulated else host._replace(host=host.host._replace(listening=registry.listeners()))
+    return host if host.host.simulated else host._replace(host=host.host._replace(listening=listeners.find_listeners()))
 
 
 def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:

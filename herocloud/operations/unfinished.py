@@ -101,7 +101,7 @@ def to_undo(folder: Path, which: str | None) -> Pending | None:
 def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     """Look at what is left of an apply; opens nothing for writing and changes nothing."""
     from herocloud.apply import inspection, journaling
-    from herocloud.providers.registry import Drivers
+    from herocloud.providers.drivers import Drivers
     from herocloud.state import store
 
     plan, states = _load(folder, pending)

@@ -13,13 +13,14 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import NOTHING, STATE_PROVIDER, Step
+from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import choosing, compiling, facts, finish, fitting, reservations
 from herocloud.plan.compiling import Use
 from herocloud.plan.deciding import Decision
 from herocloud.plan.draft import Draft, World
+from herocloud.providers import registry
 
 
 class Orphan(NamedTuple):
@@ -54,7 +55,7 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
         else:
             compiling.compile_plain(seq, kind, thing.parts, None)
         steps = [step._replace(gives=NOTHING) for step in seq.finish()]
-        data = any(step.kind in ("disk.delete", "volume.delete") for step in steps)
+        data = any(KINDS[step.kind].destroys_data for step in steps)
         impact = Impact.DATA if data else Impact.REPLACE
         note = "carries our mark, and no record owns it"
         decisions[thing.address] = Decision(_change(thing, Action.DELETE, Reason.GONE_FROM_FILE, impact, None, note=note), steps)
@@ -88,8 +89,8 @@ def plan_adoption(
         found += [_held(thing.address, f"slice `{sid}`", slices[sid]) for sid in wanted if sid in slices]
         if record.sid in sids:
             found.append(_held(thing.address, f"the sid `{record.sid}`", sids[record.sid or ""]))
-        name, claim = StepId(f"{thing.address}/record.write"), fitting.claim_of(record)
-        step = Step(name, thing.address, "record.write", STATE_PROVIDER, "record", None, None, takes=claim, last=True)
+        name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), fitting.claim_of(record)
+        step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, takes=claim, last=True)
         decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
     return finish.finish(_draft("adopt", stack, decisions, World(recorded, observed, host), found))
 
@@ -113,9 +114,9 @@ def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record
 
 
 def _providers_of(thing: Thing, kind: str, networks: str) -> dict[str, str]:
-    if thing.provider == choosing.SIMULATOR:
-        return dict.fromkeys(("hypervisor", *choosing.REAL_ROLES), choosing.SIMULATOR)
-    roles = {**choosing.REAL_ROLES, "network": networks}
+    if registry.is_simulated(thing.provider):
+        return {**registry.simulated_roles(), "hypervisor": thing.provider}
+    roles = {**registry.usual_roles(), "network": networks}
     return {**roles, "hypervisor": thing.provider} if kind == "vm" else roles
 
 

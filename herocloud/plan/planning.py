@@ -73,7 +73,7 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
         complete=not (options.target or options.exclude),
         narrow=options.operation not in _WHOLE,
         purge=options.purge,
-        simulated=host.simulated or all(role == choosing.SIMULATOR for role in choice.roles.values()),
+        simulated=choice.simulated,
     )
 
 

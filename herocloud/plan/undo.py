@@ -13,13 +13,13 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import STATE_PROVIDER, Step
+from herocloud.model.steps import KINDS, STATE_PROVIDER, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
 from herocloud.plan import facts, finish, fitting, inverses, reservations
 from herocloud.plan.deciding import Decision
 from herocloud.plan.draft import Draft, World
-from herocloud.plan.inverses import RESTORES, Inverted
+from herocloud.plan.inverses import Inverted
 
 Records = Mapping[Address, Record]
 
@@ -87,12 +87,12 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
 
 def restored(past: Past) -> bool:
     """Tell whether taking this back brings deleted data back, so that what is kept of it has to be looked up."""
-    return any(step.kind in RESTORES.values() for step in past.done)
+    return any(KINDS[step.kind].destroys_data for step in past.done)
 
 
 def _find_lost(steps: Iterable[Step], kept: Collection[Address]) -> list[Diagnostic]:
     """Name whose data would have to come back and is not kept any more."""
-    wanted = dict.fromkeys(step.address for step in steps if step.kind in RESTORES and step.before is None)
+    wanted = dict.fromkeys(step.address for step in steps if restores_data(step.kind) and step.before is None)
     return [_lost(address) for address in wanted if address not in kept]
 
 
@@ -118,7 +118,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         action = Action.ADOPT if only_records else Action.CREATE
     elif action in (Action.CREATE, Action.ADOPT):
         action = Action.UPDATE
-    loses = any(step.kind in inverses.DATA for step in inverse.steps)
+    loses = any(KINDS[step.kind].destroys_data for step in inverse.steps)
     return Change(
         address=inverse.address,
         kind=change.kind,
@@ -149,8 +149,8 @@ def _impact(action: Action, *, loses: bool, only_records: bool) -> Impact:
 
 
 def _note(action: Action, inverse: Inverted) -> str:
-    size = sum(step.before["size"] for step in inverse.steps if step.kind in inverses.DATA)
-    back = sum(step.after["size"] for step in inverse.steps if step.kind in RESTORES)
+    size = sum(step.before["size"] for step in inverse.steps if KINDS[step.kind].destroys_data)
+    back = sum(step.after["size"] for step in inverse.steps if restores_data(step.kind))
     if action is Action.REPLACE and back:
         return f"{sizes.show_size(back)} of data comes back, and what was written since is destroyed at once"
     if size:

@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
+from herocloud.kits import listeners
 from herocloud.model.hosts import Abilities
 from herocloud.model.worlds import Record
 from herocloud.plan import clashing
-from herocloud.providers import registry
 
 REAL = Abilities((("qemu", True, "ready"),))
 
@@ -38,14 +38,14 @@ def test_a_port_on_which_a_program_listens_is_named(shop, pretend) -> None:
     world = pretend.World()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        listening = registry.listeners()
+        listening = listeners.find_listeners()
         plan = shop(world, port, listening=listening)
         (found,) = (one for one in plan.diagnostics if one.is_error)
         assert (found.code, found.address) == ("port-taken", "network.lan")
         assert found.detail == f"`network.lan` publishes port {port}/tcp of this host, and a program of this host listens on it."
         assert not plan.applyable
         assert _codes(shop(world, port, simulated=True, listening=listening)) == []
-    assert _codes(shop(world, port, listening=registry.listeners())) == []
+    assert _codes(shop(world, port, listening=listeners.find_listeners())) == []
 
 
 def test_what_the_stack_publishes_already_is_its_own(shop, pretend, build) -> None:
