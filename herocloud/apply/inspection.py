@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from herocloud.apply import sessions
-from herocloud.apply.journaling import IN_FLIGHT
+from herocloud.apply.entries import IN_FLIGHT
 from herocloud.apply.sessions import Drivers
 from herocloud.model.applies import Pending
 from herocloud.model.errors import HerocloudError

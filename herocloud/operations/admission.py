@@ -16,7 +16,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Fact, Plan
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import planning
+from herocloud.operations import stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
@@ -82,7 +82,7 @@ def require_own(plan: Plan, recorded: Recorded) -> None:
 
 def look_for(keys: Iterable[str], stack: StackName, host: Hosting) -> Observed | None:
     """Look at the world if any of these facts is about it."""
-    return planning.look(host, (stack,)) if any(key.startswith(_LOOKED_AT) for key in keys) else None
+    return stack_plans.look(host, (stack,)) if any(key.startswith(_LOOKED_AT) for key in keys) else None
 
 
 def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: Hosting) -> Mapping[str, Fact]:
@@ -96,9 +96,9 @@ def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: H
 
 def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
     """Raise Stale, which names each fact of the plan that changed."""
-    from herocloud.apply import checking
+    from herocloud.apply import staleness
 
-    checking.refuse_stale(plan, facts_now([fact.key for fact in plan.facts], plan.stack, recorded, host))
+    staleness.refuse_stale(plan, facts_now([fact.key for fact in plan.facts], plan.stack, recorded, host))
 
 
 def generation_of(recorded: Recorded) -> Generation:

@@ -21,10 +21,10 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import admission, approving, cleaning, execution, inputs, planning, reading, unfinished
+from herocloud.operations import admission, approval, execution, inputs, leftovers, lookups, stack_plans, unfinished
 from herocloud.operations.callers import Approver, How
 from herocloud.operations.inputs import Hosting, Sources
-from herocloud.operations.planning import Asked, Planned
+from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import reservations
 from herocloud.state.store import Moved, Store
 
@@ -54,8 +54,8 @@ class Applied(NamedTuple):
 
 def plan_and_apply(folder: Path, stack: Sources, asked: Asked, how: How, approver: Approver) -> Applied:
     """Plan, get the plan approved, and run it."""
-    first = planning.make_plan(folder, stack, asked)
-    return run_made(folder, first, lambda: planning.make_plan(folder, stack, asked, make_key=True), how, approver)
+    first = stack_plans.make_plan(folder, stack, asked)
+    return run_made(folder, first, lambda: stack_plans.make_plan(folder, stack, asked, make_key=True), how, approver)
 
 
 def run_made(
@@ -109,9 +109,9 @@ class _Attempt:
         """Show a plan and get it approved, unless that was done; returns whether it has anything to do."""
         if planned.plan.id != self._decided:
             self._approved = self._approver.approve(planned)
-            planning.refuse_unapplyable(planned.plan)
+            stack_plans.refuse_unapplyable(planned.plan)
             self._decided = planned.plan.id
-        return planning.changes_something(planned.plan)
+        return stack_plans.changes_something(planned.plan)
 
     def run(self, store: Store, planned: Planned) -> Applied:
         """Run under the lock, with facts that nobody has changed."""
@@ -156,7 +156,7 @@ _OVERTAKEN = Diagnostic(
 
 def _tidy(host: Hosting, how: How, result: Result) -> None:
     if not result.interrupted:
-        cleaning.forget_expired(host, how)
+        leftovers.forget_expired(host, how)
 
 
 def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
@@ -164,7 +164,7 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
     from herocloud.state import store as states
 
     admission.require_own(plan, states.read_recorded(folder))
-    planning.refuse_unapplyable(plan)
+    stack_plans.refuse_unapplyable(plan)
     with admission.working(folder, Scope(plan.stack), how.caller.command or plan.operation, plan.id, how) as store:
         for _ in range(_MOST_TRIES):
             recorded = store.recorded()
@@ -172,11 +172,11 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
             host = inputs.find_host(folder, recorded)
             if _was_applied(plan, store, recorded, host):
                 return Applied(plan, Result(plan.id, (), 0.0, already=True))
-            if not planning.changes_something(plan):
+            if not stack_plans.changes_something(plan):
                 return Applied(plan)
             admission.require_fresh(plan, recorded, host)
             _require_free(plan, recorded)
-            approved = frozenset(approving.missing(plan, ()))
+            approved = frozenset(approval.missing(plan, ()))
             try:
                 ran = execution.run(plan, store, host, how, recorded, approved=approved)
             except Moved:
@@ -187,13 +187,13 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
 
 
 def _was_applied(plan: Plan, store: Store, recorded: Recorded, host: Hosting) -> bool:
-    from herocloud.apply import checking
+    from herocloud.apply import staleness
 
     before = store.load_plan(plan.id)
     if not before:
         return False
     observed = admission.look_for([fact.key for fact in plan.facts], plan.stack, host)
-    return checking.applied_before(plan, before, recorded, observed)
+    return staleness.applied_before(plan, before, recorded, observed)
 
 
 def _require_free(plan: Plan, recorded: Recorded) -> None:
@@ -258,10 +258,10 @@ class _After(NamedTuple):
 
 def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
     """Run a plan that was just made on a copy, and plan the same stack from what is there then."""
-    from herocloud.plan import planning as planner
+    from herocloud.plan import planner
 
     _require_ended(planned.recorded, planned.plan.stack)
-    planning.refuse_unapplyable(planned.plan)
+    stack_plans.refuse_unapplyable(planned.plan)
     after = _run(planned.plan, planned.recorded, planned.hosting, how)
     # What `--replace` asks for was made anew; asking again would never come to an end.
     options = asked.options._replace(replace=())
@@ -271,10 +271,10 @@ def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
 
 def rehearse_saved(folder: Path, plan: Plan, how: How) -> Rehearsed:
     """Run a saved plan on a copy, and compare what is there then with what it says."""
-    recorded = reading.read_recorded(folder)
+    recorded = lookups.read_recorded(folder)
     _require_ended(recorded, plan.stack)
     admission.require_own(plan, recorded)
-    planning.refuse_unapplyable(plan)
+    stack_plans.refuse_unapplyable(plan)
     host = inputs.find_host(folder, recorded)
     admission.require_fresh(plan, recorded, host)
     after = _run(plan, recorded, host, how)
@@ -282,10 +282,10 @@ def rehearse_saved(folder: Path, plan: Plan, how: How) -> Rehearsed:
 
 
 def _run(plan: Plan, recorded: Recorded, host: Hosting, how: How) -> _After:
-    from herocloud.apply import rehearsing
+    from herocloud.apply import rehearsal
 
     with how.watch(plan, ()) as tell:
-        return _After(*rehearsing.rehearse(plan, recorded, planning.look(host, None), host.host, options=how.options, tell=tell))
+        return _After(*rehearsal.rehearse(plan, recorded, stack_plans.look(host, None), host.host, options=how.options, tell=tell))
 
 
 def _require_ended(recorded: Recorded, stack: StackName) -> None:

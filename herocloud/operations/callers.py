@@ -16,8 +16,8 @@ from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import approving, unfinished
-from herocloud.operations.planning import Planned
+from herocloud.operations import approval, unfinished
+from herocloud.operations.stack_plans import Planned
 
 Tell = Callable[[Event], None]
 Watch = Callable[[Plan, Collection[StepId]], AbstractContextManager[Tell]]
@@ -64,9 +64,9 @@ class Granted:
 
     def approve(self, planned: Planned) -> frozenset[Approval]:
         """Return the classes, or refuse with what is missing."""
-        lacking = approving.missing(planned.plan, self._classes)
+        lacking = approval.missing(planned.plan, self._classes)
         if lacking and not planned.plan.errored and not planned.plan.blocked:
-            raise Blocked([approving.refusal(lacking, "these classes were not granted")])
+            raise Blocked([approval.refusal(lacking, "these classes were not granted")])
         return self._classes
 
     def approve_rest(self, rest: Rest) -> frozenset[Approval]:

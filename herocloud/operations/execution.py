@@ -43,21 +43,21 @@ def run(
 
     Raises `Moved`, with nothing changed, when somebody else was admitted or edited records since.
     """
-    from herocloud.apply import executing
+    from herocloud.apply import executor
     from herocloud.providers.drivers import Drivers
 
     records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
     drivers = Drivers(host.context)
     try:
         with _told_how_to_go_on(store.folder, store, None):
-            opened = executing.make_ready(plan, store, drivers)
+            opened = executor.make_ready(plan, store, drivers)
         grant = Grant(how.caller, frozenset(approved), address, reservations.reserve(plan, records))
         prepared = store.prepare(plan, grant)
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, None):
             with admission.locked(store.folder, HOST, plan.operation, plan.id, how):
                 number = store.begin(plan, how.clock.now(), undoes, prepared=prepared, expecting=admission.generation_of(recorded))
             with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store, number):
-                result = executing.carry_out(
+                result = executor.carry_out(
                     plan, store, number, opened, records, options=how.options, tell=tell, clock=how.clock, interrupts=interrupts
                 )
     finally:
@@ -67,7 +67,7 @@ def run(
 
 def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved: Collection[Approval]) -> Ran:
     """Finish an apply that did not end, or take it back; whoever calls holds the lock of its stack."""
-    from herocloud.apply import executing
+    from herocloud.apply import executor
     from herocloud.providers.drivers import Drivers
 
     unfinished = store.unfinished(pending.number)
@@ -84,7 +84,7 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, pending.number):
             store.take_over(pending.number, Grant(how.caller, frozenset(approved)))
             with how.watch(unfinished.plan, finished) as tell:
-                result = executing.resume(
+                result = executor.resume(
                     store,
                     drivers,
                     options=how.options,

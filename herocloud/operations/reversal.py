@@ -8,10 +8,10 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import PlanId
 from herocloud.model.worlds import Desired
-from herocloud.operations import apply, cleaning, inputs, planning
+from herocloud.operations import apply, inputs, leftovers, stack_plans
 from herocloud.operations.apply import Applied
 from herocloud.operations.callers import Approver, How
-from herocloud.operations.planning import Planned
+from herocloud.operations.stack_plans import Planned
 from herocloud.state.store import Applied as PastApply
 
 
@@ -37,9 +37,9 @@ def plan_undo(folder: Path, which: str | None) -> Planned:
         before = opened.records_at(applied.serial - 1).get(stack, {})
         after = opened.records_at(applied.serial).get(stack, {})
     past = planner.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(stack, {}))
-    host = planning.with_listeners(inputs.find_host(folder, recorded))
-    observed = planning.look(host, (stack,))
-    stones = cleaning.list_tombstones(host) if planner.restored(past) else ()
+    host = stack_plans.with_listeners(inputs.find_host(folder, recorded))
+    observed = stack_plans.look(host, (stack,))
+    stones = leftovers.list_tombstones(host) if planner.restored(past) else ()
     kept = {stone.address for stone in stones if stone.stack == stack}
     plan = planner.plan_undo(past, recorded, observed, host.host, kept)
     return Planned(plan, Desired(stack, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))

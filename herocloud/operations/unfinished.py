@@ -15,7 +15,7 @@ from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Approval, Severity
 from herocloud.model.worlds import Recorded
-from herocloud.operations import approving, inputs
+from herocloud.operations import approval, inputs
 
 
 def refusal(rest: Rest, lacking: Collection[Approval], why: str) -> Diagnostic:
@@ -100,20 +100,20 @@ def to_undo(folder: Path, which: str | None) -> Pending | None:
 
 def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     """Look at what is left of an apply; opens nothing for writing and changes nothing."""
-    from herocloud.apply import inspection, journaling
+    from herocloud.apply import entries, inspection
     from herocloud.providers.drivers import Drivers
     from herocloud.state import store
 
     plan, states = _load(folder, pending)
     recorded = store.read_recorded(folder)
-    back = rollback or journaling.going_back(states)
+    back = rollback or entries.going_back(states)
     steps = inspection.left_steps(plan, states, back=back)
     begun = {step.address for step in plan.steps if states.get(step.id) not in (None, "skipped")}
     counts: dict[Address, int] = {}
     for step in steps:
         counts[step.address] = counts.get(step.address, 0) + 1
     left = tuple(
-        Left(change, _classes_back(change) if back else approving.classes_of(change), counts[change.address], change.address in begun)
+        Left(change, _classes_back(change) if back else approval.classes_of(change), counts[change.address], change.address in begun)
         for change in plan.changing
         if change.address in counts
     )
@@ -146,7 +146,7 @@ def ended_meanwhile(pending: Pending) -> Diagnostic:
 def _classes_back(change: Change) -> tuple[Approval, ...]:
     """Return the classes that taking a change back needs: what was made goes, with whatever was written to it since."""
     classes = {Action.CREATE: (Approval.DESTROY,), Action.DELETE: (Approval.CREATE,)}.get(change.action)
-    return classes or approving.classes_of(change)
+    return classes or approval.classes_of(change)
 
 
 def refuse(pending: Iterable[Pending]) -> Blocked:

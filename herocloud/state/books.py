@@ -15,8 +15,8 @@ from herocloud.model import ids
 from herocloud.model.errors import Conflict
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Record
-from herocloud.state import recording
-from herocloud.state.recording import Owner
+from herocloud.state import records as state_records
+from herocloud.state.records import Owner
 
 _PRESENT = "stack = ? AND address = ? AND until IS NULL"
 
@@ -60,8 +60,8 @@ class Book:
     def rename(self, connection: sqlite3.Connection, stack: StackName, origin: Address, target: Address) -> None:
         """Continue a record under another address."""
         self._write(connection)
-        record = recording.find(connection, stack, origin)
-        taken = recording.find(connection, stack, target)
+        record = state_records.find(connection, stack, origin)
+        taken = state_records.find(connection, stack, target)
         if record is None:
             if taken is None:
                 raise Conflict(f"neither {origin} nor {target} is recorded in stack {stack}", f"record:{origin}")
@@ -82,9 +82,9 @@ class Book:
         self._touched = {}
         for owner, _ in moved:
             if self._held.get(owner):
-                recording.release(connection, *owner)
+                state_records.release(connection, *owner)
         for owner, slices in moved:
-            recording.assign(connection, owner, slices)
+            state_records.assign(connection, owner, slices)
             self._held[owner] = slices
         return max((ids.sid_number(sid) for _, slices in moved for sid in slices), default=0)
 
@@ -108,7 +108,7 @@ class Book:
                     ended.append((self.serial, *owner))
                 new.append((*owner, self.serial, record.sid, body))
                 self._since[owner] = self.serial
-            self._touched[owner] = recording.slices_of(record)
+            self._touched[owner] = state_records.slices_of(record)
         connection.executemany(f"UPDATE records SET until = ? WHERE {_PRESENT}", ended)  # noqa: S608  (conditions are ours)
         try:
             connection.executemany(f"UPDATE records SET sid = ?, body = ? WHERE {_PRESENT}", changed)  # noqa: S608  (as above)
@@ -125,7 +125,7 @@ class Book:
             self._since[owner] = None if row is None else row[0]
             if row is not None:
                 self._first[owner] = row[1]
-                self._held[owner] = recording.slices_of(recording.read_body(row[1]))
+                self._held[owner] = state_records.slices_of(state_records.read_body(row[1]))
         return self._since[owner]
 
 

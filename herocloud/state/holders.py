@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.ids import Address, StackName
-from herocloud.state import layout
+from herocloud.state import state_files
 
 _MOST_BYTES = 4096
 """One write and one read of less than a page are not torn on a local disk; a record that is torn all the same reads as unknown."""
@@ -98,7 +98,7 @@ def name_stranger(pid: int, proc: Path = PROC, scope: Scope = HOST) -> Holder:
 
 def read(folder: Path, scope: Scope = HOST) -> Holder | None:
     """Return what the record says; nothing when it is empty, missing, or cannot be understood."""
-    return read_file(layout.holder(folder, scope))
+    return read_file(state_files.holder(folder, scope))
 
 
 def read_file(path: Path) -> Holder | None:
@@ -115,7 +115,7 @@ def read_file(path: Path) -> Holder | None:
 def write(folder: Path, holder: Holder) -> None:
     """Put the record down. Not by rename: a crash would leave the other file behind, and nothing depends on this one being whole."""
     content = json.dumps(holder._asdict()).encode()[:_MOST_BYTES]
-    descriptor = os.open(layout.holder(folder, holder.scope), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(state_files.holder(folder, holder.scope), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0)
@@ -126,15 +126,15 @@ def write(folder: Path, holder: Holder) -> None:
 def clear(folder: Path, scope: Scope = HOST) -> None:
     """Take the record away. The file of the host stays; that of a stack or a VM goes, or there would be one for every name ever used."""
     if scope.stack is None:
-        os.truncate(layout.holder(folder), 0)
+        os.truncate(state_files.holder(folder), 0)
     else:
-        layout.holder(folder, scope).unlink(missing_ok=True)
+        state_files.holder(folder, scope).unlink(missing_ok=True)
 
 
 def was_left(folder: Path, scope: Scope = HOST) -> bool:
     """Tell whether the file of the record holds anything, understood or not."""
     try:
-        return layout.holder(folder, scope).stat().st_size > 0
+        return state_files.holder(folder, scope).stat().st_size > 0
     except FileNotFoundError:
         return False
 

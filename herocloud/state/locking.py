@@ -19,7 +19,7 @@ from herocloud.kits import faults, sizes
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Cancelled, Locked
-from herocloud.state import failing, holders, layout
+from herocloud.state import failures, holders, state_files
 from herocloud.state.holders import Holder
 
 __all__ = ["Holder", "hold", "read_holder", "read_holders"]
@@ -50,10 +50,10 @@ def hold(
     """Have this scope alone while inside; raises `Locked` when another has it after `timeout` seconds, or `Cancelled`."""
     waiting = _Waiting(folder, timeout, note, cancelled, clock, pause)
     with ExitStack() as stack:
-        with failing.Guarded(folder):
+        with failures.Guarded(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if scope.stack is not None:
-                (folder / layout.LOCKS).mkdir(mode=0o700, exist_ok=True)
+                (folder / state_files.LOCKS).mkdir(mode=0o700, exist_ok=True)
             if scope.address is not None:
                 shared = waiting.acquire(Scope(scope.stack), shared=True)
                 stack.callback(os.close, shared)
@@ -72,7 +72,7 @@ def hold(
 def read_holder(folder: Path, scope: Scope = HOST) -> Holder | None:
     """Return who holds a lock; nothing when nobody does. Takes no lock itself, and writes nothing."""
     holder = holders.read(folder, scope)
-    locker = holders.find_locker(layout.locked(folder, scope))
+    locker = holders.find_locker(state_files.locked(folder, scope))
     if locker is None:
         # Some file systems show another device in the kernel's list than to `stat`, so a record of a living process counts as well.
         return None if holder is None or holder.is_alive() is False else holder
@@ -86,7 +86,7 @@ def read_holders(folder: Path) -> list[Holder]:
     """Return who holds any lock here: of the host first, then of stacks and VMs."""
     found = [read_holder(folder)]
     try:
-        names = sorted(path for path in (folder / layout.LOCKS).iterdir() if path.name.startswith(("stack.", "vm.")))
+        names = sorted(path for path in (folder / state_files.LOCKS).iterdir() if path.name.startswith(("stack.", "vm.")))
     except (FileNotFoundError, NotADirectoryError):
         names = []
     for path in names:
@@ -116,7 +116,7 @@ class _Waiting:
         """Return a descriptor that holds the lock."""
         told = False
         wait = _FIRST_INTERVAL
-        path = layout.locked(self._folder, scope)
+        path = state_files.locked(self._folder, scope)
         while True:
             descriptor = _open(path, scope)
             try:

@@ -17,10 +17,10 @@ from herocloud.model.applies import NOBODY, Caller, Pending
 from herocloud.model.ids import Address, PlanId, Sid, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Record, Recorded
-from herocloud.state import failing, history, journaling, layout, opening, recording
+from herocloud.state import connections, failures, history, journal, records, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
-from herocloud.state.journaling import Prepared, Run
+from herocloud.state.journal import Prepared, Run
 
 __all__ = [
     "Applied",
@@ -59,7 +59,7 @@ class Store:
         self._closed = False
         self._turn = threading.Lock()
         self._runs: dict[int, Run] = {}
-        self._path = layout.database(folder)
+        self._path = state_files.database(folder)
         self._file = _identity(self._path)
         self.lineage: str = self._read(lambda c: c.execute("SELECT lineage FROM world").fetchone()[0])
 
@@ -76,7 +76,7 @@ class Store:
         with self._turn:
             try:
                 if self._write and not self._closed:
-                    opening.close(self._connection, self.folder)
+                    connections.close(self._connection, self.folder)
             except (sqlite3.Error, OSError):
                 # The log keeps what could not be moved into the database; the next writer moves it.
                 pass
@@ -97,34 +97,34 @@ class Store:
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
-        return self._read(lambda c: recording.find(c, stack, address))
+        return self._read(lambda c: records.find(c, stack, address))
 
     def assignments(self) -> Mapping[Sid, tuple[StackName, Address]]:
         """Return who holds each slice in use."""
-        return self._read(recording.owners)
+        return self._read(records.owners)
 
     def generation(self) -> Generation:
         """Return what changes whenever anybody takes something or edits a record."""
-        return self._read(journaling.generation)
+        return self._read(journal.generation)
 
     def pending(self) -> tuple[Pending, ...]:
         """Return every apply that runs or did not end, oldest first."""
-        return self._read(lambda c: journaling.pending(c, self.folder))
+        return self._read(lambda c: journal.pending(c, self.folder))
 
     def unfinished(self, apply: int | None = None) -> Unfinished | None:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 
         def look(connection: sqlite3.Connection) -> Unfinished | None:
-            found = journaling.unfinished(connection, apply)
+            found = journal.unfinished(connection, apply)
             if found is None:
                 return None
-            return Unfinished(found.apply, journaling.load(connection, found.apply, self._path), journaling.states(connection, found.apply))
+            return Unfinished(found.apply, journal.load(connection, found.apply, self._path), journal.states(connection, found.apply))
 
         return self._read(look)
 
     def applies(self) -> list[Applied]:
         """Return every apply without its plan, newest first."""
-        return self._read(journaling.applies)
+        return self._read(journal.applies)
 
     def load_plan(self, plan: PlanId) -> list[AppliedPlan]:
         """Return each apply of this plan, newest first."""
@@ -133,21 +133,21 @@ class Store:
             return [
                 AppliedPlan(
                     one.apply,
-                    journaling.load(connection, one.apply, self._path),
+                    journal.load(connection, one.apply, self._path),
                     one.status,
                     one.started,
                     one.ended,
-                    journaling.states(connection, one.apply),
+                    journal.states(connection, one.apply),
                     one.serial,
                 )
-                for one in journaling.applies(connection, "plan = ?", (plan,))
+                for one in journal.applies(connection, "plan = ?", (plan,))
             ]
 
         return self._read(look)
 
     def durations(self) -> Mapping[str, float]:
         """Return the median seconds of each kind of step that ran here."""
-        return self._read(journaling.durations)
+        return self._read(journal.durations)
 
     def history(self) -> list[Version]:
         """Return every operation that raised the serial, newest first."""
@@ -166,7 +166,7 @@ class Store:
     @staticmethod
     def prepare(plan: Plan, grant: Grant) -> Prepared:
         """Make ready what `begin` writes."""
-        return journaling.prepare(plan, grant)
+        return journal.prepare(plan, grant)
 
     def begin(
         self,
@@ -182,17 +182,17 @@ class Store:
         With `prepared` all that takes time was done before. Raises `Moved`, and writes nothing, when the state is not of the generation
         that the caller has looked at.
         """
-        prepared = prepared or journaling.prepare(plan, Grant())
+        prepared = prepared or journal.prepare(plan, Grant())
         with self._writing("state.begin") as connection:
-            if expecting is not None and journaling.generation(connection) != expecting:
+            if expecting is not None and journal.generation(connection) != expecting:
                 raise Moved
-            apply, _ = journaling.begin(connection, prepared, started, rollback_of)
+            apply, _ = journal.begin(connection, prepared, started, rollback_of)
         return apply
 
     def take_over(self, apply: int, grant: Grant) -> None:
         """Go on with an apply that did not end, in the name of this process."""
         with self._writing("state.begin") as connection:
-            journaling.take_over(connection, apply, grant)
+            journal.take_over(connection, apply, grant)
 
     def commit(self, apply: int, entries: Sequence[Entry]) -> None:
         """Add entries to the journal and carry out what they change in the records."""
@@ -200,7 +200,7 @@ class Store:
             with self._writing("state.commit") as connection:
                 run = self._runs.get(apply)
                 if run is None:
-                    run = self._runs[apply] = journaling.Run(connection, apply)
+                    run = self._runs[apply] = journal.Run(connection, apply)
                 run.commit(connection, entries)
         except BaseException:
             # What it believes to have written is not there.
@@ -209,13 +209,13 @@ class Store:
 
     def finish(self, apply: int, status: str, ended: float, did: Did | None = None) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished."""
-        if status not in journaling.STATUSES:
+        if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
             raise ValueError(msg)
         with self._writing("state.finish") as connection:
             # Of a plan that left something out, the outputs speak of a part of the stack only.
-            plan = journaling.load_head(connection, apply, self._path) if status == "done" else None
-            journaling.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None, did)
+            plan = journal.load_head(connection, apply, self._path) if status == "done" else None
+            journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None, did)
         self._runs.pop(apply, None)
 
     def edit(
@@ -223,23 +223,23 @@ class Store:
     ) -> int:
         """Change records outside of an apply, as one operation with a serial of its own; returns the serial."""
         with self._writing("state.edit") as connection:
-            serial = journaling.next_serial(connection, time.time() if at is None else at, operation, None, stack, caller)
-            journaling.change_records(connection, Book(serial), entries)
+            serial = journal.next_serial(connection, time.time() if at is None else at, operation, None, stack, caller)
+            journal.change_records(connection, Book(serial), entries)
             return serial
 
     def grow_slices(self, slices: int) -> None:
         """Remember that the host has so many slices; the number never falls."""
         with self._writing("state.edit") as connection:
-            journaling.raise_slices(connection, slices)
+            journal.raise_slices(connection, slices)
 
     def settle_slices(self, slices: int) -> None:
         """Accept that the host has so many slices from now on, more or fewer; raises Conflict when VMs hold higher ones."""
         with self._writing("state.edit") as connection:
-            journaling.settle_slices(connection, slices)
+            journal.settle_slices(connection, slices)
 
     def _read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Ask within one transaction, so that all of the answer is of the same moment."""
-        with self._turn, failing.Guarded(self._path):
+        with self._turn, failures.Guarded(self._path):
             try:
                 self._connection.execute("BEGIN")
                 try:
@@ -249,16 +249,16 @@ class Store:
                         self._connection.execute("ROLLBACK")
             except ValueError as error:
                 # A body that is no JSON any more: the page is in order, and what it holds is not.
-                raise failing.damaged(self._path, f"a record cannot be read ({error})") from error
+                raise failures.damaged(self._path, f"a record cannot be read ({error})") from error
 
     @contextmanager
     def _writing(self, point: str) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction: all of it is on disk at the end, or none of it."""
-        with self._turn, failing.Guarded(self._path):
+        with self._turn, failures.Guarded(self._path):
             faults.reached(f"{point}.before")
             # SQLite goes on writing to a file that was removed under it, and all of that would be lost without a word.
             if _identity(self._path) != self._file:
-                raise failing.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
+                raise failures.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -275,8 +275,8 @@ class Store:
 def open_state(folder: Path, *, write: bool) -> Store | None:
     """Open the state of a data folder. To write makes it when there is none; to read then returns nothing and makes nothing."""
     if write:
-        return Store(folder, opening.open_for_writing(folder), write=True)
-    connection = opening.open_for_reading(folder)
+        return Store(folder, connections.open_for_writing(folder), write=True)
+    connection = connections.open_for_reading(folder)
     return None if connection is None else Store(folder, connection, write=False)
 
 
@@ -308,13 +308,13 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _recorded(connection: sqlite3.Connection, folder: Path) -> Recorded:
     lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
-    unfinished = journaling.pending(connection, folder)
+    unfinished = journal.pending(connection, folder)
     return Recorded(
         lineage=lineage,
         serial=serial,
-        records=recording.load(connection),
+        records=records.load(connection),
         slices=slices,
         unfinished=unfinished,
-        reserved=journaling.reserved(connection) if unfinished else {},
-        outputs=journaling.outputs(connection),
+        reserved=journal.reserved(connection) if unfinished else {},
+        outputs=journal.outputs(connection),
     )

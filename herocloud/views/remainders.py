@@ -4,7 +4,7 @@ from herocloud.apply.inspection import Left, Rest, Seen
 from herocloud.kits.jsons import Json
 from herocloud.model.applies import Pending
 from herocloud.model.words import GLYPHS, Action
-from herocloud.views import phrasing, values, writing
+from herocloud.views import phrases, values, writer
 
 
 def pending_document(pending: Pending) -> dict[str, Json]:
@@ -47,7 +47,7 @@ def document(rest: Rest) -> dict[str, Json]:
 
 def render(rest: Rest, *, color: bool = False) -> str:
     """Write what is left, as a person approves it."""
-    palette = writing.choose(color=color)
+    palette = writer.choose(color=color)
     pending = rest.pending
     by = f" by {pending.caller.user}" if pending.caller.user else ""
     asked = f"{pending.caller.command or pending.operation}, plan {pending.plan}, begun {values.show_moment(pending.started)}{by}"
@@ -64,13 +64,13 @@ def render(rest: Rest, *, color: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _line(one: Left, wide: int, palette: writing.Palette, *, back: bool) -> str:
+def _line(one: Left, wide: int, palette: writer.Palette, *, back: bool) -> str:
     change = one.change
-    sign = f"{writing.of_action(palette, change.action)}{GLYPHS[change.action].rjust(3)}{palette.off}"
+    sign = f"{writer.of_action(palette, change.action)}{GLYPHS[change.action].rjust(3)}{palette.off}"
     state = "begun, " if one.begun and not back else ""
     steps = f"{one.steps} step{'' if one.steps == 1 else 's'} {'to take back' if back else 'left'}"
     note = f" · {change.note}" if change.note and (not back or change.action is not Action.DELETE) else ""
-    return f"  {sign} {change.address.ljust(wide)}   {phrasing.action_words(change)} · {state}{steps}{note}"
+    return f"  {sign} {change.address.ljust(wide)}   {phrases.action_words(change)} · {state}{steps}{note}"
 
 
 def _found(one: Seen) -> str:

@@ -12,7 +12,7 @@ from herocloud.model.ids import Address, StepId, sort_key
 from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Status
-from herocloud.views import fates, writing
+from herocloud.views import fates, writer
 from herocloud.views.fates import Fate
 
 _WORST = (Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.UNDONE, Status.DONE)
@@ -103,7 +103,7 @@ def headline(plan: Plan, result: Result) -> str:
 
 def render(plan: Plan, result: Result, *, color: bool = False) -> str:
     """Write the whole summary."""
-    palette = writing.choose(color=color)
+    palette = writer.choose(color=color)
     good = status_word(result) in ("done", "already")
     blocks = [f"{palette.green if good else palette.red}{palette.bold}{headline(plan, result)}{palette.off}"]
     fate = fates_of(plan, result)
@@ -223,7 +223,7 @@ def _left(plan: Plan, result: Result) -> list[Change]:
     return [change for change in plan.changing if found[change.address] is not Status.DONE and change.address not in failed | held]
 
 
-def _failure_lines(failure: Failure, palette: writing.Palette, fate: Mapping[Address, Fate]) -> list[str]:
+def _failure_lines(failure: Failure, palette: writer.Palette, fate: Mapping[Address, Fate]) -> list[str]:
     outcome = failure.outcome
     took = sizes.show_duration(outcome.ended - outcome.started)
     now = fate[outcome.address].now if outcome.address in fate else ""

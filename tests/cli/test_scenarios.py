@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.cli import preparing
+from herocloud.cli import requests
 
 SCENARIOS = sorted(path.parent for path in Path(__file__).parent.glob("scenarios/*/commands.txt"))
 
@@ -33,7 +33,7 @@ _TIMES = (
 def test_a_scenario_prints_its_transcript(
     herocloud: Any, scenario: Path, settle: Callable[[str], str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "_user", lambda: "ada")
+    monkeypatch.setattr(requests, "_user", lambda: "ada")
     for path in scenario.iterdir():
         if path.name in ("host.yaml", "scenario.yaml"):
             shutil.copy(path, herocloud.data_folder / path.name)
