@@ -39,6 +39,11 @@ def database(folder: Path) -> Path:
     return folder / DATABASE
 
 
+def log(folder: Path) -> Path:
+    """Return where the write-ahead log is."""
+    return folder / LOG
+
+
 def marker(folder: Path) -> Path:
     """Return where the marker is."""
     return folder / MARKER
