@@ -70,6 +70,28 @@ def read_settings(folder: Path) -> Mapping[str, str]:
     return found.settings() if found is not None else {}
 
 
+class DaemonSettings(NamedTuple):
+    """What the host file says about the daemon."""
+
+    group: str | None = None
+    """Who may use its socket."""
+    paths: tuple[str, ...] = ()
+    """Folders below which its callers may name shares, kernels and images."""
+
+
+def read_daemon_settings(folder: Path) -> DaemonSettings:
+    """Return what the host file says about the daemon; raises Refused for one that is wrong."""
+    from herocloud.host import hostfile
+
+    found, diagnostics = hostfile.read_host_file(folder)
+    errors = [one for one in diagnostics if one.is_error]
+    if errors:
+        raise Refused(errors)
+    if found is None:
+        return DaemonSettings()
+    return DaemonSettings(found.values.get("daemon.group"), tuple(found.values.get("daemon.paths") or ()))
+
+
 def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
     """Tell which VM holds each slice that is in use."""
     from herocloud.plan import reservations
