@@ -68,6 +68,10 @@ class Record(NamedTuple):
     """The addresses it relies on; deletion goes against this order."""
 
 
+Durations = Mapping[tuple[str, str], float]
+"""How many seconds steps take, by their kind and provider."""
+
+
 class Recorded(NamedTuple):
     """What the state holds, for every stack on the host."""
 
@@ -83,6 +87,8 @@ class Recorded(NamedTuple):
     """Every apply that runs or did not end, oldest first."""
     reserved: Mapping[StackName, Mapping[Address, Record]] = {}
     """What those may come to hold; until they end it is taken, for every other stack."""
+    durations: Mapping[tuple[str, str], float] = {}
+    """What steps took on this host, learnt from what ran here."""
 
 
 class Thing(NamedTuple):

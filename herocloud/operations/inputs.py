@@ -59,7 +59,8 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
     context = ProviderContext(folder, answer.host, answer.providers)
-    return Hosting(answer.host, context, tuple(answer.diagnostics))
+    step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
+    return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
 
 
 def read_settings(folder: Path) -> Mapping[str, str]:
