@@ -70,7 +70,7 @@ def test_a_plan_without_changes_says_so(plans, read) -> None:
 def test_a_failure_shows_its_cause_and_the_way_on(plans, read) -> None:
     text = read(html.render_result(plans.example(), plans.partly(plans.example()))).text
     assert "vm.cache: vm.configure failed" in text
-    assert "Skipped because they need it: vm.old" in text
+    assert "Left because they need it: vm.old" in text
     assert "herocloud apply does the rest" in text
 
 
