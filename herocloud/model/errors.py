@@ -8,7 +8,7 @@
     │   └── DoesNotFit(diagnostics) the capacity proof failed
     ├── Permanent                   trying again is useless
     ├── Temporary(delay)            trying again after `delay` seconds may work
-    └── Conflict(fact)              the world is not what the step relies on
+    └── Conflict                    the world is not what the step relies on
 
 Errors of third-party libraries are wrapped at the provider's edge with `raise … from`.
 """
@@ -62,8 +62,3 @@ class Temporary(HerocloudError):
 
 class Conflict(HerocloudError):
     """The world is not what the step relies on."""
-
-    def __init__(self, message: str, fact: str | None = None) -> None:
-        """Name the fact that does not hold."""
-        super().__init__(message)
-        self.fact = fact

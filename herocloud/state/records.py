@@ -46,9 +46,7 @@ def assign(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
                 if owner is None:
                     raise
                 whose = "itself, twice" if owner == (record.stack, record.address) else f"{owner[1]} of stack {owner[0]}"
-                raise Conflict(
-                    f"slice {sid} was meant for {record.address} of stack {record.stack} and is held by {whose}", f"slice:{sid}"
-                ) from error
+                raise Conflict(f"slice {sid} was meant for {record.address} of stack {record.stack} and is held by {whose}") from error
 
 
 def owners(connection: sqlite3.Connection) -> dict[Sid, Owner]:
@@ -126,7 +124,6 @@ def put(connection: sqlite3.Connection, serial: int, record: Record) -> None:
             raise
         raise Conflict(
             f"sid {record.sid} was meant for {record.address} of stack {record.stack} and belongs to {owner[1]} of stack {owner[0]}",
-            f"vm-sid:{record.sid}",
         ) from error
 
 
@@ -148,10 +145,10 @@ def rename(connection: sqlite3.Connection, serial: int, stack: StackName, origin
     taken = find(connection, stack, target)
     if record is None:
         if taken is None:
-            raise Conflict(f"neither {origin} nor {target} is recorded in stack {stack}", f"record:{origin}")
+            raise Conflict(f"neither {origin} nor {target} is recorded in stack {stack}")
         return
     if taken is not None:
-        raise Conflict(f"{target} is recorded in stack {stack} already", f"record:{target}")
+        raise Conflict(f"{target} is recorded in stack {stack} already")
     release(connection, stack, origin)
     drop(connection, serial, stack, origin)
     put(connection, serial, record._replace(address=target))
