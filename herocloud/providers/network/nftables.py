@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from herocloud.kits import faults, jsons, running
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
-from herocloud.providers.network import dumping, expressions, guarding, passing
+from herocloud.providers.network import dumping, expressions, guarding, inbound, passing
 from herocloud.providers.network.expressions import Rule, Rules
 from herocloud.providers.network.linking import EFFECT
 
@@ -28,6 +28,11 @@ def read_networks() -> Rules | None:
 def read_taps() -> Rules | None:
     """Read the chains of all taps; nothing when our table is not there."""
     return _list(["table", guarding.FAMILY, guarding.TABLE])
+
+
+def read_inbound() -> Rules | None:
+    """Read what reaches guests on the overlay; nothing when our table is not there."""
+    return _list(["table", inbound.FAMILY, inbound.TABLE])
 
 
 def read_tap(name: str) -> Rules | None:
