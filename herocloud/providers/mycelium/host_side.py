@@ -22,6 +22,7 @@ ALIAS = "herocloud-overlay isolated"
 """The second word tells who makes taps that they are kept apart."""
 MTU = 1400
 """What the daemon's own interface has."""
+LINK_LOCAL = "fe80::1"
 FAMILY, TABLE = "inet", "herocloud-overlay"
 KEPT = "before"
 USERS = "user-"
@@ -83,6 +84,8 @@ def ensure(bridge: Bridge, user: str) -> None:
         iproute.write_setting(f"{_CONF}/{bridge.name}/{field}", value)
     iproute.write_setting(f"net/ipv6/neigh/{bridge.name}/proxy_delay", "0")
     iproute.change("link", "set", bridge.name, "up")
+    # Without a link-local address the kernel sends no neighbor solicitation for what it forwards.
+    iproute.add("address", "add", f"{LINK_LOCAL}/64", "dev", bridge.name, "nodad")
     wanted = arithmetic.gateway(bridge.subnet)
     for address, prefix in _addresses(bridge.name):
         if (address, prefix) != (wanted, 64):
@@ -132,9 +135,10 @@ def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
         "bridge": None if "UP" in seen.get("flags", ()) else "down",
         "mtu": seen.get("mtu") if seen.get("mtu") != MTU else None,
         "gateway": None if _addresses(bridge.name) == [(arithmetic.gateway(bridge.subnet), 64)] else "wrong",
+        "link_local": None if LINK_LOCAL in _link_locals(bridge.name) else "missing",
         "route": None if iproute.show("-6", "route", "show", bridge.subnet, "dev", bridge.name) else "missing",
         "forwarding": None if iproute.read_setting(_ALL) == "1" else False,
-        "rules": None if rules is not None and {"input", "output", f"{USERS}{user}"} <= rules.keys() and _is_whole(rules) else "missing",
+        "rules": None if rules is not None and {*_guards(), f"{USERS}{user}"} <= rules.keys() and _is_whole(rules) else "missing",
     }
     for field, value in _OF_BRIDGE.items():
         odd[field] = None if iproute.read_setting(f"{_CONF}/{bridge.name}/{field}") == value else False
@@ -178,11 +182,18 @@ def _guards() -> dict[str, list[list[Json]]]:
     kind = {"payload": {"protocol": "icmpv6", "field": "type"}}
     source = {"payload": {"protocol": "ip6", "field": "saddr"}}
     bridges = "hb-my*"
+    target = {"payload": {"protocol": "ip6", "field": "daddr"}}
+    overlay = {"prefix": {"addr": "400::", "len": 7}}
+
+    def differs(left: Json, right: Json) -> Json:
+        return {"match": {"op": "!=", "left": left, "right": right}}
+
+    into, out_of = equals({"meta": {"key": "oifname"}}, bridges), equals({"meta": {"key": "iifname"}}, bridges)
     return {
-        "input": [
-            [equals({"meta": {"key": "iifname"}}, bridges), equals(source, "::"), equals(kind, "nd-neighbor-solicit"), {"drop": None}],
-        ],
-        "output": [[equals({"meta": {"key": "oifname"}}, bridges), equals(kind, "nd-redirect"), {"drop": None}]],
+        # The overlay is no way out of the host, and nothing but the overlay a way in.
+        "forward": [[out_of, differs(target, overlay), {"drop": None}], [into, differs(source, overlay), {"drop": None}]],
+        "input": [[out_of, equals(source, "::"), equals(kind, "nd-neighbor-solicit"), {"drop": None}]],
+        "output": [[into, equals(kind, "nd-redirect"), {"drop": None}]],
     }
 
 
@@ -208,6 +219,11 @@ def _listening_for_routers() -> list[str]:
 def _interfaces() -> list[str]:
     tuns = {one["ifname"] for one in iproute.show("link", "show", "type", "tun")}
     return [one["ifname"] for one in iproute.show("link", "show") if not one["ifname"].startswith(_OURS) and one["ifname"] not in tuns]
+
+
+def _link_locals(name: str) -> list[str]:
+    listed = [info for one in iproute.show("-6", "address", "show", "dev", name) for info in one.get("addr_info", ())]
+    return [str(info["local"]) for info in listed if info.get("scope") == "link"]
 
 
 def _addresses(name: str) -> list[tuple[str, int]]:
