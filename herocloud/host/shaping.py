@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from herocloud.kits import sizes
 from herocloud.kits.sizes import NotASize
+from herocloud.providers import registry
+from herocloud.providers.seam import SettingKind
 
 Number = TypeVar("Number", int, float)
 
@@ -133,6 +135,8 @@ FLAGS = (
 
 SETTINGS = "settings"
 
+_KINDS: Mapping[SettingKind, Reader] = {"path": _path, "duration": _duration, "size": _size, "count": _count, "share": _share}
+
 SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "name": _name,
     "simulated": {"memory": _memory, "disk": _size, "cpus": _count, "uplink": _rate, "hugepages": _memory},
@@ -141,8 +145,9 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "limits": {"disk": _size, "network": _rate, "disk_io": _rate},
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
-    "simulator": {"scenario": _path, "step_time": _duration},
+    **{one.name: {key: _KINDS[kind] for key, kind in one.settings.items()} for one in registry.declarations() if one.settings},
 }
+"""The keys of the file; providers declare their own sections."""
 
 
 def is_null(tag: str) -> bool:

@@ -84,3 +84,5 @@ class Host(NamedTuple):
     """Bytes set aside in huge pages; nothing on a simulated host that sets them aside as VMs ask for them."""
     abilities: Abilities | None = None
     """Nothing where nobody had to look: on a simulated host, and for plans without VMs."""
+    listening: frozenset[tuple[str, int]] | None = None
+    """Ports on which programs of this host wait for callers, as protocol and number; nothing where no plan had to know."""

@@ -170,13 +170,12 @@ def _check_state(folder: Path) -> Iterator[Check]:
 
 
 def _check_providers(folder: Path) -> Iterator[Check]:
-    from herocloud.providers import registry
-    from herocloud.providers.registry import ProviderContext
+    from herocloud.providers import survey
+    from herocloud.providers.seam import ProviderContext
 
-    for name, answer in registry.available(ProviderContext(folder)).items():
-        yield Check(name, "usable", ok=True if answer.usable else None, detail=answer.why or "yes", needed=False)
-        if answer.usable and name in registry.PROVIDERS:
-            yield from (Check(name, field, ok=None, detail=why, needed=False) for field, why in registry.lacking(name))
+    for name, standing in survey.standings(ProviderContext(folder)).items():
+        yield Check(name, "usable", ok=True if standing.usable else None, detail=standing.why or "yes", needed=False)
+        yield from (Check(name, one.field, ok=None, detail=one.why, needed=False) for one in standing.lacking)
 
 
 def _say(error: HerocloudError) -> str:
