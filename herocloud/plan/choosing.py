@@ -80,8 +80,9 @@ class _Chooser:
         decided = names <= {self._simulator} if names else override == self._simulator or self._simulated_before
         if self._host.simulated or decided:
             return Choice(chosen, registry.simulated_roles(), True, tuple(self._found))
-        if registry.usual("overlay") in registry.UPCOMING:
-            self._found.extend(saying.no_overlay_provider(one.address, one.place) for one in self._desired.resources if _wants_overlay(one))
+        if self._host.abilities is not None and self._host.abilities.overlay:
+            why = self._host.abilities.overlay
+            self._found.extend(saying.overlay_unusable(one.address, why, one.place) for one in self._desired.resources if _wants_overlay(one))
         self._report_networks(chosen)
         return Choice(chosen, {**registry.usual_roles(), "network": self._networks}, False, tuple(self._found))
 

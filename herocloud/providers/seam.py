@@ -11,10 +11,10 @@ Modules satisfy these protocols as well as classes do, so `planning` is usually 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import Host, OverlayKey
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
@@ -310,6 +310,22 @@ class NetworkRole(NamedTuple):
     """Whether its networks live on the host itself, so that their ranges of addresses must not overlap with what the host has."""
 
 
+class OverlayPlanning(Protocol):
+    """What a plan has to know of the overlay. Pure."""
+
+    def node_subnet(self, public: Any, /) -> str:
+        """Return the /64 of the node with this public key."""
+        ...
+
+    def node_address(self, public: Any, /) -> str:
+        """Return the address of the node with this public key."""
+        ...
+
+    def vm_address(self, subnet: str, seed: str) -> str:
+        """Return the address of the VM with this seed in a /64."""
+        ...
+
+
 class OverlayRole(NamedTuple):
     """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and observes the subnet of this node.
 
@@ -318,6 +334,10 @@ class OverlayRole(NamedTuple):
 
     bridge: str
     """The bridge that the taps of cards on the overlay join. The provider of the overlay makes it and gives it the subnet."""
+    planning: Callable[[], OverlayPlanning] | None = None
+    """Nothing for one whose observer reports a subnet, and that needs no key."""
+    keys: Callable[[ProviderContext, Iterable[Json], Mapping[str, str]], Mapping[str, OverlayKey]] | None = None
+    """Looks up the public halves of the keys that stacks name, by the reference as JSON: what plans derive addresses from."""
 
 
 class Simulation(NamedTuple):

@@ -83,7 +83,7 @@ def assemble(
         return Assembled(Loaded(None, pointer.diagnose(found), files, uses_secrets))
     data = judged.data
     place_of = pointer.place if all(len(source.content) <= SMALL for source in every) else _nowhere
-    expansion = expanding.Expansion(data, judged.names.images, given.folder_of, judged.world.outside, place_of)
+    expansion = expanding.Expansion(data, data["stack"], judged.names.images, given.folder_of, judged.world.outside, place_of)
     desired = Desired(
         StackName(data["stack"]),
         tuple(expanding.expand(expansion, judged.views)),
