@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from herocloud.kits import faults, files
+from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers.mycelium import api, endpoints, memberships, node_process, overlay_parts, sites
@@ -167,7 +167,7 @@ def _endpoint(work: Work) -> str:
 def _alone() -> Iterator[None]:
     """Be the only one on this host who changes the overlay."""
     _LOCK.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with files.flock(_LOCK, blocking=True):
+    with durable_files.flock(_LOCK, blocking=True):
         yield
 
 

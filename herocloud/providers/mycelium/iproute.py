@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from herocloud.kits import faults, jsons, running
+from herocloud.kits import faults, jsons, subprocesses
 from herocloud.kits.jsons import Json
-from herocloud.kits.running import CommandError
+from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
 
 EFFECT = "mycelium.effect"
@@ -133,7 +133,7 @@ def _inside(namespace: str | None) -> list[str]:
 def _run(words: Sequence[str], stdin: str = "") -> str:
     # Messages are recognized by their words, and administrators' programs are not on everybody's path.
     environment = {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM}"}
-    return running.run(words, stdin=stdin, timeout=_TIMEOUT, environment=environment).stdout
+    return subprocesses.run(words, stdin=stdin, timeout=_TIMEOUT, environment=environment).stdout
 
 
 def _explain(error: CommandError) -> HerocloudError:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import files, jsons
+from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
 
 FOLDER = "mycelium/stacks"
@@ -49,9 +49,9 @@ def write(data: Path, membership: Membership) -> None:
         return
     made = not path.parent.exists()
     content = {"lineage": membership.lineage, "part": membership.part, "peers": membership.peers}
-    files.write_durably(path, jsons.dumps(content).encode())
+    durable_files.write_durably(path, jsons.dumps(content).encode())
     if made:
-        files.sync_folder(path.parent.parent)
+        durable_files.sync_folder(path.parent.parent)
 
 
 def remove(data: Path, stack: str) -> None:
@@ -59,7 +59,7 @@ def remove(data: Path, stack: str) -> None:
     path = path_of(data, stack)
     path.unlink(missing_ok=True)
     if path.parent.exists():
-        files.sync_folder(path.parent)
+        durable_files.sync_folder(path.parent)
         with contextlib.suppress(OSError):
             path.parent.rmdir()
 

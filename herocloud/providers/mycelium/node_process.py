@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import files, jsons
+from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers.mycelium import api, arithmetic, iproute, keys, memberships
 from herocloud.providers.mycelium.arithmetic import PublicKey
-from herocloud.providers.vmm import identity, launching
+from herocloud.providers.vmm import identity
+from herocloud.providers.vmm import launch as vmm_launch
 from herocloud.providers.vmm.identity import Identity
-from herocloud.providers.vmm.launching import Launch
+from herocloud.providers.vmm.launch import Launch
 
 FOLDER = "mycelium/node"
 PROGRAM = "mycelium"
@@ -108,7 +109,7 @@ def stop(data: Path) -> None:
     record = record_of(data)
     process = running(data)
     if record.parent.exists():
-        launching.keep(record, kept=False)
+        vmm_launch.keep(record, kept=False)
     if process is not None:
         identity.send(process, signal.SIGTERM)
         if not identity.wait_for_death(process, 10.0):
@@ -116,7 +117,7 @@ def stop(data: Path) -> None:
             if not identity.wait_for_death(process, 10.0):
                 raise Temporary(f"the overlay daemon (process {process.pid}) does not end", 2.0)
     if record.parent.exists():
-        launching.dismiss(record)
+        vmm_launch.dismiss(record)
         shutil.rmtree(record.parent, ignore_errors=True)
 
 
@@ -125,7 +126,7 @@ def write_peers(data: Path) -> None:
     folder = folder_of(data)
     if folder.exists():
         listed = ", ".join(f'"{endpoint}"' for endpoint in memberships.wanted_peers(data))
-        files.write_durably(folder / "mycelium.toml", f"peers = [{listed}]\n".encode())
+        durable_files.write_durably(folder / "mycelium.toml", f"peers = [{listed}]\n".encode())
 
 
 def flaws(data: Path, part: Mapping[str, object]) -> dict[str, str]:
@@ -147,7 +148,7 @@ def flaws(data: Path, part: Mapping[str, object]) -> dict[str, str]:
 
 def version() -> str | None:
     """Return the version of the program on this host; nothing without one."""
-    from herocloud.kits import running as programs
+    from herocloud.kits import subprocesses as programs
 
     program = shutil.which(PROGRAM)
     if program is None:
@@ -179,19 +180,19 @@ def _manage(data: Path, ours: Identity | None, key: Path, public: PublicKey) -> 
         ours = None
     if ours is None:
         if not identity.is_held(launch.record):
-            launching.launch(launch)
-        launching.keep(launch.record, kept=True)
+            vmm_launch.launch(launch)
+        vmm_launch.keep(launch.record, kept=True)
     else:
-        launching.keep(launch.record, kept=True)
+        vmm_launch.keep(launch.record, kept=True)
     return _wait(data, settings, public)
 
 
 def _end_for_restart(data: Path, ours: Identity) -> None:
-    launching.keep(record_of(data), kept=False)
+    vmm_launch.keep(record_of(data), kept=False)
     identity.send(ours, signal.SIGTERM)
     if not identity.wait_for_death(ours, 10.0):
         raise Temporary("the overlay daemon does not end, and has to be started with other settings", 2.0)
-    launching.dismiss(record_of(data))
+    vmm_launch.dismiss(record_of(data))
 
 
 def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
@@ -208,9 +209,9 @@ def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
             return Node(settings.api, managed=True, node=node)
         log = record_of(data).with_name(f"{identity.RECORD}.log")
         if running(data) is None and record_of(data).with_name(f"{identity.RECORD}.ended").exists():
-            raise Permanent(f"the overlay daemon ended at once{launching.said(log)}")
+            raise Permanent(f"the overlay daemon ended at once{vmm_launch.said(log)}")
         if time.monotonic() > until:
-            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{launching.said(log)}")
+            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{vmm_launch.said(log)}")
         time.sleep(_STEP)
 
 
@@ -222,7 +223,7 @@ def _settings(data: Path) -> Settings:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = _free_port(API_PORT, set())
     chosen = Settings(_free_port(PORT, set()), free, _free_port(API_PORT + 1, {free}), _free_tun())
-    files.write_durably(folder / "settings.json", jsons.dumps(chosen._asdict()).encode())
+    durable_files.write_durably(folder / "settings.json", jsons.dumps(chosen._asdict()).encode())
     return chosen
 
 
@@ -277,7 +278,7 @@ def key_path(data: Path, key: Mapping[str, str], environment: Mapping[str, str])
         return Path(key["file"])
     if "env" in key:
         path = folder_of(data) / "environment.key"
-        files.write_durably(path, keys.read_environment(key["env"], environment))
+        durable_files.write_durably(path, keys.read_environment(key["env"], environment))
         return path
     return keys.path_of(data, key["name"])
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.providers.network import expressions, marks
-from herocloud.providers.network.expressions import ACCEPT, DROP, Chain, Expression, Rules
+from herocloud.providers.network import marks, rule_expressions
 from herocloud.providers.network.marks import Mark
+from herocloud.providers.network.rule_expressions import ACCEPT, DROP, Chain, Expression, Rules
 
 FAMILY, TABLE = "inet", "herocloud-inbound"
 _HOOK = {"type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}
@@ -27,13 +27,13 @@ class Openings(NamedTuple):
 
 def build(mark: Mark, tap: str, openings: Openings) -> Chain:
     """Return the chain of a tap."""
-    here: Expression = expressions.equals(expressions.payload("ip6", "daddr"), openings.address)
+    here: Expression = rule_expressions.equals(rule_expressions.payload("ip6", "daddr"), openings.address)
 
     def message(kind: str) -> list[Expression]:
-        return [here, expressions.equals(expressions.payload("icmpv6", "type"), kind), ACCEPT]
+        return [here, rule_expressions.equals(rule_expressions.payload("icmpv6", "type"), kind), ACCEPT]
 
     rules: list[tuple[str, list[Expression]]] = [
-        (marks.comment_of(mark), [here, expressions.has("state", "established", "related"), ACCEPT]),
+        (marks.comment_of(mark), [here, rule_expressions.has("state", "established", "related"), ACCEPT]),
         # Frames inside the bridge come by here too where the host has them filtered (`bridge-nf-call-ip6tables`).
         ("neighbor", message("nd-neighbor-solicit")),
         ("neighbor", message("nd-neighbor-advert")),
@@ -50,12 +50,14 @@ def read(rules: Rules, tap: str) -> Openings | None:
     if not chain:
         return None
     ports = [f"{port}/{protocol}" for rule in chain if rule.comment == "open" for protocol, port in _read_port(rule)]
-    return Openings(str(expressions.value(chain[-1], "ip6", "daddr") or ""), tuple(ports))
+    return Openings(str(rule_expressions.value(chain[-1], "ip6", "daddr") or ""), tuple(ports))
 
 
 def is_whole(rules: Rules, mark: Mark, tap: str, openings: Openings) -> bool:
     """Tell whether the rules of a tap are those that open exactly this."""
-    return read(rules, tap) == openings and expressions.outline(build(mark, tap, openings)) == expressions.outline_read(rules[tap])
+    return read(rules, tap) == openings and rule_expressions.outline(build(mark, tap, openings)) == rule_expressions.outline_read(
+        rules[tap]
+    )
 
 
 def openings_of(part: Json) -> Openings | None:
@@ -72,8 +74,8 @@ def stale(rules: Rules, taps: Sequence[str]) -> list[str]:
 
 def _port(text: str) -> Expression:
     port, _, protocol = text.partition("/")
-    return expressions.equals(expressions.payload(protocol, "dport"), int(port))
+    return rule_expressions.equals(rule_expressions.payload(protocol, "dport"), int(port))
 
 
-def _read_port(rule: expressions.Rule) -> list[tuple[str, Json]]:
-    return [(protocol, port) for protocol in ("tcp", "udp") if (port := expressions.value(rule, protocol, "dport")) is not None]
+def _read_port(rule: rule_expressions.Rule) -> list[tuple[str, Json]]:
+    return [(protocol, port) for protocol in ("tcp", "udp") if (port := rule_expressions.value(rule, protocol, "dport")) is not None]

@@ -17,13 +17,13 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.network import checking, expressions, guarding, inbound, marks, nftables
-from herocloud.providers.network.dumping import Link
-from herocloud.providers.network.guarding import Guarded
-from herocloud.providers.network.linking import EFFECT, Wires
+from herocloud.providers.network import inbound, marks, nftables, preconditions, rule_expressions, tap_rules
+from herocloud.providers.network.dumps import Link
+from herocloud.providers.network.links import EFFECT, Wires
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.networks import Half
-from herocloud.providers.network.scenes import Scene
+from herocloud.providers.network.snapshot import Scene
+from herocloud.providers.network.tap_rules import Guarded
 
 _DEVICE = "/dev/net/tun"
 _SET, _PERSIST, _OWNER = 0x400454CA, 0x400454CB, 0x400454CC
@@ -67,10 +67,10 @@ class Tap:
 def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half: Half) -> None:
     """Bring a tap to `part`."""
     name = part["tap"]
-    checking.check_name(name)
+    preconditions.check_name(name)
     bridge = _bridge(scene, mark, part["network"])
-    link = checking.own_link(scene, name, mark)
-    detour = checking.own_link(scene, marks.upload_device(name), beside(mark))
+    link = preconditions.own_link(scene, name, mark)
+    detour = preconditions.own_link(scene, marks.upload_device(name), beside(mark))
     multi_queue = bool(part.get("multi_queue"))
     if link is not None and link.multi_queue is not multi_queue:
         # The kernel fixes this when it makes the device.
@@ -90,8 +90,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         if link is not None and link.alias != alias:
             wires.set_alias(number, alias)
         upload = _limit_upload(wires, mark, name, detour, rate.get("upload"))
-        chain = guarding.build(mark, name, Guarded(part["mac"], part["address"], upload))
-        nftables.change_rules(expressions.load(guarding.FAMILY, guarding.TABLE, [chain]))
+        chain = tap_rules.build(mark, name, Guarded(part["mac"], part["address"], upload))
+        nftables.change_rules(rule_expressions.load(tap_rules.FAMILY, tap_rules.TABLE, [chain]))
         _judge_inbound(scene, wires, mark, part, bridge, link)
         if upload is None and detour is not None:
             wires.remove(detour.number)
@@ -107,8 +107,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
 
 def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> None:
     """Take a tap away with all that belongs to it."""
-    link = checking.own_link(scene, name, mark)
-    detour = checking.own_link(scene, marks.upload_device(name), beside(mark))
+    link = preconditions.own_link(scene, name, mark)
+    detour = preconditions.own_link(scene, marks.upload_device(name), beside(mark))
     purpose = marks.read_purpose(link.alias) if link else None
     for one in (link, detour):
         if one is not None:
@@ -119,9 +119,9 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
     if not any(one.mark.part.startswith("nic.") and one.link.name not in (name, marks.upload_device(name)) for one in scene.owned):
         # The last one takes the table with it, and whatever taps that were removed by hand have left there. It may have no rules of its
         # own (killed before they were loaded), while the table is there for one that was removed when this one still had a device.
-        nftables.change_rules(expressions.drop_table(guarding.FAMILY, guarding.TABLE))
+        nftables.change_rules(rule_expressions.drop_table(tap_rules.FAMILY, tap_rules.TABLE))
     elif name in scene.tap_rules:
-        nftables.change_rules(expressions.unload(guarding.FAMILY, guarding.TABLE, [name]))
+        nftables.change_rules(rule_expressions.unload(tap_rules.FAMILY, tap_rules.TABLE, [name]))
 
 
 def _judge_inbound(scene: Scene, wires: Wires, mark: Mark, part: Part, bridge: Link, link: Link | None) -> None:
@@ -132,8 +132,8 @@ def _judge_inbound(scene: Scene, wires: Wires, mark: Mark, part: Part, bridge: L
     gone = inbound.stale(scene.inbound_rules, [*scene.by_name, part["tap"]])
     nftables.change_rules(
         [
-            *expressions.load(inbound.FAMILY, inbound.TABLE, [inbound.build(mark, part["tap"], openings)]),
-            *expressions.unload(inbound.FAMILY, inbound.TABLE, gone),
+            *rule_expressions.load(inbound.FAMILY, inbound.TABLE, [inbound.build(mark, part["tap"], openings)]),
+            *rule_expressions.unload(inbound.FAMILY, inbound.TABLE, gone),
         ]
     )
     before = marks.read_purpose(link.alias) if link else None
@@ -151,9 +151,9 @@ def _forget_inbound(scene: Scene, wires: Wires, name: str, purpose: Purpose | No
         if proxied == address:
             wires.remove_proxy(number, proxied)
     if gone and gone == set(rules):
-        nftables.change_rules(expressions.drop_table(inbound.FAMILY, inbound.TABLE))
+        nftables.change_rules(rule_expressions.drop_table(inbound.FAMILY, inbound.TABLE))
     elif gone:
-        nftables.change_rules(expressions.unload(inbound.FAMILY, inbound.TABLE, sorted(gone)))
+        nftables.change_rules(rule_expressions.unload(inbound.FAMILY, inbound.TABLE, sorted(gone)))
 
 
 def beside(mark: Mark) -> Mark:
