@@ -1,6 +1,6 @@
 """The planner's diagnostics: one function per finding, so that summaries stay constant and codes stay unique."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from herocloud.kits import sizes
 from herocloud.model.diagnostics import Diagnostic, Place

@@ -167,7 +167,8 @@ class OverlayHost:
 
         address = arithmetic.vm_address(subnet, f"{number:012x}")
         nic = {
-            "network": "mycelium", "mac": f"02:00:00:00:00:{number:02x}", "address": address, "tap": f"hc-v{number}-0", "rate": None, **fields,
+            "network": "mycelium", "mac": f"02:00:00:00:00:{number:02x}", "address": address,
+            "tap": f"hc-v{number}-0", "rate": None, **fields,
         }  # fmt: skip
         self.perform("tap.create", f"vm.g{number}", "nic.0", None, nic)
         namespace = f"{self.name}-g{number}"
@@ -255,7 +256,8 @@ def connect(one: OverlayHost, other: OverlayHost) -> tuple[str, str]:
 def node(subnet: str | None, **fields: Any) -> dict[str, Any]:
     """Return the part `overlay`."""
     return {
-        "addresses": subnet is not None, "mode": "host", "daemon": "auto", "interfaces": [], "key": {"name": "host"}, "subnet": subnet, **fields,
+        "addresses": subnet is not None, "mode": "host", "daemon": "auto", "interfaces": [],
+        "key": {"name": "host"}, "subnet": subnet, **fields,
     }  # fmt: skip
 
 
