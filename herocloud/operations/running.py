@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from herocloud.kits import jsons
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId, StackName, StepId
@@ -24,6 +25,7 @@ from herocloud.state.store import Store, Unfinished
 if TYPE_CHECKING:
     from herocloud.apply.steering import Options
 
+OVERLAY_KEY = "overlay-key:"
 _LOOKED_AT = ("observed:", "overlay-subnet")
 
 
@@ -55,6 +57,9 @@ def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: H
     from herocloud.plan import facts
 
     wanted = list(keys)
+    overlay = [jsons.loads(key.removeprefix(OVERLAY_KEY)) for key in wanted if key.startswith(OVERLAY_KEY)]
+    if overlay:
+        host = stack_plans.with_keys(host, overlay)
     return facts.current_facts(wanted, recorded, look_for(wanted, stack, host), host.host)
 
 
