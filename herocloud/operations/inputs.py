@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import caches
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
 from herocloud.providers.seam import ProviderContext
-from herocloud.stack.loading import Loaded
+from herocloud.stack.loaded import Loaded
 
 SYSTEM = Path("/var/lib/herocloud")
 
@@ -119,11 +118,11 @@ def read_stdin(files: tuple[str, ...]) -> str | None:
 
 def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = False) -> Loaded:
     """Load the stack; `make_key` makes the key for digests of secrets when the stack has some and there is none yet."""
-    from herocloud.stack import loading
+    from herocloud.stack import load as stacks
     from herocloud.state import creation
 
     def load_with(key: bytes | None) -> Loaded:
-        return loading.load(
+        return stacks.load(
             sources.files,
             host=host,
             variables=sources.variables,
@@ -131,7 +130,6 @@ def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = 
             environment=sources.environment,
             stdin=sources.stdin,
             secret_key=key,
-            cache=caches.cache_folder(sources.environment),
         )
 
     key = creation.load_key(folder, create=False)

@@ -14,6 +14,7 @@ from herocloud.model.errors import Refused
 from herocloud.providers.seam import ROLES, Declaration, HypervisorRole, NetworkRole, Role
 
 PROVIDERS = [
+    "herocloud.providers.cloud_hypervisor",
     "herocloud.providers.qemu",
     "herocloud.providers.images",
     "herocloud.providers.network",
@@ -23,7 +24,7 @@ PROVIDERS = [
 ]
 """The packages, in the order in which `auto` tries the hypervisors and the networks among them."""
 
-UPCOMING: dict[str, Role] = {"cloud-hypervisor": "hypervisor"}
+UPCOMING: dict[str, Role] = {}
 """Names with a meaning in stack files, whose providers this version does not have."""
 
 

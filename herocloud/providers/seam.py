@@ -137,6 +137,10 @@ class Lacking(NamedTuple):
     """What is missing, and how to get it."""
 
 
+FIRMWARE = "firmware"
+"""The field of a `Lacking` that says that no disk can boot by itself; VMs whose image has a kernel do not need it."""
+
+
 class Standing(NamedTuple):
     """What a provider can do on this host."""
 
@@ -262,6 +266,8 @@ class HypervisorRole(NamedTuple):
     """From the data folder and the sid of a VM. Nothing where VMs have no inside: no programs, no console, no log."""
     snapshots: bool = False
     migration: bool = False
+    emulates: bool = False
+    """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""
 
 
 class Tombstone(NamedTuple):

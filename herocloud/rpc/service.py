@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import dispatch, document, endpoints, failures, method_table, systemd, unix_socket
+from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, systemd, unix_socket
 from herocloud.rpc.callers import Caller, Protocol
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
@@ -91,7 +91,7 @@ class Service:
 
     def answer(self, body: bytes, caller: Caller) -> bytes | None:
         """Answer one request."""
-        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), failures.translate)
+        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), error_answers.translate)
 
     def handlers(self) -> Handlers:
         """Return what the paths need."""

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 
 from herocloud.kits.jsons import Json, Spec
-from herocloud.stack.layering import Fields
+from herocloud.stack.layers import Fields
 
 SEED_DIGITS = 12
 HOST, NETWORK, GUEST = "host", "network", "guest"
@@ -15,7 +15,7 @@ def is_inside(data: Fields) -> bool:
     return _mode(data) == GUEST
 
 
-def node_spec(data: Fields, stack: str, folder: str) -> Spec:
+def node_spec(data: Fields, folder: str) -> Spec:
     """Return the spec of the node that a stack's VMs live behind; the plan adds its subnet."""
     overlay = data.get("mycelium") or {}
     mode = _mode(data)
@@ -23,7 +23,7 @@ def node_spec(data: Fields, stack: str, folder: str) -> Spec:
         "addresses": overlay.get("addresses", True),
         "mode": mode,
         "daemon": overlay.get("daemon", "auto"),
-        "key": _key(overlay.get("key"), "host" if mode == HOST else stack, folder),
+        "key": _key(overlay.get("key"), "host" if mode == HOST else str(data["stack"]), folder),
         "interfaces": sorted(set(overlay.get("interfaces") or ())),
     }
 

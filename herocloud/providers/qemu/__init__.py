@@ -64,5 +64,6 @@ DECLARATION = Declaration(
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VIRTIO_SERIAL,
         guest=_guest,
+        emulates=True,
     ),
 )

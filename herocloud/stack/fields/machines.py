@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from herocloud.providers import registry
-from herocloud.stack import scalars
-from herocloud.stack.fields import kinds
+from herocloud.stack.fields import kinds, spellings
 from herocloud.stack.fields.kinds import Block, needed, optional
 
 Hypervisor = Annotated[str, kinds.choice("auto", *registry.hypervisor_names())]
@@ -15,7 +14,7 @@ State = Annotated[str, kinds.choice("running", "stopped", "paused")]
 Seed = Annotated[
     str,
     kinds.matching(
-        scalars.SEED,
+        spellings.SEED,
         "bad-seed",
         "{} is no seed for an overlay address.",
         "write six bytes as 12 hexadecimal digits or as 8 characters of base64, not all zeros and not all ones",
@@ -23,13 +22,15 @@ Seed = Annotated[
 ]
 Opening = Annotated[
     str,
-    kinds.matching(scalars.OPENING, "bad-opening", "{} is no port to open.", "write a port from 1 to 65535, with `/udp` behind it for UDP"),
+    kinds.matching(
+        spellings.OPENING, "bad-opening", "{} is no port to open.", "write a port from 1 to 65535, with `/udp` behind it for UDP"
+    ),
 ]
 Sid = Annotated[
-    str, kinds.matching(scalars.SID, "bad-sid", "{} is no slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
+    str, kinds.matching(spellings.SID, "bad-sid", "{} is no slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
 ]
 EnvironmentName = Annotated[
-    str, kinds.matching(scalars.ENVIRONMENT, "bad-name", "{} is no name of an environment variable.", "use letters, digits and `_`")
+    str, kinds.matching(spellings.ENVIRONMENT, "bad-name", "{} is no name of an environment variable.", "use letters, digits and `_`")
 ]
 Threads = Annotated[int, Field(ge=1, le=2)]
 Processors = Annotated[int, Field(ge=1, le=1024)]
