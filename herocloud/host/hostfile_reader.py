@@ -117,6 +117,9 @@ class _Walk:
         if listed and isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
             self.values[dotted] = ",".join(reader(*_as_written(item)) for item in value)
             return
+        if dotted in hostfile_schema.LISTS:
+            self._list(value, reader, dotted, path)
+            return
         if isinstance(value, dict | list):
             self._refuse(path, Wrong("wrong-type", f"`{dotted}` is a single value."))
             return
@@ -125,6 +128,19 @@ class _Walk:
             self._refuse(path, read)
         else:
             self.values[dotted] = read
+
+    def _list(self, value: Any, reader: Reader, dotted: str, path: Path) -> None:
+        if not isinstance(value, list):
+            self._refuse(path, Wrong("wrong-type", f"`{dotted}` is a list.", "write `[one, two]`, or `[]` for none"))
+            return
+        found = []
+        for number, item in enumerate(value):
+            read = Wrong("wrong-type", f"`{dotted}` is a list of texts.") if isinstance(item, dict | list) else reader(*_as_written(item))
+            if isinstance(read, Wrong):
+                self._refuse((*path, number), read)
+            else:
+                found.append(read)
+        self.values[dotted] = found
 
     def _refuse(self, path: Path, wrong: Wrong, *, on_key: bool = False) -> None:
         self._add(wrong, *self._document.locate(path, on_key=on_key))

@@ -102,3 +102,5 @@ class Host(NamedTuple):
     """Ports on which programs of this host wait for callers, as protocol and number; nothing where no plan had to know."""
     overlay_keys: tuple[tuple[str, OverlayKey], ...] = ()
     """The keys of the overlay that a stack names, by their reference as JSON."""
+    step_times: tuple[tuple[str, float], ...] = ()
+    """Providers all of whose steps take the same time, and how long, as long as nothing was learnt about them."""

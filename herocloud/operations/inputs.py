@@ -59,7 +59,8 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
     context = ProviderContext(folder, answer.host, answer.providers)
-    return Hosting(answer.host, context, tuple(answer.diagnostics))
+    step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
+    return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
 
 
 def read_settings(folder: Path) -> Mapping[str, str]:
@@ -70,11 +71,35 @@ def read_settings(folder: Path) -> Mapping[str, str]:
     return found.settings() if found is not None else {}
 
 
+class DaemonSettings(NamedTuple):
+    """What the host file says about the daemon."""
+
+    group: str | None = None
+    """Who may use its socket."""
+    paths: tuple[str, ...] = ()
+    """Folders below which its callers may name shares, kernels and images."""
+
+
+def read_daemon_settings(folder: Path) -> DaemonSettings:
+    """Return what the host file says about the daemon; raises Refused for one that is wrong."""
+    from herocloud.host import hostfile
+
+    found, diagnostics = hostfile.read_host_file(folder)
+    errors = [one for one in diagnostics if one.is_error]
+    if errors:
+        raise Refused(errors)
+    if found is None:
+        return DaemonSettings()
+    return DaemonSettings(found.values.get("daemon.group"), tuple(found.values.get("daemon.paths") or ()))
+
+
 def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
     """Tell which VM holds each slice that is in use."""
+    from herocloud.plan import reservations
+
     return {
         Sid(sid): (record.stack, record.address)
-        for records in recorded.records.values()
+        for records in reservations.occupied(recorded, None).records.values()
         for record in records.values()
         if record.kind == "vm"
         for sid in record.spec.get("slices") or ()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from herocloud.kits import nearest as spelling
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.providers.seam import ROLES, Declaration, HypervisorRole, NetworkRole, Role
+from herocloud.providers.seam import ROLES, Declaration, HypervisorRole, ImagesRole, NetworkRole, Role
 
 PROVIDERS = [
     "herocloud.providers.cloud_hypervisor",
@@ -75,6 +75,14 @@ def network(name: str) -> NetworkRole:
     role = find(name).network
     if role is None:
         raise role_refused(name, "network")
+    return role
+
+
+def images(name: str) -> ImagesRole:
+    """Return what there is to know of a provider of disks; raises Refused when there is none of this name."""
+    role = find(name).images
+    if role is None:
+        raise role_refused(name, "images")
     return role
 
 

@@ -20,11 +20,12 @@ from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience, Ways
+from herocloud.providers.vmm.supplies import Supplies
 
 _FIRST_ANSWER = 30.0
 """Seconds until the program has to answer; a busy host takes one or two."""
@@ -42,7 +43,7 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
     with _first_talk(data, sid, process, work.cancelled) as client:
         seen = readings.read(client.info(), process.pid)
         if not seen.has_begun:
-            _begin(place, mark, client)
+            _begin(place, mark, work, client)
             faults.reached("cloud-hypervisor.vm.boot.begun")
         elif seen.power == "paused":
             client.resume()
@@ -73,10 +74,10 @@ def pause(data: Path, sid: str, *, paused: bool) -> None:
         (client.pause if paused else client.resume)()
 
 
-def prepare_again(place: Place, mark: Mark) -> None:
+def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     """Let a machine that was changed while it runs come back as it is now, when its VMM is started again."""
     release = int(mark.launched.get("release") or 0)
-    config = machine_config.config_of(hardware.machine_of(place, mark, release))
+    config = machine_config.config_of(hardware.machine_of(place, mark, given, release))
     attendance.write_config(place.data, place.sid, config)
     launch.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release))))
 
@@ -140,7 +141,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     launched = {"release": installed.release.major, "program": installed.path}
     mark = mark._replace(booted=identity.boot_id(), launched=launched)
     # Asked before anything is started: a kernel that is missing is no reason to start a process.
-    hardware.machine_of(place, mark, installed.release.major)
+    hardware.machine_of(place, mark, supplies.of_work(work), installed.release.major)
     folders.make_runtime_folder(data, sid)
     marks.write(data, sid, mark)
     faults.reached("cloud-hypervisor.vm.boot.marked")
@@ -193,10 +194,10 @@ def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], b
         time.sleep(_STEP)
 
 
-def _begin(place: Place, mark: Mark, client: Client) -> None:
+def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
     """Give the process its VM and boot it. What an earlier try left in it is taken out first: it may be damaged."""
     data, sid = place.data, place.sid
-    config = machine_config.config_of(hardware.machine_of(place, mark, client.release))
+    config = machine_config.config_of(hardware.machine_of(place, mark, supplies.of_work(work), client.release))
     client.delete()
     for left in (folders.agent_socket(data, sid), hardware.serial_socket(data, sid)):
         left.unlink(missing_ok=True)
