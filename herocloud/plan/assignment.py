@@ -14,7 +14,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Desired, Record, Resource, Thing
-from herocloud.plan import diagnostics
+from herocloud.plan import diagnostics, overlay_diagnostics
 from herocloud.providers import registry
 from herocloud.providers.seam import FIRMWARE, AttachmentKind, HypervisorPlanning, Verdict
 
@@ -83,7 +83,7 @@ class _Chooser:
         if self._host.abilities is not None and self._host.abilities.overlay:
             why = self._host.abilities.overlay
             self._found.extend(
-                diagnostics.overlay_unusable(one.address, why, one.place) for one in self._desired.resources if _wants_overlay(one)
+                overlay_diagnostics.overlay_unusable(one.address, why, one.place) for one in self._desired.resources if _wants_overlay(one)
             )
         self._report_networks(chosen)
         return Choice(chosen, {**registry.usual_roles(), "network": self._networks}, False, tuple(self._found))

@@ -13,7 +13,7 @@ from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Desired, Observed, Record, Resource
-from herocloud.plan import diagnostics
+from herocloud.plan import overlay_diagnostics
 from herocloud.providers import registry
 from herocloud.providers.seam import OverlayPlanning
 
@@ -61,14 +61,14 @@ class OverlayAddresses:
             self._derived.append(known.name)
             return self._observed.overlay_subnet
         public = self._public(reference, resource)
-        return None if public is None else _planning().node_subnet(public)
+        return None if public is None else _planning().node(public)[1]
 
     def use(self, resource: Resource, asked: Spec, before: Spec) -> Json:
         """Return what a VM with a daemon of its own is on the overlay; one that was renamed keeps its key."""
         named = (before.get("key") or {}).get("name")
         reference = {"name": named} if named else guest_key(self._stack, host_name(resource.address))
         public = self._public(reference, resource)
-        address = None if public is None else _planning().node_address(public)
+        address = None if public is None else _planning().node(public)[0]
         return {**asked, "address": address, "key": {**reference, "public": public}}
 
     def finish(self) -> None:
@@ -76,9 +76,9 @@ class OverlayAddresses:
         if self._missing:
             names = list(dict.fromkeys(one.name for one in self._missing))
             addresses = list(dict.fromkeys(one.address for one in self._missing))
-            self._found.append(diagnostics.overlay_key_missing(names, addresses, self._missing[0].place))
+            self._found.append(overlay_diagnostics.overlay_key_missing(names, addresses, self._missing[0].place))
         if self._derived:
-            self._found.append(diagnostics.overlay_key_derived(self._host.name, list(dict.fromkeys(self._derived))))
+            self._found.append(overlay_diagnostics.overlay_key_derived(self._host.name, list(dict.fromkeys(self._derived))))
 
     def _public(self, reference: Json, resource: Resource) -> str | None:
         text = jsons.dumps(reference)
@@ -93,7 +93,7 @@ class OverlayAddresses:
             self._missing.append(_Missing(name, resource.address, resource.place))
         elif text not in self._said:
             self._said.add(text)
-            self._found.append(diagnostics.overlay_key_unusable(resource.address, known.problem, known.hint, resource.place))
+            self._found.append(overlay_diagnostics.overlay_key_unusable(resource.address, known.problem, known.hint, resource.place))
         return None
 
     def _seen_subnet(self, resource: Resource) -> str | None:
@@ -105,7 +105,7 @@ class OverlayAddresses:
             return self._observed.overlay_subnet
         error = self._observed.overlay_error if self._observed else "the world was not looked at (`--no-refresh`)"
         if resource.kind == "vm" or not any(found.code == "no-mycelium" for found in self._found):
-            self._found.append(diagnostics.no_overlay(resource.address, error, resource.place))
+            self._found.append(overlay_diagnostics.no_overlay(resource.address, error, resource.place))
         return None
 
 

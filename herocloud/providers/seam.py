@@ -342,12 +342,8 @@ class NetworkRole(NamedTuple):
 class OverlayPlanning(Protocol):
     """What a plan has to know of the overlay. Pure."""
 
-    def node_subnet(self, public: Any, /) -> str:
-        """Return the /64 of the node with this public key."""
-        ...
-
-    def node_address(self, public: Any, /) -> str:
-        """Return the address of the node with this public key."""
+    def node(self, public: Any, /) -> tuple[str, str]:
+        """Return the address of the node with this public key, and its /64."""
         ...
 
     def vm_address(self, subnet: str, seed: str) -> str:
@@ -364,9 +360,8 @@ class OverlayRole(NamedTuple):
     bridge: str
     """The bridge that the taps of cards on the overlay join. The provider of the overlay makes it and gives it the subnet."""
     planning: Callable[[], OverlayPlanning] | None = None
-    """Nothing for one whose observer reports a subnet, and that needs no key."""
     keys: Callable[[ProviderContext, Iterable[Json], Mapping[str, str]], Mapping[str, OverlayKey]] | None = None
-    """Looks up the public halves of the keys that stacks name, by the reference as JSON: what plans derive addresses from."""
+    """Looks up the public halves of keys by their reference. Neither is there for one whose observer reports a subnet."""
 
 
 class Simulation(NamedTuple):
