@@ -352,10 +352,7 @@ class OverlayPlanning(Protocol):
 
 
 class OverlayRole(NamedTuple):
-    """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and observes the subnet of this node.
-
-    The address of a VM follows from the subnet and a seed, in the plan; the card is a tap of the network provider on the bridge named here.
-    """
+    """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and plans derive addresses by it."""
 
     bridge: str
     """The bridge that the taps of cards on the overlay join. The provider of the overlay makes it and gives it the subnet."""
