@@ -97,7 +97,7 @@ def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:
         for name, hint in annotations.items()
         if name not in {"call", "return"}
     }
-    made = _answer(everywhere, os.environ)._replace(command=catalogue.name_of(function))
+    made = _answer(everywhere, os.environ)._replace(command=command_table.name_of(function))
     code = function(made, **given)
     made.screen.flush()
     return code
