@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from herocloud.cli import exit_codes, flags, presentation
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations import overlay
 
 WHAT = Annotated[Literal["create"], flags.argument(metavar="create", help="What to do: create.", show_default=False)]
