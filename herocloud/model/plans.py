@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, PlanId, Sid, StackName
 from herocloud.model.steps import Step
@@ -46,6 +47,7 @@ class Change(NamedTuple):
     note: str = ""
     """One more thing to know: `20 GiB of data is kept for 7 days`."""
     downtime: float = 0.0
+    """Expected seconds from the stop of a VM to its last boot."""
     parts_before: Mapping[str, Part] | None = None
     """What was observed (or recorded) before, for undo."""
 
@@ -116,7 +118,9 @@ class Plan(NamedTuple):
     purge: bool = False
     simulated: bool = False
     critical_seconds: float = 0.0
-    """The longest chain of steps, by expected seconds."""
+    """How long the whole plan is expected to take."""
+    unfinished: tuple[Pending, ...] = ()
+    """Applies of this stack that ran or had not ended when the plan was made."""
 
     @property
     def errored(self) -> bool:

@@ -60,7 +60,8 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
     context = ProviderContext(folder, answer.host, answer.providers)
-    return Hosting(answer.host, context, tuple(answer.diagnostics))
+    step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
+    return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
 
 
 def read_settings(folder: Path) -> Mapping[str, str]:
@@ -95,9 +96,11 @@ def read_daemon_settings(folder: Path) -> DaemonSettings:
 
 def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
     """Tell which VM holds each slice that is in use."""
+    from herocloud.plan import reservations
+
     return {
         Sid(sid): (record.stack, record.address)
-        for records in recorded.records.values()
+        for records in reservations.occupied(recorded, None).records.values()
         for record in records.values()
         if record.kind == "vm"
         for sid in record.spec.get("slices") or ()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from herocloud.kits import nearest as spelling
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.providers.seam import ROLES, Declaration, HypervisorRole, NetworkRole, Role
+from herocloud.providers.seam import ROLES, Declaration, HypervisorRole, ImagesRole, NetworkRole, Role
 
 PROVIDERS = [
     "herocloud.providers.cloud_hypervisor",
@@ -19,11 +19,12 @@ PROVIDERS = [
     "herocloud.providers.images",
     "herocloud.providers.network",
     "herocloud.providers.user_network",
+    "herocloud.providers.mycelium",
     "herocloud.providers.simulator",
 ]
 """The packages, in the order in which `auto` tries the hypervisors and the networks among them."""
 
-UPCOMING: dict[str, Role] = {"mycelium": "overlay"}
+UPCOMING: dict[str, Role] = {}
 """Names with a meaning in stack files, whose providers this version does not have."""
 
 
@@ -74,6 +75,14 @@ def network(name: str) -> NetworkRole:
     role = find(name).network
     if role is None:
         raise role_refused(name, "network")
+    return role
+
+
+def images(name: str) -> ImagesRole:
+    """Return what there is to know of a provider of disks; raises Refused when there is none of this name."""
+    role = find(name).images
+    if role is None:
+        raise role_refused(name, "images")
     return role
 
 

@@ -275,3 +275,32 @@ class ResourcesInfo(Answer):
     disk: Amount
     slices: Amount
     allocations: list[Allocation] = Field(description="By VM; those behind other secrets are only in the totals.")
+
+
+class LogEntry(Answer):
+    """One change of the state."""
+
+    serial: int
+    at: float = Field(description="Seconds since 1970.")
+    user: str | None = Field(description="Who did it.")
+    command: str | None = Field(description="With what: `apply`, `vm stop`, `rpc deploy_vm`.")
+    stack: str | None
+    apply: str | None = Field(description="The name of the apply.")
+    operation: str
+    plan_id: str | None
+    added: int
+    changed: int
+    destroyed: int
+    outcome: str
+    seconds: float | None
+
+
+class UnfinishedInfo(Answer):
+    """An apply that did not end."""
+
+    apply: str
+    stack: str
+    operation: str
+    status: str = Field(description="`interrupted` when somebody stopped it, `running` when it was cut off.")
+    user: str
+    address: str | None = Field(description="The one VM that it is about.")

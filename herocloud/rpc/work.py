@@ -3,15 +3,18 @@
 import contextlib
 from collections.abc import Callable, Collection, Iterator
 
-from herocloud.apply.steering import Options
+from herocloud.apply.inspection import Rest
+from herocloud.apply.steering import Interrupts, Options
+from herocloud.model.applies import Caller
 from herocloud.model.errors import Blocked
 from herocloud.model.ids import Address
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import applying, approval, stack_plans
-from herocloud.operations.applying import Applied
-from herocloud.operations.running import How, Watch
+from herocloud.model.worlds import Record
+from herocloud.operations import apply, approval, stack_plans, unfinished
+from herocloud.operations.apply import Applied, Recovered
+from herocloud.operations.callers import Approver, Granted, How, Watch
 from herocloud.operations.stack_plans import Planned
 from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.desk import Desk
@@ -22,30 +25,48 @@ LOCK_SECONDS = 600.0
 """A job waits as long as another apply may reasonably take; its caller can cancel it at any time."""
 EDIT_LOCK_SECONDS = 5.0
 
-Decide = Callable[[Planned], None]
+_USER = "daemon"
+
+
+class Decided:
+    """An approver that goes by what a request said and never asks; `decide` raises for what the request does not cover."""
+
+    def __init__(self, decide: Callable[[Planned], None]) -> None:
+        """Judge plans with `decide`."""
+        self._decide = decide
+
+    def approve(self, planned: Planned) -> frozenset[Approval]:
+        """Return the classes of a plan that the request covers."""
+        self._decide(planned)
+        return frozenset(approval.missing(planned.plan, ()))
+
+    def approve_rest(self, rest: Rest) -> frozenset[Approval]:
+        """Refuse: what another apply has left was not asked for."""
+        raise Blocked([unfinished.refusal(rest, rest.missing(()), "this request is about something else")])
 
 
 def how_for(run: Run, options: Options | None = None) -> How:
     """Return how a job runs its plan."""
-    return How(options or Options(), run.watch, LOCK_SECONDS, run.note)
+    caller = Caller(run.job.caller, f"rpc {run.job.method}", run.id)
+    return How(options or Options(), run.watch, LOCK_SECONDS, run.note, caller, run.interrupts)
 
 
-def how_for_edit(_desk: Desk, _method: str) -> How:
+def how_for_edit(desk: Desk, method: str) -> How:
     """Return how a short change is made within a request."""
 
     @contextlib.contextmanager
     def watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
         yield lambda _event: None
 
-    return How(Options(), watch, EDIT_LOCK_SECONDS)
+    return How(Options(), watch, EDIT_LOCK_SECONDS, caller=Caller(desk.caller.name, f"rpc {method}"), interrupts=Interrupts())
 
 
 def how_for_watch(watch: Watch) -> How:
     """Return how the daemon runs a plan of its own."""
-    return How(Options(), watch, LOCK_SECONDS)
+    return How(Options(), watch, LOCK_SECONDS, caller=Caller(_USER, "boot"), interrupts=Interrupts())
 
 
-def only(*addresses: Address) -> Decide:
+def only(*addresses: Address) -> Approver:
     """Approve a plan that changes nothing beyond these addresses: a method that names a VM is the consent for that VM alone."""
     allowed = frozenset(addresses)
 
@@ -54,7 +75,7 @@ def only(*addresses: Address) -> Decide:
         if beyond and not planned.plan.errored:
             raise not_approved(planned.plan, {Approval.UPDATE: beyond})
 
-    return decide
+    return Decided(decide)
 
 
 def classes_of(plan: Plan) -> dict[Approval, list[Address]]:
@@ -62,7 +83,7 @@ def classes_of(plan: Plan) -> dict[Approval, list[Address]]:
     return {one: [change.address for change in changes] for one, changes in approval.missing(plan, ()).items()}
 
 
-def within(approved: Collection[Approval]) -> Decide:
+def within(approved: Collection[Approval]) -> Approver:
     """Approve a plan whose classes are all named."""
 
     def decide(planned: Planned) -> None:
@@ -70,7 +91,7 @@ def within(approved: Collection[Approval]) -> Decide:
         if lacking and not planned.plan.errored and not planned.plan.blocked:
             raise not_approved(planned.plan, {one: [change.address for change in changes] for one, changes in lacking.items()})
 
-    return decide
+    return Decided(decide)
 
 
 class NotApproved(Blocked):
@@ -96,19 +117,30 @@ def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError
     return RpcError(error_codes.BLOCKED, data)
 
 
-def run_planned(desk: Desk, run: Run, plan: Callable[[], Planned], decide: Decide, *, options: Options | None = None) -> Applied:
-    """Make a plan, get it approved, run it, and raise what became of it unless it went well."""
+def run_planned(
+    desk: Desk,
+    run: Run,
+    plan: Callable[[], Planned],
+    approver: Approver,
+    *,
+    options: Options | None = None,
+    address: Address | None = None,
+) -> Applied:
+    """Make a plan, get it approved, run it, and raise what became of it unless it went well.
+
+    With an `address` it is about this one VM, and runs beside whatever is about others.
+    """
     first = plan()
     stack_plans.refuse_unapplyable(first.plan)
     try:
-        applied = applying.run_made(desk.folder, first, plan, how_for(run, options), decide, recovers=False)
+        applied = apply.run_made(desk.folder, first, plan, how_for(run, options), approver, address=address, recovers=False)
     finally:
         desk.sight.forget()
     require_done(run, applied)
     return applied
 
 
-def require_done(run: Run, applied: Applied) -> None:
+def require_done(run: Run, applied: Applied | Recovered) -> None:
     """Raise unless everything was done."""
     result = applied.result
     if result is None:
@@ -120,3 +152,12 @@ def require_done(run: Run, applied: Applied) -> None:
         if result.rolled_back:
             run.note("a step failed, and everything that the job did was taken back")
         raise error
+
+
+def take_back_unfinished(desk: Desk, run: Run, record: Record) -> None:
+    """Take back an apply of one VM that did not end, before the VM is deleted: to delete it is the consent for that too."""
+    for pending in unfinished.waiting(desk.recorded, record.stack):
+        if pending.address == record.address:
+            recovered = apply.resume(desk.folder, how_for(run), Granted(frozenset(Approval)), rollback=True, which=pending.id)
+            if recovered is not None:
+                require_done(run, recovered)

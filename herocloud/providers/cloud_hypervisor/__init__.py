@@ -55,6 +55,12 @@ def _guest(data: Path, sid: str) -> GuestAccess:
     return GuestAccess(folders.agent_socket(data, sid), AGENT_PORT, folders.console_socket(data, sid), folders.serial_log(data, sid))
 
 
+def _runs(data: Path, sid: str) -> bool:
+    from herocloud.providers.vmm import identity
+
+    return identity.running(data, sid) is not None
+
+
 DECLARATION = Declaration(
     name="cloud-hypervisor",
     observer=_observer,
@@ -66,5 +72,6 @@ DECLARATION = Declaration(
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VSOCK,
         guest=_guest,
+        runs=_runs,
     ),
 )

@@ -6,7 +6,7 @@ the API answers such requests with success as soon as they are made. Results are
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from herocloud.kits import sizes
@@ -17,6 +17,7 @@ from herocloud.providers.cloud_hypervisor.client import Client, Refusal
 from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.vmm import files
+from herocloud.providers.vmm.supplies import Supplies
 
 _LIVE = ("vcpus", "memory", "volumes", "nics", "labels", "restart")
 PATIENCE = 40.0
@@ -30,7 +31,7 @@ class Change(NamedTuple):
     client: Client
     pid: int
     place: Place
-    nics: Mapping[str, Json]
+    supplies: Supplies
     told: Callable[[str, float | None], None]
     stopped: Callable[[], bool]
     patience: float = PATIENCE
@@ -73,7 +74,7 @@ def _leaves(device: str, target: Part) -> bool:
 
 
 def _plug_nic(change: Change, key: str) -> None:
-    nic = hardware.nic_of(change.place, change.nics, key)
+    nic = hardware.nic_of(change.supplies, key)
     change.told(f"plugging in {key}", None)
     device = slots.nic_id(key)
     change.client.add_net(machine_config.net_config(nic, _free_place(change, device), change.client.release))
@@ -81,7 +82,7 @@ def _plug_nic(change: Change, key: str) -> None:
 
 
 def _plug_volume(change: Change, use: Json) -> None:
-    disk = hardware.volume_of(change.place, use)
+    disk = hardware.volume_of(change.supplies, use)
     change.told(f"plugging in {use['volume']}", None)
     change.client.add_disk(machine_config.disk_config(disk, _free_place(change, disk.id), change.client.release))
     _require_plugged(change, disk.id)

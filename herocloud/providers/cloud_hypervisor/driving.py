@@ -14,14 +14,14 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
-from herocloud.providers.cloud_hypervisor import device_changes, hardware, installation, readings, vmm_process
+from herocloud.providers.cloud_hypervisor import device_changes, installation, readings, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.device_changes import Change
 from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.observing import NAME
 from herocloud.providers.ownership import Owner
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, identity, marks
+from herocloud.providers.vmm import files, identity, marks, supplies
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
 
@@ -103,36 +103,35 @@ class CloudHypervisorDriver:
         place = Place(self._folder, sid, owner)
         if mark is None:
             if work.step.before is not None and work.step.after is not None:
-                raise Conflict(f"the machine of `{work.step.address}` is gone", fact=_fact(work.step))
+                raise Conflict(f"the machine of `{work.step.address}` is gone")
             installation.require()
             mark = Mark(NAME, target)
         elif self._guest_runs(sid, mark):
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
-                raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
+                raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
             process = identity.running(self._folder, sid) or identity.find(self._folder, sid)
             with vmm_process.open_client(self._folder, sid) as client:
-                nics = hardware.nics_of(work.spec, mark.nics)
                 pid = process.pid if process else 0
-                change = Change(client, pid, place, nics, work.progress, work.cancelled, self._agreement)
+                change = Change(client, pid, place, supplies.of_work(work), work.progress, work.cancelled, self._agreement)
                 device_changes.bring(change, mark.machine, target)
         elif work.step.kind == "vm.create" and not _same(mark.machine, target):
-            raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
+            raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         faults.reached(f"{point}.half")
-        wanted = mark._replace(machine=target, nics=hardware.nics_of(work.spec, mark.nics))
+        wanted = mark._replace(machine=target)
         if wanted != marks.read(self._folder, sid):
             marks.write(self._folder, sid, wanted)
         if vmm_process.is_living(self._folder, sid, wanted):
-            vmm_process.prepare_again(place, wanted)
+            vmm_process.prepare_again(place, wanted, supplies.of_work(work))
 
     def _remove(self, work: Work, point: str) -> None:
         sid = self._sid(work)
         folder = self._folder / "vms" / sid
         owner, mark = ownership.read_owner(folder), marks.read(self._folder, sid)
         if owner is not None and owner.lineage != work.lineage:
-            raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}", fact=_fact(work.step))
+            raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}")
         if mark is not None and vmm_process.is_living(self._folder, sid, mark):
             if self._guest_runs(sid, mark):
-                raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted", fact=_fact(work.step))
+                raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
             # A process without a guest, left by somebody who was killed while it started.
             vmm_process.stop(Place(self._folder, sid, _owner(work)), mark, work, self._patience)
         elif mark is not None and mark.booted is not None:
@@ -190,7 +189,7 @@ class CloudHypervisorDriver:
             vmm_process.pause(self._folder, sid, paused=True)
             return
         if work.step.kind == "vm.pause" and not vmm_process.is_living(self._folder, sid, mark):
-            raise Conflict(f"`{work.step.address}` does not run", fact=_fact(work.step))
+            raise Conflict(f"`{work.step.address}` does not run")
         vmm_process.boot(place, mark, work)
         if target == "paused":
             vmm_process.pause(self._folder, sid, paused=True)
@@ -220,7 +219,7 @@ class CloudHypervisorDriver:
     def _bring_disk(self, work: Work, target: Part, origin: Part) -> None:
         sid = self._sid(work)
         mark = marks.read(self._folder, sid)
-        path = files.require(files.root_disk(self._folder, sid), "the root disk")
+        path = supplies.of_work(work).disk("disk", "the root disk").path
         size = path.stat().st_size
         if target["size"] < size and target["size"] != (origin or {}).get("size") and work.step.after["size"] == target["size"]:
             raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
@@ -233,10 +232,10 @@ class CloudHypervisorDriver:
                 disk.truncate(target["size"])
 
     def _probe_disk(self, work: Work) -> Probe:
-        step, sid = work.step, self._sid(work)
+        step = work.step
         try:
-            size = files.root_disk(self._folder, sid).stat().st_size
-        except FileNotFoundError:
+            size = work.disks["disk"].path.stat().st_size
+        except (FileNotFoundError, KeyError):
             return Probe(Found.CONTRADICTED, f"the root disk of `{step.address}` is gone")
         if size == step.after["size"]:
             return Probe(Found.DONE)
@@ -296,10 +295,6 @@ def _way_out(refusal: Refusal) -> str:
 
 def _owner(work: Work) -> Owner:
     return Owner(work.stack, work.step.address, work.lineage)
-
-
-def _fact(step: Step) -> str:
-    return f"observed:{step.address}"
 
 
 def _same(one: Part, other: Part) -> bool:

@@ -1,23 +1,22 @@
-"""From a mark to a machine: looks up what the pure `machine_config` is handed, from files of the VM and of the host."""
+"""From a mark to a machine: puts together what the pure `machine_config` is handed, with what the step brings along."""
 
 import hashlib
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import installation, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
 from herocloud.providers.ownership import Owner
 from herocloud.providers.vmm import files, folders
 from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.supplies import Supplies
 
 API, SERIAL, EVENTS, LOG = "api.sock", "tty.sock", "events", "vmm.log"
 AGENT_PORT = 1024
 """The vsock port on which the agent in a guest listens."""
-_MULTI_QUEUE = 0x0100
 
 
 class Place(NamedTuple):
@@ -43,7 +42,7 @@ def event_file(data: Path, sid: str) -> Path:
     return folders.machine_folder(data, sid) / EVENTS
 
 
-def machine_of(place: Place, mark: Mark, release: int) -> Machine:
+def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Machine:
     """Put together all that the configuration of a VM depends on."""
     data, sid, part = place.data, place.sid, mark.machine
     payload = part["payload"]
@@ -62,48 +61,39 @@ def machine_of(place: Place, mark: Mark, release: int) -> Machine:
         serial_socket=serial_socket(data, sid),
         vsock_socket=folders.agent_socket(data, sid),
         cid=cid_of(place),
-        root=root_of(data, sid, part),
-        seed=Disk("seed", files.require(files.seed(data, sid), "the seed"), readonly=True, serial="seed") if part["seed"] else None,
-        volumes=[volume_of(place, use) for use in part["volumes"]],
-        nics=[nic_of(place, mark.nics, key) for key in part["nics"]],
+        root=root_of(supplies, part),
+        seed=seed_of(supplies) if part["seed"] else None,
+        volumes=[volume_of(supplies, use) for use in part["volumes"]],
+        nics=[nic_of(supplies, key) for key in part["nics"]],
         payload=payload,
         firmware=firmware,
     )
 
 
-def root_of(data: Path, sid: str, part: Part) -> Disk | None:
+def root_of(supplies: Supplies, part: Part) -> Disk | None:
     """Describe the root disk."""
     if part["root"] is None:
         return None
-    path = files.require(files.root_disk(data, sid), "the root disk")
-    return Disk("root", path, direct=bool(part["root"]["direct"]), serial="root", rate=part["root"]["rate"])
+    disk = supplies.disk("disk", "the root disk")
+    return Disk("root", disk.path, direct=bool(part["root"]["direct"]), serial=disk.serial, rate=part["root"]["rate"])
 
 
-def volume_of(place: Place, use: Json) -> Disk:
+def seed_of(supplies: Supplies) -> Disk:
+    """Describe the seed."""
+    disk = supplies.disk("seed", "the seed")
+    return Disk("seed", disk.path, readonly=disk.readonly, serial=disk.serial)
+
+
+def volume_of(supplies: Supplies, use: Json) -> Disk:
     """Describe a volume in a VM."""
-    path = files.volume(place.data, place.owner.stack, use["volume"])
-    return Disk(slots.volume_id(use["volume"]), path, readonly=bool(use["readonly"]), serial=use["volume"])
+    disk = supplies.volume(use["volume"])
+    return Disk(slots.volume_id(use["volume"]), disk.path, readonly=bool(use["readonly"]), serial=disk.serial)
 
 
-def nics_of(spec: Spec, known: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what is to be remembered of every NIC: those of a target, and those that were there before."""
-    cards = [*spec.get("networks", ()), *([{"network": "mycelium", **spec["mycelium"]}] if spec.get("mycelium") else [])]
-    return {**known, **{f"nic.{card['slot']}": {field: card[field] for field in ("mac", "tap", "network", "address")} for card in cards}}
-
-
-def nic_of(place: Place, known: Mapping[str, Json], key: str) -> Nic:
-    """Describe a NIC and its tap, which has to be there: one that the program makes itself belongs to no network."""
-    card = known.get(key)
-    if card is None:
-        raise Permanent(f"nothing is known of the card `{key}` of `{place.owner.address}`")
-    flags = Path("/sys/class/net") / card["tap"] / "tun_flags"
-    try:
-        several = bool(int(flags.read_text(), 16) & _MULTI_QUEUE)
-    except OSError:
-        raise Permanent(
-            f"the tap `{card['tap']}` of `{place.owner.address}` does not exist; `herocloud plan` shows what became of it"
-        ) from None
-    return Nic(key, card["mac"], card["tap"], 2 if several else 1)
+def nic_of(supplies: Supplies, key: str) -> Nic:
+    """Describe a NIC and its tap."""
+    attachment, tap = supplies.tap(key)
+    return Nic(key, attachment.mac, tap.name, min(2, tap.queues))
 
 
 def cid_of(place: Place) -> int:

@@ -20,13 +20,14 @@ from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience, Ways
+from herocloud.providers.vmm.supplies import Supplies
 
-_FIRST_ANSWER = 30.0
+FIRST_ANSWER = 30.0
 """Seconds until the program has to answer; a busy host takes one or two."""
 _STEP = 0.005
 _LAST_WORDS = 25
@@ -42,7 +43,7 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
     with _first_talk(data, sid, process, work.cancelled) as client:
         seen = readings.read(client.info(), process.pid)
         if not seen.has_begun:
-            _begin(place, mark, client)
+            _begin(place, mark, work, client)
             faults.reached("cloud-hypervisor.vm.boot.begun")
         elif seen.power == "paused":
             client.resume()
@@ -73,10 +74,10 @@ def pause(data: Path, sid: str, *, paused: bool) -> None:
         (client.pause if paused else client.resume)()
 
 
-def prepare_again(place: Place, mark: Mark) -> None:
+def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     """Let a machine that was changed while it runs come back as it is now, when its VMM is started again."""
     release = int(mark.launched.get("release") or 0)
-    config = machine_config.config_of(hardware.machine_of(place, mark, release))
+    config = machine_config.config_of(hardware.machine_of(place, mark, given, release))
     attendance.write_config(place.data, place.sid, config)
     launch.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release))))
 
@@ -140,7 +141,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     launched = {"release": installed.release.major, "program": installed.path}
     mark = mark._replace(booted=identity.boot_id(), launched=launched)
     # Asked before anything is started: a kernel that is missing is no reason to start a process.
-    hardware.machine_of(place, mark, installed.release.major)
+    hardware.machine_of(place, mark, supplies.of_work(work), installed.release.major)
     folders.make_runtime_folder(data, sid)
     marks.write(data, sid, mark)
     faults.reached("cloud-hypervisor.vm.boot.marked")
@@ -172,7 +173,7 @@ def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], b
     """Open the API once the program serves it. A process that does not answer and lives is busy, or has hung; its time is bounded."""
     socket = hardware.api_socket(data, sid)
     client = Client(socket)
-    until = time.monotonic() + _FIRST_ANSWER
+    until = time.monotonic() + FIRST_ANSWER
     while True:
         if socket.exists():
             try:
@@ -186,17 +187,19 @@ def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], b
                 return client
         if not identity.is_alive(process):
             client.close()
-            raise Permanent(f"Cloud Hypervisor ended before its guest began{last_words(data, sid)}")
+            raise Permanent(f"Cloud Hypervisor ended before its guest began{last_words(data, sid)}{_where_more(data, sid)}")
         if time.monotonic() > until or stopped():
             client.close()
-            raise Temporary(f"Cloud Hypervisor does not answer on its socket within {_FIRST_ANSWER:g} s{last_words(data, sid)}")
+            raise Temporary(
+                f"Cloud Hypervisor does not answer on its socket within {FIRST_ANSWER:g} s{last_words(data, sid)}{_where_more(data, sid)}"
+            )
         time.sleep(_STEP)
 
 
-def _begin(place: Place, mark: Mark, client: Client) -> None:
+def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
     """Give the process its VM and boot it. What an earlier try left in it is taken out first: it may be damaged."""
     data, sid = place.data, place.sid
-    config = machine_config.config_of(hardware.machine_of(place, mark, client.release))
+    config = machine_config.config_of(hardware.machine_of(place, mark, supplies.of_work(work), client.release))
     client.delete()
     for left in (folders.agent_socket(data, sid), hardware.serial_socket(data, sid)):
         left.unlink(missing_ok=True)
@@ -238,6 +241,10 @@ def last_words(data: Path, sid: str) -> str:
         return ""
     errors = [line for line in lines[-_LAST_WORDS:] if "ERROR" in line]
     return f": {errors[-1]}" if errors else ""
+
+
+def _where_more(data: Path, sid: str) -> str:
+    return f"; its log is `{folders.machine_folder(data, sid) / hardware.LOG}`, and `herocloud doctor` checks what it needs"
 
 
 def how_it_ended(data: Path, sid: str, *, asked: bool = False) -> event_file.End:

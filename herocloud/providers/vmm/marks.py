@@ -27,8 +27,6 @@ class Mark(NamedTuple):
     provider: str
     machine: Part
     """The part as it was brought about last."""
-    nics: Mapping[str, Json] = {}
-    """MAC, tap, network and address of each NIC that the VM has or had, by part: what is plugged in again must be the same card."""
     booted: str | None = None
     """The boot of the host in which a process of this VM was started and not seen to end."""
     launched: Mapping[str, Json] = {}
@@ -88,11 +86,9 @@ def claim(data: Path, sid: str, owner: Owner) -> None:
     folder = data / "vms" / sid
     known = ownership.read_owner(folder)
     if known is not None and known.lineage != owner.lineage:
-        raise Conflict(f"`{folder}` carries the mark of another state, {known.lineage}", fact=f"observed:{owner.address}")
+        raise Conflict(f"`{folder}` carries the mark of another state, {known.lineage}")
     if known is not None and (known.stack, known.address) != (owner.stack, owner.address):
-        raise Conflict(
-            f"`{folder}` is `{known.address}` of stack `{known.stack}`, and not `{owner.address}`", fact=f"observed:{owner.address}"
-        )
+        raise Conflict(f"`{folder}` is `{known.address}` of stack `{known.stack}`, and not `{owner.address}`")
     ownership.write_owner(folder, owner)
 
 
@@ -128,6 +124,8 @@ def _parse(content: bytes, path: Path) -> Mark:
     try:
         body = jsons.loads(content)
         version = body.pop("version")
+        # Earlier versions noted the network cards too, which steps bring along by now.
+        body.pop("nics", None)
         if version == VERSION:
             return Mark(**body)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -12,6 +12,7 @@ from herocloud.rpc.client.schema_types import (
     ExportedStack,
     HealthInfo,
     JobInfo,
+    LogEntry,
     LogLines,
     MigratedSecret,
     NodeInfo,
@@ -19,6 +20,7 @@ from herocloud.rpc.client.schema_types import (
     ResourcesInfo,
     SliceInfo,
     StackInfo,
+    UnfinishedInfo,
     ValidationInfo,
     VmInfo,
 )
@@ -396,6 +398,74 @@ class AsyncMethods:
                 "destroy_stack", {"stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "purge": purge}
             ),
         )
+
+    async def undo(
+        self,
+        *,
+        which: str | None = None,
+        stack: str | None = None,
+        approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        secret: str = "",
+    ) -> JobInfo:
+        """Take back what an apply did, as a plan of its own that needs its own approval."""
+        return cast(
+            "JobInfo",
+            await self.call(
+                "undo",
+                {"which": which, "stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "secret": secret},
+            ),
+        )
+
+    async def resume_stack(
+        self,
+        stack: str,
+        *,
+        rollback: bool = False,
+        approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        which: str | None = None,
+        secret: str = "",
+    ) -> JobInfo:
+        """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
+        return cast(
+            "JobInfo",
+            await self.call(
+                "resume_stack",
+                {
+                    "stack": stack,
+                    "rollback": rollback,
+                    "approve": approve,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                    "which": which,
+                    "secret": secret,
+                },
+            ),
+        )
+
+    async def list_unfinished(
+        self,
+        *,
+        secret: str = "",
+    ) -> list[UnfinishedInfo]:
+        """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
+        return cast("list[UnfinishedInfo]", await self.call("list_unfinished", {"secret": secret}))
+
+    async def state_log(
+        self,
+        *,
+        stack: str | None = None,
+        limit: int = 100,
+        secret: str = "",
+    ) -> list[LogEntry]:
+        """Return what changed the state, newest first: who did what, and how it ended.
+
+        What was done to VMs behind other secrets is left out.
+        """
+        return cast("list[LogEntry]", await self.call("state_log", {"stack": stack, "limit": limit, "secret": secret}))
 
     async def resources(
         self,

@@ -136,6 +136,28 @@ class JobSteps(TypedDict):
     done: int
 
 
+class LogEntry(TypedDict):
+    """One change of the state."""
+
+    serial: int
+    at: float
+    """Seconds since 1970."""
+    user: str | None
+    """Who did it."""
+    command: str | None
+    """With what: `apply`, `vm stop`, `rpc deploy_vm`."""
+    stack: str | None
+    apply: str | None
+    """The name of the apply."""
+    operation: str
+    plan_id: str | None
+    added: int
+    changed: int
+    destroyed: int
+    outcome: str
+    seconds: float | None
+
+
 class LogLines(TypedDict):
     """Lines of a VM's console."""
 
@@ -232,6 +254,19 @@ class StackInfo(TypedDict):
     """Whether everything of it was finished."""
     addresses: list[str]
     outputs: dict[str, Any]
+
+
+class UnfinishedInfo(TypedDict):
+    """An apply that did not end."""
+
+    apply: str
+    stack: str
+    operation: str
+    status: str
+    """`interrupted` when somebody stopped it, `running` when it was cut off."""
+    user: str
+    address: str | None
+    """The one VM that it is about."""
 
 
 class ValidationInfo(TypedDict):

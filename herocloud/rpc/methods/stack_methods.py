@@ -8,7 +8,7 @@ from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.words import Approval
-from herocloud.operations import applying, deployment, inputs, lookups, stack_files, stack_plans
+from herocloud.operations import apply, deployment, inputs, lookups, stack_files, stack_plans
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import annotation
@@ -207,13 +207,13 @@ def apply_plan(
     """
     planned = _find_plan(desk, plan_id)
     approved = frozenset(Approval(word) for word in approve)
-    work.within(approved)(planned)
+    work.within(approved).approve(planned)
     stack_plans.refuse_unapplyable(planned.plan)
 
     def run_it(run: Run) -> Json:
         options = Options(on_failure=on_failure)
         try:
-            applied = applying.apply_saved(desk.folder, planned.plan, work.how_for(run, options))
+            applied = apply.apply_saved(desk.folder, planned.plan, work.how_for(run, options))
         finally:
             desk.sight.forget()
         work.require_done(run, applied)

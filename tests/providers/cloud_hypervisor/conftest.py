@@ -20,7 +20,7 @@ from herocloud.model.steps import Step
 from herocloud.providers.cloud_hypervisor import driving, hardware, observing, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Client, Lost
 from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
-from herocloud.providers.seam import Found, Work
+from herocloud.providers.seam import Attachment, Disk, Found, Lock, Work
 from herocloud.providers.vmm import folders, identity, launch
 from herocloud.providers.vmm.shutdown import Patience
 
@@ -197,6 +197,7 @@ class Bench:
         self.driver = driving.CloudHypervisorDriver(data, Patience(button=0.5, again=0.2, off=10.0), agreement=1.0)
         self.told: list[str] = []
         self.spec: dict[str, Any] = {"sid": "v1", "networks": [], "mycelium": None}
+        self.attachments: dict[str, Attachment] = {}
         self.lineage = "lineage-1"
         (data / "vms" / "v1").mkdir(parents=True)
 
@@ -218,7 +219,26 @@ class Bench:
 
     def work(self, kind: str, before: Part, after: Part, part: str = "machine", address: str = "vm.web") -> Work:
         step = Step(f"{address}/{kind}", address, kind, "cloud-hypervisor", part, before, after)  # type: ignore[arg-type]
-        return Work(step, "shop", self.spec, self.lineage, "plan", progress=lambda text, _share: self.told.append(text))  # type: ignore[arg-type]
+        return Work(
+            step,
+            "shop",  # type: ignore[arg-type]
+            self.spec,
+            self.lineage,
+            "plan",
+            progress=lambda text, _share: self.told.append(text),
+            attachments=self.attachments,
+            disks=self.disks(),
+        )
+
+    def disks(self) -> dict[str, Disk]:
+        """Return what the provider of images would hand over: everything that lies in its places."""
+        found = {"root": self.data / "vms" / "v1" / "root.raw", "seed": self.data / "vms" / "v1" / "seed.iso"}
+        found |= {path.stem: path for path in self.data.glob("volumes/shop/*.raw")}
+        names = {"root": "disk", "seed": "seed"}
+        return {
+            names.get(serial, f"volume.{serial}"): Disk(path, "raw", None, serial, serial == "seed", Lock.EXCLUSIVE)
+            for serial, path in found.items()
+        }
 
     def do(self, *words: Any, **more: Any) -> Work:
         work = self.work(*words, **more)
