@@ -1,12 +1,12 @@
 """Several applies on one host: they run at the same time unless they want the same things, and then one of them wins."""
 
+import datetime as dt
 import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,10 +41,8 @@ def pair(herocloud: Any) -> tuple[str, str]:
 
 def _spans(out: str) -> tuple[float, float]:
     """Return when the first step of an event stream started and the last one ended."""
-    import datetime
-
     lines = [json.loads(line) for line in out.splitlines()]
-    stamps = [datetime.datetime.fromisoformat(line["@timestamp"]).timestamp() for line in lines if line["type"].startswith("apply_")]
+    stamps = [dt.datetime.fromisoformat(line["@timestamp"]).timestamp() for line in lines if line["type"].startswith("apply_")]
     return min(stamps), max(stamps)
 
 
@@ -60,14 +58,15 @@ def test_two_stacks_are_applied_at_the_same_time(herocloud: Any, pair: tuple[str
     assert max(first_began, second_began) < min(first_ended, second_ended), "one waited for the other"
     for file in pair:
         assert herocloud.done("plan", "-f", file).out == "No changes.\n"
-    held = [sid for record in _vms(herocloud) for sid in record["target"]["slices"]]
+    held = [sid for record in _vms(herocloud) for sid in record["spec"]["slices"]]
     assert len(held) == len(set(held)) == 4
 
 
 def _vms(herocloud: Any) -> list[dict[str, Any]]:
-    stacks = json.loads(herocloud.done("show", "--json", "--stack", "one").out)["stacks"] | json.loads(
-        herocloud.done("show", "--json", "--stack", "two").out
-    )["stacks"]
+    stacks = (
+        json.loads(herocloud.done("show", "--json", "--stack", "one").out)["stacks"]
+        | json.loads(herocloud.done("show", "--json", "--stack", "two").out)["stacks"]
+    )
     return [record for stack in stacks.values() for record in stack["resources"] if record["address"].startswith("vm.")]
 
 
@@ -89,7 +88,7 @@ def test_an_unfinished_apply_of_one_stack_does_not_gate_another(herocloud: Any, 
     cut.communicate(timeout=60)
     assert cut.returncode == -signal.SIGKILL
     herocloud.done("apply", "-y", "-f", pair[1])
-    held = [record["target"]["slices"] for record in _vms(herocloud) if record["stack"] == "two"]
+    held = [record["spec"]["slices"] for record in _vms(herocloud) if record["stack"] == "two"]
     assert held == [["s3"], ["s4"]], "what the unfinished apply may still need was given away"
     herocloud.done("resume", "-y", "--stack", "one")
     assert herocloud.done("plan", "-f", pair[0]).out == "No changes.\n"
@@ -127,8 +126,8 @@ def test_the_same_stack_waits_and_is_named_when_the_time_ran_out(herocloud: Any,
 @pytest.mark.usefixtures("slow")
 def test_commands_on_two_vms_of_a_stack_run_at_once(herocloud: Any, pair: tuple[str, str], spawn: Spawn) -> None:
     herocloud.done("apply", "-y", "-q", "-f", pair[0])
-    with (herocloud.data_folder / "host.yaml").open("a", encoding="utf-8") as file:
-        file.write("")
+    host = herocloud.data_folder / "host.yaml"
+    host.write_text(host.read_text(encoding="utf-8").replace("250 ms", "3 s"), encoding="utf-8")
     both = [spawn("vm", "stop", f"web[{number}]", "--stack", "one") for number in (0, 1)]
     seen = set()
     deadline = time.monotonic() + 60
