@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None, da
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-pytest_plugins = ["tiny"]
+pytest_plugins = ["tiers", "tiny"]
 
 HOST_FILE = """\
 name: node1
