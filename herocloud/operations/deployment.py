@@ -12,9 +12,9 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Desired, Record, Recorded, Resource
-from herocloud.operations import inputs, planning, reading
+from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting, Sources
-from herocloud.operations.planning import Planned
+from herocloud.operations.stack_plans import Planned
 
 STACK = StackName("imperative")
 _FROM_STDIN = "-"
@@ -42,7 +42,7 @@ def plan_deploy(folder: Path, wanted: DeployWanted) -> Planned:
     """Plan one new VM; everything else in its stack stays as it is."""
     from herocloud.plan import imperative_vms
 
-    recorded = reading.read_recorded(folder)
+    recorded = lookups.read_recorded(folder)
     host = inputs.find_host(folder, recorded)
     require_free(recorded, host, wanted.slices)
     address = ids.make_address("vm", wanted.name)
@@ -53,20 +53,20 @@ def plan_deploy(folder: Path, wanted: DeployWanted) -> Planned:
         raise Refused([Diagnostic("name-taken", "The name is taken", detail, address=address, hint=hint)])
     vm, images = _load(folder, host, wanted)
     vm, image = _settle_image(vm, images, standing)
-    observed = planning.look(host, (STACK,))
-    host = planning.able(host, Desired(STACK, (vm,)), None)
+    observed = stack_plans.look(host, (STACK,))
+    host = stack_plans.able(host, Desired(STACK, (vm,)), None)
     plan = imperative_vms.plan_added(STACK, (vm,) if image is None else (image, vm), recorded, observed, host.host)
     return Planned(plan, Desired(STACK, ()), recorded, observed, host)
 
 
 def require_free(recorded: Recorded, host: Hosting, slices: Sequence[str]) -> None:
     """Raise unless all of these slices are there and free."""
-    from herocloud.operations import machines
+    from herocloud.operations import host_status
 
     owners = inputs.slice_owners(recorded)
-    machine = machines.Machine(host, owners)
+    machine = host_status.Machine(host, owners)
     for sid in slices:
-        machines.find_slice(machine, sid)
+        host_status.find_slice(machine, sid)
     taken = [sid for sid in slices if Sid(sid) in owners]
     if taken:
         raise slice_in_use(taken)

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Desired
-from herocloud.operations import inputs, planning, reading
-from herocloud.operations.planning import Planned
+from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.operations.stack_plans import Planned
 
 
 def plan_labels(folder: Path, stack: StackName, labels: Mapping[Address, Mapping[str, str]], operation: str) -> Planned:
     """Plan these VMs with other labels, and everything else as it is."""
     from herocloud.plan import imperative_vms
 
-    recorded = reading.read_recorded(folder)
+    recorded = lookups.read_recorded(folder)
     host = inputs.find_host(folder, recorded)
-    observed = planning.look(host, (stack,))
+    observed = stack_plans.look(host, (stack,))
     plan = imperative_vms.plan_labels(stack, labels, recorded, observed, host.host, operation)
     return Planned(plan, Desired(stack, ()), recorded, observed, host)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from herocloud.model.worlds import Recorded
-from herocloud.state import layout
+from herocloud.state import state_files
 from herocloud.state.store import Store
 
 
@@ -52,7 +52,7 @@ class StateReader:
             self._store.close()
             self._store = None
         if self._store is None:
-            self._copied = not layout.log(self._folder).exists()
+            self._copied = not state_files.log(self._folder).exists()
             self._store = states.open_state(self._folder, write=False)
             self._file, self._version = file, -1
         return self._store
@@ -75,7 +75,7 @@ class StateReader:
 
 def _identify(folder: Path) -> tuple[int, int] | None:
     try:
-        status = layout.database(folder).stat()
+        status = state_files.database(folder).stat()
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino

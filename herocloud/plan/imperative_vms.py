@@ -6,8 +6,8 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed, Recorded, Resource
-from herocloud.plan import finish, planning, recorded_stack
-from herocloud.plan.gathering import PlanOptions
+from herocloud.plan import finish, planner, recorded_stack
+from herocloud.plan.scope import PlanOptions
 
 
 def plan_added(stack: StackName, added: Sequence[Resource], recorded: Recorded, observed: Observed, host: Host) -> Plan:
@@ -16,7 +16,7 @@ def plan_added(stack: StackName, added: Sequence[Resource], recorded: Recorded, 
     touched = tuple(resource.address for resource in added)
     desired = standing._replace(resources=(*standing.resources, *added))
     seen = recorded_stack.calm(observed, recorded, stack, touched)
-    draft = planning.draft(desired, recorded, seen, host, PlanOptions(target=touched, operation="vm deploy"))
+    draft = planner.draft(desired, recorded, seen, host, PlanOptions(target=touched, operation="vm deploy"))
     # Nothing is left out of what was asked for, whatever the target says.
     return finish.finish(draft._replace(complete=True))
 
@@ -36,5 +36,11 @@ def plan_labels(
         records[address] = recorded_stack.with_spec(records[address], labels=dict(labels[address]))
     desired = recorded_stack.desire(stack, records.values(), recorded.outputs.get(stack, {}))
     seen = recorded_stack.calm(observed, recorded, stack, ())
-    draft = planning.draft(desired, recorded, seen, host, PlanOptions(target=touched, operation=operation))
+    draft = planner.draft(desired, recorded, seen, host, PlanOptions(target=touched, operation=operation))
     return finish.finish(draft._replace(complete=True))
+
+
+def plan_recorded(stack: StackName, recorded: Recorded, observed: Observed, host: Host, operation: str) -> Plan:
+    """Return the plan that makes the world what is recorded of a stack."""
+    desired = recorded_stack.desire(stack, recorded.records.get(stack, {}).values(), recorded.outputs.get(stack, {}))
+    return finish.finish(planner.draft(desired, recorded, observed, host, PlanOptions(operation=operation)))

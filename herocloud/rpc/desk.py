@@ -10,10 +10,10 @@ from typing import NamedTuple
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Record, Recorded, Thing
-from herocloud.operations import inputs, planning, reading
+from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import failures
+from herocloud.rpc import error_answers
 from herocloud.rpc.callers import Caller
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.error_codes import RpcError
@@ -98,7 +98,7 @@ class Sight:
         """Look at everything that is recorded."""
         version, recorded = self._reader.current()
         stacks = tuple(recorded.records)
-        things = reading.things_by_key(planning.look(self.hosting(), stacks)) if stacks else {}
+        things = lookups.things_by_key(stack_plans.look(self.hosting(), stacks)) if stacks else {}
         with self._turn:
             self._things, self._version, self._at = things, version, time.monotonic()
         return things
@@ -161,4 +161,4 @@ def secret_of(record: Record) -> str | None:
 
 def no_such_vm(sid: str) -> RpcError:
     """Say that there is no such VM."""
-    return failures.not_found("no-such-vm", "No such VM", f"There is no VM `{sid}` here.", "`list_vms` lists them")
+    return error_answers.not_found("no-such-vm", "No such VM", f"There is no VM `{sid}` here.", "`list_vms` lists them")

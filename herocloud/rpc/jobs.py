@@ -21,7 +21,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
-from herocloud.rpc import error_codes, failures
+from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.callers import Caller
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
@@ -133,7 +133,7 @@ class Jobs:
         """Begin a job, or find the one that the same key began; raises what refuses it before it is admitted."""
         with self._turn:
             if self._closing:
-                raise RpcError(error_codes.LOCKED, failures.document([]) | {"reason": "the daemon is about to end"})
+                raise RpcError(error_codes.LOCKED, error_answers.document([]) | {"reason": "the daemon is about to end"})
             earlier = self._find_repeated(request, caller)
             run = self._enqueue(request, caller) if earlier is None else self._runs.get(earlier.number)
         if run is None:
@@ -166,7 +166,7 @@ class Jobs:
             return None
         if found.asked != _digest_asked(request):
             detail = "The same `idempotency_key` was used within a day for a request with other parameters."
-            raise failures.invalid(detail, "choose a new key for a new request", "idempotency_key")
+            raise error_answers.invalid(detail, "choose a new key for a new request", "idempotency_key")
         run = self._runs.get(found.number)
         return found if run is None else run.job
 
@@ -219,7 +219,7 @@ class Jobs:
         held = {sid for run in self._runs.values() for sid in run.subject.slices}
         taken = [sid for sid in slices if sid in held]
         if taken:
-            raise failures.refuse(deployment.slice_in_use(taken))
+            raise error_answers.refuse(deployment.slice_in_use(taken))
 
     def _work_off(self, lane: str) -> None:
         while True:
@@ -248,7 +248,7 @@ class Jobs:
         except RpcError as error:
             self._end(run, "cancelled" if run.cancelled else "failed", error=error)
         except Exception as error:  # noqa: BLE001  (whatever happens becomes the end of the job)
-            self._end(run, "cancelled" if run.cancelled else "failed", error=failures.translate(error) or _defect(error, run))
+            self._end(run, "cancelled" if run.cancelled else "failed", error=error_answers.translate(error) or _defect(error, run))
         else:
             self._end(run, "done", result=result)
 
@@ -383,7 +383,7 @@ def _digest_asked(request: Request) -> str:
 
 
 def _cancelled() -> RpcError:
-    return RpcError(error_codes.CANCELLED, failures.document([]))
+    return RpcError(error_codes.CANCELLED, error_answers.document([]))
 
 
 def _defect(error: Exception, run: Run) -> RpcError:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import dispatch, document, endpoints, failures, method_table, systemd, unix_socket
+from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, systemd, unix_socket
 from herocloud.rpc.callers import Caller, Protocol
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
@@ -60,6 +60,13 @@ class Settings(NamedTuple):
     heartbeat: float = endpoints.HEARTBEAT_SECONDS
 
 
+def settings_for(folder: Path, socket: Path) -> Settings:
+    """Return the settings that the host file of a data folder makes."""
+    from herocloud.operations import inputs
+
+    return Settings(folder, socket, group=inputs.read_daemon_settings(folder).group)
+
+
 class Service:
     """One daemon, from its first file to its last answer."""
 
@@ -91,7 +98,7 @@ class Service:
 
     def answer(self, body: bytes, caller: Caller) -> bytes | None:
         """Answer one request."""
-        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), failures.translate)
+        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), error_answers.translate)
 
     def handlers(self) -> Handlers:
         """Return what the paths need."""

@@ -9,11 +9,11 @@ from herocloud.model.ids import Address
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import applying, approving, planning
+from herocloud.operations import applying, approval, stack_plans
 from herocloud.operations.applying import Applied
-from herocloud.operations.planning import Planned
-from herocloud.operations.running import How
-from herocloud.rpc import error_codes, failures
+from herocloud.operations.running import How, Watch
+from herocloud.operations.stack_plans import Planned
+from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.jobs import Run
@@ -40,6 +40,11 @@ def how_for_edit(_desk: Desk, _method: str) -> How:
     return How(Options(), watch, EDIT_LOCK_SECONDS)
 
 
+def how_for_watch(watch: Watch) -> How:
+    """Return how the daemon runs a plan of its own."""
+    return How(Options(), watch, LOCK_SECONDS)
+
+
 def only(*addresses: Address) -> Decide:
     """Approve a plan that changes nothing beyond these addresses: a method that names a VM is the consent for that VM alone."""
     allowed = frozenset(addresses)
@@ -56,7 +61,7 @@ def within(approved: Collection[Approval]) -> Decide:
     """Approve a plan whose classes are all named."""
 
     def decide(planned: Planned) -> None:
-        lacking = approving.missing(planned.plan, approved)
+        lacking = approval.missing(planned.plan, approved)
         if lacking and not planned.plan.errored and not planned.plan.blocked:
             raise not_approved(planned.plan, {one: [change.address for change in changes] for one, changes in lacking.items()})
 
@@ -82,14 +87,14 @@ class NotApproved(Blocked):
 def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError:
     """Return the error that names the classes to approve."""
     refusal = NotApproved(plan, lacking)
-    data = {**failures.document(refusal.diagnostics), "classes": refusal.classes, "plan_id": refusal.plan_id}
+    data = {**error_answers.document(refusal.diagnostics), "classes": refusal.classes, "plan_id": refusal.plan_id}
     return RpcError(error_codes.BLOCKED, data)
 
 
 def run_planned(desk: Desk, run: Run, plan: Callable[[], Planned], decide: Decide, *, options: Options | None = None) -> Applied:
     """Make a plan, get it approved, run it, and raise what became of it unless it went well."""
     first = plan()
-    planning.refuse_unapplyable(first.plan)
+    stack_plans.refuse_unapplyable(first.plan)
     try:
         applied = applying.run_made(desk.folder, first, plan, how_for(run, options), decide, recovers=False)
     finally:
@@ -104,9 +109,9 @@ def require_done(run: Run, applied: Applied) -> None:
     if result is None:
         return
     if result.interrupted:
-        raise RpcError(error_codes.CANCELLED, {**failures.document([]), "job_id": run.id})
+        raise RpcError(error_codes.CANCELLED, {**error_answers.document([]), "job_id": run.id})
     if result.failed:
-        error = failures.of_outcomes(result.outcomes, run.id)
+        error = error_answers.of_outcomes(result.outcomes, run.id)
         if result.rolled_back:
             run.note("a step failed, and everything that the job did was taken back")
         raise error

@@ -53,6 +53,12 @@ def _guest(data: Path, sid: str) -> GuestAccess:
     return GuestAccess(folders.agent_socket(data, sid), None, folders.console_socket(data, sid), folders.serial_log(data, sid))
 
 
+def _runs(data: Path, sid: str) -> bool:
+    from herocloud.providers.vmm import identity
+
+    return identity.running(data, sid) is not None
+
+
 DECLARATION = Declaration(
     name="qemu",
     observer=_observer,
@@ -64,5 +70,7 @@ DECLARATION = Declaration(
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VIRTIO_SERIAL,
         guest=_guest,
+        runs=_runs,
+        emulates=True,
     ),
 )

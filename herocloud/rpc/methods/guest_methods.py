@@ -7,8 +7,8 @@ from pydantic import Field
 from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record
-from herocloud.operations import guests, labels, reading
-from herocloud.rpc import failures, work
+from herocloud.operations import guests, labels, lookups
+from herocloud.rpc import error_answers, work
 from herocloud.rpc.answers import AttachInfo, ExecInfo, LogLines, MigratedSecret, Secret, Sid
 from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
 from herocloud.rpc.error_codes import BLOCKED, CANCELLED, HYPERVISOR_UNAVAILABLE, LOCKED, NOT_FOUND, TIMED_OUT, WRONG_STATE
@@ -30,7 +30,7 @@ def attach_hypervisor(desk: Desk, sid: Sid, secret: Secret = "") -> AttachInfo:
     VMs are attached from the moment they are deployed, also over restarts of the daemon; calling this is never needed, and does no harm.
     """
     record = desk.find_vm(sid, secret)
-    thing = reading.see(desk.folder, desk.recorded, record.stack).things.get((record.stack, record.address))
+    thing = lookups.see(desk.folder, desk.recorded, record.stack).things.get((record.stack, record.address))
     desk.sight.forget()
     power = None if thing is None else thing.parts.get("power")
     attached = power in ("running", "paused")
@@ -98,7 +98,7 @@ def _run_simulated(record: Record, command: list[str], stdin: bytes | None, said
     from herocloud.providers.simulator import guest
 
     if record.parts.get("power") != "running":
-        raise failures.wrong_state(f"`{record.address}` is {record.parts.get('power')}; a guest answers only while its VM runs.")
+        raise error_answers.wrong_state(f"`{record.address}` is {record.parts.get('power')}; a guest answers only while its VM runs.")
     found = guest.run(command, stdin)
     said[False] += found.stdout
     said[True] += found.stderr
@@ -134,11 +134,11 @@ def migrate_secret(
     Their jobs and events go along. Nothing is found when no VM has the old secret.
     """
     if not new_secret or new_secret == old_secret:
-        raise failures.invalid("`new_secret` is empty, or the same as the old one.", None, "new_secret")
+        raise error_answers.invalid("`new_secret` is empty, or the same as the old one.", None, "new_secret")
     before, after = desk.secrets.digest(old_secret), desk.secrets.digest(new_secret)
     wanted = _with_secret(desk, before)
     if not wanted:
-        raise failures.not_found("no-such-vm", "No such VM", "No VM has this secret.")
+        raise error_answers.not_found("no-such-vm", "No such VM", "No VM has this secret.")
 
     def run_it(run: Run) -> Json:
         for stack, addresses in wanted.items():
@@ -153,7 +153,7 @@ def migrate_secret(
     request = Request("migrate_secret", Subject(f"secret:{before}", secret=before), run_it, asked=[before, after])
     job = desk.jobs.submit(request, desk.caller, wait=300.0)
     if job.result is None:
-        raise failures.wrong_state(
+        raise error_answers.wrong_state(
             "The VMs are busy; their secret changes as soon as they are not.", f"`get_job` shows how far it is: j{job.number}"
         )
     return MigratedSecret(migrated_count=int(job.result))

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from herocloud.rpc import failures, infos
+from herocloud.rpc import error_answers, infos
 from herocloud.rpc.answers import JobId, JobInfo, Secret
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
@@ -18,7 +18,7 @@ def _find(desk: Desk, identity: str, secret: str) -> StoredJob:
     number = job_number(identity)
     job = None if number is None else desk.jobs.find(number)
     if job is None or (job.secret is not None and job.secret != desk.digest(secret)):
-        raise failures.not_found("no-such-job", "No such job", f"There is no job `{identity}`.", "`list_jobs` lists them")
+        raise error_answers.not_found("no-such-job", "No such job", f"There is no job `{identity}`.", "`list_jobs` lists them")
     return job
 
 

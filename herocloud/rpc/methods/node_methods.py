@@ -4,7 +4,7 @@ from typing import Any
 
 import herocloud
 from herocloud.model import ids
-from herocloud.operations import machines
+from herocloud.operations import host_status
 from herocloud.rpc import infos
 from herocloud.rpc.answers import NodeInfo, Secret, SliceInfo, SliceSid
 from herocloud.rpc.desk import Desk
@@ -45,7 +45,7 @@ def node_register(desk: Desk) -> NodeInfo:
     Slices that VMs hold keep their ids. Memory that grew adds slices; memory that shrank below what is in use is refused, with the
     names of the VMs. Calling it again changes nothing.
     """
-    machines.refresh(desk.folder, how_for_edit(desk, "node_register"))
+    host_status.refresh(desk.folder, how_for_edit(desk, "node_register"))
     desk.sight.forget()
     return _node(desk)
 
@@ -78,7 +78,7 @@ def _node(desk: Desk) -> NodeInfo:
 
 
 def _slices(desk: Desk, secret: str) -> list[SliceInfo]:
-    machine = machines.Machine(desk.sight.hosting(), desk.owners())
+    machine = host_status.Machine(desk.sight.hosting(), desk.owners())
     holders, digest = infos.holders(desk), desk.digest(secret)
     ordered = sorted(machine.slices, key=lambda one: ids.sid_number(one.sid))
     return [infos.slice_info(desk, one, holders, digest) for one in ordered]
@@ -96,8 +96,8 @@ def list_slices(desk: Desk, secret: Secret = "") -> list[SliceInfo]:
 @declare("slices", example=Example({"slice_sid": "s1"}, _SLICE), errors=(NOT_FOUND,))
 def get_slice(desk: Desk, slice_sid: SliceSid, secret: Secret = "") -> SliceInfo:
     """Return one slice."""
-    machine = machines.Machine(desk.sight.hosting(), desk.owners())
-    found = machines.find_slice(machine, slice_sid)
+    machine = host_status.Machine(desk.sight.hosting(), desk.owners())
+    found = host_status.find_slice(machine, slice_sid)
     return infos.slice_info(desk, found, infos.holders(desk), desk.digest(secret))
 
 

@@ -9,9 +9,9 @@ from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.worlds import Record
-from herocloud.operations import deployment, powering
+from herocloud.operations import deployment, power
 from herocloud.operations.deployment import DeployWanted
-from herocloud.rpc import failures, infos, work
+from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
 from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
 from herocloud.rpc.error_codes import (
@@ -163,12 +163,12 @@ def _require_name(desk: Desk, address: ids.Address, digest: str | None) -> None:
     if there is not None:
         # A name that somebody else has behind a secret cannot be given twice; whose it is, is not said.
         detail = f"`{address}` cannot be used here." if infos.is_hidden(there, digest) else f"`{address}` is deployed already."
-        raise failures.wrong_state(detail, "choose another name", "name-taken")
+        raise error_answers.wrong_state(detail, "choose another name", "name-taken")
 
 
 def _own_labels(labels: Mapping[str, str]) -> dict[str, str]:
     if any(name.startswith("herocloud.") for name in labels):
-        raise failures.invalid("Labels that begin with `herocloud.` are not for callers.", None, "labels")
+        raise error_answers.invalid("Labels that begin with `herocloud.` are not for callers.", None, "labels")
     return dict(labels)
 
 
@@ -180,11 +180,11 @@ def _act(desk: Desk, method: str, action: str, sid: str, secret: str, key: str |
 
 def acting(desk: Desk, method: str, action: str, record: Record, key: str | None = None, *, purge: bool = False) -> Request:
     """Return what an action on a VM is to the jobs."""
-    wanted = powering.Wanted(action, record.address, record.stack, purge)
+    wanted = power.Wanted(action, record.address, record.stack, purge)
 
     def run_it(run: Run) -> Json:
         options = Options(purge=purge)
-        work.run_planned(desk, run, lambda: powering.plan_power(desk.folder, wanted), work.only(record.address), options=options)
+        work.run_planned(desk, run, lambda: power.plan_power(desk.folder, wanted), work.only(record.address), options=options)
         now = desk.recorded.records.get(record.stack, {}).get(record.address)
         return None if now is None else infos.vm_info(desk, now).model_dump(mode="json") | {"job_id": None}
 
