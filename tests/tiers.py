@@ -1,7 +1,8 @@
-"""Three tiers of tests, told apart by what a test asks for, so that nobody has to keep a list.
+"""Three tiers of tests, told apart by what a test asks for, so that there is no list to keep.
 
-`pure` needs neither disk nor process and runs in seconds; `world` has a folder of its own, SQLite, the simulator or processes; `real` needs root,
-guests, a browser or much time. `--tier pure` runs the first alone and watches it: a pure test that starts a process or writes a file fails.
+`pure` needs neither disk nor process and runs in seconds; `world` has a folder of its own, SQLite, the simulator or processes; `real`
+needs root, guests, a browser or much time. `--tier pure` runs the first alone and watches it: a pure test that starts a process or writes
+a file fails.
 """
 
 import sys
@@ -10,10 +11,20 @@ from collections.abc import Iterator
 import pytest
 
 _REAL = {"root", "kvm", "guest", "live", "browser", "slow"}
-_FOLDERS = {"tmp_path", "tmp_path_factory", "monkeypatch_session", "herocloud", "data_folder"}
+_FOLDERS = {"tmp_path", "tmp_path_factory", "herocloud", "data_folder"}
 _EVERYWHERE = "cache_folder"
 """The fixture that every test gets; it has a folder only so that tests do not share caches."""
-_EFFECTS = {"subprocess.Popen", "os.fork", "os.exec", "os.posix_spawn", "os.mkdir", "os.remove", "os.rename", "sqlite3.connect", "socket.connect"}
+_EFFECTS = {
+    "subprocess.Popen",
+    "os.fork",
+    "os.exec",
+    "os.posix_spawn",
+    "os.mkdir",
+    "os.remove",
+    "os.rename",
+    "sqlite3.connect",
+    "socket.connect",
+}
 
 
 class Watch:
@@ -45,6 +56,8 @@ def tier_of(item: pytest.Item) -> str:
     """Say which tier a test belongs to."""
     if any(mark.name in _REAL for mark in item.iter_markers()):
         return "real"
+    if item.get_closest_marker("world"):
+        return "world"
     info = item._fixtureinfo  # type: ignore[attr-defined]
     waiting, known = [*info.argnames, *(name for name in info.initialnames if name != _EVERYWHERE)], set()
     while waiting:
