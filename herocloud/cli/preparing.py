@@ -66,7 +66,7 @@ def make_sources(call: Call, variables: flags.Variables) -> Sources:
     )
 
 
-def make_asked(planning: flags.Planning, *, destroy: bool = False, stack: str | None = None) -> Asked:
+def make_asked(planning: flags.Planning, accelerator: str | None, *, destroy: bool = False, stack: str | None = None) -> Asked:
     """Say what plan is wanted."""
     for name in ("target", "exclude", "replace", "hypervisor"):
         _require_text(getattr(planning, name) or (), f"--{name}")
@@ -80,7 +80,7 @@ def make_asked(planning: flags.Planning, *, destroy: bool = False, stack: str | 
         hypervisor=planning.hypervisor,
         purge=planning.purge,
     )
-    return Asked(options, planning.refresh, stack)
+    return Asked(options, planning.refresh, stack, accelerator)
 
 
 def _require_text(values: Iterable[str], flag: str) -> None:
@@ -116,7 +116,11 @@ def make_how(call: Call, running: flags.Executing, *, purge: bool = False, strea
     set_up(call.environment, call.verbose)
     options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
     return How(
-        options, make_watch(call, stream), parse_seconds(running.lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}")
+        options,
+        make_watch(call, stream),
+        parse_seconds(running.lock_timeout, "--lock-timeout"),
+        lambda text: call.note(f"note: {text}"),
+        running.accelerator,
     )
 
 

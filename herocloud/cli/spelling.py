@@ -13,8 +13,8 @@ from herocloud.cli import catalogue
 GLOBAL_VALUED = frozenset({"data-dir", "chdir", "file"})
 GLOBAL_SWITCHES = frozenset({"json", "no-color", "quiet", "verbose"})
 VALUED = GLOBAL_VALUED | {
-    "approve", "exclude", "format", "html", "hypervisor", "json-into", "junit", "lines", "lock-timeout", "max-bytes", "md", "on-failure",
-    "out", "parallelism", "release", "replace", "sarif", "stack", "target", "timeout", "var", "var-file",
+    "accelerator", "approve", "exclude", "format", "html", "hypervisor", "json-into", "junit", "lines", "lock-timeout", "max-bytes", "md",
+    "on-failure", "out", "parallelism", "release", "replace", "sarif", "stack", "target", "timeout", "var", "var-file",
 }  # fmt: skip
 """Long flags that take a value. A test compares these sets with the commands."""
 

@@ -120,6 +120,7 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
         image_keep_free=choice.take("images.keep_free", Host._field_defaults["image_keep_free"]),
         image_catalogue=choice.take("images.catalogue", None),
         hugepages=hugepages,
+        accelerator=choice.take("qemu.accelerator", "auto"),
         sources=(*choice.sources, *_by_group(choice.sources)),
     )
 

@@ -14,6 +14,7 @@ from herocloud.kits.sizes import NotASize
 Number = TypeVar("Number", int, float)
 
 _INT, _FLOAT, _STR, _BOOL, _NULL = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "str", "bool", "null"))
+ACCELERATORS = ("auto", "kvm", "tcg")
 _MOST_MEMORY = 4 * 1024**5
 _MOST_CPUS = 1_000_000
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")
@@ -100,12 +101,19 @@ def _path(tag: str, text: str) -> str | Wrong:
     return text if tag == _STR and text and "\0" not in text else Wrong("wrong-type", f"`{text}` is not a path.")
 
 
+def _accelerator(tag: str, text: str) -> str | Wrong:
+    if tag == _STR and text in ACCELERATORS:
+        return text
+    return Wrong("unknown-accelerator", f"`{text}` is not an accelerator.", f"one of {', '.join(f'`{name}`' for name in ACCELERATORS)}")
+
+
 def _setting(tag: str, text: str) -> str:
     """Keep what was written, in the one spelling of truth: flags read their values themselves, wherever they come from."""
     return text.lower() if tag == _BOOL else text
 
 
 FLAGS = (
+    "accelerator",
     "approve",
     "auto-approve",
     "detailed-exitcode",
@@ -141,6 +149,7 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "limits": {"disk": _size, "network": _rate, "disk_io": _rate},
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
+    "qemu": {"accelerator": _accelerator},
     "simulator": {"scenario": _path, "step_time": _duration},
 }
 

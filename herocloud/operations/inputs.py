@@ -62,6 +62,14 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     return Hosting(answer.host, context, tuple(answer.diagnostics))
 
 
+def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
+    """Return the machine with what the command line or the environment wants guests to run on; the host file stands below both."""
+    if accelerator is None or accelerator == hosting.host.accelerator:
+        return hosting
+    host = hosting.host._replace(accelerator=accelerator)
+    return hosting._replace(host=host, context=hosting.context._replace(host=host))
+
+
 def read_settings(folder: Path) -> Mapping[str, str]:
     """Return the flags that the host file sets; a wrong host file gives none here, because the command itself will say so."""
     from herocloud.host import hostfile

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from herocloud.host import slicing
 from herocloud.kits import names, sizes
@@ -23,6 +23,9 @@ from herocloud.model.worlds import Recorded
 from herocloud.operations import inputs, reading, running
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.running import How
+
+if TYPE_CHECKING:
+    from herocloud.providers.registry import ProviderContext
 
 
 class Machine(NamedTuple):
@@ -171,12 +174,21 @@ def _check_state(folder: Path) -> Iterator[Check]:
 
 def _check_providers(folder: Path) -> Iterator[Check]:
     from herocloud.providers import registry
-    from herocloud.providers.registry import ProviderContext
 
-    for name, answer in registry.available(ProviderContext(folder)).items():
+    for name, answer in registry.available(_context(folder)).items():
         yield Check(name, "usable", ok=True if answer.usable else None, detail=answer.why or "yes", needed=False)
         if answer.usable and name in registry.PROVIDERS:
             yield from (Check(name, field, ok=None, detail=why, needed=False) for field, why in registry.lacking(name))
+
+
+def _context(folder: Path) -> "ProviderContext":
+    """Tell providers what the host file wants of them; one that is wrong was told of above."""
+    try:
+        return inputs.find_host(folder, reading.read_recorded(folder)).context
+    except HerocloudError:
+        from herocloud.providers.registry import ProviderContext
+
+        return ProviderContext(folder)
 
 
 def _say(error: HerocloudError) -> str:

@@ -22,6 +22,8 @@ class Asked(NamedTuple):
     refresh: bool = True
     stack: str | None = None
     """Destroys this stack by its records, without a file."""
+    accelerator: str | None = None
+    """What guests are to run on; nothing leaves it to the host file."""
 
 
 class Planned(NamedTuple):
@@ -92,7 +94,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
 
     observed = look(host, None) if asked.refresh else None
     if not asked.options.destroy:
-        host = able(host, desired, asked.options.hypervisor)
+        host = able(inputs.with_accelerator(host, asked.accelerator), desired, asked.options.hypervisor)
     plan = planning.plan(desired, recorded, observed, host.host, asked.options)
     plan = with_taken_ports(with_lost_slices(plan, recorded, host), recorded)
     return Planned(plan, desired, recorded, observed, host, tuple(notes))

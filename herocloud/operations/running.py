@@ -94,6 +94,8 @@ class How(NamedTuple):
     watch: Watch
     lock_timeout: float = 30.0
     note: Callable[[str], None] = lambda _text: None
+    accelerator: str | None = None
+    """What guests that are booted run on, `kvm`, `tcg` or `auto`; nothing leaves it to the host file."""
 
 
 class Recovered(NamedTuple):
@@ -131,7 +133,7 @@ def run(plan: Plan, store: Store, host: Hosting, how: How, undoes: PlanId | None
 
     if store.recorded().slices < len(host.host.slices):
         store.grow_slices(len(host.host.slices))
-    drivers = Drivers(host.context)
+    drivers = Drivers(inputs.with_accelerator(host, how.accelerator).context)
     try:
         with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store):
             return executing.execute(plan, store, drivers, options=how.options, tell=tell, undoes=undoes)
@@ -171,7 +173,7 @@ def recover(folder: Path, store: Store, how: How, *, rollback: bool = False) -> 
         return facts_now(keys, unfinished.plan.stack, store.recorded(), host)
 
     finished = [step for step, state in unfinished.states.items() if state == "done"]
-    drivers = Drivers(host.context)
+    drivers = Drivers(inputs.with_accelerator(host, how.accelerator).context)
     try:
         with how.watch(unfinished.plan, finished) as tell, _told_how_to_go_on(folder, store):
             result = executing.resume(store, drivers, options=how.options, tell=tell, rollback=rollback, facts=facts_here)

@@ -172,7 +172,7 @@ def _limits_of_user_networks(desired: Desired, records: Mapping[Address, Record]
         elif one.kind == "network" and one.address in records:
             for name in user_networks.moved_forwards(records[one.address].spec, one.spec):
                 vm = records.get(Address(name))
-                if vm is not None and vm.parts.get("power") in ("running", "paused"):
+                if vm is not None and vm.parts.get("power") in ("running", "paused", "crashed"):
                     found.append(saying.forwards_at_start(one.address, name, one.place))
     return found
 

@@ -13,7 +13,7 @@ from herocloud.kits import names as spelling
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Abilities, Host
-from herocloud.providers.seam import Driver, Observer
+from herocloud.providers.seam import Driver, Observer, Signs
 
 
 class ProviderContext(NamedTuple):
@@ -119,8 +119,7 @@ def available(context: ProviderContext | None = None) -> dict[str, Availability]
     """Say for every provider, and for every hypervisor that a stack may name, whether it can be used here."""
     answers = {name: Availability(False, "not supported by this version yet") for name, supported in _HYPERVISORS.items() if not supported}
     for name in PROVIDERS:
-        usable, why = cast("Any", _module(name, "observing")).check_usable(context.folder if context else None)
-        answers[name] = Availability(usable, why)
+        answers[name] = _usable(name, context)
     return dict(sorted(answers.items()))
 
 
@@ -129,10 +128,9 @@ def abilities(context: ProviderContext) -> Abilities:
     found, accelerated, missing = [], [], []
     for name, entry in PROVIDERS.items():
         if entry.hypervisor and name != "simulator":
-            observing = cast("Any", _module(name, "observing"))
-            usable, why = observing.check_usable(context.folder)
+            usable, why = _usable(name, context)
             found.append((name, usable, why))
-            if usable and observing.is_accelerated():
+            if usable and cast("Any", _module(name, "observing")).is_accelerated(_accelerator(context)):
                 accelerated.append(name)
             missing += [(name, field, why) for field, why in lacking(name)] if usable else []
     known = Abilities(tuple(found), accelerated=tuple(accelerated), lacking=tuple(missing))
@@ -142,12 +140,38 @@ def abilities(context: ProviderContext) -> Abilities:
     return known._replace(networks=USER_NETWORK, networks_why="bridges need CAP_NET_ADMIN, which this user does not have")
 
 
+def _usable(name: str, context: ProviderContext | None) -> Availability:
+    observing = cast("Any", _module(name, "observing"))
+    folder = context.folder if context else None
+    if PROVIDERS[name].hypervisor and name != "simulator":
+        return Availability(*observing.check_usable(folder, _accelerator(context)))
+    return Availability(*observing.check_usable(folder))
+
+
+def _accelerator(context: ProviderContext | None) -> str:
+    return context.host.accelerator if context is not None and context.host is not None else "auto"
+
+
 def lacking(name: str) -> list[tuple[str, str]]:
     """Name what the hypervisor cannot do for VMs on this host, by their field where there is one, each with why."""
     if name == "simulator" or not PROVIDERS[name].hypervisor:
         return []
     found: list[tuple[str, str]] = cast("Any", _module(name, "observing")).find_lacking()
     return found
+
+
+def signs(name: str, context: ProviderContext, sid: str, address: str) -> Signs | None:
+    """Look at a VM whose guest is waited for; nothing where its hypervisor shows nothing, or its process is not there."""
+    if name != "qemu":
+        return None
+    found: Signs | None = cast("Any", _module(name, "vitals")).look(context.folder, sid, address, _accelerator(context))
+    return found
+
+
+def note_answer(name: str, folder: Path, sid: str) -> None:
+    """Hear that the agent of a VM answered: its guest got to user space."""
+    if name == "qemu":
+        cast("Any", _module(name, "vitals")).note_answer(folder, sid)
 
 
 def listeners() -> frozenset[tuple[str, int]]:

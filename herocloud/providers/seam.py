@@ -106,6 +106,19 @@ class VmPlanning(Protocol):
         ...
 
 
+class Signs(NamedTuple):
+    """What a VM shows from the outside while its guest is waited for."""
+
+    power: str
+    """`running`, `paused`, `stopped`, or `crashed` when its hypervisor gave it up."""
+    cpu_seconds: float
+    serial_bytes: int
+    hopeless: str = ""
+    """Why its guest will never answer, for a person; empty while it may."""
+    way_out: str = ""
+    """What the VM would boot on next: `with TCG: …`."""
+
+
 class Tombstone(NamedTuple):
     """Deleted data that is still there."""
 

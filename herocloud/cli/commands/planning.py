@@ -31,7 +31,7 @@ def plan(
     """
     preparing.make_approved(approval)
     preparing.parse_seconds(running.lock_timeout, "--lock-timeout")
-    asked = preparing.make_asked(wanted, destroy=destroy)
+    asked = preparing.make_asked(wanted, running.accelerator, destroy=destroy)
     sources = preparing.make_sources(call, variables)
     if rehearse:
         from herocloud.cli import applying

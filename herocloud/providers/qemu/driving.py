@@ -44,9 +44,10 @@ FAULT_POINTS = (
 class QemuDriver:
     """Performs the steps of the role `hypervisor`; it may be used by many threads."""
 
-    def __init__(self, folder: Path, patience: Patience = Patience()) -> None:  # noqa: B008  (a named tuple never changes)
-        """Work in a data folder; `patience` is for guests that are asked to shut down."""
+    def __init__(self, folder: Path, patience: Patience = Patience(), accelerator: str = "auto") -> None:  # noqa: B008  (a named tuple never changes)
+        """Work in a data folder; `patience` is for guests that are asked to shut down, `accelerator` what people want guests to run on."""
         self._folder = folder
+        self._accelerator = accelerator
         self._patience = patience
 
     def perform(self, work: Work) -> Part:
@@ -175,7 +176,7 @@ class QemuDriver:
             return
         if work.step.kind == "vm.pause" and not booting.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run", fact=_fact(work.step))
-        booting.boot(place, mark, work)
+        booting.boot(place, mark, work, self._accelerator)
         if target == "paused":
             booting.pause(self._folder, sid, paused=True)
 
@@ -254,7 +255,7 @@ class QemuDriver:
 
 def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> QemuDriver:  # noqa: ARG001  (every provider is opened the same way)
     """Open the provider for work in a data folder."""
-    return QemuDriver(folder)
+    return QemuDriver(folder, accelerator=host.accelerator if host is not None else "auto")
 
 
 @contextmanager

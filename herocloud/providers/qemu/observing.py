@@ -49,7 +49,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
     alive = [one for one in found if one.mark.booted and identity.is_there(folder, one.sid, one.mark.booted)]
     if not alive:
         return parts
-    from herocloud.providers.qemu import looking, talking, wiring
+    from herocloud.providers.qemu import looking, talking, vitals, wiring
 
     sockets = {one.sid: wiring.sockets_of(folder, one.sid).looking for one in alive}
     answers = talking.ask_many(sockets.values(), looking.QUESTIONS)
@@ -59,6 +59,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
             "machine": looking.machine_part(one.mark.machine, seen),
             "power": seen.power if seen is not None else "running",
         }
+        vitals.note(folder, one.sid, one.owner.address, one.mark, seen)
         keeping.cut_log(folders.serial_log(folder, one.sid))
     return parts
 
@@ -68,15 +69,15 @@ def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | No
     return QemuObserver(folder)
 
 
-def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
+def check_usable(folder: Path | None, accelerator: str = "auto") -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
     """Say whether VMs can run here, on what, and why (not). The first time on a host with KVM this boots something for an instant."""
     from herocloud.providers.qemu import proving
 
     program = proving.find_program()
     if program is None:
         return False, proving.missing()
-    acceleration = proving.accelerate(program)
-    return True, f"with {acceleration.name.upper()}: {acceleration.why}"
+    acceleration = proving.accelerate(program, accelerator)
+    return acceleration.usable, f"with {acceleration.name.upper()}: {acceleration.why}"
 
 
 def find_lacking() -> list[tuple[str, str]]:
@@ -87,9 +88,9 @@ def find_lacking() -> list[tuple[str, str]]:
     return shares if firmware.find() else [*shares, ("disks that start by UEFI only", firmware.MISSING)]
 
 
-def is_accelerated() -> bool:
+def is_accelerated(accelerator: str = "auto") -> bool:
     """Tell whether guests run on the processor itself here."""
     from herocloud.providers.qemu import proving
 
     program = proving.find_program()
-    return program is not None and proving.accelerate(program).name == "kvm"
+    return program is not None and proving.accelerate(program, accelerator).name == "kvm"

@@ -1,6 +1,6 @@
 """What the simulated host refuses, as a real one would.
 
-The state machine of a simulated VM: absent, stopped, running, paused, and what each allows.
+The state machine of a simulated VM: absent, stopped, running, paused, crashed, and what each allows.
 
 What the simulated host refuses, as a real one would: what is missing, in use, taken twice, or made smaller.
 
@@ -26,6 +26,7 @@ _WAYS = {
     ("paused", "running"): ("vm.resume",),
     ("running", "stopped"): ("vm.stop",),
     ("paused", "stopped"): ("vm.stop",),
+    ("crashed", "stopped"): ("vm.stop",),
 }
 
 _REFUSALS = {
