@@ -24,6 +24,7 @@ SUMMARIES = {
     "bad-size": "Not a size",
     "bad-rate": "Not a rate",
     "bad-duration": "Not a duration",
+    "unknown-accelerator": "Accelerator is unknown",
 }
 
 
