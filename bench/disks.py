@@ -132,7 +132,7 @@ def _share(source: Path, folder: Path, runs: int) -> None:
 def _steps(source: Path, folder: Path, count: int) -> None:
     """Time whole steps as an apply runs them, marks and syncing included."""
     host = Host("bench", 0, 1024**4, 0, 1, (), image_share=1.0, image_keep_free=0)
-    driver = driving.open_driver(folder / "data", host)
+    driver = driving.ImagesDriver(folder / "data", host)
     body = {"source": str(source), "sha256": None, "unpinned": False, "decompress": "none", "format": "raw", "kernel": None,
             "initramfs": None, "cmdline": None}  # fmt: skip
     size = source.stat().st_size

@@ -1,4 +1,4 @@
-"""Running plans: the executor with its journal, resume, rollback and undo, staleness, rehearsal and the collecting of orphans.
+"""Running plans: the executor with its journal, resume, rollback, staleness and rehearsal.
 
 The only place where effects happen. `operations` calls it; it sees plans, the state and drivers, and never a stack file.
 """

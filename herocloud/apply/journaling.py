@@ -11,18 +11,13 @@ commits them together.
 
 from collections.abc import Callable, Iterable, Mapping
 
-from herocloud.apply import inverses
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import Step
+from herocloud.model.steps import KINDS, RECORD_WRITE, Step, restores_data
 from herocloud.model.words import Action
 from herocloud.model.worlds import Record
 from herocloud.state.store import Entry
-
-RECORD_WRITE = "record.write"
-MOVES = frozenset({"vm.move", "volume.move"})
-"""Steps that change the mark on a thing and none of its parts."""
 
 
 def begin_step(record: Record | None, change: Change, step: Step, stack: StackName, *, first: bool) -> Record | None:
@@ -46,9 +41,9 @@ def complete_step(record: Record | None, change: Change, step: Step, result: Par
     if change.after is None and (record is None or step.last):
         return None
     record = record or _make(change, stack)
-    if step.kind in MOVES or step.kind == RECORD_WRITE or step.last:
+    if _leaves_parts(step) or step.last:
         record = record._replace(address=change.address)
-    if step.kind != RECORD_WRITE and step.kind not in MOVES:
+    if not _leaves_parts(step):
         record = record._replace(parts=_parts_with(record, step, result, made="vm.create", gone="vm.delete"))
     if not step.last or change.after is None:
         return record
@@ -69,10 +64,15 @@ def undo_step(record: Record | None, step: Step, original: Record | None) -> Rec
     """
     if record is None:
         record = original and original._replace(parts={}, complete=False)
-    if record is None or step.kind == RECORD_WRITE or step.kind in MOVES:
+    if record is None or _leaves_parts(step):
         return record
     parts = _parts_with(record, step, step.before, made="vm.delete", gone="vm.create")
     return record._replace(parts=parts, complete=False)
+
+
+def _leaves_parts(step: Step) -> bool:
+    """Tell whether a step changes a record or a mark, and no part."""
+    return step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark
 
 
 def _parts_with(record: Record, step: Step, value: Part, *, made: str, gone: str) -> dict[str, Part]:
@@ -157,10 +157,11 @@ class Journal:
         """
         if self.plan.operation != "undo":
             return None
-        if step.kind in inverses.RESTORES and step.before is None:
-            return step._replace(kind=inverses.RESTORES[step.kind], before=step.after, after=None)
-        if step.kind in inverses.DATA and self._changes[step.address].action is Action.REPLACE:
-            return step._replace(kind=step.kind.replace("delete", "create"), before=None, after=step.before)
+        original = step._replace(kind=KINDS[step.kind].inverse, before=step.after, after=step.before)
+        if restores_data(step.kind) and step.before is None:
+            return original
+        if KINDS[step.kind].destroys_data and self._changes[step.address].action is Action.REPLACE:
+            return original
         return None
 
     def _record_of(self, change: Change) -> Record | None:

@@ -17,12 +17,12 @@ from herocloud.model.ids import StackName, StepId
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.plan import annotation
 from herocloud.providers import registry
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.drivers import Drivers
+from herocloud.providers.seam import Declaration, ProviderContext
 from herocloud.state import store as states
 from herocloud.state.store import Entry, Store
-
-_SIMULATOR = "simulator"
 
 
 class Rehearsal(NamedTuple):
@@ -39,22 +39,22 @@ def rehearse(
     """Run a plan on a copy. `observed` must hold every stack, because what others occupy is part of the world."""
     with tempfile.TemporaryDirectory(prefix="herocloud-rehearsal-") as name:
         folder = Path(name)
+        simulator = registry.simulation()
         opened = states.open_state(folder, write=True)
         assert opened is not None  # noqa: S101  (opening for writing makes what is not there)
         with opened as store:
             _copy_records(recorded, store)
-            _copy_world(observed, folder, host, store.lineage)
             context = ProviderContext(folder, host)
-            drivers = registry.Drivers(context)
+            _copy_world(simulator, observed, context, store.lineage)
+            drivers = Drivers(context)
             try:
                 result = executing.execute(
-                    plan._replace(lineage=None), store, lambda _provider, role: drivers(_SIMULATOR, role), options=options, tell=tell
+                    annotation.for_copy(plan), store, lambda _provider, role: drivers(simulator.name, role), options=options, tell=tell
                 )
             finally:
                 drivers.close()
             after = store.recorded()
-        (observer,) = registry.observers((_SIMULATOR,), context)
-        seen = observer.observe(None)
+        seen = simulator.observer(context).observe(None)
     return Rehearsal(
         result,
         after._replace(lineage=recorded.lineage, unfinished=recorded.unfinished),
@@ -68,11 +68,9 @@ def _copy_records(recorded: Recorded, store: Store) -> None:
     store.grow_slices(recorded.slices)
 
 
-def _copy_world(observed: Observed, folder: Path, host: Host, lineage: str) -> None:
-    # Here and not above: a rehearsal is the one place that knows which provider it runs on, and few applies are rehearsals.
-    from herocloud.providers.simulator import world
-
-    world.load_world_from(_with_lineage(observed, lineage), folder, host)
+def _copy_world(simulator: Declaration, observed: Observed, context: ProviderContext, lineage: str) -> None:
+    assert simulator.simulation is not None  # noqa: S101  (the registry finds it by that)
+    simulator.simulation.copy(_with_lineage(observed, lineage), context)
 
 
 def _with_lineage(observed: Observed, lineage: str | None) -> Observed:

@@ -207,12 +207,13 @@ def tell_applied(call: Call, exports: flags.Exports, streams: Streams, applied: 
 
 def tell_result(call: Call, streams: Streams, plan: Plan, result: Result, *, last: bool) -> int:
     """Show how one apply ended; only the last one of a command has a summary in the stream."""
+    from herocloud.plan import annotation
     from herocloud.views import results
 
     if last:
         streams.summarise(plan, result)
     # Outputs are what applies are made for; behind `vm stop` they would only be noise.
-    shown = plan if plan.operation in ("apply", "destroy") else plan._replace(outputs={})
+    shown = plan if plan.operation in ("apply", "destroy") else annotation.without_outputs(plan)
     text = results.render(shown, result, color=call.screen.color_err if call.json else call.screen.color_out)
     if call.json:
         call.note(text)

@@ -92,7 +92,7 @@ def _require_text(values: Iterable[str], flag: str) -> None:
 
 def _require_hypervisor(name: str) -> None:
     """Refuse a name that no stack file could give either."""
-    known = ("auto", *registry.known_hypervisors())
+    known = ("auto", *registry.hypervisor_names())
     if name not in known:
         close = names.nearest(name, known)
         hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"

@@ -111,7 +111,9 @@ def show_refusal(call: Call, error: Refused) -> int:
 
 def _with_notes(plan: Plan, notes: Sequence[Diagnostic]) -> Plan:
     """Put what the stack and the host had to say beside what the planner has, for readers that see one document only."""
-    return plan._replace(diagnostics=(*notes, *plan.diagnostics))
+    from herocloud.plan import annotation
+
+    return annotation.with_diagnostics(plan, (*notes, *plan.diagnostics))
 
 
 def write(path: Path, text: str) -> None:

@@ -10,20 +10,15 @@ from typing import Any, NamedTuple
 from herocloud.host import detecting, slicing
 from herocloud.host.detecting import Detected, detect
 from herocloud.host.hostfile import HostFile, read_host_file
+from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host, Ratios, Uplink
 from herocloud.model.ids import Sid
+from herocloud.providers import registry
 
-__all__ = ["Detected", "HostAnswer", "HostFile", "SimulatorSettings", "detect", "make_host", "read_host_file"]
+__all__ = ["Detected", "HostAnswer", "HostFile", "detect", "make_host", "read_host_file"]
 
 _NOTHING = HostFile({}, simulated=False)
-
-
-class SimulatorSettings(NamedTuple):
-    """How the simulator is to behave."""
-
-    scenario: Path | None = None
-    step_time: float = 0.0
 
 
 class HostAnswer(NamedTuple):
@@ -34,7 +29,8 @@ class HostAnswer(NamedTuple):
     diagnostics: tuple[Diagnostic, ...] = ()
     settings: Mapping[str, str] = {}
     """Flags by name without the dashes in front."""
-    simulator: SimulatorSettings = SimulatorSettings()
+    providers: Mapping[str, Mapping[str, Json]] = {}
+    """The sections of providers, by their name."""
 
 
 class _Choice:
@@ -72,9 +68,18 @@ def make_host(
     if host.image_catalogue is not None:
         host = host._replace(image_catalogue=str((folder / host.image_catalogue).absolute()))
     found = slicing.check_size(host.memory, len(host.slices), host.reserve_memory) + slicing.check_fewer(recorded_slices, len(host.slices))
-    scenario = file.values.get("simulator.scenario")
-    simulator = SimulatorSettings(None if scenario is None else (folder / scenario).absolute(), file.values.get("simulator.step_time", 0.0))
-    return HostAnswer(host, wrong + found, file.settings(), simulator)
+    return HostAnswer(host, wrong + found, file.settings(), _settings_of_providers(file, folder))
+
+
+def _settings_of_providers(file: HostFile, folder: Path) -> dict[str, dict[str, Json]]:
+    """Collect the sections that providers declare; a path there is relative to the data folder."""
+    found: dict[str, dict[str, Json]] = {}
+    for declaration in registry.declarations() if file.values else ():
+        for key, kind in declaration.settings.items():
+            value = file.values.get(f"{declaration.name}.{key}")
+            if value is not None:
+                found.setdefault(declaration.name, {})[key] = (folder / value).absolute() if kind == "path" else value
+    return found
 
 
 def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collection[Sid]) -> Host:
@@ -120,7 +125,6 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
         image_keep_free=choice.take("images.keep_free", Host._field_defaults["image_keep_free"]),
         image_catalogue=choice.take("images.catalogue", None),
         hugepages=hugepages,
-        accelerator=choice.take("qemu.accelerator", "auto"),
         sources=(*choice.sources, *_by_group(choice.sources)),
     )
 

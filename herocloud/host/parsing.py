@@ -24,7 +24,7 @@ SUMMARIES = {
     "bad-size": "Not a size",
     "bad-rate": "Not a rate",
     "bad-duration": "Not a duration",
-    "unknown-accelerator": "Accelerator is unknown",
+    "unknown-word": "Word is not among the choices",
 }
 
 

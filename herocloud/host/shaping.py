@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from herocloud.kits import sizes
 from herocloud.kits.sizes import NotASize
+from herocloud.providers import registry
+from herocloud.providers.seam import SettingKind
 
 Number = TypeVar("Number", int, float)
 
 _INT, _FLOAT, _STR, _BOOL, _NULL = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "str", "bool", "null"))
-ACCELERATORS = ("auto", "kvm", "tcg")
 _MOST_MEMORY = 4 * 1024**5
 _MOST_CPUS = 1_000_000
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")
@@ -101,10 +102,13 @@ def _path(tag: str, text: str) -> str | Wrong:
     return text if tag == _STR and text and "\0" not in text else Wrong("wrong-type", f"`{text}` is not a path.")
 
 
-def _accelerator(tag: str, text: str) -> str | Wrong:
-    if tag == _STR and text in ACCELERATORS:
-        return text
-    return Wrong("unknown-accelerator", f"`{text}` is not an accelerator.", f"one of {', '.join(f'`{name}`' for name in ACCELERATORS)}")
+def _one_of(words: tuple[str, ...]) -> Reader:
+    def read(tag: str, text: str) -> str | Wrong:
+        if tag == _STR and text in words:
+            return text
+        return Wrong("unknown-word", f"`{text}` is not a choice here.", f"one of {', '.join(f'`{word}`' for word in words)}")
+
+    return read
 
 
 def _setting(tag: str, text: str) -> str:
@@ -141,6 +145,8 @@ FLAGS = (
 
 SETTINGS = "settings"
 
+_KINDS: Mapping[SettingKind, Reader] = {"path": _path, "duration": _duration, "size": _size, "count": _count, "share": _share}
+
 SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "name": _name,
     "simulated": {"memory": _memory, "disk": _size, "cpus": _count, "uplink": _rate, "hugepages": _memory},
@@ -149,9 +155,13 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "limits": {"disk": _size, "network": _rate, "disk_io": _rate},
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
-    "qemu": {"accelerator": _accelerator},
-    "simulator": {"scenario": _path, "step_time": _duration},
+    **{
+        one.name: {key: _one_of(kind) if isinstance(kind, tuple) else _KINDS[kind] for key, kind in one.settings.items()}
+        for one in registry.declarations()
+        if one.settings
+    },
 }
+"""The keys of the file; providers declare their own sections."""
 
 
 def is_null(tag: str) -> bool:

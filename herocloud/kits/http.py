@@ -56,11 +56,15 @@ class Answer(NamedTuple):
 class HttpClient:
     """A client of one local program. It may be used by many threads; make one for each socket, because connections are kept."""
 
-    def __init__(self, base: str, *, socket: Path | None = None, timeout: float = 10.0, connections: int = 4) -> None:
-        """Remember where the program listens: `base` is `http://127.0.0.1:8989/api/v1`, or any name with a `socket`."""
+    def __init__(self, base: str, *, socket: Path | None = None, timeout: float = 10.0, connections: int = 4, keep: bool = True) -> None:
+        """Remember where the program listens: `base` is `http://127.0.0.1:8989/api/v1`, or any name with a `socket`.
+
+        With `keep` false every request has a connection of its own, for programs that serve only a few.
+        """
         if socket is not None and len(str(socket).encode()) > _LONGEST_SOCKET_PATH:
             raise Unreachable(f"the path of the socket `{socket}` is longer than {_LONGEST_SOCKET_PATH} bytes")
-        self._base, self._socket, self._timeout, self._connections = base.rstrip("/"), socket, timeout, connections
+        self._base, self._socket, self._timeout = base.rstrip("/"), socket, timeout
+        self._connections, self._kept = connections, connections if keep else 0
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
         self._answers = False
@@ -111,7 +115,7 @@ class HttpClient:
                     uds=None if self._socket is None else str(self._socket),
                     verify=False,
                     trust_env=False,
-                    limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
+                    limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._kept),
                 )
                 self._client = httpx.Client(transport=transport, trust_env=False)
             return self._client

@@ -8,14 +8,15 @@ code a tampered file names.
 """
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, TypeVar
 
 from herocloud.kits.jsons import Json
-from herocloud.model.plans import Plan
+from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import Step
 
 Filed = TypeVar("Filed")
 _Turn = Callable[[Any], Any]
@@ -39,6 +40,16 @@ class _Field(NamedTuple):
 def encode_plan(plan: Plan) -> dict[str, Json]:
     """Return the plan as JSON values; the mappings inside are shared with the plan and not copied."""
     return encode(plan)
+
+
+def head_of(plan: Plan) -> Plan:
+    """Return the plan without its changes and steps, of which there may be many thousand: they are kept in pieces of their own."""
+    return plan._replace(changes=(), steps=())
+
+
+def join_plan(head: Plan, changes: Iterable[Change], steps: Iterable[Step]) -> Plan:
+    """Put a plan together again from its head and the rest."""
+    return head._replace(changes=tuple(changes), steps=tuple(steps))
 
 
 def decode_plan(data: Json) -> Plan:

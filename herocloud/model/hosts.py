@@ -82,7 +82,7 @@ class Host(NamedTuple):
     """Where each value came from: (`memory`, `detected` | `file` | `default`)."""
     hugepages: int | None = None
     """Bytes set aside in huge pages; nothing on a simulated host that sets them aside as VMs ask for them."""
-    accelerator: str = "auto"
-    """What people want guests to run on: `kvm`, `tcg`, or `auto` for what was proven."""
     abilities: Abilities | None = None
     """Nothing where nobody had to look: on a simulated host, and for plans without VMs."""
+    listening: frozenset[tuple[str, int]] | None = None
+    """Ports on which programs of this host wait for callers, as protocol and number; nothing where no plan had to know."""

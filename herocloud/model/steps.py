@@ -12,7 +12,7 @@ from herocloud.model.ids import Address, StepId
 
 
 class KindInfo(NamedTuple):
-    """What the executor and the planner know of a kind of step."""
+    """Everything that the planner and the executor know of a kind of step. A new kind is a line here and work in one driver."""
 
     role: str
     """Which face of a provider performs it: hypervisor, images, network, overlay, or state (no provider)."""
@@ -21,46 +21,83 @@ class KindInfo(NamedTuple):
     timeout: float
     """Seconds after which the executor stops waiting."""
     expected: float
-    """Seconds that it takes on an ordinary host."""
+    """Seconds that it takes on an ordinary host, where nobody has measured it yet."""
+    inverse: str
+    """The kind that takes it back; a kind that changes something in place is its own inverse."""
+    waits_for: frozenset[str] = frozenset()
+    """Which kinds of resources that its address needs must be ready before it."""
+    lets_go: bool = False
+    """After it a VM no longer holds what it used to need."""
+    removes: bool = False
+    """It takes something away, so nobody can rely on what it leaves behind."""
+    destroys_data: bool = False
+    """It takes data away: a disk or a volume."""
+    grows: bool = False
+    """It makes a disk larger, which cannot be taken back: its file system may use the new room by then."""
+    moves_mark: bool = False
+    """It changes the mark on a thing, and no part of it."""
+    takes_volumes: bool = False
+    """A machine may write to a volume from here on."""
+    gives_volumes: bool = False
+    """A machine no longer writes to the volumes that it lost."""
 
+
+def _needs(*kinds: str) -> frozenset[str]:
+    return frozenset(kinds)
+
+
+_IMAGES, _NETWORK, _OVERLAY, _VM = "images", "network", "overlay", "hypervisor"
+_LINKS = _needs("network", "mycelium")
+_ALL = _needs("image", "volume", "network", "mycelium", "vm")
 
 KINDS: dict[str, KindInfo] = {
-    "image.fetch": KindInfo("images", "download", 3600, 20),
-    "image.delete": KindInfo("images", "disk", 120, 0.1),
-    "disk.create": KindInfo("images", "disk", 1800, 2),
-    "disk.grow": KindInfo("images", "disk", 300, 0.2),
-    "disk.delete": KindInfo("images", "disk", 300, 0.1),
-    "volume.create": KindInfo("images", "disk", 600, 0.5),
-    "volume.grow": KindInfo("images", "disk", 300, 0.2),
-    "volume.delete": KindInfo("images", "disk", 300, 0.1),
-    "seed.write": KindInfo("images", "disk", 60, 0.1),
-    "seed.delete": KindInfo("images", "disk", 60, 0.1),
-    "network.create": KindInfo("network", "network", 60, 0.2),
-    "network.update": KindInfo("network", "network", 60, 0.2),
-    "network.delete": KindInfo("network", "network", 60, 0.2),
-    "tap.create": KindInfo("network", "network", 60, 0.1),
-    "tap.update": KindInfo("network", "network", 60, 0.1),
-    "tap.delete": KindInfo("network", "network", 60, 0.1),
-    "overlay.enable": KindInfo("overlay", "network", 120, 1),
-    "overlay.disable": KindInfo("overlay", "network", 120, 1),
-    "peer.add": KindInfo("overlay", "network", 60, 0.2),
-    "peer.remove": KindInfo("overlay", "network", 60, 0.2),
-    "vm.create": KindInfo("hypervisor", "boot", 60, 0.3),
-    "vm.configure": KindInfo("hypervisor", "boot", 60, 0.3),
-    "vm.boot": KindInfo("hypervisor", "boot", 120, 1),
-    "vm.stop": KindInfo("hypervisor", "boot", 120, 8),
-    "vm.pause": KindInfo("hypervisor", "live", 60, 0.1),
-    "vm.resume": KindInfo("hypervisor", "live", 60, 0.1),
-    "vm.resize": KindInfo("hypervisor", "live", 120, 1),
-    "vm.attach": KindInfo("hypervisor", "live", 120, 0.5),
-    "vm.detach": KindInfo("hypervisor", "live", 120, 1),
-    "vm.grow": KindInfo("hypervisor", "live", 60, 0.2),
-    "vm.update": KindInfo("hypervisor", "live", 60, 0.1),
-    "vm.delete": KindInfo("hypervisor", "boot", 120, 0.5),
-    "vm.move": KindInfo("hypervisor", "live", 60, 0.1),
-    "volume.move": KindInfo("images", "disk", 60, 0.1),
-    "record.write": KindInfo("state", "state", 60, 0.0),
+    "image.fetch": KindInfo(_IMAGES, "download", 3600, 20, "image.delete"),
+    "image.delete": KindInfo(_IMAGES, "disk", 120, 0.1, "image.fetch", removes=True),
+    "disk.create": KindInfo(_IMAGES, "disk", 1800, 2, "disk.delete", _needs("image")),
+    "disk.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "disk.grow", grows=True),
+    "disk.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.create", removes=True, destroys_data=True),
+    "volume.create": KindInfo(_IMAGES, "disk", 600, 0.5, "volume.delete"),
+    "volume.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "volume.grow", grows=True),
+    "volume.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "volume.create", removes=True, destroys_data=True),
+    "volume.move": KindInfo(_IMAGES, "disk", 60, 0.1, "volume.move", moves_mark=True),
+    "seed.write": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.delete", _needs("image")),
+    "seed.delete": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.write", removes=True),
+    "network.create": KindInfo(_NETWORK, "network", 60, 0.2, "network.delete"),
+    "network.update": KindInfo(_NETWORK, "network", 60, 0.2, "network.update"),
+    "network.delete": KindInfo(_NETWORK, "network", 60, 0.2, "network.create", removes=True),
+    "tap.create": KindInfo(_NETWORK, "network", 60, 0.1, "tap.delete", _LINKS),
+    "tap.update": KindInfo(_NETWORK, "network", 60, 0.1, "tap.update", _LINKS, lets_go=True),
+    "tap.delete": KindInfo(_NETWORK, "network", 60, 0.1, "tap.create", lets_go=True, removes=True),
+    "overlay.enable": KindInfo(_OVERLAY, "network", 120, 1, "overlay.disable"),
+    "overlay.disable": KindInfo(_OVERLAY, "network", 120, 1, "overlay.enable", removes=True),
+    "peer.add": KindInfo(_OVERLAY, "network", 60, 0.2, "peer.remove", _needs("mycelium")),
+    "peer.remove": KindInfo(_OVERLAY, "network", 60, 0.2, "peer.add", removes=True),
+    "vm.create": KindInfo(_VM, "boot", 60, 0.3, "vm.delete", _ALL, takes_volumes=True),
+    "vm.configure": KindInfo(
+        _VM, "boot", 60, 0.3, "vm.configure", _needs("image", "volume", "vm"), lets_go=True, takes_volumes=True, gives_volumes=True
+    ),
+    "vm.boot": KindInfo(_VM, "boot", 120, 1, "vm.stop", _needs("vm", "volume", "network", "mycelium")),
+    "vm.stop": KindInfo(_VM, "boot", 120, 8, "vm.boot", removes=True),
+    "vm.pause": KindInfo(_VM, "live", 60, 0.1, "vm.resume"),
+    "vm.resume": KindInfo(_VM, "live", 60, 0.1, "vm.pause", _needs("vm")),
+    "vm.resize": KindInfo(_VM, "live", 120, 1, "vm.resize"),
+    "vm.attach": KindInfo(_VM, "live", 120, 0.5, "vm.detach", _needs("volume", "network", "mycelium"), takes_volumes=True),
+    "vm.detach": KindInfo(_VM, "live", 120, 1, "vm.attach", lets_go=True, gives_volumes=True),
+    "vm.grow": KindInfo(_VM, "live", 60, 0.2, "vm.grow", grows=True),
+    "vm.update": KindInfo(_VM, "live", 60, 0.1, "vm.update", _needs("volume"), lets_go=True),
+    "vm.delete": KindInfo(_VM, "boot", 120, 0.5, "vm.create", lets_go=True, removes=True, gives_volumes=True),
+    "vm.move": KindInfo(_VM, "live", 60, 0.1, "vm.move", moves_mark=True),
+    "record.write": KindInfo("state", "state", 60, 0.0, "record.write"),
 }
+
+RECORD_WRITE = "record.write"
+"""The kind of step that touches records only."""
+
+
+def restores_data(kind: str) -> bool:
+    """Tell whether this kind brings back data when it takes a step back: what it is the inverse of has destroyed some."""
+    return KINDS[KINDS[kind].inverse].destroys_data
+
 
 _AT_HAND = 0.5
 """Seconds to take in an image that is a file of this host already."""

@@ -11,7 +11,7 @@ from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers import registry
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.seam import ProviderContext
 
 
 def observe(context: ProviderContext, stacks: Iterable[StackName] | None, providers: Iterable[str]) -> Observed:
@@ -21,8 +21,7 @@ def observe(context: ProviderContext, stacks: Iterable[StackName] | None, provid
     """
     wanted = None if stacks is None else tuple(stacks)
     looks = []
-    names = tuple(dict.fromkeys(providers))
-    for name, observer in zip(names, registry.observers(names, context), strict=True):
+    for name, observer in [(name, registry.find(name).observer(context)) for name in dict.fromkeys(providers)]:
         try:
             looks.append(observer.observe(wanted))
         except Refused:

@@ -6,24 +6,25 @@ What carries our mark and no record owns, and deleted data that is still kept: l
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from herocloud.apply.collecting import Orphan
 from herocloud.kits import names
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Refused
-from herocloud.model.ids import StackName
+from herocloud.model.ids import Address, StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
-from herocloud.model.worlds import Desired, Observed, Recorded, Thing
+from herocloud.model.worlds import Desired, Observed, Record, Recorded, Thing
 from herocloud.operations import inputs, planning, reading, running
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.planning import Planned
 from herocloud.operations.running import How
+from herocloud.plan import orphans
 from herocloud.plan.gathering import PlanOptions
-from herocloud.providers.seam import Tombstone
+from herocloud.plan.orphans import Orphan
+from herocloud.providers.seam import Keeper, Tombstone
 
 KEEP_SECONDS = 7 * 86400.0
 """How long deleted data is kept."""
@@ -55,30 +56,26 @@ def find_orphans(folder: Path) -> list[Orphan]:
 
 def orphans_of(recorded: Recorded, host: Hosting) -> list[Orphan]:
     """Look at the whole host for what no record owns."""
-    from herocloud.apply import collecting
-
-    return collecting.find_orphans(recorded, planning.look(host, None))
+    return orphans.find_orphans(recorded, planning.look(host, None))
 
 
 def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, now: float) -> Litter:
     """Return orphans with the plans that remove them, and deleted data whose time has passed, or all of it."""
-    from herocloud.apply import collecting
-
     recorded = reading.read_recorded(folder)
     host = inputs.find_host(folder, recorded)
     observed = planning.look(host, None)
-    found = collecting.find_orphans(recorded, observed)
+    found = orphans.find_orphans(recorded, observed)
     going = tuple(one.thing for one in found if foreign or not one.foreign)
     buried = list_tombstones(host)
     plans = tuple(
-        collecting.plan_removal(
+        orphans.plan_removal(
             StackName(stack), [thing for thing in going if thing.stack == stack], recorded, observed, host.host, purge=purge
         )
         for stack in sorted({thing.stack for thing in going})
     )
     return Litter(
         going,
-        tuple(buried if everything else collecting.expired(buried, now, KEEP_SECONDS)),
+        tuple(buried if everything else expired(buried, now, KEEP_SECONDS)),
         tuple(one.thing for one in found if one.foreign and not foreign),
         plans,
     )
@@ -104,10 +101,8 @@ def forget_expired(host: Hosting, how: How) -> None:
 
     It is no part of what was asked for, so trouble with it is told and fails nothing.
     """
-    from herocloud.apply import collecting
-
     try:
-        gone = _drop(host, tuple(collecting.expired(list_tombstones(host), time.time(), KEEP_SECONDS)))
+        gone = _drop(host, tuple(expired(list_tombstones(host), time.time(), KEEP_SECONDS)))
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return
@@ -117,32 +112,38 @@ def forget_expired(host: Hosting, how: How) -> None:
         )
 
 
+def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[Tombstone]:
+    """Return the tombstones whose time to live, `keep` seconds, has passed; one from the future (the clock was set back) has not."""
+    return [stone for stone in tombstones if now - stone.deleted >= keep]
+
+
 def _drop(host: Hosting, tombstones: tuple[Tombstone, ...]) -> tuple[Tombstone, ...]:
     dropped: list[Tombstone] = []
-    for driver in _keepers(host) if tombstones else ():
-        dropped += [stone for stone in tombstones if driver.drop_tombstone(stone.key)]
+    for keeper in _keepers(host) if tombstones else ():
+        dropped += [stone for stone in tombstones if keeper.drop_tombstone(stone.key)]
     return tuple(dropped)
 
 
 def list_tombstones(host: Hosting) -> list[Tombstone]:
     """List deleted data of every provider that keeps some."""
     found: list[Tombstone] = []
-    for driver in _keepers(host):
-        found += driver.tombstones()
+    for keeper in _keepers(host):
+        found += keeper.tombstones()
     return found
 
 
-def _keepers(host: Hosting) -> Iterator[Any]:
+def _keepers(host: Hosting) -> Iterator[Keeper]:
     """Open each provider that keeps deleted data, one after the other."""
     from herocloud.providers import registry
 
     for name in inputs.observing_names(host.context):
-        if "images" in registry.PROVIDERS[name].roles:
-            driver = registry.driver(name, "images", host.context)
+        images = registry.find(name).images
+        if images is not None:
+            keeper = images.keeper(host.context)
             try:
-                yield driver
+                yield keeper
             finally:
-                driver.close()
+                keeper.close()
 
 
 def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) -> Planned:
@@ -150,36 +151,52 @@ def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) ->
 
     The record comes first because it holds what was decided for this very thing: its sid, its MACs, its paths.
     """
-    from herocloud.apply import collecting
-
     recorded = reading.read_recorded(folder)
     host = inputs.find_host(folder, recorded)
     observed = planning.look(host, None)
-    thing = _find_orphan([one.thing for one in collecting.find_orphans(recorded, observed)], address, stack)
+    thing = _find_orphan([one.thing for one in orphans.find_orphans(recorded, observed)], address, stack)
     plan = _plan_from_history(folder, thing, recorded, observed, host)
     if any(found.code == "never-recorded" for found in plan.diagnostics):
         by_file = _from_file(folder, thing, given, host)
         if by_file is not None:
             return by_file
-    # All that was asked for is in it, and the outputs in it are those of the state.
-    return Planned(plan._replace(complete=True), Desired(thing.stack, ()), recorded, observed, host)
+    return Planned(plan, Desired(thing.stack, ()), recorded, observed, host)
 
 
 def _plan_from_history(folder: Path, thing: Thing, recorded: Recorded, observed: Observed, host: Hosting) -> Plan:
-    from herocloud.apply import collecting
     from herocloud.state import store
 
     opened = store.open_state(folder, write=False)
     if opened is None:
-        return collecting.plan_adoption(thing.stack, [thing], lambda _address: None, recorded, observed, host.host)
+        return orphans.plan_adoption(thing.stack, [thing], lambda _address: None, recorded, observed, host.host)
     with opened:
         versions = (opened.records_at(one.serial - 1) for one in opened.history() if one.removed)
-        look = collecting.last_record_in(versions, thing.stack)
-        return collecting.plan_adoption(thing.stack, [thing], look, recorded, observed, host.host)
+        look = last_record_in(versions, thing.stack)
+        return orphans.plan_adoption(thing.stack, [thing], look, recorded, observed, host.host)
 
 
-def _find_orphan(orphans: list[Thing], address: str, stack: str | None) -> Thing:
-    found = [thing for thing in orphans if address in (thing.address, thing.address.partition(".")[2]) and stack in (None, thing.stack)]
+def last_record_in(
+    versions: Iterable[Mapping[StackName, Mapping[Address, Record]]], stack: StackName
+) -> Callable[[Address], Record | None]:
+    """Return a look-up in the records of older serials, newest first; they are read one by one, only as far as needed."""
+    read: list[Mapping[Address, Record]] = []
+    more = iter(versions)
+
+    def look(address: Address) -> Record | None:
+        for records in read:
+            if address in records:
+                return records[address]
+        for version in more:
+            read.append(version.get(stack, {}))
+            if address in read[-1]:
+                return read[-1][address]
+        return None
+
+    return look
+
+
+def _find_orphan(things: list[Thing], address: str, stack: str | None) -> Thing:
+    found = [thing for thing in things if address in (thing.address, thing.address.partition(".")[2]) and stack in (None, thing.stack)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -194,7 +211,7 @@ def _find_orphan(orphans: list[Thing], address: str, stack: str | None) -> Thing
                 )
             ]
         )
-    close = names.nearest(address, [thing.address for thing in orphans])
+    close = names.nearest(address, [thing.address for thing in things])
     hint = f"did you mean `{close}`?" if close else "`herocloud state orphans` lists them"
     raise Refused([Diagnostic("no-orphan", "No such orphan", f"Nothing without a record carries our mark as `{address}`.", hint=hint)])
 

@@ -16,14 +16,14 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Permanent, Refused
 from herocloud.model.worlds import Record
 from herocloud.operations import inputs, reading
+from herocloud.providers import registry
+from herocloud.providers.seam import GuestAccess
 
 if TYPE_CHECKING:
     from herocloud.providers.guests.agents import Agent
     from herocloud.providers.guests.programs import Ended, Heard, Program
-    from herocloud.providers.registry import ProviderContext
-    from herocloud.providers.seam import Signs
+    from herocloud.providers.seam import ProviderContext, Signs
 
-_SIMULATOR = "simulator"
 _WHAT = {"logs": "writes no console output", "exec": "runs no programs", "console": "has no console"}
 _AT_ONCE = 32
 _NOW_AND_THEN = 10.0
@@ -65,7 +65,7 @@ def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Reco
 
 def require_inside(record: Record, what: str) -> None:
     """Raise when there is nothing inside of a VM."""
-    if record.provider == _SIMULATOR:
+    if registry.hypervisor(record.provider).guest is None:
         detail = f"`{record.address}` runs on `{record.provider}`: it exists only as a state machine, so it {_WHAT[what]}."
         raise Refused([Diagnostic("no-guest", "Nothing runs inside of this VM", detail, address=record.address)])
 
@@ -109,11 +109,11 @@ def attach(folder: Path, record: Record, keyboard: int, screen: int, *, attached
     """Sit at the console of a VM; returns how that ended."""
     from herocloud.providers.guests import consoles
     from herocloud.providers.guests.channels import Off
-    from herocloud.providers.vmm import folders
 
+    require_inside(record, "console")
     _require_running(record)
     try:
-        return consoles.attach(folders.console_socket(folder, _sid(record)), keyboard, screen, attached=attached)
+        return consoles.attach(_access(folder, record).console, keyboard, screen, attached=attached)
     except (Off, Permanent) as error:
         _refuse(record, error)
 
@@ -186,17 +186,16 @@ class _Watch:
 
     def look(self) -> list[Ready]:
         """Look at all that are left, and return those that are hopeless."""
-        from herocloud.providers import registry
-
         self.pause = max(1.0, len(self._left) / 50)
         reporting = time.monotonic() >= self._due
         if reporting:
             self._due = time.monotonic() + _NOW_AND_THEN
         over = []
         for record in list(self._left.values()):
-            if record.provider == _SIMULATOR or record.sid is None:
+            look = registry.hypervisor(record.provider).signs
+            if look is None or record.sid is None:
                 continue
-            signs = registry.signs(record.provider, self._find_context(), record.sid, record.address)
+            signs = look(self._find_context(), record.sid, record.address)
             if signs is not None and signs.hopeless:
                 self.forget(record)
                 over.append(Ready(record, None, signs.hopeless, signs.way_out))
@@ -211,18 +210,17 @@ class _Watch:
 
 
 def _wait_for(folder: Path, record: Record, began: float, seconds: float) -> Ready:
-    if record.provider == _SIMULATOR:
-        ready = _is_simulated_running(folder, record)
+    if registry.hypervisor(record.provider).guest is None:
+        ready = _is_seen_running(folder, record)
     else:
         ready = _agent(folder, record).wait(max(0.2, began + seconds - time.monotonic()))
-        if ready:
-            from herocloud.providers import registry
-
-            registry.note_answer(record.provider, folder, _sid(record))
+        note = registry.hypervisor(record.provider).note_answer
+        if ready and note is not None:
+            note(folder, _sid(record))
     return Ready(record, time.monotonic() - began if ready else None)
 
 
-def _is_simulated_running(folder: Path, record: Record) -> bool:
+def _is_seen_running(folder: Path, record: Record) -> bool:
     thing = reading.see(folder, reading.read_recorded(folder), record.stack).things.get((record.stack, record.address))
     return thing is not None and thing.parts.get("power") == "running"
 
@@ -230,15 +228,20 @@ def _is_simulated_running(folder: Path, record: Record) -> bool:
 def _agent(folder: Path, record: Record) -> "Agent":
     from herocloud.providers.guests.agents import Agent
     from herocloud.providers.guests.channels import Endpoint
-    from herocloud.providers.vmm import folders
 
-    return Agent(Endpoint(folders.agent_socket(folder, _sid(record))))
+    access = _access(folder, record)
+    return Agent(Endpoint(access.agent, access.port))
 
 
 def _log(folder: Path, record: Record) -> Path:
-    from herocloud.providers.vmm import folders
+    return _access(folder, record).log
 
-    return folders.serial_log(folder, _sid(record))
+
+def _access(folder: Path, record: Record) -> GuestAccess:
+    """Ask the hypervisor where the guest of a VM is reached."""
+    guest = registry.hypervisor(record.provider).guest
+    assert guest is not None  # noqa: S101  (`require_inside` went before)
+    return guest(folder, _sid(record))
 
 
 def _sid(record: Record) -> str:

@@ -19,7 +19,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.seam import ProviderContext
 from herocloud.stack.loading import Loaded
 
 SYSTEM = Path("/var/lib/herocloud")
@@ -52,22 +52,27 @@ class Hosting(NamedTuple):
 def find_host(folder: Path, recorded: Recorded) -> Hosting:
     """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong."""
     from herocloud.host import machine
-    from herocloud.providers.images import room
+    from herocloud.providers import registry
 
-    answer = machine.make_host(folder, recorded.slices, room.own_bytes(folder), in_use=slice_owners(recorded).keys())
+    own_bytes = sum(one.images.own_bytes(folder) for one in registry.declarations() if one.images is not None)
+    answer = machine.make_host(folder, recorded.slices, own_bytes, in_use=slice_owners(recorded).keys())
     errors = [found for found in answer.diagnostics if found.is_error]
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
-    context = ProviderContext(folder, answer.host, answer.simulator.scenario, answer.simulator.step_time)
+    context = ProviderContext(folder, answer.host, answer.providers)
     return Hosting(answer.host, context, tuple(answer.diagnostics))
 
 
 def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
     """Return the machine with what the command line or the environment wants guests to run on; the host file stands below both."""
-    if accelerator is None or accelerator == hosting.host.accelerator:
+    if accelerator is None:
         return hosting
-    host = hosting.host._replace(accelerator=accelerator)
-    return hosting._replace(host=host, context=hosting.context._replace(host=host))
+    from herocloud.providers import registry
+
+    chosen = {one.name: {"accelerator": accelerator} for one in registry.declarations() if "accelerator" in one.settings}
+    settings = hosting.context.settings
+    merged = {name: {**settings.get(name, {}), **chosen.get(name, {})} for name in (*settings, *chosen)}
+    return hosting._replace(context=hosting.context._replace(settings=merged))
 
 
 def read_settings(folder: Path) -> Mapping[str, str]:
@@ -97,13 +102,11 @@ def simulated_only(context: ProviderContext) -> bool:
 def observing_names(context: ProviderContext) -> tuple[str, ...]:
     """Name the providers to look through: all that may have made something, and the simulator alone on a host that does not exist."""
     from herocloud.providers import registry
-    from herocloud.providers.simulator import storing
 
     if simulated_only(context):
-        return ("simulator",)
-    names = registry.provider_names()
+        return (registry.simulation().name,)
     # Where nothing was ever simulated there is no world to look into, and looking would make one.
-    return names if (context.folder / storing.FILE).exists() else tuple(name for name in names if name != "simulator")
+    return tuple(one.name for one in registry.declarations() if one.simulation is None or one.simulation.exists(context.folder))
 
 
 class Sources(NamedTuple):

@@ -25,7 +25,7 @@ from herocloud.operations.inputs import Hosting
 from herocloud.operations.running import How
 
 if TYPE_CHECKING:
-    from herocloud.providers.registry import ProviderContext
+    from herocloud.providers.seam import ProviderContext
 
 
 class Machine(NamedTuple):
@@ -173,21 +173,20 @@ def _check_state(folder: Path) -> Iterator[Check]:
 
 
 def _check_providers(folder: Path) -> Iterator[Check]:
-    from herocloud.providers import registry
+    from herocloud.providers import survey
 
-    for name, answer in registry.available(_context(folder)).items():
-        yield Check(name, "usable", ok=True if answer.usable else None, detail=answer.why or "yes", needed=False)
-        if answer.usable and name in registry.PROVIDERS:
-            yield from (Check(name, field, ok=None, detail=why, needed=False) for field, why in registry.lacking(name))
+    for name, standing in survey.standings(_context(folder)).items():
+        yield Check(name, "usable", ok=True if standing.usable else None, detail=standing.why or "yes", needed=False)
+        yield from (Check(name, one.field, ok=None, detail=one.why, needed=False) for one in standing.lacking)
 
 
 def _context(folder: Path) -> "ProviderContext":
     """Tell providers what the host file wants of them; one that is wrong was told of above."""
+    from herocloud.providers.seam import ProviderContext
+
     try:
         return inputs.find_host(folder, reading.read_recorded(folder)).context
     except HerocloudError:
-        from herocloud.providers.registry import ProviderContext
-
         return ProviderContext(folder)
 
 

@@ -8,7 +8,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused
 from herocloud.model.ids import PlanId, StackName
 from herocloud.model.plans import Plan
-from herocloud.model.words import Action, Severity
+from herocloud.model.words import Severity
 from herocloud.model.worlds import Desired, Observed, Recorded
 from herocloud.operations import inputs
 from herocloud.operations.inputs import Hosting, Sources
@@ -61,10 +61,11 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
         raise Refused(notes)
     planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
     if planned.plan.diagnostics:
+        from herocloud.plan import annotation
         from herocloud.stack import placing
 
         found = placing.locate(planned.plan.diagnostics, stack.files, stack.stdin)
-        planned = planned._replace(plan=planned.plan._replace(diagnostics=found))
+        planned = planned._replace(plan=annotation.with_diagnostics(planned.plan, found))
     return planned._replace(lacks_key=loaded.uses_secrets and not inputs.has_key(folder))
 
 
@@ -95,54 +96,28 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     observed = look(host, None) if asked.refresh else None
     if not asked.options.destroy:
         host = able(inputs.with_accelerator(host, asked.accelerator), desired, asked.options.hypervisor)
+        if any(resource.spec.get("forward") for resource in desired.resources if resource.kind == "network"):
+            host = with_listeners(host)
     plan = planning.plan(desired, recorded, observed, host.host, asked.options)
-    plan = with_taken_ports(with_lost_slices(plan, recorded, host), recorded)
     return Planned(plan, desired, recorded, observed, host, tuple(notes))
 
 
 def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
     """Look up what this host can run, when the plan has to choose; nobody else pays for looking."""
-    from herocloud.providers import registry
+    from herocloud.providers import registry, survey
 
     vms = {hypervisor or one.provider for one in desired.resources if one.kind == "vm"}
-    real = vms - {"simulator"} or (not vms and any(one.kind == "network" for one in desired.resources))
+    real = vms - {registry.simulation().name} or (not vms and any(one.kind == "network" for one in desired.resources))
     if host.host.simulated or not real:
         return host
-    return host._replace(host=host.host._replace(abilities=registry.abilities(host.context)))
+    return host._replace(host=host.host._replace(abilities=survey.abilities(host.context)))
 
 
-def with_lost_slices(plan: Plan, recorded: Recorded, host: Hosting) -> Plan:
-    """Add an error for VMs that would still hold slices which the machine lost; a plan that removes them is the way out and stays good."""
-    leaving = {change.address for change in plan.changes if change.action is Action.DELETE}
-    staying = [
-        record
-        for stack, records in recorded.records.items()
-        for record in records.values()
-        if record.kind == "vm" and not (stack == plan.stack and record.address in leaving)
-    ]
-    there = {one.sid for one in host.host.slices}
-    if all(sid in there for record in staying for sid in record.spec.get("slices") or ()):
-        return plan
-    from herocloud.host import slicing
+def with_listeners(host: Hosting) -> Hosting:
+    """Look up which ports of this host are taken, for a plan that may publish some."""
+    from herocloud.kits import listeners
 
-    found = slicing.check_shrunk(staying, host.host.slices)
-    if plan.capacity.slices.after < plan.capacity.slices.before:
-        # A step on the way out is as good as the whole way.
-        found = tuple(one._replace(severity=Severity.WARNING) for one in found)
-    return plan._replace(diagnostics=(*plan.diagnostics, *found))
-
-
-def with_taken_ports(plan: Plan, recorded: Recorded) -> Plan:
-    """Add an error for ports of the host that are not free; who listens is looked up only for plans that publish something new."""
-    from herocloud.plan import clashing
-
-    wanted = clashing.new_ports(plan.steps)
-    if not wanted:
-        return plan
-    from herocloud.providers import registry
-
-    found = clashing.find_ports(plan.stack, wanted, recorded, registry.listeners())
-    return plan._replace(diagnostics=(*plan.diagnostics, *found))
+    return host if host.host.simulated else host._replace(host=host.host._replace(listening=listeners.find_listeners()))
 
 
 def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:

@@ -129,7 +129,7 @@ def require_ended(unfinished: Unfinished | str | None) -> None:
 def run(plan: Plan, store: Store, host: Hosting, how: How, undoes: PlanId | None = None) -> Result:
     """Execute a plan that was checked and approved; `undoes` names the plan that it takes back."""
     from herocloud.apply import executing
-    from herocloud.providers.registry import Drivers
+    from herocloud.providers.drivers import Drivers
 
     if store.recorded().slices < len(host.host.slices):
         store.grow_slices(len(host.host.slices))
@@ -162,7 +162,7 @@ def _told_how_to_go_on(folder: Path, store: Store) -> Iterator[None]:
 def recover(folder: Path, store: Store, how: How, *, rollback: bool = False) -> Recovered | None:
     """Go on with an unfinished apply, forward or back; nothing when there is none."""
     from herocloud.apply import executing
-    from herocloud.providers.registry import Drivers
+    from herocloud.providers.drivers import Drivers
 
     unfinished = store.unfinished()
     if unfinished is None:

@@ -3,28 +3,29 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from herocloud.kits.jsons import Json
-from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
-from herocloud.model.worlds import Record, Recorded, Resource
+from herocloud.model.worlds import Record, Recorded
 from herocloud.plan import saying
+from herocloud.providers import registry
 
 Port = tuple[str, int]
 """Protocol and number."""
 _MADE = ("network.create", "network.update")
 
 
-def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], resources: Mapping[Address, Resource]) -> Iterator[Diagnostic]:
+def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], places: Mapping[Address, Place | None]) -> Iterator[Diagnostic]:
     """Find bridged networks that would share addresses with something that the host has or reaches already."""
     import ipaddress
 
     for step in steps:
-        if step.kind not in _MADE or step.provider != "network" or step.address not in resources:
+        if step.kind not in _MADE or not registry.network(step.provider).uses_host_ranges:
             continue
         wanted = ipaddress.ip_network(step.after["cidr"])
         for cidr, what in taken:
             if wanted.overlaps(ipaddress.ip_network(cidr)):
-                yield saying.range_taken(step.address, step.after["cidr"], what, resources[step.address].place)
+                yield saying.range_taken(step.address, step.after["cidr"], what, places.get(step.address))
                 break
 
 
@@ -33,7 +34,7 @@ def new_ports(steps: Iterable[Step]) -> dict[Port, Address]:
     return {
         port: step.address
         for step in steps
-        if step.kind in _MADE and step.provider != "simulator"
+        if step.kind in _MADE and not registry.is_simulated(step.provider)
         for port in _ports(step.after).keys() - _ports(step.before).keys()
     }
 
@@ -55,7 +56,7 @@ def find_ports(stack: StackName, wanted: Mapping[Port, Address], recorded: Recor
 
 def _published(records: Mapping[Address, Record]) -> Iterator[tuple[Record, Port]]:
     for record in records.values():
-        if record.kind == "network" and record.provider != "simulator":
+        if record.kind == "network" and not registry.is_simulated(record.provider):
             yield from ((record, port) for port in _ports(record.spec))
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, StepId
-from herocloud.model.steps import KINDS, NOTHING, STATE_PROVIDER, Claim, Step
+from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Impact
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
@@ -287,7 +287,7 @@ def _claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
     if takes == NOTHING == gives:
         return
     if not seq.steps:
-        seq.add("record.write", "record", None, None)
+        seq.add(RECORD_WRITE, "record", None, None)
     step = seq.steps[-1]
     both = [Claim(*map(sum, zip(*pair, strict=True))) for pair in ((step.takes, takes), (step.gives, gives))]
     seq.steps[-1] = step._replace(takes=both[0], gives=both[1])

@@ -9,7 +9,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.plans import Change, FieldDiff
-from herocloud.model.steps import KINDS, Claim, Step
+from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
 from herocloud.plan import choosing, compiling, diffing, parting, saying
@@ -209,19 +209,19 @@ class Decider:
 
     def _decision(self, case: Case, seq: compiling.Sequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
         if not seq.steps:
-            seq.add("record.write", "record", None, None)
+            seq.add(RECORD_WRITE, "record", None, None)
         steps = seq.finish()
         action, reason = _action(case, fields, worst, steps)
         impact = worst if action in (Action.UPDATE, Action.REBOOT, Action.REPLACE, Action.DELETE) else Impact.LIVE
         if action is Action.UPDATE:
-            impact = Impact.LIVE if any(step.kind != "record.write" for step in steps) else Impact.NONE
+            impact = Impact.LIVE if any(step.kind != RECORD_WRITE for step in steps) else Impact.NONE
         elif action in (Action.MOVE, Action.FORGET):
             impact = Impact.NONE
         record, valued = case.record, case.valued
         before = None if record is None or action is Action.CREATE else record.spec
         keeps_sid: Sid | None = (valued.sid if valued else None) or (record.sid if record else None)
         blocked = record is not None and record.protect and _forbidden(case, action)
-        provider = steps[0].provider if steps[0].provider != "state" else (record.provider if record else case.roles["images"])
+        provider = steps[0].provider if steps[0].provider != STATE_PROVIDER else (record.provider if record else case.roles["images"])
         if case.kind == "vm" and valued is not None:
             provider = valued.spec["hypervisor"]
         change = Change(
@@ -268,7 +268,7 @@ def _wait_for_rename(seq: compiling.Sequence) -> None:
 def _give_back_vanished(seq: compiling.Sequence, present: Parts, spec: Spec) -> None:
     """Give back what a record is counted for although nothing of it is left to be removed."""
     if not seq.steps:
-        seq.add("record.write", "record", None, None)
+        seq.add(RECORD_WRITE, "record", None, None)
     last = seq.steps[-1]
     gone = Claim(**use_of(spec)._asdict()) if "machine" not in present else Claim()
     if "disk" not in present:
@@ -315,7 +315,7 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         return Action.REPLACE, _replace_reason(case, fields)
     drifted = any(field.drift for field in fields)
     wanted = any(not field.drift for field in fields)
-    if case.moved_from is not None and not fields and all(step.kind in ("vm.move", "volume.move", "record.write") for step in steps):
+    if case.moved_from is not None and not fields and all(step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark for step in steps):
         return Action.MOVE, Reason.MOVED
     if worst is Impact.REBOOT and case.present.get("power") == compiling.CRASHED:
         return Action.REBOOT, Reason.CRASHED
@@ -344,7 +344,7 @@ def _forbidden(case: Case, action: Action) -> bool:
 def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
     if impact is not Impact.DATA or action not in (Action.DELETE, Action.REPLACE):
         return ""
-    size = sum(step.before["size"] for step in steps if step.kind in ("disk.delete", "volume.delete"))
+    size = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data)
     if not size:
         return ""
     return f"{sizes.show_size(size)} of data is destroyed at once" if case.purge else f"{sizes.show_size(size)} of data is kept for 7 days"

@@ -223,11 +223,3 @@ def renamed(observed: Observed | None, inputs: Inputs) -> Observed | None:
         if origin in things:
             things.setdefault(target, things.pop(origin)._replace(address=target))
     return observed._replace(things={**observed.things, inputs.stack: things})
-
-
-def unmoved(recorded: Recorded, inputs: Inputs) -> Recorded:
-    """Take renames back for facts, which are about the state as it is."""
-    records = dict(inputs.records)
-    for target, origin in inputs.moves.items():
-        records[origin] = records.pop(target)._replace(address=origin)
-    return recorded._replace(records={**recorded.records, inputs.stack: records})

@@ -9,45 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from herocloud.model import ids
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import Step, expected_seconds
+from herocloud.model.steps import KINDS, RECORD_WRITE, Step, expected_seconds
 from herocloud.model.words import Action
 from herocloud.plan.deciding import Decision
-
-_WAITS: dict[str, tuple[str, ...]] = {
-    "disk.create": ("image",),
-    "seed.write": ("image",),
-    "tap.create": ("network", "mycelium"),
-    "tap.update": ("network", "mycelium"),
-    "vm.create": ("image", "volume", "network", "mycelium", "vm"),
-    "vm.configure": ("image", "volume", "vm"),
-    "vm.attach": ("volume", "network", "mycelium"),
-    "vm.boot": ("vm", "volume", "network", "mycelium"),
-    "vm.resume": ("vm",),
-    "vm.update": ("volume",),
-    "peer.add": ("mycelium",),
-}
-"""Which kinds of dependencies a step has to find ready."""
-
-_LETS_GO = frozenset({"vm.delete", "vm.detach", "vm.configure", "tap.delete", "tap.update", "vm.update"})
-"""Steps after which a VM no longer holds what it used to need."""
-
-_GIVES_VOLUMES = frozenset({"vm.delete", "vm.detach", "vm.configure"})
-_TAKES_VOLUMES = frozenset({"vm.create", "vm.attach", "vm.configure"})
-
-_REMOVES = frozenset(
-    {
-        "image.delete",
-        "network.delete",
-        "volume.delete",
-        "overlay.disable",
-        "peer.remove",
-        "vm.stop",
-        "vm.delete",
-        "tap.delete",
-        "seed.delete",
-        "disk.delete",
-    }
-)
 
 
 def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address, Iterable[Address]]) -> dict[StepId, set[StepId]]:
@@ -109,9 +73,9 @@ def _hand_over_volumes(
                 kept = {kept["volume"] for kept in (decisions[other].change.after or {}).get("volumes", ())}
                 if other == address or one["volume"] in kept:
                     continue
-                given = [step.id for step in decisions[other].steps if step.kind in _GIVES_VOLUMES]
+                given = [step.id for step in decisions[other].steps if KINDS[step.kind].gives_volumes]
                 for step in decision.steps:
-                    if step.kind in _TAKES_VOLUMES and given:
+                    if KINDS[step.kind].takes_volumes and given:
                         waits.setdefault(step.id, set()).update(given)
 
 
@@ -128,7 +92,7 @@ def _holds(change: Change) -> Iterator[Address]:
 def _ready(steps: Sequence[Step]) -> tuple[StepId, ...]:
     """Find the steps after which the resource can be relied on: the last one that does not remove."""
     for step in reversed(steps):
-        if step.kind not in _REMOVES and step.kind != "record.write":
+        if not KINDS[step.kind].removes and step.kind != RECORD_WRITE:
             return (step.id,)
     return ()
 
@@ -137,8 +101,8 @@ def _wait_for_needs(
     steps: Sequence[Step], needs: Sequence[Address], ready: Mapping[Address, tuple[StepId, ...]], waits: dict[StepId, set[StepId]]
 ) -> None:
     for step in steps:
-        kinds = _WAITS.get(step.kind)
-        if kinds is None:
+        kinds = KINDS[step.kind].waits_for
+        if not kinds:
             continue
         found = [one for need in needs if need.partition(".")[0] in kinds for one in ready[need]]
         if found:
@@ -147,10 +111,10 @@ def _wait_for_needs(
 
 def _wait_for_letting_go(removed: Sequence[Step], holder: Sequence[Step], waits: dict[StepId, set[StepId]]) -> None:
     """Make the first removing steps of one resource wait until another has let go of it."""
-    firsts = [step for step in removed if step.kind in _REMOVES and not step.needs]
+    firsts = [step for step in removed if KINDS[step.kind].removes and not step.needs]
     if not firsts:
         return
-    letting = [step.id for step in holder if step.kind in _LETS_GO] or [step.id for step in holder if step.kind in _REMOVES][-1:]
+    letting = [step.id for step in holder if KINDS[step.kind].lets_go] or [step.id for step in holder if KINDS[step.kind].removes][-1:]
     for step in firsts:
         waits.setdefault(step.id, set()).update(letting)
 

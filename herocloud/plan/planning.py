@@ -1,27 +1,35 @@
-"""The planner's one entrance: `plan(desired, recorded, observed, host, options)`.
+"""The entrance for stacks: `plan(desired, recorded, observed, host, options)`.
 
-It reads like the life of a plan: follow renames, choose providers, decide every value, decide what happens at each address, order
-the steps, prove that they fit, and write down what all of it relies on.
+It reads like the life of a plan: follow renames, choose providers, decide every value, decide what happens at each address, and then
+what every plan goes through: `finish` orders the steps, proves that they fit, and writes down what all of it relies on.
 """
 
 from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model import ids
-from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
+from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
-from herocloud.model.ids import Address
+from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.words import Action, Reason
+from herocloud.model.steps import Step
+from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import choosing, clashing, completing, diffing, facts, fitting, gathering, ordering, saying, targets
+from herocloud.plan import choosing, diffing, facts, finish, fitting, gathering, ordering, saying, targets
 from herocloud.plan.deciding import Case, Decider, Decision
+from herocloud.plan.draft import Draft, World
 from herocloud.plan.gathering import Inputs, PlanOptions
 from herocloud.plan.valuing import Valued
 
 
 def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Plan:
     """Make the plan that turns what is there into what is desired; see the module's text."""
+    return finish.finish(draft(desired, recorded, observed, host, options))
+
+
+def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Draft:
+    """Decide everything about a stack but the order of its steps."""
+    world = World(recorded, observed, host)
     found: list[Diagnostic] = []
     inputs = gathering.gather(desired, recorded, options, found)
     recorded = recorded._replace(records={**recorded.records, inputs.stack: inputs.records})
@@ -34,45 +42,93 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
 
     leaving = [(inputs.stack, address) for address in inputs.records if address not in inputs.resources and address in inputs.allowed]
     valued, short, specs = targets.decide_values(inputs, choice, recorded, seen, host, leaving, options, found)
+    holders = facts.slice_holders(recorded)
     if short:
-        found.append(fitting.too_few_slices(host, short, len(facts.slice_holders(recorded))))
+        found.append(fitting.too_few_slices(host, short, len(holders)))
     outputs = _outputs(desired, recorded, specs, options, found)
 
     decisions = _decide(inputs, valued, choice.roles, seen, host, options, found)
-    steps = [step for decision in decisions.values() for step in decision.steps]
-    steps, waits, proof = completing.order_and_prove(steps, decisions, inputs, valued, recorded, seen, host, found)
-    found.extend(proof.found)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
-    if observed is not None and observed.ranges:
-        found.extend(clashing.find_ranges(steps, observed.ranges, inputs.resources))
-
-    new_slices = [sid for address, one in valued.items() if address in decisions for sid in one.new_slices]
-    as_it_is = gathering.unmoved(recorded, inputs) if inputs.moves else recorded
-    plan_facts = facts.gather(inputs.stack, changes, new_slices, proof.drawn, as_it_is, observed, host)
-    steps = completing.complete_steps(steps, waits, plan_facts, inputs.stack)
-    everything = completing.with_untouched(changes, inputs)
-    identity = completing.identify(inputs.stack, options, recorded.lineage, changes, plan_facts, outputs)
-    return Plan(
-        id=identity,
+    # What is adopted was counted as filling slices before it had any.
+    takers = [target for address, target in valued.items() if address in decisions and not _is_adopted(decisions[address])]
+    return Draft(
         stack=inputs.stack,
         operation="destroy" if options.destroy else options.operation,
-        lineage=recorded.lineage,
-        host=host.name,
-        changes=everything,
-        steps=tuple(steps),
-        capacity=proof.capacity,
-        facts=plan_facts,
-        diagnostics=tuple(sort_diagnostics(found)),
-        drift=diffing.find_drift(inputs.records, observed) if not inputs.moves else (),
+        world=world,
+        named_after=options,
+        decisions=decisions,
+        found=tuple(found),
         outputs=outputs,
-        outputs_before=recorded.outputs.get(inputs.stack, {}),
+        used=fitting.used(recorded, seen),
+        waits=_waits(decisions, inputs, valued),
+        new_slices=tuple(sid for address, target in valued.items() if address in decisions for sid in target.new_slices),
+        # Slices that others of this plan hold now come free during the apply; only the rest is drawn from what is free already.
+        free_slices=sum(1 for target in takers for sid in target.new_slices if sid not in holders),
+        everything=_with_untouched(changes, inputs),
+        places={resource.address: resource.place for resource in inputs.resources.values()},
+        drift=diffing.find_drift(inputs.records, observed) if not inputs.moves else (),
         complete=not (options.target or options.exclude),
-        slices_free=max(0, len(host.slices) - proof.capacity.slices.before),
-        slices_total=len(host.slices),
+        narrow=options.operation not in _WHOLE,
         purge=options.purge,
-        simulated=host.simulated or all(one == choosing.SIMULATOR for one in choice.roles.values()),
-        critical_seconds=ordering.critical_seconds(steps),
+        simulated=choice.simulated,
+    )
+
+
+_WHOLE = ("apply", "destroy", "adopt")
+"""Operations that are about a stack and not about one thing of it."""
+
+
+def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> dict[StepId, set[StepId]]:
+    """Return what steps wait for in other changes: for what they need, and for the slices that others let go."""
+    waits = ordering.order(decisions, {address: record.needs for address, record in inputs.records.items()})
+    for address, target in valued.items():
+        if target.waits and address in decisions:
+            _wait_for_slices(decisions[address].steps, target.waits, decisions, waits)
+    return waits
+
+
+def _is_adopted(decision: Decision) -> bool:
+    return decision.change.before is None and "machine" in (decision.change.parts_before or {})
+
+
+def _wait_for_slices(
+    steps: list[Step], holders: Iterable[Address], decisions: Mapping[Address, Decision], waits: dict[StepId, set[StepId]]
+) -> None:
+    """Make the first steps of a VM wait until those that hold its slices have let go of them in the state."""
+    lasts = {step.id for holder in holders if holder in decisions for step in decisions[holder].steps if step.last}
+    for step in steps:
+        if not step.needs and lasts:
+            waits.setdefault(step.id, set()).update(lasts)
+
+
+def _with_untouched(changes: tuple[Change, ...], inputs: Inputs) -> tuple[Change, ...]:
+    """Add the addresses at which nothing happens, in the order of the stack file; what goes comes last."""
+    by_address = {change.address: change for change in changes}
+    everything: list[Change] = []
+    for address in inputs.resources:
+        change = by_address.pop(address, None)
+        if change is not None:
+            everything.append(change)
+        elif address in inputs.records:
+            record = inputs.records[address]
+            everything.append(_untouched(record))
+    return (*everything, *by_address.values())
+
+
+def _untouched(record: Record) -> Change:
+    return Change(
+        address=record.address,
+        kind=record.kind,
+        action=Action.NO_OP,
+        reason=Reason.NONE,
+        impact=Impact.NONE,
+        provider=record.provider,
+        before=record.spec,
+        after=record.spec,
+        sid=record.sid,
+        protect=record.protect,
+        needs=record.needs,
     )
 
 

@@ -125,6 +125,18 @@ def no_bridges(address: str, why: str, place: Place | None) -> Diagnostic:
     )
 
 
+def cannot_carry(address: str, hypervisor: str, networks: str, place: Place | None) -> Diagnostic:
+    """Tell that a hypervisor has no way to hang a card on such networks."""
+    return Diagnostic(
+        code="network-not-carried",
+        summary="The hypervisor does not carry these networks",
+        detail=f"`{address}` asks for `hypervisor: {hypervisor}`, which cannot connect a VM to networks made by `{networks}`.",
+        address=address,
+        place=place,
+        hint="choose another hypervisor, or another `mode` for the networks",
+    )
+
+
 def forwards_at_start(address: str, vm: str, place: Place | None) -> Diagnostic:
     """Tell that ports in user mode are opened when a VM starts."""
     return Diagnostic(

@@ -1,27 +1,59 @@
-"""The seam between the engine and a provider.
+"""The seam between the engine and a provider: the whole contract, with all that somebody who writes a provider has to know.
 
-A provider package has three modules: `observing` (one batched look), `planning` (pure: what each field costs) and `driving` (effects:
-perform, probe, undo). A step kind without a probe does not exist.
+A provider is a package with one `DECLARATION` in its `__init__`. The declaration says what the provider is and can do, and how to open the
+three things that do the work: an *observer* (one batched look at the world), a *driver* (effects: perform, probe, undo), and for
+hypervisors and networks their *planning* (pure functions that a plan calls). A step kind without a probe does not exist.
+
+Nothing of a provider is imported before somebody needs it: the `__init__` imports this module alone, and its functions import the rest.
+Modules satisfy these protocols as well as classes do, so `planning` is usually a plain module.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
 
+Role = Literal["hypervisor", "images", "network", "overlay"]
+"""What a provider can be for a stack. `model.steps.KINDS` names the role that performs each kind of step."""
+
+ROLES: tuple[Role, ...] = ("hypervisor", "images", "network", "overlay")
+
+
+class ProviderContext(NamedTuple):
+    """What a provider needs to know to work on this host."""
+
+    folder: Path
+    """The data folder. A provider keeps what it has to keep in a folder of its own below it, and opens no other provider's."""
+    host: Host | None = None
+    settings: Mapping[str, Mapping[str, Json]] = {}
+    """The sections of the host file that belong to providers, by the name of the provider (see `Declaration.settings`)."""
+
+    def settings_of(self, name: str) -> Mapping[str, Json]:
+        """Return a provider's own section of the host file."""
+        return self.settings.get(name, {})
+
+
+# Effects: the driver.
+
 
 class Found(Enum):
-    """What a probe says of a step, looking at the world and not at our records."""
+    """What a probe finds out about a step by looking at the world, and not at our records."""
 
     NOT_STARTED = "not started"
+    """The world is as it was before the step."""
     DONE = "done"
+    """The world is as the step leaves it."""
     PARTIAL = "partial"
+    """Between the two, in a way that this provider leaves behind when it is interrupted: performing or undoing goes on from there."""
     CONTRADICTED = "contradicted"
+    """Neither before nor after: somebody else changed it. The engine stops there and shows `Probe.detail`."""
 
 
 class Probe(NamedTuple):
@@ -46,34 +78,89 @@ class Work(NamedTuple):
     cancelled: Callable[[], bool] = lambda: False
     """Long work asks this now and then and stops with `Temporary` when it says yes."""
     progress: Callable[[str, float | None], None] = lambda _text, _share: None
+    """Long work reports what it is at, with the share that is done (0 to 1) where it is known."""
 
 
 class Driver(Protocol):
-    """The effects of a provider."""
+    """The effects of a provider. Many threads call one driver at the same time, never twice for one address.
+
+    Errors: `Permanent` when trying again is useless, `Temporary(delay)` when it is not, `Conflict` when the world is not what the step
+    expects. Errors of libraries and of the system are wrapped here (`raise … from`); anything else ends the step as a bug.
+    """
 
     def perform(self, work: Work) -> Part:
-        """Bring the part from `before` to `after`; idempotent. Returns the part as it came out (usually `after`)."""
+        """Bring the part `work.step.part` from `before` to `after`, and return it as it came out (usually `after`).
+
+        Idempotent: it is called again after a crash, a `Temporary` and a time-out, and goes on from whatever it finds. What is already as
+        `after` is left alone. Everything that is made carries a mark with `work.lineage`, the stack and the address, so that an observer
+        finds it again; what carries another lineage is refused with `Conflict`.
+        """
         ...
 
     def probe(self, work: Work) -> Probe:
-        """Say how far this step got."""
+        """Say how far this step got. Looks only, and changes nothing; called after a crash, before anything else."""
         ...
 
     def undo(self, work: Work) -> None:
-        """Bring the part from `after` (or half-way) back to `before`; idempotent."""
+        """Bring the part from `after`, or from half-way, back to `before`; idempotent like `perform`."""
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections. Called once, also after a failure; nothing else is called afterwards."""
         ...
+
+
+# Looking: the observer.
 
 
 class Observer(Protocol):
     """One batched look at the world."""
 
     def observe(self, stacks: Iterable[StackName] | None) -> Observed:
-        """Look at everything that carries our mark, of these stacks or of all."""
+        """Return everything that carries our mark, of these stacks or of all, with each part in the shape in which plans hold it.
+
+        One look for all: no call per VM where a listing exists, and nothing is started or changed. `Permanent` when it cannot look: a plan
+        without this look would take everything for gone. A provider that made nothing here answers `Observed()` quickly.
+        """
         ...
+
+
+# What the host allows.
+
+
+class Lacking(NamedTuple):
+    """Something that a provider could do, and not on this host."""
+
+    field: str
+    """The field of a VM that cannot be honored, or a few words where it is not one field."""
+    why: str
+    """What is missing, and how to get it."""
+
+
+class Standing(NamedTuple):
+    """What a provider can do on this host."""
+
+    usable: bool
+    why: str
+    """What it works with; or what is missing, and how to get it. For a person, without a full stop."""
+    accelerated: bool = False
+    """Guests run on the processor itself, and are not emulated."""
+    lacking: tuple[Lacking, ...] = ()
+
+
+class Survey(Protocol):
+    """Finds out what a provider can do on this host."""
+
+    def __call__(self, context: ProviderContext, *, thorough: bool) -> Standing:
+        """Look at the host.
+
+        A plan that has to choose asks without `thorough` and wants to know only what decides the choice, quickly (what takes long, such as
+        a boot that proves KVM, is remembered). The doctor asks thoroughly.
+        """
+        ...
+
+
+# Planning: pure functions that plans call.
 
 
 class Verdict(NamedTuple):
@@ -81,42 +168,119 @@ class Verdict(NamedTuple):
 
     impact: Impact
     why: str = ""
-    refused: str = ""
-    """Not empty when the change cannot be made at all; says why and the way out."""
 
 
 class Unsupported(NamedTuple):
-    """A field that this provider does not support yet."""
+    """A field that this provider does not support."""
 
     path: str
     detail: str
 
 
-class VmPlanning(Protocol):
-    """What a hypervisor's `planning` module offers to the planner, as plain functions of these names."""
+class HypervisorPlanning(Protocol):
+    """What a plan has to know of a hypervisor. Pure: no I/O, no clock, the same answers for the same values."""
 
-    NAME: str
+    def judge(self, path: str, before: Json, after: Json, spec: Spec, machine: Part, *, accelerated: bool = True) -> Verdict:
+        """Say what it costs to change the field at `path` of a VM.
 
-    def judge(self, path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
-        """Say what it costs to change the field at `path`; `spec` is the target, `machine` the part as it is now."""
+        `spec` is the target, `machine` the part `machine` as it is now (nothing when there is none), `accelerated` says whether guests run
+        on the processor itself here. `providers.costs` holds what is the same on every hypervisor.
+        """
         ...
 
     def unsupported(self, spec: Spec) -> list[Unsupported]:
-        """Name the fields of `spec` that this hypervisor cannot honour."""
+        """Name the fields of `spec` that this hypervisor cannot honor on any host."""
         ...
+
+
+class NetworkPlanning(Protocol):
+    """What a plan has to know of a network provider. Pure."""
+
+    REACH: str
+    """How VMs on such networks are reached, for the note that says that this provider was chosen; empty where nothing is special."""
+
+    def unsupported(self, spec: Spec) -> list[Unsupported]:
+        """Name the fields of a VM that cannot be honored on such networks."""
+        ...
+
+    def fixed_forwards(self, before: Spec, after: Spec) -> list[str]:
+        """Name the VMs whose published ports differ between two specs of a network and cannot change while the VM runs."""
+        ...
+
+
+# The declaration.
+
+
+class AttachmentKind(Enum):
+    """How a network card leaves its VM."""
+
+    TAP = "tap"
+    """A device of the host that a bridge joins to others; making one needs CAP_NET_ADMIN."""
+    USER = "user"
+    """A network inside of the VMM, in user mode: needs no right, and VMs on it do not reach each other."""
+
+
+class Live(Enum):
+    """What a hypervisor changes while a machine runs. `judge` says what holds for one machine; this says what is possible at all."""
+
+    VCPUS = "vcpus"
+    MEMORY = "memory"
+    DISKS = "disks"
+    NICS = "nics"
+
+
+class Channel(Enum):
+    """The way to the agent in the guest."""
+
+    VSOCK = "vsock"
+    VIRTIO_SERIAL = "virtio-serial"
 
 
 class Signs(NamedTuple):
     """What a VM shows from the outside while its guest is waited for."""
 
     power: str
-    """`running`, `paused`, `stopped`, or `crashed` when its hypervisor gave it up."""
+    """`running`, `paused`, or `crashed` when its hypervisor gave it up."""
     cpu_seconds: float
+    """The CPU time that its process used."""
     serial_bytes: int
+    """What it wrote to its serial line since it was booted."""
     hopeless: str = ""
     """Why its guest will never answer, for a person; empty while it may."""
     way_out: str = ""
-    """What the VM would boot on next: `with TCG: …`."""
+    """What it would boot on next: `with TCG: …`."""
+
+
+class GuestAccess(NamedTuple):
+    """Where a guest is reached from the host while its VM runs."""
+
+    agent: Path
+    """The socket of the agent."""
+    port: int | None
+    """The vsock port behind a socket that serves several; nothing where the socket leads to the agent alone."""
+    console: Path
+    """The socket of the serial console."""
+    log: Path
+    """The file that keeps what the guest wrote to its serial console."""
+
+
+class HypervisorRole(NamedTuple):
+    """What there is to know of a hypervisor."""
+
+    planning: Callable[[], HypervisorPlanning]
+    attaches: frozenset[AttachmentKind]
+    """The kinds of networks that it can carry; which network providers it goes together with follows from this."""
+    live: frozenset[Live] = frozenset()
+    channel: Channel | None = None
+    """Nothing where a guest has no agent."""
+    guest: Callable[[Path, str], GuestAccess] | None = None
+    """From the data folder and the sid of a VM. Nothing where VMs have no inside: no programs, no console, no log."""
+    signs: Callable[[ProviderContext, str, str], Signs | None] | None = None
+    """Looks at a VM (its sid and address) whose guest is waited for; the answer is nothing when its process is not there."""
+    note_answer: Callable[[Path, str], None] | None = None
+    """Hears that the agent of a VM (data folder and sid) answered, so that its guest got to user space."""
+    snapshots: bool = False
+    migration: bool = False
 
 
 class Tombstone(NamedTuple):
@@ -127,3 +291,86 @@ class Tombstone(NamedTuple):
     address: Address
     bytes: int
     deleted: float
+
+
+class Keeper(Protocol):
+    """Keeps deleted data for a while."""
+
+    def tombstones(self) -> list[Tombstone]:
+        """List the data that was deleted and is still there, oldest first."""
+        ...
+
+    def drop_tombstone(self, key: str) -> bool:
+        """Destroy what a tombstone keeps; tells whether there was anything under this key."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class ImagesRole(NamedTuple):
+    """What there is to know of a provider of images, disks, volumes and seeds."""
+
+    keeper: Callable[[ProviderContext], Keeper]
+    own_bytes: Callable[[Path], int] = lambda _folder: 0
+    """How much of the file system of the data folder our own disks, volumes and tombstones occupy: a plan may count on that room."""
+
+
+class NetworkRole(NamedTuple):
+    """What there is to know of a provider of networks and of the cards on them."""
+
+    mode: str
+    """What a stack file calls it: `mode` of a network."""
+    attachment: AttachmentKind
+    """How a card hangs on such networks."""
+    planning: Callable[[], NetworkPlanning]
+    uses_host_ranges: bool = False
+    """Whether its networks live on the host itself, so that their ranges of addresses must not overlap with what the host has."""
+
+
+class OverlayRole(NamedTuple):
+    """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and observes the subnet of this node.
+
+    The address of a VM follows from the subnet and a seed, in the plan; the card is a tap of the network provider on the bridge named here.
+    """
+
+    bridge: str
+    """The bridge that the taps of cards on the overlay join. The provider of the overlay makes it and gives it the subnet."""
+
+
+class Simulation(NamedTuple):
+    """What makes a provider a simulated one: it plays every role, and nothing of it is real."""
+
+    exists: Callable[[Path], bool]
+    """Tells whether a data folder holds a simulated world. Where there is none, nobody looks into it."""
+    copy: Callable[[Observed, ProviderContext], None]
+    """Makes a world that holds what was observed, in an empty data folder; for rehearsals."""
+
+
+SettingKind = Literal["path", "duration", "size", "count", "share"]
+
+
+class Declaration(NamedTuple):
+    """Everything that the engine knows of a provider."""
+
+    name: str
+    """What stack files, records and plans call it. The package is called the same, with `_` for `-`."""
+    observer: Callable[[ProviderContext], Observer]
+    """Opens the observer; cheap, and nothing is looked at yet."""
+    driver: Callable[[ProviderContext], Driver]
+    """Opens the driver; it serves every role of the provider."""
+    survey: Survey
+    hypervisor: HypervisorRole | None = None
+    images: ImagesRole | None = None
+    network: NetworkRole | None = None
+    overlay: OverlayRole | None = None
+    simulation: Simulation | None = None
+    settings: Mapping[str, SettingKind | tuple[str, ...]] = {}
+    """The keys of its section of the host file, which has its name; paths there are relative to the data folder, and where words are
+    listed one of them has to stand. The key `accelerator` is also set by the flag of this name."""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Name the roles that it plays."""
+        return tuple(role for role in ROLES if getattr(self, role) is not None)

@@ -44,8 +44,7 @@ def store(connection: sqlite3.Connection, apply: int, plan: Plan) -> None:
 def load(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
     """Return the plan of an apply."""
     parts = _unpress(connection, apply, path, "1")
-    whole: Plan = parts["head"][0]._replace(changes=tuple(parts["change"]), steps=tuple(parts["step"]))
-    return whole
+    return filing.join_plan(parts["head"][0], parts["change"], parts["step"])
 
 
 def load_head(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
@@ -68,7 +67,7 @@ def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: 
 
 
 def _pieces(apply: int, plan: Plan) -> Iterator[tuple[int, str, bytes]]:
-    yield apply, "head", _press([plan._replace(changes=(), steps=())])
+    yield apply, "head", _press([filing.head_of(plan)])
     for part, items in (("change", plan.changes), ("step", plan.steps)):
         remaining = iter(items)
         while piece := tuple(itertools.islice(remaining, _PER_PIECE)):

@@ -25,11 +25,12 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed
 from herocloud.observe import looking
-from herocloud.plan import choosing, planning
+from herocloud.plan import planning
 from herocloud.plan.gathering import PlanOptions
 from herocloud.providers import registry
+from herocloud.providers.drivers import Drivers
 from herocloud.providers.qemu import driving as qemu
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.seam import ProviderContext
 from herocloud.providers.vmm import folders
 from herocloud.providers.vmm.ending import Patience
 from herocloud.stack import loading
@@ -157,13 +158,13 @@ class Site:
         self._context = ProviderContext(folder, HOST)
         if hypervisor is None:
             # Only ever in a forked child, which ends before anybody else could notice.
-            choosing._PLANNINGS = {engine.NAME: "herocloud.providers.simulator.planning"}
+            registry.PROVIDERS = engine.lines()
 
     def machines(self) -> Any:
         """Return what runs, as the hypervisor would have it, and where the sockets of machines lie."""
         if self.hypervisor is None:
             return self._machines.read()
-        (observer,) = registry.observers([self.hypervisor], self._context)
+        observer = registry.find(self.hypervisor).observer(self._context)
         things = {address: thing.parts for found in observer.observe(None).things.values() for address, thing in found.items()}
         root = folders.runtime_root(self.folder)
         return {**things, "sockets": sorted(str(path.relative_to(root)) for path in root.rglob("*"))}
@@ -179,7 +180,7 @@ class Site:
 
     def look(self) -> Observed:
         names = ["images", "network", *([self.hypervisor] if self.hypervisor else [])]
-        seen = [observer.observe(None) for observer in registry.observers(names, self._context)]
+        seen = [registry.find(name).observer(self._context).observe(None) for name in names]
         return looking.merge([*seen, *([] if self.hypervisor else [self._machines.observe(None)])])
 
     def plan(self, text: str) -> Plan:
@@ -202,7 +203,7 @@ class Site:
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[tuple[Any, Callable[[str, str], Any]]]:
-        drivers = registry.Drivers(self._context)
+        drivers = Drivers(self._context)
 
         def find(name: str, role: str) -> Any:
             # No guest ever boots here, so waiting for one to shut down would only cost time.

@@ -15,7 +15,8 @@ from herocloud.model.worlds import Desired, Observed, Recorded
 from herocloud.plan import planning
 from herocloud.plan.gathering import PlanOptions
 from herocloud.providers import registry
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.drivers import Drivers
+from herocloud.providers.seam import ProviderContext
 from herocloud.providers.simulator import world
 from herocloud.stack import loading
 from herocloud.state import store as states
@@ -37,7 +38,7 @@ class Site:
 
     def context(self) -> ProviderContext:
         scenario = self.folder / "scenario.yaml"
-        return ProviderContext(self.folder, self.host, scenario if scenario.exists() else None)
+        return ProviderContext(self.folder, self.host, {"simulator": {"scenario": scenario}} if scenario.exists() else {})
 
     def misbehave(self, *rules: str) -> None:
         (self.folder / "scenario.yaml").write_text("seed: 7\nrules:\n" + "".join(f"  - {rule}\n" for rule in rules))
@@ -53,7 +54,7 @@ class Site:
         return loaded.desired
 
     def look(self) -> Observed:
-        return registry.observers(("simulator",), self.context())[0].observe(None)
+        return registry.find("simulator").observer(self.context()).observe(None)
 
     def recorded(self) -> Recorded:
         return states.read_recorded(self.folder)
@@ -77,7 +78,7 @@ class Site:
     def run(self, plan: Plan, **options: Any) -> Result:
         """Execute a plan."""
         undoes = options.pop("undoes", None)
-        drivers = registry.Drivers(self.context())
+        drivers = Drivers(self.context())
         try:
             with self.store() as store:
                 chosen = Options(**options)
@@ -94,7 +95,7 @@ class Site:
         return result
 
     def resume(self, *, rollback: bool = False, **options: Any) -> Result:
-        drivers = registry.Drivers(self.context())
+        drivers = Drivers(self.context())
         try:
             with self.store() as store:
                 chosen = Options(**options)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from herocloud.apply import collecting
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action
+from herocloud.operations import cleaning
+from herocloud.plan import orphans as planner
 from herocloud.providers.seam import Tombstone
 from herocloud.providers.simulator import world
 from herocloud.state import editing
@@ -18,21 +19,21 @@ def forget(site: Any, *addresses: str) -> None:
             editing.remove_record(store, "shop", address)
 
 
-def orphans(site: Any) -> list[collecting.Orphan]:
-    return collecting.find_orphans(site.recorded(), site.look())
+def orphans(site: Any) -> list[planner.Orphan]:
+    return planner.find_orphans(site.recorded(), site.look())
 
 
 def remove(site: Any, *, purge: bool = False) -> Plan:
     things = [orphan.thing for orphan in orphans(site) if not orphan.foreign]
-    return collecting.plan_removal("shop", things, site.recorded(), site.look(), site.host, purge=purge)
+    return planner.plan_removal("shop", things, site.recorded(), site.look(), site.host, purge=purge)
 
 
 def adopt(site: Any) -> Plan:
     with site.store() as store:
         serials = (version.serial for version in store.history())
-        last = collecting.last_record_in((store.records_at(serial) for serial in serials), "shop")
+        last = cleaning.last_record_in((store.records_at(serial) for serial in serials), "shop")
         things = [orphan.thing for orphan in orphans(site) if not orphan.foreign]
-        return collecting.plan_adoption("shop", things, last, site.recorded(), site.look(), site.host)
+        return planner.plan_adoption("shop", things, last, site.recorded(), site.look(), site.host)
 
 
 def test_what_no_record_owns_is_an_orphan(site, shop) -> None:
@@ -89,5 +90,5 @@ def test_what_was_never_recorded_is_adopted_by_a_stack_file(site, shop) -> None:
 
 def test_tombstones_go_when_their_time_is_over() -> None:
     stones = [Tombstone(key, "shop", "volume.a", 1, deleted) for key, deleted in (("old", 100.0), ("young", 900.0), ("future", 2000.0))]
-    assert [stone.key for stone in collecting.expired(stones, 1000.0, 500.0)] == ["old"]
-    assert [stone.key for stone in collecting.expired(stones, 1000.0, 0.0)] == ["old", "young"]
+    assert [stone.key for stone in cleaning.expired(stones, 1000.0, 500.0)] == ["old"]
+    assert [stone.key for stone in cleaning.expired(stones, 1000.0, 0.0)] == ["old", "young"]

@@ -4,26 +4,30 @@ from typing import Any
 
 import pytest
 
-from herocloud.apply import inverting
-from herocloud.apply.inverting import History
 from herocloud.model.errors import Refused
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Impact, Reason
+from herocloud.operations import reversal
+from herocloud.plan.undo import Past, plan_undo
 from herocloud.providers.simulator import world
 
 
 def undo(site: Any, plan: str | None = None) -> Plan:
     """Make the plan that takes an apply back, the newest unless one is named."""
     with site.store() as store:
-        chosen = inverting.choose(store.applies(), plan)
+        chosen = reversal.choose(store.applies(), plan)
         applied = next(one for one in store.load_plan(chosen.plan) if one.apply == chosen.apply)
         stack = applied.plan.stack
-        history = History(
+        kept = {step.address for step in applied.plan.steps}
+        past = Past(
+            applied.apply,
+            applied.plan,
+            applied.states,
             store.records_at(applied.serial - 1).get(stack, {}),
             store.records_at(applied.serial).get(stack, {}),
             store.recorded().records.get(stack, {}),
         )
-        return inverting.undo_plan(applied, history, store.recorded(), site.look(), site.host)
+        return plan_undo(past, store.recorded(), site.look(), site.host, kept)
 
 
 LARGER = ("memory: 4 GiB, vcpus: 2, cpu: {max: 4}", "memory: 4 GiB, vcpus: 4, cpu: {max: 4}")

@@ -53,11 +53,11 @@ def test_a_wrong_host_file_is_said_by_every_command_that_needs_it(herocloud: Any
 
 
 def test_the_doctor_tells_what_vms_cannot_have_here(herocloud: Any, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from herocloud.providers import registry
+    from herocloud.providers import survey
+    from herocloud.providers.seam import Lacking, Standing
 
-    usable = {"qemu": registry.Availability(usable=True, why="with TCG")}
-    monkeypatch.setattr(registry, "available", lambda _context: usable)
-    monkeypatch.setattr(registry, "lacking", lambda _name: [("shares", "the program virtiofsd is missing")])
+    lacking = (Lacking("shares", "the program virtiofsd is missing"),)
+    monkeypatch.setattr(survey, "standings", lambda _context: {"qemu": Standing(True, "with TCG", lacking=lacking)})
     ran = herocloud("doctor")
     assert ran.code == 0
     assert re.search(r"^-    qemu +shares +the program virtiofsd is missing", ran.out, re.MULTILINE)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A stand-in for QEMU on a host whose KVM lies: it speaks QMP, writes its serial log, and plays what `STAND_IN` names.
 
 Every proof passes here, under KVM as under emulation. What differs are guests: under emulation they write to the serial line and their
@@ -13,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 DELIMITER = b"\xff"
 
@@ -60,7 +60,7 @@ class Vmm:
     def serve(self):
         servers = {name: self.listen(path) for name, path in self.sockets.items()}
         if self.mode == "fine":
-            with open(self.log, "ab") as log:
+            with Path(self.log).open("ab") as log:
                 log.write(b"a guest of the stand-in\r\n")
         for name in ("control", "looking"):
             threading.Thread(target=self.accept, args=(servers[name], self.talk_qmp), daemon=True).start()

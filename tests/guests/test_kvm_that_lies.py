@@ -34,7 +34,7 @@ def lying(herocloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     programs.mkdir()
     program = programs / "qemu-system-x86_64"
     source = Path(__file__).with_name("stand_in_vmm.py").read_text(encoding="utf-8")
-    program.write_text(f"#!{sys.executable}\n{source.partition(chr(10))[2]}", encoding="utf-8")
+    program.write_text(f"#!{sys.executable}\n{source}", encoding="utf-8")
     program.chmod(0o755)
     kvm = tmp_path / "kvm"
     kvm.touch()
@@ -55,6 +55,11 @@ def lying(herocloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def _state(herocloud) -> str:
     (one,) = json.loads(herocloud.done("vm", "list", "--json").out)["vms"]
     return str(one["state"])
+
+
+def _launched(herocloud):
+    (mark,) = (herocloud.data_folder / "vms").glob("*/vmm/machine.json")
+    return json.loads(mark.read_bytes())["launched"]
 
 
 def _crashed(herocloud, monkeypatch):
@@ -158,11 +163,9 @@ def test_people_choose_and_the_nearest_word_counts(lying, flag, variable, settin
 
 def test_what_people_choose_is_what_vms_boot_on(lying) -> None:
     lying.done("apply", "-y", "-q", "--accelerator", "tcg")
-    mark = json.loads((lying.data_folder / "vms" / "v1" / "vmm" / "machine.json").read_bytes())
-    assert mark["launched"]["accelerator"] == "tcg"
+    assert _launched(lying)["accelerator"] == "tcg"
     lying.done("vm", "restart", "web", "--accelerator", "kvm")
-    mark = json.loads((lying.data_folder / "vms" / "v1" / "vmm" / "machine.json").read_bytes())
-    assert mark["launched"]["accelerator"] == "kvm"
+    assert _launched(lying)["accelerator"] == "kvm"
 
 
 def test_kvm_that_is_asked_for_and_not_there_is_an_error_of_the_plan(lying, monkeypatch, tmp_path) -> None:

@@ -116,8 +116,8 @@ def test_a_host_that_shrank_warns_and_keeps_the_slices_in_use(make) -> None:
 def test_settings_and_the_simulator_s_come_along(make, folder) -> None:
     answer = make("settings: {lock_timeout: 5 s, refresh: false}\nsimulator: {scenario: ./bad.yaml, step_time: 20 ms}")
     assert answer.settings == {"lock-timeout": "5 s", "refresh": "false"}
-    assert answer.simulator == machines.SimulatorSettings(folder / "bad.yaml", 0.02)
-    assert make("name: a").simulator == machines.SimulatorSettings(None, 0.0)
+    assert answer.providers == {"simulator": {"scenario": folder / "bad.yaml", "step_time": 0.02}}
+    assert make("name: a").providers == {}
 
 
 def test_a_wrong_file_gives_no_host(make) -> None:

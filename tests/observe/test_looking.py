@@ -11,7 +11,7 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.observe import looking
 from herocloud.providers import registry
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.seam import ProviderContext
 from herocloud.providers.simulator import world
 
 SHOP = StackName("shop")
@@ -60,7 +60,8 @@ def test_everything_beside_things_is_merged_too() -> None:
 
 
 def _look_through(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception) -> Refused:
-    monkeypatch.setattr(registry, "observers", lambda names, _context: [_Blind(error) for _ in names])
+    blind = registry.find("simulator")._replace(observer=lambda _context: _Blind(error))
+    monkeypatch.setattr(registry, "find", lambda _name: blind)
     with pytest.raises(Refused) as raised:
         looking.observe(ProviderContext(tmp_path), None, ["simulator"])
     return raised.value

@@ -7,8 +7,9 @@ import pytest
 
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import editing, inputs, planning, reading
+from herocloud.operations import inputs, planning, reading
 from herocloud.plan import planning as planner
+from herocloud.plan import recorded_stack
 from herocloud.plan.gathering import PlanOptions
 from herocloud.providers.simulator import tamper
 
@@ -62,7 +63,7 @@ def _observe(folder: Path, recorded: Recorded) -> Observed:
 
 
 def test_records_asked_for_again_are_nothing_to_do(herocloud: Any, recorded: Recorded) -> None:
-    desired = editing.desire(STACK, recorded.records[STACK].values(), recorded.outputs[STACK])
+    desired = recorded_stack.desire(STACK, recorded.records[STACK].values(), recorded.outputs[STACK])
     host = inputs.find_host(herocloud.data_folder, recorded)
     plan = planner.plan(desired, recorded, _observe(herocloud.data_folder, recorded), host.host, PlanOptions())
     assert [(change.address, change.fields) for change in plan.changing] == []
@@ -80,7 +81,7 @@ def test_a_command_about_one_vm_repairs_nothing_else(herocloud: Any, recorded: R
 def test_what_is_not_touched_looks_as_recorded(herocloud: Any, recorded: Recorded) -> None:
     tamper.main([str(herocloud.data_folder), "vm.web[1]", "stop"])
     seen = _observe(herocloud.data_folder, recorded)
-    calm = editing.calm(seen, recorded, STACK, [Address("vm.db")])
+    calm = recorded_stack.calm(seen, recorded, STACK, [Address("vm.db")])
     assert calm.things[STACK][Address("vm.web[1]")].parts["power"] == "running"
     assert calm.things[STACK][Address("vm.db")] == seen.things[STACK][Address("vm.db")]
 

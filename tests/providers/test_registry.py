@@ -9,8 +9,9 @@ import pytest
 
 from herocloud.model.errors import Refused
 from herocloud.model.steps import KINDS
-from herocloud.providers import registry
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers import drivers, registry, survey
+from herocloud.providers.drivers import Drivers
+from herocloud.providers.seam import Lacking, ProviderContext
 
 
 def test_importing_the_registry_loads_no_provider() -> None:
@@ -25,15 +26,15 @@ def test_importing_the_registry_loads_no_provider() -> None:
 def test_the_simulator_plays_every_role_that_a_step_can_ask_for(tmp_path: Path) -> None:
     context = ProviderContext(tmp_path)
     for role in {info.role for info in KINDS.values()} - {"state"}:
-        registry.driver("simulator", role, context).close()
-        assert "simulator" in registry.provider_names(role)
+        drivers.open_driver("simulator", role, context).close()
+        assert "simulator" in registry.names(role)
 
 
 def test_the_drivers_of_an_apply_share_one_world(tmp_path: Path) -> None:
-    drivers = registry.Drivers(ProviderContext(tmp_path))
-    assert drivers("simulator", "images") is drivers("simulator", "hypervisor")
-    drivers.close()
-    drivers.close()
+    opened = Drivers(ProviderContext(tmp_path))
+    assert opened("simulator", "images") is opened("simulator", "hypervisor")
+    opened.close()
+    opened.close()
 
 
 @pytest.mark.parametrize(
@@ -47,9 +48,9 @@ def test_the_drivers_of_an_apply_share_one_world(tmp_path: Path) -> None:
 def test_a_provider_that_is_not_there_is_refused(tmp_path: Path, name: str, code: str, hint: str | None) -> None:
     context = ProviderContext(tmp_path)
     for attempt in (
-        lambda: registry.driver(name, "hypervisor", context),
-        lambda: registry.observers([name], context),
-        lambda: registry.planning(name),
+        lambda: drivers.open_driver(name, "hypervisor", context),
+        lambda: registry.find(name),
+        lambda: registry.hypervisor(name),
     ):
         with pytest.raises(Refused) as raised:
             attempt()
@@ -58,49 +59,54 @@ def test_a_provider_that_is_not_there_is_refused(tmp_path: Path, name: str, code
 
 def test_a_role_that_a_provider_does_not_play_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="and not `state`"):
-        registry.driver("simulator", "state", ProviderContext(tmp_path))
+        drivers.open_driver("simulator", "state", ProviderContext(tmp_path))
 
 
 def test_every_hypervisor_of_the_stack_file_is_known() -> None:
-    assert registry.known_hypervisors() == {"simulator": True, "qemu": True, "cloud-hypervisor": False}
-    assert registry.planning("simulator").NAME == "simulator"
+    assert registry.hypervisor_names() == ("cloud-hypervisor", "qemu", "simulator")
+    assert registry.names("hypervisor") == ("qemu", "simulator")
+    assert registry.find("simulator").name == "simulator"
 
 
 def test_availability_is_told_with_its_reason(tmp_path: Path) -> None:
-    told = registry.available(ProviderContext(tmp_path))
-    assert told["simulator"] == (True, "ready; there is no simulated world yet")
-    assert told["cloud-hypervisor"] == (False, "not supported by this version yet")
-    registry.driver("simulator", "images", ProviderContext(tmp_path)).close()
-    assert registry.available(ProviderContext(tmp_path))["simulator"] == (True, "ready")
-    assert registry.available()["simulator"].usable
+    told = survey.standings(ProviderContext(tmp_path))
+    assert told["simulator"][:2] == (True, "ready; there is no simulated world yet")
+    assert told["cloud-hypervisor"][:2] == (False, "not supported by this version yet")
+    drivers.open_driver("simulator", "images", ProviderContext(tmp_path)).close()
+    assert survey.standings(ProviderContext(tmp_path))["simulator"][:2] == (True, "ready")
 
 
 def test_a_module_that_another_thread_is_importing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "slow_provider").mkdir()
-    (tmp_path / "slow_provider" / "planning.py").write_text(
-        "import threading\nbegun = threading.Event()\nbegun.set()\nthreading.Event().wait(0.3)\nready = True\n"
+    (tmp_path / "slow_provider.py").write_text(
+        "import threading\nbegun = threading.Event()\nbegun.set()\nthreading.Event().wait(0.3)\n"
+        "from herocloud.providers.simulator import DECLARATION as known\nDECLARATION = known._replace(name='slow-provider')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(registry.PROVIDERS, "slow", registry._Entry("slow_provider", ("hypervisor",), hypervisor=True))
-    first = threading.Thread(target=registry.planning, args=("slow",))
+    monkeypatch.setattr(registry, "PROVIDERS", [*registry.PROVIDERS, "slow_provider"])
+    first = threading.Thread(target=registry.find, args=("slow-provider",))
     first.start()
-    while "slow_provider.planning" not in sys.modules or not hasattr(sys.modules["slow_provider.planning"], "begun"):
+    while "slow_provider" not in sys.modules or not hasattr(sys.modules["slow_provider"], "begun"):
         first.join(0.001)
-    assert registry.planning("slow").ready
+    assert registry.find("slow-provider").name == "slow-provider"
     first.join()
-    for name in ("slow_provider.planning", "slow_provider"):
-        sys.modules.pop(name, None)
+    sys.modules.pop("slow_provider", None)
 
 
-def test_what_a_host_lacks_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_host_lacks_is_named_with_the_way_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from herocloud.providers.qemu import firmware, proving
 
+    monkeypatch.setattr(proving, "find_program", lambda: "/usr/bin/qemu-system-x86_64")
+    monkeypatch.setattr(proving, "accelerate", lambda _program, _wanted: proving.Acceleration("tcg", "there is no `/dev/kvm`"))
     monkeypatch.setattr(proving, "find_share_daemon", lambda: None)
     monkeypatch.setattr(firmware, "find", lambda: None)
-    assert registry.lacking("qemu") == [
+    assert _lacking("qemu", tmp_path) == [
         ("shares", "the program virtiofsd is missing; install the package virtiofsd"),
         ("disks that start by UEFI only", "this host has no firmware for that; install the package ovmf"),
     ]
     monkeypatch.setattr(proving, "find_share_daemon", lambda: "/usr/libexec/virtiofsd")
     monkeypatch.setattr(firmware, "find", lambda: (Path("code"), Path("variables")))
-    assert registry.lacking("qemu") == registry.lacking("simulator") == registry.lacking("network") == []
+    assert _lacking("qemu", tmp_path) == _lacking("simulator", tmp_path) == _lacking("network", tmp_path) == []
+
+
+def _lacking(name: str, folder: Path) -> list[Lacking]:
+    return list(registry.find(name).survey(ProviderContext(folder), thorough=True).lacking)

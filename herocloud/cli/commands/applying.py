@@ -7,7 +7,7 @@ from herocloud.cli import applying, ending, flags, preparing
 from herocloud.cli.calling import BadValue, Call
 from herocloud.model.errors import Refused
 from herocloud.operations import applying as operation
-from herocloud.operations import filing, reading
+from herocloud.operations import filing, reading, reversal
 from herocloud.operations.applying import Applied
 from herocloud.operations.inputs import Sources
 from herocloud.operations.planning import Asked
@@ -146,4 +146,4 @@ def undo(
         with applying.open_streams(call, exports.json_into) as streams:
             recovered = operation.resume(call.folder, preparing.make_how(call, running, stream=streams.listener), rollback=True)
             return applying.tell_applied(call, exports, streams, Applied(None, None, recovered))
-    return applying.run_approved(call, approval, running, exports, lambda how, decide: operation.undo(call.folder, plan_id, how, decide))
+    return applying.run_approved(call, approval, running, exports, lambda how, decide: reversal.undo(call.folder, plan_id, how, decide))

@@ -1,5 +1,47 @@
 """Images, disks, volumes and seeds on a Linux host, all of them inside the data folder.
 
-The engine reaches it through `driving` and `observing` only. What is there is told by small mark files beside the objects, never by a
-database: whoever moves, copies or deletes a disk by hand moves, copies or deletes what is known of it.
+`DECLARATION` is what the engine knows of it. What is there is told by small mark files beside the objects, never by a database: whoever
+moves, copies or deletes a disk by hand moves, copies or deletes what is known of it.
 """
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from herocloud.providers.seam import Declaration, ImagesRole, ProviderContext, Standing
+
+if TYPE_CHECKING:
+    from herocloud.providers.images.driving import ImagesDriver
+    from herocloud.providers.images.observing import ImagesObserver
+
+
+def _observer(context: ProviderContext) -> "ImagesObserver":
+    from herocloud.providers.images.observing import ImagesObserver
+
+    return ImagesObserver(context.folder)
+
+
+def _driver(context: ProviderContext) -> "ImagesDriver":
+    from herocloud.providers.images.driving import ImagesDriver
+
+    return ImagesDriver(context.folder, context.host)
+
+
+def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (nobody has to choose here)
+    from herocloud.providers.images import observing
+
+    return observing.survey(context.folder)
+
+
+def _own_bytes(folder: Path) -> int:
+    from herocloud.providers.images import room
+
+    return room.own_bytes(folder)
+
+
+DECLARATION = Declaration(
+    name="images",
+    observer=_observer,
+    driver=_driver,
+    survey=_survey,
+    images=ImagesRole(keeper=_driver, own_bytes=_own_bytes),
+)

@@ -189,12 +189,6 @@ class ImagesDriver:
         """Let go of nothing: no connection outlives a step."""
 
 
-def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> ImagesDriver:
-    """Open the provider for work in a data folder; a scenario and its pace are the simulator's and mean nothing here."""
-    del scenario, step_time
-    return ImagesDriver(folder, host)
-
-
 def _refuse_unexpected(seen: Seen, work: Work) -> None:
     step = work.step
     _refuse_foreign(seen, work)

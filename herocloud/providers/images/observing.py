@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
-from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers import owning
 from herocloud.providers.images import burying, layout, looking, marking
 from herocloud.providers.images.storing import Store
 from herocloud.providers.owning import Owner
+from herocloud.providers.seam import Standing
 
 NAME = "images"
 
@@ -109,21 +109,15 @@ def _folders(path: Path) -> list[Path]:
         return []
 
 
-def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> ImagesObserver:
-    """Return the observer of a data folder; the host and a scenario mean nothing to it."""
-    del host, scenario
-    return ImagesObserver(folder)
-
-
-def check_usable(folder: Path | None) -> tuple[bool, str]:
+def survey(folder: Path) -> Standing:
     """Say whether images, disks and seeds can be made here, and why (not)."""
     import importlib.util
     import shutil
 
     if importlib.util.find_spec("pycdlib") is None:
-        return False, "the Python package `pycdlib` is missing, without which no seed can be written"
-    if folder is not None and folder.exists() and not os.access(folder, os.W_OK):
-        return False, f"`{folder}` cannot be written to"
+        return Standing(False, "the Python package `pycdlib` is missing, without which no seed can be written")
+    if folder.exists() and not os.access(folder, os.W_OK):
+        return Standing(False, f"`{folder}` cannot be written to")
     if shutil.which("qemu-img") is None:
-        return True, "ready for raw images; qcow2 needs `qemu-img` (package qemu-utils)"
-    return True, "ready"
+        return Standing(True, "ready for raw images; qcow2 needs `qemu-img` (package qemu-utils)")
+    return Standing(True, "ready")

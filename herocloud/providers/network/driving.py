@@ -13,7 +13,6 @@ from pathlib import Path
 from herocloud.kits import faults, files
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
-from herocloud.model.hosts import Host
 from herocloud.providers.network import dumping, marks, networks, recognising, scenes, taps
 from herocloud.providers.network.linking import Wires
 from herocloud.providers.seam import Probe, Work
@@ -105,8 +104,3 @@ def _wrapped() -> Iterator[None]:
         yield
     except OSError as error:
         raise Permanent(f"the networks of this host cannot be changed: {error}") from error
-
-
-def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> NetworkDriver:  # noqa: ARG001  (every provider is opened the same way)
-    """Return the driver of this host's networks."""
-    return NetworkDriver(folder)

@@ -55,8 +55,6 @@ _WIDEST = 1
 """Routes this wide are ways out and no claim on what lies in them."""
 _NET_ADMIN = 12
 """The number of CAP_NET_ADMIN among the capabilities."""
-_WAITING = {"tcp": "0A", "udp": "07"}
-"""How the kernel writes the state of a socket that waits for callers: listening, or not connected to anybody."""
 
 
 class Link(NamedTuple):
@@ -126,18 +124,6 @@ def dump_routes() -> tuple[Route, ...]:
 def dump_queues() -> tuple[Queue, ...]:
     """Read what interfaces send through."""
     return tuple(queue for body in _dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body))
-
-
-def dump_listeners() -> frozenset[tuple[str, int]]:
-    """Read on which ports programs of this host wait for callers: pairs of protocol and port."""
-    found = set()
-    for protocol, state in _WAITING.items():
-        for version in ("", "6"):
-            path = Path(f"/proc/self/net/{protocol}{version}")
-            # Without IPv6 in the kernel there is no second file.
-            lines = path.read_text().splitlines()[1:] if path.exists() else ()
-            found |= {(protocol, int(words[1].rpartition(":")[2], 16)) for line in lines if (words := line.split())[3] == state}
-    return frozenset(found)
 
 
 def network_of(address: str, prefix: int) -> str:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
-from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
+from herocloud.providers.seam import Standing
 
 if TYPE_CHECKING:
     from herocloud.providers.network import dumping, scenes
     from herocloud.providers.network.marks import Mark
 
 NAME = "network"
+_NO_RIGHT = "bridges need CAP_NET_ADMIN, which this user does not have"
 _LINEAGE = "state.lineage"
 """The file of a data folder that names the state in it."""
 
@@ -111,11 +112,6 @@ def _things(scene: "scenes.Scene", own: str | None, stacks: Iterable[StackName] 
     return things
 
 
-def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> NetworkObserver:  # noqa: ARG001  (every provider is opened the same way)
-    """Return the observer of this host's networks."""
-    return NetworkObserver(folder)
-
-
 def lacking() -> str:
     """Say what this host or this user lacks for bridges, as far as a look without starting a program tells; empty for nothing."""
     import shutil
@@ -125,7 +121,7 @@ def lacking() -> str:
     if not Path("/proc/sys/net/ipv4").is_dir():
         return "bridges need a Linux host with IPv4, which this is not"
     if not dumping.has_admin():
-        return "bridges need CAP_NET_ADMIN, which this user does not have"
+        return _NO_RIGHT
     if shutil.which("nft", path=dumping.search_path()) is None:
         return "bridges need the program `nft`, which is missing; install the package nftables"
     if not Path("/dev/net/tun").exists():
@@ -133,12 +129,19 @@ def lacking() -> str:
     return ""
 
 
-def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
+def survey() -> Standing:
     """Say whether networks can be made here, and why (not)."""
     why = lacking()
     if why:
-        return False, why
+        return Standing(False, why)
     from herocloud.providers.network import nftables
 
     missing = nftables.missing_features()
-    return (False, f"this kernel lacks {', '.join(missing)}") if missing else (True, "ready")
+    return Standing(False, f"this kernel lacks {', '.join(missing)}") if missing else Standing(True, "ready")
+
+
+def survey_rights() -> Standing:
+    """Say whether this user may make networks. Plans ask for no more: what else networks need, their own steps report."""
+    from herocloud.providers.network import dumping
+
+    return Standing(True, "ready") if dumping.has_admin() else Standing(False, _NO_RIGHT)

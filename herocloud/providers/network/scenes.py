@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import listeners
 from herocloud.providers import owning
 from herocloud.providers.network import dumping, forwarding, marks, nftables
 from herocloud.providers.network.dumping import Address, Link, Queue, Route
@@ -166,7 +167,7 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         forwarding.is_on,
         forwarding.serving,
         None if tap is None else nftables.read_taps,
-        dumping.dump_listeners,
+        listeners.find_listeners,
     )
     return Scene(dumping.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"), user)
 

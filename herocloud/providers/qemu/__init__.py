@@ -1,5 +1,90 @@
 """QEMU: runs VMs on any machine, with KVM where guests really get through it and under emulation elsewhere.
 
-`planning` is the part that `plan/` may import; `observing` and `driving` are opened by `providers/registry.py`. What is not QEMU's own is
-in `providers/vmm`.
+`DECLARATION` is what the engine knows of it; `planning` is the part that `plan/` may import. What is not QEMU's own is in `providers/vmm`.
 """
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from herocloud.providers.seam import (
+    AttachmentKind,
+    Channel,
+    Declaration,
+    GuestAccess,
+    HypervisorPlanning,
+    HypervisorRole,
+    Live,
+    ProviderContext,
+    Signs,
+    Standing,
+)
+
+if TYPE_CHECKING:
+    from herocloud.providers.qemu.driving import QemuDriver
+    from herocloud.providers.qemu.observing import QemuObserver
+
+NAME = "qemu"
+
+
+def _planning() -> HypervisorPlanning:
+    from herocloud.providers.qemu import planning
+
+    return planning
+
+
+def _observer(context: ProviderContext) -> "QemuObserver":
+    from herocloud.providers.qemu.observing import QemuObserver
+
+    return QemuObserver(context.folder)
+
+
+def _driver(context: ProviderContext) -> "QemuDriver":
+    from herocloud.providers.qemu.driving import QemuDriver
+
+    return QemuDriver(context.folder, accelerator=_accelerator(context))
+
+
+def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (what decides the choice is all that there is to know)
+    from herocloud.providers.qemu import observing
+
+    return observing.survey(_accelerator(context))
+
+
+def _accelerator(context: ProviderContext) -> str:
+    return str(context.settings_of(NAME).get("accelerator") or "auto")
+
+
+def _signs(context: ProviderContext, sid: str, address: str) -> Signs | None:
+    from herocloud.providers.qemu import vitals
+
+    return vitals.look(context.folder, sid, address, _accelerator(context))
+
+
+def _note_answer(data: Path, sid: str) -> None:
+    from herocloud.providers.qemu import vitals
+
+    vitals.note_answer(data, sid)
+
+
+def _guest(data: Path, sid: str) -> GuestAccess:
+    from herocloud.providers.vmm import folders
+
+    return GuestAccess(folders.agent_socket(data, sid), None, folders.console_socket(data, sid), folders.serial_log(data, sid))
+
+
+DECLARATION = Declaration(
+    name=NAME,
+    observer=_observer,
+    driver=_driver,
+    survey=_survey,
+    hypervisor=HypervisorRole(
+        planning=_planning,
+        attaches=frozenset({AttachmentKind.TAP, AttachmentKind.USER}),
+        live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
+        channel=Channel.VIRTIO_SERIAL,
+        guest=_guest,
+        signs=_signs,
+        note_answer=_note_answer,
+    ),
+    settings={"accelerator": ("auto", "kvm", "tcg")},
+)

@@ -12,7 +12,6 @@ from pathlib import Path
 from herocloud.kits import faults, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import owning
 from herocloud.providers.owning import Owner
@@ -251,11 +250,6 @@ class QemuDriver:
         if owner.address == work.step.before["address"]:
             return Probe(Found.NOT_STARTED)
         return Probe(Found.CONTRADICTED, f"its folder belongs to `{owner.address}`")
-
-
-def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> QemuDriver:  # noqa: ARG001  (every provider is opened the same way)
-    """Open the provider for work in a data folder."""
-    return QemuDriver(folder, accelerator=host.accelerator if host is not None else "auto")
 
 
 @contextmanager

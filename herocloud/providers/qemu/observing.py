@@ -9,9 +9,9 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
-from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
+from herocloud.providers.seam import Lacking, Standing
 from herocloud.providers.vmm import marks
 from herocloud.providers.vmm.marks import Marked
 
@@ -64,33 +64,15 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
     return parts
 
 
-def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> QemuObserver:  # noqa: ARG001  (every provider is opened the same way)
-    """Return the observer of a data folder."""
-    return QemuObserver(folder)
-
-
-def check_usable(folder: Path | None, accelerator: str = "auto") -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
-    """Say whether VMs can run here, on what, and why (not). The first time on a host with KVM this boots something for an instant."""
-    from herocloud.providers.qemu import proving
+def survey(accelerator: str = "auto") -> Standing:
+    """Say whether VMs can run here, on what, and what of them cannot. The first time on a host with KVM this boots something."""
+    from herocloud.providers.qemu import firmware, proving
 
     program = proving.find_program()
     if program is None:
-        return False, proving.missing()
+        return Standing(False, proving.missing())
     acceleration = proving.accelerate(program, accelerator)
-    return acceleration.usable, f"with {acceleration.name.upper()}: {acceleration.why}"
-
-
-def find_lacking() -> list[tuple[str, str]]:
-    """Name what this host cannot do for VMs, by their field where there is one, and say what to install."""
-    from herocloud.providers.qemu import firmware, proving
-
-    shares = [] if proving.find_share_daemon() else [("shares", proving.NO_SHARE_DAEMON)]
-    return shares if firmware.find() else [*shares, ("disks that start by UEFI only", firmware.MISSING)]
-
-
-def is_accelerated(accelerator: str = "auto") -> bool:
-    """Tell whether guests run on the processor itself here."""
-    from herocloud.providers.qemu import proving
-
-    program = proving.find_program()
-    return program is not None and proving.accelerate(program, accelerator).name == "kvm"
+    shares = () if proving.find_share_daemon() else (Lacking("shares", proving.NO_SHARE_DAEMON),)
+    disks = () if firmware.find() else (Lacking("disks that start by UEFI only", firmware.MISSING),)
+    why = f"with {acceleration.name.upper()}: {acceleration.why}"
+    return Standing(acceleration.usable, why, accelerated=acceleration.name == "kvm", lacking=(*shares, *disks))

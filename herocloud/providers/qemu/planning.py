@@ -12,7 +12,6 @@ from herocloud.model.words import Impact
 from herocloud.providers import costs
 from herocloud.providers.seam import Unsupported, Verdict
 
-NAME = "qemu"
 PORTS = 8
 """Slots for volumes and cards that a q35 machine has at least."""
 MOST_PORTS = 19
@@ -31,9 +30,17 @@ _COSTS = {
 """Fields that cost more than a live change, and exceptions below them; the longest matching path counts."""
 
 
-def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
-    """Say what it costs to change the field at `path`."""
-    return _judge(path, before, after, spec, machine, slots_of)
+def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, accelerated: bool = True) -> Verdict:
+    """Say what it costs to change the field at `path`.
+
+    QEMU goes on calling an emulated processor that was unplugged, which corrupts its memory at the next change of devices. Every emulated
+    machine takes devices: it is a q35, and its slots are places on a bridge.
+    """
+    if accelerated:
+        return _judge(path, before, after, spec, machine, slots_of)
+    if path == "vcpus" and machine is not None and after < before:
+        return Verdict(Impact.REBOOT, "needs a power-cycle: an emulated processor cannot be unplugged safely")
+    return _judge(path, before, after, spec, machine, lambda _machine: MOST_PORTS)
 
 
 def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slots: Callable[[Part], int]) -> Verdict:
@@ -50,17 +57,6 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slot
         # The whole of `root` is judged under this name, and its rate changes live.
         return costs.LIVE
     return costs.look_up(_COSTS, path)
-
-
-def judge_emulated(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
-    """Say what it costs to change the field at `path` where guests are emulated.
-
-    QEMU goes on calling an emulated processor that was unplugged, which corrupts its memory at the next change of devices. Every emulated
-    machine takes devices: it is a q35, and its slots are places on a bridge.
-    """
-    if path == "vcpus" and machine is not None and after < before:
-        return Verdict(Impact.REBOOT, "needs a power-cycle: an emulated processor cannot be unplugged safely")
-    return _judge(path, before, after, spec, machine, lambda _machine: MOST_PORTS)
 
 
 def board_of(machine: Part) -> str:

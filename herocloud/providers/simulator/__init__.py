@@ -1,5 +1,91 @@
 """A hypervisor, a network, an image store and an overlay that exist only as state machines in one file.
 
 `driving` performs every kind of step, `observing` looks at the world, `scenarios` makes it misbehave, `world` and `tamper` break it
-by hand. Only `providers/registry.py` opens it for the engine; `planning` is the part that `plan/` may import.
+by hand. `DECLARATION` is what the engine knows of it; `planning` is the part that `plan/` may import.
 """
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from herocloud.model.worlds import Observed
+from herocloud.providers.seam import (
+    AttachmentKind,
+    Declaration,
+    HypervisorPlanning,
+    HypervisorRole,
+    ImagesRole,
+    Live,
+    NetworkPlanning,
+    NetworkRole,
+    OverlayRole,
+    ProviderContext,
+    Simulation,
+    Standing,
+)
+
+if TYPE_CHECKING:
+    from herocloud.providers.simulator.driving import SimulatorDriver
+    from herocloud.providers.simulator.observing import SimulatorObserver
+
+NAME = "simulator"
+
+
+def _planning() -> HypervisorPlanning:
+    from herocloud.providers.simulator import planning
+
+    return planning
+
+
+def _network_planning() -> NetworkPlanning:
+    from herocloud.providers.simulator import planning
+
+    return planning
+
+
+def _observer(context: ProviderContext) -> "SimulatorObserver":
+    from herocloud.providers.simulator.observing import SimulatorObserver
+
+    return SimulatorObserver(context.folder, context.host, context.settings_of(NAME).get("scenario"))
+
+
+def _driver(context: ProviderContext) -> "SimulatorDriver":
+    from herocloud.providers.simulator import driving
+
+    settings = context.settings_of(NAME)
+    return driving.open_world(context.folder, context.host, scenario=settings.get("scenario"), step_time=settings.get("step_time") or 0.0)
+
+
+def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (there is one way to look at a file)
+    from herocloud.providers.simulator import observing
+
+    return observing.survey(context.folder)
+
+
+def _exists(folder: Path) -> bool:
+    from herocloud.providers.simulator import storing
+
+    return (folder / storing.FILE).exists()
+
+
+def _copy(observed: Observed, context: ProviderContext) -> None:
+    from herocloud.providers.simulator import world
+
+    world.load_world_from(observed, context.folder, context.host)
+
+
+DECLARATION = Declaration(
+    name=NAME,
+    observer=_observer,
+    driver=_driver,
+    survey=_survey,
+    hypervisor=HypervisorRole(
+        planning=_planning,
+        attaches=frozenset(AttachmentKind),
+        live=frozenset(Live),
+    ),
+    images=ImagesRole(keeper=_driver),
+    network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),
+    overlay=OverlayRole(bridge="hb-mycelium"),
+    simulation=Simulation(exists=_exists, copy=_copy),
+    settings={"scenario": "path", "step_time": "duration"},
+)

@@ -215,7 +215,7 @@ class SimulatorDriver:
         self._world.close()
 
 
-def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> SimulatorDriver:
+def open_world(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> SimulatorDriver:
     """Open the world of a data folder for work; a scenario with mistakes is refused before anything is touched."""
     rules = scenarios.load(scenario) if scenario is not None else scenarios.NOTHING
     world = storing.open_world(folder, name=host.name if host is not None else "")

@@ -15,6 +15,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
+from herocloud.providers.seam import Standing
 from herocloud.providers.simulator import storing, wiring
 
 
@@ -99,20 +100,15 @@ def _images(found: list[Thing]) -> dict[str, int]:
     return {body["source"]: wiring.IMAGE_SIZE for body in bodies if body.get("source")}
 
 
-def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> SimulatorObserver:
-    """Return the observer of a data folder."""
-    return SimulatorObserver(folder, host, scenario)
-
-
-def check_usable(folder: Path | None) -> tuple[bool, str]:
+def survey(folder: Path) -> Standing:
     """Say whether the simulator can work here, and why (not)."""
     if sqlite3.sqlite_version_info < (3, 37):
-        return False, f"SQLite {sqlite3.sqlite_version} is too old for strict tables; 3.37 is the oldest that works"
+        return Standing(False, f"SQLite {sqlite3.sqlite_version} is too old for strict tables; 3.37 is the oldest that works")
     try:
-        world = storing.open_for_reading(folder) if folder is not None else None
+        world = storing.open_for_reading(folder)
     except Refused as refused:
-        return False, refused.diagnostics[0].detail
+        return Standing(False, refused.diagnostics[0].detail)
     if world is None:
-        return True, "ready; there is no simulated world yet"
+        return Standing(True, "ready; there is no simulated world yet")
     world.close()
-    return True, "ready"
+    return Standing(True, "ready")

@@ -8,7 +8,7 @@ from herocloud.model.words import Impact
 from herocloud.providers import costs
 from herocloud.providers.seam import Unsupported, Verdict
 
-NAME = "simulator"
+REACH = ""
 
 _NO_INTERFACE = Verdict(Impact.REBOOT, "needs a power-cycle: no interface changes it on an open disk")
 
@@ -21,7 +21,7 @@ _COSTS = {
 """Fields that cost more than nothing, by path; the longest matching path counts. What is not named here changes live."""
 
 
-def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
+def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, accelerated: bool = True) -> Verdict:  # noqa: ARG001  (a state machine is never emulated)
     """Say what it costs to change the field at `path`."""
     if path == "vcpus":
         return (
@@ -45,6 +45,11 @@ def _judge_memory(after: int, machine: Part) -> Verdict:
     return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
 
 
-def unsupported(_spec: Spec) -> list[Unsupported]:
-    """Name fields that cannot be honoured; the simulator honours all of them."""
+def unsupported(spec: Spec) -> list[Unsupported]:  # noqa: ARG001  (the names of the seam)
+    """Name fields that cannot be honored; the simulator honors all of them."""
+    return []
+
+
+def fixed_forwards(before: Spec, after: Spec) -> list[str]:  # noqa: ARG001  (the names of the seam)
+    """Name the VMs whose published ports cannot change while they run; here all of them can."""
     return []

@@ -2,3 +2,42 @@
 
 What lives here keeps record of such networks and of the cards on them; whoever starts a VM reads it. The registry calls it.
 """
+
+from typing import TYPE_CHECKING
+
+from herocloud.providers.seam import AttachmentKind, Declaration, NetworkPlanning, NetworkRole, ProviderContext, Standing
+
+if TYPE_CHECKING:
+    from herocloud.providers.user_network.driving import UserNetworkDriver
+    from herocloud.providers.user_network.observing import UserNetworkObserver
+
+
+def _planning() -> NetworkPlanning:
+    from herocloud.providers.user_network import planning
+
+    return planning
+
+
+def _observer(context: ProviderContext) -> "UserNetworkObserver":
+    from herocloud.providers.user_network.observing import UserNetworkObserver
+
+    return UserNetworkObserver(context.folder)
+
+
+def _driver(context: ProviderContext) -> "UserNetworkDriver":
+    from herocloud.providers.user_network.driving import UserNetworkDriver
+
+    return UserNetworkDriver(context.folder)
+
+
+def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (they need nothing of the host)
+    return Standing(True, "ready; carries VMs of users without CAP_NET_ADMIN")
+
+
+DECLARATION = Declaration(
+    name="user_network",
+    observer=_observer,
+    driver=_driver,
+    survey=_survey,
+    network=NetworkRole(mode="user", attachment=AttachmentKind.USER, planning=_planning),
+)

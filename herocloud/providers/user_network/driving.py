@@ -8,7 +8,6 @@ from pathlib import Path
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.model.hosts import Host
 from herocloud.providers.seam import Found, Probe, Work
 from herocloud.providers.user_network import notes, planning, ports
 from herocloud.providers.user_network.notes import Mark, Note
@@ -72,7 +71,7 @@ class UserNetworkDriver:
         if undoing:
             return
         if note is not None:
-            for address in planning.moved_forwards(note.part, target):
+            for address in planning.fixed_forwards(note.part, target):
                 if self._runs(work, address):
                     way = f"`herocloud vm stop {address}`, apply, and start it again"
                     raise Conflict(
@@ -113,8 +112,3 @@ def _mark_of(work: Work) -> Mark:
 def _foreign(note: Note) -> str:
     mark = note.mark
     return f"`{note.path}` notes the {mark.part} of `{mark.address}` of stack `{mark.stack}`, state {mark.lineage}, and is left alone"
-
-
-def open_driver(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> UserNetworkDriver:  # noqa: ARG001  (every provider is opened the same way)
-    """Return the driver of networks in user mode."""
-    return UserNetworkDriver(folder)

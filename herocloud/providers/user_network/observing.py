@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from herocloud.model.errors import Permanent
-from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 
@@ -36,13 +35,3 @@ class UserNetworkObserver:
         except OSError as error:
             raise Permanent(f"the networks in user mode cannot be read: {error}") from error
         return Observed(things=things)
-
-
-def open_observer(folder: Path, host: Host | None = None, *, scenario: Path | None = None) -> UserNetworkObserver:  # noqa: ARG001  (every provider is opened the same way)
-    """Return the observer of networks in user mode."""
-    return UserNetworkObserver(folder)
-
-
-def check_usable(folder: Path | None) -> tuple[bool, str]:  # noqa: ARG001  (every provider is asked the same way)
-    """Say whether networks in user mode can be had: they need nothing of the host."""
-    return True, "ready; carries VMs of users without CAP_NET_ADMIN"

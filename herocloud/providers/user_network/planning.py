@@ -4,12 +4,8 @@ Each VM stands behind a network of its own: it reaches the outside (with `nat`) 
 networks are always what `isolated` says, rates have nothing to be set on, and neighbours that shall talk need a bridge.
 """
 
-from collections.abc import Iterable
-
 from herocloud.kits.jsons import Spec
 from herocloud.providers.seam import Unsupported
-
-NAME = "user_network"
 
 REACH = (
     "VMs on them are reached through forwarded ports, reach the outside where `nat` is true, and do not reach each other, "
@@ -18,26 +14,21 @@ REACH = (
 """What to tell whoever gets such networks."""
 
 
-def unsupported(vm: Spec) -> list[Unsupported]:
+def unsupported(spec: Spec) -> list[Unsupported]:
     """Name the fields of a VM that cannot be honoured on such networks."""
     return [
         Unsupported(
             "networks", f"a network in user mode has no `rate` (here on `{nic['network']}`); it needs a bridge, and so CAP_NET_ADMIN"
         )
-        for nic in vm["networks"]
+        for nic in spec["networks"]
         if nic.get("rate")
     ]
 
 
-def moved_forwards(before: Spec, after: Spec) -> list[str]:
+def fixed_forwards(before: Spec, after: Spec) -> list[str]:
     """Name the VMs whose forwarded ports differ: the VMM opens them when it starts, so a running VM keeps the old ones."""
     sides = [{_key(one) for one in spec.get("forward", ())} for spec in (before, after)]
     return sorted({key[0] for key in sides[0] ^ sides[1]})
-
-
-def modes(networks: Iterable[Spec]) -> set[str]:
-    """Return the kinds of network that a stack asks for by name."""
-    return {str(one["mode"]) for one in networks if one.get("mode", "auto") != "auto"}
 
 
 def _key(forward: Spec) -> tuple[str, int, int, str]:

@@ -4,11 +4,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from herocloud.providers import registry
 from herocloud.stack import scalars
 from herocloud.stack.fields import kinds
 from herocloud.stack.fields.kinds import Block, needed, optional
 
-Hypervisor = Annotated[str, kinds.choice("auto", "cloud-hypervisor", "qemu", "simulator")]
+Hypervisor = Annotated[str, kinds.choice("auto", *registry.hypervisor_names())]
 Restart = Annotated[str, kinds.choice("no", "on-failure", "always")]
 State = Annotated[str, kinds.choice("running", "stopped", "paused")]
 Seed = Annotated[

@@ -58,7 +58,7 @@ class Bench:
         self.driver.undo(self.work(*step, **more))
 
     def look(self) -> Observed:
-        return observing.open_observer(self.folder).observe(None)
+        return observing.ImagesObserver(self.folder).observe(None)
 
     def thing(self, address: str, stack: str = "shop") -> Thing | None:
         return self.look().things.get(StackName(stack), {}).get(Address(address))

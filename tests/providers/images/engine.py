@@ -5,6 +5,7 @@ The pretended hypervisor keeps the parts of its machines in a file, so that they
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +23,8 @@ from herocloud.plan import planning
 from herocloud.plan.gathering import PlanOptions
 from herocloud.providers import owning
 from herocloud.providers.images import driving, observing
-from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.seam import AttachmentKind, Declaration, Found, HypervisorRole, Probe, Standing, Work
+from herocloud.providers.simulator import planning as costs
 from herocloud.stack import loading
 from herocloud.state import creating
 from herocloud.state import store as states
@@ -94,6 +96,21 @@ class Machines:
         return Observed({shop: things} if things else {})
 
 
+DECLARATION = Declaration(
+    name=NAME,
+    observer=lambda context: Machines(context.folder),
+    driver=lambda context: Machines(context.folder),
+    survey=lambda _context, *, thorough: Standing(True, "ready" if thorough else ""),
+    hypervisor=HypervisorRole(planning=lambda: costs, attaches=frozenset(AttachmentKind)),
+)
+
+
+def lines() -> list[str]:
+    """Return lines of a registry in which the pretended hypervisor is the one that is not simulated."""
+    sys.modules[NAME] = sys.modules[__name__]
+    return [NAME, *(f"herocloud.providers.{name}" for name in ("images", "network", "user_network", "simulator"))]
+
+
 class Site:
     """A data folder with state, images and pretended machines, and a stack in it."""
 
@@ -109,7 +126,7 @@ class Site:
         return {(NAME, "hypervisor"): self.machines, ("images", "images"): self.images}[name, role]
 
     def look(self) -> Observed:
-        return looking.merge([observing.open_observer(self.folder).observe(None), self.machines.observe(None)])
+        return looking.merge([observing.ImagesObserver(self.folder).observe(None), self.machines.observe(None)])
 
     def plan(self, text: str, **options: Any) -> Plan:
         path = self.folder / "stack.yaml"

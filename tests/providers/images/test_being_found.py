@@ -3,21 +3,23 @@
 import pytest
 
 from herocloud.model.errors import Refused
-from herocloud.providers import registry
+from herocloud.providers import drivers, registry
 from herocloud.providers.images import fetching, pruning
 from herocloud.providers.images.fetching import Order
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.seam import ProviderContext
 
 
 def test_the_registry_opens_it_for_its_role_and_no_other(tmp_path, shapes) -> None:
     context = ProviderContext(tmp_path / "data")
-    driver = registry.driver("images", "images", context)
-    assert driver.tombstones() == []
-    driver.close()
+    drivers.open_driver("images", "images", context).close()
+    declaration = registry.find("images")
+    keeper = declaration.images.keeper(context)
+    assert keeper.tombstones() == []
+    keeper.close()
     with pytest.raises(Refused, match="`images` plays `images`, and not `hypervisor`"):
-        registry.driver("images", "hypervisor", context)
-    assert registry.observers(["images"], context)[0].observe(None).things == {}
-    assert registry.available(context)["images"].usable
+        drivers.open_driver("images", "hypervisor", context)
+    assert declaration.observer(context).observe(None).things == {}
+    assert declaration.survey(context, thorough=True).usable
 
 
 def test_an_image_can_be_pulled_before_any_stack_asks_for_it(bench, raw, shapes) -> None:

@@ -68,7 +68,7 @@ def test_every_kind_of_the_role_is_performed() -> None:
 
 def test_opening_the_provider_loads_nothing_heavy(bench) -> None:
     code = (
-        "import sys; from pathlib import Path; from herocloud.providers.images import driving; driving.open_driver(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from herocloud.providers.images import driving; driving.ImagesDriver(Path(sys.argv[1]));"
         "print(sorted({'httpx', 'pycdlib', 'ruamel.yaml', 'pydantic', 'email.mime', 'lzma', 'backports'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(bench.folder)], capture_output=True, text=True, check=True)

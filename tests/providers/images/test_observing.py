@@ -40,7 +40,7 @@ def test_everything_is_seen_with_its_parts(bench, raw, shapes) -> None:
 def test_a_look_at_some_stacks_sees_only_those_and_the_sizes_of_all_images(bench, raw, shapes) -> None:
     fill(bench, raw, shapes)
     bench.perform("disk.create", "vm.web", "disk", None, shapes.disk(None, "v9"), stack="second")
-    observer = observing.open_observer(bench.folder)
+    observer = observing.ImagesObserver(bench.folder)
     assert list(observer.observe(["second"]).things) == ["second"]
     assert list(observer.observe(["shop"]).things) == ["shop"]
     assert observer.observe([]).things == {}
@@ -94,7 +94,7 @@ def test_looking_loads_nothing_heavy(bench, raw, shapes) -> None:
     fill(bench, raw, shapes)
     code = (
         "import sys; from pathlib import Path; from herocloud.providers.images import observing;"
-        "observing.open_observer(Path(sys.argv[1])).observe(None);"
+        "observing.ImagesObserver(Path(sys.argv[1])).observe(None);"
         "print(sorted({'httpx', 'pycdlib', 'ruamel', 'pydantic', 'subprocess', 'email'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(bench.folder)], capture_output=True, text=True, check=True)
@@ -105,8 +105,8 @@ def test_what_is_missing_on_the_host_is_told(monkeypatch, tmp_path) -> None:
     import importlib.util
     import shutil
 
-    assert observing.check_usable(tmp_path)[0]
+    assert observing.survey(tmp_path).usable
     monkeypatch.setattr(shutil, "which", lambda _name: None)
-    assert observing.check_usable(None) == (True, "ready for raw images; qcow2 needs `qemu-img` (package qemu-utils)")
+    assert observing.survey(tmp_path)[:2] == (True, "ready for raw images; qcow2 needs `qemu-img` (package qemu-utils)")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    assert observing.check_usable(tmp_path)[0] is False
+    assert observing.survey(tmp_path).usable is False

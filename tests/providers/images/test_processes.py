@@ -26,7 +26,7 @@ def told(text, _share):
 number, body = sys.argv[2], json.loads(sys.argv[3])
 step = Step(f"image.i{number}/image.fetch", f"image.i{number}", "image.fetch", "images", "image", None, body)
 host = Host("node1", 0, 1024**4, 0, 1, (), image_share=1.0, image_keep_free=0)
-driving.open_driver(Path(sys.argv[1]), host).perform(Work(step, "shop", {}, "ours", "p1", progress=told))
+driving.ImagesDriver(Path(sys.argv[1]), host).perform(Work(step, "shop", {}, "ours", "p1", progress=told))
 print("done", flush=True)
 """
 

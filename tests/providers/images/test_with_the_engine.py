@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from herocloud.plan import choosing
+from herocloud.providers import registry
 from herocloud.providers.images import driving
 
 
@@ -41,7 +41,7 @@ vms:
 @pytest.fixture
 def stack(raw, monkeypatch):
     """Return a maker of stack files, on a host whose only hypervisor is the pretended one."""
-    monkeypatch.setattr(choosing, "_PLANNINGS", {engine.NAME: "herocloud.providers.simulator.planning"})
+    monkeypatch.setattr(registry, "PROVIDERS", engine.lines())
     monkeypatch.setenv("ENGINE_PASSWORD", "hush")
 
     def make(**values):

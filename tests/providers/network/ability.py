@@ -21,7 +21,7 @@ def missing() -> str | None:
     if made.returncode != 0:
         return f"network namespaces cannot be made here: {made.stderr.strip()}"
     try:
-        check = [sys.executable, "-c", "from herocloud.providers.network import observing; print(*observing.check_usable(None))"]
+        check = [sys.executable, "-c", "from herocloud.providers.network import observing; print(*observing.survey()[:2])"]
         asked = subprocess.run(["ip", "netns", "exec", trial, *check], capture_output=True, text=True, check=False)
     finally:
         subprocess.run(["ip", "netns", "delete", trial], check=False)

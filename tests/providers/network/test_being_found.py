@@ -5,39 +5,38 @@ import subprocess
 import sys
 from pathlib import Path
 
-from herocloud.providers import registry
+from herocloud.providers import drivers, registry, survey
 from herocloud.providers.network import driving, observing
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.seam import ProviderContext
 
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from herocloud.providers import registry
+from herocloud.providers import drivers, registry
 from herocloud.providers.network import dumping
-from herocloud.providers.registry import ProviderContext
+from herocloud.providers.seam import ProviderContext
 # Whoever runs the tests may have networks on the machine.
 dumping.dump_links = lambda: ()
 context = ProviderContext(Path(sys.argv[1]))
-(observer,) = registry.observers(["network"], context)
-observer.observe(None)
+registry.find("network").observer(context).observe(None)
 looked = sorted(sys.modules)
-registry.driver("network", "network", context).close()
+drivers.open_driver("network", "network", context).close()
 print(json.dumps([looked, sorted(sys.modules)]))
 """
 
 
 def test_the_registry_opens_driver_and_observer_by_name(tmp_path: Path) -> None:
     context = ProviderContext(tmp_path)
-    assert "network" in registry.provider_names("network")
-    driver = registry.driver("network", "network", context)
+    assert "network" in registry.names("network")
+    driver = drivers.open_driver("network", "network", context)
     assert isinstance(driver, driving.NetworkDriver)
     driver.close()
-    assert isinstance(registry.observers(["network"], context)[0], observing.NetworkObserver)
+    assert isinstance(registry.find("network").observer(context), observing.NetworkObserver)
 
 
 def test_availability_is_told_with_its_reason(tmp_path: Path) -> None:
-    told = registry.available(ProviderContext(tmp_path))["network"]
-    assert told == observing.check_usable(tmp_path)
+    told = survey.standings(ProviderContext(tmp_path))["network"]
+    assert told == observing.survey()
     assert told.why
 
 

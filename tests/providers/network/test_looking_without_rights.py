@@ -14,7 +14,7 @@ from pathlib import Path
 from herocloud.model.errors import Permanent
 from herocloud.providers.network import observing
 try:
-    print(observing.open_observer(Path(sys.argv[1])).observe().things)
+    print(observing.NetworkObserver(Path(sys.argv[1])).observe().things)
 except Permanent as error:
     print(error)
 """

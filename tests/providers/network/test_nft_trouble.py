@@ -86,7 +86,7 @@ def test_without_the_program_its_package_is_named(tmp_path: Path, monkeypatch: p
     with pytest.raises(Permanent, match="which is in the package nftables"):
         nftables.read_networks()
     assert observing.lacking() == "bridges need the program `nft`, which is missing; install the package nftables"
-    assert observing.check_usable(None) == (False, observing.lacking())
+    assert observing.survey()[:2] == (False, observing.lacking())
 
 
 def test_the_program_is_found_where_administrators_programs_lie(pretend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def obey(driver: driving.NetworkDriver, order: dict, owner: int | None = None) -
         seen = observing.NetworkObserver(FOLDER, owner).observe(order["stacks"])
         return {stack: {address: thing._asdict() for address, thing in things.items()} for stack, things in seen.things.items()}
     if order["verb"] == "usable":
-        return observing.check_usable(None)
+        return observing.survey()[:2]
     if order["verb"] == "many":
         return carry_out_at_once(driver, order["orders"])
     fields = order["step"]

@@ -85,7 +85,7 @@ class Bench:
         return path
 
     def see(self) -> dict[str, Part]:
-        things = observing.open_observer(self.data).observe()
+        things = observing.QemuObserver(self.data).observe()
         return dict(things.things["shop"]["vm.web"].parts) if "shop" in things.things else {}
 
     @property

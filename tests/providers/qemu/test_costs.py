@@ -56,10 +56,10 @@ def test_what_a_field_costs(machine, mib, path: str, before, after, impact: Impa
 
 
 def test_an_emulated_processor_goes_with_a_power_cycle_only(machine) -> None:
-    assert planning.judge_emulated("vcpus", 4, 2, SPEC, machine()).impact is Impact.REBOOT
-    assert planning.judge_emulated("vcpus", 2, 4, SPEC, machine()).impact is Impact.LIVE
-    assert planning.judge_emulated("vcpus", 4, 2, SPEC, None).impact is Impact.LIVE
-    assert planning.judge_emulated("labels", 4, 2, SPEC, machine()).impact is Impact.LIVE
+    assert planning.judge("vcpus", 4, 2, SPEC, machine(), accelerated=False).impact is Impact.REBOOT
+    assert planning.judge("vcpus", 2, 4, SPEC, machine(), accelerated=False).impact is Impact.LIVE
+    assert planning.judge("vcpus", 4, 2, SPEC, None, accelerated=False).impact is Impact.LIVE
+    assert planning.judge("labels", 4, 2, SPEC, machine(), accelerated=False).impact is Impact.LIVE
 
 
 @pytest.mark.parametrize("path", ["vcpus", "memory", "volumes.data", "networks.lan"])
@@ -73,7 +73,7 @@ def test_a_microvm_takes_nothing_while_it_runs(machine) -> None:
     assert verdict.impact is Impact.REBOOT
     assert "takes no devices" in verdict.why
     # Without KVM the same machine is a q35, which does.
-    assert planning.judge_emulated("networks.lan", None, {}, SPEC, small).impact is Impact.LIVE
+    assert planning.judge("networks.lan", None, {}, SPEC, small, accelerated=False).impact is Impact.LIVE
 
 
 def test_slots_run_out(machine) -> None:
@@ -85,7 +85,7 @@ def test_slots_run_out(machine) -> None:
 
 def test_slots_of_an_emulated_machine_do_not_run_out(machine) -> None:
     spec = {**SPEC, "volumes": [{"volume": f"v{number}"} for number in range(planning.MOST_PORTS - len(SPEC["networks"]))]}
-    assert planning.judge_emulated("volumes.v0", None, {}, spec, machine()).impact is Impact.LIVE
+    assert planning.judge("volumes.v0", None, {}, spec, machine(), accelerated=False).impact is Impact.LIVE
 
 
 @pytest.mark.parametrize(

@@ -25,24 +25,24 @@ def _run(bench, part):
 
 def test_vms_are_seen_by_stack_and_only_those_that_are_asked_for(bench, machine) -> None:
     bench.do("vm.create", None, machine())
-    observer = observing.open_observer(bench.data)
+    observer = observing.QemuObserver(bench.data)
     assert set(observer.observe().things) == {"shop"}
     assert observer.observe(["shop"]).things["shop"]["vm.web"].lineage == "lineage-1"
     assert observer.observe(["other"]).things == {}
-    assert observing.open_observer(bench.data / "nothing").observe().things == {}
+    assert observing.QemuObserver(bench.data / "nothing").observe().things == {}
 
 
 def test_a_folder_without_an_owner_is_not_ours(bench, machine) -> None:
     bench.do("vm.create", None, machine())
     (bench.data / "vms/v1" / owning.FILE).unlink()
-    assert observing.open_observer(bench.data).observe().things == {}
+    assert observing.QemuObserver(bench.data).observe().things == {}
 
 
 def test_a_damaged_owner_is_an_error_and_not_a_missing_vm(bench, machine) -> None:
     bench.do("vm.create", None, machine())
     (bench.data / "vms/v1" / owning.FILE).write_text("{}")
     with pytest.raises(Permanent, match="is damaged"):
-        observing.open_observer(bench.data).observe()
+        observing.QemuObserver(bench.data).observe()
 
 
 def test_what_ran_before_the_host_was_started_again_is_stopped(bench, machine) -> None:
@@ -125,7 +125,7 @@ def _look_at(folder: Path) -> str:
     return _loads(
         "from pathlib import Path",
         "from herocloud.providers.qemu import observing",
-        f"observing.open_observer(Path({str(folder)!r})).observe()",
+        f"observing.QemuObserver(Path({str(folder)!r})).observe()",
     )
 
 

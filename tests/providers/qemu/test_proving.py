@@ -92,7 +92,10 @@ def test_a_guest_that_says_nothing_in_time_leaves_a_doubt_that_is_looked_into_ag
 @pytest.mark.parametrize("lack", ["Cannot allocate memory", "Device or resource busy"])
 def test_what_was_only_lacking_at_that_moment_is_a_doubt(program, lack: str) -> None:
     found = proving.accelerate(program(f"echo 'ioctl(KVM_CREATE_VM) failed: {lack}' >&2", "exit 1"))
-    assert found[:2] == ("tcg", f"whether KVM works is in doubt: the trial guest did not get through KVM (ioctl(KVM_CREATE_VM) failed: {lack})")
+    assert found[:2] == (
+        "tcg",
+        f"whether KVM works is in doubt: the trial guest did not get through KVM (ioctl(KVM_CREATE_VM) failed: {lack})",
+    )
 
 
 def test_without_emulation_to_compare_with_nothing_is_certain(program, tmp_path) -> None:
@@ -156,14 +159,14 @@ def test_a_host_without_kvm_is_not_asked(program, tmp_path) -> None:
 def test_a_missing_program_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setattr(proving.shutil, "which", lambda _name: None)
     monkeypatch.setattr(proving.platform, "machine", lambda: "x86_64")
-    assert observing.check_usable(None) == (False, "the program `qemu-system-x86_64` is missing; install the package qemu-system-x86")
+    assert observing.survey()[:2] == (False, "the program `qemu-system-x86_64` is missing; install the package qemu-system-x86")
     with pytest.raises(Permanent, match="is missing"):
         proving.require_program()
 
 
 def test_other_processors_are_told_apart(monkeypatch) -> None:
     monkeypatch.setattr(proving.platform, "machine", lambda: "aarch64")
-    assert observing.check_usable(None)[1] == "this version runs VMs on x86_64 only, and this host is aarch64"
+    assert observing.survey().why == "this version runs VMs on x86_64 only, and this host is aarch64"
 
 
 def test_the_real_program_answers_within_its_time(qemu, tmp_path, monkeypatch) -> None:

@@ -25,7 +25,7 @@ class Bench:
         self.stack = stack
         self.host = host
         self.scenario = scenario
-        self.driver = driving.open_driver(folder, host, scenario=scenario)
+        self.driver = driving.open_world(folder, host, scenario=scenario)
         self._numbers = itertools.count(1)
 
     def work(self, kind: str, address: str, part: str, before: Any, after: Any, **more: Any) -> Work:
@@ -51,7 +51,7 @@ class Bench:
         return self.perform(kind, address, "power", self.part(address, "power"), after)
 
     def look(self) -> Observed:
-        return observing.open_observer(self.folder, self.host, scenario=self.scenario).observe(None)
+        return observing.SimulatorObserver(self.folder, self.host, scenario=self.scenario).observe(None)
 
     def thing(self, address: str) -> Thing | None:
         return self.look().things.get(StackName(self.stack), {}).get(Address(address))

@@ -37,7 +37,7 @@ def test_a_world_is_built_from_what_was_observed(bench: Any, make_bench: Callabl
     shop = {address: thing._replace(provider="qemu") for address, thing in seen.things["shop"].items()}
     seen = seen._replace(things={**seen.things, "shop": shop})
     world.load_world_from(seen, tmp_path / "copy", Host("node1", 1, 1, 1, 1, ()))
-    assert observing.open_observer(tmp_path / "copy").observe(None) == seen
+    assert observing.SimulatorObserver(tmp_path / "copy").observe(None) == seen
     copy = make_bench(tmp_path / "copy")
     copy.power("vm.stop", "vm.web", "stopped")
     assert copy.snapshot().uses == bench.snapshot().uses

@@ -26,7 +26,7 @@ from herocloud.model.steps import Step
 from herocloud.providers.seam import Work
 from herocloud.providers.simulator import driving
 
-driver = driving.open_driver(Path(sys.argv[1]))
+driver = driving.open_world(Path(sys.argv[1]))
 verb, first = sys.argv[2], int(sys.argv[3])
 for number, story in list(enumerate(json.load(sys.stdin)))[first:]:
     print(number, flush=True)

@@ -131,7 +131,7 @@ def test_chance_depends_on_the_seed_and_on_nothing_else(under: Make) -> None:
 
 
 def test_a_step_takes_its_time_and_stops_when_cancelled(tmp_path: Path, bench: Any, shapes: Any) -> None:
-    slow = driving.open_driver(tmp_path / "slow", step_time=0.05)
+    slow = driving.open_world(tmp_path / "slow", step_time=0.05)
     work = bench.work("volume.create", "volume.data", "volume", None, shapes.volume())
     started = time.monotonic()
     slow.perform(work)
@@ -145,6 +145,6 @@ def test_a_step_takes_its_time_and_stops_when_cancelled(tmp_path: Path, bench: A
 
 def test_a_step_that_is_done_takes_no_time(tmp_path: Path, bench: Any, shapes: Any) -> None:
     bench.volume()
-    slow = driving.open_driver(bench.folder, step_time=3600)
+    slow = driving.open_world(bench.folder, step_time=3600)
     assert slow.perform(bench.work("volume.create", "volume.data", "volume", None, shapes.volume())) == shapes.volume()
     slow.close()

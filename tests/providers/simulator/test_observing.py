@@ -12,7 +12,7 @@ from herocloud.providers.simulator import observing, storing, world
 
 def test_looking_makes_no_world(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    assert observing.open_observer(folder).observe(None).things == {}
+    assert observing.SimulatorObserver(folder).observe(None).things == {}
     assert not folder.exists()
 
 
@@ -49,7 +49,7 @@ def test_the_world_is_nobody_elses_to_read(bench: Any) -> None:
 def test_only_the_stacks_asked_for_are_seen(bench: Any, shapes: Any) -> None:
     bench.volume()
     world.add_orphan(bench.folder, "volume.data", {"volume": {**shapes.volume(), "path": "volumes/lost/data.raw"}})
-    observer = observing.open_observer(bench.folder)
+    observer = observing.SimulatorObserver(bench.folder)
     assert {stack: set(found) for stack, found in observer.observe(None).things.items()} == {
         "shop": {"volume.data"},
         "lost": {"volume.data"},
@@ -65,10 +65,10 @@ def test_images_are_seen_by_their_source_with_their_size(bench: Any) -> None:
 
 def test_the_subnet_follows_from_the_host_and_stays(tmp_path: Path) -> None:
     host = Host("node1", 1, 1, 1, 1, ())
-    before = observing.open_observer(tmp_path, host).observe(None).overlay_subnet
+    before = observing.SimulatorObserver(tmp_path, host).observe(None).overlay_subnet
     storing.open_world(tmp_path, name="node1").close()
     renamed = host._replace(name="node2")
-    assert before == observing.open_observer(tmp_path, renamed).observe(None).overlay_subnet
+    assert before == observing.SimulatorObserver(tmp_path, renamed).observe(None).overlay_subnet
     assert before != observing.subnet_of("node2")
     assert before is not None
     assert before.endswith("::/64")
@@ -121,4 +121,4 @@ def test_a_damaged_or_newer_world_is_refused_and_kept(tmp_path: Path, open_it: A
     opened.close()
     with pytest.raises(Refused, match="newer version"):
         open_it(tmp_path)
-    assert observing.check_usable(tmp_path)[0] is False
+    assert observing.survey(tmp_path).usable is False

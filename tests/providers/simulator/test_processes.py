@@ -25,7 +25,7 @@ from herocloud.providers.simulator import driving, observing
 folder, scenario, me, each = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 print("ready", flush=True)
 sys.stdin.readline()
-driver = driving.open_driver(folder, scenario=scenario)
+driver = driving.open_world(folder, scenario=scenario)
 refused = 0
 
 def perform(kind, part, before, after, number):
@@ -42,7 +42,7 @@ def build(number):
     machine = {"vcpus": 1, "memory": 10, "volumes": [{"volume": f"p{me}-{number}", "readonly": False}]}
     perform("vm.create", "machine", None, machine, number)
     perform("vm.boot", "power", "stopped", "running", number)
-    observing.open_observer(folder).observe(["shop"])
+    observing.SimulatorObserver(folder).observe(["shop"])
 
 with ThreadPoolExecutor(4) as pool:
     list(pool.map(build, range(each)))

@@ -39,7 +39,7 @@ class Bench:
         self.driver.undo(self.work(*step, **more))
 
     def look(self, *stacks: str) -> Observed:
-        return observing.open_observer(self.folder).observe([StackName(one) for one in stacks] or None)
+        return observing.UserNetworkObserver(self.folder).observe([StackName(one) for one in stacks] or None)
 
 
 @pytest.fixture

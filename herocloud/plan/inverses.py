@@ -1,4 +1,4 @@
-"""The inverse of every kind of step, and of the steps of one change together.
+"""The inverse of the steps of one change; which kind takes back which is in the table of `model/steps`.
 
 A disk that grew has no inverse: by now its file system may use the new room, and cutting it off would destroy data. Everything else
 has one, and a rename goes first instead of last, so that all other inverse steps find the thing under one name.
@@ -11,41 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import Step
-
-_SWAPPED = {
-    "image.fetch": "image.delete",
-    "image.delete": "image.fetch",
-    "disk.create": "disk.delete",
-    "disk.delete": "disk.create",
-    "volume.create": "volume.delete",
-    "volume.delete": "volume.create",
-    "seed.write": "seed.delete",
-    "seed.delete": "seed.write",
-    "network.create": "network.delete",
-    "network.delete": "network.create",
-    "tap.create": "tap.delete",
-    "tap.delete": "tap.create",
-    "overlay.enable": "overlay.disable",
-    "overlay.disable": "overlay.enable",
-    "peer.add": "peer.remove",
-    "peer.remove": "peer.add",
-    "vm.create": "vm.delete",
-    "vm.delete": "vm.create",
-    "vm.boot": "vm.stop",
-    "vm.stop": "vm.boot",
-    "vm.pause": "vm.resume",
-    "vm.resume": "vm.pause",
-    "vm.attach": "vm.detach",
-    "vm.detach": "vm.attach",
-}
-_SAME = frozenset({"network.update", "tap.update", "vm.configure", "vm.resize", "vm.update", "vm.move", "volume.move", "record.write"})
-GROWS = frozenset({"disk.grow", "volume.grow", "vm.grow"})
-MOVES = frozenset({"vm.move", "volume.move"})
-DATA = frozenset({"disk.delete", "volume.delete"})
-"""Inverse steps that take data away; what a creation made has been written to since."""
-RESTORES = {"disk.create": "disk.delete", "volume.create": "volume.delete"}
-"""Inverse steps that bring data back, and the steps whose undoing they are."""
+from herocloud.model.steps import KINDS, Step
 
 
 class Inverted(NamedTuple):
@@ -71,9 +37,9 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     steps: list[Step] = []
     firsts: dict[StepId, StepId] = {}
     lasts: dict[StepId, StepId] = {}
-    found = [_grown(step) for step in done if step.kind in GROWS and not _shrinks(step)]
+    found = [_grown(step) for step in done if KINDS[step.kind].grows and not _shrinks(step)]
     backwards = done[::-1]
-    for step in (*(one for one in backwards if one.kind in MOVES), *(one for one in backwards if one.kind not in MOVES)):
+    for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):
             number = sum(1 for one in steps if one.kind == kind) + 1
@@ -95,13 +61,13 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
     everything = list(inverted)
     firsts = {step: first for one in everything for step, first in one.firsts.items()}
     lasts = {step: last for one in everything for step, last in one.lasts.items()}
-    moved = {step.id for step in done if step.kind in MOVES}
+    moved = {step.id for step in done if KINDS[step.kind].moves_mark}
     for step in done:
         for need in step.needs:
             if need in firsts and step.id in lasts and need not in moved and step.id not in moved:
                 needs.setdefault(firsts[need], set()).add(lasts[step.id])
     for one in everything:
-        moves = [step.id for step in one.steps if step.kind in MOVES]
+        moves = [step.id for step in one.steps if KINDS[step.kind].moves_mark]
         for step in one.steps:
             if moves and step.id not in moves:
                 needs.setdefault(step.id, set()).update(moves)
@@ -115,9 +81,7 @@ def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
     if kind == "vm.stop" and before == "paused":
         return [("vm.boot", "stopped", "running"), ("vm.pause", "running", "paused")]
     changed_in_place = before is not None and after is not None and step.part not in ("machine", "power")
-    if kind in _SAME or kind in GROWS or changed_in_place:
-        return [(kind, after, before)]
-    return [(_SWAPPED[kind], after, before)]
+    return [(kind if changed_in_place else KINDS[kind].inverse, after, before)]
 
 
 def _shrinks(step: Step) -> bool:

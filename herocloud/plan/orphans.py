@@ -1,25 +1,26 @@
-"""Orphans and tombstones: what is on the host, carries our mark, and no record owns.
+"""The entrance for orphans: what is on the host, carries our mark, and no record owns.
 
 Both ways out are plans like any other, shown before they run: `gc` deletes orphans, `adopt` records them again from the last record that
 the history has of them. An orphan that was never recorded is adopted by planning a stack file that asks for it, because only that
 says what it is meant to be.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from herocloud.kits import jsons
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
-from herocloud.model.ids import Address, PlanId, StackName, StepId
+from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import STATE_PROVIDER, Step
+from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import choosing, compiling, completing, facts, fitting, ordering
+from herocloud.plan import choosing, compiling, facts, finish, fitting
 from herocloud.plan.compiling import Use
-from herocloud.providers.seam import Tombstone
+from herocloud.plan.deciding import Decision
+from herocloud.plan.draft import Draft, World
+from herocloud.providers import registry
 
 
 class Orphan(NamedTuple):
@@ -43,9 +44,7 @@ def find_orphans(recorded: Recorded, observed: Observed) -> list[Orphan]:
 
 def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded, observed: Observed, host: Host, *, purge: bool) -> Plan:
     """Return the plan that deletes orphans of one stack; their data goes into tombstones unless `purge`."""
-    changes: list[Change] = []
-    steps: list[Step] = []
-    waits: dict[StepId, set[StepId]] = {}
+    decisions: dict[Address, Decision] = {}
     networks = choosing.networks_of(recorded.records.get(stack, {}), observed.things.get(stack, {}))
     for thing in things:
         kind = thing.address.partition(".")[0]
@@ -54,17 +53,17 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
             compiling.compile_removal(seq, thing.parts, Use(), gives_disk=False)
         else:
             compiling.compile_plain(seq, kind, thing.parts, None)
-        made = [step._replace(gives=Step._field_defaults["gives"]) for step in seq.finish()]
-        data = any(step.kind in ("disk.delete", "volume.delete") for step in made)
+        steps = [step._replace(gives=NOTHING) for step in seq.finish()]
+        data = any(KINDS[step.kind].destroys_data for step in steps)
         impact = Impact.DATA if data else Impact.REPLACE
-        changes.append(_change(thing, Action.DELETE, Reason.GONE_FROM_FILE, impact, None, note="carries our mark, and no record owns it"))
-        steps += made
+        note = "carries our mark, and no record owns it"
+        decisions[thing.address] = Decision(_change(thing, Action.DELETE, Reason.GONE_FROM_FILE, impact, None, note=note), steps)
     # What a VM may hold on to goes after every VM: nobody recorded which of them it was.
-    machines = {step.id for step in steps if step.address.startswith("vm.") and step.last}
-    for step in steps:
-        if not step.address.startswith("vm.") and machines:
-            waits[step.id] = set(machines)
-    return _plan("gc", stack, changes, steps, waits, recorded, observed, host, [])._replace(purge=purge)
+    everything = [step for decision in decisions.values() for step in decision.steps]
+    machines = {step.id for step in everything if step.address.startswith("vm.") and step.last}
+    waits = {step.id: machines for step in everything if machines and not step.address.startswith("vm.")}
+    draft = _draft("gc", stack, decisions, World(recorded, observed, host), [])
+    return finish.finish(draft._replace(waits=waits, complete=False, purge=purge))
 
 
 def plan_adoption(
@@ -77,8 +76,7 @@ def plan_adoption(
 ) -> Plan:
     """Return the plan that records orphans of one stack again, as they were last recorded; `last_record` looks into the history."""
     found: list[Diagnostic] = []
-    changes: list[Change] = []
-    steps: list[Step] = []
+    decisions: dict[Address, Decision] = {}
     slices, sids = facts.slice_holders(recorded), facts.sid_holders(recorded)
     for thing in things:
         record = last_record(thing.address)
@@ -89,36 +87,10 @@ def plan_adoption(
         found += [_held(thing.address, f"slice `{sid}`", slices[sid]) for sid in wanted if sid in slices]
         if record.sid in sids:
             found.append(_held(thing.address, f"the sid `{record.sid}`", sids[record.sid or ""]))
-        changes.append(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record))
-        name = StepId(f"{thing.address}/record.write")
-        claim = fitting.claim_of(record)
-        steps.append(Step(name, thing.address, "record.write", STATE_PROVIDER, "record", None, None, takes=claim, last=True))
-    return _plan("adopt", stack, changes, steps, {}, recorded, observed, host, found)
-
-
-def last_record_in(
-    versions: Iterable[Mapping[StackName, Mapping[Address, Record]]], stack: StackName
-) -> Callable[[Address], Record | None]:
-    """Return a look-up in the records of older serials, newest first; they are read one by one, only as far as needed."""
-    read: list[Mapping[Address, Record]] = []
-    more = iter(versions)
-
-    def look(address: Address) -> Record | None:
-        for records in read:
-            if address in records:
-                return records[address]
-        for version in more:
-            read.append(version.get(stack, {}))
-            if address in read[-1]:
-                return read[-1][address]
-        return None
-
-    return look
-
-
-def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[Tombstone]:
-    """Return the tombstones whose time to live, `keep` seconds, has passed; one from the future (the clock was set back) has not."""
-    return [one for one in tombstones if now - one.deleted >= keep]
+        name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), fitting.claim_of(record)
+        step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, takes=claim, last=True)
+        decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
+    return finish.finish(_draft("adopt", stack, decisions, World(recorded, observed, host), found))
 
 
 def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record: Record | None, note: str = "") -> Change:
@@ -140,53 +112,33 @@ def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record
 
 
 def _providers_of(thing: Thing, kind: str, networks: str) -> dict[str, str]:
-    if thing.provider == choosing.SIMULATOR:
-        return dict.fromkeys(("hypervisor", *choosing.REAL_ROLES), choosing.SIMULATOR)
-    roles = {**choosing.REAL_ROLES, "network": networks}
+    if registry.is_simulated(thing.provider):
+        return {**registry.simulated_roles(), "hypervisor": thing.provider}
+    roles = {**registry.usual_roles(), "network": networks}
     return {**roles, "hypervisor": thing.provider} if kind == "vm" else roles
 
 
-def _plan(
-    operation: str,
-    stack: StackName,
-    changes: Sequence[Change],
-    steps: list[Step],
-    waits: dict[StepId, set[StepId]],
-    recorded: Recorded,
-    observed: Observed,
-    host: Host,
-    found: list[Diagnostic],
-) -> Plan:
-    steps = ordering.sort_steps(steps, waits)
+def _draft(operation: str, stack: StackName, decisions: dict[Address, Decision], world: World, found: Sequence[Diagnostic]) -> Draft:
+    recorded, observed, host = world
+    assert observed is not None  # noqa: S101  (orphans are found by looking)
     # What is adopted is claimed by its step, so it must not count as an orphan beside that.
-    adopted = {change.address for change in changes if change.action is Action.ADOPT}
+    adopted = {address for address, decision in decisions.items() if decision.change.action is Action.ADOPT}
     things = {address: thing for address, thing in observed.things.get(stack, {}).items() if address not in adopted}
     others = observed._replace(things={**observed.things, stack: things})
-    proof = fitting.prove(steps, waits, fitting.used(recorded, others), host, stack, sum(step.takes.slices for step in steps))
-    for taker, givers in proof.waits.items():
-        waits.setdefault(taker, set()).update(givers)
-    new_slices = [sid for change in changes for sid in (change.after or {}).get("slices") or ()]
-    plan_facts = facts.gather(stack, changes, new_slices, proof.drawn, recorded, observed, host)
-    steps = completing.complete_steps(steps, waits, plan_facts, stack)
-    outputs = recorded.outputs.get(stack, {})
-    return Plan(
-        id=PlanId(jsons.digest([operation, stack, [[fact.key, fact.digest] for fact in plan_facts]])),
+    changes = [decision.change for decision in decisions.values()]
+    return Draft(
         stack=stack,
         operation=operation,
-        lineage=recorded.lineage,
-        host=host.name,
-        changes=tuple(changes),
-        steps=tuple(steps),
-        capacity=proof.capacity,
-        facts=plan_facts,
-        diagnostics=(*found, *proof.found),
-        outputs=outputs,
-        outputs_before=outputs,
-        complete=False,
-        slices_free=len(host.slices) - proof.capacity.slices.before,
-        slices_total=len(host.slices),
+        world=world,
+        named_after=[operation, stack],
+        decisions=decisions,
+        found=tuple(found),
+        outputs=recorded.outputs.get(stack, {}),
+        used=fitting.used(recorded, others),
+        new_slices=tuple(sid for change in changes for sid in (change.after or {}).get("slices") or ()),
+        free_slices=sum(step.takes.slices for decision in decisions.values() for step in decision.steps),
+        narrow=True,
         simulated=host.simulated,
-        critical_seconds=ordering.critical_seconds(steps),
     )
 
 

@@ -1,0 +1,25 @@
+"""A finished plan as it is shown: with what others had to say about it, and without what a reader did not ask for.
+
+Nothing here changes what is executed, and the name of the plan stays. It lives beside the planner so that no other layer gets used to
+replacing fields of a plan.
+"""
+
+from collections.abc import Sequence
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.plans import Plan
+
+
+def with_diagnostics(plan: Plan, diagnostics: Sequence[Diagnostic]) -> Plan:
+    """Return the plan with these in place of its own diagnostics: the same ones with their lines in a file, or with more beside them."""
+    return plan._replace(diagnostics=tuple(diagnostics))
+
+
+def without_outputs(plan: Plan) -> Plan:
+    """Return the plan for a reader whom outputs do not concern."""
+    return plan._replace(outputs={})
+
+
+def for_copy(plan: Plan) -> Plan:
+    """Return the plan for a copy of the state it was made for, which has a lineage of its own."""
+    return plan._replace(lineage=None)

@@ -1,0 +1,100 @@
+"""The entrance for one VM: started, stopped, restarted, paused, resumed or deleted on request.
+
+The stack as it is recorded is asked for again with this one VM different, so that the command goes through everything that a stack goes
+through.
+"""
+
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StepId
+from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import expected_seconds
+from herocloud.model.words import Action, Impact, Reason
+from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.plan import finish, planning, recorded_stack
+from herocloud.plan.deciding import Decision
+from herocloud.plan.draft import Draft, World
+from herocloud.plan.gathering import PlanOptions
+
+STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}
+"""What each action wants the VM to be; `restart` and `delete` are more than that."""
+
+
+def plan_power(action: str, record: Record, recorded: Recorded, observed: Observed, host: Host, *, purge: bool = False) -> Plan:
+    """Return the plan of one action on one VM, and on nothing else of its stack."""
+    world = World(recorded, recorded_stack.calm(observed, recorded, record.stack, (record.address,)), host)
+    options = PlanOptions(target=(record.address,), purge=purge, operation=f"vm {action}")
+    if action == "delete":
+        return finish.finish(_draft(world, record, None, options))
+    if action == "restart":
+        return finish.finish(_restart(world, record, options))
+    return finish.finish(_draft(world, record, recorded_stack.with_spec(record, state=STATES[action]), options))
+
+
+def _draft(world: World, record: Record, target: Record | None, options: PlanOptions) -> Draft:
+    """Draft a plan for the stack with this one record replaced by its target, or gone."""
+    recorded, observed, host = world
+    records = dict(recorded.records[record.stack])
+    if target is None:
+        del records[record.address]
+    else:
+        records[record.address] = target
+    desired = recorded_stack.desire(record.stack, records.values(), recorded.outputs.get(record.stack, {}))
+    # Nothing is left out of what was asked for, whatever the target says.
+    return planning.draft(desired, recorded, observed, host, options)._replace(complete=True)
+
+
+def _restart(world: World, record: Record, options: PlanOptions) -> Draft:
+    """Draft the stop and the start as one plan, so that a crash between the two does not leave the VM off."""
+    recorded, observed, host = world
+    assert observed is not None  # noqa: S101  (nobody restarts without looking)
+    running = recorded_stack.with_spec(record, state="running")
+    thing = observed.things[record.stack][record.address]
+    if thing.parts.get("power") == "stopped":
+        return _draft(world, record, running, options)
+    stopped = recorded_stack.with_spec(record, state="stopped")
+    down = _draft(world, record, stopped, options)
+    off = stopped._replace(parts={**record.parts, "power": "stopped"})
+    seen = thing._replace(parts={**thing.parts, "power": "stopped"})
+    up = _draft(World(_swap_record(recorded, off), _swap_thing(observed, seen), host), off, running, options)
+    if down.errored or not down.steps or not up.steps:
+        return down if down.errored else up
+    return _chain(down, up, record.address)
+
+
+def _chain(first: Draft, second: Draft, address: Address) -> Draft:
+    """Put what two drafts do at one address behind each other."""
+    before, after = first.decisions[address], second.decisions[address]
+    taken = {step.id for step in before.steps}
+    renamed = {step.id: StepId(f"{step.id}#2") if step.id in taken else step.id for step in after.steps}
+    ends = (before.steps[-1].id,)
+    later = [step._replace(id=renamed[step.id], needs=tuple(renamed[need] for need in step.needs) or ends) for step in after.steps]
+    steps = [*(step._replace(last=False) for step in before.steps), *later]
+    change = _as_reboot(before.change, after.change, sum(map(expected_seconds, steps)))
+    return first._replace(decisions={**first.decisions, address: Decision(change, steps)}, everything=_shown(first, change))
+
+
+def _shown(draft: Draft, change: Change) -> tuple[Change, ...]:
+    return tuple(change if shown.address == change.address else shown for shown in draft.everything or ())
+
+
+def _as_reboot(down: Change, up: Change, seconds: float) -> Change:
+    """Present the stop and the start together as a reboot."""
+    return down._replace(
+        action=Action.REBOOT,
+        reason=Reason.NONE,
+        impact=Impact.REBOOT,
+        after=up.after,
+        fields=(),
+        note="restarted on request",
+        downtime=seconds,
+    )
+
+
+def _swap_record(recorded: Recorded, record: Record) -> Recorded:
+    records = {**recorded.records[record.stack], record.address: record}
+    return recorded._replace(records={**recorded.records, record.stack: records})
+
+
+def _swap_thing(observed: Observed, thing: Thing) -> Observed:
+    things = {**observed.things[thing.stack], thing.address: thing}
+    return observed._replace(things={**observed.things, thing.stack: things})
