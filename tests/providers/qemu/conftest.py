@@ -138,7 +138,7 @@ def make_bench(qemu: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made: list[Bench] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launching, "has_systemd", lambda: False)
-        patch.setattr(proving, "accelerate", lambda _program, **_: proving.Acceleration(ACCELERATOR, "for a test"))
+        patch.setattr(proving, "accelerate", lambda _program, *_, **__: proving.Acceleration(ACCELERATOR, "for a test"))
 
         def make() -> Bench:
             made.append(Bench(tmp_path_factory.mktemp("bench") / "data"))

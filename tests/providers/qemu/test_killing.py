@@ -26,7 +26,7 @@ from herocloud.providers.vmm import launching
 from herocloud.providers.vmm.ending import Patience
 
 launching.has_systemd = lambda: False
-proving.accelerate = lambda program, **_: proving.Acceleration("tcg", "for a test")
+proving.accelerate = lambda program, *_, **__: proving.Acceleration("tcg", "for a test")
 said = json.load(sys.stdin)
 step = Step("id", "vm.web", said["kind"], "qemu", said["part"], said["before"], said["after"])
 work = Work(step, "shop", said["spec"], "lineage-1", "plan")
