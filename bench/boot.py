@@ -31,7 +31,7 @@ import measuring
 from herocloud.kits import caches
 from herocloud.providers.guests.agents import Agent
 from herocloud.providers.guests.channels import Endpoint
-from herocloud.providers.images.building import tiny
+from herocloud.providers.images.builds import tiny
 from herocloud.providers.vmm import folders, identity
 
 STACK = """\

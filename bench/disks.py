@@ -23,7 +23,7 @@ from herocloud.kits import sizes
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.steps import Step
-from herocloud.providers.images import blocks, copying, driving
+from herocloud.providers.images import blocks, copies, driving
 from herocloud.providers.seam import Work
 
 PIECE = 4 * sizes.MIB
@@ -82,10 +82,10 @@ def _hash(source: Path, runs: int) -> None:
 def _copy(source: Path, folder: Path, runs: int) -> None:
     target = folder / "copy.raw"
     gone = _remover(target)
-    ours = _median(runs, lambda: copying.clone(source, target, reflink=False, durable=False), gone)
+    ours = _median(runs, lambda: copies.clone(source, target, reflink=False, durable=False), gone)
     theirs = _median(runs, lambda: _run("cp", "--reflink=never", "--sparse=always", source, target), gone)
     _line("copy that keeps holes", ours, theirs, "cp --sparse=always")
-    durable = _median(runs, lambda: copying.clone(source, target, reflink=False), gone)
+    durable = _median(runs, lambda: copies.clone(source, target, reflink=False), gone)
     synced = _median(runs, lambda: (_run("cp", "--reflink=never", "--sparse=always", source, target), _run("sync", target)), gone)
     _line("the same, waiting for the disk", durable, synced, "cp, then sync FILE")
 
@@ -95,7 +95,7 @@ def _sharing(folder: Path) -> Iterator[Path | None]:
     """Give a folder whose file system can share blocks, mounting one for the time being where it has to be."""
     probe, copy = folder / "probe", folder / "probe.copy"
     probe.write_bytes(b"x" * 4096)
-    if copying.clone(probe, copy):
+    if copies.clone(probe, copy):
         yield folder
         return
     kind = next((name for name in ("xfs", "btrfs") if shutil.which(f"mkfs.{name}")), None)
@@ -121,10 +121,10 @@ def _sharing(folder: Path) -> Iterator[Path | None]:
 def _share(source: Path, folder: Path, runs: int) -> None:
     target = folder / "copy.raw"
     gone = _remover(target)
-    ours = _median(runs, lambda: copying.clone(source, target, durable=False), gone)
+    ours = _median(runs, lambda: copies.clone(source, target, durable=False), gone)
     theirs = _median(runs, lambda: _run("cp", "--reflink=auto", source, target), gone)
     _line("copy that shares blocks", ours, theirs, "cp --reflink=auto")
-    durable = _median(runs, lambda: copying.clone(source, target), gone)
+    durable = _median(runs, lambda: copies.clone(source, target), gone)
     synced = _median(runs, lambda: (_run("cp", "--reflink=auto", source, target), _run("sync", target)), gone)
     _line("the same, waiting for the disk", durable, synced, "cp, then sync FILE")
 

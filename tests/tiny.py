@@ -10,7 +10,7 @@ import pytest
 
 from herocloud.kits import caches
 from herocloud.model.errors import HerocloudError
-from herocloud.providers.images.building import tiny
+from herocloud.providers.images.builds import tiny
 
 # Asked for when the tests are collected: while they run, every test has a cache folder of its own.
 CACHE = caches.cache_folder()

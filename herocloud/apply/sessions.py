@@ -7,12 +7,12 @@ or back, and writes how the apply ended.
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from herocloud.apply.attempting import Attempt
-from herocloud.apply.journaling import IN_FLIGHT, Journal
-from herocloud.apply.running import Ended, Runner
+from herocloud.apply.coordinator import Ended, Runner
+from herocloud.apply.directions import Backward, Forward, Way
+from herocloud.apply.entries import IN_FLIGHT, Journal
+from herocloud.apply.schedule import Walk
 from herocloud.apply.steering import Clock, Interrupts, Options, Voice
-from herocloud.apply.walking import Walk
-from herocloud.apply.ways import Backward, Forward, Way
+from herocloud.apply.workers import Attempt
 from herocloud.kits import faults
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event, Outcome, Result

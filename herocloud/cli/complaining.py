@@ -5,9 +5,9 @@ from typing import Any
 
 import typer
 
-from herocloud.cli import calling, ending, invoking
+from herocloud.cli import calling, exit_codes, invoking
 from herocloud.cli.terminal import Screen
-from herocloud.kits import names
+from herocloud.kits import nearest
 
 
 def run_through_typer(screen: Screen, words: Sequence[str], defaults: Any) -> int:
@@ -16,7 +16,7 @@ def run_through_typer(screen: Screen, words: Sequence[str], defaults: Any) -> in
         root = invoking.grow(defaults=defaults)
         code = root.main(args=list(words), prog_name="herocloud", standalone_mode=False)
         screen.flush()
-        return code if isinstance(code, int) else ending.DONE
+        return code if isinstance(code, int) else exit_codes.DONE
     except typer.Exit as done:
         return done.exit_code
     except typer.Abort:
@@ -35,7 +35,7 @@ def _tell_usage(screen: Screen, error: Any) -> int:
     context = getattr(error, "ctx", None)
     if context is not None and type(error).__name__ == "NoArgsIsHelpError":
         screen.talk(context.get_help())
-        return ending.USAGE
+        return exit_codes.USAGE
     message = _message(error)
     origin, code = _origin(error, context)
     lines = [f"error: {message}{origin}"]
@@ -50,7 +50,7 @@ def _message(error: Any) -> str:
     if not getattr(error, "option_name", None) or not hasattr(error, "possibilities"):
         return str(error.format_message() if hasattr(error, "format_message") else error)
     known = [name for parameter in error.ctx.command.params for name in (*parameter.opts, *parameter.secondary_opts)] if error.ctx else []
-    close = names.nearest(error.option_name, [name for name in known if name.startswith("--")])
+    close = nearest.nearest(error.option_name, [name for name in known if name.startswith("--")])
     return f"There is no flag `{error.option_name}`.{f' Did you mean `{close}`?' if close else ''}"
 
 
@@ -58,11 +58,11 @@ def _origin(error: Any, context: Any) -> tuple[str, int]:
     """Tell where a bad value came from when it was not typed; one in the host file is no error of usage."""
     parameter = getattr(error, "param", None)
     if context is None or parameter is None or parameter.name is None:
-        return "", ending.USAGE
+        return "", exit_codes.USAGE
     source = context.get_parameter_source(parameter.name)
     kind = source.name if source is not None else ""
     if kind == "ENVIRONMENT":
-        return f" (from the environment variable {parameter.envvar})", ending.USAGE
+        return f" (from the environment variable {parameter.envvar})", exit_codes.USAGE
     if kind == "DEFAULT_MAP":
-        return " (from `settings` in host.yaml)", ending.ERROR
-    return "", ending.USAGE
+        return " (from `settings` in host.yaml)", exit_codes.ERROR
+    return "", exit_codes.USAGE

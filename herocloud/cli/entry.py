@@ -62,9 +62,9 @@ def _leave(code: int) -> None:
 
 def _run(words: "list[str]") -> int:
     if "_HEROCLOUD_COMPLETE" in os.environ:
-        from herocloud.cli import completing
+        from herocloud.cli import completion
 
-        return completing.answer()
+        return completion.answer()
     if len(words) == 1 and words[0] in HELP_WORDS:
         return print_help()
     if len(words) == 1 and words[0] in VERSION_WORDS:
@@ -73,9 +73,9 @@ def _run(words: "list[str]") -> int:
         print_help(sys.stderr)
         return 64
     _leave_plugins_out()
-    from herocloud.cli import running
+    from herocloud.cli import runner
 
-    return running.run(words)
+    return runner.run(words)
 
 
 def _leave_plugins_out() -> None:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from herocloud.cli import calling, catalogue, flags
-from herocloud.kits import names
+from herocloud.kits import nearest
 
 
 def make_command(words: tuple[str, ...], leaf: catalogue.Leaf, defaults: Any = None) -> Any:
@@ -97,7 +97,7 @@ class Branch(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the member that is called, or name the nearest one."""
         if args and not args[0].startswith("-") and args[0] not in self._members():
-            close = names.nearest(args[0], self._members())
+            close = nearest.nearest(args[0], self._members())
             hint = f" Did you mean `{close}`?" if close else ""
             ctx.fail(f"There is no command `{' '.join((*self.words, args[0]))}`.{hint}")
         return super().resolve_command(ctx, args)

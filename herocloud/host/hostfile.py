@@ -50,9 +50,9 @@ def read_host_file(folder: Path) -> tuple[HostFile | None, tuple[Diagnostic, ...
     kept = _read_cache(folder, text)
     if kept is not None:
         return kept, ()
-    from herocloud.host import parsing
+    from herocloud.host import hostfile_reader
 
-    parsed = parsing.parse(text, str(path))
+    parsed = hostfile_reader.parse(text, str(path))
     if parsed.values is None:
         return None, parsed.diagnostics
     found = HostFile(parsed.values, parsed.simulated)

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from herocloud.host import detecting, slicing
-from herocloud.host.detecting import Detected, detect
+from herocloud.host import detection, slicing
+from herocloud.host.detection import Detected, detect
 from herocloud.host.hostfile import HostFile, read_host_file
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
@@ -52,8 +52,8 @@ def make_host(
     own_bytes: int = 0,
     *,
     in_use: Collection[Sid] = (),
-    proc: Path = detecting.PROC,
-    sys: Path = detecting.SYS,
+    proc: Path = detection.PROC,
+    sys: Path = detection.SYS,
 ) -> HostAnswer:
     """Put the host together.
 

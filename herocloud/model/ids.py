@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple, NewType
 
-from herocloud.kits import names
+from herocloud.kits import nearest
 
 Address = NewType("Address", str)
 """`vm.web[2]`, `volume.data`, `peer.tcp://192.0.2.1:9651`: what a resource is called inside its stack."""
@@ -61,17 +61,17 @@ def sort_key(address: str) -> tuple[int, str, int]:
 
 def slice_sid(number: int) -> Sid:
     """Return the sid of the slice with this number, counted from 1: `s1` to `sz`, then `s10`."""
-    return Sid("s" + names.encode(number))
+    return Sid("s" + nearest.encode(number))
 
 
 def vm_sid(number: int) -> Sid:
     """Return the sid of the VM with this number."""
-    return Sid("v" + names.encode(number))
+    return Sid("v" + nearest.encode(number))
 
 
 def sid_number(sid: str) -> int:
     """Return the number in a sid, which gives sids their order: `sz` comes before `s10`."""
-    return names.decode(sid[1:])
+    return nearest.decode(sid[1:])
 
 
 def fold_addresses(addresses: Iterable[str]) -> list[str]:

@@ -20,10 +20,10 @@ from herocloud.model.ids import PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import cleaning, inputs, planning, reading, running
+from herocloud.operations import inputs, leftovers, lookups, running, stack_plans
 from herocloud.operations.inputs import Hosting, Sources
-from herocloud.operations.planning import Asked, Planned
 from herocloud.operations.running import How, Recovered
+from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.state.store import Store
 
 Decide = Callable[[Planned], None]
@@ -43,8 +43,8 @@ class Applied(NamedTuple):
 
 def plan_and_apply(folder: Path, stack: Sources, asked: Asked, how: How, decide: Decide) -> Applied:
     """Plan, get the plan approved, and run it."""
-    first = planning.make_plan(folder, stack, asked)
-    return run_made(folder, first, lambda: planning.make_plan(folder, stack, asked, make_key=True), how, decide)
+    first = stack_plans.make_plan(folder, stack, asked)
+    return run_made(folder, first, lambda: stack_plans.make_plan(folder, stack, asked, make_key=True), how, decide)
 
 
 def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: How, decide: Decide, *, recovers: bool = True) -> Applied:
@@ -55,9 +55,9 @@ def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: Ho
     decided = None
     if first.recorded.unfinished is None:
         decide(first)
-        planning.refuse_unapplyable(first.plan)
+        stack_plans.refuse_unapplyable(first.plan)
         decided = first.plan.id
-        if not planning.changes_something(first.plan):
+        if not stack_plans.changes_something(first.plan):
             return Applied(first.plan)
     with running.writing(folder, first.plan.operation, first.plan.id, how) as store:
         if not recovers:
@@ -71,20 +71,20 @@ def run_made(folder: Path, first: Planned, again: Callable[[], Planned], how: Ho
             planned = again()
         if planned.plan.id != decided:
             decide(planned)
-            planning.refuse_unapplyable(planned.plan)
-        if not planning.changes_something(planned.plan):
+            stack_plans.refuse_unapplyable(planned.plan)
+        if not stack_plans.changes_something(planned.plan):
             return Applied(planned.plan, None, recovered)
         return Applied(planned.plan, _run_checked(planned.plan, store, planned.hosting, how, planned.undoes), recovered)
 
 
 def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
     """Run a plan that was made earlier; whoever saved it has approved it."""
-    from herocloud.apply import checking as applies
+    from herocloud.apply import staleness as applies
     from herocloud.state import store as states
 
     recorded = states.read_recorded(folder)
     running.require_own(plan, recorded)
-    planning.refuse_unapplyable(plan)
+    stack_plans.refuse_unapplyable(plan)
     with running.writing(folder, plan.operation, plan.id, how) as store:
         recovered = running.recover(folder, store, how)
         if recovered is not None and recovered.result.interrupted:
@@ -96,7 +96,7 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
             observed = running.look_for([fact.key for fact in plan.facts], plan.stack, host)
             if applies.applied_before(plan, before, recorded, observed):
                 return Applied(plan, Result(plan.id, (), 0.0, already=True), recovered)
-        if not planning.changes_something(plan):
+        if not stack_plans.changes_something(plan):
             return Applied(plan, None, recovered)
         return Applied(plan, _run_checked(plan, store, host, how), recovered)
 
@@ -105,7 +105,7 @@ def _run_checked(plan: Plan, store: Store, host: inputs.Hosting, how: How, undoe
     running.require_fresh(plan, store.recorded(), host)
     result = running.run(plan, store, host, how, undoes)
     if not result.interrupted:
-        cleaning.forget_expired(host, how)
+        leftovers.forget_expired(host, how)
     return result
 
 
@@ -146,10 +146,10 @@ class _After(NamedTuple):
 
 def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
     """Run a plan that was just made on a copy, and plan the same stack from what is there then."""
-    from herocloud.plan import planning as planner
+    from herocloud.plan import planner
 
     _require_ended(planned.recorded)
-    planning.refuse_unapplyable(planned.plan)
+    stack_plans.refuse_unapplyable(planned.plan)
     after = _run(planned.plan, planned.recorded, planned.hosting, how)
     # What `--replace` asks for was made anew; asking again would never come to an end.
     options = asked.options._replace(replace=())
@@ -159,10 +159,10 @@ def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
 
 def rehearse_saved(folder: Path, plan: Plan, how: How) -> Rehearsed:
     """Run a saved plan on a copy, and compare what is there then with what it says."""
-    recorded = reading.read_recorded(folder)
+    recorded = lookups.read_recorded(folder)
     _require_ended(recorded)
     running.require_own(plan, recorded)
-    planning.refuse_unapplyable(plan)
+    stack_plans.refuse_unapplyable(plan)
     host = inputs.find_host(folder, recorded)
     running.require_fresh(plan, recorded, host)
     after = _run(plan, recorded, host, how)
@@ -170,10 +170,10 @@ def rehearse_saved(folder: Path, plan: Plan, how: How) -> Rehearsed:
 
 
 def _run(plan: Plan, recorded: Recorded, host: Hosting, how: How) -> _After:
-    from herocloud.apply import rehearsing
+    from herocloud.apply import rehearsal
 
     with how.watch(plan, ()) as tell:
-        return _After(*rehearsing.rehearse(plan, recorded, planning.look(host, None), host.host, options=how.options, tell=tell))
+        return _After(*rehearsal.rehearse(plan, recorded, stack_plans.look(host, None), host.host, options=how.options, tell=tell))
 
 
 def _require_ended(recorded: Recorded) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Permanent, Refused
 from herocloud.model.worlds import Record
-from herocloud.operations import inputs, reading
+from herocloud.operations import inputs, lookups
 from herocloud.providers import registry
 from herocloud.providers.seam import GuestAccess
 
@@ -44,13 +44,13 @@ class Ready(NamedTuple):
 
 def find(folder: Path, name: str, stack: str | None) -> Record:
     """Return the record of a VM."""
-    return reading.find_record(reading.read_recorded(folder), name, stack, kind="vm")
+    return lookups.find_record(lookups.read_recorded(folder), name, stack, kind="vm")
 
 
 def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Record]:
     """Return the records of VMs; one name stands for all instances of a counted VM, and no name for all VMs."""
-    recorded = reading.read_recorded(folder)
-    known = [record for record in reading.records_of(recorded, stack) if record.kind == "vm"]
+    recorded = lookups.read_recorded(folder)
+    known = [record for record in lookups.records_of(recorded, stack) if record.kind == "vm"]
     if not names:
         if not known:
             raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no VMs in `{folder}`.")])
@@ -58,7 +58,7 @@ def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Reco
     found: dict[tuple[str, str], Record] = {}
     for name in names:
         instances = [record for record in known if record.address.partition("[")[0] in (name, f"vm.{name}") and "[" in record.address]
-        for record in instances or [reading.find_record(recorded, name, stack, kind="vm")]:
+        for record in instances or [lookups.find_record(recorded, name, stack, kind="vm")]:
             found[record.stack, record.address] = record
     return list(found.values())
 
@@ -205,7 +205,7 @@ class _Watch:
 
     def _find_context(self) -> "ProviderContext":
         if self._context is None:
-            self._context = inputs.find_host(self._folder, reading.read_recorded(self._folder)).context
+            self._context = inputs.find_host(self._folder, lookups.read_recorded(self._folder)).context
         return self._context
 
 
@@ -221,7 +221,7 @@ def _wait_for(folder: Path, record: Record, began: float, seconds: float) -> Rea
 
 
 def _is_seen_running(folder: Path, record: Record) -> bool:
-    thing = reading.see(folder, reading.read_recorded(folder), record.stack).things.get((record.stack, record.address))
+    thing = lookups.see(folder, lookups.read_recorded(folder), record.stack).things.get((record.stack, record.address))
     return thing is not None and thing.parts.get("power") == "running"
 
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import caches, names
+from herocloud.kits import caches, nearest
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Desired, Recorded, Resource
-from herocloud.operations import inputs, planning, reading
+from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.running import How
-from herocloud.providers.images import downloading, fetching, layout, pruning, storing
-from herocloud.providers.images.pruning import Pruned, Stored, Verified
+from herocloud.providers.images import content_store, downloads, folders, intake, upkeep
+from herocloud.providers.images.upkeep import Pruned, Stored, Verified
 
 Told = Callable[[str, float | None], None]
 """Hears what is being done, and which share of it is done where that is known."""
@@ -50,7 +50,7 @@ class Built(NamedTuple):
 def listed(folder: Path, stack: Sources) -> list[dict[str, Json]]:
     """List the images of the stack, each with whether it is here and how large it is."""
     host, desired = _load(folder, stack)
-    observed = planning.look(host, (desired.stack,))
+    observed = stack_plans.look(host, (desired.stack,))
     there = observed.things.get(desired.stack, {})
     found: list[dict[str, Json]] = []
     for one in desired.resources:
@@ -78,7 +78,7 @@ def listed(folder: Path, stack: Sources) -> list[dict[str, Json]]:
 def _is_here(folder: Path, spec: Spec) -> tuple[bool, int | None]:
     if spec["source"] is None:
         return not _missing_files(spec), None
-    entry = storing.Store(folder).find_for(spec)
+    entry = content_store.Store(folder).find_for(spec)
     return (False, None) if entry is None else (True, entry.size)
 
 
@@ -106,7 +106,7 @@ def choose(folder: Path, stack: Sources, wanted: Sequence[str]) -> list[Resource
 
 
 def _load(folder: Path, stack: Sources) -> tuple[Hosting, Desired]:
-    host = inputs.find_host(folder, reading.read_recorded(folder))
+    host = inputs.find_host(folder, lookups.read_recorded(folder))
     loaded = inputs.load(folder, stack, host.host)
     if loaded.desired is None:
         raise Refused([*host.diagnostics, *loaded.diagnostics])
@@ -114,22 +114,22 @@ def _load(folder: Path, stack: Sources) -> tuple[Hosting, Desired]:
 
 
 def _unknown(name: str, known: Iterable[str]) -> Diagnostic:
-    close = names.nearest(name, known)
+    close = nearest.nearest(name, known)
     hint = f"did you mean `{close}`?" if close else "`herocloud image list` lists them"
     return Diagnostic("unknown-image", "No such image", f"The stack has no image `{name}`.", hint=hint)
 
 
 def pull(folder: Path, chosen: Sequence[Resource], told: Callable[[str], Told]) -> Iterator[Pulled]:
     """Bring images into the store, one after the other; `told` gives the listener for the one of a name."""
-    host = inputs.find_host(folder, reading.read_recorded(folder)).host
+    host = inputs.find_host(folder, lookups.read_recorded(folder)).host
     for one in chosen:
         spec = one.spec
         if spec["source"] is None:
             _require_files(one)
             yield Pulled(one.name, spec["kernel"], None, "kernel", None, new=False)
             continue
-        before = {stored.entry.key for stored in pruning.list_contents(folder)}
-        entry = fetching.pull(folder, host, fetching.Order(spec, one.name, told=told(one.name)))
+        before = {stored.entry.key for stored in upkeep.list_contents(folder)}
+        entry = intake.pull(folder, host, intake.Order(spec, one.name, told=told(one.name)))
         yield Pulled(one.name, shown(entry.source), entry.sha256, entry.format, entry.size, new=entry.key not in before)
 
 
@@ -146,17 +146,17 @@ def _missing_files(spec: Spec) -> list[str]:
 
 def shown(source: str) -> str:
     """Write a source without what may be secret in an address: names, passwords and signatures."""
-    return downloading.show(source) if fetching.is_remote(source) else source
+    return downloads.show(source) if intake.is_remote(source) else source
 
 
 def stored(folder: Path) -> list[Stored]:
     """List what the store holds, oldest first, with who needs it."""
-    return pruning.list_contents(folder)
+    return upkeep.list_contents(folder)
 
 
 def verify(folder: Path, told: Told) -> list[Verified]:
     """Hold every stored content against what was stored."""
-    return pruning.verify(folder, told=told)
+    return upkeep.verify(folder, told=told)
 
 
 def remove_wrong(folder: Path, found: Sequence[Verified], how: How) -> int:
@@ -164,12 +164,12 @@ def remove_wrong(folder: Path, found: Sequence[Verified], how: How) -> int:
     from herocloud.state import locking
 
     with locking.hold(folder, "image verify", None, how.lock_timeout, how.note):
-        return pruning.remove(folder, [one.entry for one in found if one.wrong is not None])
+        return upkeep.remove(folder, [one.entry for one in found if one.wrong is not None])
 
 
 def find_unused(folder: Path) -> Pruned:
     """Say what pruning would remove."""
-    return pruning.prune(folder, recorded=named_by(reading.read_recorded(folder)), rehearse=True)
+    return upkeep.prune(folder, recorded=named_by(lookups.read_recorded(folder)), rehearse=True)
 
 
 def prune(folder: Path, how: How) -> Pruned:
@@ -177,7 +177,7 @@ def prune(folder: Path, how: How) -> Pruned:
     from herocloud.state import locking
 
     with locking.hold(folder, "image prune", None, how.lock_timeout, how.note):
-        return pruning.prune(folder, recorded=named_by(reading.read_recorded(folder)))
+        return upkeep.prune(folder, recorded=named_by(lookups.read_recorded(folder)))
 
 
 def named_by(recorded: Recorded) -> frozenset[str]:
@@ -195,7 +195,7 @@ def named_by(recorded: Recorded) -> frozenset[str]:
 
 def build_tiny(folder: Path, out: Path | None, told: Callable[[str], None], *, again: bool) -> Built:
     """Build the small guest of a kernel and an initramfs."""
-    from herocloud.providers.images.building import tiny
+    from herocloud.providers.images.builds import tiny
 
     made = tiny.build(_target(folder, out, "tiny"), cache=caches.cache_folder(), again=again, told=told)
     lines = (
@@ -209,7 +209,7 @@ def build_tiny(folder: Path, out: Path | None, told: Callable[[str], None], *, a
 
 def build_debian(folder: Path, out: Path | None, told: Callable[[str], None], *, release: str | None, again: bool) -> Built:
     """Build a Debian with cloud-init, a boot loader and the guest agent."""
-    from herocloud.providers.images.building import debian
+    from herocloud.providers.images.builds import debian
 
     chosen = {} if release is None else {"release": release}
     made = debian.build(_target(folder, out, "debian"), **chosen, progress=told, again=again)
@@ -220,9 +220,9 @@ def build_debian(folder: Path, out: Path | None, told: Callable[[str], None], *,
 def _target(folder: Path, out: Path | None, name: str) -> Path:
     if out is not None:
         return out
-    target = folder / layout.BUILT / name
+    target = folder / folders.BUILT / name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    layout.make_folder(target)
+    folders.make_folder(target)
     return target
 
 

@@ -132,7 +132,7 @@ def read_stdin(files: tuple[str, ...]) -> str | None:
 def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = False) -> Loaded:
     """Load the stack; `make_key` makes the key for digests of secrets when the stack has some and there is none yet."""
     from herocloud.stack import loading
-    from herocloud.state import creating
+    from herocloud.state import creation
 
     def load_with(key: bytes | None) -> Loaded:
         return loading.load(
@@ -146,15 +146,15 @@ def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = 
             cache=caches.cache_folder(sources.environment),
         )
 
-    key = creating.load_key(folder, create=False)
+    key = creation.load_key(folder, create=False)
     loaded = load_with(key)
     if make_key and key is None and loaded.uses_secrets and loaded.desired is not None:
-        loaded = load_with(creating.load_key(folder, create=True))
+        loaded = load_with(creation.load_key(folder, create=True))
     return loaded
 
 
 def has_key(folder: Path) -> bool:
     """Tell whether there is a key for digests of secrets."""
-    from herocloud.state import creating
+    from herocloud.state import creation
 
-    return creating.load_key(folder, create=False) is not None
+    return creation.load_key(folder, create=False) is not None

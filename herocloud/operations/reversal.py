@@ -7,10 +7,10 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import PlanId
 from herocloud.model.worlds import Desired
-from herocloud.operations import applying, cleaning, inputs, planning
+from herocloud.operations import applying, inputs, leftovers, stack_plans
 from herocloud.operations.applying import Applied, Decide
-from herocloud.operations.planning import Planned
 from herocloud.operations.running import How
+from herocloud.operations.stack_plans import Planned
 from herocloud.state.store import Applied as PastApply
 
 
@@ -37,9 +37,9 @@ def plan_undo(folder: Path, plan_id: str | None) -> Planned:
         before = opened.records_at(applied.serial - 1).get(stack, {})
         after = opened.records_at(applied.serial).get(stack, {})
     past = planner.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(stack, {}))
-    host = planning.with_listeners(inputs.find_host(folder, recorded))
-    observed = planning.look(host, (stack,))
-    stones = cleaning.list_tombstones(host) if planner.restored(past) else ()
+    host = stack_plans.with_listeners(inputs.find_host(folder, recorded))
+    observed = stack_plans.look(host, (stack,))
+    stones = leftovers.list_tombstones(host) if planner.restored(past) else ()
     kept = {stone.address for stone in stones if stone.stack == stack}
     plan = planner.plan_undo(past, recorded, observed, host.host, kept)
     return Planned(plan, Desired(stack, ()), recorded, observed, host, undoes=applied.plan.id)

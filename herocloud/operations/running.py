@@ -1,6 +1,6 @@
 """Running a plan under the lock, after a second look at what it relies on.
 
-Looking again at what a plan relies on; `apply.checking` says what a change of it means.
+Looking again at what a plan relies on; `apply.staleness` says what a change of it means.
 
 Running a plan under the lock: what apply, resume, undo and every imperative command share.
 """
@@ -17,7 +17,7 @@ from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Fact, Plan
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import inputs, planning
+from herocloud.operations import inputs, stack_plans
 from herocloud.operations.inputs import Hosting
 from herocloud.state.store import Store, Unfinished
 
@@ -47,7 +47,7 @@ def require_own(plan: Plan, recorded: Recorded) -> None:
 
 def look_for(keys: Iterable[str], stack: StackName, host: Hosting) -> Observed | None:
     """Look at the world if any of these facts is about it."""
-    return planning.look(host, (stack,)) if any(key.startswith(_LOOKED_AT) for key in keys) else None
+    return stack_plans.look(host, (stack,)) if any(key.startswith(_LOOKED_AT) for key in keys) else None
 
 
 def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: Hosting) -> Mapping[str, Fact]:
@@ -60,9 +60,9 @@ def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: H
 
 def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
     """Raise Stale, which names each fact of the plan that changed."""
-    from herocloud.apply import checking
+    from herocloud.apply import staleness
 
-    checking.refuse_stale(plan, facts_now([fact.key for fact in plan.facts], plan.stack, recorded, host))
+    staleness.refuse_stale(plan, facts_now([fact.key for fact in plan.facts], plan.stack, recorded, host))
 
 
 def not_in_place(plan: Plan, recorded: Recorded, observed: Observed) -> list[Address]:
@@ -128,7 +128,7 @@ def require_ended(unfinished: Unfinished | str | None) -> None:
 
 def run(plan: Plan, store: Store, host: Hosting, how: How, undoes: PlanId | None = None) -> Result:
     """Execute a plan that was checked and approved; `undoes` names the plan that it takes back."""
-    from herocloud.apply import executing
+    from herocloud.apply import executor
     from herocloud.providers.drivers import Drivers
 
     if store.recorded().slices < len(host.host.slices):
@@ -136,7 +136,7 @@ def run(plan: Plan, store: Store, host: Hosting, how: How, undoes: PlanId | None
     drivers = Drivers(inputs.with_accelerator(host, how.accelerator).context)
     try:
         with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store):
-            return executing.execute(plan, store, drivers, options=how.options, tell=tell, undoes=undoes)
+            return executor.execute(plan, store, drivers, options=how.options, tell=tell, undoes=undoes)
     finally:
         drivers.close()
 
@@ -161,7 +161,7 @@ def _told_how_to_go_on(folder: Path, store: Store) -> Iterator[None]:
 
 def recover(folder: Path, store: Store, how: How, *, rollback: bool = False) -> Recovered | None:
     """Go on with an unfinished apply, forward or back; nothing when there is none."""
-    from herocloud.apply import executing
+    from herocloud.apply import executor
     from herocloud.providers.drivers import Drivers
 
     unfinished = store.unfinished()
@@ -176,7 +176,7 @@ def recover(folder: Path, store: Store, how: How, *, rollback: bool = False) -> 
     drivers = Drivers(inputs.with_accelerator(host, how.accelerator).context)
     try:
         with how.watch(unfinished.plan, finished) as tell, _told_how_to_go_on(folder, store):
-            result = executing.resume(store, drivers, options=how.options, tell=tell, rollback=rollback, facts=facts_here)
+            result = executor.resume(store, drivers, options=how.options, tell=tell, rollback=rollback, facts=facts_here)
     finally:
         drivers.close()
     return Recovered(unfinished.plan, result)

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import files
+from herocloud.kits import durable_files
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Desired
-from herocloud.operations import inputs, reading
+from herocloud.operations import inputs, lookups
 from herocloud.operations.inputs import Sources
 from herocloud.stack import starting
 
@@ -33,7 +33,7 @@ class Inspected(NamedTuple):
 def validate(folder: Path, stack: Sources) -> tuple[Diagnostic, ...]:
     """Return every finding about the stack files and the host file."""
     try:
-        host = inputs.find_host(folder, reading.read_recorded(folder))
+        host = inputs.find_host(folder, lookups.read_recorded(folder))
     except Refused as refused:
         loaded = inputs.load(folder, stack, None)
         return (*refused.diagnostics, *loaded.diagnostics)
@@ -43,7 +43,7 @@ def validate(folder: Path, stack: Sources) -> tuple[Diagnostic, ...]:
 
 def inspect(folder: Path, stack: Sources) -> Inspected:
     """Load the stack; raises Refused with everything that is wrong."""
-    host = inputs.find_host(folder, reading.read_recorded(folder))
+    host = inputs.find_host(folder, lookups.read_recorded(folder))
     loaded = inputs.load(folder, stack, host.host)
     if loaded.desired is None:
         raise Refused([*host.diagnostics, *loaded.diagnostics])
@@ -97,7 +97,7 @@ def write(laid: Sequence[Laid]) -> None:
     for one in laid:
         if one.changed and one.file != STDIN:
             path = Path(one.file).resolve()
-            files.write_where_named(path, one.after.encode("utf-8", "surrogateescape"), mode=path.stat().st_mode & 0o777)
+            durable_files.write_where_named(path, one.after.encode("utf-8", "surrogateescape"), mode=path.stat().st_mode & 0o777)
 
 
 def difference(one: Laid) -> str:
@@ -140,7 +140,7 @@ def start(folder: Path) -> Started:
         )
     folder.mkdir(parents=True, exist_ok=True)
     texts = starting.starter_stack(_name_for(folder))
-    files.write_durably(target, texts[STACK].encode(), mode=0o644)
+    durable_files.write_durably(target, texts[STACK].encode(), mode=0o644)
     return Started(target, _ignore(folder / IGNORE, texts[IGNORE]))
 
 

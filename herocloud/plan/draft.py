@@ -14,7 +14,7 @@ from herocloud.model.ids import Address, Sid, StackName, StepId
 from herocloud.model.plans import Change, Drift
 from herocloud.model.steps import NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan.deciding import Decision
+from herocloud.plan.changes import Decision
 
 
 class World(NamedTuple):

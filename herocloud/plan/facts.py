@@ -11,7 +11,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Fact
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import fitting
+from herocloud.plan import capacity
 
 _NOTHING = "nothing"
 
@@ -48,12 +48,12 @@ def capacity_fact(drawn: Mapping[str, int], recorded: Recorded, host: Host, obse
     """Tell whether as much is free as the plan draws; more or less of it does not matter."""
     wanted = {name: amount for name, amount in drawn.items() if amount and name != "slices"}
     key = "capacity:" + ",".join(f"{name}={amount}" for name, amount in wanted.items())
-    bound, before = fitting.limits(host), fitting.used(recorded, observed)
-    free = {name: limit - fitting.amount_of(before, name) for name in wanted if (limit := bound.get(name)) is not None}
+    bound, before = capacity.limits(host), capacity.used(recorded, observed)
+    free = {name: limit - capacity.amount_of(before, name) for name in wanted if (limit := bound.get(name)) is not None}
     short = {name for name, amount in free.items() if wanted[name] > amount}
     if not short:
         return Fact(key, "enough", "enough is free")
-    says = "; ".join(f"only {_show(name, max(0, free[name]))} of {fitting.NAMES[name]} is free" for name in sorted(short))
+    says = "; ".join(f"only {_show(name, max(0, free[name]))} of {capacity.NAMES[name]} is free" for name in sorted(short))
     return Fact(key, "short", says)
 
 

@@ -19,9 +19,9 @@ from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Change, Fact, Plan
 from herocloud.model.steps import NOTHING, Step
 from herocloud.model.words import Action, Severity
-from herocloud.plan import clashing, facts, fitting, ordering
+from herocloud.plan import capacity, conflicts, facts, order
+from herocloud.plan.capacity import Proof
 from herocloud.plan.draft import Draft
-from herocloud.plan.fitting import Proof
 
 
 class Ordered(NamedTuple):
@@ -61,7 +61,7 @@ def finish(draft: Draft) -> Plan:
         slices_total=len(host.slices),
         purge=draft.purge,
         simulated=draft.simulated,
-        critical_seconds=ordering.critical_seconds(steps),
+        critical_seconds=order.critical_seconds(steps),
     )
 
 
@@ -70,14 +70,14 @@ def _order_and_prove(draft: Draft) -> Ordered:
     host, stack = draft.world.host, draft.stack
     waits = dict(draft.waits)
     try:
-        steps = ordering.sort_steps(draft.steps, waits)
-        proof = fitting.prove(steps, waits, draft.used, host, stack, draft.free_slices)
+        steps = order.sort_steps(draft.steps, waits)
+        proof = capacity.prove(steps, waits, draft.used, host, stack, draft.free_slices)
         if proof.waits:
             for step, givers in proof.waits.items():
                 waits[step] = waits.get(step, set()) | givers
-            steps = ordering.sort_steps(steps, waits)
+            steps = order.sort_steps(steps, waits)
     except graphlib.CycleError as circle:
-        return Ordered(draft.steps, {}, fitting.prove((), {}, draft.used, host, stack, 0), (_circle(draft, circle.args[1]),))
+        return Ordered(draft.steps, {}, capacity.prove((), {}, draft.used, host, stack, 0), (_circle(draft, circle.args[1]),))
     return Ordered(steps, waits, proof)
 
 
@@ -97,10 +97,10 @@ def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]
     """Find what the plan wants of the host and somebody else has."""
     recorded, observed, host = draft.world
     if observed is not None and observed.ranges:
-        yield from clashing.find_ranges(steps, observed.ranges, draft.places)
-    ports = clashing.new_ports(steps)
+        yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
+    ports = conflicts.new_ports(steps)
     if ports:
-        yield from clashing.find_ports(draft.stack, ports, recorded, host.listening or frozenset())
+        yield from conflicts.find_ports(draft.stack, ports, recorded, host.listening or frozenset())
 
 
 def _find_lost_slices(draft: Draft, changes: Iterable[Change], proof: Proof) -> tuple[Diagnostic, ...]:

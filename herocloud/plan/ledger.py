@@ -6,7 +6,7 @@ to free is used last, because whoever takes it has to wait for the one that lets
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from herocloud.kits import jsons, names
+from herocloud.kits import jsons, nearest
 from herocloud.model import ids
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
@@ -88,7 +88,7 @@ class Ledger:
         """Give a VM its sid: derived from stack and address, so that other stacks' changes never make a saved plan stale."""
         for salt in range(1000):
             number = int.from_bytes(_hash(f"{owner[0]}/{owner[1]}/{salt}")[:8], "big") % 36**5
-            sid = Sid("v" + names.encode(number))
+            sid = Sid("v" + nearest.encode(number))
             if sid not in self.sids and len(sid) >= 2:
                 self.sids.add(sid)
                 return sid

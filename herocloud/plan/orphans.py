@@ -16,10 +16,10 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import choosing, compiling, facts, finish, fitting
-from herocloud.plan.compiling import Use
-from herocloud.plan.deciding import Decision
+from herocloud.plan import assignment, capacity, facts, finish, step_compiler
+from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
+from herocloud.plan.step_compiler import Use
 from herocloud.providers import registry
 
 
@@ -45,14 +45,14 @@ def find_orphans(recorded: Recorded, observed: Observed) -> list[Orphan]:
 def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded, observed: Observed, host: Host, *, purge: bool) -> Plan:
     """Return the plan that deletes orphans of one stack; their data goes into tombstones unless `purge`."""
     decisions: dict[Address, Decision] = {}
-    networks = choosing.networks_of(recorded.records.get(stack, {}), observed.things.get(stack, {}))
+    networks = assignment.networks_of(recorded.records.get(stack, {}), observed.things.get(stack, {}))
     for thing in things:
         kind = thing.address.partition(".")[0]
-        seq = compiling.Sequence(thing.address, _providers_of(thing, kind, networks))
+        seq = step_compiler.Sequence(thing.address, _providers_of(thing, kind, networks))
         if kind == "vm":
-            compiling.compile_removal(seq, thing.parts, Use(), gives_disk=False)
+            step_compiler.compile_removal(seq, thing.parts, Use(), gives_disk=False)
         else:
-            compiling.compile_plain(seq, kind, thing.parts, None)
+            step_compiler.compile_plain(seq, kind, thing.parts, None)
         steps = [step._replace(gives=NOTHING) for step in seq.finish()]
         data = any(KINDS[step.kind].destroys_data for step in steps)
         impact = Impact.DATA if data else Impact.REPLACE
@@ -87,7 +87,7 @@ def plan_adoption(
         found += [_held(thing.address, f"slice `{sid}`", slices[sid]) for sid in wanted if sid in slices]
         if record.sid in sids:
             found.append(_held(thing.address, f"the sid `{record.sid}`", sids[record.sid or ""]))
-        name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), fitting.claim_of(record)
+        name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), capacity.claim_of(record)
         step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, takes=claim, last=True)
         decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
     return finish.finish(_draft("adopt", stack, decisions, World(recorded, observed, host), found))
@@ -134,7 +134,7 @@ def _draft(operation: str, stack: StackName, decisions: dict[Address, Decision],
         decisions=decisions,
         found=tuple(found),
         outputs=recorded.outputs.get(stack, {}),
-        used=fitting.used(recorded, others),
+        used=capacity.used(recorded, others),
         new_slices=tuple(sid for change in changes for sid in (change.after or {}).get("slices") or ()),
         free_slices=sum(step.takes.slices for decision in decisions.values() for step in decision.steps),
         narrow=True,

@@ -7,16 +7,16 @@ was resolved when the file was loaded. Because addresses are decided in the plan
 import re
 from collections.abc import Callable, Mapping
 
-from herocloud.kits import names
+from herocloud.kits import nearest
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan import choosing, fitting, gathering, parting, saying, valuing
-from herocloud.plan.gathering import Inputs, PlanOptions
+from herocloud.plan import assignment, capacity, diagnostics, resource_parts, scope, spec_values
 from herocloud.plan.ledger import Ledger
-from herocloud.plan.valuing import Valued, Valuer
+from herocloud.plan.scope import Inputs, PlanOptions
+from herocloud.plan.spec_values import Valued, Valuer
 
 _EXPRESSION = re.compile(r"\{\{\s*(vm\.[^{}]*?)\s*\}\}")
 """Only what names a VM: the rest was answered or checked at load, and what is left of braces then is text, as in cloud-init templates."""
@@ -57,25 +57,27 @@ def _as_text(value: Json) -> str:
 def _value(expression: str, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
     match = _REFERENCE.match(expression)
     if not match:
-        found.append(saying.unknown_value(where, expression, "it does not say which value of the VM is meant", None))
+        found.append(diagnostics.unknown_value(where, expression, "it does not say which value of the VM is meant", None))
         return None
     address, path = Address(match.group(1)), match.group(2)
     spec = specs.get(address)
     if spec is None:
-        near = names.nearest(address, specs)
+        near = nearest.nearest(address, specs)
         found.append(
-            saying.unknown_value(where, expression, f"there is no `{address}`" + (f"; did you mean `{near}`?" if near else ""), None)
+            diagnostics.unknown_value(where, expression, f"there is no `{address}`" + (f"; did you mean `{near}`?" if near else ""), None)
         )
         return None
     kind, _, rest = path.partition(".")
     answer = _ANSWERS.get(kind)
     if answer is None:
-        near = names.nearest(kind, _ANSWERS)
-        found.append(saying.unknown_value(where, expression, f"a VM has no `{kind}`" + (f"; did you mean `{near}`?" if near else ""), None))
+        near = nearest.nearest(kind, _ANSWERS)
+        found.append(
+            diagnostics.unknown_value(where, expression, f"a VM has no `{kind}`" + (f"; did you mean `{near}`?" if near else ""), None)
+        )
         return None
     value = answer(spec, rest)
     if value is None:
-        found.append(saying.unknown_value(where, expression, f"`{address}` has none", None))
+        found.append(diagnostics.unknown_value(where, expression, f"`{address}` has none", None))
     return value
 
 
@@ -103,7 +105,7 @@ _TEXTS = ("env", "labels", "user_data")
 
 def decide_values(
     inputs: Inputs,
-    choice: choosing.Choice,
+    choice: assignment.Choice,
     recorded: Recorded,
     observed: Observed | None,
     host: Host,
@@ -136,11 +138,11 @@ def decide_values(
             valued[resource.address] = valuer.plain(resource)
             continue
         hypervisor, record, thing = choice.hypervisors[resource.address], inputs.records.get(resource.address), things.get(resource.address)
-        old = record.spec if record else valuing.spec_of_parts(thing.parts) if thing else {}
+        old = record.spec if record else spec_values.spec_of_parts(thing.parts) if thing else {}
         one = valuer.vm(resource, hypervisor, old, identities.get(resource.spec["image"]), fresh=resource.address in again)
         valued[resource.address] = one
         specs[resource.address] = one.spec
-        found.extend(choosing.unsupported_fields(resource, one.spec, old, hypervisor, host))
+        found.extend(assignment.unsupported_fields(resource, one.spec, old, hypervisor, host))
     for address, one in valued.items():
         if address.startswith("vm."):
             texts = {field: one.spec[field] for field in _TEXTS if has_expression(one.spec[field])}
@@ -166,22 +168,22 @@ def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple
     """Count the slices that hold back memory for what has no record; what this plan adopts gets slices of its own."""
     if observed is None:
         return 0
-    orphans = fitting.without_record(recorded, observed)
-    return sum(fitting.claim_of_parts(one.parts).slices for one in orphans if (one.stack, one.address) not in adopted)
+    orphans = capacity.without_record(recorded, observed)
+    return sum(capacity.claim_of_parts(one.parts).slices for one in orphans if (one.stack, one.address) not in adopted)
 
 
 def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -> set[Address]:
     """Find the VMs that `--replace` names; other resources hold nothing that making them anew would mend."""
-    named = gathering.select("--replace", options.replace, inputs.resources, found)
+    named = scope.select("--replace", options.replace, inputs.resources, found)
     vms = {address for address in named if inputs.resources[address].kind == "vm"}
-    found.extend(saying.cannot_replace(address) for address in sorted(named - vms))
+    found.extend(diagnostics.cannot_replace(address) for address in sorted(named - vms))
     return vms
 
 
 def _image_identity(image: Spec) -> Json:
     """Reduce an image to what a VM made from it depends on."""
     payload = {field: image[field] for field in ("kernel", "initramfs", "cmdline")} if image["kernel"] else None
-    return {"source": parting.image_identity(image), "payload": payload, "nocloud": image["nocloud"]}
+    return {"source": resource_parts.image_identity(image), "payload": payload, "nocloud": image["nocloud"]}
 
 
 def _with_forward_addresses(spec: Spec, address: Address, specs: Mapping[Address, Spec]) -> Spec:

@@ -16,8 +16,8 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import facts, finish, fitting, inverses
-from herocloud.plan.deciding import Decision
+from herocloud.plan import capacity, facts, finish, inverses
+from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
 
@@ -75,7 +75,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
             decisions=decisions,
             found=tuple(found),
             outputs=plan.outputs_before,
-            used=fitting.used(recorded, observed),
+            used=capacity.used(recorded, observed),
             waits=waits,
             free_slices=free,
             complete=plan.complete,

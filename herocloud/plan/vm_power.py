@@ -10,10 +10,10 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import expected_seconds
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import finish, planning, recorded_stack
-from herocloud.plan.deciding import Decision
+from herocloud.plan import finish, planner, recorded_stack
+from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
-from herocloud.plan.gathering import PlanOptions
+from herocloud.plan.scope import PlanOptions
 
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}
 """What each action wants the VM to be; `restart` and `delete` are more than that."""
@@ -40,7 +40,7 @@ def _draft(world: World, record: Record, target: Record | None, options: PlanOpt
         records[record.address] = target
     desired = recorded_stack.desire(record.stack, records.values(), recorded.outputs.get(record.stack, {}))
     # Nothing is left out of what was asked for, whatever the target says.
-    return planning.draft(desired, recorded, observed, host, options)._replace(complete=True)
+    return planner.draft(desired, recorded, observed, host, options)._replace(complete=True)
 
 
 def _restart(world: World, record: Record, options: PlanOptions) -> Draft:

@@ -8,7 +8,7 @@ import functools
 import importlib
 from collections.abc import Iterator
 
-from herocloud.kits import names as spelling
+from herocloud.kits import nearest as spelling
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.providers.seam import ROLES, Declaration, HypervisorRole, NetworkRole, Role

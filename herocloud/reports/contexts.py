@@ -17,7 +17,7 @@ from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
 from herocloud.model.plans import Capacity, Change, Plan
 from herocloud.model.words import GLYPHS, Action, Impact, Status
 from herocloud.reports import timelines
-from herocloud.views import capacities, phrasing, values
+from herocloud.views import capacities, phrases, values
 
 MOST_CHANGES = 300
 _MOST_NAMES = 12
@@ -46,7 +46,7 @@ def frame(title: str, generated: float | None) -> dict[str, Json]:
 
 def tiles(plan: Plan) -> list[dict[str, Json]]:
     """Return the counts at the top of a plan."""
-    counts = phrasing.tally_actions(plan)
+    counts = phrases.tally_actions(plan)
     return [
         {"number": counts[action], "words": words, "style": style(action)}
         for action, words in _TILES
@@ -80,7 +80,7 @@ def gauges(capacity: Capacity) -> list[dict[str, Json]]:
 
 def changes(plan: Plan) -> dict[str, Json]:
     """Return the changes: unfolded ones in two groups, and the rest by name only."""
-    arranged = phrasing.arrange(plan)
+    arranged = phrases.arrange(plan)
     destroying = [change for change in arranged if change.impact is Impact.DATA]
     others = [change for change in arranged if change.impact is not Impact.DATA]
     room = max(0, MOST_CHANGES - len(destroying))
@@ -103,20 +103,20 @@ def folded(left: Sequence[Change]) -> list[dict[str, Json]]:
 
 def change_row(change: Change, *, purge: bool = False) -> dict[str, Json]:
     """Return one change."""
-    first = phrasing.lines(change, purge=purge)[0]
+    first = phrases.lines(change, purge=purge)[0]
     fields: list[tuple[str, str | None, str | None]] = []
     if change.action is Action.CREATE:
-        fields = [(path, None, text) for path, text in phrasing.verbose_fields(change.after)]
+        fields = [(path, None, text) for path, text in phrases.verbose_fields(change.after)]
     elif change.action is Action.DELETE:
-        fields = [(path, text, None) for path, text in phrasing.verbose_fields(change.before)]
+        fields = [(path, text, None) for path, text in phrases.verbose_fields(change.before)]
     return {
         "address": change.address,
         "glyph": GLYPHS[change.action],
         "style": style(change.action),
-        "action": phrasing.action_words(change),
+        "action": phrases.action_words(change),
         "first": first,
-        "remarks": [line for line in phrasing.remarks(change) if line != first],
-        "reason": phrasing.REASONS[change.reason],
+        "remarks": [line for line in phrases.remarks(change) if line != first],
+        "reason": phrases.REASONS[change.reason],
         "provider": change.provider,
         "sid": change.sid,
         "protected": change.protected,
@@ -132,7 +132,7 @@ def change_row(change: Change, *, purge: bool = False) -> dict[str, Json]:
             # A thing that is made anew has all its fields above; how the old one had drifted says nothing about it.
             for field in (() if change.action is Action.CREATE else change.fields)
         ],
-        "hidden": phrasing.hidden_fields(change),
+        "hidden": phrases.hidden_fields(change),
     }
 
 
@@ -186,7 +186,7 @@ def timeline(found: timelines.Timeline) -> dict[str, Json]:
 
 def drift(plan: Plan) -> list[dict[str, Json]]:
     """Return what changed outside herocloud."""
-    return [{"address": address, "line": line} for address, line in phrasing.drift_rows(plan.drift)]
+    return [{"address": address, "line": line} for address, line in phrases.drift_rows(plan.drift)]
 
 
 def verdict(plan: Plan) -> tuple[str, str]:

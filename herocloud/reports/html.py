@@ -26,7 +26,7 @@ from herocloud.model.words import Action, Impact, Status
 from herocloud.model.worlds import Record, Thing
 from herocloud.reports import contexts, inventories, timelines
 from herocloud.state.history import Version
-from herocloud.views import capacities, phrasing, results, values
+from herocloud.views import capacities, phrases, results, values
 
 if TYPE_CHECKING:
     import jinja2
@@ -104,10 +104,10 @@ def render_plan(plan: Plan, *, durations: Mapping[str, float] | None = None, gen
             "verdict": word,
             "mood": mood,
             "tiles": contexts.tiles(plan),
-            "time": phrasing.time_line(seconds, plan) if plan.steps else "",
+            "time": phrases.time_line(seconds, plan) if plan.steps else "",
             "lost": contexts.names([c.address for c in plan.changing if c.impact is Impact.DATA and not c.protected]),
             "blocked": contexts.names([c.address for c in plan.changing if c.protected]),
-            "lift": phrasing.LIFT,
+            "lift": phrases.LIFT,
             "down": contexts.names(down),
             "complete": plan.complete,
             "purge": plan.purge,
@@ -128,7 +128,7 @@ def render_result(plan: Plan, result: Result, *, generated: float | None = None)
     seconds: dict[Address, float] = {}
     for outcome in result.outcomes:
         seconds[outcome.address] = seconds.get(outcome.address, 0.0) + outcome.ended - outcome.started
-    arranged = sorted(phrasing.arrange(plan), key=lambda change: ends[change.address] is Status.DONE)
+    arranged = sorted(phrases.arrange(plan), key=lambda change: ends[change.address] is Status.DONE)
     rows = []
     for change in arranged[: contexts.MOST_CHANGES]:
         ended, mood = contexts.ending(ends[change.address])
@@ -186,7 +186,7 @@ def render_state(
             "drift": [
                 {"address": f"{stack} · {address}", "line": line}
                 for stack, found in sorted((drift or {}).items())
-                for address, line in phrasing.drift_rows(found)
+                for address, line in phrases.drift_rows(found)
             ],
             "history": [{**entry._asdict(), "when": values.show_moment(entry.at)} for entry in history[:20]],
         },
@@ -202,7 +202,7 @@ def _about(plan: Plan) -> dict[str, Json]:
         "simulated": plan.simulated,
         "plan_id": plan.id,
         "operation": plan.operation,
-        "tally": phrasing.tally_line(plan),
+        "tally": phrases.tally_line(plan),
         "delete": Action.DELETE.value,
     }
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from herocloud.kits import names as nearest_names
+from herocloud.kits import nearest as nearest_names
 from herocloud.kits.jsons import Spec
 from herocloud.model.ids import Address, make_address
 from herocloud.stack.findings import Findings

@@ -16,7 +16,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Record
-from herocloud.state import recording
+from herocloud.state import records
 
 
 class Entry(NamedTuple):
@@ -119,10 +119,10 @@ def log(connection: sqlite3.Connection) -> list[Version]:
     return [Version(*row) for row in connection.execute(_LOG)]
 
 
-def records_at(connection: sqlite3.Connection, serial: int) -> recording.Records:
+def records_at(connection: sqlite3.Connection, serial: int) -> records.Records:
     """Return the records as they were once the operation of `serial` had run."""
     _require(connection, serial)
-    return recording.load(connection, _AT, (serial,))
+    return records.load(connection, _AT, (serial,))
 
 
 def diff(connection: sqlite3.Connection, before: int, after: int) -> list[Difference]:
@@ -132,7 +132,7 @@ def diff(connection: sqlite3.Connection, before: int, after: int) -> list[Differ
     low, high = sorted((before, after))
     # Only versions that began or ended in between can differ; the rest is never read.
     changed = f"({_AT}) AND ((since > ?2 AND since <= ?3) OR (until > ?2 AND until <= ?3))"
-    sides = [recording.load(connection, changed, (serial, low, high)) for serial in (before, after)]
+    sides = [records.load(connection, changed, (serial, low, high)) for serial in (before, after)]
     old, new = ({(stack, address): record for stack, inside in side.items() for address, record in inside.items()} for side in sides)
     differing = (key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key))
     return [Difference(*key, old.get(key), new.get(key)) for key in differing]

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.state import layout
+from herocloud.state import state_files
 
 _MOST_BYTES = 4096
 """One write and one read of less than a page are not torn on a local disk; a record that is torn all the same reads as unknown."""
@@ -77,7 +77,7 @@ def name_stranger(pid: int, proc: Path = PROC) -> Holder:
 def read(folder: Path) -> Holder | None:
     """Return what the record says; nothing when it is empty, missing, or cannot be understood."""
     try:
-        with layout.holder(folder).open("rb") as stream:
+        with state_files.holder(folder).open("rb") as stream:
             data = json.loads(stream.read(_MOST_BYTES))
         holder = Holder(**data)
     except (OSError, ValueError, TypeError):
@@ -88,7 +88,7 @@ def read(folder: Path) -> Holder | None:
 def write(folder: Path, holder: Holder) -> None:
     """Put the record down. Not by rename: a crash would leave the other file behind, and nothing depends on this one being whole."""
     content = json.dumps(holder._asdict()).encode()[:_MOST_BYTES]
-    descriptor = os.open(layout.holder(folder), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(state_files.holder(folder), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0)
@@ -98,13 +98,13 @@ def write(folder: Path, holder: Holder) -> None:
 
 def clear(folder: Path) -> None:
     """Take the record away, while the file stays."""
-    os.truncate(layout.holder(folder), 0)
+    os.truncate(state_files.holder(folder), 0)
 
 
 def was_left(folder: Path) -> bool:
     """Tell whether the file of the record holds anything, understood or not."""
     try:
-        return layout.holder(folder).stat().st_size > 0
+        return state_files.holder(folder).stat().st_size > 0
     except FileNotFoundError:
         return False
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from herocloud.kits import faults, sizes
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked
-from herocloud.state import failing, holders
+from herocloud.state import failures, holders
 from herocloud.state.holders import Holder
 
 __all__ = ["Holder", "hold", "read_holder"]
@@ -36,11 +36,11 @@ def hold(
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
     """Be the one writer while inside; raises `Locked` when another still is after `timeout` seconds."""
-    with failing.Guarded(folder):
+    with failures.Guarded(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with failing.Guarded(folder):
+        with failures.Guarded(folder):
             _acquire(descriptor, folder, timeout, note, clock=clock, pause=pause)
             faults.reached("state.lock.taken")
             if holders.was_left(folder):

@@ -16,7 +16,7 @@ from herocloud.kits import faults
 from herocloud.model.ids import Address, PlanId, Sid, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Record, Recorded
-from herocloud.state import failing, history, journaling, layout, opening, recording
+from herocloud.state import connections, failures, history, journal, records, state_files
 from herocloud.state.history import Applied, AppliedPlan, Difference, Entry, Unfinished, Version
 
 __all__ = ["Applied", "AppliedPlan", "Difference", "Entry", "Store", "Unfinished", "Version", "open_state", "read_recorded"]
@@ -36,7 +36,7 @@ class Store:
         self._write = write
         self._closed = False
         self._turn = threading.Lock()
-        self._path = layout.database(folder)
+        self._path = state_files.database(folder)
         self._file = _identity(self._path)
         self.lineage: str = self._read(lambda c: c.execute("SELECT lineage FROM world").fetchone()[0])
 
@@ -53,7 +53,7 @@ class Store:
         with self._turn:
             try:
                 if self._write and not self._closed:
-                    opening.close(self._connection, self.folder)
+                    connections.close(self._connection, self.folder)
             except (sqlite3.Error, OSError):
                 # The log keeps what could not be moved into the database; the next writer moves it.
                 pass
@@ -74,26 +74,26 @@ class Store:
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
-        return self._read(lambda c: recording.find(c, stack, address))
+        return self._read(lambda c: records.find(c, stack, address))
 
     def assignments(self) -> Mapping[Sid, tuple[StackName, Address]]:
         """Return who holds each slice in use."""
-        return self._read(recording.owners)
+        return self._read(records.owners)
 
     def unfinished(self) -> Unfinished | None:
         """Return the newest apply that did not end, with its plan and how far each step got."""
 
         def look(connection: sqlite3.Connection) -> Unfinished | None:
-            found = journaling.unfinished(connection)
+            found = journal.unfinished(connection)
             if found is None:
                 return None
-            return Unfinished(found.apply, journaling.load(connection, found.apply, self._path), journaling.states(connection, found.apply))
+            return Unfinished(found.apply, journal.load(connection, found.apply, self._path), journal.states(connection, found.apply))
 
         return self._read(look)
 
     def applies(self) -> list[Applied]:
         """Return every apply without its plan, newest first."""
-        return self._read(journaling.applies)
+        return self._read(journal.applies)
 
     def load_plan(self, plan: PlanId) -> list[AppliedPlan]:
         """Return each apply of this plan, newest first."""
@@ -102,21 +102,21 @@ class Store:
             return [
                 AppliedPlan(
                     one.apply,
-                    journaling.load(connection, one.apply, self._path),
+                    journal.load(connection, one.apply, self._path),
                     one.status,
                     one.started,
                     one.ended,
-                    journaling.states(connection, one.apply),
+                    journal.states(connection, one.apply),
                     one.serial,
                 )
-                for one in journaling.applies(connection, "plan = ?", (plan,))
+                for one in journal.applies(connection, "plan = ?", (plan,))
             ]
 
         return self._read(look)
 
     def durations(self) -> Mapping[str, float]:
         """Return the median seconds of each kind of step that ran here."""
-        return self._read(journaling.durations)
+        return self._read(journal.durations)
 
     def history(self) -> list[Version]:
         """Return every operation that raised the serial, newest first."""
@@ -135,43 +135,43 @@ class Store:
     def begin(self, plan: Plan, started: float, rollback_of: PlanId | None = None) -> int:
         """Start an apply: keep its plan, raise the serial; returns the number of the apply."""
         with self._writing("state.begin") as connection:
-            return journaling.begin(connection, plan, started, rollback_of)
+            return journal.begin(connection, plan, started, rollback_of)
 
     def commit(self, apply: int, entries: Sequence[Entry]) -> None:
         """Add entries to the journal and carry out what they change in the records."""
         with self._writing("state.commit") as connection:
-            journaling.commit(connection, apply, entries)
+            journal.commit(connection, apply, entries)
 
     def finish(self, apply: int, status: str, ended: float) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished."""
-        if status not in journaling.STATUSES:
+        if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
             raise ValueError(msg)
         with self._writing("state.finish") as connection:
             # Of a plan that left something out, the outputs speak of a part of the stack only.
-            plan = journaling.load_head(connection, apply, self._path) if status == "done" else None
-            journaling.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None)
+            plan = journal.load_head(connection, apply, self._path) if status == "done" else None
+            journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None)
 
     def edit(self, operation: str, stack: StackName | None, entries: Sequence[Entry], *, at: float | None = None) -> int:
         """Change records outside of an apply, as one operation with a serial of its own; returns the serial."""
         with self._writing("state.edit") as connection:
-            serial = journaling.next_serial(connection, time.time() if at is None else at, operation, None, stack)
-            journaling.change_records(connection, serial, entries)
+            serial = journal.next_serial(connection, time.time() if at is None else at, operation, None, stack)
+            journal.change_records(connection, serial, entries)
             return serial
 
     def grow_slices(self, slices: int) -> None:
         """Remember that the host has so many slices; the number never falls."""
         with self._writing("state.edit") as connection:
-            journaling.raise_slices(connection, slices)
+            journal.raise_slices(connection, slices)
 
     def settle_slices(self, slices: int) -> None:
         """Accept that the host has so many slices from now on, more or fewer; raises Conflict when VMs hold higher ones."""
         with self._writing("state.edit") as connection:
-            journaling.settle_slices(connection, slices)
+            journal.settle_slices(connection, slices)
 
     def _read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Ask within one transaction, so that all of the answer is of the same moment."""
-        with self._turn, failing.Guarded(self._path):
+        with self._turn, failures.Guarded(self._path):
             try:
                 self._connection.execute("BEGIN")
                 try:
@@ -181,16 +181,16 @@ class Store:
                         self._connection.execute("ROLLBACK")
             except ValueError as error:
                 # A body that is no JSON any more: the page is in order, and what it holds is not.
-                raise failing.damaged(self._path, f"a record cannot be read ({error})") from error
+                raise failures.damaged(self._path, f"a record cannot be read ({error})") from error
 
     @contextmanager
     def _writing(self, point: str) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction: all of it is on disk at the end, or none of it."""
-        with self._turn, failing.Guarded(self._path):
+        with self._turn, failures.Guarded(self._path):
             faults.reached(f"{point}.before")
             # SQLite goes on writing to a file that was removed under it, and all of that would be lost without a word.
             if _identity(self._path) != self._file:
-                raise failing.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
+                raise failures.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -207,8 +207,8 @@ class Store:
 def open_state(folder: Path, *, write: bool) -> Store | None:
     """Open the state of a data folder. To write makes it when there is none; to read then returns nothing and makes nothing."""
     if write:
-        return Store(folder, opening.open_for_writing(folder), write=True)
-    connection = opening.open_for_reading(folder)
+        return Store(folder, connections.open_for_writing(folder), write=True)
+    connection = connections.open_for_reading(folder)
     return None if connection is None else Store(folder, connection, write=False)
 
 
@@ -231,12 +231,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _recorded(connection: sqlite3.Connection) -> Recorded:
     lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
-    unfinished = journaling.unfinished(connection)
+    unfinished = journal.unfinished(connection)
     return Recorded(
         lineage=lineage,
         serial=serial,
-        records=recording.load(connection),
+        records=records.load(connection),
         slices=slices,
         unfinished=None if unfinished is None else unfinished.plan,
-        outputs=journaling.outputs(connection),
+        outputs=journal.outputs(connection),
     )

@@ -8,7 +8,7 @@ from herocloud.model.hosts import Host, Slice
 from herocloud.model.ids import Address, Sid, sort_key
 from herocloud.model.worlds import Record, Thing
 from herocloud.state.holders import Holder
-from herocloud.views import listings, phrasing, tables, values
+from herocloud.views import listings, phrases, tables, values
 
 
 def record_text(record: Record, *, color: bool = False) -> str:
@@ -22,7 +22,7 @@ def record_text(record: Record, *, color: bool = False) -> str:
         ("complete", "yes" if record.complete else "no, an apply did not finish it"),
         ("needs", ", ".join(record.needs) or "-"),
     ]
-    blocks = [tables.pairs(rows, color=color), "Target:\n" + tables.pairs(phrasing.verbose_fields(record.spec), indent="    ")]
+    blocks = [tables.pairs(rows, color=color), "Target:\n" + tables.pairs(phrases.verbose_fields(record.spec), indent="    ")]
     made = [
         (f"{name}{'.' if path else ''}{path}", values.show(path, value))
         for name in sorted(record.parts)
@@ -54,7 +54,7 @@ def vm_text(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = N
         ("provider", str(row["provider"])),
         ("protected", "yes" if row["protect"] else "no"),
     ]
-    return tables.pairs(rows, color=color) + "\n\nFields:\n" + tables.pairs(phrasing.verbose_fields(record.spec), indent="    ")
+    return tables.pairs(rows, color=color) + "\n\nFields:\n" + tables.pairs(phrases.verbose_fields(record.spec), indent="    ")
 
 
 def vm_document(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None) -> dict[str, Json]:
@@ -123,7 +123,7 @@ def serials_text(before: Iterable[Record], after: Iterable[Record]) -> str:
         lines.append(f"  {sign} {record.address}   stack {record.stack}")
         if old is not None and new is not None:
             lines += [
-                f"        {path} {values.show_pair(path, *pair)}" for path, *pair in phrasing.differing(_comparable(old), _comparable(new))
+                f"        {path} {values.show_pair(path, *pair)}" for path, *pair in phrases.differing(_comparable(old), _comparable(new))
             ]
     return "\n".join(lines) if lines else "No differences."
 
@@ -135,7 +135,7 @@ def serials_document(before: Iterable[Record], after: Iterable[Record]) -> dict[
     for sign, old, new in _paired(before, after):
         record = new or old
         if record is not None:
-            fields = [] if old is None or new is None else list(phrasing.differing(_comparable(old), _comparable(new)))
+            fields = [] if old is None or new is None else list(phrases.differing(_comparable(old), _comparable(new)))
             rows.append(
                 {
                     "stack": record.stack,

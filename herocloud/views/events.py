@@ -15,8 +15,8 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM
-from herocloud.views import diagnostics, phrasing, plan_json, results, values
-from herocloud.views.writing import Outlet
+from herocloud.views import diagnostic_text, phrases, plan_json, results, values
+from herocloud.views.writer import Outlet
 
 FORMAT = "1.0"
 
@@ -53,8 +53,8 @@ class Stream:
 
     def plan(self, plan: Plan) -> None:
         """Write what is planned: the changes, the proof and the diagnostics."""
-        for change in phrasing.arrange(plan):
-            self._line("planned_change", "info", f"{change.address}: {phrasing.action_words(change)}", {"change": planned(change)})
+        for change in phrases.arrange(plan):
+            self._line("planned_change", "info", f"{change.address}: {phrases.action_words(change)}", {"change": planned(change)})
         self._line("capacity", "info", "capacity before, at its peak and after", {"capacity": plan_json.capacity_document(plan.capacity)})
         self.diagnose(plan.diagnostics)
 
@@ -62,7 +62,7 @@ class Stream:
         """Write diagnostics."""
         for one in found:
             level = "error" if one.is_error else "warn"
-            self._line("diagnostic", level, f"{one.severity.value}: {one.summary}", {"diagnostic": diagnostics.document(one)})
+            self._line("diagnostic", level, f"{one.severity.value}: {one.summary}", {"diagnostic": diagnostic_text.document(one)})
 
     def tell(self, event: Event) -> None:
         """Write one event; the executor's own `summary` is left to `summarise`, which knows the plan."""

@@ -8,7 +8,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Severity, Status
-from herocloud.views import diagnostics, phrasing, results
+from herocloud.views import diagnostic_text, phrases, results
 
 # XML 1.0 has no way to write these, not even as references.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -32,10 +32,10 @@ def render(plan: Plan) -> str:
         Case(
             f"{plan.stack}.{change.kind}",
             f"{change.address} {change.action.value}",
-            "\n".join(phrasing.lines(change, purge=plan.purge)),
-            failure=f"protected; {phrasing.LIFT}" if change.protected else None,
+            "\n".join(phrases.lines(change, purge=plan.purge)),
+            failure=f"protected; {phrases.LIFT}" if change.protected else None,
         )
-        for change in phrasing.arrange(plan)
+        for change in phrases.arrange(plan)
     ]
     return _write(f"herocloud plan {plan.stack}", [*cases, *_found(plan.stack, plan.diagnostics)])
 
@@ -53,7 +53,7 @@ def render_result(plan: Plan, result: Result) -> str:
         seconds[outcome.address] = seconds.get(outcome.address, 0.0) + outcome.ended - outcome.started
     cases = []
     ends = results.endings(plan, result)
-    for change in phrasing.arrange(plan):
+    for change in phrases.arrange(plan):
         status = ends[change.address]
         reason = (
             None
@@ -81,7 +81,7 @@ def _found(group: str, found: Sequence[Diagnostic]) -> list[Case]:
     cases = []
     for one in found:
         place = f"{one.place.file}:{one.place.line}" if one.place else one.address or ""
-        text = diagnostics.render_one(one)
+        text = diagnostic_text.render_one(one)
         bad = one.severity is Severity.ERROR
         cases.append(Case(f"{group}.{one.code}", f"{one.summary} {place}".strip(), "" if bad else text, error=text if bad else None))
     return cases

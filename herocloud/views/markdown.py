@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import GLYPHS, Action, Impact
-from herocloud.views import capacities, diagnostics, phrasing, results, text, values
+from herocloud.views import capacities, diagnostic_text, phrases, results, text, values
 
 MAX_BYTES = 65_000
 
@@ -26,24 +26,24 @@ _FENCE = 40
 def render(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
     """Write the plan; the result never has more than `max_bytes` bytes in UTF-8, and every fence in it is closed."""
     page = _Page(max_bytes)
-    changes = phrasing.arrange(plan)
+    changes = phrases.arrange(plan)
     page.require(marker(plan))
     page.require(f"### herocloud: stack {_code(plan.stack)} on {_code(plan.host)}{' (simulated)' if plan.simulated else ''}")
     page.require(
-        f"**{phrasing.tally_line(plan)}.** {_escape(phrasing.time_line(capacities.total_seconds(plan), plan))}"
+        f"**{phrases.tally_line(plan)}.** {_escape(phrases.time_line(capacities.total_seconds(plan), plan))}"
         if changes
         else f"**{'Only outputs change' if plan.changes_outputs else 'No changes'}.**"
     )
     for warning in _warnings(plan, changes):
         page.offer(warning)
     if plan.diagnostics:
-        page.offer(_fence("text", diagnostics.render(plan.diagnostics)))
+        page.offer(_fence("text", diagnostic_text.render(plan.diagnostics)))
     if changes or plan.errored:
         page.offer(_capacity(plan))
     page.offer_lines("#### Outputs", [line.removeprefix("  ") for line in text.output_lines(plan)])
     page.add_changes(sorted(changes, key=lambda change: change.impact is not Impact.DATA), purge=plan.purge)
     if plan.drift:
-        lines = (f"{address}  {line}" for address, line in phrasing.drift_rows(plan.drift))
+        lines = (f"{address}  {line}" for address, line in phrases.drift_rows(plan.drift))
         page.offer("#### Changed outside herocloud\n\n" + _fence("text", "\n".join(lines)))
     return page.text(f"Plan {_code(plan.id)}.")
 
@@ -155,7 +155,7 @@ def _size(block: str) -> int:
 
 
 def _line(change: Change) -> str:
-    return f"- {_code(f'{GLYPHS[change.action]} {change.address}')} {phrasing.action_words(change)}"
+    return f"- {_code(f'{GLYPHS[change.action]} {change.address}')} {phrases.action_words(change)}"
 
 
 def _warnings(plan: Plan, changes: list[Change]) -> Iterator[str]:
@@ -175,18 +175,18 @@ def _warnings(plan: Plan, changes: list[Change]) -> Iterator[str]:
 
 
 def _details(change: Change, *, purge: bool) -> str:
-    first = phrasing.lines(change, purge=purge)[0]
-    title = f"{_code(f'{GLYPHS[change.action]} {change.address}')} {phrasing.action_words(change)}: {html.escape(_flat(first))}"
+    first = phrases.lines(change, purge=purge)[0]
+    title = f"{_code(f'{GLYPHS[change.action]} {change.address}')} {phrases.action_words(change)}: {html.escape(_flat(first))}"
     return f"<details><summary>{title}</summary>\n\n{_fence('diff', chr(10).join(_diff(change, purge=purge)))}\n\n</details>"
 
 
 def _diff(change: Change, *, purge: bool) -> Iterator[str]:
     """Write a change so that the `diff` colours of GitHub fit it: `-` what goes, `+` what comes."""
     if change.action is Action.CREATE:
-        for path, text in phrasing.verbose_fields(change.after):
+        for path, text in phrases.verbose_fields(change.after):
             yield f"+ {path}: {_flat(text)}"
     elif change.action is Action.DELETE:
-        for path, text in phrasing.verbose_fields(change.before):
+        for path, text in phrases.verbose_fields(change.before):
             yield f"- {path}: {_flat(text)}"
     for field in () if change.action is Action.CREATE else change.fields:
         hidden = field.sensitive or values.is_sensitive(field.path)
@@ -195,9 +195,9 @@ def _diff(change: Change, *, purge: bool) -> Iterator[str]:
                 yield f"{sign} {field.path}: {_flat(values.fingerprint(value) if hidden else values.show(field.path, value))}"
         if field.why:
             yield f"# {_flat(field.why)}"
-    remarks = phrasing.remarks(change)
+    remarks = phrases.remarks(change)
     if not change.fields and change.action not in (Action.CREATE, Action.DELETE):
-        remarks = phrasing.lines(change, purge=purge)
+        remarks = phrases.lines(change, purge=purge)
     for line in remarks:
         yield f"# {_flat(line)}"
 

@@ -12,7 +12,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import split_address
 from herocloud.model.plans import Capacity, Change, Drift, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM, Action, Impact
-from herocloud.views import capacities, diagnostics, phrasing, values
+from herocloud.views import capacities, diagnostic_text, phrases, values
 
 FORMAT_VERSION = "1.0"
 
@@ -48,7 +48,7 @@ def plan_document(plan: Plan) -> dict[str, Json]:
         ],
         "capacity": capacity_document(plan.capacity),
         "facts": [{"key": fact.key, "digest": fact.digest, "says": fact.says} for fact in plan.facts],
-        "diagnostics": [diagnostics.document(found) for found in plan.diagnostics],
+        "diagnostics": [diagnostic_text.document(found) for found in plan.diagnostics],
         "expected_seconds": round(capacities.total_seconds(plan), 3),
     }
 
@@ -69,7 +69,7 @@ def refusal_document(found: Sequence[Diagnostic]) -> dict[str, Json]:
         "steps": [],
         "capacity": None,
         "facts": [],
-        "diagnostics": [diagnostics.document(one) for one in found],
+        "diagnostics": [diagnostic_text.document(one) for one in found],
     }
 
 
@@ -96,7 +96,7 @@ def render_line(document: Json) -> str:
 
 def summary(plan: Plan) -> dict[str, Json]:
     """Return the counts by what happens."""
-    counts = phrasing.tally_actions(plan)
+    counts = phrases.tally_actions(plan)
     return {
         "add": counts[Action.CREATE],
         "change": counts[Action.UPDATE],

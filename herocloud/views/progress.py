@@ -18,8 +18,8 @@ from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import GLYPHS
-from herocloud.views import capacities, writing
-from herocloud.views.writing import Outlet, Sink
+from herocloud.views import capacities, writer
+from herocloud.views.writer import Outlet, Sink
 
 REDRAW = 0.1
 HEARTBEAT = 10.0
@@ -44,7 +44,7 @@ class Board:
         self,
         plan: Plan,
         *,
-        palette: writing.Palette = writing.PLAIN,
+        palette: writer.Palette = writer.PLAIN,
         durations: Mapping[str, float] | None = None,
         before: Collection[StepId] = (),
         chatty: bool = True,
@@ -159,7 +159,7 @@ class Board:
         return [
             self._line(
                 GLYPHS[change.action],
-                writing.of_action(self._palette, change.action),
+                writer.of_action(self._palette, change.action),
                 step.address,
                 f"{change.action.value} done in {took}",
             )
@@ -201,7 +201,7 @@ class Progress:
     ) -> None:
         """Show this plan's apply; `terminal` says whether lines can be redrawn."""
         chatty = terminal or len(plan.changing) <= _MOST_LINES
-        self._board = Board(plan, palette=writing.choose(color=color), durations=durations, before=before, chatty=chatty)
+        self._board = Board(plan, palette=writer.choose(color=color), durations=durations, before=before, chatty=chatty)
         self._outlet = Outlet(sink)
         self._terminal = terminal
         self._clock = clock

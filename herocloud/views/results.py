@@ -12,7 +12,7 @@ from herocloud.model.ids import Address, StepId, sort_key
 from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Status
-from herocloud.views import writing
+from herocloud.views import writer
 
 _WORST = (Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.UNDONE, Status.DONE)
 _PAST = {
@@ -97,7 +97,7 @@ def headline(plan: Plan, result: Result) -> str:
 
 def render(plan: Plan, result: Result, *, color: bool = False) -> str:
     """Write the whole summary."""
-    palette = writing.choose(color=color)
+    palette = writer.choose(color=color)
     good = status_word(result) in ("done", "already")
     blocks = [f"{palette.green if good else palette.red}{palette.bold}{headline(plan, result)}{palette.off}"]
     blocks += ["\n".join(_failure_lines(failure, palette)) for failure in failures(result)]
@@ -216,7 +216,7 @@ def _left(plan: Plan, result: Result) -> list[Change]:
     return [change for change in plan.changing if found[change.address] is not Status.DONE and change.address not in failed | held]
 
 
-def _failure_lines(failure: Failure, palette: writing.Palette) -> list[str]:
+def _failure_lines(failure: Failure, palette: writer.Palette) -> list[str]:
     outcome = failure.outcome
     took = sizes.show_duration(outcome.ended - outcome.started)
     lines = [f"{palette.red}error{palette.off}: {palette.bold}{outcome.address}{palette.off}: {outcome.kind} failed after {took}"]

@@ -12,7 +12,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Impact
-from herocloud.views import phrasing
+from herocloud.views import phrases
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 
 def document(plan: Plan) -> dict[str, Json]:
     """Return a plan as SARIF: its diagnostics, and a finding for each change that people should look at twice."""
-    return _log([*map(_diagnosed, sort_diagnostics(list(plan.diagnostics))), *filter(None, map(_notable, phrasing.arrange(plan)))])
+    return _log([*map(_diagnosed, sort_diagnostics(list(plan.diagnostics))), *filter(None, map(_notable, phrases.arrange(plan)))])
 
 
 def diagnostics_document(found: Sequence[Diagnostic]) -> dict[str, Json]:
@@ -51,7 +51,7 @@ def _diagnosed(one: Diagnostic) -> Finding:
 
 
 def _notable(change: Change) -> Finding | None:
-    text = f"{change.address}: {phrasing.lines(change)[0]}"
+    text = f"{change.address}: {phrases.lines(change)[0]}"
     if change.protected:
         return Finding("blocked", "Protection stands in the way", "error", text, change.address)
     if change.impact is Impact.DATA:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.views import writing
+from herocloud.views import writer
 
 FORMAT_VERSION = "1.0"
 
@@ -48,7 +48,7 @@ def render(listing: Listing, *, color: bool = False) -> str:
     """Write a listing as text."""
     if not listing.rows:
         return listing.empty
-    palette = writing.choose(color=color)
+    palette = writer.choose(color=color)
     cells = [[column.show(row.get(column.key)) for column in listing.columns] for row in listing.rows]
     wide = [max(len(column.heading), *(len(line[i]) for line in cells)) for i, column in enumerate(listing.columns)]
     heading = _line([column.heading for column in listing.columns], listing.columns, wide)
@@ -66,7 +66,7 @@ def document(listing: Listing) -> dict[str, Json]:
 def pairs(rows: Iterable[tuple[str, str]], *, color: bool = False, indent: str = "") -> str:
     """Write names and values in two columns: what one thing is like."""
     found = list(rows)
-    palette = writing.choose(color=color)
+    palette = writer.choose(color=color)
     wide = max((len(name) for name, _ in found), default=0) + 3
     lines = []
     for name, value in found:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import herocloud
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import GLYPHS, Action
-from herocloud.views import capacities, phrasing, values, writing
+from herocloud.views import capacities, phrases, values, writer
 
 _WIDEST = 34
 """Longer addresses push their own line to the right instead of everybody's."""
@@ -20,10 +20,10 @@ def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False, durat
     """Write the whole plan.
 
     `verbose` adds every field of what is created, reasons, steps' count and a legend of the signs that are used. `durations` are
-    medians by step kind, for a better estimate. Diagnostics are not part of it: they go to stderr through `views.diagnostics`.
+    medians by step kind, for a better estimate. Diagnostics are not part of it: they go to stderr through `views.diagnostic_text`.
     """
-    palette = writing.choose(color=color)
-    changes = phrasing.arrange(plan)
+    palette = writer.choose(color=color)
+    changes = phrases.arrange(plan)
     drift = _drift(plan, palette)
     outputs = output_lines(plan)
     if not changes and not drift and not outputs and not plan.errored:
@@ -41,7 +41,7 @@ def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False, durat
     return "\n\n".join(blocks)
 
 
-def header(plan: Plan, palette: writing.Palette = writing.PLAIN) -> str:
+def header(plan: Plan, palette: writer.Palette = writer.PLAIN) -> str:
     """Write who plans what for which machine."""
     version = ".".join(herocloud.__version__.split(".")[:2])
     text = f"herocloud {version} · stack {plan.stack} · host {plan.host} ({plan.slices_total} slices, {plan.slices_free} free)"
@@ -68,22 +68,22 @@ def output_lines(plan: Plan) -> list[str]:
     return found
 
 
-def _change_lines(plan: Plan, changes: list[Change], palette: writing.Palette, *, verbose: bool) -> list[str]:
+def _change_lines(plan: Plan, changes: list[Change], palette: writer.Palette, *, verbose: bool) -> list[str]:
     wide = min(_WIDEST, max(len(change.address) for change in changes)) + 3
-    words = max(len(phrasing.action_words(change)) for change in changes) + 3
+    words = max(len(phrases.action_words(change)) for change in changes) + 3
     indent = " " * (4 + wide + words)
     found: list[str] = []
     for change in changes:
-        colour = writing.of_action(palette, change.action)
+        colour = writer.of_action(palette, change.action)
         off = palette.off if colour else ""
         glyph = GLYPHS[change.action]
         # The sign is centred on one column, so `-/+` sticks out by one on both sides and its address moves by one.
         lead = f" {glyph} " if len(glyph) == 3 else f"  {glyph} "
-        first, *more = phrasing.lines(change, purge=plan.purge)
+        first, *more = phrases.lines(change, purge=plan.purge)
         place = f"{lead}{change.address}".ljust(4 + wide - 1) + " "
-        found.append(f"{colour}{place}{phrasing.action_words(change).ljust(words)}{off}{first}")
+        found.append(f"{colour}{place}{phrases.action_words(change).ljust(words)}{off}{first}")
         found.extend(f"{indent}{line}" for line in more)
-        hidden = phrasing.hidden_fields(change)
+        hidden = phrases.hidden_fields(change)
         if hidden and change.action is not Action.DELETE:
             found.append(f"{indent}{palette.dim}({hidden} unchanged {'field' if hidden == 1 else 'fields'} hidden){palette.off}")
         if verbose:
@@ -91,9 +91,9 @@ def _change_lines(plan: Plan, changes: list[Change], palette: writing.Palette, *
     return found
 
 
-def _verbose_lines(change: Change, palette: writing.Palette) -> list[str]:
+def _verbose_lines(change: Change, palette: writer.Palette) -> list[str]:
     found = []
-    reason = phrasing.REASONS[change.reason]
+    reason = phrases.REASONS[change.reason]
     if reason:
         found.append(f"        because: {reason}")
     found.append(f"        provider: {change.provider}")
@@ -102,17 +102,17 @@ def _verbose_lines(change: Change, palette: writing.Palette) -> list[str]:
     if change.protect:
         found.append("        protect: true")
     if change.action in (Action.CREATE, Action.REPLACE, Action.ADOPT):
-        found.extend(f"        {path}: {text}" for path, text in phrasing.verbose_fields(change.after))
+        found.extend(f"        {path}: {text}" for path, text in phrases.verbose_fields(change.after))
     return [f"{palette.dim}{line}{palette.off}" for line in found]
 
 
-def _drift(plan: Plan, palette: writing.Palette) -> list[str]:
+def _drift(plan: Plan, palette: writer.Palette) -> list[str]:
     if not plan.drift:
         return []
     wide = min(_WIDEST, max(len(drift.address) for drift in plan.drift)) + 3
     found = [f"{palette.bold}Changed outside herocloud:{palette.off}"]
     previous = ""
-    for address, line in phrasing.drift_rows(plan.drift):
+    for address, line in phrases.drift_rows(plan.drift):
         shown = "" if address == previous else address
         previous = address
         found.append(f"    {shown.ljust(wide)}{line}")
@@ -125,14 +125,14 @@ def _legend(changes: list[Change]) -> str:
     return "Signs: " + " · ".join(f"{glyph} {word}" for glyph, word in words.items())
 
 
-def _closing(plan: Plan, changes: list[Change], palette: writing.Palette, durations: Mapping[str, float] | None) -> list[str]:
+def _closing(plan: Plan, changes: list[Change], palette: writer.Palette, durations: Mapping[str, float] | None) -> list[str]:
     if not changes and not plan.errored:
         return ["Only outputs change."] if plan.changes_outputs else ["No changes."]
     found = [capacities.capacity_line(plan.capacity)]
     if changes:
         seconds = capacities.total_seconds(plan, durations)
-        time = f" {phrasing.time_line(seconds, plan)}" if plan.steps else ""
-        found.append(f"{palette.bold}Plan: {phrasing.tally_line(plan)}.{palette.off}{time}")
+        time = f" {phrases.time_line(seconds, plan)}" if plan.steps else ""
+        found.append(f"{palette.bold}Plan: {phrases.tally_line(plan)}.{palette.off}{time}")
     if not plan.complete:
         found.append("Only a part of the stack was planned (--target, --exclude); plan without them to see the rest.")
     if plan.purge:

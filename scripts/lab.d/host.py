@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import files, jsons
+from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Permanent
-from herocloud.providers.images.building import archives, debian_disks, debian_roots
-from herocloud.providers.images.building.debian_roots import Recipe
+from herocloud.providers.images.builds import archives, debian_disks, debian_roots
+from herocloud.providers.images.builds.debian_roots import Recipe
 
 RELEASE = "bookworm"
 """Its Python is 3.11, the version that our lock is made for."""
@@ -83,7 +83,7 @@ def ensure(folder: Path, *, told: Callable[[str], None], again: bool = False) ->
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"host-{digest}"
     image = Image(target / "root.raw", target / "vmlinuz", target / "initrd.img")
-    with files.flock(folder / ".lock", blocking=True):
+    with durable_files.flock(folder / ".lock", blocking=True):
         if again or not target.exists():
             told("building the host's image; this takes about three minutes, once")
             work = folder / ".building"

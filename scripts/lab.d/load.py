@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from herocloud.kits import files, running
+from herocloud.kits import durable_files, subprocesses
 from herocloud.model.errors import HerocloudError
-from herocloud.providers.images.building import debian, tiny
-from herocloud.providers.images.building import debian_programs as programs
+from herocloud.providers.images.builds import debian, tiny
+from herocloud.providers.images.builds import debian_programs as programs
 
 MARKERS = "root or kvm or guest or live"
 PROGRAMS = ("cloud-hypervisor", "ch-remote", "mycelium", "virtiofsd")
@@ -75,7 +75,7 @@ def pack(stage: Path, order: Order, done: Iterable[str] = ()) -> Path:
         # Half as much again is for what tests write beside the files.
         stream.truncate(size * 3 // 2 + 256 * 1024**2)
     command = ["mkfs.ext4", "-q", "-F", "-L", "lab", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", str(stage), str(disk)]
-    running.run(command, timeout=300, environment={**os.environ, "PATH": programs.path()})
+    subprocesses.run(command, timeout=300, environment={**os.environ, "PATH": programs.path()})
     return disk
 
 
@@ -168,7 +168,7 @@ def _copy_images(cache: Path, target: Path, told: Callable[[str], None]) -> Iter
         place = target / "images" / DEBIAN
         place.mkdir()
         for path in (found.disk, found.kernel, found.initramfs, found.disk.with_name(debian.DESCRIPTION)):
-            running.run(["cp", "--sparse=always", "--preserve=mode", str(path), str(place)], timeout=120)
+            subprocesses.run(["cp", "--sparse=always", "--preserve=mode", str(path), str(place)], timeout=120)
         yield "the Debian image"
 
 
@@ -189,5 +189,5 @@ def unpack_results(archive: Path, target: Path) -> bool:
             stream.extractall(target, members)  # noqa: S202  (each member was looked at)
     except (OSError, tarfile.TarError):
         return False
-    files.sync_folder(target)
+    durable_files.sync_folder(target)
     return True

@@ -18,10 +18,10 @@ import load
 import machine
 import notes
 
-from herocloud.kits import caches, running
+from herocloud.kits import caches, subprocesses
 from herocloud.model.errors import HerocloudError
-from herocloud.providers.images.building import debian_programs as programs
-from herocloud.providers.images.building.debian_programs import Program
+from herocloud.providers.images.builds import debian_programs as programs
+from herocloud.providers.images.builds.debian_programs import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 LACKING, BROKEN = 69, 70
@@ -177,12 +177,12 @@ def install(lacking: list[Program]) -> None:
     command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     try:
         try:
-            running.run(command, timeout=900, environment=environment)
-        except running.CommandError:
+            subprocesses.run(command, timeout=900, environment=environment)
+        except subprocesses.CommandError:
             # A fresh image has no package lists; an old one has lists that name files which are gone.
-            running.run(["apt-get", "update", "-qq"], timeout=300, environment=environment)
-            running.run(command, timeout=900, environment=environment)
-    except running.CommandError as error:
+            subprocesses.run(["apt-get", "update", "-qq"], timeout=300, environment=environment)
+            subprocesses.run(command, timeout=900, environment=environment)
+    except subprocesses.CommandError as error:
         raise Lacking(f"{names} missing, and apt could not help: {error}") from error
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from herocloud.apply import ways
+from herocloud.apply import directions
 from herocloud.kits import faults
 from herocloud.model.plans import Plan
 from herocloud.providers.simulator import driving, world
@@ -196,12 +196,12 @@ class Campaign:
     def blows(self, *, thorough: bool = False) -> list[Blow]:
         """Name every fault point of every kind of step that this plan has, and some at which the resume dies as well."""
         kinds = list(dict.fromkeys(step.kind for step in self.plan.steps))
-        names = [f"{point}:{kind}" for point in ways.STEP_POINTS for kind in kinds]
+        names = [f"{point}:{kind}" for point in directions.STEP_POINTS for kind in kinds]
         names += [point for point in driving.FAULT_POINTS if point.removeprefix("simulator.").rpartition(".")[0] in kinds]
         if self.scenario.rollback:
-            names = [f"{point}:{kind}" for point in ways.BACK_POINTS for kind in kinds]
+            names = [f"{point}:{kind}" for point in directions.BACK_POINTS for kind in kinds]
             names += [point for point in driving.FAULT_POINTS if point.startswith("simulator.undo.")]
-        names += list(ways.WHOLE_POINTS)
+        names += list(directions.WHOLE_POINTS)
         blows = [Blow(name) for name in names]
         writes = [f"state.{what}.{when}" for what in ("begin", "commit", "finish") for when in ("before", "written", "after")]
         blows += [Blow(name, nth) for name in writes for nth in ((1, 4, 9) if "commit" in name else (1,))]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.apply import executing
+from herocloud.apply import executor
 from herocloud.apply.steering import Interrupts, Options
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, PlanId, StackName, StepId
@@ -269,7 +269,7 @@ class Bench:
         return self.world
 
     def execute(self, plan: Plan, **options: Any) -> Result:
-        return executing.execute(
+        return executor.execute(
             plan,
             self.store,  # type: ignore[arg-type]
             self.drivers,
@@ -280,7 +280,7 @@ class Bench:
         )
 
     def resume(self, *, rollback: bool = False, facts: Any = None, **options: Any) -> Result:
-        return executing.resume(
+        return executor.resume(
             self.store,  # type: ignore[arg-type]
             self.drivers,
             options=Options(**options),

@@ -25,14 +25,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from herocloud.apply import ways
+from herocloud.apply import directions
 from herocloud.providers.images import driving as images
 from herocloud.providers.network import driving as networks
 from herocloud.providers.qemu import driving as machines
 from herocloud.state import store as states
 
 MIB = 1024**2
-_HEAVY = ("pyroute2", "httpx", "pycdlib", "herocloud.providers.network.taps", "herocloud.providers.images.wiring")
+_HEAVY = ("pyroute2", "httpx", "pycdlib", "herocloud.providers.network.taps", "herocloud.providers.images.network_config")
 """Imported before anybody forks, so that not every child pays for it."""
 
 _POINTS = (*images.FAULT_POINTS, *networks.FAULT_POINTS, *machines.FAULT_POINTS)
@@ -238,7 +238,7 @@ class Campaign:
         for point in _named(f"{found}.undo.{kind}.", thorough=thorough):
             yield Strike(stage, blow(f"{found}.{kind}.after", again=point), back=True)
         if thorough:
-            for point in ways.STEP_POINTS:
+            for point in directions.STEP_POINTS:
                 yield Strike(stage, blow(f"{point}:{kind}"))
                 yield Strike(stage, blow(f"{point}:{kind}"), back=True)
 

@@ -17,22 +17,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from herocloud.apply import executing
+from herocloud.apply import executor
 from herocloud.apply.steering import Options
 from herocloud.model.hosts import Host, Slice
 from herocloud.model.ids import slice_sid
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed
-from herocloud.observe import looking
-from herocloud.plan import planning
-from herocloud.plan.gathering import PlanOptions
+from herocloud.observe import observer as observe_observer
+from herocloud.plan import planner
+from herocloud.plan.scope import PlanOptions
 from herocloud.providers import registry
 from herocloud.providers.drivers import Drivers
 from herocloud.providers.qemu import driving as qemu
 from herocloud.providers.seam import ProviderContext
 from herocloud.providers.vmm import folders
-from herocloud.providers.vmm.ending import Patience
+from herocloud.providers.vmm.shutdown import Patience
 from herocloud.stack import loading
 from herocloud.state import store as states
 
@@ -181,25 +181,25 @@ class Site:
     def look(self) -> Observed:
         names = ["images", "network", *([self.hypervisor] if self.hypervisor else [])]
         seen = [registry.find(name).observer(self._context).observe(None) for name in names]
-        return looking.merge([*seen, *([] if self.hypervisor else [self._machines.observe(None)])])
+        return observe_observer.merge([*seen, *([] if self.hypervisor else [self._machines.observe(None)])])
 
     def plan(self, text: str) -> Plan:
         path = self.folder / "stack.yaml"
         path.write_text(text)
         loaded = loading.load([str(path)], host=HOST)
         assert loaded.desired is not None, loaded.diagnostics
-        plan = planning.plan(loaded.desired, states.read_recorded(self.folder), self.look(), HOST, PlanOptions())
+        plan = planner.plan(loaded.desired, states.read_recorded(self.folder), self.look(), HOST, PlanOptions())
         assert not plan.errored, plan.diagnostics
         return plan
 
     def apply(self, text: str) -> Result:
         plan = self.plan(text)
         with self._running() as (store, drivers):
-            return executing.execute(plan, store, drivers, options=Options(parallelism=4), tell=lambda _event: None)
+            return executor.execute(plan, store, drivers, options=Options(parallelism=4), tell=lambda _event: None)
 
     def resume(self, *, rollback: bool = False) -> Result:
         with self._running() as (store, drivers):
-            return executing.resume(store, drivers, options=Options(parallelism=4), tell=lambda _event: None, rollback=rollback)
+            return executor.resume(store, drivers, options=Options(parallelism=4), tell=lambda _event: None, rollback=rollback)
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[tuple[Any, Callable[[str, str], Any]]]:

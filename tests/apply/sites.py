@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from herocloud.apply import executing
+from herocloud.apply import executor
 from herocloud.apply.steering import Interrupts, Options
 from herocloud.model import ids
 from herocloud.model.hosts import Host, Slice, Uplink
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Desired, Observed, Recorded
-from herocloud.plan import planning
-from herocloud.plan.gathering import PlanOptions
+from herocloud.plan import planner
+from herocloud.plan.scope import PlanOptions
 from herocloud.providers import registry
 from herocloud.providers.drivers import Drivers
 from herocloud.providers.seam import ProviderContext
@@ -60,7 +60,7 @@ class Site:
         return states.read_recorded(self.folder)
 
     def plan(self, text: str, **options: Any) -> Plan:
-        plan = planning.plan(self.desire(text), self.recorded(), self.look(), self.host, PlanOptions(**options))
+        plan = planner.plan(self.desire(text), self.recorded(), self.look(), self.host, PlanOptions(**options))
         assert not plan.errored, plan.diagnostics
         return plan
 
@@ -82,7 +82,7 @@ class Site:
         try:
             with self.store() as store:
                 chosen = Options(**options)
-                return executing.execute(
+                return executor.execute(
                     plan, store, drivers, options=chosen, tell=self.events.append, interrupts=self.interrupts, undoes=undoes
                 )
         finally:
@@ -99,7 +99,7 @@ class Site:
         try:
             with self.store() as store:
                 chosen = Options(**options)
-                return executing.resume(
+                return executor.resume(
                     store, drivers, options=chosen, tell=self.events.append, interrupts=self.interrupts, rollback=rollback
                 )
         finally:

@@ -6,17 +6,17 @@ import pytest
 
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action
-from herocloud.operations import cleaning
+from herocloud.operations import leftovers
 from herocloud.plan import orphans as planner
 from herocloud.providers.seam import Tombstone
 from herocloud.providers.simulator import world
-from herocloud.state import editing
+from herocloud.state import edits
 
 
 def forget(site: Any, *addresses: str) -> None:
     with site.store() as store:
         for address in addresses:
-            editing.remove_record(store, "shop", address)
+            edits.remove_record(store, "shop", address)
 
 
 def orphans(site: Any) -> list[planner.Orphan]:
@@ -31,7 +31,7 @@ def remove(site: Any, *, purge: bool = False) -> Plan:
 def adopt(site: Any) -> Plan:
     with site.store() as store:
         serials = (version.serial for version in store.history())
-        last = cleaning.last_record_in((store.records_at(serial) for serial in serials), "shop")
+        last = leftovers.last_record_in((store.records_at(serial) for serial in serials), "shop")
         things = [orphan.thing for orphan in orphans(site) if not orphan.foreign]
         return planner.plan_adoption("shop", things, last, site.recorded(), site.look(), site.host)
 
@@ -90,5 +90,5 @@ def test_what_was_never_recorded_is_adopted_by_a_stack_file(site, shop) -> None:
 
 def test_tombstones_go_when_their_time_is_over() -> None:
     stones = [Tombstone(key, "shop", "volume.a", 1, deleted) for key, deleted in (("old", 100.0), ("young", 900.0), ("future", 2000.0))]
-    assert [stone.key for stone in cleaning.expired(stones, 1000.0, 500.0)] == ["old"]
-    assert [stone.key for stone in cleaning.expired(stones, 1000.0, 0.0)] == ["old", "young"]
+    assert [stone.key for stone in leftovers.expired(stones, 1000.0, 500.0)] == ["old"]
+    assert [stone.key for stone in leftovers.expired(stones, 1000.0, 0.0)] == ["old", "young"]

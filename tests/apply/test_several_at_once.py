@@ -53,10 +53,10 @@ def test_ten_plans_beside_an_apply_need_no_lock_and_see_whole_records(site, shop
 
 
 def plan_only(site: Any, desired: Any) -> list[str]:
-    from herocloud.plan import planning
-    from herocloud.plan.gathering import PlanOptions
+    from herocloud.plan import planner
+    from herocloud.plan.scope import PlanOptions
 
-    plan = planning.plan(desired, site.recorded(), site.look(), site.host, PlanOptions())
+    plan = planner.plan(desired, site.recorded(), site.look(), site.host, PlanOptions())
     return [found.code for found in plan.diagnostics]
 
 

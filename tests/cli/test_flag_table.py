@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from herocloud.cli import catalogue, flags, invoking, running, spelling
-from herocloud.host import shaping
+from herocloud.cli import catalogue, flags, invoking, runner, spelling
+from herocloud.host import hostfile_schema
 
 
 def _options() -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -52,7 +52,7 @@ def test_every_command_has_the_global_flags() -> None:
 
 
 def test_a_host_file_may_set_exactly_the_flags_of_automation() -> None:
-    assert {name.replace("-", "_") for name in shaping.FLAGS} == running.NAMES
+    assert {name.replace("-", "_") for name in hostfile_schema.FLAGS} == runner.NAMES
 
 
 @pytest.mark.parametrize("group", [flags.Planning, flags.Approving, flags.Executing, flags.Exports, flags.Everywhere])

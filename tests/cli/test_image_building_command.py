@@ -39,7 +39,7 @@ def test_a_release_is_refused_for_the_image_that_has_none(herocloud: Any, data_f
 
 
 def test_without_debians_programs_the_way_out_is_said(herocloud: Any, data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from herocloud.providers.images.building import packages
+    from herocloud.providers.images.builds import packages
 
     monkeypatch.setattr(packages, "_ENVIRONMENT", {"PATH": str(data_folder)})
     monkeypatch.setenv("PATH", str(data_folder))

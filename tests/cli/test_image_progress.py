@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.cli.calling import Call
-from herocloud.cli.image_telling import Teller
+from herocloud.cli.image_progress import Teller
 from herocloud.cli.terminal import Screen
 
 

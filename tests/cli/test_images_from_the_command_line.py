@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.images.storing import Store
+from herocloud.providers.images.content_store import Store
 
 CONTENT = os.urandom(300_000) + bytes(1024**2 - 300_000)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herocloud.cli import calling, catalogue, flags, invoking, parsing, running, spelling
+from herocloud.cli import calling, catalogue, flags, invoking, parsing, runner, spelling
 
 _WORDS = (
     "--", "-", "x", "5", "0", "-5", "007", "plan.json", "vm.web[0]", "dot", "bash", "tiny", "--help", "-h", "-qv", "-fx.yaml", "--out=",
@@ -122,7 +122,7 @@ def test_whatever_else_there_is_is_left_to_typer(line: list[str]) -> None:
 def test_a_flag_that_the_host_file_sets_is_left_to_typer() -> None:
     with pytest.raises(parsing.Unclear):
         parsing.read(["plan"], {}, {"parallelism": "3"}.get)
-    assert "parallelism" in running.NAMES
+    assert "parallelism" in runner.NAMES
 
 
 def test_the_data_folder_is_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

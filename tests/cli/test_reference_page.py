@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.cli import catalogue, ending, invoking
+from herocloud.cli import catalogue, exit_codes, invoking
 
 TITLES = {"variables", "planning flags", "approval flags", "running flags", "view flags"}
 LEAVES = {" ".join(words): words for words, _ in catalogue.leaves()}
@@ -63,7 +63,7 @@ def test_no_heading_is_about_a_command_that_is_not_there(sections: dict[str, str
 
 def test_every_exit_code_has_its_row(sections: dict[str, str]) -> None:
     documented = {int(number) for number in re.findall(r"^\| (\d+) \|", sections["Exit codes"], re.MULTILINE)}
-    assert documented == {value for name, value in vars(ending).items() if name.isupper() and isinstance(value, int)}
+    assert documented == {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)}
 
 
 def test_every_class_of_approval_has_its_row(sections: dict[str, str]) -> None:

@@ -116,12 +116,12 @@ def test_standard_input_that_is_no_text_is_pointed_at(herocloud: Any, spawn: Spa
 
 
 def test_a_defect_leaves_its_traceback_in_a_file(herocloud: Any, shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from herocloud.operations import planning
+    from herocloud.operations import stack_plans
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the sky fell")
 
-    monkeypatch.setattr(planning, "make_plan", fail)
+    monkeypatch.setattr(stack_plans, "make_plan", fail)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     ran = herocloud("plan")
     assert ran.code == 1

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.qemu import proving
-from herocloud.providers.vmm import folders, launching
+from herocloud.providers.qemu import kvm_probe
+from herocloud.providers.vmm import folders, launch
 
 STACK = """\
 stack: lie
@@ -38,9 +38,9 @@ def lying(herocloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     program.chmod(0o755)
     kvm = tmp_path / "kvm"
     kvm.touch()
-    monkeypatch.setattr(proving, "_KVM", kvm)
-    monkeypatch.setattr(proving.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(launching, "has_systemd", lambda: False)
+    monkeypatch.setattr(kvm_probe, "_KVM", kvm)
+    monkeypatch.setattr(kvm_probe.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(launch, "has_systemd", lambda: False)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("STAND_IN", "fine")
     (herocloud.data_folder / "host.yaml").write_text("name: node1\n", encoding="utf-8")
@@ -169,7 +169,7 @@ def test_what_people_choose_is_what_vms_boot_on(lying) -> None:
 
 
 def test_kvm_that_is_asked_for_and_not_there_is_an_error_of_the_plan(lying, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(proving, "_KVM", tmp_path / "nothing")
+    monkeypatch.setattr(kvm_probe, "_KVM", tmp_path / "nothing")
     ran = lying("plan", "--accelerator", "kvm")
     assert (ran.code, "with KVM: asked for, but there is no `/dev/kvm`" in ran.both) == (1, True), ran.both
 

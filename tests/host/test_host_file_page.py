@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from herocloud.host import shaping
+from herocloud.host import hostfile_schema
 
 PAGE = Path(__file__).parents[2] / "docs" / "host-file.md"
 
@@ -15,8 +15,8 @@ def _documented() -> set[str]:
 
 def _read() -> set[str]:
     names = set()
-    for key, value in shaping.SHAPE.items():
-        if key == shaping.SETTINGS:
+    for key, value in hostfile_schema.SHAPE.items():
+        if key == hostfile_schema.SETTINGS:
             names.add("settings.")
         elif callable(value):
             names.add(key)
@@ -30,9 +30,9 @@ def test_every_key_is_on_the_page_and_no_other() -> None:
 
 
 def test_the_examples_are_read_without_a_finding() -> None:
-    from herocloud.host import parsing
+    from herocloud.host import hostfile_reader
 
     blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:
-        assert not parsing.parse(block, "host.yaml").diagnostics
+        assert not hostfile_reader.parse(block, "host.yaml").diagnostics

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from herocloud.host import hostfile, parsing
+from herocloud.host import hostfile, hostfile_reader
 
 TEXT = "name: node1\nsimulated: {memory: 32 GiB}\nsettings: {parallelism: 3}\n"
 
@@ -42,7 +42,7 @@ def test_folders_do_not_share_what_is_kept(written, tmp_path) -> None:
 
 def test_what_is_kept_spares_the_yaml_library(written, monkeypatch) -> None:
     first = hostfile.read_host_file(written)
-    monkeypatch.setattr(parsing, "parse", lambda *_: pytest.fail("the file was parsed again"))
+    monkeypatch.setattr(hostfile_reader, "parse", lambda *_: pytest.fail("the file was parsed again"))
     assert hostfile.read_host_file(written) == first
 
 

@@ -8,9 +8,9 @@ import pytest
 from herocloud.model.errors import Locked
 from herocloud.model.worlds import Record, Recorded
 from herocloud.operations import images
-from herocloud.providers.images import fetching
-from herocloud.providers.images.fetching import Order
-from herocloud.providers.images.storing import Store
+from herocloud.providers.images import intake
+from herocloud.providers.images.content_store import Store
+from herocloud.providers.images.intake import Order
 from herocloud.state import locking
 
 IMAGE: dict[str, Any] = {"source": None, "sha256": None, "unpinned": False, "decompress": "none", "format": "raw"}
@@ -22,7 +22,7 @@ def stored(data_folder: Path, tmp_path: Path) -> Path:
     (data_folder / "host.yaml").unlink()
     source = tmp_path / "a.raw"
     source.write_bytes(bytes(512))
-    fetching.pull(data_folder, None, Order({**IMAGE, "source": str(source)}, "a"))
+    intake.pull(data_folder, None, Order({**IMAGE, "source": str(source)}, "a"))
     return source
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import inputs, planning, reading
-from herocloud.plan import planning as planner
-from herocloud.plan import recorded_stack
-from herocloud.plan.gathering import PlanOptions
+from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.plan import planner, recorded_stack
+from herocloud.plan.scope import PlanOptions
 from herocloud.providers.simulator import tamper
 
 EVERYTHING = """\
@@ -55,11 +54,11 @@ STACK = StackName("shop")
 def recorded(herocloud: Any) -> Recorded:
     herocloud.write(EVERYTHING)
     herocloud.done("apply", "-y", "-q")
-    return reading.read_recorded(herocloud.data_folder)
+    return lookups.read_recorded(herocloud.data_folder)
 
 
 def _observe(folder: Path, recorded: Recorded) -> Observed:
-    return planning.look(inputs.find_host(folder, recorded), (STACK,))
+    return stack_plans.look(inputs.find_host(folder, recorded), (STACK,))
 
 
 def test_records_asked_for_again_are_nothing_to_do(herocloud: Any, recorded: Recorded) -> None:

@@ -12,9 +12,9 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Claim, Step
 from herocloud.model.words import Action
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Thing
-from herocloud.plan import fitting
-from herocloud.plan.gathering import PlanOptions
-from herocloud.plan.planning import plan as make_plan
+from herocloud.plan import capacity
+from herocloud.plan.planner import plan as make_plan
+from herocloud.plan.scope import PlanOptions
 
 
 class World(NamedTuple):
@@ -36,8 +36,8 @@ def run(world: World, plan: Plan, host: Host, *, order: random.Random | None = N
     things = {stack: dict(of_stack) for stack, of_stack in world.observed.things.items()}
     there = {address: dict(thing.parts) for address, thing in things.setdefault(plan.stack, {}).items()}
     changes = {change.address: change for change in plan.changes}
-    limits = fitting.limits(host)
-    used = list(fitting.used(world.recorded, world.observed))
+    limits = capacity.limits(host)
+    used = list(capacity.used(world.recorded, world.observed))
     waiting, running, done = {step.id: step for step in plan.steps}, {}, set()
     finished = 0
     while waiting or running:
@@ -152,5 +152,5 @@ def _count(used: list[int], claim: Claim, sign: int) -> None:
 def _check_limits(used: list[int], limits: dict[str, int | None], step: Step) -> None:
     claim = Claim(*used)
     for name, limit in limits.items():
-        amount = fitting.amount_of(claim, name)
+        amount = capacity.amount_of(claim, name)
         assert limit is None or amount <= limit, f"{step.id} drives {name} to {amount} of {limit}"

@@ -1,7 +1,7 @@
 """The proof that a plan fits, and what is said when it does not."""
 
 from herocloud.model.steps import Claim
-from herocloud.plan import facts, fitting
+from herocloud.plan import capacity, facts
 
 GIB = 1024**3
 
@@ -19,7 +19,7 @@ def test_without_room_creation_waits_for_deletion(build, pretend) -> None:
     world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.image(), build.vm("old", vcpus=4)), host), host)
     plan = world.plan(build.desired(build.image(), build.vm("new", vcpus=4)), host)
     assert not plan.errored
-    assert plan.capacity.vcpus == fitting.Level(4, 4, 4, 4)
+    assert plan.capacity.vcpus == capacity.Level(4, 4, 4, 4)
     made = next(step for step in plan.steps if step.kind == "vm.create")
     assert "vm.old/vm.delete" in made.needs
 
@@ -58,7 +58,7 @@ def test_memory_in_huge_pages_needs_pages_that_are_set_aside(build, pretend) -> 
     stack = build.desired(build.image(), build.vms("db", 2, memory_options=HUGE), build.vm("web"))
     plan = pretend.World().plan(stack, build.host(8, hugepages=8 * GIB))
     assert not plan.errored
-    assert plan.capacity.hugepages == fitting.Level(0, 8 * GIB, 8 * GIB, 8 * GIB)
+    assert plan.capacity.hugepages == capacity.Level(0, 8 * GIB, 8 * GIB, 8 * GIB)
     assert plan.capacity.memory.after == 12 * GIB
     [found] = pretend.World().plan(stack, build.host(8, hugepages=0)).diagnostics
     assert found.code == "does-not-fit-hugepages"
@@ -84,7 +84,7 @@ def test_who_leaves_huge_pages_takes_what_others_have_there(build, pretend) -> N
     world = pretend.run(pretend.World(), pretend.World().plan(before, host), host)
     plan = world.plan(build.desired(build.image(), build.vm("one"), build.vms("two", 1, memory_options=HUGE)), host)
     assert not plan.errored
-    assert plan.capacity.hugepages == fitting.Level(4 * GIB, 4 * GIB, 4 * GIB, 4 * GIB)
+    assert plan.capacity.hugepages == capacity.Level(4 * GIB, 4 * GIB, 4 * GIB, 4 * GIB)
     pretend.run(world, plan, host)
 
 
@@ -101,7 +101,7 @@ def test_an_uplink_of_unknown_speed_limits_nothing(build, pretend) -> None:
     nic = {"network": "lan", "rate": {"download": 10**12, "upload": None}}
     plan = pretend.World().plan(build.desired(build.image(), build.network(), build.vm("web", networks=[nic])), build.host(4))
     assert not plan.errored
-    assert plan.capacity.network == fitting.Level(0, 10**12, 10**12, None)
+    assert plan.capacity.network == capacity.Level(0, 10**12, 10**12, None)
 
 
 def test_bandwidth_counts_the_larger_direction_against_the_uplink(build, pretend) -> None:

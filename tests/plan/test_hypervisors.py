@@ -2,7 +2,7 @@
 
 from herocloud.model.hosts import Abilities
 from herocloud.model.worlds import Thing
-from herocloud.plan import choosing
+from herocloud.plan import assignment
 
 
 def _codes(plan):
@@ -67,8 +67,8 @@ def test_the_overlay_of_a_real_host_is_not_ignored(build, pretend) -> None:
 
 def test_who_made_the_networks_is_known_from_records_or_from_what_is_there() -> None:
     there = {"network.lan": Thing("shop", "network.lan", "user_network", {}), "vm.web": Thing("shop", "vm.web", "qemu", {})}
-    assert choosing.networks_of({}, {}) == "network"
-    assert choosing.networks_of({}, there) == "user_network"
+    assert assignment.networks_of({}, {}) == "network"
+    assert assignment.networks_of({}, there) == "user_network"
 
 
 def _real(build, *hypervisors):

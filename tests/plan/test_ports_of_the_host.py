@@ -7,7 +7,7 @@ import pytest
 from herocloud.kits import listeners
 from herocloud.model.hosts import Abilities
 from herocloud.model.worlds import Record
-from herocloud.plan import clashing
+from herocloud.plan import conflicts
 
 REAL = Abilities((("qemu", True, "ready"),))
 
@@ -53,9 +53,9 @@ def test_what_the_stack_publishes_already_is_its_own(shop, pretend, build) -> No
     host = build.host()._replace(simulated=False, abilities=REAL)
     there = pretend.run(world, shop(world, 8080), host)
     more = shop(there, 8080, 8081)
-    assert clashing.new_ports(more.steps) == {("tcp", 8081): "network.lan"}
+    assert conflicts.new_ports(more.steps) == {("tcp", 8081): "network.lan"}
     mine = {("tcp", 8080): "network.lan"}
-    assert list(clashing.find_ports(more.stack, mine, there.recorded, frozenset(mine))) == []
+    assert list(conflicts.find_ports(more.stack, mine, there.recorded, frozenset(mine))) == []
 
 
 def test_a_port_of_another_stack_is_named_with_who_has_it(shop, pretend) -> None:

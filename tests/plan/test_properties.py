@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as some
 
 from herocloud.kits import jsons
-from herocloud.model import filing
+from herocloud.model import plan_codec
 from herocloud.model.words import Action
 
 
@@ -103,7 +103,7 @@ def test_the_same_inputs_give_the_same_bytes(build, pretend, invent) -> None:
     def body(first, second):
         host = build.host(40)
         world = pretend.run(pretend.World(), pretend.World().plan(first, host), host)
-        one, other = (jsons.dumps(filing.encode_plan(world.plan(second, host))) for _ in range(2))
+        one, other = (jsons.dumps(plan_codec.encode_plan(world.plan(second, host))) for _ in range(2))
         assert one == other
 
     _property(invent, body, invent.stacks(), invent.stacks())
@@ -112,6 +112,6 @@ def test_the_same_inputs_give_the_same_bytes(build, pretend, invent) -> None:
 def test_a_filed_plan_reads_back_whole(build, pretend, invent) -> None:
     def body(stack):
         plan = pretend.World().plan(stack, build.host(40))
-        assert filing.decode_plan(jsons.loads(jsons.dumps(filing.encode_plan(plan)))) == plan
+        assert plan_codec.decode_plan(jsons.loads(jsons.dumps(plan_codec.encode_plan(plan)))) == plan
 
     _property(invent, body, invent.stacks(), examples=50)

@@ -3,13 +3,13 @@
 import pytest
 
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan import planning
-from herocloud.plan.gathering import PlanOptions
+from herocloud.plan import planner
+from herocloud.plan.scope import PlanOptions
 
 
 def _plan(build, *ranges: tuple[str, str], simulated: bool = False):
     host = build.host()._replace(simulated=simulated)
-    return planning.plan(build.desired(build.network()), Recorded(), Observed(ranges=ranges), host, PlanOptions())
+    return planner.plan(build.desired(build.network()), Recorded(), Observed(ranges=ranges), host, PlanOptions())
 
 
 @pytest.mark.parametrize("taken", ["10.42.0.0/24", "10.0.0.0/8", "10.42.0.128/25", "10.42.0.9/32"])

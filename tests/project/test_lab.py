@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.images.building import debian_programs as programs
+from herocloud.providers.images.builds import debian_programs as programs
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ import pytest
 
 from herocloud.model import diagnostics, hosts, outcomes, plans, steps, worlds
 from herocloud.model.plans import Plan
-from herocloud.operations import inputs, planning
+from herocloud.operations import inputs, stack_plans
 
 PRODUCT = Path(__file__).parents[2] / "herocloud"
 MAKERS = ("plan/", "model/")
 """The planner, and the decoder of plans that were stored."""
 SHARED = {
     field
-    for module in (diagnostics, hosts, inputs, outcomes, planning, plans, steps, worlds)
+    for module in (diagnostics, hosts, inputs, outcomes, stack_plans, plans, steps, worlds)
     for kind in vars(module).values()
     if kind is not Plan
     for field in getattr(kind, "_fields", ())

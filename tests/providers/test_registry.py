@@ -93,17 +93,17 @@ def test_a_module_that_another_thread_is_importing_is_waited_for(tmp_path: Path,
 
 
 def test_what_a_host_lacks_is_named_with_the_way_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from herocloud.providers.qemu import firmware, proving
+    from herocloud.providers.qemu import firmware, kvm_probe
 
-    monkeypatch.setattr(proving, "find_program", lambda: "/usr/bin/qemu-system-x86_64")
-    monkeypatch.setattr(proving, "accelerate", lambda _program, _wanted: proving.Acceleration("tcg", "there is no `/dev/kvm`"))
-    monkeypatch.setattr(proving, "find_share_daemon", lambda: None)
+    monkeypatch.setattr(kvm_probe, "find_program", lambda: "/usr/bin/qemu-system-x86_64")
+    monkeypatch.setattr(kvm_probe, "accelerate", lambda _program, _wanted: kvm_probe.Acceleration("tcg", "there is no `/dev/kvm`"))
+    monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: None)
     monkeypatch.setattr(firmware, "find", lambda: None)
     assert _lacking("qemu", tmp_path) == [
         ("shares", "the program virtiofsd is missing; install the package virtiofsd"),
         ("disks that start by UEFI only", "this host has no firmware for that; install the package ovmf"),
     ]
-    monkeypatch.setattr(proving, "find_share_daemon", lambda: "/usr/libexec/virtiofsd")
+    monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: "/usr/libexec/virtiofsd")
     monkeypatch.setattr(firmware, "find", lambda: (Path("code"), Path("variables")))
     assert _lacking("qemu", tmp_path) == _lacking("simulator", tmp_path) == _lacking("network", tmp_path) == []
 

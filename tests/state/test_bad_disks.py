@@ -3,7 +3,7 @@
 import pytest
 
 from herocloud.model.errors import Refused
-from herocloud.state import failing, layout
+from herocloud.state import failures, state_files
 from herocloud.state import store as states
 
 CODES = {"enospc": "state-disk-full", "eio": "state-io-error", "erofs": "state-read-only"}
@@ -29,7 +29,7 @@ def test_a_write_that_fails_leaves_no_trace_and_can_be_repeated(work, when, what
     }
     inject(f"state.{work}.{when}:1:{what}")
     found = refused_with(works[work])
-    assert (found.code, str(layout.database(folder)) in found.detail) == (CODES[what], True)
+    assert (found.code, str(state_files.database(folder)) in found.detail) == (CODES[what], True)
     assert snapshot(folder) == before
     works[work]()
     assert snapshot(folder) != before
@@ -43,7 +43,7 @@ def test_what_fails_behind_a_commit_is_told_and_the_commit_stands(what, store, m
     assert list(store.recorded().records["shop"]) == ["vm.a"]
 
 
-@pytest.mark.parametrize("point", [point for point in failing.FAULT_POINTS if point.startswith("state.close.")])
+@pytest.mark.parametrize("point", [point for point in failures.FAULT_POINTS if point.startswith("state.close.")])
 def test_a_close_that_fails_is_no_error_because_everything_is_safe_already(point, folder, store, make, inject) -> None:
     store.commit(store.begin(make.plan(), 1.0), make.put(make.record("vm.a", "s1")))
     inject(f"{point}:1:eio")
@@ -148,6 +148,6 @@ print(store.serial, lineage in (None, store.lineage))
 
 
 def test_an_error_that_is_ours_to_mend_is_not_blamed_on_the_disk(store) -> None:
-    with pytest.raises(Exception, match="no such table") as caught, failing.Guarded(store.folder):
+    with pytest.raises(Exception, match="no such table") as caught, failures.Guarded(store.folder):
         store._connection.execute("SELECT * FROM nowhere")
     assert not isinstance(caught.value, Refused)

@@ -1,6 +1,6 @@
 """What a commit costs does not depend on what the state holds, and large plans take little room."""
 
-from herocloud.state import layout
+from herocloud.state import state_files
 
 
 def work(store, action) -> int:
@@ -44,4 +44,4 @@ def test_a_plan_of_many_steps_is_kept_small_and_comes_back_whole(store, make, fo
     plan = make.plan(steps=0)._replace(steps=steps)
     store.begin(plan, 1.0)
     store.close()
-    assert layout.database(folder).stat().st_size < 400_000
+    assert state_files.database(folder).stat().st_size < 400_000

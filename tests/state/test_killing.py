@@ -3,7 +3,7 @@
 import pytest
 
 from herocloud.kits import faults
-from herocloud.state import creating, failing, layout, locking
+from herocloud.state import creation, failures, locking, state_files
 from herocloud.state import store as states
 
 WORK = """
@@ -81,7 +81,7 @@ def look(folder) -> set[str]:
             assert "vm.a" not in held
         elif "committed" in found:
             assert "vm.a" in held
-    if creating.load_key(folder, create=False):
+    if creation.load_key(folder, create=False):
         found.add("keyed")
     return found
 
@@ -96,11 +96,11 @@ def test_a_kill_loses_nothing_that_was_acknowledged(nth, folder, run_python) -> 
         found = look(folder)
         assert found >= set(said)
         assert len(found) <= len(said) + 1, "more than the one step in flight happened"
-        creating.load_key(folder, create=True)
+        creation.load_key(folder, create=True)
         with states.open_state(folder, write=True):
             pass
     left = {path.name for path in folder.iterdir()}
-    assert left == {layout.DATABASE, layout.LOG, layout.LOG_INDEX, layout.MARKER, layout.HOLDER, layout.KEY}
+    assert left == {state_files.DATABASE, state_files.LOG, state_files.LOG_INDEX, state_files.MARKER, state_files.HOLDER, state_files.KEY}
 
 
 def test_every_point_that_is_named_is_passed_and_no_other(folder, monkeypatch) -> None:
@@ -108,5 +108,5 @@ def test_every_point_that_is_named_is_passed_and_no_other(folder, monkeypatch) -
     monkeypatch.setattr(faults, "reached", passed.append)
     monkeypatch.setattr("sys.argv", ["work", str(folder)])
     exec(compile(WORK, "work", "exec"), {})  # noqa: S102  (the same script in this process)
-    assert {point for point in passed if point.startswith("state.")} == set(failing.FAULT_POINTS)
+    assert {point for point in passed if point.startswith("state.")} == set(failures.FAULT_POINTS)
     assert len(passed) == PASSED

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Refused
-from herocloud.state import layout, migrating, opening
+from herocloud.state import connections, migrating, state_files
 
 NEXT = (*migrating.MIGRATIONS, ("ALTER TABLE world ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'",))
 
@@ -21,26 +21,26 @@ def old(folder, store, make) -> Path:
 
 
 def version_in(folder) -> int:
-    with closing(sqlite3.connect(layout.database(folder))) as connection:
+    with closing(sqlite3.connect(state_files.database(folder))) as connection:
         return migrating.version_of(connection)
 
 
 def test_a_writer_brings_the_state_to_the_next_form(old) -> None:
-    with closing(opening.open_for_writing(old, NEXT)) as connection:
+    with closing(connections.open_for_writing(old, NEXT)) as connection:
         assert connection.execute("SELECT colour, serial FROM world").fetchall() == [("grey", 1)]
     assert version_in(old) == 2
 
 
 def test_a_reader_sees_the_next_form_and_leaves_the_old_one(old, content_of) -> None:
     before = content_of(old)
-    with closing(opening.open_for_reading(old, NEXT)) as connection:
+    with closing(connections.open_for_reading(old, NEXT)) as connection:
         assert connection.execute("SELECT colour, serial FROM world").fetchall() == [("grey", 1)]
     assert content_of(old) == before
 
 
 def test_the_older_program_refuses_the_next_form(old) -> None:
-    opening.open_for_writing(old, NEXT).close()
-    for attempt in (opening.open_for_reading, opening.open_for_writing):
+    connections.open_for_writing(old, NEXT).close()
+    for attempt in (connections.open_for_reading, connections.open_for_writing):
         with pytest.raises(Refused, match="written by a newer herocloud"):
             attempt(old)
 
@@ -49,19 +49,19 @@ def test_the_older_program_refuses_the_next_form(old) -> None:
 def test_a_migration_that_fails_leaves_the_old_form(point, old, inject) -> None:
     inject(f"{point}:1:enospc")
     with pytest.raises(Refused):
-        opening.open_for_writing(old, NEXT)
+        connections.open_for_writing(old, NEXT)
     inject()
     assert version_in(old) == 1
-    opening.open_for_writing(old, NEXT).close()
+    connections.open_for_writing(old, NEXT).close()
     assert version_in(old) == 2
 
 
 def test_a_migration_runs_whole_or_not_at_all(old) -> None:
     broken = (*migrating.MIGRATIONS, ("CREATE TABLE half (one INTEGER) STRICT", "SELECT * FROM nowhere"))
     with pytest.raises(sqlite3.OperationalError):
-        opening.open_for_writing(old, broken)
+        connections.open_for_writing(old, broken)
     assert version_in(old) == 1
-    with closing(sqlite3.connect(layout.database(old))) as connection:
+    with closing(sqlite3.connect(state_files.database(old))) as connection:
         assert connection.execute("SELECT name FROM sqlite_schema WHERE name = 'half'").fetchall() == []
 
 

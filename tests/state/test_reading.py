@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.state import layout, opening
+from herocloud.state import connections, state_files
 from herocloud.state import store as states
 
 DIE_WITH_A_FULL_LOG = """
@@ -40,7 +40,7 @@ def test_a_read_leaves_every_file_as_it_was(used, content_of) -> None:
 def test_a_read_after_a_crash_sees_what_only_the_log_holds_and_leaves_it_there(used, run_python, content_of) -> None:
     run_python(DIE_WITH_A_FULL_LOG, used)
     before = content_of(used)
-    assert (used / layout.LOG).stat().st_size > 0
+    assert (used / state_files.LOG).stat().st_size > 0
     recorded = states.read_recorded(used)
     assert (recorded.serial, recorded.slices) == (2, 41)
     assert content_of(used) == before
@@ -80,10 +80,10 @@ def test_a_writer_closes_without_waiting_for_a_reader_in_the_middle(used, open_s
 
 def test_without_the_log_beside_it_a_state_is_read_and_nothing_is_made(used, content_of) -> None:
     # Another tool that closes the file last removes both, and a backup may not hold them.
-    with closing(sqlite3.connect(layout.database(used))) as other:
+    with closing(sqlite3.connect(state_files.database(used))) as other:
         other.execute("SELECT * FROM world").fetchall()
     before = content_of(used)
-    assert layout.LOG not in before
+    assert state_files.LOG not in before
     with states.open_state(used, write=False) as reader:
         assert len(reader.recorded().records["shop"]) == 2
     assert content_of(used) == before
@@ -91,14 +91,14 @@ def test_without_the_log_beside_it_a_state_is_read_and_nothing_is_made(used, con
 
 def test_with_the_log_and_without_its_index_a_state_is_read_whole(used, run_python, content_of) -> None:
     run_python(DIE_WITH_A_FULL_LOG, used)
-    (used / layout.LOG_INDEX).unlink()
+    (used / state_files.LOG_INDEX).unlink()
     before = content_of(used)
     assert states.read_recorded(used).slices == 41
     assert content_of(used) == before
 
 
 def test_a_state_that_keeps_changing_while_it_is_copied_is_said_to_be_busy(used, monkeypatch, refused_with) -> None:
-    (used / layout.LOG_INDEX).unlink()
+    (used / state_files.LOG_INDEX).unlink()
     copy = shutil.copyfile
 
     def copy_and_touch(source: Path, target: Path) -> None:
@@ -113,14 +113,14 @@ def test_a_copy_leaves_nothing_in_the_folder_for_temporary_files(used, tmp_path,
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))
-    (used / layout.LOG_INDEX).unlink()
+    (used / state_files.LOG_INDEX).unlink()
     with states.open_state(used, write=False) as reader:
         assert reader.serial == 1
         assert not list(place.iterdir())
 
 
 def test_a_reader_cannot_write(used) -> None:
-    with closing(opening.open_for_reading(used)) as connection, pytest.raises(sqlite3.OperationalError):
+    with closing(connections.open_for_reading(used)) as connection, pytest.raises(sqlite3.OperationalError):
         connection.execute("UPDATE world SET serial = 5")
 
 
@@ -138,7 +138,7 @@ try:
 except Refused as refused:
     print(refused.diagnostics[0].code)
 """
-    for lost in ("", layout.LOG_INDEX, layout.LOG):
+    for lost in ("", state_files.LOG_INDEX, state_files.LOG):
         if lost:
             (used / lost).unlink()
         ran = run_mounted('mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"', used, script, used)

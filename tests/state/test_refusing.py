@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.state import layout
+from herocloud.state import state_files
 from herocloud.state import store as states
 
 
 def overwrite(start: int, content: bytes) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
-        with layout.database(folder).open("r+b") as stream:
+        with state_files.database(folder).open("r+b") as stream:
             stream.seek(start)
             stream.write(content)
 
@@ -23,34 +23,34 @@ def overwrite(start: int, content: bytes) -> Callable[[Path], None]:
 
 
 def cut(size: int) -> Callable[[Path], None]:
-    return lambda folder: os.truncate(layout.database(folder), size)
+    return lambda folder: os.truncate(state_files.database(folder), size)
 
 
 def lose(folder: Path) -> None:
-    layout.database(folder).unlink()
+    state_files.database(folder).unlink()
 
 
 def lose_all_but_the_log(folder: Path) -> None:
     lose(folder)
-    layout.marker(folder).unlink()
+    state_files.marker(folder).unlink()
 
 
 def become_a_folder(folder: Path) -> None:
     lose(folder)
-    layout.database(folder).mkdir()
+    state_files.database(folder).mkdir()
 
 
 def become_a_text(folder: Path) -> None:
-    layout.database(folder).write_text("stack: shop\n" * 40)
+    state_files.database(folder).write_text("stack: shop\n" * 40)
 
 
 def lose_a_table(folder: Path) -> None:
-    with closing(sqlite3.connect(layout.database(folder))) as connection:
+    with closing(sqlite3.connect(state_files.database(folder))) as connection:
         connection.execute("DROP TABLE world")
 
 
 def lose_its_row(folder: Path) -> None:
-    with closing(sqlite3.connect(layout.database(folder))) as connection:
+    with closing(sqlite3.connect(state_files.database(folder))) as connection:
         connection.execute("DELETE FROM world")
         connection.commit()
 
@@ -61,7 +61,7 @@ def spoil_a_page(folder: Path) -> None:
 
 
 def change_the_marker(folder: Path) -> None:
-    layout.marker(folder).write_text("0123456789abcdef\n")
+    state_files.marker(folder).write_text("0123456789abcdef\n")
 
 
 DAMAGES = {
@@ -98,7 +98,7 @@ def test_a_bad_database_is_refused_and_left_alone(used, damage, write, refused_w
     before = content_of(used)
     found = refused_with(lambda: states.open_state(used, write=write))
     assert found.code == code
-    assert str(layout.database(used)) in found.detail
+    assert str(state_files.database(used)) in found.detail
     assert content_of(used) == before
 
 
@@ -112,7 +112,7 @@ def test_a_plan_never_takes_a_bad_database_for_an_empty_world(used, damage, refu
 def test_the_way_out_of_a_missing_state_leads_to_a_new_one(used, refused_with) -> None:
     lose(used)
     detail = refused_with(lambda: states.open_state(used, write=True)).detail
-    named = [name for name in (layout.MARKER, layout.LOG, layout.LOG_INDEX) if f"`{name}`" in detail]
+    named = [name for name in (state_files.MARKER, state_files.LOG, state_files.LOG_INDEX) if f"`{name}`" in detail]
     for name in named:
         (used / name).unlink()
     with states.open_state(used, write=True) as store:
@@ -121,9 +121,9 @@ def test_the_way_out_of_a_missing_state_leads_to_a_new_one(used, refused_with) -
 
 def test_an_empty_marker_still_says_that_a_state_was_here(used, refused_with) -> None:
     lose_all_but_the_log(used)
-    (used / layout.LOG).unlink()
-    (used / layout.LOG_INDEX).unlink()
-    layout.marker(used).write_text("")
+    (used / state_files.LOG).unlink()
+    (used / state_files.LOG_INDEX).unlink()
+    state_files.marker(used).write_text("")
     assert refused_with(lambda: states.read_recorded(used)).code == "state-missing"
 
 
@@ -135,7 +135,7 @@ def test_a_state_of_another_folder_is_not_written_to(used, refused_with, content
 
 
 def test_a_record_that_is_no_json_any_more_is_damage_and_not_an_empty_record(used, refused_with) -> None:
-    with closing(sqlite3.connect(layout.database(used))) as connection:
+    with closing(sqlite3.connect(state_files.database(used))) as connection:
         connection.execute("UPDATE records SET body = '[\"shop\", '")
         connection.commit()
     assert refused_with(lambda: states.read_recorded(used)).code == "state-damaged"

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from herocloud.model.errors import Locked
-from herocloud.state import holders, layout, locking
+from herocloud.state import holders, locking, state_files
 
 
 def hold(folder, note=lambda _text: None) -> AbstractContextManager[None]:
@@ -40,7 +40,7 @@ def test_a_takeover_is_told_once(folder, hold_elsewhere) -> None:
 @pytest.mark.parametrize("content", [b"\x00\xff", b"{", b"[]", b'{"pid": 1}', b"x" * 100_000])
 def test_a_record_that_cannot_be_read_keeps_nobody_from_the_lock(folder, content) -> None:
     folder.mkdir()
-    layout.holder(folder).write_bytes(content)
+    state_files.holder(folder).write_bytes(content)
     assert locking.read_holder(folder) is None
     notes: list[str] = []
     with hold(folder, note=notes.append):
@@ -50,7 +50,7 @@ def test_a_record_that_cannot_be_read_keeps_nobody_from_the_lock(folder, content
 
 def test_a_holder_whose_record_cannot_be_read_is_still_found_by_the_kernel(folder, hold_elsewhere) -> None:
     first = hold_elsewhere()
-    layout.holder(folder).write_bytes(b"{")
+    state_files.holder(folder).write_bytes(b"{")
     holder = locking.read_holder(folder)
     assert (holder.pid, holder.operation, holder.plan) == (first.pid, "unknown", None)
     with pytest.raises(Locked, match="a process that has not said its name"), hold(folder):
@@ -59,7 +59,7 @@ def test_a_holder_whose_record_cannot_be_read_is_still_found_by_the_kernel(folde
 
 def test_removing_the_record_does_not_split_the_lock(folder, hold_elsewhere) -> None:
     hold_elsewhere()
-    layout.holder(folder).unlink()
+    state_files.holder(folder).unlink()
     with pytest.raises(Locked), hold(folder):
         pass
 

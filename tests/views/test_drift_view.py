@@ -1,31 +1,31 @@
 from herocloud.model.plans import Drift
-from herocloud.views import drifting
+from herocloud.views import drift
 
 
 def test_drift_is_told_by_address_and_part(plans, snapshot) -> None:
-    assert drifting.render("shop", plans.everything().drift) == snapshot
+    assert drift.render("shop", plans.everything().drift) == snapshot
 
 
 def test_no_drift_is_one_line() -> None:
-    assert drifting.render("shop", []) == "No drift."
+    assert drift.render("shop", []) == "No drift."
 
 
 def test_everything_that_is_gone_from_an_address_is_one_line() -> None:
     found = [Drift("vm.a", "vm", part, {"x": 1}, None) for part in ("disk", "machine", "power")]
-    assert "vm.a   disk, machine, power are gone" in drifting.render("shop", found)
+    assert "vm.a   disk, machine, power are gone" in drift.render("shop", found)
 
 
 def test_a_single_value_that_drifted_is_shown_in_its_unit() -> None:
     found = [Drift("vm.a", "vm", "machine.memory", 4 * 1024**3, 2 * 1024**3)]
-    assert "machine.memory 4 GiB → 2 GiB" in drifting.render("shop", found)
+    assert "machine.memory 4 GiB → 2 GiB" in drift.render("shop", found)
 
 
 def test_what_nobody_made_is_said_to_be_there() -> None:
-    assert "nic.1 is there and was not made by herocloud" in drifting.render("shop", [Drift("vm.a", "vm", "nic.1", None, {"mac": "x"})])
+    assert "nic.1 is there and was not made by herocloud" in drift.render("shop", [Drift("vm.a", "vm", "nic.1", None, {"mac": "x"})])
 
 
 def test_the_document_tells_whether_anything_drifted(plans) -> None:
-    document = drifting.document("shop", plans.everything().drift)
+    document = drift.document("shop", plans.everything().drift)
     assert document["drifted"] is True
     assert [entry["change"]["actions"] for entry in document["resource_drift"]] == [["update"], ["delete"]]
-    assert drifting.document("shop", [])["drifted"] is False
+    assert drift.document("shop", [])["drifted"] is False

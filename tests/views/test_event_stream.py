@@ -3,12 +3,12 @@ import json
 from typing import Any, Never
 
 from herocloud.model.outcomes import Event
-from herocloud.views import events, results, writing
+from herocloud.views import events, results, writer
 
 
 def _stream(plans, result, *told: Event) -> list[dict[str, Any]]:
     sink = io.StringIO()
-    stream = events.Stream(writing.Outlet(sink), clock=lambda: 1_763_719_200.25)
+    stream = events.Stream(writer.Outlet(sink), clock=lambda: 1_763_719_200.25)
     plan = plans.example()._replace(diagnostics=(plans.warning(),))
     stream.version()
     stream.plan(plan)
@@ -52,7 +52,7 @@ def test_the_first_line_names_the_format_and_lines_are_numbered(plans) -> None:
 
 def test_the_type_stands_first_in_the_raw_line() -> None:
     sink = io.StringIO()
-    events.Stream(writing.Outlet(sink)).version()
+    events.Stream(writer.Outlet(sink)).version()
     assert sink.getvalue().startswith('{"type":"version"')
 
 
@@ -68,7 +68,7 @@ def test_timestamps_are_utc_with_milliseconds(plans) -> None:
 
 def test_no_line_holds_a_sensitive_value(plans) -> None:
     sink = io.StringIO()
-    events.Stream(writing.Outlet(sink)).plan(plans.plan(plans.secret_update()))
+    events.Stream(writer.Outlet(sink)).plan(plans.plan(plans.secret_update()))
     assert "hunter" not in sink.getvalue()
 
 
@@ -87,7 +87,7 @@ def test_a_closed_reader_ends_the_stream_without_an_error(plans) -> None:
         def flush(self) -> Never:
             raise BrokenPipeError
 
-    outlet = writing.Outlet(Closed())
+    outlet = writer.Outlet(Closed())
     stream = events.Stream(outlet)
     stream.version()
     stream.plan(plans.example())
@@ -97,7 +97,7 @@ def test_a_closed_reader_ends_the_stream_without_an_error(plans) -> None:
 def test_a_closed_python_stream_ends_the_stream_without_an_error() -> None:
     sink = io.StringIO()
     sink.close()
-    outlet = writing.Outlet(sink)
+    outlet = writer.Outlet(sink)
     events.Stream(outlet).tell(ALL[0])
     assert isinstance(outlet.broken, ValueError)
 

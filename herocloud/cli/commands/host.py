@@ -2,64 +2,64 @@
 
 from typing import Annotated
 
-from herocloud.cli import ending, flags, preparing, showing
+from herocloud.cli import exit_codes, flags, presentation, requests
 from herocloud.cli.calling import Call
-from herocloud.operations import machines
+from herocloud.operations import host_status
 
 
 def show(call: Call) -> int:
     """Show the machine and where each value came from."""
     from herocloud.views import details
 
-    found = machines.find(call.folder)
-    ending.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
+    found = host_status.find(call.folder)
+    exit_codes.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
     host = found.hosting.host
-    showing.show(call, lambda: details.host_document(host), lambda: details.host_text(host, color=call.screen.color_out))
-    return ending.DONE
+    presentation.show(call, lambda: details.host_document(host), lambda: details.host_text(host, color=call.screen.color_out))
+    return exit_codes.DONE
 
 
 def refresh(call: Call, lock_timeout: flags.LockTimeout = "30s") -> int:
     """Detect the machine again; memory that grew adds slices."""
     from herocloud.views import details
 
-    refreshed = machines.refresh(call.folder, preparing.make_plain_how(call, lock_timeout))
-    ending.tell_diagnostics(call.screen, refreshed.hosting.diagnostics, quiet=call.quiet)
+    refreshed = host_status.refresh(call.folder, requests.make_plain_how(call, lock_timeout))
+    exit_codes.tell_diagnostics(call.screen, refreshed.hosting.diagnostics, quiet=call.quiet)
     host, before = refreshed.hosting.host, refreshed.before
     grown = len(host.slices) - before
     if grown > 0:
         says = f"{grown} slices were {'added' if before else 'created'}."
     else:
         says = f"{-grown} slices are gone." if grown else "The slices are as they were."
-    showing.show(
+    presentation.show(
         call,
         lambda: {**details.host_document(host), "slices_before": before},
         lambda: f"{details.host_text(host, color=call.screen.color_out)}\n\n{says}",
     )
-    return ending.DONE
+    return exit_codes.DONE
 
 
 def list_slices(call: Call) -> int:
     """List the slices and who uses them."""
     from herocloud.views import listings
 
-    found = machines.find(call.folder)
-    ending.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
-    showing.show_listing(call, listings.slices(found.slices, found.owners))
-    return ending.DONE
+    found = host_status.find(call.folder)
+    exit_codes.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
+    presentation.show_listing(call, listings.slices(found.slices, found.owners))
+    return exit_codes.DONE
 
 
 def show_slice(call: Call, sid: Annotated[str, flags.argument(metavar="SID", help="The slice, such as s1.")]) -> int:
     """Show one slice."""
     from herocloud.views import details, listings
 
-    found = machines.find(call.folder)
-    one = machines.find_slice(found, sid)
-    showing.show(
+    found = host_status.find(call.folder)
+    one = host_status.find_slice(found, sid)
+    presentation.show(
         call,
         lambda: {"format_version": "1.0", **listings.slice_row(one, found.owners)},
         lambda: details.slice_text(one, found.owners, color=call.screen.color_out),
     )
-    return ending.DONE
+    return exit_codes.DONE
 
 
 def doctor(call: Call) -> int:
@@ -69,6 +69,6 @@ def doctor(call: Call) -> int:
     """
     from herocloud.views import listings
 
-    checks = machines.check(call.folder)
-    showing.show_listing(call, listings.checks([one._asdict() for one in checks]))
-    return ending.ERROR if any(one.ok is False and one.needed for one in checks) else ending.DONE
+    checks = host_status.check(call.folder)
+    presentation.show_listing(call, listings.checks([one._asdict() for one in checks]))
+    return exit_codes.ERROR if any(one.ok is False and one.needed for one in checks) else exit_codes.DONE

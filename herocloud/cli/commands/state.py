@@ -3,10 +3,10 @@
 import time
 from typing import Annotated
 
-from herocloud.cli import applying, cleaning, ending, flags, preparing, showing
+from herocloud.cli import apply_flow, exit_codes, flags, garbage, presentation, requests
 from herocloud.cli.calling import Call
-from herocloud.operations import cleaning as operation
-from herocloud.operations import editing, reading
+from herocloud.operations import leftovers as operation
+from herocloud.operations import lookups, record_edits
 
 ADDRESS = Annotated[str, flags.argument(metavar="ADDR", help="An address, such as vm.web[0].")]
 
@@ -15,26 +15,26 @@ def list_records(call: Call, stack: flags.Stack = None) -> int:
     """List the records."""
     from herocloud.views import listings
 
-    recorded = reading.read_recorded(call.folder)
-    showing.show_listing(call, listings.records(reading.records_of(recorded, preparing.choose_stack(call, stack))))
-    return ending.DONE
+    recorded = lookups.read_recorded(call.folder)
+    presentation.show_listing(call, listings.records(lookups.records_of(recorded, requests.choose_stack(call, stack))))
+    return exit_codes.DONE
 
 
 def show_record(call: Call, address: ADDRESS, stack: flags.Stack = None) -> int:
     """Show one record in full."""
     from herocloud.views import details
 
-    record = reading.find_record(reading.read_recorded(call.folder), address, preparing.choose_stack(call, stack))
-    showing.show(call, lambda: details.record_document(record), lambda: details.record_text(record, color=call.screen.color_out))
-    return ending.DONE
+    record = lookups.find_record(lookups.read_recorded(call.folder), address, requests.choose_stack(call, stack))
+    presentation.show(call, lambda: details.record_document(record), lambda: details.record_text(record, color=call.screen.color_out))
+    return exit_codes.DONE
 
 
 def log(call: Call, stack: flags.Stack = None) -> int:
     """List every change of the state, newest first."""
     from herocloud.views import listings
 
-    showing.show_listing(call, listings.history(reading.history(call.folder, preparing.choose_stack(call, stack))))
-    return ending.DONE
+    presentation.show_listing(call, listings.history(lookups.history(call.folder, requests.choose_stack(call, stack))))
+    return exit_codes.DONE
 
 
 def diff(
@@ -46,18 +46,18 @@ def diff(
     """Compare the state at two serials."""
     from herocloud.views import details
 
-    sides = reading.compare(call.folder, before, after, preparing.choose_stack(call, stack))
-    showing.show(call, lambda: details.serials_document(*sides), lambda: details.serials_text(*sides))
-    return ending.DONE
+    sides = lookups.compare(call.folder, before, after, requests.choose_stack(call, stack))
+    presentation.show(call, lambda: details.serials_document(*sides), lambda: details.serials_text(*sides))
+    return exit_codes.DONE
 
 
 def lock(call: Call) -> int:
     """Tell who holds the lock of the state."""
     from herocloud.views import details
 
-    holder = reading.holder(call.folder)
-    showing.show(call, lambda: details.holder_document(holder), lambda: details.holder_text(holder, color=call.screen.color_out))
-    return ending.DONE
+    holder = lookups.holder(call.folder)
+    presentation.show(call, lambda: details.holder_document(holder), lambda: details.holder_text(holder, color=call.screen.color_out))
+    return exit_codes.DONE
 
 
 def move(
@@ -72,22 +72,24 @@ def move(
 
     The mark on the machine is changed along, so this is planned, approved (class `update`) and journalled like an apply.
     """
-    chosen = preparing.choose_stack(call, stack)
-    return applying.run_planned(call, approval, running, lambda: editing.plan_move(call.folder, origin, target, chosen), recovers=False)
+    chosen = requests.choose_stack(call, stack)
+    return apply_flow.run_planned(
+        call, approval, running, lambda: record_edits.plan_move(call.folder, origin, target, chosen), recovers=False
+    )
 
 
 def remove(call: Call, address: ADDRESS, stack: flags.Stack = None, lock_timeout: flags.LockTimeout = "30s") -> int:
     """Forget a record; the machine is not touched."""
-    how = preparing.make_plain_how(call, lock_timeout)
-    record = editing.remove(call.folder, address, preparing.choose_stack(call, stack), how)
-    showing.show(
+    how = requests.make_plain_how(call, lock_timeout)
+    record = record_edits.remove(call.folder, address, requests.choose_stack(call, stack), how)
+    presentation.show(
         call,
         lambda: {"format_version": "1.0", "forgotten": {"stack": record.stack, "address": record.address}},
         lambda: (
             f"Forgot `{record.address}` of stack `{record.stack}`. What it stood for is still there; `herocloud state orphans` lists it."
         ),
     )
-    return ending.DONE
+    return exit_codes.DONE
 
 
 def protect(
@@ -99,15 +101,15 @@ def protect(
     lock_timeout: flags.LockTimeout = "30s",
 ) -> int:
     """Protect a record from deletion and replacement."""
-    how = preparing.make_plain_how(call, lock_timeout)
-    record = editing.protect(call.folder, address, preparing.choose_stack(call, stack), how, on=not off)
+    how = requests.make_plain_how(call, lock_timeout)
+    record = record_edits.protect(call.folder, address, requests.choose_stack(call, stack), how, on=not off)
     word = "no longer protected" if off else "protected"
-    showing.show(
+    presentation.show(
         call,
         lambda: {"format_version": "1.0", "stack": record.stack, "address": record.address, "protect": not off},
         lambda: f"`{record.address}` of stack `{record.stack}` is {word}.",
     )
-    return ending.DONE
+    return exit_codes.DONE
 
 
 def orphans(call: Call, stack: flags.Stack = None) -> int:
@@ -115,11 +117,11 @@ def orphans(call: Call, stack: flags.Stack = None) -> int:
     from herocloud.views import listings
 
     found = [one for one in operation.find_orphans(call.folder) if stack is None or one.thing.stack == stack]
-    showing.show_listing(call, listings.orphans([one.thing for one in found]))
+    presentation.show_listing(call, listings.orphans([one.thing for one in found]))
     foreign = sum(1 for one in found if one.foreign)
     if foreign:
         call.note(f"{foreign} of them carry the mark of another state and may have an owner there.")
-    return ending.DONE
+    return exit_codes.DONE
 
 
 def adopt(
@@ -129,8 +131,8 @@ def adopt(
 
     What it shall be comes from the stack file, or from the last record that this state had of it.
     """
-    sources = preparing.make_sources(call, variables)
-    return applying.run_planned(call, approval, running, lambda: operation.plan_adopt(call.folder, address, stack, sources))
+    sources = requests.make_sources(call, variables)
+    return apply_flow.run_planned(call, approval, running, lambda: operation.plan_adopt(call.folder, address, stack, sources))
 
 
 def gc(
@@ -147,4 +149,4 @@ def gc(
     Lists first what would go, and removes it once that is approved (class `destroy`).
     """
     litter = operation.find_litter(call.folder, everything=everything, foreign=foreign, purge=purge, now=time.time())
-    return cleaning.clean(call, litter, approval, running)
+    return garbage.clean(call, litter, approval, running)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-from herocloud.cli import ending, flags, preparing, showing
+from herocloud.cli import exit_codes, flags, presentation, requests
 from herocloud.cli.calling import Call
 from herocloud.cli.commands.vms import VM
 from herocloud.kits import sizes
@@ -31,18 +31,18 @@ def logs(
     stack: flags.Stack = None,
 ) -> int:
     """Show what a VM wrote to its console."""
-    record = guests.find(call.folder, name, preparing.choose_stack(call, stack))
+    record = guests.find(call.folder, name, requests.choose_stack(call, stack))
     found, place = guests.last_lines(call.folder, record, lines)
     if call.json:
-        call.screen.result(showing.dumps({"address": record.address, "lines": found}))
-        return ending.DONE
+        call.screen.result(presentation.dumps({"address": record.address, "lines": found}))
+        return exit_codes.DONE
     if found:
         call.screen.result("\n".join(found))
     if follow:
         for piece in guests.follow(call.folder, record, place):
             if not call.screen.bytes_result(piece.encode()):
                 break
-    return ending.DONE
+    return exit_codes.DONE
 
 
 def execute(
@@ -59,7 +59,7 @@ def execute(
     """Run a program inside a VM."""
     from herocloud.providers.guests.programs import Program
 
-    record = guests.find(call.folder, name, preparing.choose_stack(call, stack))
+    record = guests.find(call.folder, name, requests.choose_stack(call, stack))
     guests.require_inside(record, "exec")
     heard: dict[bool, bytearray] = {False: bytearray(), True: bytearray()}
 
@@ -70,7 +70,7 @@ def execute(
             call.screen.bytes_result(piece, error=is_error)
 
     program = Program(command, None if no_stdin else _read_stdin(), streaming=not call.json)
-    seconds = None if timeout is None else preparing.parse_seconds(timeout, "--timeout")
+    seconds = None if timeout is None else requests.parse_seconds(timeout, "--timeout")
     try:
         ended = guests.run_program(call.folder, record, program, hear, timeout=seconds)
     except KeyboardInterrupt:
@@ -81,7 +81,7 @@ def execute(
     if call.json:
         out, err = (bytes(heard[stream]).decode(errors="replace") for stream in (False, True))
         document = {"address": record.address, "exit_code": ended.code, "stdout": out, "stderr": err, "truncated": ended.truncated}
-        call.screen.result(showing.dumps(document))
+        call.screen.result(presentation.dumps(document))
     return ended.code
 
 
@@ -89,7 +89,7 @@ def console(call: Call, name: VM, stack: flags.Stack = None) -> int:
     """Attach to the console of a VM."""
     from herocloud.providers.guests import consoles
 
-    record = guests.find(call.folder, name, preparing.choose_stack(call, stack))
+    record = guests.find(call.folder, name, requests.choose_stack(call, stack))
     guests.require_inside(record, "console")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         hint = f"`herocloud vm exec {record.address} -- COMMAND` and `herocloud vm logs {record.address}` need none"
@@ -100,7 +100,7 @@ def console(call: Call, name: VM, stack: flags.Stack = None) -> int:
 
     how = guests.attach(call.folder, record, sys.stdin.fileno(), sys.stdout.fileno(), attached=tell)
     call.note("" if how == "left" else f"\n{record.address} went off.")
-    return ending.DONE
+    return exit_codes.DONE
 
 
 def wait(
@@ -113,8 +113,8 @@ def wait(
     stack: flags.Stack = None,
 ) -> int:
     """Wait until the guests of VMs answer."""
-    records = guests.find_all(call.folder, names or (), preparing.choose_stack(call, stack))
-    seconds = _PATIENCE if timeout is None else preparing.parse_seconds(timeout, "--timeout")
+    records = guests.find_all(call.folder, names or (), requests.choose_stack(call, stack))
+    seconds = _PATIENCE if timeout is None else requests.parse_seconds(timeout, "--timeout")
 
     def tell(one: Ready) -> None:
         if one.seconds is not None and not call.json:
@@ -130,11 +130,11 @@ def wait(
             {"address": one.record.address, "ready": one.seconds is not None, "seconds": one.seconds, "hopeless": one.hopeless or None}
             for one in found
         ]
-        call.screen.result(showing.dumps(document))
+        call.screen.result(presentation.dumps(document))
     late = [one for one in found if one.seconds is None]
     if late:
-        ending.tell_diagnostics(call.screen, _too_late(late, seconds))
-    return ending.ERROR if late else ending.DONE
+        exit_codes.tell_diagnostics(call.screen, _too_late(late, seconds))
+    return exit_codes.ERROR if late else exit_codes.DONE
 
 
 def _too_late(late: Sequence[Ready], seconds: float) -> list[Diagnostic]:

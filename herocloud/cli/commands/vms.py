@@ -5,9 +5,9 @@ To name an action on one VM is to approve it, so nothing is asked, except before
 
 from typing import Annotated
 
-from herocloud.cli import applying, ending, flags, preparing, showing
+from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
 from herocloud.cli.calling import Call
-from herocloud.operations import powering, reading
+from herocloud.operations import lookups, power
 
 VM = Annotated[str, flags.argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]
 
@@ -16,21 +16,23 @@ def list_vms(call: Call, stack: flags.Stack = None) -> int:
     """List the VMs."""
     from herocloud.views import listings
 
-    recorded = reading.read_recorded(call.folder)
-    seen = reading.see(call.folder, recorded, preparing.choose_stack(call, stack))
-    showing.show_listing(call, listings.vms(seen.records, seen.things))
-    return ending.DONE
+    recorded = lookups.read_recorded(call.folder)
+    seen = lookups.see(call.folder, recorded, requests.choose_stack(call, stack))
+    presentation.show_listing(call, listings.vms(seen.records, seen.things))
+    return exit_codes.DONE
 
 
 def show(call: Call, name: VM, stack: flags.Stack = None) -> int:
     """Show one VM."""
     from herocloud.views import details
 
-    recorded = reading.read_recorded(call.folder)
-    record = reading.find_record(recorded, name, preparing.choose_stack(call, stack), kind="vm")
-    things = reading.see(call.folder, recorded, record.stack).things
-    showing.show(call, lambda: details.vm_document(record, things), lambda: details.vm_text(record, things, color=call.screen.color_out))
-    return ending.DONE
+    recorded = lookups.read_recorded(call.folder)
+    record = lookups.find_record(recorded, name, requests.choose_stack(call, stack), kind="vm")
+    things = lookups.see(call.folder, recorded, record.stack).things
+    presentation.show(
+        call, lambda: details.vm_document(record, things), lambda: details.vm_text(record, things, color=call.screen.color_out)
+    )
+    return exit_codes.DONE
 
 
 _NAMED = flags.Approving(auto_approve=True)
@@ -39,8 +41,8 @@ _NAMED = flags.Approving(auto_approve=True)
 def _act(
     call: Call, action: str, name: str, stack: str | None, running: flags.Executing, approval: flags.Approving, *, purge: bool = False
 ) -> int:
-    wanted = powering.Wanted(action, name, preparing.choose_stack(call, stack), purge)
-    return applying.run_planned(call, approval, running, lambda: powering.plan_power(call.folder, wanted), purge=purge)
+    wanted = power.Wanted(action, name, requests.choose_stack(call, stack), purge)
+    return apply_flow.run_planned(call, approval, running, lambda: power.plan_power(call.folder, wanted), purge=purge)
 
 
 def start(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:

@@ -9,7 +9,7 @@ import types
 import typing
 from typing import Any, NamedTuple
 
-from herocloud.kits import names
+from herocloud.kits import nearest
 from herocloud.kits.jsons import Json
 
 
@@ -57,7 +57,7 @@ def _check_fields(model: Any, value: Json, release: int, path: str) -> list[Mist
         if name in fields:
             found += check(fields[name], inner, release, where)
         else:
-            close = names.nearest(name, fields)
+            close = nearest.nearest(name, fields)
             found.append(Mistake(where, "is not a field of the API" + (f"; did you mean `{close}`?" if close else "")))
     missing = sorted(model.__required_keys__ - value.keys())
     return found + [Mistake(f"{path}.{name}" if path else name, "is missing") for name in missing]

@@ -33,9 +33,9 @@ def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: A
 
 
 def _own_bytes(folder: Path) -> int:
-    from herocloud.providers.images import room
+    from herocloud.providers.images import space
 
-    return room.own_bytes(folder)
+    return space.own_bytes(folder)
 
 
 DECLARATION = Declaration(

@@ -4,23 +4,23 @@ Raw and not qcow2, because Cloud Hypervisor has open reports of corruption with 
 a truncate and read by everything. A root disk begins as a copy of its image, a volume as a hole.
 
 A rename of a volume changes its mark and leaves the file where it is, open or not. A VM's rename is its hypervisor's: what lies in the
-VM's folder belongs to whom the folder belongs (`providers.owning`).
+VM's folder belongs to whom the folder belongs (`providers.ownership`).
 """
 
 import os
 from pathlib import Path
 
-from herocloud.kits import faults, files
+from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import format_size, show_size
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.images import burying, copying, layout, looking, marking, naming
-from herocloud.providers.images.burying import Buried
-from herocloud.providers.images.layout import Ownership
-from herocloud.providers.images.looking import Half, Seen, mark_for
-from herocloud.providers.images.marking import Mark
-from herocloud.providers.images.room import Room
-from herocloud.providers.images.storing import Entry, Store
+from herocloud.providers.images import copies, folders, image_names, inspection, marks, tombstones
+from herocloud.providers.images.content_store import Entry, Store
+from herocloud.providers.images.folders import Ownership
+from herocloud.providers.images.inspection import Half, Seen, mark_for
+from herocloud.providers.images.marks import Mark
+from herocloud.providers.images.space import Room
+from herocloud.providers.images.tombstones import Buried
 from herocloud.providers.seam import Found, Probe, Work
 
 _COPYING, _GROWING, _SHRINKING, _BURYING, _DELETING, _RESTORING = "copying", "growing", "shrinking", "burying", "deleting", "restoring"
@@ -35,19 +35,19 @@ class Disks:
 
     def look(self, work: Work) -> Seen:
         """Say what is there."""
-        return looking.look(self._path(work), work)
+        return inspection.look(self._path(work), work)
 
     def make(self, work: Work, half: Half) -> None:
         """Copy the image, or make a hole, beside the place of the disk; it gets its name when it is whole."""
         path, after = self._path(work), work.step.after
-        mark = marking.read(path)
+        mark = marks.read(path)
         if mark is not None and mark.half == _BURYING:
             self._bury(path, mark, half)
         source = self._source(work, after)
-        looking.claim_folder(path, work)
-        marking.write(path, mark_for(work, None, half=_COPYING))
+        inspection.claim_folder(path, work)
+        marks.write(path, mark_for(work, None, half=_COPYING))
         half()
-        draft = layout.draft_of(path)
+        draft = folders.draft_of(path)
         draft.unlink(missing_ok=True)
         try:
             self._write(work, draft, source, after["size"])
@@ -57,9 +57,9 @@ class Disks:
             # Half a copy may be gigabytes, on a disk that has just run full.
             draft.unlink(missing_ok=True)
             raise
-        files.sync_folder(path.parent)
+        durable_files.sync_folder(path.parent)
         half()
-        marking.write(path, mark_for(work, after))
+        marks.write(path, mark_for(work, after))
 
     def _write(self, work: Work, draft: Path, source: Entry | None, size: int) -> None:
         if source is None:
@@ -71,13 +71,13 @@ class Disks:
                 os.close(descriptor)
         else:
             content = self._store.content(source.key)
-            copying.clone(
+            copies.clone(
                 content,
                 draft,
                 size=size,
                 cancelled=work.cancelled,
                 told=lambda done, total: work.progress(f"copying {show_size(total)}", done / total),
-                before_copy=lambda: self._room.require_for_copy(copying.allocated(content), f"the root disk of `{work.step.address}`"),
+                before_copy=lambda: self._room.require_for_copy(copies.allocated(content), f"the root disk of `{work.step.address}`"),
             )
         self._ownership.give(draft)
 
@@ -88,7 +88,7 @@ class Disks:
             raise Permanent(f"`{work.step.address}`: a disk of {size} bytes is impossible")
         if identity is None:
             return None
-        entry = naming.find_content(self._folder, self._store, work.stack, after["image"], identity)
+        entry = image_names.find_content(self._folder, self._store, work.stack, after["image"], identity)
         if entry is None:
             raise Permanent(f"`{work.step.address}`: image `{after['image']}` is not in the store; it has to be fetched first")
         if entry.size > size:
@@ -101,7 +101,7 @@ class Disks:
     def change(self, work: Work, before: Part, half: Half) -> None:
         """Grow in place. The room behind the old end is a hole, so it takes a truncate and no copying."""
         path, after = self._path(work), work.step.after
-        mark = marking.read(path)
+        mark = marks.read(path)
         if mark is None or before["path"] != after["path"] or before.get("source") != after.get("source"):
             raise Permanent(f"`{work.step.address}`: a disk stays where it is and what it was made from; this change needs a new one")
         if after["size"] < before["size"]:
@@ -109,60 +109,60 @@ class Disks:
                 f"`{work.step.address}`: shrinking from {format_size(before['size'])} to {format_size(after['size'])} would destroy data"
             )
         started = mark.more["from"] if mark.half == _GROWING else before["size"]
-        marking.write(path, mark_for(work, mark.body, half=_GROWING, **{"from": started}))
+        marks.write(path, mark_for(work, mark.body, half=_GROWING, **{"from": started}))
         half()
         _resize(path, after["size"])
         half()
         # The moment tells later whether anybody has written to the disk since, and so whether it may shrink again.
-        marking.write(path, mark_for(work, after, grown_from=started, untouched=path.stat().st_mtime_ns))
+        marks.write(path, mark_for(work, after, grown_from=started, untouched=path.stat().st_mtime_ns))
 
     def drop(self, work: Work, half: Half) -> None:
         """Put the disk into a tombstone, or destroy it at once."""
         path = self._path(work)
-        mark = marking.read(path)
+        mark = marks.read(path)
         if mark is None:
-            looking.sweep(path)
+            inspection.sweep(path)
             return
         if work.purge or mark.half == _COPYING:
             self._destroy(path, mark, half)
         else:
             self._bury(path, mark, half)
-        looking.release_folder(path)
+        inspection.release_folder(path)
 
     def _bury(self, path: Path, mark: Mark, half: Half) -> None:
         resumed = mark.half == _BURYING
-        key = mark.more["key"] if resumed else burying.new_key(path)
-        deleted = mark.more["deleted"] if resumed else burying.now()
-        body = looking.with_size(mark.body, size) if (size := looking.size_of(path)) is not None else mark.body
-        owner = looking.owner_of(path, mark)
-        marking.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted}))
+        key = mark.more["key"] if resumed else tombstones.new_key(path)
+        deleted = mark.more["deleted"] if resumed else tombstones.now()
+        body = inspection.with_size(mark.body, size) if (size := inspection.size_of(path)) is not None else mark.body
+        owner = inspection.owner_of(path, mark)
+        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted}))
         half()
-        burying.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted))
+        tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted))
         half()
-        marking.remove(path)
+        marks.remove(path)
 
     def _destroy(self, path: Path, mark: Mark, half: Half) -> None:
         if mark.half == _BURYING:
-            burying.destroy(self._folder, mark.more["key"])
-        marking.write(path, mark._replace(half=_DELETING, goal=None, more={}))
+            tombstones.destroy(self._folder, mark.more["key"])
+        marks.write(path, mark._replace(half=_DELETING, goal=None, more={}))
         half()
         self._unlink(path)
         half()
-        marking.remove(path)
+        marks.remove(path)
 
     def unmake(self, work: Work, half: Half) -> None:
         """Destroy what was made: it held nothing of anybody's until the step that is taken back."""
         path = self._path(work)
-        mark = marking.read(path)
+        mark = marks.read(path)
         if mark is not None:
             self._destroy(path, mark, half)
-        looking.sweep(path)
+        inspection.sweep(path)
 
     def unchange(self, work: Work, half: Half) -> None:
         """Give back room that a disk has grown by, as long as nobody has written to the disk since."""
         path, before = self._path(work), work.step.before
-        mark = marking.read(path)
-        size = looking.size_of(path)
+        mark = marks.read(path)
+        size = inspection.size_of(path)
         if mark is None or size is None:
             raise Conflict(f"`{path}` is gone", fact=f"observed:{work.step.address}")
         nobody_wrote = mark.half in (_GROWING, _SHRINKING) or mark.more.get("untouched") == path.stat().st_mtime_ns
@@ -171,44 +171,44 @@ class Disks:
                 f"`{work.step.address}` was written to after it grew to {format_size(size)}, so the new room may be in use. "
                 "The disk stays that large."
             )
-        marking.write(path, mark._replace(half=_SHRINKING, goal=before))
+        marks.write(path, mark._replace(half=_SHRINKING, goal=before))
         half()
         _resize(path, before["size"])
-        marking.write(path, mark._replace(body=before, half=None, goal=None, more={}))
+        marks.write(path, mark._replace(body=before, half=None, goal=None, more={}))
 
     def restore(self, work: Work, half: Half) -> None:
         """Bring deleted data back."""
         path, before, step = self._path(work), work.step.before, work.step
-        mark = marking.read(path)
+        mark = marks.read(path)
         if mark is not None and mark.half in (_BURYING, _RESTORING):
             key: str | None = mark.more["key"]
         else:
-            youngest = burying.find(self._folder, work.stack, step.address, step.part, before["path"])
+            youngest = tombstones.find(self._folder, work.stack, step.address, step.part, before["path"])
             key = youngest.key if youngest else None
-        buried = burying.read(self._folder, key) if key else None
-        if buried is None and looking.size_of(path) is None:
+        buried = tombstones.read(self._folder, key) if key else None
+        if buried is None and inspection.size_of(path) is None:
             raise Permanent(f"the data of `{step.address}` is gone: `{before['path']}` was purged, so its deletion cannot be undone")
         body = buried.body if buried else mark.body if mark else before
-        looking.claim_folder(path, work)
-        marking.write(path, mark_for(work, body, half=_RESTORING, key=key))
+        inspection.claim_folder(path, work)
+        marks.write(path, mark_for(work, body, half=_RESTORING, key=key))
         half()
         if key:
-            burying.dig_up(self._folder, key, path)
+            tombstones.dig_up(self._folder, key, path)
         half()
-        marking.write(path, mark_for(work, body))
+        marks.write(path, mark_for(work, body))
 
     def _unlink(self, path: Path) -> None:
-        for one in (layout.draft_of(path), path):
+        for one in (folders.draft_of(path), path):
             one.unlink(missing_ok=True)
-        files.sync_folder(path.parent)
+        durable_files.sync_folder(path.parent)
 
     def sweep(self, work: Work) -> None:
         """Remove drafts of a try that did not get as far as a mark."""
-        looking.sweep(self._path(work))
+        inspection.sweep(self._path(work))
 
     def _path(self, work: Work) -> Path:
         part = work.step.after or work.step.before
-        return layout.object_path(self._folder, part["path"])
+        return folders.object_path(self._folder, part["path"])
 
 
 def _resize(path: Path, size: int) -> None:
@@ -235,11 +235,11 @@ def move_volume(folder: Path, work: Work, *, back: bool = False) -> None:
         return
     if new is not None:
         raise Conflict(f"File exists: `{target}` is there already, so `{origin}` cannot take its name", fact=f"observed:{target}")
-    mark = marking.read(old)
+    mark = marks.read(old)
     if mark is None:
         raise Conflict(f"`{origin}` went away while it was renamed", fact=f"observed:{origin}")
     faults.reached(f"images.{'undo.' if back else ''}{MOVE}.half")
-    marking.write(old, mark._replace(address=target, lineage=work.lineage))
+    marks.write(old, mark._replace(address=target, lineage=work.lineage))
 
 
 def probe_move(folder: Path, work: Work) -> Probe:
@@ -259,8 +259,8 @@ def _ends(work: Work) -> tuple[str, str]:
 
 def _find(folder: Path, work: Work, address: str) -> Path | None:
     """Return the volume that has an address; its file keeps the name it was made with."""
-    for place, content in marking.scan(folder / layout.VOLUMES / work.stack):
-        mark = marking.parse([(place, content)])[0]
-        if mark.address == address and marking.object_of(place).exists():
-            return marking.object_of(place)
+    for place, content in marks.scan(folder / folders.VOLUMES / work.stack):
+        mark = marks.parse([(place, content)])[0]
+        if mark.address == address and marks.object_of(place).exists():
+            return marks.object_of(place)
     return None

@@ -14,13 +14,14 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS, Step
-from herocloud.providers.images import burying, downloading, room
+from herocloud.providers.images import downloads, space
+from herocloud.providers.images import tombstones as images_tombstones
+from herocloud.providers.images.content_store import Store
 from herocloud.providers.images.disks import MOVE, Disks, move_volume, probe_move
-from herocloud.providers.images.layout import KEEP, Ownership
-from herocloud.providers.images.looking import Half, Seen, same
-from herocloud.providers.images.naming import Images
+from herocloud.providers.images.folders import KEEP, Ownership
+from herocloud.providers.images.image_names import Images
+from herocloud.providers.images.inspection import Half, Seen, same
 from herocloud.providers.images.seeds import Seeds
-from herocloud.providers.images.storing import Store
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "images")
@@ -78,11 +79,11 @@ class ImagesDriver:
         host: Host | None = None,
         *,
         ownership: Ownership = KEEP,
-        patience: downloading.Patience = downloading.Patience(),  # noqa: B008  (a named tuple never changes)
+        patience: downloads.Patience = downloads.Patience(),  # noqa: B008  (a named tuple never changes)
     ) -> None:
         """Work in a data folder; `ownership` says to whom disks and seeds belong, for a VMM that does not run as root."""
         self._folder = folder
-        store, there = Store(folder), room.Room(folder, room.bounds_of(host))
+        store, there = Store(folder), space.Room(folder, space.bounds_of(host))
         disks = Disks(folder, store, there, ownership)
         self._objects: dict[str, Objects] = {
             "image": Images(folder, store, there, patience),
@@ -179,11 +180,11 @@ class ImagesDriver:
 
     def tombstones(self) -> list[Tombstone]:
         """List the data that was deleted and is still there, oldest first."""
-        return burying.list_tombstones(self._folder)
+        return images_tombstones.list_tombstones(self._folder)
 
     def drop_tombstone(self, key: str) -> bool:
         """Destroy what a tombstone keeps; tells whether there was anything under this key."""
-        return burying.destroy(self._folder, key)
+        return images_tombstones.destroy(self._folder, key)
 
     def close(self) -> None:
         """Let go of nothing: no connection outlives a step."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from herocloud.kits import jsons, running
-from herocloud.kits.running import CommandError
+from herocloud.kits import jsons, subprocesses
+from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent
 
 SECTOR = 512
@@ -95,7 +95,7 @@ def _ask(*arguments: str) -> dict[str, Any]:
 
 def _run(*arguments: str, timeout: float) -> str:
     try:
-        return running.run(["qemu-img", *arguments], timeout=timeout).stdout
+        return subprocesses.run(["qemu-img", *arguments], timeout=timeout).stdout
     except CommandError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise Permanent(

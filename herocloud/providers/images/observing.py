@@ -13,10 +13,10 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
-from herocloud.providers import owning
-from herocloud.providers.images import burying, layout, looking, marking
-from herocloud.providers.images.storing import Store
-from herocloud.providers.owning import Owner
+from herocloud.providers import ownership
+from herocloud.providers.images import folders, inspection, marks, tombstones
+from herocloud.providers.images.content_store import Store
+from herocloud.providers.ownership import Owner
 from herocloud.providers.seam import Standing
 
 NAME = "images"
@@ -40,8 +40,8 @@ class ImagesObserver:
         wanted = None if stacks is None else frozenset(stacks)
         try:
             images, sizes = self._images(wanted)
-            found = [*images, *self._objects(layout.VMS, None), *self._objects(layout.VOLUMES, wanted)]
-            buried = burying.total_bytes(self._folder)
+            found = [*images, *self._objects(folders.VMS, None), *self._objects(folders.VOLUMES, wanted)]
+            buried = tombstones.total_bytes(self._folder)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
         return Observed(things=_gather(found, wanted), images=sizes, tombstones=buried)
@@ -50,8 +50,8 @@ class ImagesObserver:
         store = Store(self._folder)
         found: list[_Found] = []
         sizes: dict[str, int] = {}
-        for folder in _folders(self._folder / layout.NAMES):
-            for mark in marking.parse(marking.scan(folder)):
+        for folder in _folders(self._folder / folders.NAMES):
+            for mark in marks.parse(marks.scan(folder)):
                 key, body = mark.more.get("key"), mark.body
                 if key is not None and not store.content(str(key)).exists():
                     continue
@@ -65,25 +65,25 @@ class ImagesObserver:
     def _objects(self, name: str, wanted: frozenset[str] | None) -> Iterator[_Found]:
         """Yield what lies in the folders of VMs, or of the stacks with volumes."""
         contents = [
-            one for folder in _folders(self._folder / name) if wanted is None or folder.name in wanted for one in marking.scan(folder)
+            one for folder in _folders(self._folder / name) if wanted is None or folder.name in wanted for one in marks.scan(folder)
         ]
         owners: dict[Path, Owner | None] = {}
-        for (place, _), mark in zip(contents, marking.parse(contents), strict=True):
-            path = marking.object_of(place)
-            size = looking.size_of(path)
+        for (place, _), mark in zip(contents, marks.parse(contents), strict=True):
+            path = marks.object_of(place)
+            size = inspection.size_of(path)
             if size is None or mark.body is None:
                 continue
             if path.parent not in owners:
-                owners[path.parent] = _owner_of(path.parent) if name == layout.VMS else None
+                owners[path.parent] = _owner_of(path.parent) if name == folders.VMS else None
             owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
-            yield _Found(owner, mark.part, looking.with_size(mark.body, size))
+            yield _Found(owner, mark.part, inspection.with_size(mark.body, size))
 
 
 def _owner_of(folder: Path) -> Owner | None:
     try:
-        return owning.read_owner(folder)
+        return ownership.read_owner(folder)
     except (ValueError, KeyError) as error:
-        raise Permanent(f"`{folder / owning.FILE}` is damaged, so nobody can tell whose VM this is") from error
+        raise Permanent(f"`{folder / ownership.FILE}` is damaged, so nobody can tell whose VM this is") from error
 
 
 def _gather(found: Iterable[_Found], wanted: frozenset[str] | None) -> dict[StackName, dict[Address, Thing]]:

@@ -11,12 +11,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from herocloud.kits import files
+from herocloud.kits import durable_files
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import composing, layout, looking, marking, wiring
-from herocloud.providers.images.layout import Ownership
-from herocloud.providers.images.looking import Half, Seen, mark_for
+from herocloud.providers.images import folders, inspection, marks, network_config, seed_texts
+from herocloud.providers.images.folders import Ownership
+from herocloud.providers.images.inspection import Half, Seen, mark_for
 from herocloud.providers.seam import Work
 
 _WRITING, _REMOVING, _RETURNING = "being written", "being removed", "being put back"
@@ -33,7 +33,7 @@ class Seeds:
     def look(self, work: Work) -> Seen:
         """Say what is there."""
         path = self._path(work)
-        seen = looking.look(path, work)
+        seen = inspection.look(path, work)
         unknown = seen.mark is not None and not seen.mark.more.get("old") and _old_of(path).exists()
         return seen._replace(litter=True) if unknown else seen
 
@@ -48,23 +48,23 @@ class Seeds:
     def _write(self, work: Work, part: Part, before: Part, half: Half) -> None:
         path = self._path(work)
         content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment))
-        mark = marking.read(path)
+        mark = marks.read(path)
         if mark is not None and mark.half == _WRITING:
             # The one before was kept when this work began; what lies there now may be the new one.
             before, old = mark.body, mark.more.get("old")
         else:
             old = self._keep(path) if before is not None else None
-        looking.claim_folder(path, work)
-        marking.write(path, mark_for(work, before, half=_WRITING, old=old)._replace(goal=part))
+        inspection.claim_folder(path, work)
+        marks.write(path, mark_for(work, before, half=_WRITING, old=old)._replace(goal=part))
         half()
-        draft = layout.draft_of(path)
+        draft = folders.draft_of(path)
         _write_private(draft, content)
         self._ownership.give(draft)
         half()
         draft.rename(path)
-        files.sync_folder(path.parent)
+        durable_files.sync_folder(path.parent)
         half()
-        marking.write(path, mark_for(work, part, old=old))
+        marks.write(path, mark_for(work, part, old=old))
 
     def _keep(self, path: Path) -> str | None:
         """Keep what is there under another name; tells whether there was anything, by that name."""
@@ -85,42 +85,42 @@ class Seeds:
 
     def _remove(self, work: Work, half: Half) -> None:
         path = self._path(work)
-        mark = marking.read(path)
+        mark = marks.read(path)
         if mark is not None:
-            marking.write(path, mark._replace(half=_REMOVING, goal=None))
+            marks.write(path, mark._replace(half=_REMOVING, goal=None))
             half()
-            for one in (layout.draft_of(path), _old_of(path), path):
+            for one in (folders.draft_of(path), _old_of(path), path):
                 one.unlink(missing_ok=True)
-            files.sync_folder(path.parent)
+            durable_files.sync_folder(path.parent)
             half()
-            marking.remove(path)
-        looking.sweep(path)
+            marks.remove(path)
+        inspection.sweep(path)
 
     def sweep(self, work: Work) -> None:
         """Remove drafts, and a seed kept for a change that did not begin."""
         path = self._path(work)
-        mark = marking.read(path)
+        mark = marks.read(path)
         if mark is not None and mark.half is None and not mark.more.get("old"):
             _old_of(path).unlink(missing_ok=True)
-        looking.sweep(path)
+        inspection.sweep(path)
 
     def unchange(self, work: Work, half: Half) -> None:
         """Put the seed of before back."""
         path, before = self._path(work), work.step.before
-        mark = marking.read(path)
+        mark = marks.read(path)
         old = _old_of(path)
         if mark is None or (mark.half != _RETURNING and not mark.more.get("old")):
             raise Permanent(f"the seed of `{work.step.address}` that was there before is gone, so the change cannot be taken back")
-        marking.write(path, mark_for(work, before, half=_RETURNING)._replace(goal=before))
+        marks.write(path, mark_for(work, before, half=_RETURNING)._replace(goal=before))
         half()
-        layout.draft_of(path).unlink(missing_ok=True)
+        folders.draft_of(path).unlink(missing_ok=True)
         if old.exists():
             old.rename(path)
             # Where both names are still one file, a rename does nothing.
             old.unlink(missing_ok=True)
-            files.sync_folder(path.parent)
+            durable_files.sync_folder(path.parent)
         half()
-        marking.write(path, mark_for(work, before))
+        marks.write(path, mark_for(work, before))
 
     def restore(self, work: Work, half: Half) -> None:
         """Write the seed again that was removed."""
@@ -128,17 +128,17 @@ class Seeds:
 
     def _path(self, work: Work) -> Path:
         part = work.step.after or work.step.before
-        return layout.object_path(self._folder, part["path"])
+        return folders.object_path(self._folder, part["path"])
 
 
 def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str]) -> dict[str, bytes]:
     """Return the files of a seed, by name."""
-    secrets = composing.read_secrets(folder, address, spec, environment)
-    network = wiring.network_config(address, spec, wiring.find_servers())
+    secrets = seed_texts.read_secrets(folder, address, spec, environment)
+    network = network_config.network_config(address, spec, network_config.find_servers())
     return {
-        "meta-data": composing.meta_data(part["instance"], spec),
-        "user-data": composing.user_data(spec, secrets),
-        "network-config": composing.yaml(network).encode(),
+        "meta-data": seed_texts.meta_data(part["instance"], spec),
+        "user-data": seed_texts.user_data(spec, secrets),
+        "network-config": seed_texts.yaml(network).encode(),
     }
 
 

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from herocloud.kits import files
+from herocloud.kits import durable_files
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.providers.mycelium import arithmetic
@@ -43,7 +43,7 @@ def create(data: Path, name: str) -> PublicKey:
     """Make a key and return its public half."""
     path = path_of(data, name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with files.flock(path.parent / ".lock", blocking=True):
+    with durable_files.flock(path.parent / ".lock", blocking=True):
         if path.exists():
             raise _refused(
                 "key-exists",
@@ -52,8 +52,8 @@ def create(data: Path, name: str) -> PublicKey:
                 "to change it all the same, move the file away first",
             )
         private = secrets.token_bytes(KEY_BYTES)
-        files.write_durably(path, private)
-        files.sync_folder(path.parent.parent)
+        durable_files.write_durably(path, private)
+        durable_files.sync_folder(path.parent.parent)
     return arithmetic.public_key(private)
 
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from herocloud.kits import faults, files
+from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
-from herocloud.providers.network import dumping, marks, networks, recognising, scenes, taps
-from herocloud.providers.network.linking import Wires
+from herocloud.providers.network import dumps, marks, networks, recognition, snapshot, taps
+from herocloud.providers.network.links import Wires
 from herocloud.providers.seam import Probe, Work
 
 KINDS = ("network.create", "network.update", "network.delete", "tap.create", "tap.update", "tap.delete")
@@ -49,27 +49,27 @@ class NetworkDriver:
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
-        dumping.require_admin()
+        dumps.require_admin()
         with _wrapped():
-            return recognising.probe(self._look(work), work)
+            return recognition.probe(self._look(work), work)
 
     def close(self) -> None:
         """Let go of the connection."""
         self._wires.close()
 
     def _go(self, work: Work, target: Part, point: str) -> None:
-        dumping.require_admin()
+        dumps.require_admin()
         with _wrapped(), _alone():
             faults.reached(f"{point}.before")
             scene = self._look(work)
-            if not recognising.is_at(scene, work, target):
+            if not recognition.is_at(scene, work, target):
                 self._bring(scene, work, target, f"{point}.half")
             faults.reached(f"{point}.after")
 
-    def _look(self, work: Work) -> scenes.Scene:
-        return scenes.look(self._folder, self._owner, tap=recognising.name_of(work) if work.step.part.startswith("nic.") else None)
+    def _look(self, work: Work) -> snapshot.Scene:
+        return snapshot.look(self._folder, self._owner, tap=recognition.name_of(work) if work.step.part.startswith("nic.") else None)
 
-    def _bring(self, scene: scenes.Scene, work: Work, target: Part, point: str) -> None:
+    def _bring(self, scene: snapshot.Scene, work: Work, target: Part, point: str) -> None:
         step = work.step
 
         def half() -> None:
@@ -78,11 +78,11 @@ class NetworkDriver:
         mark = marks.owner_of(work)
         if step.part == "network":
             if target is None:
-                networks.remove(scene, self._wires, mark, recognising.name_of(work), half)
+                networks.remove(scene, self._wires, mark, recognition.name_of(work), half)
             else:
                 networks.ensure(scene, self._wires, mark, target, half)
         elif target is None:
-            taps.remove(scene, self._wires, mark, recognising.name_of(work), half)
+            taps.remove(scene, self._wires, mark, recognition.name_of(work), half)
         else:
             taps.ensure(scene, self._wires, mark, target, self._owner, half)
 
@@ -93,7 +93,7 @@ def _alone() -> Iterator[None]:
     # Whoever has the capability without being root has a folder of the session; two such users do not wait for each other.
     folder = _FOLDER if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", _FOLDER)) / "herocloud"
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with files.flock(folder / _LOCK, blocking=True):
+    with durable_files.flock(folder / _LOCK, blocking=True):
         yield
 
 

@@ -7,12 +7,12 @@ speaks to nf_tables as well, and would need every expression spelled as the regi
 import os
 from collections.abc import Iterable, Mapping
 
-from herocloud.kits import faults, jsons, running
+from herocloud.kits import faults, jsons, subprocesses
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
-from herocloud.providers.network import dumping, expressions, guarding, passing
-from herocloud.providers.network.expressions import Rule, Rules
-from herocloud.providers.network.linking import EFFECT
+from herocloud.providers.network import dumps, network_rules, rule_expressions, tap_rules
+from herocloud.providers.network.links import EFFECT
+from herocloud.providers.network.rule_expressions import Rule, Rules
 
 _TIMEOUT = 60.0
 _ABSENT = "No such file or directory"
@@ -22,17 +22,17 @@ _BUSY = "Device or resource busy"
 
 def read_networks() -> Rules | None:
     """Read the chains of networks; nothing when our table is not there."""
-    return _list(["table", passing.FAMILY, passing.TABLE])
+    return _list(["table", network_rules.FAMILY, network_rules.TABLE])
 
 
 def read_taps() -> Rules | None:
     """Read the chains of all taps; nothing when our table is not there."""
-    return _list(["table", guarding.FAMILY, guarding.TABLE])
+    return _list(["table", tap_rules.FAMILY, tap_rules.TABLE])
 
 
 def read_tap(name: str) -> Rules | None:
     """Read the chain of one tap; nothing when it is not there."""
-    return _list(["chain", guarding.FAMILY, guarding.TABLE, name])
+    return _list(["chain", tap_rules.FAMILY, tap_rules.TABLE, name])
 
 
 def change_rules(commands: Iterable[Json]) -> None:
@@ -41,7 +41,7 @@ def change_rules(commands: Iterable[Json]) -> None:
     faults.reached(EFFECT)
     try:
         _nft(["-f", "-"], document)
-    except running.CommandError as error:
+    except subprocesses.CommandError as error:
         raise _explain(error) from error
 
 
@@ -51,7 +51,7 @@ def missing_features() -> list[str]:
     for name, commands in _SAMPLES.items():
         try:
             _nft(["-c", "-f", "-"], jsons.dumps({"nftables": commands}))
-        except running.CommandError as error:
+        except subprocesses.CommandError as error:
             if error.returncode is None or _FORBIDDEN in error.stderr:
                 raise _explain(error) from error
             missing.append(name)
@@ -61,7 +61,7 @@ def missing_features() -> list[str]:
 def _list(what: list[str]) -> Rules | None:
     try:
         answer = _nft(["list", *what], "")
-    except running.CommandError as error:
+    except subprocesses.CommandError as error:
         if _ABSENT in error.stderr and error.returncode is not None:
             return None
         raise _explain(error) from error
@@ -77,11 +77,11 @@ def _list(what: list[str]) -> Rules | None:
 
 def _nft(arguments: list[str], document: str) -> str:
     # Its messages are recognised by their words.
-    environment = {**os.environ, "LC_ALL": "C", "PATH": dumping.search_path()}
-    return running.run(["nft", "-j", *arguments], stdin=document, timeout=_TIMEOUT, environment=environment).stdout
+    environment = {**os.environ, "LC_ALL": "C", "PATH": dumps.search_path()}
+    return subprocesses.run(["nft", "-j", *arguments], stdin=document, timeout=_TIMEOUT, environment=environment).stdout
 
 
-def _explain(error: running.CommandError) -> HerocloudError:
+def _explain(error: subprocesses.CommandError) -> HerocloudError:
     if error.returncode is None:
         return Permanent(f"{error}; networks need the program `nft`, which is in the package nftables")
     if _FORBIDDEN in error.stderr:
@@ -101,24 +101,24 @@ def _first_line(text: str) -> str:
 
 def _sample(family: str, hook: Mapping[str, Json], *expr: Json) -> list[Json]:
     table = "herocloud-check"
-    chain = expressions.Chain("check", hook, (("", list(expr)),) if expr else ())
-    return expressions.load(family, table, [chain])
+    chain = rule_expressions.Chain("check", hook, (("", list(expr)),) if expr else ())
+    return rule_expressions.load(family, table, [chain])
 
 
 _FILTER = {"type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}
 _NAT = {"type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
 _DNAT = {"type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}
 _INGRESS = {"type": "filter", "hook": "ingress", "dev": "lo", "prio": 0, "policy": "accept"}
-_LOCAL = expressions.equals({"fib": {"result": "type", "flags": ["daddr"]}}, "local")
+_LOCAL = rule_expressions.equals({"fib": {"result": "type", "flags": ["daddr"]}}, "local")
 
 _SAMPLES: dict[str, list[Json]] = {
     "nf_tables (nf_tables_inet)": _sample("inet", _FILTER),
     "netdev tables (nf_tables_netdev)": _sample("netdev", _INGRESS),
-    "connection tracking (nft_ct)": _sample("inet", _FILTER, expressions.has("state", "established"), expressions.ACCEPT),
+    "connection tracking (nft_ct)": _sample("inet", _FILTER, rule_expressions.has("state", "established"), rule_expressions.ACCEPT),
     "address translation (nft_chain_nat)": _sample("inet", _NAT),
-    "masquerading (nft_masq)": _sample("inet", _NAT, expressions.MASQUERADE),
+    "masquerading (nft_masq)": _sample("inet", _NAT, rule_expressions.MASQUERADE),
     "published ports (nft_nat)": _sample("inet", _DNAT, {"dnat": {"family": "ip", "addr": "192.0.2.1"}}),
-    "routing look-ups (nft_fib_inet)": _sample("inet", _DNAT, _LOCAL, expressions.ACCEPT),
+    "routing look-ups (nft_fib_inet)": _sample("inet", _DNAT, _LOCAL, rule_expressions.ACCEPT),
     "forwarding at ingress (nft_fwd_netdev)": _sample("netdev", _INGRESS, {"fwd": {"dev": "lo"}}),
 }
 """What our rules are made of, each tried by itself where a whole transaction was refused: the kernel does not say which part it lacks."""

@@ -16,7 +16,7 @@ from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Standing
 
 if TYPE_CHECKING:
-    from herocloud.providers.network import dumping, scenes
+    from herocloud.providers.network import dumps, snapshot
     from herocloud.providers.network.marks import Mark
 
 NAME = "network"
@@ -36,30 +36,30 @@ class NetworkObserver:
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         # Imported here: a command that only asks who can look must not pay for looking.
-        from herocloud.providers.network import dumping
+        from herocloud.providers.network import dumps
 
         try:
-            links = dumping.dump_links()
+            links = dumps.dump_links()
             own = self._own_lineage()
             ranges = tuple(_ranges(links, own))
             if not self._is_concerned(links, own):
                 return Observed(ranges=ranges)
-            from herocloud.providers.network import scenes
+            from herocloud.providers.network import snapshot
 
-            return Observed(things=_things(scenes.look(self._folder, self._owner, links), own, stacks), ranges=ranges)
+            return Observed(things=_things(snapshot.look(self._folder, self._owner, links), own, stacks), ranges=ranges)
         except OSError as error:
             raise Permanent(f"the networks of this host cannot be read: {error}") from error
 
-    def _is_concerned(self, links: "tuple[dumping.Link, ...]", own: str | None) -> bool:
+    def _is_concerned(self, links: "tuple[dumps.Link, ...]", own: str | None) -> bool:
         """Tell whether there is anything to look at here.
 
         Rules are shown to nobody without CAP_NET_ADMIN. Such a user has made no network, so what others have here is no concern of theirs;
         interfaces of their own state would be, and to take those for gone would be worse than to say that they cannot be seen.
         """
-        from herocloud.providers.network import dumping, marks
+        from herocloud.providers.network import dumps, marks
 
         lineages = {mark.lineage for link in links if link.alias and (mark := marks.read_mark(link.alias))}
-        if not lineages or dumping.has_admin():
+        if not lineages or dumps.has_admin():
             return bool(lineages)
         if own in lineages:
             raise Permanent("the rules of networks are shown to nobody without CAP_NET_ADMIN; run it as root")
@@ -83,21 +83,21 @@ def stack_of(mark: "Mark", own: str | None) -> StackName:
     return StackName(mark.stack if mark.lineage == own else f"{mark.stack}{marks.OF_STATE}{mark.lineage}")
 
 
-def _ranges(links: "tuple[dumping.Link, ...]", own: str | None) -> Iterator[tuple[str, str]]:
+def _ranges(links: "tuple[dumps.Link, ...]", own: str | None) -> Iterator[tuple[str, str]]:
     """Name the ranges that no network may have, because the host has them already; what this state has made is known to plans anyway."""
-    from herocloud.providers.network import dumping, marks
+    from herocloud.providers.network import dumps, marks
 
-    def is_own(link: dumping.Link) -> bool:
+    def is_own(link: dumps.Link) -> bool:
         mark = marks.read_mark(link.alias) if link.alias else None
         return mark is not None and mark.lineage == own
 
-    for taken, what, link in dumping.claims(links, dumping.dump_addresses(), dumping.dump_routes(), is_own):
+    for taken, what, link in dumps.claims(links, dumps.dump_addresses(), dumps.dump_routes(), is_own):
         mark = marks.read_mark(link.alias) if link else None
         yield taken, f"{what}, which is {marks.name_of_owner(mark)} of another state" if mark else what
 
 
-def _things(scene: "scenes.Scene", own: str | None, stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:
-    from herocloud.providers.network import recognising
+def _things(scene: "snapshot.Scene", own: str | None, stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:
+    from herocloud.providers.network import recognition
 
     wanted = None if stacks is None else set(stacks)
     things: dict[StackName, dict[Address, Thing]] = {}
@@ -105,7 +105,7 @@ def _things(scene: "scenes.Scene", own: str | None, stacks: Iterable[StackName] 
         stack, address = stack_of(mark, own), Address(mark.address)
         if (wanted is not None and stack not in wanted) or mark.part.endswith(".upload"):
             continue
-        part = recognising.network_part(scene, link, mark) if mark.part == "network" else recognising.nic_part(scene, link, mark)
+        part = recognition.network_part(scene, link, mark) if mark.part == "network" else recognition.nic_part(scene, link, mark)
         known = things.setdefault(stack, {}).get(address)
         parts: dict[str, Part] = {**known.parts, mark.part: part} if known else {mark.part: part}
         things[stack][address] = Thing(stack, address, NAME, parts, mark.lineage)
@@ -116,13 +116,13 @@ def lacking() -> str:
     """Say what this host or this user lacks for bridges, as far as a look without starting a program tells; empty for nothing."""
     import shutil
 
-    from herocloud.providers.network import dumping
+    from herocloud.providers.network import dumps
 
     if not Path("/proc/sys/net/ipv4").is_dir():
         return "bridges need a Linux host with IPv4, which this is not"
-    if not dumping.has_admin():
+    if not dumps.has_admin():
         return _NO_RIGHT
-    if shutil.which("nft", path=dumping.search_path()) is None:
+    if shutil.which("nft", path=dumps.search_path()) is None:
         return "bridges need the program `nft`, which is missing; install the package nftables"
     if not Path("/dev/net/tun").exists():
         return "bridges need `/dev/net/tun`, which is missing; load the kernel module tun"
@@ -142,6 +142,6 @@ def survey() -> Standing:
 
 def survey_rights() -> Standing:
     """Say whether this user may make networks. Plans ask for no more: what else networks need, their own steps report."""
-    from herocloud.providers.network import dumping
+    from herocloud.providers.network import dumps
 
-    return Standing(True, "ready") if dumping.has_admin() else Standing(False, _NO_RIGHT)
+    return Standing(True, "ready") if dumps.has_admin() else Standing(False, _NO_RIGHT)

@@ -17,13 +17,13 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.network import checking, expressions, guarding, marks, nftables
-from herocloud.providers.network.dumping import Link
-from herocloud.providers.network.guarding import Guarded
-from herocloud.providers.network.linking import EFFECT, Wires
+from herocloud.providers.network import marks, nftables, preconditions, rule_expressions, tap_rules
+from herocloud.providers.network.dumps import Link
+from herocloud.providers.network.links import EFFECT, Wires
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.networks import Half
-from herocloud.providers.network.scenes import Scene
+from herocloud.providers.network.snapshot import Scene
+from herocloud.providers.network.tap_rules import Guarded
 
 _DEVICE = "/dev/net/tun"
 _SET, _PERSIST, _OWNER = 0x400454CA, 0x400454CB, 0x400454CC
@@ -67,10 +67,10 @@ class Tap:
 def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half: Half) -> None:
     """Bring a tap to `part`."""
     name = part["tap"]
-    checking.check_name(name)
+    preconditions.check_name(name)
     bridge = _bridge(scene, mark, part["network"])
-    link = checking.own_link(scene, name, mark)
-    detour = checking.own_link(scene, marks.upload_device(name), beside(mark))
+    link = preconditions.own_link(scene, name, mark)
+    detour = preconditions.own_link(scene, marks.upload_device(name), beside(mark))
     multi_queue = bool(part.get("multi_queue"))
     if link is not None and link.multi_queue is not multi_queue:
         # The kernel fixes this when it makes the device.
@@ -90,8 +90,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         if link is not None and link.alias != alias:
             wires.set_alias(number, alias)
         upload = _limit_upload(wires, mark, name, detour, rate.get("upload"))
-        chain = guarding.build(mark, name, Guarded(part["mac"], part["address"], upload))
-        nftables.change_rules(expressions.load(guarding.FAMILY, guarding.TABLE, [chain]))
+        chain = tap_rules.build(mark, name, Guarded(part["mac"], part["address"], upload))
+        nftables.change_rules(rule_expressions.load(tap_rules.FAMILY, tap_rules.TABLE, [chain]))
         if upload is None and detour is not None:
             wires.remove(detour.number)
         half()
@@ -106,8 +106,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
 
 def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> None:
     """Take a tap away with all that belongs to it."""
-    link = checking.own_link(scene, name, mark)
-    detour = checking.own_link(scene, marks.upload_device(name), beside(mark))
+    link = preconditions.own_link(scene, name, mark)
+    detour = preconditions.own_link(scene, marks.upload_device(name), beside(mark))
     for one in (link, detour):
         if one is not None:
             wires.remove(one.number)
@@ -115,9 +115,9 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
     if not any(one.mark.part.startswith("nic.") and one.link.name not in (name, marks.upload_device(name)) for one in scene.owned):
         # The last one takes the table with it, and whatever taps that were removed by hand have left there. It may have no rules of its
         # own (killed before they were loaded), while the table is there for one that was removed when this one still had a device.
-        nftables.change_rules(expressions.drop_table(guarding.FAMILY, guarding.TABLE))
+        nftables.change_rules(rule_expressions.drop_table(tap_rules.FAMILY, tap_rules.TABLE))
     elif name in scene.tap_rules:
-        nftables.change_rules(expressions.unload(guarding.FAMILY, guarding.TABLE, [name]))
+        nftables.change_rules(rule_expressions.unload(tap_rules.FAMILY, tap_rules.TABLE, [name]))
 
 
 def beside(mark: Mark) -> Mark:

@@ -13,17 +13,17 @@ from herocloud.kits import faults, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.steps import KINDS, Step
-from herocloud.providers import owning
-from herocloud.providers.owning import Owner
-from herocloud.providers.qemu import booting, changing, looking, proving, sharing, wiring
-from herocloud.providers.qemu.changing import Change
+from herocloud.providers import ownership
+from herocloud.providers.ownership import Owner
+from herocloud.providers.qemu import boot, command_inputs, hotplug, kvm_probe, queries, virtiofs
+from herocloud.providers.qemu.command_inputs import Place
+from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
-from herocloud.providers.qemu.talking import Lost, Refusal
-from herocloud.providers.qemu.wiring import Place
+from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import keeping, marks
-from herocloud.providers.vmm.ending import Patience
+from herocloud.providers.vmm import files, marks
 from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.shutdown import Patience
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
 
@@ -76,7 +76,7 @@ class QemuDriver:
         with _worded(step):
             faults.reached(f"{point}.before")
             if step.part == "mark":
-                owning.rename(self._folder / "vms" / self._sid(work), target["address"])
+                ownership.rename(self._folder / "vms" / self._sid(work), target["address"])
             elif step.part == "power":
                 self._bring_power(work, target)
             elif step.part == "disk":
@@ -95,25 +95,25 @@ class QemuDriver:
         mark = marks.read(self._folder, sid)
         place = Place(self._folder, sid, owner)
         if mark is None:
-            proving.require_program()
+            kvm_probe.require_program()
             if target["shares"]:
-                sharing.require_program(work.step.address)
+                virtiofs.require_program(work.step.address)
             mark = Mark(NAME, target)
             self._refuse_changing(work, None)
-        elif booting.living(self._folder, sid, mark):
+        elif boot.living(self._folder, sid, mark):
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
-            with booting.open_talk(self._folder, sid) as talk:
-                nics = wiring.nics_of(work.spec, mark.nics)
-                changing.bring(Change(talk, place, nics, work.progress, work.cancelled), mark.machine, target, mark.launched)
+            with boot.open_talk(self._folder, sid) as talk:
+                nics = command_inputs.nics_of(work.spec, mark.nics)
+                hotplug.bring(Change(talk, place, nics, work.progress, work.cancelled), mark.machine, target, mark.launched)
         elif work.step.kind == "vm.create" and not _same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
         faults.reached(f"{point}.half")
-        wanted = mark._replace(machine=target, nics=wiring.nics_of(work.spec, mark.nics))
+        wanted = mark._replace(machine=target, nics=command_inputs.nics_of(work.spec, mark.nics))
         if wanted != marks.read(self._folder, sid):
             marks.write(self._folder, sid, wanted)
-        if booting.living(self._folder, sid, wanted):
-            booting.prepare_again(place, wanted)
+        if boot.living(self._folder, sid, wanted):
+            boot.prepare_again(place, wanted)
 
     def _refuse_changing(self, work: Work, mark: Mark | None) -> None:
         step = work.step
@@ -123,14 +123,14 @@ class QemuDriver:
     def _remove(self, work: Work, point: str) -> None:
         sid = self._sid(work)
         folder = self._folder / "vms" / sid
-        owner, mark = owning.read_owner(folder), marks.read(self._folder, sid)
+        owner, mark = ownership.read_owner(folder), marks.read(self._folder, sid)
         if owner is not None and owner.lineage != work.lineage:
             raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}", fact=_fact(work.step))
-        if mark is not None and booting.living(self._folder, sid, mark):
+        if mark is not None and boot.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted", fact=_fact(work.step))
-        keeping.remove_runtime(self._folder, sid)
+        files.remove_runtime(self._folder, sid)
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
-        owning.release(folder)
+        ownership.release(folder)
 
     def _probe_machine(self, work: Work, mark: Mark | None) -> Probe:
         step, sid = work.step, self._sid(work)
@@ -142,12 +142,12 @@ class QemuDriver:
             return (
                 Probe(Found.NOT_STARTED) if step.before is None else Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
             )
-        owner = owning.read_owner(self._folder / "vms" / sid)
+        owner = ownership.read_owner(self._folder / "vms" / sid)
         if owner is not None and owner.lineage != work.lineage:
             return Probe(Found.CONTRADICTED, f"`{step.address}` carries the mark of another state, {owner.lineage}")
         real = mark.machine
-        if booting.living(self._folder, sid, mark):
-            real = looking.machine_part(mark.machine, booting.questions(self._folder, sid))
+        if boot.living(self._folder, sid, mark):
+            real = queries.machine_part(mark.machine, boot.questions(self._folder, sid))
         if step.after is not None and _same(real, step.after):
             return Probe(Found.DONE) if _same(mark.machine, step.after) else Probe(Found.PARTIAL, "changed, and not yet noted")
         if step.before is not None and _same(real, step.before):
@@ -168,27 +168,27 @@ class QemuDriver:
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
         place = Place(self._folder, sid, _owner(work))
         if target == "stopped":
-            booting.stop(place, mark, work, self._patience)
+            boot.stop(place, mark, work, self._patience)
             return
-        if target == "paused" and booting.living(self._folder, sid, mark):
-            booting.pause(self._folder, sid, paused=True)
+        if target == "paused" and boot.living(self._folder, sid, mark):
+            boot.pause(self._folder, sid, paused=True)
             return
-        if work.step.kind == "vm.pause" and not booting.living(self._folder, sid, mark):
+        if work.step.kind == "vm.pause" and not boot.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run", fact=_fact(work.step))
-        booting.boot(place, mark, work, self._accelerator)
+        boot.boot(place, mark, work, self._accelerator)
         if target == "paused":
-            booting.pause(self._folder, sid, paused=True)
+            boot.pause(self._folder, sid, paused=True)
 
     def _probe_power(self, work: Work, mark: Mark | None) -> Probe:
         step = work.step
         if mark is None:
             return Probe(Found.DONE if step.after == "stopped" else Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
         power, word = "stopped", ""
-        if booting.living(self._folder, self._sid(work), mark):
-            seen = booting.questions(self._folder, self._sid(work))
-            if seen is None or seen.status in looking.NOT_BEGUN:
+        if boot.living(self._folder, self._sid(work), mark):
+            seen = boot.questions(self._folder, self._sid(work))
+            if seen is None or seen.status in queries.NOT_BEGUN:
                 return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its guest has not begun")
-            if booting.is_unkept(self._folder, self._sid(work), mark) and step.after == "running":
+            if boot.is_unkept(self._folder, self._sid(work), mark) and step.after == "running":
                 return Probe(Found.PARTIAL, f"`{step.address}` runs, and is not started again yet when it ends")
             power = seen.power
         elif mark.booted is not None and step.kind == "vm.stop":
@@ -204,13 +204,13 @@ class QemuDriver:
     def _bring_disk(self, work: Work, target: Part, origin: Part) -> None:
         sid = self._sid(work)
         mark = marks.read(self._folder, sid)
-        path = keeping.require(keeping.root_disk(self._folder, sid), "the root disk")
+        path = files.require(files.root_disk(self._folder, sid), "the root disk")
         size = path.stat().st_size
         if target["size"] < size and target["size"] != (origin or {}).get("size") and work.step.after["size"] == target["size"]:
             raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
-        if mark is not None and booting.living(self._folder, sid, mark):
-            with booting.open_talk(self._folder, sid) as talk:
-                changing.grow(talk, "root", target["size"])
+        if mark is not None and boot.living(self._folder, sid, mark):
+            with boot.open_talk(self._folder, sid) as talk:
+                hotplug.grow(talk, "root", target["size"])
         elif size != target["size"]:
             with path.open("r+b") as disk:
                 disk.truncate(target["size"])
@@ -218,11 +218,11 @@ class QemuDriver:
     def _probe_disk(self, work: Work, mark: Mark | None) -> Probe:
         step, sid = work.step, self._sid(work)
         try:
-            sizes = {keeping.root_disk(self._folder, sid).stat().st_size}
+            sizes = {files.root_disk(self._folder, sid).stat().st_size}
         except FileNotFoundError:
             return Probe(Found.CONTRADICTED, f"the root disk of `{step.address}` is gone")
-        if mark is not None and booting.living(self._folder, sid, mark):
-            seen = booting.questions(self._folder, sid)
+        if mark is not None and boot.living(self._folder, sid, mark):
+            seen = boot.questions(self._folder, sid)
             if seen is not None and "image" in seen.disks.get("root", {}):
                 sizes.add(int(seen.disks["root"]["image"]["virtual-size"]))
         if sizes == {step.after["size"]}:
@@ -242,7 +242,7 @@ class QemuDriver:
         return str(found)
 
     def _probe_name(self, work: Work) -> Probe:
-        owner = owning.read_owner(self._folder / "vms" / self._sid(work))
+        owner = ownership.read_owner(self._folder / "vms" / self._sid(work))
         if owner is None:
             return Probe(Found.CONTRADICTED, f"nothing of `{work.step.before['address']}` is there")
         if owner.address == work.step.after["address"]:

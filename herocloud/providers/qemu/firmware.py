@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from herocloud.kits import files
+from herocloud.kits import durable_files
 from herocloud.model.errors import Permanent
 from herocloud.providers.vmm import folders
 
@@ -67,5 +67,5 @@ def _own_variables(data: Path, sid: str, origin: Path) -> Path:
         shutil.copyfile(origin, draft)
         draft.chmod(0o600)
         draft.replace(path)
-        files.sync_folder(path.parent)
+        durable_files.sync_folder(path.parent)
     return path

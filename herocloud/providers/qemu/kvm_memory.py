@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import caches, files, jsons
+from herocloud.kits import caches, durable_files, jsons
 from herocloud.kits.jsons import Json
 from herocloud.providers.qemu import kvm_trial
 from herocloud.providers.qemu.kvm_trial import Trial
@@ -123,7 +123,7 @@ def _read_json(path: Path) -> Mapping[str, Json]:
 
 def _write_json(path: Path, known: Mapping[str, Json]) -> None:
     try:
-        files.write_durably(path, jsons.dumps(dict(known)).encode(), 0o644)
+        durable_files.write_durably(path, jsons.dumps(dict(known)).encode(), 0o644)
     except OSError:
         # A cache that cannot be written costs the time of another trial, and nothing else.
         return

@@ -44,35 +44,35 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
     parts: dict[str, dict[str, Part]] = {one.sid: {"machine": one.mark.machine, "power": "stopped"} for one in found}
     if not any(one.mark.booted for one in found):
         return parts
-    from herocloud.providers.vmm import folders, identity, keeping
+    from herocloud.providers.vmm import files, folders, identity
 
     alive = [one for one in found if one.mark.booted and identity.is_there(folder, one.sid, one.mark.booted)]
     if not alive:
         return parts
-    from herocloud.providers.qemu import looking, talking, vitals, wiring
+    from herocloud.providers.qemu import command_inputs, qmp, queries, vitals
 
-    sockets = {one.sid: wiring.sockets_of(folder, one.sid).looking for one in alive}
-    answers = talking.ask_many(sockets.values(), looking.QUESTIONS)
+    sockets = {one.sid: command_inputs.sockets_of(folder, one.sid).looking for one in alive}
+    answers = qmp.ask_many(sockets.values(), queries.QUESTIONS)
     for one in alive:
-        seen = looking.read(answers[sockets[one.sid]])
+        seen = queries.read(answers[sockets[one.sid]])
         parts[one.sid] = {
-            "machine": looking.machine_part(one.mark.machine, seen),
+            "machine": queries.machine_part(one.mark.machine, seen),
             "power": seen.power if seen is not None else "running",
         }
         vitals.note(folder, one.sid, one.owner.address, one.mark, seen)
-        keeping.cut_log(folders.serial_log(folder, one.sid))
+        files.cut_log(folders.serial_log(folder, one.sid))
     return parts
 
 
 def survey(accelerator: str = "auto") -> Standing:
     """Say whether VMs can run here, on what, and what of them cannot. The first time on a host with KVM this boots something."""
-    from herocloud.providers.qemu import firmware, proving
+    from herocloud.providers.qemu import firmware, kvm_probe
 
-    program = proving.find_program()
+    program = kvm_probe.find_program()
     if program is None:
-        return Standing(False, proving.missing())
-    acceleration = proving.accelerate(program, accelerator)
-    shares = () if proving.find_share_daemon() else (Lacking("shares", proving.NO_SHARE_DAEMON),)
+        return Standing(False, kvm_probe.missing())
+    acceleration = kvm_probe.accelerate(program, accelerator)
+    shares = () if kvm_probe.find_share_daemon() else (Lacking("shares", kvm_probe.NO_SHARE_DAEMON),)
     disks = () if firmware.find() else (Lacking("disks that start by UEFI only", firmware.MISSING),)
     why = f"with {acceleration.name.upper()}: {acceleration.why}"
     return Standing(acceleration.usable, why, accelerated=acceleration.name == "kvm", lacking=(*shares, *disks))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
-from herocloud.providers.qemu import kvm_memory, looking, proving, talking, wiring
+from herocloud.providers.qemu import command_inputs, kvm_memory, kvm_probe, qmp, queries
 from herocloud.providers.seam import Signs
 from herocloud.providers.vmm import folders, identity, marks
 from herocloud.providers.vmm.marks import Mark
@@ -48,14 +48,14 @@ def read(data: Path, sid: str, mark: Mark) -> Vitals | None:
     return Vitals(accelerator, seconds, written, silent)
 
 
-def note(data: Path, sid: str, address: str, mark: Mark, seen: looking.Look | None) -> None:
+def note(data: Path, sid: str, address: str, mark: Mark, seen: queries.Look | None) -> None:
     """Keep what a VM under KVM shows of KVM."""
     if mark.launched.get("accelerator") != "kvm":
         return
-    program = proving.find_program()
+    program = kvm_probe.find_program()
     if program is None:
         return
-    if seen is not None and seen.status == looking.INTERNAL_ERROR:
+    if seen is not None and seen.status == queries.INTERNAL_ERROR:
         kvm_memory.note_failure(program, address, INTERNAL_ERROR)
         return
     found = read(data, sid, mark)
@@ -65,7 +65,7 @@ def note(data: Path, sid: str, address: str, mark: Mark, seen: looking.Look | No
 
 def note_answer(data: Path, sid: str) -> None:
     """Keep that the agent of a VM answered, which speaks for KVM when it runs on it."""
-    mark, program = marks.read(data, sid), proving.find_program()
+    mark, program = marks.read(data, sid), kvm_probe.find_program()
     if mark is not None and mark.launched.get("accelerator") == "kvm" and program is not None:
         kvm_memory.note_success(program)
 
@@ -76,8 +76,8 @@ def look(data: Path, sid: str, address: str, wanted: str) -> Signs | None:
     found = read(data, sid, mark) if mark is not None else None
     if mark is None or found is None:
         return None
-    socket = wiring.sockets_of(data, sid).looking
-    seen = looking.read(talking.ask_many([socket], looking.QUESTIONS[:1])[socket])
+    socket = command_inputs.sockets_of(data, sid).looking
+    seen = queries.read(qmp.ask_many([socket], queries.QUESTIONS[:1])[socket])
     note(data, sid, address, mark, seen)
     power = seen.power if seen is not None else "running"
     hopeless = ""
@@ -88,10 +88,10 @@ def look(data: Path, sid: str, address: str, wanted: str) -> Signs | None:
             f"it used {found.cpu_seconds:.0f} s of CPU time under KVM without a byte on its serial line, longer than emulation would take"
         )
     signs = Signs(power, found.cpu_seconds, found.serial_bytes, hopeless)
-    program = proving.find_program()
+    program = kvm_probe.find_program()
     if not hopeless or program is None:
         return signs
-    following = proving.accelerate(program, wanted)
+    following = kvm_probe.accelerate(program, wanted)
     return signs._replace(way_out=f"with {following.name.upper()}: {following.why}")
 
 
@@ -109,6 +109,6 @@ def _must_write(machine: Part) -> bool:
 
 
 def _patience() -> float:
-    program = proving.find_program()
+    program = kvm_probe.find_program()
     known = kvm_memory.recall(program) if program is not None else None
     return min(_MOST, max(_LEAST, _TRIALS * known.seconds)) if known is not None and known.seconds else _UNTRIED

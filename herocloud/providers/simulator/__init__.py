@@ -62,9 +62,9 @@ def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: A
 
 
 def _exists(folder: Path) -> bool:
-    from herocloud.providers.simulator import storing
+    from herocloud.providers.simulator import world_file
 
-    return (folder / storing.FILE).exists()
+    return (folder / world_file.FILE).exists()
 
 
 def _copy(observed: Observed, context: ProviderContext) -> None:

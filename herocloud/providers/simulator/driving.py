@@ -14,11 +14,11 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
-from herocloud.providers.simulator import checking, moving, rows, scenarios, storing
-from herocloud.providers.simulator.misbehaving import Mischief
+from herocloud.providers.simulator import moves, refusals, rows, scenarios, world_file
+from herocloud.providers.simulator.misbehavior import Mischief
 from herocloud.providers.simulator.rows import Limits, Row
 from herocloud.providers.simulator.scenarios import Scenario
-from herocloud.providers.simulator.storing import World
+from herocloud.providers.simulator.world_file import World
 
 HALVES = {
     "image.fetch": "downloading",
@@ -82,9 +82,9 @@ class SimulatorDriver:
             faults.reached(f"simulator.{step.kind}.half")
             self._mischief.spend(work)
             self._mischief.strike(work, "half")
-        if step.kind in moving.KINDS:
+        if step.kind in moves.KINDS:
             with self._world.changing() as world:
-                moving.move(world, work)
+                moves.move(world, work)
         else:
             self._finish(work)
         faults.reached(f"simulator.{step.kind}.after")
@@ -125,22 +125,22 @@ class SimulatorDriver:
             return
         if step.part != "power":
             _refuse_unexpected(row, work, current)
-        checking.check(world, row, step.kind, step.part, current=current, target=step.after)
+        refusals.check(world, row, step.kind, step.part, current=current, target=step.after)
         if step.kind == "vm.create" and step.after.get("payload"):
-            checking.check_image(world, row, work.spec.get("image"))
+            refusals.check_image(world, row, work.spec.get("image"))
 
     def _settle(self, world: sqlite3.Connection, row: Row, work: Work, target: Part, *, undoing: bool = False) -> None:
         """Make `target` the part, with what goes along: data of disks, and the power that a machine has."""
         part = work.step.part
         current = row.parts.get(part)
-        if part in checking.DATA and target is None and current is not None:
+        if part in refusals.DATA and target is None and current is not None:
             # What an undone step made was empty until now; a tombstone of it would only be litter.
             if not work.purge and not undoing:
-                moving.bury(world, row, part, current)
+                moves.bury(world, row, part, current)
             row.contents.pop(part, None)
         rows.put(world, row, part, target, self._limits)
-        if part in checking.DATA and current is None and target is not None:
-            row.contents[part] = _restored(world, row, part, target) if undoing else moving.new_content()
+        if part in refusals.DATA and current is None and target is not None:
+            row.contents[part] = _restored(world, row, part, target) if undoing else moves.new_content()
         if part == "machine" and target is None:
             row.parts.pop("power", None)
             row.halves.pop("power", None)
@@ -152,8 +152,8 @@ class SimulatorDriver:
         self._mischief.strike(work, "before", "probe")
         step = work.step
         with self._world.reading() as world:
-            if step.kind in moving.KINDS:
-                return moving.probe(world, work)
+            if step.kind in moves.KINDS:
+                return moves.probe(world, work)
             row = rows.load(world, work.stack, step.address)
         half = row.halves.get(step.part)
         if half is not None:
@@ -174,8 +174,8 @@ class SimulatorDriver:
         try:
             faults.reached(f"simulator.undo.{step.kind}.before")
             with self._world.changing() as world:
-                if step.kind in moving.KINDS:
-                    moving.move(world, work, back=True)
+                if step.kind in moves.KINDS:
+                    moves.move(world, work, back=True)
                 else:
                     self._undo(world, work)
             faults.reached(f"simulator.undo.{step.kind}.after")
@@ -192,7 +192,7 @@ class SimulatorDriver:
                 raise Conflict(_describe(row, work, current), fact=f"observed:{step.address}")
             if step.before is None and _is_foreign(row, work):
                 raise Conflict(f"`{step.address}` carries the mark of another state, {row.lineage}", fact=f"observed:{step.address}")
-            checking.check(world, row, step.kind, step.part, current=current, target=step.before, undoing=True)
+            refusals.check(world, row, step.kind, step.part, current=current, target=step.before, undoing=True)
             _mark(row, work)
             self._settle(world, row, work, step.before, undoing=True)
         elif not turned_back:
@@ -202,12 +202,12 @@ class SimulatorDriver:
     def tombstones(self) -> list[Tombstone]:
         """List the data that was deleted and is still there, oldest first."""
         with self._world.reading() as world:
-            return moving.list_tombstones(world)
+            return moves.list_tombstones(world)
 
     def drop_tombstone(self, key: str) -> bool:
         """Destroy what a tombstone keeps; tells whether there was anything under this key."""
         with self._world.changing() as world:
-            return moving.drop(world, key)
+            return moves.drop(world, key)
 
     def close(self) -> None:
         """End every wait and let go of the world."""
@@ -218,7 +218,7 @@ class SimulatorDriver:
 def open_world(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> SimulatorDriver:
     """Open the world of a data folder for work; a scenario with mistakes is refused before anything is touched."""
     rules = scenarios.load(scenario) if scenario is not None else scenarios.NOTHING
-    world = storing.open_world(folder, name=host.name if host is not None else "")
+    world = world_file.open_world(folder, name=host.name if host is not None else "")
     return SimulatorDriver(world, limits_of(host), rules, step_time)
 
 
@@ -231,7 +231,7 @@ def limits_of(host: Host | None) -> Limits:
 
 
 def _restored(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str:
-    content = moving.dig_up(world, row, part, body)
+    content = moves.dig_up(world, row, part, body)
     if content is None:
         raise Permanent(f"the data of `{row.address}` is gone: `{body.get('path')}` was purged, so its deletion cannot be undone")
     return content

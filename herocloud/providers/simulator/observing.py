@@ -16,7 +16,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Standing
-from herocloud.providers.simulator import storing, wiring
+from herocloud.providers.simulator import claims, world_file
 
 
 class SimulatorObserver:
@@ -31,7 +31,7 @@ class SimulatorObserver:
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         self._let_vanish()
-        world = storing.open_for_reading(self._folder)
+        world = world_file.open_for_reading(self._folder)
         if world is None:
             # The node key follows from the host's name, so a plan knows the subnet before there is a world.
             return Observed(overlay_subnet=subnet_of(self._name))
@@ -50,14 +50,14 @@ class SimulatorObserver:
         )
 
     def _let_vanish(self) -> None:
-        if self._scenario is None or not (self._folder / storing.FILE).exists():
+        if self._scenario is None or not (self._folder / world_file.FILE).exists():
             return
         # Only a scenario needs any of this, and every command that looks pays for what is imported here.
-        from herocloud.providers.simulator import misbehaving, scenarios
+        from herocloud.providers.simulator import misbehavior, scenarios
 
         scenario = scenarios.load(self._scenario)
         if scenario.vanishing:
-            misbehaving.vanish_from(self._folder, scenario)
+            misbehavior.vanish_from(self._folder, scenario)
 
 
 def subnet_of(name: str) -> str:
@@ -97,7 +97,7 @@ def _by_stack(found: list[Thing]) -> dict[StackName, dict[Address, Thing]]:
 
 def _images(found: list[Thing]) -> dict[str, int]:
     bodies = (thing.parts["image"] for thing in found if thing.address.startswith("image.") and "image" in thing.parts)
-    return {body["source"]: wiring.IMAGE_SIZE for body in bodies if body.get("source")}
+    return {body["source"]: claims.IMAGE_SIZE for body in bodies if body.get("source")}
 
 
 def survey(folder: Path) -> Standing:
@@ -105,7 +105,7 @@ def survey(folder: Path) -> Standing:
     if sqlite3.sqlite_version_info < (3, 37):
         return Standing(False, f"SQLite {sqlite3.sqlite_version} is too old for strict tables; 3.37 is the oldest that works")
     try:
-        world = storing.open_for_reading(folder)
+        world = world_file.open_for_reading(folder)
     except Refused as refused:
         return Standing(False, refused.diagnostics[0].detail)
     if world is None:

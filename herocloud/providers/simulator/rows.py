@@ -9,8 +9,8 @@ from typing import Any
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.simulator import wiring
-from herocloud.providers.simulator.wiring import Wiring
+from herocloud.providers.simulator import claims
+from herocloud.providers.simulator.claims import Wiring
 
 
 class Row:
@@ -80,8 +80,8 @@ def occupy(world: sqlite3.Connection, row: Row, part: str, body: Part, limits: L
 
     With `whole=False` the part is only being made: its place is taken, and nobody may rely on it yet.
     """
-    before = wiring.wire(row.stack, row.address, part, row.halves[part]["holds"] if part in row.halves else row.parts.get(part))
-    after = wiring.wire(row.stack, row.address, part, body)
+    before = claims.wire(row.stack, row.address, part, row.halves[part]["holds"] if part in row.halves else row.parts.get(part))
+    after = claims.wire(row.stack, row.address, part, body)
     _swap_claims(world, row, part, before, after, whole=whole)
     _swap_uses(world, row, part, before, after)
     weigh(world, "memory", after.memory - before.memory, limits.memory)

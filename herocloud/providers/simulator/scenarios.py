@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from herocloud.kits import jsons, names, sizes
+from herocloud.kits import jsons, nearest, sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.errors import Refused
@@ -177,7 +177,7 @@ class _Reader:
         before = len(self.found)
         for key in mapping:
             if key not in known:
-                close = names.nearest(str(key), known)
+                close = nearest.nearest(str(key), known)
                 hint = f"did you mean `{close}`?" if close else None
                 self._report(mapping, key, "A key is unknown", f"`{key}` is none of {', '.join(f'`{name}`' for name in known)}", hint=hint)
         return len(self.found) == before

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import names
+from herocloud.kits import nearest
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.worlds import Observed
-from herocloud.providers.simulator import checking, moving, rows, storing
+from herocloud.providers.simulator import moves, refusals, rows, world_file
 from herocloud.providers.simulator.rows import Limits, Row
 
 
@@ -39,7 +39,7 @@ class Snapshot(NamedTuple):
 
 def snapshot(folder: Path) -> Snapshot:
     """Read everything there is; the snapshot of a world that does not exist is empty."""
-    world = storing.open_for_reading(folder)
+    world = world_file.open_for_reading(folder)
     if world is None:
         return Snapshot({}, {}, (), {"memory": 0, "disk": 0}, {})
     try:
@@ -48,7 +48,7 @@ def snapshot(folder: Path) -> Snapshot:
             claims = connection.execute("SELECT key, stack || '/' || address || '/' || part || '/' || whole FROM claims").fetchall()
             uses = connection.execute("SELECT target, stack || '/' || address || '/' || part, mode FROM uses ORDER BY 1, 2").fetchall()
             totals = connection.execute("SELECT name, amount FROM totals").fetchall()
-            tombstones = moving.list_tombstones(connection)
+            tombstones = moves.list_tombstones(connection)
     finally:
         world.close()
     things = {f"{stack}/{address}": [lineage, provider, *map(json.loads, texts)] for stack, address, lineage, provider, *texts in found}
@@ -102,7 +102,7 @@ def change_part(folder: Path, address: str, part: str, changes: Mapping[str, Jso
 
 def add_orphan(folder: Path, address: str, parts: Mapping[str, Part], *, stack: str = "lost", lineage: str = "somebody-else") -> None:
     """Put a thing into the world that carries our mark and that no record owns."""
-    world = storing.open_world(folder)
+    world = world_file.open_world(folder)
     try:
         with world.changing() as connection:
             put_thing(connection, Row(stack, address), parts, lineage, "simulator")
@@ -115,8 +115,8 @@ def put_thing(connection: sqlite3.Connection, row: Row, parts: Mapping[str, Part
     row.lineage, row.provider = lineage, provider
     for part, body in parts.items():
         rows.put(connection, row, part, body, Limits())
-        if part in checking.DATA:
-            row.contents[part] = moving.new_content()
+        if part in refusals.DATA:
+            row.contents[part] = moves.new_content()
     rows.save(connection, row)
 
 
@@ -129,11 +129,11 @@ def fill(connection: sqlite3.Connection, observed: Observed) -> None:
 
 @contextmanager
 def _changing(folder: Path) -> Iterator[sqlite3.Connection]:
-    if not (folder / storing.FILE).exists():
+    if not (folder / world_file.FILE).exists():
         raise Refused(
-            [Diagnostic("world-missing", "There is no simulated world yet", f"`{folder}` has no `{storing.FILE}`; apply a stack first")]
+            [Diagnostic("world-missing", "There is no simulated world yet", f"`{folder}` has no `{world_file.FILE}`; apply a stack first")]
         )
-    world = storing.open_world(folder)
+    world = world_file.open_world(folder)
     try:
         with world.changing() as connection:
             yield connection
@@ -151,7 +151,7 @@ def _find(connection: sqlite3.Connection, address: str, stack: str | None) -> Ro
         stacks = ", ".join(f"`{one}`" for (one,) in sorted(found))
         raise Refused([Diagnostic("address-ambiguous", "An address exists in several stacks", f"`{address}` is in {stacks}; name one")])
     known = [one for (one,) in connection.execute("SELECT address FROM things")]
-    close = names.nearest(address, known)
+    close = nearest.nearest(address, known)
     hint = f"did you mean `{close}`?" if close else None
     raise Refused([Diagnostic("address-unknown", "Nothing in the world has this address", f"there is no `{address}`", hint=hint)])
 
@@ -164,14 +164,14 @@ def _known_part(row: Row, part: str) -> None:
 
 def copy_world(source: Path, target: Path) -> bool:
     """Copy the world of one data folder into another that has none; tells whether there was one to copy."""
-    original = storing.open_for_reading(source)
+    original = world_file.open_for_reading(source)
     if original is None:
         return False
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         # SQLite's own copy sees one moment of the world, whoever is writing to it meanwhile.
         with original.reading() as connection:
-            copy = sqlite3.connect(target / storing.FILE)
+            copy = sqlite3.connect(target / world_file.FILE)
             try:
                 connection.backup(copy)
             finally:
@@ -183,14 +183,14 @@ def copy_world(source: Path, target: Path) -> bool:
 
 def load_world_from(observed: Observed, folder: Path, host: Host | None = None) -> None:
     """Build a world in a folder that has none, in which an observation would see what `observed` holds."""
-    made = storing.open_world(folder, name=host.name if host is not None else "")
+    made = world_file.open_world(folder, name=host.name if host is not None else "")
     try:
         with made.changing() as connection:
             fill(connection, observed)
             if observed.tombstones:
                 # What is buried on the real host takes its room in the rehearsal too.
                 row = rows.Row("elsewhere", "volume.buried")
-                moving.bury(connection, row, "volume", {"size": observed.tombstones})
+                moves.bury(connection, row, "volume", {"size": observed.tombstones})
             if observed.overlay_subnet is not None:
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('subnet', ?)", (observed.overlay_subnet,))
     finally:

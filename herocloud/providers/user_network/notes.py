@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import files, jsons
+from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
-from herocloud.providers import owning
+from herocloud.providers import ownership
 
 FOLDER = "user-networks"
 _TAPS = "taps"
@@ -62,7 +62,7 @@ def read(data: Path, path: Path) -> Note | None:
 
 def write(path: Path, mark: Mark, part: Part) -> None:
     """Note a network or a card durably."""
-    files.write_durably(path, jsons.dumps({**part, _MARK: mark._asdict()}).encode(), draft=path.with_name(f".{path.name}.new"))
+    durable_files.write_durably(path, jsons.dumps({**part, _MARK: mark._asdict()}).encode(), draft=path.with_name(f".{path.name}.new"))
 
 
 def remove(path: Path) -> None:
@@ -71,7 +71,7 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     if not path.parent.is_dir():
         return
-    files.sync_folder(path.parent)
+    durable_files.sync_folder(path.parent)
     folder = path.parent
     while folder.name != FOLDER:
         try:
@@ -105,5 +105,5 @@ def sid_of(tap: str) -> str:
 def _address_now(data: Path, mark: Mark, part: Json) -> str:
     if "tap" not in part:
         return mark.address
-    owner = owning.read_owner(data / "vms" / sid_of(part["tap"]))
+    owner = ownership.read_owner(data / "vms" / sid_of(part["tap"]))
     return owner.address if owner is not None and (owner.lineage, owner.stack) == (mark.lineage, mark.stack) else mark.address

@@ -1,6 +1,6 @@
 """The mark of a VM: what its hypervisor has been told to run, in one small file that a look at the world reads.
 
-The name of the VM is not in it but beside its folder (`providers.owning`), because other providers keep parts of the same VM there and a
+The name of the VM is not in it but beside its folder (`providers.ownership`), because other providers keep parts of the same VM there and a
 rename must be one write. Every change is a durable write of the whole file, so a reader sees the machine before or after and never
 between. A database would do as well, and could not be read while something else is broken.
 """
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import files, jsons
+from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers import owning
-from herocloud.providers.owning import Owner
+from herocloud.providers import ownership
+from herocloud.providers.ownership import Owner
 from herocloud.providers.vmm import folders
 
 FILE = "machine.json"
@@ -57,9 +57,9 @@ def write(data: Path, sid: str, mark: Mark) -> None:
     folder = folders.machine_folder(data, sid)
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.sync_folder(folder.parent)
+        durable_files.sync_folder(folder.parent)
     content = jsons.dumps({"version": VERSION, **mark._asdict()}).encode()
-    files.write_durably(folder / FILE, content, draft=folder / f".{FILE}.new")
+    durable_files.write_durably(folder / FILE, content, draft=folder / f".{FILE}.new")
 
 
 def remove(data: Path, sid: str, half: Callable[[], None] = lambda: None) -> None:
@@ -67,14 +67,14 @@ def remove(data: Path, sid: str, half: Callable[[], None] = lambda: None) -> Non
     folder = folders.machine_folder(data, sid)
     try:
         (folder / FILE).unlink(missing_ok=True)
-        files.sync_folder(folder)
+        durable_files.sync_folder(folder)
         half()
         for entry in list(folder.iterdir()):
             entry.unlink()
         folder.rmdir()
     except FileNotFoundError:
         return
-    files.sync_folder(folder.parent)
+    durable_files.sync_folder(folder.parent)
 
 
 def is_litter(data: Path, sid: str) -> bool:
@@ -86,14 +86,14 @@ def is_litter(data: Path, sid: str) -> bool:
 def claim(data: Path, sid: str, owner: Owner) -> None:
     """Say whose the folder of a VM is before anything is put into it; somebody else's is refused."""
     folder = data / "vms" / sid
-    known = owning.read_owner(folder)
+    known = ownership.read_owner(folder)
     if known is not None and known.lineage != owner.lineage:
         raise Conflict(f"`{folder}` carries the mark of another state, {known.lineage}", fact=f"observed:{owner.address}")
     if known is not None and (known.stack, known.address) != (owner.stack, owner.address):
         raise Conflict(
             f"`{folder}` is `{known.address}` of stack `{known.stack}`, and not `{owner.address}`", fact=f"observed:{owner.address}"
         )
-    owning.write_owner(folder, owner)
+    ownership.write_owner(folder, owner)
 
 
 def scan(data: Path, provider: str) -> Iterator[Marked]:
@@ -119,9 +119,9 @@ def find(data: Path, provider: str, stack: str, address: str) -> str | None:
 
 def _owner_of(folder: Path) -> Owner | None:
     try:
-        return owning.read_owner(folder)
+        return ownership.read_owner(folder)
     except (ValueError, KeyError) as error:
-        raise Permanent(f"`{folder / owning.FILE}` is damaged, so nobody can tell whose VM this is") from error
+        raise Permanent(f"`{folder / ownership.FILE}` is damaged, so nobody can tell whose VM this is") from error
 
 
 def _parse(content: bytes, path: Path) -> Mark:

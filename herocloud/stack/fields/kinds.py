@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from herocloud.kits import names, sizes
+from herocloud.kits import nearest, sizes
 from herocloud.kits.jsons import Json
 from herocloud.stack import scalars
 
@@ -156,7 +156,7 @@ def choice(*words: str) -> Kind:
     def validate(value: Any) -> str:
         if isinstance(value, str) and value in words:
             return value
-        near = names.nearest(value, words) if isinstance(value, str) else None
+        near = nearest.nearest(value, words) if isinstance(value, str) else None
         raise wrong("bad-choice", f"{begin(value)} is not one of {listed}.", f"did you mean `{near}`?" if near else None)
 
     return Kind(validate, {"enum": list(words)}, ["words", *words])

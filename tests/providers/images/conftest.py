@@ -21,14 +21,14 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.steps import Step
 from herocloud.model.worlds import Observed, Thing
-from herocloud.providers.images import downloading, driving, observing
-from herocloud.providers.images.layout import KEEP, Ownership
+from herocloud.providers.images import downloads, driving, observing
+from herocloud.providers.images.folders import KEEP, Ownership
 from herocloud.providers.seam import Probe, Work
 
 MIB = 1024**2
 GIB = 1024**3
 
-HASTE = downloading.Patience(connect=5.0, silence=0.4, tries=3, enough=1, first=0.001, longest=0.002, wait=lambda _seconds: None)
+HASTE = downloads.Patience(connect=5.0, silence=0.4, tries=3, enough=1, first=0.001, longest=0.002, wait=lambda _seconds: None)
 """For servers that answer at once or never."""
 
 
@@ -39,7 +39,7 @@ ROOMY = Host("node1", 0, 1024**4, 0, 1, (), image_share=1.0, image_keep_free=0)
 class Bench:
     """One data folder; steps are performed on it without any plan."""
 
-    def __init__(self, folder: Path, host: Host | None = None, ownership: Ownership = KEEP, patience: downloading.Patience = HASTE) -> None:
+    def __init__(self, folder: Path, host: Host | None = None, ownership: Ownership = KEEP, patience: downloads.Patience = HASTE) -> None:
         self.folder = folder
         self.driver = driving.ImagesDriver(folder, host or ROOMY, ownership=ownership, patience=patience)
 

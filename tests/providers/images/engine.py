@@ -11,22 +11,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from herocloud.apply import executing
+from herocloud.apply import executor
 from herocloud.apply.steering import Options
 from herocloud.kits import faults
 from herocloud.model.hosts import Host, Slice
 from herocloud.model.ids import Address, StackName, slice_sid
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed, Thing
-from herocloud.observe import looking
-from herocloud.plan import planning
-from herocloud.plan.gathering import PlanOptions
-from herocloud.providers import owning
+from herocloud.observe import observer
+from herocloud.plan import planner
+from herocloud.plan.scope import PlanOptions
+from herocloud.providers import ownership
 from herocloud.providers.images import driving, observing
 from herocloud.providers.seam import AttachmentKind, Declaration, Found, HypervisorRole, Probe, Standing, Work
 from herocloud.providers.simulator import planning as costs
 from herocloud.stack import loading
-from herocloud.state import creating
+from herocloud.state import creation
 from herocloud.state import store as states
 
 GIB = 1024**3
@@ -57,7 +57,7 @@ class Machines:
         step, things = work.step, self.read()
         if step.kind == "vm.move":
             things[step.after["address"]] = things.pop(step.before["address"], things.get(step.after["address"]))
-            owning.rename(self.folder / "vms" / work.spec["sid"], step.after["address"])
+            ownership.rename(self.folder / "vms" / work.spec["sid"], step.after["address"])
         elif step.kind == "vm.grow":
             os.truncate(self.folder / step.after["path"], step.after["size"])
         else:
@@ -126,15 +126,15 @@ class Site:
         return {(NAME, "hypervisor"): self.machines, ("images", "images"): self.images}[name, role]
 
     def look(self) -> Observed:
-        return looking.merge([observing.ImagesObserver(self.folder).observe(None), self.machines.observe(None)])
+        return observer.merge([observing.ImagesObserver(self.folder).observe(None), self.machines.observe(None)])
 
     def plan(self, text: str, **options: Any) -> Plan:
         path = self.folder / "stack.yaml"
         path.write_text(text)
-        key = creating.load_key(self.folder, create=True)
+        key = creation.load_key(self.folder, create=True)
         loaded = loading.load([str(path)], host=self.host, environment=dict(os.environ), secret_key=key)
         assert loaded.desired is not None, loaded.diagnostics
-        plan = planning.plan(loaded.desired, states.read_recorded(self.folder), self.look(), self.host, PlanOptions(**options))
+        plan = planner.plan(loaded.desired, states.read_recorded(self.folder), self.look(), self.host, PlanOptions(**options))
         assert not plan.errored, plan.diagnostics
         return plan
 
@@ -144,7 +144,7 @@ class Site:
 
     def execute(self, plan: Plan, **options: Any) -> Any:
         with states.open_state(self.folder, write=True) as store:  # type: ignore[union-attr]
-            return executing.execute(plan, store, self.driver, options=Options(parallelism=4, **options), tell=lambda _event: None)
+            return executor.execute(plan, store, self.driver, options=Options(parallelism=4, **options), tell=lambda _event: None)
 
     def apply(self, text: str, **options: Any) -> None:
         result = self.execute(self.plan(text), **options)
@@ -167,7 +167,7 @@ class Site:
 
     def resume(self, *, rollback: bool = False) -> Any:
         with states.open_state(self.folder, write=True) as store:  # type: ignore[union-attr]
-            result = executing.resume(store, self.driver, options=Options(), tell=lambda _event: None, rollback=rollback)
+            result = executor.resume(store, self.driver, options=Options(), tell=lambda _event: None, rollback=rollback)
         assert not result.failed, result
         return result
 

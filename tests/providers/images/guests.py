@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.images.building import tiny
+from herocloud.providers.images.builds import tiny
 
 PROGRAM = "qemu-system-x86_64"
 MAC = "02:00:00:00:00:01"

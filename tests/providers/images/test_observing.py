@@ -7,7 +7,7 @@ import pytest
 
 from herocloud.model.errors import Permanent
 from herocloud.model.worlds import Observed
-from herocloud.providers import owning
+from herocloud.providers import ownership
 from herocloud.providers.images import observing
 
 
@@ -58,7 +58,7 @@ def test_what_vanished_or_has_no_mark_is_not_seen(bench, raw, shapes) -> None:
 
 def test_a_rename_of_a_vm_takes_its_disk_and_seed_along(bench, raw, shapes) -> None:
     fill(bench, raw, shapes)
-    owning.rename(bench.folder / "vms/v1", "vm.front")
+    ownership.rename(bench.folder / "vms/v1", "vm.front")
     seen = bench.look().things["shop"]
     assert sorted(seen["vm.front"].parts) == ["disk", "seed"]
     assert "vm.web" not in seen

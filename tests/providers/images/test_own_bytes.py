@@ -6,7 +6,7 @@ import random
 import pytest
 
 from herocloud.host import machine
-from herocloud.providers.images import copying, room
+from herocloud.providers.images import copies, space
 
 MIB = 1024**2
 
@@ -19,7 +19,7 @@ def put(path, size):
 
 
 def test_disks_volumes_and_tombstones_count_with_what_they_take(tmp_path) -> None:
-    assert room.own_bytes(tmp_path) == 0
+    assert space.own_bytes(tmp_path) == 0
     put(tmp_path / "vms/v1/root.raw", 2 * MIB)
     os.truncate(tmp_path / "vms/v1/root.raw", 500 * MIB)
     put(tmp_path / "volumes/shop/data.raw", 3 * MIB)
@@ -27,7 +27,7 @@ def test_disks_volumes_and_tombstones_count_with_what_they_take(tmp_path) -> Non
     put(tmp_path / "images/store/any.raw", 7 * MIB)
     put(tmp_path / "vms/v1/seed.iso", MIB)
     put(tmp_path / "vms/stray", MIB)
-    assert room.own_bytes(tmp_path) == pytest.approx(6 * MIB, abs=64 * 1024)
+    assert space.own_bytes(tmp_path) == pytest.approx(6 * MIB, abs=64 * 1024)
 
 
 def test_the_host_counts_it_as_free(tmp_path) -> None:
@@ -41,14 +41,14 @@ def test_blocks_that_a_disk_shares_with_its_image_do_not_count(sharing) -> None:
     put(sharing / "image", 32 * MIB)
     disk = sharing / "vms/v1/root.raw"
     disk.parent.mkdir(parents=True)
-    assert copying.clone(sharing / "image", disk)
-    assert room.own_bytes(sharing) < MIB
+    assert copies.clone(sharing / "image", disk)
+    assert space.own_bytes(sharing) < MIB
     with disk.open("r+b") as stream:
         for place in range(0, 16 * MIB, MIB):
             stream.seek(place)
             stream.write(random.Random(2).randbytes(MIB // 4))
     os.sync()
-    assert room.own_bytes(sharing) == pytest.approx(4 * MIB, abs=MIB)
+    assert space.own_bytes(sharing) == pytest.approx(4 * MIB, abs=MIB)
 
 
 @pytest.mark.root
@@ -56,8 +56,8 @@ def test_a_folder_behind_a_link_is_judged_by_where_it_lies(sharing, tmp_path) ->
     put(sharing / "data/image", 8 * MIB)
     disk = sharing / "data/vms/v1/root.raw"
     disk.parent.mkdir(parents=True)
-    assert copying.clone(sharing / "data/image", disk)
+    assert copies.clone(sharing / "data/image", disk)
     os.sync()
     link = tmp_path / "link"
     link.symlink_to(sharing / "data")
-    assert room.own_bytes(link) < MIB
+    assert space.own_bytes(link) < MIB

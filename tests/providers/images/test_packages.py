@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.images.building import packages
-from herocloud.providers.images.building.packages import Package
+from herocloud.providers.images.builds import packages
+from herocloud.providers.images.builds.packages import Package
 
 APT = """\
 #!/bin/sh

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.images import composing
+from herocloud.providers.images import seed_texts
 from herocloud.stack import sources
 
 KEY = bytes(range(32))
@@ -21,7 +21,7 @@ VALUE = b"correct horse battery staple"
 def keyed(bench, monkeypatch):
     """Return a bench with the key for digests, and the secret in the environment."""
     bench.folder.mkdir()
-    (bench.folder / composing.KEY).write_bytes(KEY)
+    (bench.folder / seed_texts.KEY).write_bytes(KEY)
     monkeypatch.setenv("DB_PASSWORD", VALUE.decode())
     return bench
 
@@ -36,11 +36,11 @@ def write(bench, shapes, secrets):
 
 def test_the_digest_is_the_one_that_the_stack_makes() -> None:
     environment = {"DB_PASSWORD": VALUE.decode()}
-    assert sources.look_at_secret("env", "DB_PASSWORD", environment, KEY) == (True, composing.digest(VALUE, KEY))
+    assert sources.look_at_secret("env", "DB_PASSWORD", environment, KEY) == (True, seed_texts.digest(VALUE, KEY))
 
 
 def test_a_secret_goes_into_a_file_for_root_alone(keyed, shapes) -> None:
-    config = composing.own_config(shapes.spec(), {"db_password": VALUE})
+    config = seed_texts.own_config(shapes.spec(), {"db_password": VALUE})
     assert config["write_files"] == [
         {
             "path": "/etc/herocloud/secrets/db_password",
@@ -54,7 +54,7 @@ def test_a_secret_goes_into_a_file_for_root_alone(keyed, shapes) -> None:
 
 @pytest.mark.skipif(shutil.which("bsdtar") is None, reason="needs bsdtar (package libarchive-tools)")
 def test_what_was_planned_is_delivered(keyed, shapes) -> None:
-    write(keyed, shapes, secret(composing.digest(VALUE, KEY)))
+    write(keyed, shapes, secret(seed_texts.digest(VALUE, KEY)))
     said = subprocess.run(["bsdtar", "-xOf", str(keyed.folder / "vms/v1/seed.iso"), "user-data"], check=True, capture_output=True).stdout
     (file,) = json.loads(said.split(b"\n", 1)[1])["write_files"]
     assert base64.b64decode(file["content"]) == VALUE
@@ -63,15 +63,15 @@ def test_what_was_planned_is_delivered(keyed, shapes) -> None:
 def test_a_secret_that_changed_since_the_plan_is_not_delivered(keyed, shapes, monkeypatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", "another")
     with pytest.raises(Conflict, match=r"the secret `db_password` of `vm\.web` is not the one that was planned") as caught:
-        write(keyed, shapes, secret(composing.digest(VALUE, KEY)))
+        write(keyed, shapes, secret(seed_texts.digest(VALUE, KEY)))
     assert "another" not in str(caught.value).replace("another value", "")
-    assert [name for name in keyed.files() if name != composing.KEY] == []
+    assert [name for name in keyed.files() if name != seed_texts.KEY] == []
 
 
 def test_a_secret_from_a_file_is_read_when_the_seed_is_written(keyed, shapes, tmp_path) -> None:
     path = tmp_path / "password"
     path.write_bytes(b"\x00binary\xff")
-    write(keyed, shapes, secret(composing.digest(path.read_bytes(), KEY), file=str(path)))
+    write(keyed, shapes, secret(seed_texts.digest(path.read_bytes(), KEY), file=str(path)))
     assert keyed.part("vm.web", "seed") == shapes.SEED
 
 
@@ -103,7 +103,7 @@ def test_a_secret_lies_in_the_seed_only_and_nobody_else_can_read_it(keyed, shape
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
-    write(keyed, shapes, secret(composing.digest(VALUE, KEY)))
+    write(keyed, shapes, secret(seed_texts.digest(VALUE, KEY)))
     new = {path for path in tmp_path.rglob("*") if path.is_file()} - before
     holding = [path for path in new if VALUE in path.read_bytes() or base64.b64encode(VALUE) in path.read_bytes()]
     assert holding == [keyed.folder / "vms/v1/seed.iso"]
@@ -120,13 +120,13 @@ def test_the_file_of_a_seed_is_private_from_its_first_byte(keyed, shapes, monkey
         return real(path, flags, mode, **options)
 
     monkeypatch.setattr(os, "open", watch)
-    write(keyed, shapes, secret(composing.digest(VALUE, KEY)))
+    write(keyed, shapes, secret(seed_texts.digest(VALUE, KEY)))
     assert opened == [(0o600, True)]
 
 
 def test_no_mark_tells_a_secret_or_its_digest(keyed, shapes) -> None:
-    write(keyed, shapes, secret(composing.digest(VALUE, KEY)))
+    write(keyed, shapes, secret(seed_texts.digest(VALUE, KEY)))
     said = (keyed.folder / "vms/v1/seed.iso.mark").read_text()
     assert hashlib.sha256(VALUE).hexdigest() not in said
-    assert composing.digest(VALUE, KEY) not in said
+    assert seed_texts.digest(VALUE, KEY) not in said
     assert "db_password" not in said

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.images import wiring
+from herocloud.providers.images import network_config
 from herocloud.providers.seam import Found
 
 OVERLAY = {"slot": 1, "mac": "02:00:00:00:00:02", "address": "5a3:1:2:3:ff0f:102:304:506"}
@@ -123,7 +123,7 @@ def test_cloud_init_understands_the_network(bench, shapes, tmp_path, renderer, f
 def test_cards_are_matched_by_mac_with_their_addresses_and_routes(shapes) -> None:
     second = {"network": "back", "slot": 2, "mac": "02:00:00:00:00:03", "address": "10.43.1.9", "prefix": 16, "gateway": "10.43.0.1"}
     networks = [*shapes.spec()["networks"], second]
-    config = wiring.network_config("vm.web", shapes.spec(networks=networks, mycelium=OVERLAY), ["192.0.2.53"])
+    config = network_config.network_config("vm.web", shapes.spec(networks=networks, mycelium=OVERLAY), ["192.0.2.53"])
     assert {name: card["match"] for name, card in config["ethernets"].items()} == {
         "eth0": {"macaddress": "02:00:00:00:00:01"},
         "eth2": {"macaddress": "02:00:00:00:00:03"},
@@ -150,8 +150,8 @@ def test_name_servers_are_those_that_a_guest_can_reach(tmp_path) -> None:
     local, real = tmp_path / "local", tmp_path / "real"
     local.write_text("nameserver 127.0.0.53\nnameserver fe80::1%eth0\noptions edns0\n")
     real.write_text("# servers\nnameserver 192.0.2.1\nnameserver nonsense\nnameserver 2001:db8::1\nnameserver 192.0.2.1\nsearch example\n")
-    assert wiring.find_servers((str(local), str(real))) == ("192.0.2.1", "2001:db8::1")
-    assert wiring.find_servers((str(local), str(tmp_path / "nothing"))) == wiring.PUBLIC
+    assert network_config.find_servers((str(local), str(real))) == ("192.0.2.1", "2001:db8::1")
+    assert network_config.find_servers((str(local), str(tmp_path / "nothing"))) == network_config.PUBLIC
 
 
 def test_a_seed_that_is_written_anew_can_be_taken_back(bench, shapes) -> None:

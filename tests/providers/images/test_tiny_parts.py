@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.images.building import archives, packages, tiny
+from herocloud.providers.images.builds import archives, packages, tiny
 
-SCRIPTS = resources.files("herocloud.providers.images.building") / "guest"
+SCRIPTS = resources.files("herocloud.providers.images.builds") / "guest"
 
 
 def module(path, *needs):

@@ -3,7 +3,7 @@
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import burying
+from herocloud.providers.images import tombstones
 from herocloud.providers.seam import Found
 
 
@@ -18,7 +18,7 @@ def delete(bench, path="volumes/shop/data.raw", **more):
 
 def test_deleted_data_is_listed_with_what_it_takes(bench, monkeypatch) -> None:
     bench.volume()
-    monkeypatch.setattr(burying, "now", lambda: 1234.5)
+    monkeypatch.setattr(tombstones, "now", lambda: 1234.5)
     delete(bench)
     (stone,) = bench.driver.tombstones()
     assert (stone.stack, stone.address, stone.deleted) == ("shop", "volume.data", 1234.5)

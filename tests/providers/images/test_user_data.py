@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herocloud.providers.images import composing, yaml_1_1
+from herocloud.providers.images import seed_texts, yaml_1_1
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -24,8 +24,8 @@ needs_cloud_init = pytest.mark.skipif(not system_has("cloudinit"), reason="needs
 
 def compose(shapes, **fields):
     """Return the user data as text, and as a configuration where it is one."""
-    text = composing.user_data(shapes.spec(**fields), {}).decode()
-    return text, json.loads(text.removeprefix(composing.HEADER)) if text.startswith(composing.HEADER) else None
+    text = seed_texts.user_data(shapes.spec(**fields), {}).decode()
+    return text, json.loads(text.removeprefix(seed_texts.HEADER)) if text.startswith(seed_texts.HEADER) else None
 
 
 def test_without_user_data_the_guest_gets_its_name_and_room_to_grow(shapes) -> None:
@@ -133,7 +133,7 @@ def test_cloud_init_itself_merges_what_lies_side_by_side(shapes, tmp_path) -> No
 @pytest.mark.parametrize("value", ["plain", 'a "b" $c `d` \\e', "two\nlines", "tab\tand 'single'", "ünïcode", "#no comment", ""])
 def test_a_shell_reads_every_variable_as_it_was_written(tmp_path, value) -> None:
     path = tmp_path / "env"
-    path.write_text(composing.environment_text({"VALUE": value}), encoding="utf-8")
+    path.write_text(seed_texts.environment_text({"VALUE": value}), encoding="utf-8")
     ran = subprocess.run(["sh", "-c", f'. {path}; printf "%s" "$VALUE"'], capture_output=True, check=True)
     assert ran.stdout.decode() == value
 
@@ -208,7 +208,7 @@ def test_plain_scalars_of_every_sort_mean_what_they_mean_there() -> None:
     )
 )
 def test_what_is_written_is_read_back_by_cloud_inits_own_library(value) -> None:
-    text = composing.yaml(value)
+    text = seed_texts.yaml(value)
     ran = subprocess.run(
         [SYSTEM_PYTHON, "-c", "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin.buffer.read().decode())))"],
         input=text.encode("utf-8", "surrogatepass"),

@@ -9,7 +9,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
 from herocloud.providers.network import taps
-from herocloud.providers.network.linking import Wires
+from herocloud.providers.network.links import Wires
 from herocloud.providers.network.marks import Port
 
 

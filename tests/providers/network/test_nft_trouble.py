@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.network import dumping, nftables, observing
+from herocloud.providers.network import dumps, nftables, observing
 
 STAND_IN = """\
 #!/bin/sh
@@ -81,8 +81,8 @@ def test_a_table_that_is_not_there_is_no_error(pretend) -> None:
 
 def test_without_the_program_its_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(dumping, "SYSTEM", str(tmp_path))
-    monkeypatch.setattr(dumping, "has_admin", lambda: True)
+    monkeypatch.setattr(dumps, "SYSTEM", str(tmp_path))
+    monkeypatch.setattr(dumps, "has_admin", lambda: True)
     with pytest.raises(Permanent, match="which is in the package nftables"):
         nftables.read_networks()
     assert observing.lacking() == "bridges need the program `nft`, which is missing; install the package nftables"
@@ -92,5 +92,5 @@ def test_without_the_program_its_package_is_named(tmp_path: Path, monkeypatch: p
 def test_the_program_is_found_where_administrators_programs_lie(pretend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend("")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setattr(dumping, "SYSTEM", str(tmp_path))
+    monkeypatch.setattr(dumps, "SYSTEM", str(tmp_path))
     assert nftables.read_networks() is None

@@ -6,14 +6,14 @@ import pytest
 
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.steps import Step
-from herocloud.providers.network import guarding, marks, passing, recognising
-from herocloud.providers.network.dumping import Address as OnLink
-from herocloud.providers.network.dumping import Link, Queue, Route
-from herocloud.providers.network.expressions import Chain, Rule
-from herocloud.providers.network.forwarding import Serving
-from herocloud.providers.network.guarding import Guarded
+from herocloud.providers.network import marks, network_rules, recognition, tap_rules
+from herocloud.providers.network.dumps import Address as OnLink
+from herocloud.providers.network.dumps import Link, Queue, Route
+from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark, Port, Purpose
-from herocloud.providers.network.scenes import Scene, Sources
+from herocloud.providers.network.rule_expressions import Chain, Rule
+from herocloud.providers.network.snapshot import Scene, Sources
+from herocloud.providers.network.tap_rules import Guarded
 from herocloud.providers.seam import Found, Probe, Work
 
 LAN = Mark("ours", "shop", "network.lan", "network")
@@ -31,12 +31,12 @@ def _rules(*chains: Chain) -> dict[str, tuple[Rule, ...]]:
 
 def _scene(*links: Link, **other: Any) -> Scene:
     """Put a scene together in which everything is as it shall be, except for what `other` says."""
-    tap = guarding.build(WEB, "hc-v1-0", Guarded(NIC["mac"], NIC["address"], None))
+    tap = tap_rules.build(WEB, "hc-v1-0", Guarded(NIC["mac"], NIC["address"], None))
     seen = {
         "addresses": (OnLink(2, "10.42.0.1", 24),),
         "routes": (Route(2, "10.42.0.0", 24, 254),),
         "queues": (),
-        "networks": _rules(*passing.build(LAN, NETWORK)),
+        "networks": _rules(*network_rules.build(LAN, NETWORK)),
         "taps": _rules(tap),
         "forwards": True,
         "serving": Serving(forwarding=True, loopback=False),
@@ -49,7 +49,7 @@ def _scene(*links: Link, **other: Any) -> Scene:
 def _probe(scene: Scene, kind: str, before: Any, after: Any, lineage: str = "ours") -> Probe:
     address, part = ("network.lan", "network") if kind.startswith("network") else ("vm.web", "nic.0")
     step = Step(StepId("x"), Address(address), kind, "network", part, before, after)
-    return recognising.probe(scene, Work(step, StackName("shop"), {}, lineage, "p"))
+    return recognition.probe(scene, Work(step, StackName("shop"), {}, lineage, "p"))
 
 
 def test_what_is_as_after_is_done_and_as_before_is_not_started() -> None:
@@ -129,7 +129,7 @@ def test_what_was_to_be_changed_and_is_gone_contradicts() -> None:
 def test_a_network_is_not_changed_before_its_ports_are() -> None:
     apart = {**NETWORK, "isolated": True}
     bridge = BRIDGE._replace(alias=marks.write_mark(LAN, Port(isolated=True)))
-    rules = _rules(*passing.build(LAN, apart))
+    rules = _rules(*network_rules.build(LAN, apart))
     found, detail = _probe(_scene(bridge, TAP, networks=rules), "network.update", NETWORK, apart)
     assert (found, "`hc-v1-0`" in detail) == (Found.PARTIAL, True)
     assert _probe(_scene(bridge, TAP._replace(isolated=True), networks=rules), "network.update", NETWORK, apart).found is Found.DONE

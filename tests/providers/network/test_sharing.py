@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers import owning
+from herocloud.providers import ownership
 
 pytestmark = pytest.mark.root
 
@@ -80,9 +80,9 @@ def test_a_renamed_vm_keeps_its_tap_which_is_seen_under_the_new_name(site: Any, 
     rate = {"download": None, "upload": 10_000_000}
     nic = site.nic(1, rate=rate)
     folder = site.folder / "vms" / "v1"
-    owning.write_owner(folder, owning.Owner("shop", "vm.g1", shapes.lineage))
+    ownership.write_owner(folder, ownership.Owner("shop", "vm.g1", shapes.lineage))
     before = site.dump()
-    owning.rename(folder, "vm.www")
+    ownership.rename(folder, "vm.www")
     assert (site.part("vm.g1", "nic.0"), site.part("vm.www", "nic.0")) == (None, nic)
     assert site.changes_since(before) == []
     # Whatever changes the tap next writes the new name on it.
@@ -98,5 +98,5 @@ def test_a_renamed_vm_keeps_its_tap_which_is_seen_under_the_new_name(site: Any, 
 def test_a_tap_is_not_taken_for_a_vm_of_another_state_that_left_its_name(site: Any) -> None:
     site.network()
     site.nic(1)
-    owning.write_owner(site.folder / "vms" / "v1", owning.Owner("shop", "vm.other", "another"))
+    ownership.write_owner(site.folder / "vms" / "v1", ownership.Owner("shop", "vm.other", "another"))
     assert site.part("vm.other", "nic.0") is None

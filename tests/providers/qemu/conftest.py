@@ -13,10 +13,10 @@ import pytest
 
 from herocloud.kits.jsons import Part
 from herocloud.model.steps import Step
-from herocloud.providers.qemu import driving, observing, proving
+from herocloud.providers.qemu import driving, kvm_probe, observing
 from herocloud.providers.seam import Probe, Work
-from herocloud.providers.vmm import folders, identity, launching
-from herocloud.providers.vmm.ending import Patience
+from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm.shutdown import Patience
 
 MIB = 1024**2
 # The lab is emulated itself: there KVM is sound, and emulation inside emulation would take minutes for a boot.
@@ -106,7 +106,7 @@ class Bench:
     def clean(self) -> None:
         record = identity.record_path(self.data, "v1")
         if record.parent.exists():
-            launching.keep(record, kept=False)
+            launch.keep(record, kept=False)
         for path in (record, record.with_name("process.keeper")):
             known = identity.read(path)
             if known is not None:
@@ -126,9 +126,9 @@ def mib() -> int:
 
 @pytest.fixture(scope="session")
 def qemu() -> str:
-    found = proving.find_program()
+    found = kvm_probe.find_program()
     if found is None:
-        pytest.skip(f"needs {proving.missing()}")
+        pytest.skip(f"needs {kvm_probe.missing()}")
     return found
 
 
@@ -137,8 +137,8 @@ def make_bench(qemu: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Make benches whose machines run the same way wherever the tests run, outside of any systemd, and end with the module."""
     made: list[Bench] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launching, "has_systemd", lambda: False)
-        patch.setattr(proving, "accelerate", lambda _program, *_, **__: proving.Acceleration(ACCELERATOR, "for a test"))
+        patch.setattr(launch, "has_systemd", lambda: False)
+        patch.setattr(kvm_probe, "accelerate", lambda _program, *_, **__: kvm_probe.Acceleration(ACCELERATOR, "for a test"))
 
         def make() -> Bench:
             made.append(Bench(tmp_path_factory.mktemp("bench") / "data"))

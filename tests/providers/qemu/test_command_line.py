@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.qemu import commanding
-from herocloud.providers.qemu.commanding import Disk, Machine, Nic, Share, Sockets
+from herocloud.providers.qemu import command_line
+from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Share, Sockets
 
 RUN = Path("/run/herocloud/0123456789/v1")
 SOCKETS = Sockets(RUN / "qmp.sock", RUN / "look.sock", RUN / "agent.sock", RUN / "serial.sock", Path("/data/vms/v1/vmm/serial.log"))
@@ -31,7 +31,7 @@ def _pairs(words):
 
 
 def test_a_disk_under_emulation(machine, snapshot) -> None:
-    assert _pairs(commanding.command(_machine(machine()))) == snapshot
+    assert _pairs(command_line.command(_machine(machine()))) == snapshot
 
 
 def test_a_kernel_with_everything_plugged_in_under_kvm(machine, mib, snapshot) -> None:
@@ -60,32 +60,32 @@ def test_a_kernel_with_everything_plugged_in_under_kvm(machine, mib, snapshot) -
         payload=PAYLOAD,
         vsock=77,
     )
-    assert _pairs(commanding.command(made)) == snapshot
+    assert _pairs(command_line.command(made)) == snapshot
 
 
 def test_shares_and_huge_pages_share_the_memory(machine, snapshot) -> None:
     part = machine(hugepages=True, shares=[{"path": "/srv", "tag": "a,b"}])
-    assert _pairs(commanding.command(_machine(part, shares=[Share("a,b", RUN / "share-0.sock")]))) == snapshot
+    assert _pairs(command_line.command(_machine(part, shares=[Share("a,b", RUN / "share-0.sock")]))) == snapshot
 
 
 def test_a_machine_without_room_to_grow_is_a_microvm_with_kvm_only(machine, snapshot) -> None:
     part = machine(max_vcpus=1, hotplug=0, payload=PAYLOAD, root=None, nics=["nic.0"])
     made = _machine(part, accelerator="kvm", root=None, nics=[Nic("nic.0", "02:00:00:00:00:01", "hc-v1-0")], payload=PAYLOAD)
-    assert _pairs(commanding.command(made)) == snapshot
-    assert commanding.board_of(made._replace(accelerator="tcg")) == "q35"
+    assert _pairs(command_line.command(made)) == snapshot
+    assert command_line.board_of(made._replace(accelerator="tcg")) == "q35"
 
 
 def test_a_uefi_machine_has_its_firmware_before_anything_else(machine) -> None:
-    words = commanding.command(_machine(machine(), firmware=(Path("/f/code.fd"), Path("/data/vms/v1/vmm/vars.fd"))))
+    words = command_line.command(_machine(machine(), firmware=(Path("/f/code.fd"), Path("/data/vms/v1/vmm/vars.fd"))))
     assert "pflash0=firmware-code,pflash1=firmware-variables" in words[words.index("-machine") + 1]
     assert '{"driver":"file","filename":"/f/code.fd","node-name":"firmware-code","read-only":true}' in words
 
 
 @pytest.mark.parametrize("name", ["data", "a" * 63])
 def test_nodes_of_disks_have_names_that_qemu_takes(name: str) -> None:
-    assert len(commanding.node_of(commanding.volume_id(name))) <= 31
+    assert len(command_line.node_of(command_line.volume_id(name))) <= 31
 
 
 @pytest.mark.parametrize(("pinned", "restart", "halted"), [(None, "no", False), ([[0]], "no", True), ([[0]], "on-failure", False)])
 def test_a_machine_waits_only_to_be_pinned_and_not_when_it_is_started_again_by_itself(machine, pinned, restart, halted) -> None:
-    assert ("-S" in commanding.command(_machine(machine(affinity=pinned, restart=restart)))) is halted
+    assert ("-S" in command_line.command(_machine(machine(affinity=pinned, restart=restart)))) is halted

@@ -7,8 +7,9 @@ import pytest
 
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.steps import KINDS
-from herocloud.providers.owning import read_owner
-from herocloud.providers.qemu import booting, driving
+from herocloud.providers.ownership import read_owner
+from herocloud.providers.qemu import boot as qemu_boot
+from herocloud.providers.qemu import driving
 from herocloud.providers.seam import Found
 from herocloud.providers.vmm import folders
 
@@ -179,7 +180,7 @@ def test_a_card_that_is_plugged_in_finds_its_address_in_the_seed_of_now(bench, m
     bench.spec = {**bench.spec, "networks": [card]}
     bench.do("vm.attach", before, after)
     assert bench.see()["machine"] == after
-    assert booting.questions(bench.data, "v1").disks["seed"]["image"]["virtual-size"] == 8192
+    assert qemu_boot.questions(bench.data, "v1").disks["seed"]["image"]["virtual-size"] == 8192
 
 
 def test_what_has_no_machine_does_not_boot(bench) -> None:

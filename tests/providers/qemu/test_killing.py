@@ -23,7 +23,7 @@ from herocloud.model.steps import Step
 from herocloud.providers.qemu import driving, proving
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import launching
-from herocloud.providers.vmm.ending import Patience
+from herocloud.providers.vmm.shutdown import Patience
 
 launching.has_systemd = lambda: False
 proving.accelerate = lambda program, *_, **__: proving.Acceleration("tcg", "for a test")

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.qemu import booting, proving
+from herocloud.providers.qemu import boot, kvm_probe
 from herocloud.providers.seam import Found
 
 pytestmark = pytest.mark.guest
@@ -106,7 +106,7 @@ def test_processors_come_and_under_emulation_go_with_a_power_cycle_only(guest) -
     heard = _says_later(guest, "herocloud-guest add cpu cpu1")
     work = _change(guest, "vm.resize", vcpus=2)
     assert guest.wait(heard)
-    if proving.accelerate("qemu").name == "kvm":
+    if kvm_probe.accelerate("qemu").name == "kvm":
         guest.driver.undo(work)
         assert guest.see()["machine"]["vcpus"] == 1
         return
@@ -117,7 +117,7 @@ def test_processors_come_and_under_emulation_go_with_a_power_cycle_only(guest) -
 
 def test_what_somebody_changed_by_hand_is_drift(guest) -> None:
     before, heard = guest.see()["machine"], _says_later(guest, "herocloud-guest add cpu")
-    with booting.open_talk(guest.data, "v1") as talk:
+    with boot.open_talk(guest.data, "v1") as talk:
         kind = talk.ask("query-hotpluggable-cpus")[0]["type"]
         talk.ask("device_add", driver=kind, id="by-hand", socket_id=3, core_id=0, thread_id=0)
         talk.ask("stop")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from herocloud.providers.qemu import proving
+from herocloud.providers.qemu import kvm_probe
 from herocloud.providers.vmm import marks
 
 pytestmark = [pytest.mark.guest, pytest.mark.kvm]
@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.guest, pytest.mark.kvm]
 
 def test_a_guest_boots_on_a_microvm_and_hears_its_button(make_bench, make_part, tiny_image) -> None:
     bench = make_bench()
-    if proving.accelerate("qemu").name != "kvm":
+    if kvm_probe.accelerate("qemu").name != "kvm":
         pytest.skip("needs a KVM that boots guests; the lab has one")
     payload = {"kernel": str(tiny_image.kernel), "initramfs": str(tiny_image.initramfs), "cmdline": "console=ttyS0 quiet"}
     part = make_part(payload=payload, max_vcpus=1, hotplug=0)

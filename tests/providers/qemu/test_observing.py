@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers import owning
-from herocloud.providers.qemu import booting, observing, talking
+from herocloud.providers import ownership
+from herocloud.providers.qemu import boot, observing, qmp
 from herocloud.providers.vmm import folders, identity, marks
 
 
@@ -34,13 +34,13 @@ def test_vms_are_seen_by_stack_and_only_those_that_are_asked_for(bench, machine)
 
 def test_a_folder_without_an_owner_is_not_ours(bench, machine) -> None:
     bench.do("vm.create", None, machine())
-    (bench.data / "vms/v1" / owning.FILE).unlink()
+    (bench.data / "vms/v1" / ownership.FILE).unlink()
     assert observing.QemuObserver(bench.data).observe().things == {}
 
 
 def test_a_damaged_owner_is_an_error_and_not_a_missing_vm(bench, machine) -> None:
     bench.do("vm.create", None, machine())
-    (bench.data / "vms/v1" / owning.FILE).write_text("{}")
+    (bench.data / "vms/v1" / ownership.FILE).write_text("{}")
     with pytest.raises(Permanent, match="is damaged"):
         observing.QemuObserver(bench.data).observe()
 
@@ -65,8 +65,8 @@ def test_a_process_that_only_has_the_number_is_not_ours(bench, machine) -> None:
 def test_a_machine_that_does_not_answer_runs_as_its_mark_says(bench, machine, monkeypatch) -> None:
     part = machine()
     _run(bench, part)
-    ask = talking.ask_many
-    monkeypatch.setattr(talking, "ask_many", lambda sockets, questions: ask(sockets, questions, patience=0.3))
+    ask = qmp.ask_many
+    monkeypatch.setattr(qmp, "ask_many", lambda sockets, questions: ask(sockets, questions, patience=0.3))
     os.kill(bench.process.pid, signal.SIGSTOP)
     try:
         assert bench.see() == {"machine": part, "power": "running"}
@@ -98,7 +98,7 @@ def test_what_was_changed_by_hand_is_seen(bench, machine, mib) -> None:
     bench.volume("data")
     part = machine(volumes=[{"volume": "data", "readonly": False, "size": 4 * mib}])
     _run(bench, part)
-    with booting.open_talk(bench.data, "v1") as talk:
+    with boot.open_talk(bench.data, "v1") as talk:
         talk.ask("qom-set", path="/objects/limits", property="limits", value={"bps-total": 5_000_000})
         talk.ask("qom-set", path="/machine/peripheral/hotmem", property="requested-size", value=64 * mib)
         talk.ask("block_resize", node_name="n-volume-data", size=6 * mib)

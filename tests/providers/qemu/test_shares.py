@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.qemu import proving, sharing
+from herocloud.providers.qemu import kvm_probe, virtiofs
 from herocloud.providers.vmm import identity
 
 
@@ -16,13 +16,13 @@ def shared(bench, machine, tmp_path, monkeypatch):
     program = tmp_path / "virtiofsd"
     program.write_text('#!/bin/sh\nfor word; do case $word in --socket-path=*) : >"${word#*=}" ;; esac; done\nexec tail -f /dev/null\n')
     program.chmod(0o755)
-    monkeypatch.setattr(proving, "find_share_daemon", lambda: str(program))
+    monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: str(program))
     folder = tmp_path / "shared"
     folder.mkdir()
     bench.part = machine(shares=[{"path": str(folder), "tag": "shared"}])
     bench.do("vm.create", None, bench.part)
     yield bench
-    sharing.end(bench.data, "v1")
+    virtiofs.end(bench.data, "v1")
 
 
 def _daemon(bench):
@@ -33,7 +33,7 @@ def _start(bench) -> None:
     from herocloud.providers.vmm import folders
 
     folders.make_runtime_folder(bench.data, "v1")
-    sharing.start(bench.data, "v1", bench.part, "vm.web")
+    virtiofs.start(bench.data, "v1", bench.part, "vm.web")
 
 
 def test_it_listens_before_the_vm_starts_and_ends_with_it(shared) -> None:
@@ -41,7 +41,7 @@ def test_it_listens_before_the_vm_starts_and_ends_with_it(shared) -> None:
     first = _daemon(shared)
     assert first is not None
     assert Path(first.socket).exists()
-    sharing.end(shared.data, "v1")
+    virtiofs.end(shared.data, "v1")
     assert not identity.is_alive(first)
     assert list(identity.record_path(shared.data, "v1").parent.glob("process-share*")) == []
 
@@ -75,7 +75,7 @@ def test_a_daemon_that_ends_at_once_says_why(shared, tmp_path) -> None:
 
 
 def test_a_host_without_the_program_says_what_to_install(bench, machine, monkeypatch) -> None:
-    monkeypatch.setattr(proving, "find_share_daemon", lambda: None)
+    monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: None)
     with pytest.raises(Permanent, match="install the package virtiofsd"):
         bench.do("vm.create", None, machine(shares=[{"path": "/srv", "tag": "a"}]))
     assert bench.see() == {}

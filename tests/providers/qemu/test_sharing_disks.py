@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import identity, launching
+from herocloud.providers.vmm import identity, launch
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def second(bench, monkeypatch):
     known = identity.running(bench.data, "v2")
     if known is not None:
         identity.send(known, 9)
-        launching.dismiss(identity.record_path(bench.data, "v2"))
+        launch.dismiss(identity.record_path(bench.data, "v2"))
 
 
 def test_a_volume_that_is_being_written_is_not_opened_by_another(bench, second, machine) -> None:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from herocloud.model.errors import HerocloudError
 from herocloud.model.hosts import Host
 from herocloud.providers.seam import Found, Work
-from herocloud.providers.simulator import wiring, world
+from herocloud.providers.simulator import claims as simulator_claims
+from herocloud.providers.simulator import world
 
 GIB = 1024**3
 HOST = Host("small", memory=10 * GIB, disk=60 * GIB, disk_free=60 * GIB, cpus=4, slices=())
@@ -118,7 +119,7 @@ def _add_up(snapshot: world.Snapshot) -> tuple[dict[str, str], set[tuple[str, st
     for key, (_lineage, _provider, parts, _halves, _contents) in snapshot.things.items():
         stack, _, address = key.partition("/")
         for part, body in parts.items():
-            wired = wiring.wire(stack, address, part, body)
+            wired = simulator_claims.wire(stack, address, part, body)
             claims.update(dict.fromkeys(wired.claims, f"{key}/{part}/1"))
             uses |= {(use.target, f"{key}/{part}", use.mode) for use in wired.uses}
             totals["memory"] += wired.memory

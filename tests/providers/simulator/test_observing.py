@@ -7,7 +7,7 @@ import pytest
 
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
-from herocloud.providers.simulator import observing, storing, world
+from herocloud.providers.simulator import observing, world, world_file
 
 
 def test_looking_makes_no_world(tmp_path: Path) -> None:
@@ -22,22 +22,22 @@ def test_looking_leaves_no_file_behind_and_changes_no_byte(bench: Any) -> None:
     before = {path.name: path.read_bytes() for path in bench.folder.iterdir()}
     bench.look()
     assert {path.name: path.read_bytes() for path in bench.folder.iterdir()} == before
-    assert set(before) == {storing.FILE}
+    assert set(before) == {world_file.FILE}
 
 
 def test_a_world_of_somebody_else_is_seen_without_the_right_to_write(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.volume()
     bench.driver.close()
     # To root no folder is closed, so the refusal is played: the first look at the version fails as it does there.
-    answers = iter([storing.sqlite3.OperationalError("unable to open database file")])
-    version = storing._version
+    answers = iter([world_file.sqlite3.OperationalError("unable to open database file")])
+    version = world_file._version
 
     def fail_once(connection: Any) -> int:
         for error in answers:
             raise error
         return version(connection)
 
-    monkeypatch.setattr(storing, "_version", fail_once)
+    monkeypatch.setattr(world_file, "_version", fail_once)
     assert bench.part("volume.data", "volume") is not None
 
 
@@ -66,7 +66,7 @@ def test_images_are_seen_by_their_source_with_their_size(bench: Any) -> None:
 def test_the_subnet_follows_from_the_host_and_stays(tmp_path: Path) -> None:
     host = Host("node1", 1, 1, 1, 1, ())
     before = observing.SimulatorObserver(tmp_path, host).observe(None).overlay_subnet
-    storing.open_world(tmp_path, name="node1").close()
+    world_file.open_world(tmp_path, name="node1").close()
     renamed = host._replace(name="node2")
     assert before == observing.SimulatorObserver(tmp_path, renamed).observe(None).overlay_subnet
     assert before != observing.subnet_of("node2")
@@ -107,15 +107,15 @@ def test_a_vm_vanishes_only_once_it_is_made(make_bench: Any, tmp_path: Path, sha
     assert bench.snapshot().totals == {"memory": 0, "disk": 0}
 
 
-@pytest.mark.parametrize("open_it", [storing.open_world, storing.open_for_reading])
+@pytest.mark.parametrize("open_it", [world_file.open_world, world_file.open_for_reading])
 def test_a_damaged_or_newer_world_is_refused_and_kept(tmp_path: Path, open_it: Any) -> None:
-    path = tmp_path / storing.FILE
+    path = tmp_path / world_file.FILE
     path.write_bytes(b"this is no database" * 100)
     with pytest.raises(Refused, match="cannot be read"):
         open_it(tmp_path)
     assert path.read_bytes() == b"this is no database" * 100
     path.unlink()
-    opened = storing.open_world(tmp_path)
+    opened = world_file.open_world(tmp_path)
     with opened.changing() as connection:
         connection.execute("PRAGMA user_version=99")
     opened.close()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from herocloud.model.errors import Temporary
-from herocloud.providers.simulator import storing
+from herocloud.providers.simulator import world_file
 
 PROCESSES, EACH = 4, 15
 
@@ -79,7 +79,7 @@ def test_processes_build_in_one_world_without_losing_anything(make_bench: Callab
 
 
 def test_a_world_that_is_held_too_long_asks_to_come_back(make_bench: Callable[..., Any], monkeypatch: Any) -> None:
-    monkeypatch.setattr(storing, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(world_file, "BUSY_SECONDS", 0.01)
     holder, other = make_bench(), make_bench()
     with holder.driver._world.changing(), pytest.raises(Temporary, match="is busy"):
         other.volume()

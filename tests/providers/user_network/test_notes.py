@@ -6,8 +6,8 @@ import pytest
 
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import Address, StackName
-from herocloud.providers import owning
-from herocloud.providers.owning import Owner
+from herocloud.providers import ownership
+from herocloud.providers.ownership import Owner
 from herocloud.providers.seam import Found
 
 
@@ -82,9 +82,9 @@ def test_the_note_of_another_state_is_left_alone(bench, network) -> None:
 
 def test_a_renamed_vm_keeps_its_card(bench, tap) -> None:
     owner = Owner("shop", "vm.web", "ours")
-    owning.write_owner(bench.folder / "vms" / "v1", owner)
+    ownership.write_owner(bench.folder / "vms" / "v1", owner)
     bench.perform("tap.create", None, tap, address="vm.web")
-    owning.rename(bench.folder / "vms" / "v1", "vm.www")
+    ownership.rename(bench.folder / "vms" / "v1", "vm.www")
     assert list(_all(bench)) == ["vm.www"]
     assert bench.probe("tap.delete", tap, None, address="vm.www").found is Found.NOT_STARTED
     bench.perform("tap.delete", tap, None, address="vm.www")

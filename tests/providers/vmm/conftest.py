@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.vmm import identity, launching
+from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.identity import Identity
-from herocloud.providers.vmm.launching import Launch
+from herocloud.providers.vmm.launch import Launch
 
 
 class Stand:
@@ -30,7 +30,7 @@ class Stand:
         return Launch(self.record, command, self.data / "qmp.sock", restart, environment, "herocloud-test")
 
     def start(self, *command: str, restart: str = "no") -> Identity:
-        return launching.launch(self.order(*command, restart=restart))
+        return launch.launch(self.order(*command, restart=restart))
 
     def beside(self, name: str) -> Path:
         return self.record.with_name(f"{self.record.name}.{name}")
@@ -46,7 +46,7 @@ class Stand:
 @pytest.fixture
 def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
     # Units of the host's own systemd are no place for the processes of a test.
-    monkeypatch.setattr(launching, "has_systemd", lambda: False)
+    monkeypatch.setattr(launch, "has_systemd", lambda: False)
     place = Stand(tmp_path)
     yield place
     place.clean()

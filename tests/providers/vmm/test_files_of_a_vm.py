@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import folders, keeping
+from herocloud.providers.vmm import files, folders
 
 
 def test_sockets_have_short_names_however_deep_the_data_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,52 +48,52 @@ def _volume(data: Path, file: str, address: str) -> Path:
 
 def test_a_volume_is_found_by_its_name_also_after_a_rename(tmp_path: Path) -> None:
     plain, renamed = _volume(tmp_path, "data", "volume.data"), _volume(tmp_path, "old", "volume.new")
-    assert keeping.volume(tmp_path, "shop", "data") == plain
-    assert keeping.volume(tmp_path, "shop", "new") == renamed
+    assert files.volume(tmp_path, "shop", "data") == plain
+    assert files.volume(tmp_path, "shop", "new") == renamed
     with pytest.raises(Permanent, match=r"`volume\.old` has no disk"):
-        keeping.volume(tmp_path, "shop", "old")
+        files.volume(tmp_path, "shop", "old")
 
 
 def test_a_log_that_grew_too_large_is_cut_and_its_end_kept(tmp_path: Path) -> None:
     log = tmp_path / "serial.log"
     with log.open("ab", buffering=0) as writer:
         writer.write(b"a" * 600 + b"b" * 500)
-        assert not keeping.cut_log(log, 2000)
-        assert keeping.cut_log(log, 1000)
+        assert not files.cut_log(log, 2000)
+        assert files.cut_log(log, 1000)
         writer.write(b"after")
     assert log.read_bytes() == b"after"
     assert log.with_name("serial.log.1").read_bytes() == b"a" * 500 + b"b" * 500
-    assert not keeping.cut_log(tmp_path / "nothing")
+    assert not files.cut_log(tmp_path / "nothing")
 
 
 def test_the_folder_of_the_sockets_goes_with_the_last_vm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "_base", lambda _environment: tmp_path / "run" / "herocloud")
     one, other = (folders.make_runtime_folder(tmp_path, sid) for sid in ("v1", "v2"))
     assert one.stat().st_mode & 0o777 == 0o700
-    keeping.remove_runtime(tmp_path, "v1")
+    files.remove_runtime(tmp_path, "v1")
     assert other.exists()
-    keeping.remove_runtime(tmp_path, "v2")
+    files.remove_runtime(tmp_path, "v2")
     assert not one.parent.exists()
-    keeping.remove_runtime(tmp_path, "v2")
+    files.remove_runtime(tmp_path, "v2")
 
 
 def test_a_log_that_may_not_be_written_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "serial.log"
     log.write_bytes(b"a" * 100)
     log.with_name("serial.log.1").mkdir()
-    assert not keeping.cut_log(log, 10)
+    assert not files.cut_log(log, 10)
     assert log.read_bytes() == b"a" * 100
 
 
 def test_huge_pages_are_counted_before_anything_starts(tmp_path: Path) -> None:
     memory = tmp_path / "meminfo"
     memory.write_text("MemTotal: 1 kB\nHugePages_Free:      64\nHugepagesize:       2048 kB\n")
-    keeping.require_huge_pages(128 * 1024**2, memory)
+    files.require_huge_pages(128 * 1024**2, memory)
     with pytest.raises(Permanent, match=r"130 MiB .* takes 65 of them, and 64 are free"):
-        keeping.require_huge_pages(130 * 1024**2, memory)
+        files.require_huge_pages(130 * 1024**2, memory)
     memory.write_text("MemTotal: 1 kB\nHugePages_Free:      64\nHugePages_Rsvd:        4\nHugepagesize:       2048 kB\n")
     with pytest.raises(Permanent, match=r"122 MiB .* takes 61 of them, and 60 are free"):
-        keeping.require_huge_pages(122 * 1024**2, memory)
+        files.require_huge_pages(122 * 1024**2, memory)
     memory.write_text("MemTotal: 1 kB\n")
     with pytest.raises(Permanent, match="0 are free"):
-        keeping.require_huge_pages(1, memory)
+        files.require_huge_pages(1, memory)

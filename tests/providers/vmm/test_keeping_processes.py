@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.vmm import identity, launching
+from herocloud.providers.vmm import identity, launch
 
 
 def _again(stand, first):
@@ -19,7 +19,7 @@ def _again(stand, first):
 def test_how_it_ended_decides(stand, eventually, restart: str, code: int, again) -> None:
     gate = stand.data / "gate"
     first = stand.start("sh", "-c", f"until [ -e {gate} ]; do sleep .02; done; rm {gate}; exit {code}", restart=restart)
-    launching.keep(stand.record, kept=True)
+    launch.keep(stand.record, kept=True)
     gate.touch()
     assert identity.wait_for_death(first, 10)
     if again:
@@ -32,9 +32,9 @@ def test_how_it_ended_decides(stand, eventually, restart: str, code: int, again)
 
 def test_it_comes_back_as_it_was_told_to_be_meanwhile(stand, eventually) -> None:
     first = stand.start("sleep", "60", restart="always")
-    launching.keep(stand.record, kept=True)
+    launch.keep(stand.record, kept=True)
     changed = stand.order("sleep", "61", restart="always")
-    launching.prepare(changed)
+    launch.prepare(changed)
     identity.send(first, signal.SIGKILL)
     second = eventually(lambda: _again(stand, first))
     assert second.digest != first.digest
@@ -43,25 +43,25 @@ def test_it_comes_back_as_it_was_told_to_be_meanwhile(stand, eventually) -> None
 
 def test_until_it_is_kept_it_ends_for_good(stand, eventually) -> None:
     first = stand.start("sleep", "60", restart="always")
-    assert not launching.is_kept(stand.record)
+    assert not launch.is_kept(stand.record)
     identity.send(first, signal.SIGKILL)
     assert eventually(lambda: not identity.is_held(stand.record))
 
 
 def test_one_that_is_ended_on_purpose_does_not_come_back(stand, eventually) -> None:
     first = stand.start("sleep", "60", restart="always")
-    launching.keep(stand.record, kept=True)
-    launching.keep(stand.record, kept=False)
+    launch.keep(stand.record, kept=True)
+    launch.keep(stand.record, kept=False)
     identity.send(first, signal.SIGTERM)
-    launching.dismiss(stand.record)
+    launch.dismiss(stand.record)
     assert not identity.is_held(stand.record)
     assert _again(stand, first) is None
 
 
 def test_a_shell_that_pauses_before_the_next_try_can_be_dismissed(stand, eventually) -> None:
     first = stand.start("sleep", "60", restart="always")
-    launching.keep(stand.record, kept=True)
+    launch.keep(stand.record, kept=True)
     identity.send(first, signal.SIGKILL)
     assert eventually(lambda: stand.beside("ended").exists())
-    launching.dismiss(stand.record)
+    launch.dismiss(stand.record)
     assert not identity.is_held(stand.record)

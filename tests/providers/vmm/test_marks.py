@@ -3,8 +3,8 @@
 import pytest
 
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers import owning
-from herocloud.providers.owning import Owner
+from herocloud.providers import ownership
+from herocloud.providers.ownership import Owner
 from herocloud.providers.vmm import folders, marks
 from herocloud.providers.vmm.marks import Mark
 
@@ -34,7 +34,7 @@ def test_a_scan_finds_the_vms_of_one_provider_with_their_owners(tmp_path) -> Non
 
 def test_a_rename_beside_the_folder_renames_the_vm(tmp_path) -> None:
     _make(tmp_path)
-    owning.rename(tmp_path / "vms" / "v1", "vm.front")
+    ownership.rename(tmp_path / "vms" / "v1", "vm.front")
     assert next(marks.scan(tmp_path, "qemu")).owner.address == "vm.front"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.vmm import identity, launching
+from herocloud.providers.vmm import identity, launch
 
 pytestmark = [
     pytest.mark.root,
@@ -17,7 +17,7 @@ pytestmark = [
 
 @pytest.fixture
 def unit(stand, monkeypatch):
-    monkeypatch.setattr(launching, "has_systemd", lambda: True)
+    monkeypatch.setattr(launch, "has_systemd", lambda: True)
     yield stand
     subprocess.run(["systemctl", "stop", "herocloud-test.service"], check=False, capture_output=True)
 
@@ -41,7 +41,7 @@ def test_it_is_a_unit_with_all_its_words(unit, eventually) -> None:
 def test_it_ends_and_starts_again_under_its_name(unit, eventually) -> None:
     first = unit.start("sleep", "60")
     identity.send(first, signal.SIGTERM)
-    launching.dismiss(unit.record)
+    launch.dismiss(unit.record)
     assert eventually(lambda: _state() != "active")
     second = unit.start("sleep", "61")
     assert identity.is_alive(second)
@@ -50,17 +50,17 @@ def test_it_ends_and_starts_again_under_its_name(unit, eventually) -> None:
 
 def test_it_comes_back_by_itself_inside_its_unit(unit, eventually) -> None:
     first = unit.start("sleep", "60", restart="always")
-    launching.keep(unit.record, kept=True)
+    launch.keep(unit.record, kept=True)
     identity.send(first, signal.SIGKILL)
     assert eventually(lambda: (found := identity.running(unit.data, unit.sid)) is not None and found != first)
     assert _state() == "active"
-    launching.keep(unit.record, kept=False)
-    launching.dismiss(unit.record)
+    launch.keep(unit.record, kept=False)
+    launch.dismiss(unit.record)
 
 
 def test_a_host_that_shuts_down_ends_both(unit, eventually) -> None:
     known = unit.start("sleep", "60", restart="always")
-    launching.keep(unit.record, kept=True)
+    launch.keep(unit.record, kept=True)
     subprocess.run(["systemctl", "stop", "herocloud-test.service"], check=True, capture_output=True)
     assert not identity.is_alive(known)
     assert eventually(lambda: not identity.is_held(unit.record))

@@ -6,8 +6,8 @@ import pytest
 
 from herocloud.kits import caches
 from herocloud.model.errors import HerocloudError
-from herocloud.providers.images.building import debian, packages
-from herocloud.providers.images.building import debian_programs as programs
+from herocloud.providers.images.builds import debian, packages
+from herocloud.providers.images.builds import debian_programs as programs
 
 # Asked for when the tests are collected: while they run, every test has a cache folder of its own.
 FOLDER = caches.cache_folder() / "images" / "debian-bookworm"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.images.building import debian
-from herocloud.providers.images.building.debian import Built
+from herocloud.providers.images.builds import debian
+from herocloud.providers.images.builds.debian import Built
 
 pytestmark = [pytest.mark.slow, pytest.mark.guest, pytest.mark.timeout(300)]
 

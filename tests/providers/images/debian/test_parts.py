@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from herocloud.kits import files
+from herocloud.kits import durable_files
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.images.building import debian, debian_booting, debian_disks, debian_programs, debian_roots
+from herocloud.providers.images.builds import debian, debian_bootloader, debian_disks, debian_programs, debian_roots
 
 MIB = 1024**2
 
@@ -28,8 +28,8 @@ def test_the_first_sector_loads_the_core_image_and_that_the_rest_of_itself(tmp_p
     core.write_bytes(b"c" * 1536)
     (tree / "usr/lib/grub/i386-pc").mkdir(parents=True)
     (tree / "usr/lib/grub/i386-pc/boot.img").write_bytes(b"b" * 512)
-    monkeypatch.setattr(debian_booting, "_make_image", lambda *_: core)
-    debian_booting.write_bios(tree, tmp_path, disk, layout)
+    monkeypatch.setattr(debian_bootloader, "_make_image", lambda *_: core)
+    debian_bootloader.write_bios(tree, tmp_path, disk, layout)
     written = disk.read_bytes()
     first = layout.bios.start // 512
     assert struct.unpack_from("<Q", written, 0x5C) == (first,)
@@ -41,9 +41,9 @@ def test_the_first_sector_loads_the_core_image_and_that_the_rest_of_itself(tmp_p
 def test_a_core_image_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     core = tmp_path / "core"
     core.write_bytes(bytes(2 * MIB))
-    monkeypatch.setattr(debian_booting, "_make_image", lambda *_: core)
+    monkeypatch.setattr(debian_bootloader, "_make_image", lambda *_: core)
     with pytest.raises(Permanent, match="its partition has room for 1048576"):
-        debian_booting.write_bios(tmp_path, tmp_path, tmp_path / "disk", debian_disks.lay_out(64 * MIB))
+        debian_bootloader.write_bios(tmp_path, tmp_path, tmp_path / "disk", debian_disks.lay_out(64 * MIB))
 
 
 def test_ids_follow_from_the_content() -> None:
@@ -128,7 +128,7 @@ def test_a_build_that_fails_leaves_the_image_before_it_alone(tmp_path: Path, mon
 
 def test_two_builds_in_one_folder_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian.packages, "architecture", lambda: "amd64")
-    with files.flock(tmp_path / ".debian.lock", blocking=True), pytest.raises(Temporary, match="another process"):
+    with durable_files.flock(tmp_path / ".debian.lock", blocking=True), pytest.raises(Temporary, match="another process"):
         debian.build(tmp_path)
 
 

@@ -1,0 +1,217 @@
+"""Executing a plan, taking it back, and going on where an apply was cut off: the only place where effects happen.
+
+Executing a plan: the only place where effects happen. Nothing is decided here. The plan holds every value and the order; this module
+opens what the plan needs, lets the session walk it, and closes the books. Everything that may be refused is refused before the apply
+begins, while the world is still untouched.
+
+Taking back what an apply did, within that apply: the rollback. It walks the same graph against its arrows and writes to the same journal,
+so it can itself be killed at any instant and resumed. When the last step of an address is undone, its record is put back as it was before
+the apply, byte for byte, and not computed from the steps: only so does a rollback end in exactly the records before.
+
+Going on with an apply that did not end: killed, cut off, or interrupted. The journal tells which steps were begun and not seen to end; of
+each of those the world is asked how far it got before anything touches it. What is done is recorded, what is half-done is performed again
+(performing is idempotent), what is neither is left alone and named. The rejected alternative, planning anew over whatever is there, would
+forget why things are half-made and in what order they go on.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from herocloud.apply import entries, staleness, steering
+from herocloud.apply.coordinator import Ended
+from herocloud.apply.sessions import Drivers, Opened, Session
+from herocloud.apply.steering import Clock, Interrupts, Options
+from herocloud.kits import faults
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked, Refused
+from herocloud.model.ids import Address, PlanId, StepId
+from herocloud.model.outcomes import Event, Outcome, Result
+from herocloud.model.plans import Fact, Plan
+from herocloud.model.steps import Step
+from herocloud.model.words import Status
+from herocloud.model.worlds import Record
+from herocloud.state.store import Store, Unfinished
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    drivers: Drivers,
+    *,
+    options: Options,
+    tell: Callable[[Event], None],
+    clock: Clock = steering.SYSTEM,
+    interrupts: Interrupts | None = None,
+    undoes: PlanId | None = None,
+) -> Result:
+    """Run a plan. Failures of steps are outcomes in the result; an exception means that it could not begin or not be journalled.
+
+    `undoes` names the plan whose apply this one takes back, so that the state knows that it no longer counts.
+    """
+    refuse_unapplyable(plan, store)
+    opened = Opened(plan.steps, drivers)
+    with interrupts or Interrupts() as stopping:
+        records = dict(store.recorded().records.get(plan.stack, {}))
+        faults.reached("apply.begin.before")
+        number = store.begin(plan, clock.now(), undoes)
+        faults.reached("apply.begin.after")
+        session = Session(
+            plan,
+            store,
+            number,
+            opened,
+            records=records,
+            originals=lambda: records,
+            options=options,
+            tell=tell,
+            clock=clock,
+            interrupts=stopping,
+        )
+        ended = session.forward(plan.steps)
+        return conclude(session, ended, states={})
+
+
+def conclude(session: Session, ended: Ended, states: Mapping[StepId, str]) -> Result:
+    """Close the books after the way forward, or take everything back first when that was asked for."""
+    failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
+    if failed and not ended.interrupted and session.options.on_failure == "rollback":
+        return take_back(session, ended.outcomes, states, ended.stuck)
+    if ended.at_once:
+        return session.finish(ended.outcomes, status=None)
+    if ended.interrupted:
+        return session.finish(ended.outcomes, status="interrupted")
+    return session.finish(ended.outcomes, status="partial" if failed else "done")
+
+
+def refuse_unapplyable(plan: Plan, store: Store) -> None:
+    """Raise when this plan may not run; callers check the same earlier, so this is the last fence."""
+    if plan.errored:
+        raise Refused([found for found in plan.diagnostics if found.is_error])
+    blocked = [change for change in plan.changes if change.protected]
+    if blocked:
+        raise Blocked([_say_protected(change.address) for change in blocked])
+    if plan.lineage is not None and plan.lineage != store.lineage:
+        raise Refused([_FOREIGN])
+    unfinished = store.unfinished()
+    if unfinished is not None:
+        way_out = "Run `herocloud resume` to finish it, or `herocloud resume --rollback` to take it back."
+        detail = f"The apply of plan `{unfinished.plan.id}` did not end. {way_out}"
+        raise Refused([Diagnostic("unfinished-apply", "An earlier apply is not finished", detail)])
+
+
+def _say_protected(address: str) -> Diagnostic:
+    detail = f"`{address}` is protected. Take `protect` out of its block, or run `herocloud state protect --off {address}`, and plan again."
+    return Diagnostic("protected", "A protected resource would be deleted or replaced", detail, address=address)
+
+
+_FOREIGN = Diagnostic(
+    "foreign-plan",
+    "The plan was made for another state",
+    "Its lineage is not the lineage of this data folder. Plan again here, or give the data folder that it was made with.",
+)
+
+
+_STATES = {Status.DONE: "done", Status.FAILED: "failed", Status.CANCELLED: "cancelled", Status.UNDONE: "undone"}
+
+
+def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[StepId, str], stuck: Collection[StepId] = ()) -> Result:
+    """Undo every step that was begun, before this run (`states`) or in it (`outcomes`), and close the books.
+
+    `stuck` steps had not answered when they were given up; one that comes through after its undoing leaves an orphan, so it is named.
+    """
+    now = dict(states)
+    for outcome in outcomes:
+        if outcome.status in _STATES:
+            now[outcome.step] = _STATES[outcome.status]
+    session.voice.note("taking back what this apply did, newest first")
+    ended = session.back(now)
+    merged = merge_outcomes(outcomes, ended)
+    if ended.at_once:
+        return session.finish(merged, status=None, back=True)
+    if ended.interrupted:
+        return session.finish(merged, status="interrupted", back=True)
+    late = [f"`{step}` had not answered when it was taken back; `herocloud state orphans` shows it if it came through." for step in stuck]
+    if all(outcome.status is Status.UNDONE for outcome in ended.outcomes):
+        return session.finish(merged, status="rolled back", notes=late, back=True)
+    return session.finish(merged, status="partial", notes=late, back=True)
+
+
+def merge_outcomes(forward: Sequence[Outcome], back: Ended) -> list[Outcome]:
+    """Tell each step once: why it failed counts more than that its half was taken back."""
+    merged = {outcome.step: outcome for outcome in forward}
+    for outcome in back.outcomes:
+        before = merged.get(outcome.step)
+        if outcome.status is Status.FAILED:
+            why = f"could not be taken back: {outcome.error}"
+            merged[outcome.step] = outcome._replace(error=f"{before.error}; {why}" if before is not None and before.error else why)
+        elif outcome.status is Status.UNDONE and (before is None or before.status is not Status.FAILED):
+            merged[outcome.step] = outcome
+    return list(merged.values())
+
+
+Facts = Callable[[Iterable[str]], Mapping[str, Fact]]
+"""Looks at these facts again, as they are now."""
+
+
+def resume(
+    store: Store,
+    drivers: Drivers,
+    *,
+    options: Options,
+    tell: Callable[[Event], None],
+    clock: Clock = steering.SYSTEM,
+    interrupts: Interrupts | None = None,
+    rollback: bool = False,
+    facts: Facts | None = None,
+) -> Result:
+    """Complete the unfinished apply, or take it back with `rollback`. A rollback that was cut off always goes on backwards.
+
+    `facts` looks again at what the steps of changes that were never begun rely on; such steps fail when it has changed, and the rest
+    of the apply is completed all the same.
+    """
+    unfinished = store.unfinished()
+    if unfinished is None:
+        raise Refused([_NOTHING])
+    plan, states = unfinished.plan, unfinished.states
+    opened = Opened(plan.steps, drivers)
+    with interrupts or Interrupts() as stopping:
+        faults.reached("resume.begin")
+        session = Session(
+            plan,
+            store,
+            unfinished.apply,
+            opened,
+            records=store.recorded().records.get(plan.stack, {}),
+            originals=lambda: _originals(store, unfinished),
+            begun={step.address for step in plan.steps if states.get(step.id) not in (None, "skipped")},
+            earlier=(step for step, state in states.items() if state == "done"),
+            options=options,
+            tell=tell,
+            clock=clock,
+            interrupts=stopping,
+        )
+        if rollback or entries.going_back(states):
+            return take_back(session, (), states)
+        left = [step for step in plan.steps if states.get(step.id) != "done"]
+        session.voice.note(f"resuming plan {plan.id}: {len(plan.steps) - len(left)} of {len(plan.steps)} steps are done")
+        unknown = {step.id for step in left if states.get(step.id) in entries.IN_FLIGHT}
+        ended = session.forward(left, unknown=unknown, broken=_broken(unfinished, left, facts))
+        return conclude(session, ended, states)
+
+
+def _broken(unfinished: Unfinished, left: Iterable[Step], facts: Facts | None) -> Mapping[StepId, str]:
+    if facts is None:
+        return {}
+    free = {step.id for step in staleness.binding_steps(unfinished.plan, unfinished.states)}
+    steps = [step for step in left if step.id in free]
+    return staleness.broken_steps(unfinished.plan, steps, facts({key for step in steps for key in step.facts}))
+
+
+def _originals(store: Store, unfinished: Unfinished) -> Mapping[Address, Record]:
+    """Return the records from before the apply: it has a serial of its own, and the state keeps every serial."""
+    applied = next(one for one in store.load_plan(unfinished.plan.id) if one.apply == unfinished.apply)
+    return store.records_at(applied.serial - 1).get(unfinished.plan.stack, {})
+
+
+_NOTHING = Diagnostic(
+    "nothing-unfinished", "There is nothing to resume", "The last apply came to its end. `herocloud plan` shows what is to do."
+)

@@ -1,0 +1,285 @@
+"""What all commands that apply share: show a plan, get it approved, run or rehearse it, tell how it went.
+
+Asking a person to approve a plan, when there is one to ask.
+
+What `apply`, `destroy`, `undo`, `state adopt` and the commands on VMs share: show a plan, get it approved, run it, tell how it went.
+
+`--rehearse`: shows a plan, runs it on a copy, and says what the run proves.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from herocloud.cli import exit_codes, flags, presentation, requests, terminal
+from herocloud.cli.calling import Call
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked, HerocloudError, Refused
+from herocloud.model.outcomes import Event, Result
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.operations import applying as operation
+from herocloud.operations import approval as operations_approval
+from herocloud.operations import stack_plans
+from herocloud.operations.applying import Applied, Rehearsed
+from herocloud.operations.approval import Question
+from herocloud.operations.inputs import Sources
+from herocloud.operations.running import How
+from herocloud.operations.stack_plans import Asked, Planned
+from herocloud.views.events import Stream
+from herocloud.views.writer import Outlet
+
+
+def get_approval(call: Call, plan: Plan, approved: frozenset[Approval], *, may_ask: bool) -> None:
+    """Return when everything in the plan is approved; raises Blocked with what to write, or after another answer than the right one."""
+    lacking = operations_approval.missing(plan, approved)
+    if not lacking:
+        return
+    silent = _why_not_asked(call, may_ask=may_ask)
+    if silent is not None:
+        raise Blocked([operations_approval.refusal(lacking, silent)])
+    asked = operations_approval.question(plan, lacking)
+    if not asked.accepts(_answer(call, _words(plan, asked))):
+        raise Blocked([operations_approval.declined(lacking)])
+
+
+def get_removal_approved(call: Call, names: Sequence[str], approved: Collection[Approval], *, may_ask: bool) -> None:
+    """Return when the removal of things without a record is approved."""
+    if Approval.DESTROY in approved:
+        return
+    shown = ", ".join(f"`{name}`" for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    silent = _why_not_asked(call, may_ask=may_ask)
+    if silent is not None:
+        detail = f"Nobody approved the removal of {shown}, and {silent}."
+        raise Blocked([Diagnostic("not-approved", "Not approved", detail, hint="`--approve destroy` or `-y` approves it")])
+    if _answer(call, f"\nRemove {shown} for good? Only `yes` is a yes: ") != "yes":
+        raise Blocked([Diagnostic("not-approved", "Not approved", "The answer was not `yes`; nothing was removed.")])
+
+
+def _why_not_asked(call: Call, *, may_ask: bool) -> str | None:
+    """Say why nobody can be asked; nothing when somebody can."""
+    if not may_ask:
+        return "`--no-input` forbids to ask"
+    if call.json:
+        return "`--json` never asks"
+    return None if terminal.can_ask() else operations_approval.NO_TERMINAL
+
+
+def _words(plan: Plan, asked: Question) -> str:
+    if not asked.loses_data:
+        return f"\nRun this plan of stack `{plan.stack}`? Only `yes` is a yes: "
+    what = ", ".join(f"`{address}`" for address in asked.addresses[:8])
+    more = f" and {len(asked.addresses) - 8} more" if len(asked.addresses) > 8 else ""
+    whose = "its name" if len(asked.addresses) == 1 else "the name of the stack"
+    return f"\nThe data of {what}{more} would be destroyed. Type {whose}, `{asked.word}`, to approve: "
+
+
+def _answer(call: Call, words: str) -> str:
+    call.screen.raw_talk(words)
+    line = sys.stdin.readline()
+    if not line:
+        # The line was closed without an answer; the next line of output should not stand behind the question.
+        call.screen.raw_talk("\n")
+    return line.strip()
+
+
+class Streams:
+    """The event stream of one command, if it has one: on stdout with `--json`, into the file of `--json-into`, or both."""
+
+    def __init__(self, found: Stream | None) -> None:
+        """Begin with the first line; without a stream nothing is written."""
+        self._found = found
+        if found is not None:
+            found.version()
+
+    @property
+    def listener(self) -> Callable[[Event], None] | None:
+        """Return who hears of each event; nobody without a stream."""
+        return self._found.tell if self._found is not None else None
+
+    def show_plan(self, plan: Plan, notes: Sequence[Diagnostic] = ()) -> None:
+        """Tell what is planned."""
+        if self._found is not None:
+            self._found.diagnose(notes)
+            self._found.plan(plan)
+
+    def refuse(self, call: Call, error: HerocloudError) -> None:
+        """Tell why nothing was done; with a stream on stdout nothing else may go there."""
+        found = exit_codes.diagnostics_of(error)
+        exit_codes.tell_diagnostics(call.screen, found)
+        if self._found is not None:
+            self._found.diagnose(found)
+
+    def summarise(self, plan: Plan, result: Result) -> None:
+        """Tell how it ended."""
+        if self._found is not None:
+            self._found.summarise(plan, result)
+
+
+@contextlib.contextmanager
+def open_streams(call: Call, into: Path | None) -> Iterator[Streams]:
+    """Open the stream that was asked for."""
+    with contextlib.ExitStack() as stack:
+        outlets = [Outlet(call.screen.result_sink())] if call.json else []
+        file = None
+        if into is not None:
+            sink: TextIO = stack.enter_context(into.open("w", encoding="utf-8"))
+            file = Outlet(sink)
+            outlets.append(file)
+        yield Streams(Stream(*outlets) if outlets else None)
+        if file is not None and file.broken is not None:
+            call.screen.talk(f"warning: `{into}` is not whole: {file.broken}")
+
+
+def run_approved(
+    call: Call,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    work: Callable[[How, Callable[[Planned], None]], Applied],
+    *,
+    purge: bool = False,
+) -> int:
+    """Do the work with a plan that is shown and approved first, and return the exit code."""
+    approved = requests.make_approved(approval)
+    with open_streams(call, exports.json_into) as streams:
+        hopeless: list[Plan] = []
+
+        def decide(planned: Planned) -> None:
+            plan = planned.plan
+            streams.show_plan(plan, planned.notes)
+            if call.json:
+                exit_codes.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
+            else:
+                presentation.show_plan(call, plan, planned.notes)
+            presentation.export_plan(exports._replace(json_into=None), plan, planned.notes)
+            if plan.errored or plan.blocked:
+                hopeless.append(plan)
+            elif stack_plans.changes_something(plan):
+                get_approval(call, plan, approved, may_ask=approval.input)
+
+        how = requests.make_how(call, running, purge=purge, stream=streams.listener)
+        try:
+            return tell_applied(call, exports, streams, work(how, decide))
+        except Refused as error:
+            if not hopeless:
+                streams.refuse(call, error)
+                presentation.export_refusal(exports._replace(json_into=None), error)
+            # What stands against a plan that was shown has been said with it.
+            return exit_codes.code_of(error)
+
+
+def run_planned(
+    call: Call,
+    approval: flags.Approving,
+    running: flags.Executing,
+    plan: Callable[[], Planned],
+    *,
+    purge: bool = False,
+    recovers: bool = True,
+) -> int:
+    """Make a plan, get it approved, run it: every imperative command. Without `recovers` it refuses while an apply is unfinished."""
+    return run_approved(
+        call,
+        approval,
+        running,
+        flags.Exports(),
+        lambda how, decide: operation.run_made(call.folder, plan(), plan, how, decide, recovers=recovers),
+        purge=purge,
+    )
+
+
+def tell_applied(call: Call, exports: flags.Exports, streams: Streams, applied: Applied) -> int:
+    """Show how everything ended, and return the exit code."""
+    code = exit_codes.DONE
+    if applied.recovered is not None:
+        code = tell_result(call, streams, applied.recovered.plan, applied.recovered.result, last=applied.plan is None)
+    if applied.plan is None:
+        return code
+    if applied.result is None:
+        nothing = Result(applied.plan.id, (), 0.0)
+        streams.summarise(applied.plan, nothing)
+        return exit_codes.DONE
+    presentation.export_result(exports, applied.plan, applied.result)
+    return tell_result(call, streams, applied.plan, applied.result, last=True)
+
+
+def tell_result(call: Call, streams: Streams, plan: Plan, result: Result, *, last: bool) -> int:
+    """Show how one apply ended; only the last one of a command has a summary in the stream."""
+    from herocloud.plan import annotation
+    from herocloud.views import results
+
+    if last:
+        streams.summarise(plan, result)
+    # Outputs are what applies are made for; behind `vm stop` they would only be noise.
+    shown = plan if plan.operation in ("apply", "destroy") else annotation.without_outputs(plan)
+    text = results.render(shown, result, color=call.screen.color_err if call.json else call.screen.color_out)
+    if call.json:
+        call.note(text)
+    else:
+        call.screen.result(f"\n{text}")
+    return code_of(result)
+
+
+def code_of(result: Result) -> int:
+    """Return the exit code of a result."""
+    from herocloud.model.words import Status
+
+    if result.interrupted:
+        return exit_codes.INTERRUPTED
+    if not result.failed:
+        return exit_codes.DONE
+    return exit_codes.PARTLY if result.tally(Status.DONE) and not result.rolled_back else exit_codes.ERROR
+
+
+def rehearse_new(call: Call, sources: Sources, asked: Asked, running: flags.Executing, exports: flags.Exports) -> int:
+    """Plan, and rehearse the plan."""
+    planned = stack_plans.make_plan(call.folder, sources, asked)
+    return _rehearse(call, planned.plan, running, exports, lambda how: operation.rehearse(planned, asked, how), notes_of=planned)
+
+
+def rehearse_saved(call: Call, plan: Plan, running: flags.Executing, exports: flags.Exports) -> int:
+    """Rehearse a saved plan."""
+    return _rehearse(call, plan, running, exports, lambda how: operation.rehearse_saved(call.folder, plan, how))
+
+
+def _rehearse(
+    call: Call,
+    plan: Plan,
+    running: flags.Executing,
+    exports: flags.Exports,
+    work: Callable[[How], Rehearsed],
+    notes_of: stack_plans.Planned | None = None,
+) -> int:
+    with open_streams(call, exports.json_into) as streams:
+        notes = notes_of.notes if notes_of is not None else ()
+        if call.json:
+            streams.show_plan(plan, notes)
+        else:
+            presentation.show_plan(call, plan, notes)
+        presentation.export_plan(exports._replace(json_into=None), plan, notes)
+        if not stack_plans.changes_something(plan) and not plan.errored:
+            return exit_codes.DONE
+        rehearsed = work(requests.make_how(call, running, purge=plan.purge, stream=streams.listener))
+        streams.summarise(plan, rehearsed.result)
+        if not rehearsed.result.failed and not rehearsed.result.interrupted and not rehearsed.left:
+            _say(
+                call,
+                "Rehearsed on a simulated copy of the world: every step ran, and a plan after it has no changes. Nothing real was changed.",
+            )
+            return exit_codes.DONE
+        if rehearsed.result.failed or rehearsed.result.interrupted:
+            tell_result(call, streams, plan, rehearsed.result, last=False)
+        else:
+            _say(call, f"Rehearsed on a simulated copy of the world: a plan after it would still change {', '.join(rehearsed.left[:8])}.")
+        _say(call, "Nothing real was changed.")
+        return exit_codes.INTERRUPTED if rehearsed.result.interrupted else exit_codes.ERROR
+
+
+def _say(call: Call, text: str) -> None:
+    if call.json:
+        call.note(text)
+    else:
+        call.screen.result(f"\n{text}")

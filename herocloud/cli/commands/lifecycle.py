@@ -1,0 +1,149 @@
+"""Commands that run a stack: `apply`, `destroy`, `resume`, `undo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from herocloud.cli import apply_flow, exit_codes, flags, requests
+from herocloud.cli.calling import BadValue, Call
+from herocloud.model.errors import Refused
+from herocloud.operations import applying as operation
+from herocloud.operations import lookups, plan_files, reversal
+from herocloud.operations.applying import Applied
+from herocloud.operations.inputs import Sources
+from herocloud.operations.stack_plans import Asked
+
+
+def apply(
+    call: Call,
+    *,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    planfile: Annotated[Path | None, flags.argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved; never asks.")] = None,
+    destroy: Annotated[bool, flags.option("--destroy", variable="", help="Remove everything in the stack.")] = False,
+    rehearse: flags.Rehearse = False,
+) -> int:
+    """Run a saved plan, or plan, ask and run."""
+    if planfile is not None:
+        return _apply_saved(call, planfile, variables, wanted, running, exports, rehearse=rehearse)
+    sources = requests.make_sources(call, variables)
+    asked = requests.make_asked(wanted, running.accelerator, destroy=destroy)
+    return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
+
+
+def _plan_and_run(
+    call: Call,
+    sources: Sources,
+    asked: Asked,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    *,
+    rehearse: bool,
+) -> int:
+    if rehearse:
+        return apply_flow.rehearse_new(call, sources, asked, running, exports)
+    return apply_flow.run_approved(
+        call,
+        approval,
+        running,
+        exports,
+        lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide),
+        purge=asked.options.purge,
+    )
+
+
+def _apply_saved(
+    call: Call,
+    planfile: Path,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    running: flags.Executing,
+    exports: flags.Exports,
+    *,
+    rehearse: bool,
+) -> int:
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, value in {**variables._asdict(), **wanted._asdict()}.items()
+        if value and name not in ("refresh", "purge", "hypervisor")
+    ]
+    if given:
+        raise BadValue(f"a saved plan is run as it is; {', '.join(given)} can only be given when it is made", "PLANFILE")
+    plan = plan_files.read(planfile)
+    if rehearse:
+        return apply_flow.rehearse_saved(call, plan, running, exports)
+    with apply_flow.open_streams(call, exports.json_into) as streams:
+        how = requests.make_how(call, running, purge=plan.purge, stream=streams.listener)
+        if not call.quiet and not call.json:
+            call.note(f"Running plan {plan.id} of stack {plan.stack}.")
+        try:
+            applied = operation.apply_saved(call.folder, plan, how)
+        except Refused as error:
+            streams.refuse(call, error)
+            return exit_codes.code_of(error)
+        if applied.plan is not None and applied.result is None and not call.json:
+            call.screen.result("No changes.")
+        return apply_flow.tell_applied(call, exports, streams, applied)
+
+
+def destroy(
+    call: Call,
+    *,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    stack: flags.Stack = None,
+    rehearse: flags.Rehearse = False,
+) -> int:
+    """Plan and apply the removal of everything in the stack.
+
+    With `--stack NAME` the records are enough and no stack file is read.
+    """
+    sources = requests.make_sources(call, variables) if stack is None else Sources(())
+    asked = requests.make_asked(wanted, running.accelerator, destroy=True, stack=stack)
+    return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
+
+
+def resume(
+    call: Call,
+    *,
+    running: flags.Executing,
+    exports: flags.Exports,
+    rollback: Annotated[
+        bool, flags.option("--rollback", variable="", help="Take back what the interrupted apply did instead of finishing it.")
+    ] = False,
+) -> int:
+    """Finish an apply that was interrupted."""
+    with apply_flow.open_streams(call, exports.json_into) as streams:
+        recovered = operation.resume(call.folder, requests.make_how(call, running, stream=streams.listener), rollback=rollback)
+        if recovered is None:
+            if not call.json:
+                call.screen.result("There is nothing to resume: the last apply came to its end.")
+            return exit_codes.DONE
+        return apply_flow.tell_result(call, streams, recovered.plan, recovered.result, last=True)
+
+
+def undo(
+    call: Call,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    plan_id: Annotated[
+        str | None, flags.argument(metavar="[PLAN_ID]", help="The plan whose apply to take back; the last one by default.")
+    ] = None,
+) -> int:
+    """Take back what an apply did, as a plan of its own.
+
+    An apply that is not finished is rolled back; a finished one is undone by a plan that is shown and approved first.
+    """
+    unfinished = lookups.read_recorded(call.folder).unfinished
+    if unfinished is not None and (plan_id is None or unfinished.startswith(plan_id)):
+        with apply_flow.open_streams(call, exports.json_into) as streams:
+            recovered = operation.resume(call.folder, requests.make_how(call, running, stream=streams.listener), rollback=True)
+            return apply_flow.tell_applied(call, exports, streams, Applied(None, None, recovered))
+    return apply_flow.run_approved(call, approval, running, exports, lambda how, decide: reversal.undo(call.folder, plan_id, how, decide))

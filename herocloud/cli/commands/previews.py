@@ -1,0 +1,164 @@
+"""Commands that show what would change or has changed: `plan`, `drift`, `show`, `graph`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from herocloud.cli import exit_codes, flags, presentation, requests
+from herocloud.cli.calling import Call
+from herocloud.kits.jsons import Json
+from herocloud.model.errors import Refused
+from herocloud.model.worlds import Recorded
+from herocloud.operations import lookups, plan_files, stack_files, stack_plans
+from herocloud.operations.lookups import Seen
+
+
+def plan(
+    call: Call,
+    *,
+    variables: flags.Variables,
+    wanted: flags.Planning,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    out: Annotated[Path | None, flags.option("--out", "-o", metavar="FILE", help="Save the plan, for `apply FILE`.")] = None,
+    destroy: Annotated[bool, flags.option("--destroy", variable="", help="Plan the removal of everything in the stack.")] = False,
+    detailed_exitcode: flags.Detailed = False,
+    rehearse: flags.Rehearse = False,
+) -> int:
+    """Show what apply would do; never locks, never changes anything.
+
+    It takes the flags of apply too, so that one set of flags fits both; those about approval and about running have no effect here.
+    """
+    requests.make_approved(approval)
+    requests.parse_seconds(running.lock_timeout, "--lock-timeout")
+    asked = requests.make_asked(wanted, running.accelerator, destroy=destroy)
+    sources = requests.make_sources(call, variables)
+    if rehearse:
+        from herocloud.cli import apply_flow
+
+        return apply_flow.rehearse_new(call, sources, asked, running, exports)
+    try:
+        planned = stack_plans.make_plan(call.folder, sources, asked, make_key=out is not None)
+    except Refused as error:
+        presentation.export_refusal(exports, error)
+        if call.json:
+            return presentation.show_refusal(call, error)
+        raise
+    presentation.show_plan(call, planned.plan, planned.notes)
+    presentation.export_plan(exports, planned.plan, planned.notes)
+    if planned.plan.errored or planned.plan.blocked:
+        return exit_codes.code_of(stack_plans.kind_of_refusal(planned.plan)(planned.plan.diagnostics))
+    if out is not None:
+        plan_files.write(out, planned.plan)
+        call.note(f"\nSaved the plan. To run exactly this: herocloud apply {out}")
+    return exit_codes.CHANGES if detailed_exitcode and stack_plans.changes_something(planned.plan) else exit_codes.DONE
+
+
+def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Detailed = False) -> int:
+    """Compare the world with the records; cannot write."""
+    from herocloud.views import drift as view
+
+    found = lookups.find_drift(call.folder, requests.choose_stack(call, stack))
+    if len(found) == 1:
+        only = found[0]
+        presentation.show(
+            call, lambda: view.document(only.stack, only.drift), lambda: view.render(only.stack, only.drift, color=call.screen.color_out)
+        )
+    else:
+        texts = [view.render(one.stack, one.drift, color=call.screen.color_out) for one in found if one.drift]
+        presentation.show(
+            call,
+            lambda: {
+                "format_version": view.FORMAT_VERSION,
+                "drifted": any(one.drift for one in found),
+                "stacks": [view.document(one.stack, one.drift) for one in found],
+            },
+            lambda: "\n\n".join(texts) or "No drift.",
+        )
+    return exit_codes.CHANGES if detailed_exitcode and any(one.drift for one in found) else exit_codes.DONE
+
+
+def show(
+    call: Call,
+    exports: flags.Exports,
+    planfile: Annotated[Path | None, flags.argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved.")] = None,
+    stack: flags.Stack = None,
+) -> int:
+    """Show a saved plan, or what is recorded and observed."""
+    if planfile is not None:
+        plan = plan_files.read(planfile)
+        presentation.show_plan(call, plan)
+        presentation.export_plan(exports, plan)
+        return exit_codes.DONE
+    recorded = lookups.read_recorded(call.folder)
+    chosen = requests.choose_stack(call, stack)
+    seen = lookups.see(call.folder, recorded, chosen)
+    presentation.show(call, lambda: _document(recorded, seen), lambda: _text(call, recorded, seen))
+    return exit_codes.DONE
+
+
+def _document(recorded: Recorded, seen: Seen) -> Json:
+    from herocloud.views import details
+
+    stacks: dict[str, dict[str, Json]] = {}
+    for record in seen.records:
+        entry = stacks.setdefault(record.stack, {"outputs": dict(recorded.outputs.get(record.stack, {})), "resources": []})
+        thing = seen.things.get((record.stack, record.address))
+        entry["resources"].append({**details.record_document(record), "observed": dict(thing.parts) if thing else None})
+    return {
+        "format_version": "1.0",
+        "serial": recorded.serial,
+        "lineage": recorded.lineage,
+        "unfinished": recorded.unfinished,
+        "stacks": stacks,
+    }
+
+
+def _text(call: Call, recorded: Recorded, seen: Seen) -> str:
+    from herocloud.views import listings, results, tables
+
+    if not seen.records:
+        return "Nothing is recorded."
+    color = call.screen.color_out
+    blocks = []
+    machines = [record for record in seen.records if record.kind == "vm"]
+    others = [record for record in seen.records if record.kind != "vm"]
+    if machines:
+        blocks.append(tables.render(listings.vms(machines, seen.things), color=color))
+    if others:
+        blocks.append(tables.render(listings.records(others), color=color))
+    for stack in dict.fromkeys(record.stack for record in seen.records):
+        outputs = recorded.outputs.get(stack)
+        if outputs:
+            blocks.append(f"Outputs of {stack}:\n{results.outputs_text(outputs)}")
+    if recorded.unfinished is not None:
+        blocks.append(f"The apply of plan {recorded.unfinished} is not finished; `herocloud resume` goes on.")
+    return "\n\n".join(blocks)
+
+
+def graph(
+    call: Call,
+    variables: flags.Variables,
+    planfile: Annotated[Path | None, flags.argument(metavar="[PLANFILE]", help="Draw the changes of a saved plan instead.")] = None,
+    form: Annotated[Literal["dot", "mermaid"], flags.option("--format", variable="", help="For Graphviz, or for Markdown.")] = "dot",
+) -> int:
+    """Draw what depends on what, as dot or mermaid."""
+    from herocloud.views import graphs
+
+    if planfile is not None:
+        drawn = graphs.of_changes(plan_files.read(planfile))
+    else:
+        inspected = stack_files.inspect(call.folder, requests.make_sources(call, variables))
+        exit_codes.tell_diagnostics(call.screen, inspected.notes, quiet=call.quiet)
+        drawn = graphs.of_resources(inspected.desired.stack, inspected.desired.resources)
+    presentation.show(
+        call,
+        lambda: {
+            "format_version": "1.0",
+            "title": drawn.title,
+            "nodes": [node.key for node in drawn.nodes],
+            "edges": [list(edge) for edge in drawn.edges],
+        },
+        lambda: graphs.render(drawn, form),
+    )
+    return exit_codes.DONE

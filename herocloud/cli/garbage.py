@@ -1,0 +1,67 @@
+"""`state gc`: lists what would go, gets it approved, removes it."""
+
+import time
+
+from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
+from herocloud.cli.calling import Call
+from herocloud.operations import leftovers
+from herocloud.operations.leftovers import Cleaned, Litter
+from herocloud.views import listings, results, tables, values
+
+
+def clean(call: Call, litter: Litter, approval: flags.Approving, running: flags.Executing) -> int:
+    """Show the litter, and remove it once that is approved."""
+    if not litter.orphans and not litter.tombstones:
+        _show_nothing(call, litter)
+        return exit_codes.DONE
+    if not call.json:
+        _show(call, litter)
+    approved = requests.make_approved(approval)
+    names = [thing.address for thing in litter.orphans] + [stone.address for stone in litter.tombstones]
+    apply_flow.get_removal_approved(call, names, approved, may_ask=approval.input)
+    cleaned = leftovers.clean(call.folder, litter, requests.make_how(call, running))
+    return _tell(call, litter, cleaned)
+
+
+def _show(call: Call, litter: Litter) -> None:
+    if litter.orphans:
+        call.screen.result(tables.render(listings.orphans(litter.orphans), color=call.screen.color_out))
+    if litter.tombstones:
+        table = listings.tombstones(litter.tombstones, now=time.time(), keep=leftovers.KEEP_SECONDS)
+        call.screen.result(("\n" if litter.orphans else "") + tables.render(table, color=call.screen.color_out))
+    _tell_spared(call, litter)
+
+
+def _show_nothing(call: Call, litter: Litter) -> None:
+    if call.json:
+        call.screen.result(
+            presentation.dumps({"format_version": presentation.FORMAT_VERSION, "orphans": [], "tombstones": [], "removed": True})
+        )
+    else:
+        call.screen.result("There is nothing to remove.")
+        _tell_spared(call, litter)
+
+
+def _tell_spared(call: Call, litter: Litter) -> None:
+    if litter.spared:
+        call.note(f"{len(litter.spared)} things carry the mark of another state and stay; `--foreign` includes them.")
+
+
+def _tell(call: Call, litter: Litter, cleaned: Cleaned) -> int:
+    codes = [apply_flow.code_of(result) for _, result in cleaned.results]
+    if call.json:
+        document = {
+            "format_version": presentation.FORMAT_VERSION,
+            "orphans": [{"stack": thing.stack, "address": thing.address} for thing in litter.orphans],
+            "tombstones": [stone.key for stone in cleaned.tombstones],
+            "removed": not any(codes),
+            "results": [results.document(plan, result) for plan, result in cleaned.results],
+        }
+        call.screen.result(presentation.dumps(document))
+        return max(codes, default=exit_codes.DONE)
+    for plan, result in cleaned.results:
+        call.screen.result("\n" + results.render(plan, result, color=call.screen.color_out))
+    if cleaned.tombstones:
+        freed = values.show_bytes(sum(stone.bytes for stone in cleaned.tombstones))
+        call.screen.result(f"\nDestroyed the deleted data of {len(cleaned.tombstones)} tombstones, {freed}.")
+    return max(codes, default=exit_codes.DONE)

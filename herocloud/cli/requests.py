@@ -1,0 +1,169 @@
+"""From flags to what operations take: sources, planning options, how to run, where the log goes.
+
+Where the library's log goes: nowhere, unless somebody asks with HEROCLOUD_LOG or `-v`.
+
+Without any handler Python would print warnings, tracebacks included, between the lines of a progress display.
+
+From flags to what operations take: sources, planning options, how to run.
+"""
+
+import contextlib
+import gc
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from herocloud.cli import flags
+from herocloud.cli.calling import BadValue, Call
+from herocloud.kits import nearest, sizes
+from herocloud.model.ids import StepId
+from herocloud.model.outcomes import Event
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.operations import approval, inputs, lookups
+from herocloud.operations.inputs import Sources
+from herocloud.operations.running import How
+from herocloud.operations.stack_plans import Asked
+from herocloud.plan.scope import PlanOptions
+from herocloud.providers import registry
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def set_up(environment: Mapping[str, str], verbose: int) -> None:
+    """Send the log to stderr at the level that was asked for, or nowhere."""
+    import logging
+
+    level = environment.get("HEROCLOUD_LOG", "").lower()
+    if level and level not in LEVELS:
+        raise BadValue(f"`{level}` is no level; use {', '.join(f'`{one}`' for one in LEVELS)}", "HEROCLOUD_LOG")
+    if not level:
+        level = "debug" if verbose > 1 else "info" if verbose else ""
+    ours = logging.getLogger("herocloud")
+    ours.handlers.clear()
+    if not level:
+        ours.addHandler(logging.NullHandler())
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    ours.addHandler(handler)
+    ours.setLevel(level.upper())
+
+
+Listener = Callable[[Event], None]
+
+
+def make_sources(call: Call, variables: flags.Variables) -> Sources:
+    """Say what the stack is read from."""
+    for one in variables.var or ():
+        if "=" not in one:
+            raise BadValue(f"`{one}` gives no value; write `NAME=VALUE`", "--var")
+    return Sources(
+        files=call.files,
+        variables=tuple(variables.var or ()),
+        var_files=tuple(str(path) for path in variables.var_file or ()),
+        environment=call.environment,
+        stdin=inputs.read_stdin(call.files),
+    )
+
+
+def make_asked(planning: flags.Planning, accelerator: str | None, *, destroy: bool = False, stack: str | None = None) -> Asked:
+    """Say what plan is wanted."""
+    for name in ("target", "exclude", "replace", "hypervisor"):
+        _require_text(getattr(planning, name) or (), f"--{name}")
+    if planning.hypervisor is not None:
+        _require_hypervisor(planning.hypervisor)
+    options = PlanOptions(
+        target=tuple(planning.target or ()),
+        exclude=tuple(planning.exclude or ()),
+        replace=tuple(planning.replace or ()),
+        destroy=destroy,
+        hypervisor=planning.hypervisor,
+        purge=planning.purge,
+    )
+    return Asked(options, planning.refresh, stack, accelerator)
+
+
+def _require_text(values: Iterable[str], flag: str) -> None:
+    """Refuse bytes that are no text; they could name nothing, and a plan's identity could not be made of them."""
+    for value in values:
+        if not value.isprintable():
+            raise BadValue(f"{value!r} holds what is no text", flag)
+
+
+def _require_hypervisor(name: str) -> None:
+    """Refuse a name that no stack file could give either."""
+    known = ("auto", *registry.hypervisor_names())
+    if name not in known:
+        close = nearest.nearest(name, known)
+        hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
+        raise BadValue(f"`{name}` is no hypervisor; {hint}", "--hypervisor")
+
+
+def make_approved(running: flags.Approving) -> frozenset[Approval]:
+    """Say what is approved already."""
+    if running.auto_approve:
+        return approval.EVERYTHING
+    try:
+        return approval.parse(running.approve or ())
+    except approval.NotAClass as error:
+        raise BadValue(str(error), "--approve") from error
+
+
+def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> How:
+    """Say how to run, and who watches: people on stderr, and a stream when there is one."""
+    from herocloud.apply.steering import Options
+
+    set_up(call.environment, call.verbose)
+    options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
+    return How(
+        options,
+        make_watch(call, stream),
+        parse_seconds(running.lock_timeout, "--lock-timeout"),
+        lambda text: call.note(f"note: {text}"),
+        running.accelerator,
+    )
+
+
+def make_plain_how(call: Call, lock_timeout: str) -> How:
+    """Say how to run something that has no steps."""
+    from herocloud.apply.steering import Options
+
+    return How(Options(), make_watch(call, None), parse_seconds(lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}"))
+
+
+def make_watch(call: Call, stream: Listener | None) -> Callable[[Plan, Collection[StepId]], contextlib.AbstractContextManager[Listener]]:
+    """Return what shows each apply that runs."""
+
+    @contextlib.contextmanager
+    def watch(plan: Plan, before: Collection[StepId]) -> Iterator[Listener]:
+        from herocloud.views import events
+
+        # What was made so far stays until the end; what the apply makes may run in circles for hours.
+        gc.freeze()
+        gc.enable()
+        listeners = [stream] if stream is not None else []
+        with contextlib.ExitStack() as stack:
+            if not call.quiet and not (call.json and not call.screen.lively):
+                from herocloud.views.progress import Progress
+
+                shown = Progress(plan, call.screen.talk_sink(), terminal=call.screen.lively, color=call.screen.color_err, before=before)
+                listeners.append(stack.enter_context(shown).tell)
+            yield events.fan_out(*listeners)
+
+    return watch
+
+
+def parse_seconds(text: str, flag: str) -> float:
+    """Read a duration from a flag: `30s`, `5min`, or a plain number of seconds."""
+    try:
+        return float(text) if text.replace(".", "", 1).isdigit() else sizes.parse_duration(text)
+    except sizes.NotASize as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        raise BadValue(f"{error}{hint}", flag) from error
+
+
+def choose_stack(call: Call, stack: str | None) -> str | None:
+    """Return the stack that a command about the state means: the one named, the one of the stack file here, or nothing for all."""
+    if stack is not None:
+        return stack
+    return lookups.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None

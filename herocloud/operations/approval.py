@@ -1,0 +1,116 @@
+"""Which approvals a plan needs, which are missing, and what a person has to type for them. Pure."""
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from herocloud.kits import nearest
+from herocloud.model import ids
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.ids import Address
+from herocloud.model.plans import Change, Plan
+from herocloud.model.words import Action, Approval, Impact
+
+EVERYTHING = frozenset(Approval)
+
+_CLASSES = {
+    Action.NO_OP: (),
+    Action.CREATE: (Approval.CREATE,),
+    Action.UPDATE: (Approval.UPDATE,),
+    Action.REBOOT: (Approval.REBOOT,),
+    Action.REPLACE: (Approval.REPLACE,),
+    Action.DELETE: (Approval.DESTROY,),
+    Action.ADOPT: (Approval.UPDATE,),
+    Action.MOVE: (Approval.UPDATE,),
+    Action.FORGET: (Approval.UPDATE,),
+}
+
+
+class NotAClass(ValueError):
+    """A word that is no class of approval."""
+
+
+class Question(NamedTuple):
+    """What a person has to type to approve what is not approved yet."""
+
+    word: str
+    """`yes`, or a name when data would be lost."""
+    loses_data: bool
+    addresses: tuple[Address, ...]
+    """What would lose data."""
+
+    def accepts(self, answer: str) -> bool:
+        """Tell whether this answer approves; the plan shows addresses, so the whole address of the one thing is as good as its name."""
+        return answer == self.word or (len(self.addresses) == 1 and answer == self.addresses[0])
+
+
+def parse(texts: Iterable[str]) -> frozenset[Approval]:
+    """Read what `--approve` was given, once or several times, with commas or without."""
+    known = {one.value: one for one in Approval}
+    found = set()
+    for word in " ".join(texts).replace(",", " ").split():
+        if word not in known:
+            close = nearest.nearest(word, known)
+            hint = f"did you mean `{close}`?" if close else f"classes are {', '.join(known)}"
+            raise NotAClass(f"`{word}` is no class of approval; {hint}")
+        found.add(known[word])
+    return frozenset(found)
+
+
+def classes_of(change: Change) -> tuple[Approval, ...]:
+    """Return the classes that one change needs: a replacement that loses data needs both words."""
+    classes = _CLASSES[change.action]
+    if change.impact is Impact.DATA and Approval.DESTROY not in classes:
+        return (*classes, Approval.DESTROY)
+    return classes
+
+
+def missing(plan: Plan, approved: Collection[Approval]) -> dict[Approval, list[Change]]:
+    """Return the changes that are not approved, by the class that is missing, mildest first."""
+    found: dict[Approval, list[Change]] = {}
+    for change in plan.changing:
+        for one in classes_of(change):
+            if one not in approved:
+                found.setdefault(one, []).append(change)
+    if not plan.changing and dict(plan.outputs) != dict(plan.outputs_before) and Approval.UPDATE not in approved:
+        found[Approval.UPDATE] = []
+    return {one: found[one] for one in Approval if one in found}
+
+
+def question(plan: Plan, lacking: dict[Approval, list[Change]]) -> Question:
+    """Say what has to be typed: the name of what loses its data, the stack's when there is more than one, and else `yes`."""
+    lost = [change.address for change in lacking.get(Approval.DESTROY, ()) if change.impact is Impact.DATA]
+    if not lost:
+        return Question("yes", loses_data=False, addresses=())
+    if len(lost) > 1:
+        return Question(plan.stack, loses_data=True, addresses=tuple(lost))
+    parts = ids.split_address(lost[0])
+    name = lost[0] if parts is None else lost[0].partition(".")[2]
+    return Question(name, loses_data=True, addresses=tuple(lost))
+
+
+NO_TERMINAL = "there is no terminal to ask at"
+
+
+def refusal(lacking: dict[Approval, list[Change]], why_not_asked: str = NO_TERMINAL) -> Diagnostic:
+    """Say what is not approved, why nobody was asked, and what to write to approve it."""
+    lines = [f"{one.value}: {_list(changes)}" for one, changes in lacking.items()]
+    words = ",".join(one.value for one in lacking)
+    return Diagnostic(
+        "not-approved",
+        "Not approved",
+        f"Nobody approved these changes, and {why_not_asked}:\n" + "\n".join(lines),
+        hint=f"`--approve {words}` approves them, `-y` approves everything; a plan saved with `plan --out FILE` is approved by running it",
+    )
+
+
+def declined(lacking: dict[Approval, list[Change]]) -> Diagnostic:
+    """Say that a person was asked and did not approve."""
+    words = ", ".join(one.value for one in lacking)
+    return Diagnostic("not-approved", "Not approved", f"The answer was not the word that approves ({words}); nothing was changed.")
+
+
+def _list(changes: list[Change]) -> str:
+    if not changes:
+        return "outputs"
+    shown = ", ".join(f"`{change.address}`" for change in changes[:8])
+    return shown if len(changes) <= 8 else f"{shown} and {len(changes) - 8} more"

@@ -1,0 +1,227 @@
+"""What carries our mark and no record owns, and deleted data that is still kept: listed, removed or taken back.
+
+What carries our mark and no record owns, and deleted data that is still kept: listed, and removed by a plan.
+
+`state adopt`: taking something that is there back into the records.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import nearest
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import HerocloudError, Refused
+from herocloud.model.ids import Address, StackName
+from herocloud.model.outcomes import Result
+from herocloud.model.plans import Plan
+from herocloud.model.worlds import Desired, Observed, Record, Recorded, Thing
+from herocloud.operations import inputs, lookups, running, stack_plans
+from herocloud.operations.inputs import Hosting, Sources
+from herocloud.operations.running import How
+from herocloud.operations.stack_plans import Planned
+from herocloud.plan import orphans
+from herocloud.plan.orphans import Orphan
+from herocloud.plan.scope import PlanOptions
+from herocloud.providers.seam import Keeper, Tombstone
+
+KEEP_SECONDS = 7 * 86400.0
+"""How long deleted data is kept."""
+
+
+class Litter(NamedTuple):
+    """What could be removed."""
+
+    orphans: tuple[Thing, ...]
+    tombstones: tuple[Tombstone, ...]
+    spared: tuple[Thing, ...]
+    """Orphans with the mark of another state, which may well have an owner."""
+    plans: tuple[Plan, ...]
+    """How the orphans would go, one plan a stack."""
+
+
+class Cleaned(NamedTuple):
+    """What was removed."""
+
+    results: tuple[tuple[Plan, Result], ...]
+    tombstones: tuple[Tombstone, ...]
+
+
+def find_orphans(folder: Path) -> list[Orphan]:
+    """Look at the whole host for what no record of this state owns."""
+    recorded = lookups.read_recorded(folder)
+    return orphans_of(recorded, inputs.find_host(folder, recorded))
+
+
+def orphans_of(recorded: Recorded, host: Hosting) -> list[Orphan]:
+    """Look at the whole host for what no record owns."""
+    return orphans.find_orphans(recorded, stack_plans.look(host, None))
+
+
+def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, now: float) -> Litter:
+    """Return orphans with the plans that remove them, and deleted data whose time has passed, or all of it."""
+    recorded = lookups.read_recorded(folder)
+    host = inputs.find_host(folder, recorded)
+    observed = stack_plans.look(host, None)
+    found = orphans.find_orphans(recorded, observed)
+    going = tuple(one.thing for one in found if foreign or not one.foreign)
+    buried = list_tombstones(host)
+    plans = tuple(
+        orphans.plan_removal(
+            StackName(stack), [thing for thing in going if thing.stack == stack], recorded, observed, host.host, purge=purge
+        )
+        for stack in sorted({thing.stack for thing in going})
+    )
+    return Litter(
+        going,
+        tuple(buried if everything else expired(buried, now, KEEP_SECONDS)),
+        tuple(one.thing for one in found if one.foreign and not foreign),
+        plans,
+    )
+
+
+def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
+    """Run the plans, then destroy the deleted data."""
+    results: list[tuple[Plan, Result]] = []
+    with running.writing(folder, "state gc", None, how) as store:
+        host = inputs.find_host(folder, store.recorded())
+        for plan in litter.plans:
+            stack_plans.refuse_unapplyable(plan)
+            running.require_fresh(plan, store.recorded(), host)
+            results.append((plan, running.run(plan, store, host, how)))
+            if results[-1][1].interrupted:
+                return Cleaned(tuple(results), ())
+        dropped = _drop(host, litter.tombstones)
+    return Cleaned(tuple(results), dropped)
+
+
+def forget_expired(host: Hosting, how: How) -> None:
+    """Destroy deleted data whose time has passed: whoever applies holds the lock anyway, and nobody should have to remember it.
+
+    It is no part of what was asked for, so trouble with it is told and fails nothing.
+    """
+    try:
+        gone = _drop(host, tuple(expired(list_tombstones(host), time.time(), KEEP_SECONDS)))
+    except (HerocloudError, OSError) as error:
+        how.note(f"deleted data whose time has passed could not be removed: {error}")
+        return
+    for stone in gone:
+        how.note(
+            f"the deleted data of `{stone.address}` of stack `{stone.stack}` was kept for {KEEP_SECONDS / 86400:.0f} days and is gone now"
+        )
+
+
+def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[Tombstone]:
+    """Return the tombstones whose time to live, `keep` seconds, has passed; one from the future (the clock was set back) has not."""
+    return [stone for stone in tombstones if now - stone.deleted >= keep]
+
+
+def _drop(host: Hosting, tombstones: tuple[Tombstone, ...]) -> tuple[Tombstone, ...]:
+    dropped: list[Tombstone] = []
+    for keeper in _keepers(host) if tombstones else ():
+        dropped += [stone for stone in tombstones if keeper.drop_tombstone(stone.key)]
+    return tuple(dropped)
+
+
+def list_tombstones(host: Hosting) -> list[Tombstone]:
+    """List deleted data of every provider that keeps some."""
+    found: list[Tombstone] = []
+    for keeper in _keepers(host):
+        found += keeper.tombstones()
+    return found
+
+
+def _keepers(host: Hosting) -> Iterator[Keeper]:
+    """Open each provider that keeps deleted data, one after the other."""
+    from herocloud.providers import registry
+
+    for name in inputs.observing_names(host.context):
+        images = registry.find(name).images
+        if images is not None:
+            keeper = images.keeper(host.context)
+            try:
+                yield keeper
+            finally:
+                keeper.close()
+
+
+def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) -> Planned:
+    """Plan to adopt one orphan: as it was last recorded here, or else as the stack file asks for it.
+
+    The record comes first because it holds what was decided for this very thing: its sid, its MACs, its paths.
+    """
+    recorded = lookups.read_recorded(folder)
+    host = inputs.find_host(folder, recorded)
+    observed = stack_plans.look(host, None)
+    thing = _find_orphan([one.thing for one in orphans.find_orphans(recorded, observed)], address, stack)
+    plan = _plan_from_history(folder, thing, recorded, observed, host)
+    if any(found.code == "never-recorded" for found in plan.diagnostics):
+        by_file = _from_file(folder, thing, given, host)
+        if by_file is not None:
+            return by_file
+    return Planned(plan, Desired(thing.stack, ()), recorded, observed, host)
+
+
+def _plan_from_history(folder: Path, thing: Thing, recorded: Recorded, observed: Observed, host: Hosting) -> Plan:
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return orphans.plan_adoption(thing.stack, [thing], lambda _address: None, recorded, observed, host.host)
+    with opened:
+        versions = (opened.records_at(one.serial - 1) for one in opened.history() if one.removed)
+        look = last_record_in(versions, thing.stack)
+        return orphans.plan_adoption(thing.stack, [thing], look, recorded, observed, host.host)
+
+
+def last_record_in(
+    versions: Iterable[Mapping[StackName, Mapping[Address, Record]]], stack: StackName
+) -> Callable[[Address], Record | None]:
+    """Return a look-up in the records of older serials, newest first; they are read one by one, only as far as needed."""
+    read: list[Mapping[Address, Record]] = []
+    more = iter(versions)
+
+    def look(address: Address) -> Record | None:
+        for records in read:
+            if address in records:
+                return records[address]
+        for version in more:
+            read.append(version.get(stack, {}))
+            if address in read[-1]:
+                return read[-1][address]
+        return None
+
+    return look
+
+
+def _find_orphan(things: list[Thing], address: str, stack: str | None) -> Thing:
+    found = [thing for thing in things if address in (thing.address, thing.address.partition(".")[2]) and stack in (None, thing.stack)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        owners = ", ".join(f"`{thing.stack}`" for thing in found)
+        raise Refused(
+            [
+                Diagnostic(
+                    "ambiguous",
+                    "The address is not unique",
+                    f"There are orphans `{address}` of {owners}.",
+                    hint="name one with `--stack NAME`",
+                )
+            ]
+        )
+    close = nearest.nearest(address, [thing.address for thing in things])
+    hint = f"did you mean `{close}`?" if close else "`herocloud state orphans` lists them"
+    raise Refused([Diagnostic("no-orphan", "No such orphan", f"Nothing without a record carries our mark as `{address}`.", hint=hint)])
+
+
+def _from_file(folder: Path, thing: Thing, given: Sources, host: Hosting) -> Planned | None:
+    """Plan with the stack file, when there is one of this stack that asks for the orphan."""
+    if lookups.name_of_stack(given.files) != thing.stack:
+        return None
+    loaded = inputs.load(folder, given, host.host)
+    if loaded.desired is None or all(one.address != thing.address for one in loaded.desired.resources):
+        return None
+    asked = stack_plans.Asked(PlanOptions(target=(thing.address,), operation="adopt"))
+    return stack_plans.plan_desired(loaded.desired, lookups.read_recorded(folder), host, asked, notes=loaded.diagnostics)

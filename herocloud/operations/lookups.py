@@ -1,0 +1,261 @@
+"""Reading the state and the world: records, history, outputs, drift, what a report shows, what an export says.
+
+Reading the state: records, history, outputs, the holder of the lock; and which stack a command is about.
+
+What changed outside of herocloud: the world against the records, with the state opened for reading only.
+
+Everything that a report of the host shows, gathered in one look.
+
+The YAML of what is recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import nearest
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Drift
+from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.operations import inputs, stack_plans
+from herocloud.state.history import Version
+from herocloud.state.holders import Holder
+
+
+class Seen(NamedTuple):
+    """Records with what was seen of them."""
+
+    records: tuple[Record, ...]
+    things: Mapping[tuple[str, Address], Thing]
+
+
+class Sides(NamedTuple):
+    """Two moments of the state that are compared."""
+
+    before: tuple[Record, ...]
+    after: tuple[Record, ...]
+
+
+def read_recorded(folder: Path) -> Recorded:
+    """Return everything that is recorded."""
+    from herocloud.state import store
+
+    return store.read_recorded(folder)
+
+
+def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
+    """Return the name that the first stack file gives its stack, by its `stack:` line; nothing when there is no such file.
+
+    Loading the whole file would ask for variables that a look at the records does not need.
+    """
+    import re
+
+    try:
+        text = (stdin or "") if not files or files[0] == "-" else Path(files[0]).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def records_of(recorded: Recorded, stack: str | None) -> tuple[Record, ...]:
+    """Return the records of one stack, or of all."""
+    if stack is not None and stack not in recorded.records:
+        return ()
+    chosen = [StackName(stack)] if stack is not None else list(recorded.records)
+    return tuple(record for name in chosen for record in recorded.records[name].values())
+
+
+def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: str | None = None) -> Record:
+    """Return the one record that an address means; raises Refused that names the nearest, or the stacks that all have it."""
+    wanted = _candidates(address, kind)
+    found = [
+        record for record in records_of(recorded, stack) if record.address in wanted or (record.sid is not None and record.sid == address)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        owners = ", ".join(f"`{record.stack}`" for record in found)
+        raise Refused(
+            [
+                Diagnostic(
+                    "ambiguous", "The address is not unique", f"`{address}` is recorded in {owners}.", hint="name one with `--stack NAME`"
+                )
+            ]
+        )
+    known = [record.address for record in records_of(recorded, stack) if kind is None or record.kind == kind]
+    close = nearest.nearest(wanted[-1], known)
+    where = f"stack `{stack}`" if stack else "this state"
+    hint = f"did you mean `{close}`?" if close else "`herocloud state list` shows what is recorded"
+    raise Refused([Diagnostic("not-recorded", "The address is not recorded", f"There is no record of `{address}` in {where}.", hint=hint)])
+
+
+def _candidates(address: str, kind: str | None) -> tuple[str, ...]:
+    return (address, f"{kind}.{address}") if kind is not None else (address,)
+
+
+def see(folder: Path, recorded: Recorded, stack: str | None) -> Seen:
+    """Look at the recorded things of one stack, or of all."""
+    records = records_of(recorded, stack)
+    if not records:
+        return Seen((), {})
+    stacks = tuple(dict.fromkeys(record.stack for record in records))
+    observed = stack_plans.look(inputs.find_host(folder, recorded), stacks)
+    return Seen(records, things_by_key(observed))
+
+
+def things_by_key(observed: Observed) -> dict[tuple[str, Address], Thing]:
+    """Key what was seen by stack and address."""
+    return {(stack, address): thing for stack, things in observed.things.items() for address, thing in things.items()}
+
+
+def outputs_of(recorded: Recorded, stack: str) -> Mapping[str, Json]:
+    """Return the outputs of a stack as its last apply left them; raises Refused when there is no such stack."""
+    if stack not in recorded.records and stack not in recorded.outputs:
+        raise Refused([stack_plans.unknown_stack(stack, recorded)])
+    return recorded.outputs.get(StackName(stack), {})
+
+
+def history(folder: Path, stack: str | None) -> list[Version]:
+    """Return every operation that changed the state, newest first."""
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return []
+    with opened:
+        return [one for one in opened.history() if stack is None or one.stack in (None, stack)]
+
+
+def compare(folder: Path, before: int, after: int, stack: str | None) -> Sides:
+    """Return what differs between two serials."""
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        raise Refused([Diagnostic("no-state", "There is no state yet", f"Nothing was ever applied in `{folder}`.")])
+    with opened:
+        found = [one for one in opened.diff(before, after) if stack is None or one.stack == stack]
+    return Sides(tuple(one.before for one in found if one.before), tuple(one.after for one in found if one.after))
+
+
+def require_stack(recorded: Recorded, stack: str | None) -> str:
+    """Return the stack a command is about: the one that was chosen, or the only one there is."""
+    if stack is not None:
+        return stack
+    known = sorted({*recorded.records, *recorded.outputs})
+    if len(known) == 1:
+        return known[0]
+    names_of = ", ".join(f"`{one}`" for one in known)
+    detail = f"There are records of {names_of}." if known else "Nothing is recorded in this data folder."
+    raise Refused(
+        [Diagnostic("which-stack", "No stack is chosen", detail, hint="name one with `--stack NAME`, or give its file with `-f`")]
+    )
+
+
+def holder(folder: Path) -> Holder | None:
+    """Return who holds the lock; a holder that died holds nothing."""
+    from herocloud.state import locking
+
+    found = locking.read_holder(folder)
+    return None if found is None or found.is_alive() is False else found
+
+
+class Drifted(NamedTuple):
+    """The drift of one stack."""
+
+    stack: StackName
+    drift: tuple[Drift, ...]
+
+
+def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
+    """Look at one stack, or at all that have records."""
+    from herocloud.plan import differences
+    from herocloud.state import store
+
+    recorded = store.read_recorded(folder)
+    if stack is not None and stack not in recorded.records:
+        raise Refused([stack_plans.unknown_stack(stack, recorded)])
+    names = [StackName(stack)] if stack is not None else sorted(recorded.records)
+    if not names:
+        return []
+    observed = stack_plans.look(inputs.find_host(folder, recorded), names)
+    return [Drifted(name, differences.find_drift(recorded.records[name], observed)) for name in names]
+
+
+class Gathered(NamedTuple):
+    """What is recorded, what was seen, and what happened."""
+
+    host: Host
+    records: tuple[Record, ...]
+    things: Mapping[tuple[str, Address], Thing]
+    drift: Mapping[str, tuple[Drift, ...]]
+    history: tuple[Version, ...]
+
+
+def gather(folder: Path, stack: str | None) -> Gathered:
+    """Look at one stack, or at all."""
+    from herocloud.plan import differences
+
+    recorded = read_recorded(folder)
+    host = inputs.find_host(folder, recorded)
+    records = records_of(recorded, stack)
+    stacks = tuple(dict.fromkeys(record.stack for record in records))
+    observed = stack_plans.look(host, stacks)
+    return Gathered(
+        host.host,
+        records,
+        things_by_key(observed),
+        {name: differences.find_drift(recorded.records[name], observed) for name in stacks},
+        tuple(history(folder, stack)),
+    )
+
+
+def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tuple[StackName, str]]:
+    """Write each stack, or only these addresses with what they need; all stacks when none is named."""
+    from herocloud.stack import exporting
+
+    recorded = read_recorded(folder)
+    if stack is not None and stack not in recorded.records:
+        raise Refused([stack_plans.unknown_stack(stack, recorded)])
+    found = []
+    wanted = {name: list(records_of(recorded, name)) for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))}
+    if addresses:
+        chosen = [record for address in addresses for record in _find_records(recorded, address, stack)]
+        wanted = {name: _with_needs(records, [one for one in chosen if one.stack == name]) for name, records in wanted.items()}
+    for name, records in wanted.items():
+        if records:
+            # Outputs may speak of what was left out.
+            outputs = None if addresses else recorded.outputs.get(name)
+            found.append((name, exporting.export_yaml(records, name, outputs)))
+    if not found:
+        raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no records in `{folder}`.")])
+    return found
+
+
+def _find_records(recorded: Recorded, pattern: str, stack: str | None) -> list[Record]:
+    """Return the records that an address or a pattern means; where it means none, the refusal names the nearest."""
+    from herocloud.plan import scope
+
+    records = records_of(recorded, stack)
+    matched = set(scope.matching(pattern, [record.address for record in records]))
+    if not matched or pattern in matched:
+        return [find_record(recorded, pattern, stack)]
+    return [record for record in records if record.address in matched]
+
+
+def _with_needs(records: Sequence[Record], chosen: Sequence[Record]) -> list[Record]:
+    """Return the chosen records and everything they rely on, in the order of the state."""
+    by_address = {record.address: record for record in records}
+    seen: set[Address] = set()
+    left = [record.address for record in chosen]
+    while left:
+        address = left.pop()
+        if address not in seen and address in by_address:
+            seen.add(address)
+            left += by_address[address].needs
+    return [record for record in records if record.address in seen]

@@ -1,0 +1,92 @@
+"""Plans in files: one line that says what the file is, one line with the plan.
+
+The first line holds a checksum over the exact bytes of the second, so that a file that was cut off, edited or mangled on its way between
+two machines is refused before anything of it is believed. The checksum guards against accidents and not against people: whoever may
+write the file may run a plan anyway, and the mode keeps others from reading it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from herocloud.kits import durable_files, jsons
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.plans import Plan
+
+FORMAT = "herocloud-plan"
+VERSION = 1
+
+
+def write(path: Path, plan: Plan) -> None:
+    """Save a plan, readable by its owner only."""
+    import json
+
+    import herocloud
+    from herocloud.model import plan_codec
+
+    body = json.dumps(plan_codec.encode_plan(plan), ensure_ascii=False, separators=(",", ":")).encode()
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "herocloud": herocloud.__version__,
+        "checksum": _checksum(body),
+        "plan_id": plan.id,
+        "stack": plan.stack,
+        "lineage": plan.lineage,
+    }
+    durable_files.write_where_named(path, json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n", mode=0o600)
+
+
+def read(path: Path) -> Plan:
+    """Read a saved plan; raises Refused with the reason when it is none, damaged, or newer than this program."""
+    import json
+
+    from herocloud.model import plan_codec
+
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise Refused(
+            [
+                Diagnostic(
+                    "no-plan-file", "There is no such plan file", f"`{path}` does not exist.", hint="`herocloud plan --out FILE` writes one"
+                )
+            ]
+        ) from None
+    head, body = _take_apart(path, content)
+    if head["version"] > VERSION:
+        made_by = head.get("herocloud", "?")
+        detail = f"`{path}` has version {head['version']} and was written by herocloud {made_by}; this program reads up to {VERSION}."
+        raise Refused(
+            [Diagnostic("plan-newer", "The plan file is newer than this program", detail, hint="use the newer herocloud, or plan again")]
+        )
+    if head.get("checksum") != _checksum(body):
+        raise _damaged(path, "its checksum does not fit its content")
+    try:
+        return plan_codec.decode_plan(json.loads(body))
+    except (ValueError, plan_codec.NotFiled) as error:
+        raise _damaged(path, f"it cannot be read ({error})") from error
+
+
+def _take_apart(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
+    import json
+
+    first, _, body = content.partition(b"\n")
+    try:
+        head = json.loads(first)
+    except ValueError:
+        head = None
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        detail = f"`{path}` does not begin like a plan that `herocloud plan --out` wrote."
+        raise Refused([Diagnostic("not-a-plan", "Not a plan file", detail, hint="stack files are given with `-f`")])
+    if not isinstance(head.get("version"), int):
+        raise _damaged(path, "it does not tell its version")
+    return head, body.removesuffix(b"\n")
+
+
+def _checksum(body: bytes) -> str:
+    return jsons.blake2b(body, digest_size=16).hexdigest()
+
+
+def _damaged(path: Path, why: str) -> Refused:
+    return Refused([Diagnostic("plan-damaged", "The plan file is damaged", f"`{path}`: {why}.", hint="plan again")])

@@ -1,0 +1,106 @@
+"""Records changed by hand.
+
+Changing records by hand, under the lock: rename, forget, protect. The machines are not touched.
+
+`state mv`: a record under another name, with the mark on the machine changed along, as a plan of its own.
+
+Renaming the record alone would leave the machine marked with the old address, and the next plan would take it for gone.
+"""
+
+from pathlib import Path
+
+from herocloud.model import ids
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked, Refused
+from herocloud.model.ids import Address
+from herocloud.model.worlds import Move, Record
+from herocloud.operations import inputs, lookups, running, stack_plans
+from herocloud.operations.running import How
+from herocloud.operations.stack_plans import Planned
+from herocloud.plan import recorded_stack
+from herocloud.plan.scope import PlanOptions
+from herocloud.state.store import Store
+
+
+def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
+    """Forget a record; returns what it was."""
+    from herocloud.state import edits
+
+    with running.writing(folder, "state rm", None, how) as store:
+        record = _find(store, address, stack)
+        if record.protect:
+            detail = f"`{record.address}` is protected, and a record that is gone protects nothing."
+            raise Blocked(
+                [
+                    Diagnostic(
+                        "protected",
+                        "Protected",
+                        detail,
+                        address=record.address,
+                        hint=f"`herocloud state protect --off {record.address}` lifts it first",
+                    )
+                ]
+            )
+        edits.remove_record(store, record.stack, record.address)
+    return record
+
+
+def protect(folder: Path, address: str, stack: str | None, how: How, *, on: bool) -> Record:
+    """Protect a record from deletion and replacement, or take that away."""
+    from herocloud.state import edits
+
+    with running.writing(folder, "state protect", None, how) as store:
+        record = _find(store, address, stack)
+        if record.protect is not on:
+            edits.set_protect(store, record.stack, record.address, on)
+    return record
+
+
+def _find(store: Store, address: str, stack: str | None) -> Record:
+    running.require_ended(store.unfinished())
+    return lookups.find_record(store.recorded(), address, stack)
+
+
+def plan_move(folder: Path, origin: str, target: str, stack: str | None) -> Planned:
+    """Plan to rename one record."""
+    from herocloud.plan import planner
+
+    recorded = lookups.read_recorded(folder)
+    running.require_ended(recorded.unfinished)
+    record = lookups.find_record(recorded, origin, stack)
+    there = recorded.records[record.stack]
+    new = _target_address(record, target)
+    if new in there:
+        detail = f"`{new}` is recorded in stack `{record.stack}` already."
+        raise Refused([Diagnostic("address-taken", "The address is taken", detail, address=new, hint="move or forget that one first")])
+    host = inputs.find_host(folder, recorded)
+    observed = recorded_stack.calm(stack_plans.look(host, (record.stack,)), recorded, record.stack, (record.address,))
+    renamed = [_rename_need(one, record.address, new) for one in there.values() if one.address != record.address]
+    # The new name is asked for with what is recorded, so that a move is all there is to do.
+    renamed.append(record._replace(address=new))
+    moved = (Move(record.address, new),)
+    desired = recorded_stack.desire(record.stack, renamed, recorded.outputs.get(record.stack, {}), moved)
+    plan = planner.plan(desired, recorded, observed, host.host, PlanOptions(operation="state mv"))
+    return Planned(plan, desired, recorded, observed, host)
+
+
+def _target_address(record: Record, target: str) -> Address:
+    parts = ids.split_address(target)
+    if parts is None or parts.kind != record.kind or (parts.kind != "peer" and not ids.NAME.match(parts.name)):
+        detail = f"`{target}` is not the address of a {record.kind}; write it like `{record.kind}.NAME` or `{record.kind}.NAME[0]`."
+        raise Refused([Diagnostic("bad-move", "A record keeps its kind", detail, address=record.address)])
+    return Address(target)
+
+
+def _rename_need(record: Record, old: Address, new: Address) -> Record:
+    """Make whoever relied on the old name rely on the new one; volumes and networks are named inside of targets too."""
+    kind, _, old_name = old.partition(".")
+    new_name = new.partition(".")[2]
+    record = record._replace(needs=tuple(new if need == old else need for need in record.needs))
+    if kind == "volume" and record.kind == "vm":
+        volumes = [{**one, "volume": new_name} if one["volume"] == old_name else one for one in record.spec["volumes"]]
+        record = recorded_stack.with_spec(record, volumes=volumes)
+    if kind == "vm" and record.kind == "network":
+        forward = [{**one, "vm": new} if one["vm"] == old else one for one in record.spec.get("forward") or ()]
+        record = recorded_stack.with_spec(record, forward=forward)
+    return record

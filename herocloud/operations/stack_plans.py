@@ -1,0 +1,163 @@
+"""Making a plan: read the records, load the stack, look at the world, and let the planner decide. Locks nothing and writes nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked, DoesNotFit, Refused
+from herocloud.model.ids import PlanId, StackName
+from herocloud.model.plans import Plan
+from herocloud.model.words import Severity
+from herocloud.model.worlds import Desired, Observed, Recorded
+from herocloud.operations import inputs
+from herocloud.operations.inputs import Hosting, Sources
+from herocloud.plan.scope import PlanOptions
+
+
+class Asked(NamedTuple):
+    """What plan is wanted."""
+
+    options: PlanOptions = PlanOptions()
+    refresh: bool = True
+    stack: str | None = None
+    """Destroys this stack by its records, without a file."""
+    accelerator: str | None = None
+    """What guests are to run on; nothing leaves it to the host file."""
+
+
+class Planned(NamedTuple):
+    """A plan with what it was made from."""
+
+    plan: Plan
+    desired: Desired
+    recorded: Recorded
+    observed: Observed | None
+    hosting: Hosting
+    notes: tuple[Diagnostic, ...] = ()
+    """Warnings from the stack and the host; the plan's own are in the plan."""
+    lacks_key: bool = False
+    """True when the stack has secrets and there is no key for their digests yet, so that a change of them would go unseen."""
+    undoes: PlanId | None = None
+    """The plan that this one takes back."""
+
+
+def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = False) -> Planned:
+    """Plan a stack; raises Refused when the input or the host does not allow any plan at all."""
+    from herocloud.state import store
+
+    recorded = store.read_recorded(folder)
+    host = inputs.find_host(folder, recorded)
+    if asked.stack is not None:
+        name = StackName(asked.stack)
+        if name not in recorded.records:
+            raise Refused([unknown_stack(asked.stack, recorded)])
+        return plan_desired(Desired(name, ()), recorded, host, asked, notes=host.diagnostics)
+    loaded = inputs.load(folder, stack, host.host, make_key=make_key)
+    notes = (*host.diagnostics, *loaded.diagnostics)
+    if loaded.desired is None and asked.options.destroy:
+        return _plan_removal(stack, recorded, host, asked, notes)
+    if loaded.desired is None:
+        raise Refused(notes)
+    planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
+    if planned.plan.diagnostics:
+        from herocloud.plan import annotation
+        from herocloud.stack import placing
+
+        found = placing.locate(planned.plan.diagnostics, stack.files, stack.stdin)
+        planned = planned._replace(plan=annotation.with_diagnostics(planned.plan, found))
+    return planned._replace(lacks_key=loaded.uses_secrets and not inputs.has_key(folder))
+
+
+def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:
+    """Plan the removal of a stack whose file does not load: its name is enough, what it made is in the records."""
+    from herocloud.operations import lookups
+
+    named = lookups.name_of_stack(stack.files, stack.stdin)
+    if named is None or named not in recorded.records:
+        raise Refused(notes)
+    name = StackName(named)
+    wrong = sum(1 for found in notes if found.is_error)
+    found = Diagnostic(
+        "only-the-name",
+        "Only the name of the stack was used",
+        f"{'One mistake keeps' if wrong == 1 else f'{wrong} mistakes keep'} `{stack.files[0]}` from loading; "
+        f"everything recorded for stack `{name}` is removed.",
+        severity=Severity.WARNING,
+        hint="`herocloud validate` shows what is wrong with the file",
+    )
+    return plan_desired(Desired(name, ()), recorded, host, asked, notes=[*(one for one in notes if not one.is_error), found])
+
+
+def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Asked, *, notes: Sequence[Diagnostic] = ()) -> Planned:
+    """Look at the world and plan."""
+    from herocloud.plan import planner
+
+    observed = look(host, None) if asked.refresh else None
+    if not asked.options.destroy:
+        host = able(inputs.with_accelerator(host, asked.accelerator), desired, asked.options.hypervisor)
+        if any(resource.spec.get("forward") for resource in desired.resources if resource.kind == "network"):
+            host = with_listeners(host)
+    plan = planner.plan(desired, recorded, observed, host.host, asked.options)
+    return Planned(plan, desired, recorded, observed, host, tuple(notes))
+
+
+def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
+    """Look up what this host can run, when the plan has to choose; nobody else pays for looking."""
+    from herocloud.providers import registry, survey
+
+    vms = {hypervisor or one.provider for one in desired.resources if one.kind == "vm"}
+    real = vms - {registry.simulation().name} or (not vms and any(one.kind == "network" for one in desired.resources))
+    if host.host.simulated or not real:
+        return host
+    return host._replace(host=host.host._replace(abilities=survey.abilities(host.context)))
+
+
+def with_listeners(host: Hosting) -> Hosting:
+    """Look up which ports of this host are taken, for a plan that may publish some."""
+    from herocloud.kits import listeners
+
+    return host if host.host.simulated else host._replace(host=host.host._replace(listening=listeners.find_listeners()))
+
+
+def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:
+    """Look at these stacks, or at everything that carries our mark."""
+    from herocloud.observe import observer
+
+    return observer.observe(host.context, stacks, inputs.observing_names(host.context))
+
+
+def changes_something(plan: Plan) -> bool:
+    """Tell whether applying the plan would do anything; outputs are recorded too."""
+    return bool(plan.changing) or plan.changes_outputs
+
+
+def refuse_unapplyable(plan: Plan) -> None:
+    """Raise what stands against this plan, with the error that tells how the command shall end."""
+    errors = [found for found in plan.diagnostics if found.is_error]
+    if not errors and not plan.blocked:
+        return
+    raise kind_of_refusal(plan)(errors or plan.diagnostics)
+
+
+def kind_of_refusal(plan: Plan) -> type[Refused]:
+    """Say what an errored or blocked plan is: too large for the host, blocked by protection, or wrong."""
+    errors = [found for found in plan.diagnostics if found.is_error]
+    rest = [found for found in errors if found.code != "protected"]
+    if any(found.code.startswith("does-not-fit") for found in rest):
+        return DoesNotFit
+    if plan.blocked and not rest:
+        return Blocked
+    return Refused
+
+
+def unknown_stack(name: str, recorded: Recorded) -> Diagnostic:
+    """Say that nothing of this stack is recorded."""
+    from herocloud.kits import nearest
+
+    close = nearest.nearest(name, recorded.records)
+    known = ", ".join(f"`{one}`" for one in sorted(recorded.records)) or "none"
+    hint = f"did you mean `{close}`?" if close else f"stacks with records: {known}"
+    return Diagnostic(
+        "unknown-stack", "No records of this stack", f"Nothing is recorded for a stack `{name}` in this data folder.", hint=hint
+    )

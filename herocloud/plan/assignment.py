@@ -1,0 +1,217 @@
+"""Which provider runs what.
+
+The order in which `auto` tries hypervisors and networks is the order of the lines in `providers/registry.py`; what goes together with what
+follows from the declarations: a hypervisor that carries taps only needs networks that are made of taps. Networks, disks and the overlay of
+a simulated VM are simulated too: a simulated VM on a real bridge would be neither.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address
+from herocloud.model.worlds import Desired, Record, Resource, Thing
+from herocloud.plan import diagnostics
+from herocloud.providers import registry
+from herocloud.providers.seam import AttachmentKind, HypervisorPlanning, Verdict
+
+Judge = Callable[[str, Json, Json, Spec, Part], Verdict]
+_OVERLAY = ("mycelium", "peer")
+
+
+class Choice(NamedTuple):
+    """The providers of one stack."""
+
+    hypervisors: Mapping[Address, str]
+    """By the address of each VM."""
+    roles: Mapping[str, str]
+    """Who makes images, networks and the overlay."""
+    simulated: bool
+    found: tuple[Diagnostic, ...]
+
+
+@functools.cache
+def planning_of(hypervisor: str) -> HypervisorPlanning:
+    """Return the planning of a hypervisor; asked for every VM, so it is looked up once."""
+    return registry.hypervisor(hypervisor).planning()
+
+
+def judge_of(hypervisor: str, host: Host) -> Judge:
+    """Return what gives the cost of a change on this host: some of what is safe on the processor itself is not under emulation."""
+    accelerated = host.abilities is not None and hypervisor in host.abilities.accelerated
+    return functools.partial(planning_of(hypervisor).judge, accelerated=accelerated)
+
+
+def choose(desired: Desired, host: Host, override: str | None, records: Mapping[Address, Record] | None = None) -> Choice:
+    """Decide for every VM of the stack; what `auto` was decided to mean for what is recorded stays."""
+    return _Chooser(desired, host, records or {}).choose(override)
+
+
+class _Chooser:
+    """One stack on one host: what is chosen, and what is to be said of it."""
+
+    def __init__(self, desired: Desired, host: Host, records: Mapping[Address, Record]) -> None:
+        self._desired = desired
+        self._host = host
+        self._records = records
+        self._simulator = registry.simulation().name
+        self._simulated_before = any(record.provider == self._simulator for record in records.values())
+        self._known = registry.names("hypervisor")
+        self._found: list[Diagnostic] = []
+        self._notes: dict[str, str] = {}
+        self._networks, self._networks_why = self._choose_networks()
+
+    def choose(self, override: str | None) -> Choice:
+        """Decide for every VM, and then who plays the other roles."""
+        chosen: dict[Address, str] = {}
+        for resource in self._desired.resources:
+            if resource.kind == "vm":
+                asked = override or resource.provider
+                chosen[resource.address] = self._by_auto(resource) if asked == "auto" else self._by_name(resource, asked)
+        names = set(chosen.values())
+        if len(names) > 1 and self._simulator in names:
+            self._found.append(diagnostics.mixed_providers(self._desired.stack, {f"`{name}`" for name in names}))
+        elif names - {self._simulator} and self._simulated_before:
+            self._found.append(diagnostics.simulated_before(self._desired.stack))
+        self._found.extend(diagnostics.hypervisor_chosen(name, why, self._host.name) for name, why in self._notes.items())
+        decided = names <= {self._simulator} if names else override == self._simulator or self._simulated_before
+        if self._host.simulated or decided:
+            return Choice(chosen, registry.simulated_roles(), True, tuple(self._found))
+        if registry.usual("overlay") in registry.UPCOMING:
+            self._found.extend(
+                diagnostics.no_overlay_provider(one.address, one.place) for one in self._desired.resources if _wants_overlay(one)
+            )
+        self._report_networks(chosen)
+        return Choice(chosen, {**registry.usual_roles(), "network": self._networks}, False, tuple(self._found))
+
+    def _by_auto(self, resource: Resource) -> str:
+        record = self._records.get(resource.address)
+        if self._host.simulated or (record is None and self._simulated_before):
+            return self._simulator
+        if record is not None and record.spec.get("hypervisor") in self._known:
+            return str(record.spec["hypervisor"])
+        if self._host.abilities is None:
+            return registry.usual("hypervisor")
+        refusals = []
+        for name, usable, why in self._host.abilities.hypervisors:
+            if usable and self._carries(name, resource):
+                self._notes[name] = why
+                return name
+            refusals.append(why if not usable else f"`{name}` carries no networks of `{self._networks}`")
+        self._found.append(diagnostics.no_hypervisor(resource.address, refusals, resource.place))
+        return registry.usual("hypervisor")
+
+    def _by_name(self, resource: Resource, asked: str) -> str:
+        if asked not in self._known:
+            self._found.append(diagnostics.unsupported_hypervisor(resource.address, asked, self._known, resource.place))
+            return self._simulator
+        if asked == self._simulator:
+            return asked
+        if self._host.simulated:
+            self._found.append(diagnostics.real_on_simulated_host(resource.address, asked, self._host.name, resource.place))
+            return self._simulator
+        for name, usable, why in self._host.abilities.hypervisors if self._host.abilities is not None else ():
+            if name == asked and not usable:
+                self._found.append(diagnostics.no_hypervisor(resource.address, [why], resource.place))
+        return asked
+
+    def _carries(self, hypervisor: str, resource: Resource) -> bool:
+        """Tell whether a hypervisor can carry the networks that a VM hangs on."""
+        return all(kind in registry.hypervisor(hypervisor).attaches for kind in self._needs(resource))
+
+    def _needs(self, resource: Resource) -> Iterable[AttachmentKind]:
+        if resource.spec.get("networks"):
+            yield registry.network(self._networks).attachment
+        if resource.spec.get("mycelium"):
+            yield AttachmentKind.TAP
+
+    def _choose_networks(self) -> tuple[str, str]:
+        """Choose who makes the networks, and say why when it is not the usual one. A stack's networks are all of one kind."""
+        usual, able = registry.usual("network"), self._host.abilities
+        asked = {str(one.spec["mode"]): one for one in self._desired.resources if one.kind == "network" and one.spec.get("mode")}
+        before = _recorded_networks(self._records)
+        if before is not None:
+            return before, ""
+        if asked:
+            named = _by_mode(next(iter(asked)))
+            return named, "" if named == usual else f"the stack says `mode: {registry.network(named).mode}`"
+        if able is None or not any(one.kind == "network" for one in self._desired.resources) or able.networks == usual:
+            return usual, ""
+        return able.networks, able.networks_why
+
+    def _report_networks(self, chosen: Mapping[Address, str]) -> None:
+        """Say what speaks against these networks, and what they cannot do for this stack."""
+        able = self._host.abilities
+        asked = {str(one.spec["mode"]): one for one in self._desired.resources if one.kind == "network" and one.spec.get("mode")}
+        if len(asked) > 1:
+            self._found.append(diagnostics.mixed_networks(asked["user"].address, asked["bridge"].address, asked["user"].place))
+        mode, one = next(iter(asked.items()), ("", None))
+        before = _recorded_networks(self._records)
+        if one is not None and before is not None and before != _by_mode(mode):
+            self._found.append(diagnostics.network_kind_kept(one.address, mode, before, one.place))
+        elif (
+            one is not None and before is None and self._networks == registry.usual("network") and able and able.networks != self._networks
+        ):
+            self._found.append(diagnostics.no_bridges(one.address, able.networks_why, one.place))
+        planning = registry.network(self._networks).planning()
+        if self._networks_why:
+            self._found.append(diagnostics.networks_chosen(self._networks, self._networks_why, planning.REACH))
+        for resource in self._desired.resources:
+            if resource.kind == "vm":
+                limits = planning.unsupported(resource.spec)
+                self._found += [
+                    diagnostics.unsupported_field(resource.address, self._networks, limit.path, limit.detail, resource.place)
+                    for limit in limits
+                ]
+                if not self._carries(chosen[resource.address], resource) and not self._is_refused(resource.address):
+                    self._found.append(diagnostics.cannot_carry(resource.address, chosen[resource.address], self._networks, resource.place))
+            elif resource.kind == "network" and resource.address in self._records:
+                for name in planning.fixed_forwards(self._records[resource.address].spec, resource.spec):
+                    vm = self._records.get(Address(name))
+                    if vm is not None and vm.parts.get("power") in ("running", "paused", "crashed"):
+                        self._found.append(diagnostics.forwards_at_start(resource.address, name, resource.place))
+
+    def _is_refused(self, address: Address) -> bool:
+        return any(one.is_error and one.address == address for one in self._found)
+
+
+def roles_of(record: Record, records: Mapping[Address, Record]) -> Mapping[str, str]:
+    """Tell who made what a record stands for, and what hangs on it in its stack."""
+    if registry.is_simulated(record.provider):
+        return registry.simulated_roles()
+    usual = registry.usual_roles()
+    return {**usual, "network": _recorded_networks(records) or usual["network"]}
+
+
+def networks_of(records: Mapping[Address, Record], things: Mapping[Address, Thing]) -> str:
+    """Return who made the networks of a stack: as its records say, else as what is there of them shows."""
+    seen = next((thing.provider for address, thing in things.items() if address.startswith("network.")), None)
+    return _recorded_networks(records) or seen or registry.usual("network")
+
+
+def unsupported_fields(resource: Resource, spec: Spec, old: Spec, hypervisor: str, host: Host) -> list[Diagnostic]:
+    """Name the fields that the hypervisor cannot honor: at all, or on this host. What the VM has already was honored once."""
+    lacking = host.abilities.lacking if host.abilities is not None else ()
+    return [
+        diagnostics.unsupported_field(resource.address, hypervisor, one.path, one.detail, resource.place)
+        for one in planning_of(hypervisor).unsupported(spec)
+    ] + [
+        diagnostics.missing_on_host(resource.address, field, why, resource.place)
+        for name, field, why in lacking
+        if name == hypervisor and spec.get(field) and spec[field] != old.get(field)
+    ]
+
+
+def _by_mode(mode: str) -> str:
+    return next(one.name for one in registry.declarations() if one.network is not None and one.network.mode == mode)
+
+
+def _recorded_networks(records: Mapping[Address, Record]) -> str | None:
+    return next((one.provider for one in records.values() if one.kind == "network"), None)
+
+
+def _wants_overlay(resource: Resource) -> bool:
+    return resource.kind in _OVERLAY or (resource.kind == "vm" and bool(resource.spec.get("mycelium")))

@@ -1,0 +1,292 @@
+"""The capacity proof: the plan fits at every moment of every order in which its steps may run.
+
+The idea is that of a bank. What is free now are tokens; what a step gives back becomes tokens when it is done. Every step that takes
+something is given tokens when the plan is made, free ones first, and where its tokens come from another step it waits for that step.
+No token has two owners, so no order of the steps can use more than there is. Walking through the orders one by one proves the
+same and takes for ever; a plain bound (everything taken before anything is given) would refuse plans that work.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Part
+from herocloud.model import ids
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName, StepId
+from herocloud.model.plans import Capacity, Level
+from herocloud.model.steps import NOTHING, Claim, Step
+from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.plan.changes import disk_of, use_of, use_of_machine
+
+RESOURCES = Claim._fields
+ORDINARY = "ordinary_memory"
+"""Memory outside of huge pages. It is short before memory is where pages are set aside, because nothing else can use those."""
+NAMES = {
+    "slices": "slices", "memory": "RAM", "vcpus": "vCPUs", "disk": "disk", "network": "bandwidth", "disk_io": "disk bandwidth",
+    "hugepages": "memory in huge pages", ORDINARY: "RAM outside of huge pages",
+}  # fmt: skip
+
+
+class Proof(NamedTuple):
+    """The levels, what steps must wait for to stay within them, and what is wrong when they cannot."""
+
+    capacity: Capacity
+    waits: Mapping[StepId, set[StepId]]
+    drawn: Mapping[str, int]
+    """How much of what is free now the plan relies on, by resource."""
+    found: tuple[Diagnostic, ...]
+
+
+class _Token:
+    """A quantity, and the step that gives it."""
+
+    __slots__ = ("giver", "left")
+
+    def __init__(self, left: int, giver: StepId) -> None:
+        self.left, self.giver = left, giver
+
+
+def limits(host: Host) -> dict[str, int | None]:
+    """Return how much of each resource may be promised on this host; nothing where it is not known, and no ordinary memory where all is."""
+    speed = host.uplink.speed if host.uplink else None
+    network = host.limit_network if host.limit_network is not None else speed
+    disk = min(host.disk_free, host.disk) if host.disk_free >= 0 else host.disk
+    if host.limit_disk is not None:
+        disk = min(disk, host.limit_disk)
+    memory = max(0, host.memory - host.reserve_memory)
+    bound = {
+        "slices": len(host.slices),
+        "memory": int(memory * host.ratios.memory),
+        "vcpus": int(host.cpus * host.ratios.cpu),
+        "disk": int(max(0, disk - host.reserve_disk) * host.ratios.disk),
+        "network": None if network is None else int(network * host.ratios.network),
+        "disk_io": None if host.limit_disk_io is None else int(host.limit_disk_io * host.ratios.disk_io),
+        "hugepages": host.hugepages,
+    }
+    if host.hugepages:
+        bound[ORDINARY] = int(max(0, memory - host.hugepages) * host.ratios.memory)
+    return bound
+
+
+def amount_of(claim: Claim, resource: str) -> int:
+    """Return how much of a resource is claimed."""
+    return claim.memory - claim.hugepages if resource == ORDINARY else getattr(claim, resource)
+
+
+def used(recorded: Recorded, observed: Observed | None) -> Claim:
+    """Add up what is occupied: by all recorded resources of all stacks, by what was seen without a record, and by deleted data."""
+    total = [0] * len(RESOURCES)
+    claims = [claim_of(record) for records in recorded.records.values() for record in records.values()]
+    if observed is not None:
+        claims.extend(claim_of_parts(thing.parts) for thing in without_record(recorded, observed))
+        claims.append(Claim(disk=observed.tombstones))
+    for claim in claims:
+        for number, amount in enumerate(claim):
+            total[number] += amount
+    return Claim(*total)
+
+
+def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
+    """Find what carries our mark and no record owns: it fills the host all the same."""
+    for stack, things in observed.things.items():
+        records = recorded.records.get(stack, {})
+        if len(records) < len(things) or records.keys() != things.keys():
+            yield from (thing for address, thing in things.items() if address not in records and thing.parts)
+
+
+def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
+    """Return what something occupies that only its parts tell of."""
+    disk = sum(parts[name]["size"] for name in ("disk", "volume") if name in parts)
+    return Claim(**use_of_machine(parts.get("machine"))._asdict(), disk=disk)
+
+
+def claim_of(record: Record) -> Claim:
+    """Return what one record occupies."""
+    if record.kind == "volume":
+        return Claim(disk=record.spec["size"])
+    if record.kind != "vm":
+        return NOTHING
+    use = use_of(record.spec)
+    return Claim(**use._asdict(), disk=disk_of(record.spec))
+
+
+def prove(
+    steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]], before: Claim, host: Host, stack: StackName, free_slices: int
+) -> Proof:
+    """Hand out tokens; see the module's text. `steps` are sorted by what they need; `needs` is what they wait for in other changes.
+
+    Slices have names and were handed out with them, waits included; of them only the levels are made here, from `free_slices`, the number
+    of those taken that are free now.
+    """
+    bound = limits(host)
+    waits: dict[StepId, set[StepId]] = {}
+    drawn = dict.fromkeys(bound, 0)
+    held = {resource: amount_of(before, resource) for resource in bound}
+    after = dict(held)
+    short: dict[str, list[tuple[int, Step]]] = {}
+    reach = _Reach(steps, needs)
+    for resource in bound:
+        takers, givers = _moved(steps, resource)
+        after[resource] += sum(amount for amount, _ in takers) - sum(amount for amount, _ in givers)
+        limit = bound[resource]
+        if resource == "slices":
+            drawn[resource] = free_slices
+            continue
+        if limit is None:
+            drawn[resource] = sum(amount for amount, _ in takers)
+            continue
+        free = max(0, limit - held[resource])
+        tokens = deque(_Token(amount, step.id) for amount, step in givers)
+        own: dict[str, list[_Token]] = {}
+        for token, (_, step) in zip(tokens, givers, strict=True):
+            own.setdefault(step.address, []).append(token)
+        for amount, step in takers:
+            missing = _draw(step, amount, own.get(step.address, ()), waits, reach)
+            # One that has to wait anyway lives on what it waited for, and leaves what is free now to the others.
+            if missing > free:
+                missing = _draw(step, missing, tokens, waits, reach)
+            taken = min(missing, free)
+            free -= taken
+            drawn[resource] += taken
+            missing -= taken
+            while tokens and tokens[0].left == 0:
+                tokens.popleft()
+            if missing:
+                short.setdefault(resource, []).append((missing, step))
+    levels = {name: Level(held[name], held[name] + drawn[name], after[name], limit) for name, limit in bound.items()}
+    found = tuple(_too_small(resource, missing, steps, levels[resource], stack) for resource, missing in short.items())
+    return Proof(Capacity(*(levels[resource] for resource in Capacity._fields)), waits, drawn, found)
+
+
+def _moved(steps: Sequence[Step], resource: str) -> tuple[list[tuple[int, Step]], list[tuple[int, Step]]]:
+    """Return the steps that take of a resource and those that give of it, with how much."""
+    if resource == ORDINARY:
+        # Memory that moves into huge pages gives ordinary memory back.
+        moves = [(amount_of(step.takes, resource) - amount_of(step.gives, resource), step) for step in steps]
+        return [(amount, step) for amount, step in moves if amount > 0], [(-amount, step) for amount, step in moves if amount < 0]
+    number = RESOURCES.index(resource)
+    takers = [(step.takes[number], step) for step in steps if step.takes[number]]
+    return takers, [(step.gives[number], step) for step in steps if step.gives[number]]
+
+
+def _draw(step: Step, amount: int, tokens: Iterable[_Token], waits: dict[StepId, set[StepId]], reach: "_Reach") -> int:
+    """Let a step live on what others give back, and wait for them; returns what is still missing."""
+    for token in tokens:
+        if amount == 0:
+            break
+        if token.left == 0 or reach.leads(step.id, token.giver):
+            continue
+        taken = min(amount, token.left)
+        token.left -= taken
+        amount -= taken
+        if token.giver != step.id:
+            waits.setdefault(step.id, set()).add(token.giver)
+            reach.add(token.giver, step.id)
+    return amount
+
+
+class _Reach:
+    """Answers whether one step leads to another, over the needs known so far. Only asked when tokens of other steps are used."""
+
+    def __init__(self, steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]]) -> None:
+        self._steps, self._needs = steps, needs
+        self._next: dict[StepId, list[StepId]] | None = None
+
+    def add(self, first: StepId, then: StepId) -> None:
+        self._edges().setdefault(first, []).append(then)
+
+    def leads(self, first: StepId, then: StepId) -> bool:
+        edges = self._edges()
+        seen, stack = {first}, [first]
+        while stack:
+            for one in edges.get(stack.pop(), ()):
+                if one == then:
+                    return True
+                if one not in seen:
+                    seen.add(one)
+                    stack.append(one)
+        return False
+
+    def _edges(self) -> dict[StepId, list[StepId]]:
+        if self._next is None:
+            self._next = {}
+            for step in self._steps:
+                for need in (*step.needs, *self._needs.get(step.id, ())):
+                    self._next.setdefault(need, []).append(step.id)
+        return self._next
+
+
+_HINTS = {
+    "disk": "; `herocloud state gc` frees the space of data that was deleted, `--purge` deletes it at once",
+    "hugepages": "; `sysctl vm.nr_hugepages=N` sets more of them aside",
+    ORDINARY: "; `sysctl vm.nr_hugepages=N` sets fewer huge pages aside",
+}
+
+
+def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequence[Step], level: Level, stack: StackName) -> Diagnostic:
+    lacking = sum(amount for amount, _ in missing)
+    asks: dict[str, int] = {}
+    for step in steps:
+        amount = amount_of(step.takes, resource) - amount_of(step.gives, resource)
+        if amount:
+            asks[step.address] = asks.get(step.address, 0) + amount
+    blamed = smallest_set(asks, lacking)
+    wanted = level.before + sum(amount for amount in asks.values() if amount > 0)
+    names = _name_all({address: asks[address] for address in blamed}, lambda amount: _amount(resource, amount))
+    return Diagnostic(
+        code=f"does-not-fit-{resource.replace('_', '-')}",
+        summary="The plan does not fit this host",
+        detail=f"{NAMES[resource]}: {_amount(resource, level.before)} of {_amount(resource, level.limit or 0)} in use, "
+        f"{_amount(resource, wanted)} wanted, {_amount(resource, lacking)} too much. "
+        f"The fewest to blame in stack `{stack}`: {names}.",
+        address=blamed[0] if blamed else None,
+        hint="take out or shrink what is named above, or use a larger host" + _HINTS.get(resource, ""),
+    )
+
+
+_MANY = 12
+"""Above this many, addresses are named as ranges."""
+
+
+def _name_all(amounts: Mapping[str, int], say: Callable[[int], str]) -> str:
+    if len(amounts) <= _MANY:
+        return ", ".join(f"`{address}` ({say(amounts[address])})" for address in sorted(amounts, key=ids.sort_key))
+    alike: dict[int, list[str]] = {}
+    for address in sorted(amounts, key=ids.sort_key):
+        alike.setdefault(amounts[address], []).append(address)
+    return ", ".join(
+        ", ".join(f"`{entry}`" for entry in ids.fold_addresses(addresses)) + f" ({say(amount)} each)" for amount, addresses in alike.items()
+    )
+
+
+def _amount(resource: str, number: int) -> str:
+    if resource in {"slices", "vcpus"}:
+        return str(number)
+    return sizes.show_size(number) + ("/s" if resource in {"network", "disk_io"} else "")
+
+
+def smallest_set(asks: Mapping[str, int], lacking: int) -> list[str]:
+    """Return the fewest addresses whose absence makes room: the largest first is the fewest, because only the sum counts."""
+    blamed: list[str] = []
+    for address, amount in sorted(asks.items(), key=lambda item: (-item[1], ids.sort_key(item[0]))):
+        if lacking <= 0 or amount <= 0:
+            break
+        blamed.append(address)
+        lacking -= amount
+    return sorted(blamed, key=ids.sort_key)
+
+
+def too_few_slices(host: Host, missing: Mapping[Address, int], before: int) -> Diagnostic:
+    """Name the VMs for which no slice was left."""
+    total = sum(missing.values())
+    names = _name_all({str(address): number for address, number in missing.items()}, str)
+    return Diagnostic(
+        code="does-not-fit-slices",
+        summary="The plan does not fit this host",
+        detail=f"slices: {before} of {len(host.slices)} in use, {total} too few. The fewest to blame: {names}.",
+        address=min(missing, key=ids.sort_key),
+        hint="take out or shrink what is named above, or use a larger host",
+    )

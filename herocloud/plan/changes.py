@@ -1,0 +1,377 @@
+"""What happens at one address: action, reason, impact, field diffs, and the steps that bring it about."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import SLICE_MEMORY, Host
+from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.plans import Change, FieldDiff
+from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
+from herocloud.model.words import Action, Impact, Reason
+from herocloud.model.worlds import Record, Resource
+from herocloud.plan import assignment, diagnostics, differences, resource_parts, step_compiler
+from herocloud.plan.spec_values import Valued
+from herocloud.plan.step_compiler import Use
+from herocloud.providers.seam import Verdict
+
+Parts = Mapping[str, Part]
+_Judge = Callable[[str, Json, Json], Verdict]
+_HIDDEN = frozenset({"sid", "memory_options.boot"})
+"""Values that follow from others and would only repeat them in a diff."""
+
+
+class Case(NamedTuple):
+    """Everything known about one address."""
+
+    stack: StackName
+    address: Address
+    kind: str
+    name: str
+    resource: Resource | None
+    valued: Valued | None
+    record: Record | None
+    present: Parts
+    """The parts that are there: observed, or recorded where nobody looked."""
+    roles: Mapping[str, str]
+    """Who plays each role now."""
+    image: Spec
+    """The image of a VM; empty for others."""
+    forced: bool = False
+    """`--replace` asked for it."""
+    moved_from: Address | None = None
+    purge: bool = False
+    destroy: bool = False
+
+
+class Decision(NamedTuple):
+    """A change and its steps, before the order among changes is known."""
+
+    change: Change
+    steps: list[Step]
+
+
+class Decider:
+    """Decides address by address; shares the memory of diffs between them."""
+
+    def __init__(self, found: list[Diagnostic], host: Host) -> None:
+        """Collect what cannot be done in `found`; what a change costs depends on what `host` can do."""
+        self._host = host
+        self._differ = differences.Differ()
+        self._contents: dict[tuple[int, ...], str] = {}
+        self._found = found
+
+    def decide(self, case: Case) -> Decision | None:
+        """Decide one address; nothing when all is as it shall be."""
+        if case.resource is None or case.valued is None:
+            return self._remove(case)
+        if self._settled(case):
+            return None
+        return self._bring_vm(case) if case.kind == "vm" else self._bring_plain(case)
+
+    def _settled(self, case: Case) -> bool:
+        record, resource, valued = case.record, case.resource, case.valued
+        assert resource is not None and valued is not None  # noqa: S101, PT018 - decided by the caller; mypy needs to be told
+        return (
+            record is not None
+            and record.complete
+            and not case.forced
+            and case.moved_from is None
+            and record.spec == valued.spec
+            and record.parts == case.present
+            and record.protect == resource.protect
+            and record.needs == resource.depends_on
+        )
+
+    def _bring_plain(self, case: Case) -> Decision:
+        assert case.resource is not None and case.valued is not None  # noqa: S101, PT018 - as above
+        target = resource_parts.plain_parts(case.stack, case.kind, case.name, case.valued.spec)
+        seq = step_compiler.Sequence(case.address, case.roles)
+        fields = self._fields(case, lambda *_: Verdict(Impact.LIVE))
+        if case.kind == "volume":
+            target = self._volume_target(case, target["volume"])
+        if case.moved_from is not None and case.present:
+            _rename_first(seq, "volume.move", case)
+        step_compiler.compile_plain(seq, case.kind, case.present, target)
+        _wait_for_rename(seq)
+        return self._decision(case, seq, fields, Impact.LIVE)
+
+    def _volume_target(self, case: Case, wanted: Part) -> dict[str, Part]:
+        """Leave a volume where it lies, whatever it is called now, and never make it smaller."""
+        assert case.resource is not None  # noqa: S101 - as above
+        recorded = case.record.parts.get("volume") if case.record else None
+        there = case.present.get("volume") or recorded
+        if there is None:
+            return {"volume": wanted}
+        before = max(there["size"], recorded["size"] if recorded and case.present else 0)
+        if before > wanted["size"]:
+            smaller = f"from {sizes.format_size(before)} to {sizes.format_size(wanted['size'])}"
+            why = f"a volume does not shrink {smaller}; its file system would lose data. Make a smaller volume beside it and copy"
+            self._found.append(diagnostics.cannot_change(case.address, "size", why, case.resource.place))
+            return {"volume": there}
+        return {"volume": {**wanted, "path": there["path"]}}
+
+    def _bring_vm(self, case: Case) -> Decision:
+        assert case.resource is not None and case.valued is not None  # noqa: S101, PT018 - as above
+        valued, record, present = case.valued, case.record, case.present
+        judge = assignment.judge_of(valued.spec["hypervisor"], self._host)
+        machine = present.get("machine")
+
+        def verdict(path: str, before: Json, after: Json) -> Verdict:
+            return judge(path, before, after, valued.spec, machine)
+
+        target = resource_parts.vm_parts(valued.spec, case.image, self._contents)
+        fields = self._fields(case, verdict)
+        worst = max((field.impact for field in fields), default=Impact.LIVE) if present else Impact.LIVE
+        worst = max(worst, _disk_impact(present, target))
+        if case.forced:
+            worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
+        providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
+        seq = step_compiler.Sequence(case.address, providers)
+        if case.moved_from is not None and present:
+            _rename_first(seq, "vm.move", case)
+        use, old, old_disk = use_of(valued.spec), use_of(record.spec) if record else Use(), disk_of(record.spec) if record else 0
+        if record is None and present:
+            # What is adopted fills the host already, and was counted with what has no record.
+            old, old_disk = use_of_machine(present.get("machine")), (present.get("disk") or {"size": 0})["size"]
+        if worst >= Impact.REPLACE and present:
+            self._replace(seq, case, target, use, old, worst)
+        else:
+            cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
+            worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
+            step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=old_disk)
+        _wait_for_rename(seq)
+        return self._decision(case, seq, fields, worst)
+
+    def _replace(self, seq: step_compiler.Sequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
+        keep = worst is Impact.REPLACE
+        before = case.record.spec["hypervisor"] if case.record else None
+        gone = step_compiler.compile_removal(
+            seq, case.present, old, keep_disk=keep, provider=None if not keep else before, gives_disk=case.purge
+        )
+        mark = len(seq.steps)
+        left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
+        kept_disk = disk_of(case.record.spec) if keep and case.record else 0
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=Use(), old_disk=kept_disk)
+        if gone is not None:
+            seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
+
+    def _remove(self, case: Case) -> Decision | None:
+        seq = step_compiler.Sequence(case.address, case.roles)
+        record = case.record
+        if record is None:
+            return None
+        if case.kind == "vm":
+            providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
+            seq = step_compiler.Sequence(case.address, providers)
+            step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
+            _give_back_vanished(seq, case.present, record.spec)
+        else:
+            step_compiler.compile_plain(seq, case.kind, case.present, None)
+            if not case.purge:
+                seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
+        data = case.kind == "volume" or "disk" in case.present
+        impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
+        return self._decision(case, seq, (), impact)
+
+    def _fields(self, case: Case, judge: _Judge) -> tuple[FieldDiff, ...]:
+        """List what differs between record and target, and between record and world."""
+        if case.record is None or case.valued is None or case.resource is None:
+            return ()
+        record = case.record
+        found: list[FieldDiff] = []
+        for one in self._differ.compare(record.spec, case.valued.spec):
+            if one.path in _HIDDEN:
+                continue
+            found.append(_field(one, judge))
+        if record.protect != case.resource.protect:
+            found.append(FieldDiff("protect", record.protect, case.resource.protect))
+        if set(record.needs) != set(case.resource.depends_on):
+            found.append(FieldDiff("depends_on", list(record.needs), list(case.resource.depends_on)))
+        if record.parts != case.present and record.complete:
+            found.extend(self._drift_fields(record.parts, case.present))
+        return tuple(found)
+
+    def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
+        """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
+        return [
+            FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
+            for one in self._differ.compare(present, recorded)
+        ]
+
+    def _boots_with(self, case: Case, provider: str) -> str:
+        """Say what a machine that its hypervisor gave up boots on next."""
+        known = self._host.abilities
+        why = next((why for name, _, why in known.hypervisors if name == provider), "") if known is not None else ""
+        return f"boots again {why}" if why and case.present.get("power") == step_compiler.CRASHED else ""
+
+    def _decision(self, case: Case, seq: step_compiler.Sequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
+        if not seq.steps:
+            seq.add(RECORD_WRITE, "record", None, None)
+        steps = seq.finish()
+        action, reason = _action(case, fields, worst, steps)
+        impact = worst if action in (Action.UPDATE, Action.REBOOT, Action.REPLACE, Action.DELETE) else Impact.LIVE
+        if action is Action.UPDATE:
+            impact = Impact.LIVE if any(step.kind != RECORD_WRITE for step in steps) else Impact.NONE
+        elif action in (Action.MOVE, Action.FORGET):
+            impact = Impact.NONE
+        record, valued = case.record, case.valued
+        before = None if record is None or action is Action.CREATE else record.spec
+        keeps_sid: Sid | None = (valued.sid if valued else None) or (record.sid if record else None)
+        blocked = record is not None and record.protect and _forbidden(case, action)
+        provider = steps[0].provider if steps[0].provider != STATE_PROVIDER else (record.provider if record else case.roles["images"])
+        if case.kind == "vm" and valued is not None:
+            provider = valued.spec["hypervisor"]
+        change = Change(
+            address=case.address,
+            kind=case.kind,
+            action=action,
+            reason=reason,
+            impact=impact,
+            provider=provider,
+            before=before,
+            after=valued.spec if valued else None,
+            fields=fields,
+            previous_address=case.moved_from,
+            sid=keeps_sid,
+            protect=case.resource.protect if case.resource else False,
+            protected=blocked,
+            needs=case.resource.depends_on if case.resource else (),
+            note=_note(case, action, impact, steps) or (self._boots_with(case, provider) if action is Action.REBOOT else ""),
+            downtime=_downtime(steps) if action in (Action.REBOOT, Action.REPLACE) and case.kind == "vm" else 0.0,
+            parts_before=case.present or None,
+        )
+        return Decision(change, steps)
+
+
+_CRASHED = "its hypervisor stopped it with an internal error"
+
+
+def _is_crash(found: differences.Difference) -> bool:
+    return found.path == "power" and found.before == step_compiler.CRASHED
+
+
+def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:
+    """Give what is there its new name before anything else looks for it."""
+    seq.add(kind, "mark", {"address": case.moved_from}, {"address": case.address})
+
+
+def _wait_for_rename(seq: step_compiler.Sequence) -> None:
+    """Make every step that waits for nothing wait for the rename."""
+    if seq.steps and seq.steps[0].kind.endswith(".move"):
+        first, *rest = seq.steps
+        seq.steps[:] = [first, *(step if step.needs else step._replace(needs=(first.id,)) for step in rest)]
+
+
+def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec) -> None:
+    """Give back what a record is counted for although nothing of it is left to be removed."""
+    if not seq.steps:
+        seq.add(RECORD_WRITE, "record", None, None)
+    last = seq.steps[-1]
+    gone = Claim(**use_of(spec)._asdict()) if "machine" not in present else Claim()
+    if "disk" not in present:
+        gone = gone._replace(disk=disk_of(spec))
+    seq.steps[-1] = last._replace(gives=Claim(*(one + other for one, other in zip(last.gives, gone, strict=True))))
+
+
+def _disk_impact(present: Parts, target: Parts) -> Impact:
+    """Tell whether the root disk that is there can become what it shall be."""
+    before, after = present.get("disk"), target.get("disk")
+    if before is None:
+        return Impact.LIVE
+    fits = after is not None and before["source"] == after["source"] and before["size"] <= after["size"]
+    return Impact.LIVE if fits else Impact.DATA
+
+
+def disk_of(spec: Spec) -> int:
+    """Return the size of a VM's root disk, 0 when it has none."""
+    return int(spec["root_disk"]["size"]) if spec["root_disk"] else 0
+
+
+def _field(one: differences.Difference, judge: _Judge) -> FieldDiff:
+    verdict: Verdict = judge(one.path, one.before, one.after)
+    top = one.path.partition(".")[0]
+    return FieldDiff(one.path, one.before, one.after, verdict.impact, verdict.why, sensitive=top in differences.SENSITIVE)
+
+
+def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: list[Step]) -> tuple[Action, Reason]:
+    record = case.record
+    if case.resource is None:
+        if case.destroy:
+            return Action.DELETE, Reason.DESTROY
+        return Action.DELETE, Reason.GONE_FROM_FILE
+    if record is None and not case.present:
+        return Action.CREATE, Reason.NOT_RECORDED
+    if record is None:
+        # What is adopted may still have to be rebooted or made anew to become what the file asks for, and then is shown as that.
+        return {Impact.REBOOT: Action.REBOOT, Impact.REPLACE: Action.REPLACE, Impact.DATA: Action.REPLACE}.get(
+            worst, Action.ADOPT
+        ), Reason.ADOPTED
+    if not case.present:
+        return Action.CREATE, Reason.VANISHED if record.complete else Reason.UNFINISHED
+    if worst >= Impact.REPLACE:
+        return Action.REPLACE, _replace_reason(case, fields)
+    drifted = any(field.drift for field in fields)
+    wanted = any(not field.drift for field in fields)
+    if case.moved_from is not None and not fields and all(step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark for step in steps):
+        return Action.MOVE, Reason.MOVED
+    if worst is Impact.REBOOT and case.present.get("power") == step_compiler.CRASHED:
+        return Action.REBOOT, Reason.CRASHED
+    if worst is Impact.REBOOT:
+        return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
+    if not record.complete:
+        creating = not record.parts or (case.kind == "vm" and "machine" not in case.present)
+        return (Action.CREATE if creating else Action.UPDATE), Reason.UNFINISHED
+    return Action.UPDATE, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED if drifted else Reason.FIELDS_CHANGED
+
+
+def _replace_reason(case: Case, fields: tuple[FieldDiff, ...]) -> Reason:
+    if case.forced:
+        return Reason.REPLACE_ASKED
+    if any(field.path.startswith("image") for field in fields):
+        return Reason.IMAGE_CHANGED
+    return Reason.NEEDS_REPLACEMENT
+
+
+def _forbidden(case: Case, action: Action) -> bool:
+    """Tell whether protection stands against this; a block that says `protect: false` lifts it, a missing block does not."""
+    lifted = case.resource is not None and not case.resource.protect
+    return action in (Action.DELETE, Action.REPLACE) and not lifted
+
+
+def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
+    if impact is not Impact.DATA or action not in (Action.DELETE, Action.REPLACE):
+        return ""
+    size = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data)
+    if not size:
+        return ""
+    return f"{sizes.show_size(size)} of data is destroyed at once" if case.purge else f"{sizes.show_size(size)} of data is kept for 7 days"
+
+
+def _downtime(steps: list[Step]) -> float:
+    """Add up what runs from the stop to the next boot."""
+    kinds = [step.kind for step in steps]
+    if "vm.stop" not in kinds:
+        return 0.0
+    first = kinds.index("vm.stop")
+    last = len(kinds) - kinds[::-1].index("vm.boot") if "vm.boot" in kinds else len(kinds)
+    return sum(KINDS[kind].expected for kind in kinds[first:last])
+
+
+def use_of(spec: Spec) -> Use:
+    """Count what a VM occupies besides its root disk. A stopped VM keeps its share: it may be started at any time."""
+    network = sum(max(nic["rate"]["download"] or 0, nic["rate"]["upload"] or 0) for nic in spec["networks"] if nic["rate"])
+    disk = spec["root_disk"]
+    disk_io = (disk["rate"] or {}).get("bandwidth") or 0 if disk else 0
+    huge = spec["memory"] if spec["memory_options"]["hugepages"] else 0
+    return Use(len(spec["slices"]), spec["memory"], spec["vcpus"], network, disk_io, huge)
+
+
+def use_of_machine(machine: Part) -> Use:
+    """Count what a machine without a record occupies; its slices are as many as its memory fills."""
+    if machine is None:
+        return Use()
+    memory = machine["memory"]
+    return Use(slices=-(-memory // SLICE_MEMORY), memory=memory, vcpus=machine["vcpus"], hugepages=memory if machine["hugepages"] else 0)

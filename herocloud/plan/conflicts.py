@@ -1,0 +1,64 @@
+"""What networks want of the host that somebody else has: addresses and ports. A plan that leaves it to the steps to find out would lie."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.ids import Address, StackName
+from herocloud.model.steps import Step
+from herocloud.model.worlds import Record, Recorded
+from herocloud.plan import diagnostics
+from herocloud.providers import registry
+
+Port = tuple[str, int]
+"""Protocol and number."""
+_MADE = ("network.create", "network.update")
+
+
+def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], places: Mapping[Address, Place | None]) -> Iterator[Diagnostic]:
+    """Find bridged networks that would share addresses with something that the host has or reaches already."""
+    import ipaddress
+
+    for step in steps:
+        if step.kind not in _MADE or not registry.network(step.provider).uses_host_ranges:
+            continue
+        wanted = ipaddress.ip_network(step.after["cidr"])
+        for cidr, what in taken:
+            if wanted.overlaps(ipaddress.ip_network(cidr)):
+                yield diagnostics.range_taken(step.address, step.after["cidr"], what, places.get(step.address))
+                break
+
+
+def new_ports(steps: Iterable[Step]) -> dict[Port, Address]:
+    """Return the ports of the host that these steps would publish and that were not published before, with their networks."""
+    return {
+        port: step.address
+        for step in steps
+        if step.kind in _MADE and not registry.is_simulated(step.provider)
+        for port in _ports(step.after).keys() - _ports(step.before).keys()
+    }
+
+
+def find_ports(stack: StackName, wanted: Mapping[Port, Address], recorded: Recorded, listeners: frozenset[Port]) -> Iterator[Diagnostic]:
+    """Find ports that another stack publishes, or on which a program of the host listens that is none of this stack's VMs."""
+    others = {
+        port: f"`{record.address}` of stack `{other}` publishes it already"
+        for other, records in recorded.records.items()
+        if other != stack
+        for record, port in _published(records)
+    }
+    own = {port for _, port in _published(recorded.records.get(stack, {}))}
+    for port, address in sorted(wanted.items(), key=lambda item: (item[1], item[0])):
+        who = others.get(port) or ("a program of this host listens on it" if port in listeners - own else None)
+        if who is not None:
+            yield diagnostics.port_taken(address, f"{port[1]}/{port[0]}", who)
+
+
+def _published(records: Mapping[Address, Record]) -> Iterator[tuple[Record, Port]]:
+    for record in records.values():
+        if record.kind == "network" and not registry.is_simulated(record.provider):
+            yield from ((record, port) for port in _ports(record.spec))
+
+
+def _ports(network: Mapping[str, Json] | None) -> dict[Port, Json]:
+    return {(one["protocol"], one["host_port"]): one for one in (network or {}).get("forward") or ()}

@@ -1,0 +1,209 @@
+"""The entrance for stacks: `plan(desired, recorded, observed, host, options)`.
+
+It reads like the life of a plan: follow renames, choose providers, decide every value, decide what happens at each address, and then
+what every plan goes through: `finish` orders the steps, proves that they fit, and writes down what all of it relies on.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from herocloud.kits.jsons import Json, Spec
+from herocloud.model import ids
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StepId
+from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import Step
+from herocloud.model.words import Action, Impact, Reason
+from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
+from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, scope, targets
+from herocloud.plan.changes import Case, Decider, Decision
+from herocloud.plan.draft import Draft, World
+from herocloud.plan.scope import Inputs, PlanOptions
+from herocloud.plan.spec_values import Valued
+
+
+def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Plan:
+    """Make the plan that turns what is there into what is desired; see the module's text."""
+    return finish.finish(draft(desired, recorded, observed, host, options))
+
+
+def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Draft:
+    """Decide everything about a stack but the order of its steps."""
+    world = World(recorded, observed, host)
+    found: list[Diagnostic] = []
+    inputs = scope.gather(desired, recorded, options, found)
+    recorded = recorded._replace(records={**recorded.records, inputs.stack: inputs.records})
+    # What is there has its old name until the plan is applied; here everything goes by the new one, or it would be taken for an orphan.
+    seen = scope.renamed(observed, inputs)
+    choice = assignment.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
+    found.extend(one for one in choice.found if one.address is None or one.address in inputs.allowed)
+    if recorded.unfinished and options.operation in ("apply", "destroy"):
+        found.append(diagnostics.unfinished_apply(recorded.unfinished))
+
+    leaving = [(inputs.stack, address) for address in inputs.records if address not in inputs.resources and address in inputs.allowed]
+    valued, short, specs = targets.decide_values(inputs, choice, recorded, seen, host, leaving, options, found)
+    holders = facts.slice_holders(recorded)
+    if short:
+        found.append(capacity.too_few_slices(host, short, len(holders)))
+    outputs = _outputs(desired, recorded, specs, options, found)
+
+    decisions = _decide(inputs, valued, choice.roles, seen, host, options, found)
+    changes = tuple(decision.change for decision in decisions.values())
+    found.extend(_about_changes(changes, inputs))
+    # What is adopted was counted as filling slices before it had any.
+    takers = [target for address, target in valued.items() if address in decisions and not _is_adopted(decisions[address])]
+    return Draft(
+        stack=inputs.stack,
+        operation="destroy" if options.destroy else options.operation,
+        world=world,
+        named_after=options,
+        decisions=decisions,
+        found=tuple(found),
+        outputs=outputs,
+        used=capacity.used(recorded, seen),
+        waits=_waits(decisions, inputs, valued),
+        new_slices=tuple(sid for address, target in valued.items() if address in decisions for sid in target.new_slices),
+        # Slices that others of this plan hold now come free during the apply; only the rest is drawn from what is free already.
+        free_slices=sum(1 for target in takers for sid in target.new_slices if sid not in holders),
+        everything=_with_untouched(changes, inputs),
+        places={resource.address: resource.place for resource in inputs.resources.values()},
+        drift=differences.find_drift(inputs.records, observed) if not inputs.moves else (),
+        complete=not (options.target or options.exclude),
+        narrow=options.operation not in _WHOLE,
+        purge=options.purge,
+        simulated=choice.simulated,
+    )
+
+
+_WHOLE = ("apply", "destroy", "adopt")
+"""Operations that are about a stack and not about one thing of it."""
+
+
+def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> dict[StepId, set[StepId]]:
+    """Return what steps wait for in other changes: for what they need, and for the slices that others let go."""
+    waits = order.order(decisions, {address: record.needs for address, record in inputs.records.items()})
+    for address, target in valued.items():
+        if target.waits and address in decisions:
+            _wait_for_slices(decisions[address].steps, target.waits, decisions, waits)
+    return waits
+
+
+def _is_adopted(decision: Decision) -> bool:
+    return decision.change.before is None and "machine" in (decision.change.parts_before or {})
+
+
+def _wait_for_slices(
+    steps: list[Step], holders: Iterable[Address], decisions: Mapping[Address, Decision], waits: dict[StepId, set[StepId]]
+) -> None:
+    """Make the first steps of a VM wait until those that hold its slices have let go of them in the state."""
+    lasts = {step.id for holder in holders if holder in decisions for step in decisions[holder].steps if step.last}
+    for step in steps:
+        if not step.needs and lasts:
+            waits.setdefault(step.id, set()).update(lasts)
+
+
+def _with_untouched(changes: tuple[Change, ...], inputs: Inputs) -> tuple[Change, ...]:
+    """Add the addresses at which nothing happens, in the order of the stack file; what goes comes last."""
+    by_address = {change.address: change for change in changes}
+    everything: list[Change] = []
+    for address in inputs.resources:
+        change = by_address.pop(address, None)
+        if change is not None:
+            everything.append(change)
+        elif address in inputs.records:
+            record = inputs.records[address]
+            everything.append(_untouched(record))
+    return (*everything, *by_address.values())
+
+
+def _untouched(record: Record) -> Change:
+    return Change(
+        address=record.address,
+        kind=record.kind,
+        action=Action.NO_OP,
+        reason=Reason.NONE,
+        impact=Impact.NONE,
+        provider=record.provider,
+        before=record.spec,
+        after=record.spec,
+        sid=record.sid,
+        protect=record.protect,
+        needs=record.needs,
+    )
+
+
+def _outputs(
+    desired: Desired, recorded: Recorded, specs: Mapping[Address, Spec], options: PlanOptions, found: list[Diagnostic]
+) -> Mapping[str, Json]:
+    """Answer the outputs; a plan of a part leaves them as they are, because they may name what it leaves out."""
+    if options.target or options.exclude:
+        return recorded.outputs.get(desired.stack, {})
+    if options.destroy:
+        return {}
+    answered: Mapping[str, Json] = targets.resolve(dict(desired.outputs), specs, "outputs", found)
+    return answered
+
+
+def _decide(
+    inputs: Inputs,
+    valued: Mapping[Address, Valued],
+    roles: Mapping[str, str],
+    observed: Observed | None,
+    host: Host,
+    options: PlanOptions,
+    found: list[Diagnostic],
+) -> dict[Address, Decision]:
+    decider = Decider(found, host)
+    things = observed.things.get(inputs.stack, {}) if observed else {}
+    images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
+    again = scope.select("--replace", options.replace, inputs.resources, []) if options.replace else set()
+    decisions: dict[Address, Decision] = {}
+    removed = sorted((one for one in inputs.records if one not in inputs.resources), key=ids.sort_key, reverse=True)
+    for address in (*inputs.resources, *removed):
+        if address not in inputs.allowed:
+            continue
+        record, resource = inputs.records.get(address), inputs.resources.get(address)
+        origin = inputs.moves.get(address)
+        thing = things.get(address)
+        present = record.parts if observed is None and record else thing.parts if thing else {}
+        parts = ids.split_address(address)
+        assert parts is not None  # noqa: S101 - addresses come from the loader and the state, which both check them
+        case = Case(
+            stack=inputs.stack,
+            address=address,
+            kind=parts.kind,
+            name=parts.name,
+            resource=resource,
+            valued=valued.get(address),
+            record=record,
+            present=present,
+            roles=assignment.roles_of(record, inputs.records) if resource is None and record else roles,
+            image=images.get(resource.spec["image"], {}) if resource and resource.kind == "vm" else {},
+            forced=address in again,
+            moved_from=origin,
+            purge=options.purge,
+            destroy=options.destroy,
+        )
+        decision = decider.decide(case)
+        if decision is not None:
+            decisions[address] = decision
+    return decisions
+
+
+def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic]:
+    found = []
+    created: list[Resource] = []
+    deleted: list[Record] = []
+    for change in changes:
+        resource = inputs.resources.get(change.address)
+        if change.protected:
+            found.append(
+                diagnostics.protected(
+                    change.address, "replaced" if change.action is Action.REPLACE else "deleted", resource.place if resource else None
+                )
+            )
+        if change.action is Action.CREATE and change.before is None and resource is not None and change.reason is Reason.NOT_RECORDED:
+            created.append(resource)
+        elif change.action is Action.DELETE and change.reason is Reason.GONE_FROM_FILE:
+            deleted.append(inputs.records[change.address])
+    return found + (scope.suspect(created, deleted) if created and deleted else [])

@@ -1,0 +1,313 @@
+"""Deciding every value of every resource: nothing is "known after apply".
+
+What was decided once stays: slices, addresses, MACs and the defaults that let a VM grow in place are taken from the record while they
+are still valid, so that a plan without a change in the file has no change to show.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import SLICE_MEMORY, Host
+from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.worlds import Observed, Record, Resource
+from herocloud.plan import diagnostics
+from herocloud.plan.ledger import Ledger, overlay_seed
+
+VCPUS_PER_SLICE = 4
+"""Up to how many vCPUs a VM may grow in place for each slice, unless its file says otherwise."""
+SMALLEST_ROOT = 10 * sizes.GIB
+
+
+class Valued(NamedTuple):
+    """The target of one resource."""
+
+    spec: Spec
+    sid: Sid | None
+    waits: tuple[Address, ...] = ()
+    """VMs of this stack that must first let go of a slice."""
+    new_slices: tuple[Sid, ...] = ()
+
+
+class Valuer:
+    """Values the resources of one stack in file order, because slices and addresses go to who comes first."""
+
+    def __init__(
+        self,
+        stack: StackName,
+        host: Host,
+        ledger: Ledger,
+        records: Mapping[Address, Record],
+        images: Mapping[str, Spec],
+        networks: Mapping[str, Spec],
+        volume_sizes: Mapping[str, int],
+        observed: Observed | None,
+        found: list[Diagnostic],
+    ) -> None:
+        """Take what values depend on; `images` and `networks` are the specs of this stack by name."""
+        self._stack, self._host, self._ledger, self._records = stack, host, ledger, records
+        self._images, self._networks, self._observed, self._found = images, networks, observed, found
+        self._volume_sizes = volume_sizes
+        self._sized: dict[int, tuple[Json, Json]] = {}
+        self._slice_disk = {one.sid: one.disk for one in host.slices}
+        self._pins: dict[Address, tuple[list[Sid], list[Address]]] = {}
+        self.short: dict[Address, int] = {}
+        """How many slices were missing, by VM."""
+
+    def plain(self, resource: Resource) -> Valued:
+        """Value anything but a VM."""
+        spec = dict(resource.spec)
+        if resource.kind == "network":
+            net = self._ledger.network(resource.name, spec["cidr"], self._records)
+            spec["gateway"] = net.gateway
+        elif resource.kind == "mycelium":
+            # Without addresses for VMs the node only has to know its peers.
+            spec["subnet"] = self._subnet(resource) if spec["addresses"] else None
+        return Valued(spec, None)
+
+    def vm(self, resource: Resource, hypervisor: str, old: Spec, image_id: Json, *, fresh: bool = False) -> Valued:
+        """Value one VM; `old` is its recorded target, and `fresh` when it is made anew, so that growth limits need not be kept."""
+        asked = resource.spec
+        sid = old.get("sid") or self._ledger.new_sid((self._stack, resource.address))
+        slices, waits, new = self._slices(resource, old)
+        # The number asked for, not the number got: a host without free slices is one finding and not three.
+        share = _wanted_slices(asked)
+        memory = asked["memory"] or SLICE_MEMORY * share
+        if memory > SLICE_MEMORY * share:
+            self._found.append(diagnostics.memory_over_slices(resource.address, memory, share, resource.place))
+        spec: dict[str, Json] = dict(asked)
+        del spec["slice"]
+        spec.update(
+            hypervisor=hypervisor,
+            image_id=image_id,
+            # A renamed VM keeps the name its guest knows: another one would cost a reboot, which nobody asks for with a rename.
+            hostname=old.get("hostname") or host_name(resource.address),
+            sid=sid,
+            slices=slices,
+            memory=memory,
+            cpu=_cpu(asked, old if not fresh else {}, share),
+            memory_options=_memory_options(asked, old if not fresh else {}, memory, share),
+            root_disk=self._root_disk(resource, old, slices),
+            networks=self._nics(resource, old, sid),
+            volumes=self._volumes(asked["volumes"]),
+            mycelium=self._overlay(resource, old, sid),
+        )
+        return Valued(spec, sid, tuple(waits), tuple(new))
+
+    def pin(self, resource: Resource) -> None:
+        """Take the slices that the file names. Done for all VMs first, so that nobody else is given one that is pinned further down."""
+        owner = (self._stack, resource.address)
+        chosen: list[Sid] = []
+        waits: list[Address] = []
+        for sid in resource.spec["slice"] or ():
+            if not self._ledger.slice_exists(sid):
+                self._found.append(diagnostics.unknown_slice(resource.address, sid, len(self._host.slices), resource.place))
+                continue
+            holder = self._ledger.reserve(sid, owner)
+            if holder is not None and self._ledger.slices[sid] != owner:
+                self._found.append(diagnostics.slice_taken(resource.address, sid, _owner_text(holder, self._stack), resource.place))
+            elif holder is not None:
+                waits.append(holder[1])
+            chosen.append(sid)
+        self._pins[resource.address] = (chosen, waits)
+
+    def _slices(self, resource: Resource, old: Spec) -> tuple[list[Sid], list[Address], list[Sid]]:
+        owner, asked = (self._stack, resource.address), resource.spec
+        held: list[Sid] = list(old.get("slices", ()))
+        if asked["slice"]:
+            chosen, waits = self._pins[resource.address]
+        else:
+            wanted = _wanted_slices(asked)
+            chosen, waits = held[:wanted], []
+            while len(chosen) < wanted:
+                got = self._ledger.lowest_free(owner)
+                if got is None:
+                    self.short[resource.address] = wanted - len(chosen)
+                    break
+                chosen.append(got[0])
+                if got[1] is not None:
+                    waits.append(got[1][1])
+        return chosen, waits, [sid for sid in chosen if sid not in held]
+
+    def release(self, resource: Resource, old: Spec) -> None:
+        """Let go of recorded slices that this VM no longer asks for; done before others look for free ones."""
+        held, asked = list(old.get("slices", ())), resource.spec
+        kept = asked["slice"] or held[: _wanted_slices(asked)]
+        for sid in held:
+            if sid not in kept:
+                self._ledger.let_go(sid, (self._stack, resource.address))
+
+    def _volumes(self, uses: Json) -> Json:
+        """Give each volume of a VM its size: a running machine has to be told when it grows."""
+        if not uses:
+            return uses
+        if id(uses) not in self._sized:
+            # Counted VMs share one list; keeping it keeps its identity its own.
+            self._sized[id(uses)] = (uses, [{**one, "size": self._volume_sizes.get(one["volume"])} for one in uses])
+        return self._sized[id(uses)][1]
+
+    def _root_disk(self, resource: Resource, old: Spec, slices: list[Sid]) -> Json:
+        asked = resource.spec["root_disk"]
+        image = self._images.get(resource.spec["image"], {})
+        if asked is None and not image.get("source"):
+            return None
+        disk: dict[str, Json] = dict(asked) if asked else {"size": None, "direct": False, "rate": None}
+        budget = sum(self._slice_disk.get(sid, 0) for sid in slices)
+        known = (self._observed.images.get(image.get("source") or "", 0)) if self._observed else 0
+        recorded = (old.get("root_disk") or {}).get("size", 0)
+        if disk["size"] is None:
+            disk["size"] = recorded or max(known, min(SMALLEST_ROOT, budget) if budget else SMALLEST_ROOT)
+        if disk["size"] > budget and disk["size"] != recorded and len(slices) == _wanted_slices(resource.spec):
+            self._found.append(diagnostics.disk_over_slices(resource.address, disk["size"], budget, len(slices), resource.place))
+        return disk
+
+    def _nics(self, resource: Resource, old: Spec, sid: Sid) -> list[Json]:
+        waiting: dict[str, list[Json]] = {}
+        for nic in old.get("networks", ()):
+            waiting.setdefault(nic["network"], []).append(nic)
+        used = {nic["slot"] for nic in (*old.get("networks", ()), old.get("mycelium") or {}) if "slot" in nic}
+        nics = []
+        for asked in resource.spec["networks"]:
+            kept = waiting.get(asked["network"])
+            before = kept.pop(0) if kept else None
+            slot = before["slot"] if before else _lowest(used)
+            used.add(slot)
+            lies = {"address": self._ip(resource, asked["network"], before), **self._way(asked["network"])}
+            nics.append({**asked, **self._nic(resource, before, slot, sid), **lies})
+        return nics
+
+    def _way(self, network: str) -> dict[str, Json]:
+        """Return what a guest has to know besides its address: how far its network reaches, and where the way out begins."""
+        spec = self._networks.get(network)
+        if spec is None:
+            return {"prefix": None, "gateway": None}
+        net = self._ledger.network(network, spec["cidr"], self._records)
+        return {"prefix": int(spec["cidr"].rpartition("/")[2]), "gateway": net.gateway}
+
+    def _nic(self, resource: Resource, before: Json, slot: int, sid: Sid) -> dict[str, Json]:
+        mac = before["mac"] if before else self._ledger.new_mac((self._stack, resource.address), slot)
+        return {"slot": slot, "mac": mac, "tap": f"hc-{sid}-{slot}"}
+
+    def _ip(self, resource: Resource, network: str, before: Json) -> str | None:
+        spec = self._networks.get(network)
+        if spec is None:
+            return None
+        net = self._ledger.network(network, spec["cidr"], self._records)
+        if before and net.holds(before["address"]):
+            return str(before["address"])
+        free = net.lowest_free()
+        if free is None:
+            self._found.append(diagnostics.network_full(resource.address, network, spec["cidr"], resource.place))
+        return free
+
+    def _overlay(self, resource: Resource, old: Spec, sid: Sid) -> Json:
+        asked = resource.spec["mycelium"]
+        if asked is None:
+            return None
+        before = old.get("mycelium")
+        seed = asked["seed"] or (before or {}).get("seed") or overlay_seed((self._stack, resource.address))
+        slots = {nic["slot"] for nic in old.get("networks", ())}
+        slot = before["slot"] if before else _lowest(slots | set(range(len(resource.spec["networks"]))))
+        subnet = self._subnet(resource)
+        address = _overlay_address(subnet, seed) if subnet else None
+        return {"seed": seed, "address": address, **self._nic(resource, before, slot, sid)}
+
+    def _subnet(self, resource: Resource) -> str | None:
+        if self._observed is None:
+            recorded = self._records.get(Address("mycelium.node"))
+            if recorded:
+                return recorded.spec.get("subnet")
+        elif self._observed.overlay_subnet:
+            return self._observed.overlay_subnet
+        error = self._observed.overlay_error if self._observed else "the world was not looked at (`--no-refresh`)"
+        if resource.kind == "vm" or not any(found.code == "no-mycelium" for found in self._found):
+            self._found.append(diagnostics.no_overlay(resource.address, error, resource.place))
+        return None
+
+
+def _wanted_slices(asked: Spec) -> int:
+    """Count the slices that a VM asks for: those it names, a number, or as many as its memory needs."""
+    return len(asked["slice"] or ()) or asked["slices"] or max(1, -(-(asked["memory"] or 0) // SLICE_MEMORY))
+
+
+def _cpu(asked: Spec, old: Spec, share: int) -> Json:
+    """Decide up to how many vCPUs the VM may grow, and complete its topology to that number with packages of the same shape."""
+    cpu = dict(asked["cpu"])
+    topology = cpu["topology"]
+    product = topology["threads"] * topology["cores"] * topology["dies"] * topology["packages"] if topology else 0
+    if cpu["max"] is None:
+        before = (old.get("cpu") or {}).get("max", 0)
+        cpu["max"] = product or (before if before >= asked["vcpus"] else max(asked["vcpus"], VCPUS_PER_SLICE * share))
+    if topology and product < cpu["max"]:
+        cpu["topology"] = {**topology, "packages": topology["packages"] * cpu["max"] // product}
+    return cpu
+
+
+def _memory_options(asked: Spec, old: Spec, memory: int, share: int) -> Json:
+    """Decide how much memory the VM boots with and how much room it has to grow.
+
+    Without `hotplug` in the file the room is what its slices hold beyond `memory`: it costs nothing and makes growth live. The size at
+    boot stays what it was as long as the wanted size can be reached from there without a reboot.
+    """
+    options = dict(asked["memory_options"])
+    before = old.get("memory_options") or {}
+    boot, room = before.get("boot"), before.get("hotplug")
+    explicit = options["hotplug"]
+    reachable = boot is not None and boot <= memory <= boot + (room or 0)
+    if explicit is not None:
+        options["boot"] = boot if reachable and room == explicit else memory
+        return options
+    if reachable:
+        options["boot"], options["hotplug"] = boot, room
+    else:
+        options["boot"], options["hotplug"] = memory, SLICE_MEMORY * share - memory if memory < SLICE_MEMORY * share else 0
+    return options
+
+
+def host_name(address: str) -> str:
+    """Turn an address into a name a guest can have: `vm.web[2]` is `web-2`."""
+    return address.removeprefix("vm.").replace("[", "-").replace("]", "")
+
+
+def spec_of_parts(parts: Mapping[str, Part]) -> Spec:
+    """Read out of parts without a record what a target would keep, so that what is adopted stays as it is."""
+    machine = parts.get("machine")
+    if machine is None:
+        return {}
+    nics = [{"slot": int(key.partition(".")[2]), **part} for key, part in sorted(parts.items()) if key.startswith("nic.")]
+    overlay = next((nic for nic in nics if nic["network"] == "mycelium"), None)
+    return {
+        "sid": machine["sid"],
+        "cpu": {"max": machine["max_vcpus"]},
+        "memory_options": {"boot": machine["boot_memory"], "hotplug": machine["hotplug"]},
+        "root_disk": {"size": parts["disk"]["size"]} if "disk" in parts else None,
+        "networks": [nic for nic in nics if nic is not overlay],
+        "mycelium": overlay and {**overlay, "seed": _overlay_seed(overlay["address"])},
+    }
+
+
+def _lowest(used: set[int]) -> int:
+    number = 0
+    while number in used:
+        number += 1
+    return number
+
+
+def _owner_text(owner: tuple[StackName, Address], stack: StackName) -> str:
+    return owner[1] if owner[0] == stack else f"{owner[1]} of stack {owner[0]}"
+
+
+def _overlay_seed(address: str | None) -> str | None:
+    """Read the seed back out of an overlay address."""
+    import ipaddress
+
+    return f"{int(ipaddress.ip_address(address)) % 2**48:012x}" if address else None
+
+
+def _overlay_address(subnet: str, seed: str) -> str:
+    """Derive a VM's address in the node's /64 as ThreeFold nodes do: `ff0f` and the six bytes of the seed."""
+    import ipaddress
+
+    return str(ipaddress.ip_network(subnet).network_address + int("ff0f" + seed, 16))

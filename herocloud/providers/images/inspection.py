@@ -1,0 +1,123 @@
+"""What is there of one part, seen from outside: its mark, its object, and whether the two agree."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json, Part
+from herocloud.providers import ownership
+from herocloud.providers.images import folders, marks
+from herocloud.providers.images.marks import Mark
+from herocloud.providers.ownership import Owner
+from herocloud.providers.seam import Work
+
+Half = Callable[[], None]
+"""Called wherever a step can be torn, so that a test may make the process die there."""
+
+
+class Seen(NamedTuple):
+    """One part as it is now."""
+
+    current: Part
+    """The part, with the size that its object has; nothing when there is none."""
+    mark: Mark | None = None
+    stray: str | None = None
+    """What else lies where the part would be, in words."""
+    litter: bool = False
+    """A draft lies there, or a folder that was made for something: whoever made it did not get as far as a mark."""
+
+    @property
+    def half(self) -> str | None:
+        """Return the work that has begun on it and is not known to have ended."""
+        return self.mark.half if self.mark else None
+
+    @property
+    def lineage(self) -> str | None:
+        """Return whose it is."""
+        return self.mark.lineage if self.mark else None
+
+
+def look(path: Path, work: Work) -> Seen:
+    """Look at an object and its mark. What another address owns is not ours, even when it is equal."""
+    mark = marks.read(path)
+    size = size_of(path)
+    litter = any(draft.exists() for draft in drafts_of(path))
+    if mark is None:
+        if size is not None:
+            return Seen(None, stray=f"`{path}` has no mark, so it was not made by herocloud")
+        return Seen(None, litter=litter or (_in_vm(path) and ownership.is_bare(path.parent)))
+    owner = owner_of(path, mark)
+    if (owner.stack, owner.address) != (work.stack, work.step.address):
+        return Seen(None, stray=f"`{path}` belongs to `{owner.address}` of stack `{owner.stack}`")
+    return Seen(None if size is None else with_size(mark.body, size), mark, litter=litter)
+
+
+def drafts_of(path: Path) -> tuple[Path, Path]:
+    """Return where an object and its mark lie while they are written."""
+    return folders.draft_of(path), folders.draft_of(marks.mark_of(path))
+
+
+def claim_folder(path: Path, work: Work) -> None:
+    """Make the folder of an object; a VM's is given to the VM."""
+    if _in_vm(path):
+        ownership.write_owner(path.parent, Owner(work.stack, work.step.address, work.lineage))
+    else:
+        folders.make_folder(path.parent)
+
+
+def sweep(path: Path) -> None:
+    """Remove what drafts were left, and the folder when nothing was ever finished in it."""
+    for draft in drafts_of(path):
+        draft.unlink(missing_ok=True)
+    release_folder(path)
+
+
+def release_folder(path: Path) -> None:
+    """Remove the folder of an object that is gone, unless others need it."""
+    if _in_vm(path):
+        ownership.release(path.parent)
+    else:
+        # The last object takes the folder along; any other finds it in use.
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+
+def _in_vm(path: Path) -> bool:
+    return path.parent.parent.name == folders.VMS
+
+
+def owner_of(path: Path, mark: Mark) -> Owner:
+    """Say whose an object is: what lies in a VM's folder belongs to whom the folder belongs."""
+    if _in_vm(path) and (owner := ownership.read_owner(path.parent)) is not None:
+        return owner
+    return Owner(mark.stack, mark.address, mark.lineage)
+
+
+def size_of(path: Path) -> int | None:
+    """Return the size of an object; nothing when there is none."""
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def with_size(body: Part, size: int) -> Part:
+    """Put the size that an object has into its part: a VMM that grows a disk under a running machine leaves the mark as it is."""
+    if body is None or "size" not in body or body["size"] == size:
+        return body
+    return {**body, "size": size}
+
+
+def same(one: Part, other: Part) -> bool:
+    """Compare parts as JSON: a plan in memory may hold a tuple where a file has a list."""
+    if one == other:
+        return True
+    return isinstance(one, dict) and isinstance(other, dict) and jsons.dumps(one) == jsons.dumps(other)
+
+
+def mark_for(work: Work, body: Part, *, half: str | None = None, **more: Json) -> Mark:
+    """Return the mark that says that this step is at work on a part, or has done it."""
+    step = work.step
+    return Mark(work.stack, step.address, work.lineage, step.part, body, half, step.after if half else None, more)

@@ -1,0 +1,171 @@
+"""Whether there is room for what shall be stored, said with all numbers before anything is written; and what our own disks hold already.
+
+Two bounds, as hypeman has them: images together take a share of the disk and no more, and some of the disk stays free for the host
+and for what running VMs still write. Disks of VMs are weighed by the plan; here only what really has to be written counts.
+"""
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits.sizes import show_size
+from herocloud.model.errors import Permanent
+from herocloud.model.hosts import Host
+from herocloud.providers.images import folders
+
+
+class Bounds(NamedTuple):
+    """How much of the disk images may take."""
+
+    share: float = 0.2
+    keep_free: int = 5 * 1024**3
+    disk: int | None = None
+    """The size of the disk; nothing asks the file system."""
+
+
+def bounds_of(host: Host | None) -> Bounds:
+    """Take the bounds from the host, or from their defaults where there is none."""
+    return Bounds() if host is None else Bounds(host.image_share, host.image_keep_free, host.disk)
+
+
+class Room:
+    """The room on the disk of one data folder."""
+
+    def __init__(self, folder: Path, bounds: Bounds = Bounds()) -> None:  # noqa: B008  (a named tuple never changes)
+        """Look at nothing yet."""
+        self._folder = folder
+        self._bounds = bounds
+
+    def require_for_image(self, more: int, what: str) -> None:
+        """Refuse to store `more` bytes of an image beyond the share of images, or into the part of the disk that stays free."""
+        disk = self._bounds.disk if self._bounds.disk is not None else self._size()
+        limit, used = int(disk * self._bounds.share), self.used_by_images()
+        if used + more > limit:
+            raise Permanent(
+                f"image storage limit exceeded: {show_size(used)} used, {what} needs {show_size(more)} more, limit is {show_size(limit)} "
+                f"({self._bounds.share * 100:.0f}% of the disk). Prune images that nothing uses, or raise `images: share` in host.yaml."
+            )
+        free, floor = self.free(), self._bounds.keep_free
+        if free - more < floor:
+            raise Permanent(
+                f"insufficient disk space for {what}: {show_size(free)} available, {show_size(more)} needed, {show_size(floor)} stay free. "
+                "Make room on the disk, or lower `images: keep_free` in host.yaml."
+            )
+
+    def require_for_copy(self, more: int, what: str) -> None:
+        """Refuse to write `more` bytes that the disk has not."""
+        free = self.free()
+        if more > free:
+            raise Permanent(
+                f"no space left on the disk for {what}: {show_size(free)} available, {show_size(more)} needed. "
+                "Make room on the disk, or delete what is not needed; `herocloud state gc` destroys deleted data that is still kept."
+            )
+
+    def used_by_images(self) -> int:
+        """Add up what images really take, those on their way included."""
+        total = 0
+        for name in (folders.STORE, folders.DOWNLOADS):
+            try:
+                with os.scandir(self._folder / name) as entries:
+                    total += sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries if ".json" not in entry.name)
+            except FileNotFoundError:
+                continue
+        return total
+
+    def free(self) -> int:
+        """Return how much of the disk is free for us."""
+        there = self._there()
+        found = os.statvfs(there)
+        return found.f_bavail * found.f_frsize
+
+    def _size(self) -> int:
+        found = os.statvfs(self._there())
+        return found.f_blocks * found.f_frsize
+
+    def _there(self) -> Path:
+        return next(place for place in (self._folder, *self._folder.absolute().parents) if place.exists())
+
+
+def own_bytes(folder: Path) -> int:
+    """Add up what our disks, volumes and tombstones take of the file system.
+
+    A plan counts all of them in full, so what they take already has to be added to what is free. Blocks that a disk shares with its image
+    are not added: they come free only when the last of all who share them is gone.
+    """
+    shares = _can_share(folder)
+    return sum(_unshared(path) if shares else _taken(path) for path in _own_files(folder))
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    for name, wanted in ((folders.VMS, folders.ROOT_DISK), (folders.VOLUMES, None), (folders.TOMBSTONES, folders.BURIED)):
+        try:
+            with os.scandir(folder / name) as entries:
+                inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            # Not there, or not for us to look into: then it is no room that this plan can count on.
+            continue
+        for one in inner:
+            if wanted is not None:
+                yield Path(one, wanted)
+            else:
+                yield from Path(one).glob("*.raw")
+
+
+def _taken(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _can_share(folder: Path) -> bool:
+    """Tell whether the folder lies on a file system whose files may share blocks; asking every file costs ten times as much."""
+    place, best, kind = os.fsencode(folder.resolve()), b"", b""
+    try:
+        mounts = Path("/proc/self/mounts").read_bytes().splitlines()
+    except OSError:
+        return True
+    for line in mounts:
+        _, point, found, *_ = line.split(b" ")
+        point = point.replace(b"\\040", b" ")
+        if (place + b"/").startswith(point.rstrip(b"/") + b"/") and len(point) >= len(best):
+            best, kind = point, found
+    return kind not in _WITHOUT_SHARING
+
+
+_WITHOUT_SHARING = frozenset({b"ext4", b"ext3", b"ext2", b"tmpfs"})
+_FIEMAP, _SHARED, _LAST = 0xC020660B, 0x2000, 0x1
+_HEADER, _EXTENT = struct.Struct("=QQLLLL"), struct.Struct("=QQQQQLLLL")
+_EXTENTS = 512
+"""Asked for in one call: a disk that is not in pieces needs one."""
+
+
+def _unshared(path: Path) -> int:
+    """Return the bytes of a file that no other file shares."""
+    taken = _taken(path)
+    if not taken:
+        return 0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        shared, start = 0, 0
+        while True:
+            buffer = bytearray(_HEADER.pack(start, 2**64 - 1 - start, 0, 0, _EXTENTS, 0) + bytes(_EXTENT.size * _EXTENTS))
+            fcntl.ioctl(descriptor, _FIEMAP, buffer)
+            found = _HEADER.unpack_from(buffer)[3]
+            for number in range(found):
+                logical, _, length, _, _, flags, *_ = _EXTENT.unpack_from(buffer, _HEADER.size + number * _EXTENT.size)
+                shared += length if flags & _SHARED else 0
+                start = logical + length
+            if not found or flags & _LAST:
+                return max(0, taken - shared)
+    except OSError:
+        # A file system that cannot tell shares nothing that it could tell of.
+        return taken
+    finally:
+        os.close(descriptor)

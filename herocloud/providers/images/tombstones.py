@@ -1,0 +1,137 @@
+"""Tombstones: deleted data that is still there, until its time to live passes or somebody purges it.
+
+A rename into a folder with a note beside it: it costs nothing, and what was deleted comes back as it was. The note is written first, so
+that data never lies there without saying what it is.
+"""
+
+import errno
+import os
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from herocloud.kits import durable_files, jsons
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Permanent
+from herocloud.model.ids import Address, StackName
+from herocloud.providers.images import folders, inspection
+from herocloud.providers.seam import Tombstone
+
+_DATA, _NOTE = folders.BURIED, "note.json"
+
+
+class Buried(NamedTuple):
+    """What a tombstone says."""
+
+    key: str
+    stack: str
+    address: str
+    part: str
+    body: Part
+    deleted: float
+
+
+def new_key(path: Path) -> str:
+    """Name a new tombstone after what it keeps; no two ever have the same name."""
+    return f"{path.parent.name}-{path.stem}-{os.urandom(4).hex()}"
+
+
+def bury(folder: Path, path: Path, what: Buried) -> None:
+    """Move data into its tombstone. Going on after a crash: what has been moved already stays there."""
+    place = _place(folder, what.key)
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    durable_files.sync_folder(place.parent)
+    note = place / _NOTE
+    durable_files.write_durably(note, jsons.dumps(what._asdict()).encode(), draft=folders.draft_of(note))
+    if not path.exists():
+        return
+    try:
+        path.rename(place / _DATA)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise Permanent(
+                f"`{path}` lies on another file system than the data folder, so it cannot be kept; delete it with `--purge`"
+            ) from error
+        raise
+    durable_files.sync_folder(place)
+    durable_files.sync_folder(path.parent)
+
+
+def find(folder: Path, stack: str, address: str, part: str, path: str) -> Buried | None:
+    """Return the youngest tombstone of a part; another path is another disk, while a drifted size is no reason to leave data buried."""
+    fitting = [
+        one for one in _read_all(folder) if (one.stack, one.address, one.part) == (stack, address, part) and one.body["path"] == path
+    ]
+    return fitting[-1] if fitting else None
+
+
+def read(folder: Path, key: str) -> Buried | None:
+    """Return what a tombstone says; nothing when there is none under this key."""
+    try:
+        said: dict[str, Any] = jsons.loads((_place(folder, key) / _NOTE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return Buried(**said)
+
+
+def dig_up(folder: Path, key: str, path: Path) -> None:
+    """Move data back to where it was, and take its tombstone away; going on after a crash is fine."""
+    place = _place(folder, key)
+    if (place / _DATA).exists():
+        (place / _DATA).rename(path)
+        durable_files.sync_folder(path.parent)
+    destroy(folder, key)
+
+
+def destroy(folder: Path, key: str) -> bool:
+    """Destroy a tombstone with what it keeps; tells whether there was one. The note goes last: it is what a list finds."""
+    place = _place(folder, key)
+    if not place.is_dir():
+        return False
+    note = place / _NOTE
+    for path in (place / _DATA, folders.draft_of(note), note):
+        path.unlink(missing_ok=True)
+    place.rmdir()
+    durable_files.sync_folder(place.parent)
+    return True
+
+
+def list_tombstones(folder: Path) -> list[Tombstone]:
+    """List everything buried, oldest first, with what it really takes on the disk."""
+    return [
+        Tombstone(one.key, StackName(one.stack), Address(one.address), _bytes(_place(folder, one.key)), one.deleted)
+        for one in _read_all(folder)
+    ]
+
+
+def total_bytes(folder: Path) -> int:
+    """Add up what deleted data still takes."""
+    return sum(_bytes(_place(folder, key)) for key in _keys(folder))
+
+
+def now() -> float:
+    """Tell when something is deleted, so that tests can set it."""
+    return time.time()
+
+
+def _read_all(folder: Path) -> list[Buried]:
+    found = [one for key in _keys(folder) if (one := read(folder, key)) is not None]
+    return sorted(found, key=lambda one: (one.deleted, one.key))
+
+
+def _keys(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(folder / folders.TOMBSTONES) if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def _bytes(place: Path) -> int:
+    size = inspection.size_of(place / _DATA)
+    return 0 if size is None else (place / _DATA).stat().st_blocks * 512
+
+
+def _place(folder: Path, key: str) -> Path:
+    if not key or "/" in key or key in (".", ".."):
+        raise Permanent(f"`{key}` is no key of a tombstone")
+    return folder / folders.TOMBSTONES / key

@@ -1,0 +1,183 @@
+"""Changing interfaces, addresses and queues: the one module that knows pyroute2.
+
+One connection for a driver, used by one thread at a time; making it and importing the library is put off until something is to be done.
+"""
+
+import errno
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from herocloud.kits import faults
+from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
+from herocloud.providers.network.dumps import Link
+from herocloud.providers.network.marks import Port
+
+EFFECT = "network.effect"
+"""The fault point before every single change of the world, whichever module makes it."""
+
+_NO_ADDRESSES = {"attrs": [["AF_INET6", {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", 1]]}]]}
+"""No link-local address of the host's own on bridges and taps: guests would have a way to it that no rule of theirs names."""
+_MISSING = {
+    "bridge": "bridges (module bridge)",
+    "ifb": "upload limits (module ifb)",
+    "tbf": "rate limits (module sch_tbf)",
+    "port": "isolated bridge ports (since Linux 4.18)",
+}
+
+MOST = 2**32 - 1
+"""Bytes a second that a bucket counts with: 34 Gbit/s."""
+
+_SMALLEST_BURST = 1540
+"""A bucket that holds less than one frame lets none through."""
+_BURST_TIMES, _BURST_SHARE = 4, 250
+_LATENCY_MS = 50
+_LARGEST_LIMIT = 2**31 - 1
+
+
+class Bucket(NamedTuple):
+    """What a token bucket is set to.
+
+    Download (towards the guest) is a bucket on the tap, upload one on a device that the tap's packets are sent through. Policing would
+    need no device, and TCP under it swings between nothing and too much. The figures of the buckets are hypeman's.
+    """
+
+    rate: int
+    burst: int
+    limit: int
+    """Bytes that may wait; what comes on top is dropped."""
+
+
+def make_bucket(rate: int) -> Bucket:
+    """Return the bucket for a rate in bytes a second."""
+    burst = max(rate * _BURST_TIMES // _BURST_SHARE, _SMALLEST_BURST)
+    return Bucket(rate, burst, min(rate * _LATENCY_MS // 1000 + burst, _LARGEST_LIMIT))
+
+
+class Wires:
+    """A connection to the kernel's networking, opened when it is first needed."""
+
+    def __init__(self) -> None:
+        """Open nothing yet."""
+        self._lock = threading.Lock()
+        self._route: Any = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._route is not None:
+                self._route.close()
+                self._route = None
+
+    def add_bridge(self, name: str, mac: str, mtu: int) -> int:
+        """Make a bridge, down, and return its number."""
+        with self._talking("bridge", f"the bridge `{name}`") as route:
+            # Without spanning tree a port works at once; without snooping neighbour discovery needs no querier. The MTU follows that of
+            # the ports until it is changed for the first time, so it begins with another one than `set_bridge` gives it.
+            route.link("add", ifname=name, kind="bridge", address=mac, mtu=mtu - 1, br_stp_state=0, br_mcast_snooping=0)
+            return int(route.link_lookup(ifname=name)[0])
+
+    def add_detour(self, name: str, mac: str) -> int:
+        """Make the device that slows an upload down, and return its number."""
+        with self._talking("ifb", f"the device `{name}`") as route:
+            route.link("add", ifname=name, kind="ifb", address=mac)
+            return int(route.link_lookup(ifname=name)[0])
+
+    def mark_detour(self, number: int, alias: str) -> None:
+        """Write the mark on such a device, and with it, at once, that it gets no addresses: a marked one is a whole one."""
+        with self._talking("ifb", "an interface") as route:
+            route.link("set", index=number, ifalias=alias, IFLA_AF_SPEC=_NO_ADDRESSES)
+
+    def set_bridge(self, number: int, mac: str, mtu: int) -> None:
+        """Bring a bridge to its settings, and up."""
+        with self._talking("bridge", "a bridge") as route:
+            route.link("set", index=number, kind="bridge", br_stp_state=0, br_mcast_snooping=0)
+            route.link("set", index=number, address=mac, mtu=mtu, state="up", IFLA_AF_SPEC=_NO_ADDRESSES)
+
+    def set_alias(self, number: int, alias: str) -> None:
+        """Write the mark on an interface."""
+        with self._talking("", "an interface") as route:
+            route.link("set", index=number, ifalias=alias)
+
+    def set_tap(self, number: int, alias: str, mac: str, bridge: Link, port: Port, *, new: bool) -> None:
+        """Make a tap a port of its bridge, and bring it up."""
+        with self._talking("port", "a tap") as route:
+            route.link("set", index=number, ifalias=alias, address=mac, mtu=bridge.mtu, master=bridge.number, IFLA_AF_SPEC=_NO_ADDRESSES)
+            # Isolated before it is up: not one frame may reach a neighbour that must not be reached.
+            if not new or any(port):
+                route.brport("set", index=number, isolated=int(port.isolated), mode=int(port.hairpin))
+            route.link("set", index=number, state="up")
+
+    def set_port(self, number: int, port: Port) -> None:
+        """Set how a bridge treats a port."""
+        with self._talking("port", "a port") as route:
+            route.brport("set", index=number, isolated=int(port.isolated), mode=int(port.hairpin))
+
+    def bring_up(self, number: int) -> None:
+        """Bring an interface up."""
+        with self._talking("", "an interface") as route:
+            route.link("set", index=number, state="up")
+
+    def remove(self, number: int) -> None:
+        """Remove an interface; one that is gone is fine."""
+        with self._talking("", "an interface", fine=(errno.ENODEV,)) as route:
+            route.link("del", index=number)
+
+    def add_address(self, number: int, address: str, prefix: int) -> None:
+        """Give an interface an address."""
+        with self._talking("", f"the address {address}", fine=(errno.EEXIST,)) as route:
+            route.addr("add", index=number, address=address, prefixlen=prefix)
+
+    def remove_address(self, number: int, address: str, prefix: int) -> None:
+        """Take an address from an interface."""
+        with self._talking("", f"the address {address}", fine=(errno.EADDRNOTAVAIL,)) as route:
+            route.addr("del", index=number, address=address, prefixlen=prefix)
+
+    def add_route(self, number: int, cidr: str, source: str) -> None:
+        """Put back the route that came with an address."""
+        with self._talking("", f"the route to {cidr}", fine=(errno.EEXIST,)) as route:
+            # RT_SCOPE_LINK and RTPROT_KERNEL, as the kernel made it.
+            route.route("add", dst=cidr, oif=number, prefsrc=source, scope=253, proto=2)
+
+    def limit(self, number: int, rate: int) -> None:
+        """Limit what an interface sends."""
+        if rate > MOST:
+            raise Permanent(f"a limit of {rate} bytes/s is above what a queue counts with, {MOST}; leave the limit out")
+        bucket = make_bucket(rate)
+        with self._talking("tbf", "a rate limit") as route:
+            route.tc("replace", "tbf", number, 0x10000, rate=bucket.rate, burst=bucket.burst, limit=bucket.limit)
+
+    def unlimit(self, number: int) -> None:
+        """Take a limit away; none there is fine."""
+        with self._talking("tbf", "a rate limit", fine=(errno.ENOENT, errno.EINVAL, errno.ENODEV)) as route:
+            route.tc("del", index=number, root=True)
+
+    @contextmanager
+    def _talking(self, feature: str, what: str, fine: tuple[int, ...] = ()) -> Iterator[Any]:
+        from pyroute2.netlink.exceptions import NetlinkError
+
+        with self._lock:
+            if self._route is None:
+                from pyroute2 import IPRoute
+
+                self._route = IPRoute()
+            faults.reached(EFFECT)
+            try:
+                yield self._route
+            except NetlinkError as error:
+                if error.code not in fine:
+                    raise _explain(error.code, feature, what) from error
+
+
+def _explain(code: int, feature: str, what: str) -> HerocloudError:
+    name = errno.errorcode.get(code, str(code))
+    if code in (errno.EPERM, errno.EACCES):
+        return Permanent(f"{what} needs CAP_NET_ADMIN, which this process does not have; run it as root")
+    if code in (errno.EOPNOTSUPP, errno.ENOENT, errno.EPROTONOSUPPORT) and feature in _MISSING:
+        return Permanent(f"this kernel lacks {_MISSING[feature]}; load or build in the module")
+    if code == errno.EEXIST:
+        return Conflict(f"{what} is there already, and was not a moment ago")
+    if code in (errno.EBUSY, errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM):
+        return Temporary(f"the kernel cannot change {what} just now ({name})")
+    return Permanent(f"the kernel refused to change {what} ({name})")

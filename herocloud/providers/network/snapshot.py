@@ -1,0 +1,180 @@
+"""One look at everything that parts are recognised from: interfaces, addresses, routes, queues, rules, the forwarding switch.
+
+Interfaces are read at once, the rest when it is first asked for: a step on one tap reads the rules of that tap, and not those of a
+thousand others. Whoever looks at everything pays for everything once.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import listeners
+from herocloud.providers import ownership
+from herocloud.providers.network import dumps, forward_switch, marks, nftables
+from herocloud.providers.network.dumps import Address, Link, Queue, Route
+from herocloud.providers.network.forward_switch import Serving
+from herocloud.providers.network.marks import Mark
+from herocloud.providers.network.rule_expressions import Rules
+
+_OF_VM = re.compile(r"^h[ci]-(v[0-9a-z]+)-\d+$")
+"""The names of taps and of what belongs to them, which hold the sid of their VM."""
+
+
+class Owned(NamedTuple):
+    """An interface with our mark, as its owner is called now."""
+
+    link: Link
+    mark: Mark
+
+
+class Sources(NamedTuple):
+    """Where the rest comes from; each is asked at most once."""
+
+    addresses: Callable[[], tuple[Address, ...]]
+    routes: Callable[[], tuple[Route, ...]]
+    queues: Callable[[], tuple[Queue, ...]]
+    networks: Callable[[], Rules | None]
+    """The chains of networks; nothing without our table."""
+    taps: Callable[[], Rules | None]
+    forwards: Callable[[], bool]
+    serving: Callable[[str], Serving]
+    tap_table: Callable[[], Rules | None] | None = None
+    """All chains of taps; needed only where `taps` reads those of one."""
+    listeners: Callable[[], frozenset[tuple[str, int]]] = frozenset
+
+
+class Scene:
+    """What was seen, with look-ups made once: ten thousand taps are found by name, not searched for."""
+
+    def __init__(
+        self,
+        links: tuple[Link, ...],
+        sources: Sources,
+        rename: Callable[[str, Mark], Mark] = lambda _name, mark: mark,
+        user: int | None = None,
+    ) -> None:
+        """Arrange the interfaces. `rename` knows what the owner of an interface is called now; `user` has to be able to open taps."""
+        self._sources = sources
+        self.user = user
+        self.links = links
+        self.by_name = {link.name: link for link in links}
+        self.by_number = {link.number: link for link in links}
+        self.owned = [Owned(link, rename(link.name, mark)) for link in links if link.alias and (mark := marks.read_mark(link.alias))]
+        self._marks = {one.link.number: one.mark for one in self.owned}
+        self.networks = {one.link.name: one.mark for one in self.owned if one.mark.part == "network"}
+        """The marks of networks, by bridge."""
+        self._bridges = {one.mark: one.link for one in self.owned if one.mark.part == "network"}
+
+    @property
+    def network_rules(self) -> Rules:
+        """Return the chains of networks."""
+        return self._network_table or {}
+
+    @property
+    def has_table(self) -> bool:
+        """Tell whether our table of networks is there, be it empty."""
+        return self._network_table is not None
+
+    @cached_property
+    def tap_rules(self) -> Rules:
+        """Return the chains of taps, or of the one tap that a step is about."""
+        return self._taps or {}
+
+    @property
+    def is_without_taps(self) -> bool:
+        """Tell whether no tap is left, of any stack, and our table of them is there all the same."""
+        if any(one.mark.part.startswith("nic.") for one in self.owned):
+            return False
+        return (self._sources.tap_table() if self._sources.tap_table is not None else self._taps) is not None
+
+    @cached_property
+    def forwards(self) -> bool:
+        """Tell whether the host forwards."""
+        return self._sources.forwards()
+
+    @cached_property
+    def addresses(self) -> tuple[Address, ...]:
+        """Return the IPv4 addresses of the host."""
+        return tuple(one for one in self._sources.addresses() if ":" not in one.address)
+
+    @cached_property
+    def routes(self) -> tuple[Route, ...]:
+        """Return the IPv4 routes of the host."""
+        return tuple(one for one in self._sources.routes() if ":" not in one.destination)
+
+    @cached_property
+    def rates(self) -> dict[int, int]:
+        """Return the rates that interfaces are limited to, by their number."""
+        return {queue.link: queue.rate for queue in self._sources.queues() if queue.rate is not None}
+
+    @cached_property
+    def listeners(self) -> frozenset[tuple[str, int]]:
+        """Return the ports on which programs of the host wait for callers, each with its protocol."""
+        return self._sources.listeners()
+
+    @cached_property
+    def _taps(self) -> Rules | None:
+        return self._sources.taps()
+
+    @cached_property
+    def _network_table(self) -> Rules | None:
+        return self._sources.networks()
+
+    def serving(self, bridge: Link) -> Serving:
+        """Tell what a bridge lets through."""
+        return self._sources.serving(bridge.name)
+
+    def mark_of(self, link: Link) -> Mark | None:
+        """Return the mark of an interface; nothing when it is somebody else's."""
+        return self._marks.get(link.number)
+
+    def addresses_of(self, link: Link) -> list[Address]:
+        """Return the IPv4 addresses of an interface."""
+        return [one for one in self.addresses if one.link == link.number]
+
+    def routes_of(self, link: Link) -> list[Route]:
+        """Return the IPv4 routes through an interface."""
+        return [one for one in self.routes if one.link == link.number]
+
+    def ports_of(self, bridge: Link) -> Iterator[Link]:
+        """Return the ports of a bridge."""
+        return (link for link in self.links if link.master == bridge.number)
+
+    def bridge_of(self, mark: Mark, network: str) -> Link | None:
+        """Return the bridge of a network in the stack of `mark`, or that of the overlay."""
+        if network == marks.OVERLAY:
+            return self.by_name.get(marks.OVERLAY_BRIDGE)
+        return self._bridges.get(mark._replace(address=f"network.{network}", part="network"))
+
+    def master_of(self, link: Link) -> Link | None:
+        """Return the bridge that an interface is a port of."""
+        return self.by_number.get(link.master) if link.master else None
+
+
+def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Scene:
+    """Look at everything, or with the rules of one tap only; `links` spares reading them again. `user` runs the VMMs.
+
+    A VM that was renamed keeps the interfaces it has, which bear its old name; `folder`, the data folder, holds the new one.
+    """
+    sources = Sources(
+        dumps.dump_addresses,
+        dumps.dump_routes,
+        dumps.dump_queues,
+        nftables.read_networks,
+        nftables.read_taps if tap is None else lambda: nftables.read_tap(tap),
+        forward_switch.is_on,
+        forward_switch.serving,
+        None if tap is None else nftables.read_taps,
+        listeners.find_listeners,
+    )
+    return Scene(dumps.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"), user)
+
+
+def _renamed(vms: Path, name: str, mark: Mark) -> Mark:
+    found = _OF_VM.match(name)
+    owner = ownership.read_owner(vms / found.group(1)) if found else None
+    if owner is None or (owner.lineage, owner.stack) != (mark.lineage, mark.stack):
+        return mark
+    return mark._replace(address=owner.address)

@@ -1,0 +1,117 @@
+"""Whose a VM's folder is: `vms/<sid>/owner.json`, which the providers that keep something in that folder share.
+
+A VM has parts of several providers, and its rename is one step of one of them. So the name is written down once, where all look; a name
+in the mark of every part would have to be changed by every provider at once, which a crash would tear apart. Parts of one VM are made at
+the same time, so whoever writes or removes the name holds a lock on the folder itself, which needs no file of its own.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import durable_files, jsons
+
+FILE = "owner.json"
+_OURS = frozenset({FILE, f".{FILE}.new"})
+
+
+class Owner(NamedTuple):
+    """Who owns what lies in a folder."""
+
+    stack: str
+    address: str
+    lineage: str
+
+
+def read_owner(folder: Path) -> Owner | None:
+    """Return whose the folder of a VM is; nothing when nobody said."""
+    try:
+        said = jsons.loads((folder / FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return Owner(said["stack"], said["address"], said["lineage"])
+
+
+def write_owner(folder: Path, owner: Owner) -> None:
+    """Say whose the folder of a VM is, making it when it is missing; a folder that says so already is left alone."""
+    if read_owner(folder) == owner:
+        return
+    with _locked(folder):
+        if read_owner(folder) != owner:
+            _write(folder, owner)
+
+
+def rename(folder: Path, address: str) -> None:
+    """Give a VM's folder to another address of its stack; what lies in it stays as it is."""
+    owner = read_owner(folder)
+    if owner is not None:
+        write_owner(folder, owner._replace(address=address))
+
+
+def is_bare(folder: Path) -> bool:
+    """Tell whether a folder holds nothing but its owner's name: then whatever was to lie in it has not been made."""
+    try:
+        return all(path.name in _OURS for path in folder.iterdir())
+    except FileNotFoundError:
+        return False
+
+
+def release(folder: Path) -> bool:
+    """Remove the folder of a VM once nothing but its owner's name is left in it; tells whether it is gone.
+
+    Several providers end their part at the same time, so whoever is not the last one finds the folder in use, which is no error.
+    """
+    if not folder.exists():
+        return True
+    with _locked(folder):
+        owner = read_owner(folder)
+        if not is_bare(folder):
+            return False
+        for name in _OURS:
+            (folder / name).unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except OSError:
+            # Somebody who found the owner's name a moment ago has just put something beside it.
+            if owner is not None:
+                _write(folder, owner)
+            return False
+    durable_files.sync_folder(folder.parent)
+    return True
+
+
+def _write(folder: Path, owner: Owner) -> None:
+    durable_files.write_durably(folder / FILE, jsons.dumps(owner._asdict()).encode(), draft=folder / f".{FILE}.new")
+    durable_files.sync_folder(folder.parent)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder that exists, making it when it is missing."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileExistsError, FileNotFoundError):
+            # Somebody removed it between two of these calls.
+            if folder.exists() and not folder.is_dir():
+                raise
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Whoever had the lock before may have removed the folder, and somebody may have made it again.
+            if _number_of(folder) == os.fstat(descriptor).st_ino:
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _number_of(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_ino
+    except FileNotFoundError:
+        return None

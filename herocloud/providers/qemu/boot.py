@@ -1,0 +1,214 @@
+"""Starting and ending the process of a VM.
+
+The mark says that a process may be there before it is started, and the process writes down who it is before it becomes QEMU. So whoever
+comes after a kill at any instant finds what there is: nothing, a machine whose guest has not begun, or one that runs; and goes on from
+there. Limits are in the command line; a machine that is pinned begins halted, is pinned, and only then its guest starts.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from herocloud.kits import faults
+from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, virtiofs, vitals
+from herocloud.providers.qemu.command_inputs import Place
+from herocloud.providers.qemu.command_line import Machine
+from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
+from herocloud.providers.seam import Work
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown
+from herocloud.providers.vmm.identity import Identity
+from herocloud.providers.vmm.launch import Launch
+from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.shutdown import Patience, Ways
+
+_FIRST_ANSWER = 30.0
+"""Seconds until QEMU has to answer; a busy host takes one or two."""
+_STEP = 0.01
+
+
+def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> None:
+    """Bring a VM to run, from wherever it is; one that is booted gets the accelerator that people want, or the one that was proven."""
+    data, sid = place.data, place.sid
+    process = _living(data, sid, mark)
+    if process is None:
+        process = _start(place, mark, work, accelerator)
+    with _first_talk(data, sid, process, work.cancelled) as talk:
+        seen = hotplug.settle(talk, mark.machine)
+        faults.reached("qemu.vm.boot.settled")
+        if seen.power != "running":
+            talk.ask("cont")
+    if mark.machine["restart"] != "no":
+        launch.keep(identity.record_path(data, sid), kept=True)
+
+
+def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
+    """End a VM's process by the ladder, and clean up behind it."""
+    data, sid = place.data, place.sid
+    if mark.booted is not None:
+        launch.keep(identity.record_path(data, sid), kept=False)
+    process = _living(data, sid, mark)
+    if process is not None:
+        with _Handle(data, sid) as handle:
+            button = handle.press_button if handle.can_hear() else None
+            ways = Ways(button, handle.cut_power if handle.answers else None)
+            shutdown.end(process, ways, patience, told=work.progress, stopped=work.cancelled)
+    faults.reached("qemu.vm.stop.ended")
+    launch.dismiss(identity.record_path(data, sid))
+    virtiofs.end(data, sid)
+    clear(data, sid, mark)
+
+
+def prepare_again(place: Place, mark: Mark) -> None:
+    """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
+    machine = command_inputs.machine_of(place, mark, kvm_probe.require_program(), str(mark.launched["accelerator"]))
+    launch.prepare(_launch_of(place, mark, machine))
+
+
+def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
+    """Tell whether a machine that shall be started again when it ends would not be."""
+    return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
+
+
+def clear(data: Path, sid: str, mark: Mark) -> None:
+    """Forget a process that is proven dead, and what only it needed."""
+    if mark.booted is not None:
+        marks.write(data, sid, mark._replace(booted=None, launched={}))
+    for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
+        path.unlink(missing_ok=True)
+    files.remove_runtime(data, sid)
+
+
+def open_talk(data: Path, sid: str) -> Talk:
+    """Open a conversation with a machine that runs."""
+    return Talk(command_inputs.sockets_of(data, sid).control)
+
+
+def living(data: Path, sid: str, mark: Mark) -> bool:
+    """Tell whether the process of a VM is there."""
+    return mark.booted is not None and identity.is_there(data, sid, mark.booted)
+
+
+def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
+    """Return the process of a VM; waits for one that is just being started by somebody who was killed meanwhile."""
+    if mark.booted is None or mark.booted != identity.boot_id():
+        return None
+    known = identity.running(data, sid)
+    record = identity.record_path(data, sid)
+    if known is None and not record.exists() and identity.is_held(record):
+        known = identity.find(data, sid)
+    if known is None:
+        # A shell that pauses before it starts the VMM again, or one that is just being started by somebody who was killed.
+        launch.dismiss(record)
+        known = identity.running(data, sid)
+    return known
+
+
+def _start(place: Place, mark: Mark, work: Work, wanted: str) -> Identity:
+    data, sid = place.data, place.sid
+    program = kvm_probe.require_program()
+    accelerator = kvm_probe.accelerate(program, wanted)
+    if not accelerator.usable:
+        raise Permanent(f"{accelerator.name.upper()} is {accelerator.why}")
+    if mark.machine["hugepages"]:
+        files.require_huge_pages(mark.machine["memory"])
+    files.remove_runtime(data, sid)
+    folders.make_runtime_folder(data, sid)
+    files.cut_log(folders.serial_log(data, sid))
+    machine = command_inputs.machine_of(place, mark, program, accelerator.name)
+    launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
+    marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
+    faults.reached("qemu.vm.boot.marked")
+    virtiofs.start(data, sid, mark.machine, place.owner.address)
+    work.progress(f"starting QEMU with {accelerator.name.upper()}", None)
+    process = launch.launch(_launch_of(place, mark, machine), meanwhile=qmp.load, stopped=work.cancelled)
+    faults.reached("qemu.vm.boot.launched")
+    return process
+
+
+def _launch_of(place: Place, mark: Mark, machine: Machine) -> Launch:
+    data, sid = place.data, place.sid
+    return Launch(
+        record=identity.record_path(data, sid),
+        command=command_line.command(machine),
+        socket=machine.sockets.control,
+        restart=mark.machine["restart"],
+        environment={identity.TOKEN: identity.token(data, sid)},
+        unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
+    )
+
+
+def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], bool]) -> Talk:
+    """Open the first conversation; QEMU makes its socket when it has read its command line."""
+    socket = command_inputs.sockets_of(data, sid).control
+    until = time.monotonic() + _FIRST_ANSWER
+    while True:
+        if socket.exists():
+            with contextlib.suppress(Lost):
+                return Talk(socket)
+        if not identity.is_alive(process):
+            log = identity.record_path(data, sid).with_name("process.log")
+            raise Permanent(f"QEMU ended before the guest began{launch.said(log)}")
+        if time.monotonic() > until or stopped():
+            raise Temporary("QEMU does not answer on its socket")
+        time.sleep(_STEP)
+
+
+class _Handle:
+    """What can be said to a machine that is to end; one that does not answer is ended all the same."""
+
+    def __init__(self, data: Path, sid: str) -> None:
+        self._talk: Talk | None = None
+        with contextlib.suppress(Lost):
+            self._talk = Talk(command_inputs.sockets_of(data, sid).control, patience=5.0)
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether anything can be said to the machine at all."""
+        return self._talk is not None
+
+    def can_hear(self) -> bool:
+        """Tell whether a guest runs that could hear its power button; a paused one is woken for it."""
+        with contextlib.suppress(Lost, Refusal):
+            if self._talk is None:
+                return False
+            status = self._talk.ask("query-status")["status"]
+            if status == "paused":
+                self._talk.ask("cont")
+            return status in ("running", "paused")
+        return False
+
+    def press_button(self) -> None:
+        """Press the power button."""
+        self._try("system_powerdown")
+
+    def cut_power(self) -> None:
+        """End the machine as if its plug were pulled."""
+        self._try("quit")
+
+    def _try(self, command: str) -> None:
+        if self._talk is not None:
+            with contextlib.suppress(Lost, Refusal):
+                self._talk.ask(command)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._talk is not None:
+            self._talk.close()
+
+
+def pause(data: Path, sid: str, *, paused: bool) -> None:
+    """Halt the guest, or let it go on."""
+    with open_talk(data, sid) as talk:
+        if talk.ask("query-status")["status"] == ("running" if paused else "paused"):
+            talk.ask("stop" if paused else "cont")
+
+
+def questions(data: Path, sid: str) -> queries.Look | None:
+    """Look at one machine over the socket for those who only look; nothing when it does not answer."""
+    socket = command_inputs.sockets_of(data, sid).looking
+    return queries.read(qmp.ask_many([socket], queries.QUESTIONS)[socket])

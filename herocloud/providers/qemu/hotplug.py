@@ -1,0 +1,243 @@
+"""Changing a machine while it runs: processors, memory, disks, cards, limits, pinning.
+
+Each change is made from what is there, not from what was, so that one which was cut off is completed by making it again. What the guest has
+to agree to (letting go of a processor, of memory, of a device) is waited for, and when it does not agree the step fails and says so: a
+figure that only QEMU believes would be a lie.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.qemu import command_inputs, command_line, queries
+from herocloud.providers.qemu.command_inputs import Place
+from herocloud.providers.qemu.qmp import Question, Refusal, Talk
+from herocloud.providers.vmm import files
+
+_LIVE = ("vcpus", "memory", "affinity", "root", "volumes", "nics", "labels", "restart")
+PATIENCE = 40.0
+"""Seconds that a guest has to agree. One that boots just now needs most of them."""
+_AGAIN = 4.0
+"""Seconds after which a request is made once more: before its drivers are loaded a guest does not hear it."""
+_PAUSE = 0.05
+
+
+class Change(NamedTuple):
+    """A running machine and what it takes to change it."""
+
+    talk: Talk
+    place: Place
+    nics: Mapping[str, Json]
+    told: Callable[[str, float | None], None]
+    stopped: Callable[[], bool]
+
+
+def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Json]) -> None:
+    """Bring a running machine to `target`; `machine` is what its mark says, and `launched` what it was started as."""
+    _refuse_fixed(change, machine, target)
+    seen = queries.look(change.talk)
+    for device in sorted(seen.devices):
+        if _leaves(device, target):
+            _unplug(change, device)
+    for key in target["nics"]:
+        if command_line.nic_id(key) not in seen.devices:
+            _renew_seed(change)
+            _plug_nic(change, key)
+    for use in target["volumes"]:
+        if command_line.volume_id(use["volume"]) not in seen.devices:
+            _plug_volume(change, use)
+        elif use.get("size") is not None:
+            grow(change.talk, command_line.volume_id(use["volume"]), use["size"])
+    if launched.get("board") == "q35":
+        _set_processors(change, target["vcpus"], emulated=launched.get("accelerator") != "kvm")
+        if machine["hotplug"]:
+            _set_memory(change, target["memory"] - target["boot_memory"], huge=target["hugepages"])
+    settle(change.talk, target)
+
+
+def settle(talk: Talk, target: Part) -> queries.Look:
+    """Put limits and pinning in force, which needs nobody's consent; returns how the machine was before."""
+    seen = queries.look(talk)
+    if target["root"] is not None:
+        limits = command_line.limits_of(target["root"]["rate"])
+        if limits != {name: int(seen.limits.get(name) or 0) for name in limits}:
+            talk.ask("qom-set", path=f"/objects/{command_line.LIMITS}", property="limits", value=limits)
+    everywhere = os.sched_getaffinity(os.getpid())
+    for cpu in seen.cpus:
+        wanted = queries.wanted_processors(target, int(cpu["cpu-index"]))
+        thread = int(cpu["thread-id"])
+        try:
+            if wanted is not None or os.sched_getaffinity(thread) != everywhere:
+                os.sched_setaffinity(thread, wanted or everywhere)
+        except OSError as error:
+            where = ", ".join(map(str, sorted(wanted or everywhere)))
+            raise Permanent(
+                f"vCPU {cpu['cpu-index']} cannot be pinned to {where} ({error.strerror}); this host has no such processors"
+            ) from error
+    return seen
+
+
+def grow(talk: Talk, device: str, size: int) -> None:
+    """Tell a running machine that a disk is larger, making it so."""
+    known = queries.look(talk).disks.get(device, {}).get("image", {}).get("virtual-size")
+    if known is not None and known < size:
+        talk.ask("block_resize", node_name=command_line.top_node_of(device), size=size)
+
+
+def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
+    for field in target:
+        before, after = machine.get(field), target[field]
+        fixed = field not in _LIVE or (field == "root" and (before is None or after is None or before["direct"] != after["direct"]))
+        if before != after and fixed:
+            raise Permanent(f"`{change.place.owner.address}`: `{field}` is fixed at boot; changing it needs a power-cycle")
+
+
+def _leaves(device: str, target: Part) -> bool:
+    if device.startswith("nic-"):
+        return device not in {command_line.nic_id(key) for key in target["nics"]}
+    if device.startswith("volume-"):
+        return device not in {command_line.volume_id(one["volume"]) for one in target["volumes"]}
+    return False
+
+
+def _renew_seed(change: Change) -> None:
+    """Put the seed as it is now into the machine, so that a guest finds the address of a card that it did not begin with.
+
+    A seed is written anew under its name, and the machine goes on holding the file that it opened.
+    """
+    path = files.seed(change.place.data, change.place.sid)
+    before = queries.look(change.talk).disks.get("seed", {}).get("node-name")
+    if before is None or not path.exists():
+        return
+    node = f"n-seed-{path.stat().st_ino:x}"
+    if before == node:
+        return
+    disk = command_line.Disk("seed", path, readonly=True)
+    _drop(change.talk, "blockdev-del", node_name=node)
+    change.talk.put(Question("blockdev-add", {**command_line.blockdev(disk), "node-name": node}))
+    change.talk.ask("qom-set", path="/machine/peripheral/seed", property="drive", value=node)
+    _drop(change.talk, "blockdev-del", node_name=before)
+
+
+def _plug_nic(change: Change, key: str) -> None:
+    nic = command_inputs.nic_of(change.place, change.nics, key)
+    netdev = command_line.netdev(nic)
+    change.told(f"plugging in {key}", None)
+    _drop(change.talk, "netdev_del", id=netdev["id"])
+    change.talk.put(Question("netdev_add", netdev))
+    try:
+        change.talk.put(Question("device_add", command_line.card(nic, **_free_slot(change))))
+    except Refusal:
+        _drop(change.talk, "netdev_del", id=netdev["id"])
+        raise
+
+
+def _plug_volume(change: Change, use: Json) -> None:
+    disk = command_inputs.volume_of(change.place, use)
+    change.told(f"plugging in {use['volume']}", None)
+    _drop(change.talk, "blockdev-del", node_name=command_line.node_of(disk.id))
+    change.talk.put(Question("blockdev-add", command_line.blockdev(disk)))
+    try:
+        change.talk.put(Question("device_add", command_line.drive(disk, **_free_slot(change))))
+    except Refusal:
+        _drop(change.talk, "blockdev-del", node_name=command_line.node_of(disk.id))
+        raise
+
+
+def _unplug(change: Change, device: str) -> None:
+    change.told(f"unplugging {device}", None)
+    _ask_until(
+        change,
+        lambda: _drop(change.talk, "device_del", id=device),
+        lambda: device not in queries.look(change.talk).devices,
+        f"the guest did not let go of `{device}`",
+    )
+    if device.startswith("nic-"):
+        _drop(change.talk, "netdev_del", id=f"net-{device}")
+    else:
+        _drop(change.talk, "blockdev-del", node_name=command_line.node_of(device))
+
+
+def _set_processors(change: Change, wanted: int, *, emulated: bool) -> None:
+    slots = change.talk.ask("query-hotpluggable-cpus")
+    slots.sort(key=lambda one: tuple(one["props"].get(f"{level}-id", 0) for level in ("socket", "die", "core", "thread")))
+    there = [one for one in slots if "qom-path" in one]
+    for slot in [one for one in slots if "qom-path" not in one][: max(0, wanted - len(there))]:
+        change.told(f"plugging in a processor, {wanted} in all", None)
+        props = {name: value for name, value in slot["props"].items() if name != "node-id"}
+        name = "cpu-" + "-".join(str(props[level]) for level in sorted(props))
+        change.talk.put(Question("device_add", {"driver": slot["type"], "id": name, **props}))
+    if emulated and len(there) > wanted:
+        # It would seem to work, and QEMU would write into memory that it has given back.
+        raise Permanent("an emulated processor cannot be unplugged safely; a power-cycle takes it away")
+    for slot in there[wanted:][::-1]:
+        path = slot["qom-path"]
+        change.told(f"unplugging a processor, {wanted} are left", None)
+        _ask_until(
+            change,
+            lambda path=path: _drop(change.talk, "device_del", id=path),  # type: ignore[misc]
+            lambda path=path: all(one["qom-path"] != path for one in change.talk.ask("query-cpus-fast")),  # type: ignore[misc]
+            "the guest did not let go of a processor",
+        )
+
+
+def _set_memory(change: Change, wanted: int, *, huge: bool) -> None:
+    path = f"/machine/peripheral/{command_line.HOT_MEMORY}"
+    before = change.talk.ask("qom-get", path=path, property="requested-size")
+    if before != wanted:
+        if huge:
+            files.require_huge_pages(wanted - before)
+        change.told(f"{'plugging in' if wanted > before else 'unplugging'} memory", None)
+        change.talk.ask("qom-set", path=path, property="requested-size", value=wanted)
+
+    def plugged() -> int:
+        return int(change.talk.ask("qom-get", path=path, property="size"))
+
+    try:
+        _ask_until(change, lambda: None, lambda: plugged() == wanted, "the guest did not take part in changing its memory")
+    except Permanent as error:
+        there = plugged()
+        change.talk.ask("qom-set", path=path, property="requested-size", value=before)
+        shown = f"{sizes.show_size(there)} of {sizes.show_size(wanted)} beyond its memory at boot were in use"
+        raise Permanent(f"{error}: {shown} after {PATIENCE:g} s, and it is back at what it was told before") from error
+
+
+def _ask_until(change: Change, ask: Callable[[], None], is_done: Callable[[], bool], why: str) -> None:
+    """Ask the guest for something until it has done it; a request that it did not hear is made again."""
+    began = time.monotonic()
+    asked = -_AGAIN
+    while not is_done():
+        waited = time.monotonic() - began
+        if waited > PATIENCE:
+            raise Permanent(why)
+        if change.stopped():
+            raise Temporary(f"interrupted: {why} yet")
+        if waited - asked >= _AGAIN:
+            ask()
+            asked = waited
+        change.talk.pause(_PAUSE)
+
+
+def _free_slot(change: Change) -> command_line.Slot:
+    """Find a slot that nothing sits in."""
+    for bus in change.talk.ask("query-pci"):
+        for device in bus["devices"]:
+            name, taken = device["qdev_id"], {one["slot"] for one in device.get("pci_bridge", {}).get("devices", ())}
+            free = [number for number in command_line.BRIDGE_SLOTS if number not in taken]
+            if name == command_line.BRIDGE and free:
+                return command_line.slot_on_bridge(free[0])
+            if name.startswith(command_line.PORT) and not taken:
+                return {"bus": name}
+    raise Permanent(f"all slots of `{change.place.owner.address}` are in use; a power-cycle makes more")
+
+
+def _drop(talk: Talk, command: str, /, **arguments: Json) -> None:
+    """Ask for what may be done already, or be under way."""
+    try:
+        talk.ask(command, **arguments)
+    except Refusal:
+        return

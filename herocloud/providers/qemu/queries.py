@@ -1,0 +1,148 @@
+"""What a running machine says of itself, and the part that follows: the mark, corrected by what is really there.
+
+A handful of questions in one visit answers for power, processors, memory, limits and everything that is plugged in. Where a machine does
+not answer in time its mark is believed: it runs, as its process shows, and to call it changed would make a plan that destroys and makes.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.providers.qemu import command_line
+from herocloud.providers.qemu.qmp import Question, Talk
+
+QUESTIONS = (
+    Question("query-status"),
+    Question("query-cpus-fast"),
+    Question("query-block"),
+    Question("qom-list", {"path": "/machine/peripheral"}),
+    Question("qom-get", {"path": f"/machine/peripheral/{command_line.HOT_MEMORY}", "property": "requested-size"}),
+    Question("qom-get", {"path": f"/objects/{command_line.LIMITS}", "property": "limits"}),
+)
+
+NOT_BEGUN = ("prelaunch", "inmigrate")
+"""The guest has not run its first instruction."""
+INTERNAL_ERROR = "internal-error"
+"""QEMU stopped the guest because KVM cannot go on with it; only a power-cycle helps."""
+_RUNNING = ("running",)
+
+
+class Look(NamedTuple):
+    """The answers of one machine."""
+
+    status: str
+    cpus: Sequence[Mapping[str, Json]]
+    disks: Mapping[str, Mapping[str, Json]]
+    """By the name of their device."""
+    devices: frozenset[str]
+    hot_memory: int
+    limits: Mapping[str, Json]
+
+    @property
+    def power(self) -> str:
+        """Return the part `power` of a VM whose process lives."""
+        if self.status == INTERNAL_ERROR:
+            return "crashed"
+        return "running" if self.status in _RUNNING else "paused"
+
+
+def read(answers: Sequence[Json] | None) -> Look | None:
+    """Make sense of the answers, or of the first of them; nothing when the machine did not give any."""
+    if answers is None or answers[0] is None:
+        return None
+    all_answers: list[Json] = [*answers, *([None] * (len(QUESTIONS) - len(answers)))]
+    status, cpus, blocks, devices, memory, limits = all_answers
+    disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
+    return Look(status["status"], cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0), limits or {})
+
+
+def look(talk: Talk) -> Look:
+    """Ask one machine within a conversation."""
+    from herocloud.providers.qemu.qmp import Lost, Refusal
+
+    answers: list[Json] = []
+    for question in QUESTIONS:
+        try:
+            answers.append(talk.put(question))
+        except Refusal:
+            answers.append(None)
+    found = read(answers)
+    if found is None:
+        raise Lost("QEMU does not say how it is")
+    return found
+
+
+def machine_part(machine: Part, seen: Look | None) -> Part:
+    """Return the part of a running machine as it really is."""
+    if seen is None or seen.status in NOT_BEGUN:
+        return machine
+    changed: dict[str, Any] = dict(machine)
+    changed["vcpus"] = len(seen.cpus)
+    changed["memory"] = machine["boot_memory"] + seen.hot_memory
+    changed["nics"] = [key for key in machine["nics"] if command_line.nic_id(key) in seen.devices] + _more_nics(machine, seen)
+    there = [one for one in machine["volumes"] if command_line.volume_id(one["volume"]) in seen.devices]
+    changed["volumes"] = [_as_seen(one, seen) for one in there] + _more_volumes(machine, seen)
+    if machine["root"] is not None and seen.limits:
+        changed["root"] = {**machine["root"], "rate": rate_of(machine["root"]["rate"], seen.limits)}
+    if machine["affinity"]:
+        changed["affinity"] = _pinned(machine["affinity"], seen)
+    return changed
+
+
+def rate_of(known: Json, limits: Mapping[str, Json]) -> Json:
+    """Return the limits of a disk in our words; those that are set are kept as they were written when they mean the same."""
+    wanted = command_line.limits_of(known)
+    real = {name: int(limits.get(name) or 0) for name in wanted}
+    if real == wanted:
+        return known
+    bandwidth, most, iops = real["bps-total"], real["bps-total-max"], real["iops-total"]
+    if not (bandwidth or iops):
+        return None
+    return {"bandwidth": bandwidth or None, "burst": max(0, most - bandwidth) or None, "iops": iops or None}
+
+
+def wanted_processors(machine: Part, number: int) -> set[int] | None:
+    """Return the processors of the host that a vCPU may run on; nothing when it may run anywhere."""
+    lists = machine["affinity"] or []
+    return set(lists[number]) if number < len(lists) and lists[number] else None
+
+
+def _pinned(wanted: Sequence[Sequence[int]], seen: Look) -> list[list[int]]:
+    """Say where the threads of the vCPUs may really run; for those that are not there what is wanted is all that is known."""
+    found = [list(one) for one in wanted]
+    for cpu in seen.cpus:
+        number = int(cpu["cpu-index"])
+        if number >= len(found) or not found[number]:
+            continue
+        try:
+            real = os.sched_getaffinity(int(cpu["thread-id"]))
+        except OSError:
+            continue
+        if real != set(found[number]):
+            found[number] = sorted(real)
+    return found
+
+
+def _more_nics(machine: Part, seen: Look) -> list[str]:
+    known = {command_line.nic_id(key) for key in machine["nics"]}
+    return sorted(name.replace("-", ".", 1) for name in seen.devices if name.startswith("nic-") and name not in known)
+
+
+def _more_volumes(machine: Part, seen: Look) -> list[Json]:
+    known = {command_line.volume_id(one["volume"]) for one in machine["volumes"]}
+    more = sorted(name for name in seen.devices if name.startswith("volume-") and name not in known)
+    found = [{"volume": name.removeprefix("volume-"), "readonly": bool(seen.disks.get(name, {}).get("ro")), "size": 0} for name in more]
+    return [_as_seen(one, seen) for one in found]
+
+
+def _as_seen(use: Mapping[str, Json], seen: Look) -> Json:
+    """Return a volume with the size that the guest sees, where its size is known at all."""
+    size = seen.disks.get(command_line.volume_id(use["volume"]), {}).get("image", {}).get("virtual-size")
+    return use if use.get("size") is None or size is None else {**use, "size": int(size)}
+
+
+def _device_of(block: Mapping[str, Json]) -> str:
+    """Name the device of an entry: QEMU gives its path in the tree, `/machine/peripheral/root/virtio-backend`."""
+    path = str(block.get("qdev") or "").split("/")
+    return path[3] if len(path) > 3 and path[2] == "peripheral" else ""

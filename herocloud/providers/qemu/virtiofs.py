@@ -1,0 +1,70 @@
+"""Folders of the host in a guest: a virtiofs daemon for each, which lives and dies with the VM.
+
+The daemon is started like a VMM, with a record and a lock of its own, and is started again when it ends, because a VMM that comes back by
+itself finds its daemon gone: it ends with the connection. A program of the host does this work; QEMU itself has only 9p, which guests
+would have to mount differently.
+"""
+
+import signal
+import time
+from pathlib import Path
+
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.qemu import kvm_probe
+from herocloud.providers.qemu.command_line import Share
+from herocloud.providers.vmm import files, folders, identity, launch
+from herocloud.providers.vmm.launch import Launch
+
+_PATIENCE = 10.0
+_STEP = 0.01
+_NAME = "-share-"
+
+
+def require_program(address: str) -> str:
+    """Return the path of the virtiofs daemon, or say what to install."""
+    found = kvm_probe.find_share_daemon()
+    if found is None:
+        raise Permanent(f"`{address}` has shares, and {kvm_probe.NO_SHARE_DAEMON}")
+    return found
+
+
+def shares_of(data: Path, sid: str, part: Part) -> list[Share]:
+    """Return the shares of a VM with the sockets of their daemons."""
+    return [Share(one["tag"], folders.control_socket(data, sid, f"share-{number}.sock")) for number, one in enumerate(part["shares"])]
+
+
+def start(data: Path, sid: str, part: Part, address: str) -> None:
+    """Start a daemon for each share, and wait until each listens."""
+    end(data, sid)
+    for number, (use, share) in enumerate(zip(part["shares"], shares_of(data, sid, part), strict=True)):
+        folder = files.require(Path(use["path"]), "the shared folder")
+        command = [require_program(address), f"--socket-path={share.socket}", "-o", f"source={folder}", "-o", "cache=auto"]
+        record = identity.record_path(data, sid, f"{_NAME}{number}")
+        environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}{number}"}
+        unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}{number}"
+        process = launch.launch(Launch(record, command, share.socket, "always", environment, unit))
+        until = time.monotonic() + _PATIENCE
+        while not share.socket.exists():
+            if not identity.is_alive(process):
+                raise Permanent(f"virtiofsd does not share `{folder}`{launch.said(record.with_name(f'{record.name}.log'))}")
+            if time.monotonic() > until:
+                raise Temporary(f"virtiofsd has not begun to share `{folder}` within {_PATIENCE:g} s")
+            time.sleep(_STEP)
+        launch.keep(record, kept=True)
+
+
+def end(data: Path, sid: str) -> None:
+    """End the daemons of a VM."""
+    for lock in sorted(folders.machine_folder(data, sid).glob(f"{identity.RECORD}{_NAME}*.lock")):
+        record = lock.with_suffix("")
+        launch.keep(record, kept=False)
+        process = identity.read(record)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if process is not None:
+                identity.send(process, number)
+                if identity.wait_for_death(process, _PATIENCE):
+                    break
+        launch.dismiss(record)
+        for path in record.parent.glob(f"{record.name}*"):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,196 @@
+"""Starting a VMM so that it outlives the command that started it, and so that a crash at any instant leaves no unknown process.
+
+A shell stands beside every VMM. It takes the VM's lock (or ends, when somebody holds it) and starts the VMM, which writes down who it is
+before it becomes one: a VMM without a record cannot be, starting twice starts once, and a free lock proves that nobody is there. The
+alternative, writing the record after the process was made, loses it to a kill between the two; the other one, `fork` in Python, is no
+thing to do in a process with threads.
+
+The shell stays, for less than a megabyte, because somebody has to notice that a VMM ends: it writes down how, and starts it again where
+the VM asks for that. It reads the command anew every time, since a machine that was changed while it ran has to come back as it was.
+
+Where systemd runs, both become a transient unit and are not ended with the session they were started from. Elsewhere they get a session
+of their own and are given to whoever takes orphans.
+"""
+
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import jsons, subprocesses
+from herocloud.kits.subprocesses import CommandError
+from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.vmm import identity
+from herocloud.providers.vmm.identity import Identity
+
+_KEEP = """\
+record=$1
+umask 077
+exec 9>>"$record.lock" && flock -n 9 || exit 75
+read -r boot </proc/sys/kernel/random/boot_id
+read -r stat </proc/self/stat
+printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
+pause=1
+while :; do
+    IFS=. read -r began _ </proc/uptime
+    (
+        read -r stat </proc/self/stat
+        . "$record.command"
+        printf '%s\\n' "$boot" "$digest" "$socket" "$stat" >"$record"
+        exec "$@"
+    )
+    code=$?
+    printf '%s\\n' "$code" >"$record.ended"
+    policy=no
+    read -r policy <"$record.restart"
+    [ -e "$record.stop" ] && exit 0
+    [ "$policy" = always ] || { [ "$policy" = on-failure ] && [ "$code" -ne 0 ]; } || exit 0
+    IFS=. read -r now _ </proc/uptime
+    [ $((now - began)) -gt 60 ] && pause=1
+    sleep "$pause"
+    [ -e "$record.stop" ] && exit 0
+    pause=$((pause < 32 ? pause * 2 : 60))
+done
+"""
+"""The shell beside a VMM. `.command` sets what it is called with, `.restart` whether it is kept, and `.stop` that it is not, for now."""
+
+_DETACH = """\
+log=$1
+shift
+setsid "$@" </dev/null >>"$log" 2>&1 &
+"""
+_SHOWN = 1200
+_SHELL_TIME = 10.0
+"""Seconds after which even a busy host has started a shell."""
+_STEP = 0.005
+
+
+class Launch(NamedTuple):
+    """What is to be started."""
+
+    record: Path
+    command: Sequence[str]
+    socket: Path
+    restart: str
+    """When it is started again: `no`, `on-failure` or `always`."""
+    environment: Mapping[str, str]
+    unit: str
+    """The name of its unit, where systemd runs."""
+
+
+def launch(
+    what: Launch, *, patience: float = 15.0, meanwhile: Callable[[], None] = lambda: None, stopped: Callable[[], bool] = lambda: False
+) -> Identity:
+    """Start a process and return who it is, once it has said so itself. It is not kept until `keep` is called.
+
+    What takes a moment and will be needed is done `meanwhile`.
+    """
+    log = _beside(what.record, "log")
+    what.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("log", "ended", "keeper"):
+        _beside(what.record, name).unlink(missing_ok=True)
+    what.record.unlink(missing_ok=True)
+    _beside(what.record, "stop").touch()
+    prepare(what)
+    _start(what, log)
+    began = time.monotonic()
+    meanwhile()
+    while True:
+        known = identity.read(what.record)
+        if known is not None and identity.is_alive(known):
+            return known
+        if _beside(what.record, "ended").exists():
+            raise Permanent(f"`{what.command[0]}` ended at once{said(log)}")
+        waited = time.monotonic() - began
+        if waited > patience or stopped():
+            raise Temporary(f"`{what.command[0]}` has not started within {patience:g} s{said(log)}")
+        if waited > _SHELL_TIME and not identity.is_held(what.record):
+            raise Permanent(f"`{what.command[0]}` cannot be started{said(log)}")
+        time.sleep(_STEP)
+
+
+def prepare(what: Launch) -> None:
+    """Write down with what the process is started, and when it is started again; the shell beside it reads this whenever it starts it."""
+    words = f"digest={jsons.digest(list(what.command))}\nsocket={shlex.quote(str(what.socket))}\nset -- {shlex.join(what.command)}\n"
+    for name, text in (("command", words), ("restart", f"{what.restart}\n")):
+        path = _beside(what.record, name)
+        draft = path.with_name(f".{path.name}.new")
+        draft.write_text(text)
+        draft.replace(path)
+
+
+def keep(record: Path, *, kept: bool) -> None:
+    """Let a process be started again when it ends, or let it end for good."""
+    path = _beside(record, "stop")
+    if kept:
+        path.unlink(missing_ok=True)
+    else:
+        path.touch()
+
+
+def is_kept(record: Path) -> bool:
+    """Tell whether a process is started again when it ends, in as far as its VM asks for it."""
+    return not _beside(record, "stop").exists()
+
+
+def dismiss(record: Path, patience: float = 10.0) -> None:
+    """End the shell beside a process that is dead, and wait until nobody holds the lock."""
+    keeper = identity.read(_beside(record, "keeper"))
+    until = time.monotonic() + patience
+    while identity.is_held(record):
+        if keeper is not None:
+            identity.send(keeper, signal.SIGTERM)
+        if time.monotonic() > until:
+            raise Temporary(f"`{_beside(record, 'lock')}` is still held by a process that was started for this VM")
+        time.sleep(_STEP)
+
+
+def said(log: Path) -> str:
+    """Return the last words of a process, for a message."""
+    try:
+        text = log.read_text(errors="replace").strip()[-_SHOWN:]
+    except OSError:
+        return ""
+    return f": {text}" if text else ""
+
+
+def has_systemd() -> bool:
+    """Tell whether systemd runs this host, or this user's session."""
+    return Path("/run/systemd/system").is_dir() and (os.geteuid() == 0 or _user_bus().exists())
+
+
+def _start(what: Launch, log: Path) -> None:
+    become = ["/bin/sh", "-c", _KEEP, "herocloud-keeper", str(what.record)]
+    if has_systemd():
+        try:
+            subprocesses.run(_as_unit(what, become, log), timeout=_SHELL_TIME)
+        except CommandError as error:
+            if "already" in error.stderr:
+                # The unit of the process before this one is dead, and not yet forgotten.
+                raise Temporary(f"systemd still has the unit `{what.unit}`") from error
+            raise Permanent(f"systemd did not take `{what.command[0]}` as a unit: {error}") from error
+        return
+    environment = {**os.environ, **what.environment}
+    try:
+        subprocesses.run(["/bin/sh", "-c", _DETACH, "herocloud-detach", str(log), *become], timeout=_SHELL_TIME, environment=environment)
+    except CommandError as error:
+        raise Permanent(f"`{shlex.join(what.command[:1])}` cannot be started: {error}") from error
+
+
+def _as_unit(what: Launch, become: Sequence[str], log: Path) -> list[str]:
+    words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={what.unit}"]
+    words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue"]
+    words += [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
+    words += [f"--setenv={name}={value}" for name, value in what.environment.items()]
+    return [*words, "--", *become]
+
+
+def _beside(record: Path, name: str) -> Path:
+    return record.with_name(f"{record.name}.{name}")
+
+
+def _user_bus() -> Path:
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}") / "systemd/private"

@@ -1,0 +1,121 @@
+"""The files of a state in a data folder: their names, and a look at them before SQLite opens anything.
+
+The names of the state's files in a data folder.
+
+The write-ahead log and its index stay between commands (see `opening`), so five names is what a person sees after the first apply.
+
+A look at a data folder before SQLite opens anything in it: whether there is a state, and whether it can be one of ours. SQLite takes an
+empty file for a good database, and says of every other trouble that it is unable to open the file. The look is at names, sizes and rights
+only. Opening the database here, were it for its header alone, would do harm: when a process closes any descriptor of a file, the kernel
+drops all locks of the process on that file, and those of SQLite's open connections are among them.
+"""
+
+import errno
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.state import failures
+
+DATABASE = "state.db"
+LOG = "state.db-wal"
+LOG_INDEX = "state.db-shm"
+DRAFT = "state.db.new"
+"""The database while it is being made; it gets its name only when it is whole."""
+MARKER = "state.lineage"
+"""Says that a database was here, so that a lost one is never taken for an empty host."""
+HOLDER = "lock"
+"""Who writes at the moment; the lock itself is on the folder, where nobody can delete it."""
+KEY = "secret.key"
+
+
+def database(folder: Path) -> Path:
+    """Return where the database is."""
+    return folder / DATABASE
+
+
+def marker(folder: Path) -> Path:
+    """Return where the marker is."""
+    return folder / MARKER
+
+
+def holder(folder: Path) -> Path:
+    """Return where the record of the lock's holder is."""
+    return folder / HOLDER
+
+
+class Seen(NamedTuple):
+    """What is in the folder."""
+
+    present: bool
+    """True when there is a database; False when nothing was ever written here."""
+    lineage: str | None = None
+    """What the marker says."""
+    size: int = 0
+    log_bytes: int | None = None
+    """The size of the write-ahead log; nothing when there is none."""
+    indexed: bool = False
+    """Whether the log's index is there, without which a reader would have to create it."""
+
+
+def examine(folder: Path) -> Seen:
+    """Look into the folder; raises `Refused` when a state should be there and is missing, or cannot be one, or is out of reach."""
+    path = database(folder)
+    with failures.Guarded(path):
+        lineage = _read_marker(folder)
+        log_bytes = _size(folder / LOG)
+        indexed = _size(folder / LOG_INDEX) is not None
+        size = _size(path)
+        if size is None:
+            if lineage is not None or log_bytes is not None or indexed:
+                raise _missing(folder, lineage)
+            return Seen(present=False)
+        if not path.is_file():
+            raise failures.damaged(path, "it is not a file")
+        if size == 0:
+            raise failures.damaged(path, "it is empty")
+        require_access(path, os.R_OK)
+    return Seen(True, lineage, size, log_bytes, indexed)
+
+
+def require_access(path: Path, way: int) -> None:
+    """Raise the error that opening the file in this way would meet."""
+    if os.access(path, way, effective_ids=True):
+        return
+    read_only = way == os.W_OK and os.statvfs(path).f_flag & os.ST_RDONLY
+    number = errno.EROFS if read_only else errno.EACCES
+    raise OSError(number, os.strerror(number), str(path))
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError as error:
+        raise failures.refusal("state-unusable", path.parent, "it is not a folder") from error
+
+
+def _read_marker(folder: Path) -> str | None:
+    try:
+        # An empty marker still says that a state was here; whose it was, the database knows.
+        return marker(folder).read_text(encoding="utf-8", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _missing(folder: Path, lineage: str | None) -> Refused:
+    evidence = f"`{MARKER}` says that the state {lineage} was kept here" if lineage else "its other files show that a state was kept here"
+    return Refused(
+        [
+            Diagnostic(
+                "state-missing",
+                "The state is missing",
+                f"`{database(folder)}` is gone, but {evidence}. Herocloud does not take that for an empty host, because it would "
+                f"make everything a second time. Put `{DATABASE}` back from a backup. Only when nothing of ours is left on this "
+                f"host: remove `{MARKER}`, `{LOG}` and `{LOG_INDEX}` from the folder and begin anew.",
+            )
+        ]
+    )

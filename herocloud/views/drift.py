@@ -1,0 +1,44 @@
+"""What changed outside herocloud, by itself: the view of `herocloud drift`."""
+
+from collections.abc import Sequence
+
+from herocloud.kits.jsons import Json
+from herocloud.model.plans import Drift
+from herocloud.views import phrases, plan_json, writer
+
+FORMAT_VERSION = "1.0"
+
+
+def render(stack: str, found: Sequence[Drift], *, color: bool = False) -> str:
+    """Write the drift of a stack as text."""
+    if not found:
+        return "No drift."
+    palette = writer.choose(color=color)
+    wide = min(34, max(len(drift.address) for drift in found)) + 3
+    lines = []
+    previous = ""
+    for address, line in phrases.drift_rows(found):
+        shown = "" if address == previous else address
+        previous = address
+        lines.append(f"  {palette.yellow}{shown.ljust(wide)}{palette.off}{line}")
+    number = len({drift.address for drift in found})
+    things = "1 resource" if number == 1 else f"{number} resources"
+    return "\n".join(
+        [
+            f"{palette.bold}Changed outside herocloud, stack {stack}:{palette.off}",
+            "",
+            *lines,
+            "",
+            f"Drift: {things}. `herocloud plan` shows what would bring back the recorded state.",
+        ]
+    )
+
+
+def document(stack: str, found: Sequence[Drift]) -> dict[str, Json]:
+    """Return the drift of a stack as JSON."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "stack": stack,
+        "drifted": bool(found),
+        "resource_drift": [plan_json.drift_document(drift) for drift in found],
+    }
