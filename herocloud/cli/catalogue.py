@@ -26,16 +26,16 @@ class Group(NamedTuple):
 
 
 COMMANDS: Mapping[str, Leaf | Group] = {
-    "init": Leaf("files", "init", "Write a commented starter stack and a .gitignore."),
-    "validate": Leaf("files", "validate", "Check the stack files and show every finding."),
-    "fmt": Leaf("files", "fmt", "Lay stack files out the canonical way; comments stay."),
-    "plan": Leaf("planning", "plan", "Show what apply would do; never locks, never changes anything."),
-    "apply": Leaf("applying", "apply", "Run a saved plan, or plan, ask and run."),
-    "destroy": Leaf("applying", "destroy", "Plan and apply the removal of everything in the stack."),
-    "show": Leaf("planning", "show", "Show a saved plan, or what is recorded and observed."),
-    "drift": Leaf("planning", "drift", "Compare the world with the records; cannot write."),
-    "resume": Leaf("applying", "resume", "Finish an apply that was interrupted."),
-    "undo": Leaf("applying", "undo", "Take back what an apply did, as a plan of its own."),
+    "init": Leaf("yaml_files", "init", "Write a commented starter stack and a .gitignore."),
+    "validate": Leaf("yaml_files", "validate", "Check the stack files and show every finding."),
+    "fmt": Leaf("yaml_files", "fmt", "Lay stack files out the canonical way; comments stay."),
+    "plan": Leaf("previews", "plan", "Show what apply would do; never locks, never changes anything."),
+    "apply": Leaf("lifecycle", "apply", "Run a saved plan, or plan, ask and run."),
+    "destroy": Leaf("lifecycle", "destroy", "Plan and apply the removal of everything in the stack."),
+    "show": Leaf("previews", "show", "Show a saved plan, or what is recorded and observed."),
+    "drift": Leaf("previews", "drift", "Compare the world with the records; cannot write."),
+    "resume": Leaf("lifecycle", "resume", "Finish an apply that was interrupted."),
+    "undo": Leaf("lifecycle", "undo", "Take back what an apply did, as a plan of its own."),
     "state": Group(
         "The records of what was made, and their history.",
         {
@@ -52,11 +52,11 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "gc": Leaf("state", "gc", "Remove orphans and deleted data that is still kept."),
         },
     ),
-    "export": Leaf("files", "export", "Write the YAML of what exists; planning it again changes nothing."),
-    "output": Leaf("telling", "output", "Show the outputs of the stack."),
-    "graph": Leaf("planning", "graph", "Draw what depends on what, as dot or mermaid."),
-    "schema": Leaf("files", "schema", "Print the JSON Schema of stack files, for editors."),
-    "report": Leaf("telling", "report", "Write an HTML report of what is recorded and observed."),
+    "export": Leaf("yaml_files", "export", "Write the YAML of what exists; planning it again changes nothing."),
+    "output": Leaf("information", "output", "Show the outputs of the stack."),
+    "graph": Leaf("previews", "graph", "Draw what depends on what, as dot or mermaid."),
+    "schema": Leaf("yaml_files", "schema", "Print the JSON Schema of stack files, for editors."),
+    "report": Leaf("information", "report", "Write an HTML report of what is recorded and observed."),
     "doctor": Leaf("host", "doctor", "Tell what is missing on this host, for which provider."),
     "host": Group(
         "The machine that plans are made for.",
@@ -92,15 +92,15 @@ COMMANDS: Mapping[str, Leaf | Group] = {
     "image": Group(
         "The catalogue of images.",
         {
-            "list": Leaf("images", "list_images", "List the images of the stack and which of them are here."),
-            "pull": Leaf("images", "pull", "Fetch images of the stack before an apply needs them."),
-            "build": Leaf("image_building", "build", "Build an image out of Debian packages."),
-            "verify": Leaf("images", "verify", "Read every stored image again and say which are damaged."),
-            "prune": Leaf("images", "prune", "Remove stored images that nothing uses."),
+            "list": Leaf("image_catalogue", "list_images", "List the images of the stack and which of them are here."),
+            "pull": Leaf("image_catalogue", "pull", "Fetch images of the stack before an apply needs them."),
+            "build": Leaf("image_builds", "build", "Build an image out of Debian packages."),
+            "verify": Leaf("image_catalogue", "verify", "Read every stored image again and say which are damaged."),
+            "prune": Leaf("image_catalogue", "prune", "Remove stored images that nothing uses."),
         },
     ),
-    "completion": Leaf("telling", "completion", "Print or install tab completion for a shell."),
-    "version": Leaf("telling", "version", "Print the version."),
+    "completion": Leaf("information", "completion", "Print or install tab completion for a shell."),
+    "version": Leaf("information", "version", "Print the version."),
 }
 
 

@@ -2,7 +2,7 @@
 
 Help of the whole program, the version and a call without words are answered from a checked-in text, because Typer alone takes as long
 to import as such an answer may take; a test holds the text against what Typer would print. Everything else goes through Typer, and
-whatever comes out of a command, by return or by exception, becomes one of the exit codes in `ending`.
+whatever comes out of a command, by return or by exception, becomes one of the exit codes in `exit_codes`.
 """
 
 import atexit

@@ -28,6 +28,7 @@ _WHAT = {"logs": "writes no console output", "exec": "runs no programs", "consol
 _AT_ONCE = 32
 _NOW_AND_THEN = 10.0
 """Seconds between two reports on guests that have not answered."""
+_MOST_READ = 1024 * 1024
 
 
 class Ready(NamedTuple):
@@ -96,6 +97,22 @@ def last_lines(folder: Path, record: Record, count: int) -> tuple[list[str], int
     except FileNotFoundError:
         detail = f"`{record.address}` has written nothing to its console yet: there is no `{path}`."
         raise Refused([Diagnostic("no-log", "There is no log", detail, address=record.address)]) from None
+
+
+def lines_after(folder: Path, record: Record, place: int) -> tuple[list[str], int]:
+    """Return what a VM wrote to its console after `place`, and where it ends now; a log that was cut begins again."""
+    from herocloud.providers.guests import logs
+
+    require_inside(record, "logs")
+    path = _log(folder, record)
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(place if place <= size else 0)
+            said = stream.read(_MOST_READ)
+            return logs.clean(said).splitlines(), stream.tell()
+    except FileNotFoundError:
+        return [], 0
 
 
 def follow(folder: Path, record: Record, place: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The layer of the JSON-RPC daemon, beside the command line: both may call `operations/`, and neither may call the other.
+"""The JSON-RPC daemon, beside the command line: methods over `operations/`, their document, and the client made from it.
 
-Nothing lives here yet; the layer is named so that import-linter holds the rule from the first line on.
+The command line uses `client` and `daemon_process` of it and nothing else; nothing here knows the command line.
 """

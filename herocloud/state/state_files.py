@@ -2,7 +2,7 @@
 
 The names of the state's files in a data folder.
 
-The write-ahead log and its index stay between commands (see `opening`), so five names is what a person sees after the first apply.
+The write-ahead log and its index stay between commands (see `connections`), so five names is what a person sees after the first apply.
 
 A look at a data folder before SQLite opens anything in it: whether there is a state, and whether it can be one of ours. SQLite takes an
 empty file for a good database, and says of every other trouble that it is unable to open the file. The look is at names, sizes and rights
@@ -34,6 +34,11 @@ KEY = "secret.key"
 def database(folder: Path) -> Path:
     """Return where the database is."""
     return folder / DATABASE
+
+
+def log(folder: Path) -> Path:
+    """Return where the write-ahead log is."""
+    return folder / LOG
 
 
 def marker(folder: Path) -> Path:

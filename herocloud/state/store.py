@@ -68,6 +68,12 @@ class Store:
         """Return the number of the last operation."""
         return self._read(lambda c: int(c.execute("SELECT serial FROM world").fetchone()[0]))
 
+    @property
+    def data_version(self) -> int:
+        """Return a number that differs after another connection has written; asking costs microseconds."""
+        with self._turn, failures.Guarded(self._path):
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
     def recorded(self) -> Recorded:
         """Return everything that plans compare with."""
         return self._read(_recorded)

@@ -12,7 +12,7 @@ GIB, TIB = 1024**3, 1024**4
 @pytest.fixture
 def make(folder, machine, monkeypatch):
     """Return a function that makes the host of a machine with 2 TiB of disk, of which 500 GiB are free."""
-    monkeypatch.setattr(machines.detecting, "_disk", lambda _folder: (2 * TIB, 500 * GIB))
+    monkeypatch.setattr(machines.detection, "_disk", lambda _folder: (2 * TIB, 500 * GIB))
 
     def make_host(text: str = "", recorded: int = 0, **more: object) -> machines.HostAnswer:
         if text:

@@ -41,7 +41,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
 def test_a_process_that_is_killed_while_writing_leaves_the_old_file(tmp_path: Path, point: str) -> None:
     target = tmp_path / "plan"
     durable_files.write_durably(target, b"old")
-    write = "import sys; from pathlib import Path; from herocloud.kits import files; files.write_durably(Path(sys.argv[1]), b'new')"
+    write = "import sys, pathlib; from herocloud.kits import durable_files as files; files.write_durably(pathlib.Path(sys.argv[1]), b'new')"
     environment = {**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:kill"}
     ended = subprocess.run([sys.executable, "-c", write, str(target)], env=environment, check=False)
     assert ended.returncode == -9

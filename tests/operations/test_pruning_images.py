@@ -49,7 +49,7 @@ def test_records_name_images_by_checksum_and_source() -> None:
 
 
 def test_what_a_record_names_stays(data_folder: Path, stored: Path, how: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images.reading, "read_recorded", lambda _folder: _recorded(disk={"source": str(stored), "size": 512}))
+    monkeypatch.setattr(images.lookups, "read_recorded", lambda _folder: _recorded(disk={"source": str(stored), "size": 512}))
     assert images.find_unused(data_folder).contents == ()
     assert images.prune(data_folder, how).contents == ()
     assert len(list(Store(data_folder).entries())) == 1

@@ -77,12 +77,12 @@ def load(name):
     return module
 build, pretend = load("building"), load("pretending")
 from herocloud.kits import jsons
-from herocloud.model import filing
+from herocloud.model import plan_codec
 host = build.host(8)
 old = build.desired(build.image(), build.network(), build.vms("old", 6, networks=["lan"]), build.vm("keep"))
 new = build.desired(build.image(), build.vms("new", 6, vcpus=2), build.vm("keep", vcpus=2, labels={"a": "b", "c": "d"}))
 world = pretend.run(pretend.World(), pretend.World().plan(old, host), host)
-print(jsons.dumps(filing.encode_plan(world.plan(new, host))))
+print(jsons.dumps(plan_codec.encode_plan(world.plan(new, host))))
 """
     folder = str(Path(__file__).parent)
     outputs = {

@@ -13,7 +13,7 @@ from herocloud.kits import faults
 from herocloud.model.ids import StepId
 from herocloud.model.plans import Capacity, Level, Plan
 from herocloud.model.worlds import Record
-from herocloud.state import creating, locking, store as states
+from herocloud.state import creation, locking, store as states
 from herocloud.state.store import Entry
 
 folder = Path(sys.argv[1])
@@ -41,7 +41,7 @@ with locking.hold(folder, "apply", "p1", 0):
         did("finished")
         store.edit("state rm", "shop", [Entry("by hand", "done", 0.0, remove=("shop", "vm.a"))], at=3.0)
         did("edited")
-    creating.load_key(folder, create=True)
+    creation.load_key(folder, create=True)
     did("keyed")
 did("released")
 """

@@ -11,8 +11,8 @@ from herocloud.state import creation, state_files
 MAKE = """
 import sys
 from pathlib import Path
-from herocloud.state import creating
-print(creating.load_key(Path(sys.argv[1]), create=True).hex())
+from herocloud.state import creation
+print(creation.load_key(Path(sys.argv[1]), create=True).hex())
 """
 
 

@@ -1,4 +1,4 @@
-"""From a mark to a command line: looks up what the pure `commanding` is handed, from files of the VM and of the host.
+"""From a mark to a command line: looks up what the pure `command_line` is handed, from files of the VM and of the host.
 
 What hangs on what is decided here: a card on a tap that the network provider made, or on a network in user mode when the host has none; a
 disk on its file; a share on its daemon.

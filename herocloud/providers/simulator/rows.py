@@ -1,6 +1,6 @@
 """Things of the world as rows: read one, change it, write it back, with what it claims, uses and weighs kept in step.
 
-Every function works inside a transaction of `storing.World`.
+Every function works inside a transaction of `world_file.World`.
 """
 
 import json

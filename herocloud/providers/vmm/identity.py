@@ -3,7 +3,7 @@
 A process is touched only after its identity is proven, and taken for gone only after its death is. The number alone proves nothing: the
 kernel gives it to somebody else as soon as it is free. Number and start time together name one process in one boot of the host.
 
-The record is written by the process itself before it becomes the VMM (see `launching`), so there is no instant at which a VMM runs without
+The record is written by the process itself before it becomes the VMM (see `launch`), so there is no instant at which a VMM runs without
 one. It lies with the data and not with the sockets: whoever empties the runtime folder must not make running VMs look dead.
 """
 

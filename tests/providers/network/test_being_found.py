@@ -13,10 +13,10 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from herocloud.providers import drivers, registry
-from herocloud.providers.network import dumping
+from herocloud.providers.network import dumps
 from herocloud.providers.seam import ProviderContext
 # Whoever runs the tests may have networks on the machine.
-dumping.dump_links = lambda: ()
+dumps.dump_links = lambda: ()
 context = ProviderContext(Path(sys.argv[1]))
 registry.find("network").observer(context).observe(None)
 looked = sorted(sys.modules)

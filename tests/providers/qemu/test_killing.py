@@ -20,13 +20,13 @@ _CHILD = """\
 import json, sys
 from pathlib import Path
 from herocloud.model.steps import Step
-from herocloud.providers.qemu import driving, proving
+from herocloud.providers.qemu import driving, kvm_probe
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import launching
+from herocloud.providers.vmm import launch
 from herocloud.providers.vmm.shutdown import Patience
 
-launching.has_systemd = lambda: False
-proving.accelerate = lambda program, *_, **__: proving.Acceleration("tcg", "for a test")
+launch.has_systemd = lambda: False
+kvm_probe.accelerate = lambda program, *_, **__: kvm_probe.Acceleration("tcg", "for a test")
 said = json.load(sys.stdin)
 step = Step("id", "vm.web", said["kind"], "qemu", said["part"], said["before"], said["after"])
 work = Work(step, "shop", said["spec"], "lineage-1", "plan")

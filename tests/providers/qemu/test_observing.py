@@ -139,5 +139,5 @@ def test_vms_that_are_stopped_need_no_talking(bench, machine) -> None:
 
 
 def test_the_planner_loads_the_costs_and_nothing_else() -> None:
-    loaded = _loads("from herocloud.plan import choosing", "choosing.planning_of('qemu')")
+    loaded = _loads("from herocloud.plan import assignment", "assignment.planning_of('qemu')")
     assert loaded == "herocloud.providers.qemu herocloud.providers.qemu.planning"

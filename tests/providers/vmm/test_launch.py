@@ -21,11 +21,11 @@ def test_it_outlives_the_process_that_started_it_even_by_kill(stand, python, eve
     ran = python(
         "import os, signal",
         "from pathlib import Path",
-        "from herocloud.providers.vmm import launching",
-        "launching.has_systemd = lambda: False",
-        f"what = launching.Launch(Path({str(stand.record)!r}), ['sleep', '60'], Path('/s'), 'no', {{}}, 'u')",
-        "launching.prepare(what)",
-        "launching._start(what, Path('/dev/null'))",
+        "from herocloud.providers.vmm import launch",
+        "launch.has_systemd = lambda: False",
+        f"what = launch.Launch(Path({str(stand.record)!r}), ['sleep', '60'], Path('/s'), 'no', {{}}, 'u')",
+        "launch.prepare(what)",
+        "launch._start(what, Path('/dev/null'))",
         "os.kill(os.getpid(), signal.SIGKILL)",
     )
     assert ran.returncode == -signal.SIGKILL
@@ -87,7 +87,7 @@ def test_it_can_be_started_again_after_it_ended(stand, eventually) -> None:
 def test_where_systemd_runs_it_becomes_a_unit_of_its_own(stand, monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(launch, "has_systemd", lambda: True)
-    monkeypatch.setattr(launch.running, "run", lambda words, **_: seen.extend(words))
+    monkeypatch.setattr(launch.subprocesses, "run", lambda words, **_: seen.extend(words))
     launch._start(stand.order("vmm"), stand.beside("log"))
     assert seen[0] == "systemd-run"
     assert {"--collect", "--unit=herocloud-test", "--slice=herocloud.slice"} <= set(seen)
@@ -104,6 +104,6 @@ def test_a_unit_that_systemd_does_not_take_is_told_or_tried_again(stand, monkeyp
         raise CommandError(command, 1, "", words)
 
     monkeypatch.setattr(launch, "has_systemd", lambda: True)
-    monkeypatch.setattr(launch.running, "run", refuse)
+    monkeypatch.setattr(launch.subprocesses, "run", refuse)
     with pytest.raises(kind):
         stand.start("vmm")

@@ -70,7 +70,7 @@ def test_the_archive_s_mirror_is_the_one_of_this_machine_and_other_vendors_stay_
         "http://vendor/\tbookworm\tmain\tVendor\n"
         "http://near/debian/\ttrixie\tmain\tDebian\n"
     )
-    monkeypatch.setattr(debian_roots.running, "run", lambda *_, **__: debian_roots.running.Ran(said, ""))
+    monkeypatch.setattr(debian_roots.subprocesses, "run", lambda *_, **__: debian_roots.subprocesses.Ran(said, ""))
     assert debian_roots.sources("bookworm") == [
         "deb http://near/debian/ bookworm main contrib",
         "deb http://near/security/ bookworm-security main",
@@ -118,7 +118,7 @@ def test_a_build_that_fails_leaves_the_image_before_it_alone(tmp_path: Path, mon
 
     monkeypatch.setattr(debian.packages, "architecture", lambda: "amd64")
     monkeypatch.setattr(debian.programs, "need", lambda *_: None)
-    monkeypatch.setattr(debian.debian_booting, "prepare", refuse)
+    monkeypatch.setattr(debian.debian_bootloader, "prepare", refuse)
     put(tmp_path)
     with pytest.raises(Permanent, match="no mirror"):
         debian.build(tmp_path, again=True)

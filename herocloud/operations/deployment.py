@@ -1,0 +1,132 @@
+"""VMs that are asked for one by one: they make up the stack `imperative`, and go through the same planner and journal as any other."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json, Spec
+from herocloud.model import ids
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.worlds import Desired, Record, Recorded, Resource
+from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.operations.inputs import Hosting, Sources
+from herocloud.operations.stack_plans import Planned
+
+STACK = StackName("imperative")
+_FROM_STDIN = "-"
+
+
+class SliceInUse(Refused):
+    """A slice that was asked for is not free."""
+
+
+class ImageRefused(Refused):
+    """The image is not known on this host."""
+
+
+class DeployWanted(NamedTuple):
+    """The VM that is asked for."""
+
+    name: str
+    slices: tuple[str, ...]
+    image: str
+    fields: Mapping[str, Json] = {}
+    """More fields of the VM, as a stack file has them."""
+
+
+def plan_deploy(folder: Path, wanted: DeployWanted) -> Planned:
+    """Plan one new VM; everything else in its stack stays as it is."""
+    from herocloud.plan import imperative_vms
+
+    recorded = lookups.read_recorded(folder)
+    host = inputs.find_host(folder, recorded)
+    require_free(recorded, host, wanted.slices)
+    address = ids.make_address("vm", wanted.name)
+    standing = recorded.records.get(STACK, {})
+    if address in standing:
+        detail = f"`{address}` is deployed already."
+        hint = "choose another name, or delete the VM that has it"
+        raise Refused([Diagnostic("name-taken", "The name is taken", detail, address=address, hint=hint)])
+    vm, images = _load(folder, host, wanted)
+    vm, image = _settle_image(vm, images, standing)
+    observed = stack_plans.look(host, (STACK,))
+    host = stack_plans.able(host, Desired(STACK, (vm,)), None)
+    plan = imperative_vms.plan_added(STACK, (vm,) if image is None else (image, vm), recorded, observed, host.host)
+    return Planned(plan, Desired(STACK, ()), recorded, observed, host)
+
+
+def require_free(recorded: Recorded, host: Hosting, slices: Sequence[str]) -> None:
+    """Raise unless all of these slices are there and free."""
+    from herocloud.operations import host_status
+
+    owners = inputs.slice_owners(recorded)
+    machine = host_status.Machine(host, owners)
+    for sid in slices:
+        host_status.find_slice(machine, sid)
+    taken = [sid for sid in slices if Sid(sid) in owners]
+    if taken:
+        raise slice_in_use(taken)
+
+
+def slice_in_use(taken: Sequence[str]) -> SliceInUse:
+    """Say that slices are in use, and not by whom: that may be nobody's business."""
+    said = ", ".join(f"`{sid}`" for sid in taken)
+    found = Diagnostic("slice-in-use", "Slice in use", f"{said} is in use.", hint="`list_slices` shows which are free")
+    return SliceInUse([found])
+
+
+def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, list[Resource]]:
+    """Read the VM as if a stack file had asked for it, so that the same checks and defaults apply."""
+    fields = {**wanted.fields, "image": wanted.image, "slice": list(wanted.slices)}
+    text = json.dumps({"stack": STACK, "vms": {wanted.name: _literal(fields)}}, ensure_ascii=True)
+    loaded = inputs.load(folder, Sources((_FROM_STDIN,), stdin=text), host.host)
+    if loaded.desired is None:
+        found = [_without_place(one) for one in loaded.diagnostics]
+        kind = ImageRefused if any("image" in one.code for one in found) or any("image" in one.detail for one in found) else Refused
+        raise kind(found)
+    vm = next(resource for resource in loaded.desired.resources if resource.kind == "vm")
+    return vm, [resource for resource in loaded.desired.resources if resource.kind == "image"]
+
+
+def _literal(value: Json) -> Json:
+    """Take the meaning out of double braces: what a caller sends is text, and no expression over what others have here."""
+    if isinstance(value, str):
+        return value.replace("{{", "{{ '{{' }}")
+    if isinstance(value, Mapping):
+        return {key: _literal(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_literal(inner) for inner in value]
+    return value
+
+
+def _without_place(found: Diagnostic) -> Diagnostic:
+    # The text in which it stands was made here, and its lines say nothing to a caller.
+    return found._replace(place=None, snippet=None)
+
+
+def _settle_image(vm: Resource, images: Sequence[Resource], standing: Mapping[Address, Record]) -> tuple[Resource, Resource | None]:
+    """Share the image with the VMs that have the same one already; a newer one of the same name goes beside it."""
+    if not images:
+        return vm, None
+    image = images[0]
+    there = standing.get(image.address)
+    if there is None:
+        return vm, image
+    from herocloud.plan import recorded_stack
+
+    if jsons.digest(recorded_stack.resource_of(there).spec) == jsons.digest(_shaped_like(image, recorded_stack.resource_of(there).spec)):
+        return vm, None
+    name = f"{image.name}-{jsons.digest(image.spec)[:8]}"
+    address = ids.make_address("image", name)
+    newer = image._replace(address=address, name=name)
+    needs = tuple(address if need == image.address else need for need in vm.depends_on)
+    renamed = vm._replace(spec={**vm.spec, "image": name}, depends_on=needs)
+    return renamed, None if address in standing else newer
+
+
+def _shaped_like(image: Resource, recorded: Spec) -> Json:
+    return {key: image.spec.get(key) for key in recorded}

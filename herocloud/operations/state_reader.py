@@ -1,0 +1,81 @@
+"""The records for a process that stays: read again only when somebody has written.
+
+A command opens the state once and ends. A daemon answers many reads a second while applies write, and none of them may wait: one
+connection stays open, and SQLite says in microseconds whether any other connection has committed since.
+"""
+
+import threading
+from pathlib import Path
+from typing import Self
+
+from herocloud.model.worlds import Recorded
+from herocloud.state import state_files
+from herocloud.state.store import Store
+
+
+class StateReader:
+    """What is recorded in a data folder now."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start without anything read."""
+        self._folder = folder
+        self._turn = threading.Lock()
+        self._store: Store | None = None
+        self._file: tuple[int, int] | None = None
+        self._version = -1
+        self._copied = False
+        self._recorded = Recorded()
+
+    def recorded(self) -> Recorded:
+        """Return everything that is recorded."""
+        return self.current()[1]
+
+    def current(self) -> tuple[int, Recorded]:
+        """Return the records with a number that grows whenever anything is written."""
+        with self._turn:
+            store = self._open()
+            if store is None:
+                return 0, Recorded()
+            version = store.data_version
+            if version != self._version:
+                self._recorded = store.recorded()
+                # Asked before the records: what is written in between is read once more, and never missed.
+                self._version = version
+            return version, self._recorded
+
+    def _open(self) -> Store | None:
+        from herocloud.state import store as states
+
+        file = _identify(self._folder)
+        if self._store is not None and (file != self._file or self._copied):
+            # Another state was put in its place, or what was opened was a copy in memory, to which nobody ever writes.
+            self._store.close()
+            self._store = None
+        if self._store is None:
+            self._copied = not state_files.log(self._folder).exists()
+            self._store = states.open_state(self._folder, write=False)
+            self._file, self._version = file, -1
+        return self._store
+
+    def close(self) -> None:
+        """Let go of the state."""
+        with self._turn:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    def __enter__(self) -> Self:
+        """Allow `with StateReader(…) as reader`."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close at the end of the block."""
+        self.close()
+
+
+def _identify(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = state_files.database(folder).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

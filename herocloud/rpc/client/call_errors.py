@@ -1,0 +1,48 @@
+"""What a call may raise in the client."""
+
+from typing import Any
+
+
+class ClientError(Exception):
+    """The root of all of them."""
+
+
+class NoDaemon(ClientError):
+    """Nobody answers at the socket; nothing was sent."""
+
+
+class ConnectionLost(ClientError):
+    """The connection broke before the answer came; whether the call was received is unknown."""
+
+
+class CallError(ClientError):
+    """The daemon answered with an error; `error_types` has one class for each code."""
+
+    code = 0
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        """Keep all of it; the text is made of the diagnostics."""
+        self.code = code
+        self.message = message
+        self.data = data
+        super().__init__(_words(message, data))
+
+
+class JobFailed(ClientError):
+    """A job that was waited for has failed; `job` is how it ended."""
+
+    def __init__(self, job: Any) -> None:
+        """Keep the job."""
+        self.job = job
+        error = job.get("error") or {}
+        super().__init__(f"{job['method']} {job['job_id']}: {_words(error.get('message', job['status']), error.get('data'))}")
+
+
+class JobCancelled(JobFailed):
+    """A job that was waited for was cancelled."""
+
+
+def _words(message: str, data: Any) -> str:
+    found = data.get("diagnostics") if isinstance(data, dict) else None
+    details = [f"{one.get('summary', '')}: {one.get('detail', '')}" for one in found or () if isinstance(one, dict)]
+    return "; ".join(details) or message

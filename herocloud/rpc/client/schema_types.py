@@ -1,0 +1,188 @@
+"""What the daemon answers. Generated from `openrpc.json` by `scripts/openrpc`; not edited by hand."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class AttachInfo(TypedDict):
+    """How a VM is attached to its hypervisor."""
+
+    sid: str
+    hypervisor: str
+    attached: bool
+    """Whether a process of the hypervisor runs the VM now."""
+    reason: str
+
+
+class EventInfo(TypedDict):
+    """Something that happened."""
+
+    seq: int
+    """Its number; numbers grow, and are never used twice."""
+    at: float
+    """Seconds since 1970."""
+    type: str
+    stack: str | None
+    address: str | None
+    job_id: str | None
+    data: Any
+
+
+class EventPage(TypedDict):
+    """Events in order, and where to go on."""
+
+    events: "list[EventInfo]"
+    next: int
+    """The number to ask from next."""
+    last: int
+    """The number of the newest event there is."""
+
+
+class ExecInfo(TypedDict):
+    """How a program in a guest ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    truncated: bool
+    """Whether output beyond a mebibyte was left out."""
+
+
+class HealthInfo(TypedDict):
+    """Whether the daemon can work."""
+
+    status: Literal["ok", "degraded"]
+    ready: bool
+    reasons: list[str]
+    """Why it is not ready."""
+    version: str
+    uptime_seconds: float
+    jobs_open: int
+    last_event: int
+
+
+class JobInfo(TypedDict):
+    """A job: work that goes on without its caller."""
+
+    job_id: str
+    method: str
+    """The method that began it."""
+    status: Literal["queued", "running", "cancelling", "done", "failed", "cancelled"]
+    stack: str | None
+    address: str | None
+    """What it is about."""
+    sid: str | None
+    """The VM that it is about."""
+    caller: str
+    """The user who asked for it."""
+    created_at: float
+    """Seconds since 1970."""
+    started_at: float | None
+    ended_at: float | None
+    plan_id: str | None
+    """The plan that it runs."""
+    steps: "JobSteps"
+    note: str
+    """What else is to be known, like a restart of the daemon in between."""
+    result: Any
+    """What came of it, once it is done."""
+    error: "RpcErrorInfo | None"
+    """Why it failed."""
+
+
+class JobSteps(TypedDict):
+    """How far a job is."""
+
+    total: int
+    done: int
+
+
+class LogLines(TypedDict):
+    """Lines of a VM's console."""
+
+    lines: list[str]
+    position: int
+    """Where the log ends now: give it as `follow_from` to read what comes after."""
+
+
+class MigratedSecret(TypedDict):
+    """How many VMs changed their secret."""
+
+    migrated_count: int
+
+
+class NodeInfo(TypedDict):
+    """The machine, its slices, and what can run VMs on it."""
+
+    name: str
+    version: str
+    """The version of herocloud."""
+    simulated: bool
+    """Whether the machine is described in the host file and does not exist."""
+    registered: bool
+    """Whether its slices were recorded, by `node_register` or by the first VM."""
+    memory_bytes: int
+    disk_bytes: int
+    cpus: int
+    slices_total: int
+    slices_free: int
+    slices_in_use: int
+    disk_per_slice_bytes: int
+    vms_total: int
+    """How many VMs there are, those of others included."""
+    vms_running: int
+
+
+class RpcErrorInfo(TypedDict):
+    """An error, as a response would carry it."""
+
+    code: int
+    message: str
+    data: NotRequired[Any]
+
+
+class SliceInfo(TypedDict):
+    """One slice: the unit of capacity, 4 GiB of memory with its share of the disk."""
+
+    sid: str
+    """The id of the slice."""
+    state: Literal["Free", "InUse"]
+    """Whether a VM holds it."""
+    memory_bytes: int
+    disk_bytes: int
+    vm_sid: str | None
+    """The VM that holds it; null when it is free, or not yours to see."""
+    vm: str | None
+    """The address of that VM."""
+    stack: str | None
+    """The stack of that VM."""
+
+
+class VmInfo(TypedDict):
+    """A virtual machine."""
+
+    sid: str
+    """The id of the VM, unique on this host."""
+    name: str
+    address: str
+    """What it is called in its stack: `vm.web`."""
+    stack: str
+    status: Literal["deploying", "running", "stopped", "paused", "gone", "incomplete"]
+    """What it is doing. `deploying` while its first job runs, `incomplete` after a job that failed half-way, `gone`
+    when it is recorded and nothing runs there."""
+    slices: list[str]
+    """The slices that it holds."""
+    vcpus: int | None
+    memory_bytes: int | None
+    disk_bytes: int | None
+    image: str | None
+    addresses: list[str]
+    """Its addresses in its networks and in the overlay."""
+    mycelium_ip: str | None
+    """Its address in the overlay."""
+    hypervisor: str
+    restart: str
+    """When it is started again by itself."""
+    protected: bool
+    labels: dict[str, str]
+    job_id: str | None
+    """The job that works on it now."""

@@ -1,0 +1,326 @@
+"""The methods of the daemon. Generated from `openrpc.json` by `scripts/openrpc`; not edited by hand."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from herocloud.rpc.client.schema_types import (
+    AttachInfo,
+    EventPage,
+    ExecInfo,
+    HealthInfo,
+    JobInfo,
+    LogLines,
+    MigratedSecret,
+    NodeInfo,
+    SliceInfo,
+    VmInfo,
+)
+
+
+class SyncMethods:
+    """One method for each of the daemon's."""
+
+    @abstractmethod
+    def call(self, method: str, params: Mapping[str, Any]) -> Any:
+        """Call any method by its name."""
+
+    def node_register(
+        self,
+    ) -> NodeInfo:
+        """Detect the hardware again, and create the slices that its memory allows.
+
+        Slices that VMs hold keep their ids. Memory that grew adds slices; memory that shrank below what is in use is
+        refused, with the names of the VMs. Calling it again changes nothing.
+        """
+        return cast("NodeInfo", self.call("node_register", {}))
+
+    def node_status(
+        self,
+    ) -> NodeInfo:
+        """Return the machine, its slices, and how many VMs it has."""
+        return cast("NodeInfo", self.call("node_status", {}))
+
+    def list_slices(
+        self,
+        *,
+        secret: str = "",
+    ) -> list[SliceInfo]:
+        """Return every slice, free or in use.
+
+        A slice whose VM has another secret shows `InUse` and no name.
+        """
+        return cast("list[SliceInfo]", self.call("list_slices", {"secret": secret}))
+
+    def get_slice(
+        self,
+        slice_sid: str,
+        *,
+        secret: str = "",
+    ) -> SliceInfo:
+        """Return one slice."""
+        return cast("SliceInfo", self.call("get_slice", {"slice_sid": slice_sid, "secret": secret}))
+
+    def deploy_vm(
+        self,
+        name: str,
+        slice_sid: str,
+        image: str,
+        *,
+        cpu_count: int = 1,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        more_slices: list[str] | None = None,
+        memory_bytes: int | None = None,
+        disk_bytes: int | None = None,
+        ssh_keys: list[str] | None = None,
+        user_data: str | None = None,
+        env: dict[str, str] | None = None,
+        labels: dict[str, str] | None = None,
+        restart: Literal["no", "on-failure", "always"] = "no",
+        mycelium: bool = False,
+        hypervisor: Literal["auto", "cloud-hypervisor", "qemu", "simulator"] = "auto",
+    ) -> JobInfo:
+        """Deploy a VM on a free slice.
+
+        The slice is marked InUse, and is Free again when the VM is deleted or its deployment fails. Everything is
+        checked before anything is done. Of several callers who want one slice, one gets it, and the others are told
+        that it is in use. The answer is a job; its `sid` is the VM's.
+        """
+        return cast(
+            "JobInfo",
+            self.call(
+                "deploy_vm",
+                {
+                    "name": name,
+                    "slice_sid": slice_sid,
+                    "image": image,
+                    "cpu_count": cpu_count,
+                    "secret": secret,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                    "more_slices": more_slices,
+                    "memory_bytes": memory_bytes,
+                    "disk_bytes": disk_bytes,
+                    "ssh_keys": ssh_keys,
+                    "user_data": user_data,
+                    "env": env,
+                    "labels": labels,
+                    "restart": restart,
+                    "mycelium": mycelium,
+                    "hypervisor": hypervisor,
+                },
+            ),
+        )
+
+    def list_vms(
+        self,
+        *,
+        secret: str = "",
+        stack: str | None = None,
+    ) -> list[VmInfo]:
+        """Return the VMs with what each is doing.
+
+        With a secret: only those that were deployed with it. Without one: those that were deployed without.
+        """
+        return cast("list[VmInfo]", self.call("list_vms", {"secret": secret, "stack": stack}))
+
+    def get_vm(
+        self,
+        sid: str,
+        *,
+        secret: str = "",
+    ) -> VmInfo:
+        """Return one VM."""
+        return cast("VmInfo", self.call("get_vm", {"sid": sid, "secret": secret}))
+
+    def stop_vm(
+        self,
+        sid: str,
+        *,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+    ) -> JobInfo:
+        """Shut a VM down. It keeps its slice, its disk and its addresses.
+
+        The guest is asked first, for a bounded time; then its power is cut. Nobody brings it back but `start_vm`.
+        """
+        return cast("JobInfo", self.call("stop_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait}))
+
+    def start_vm(
+        self,
+        sid: str,
+        *,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+    ) -> JobInfo:
+        """Boot a stopped VM. One that runs already stays as it is."""
+        return cast("JobInfo", self.call("start_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait}))
+
+    def restart_vm(
+        self,
+        sid: str,
+        *,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+    ) -> JobInfo:
+        """Shut a VM down and boot it again, as one plan: a crash between the two does not leave it off."""
+        return cast("JobInfo", self.call("restart_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait}))
+
+    def attach_hypervisor(
+        self,
+        sid: str,
+        *,
+        secret: str = "",
+    ) -> AttachInfo:
+        """Look whether the hypervisor's process of a VM is there, and take hold of it again.
+
+        VMs are attached from the moment they are deployed, also over restarts of the daemon; calling this is never
+        needed, and does no harm.
+        """
+        return cast("AttachInfo", self.call("attach_hypervisor", {"sid": sid, "secret": secret}))
+
+    def vm_logs(
+        self,
+        sid: str,
+        *,
+        lines: int = 100,
+        follow_from: int | None = None,
+        secret: str = "",
+    ) -> LogLines:
+        """Return what a VM wrote to its serial console, as plain text.
+
+        Ask again with `follow_from` to read on. A simulated VM writes nothing.
+        """
+        return cast("LogLines", self.call("vm_logs", {"sid": sid, "lines": lines, "follow_from": follow_from, "secret": secret}))
+
+    def vm_exec(
+        self,
+        sid: str,
+        command: str,
+        *,
+        args: list[str] | None = None,
+        secret: str = "",
+        input: str | None = None,
+        timeout: float = 30.0,
+    ) -> ExecInfo:
+        """Run a program in the guest of a VM, and return what it said.
+
+        The answer comes when the program has ended, and is kept nowhere: what programs print may be secret. The guest
+        of a simulated VM has only `echo`, `cat`, `true` and `false`.
+        """
+        return cast(
+            "ExecInfo",
+            self.call("vm_exec", {"sid": sid, "command": command, "args": args, "secret": secret, "input": input, "timeout": timeout}),
+        )
+
+    def migrate_secret(
+        self,
+        old_secret: str,
+        new_secret: str,
+    ) -> MigratedSecret:
+        """Give every VM that has one secret another one.
+
+        Their jobs and events go along. Nothing is found when no VM has the old secret.
+        """
+        return cast("MigratedSecret", self.call("migrate_secret", {"old_secret": old_secret, "new_secret": new_secret}))
+
+    def delete_vm(
+        self,
+        sid: str,
+        *,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        purge: bool = False,
+    ) -> JobInfo:
+        """Delete a VM, and free its slice.
+
+        The call is the consent; a protected VM stays. Its data is kept for a time, so that `undo` can bring it back,
+        unless `purge` is true.
+        """
+        return cast(
+            "JobInfo",
+            self.call("delete_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "purge": purge}),
+        )
+
+    def list_jobs(
+        self,
+        *,
+        limit: int = 100,
+        secret: str = "",
+        open_only: bool = False,
+    ) -> list[JobInfo]:
+        """Return jobs, the newest first."""
+        return cast("list[JobInfo]", self.call("list_jobs", {"limit": limit, "secret": secret, "open_only": open_only}))
+
+    def get_job(
+        self,
+        job_id: str,
+        *,
+        secret: str = "",
+    ) -> JobInfo:
+        """Return one job, with its progress and, once it has ended, its result or error."""
+        return cast("JobInfo", self.call("get_job", {"job_id": job_id, "secret": secret}))
+
+    def wait_job(
+        self,
+        job_id: str,
+        *,
+        timeout: float = 30.0,
+        secret: str = "",
+    ) -> JobInfo:
+        """Return a job as soon as it has ended, or as it is when the time is over.
+
+        Whether it ended is in `status`; a wait that is over is not an error, so that a client can ask again.
+        """
+        return cast("JobInfo", self.call("wait_job", {"job_id": job_id, "timeout": timeout, "secret": secret}))
+
+    def cancel_job(
+        self,
+        job_id: str,
+        *,
+        secret: str = "",
+        at_once: bool = False,
+    ) -> JobInfo:
+        """Stop a job. One that waits never begins; one that runs ends after the steps that it is in.
+
+        What it has done by then stays, and is listed as unfinished: `resume_stack` goes on with it or takes it back. A
+        job that has ended stays as it is.
+        """
+        return cast("JobInfo", self.call("cancel_job", {"job_id": job_id, "secret": secret, "at_once": at_once}))
+
+    def rpc_discover(
+        self,
+    ) -> dict[str, Any]:
+        """Return the OpenRPC document of this service.
+
+        The same as `GET /openrpc.json`.
+        """
+        return cast("dict[str, Any]", self.call("rpc.discover", {}))
+
+    def rpc_health(
+        self,
+    ) -> HealthInfo:
+        """Tell whether the daemon can work, and if not, why.
+
+        The same as `GET /health`, whose status code is 503 while the daemon is not ready.
+        """
+        return cast("HealthInfo", self.call("rpc.health", {}))
+
+    def events(
+        self,
+        *,
+        from_: int = 0,
+        limit: int = 100,
+        secret: str = "",
+    ) -> EventPage:
+        """Return events from a number on, oldest first.
+
+        Ask again with `next` to go on. `GET /events` streams the same events as they happen.
+        """
+        return cast("EventPage", self.call("events", {"from": from_, "limit": limit, "secret": secret}))

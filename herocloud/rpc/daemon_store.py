@@ -1,0 +1,278 @@
+"""What the daemon remembers beside the state: its jobs, and the log of events with their sequence numbers.
+
+A file of its own, because it has another writer and another rhythm than the state: two hundred small events a second must not wait for
+the journal of an apply, nor the journal for them. What machines exist and what was done to them stands in the state alone; losing this
+file loses the history of jobs and events and nothing else.
+
+One connection behind one lock. `synchronous=FULL` for jobs, because an answered `deploy_vm` must be known after a power cut; events of
+many callers share one transaction.
+"""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+
+FILE = "daemon.db"
+_VERSION = 1
+
+_TABLES = (
+    """CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        method TEXT NOT NULL,
+        status TEXT NOT NULL,
+        stack TEXT,
+        address TEXT,
+        sid TEXT,
+        secret TEXT,
+        caller TEXT NOT NULL,
+        uid INTEGER,
+        key TEXT,
+        asked TEXT NOT NULL,
+        params TEXT,
+        created REAL NOT NULL,
+        started REAL,
+        ended REAL,
+        plan TEXT,
+        apply INTEGER,
+        steps_total INTEGER NOT NULL DEFAULT 0,
+        steps_done INTEGER NOT NULL DEFAULT 0,
+        note TEXT NOT NULL DEFAULT '',
+        result TEXT,
+        error TEXT
+    ) STRICT""",
+    "CREATE INDEX jobs_open ON jobs (number) WHERE ended IS NULL",
+    "CREATE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL",
+    "CREATE INDEX jobs_plan ON jobs (plan) WHERE plan IS NOT NULL",
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at REAL NOT NULL,
+        type TEXT NOT NULL,
+        stack TEXT,
+        address TEXT,
+        job INTEGER,
+        secret TEXT,
+        body TEXT NOT NULL
+    ) STRICT""",
+)
+
+_JOB = (
+    "number, method, status, stack, address, sid, secret, caller, uid, key, asked, params, created, started, ended, plan, apply,"
+    " steps_total, steps_done, note, result, error"
+)
+
+
+class StoredJob(NamedTuple):
+    """One row of `jobs`, as it is in the file."""
+
+    number: int
+    method: str
+    status: str
+    """`queued`, `running`, `done`, `failed` or `cancelled`."""
+    stack: str | None
+    address: str | None
+    sid: str | None
+    secret: str | None
+    """The digest of the secret of the VM that it is about."""
+    caller: str
+    uid: int | None
+    key: str | None
+    asked: str
+    """A digest of what was asked, to tell a repetition from another request with the same key."""
+    params: str | None
+    """What is needed to begin again after a restart; nothing when it held content that is not kept."""
+    created: float
+    started: float | None
+    ended: float | None
+    plan: str | None
+    apply: int | None
+    steps_total: int
+    steps_done: int
+    note: str
+    result: str | None
+    error: str | None
+
+
+class StoredEvent(NamedTuple):
+    """One event of the log."""
+
+    seq: int
+    at: float
+    type: str
+    stack: str | None
+    address: str | None
+    job: int | None
+    secret: str | None
+    body: str
+
+
+class NewEvent(NamedTuple):
+    """An event that has no number yet."""
+
+    type: str
+    stack: str | None = None
+    address: str | None = None
+    job: int | None = None
+    secret: str | None = None
+    data: Json = None
+
+
+class DaemonStore:
+    """The open file."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open it, and make it when it is not there."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path = folder / FILE
+        self._turn = threading.Lock()
+        self._connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+        self.path.chmod(0o600)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise _damaged(self.path, error) from error
+
+    def __enter__(self) -> Self:
+        """Allow `with DaemonStore(…) as store`."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close at the end of the block."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._turn:
+            self._connection.close()
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > _VERSION:
+            detail = f"`{self.path}` has format {version}, and this program knows formats up to {_VERSION}."
+            raise Refused([Diagnostic("state-newer", "The daemon's file was written by a newer herocloud", detail)])
+        if version == 0:
+            with self._writing():
+                for statement in _TABLES:
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._turn:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    # Jobs
+
+    def add_job(self, job: StoredJob) -> StoredJob:
+        """Keep a new job; its number is given here."""
+        names = StoredJob._fields[1:]
+        marks = ", ".join("?" * len(names))
+        with self._writing() as connection:
+            cursor = connection.execute(f"INSERT INTO jobs ({', '.join(names)}) VALUES ({marks})", job[1:])  # noqa: S608  (ours)
+        return job._replace(number=int(cursor.lastrowid or 0))
+
+    def change_job(self, number: int, **values: Json) -> None:
+        """Change fields of a job."""
+        if not values.keys() <= set(StoredJob._fields):
+            msg = f"a job has no such field: {sorted(values)}"
+            raise ValueError(msg)
+        fields = ", ".join(f"{name} = ?" for name in values)
+        with self._writing() as connection:
+            connection.execute(f"UPDATE jobs SET {fields} WHERE number = ?", (*values.values(), number))  # noqa: S608  (ours)
+
+    def drop_job(self, number: int) -> None:
+        """Forget a job that was refused before it began."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM jobs WHERE number = ?", (number,))
+
+    def find_job(self, number: int) -> StoredJob | None:
+        """Return one job."""
+        return next(iter(self._jobs("number = ?", (number,))), None)
+
+    def list_jobs(self, limit: int) -> list[StoredJob]:
+        """Return the newest jobs, newest first."""
+        return self._jobs("1 ORDER BY number DESC LIMIT ?", (limit,))
+
+    def open_jobs(self) -> list[StoredJob]:
+        """Return the jobs that did not end, oldest first."""
+        return self._jobs("ended IS NULL ORDER BY number", ())
+
+    def find_key(self, key: str, since: float) -> StoredJob | None:
+        """Return the newest job with this idempotency key that was asked for after a moment."""
+        return next(iter(self._jobs("key = ? AND created >= ? ORDER BY number DESC", (key, since))), None)
+
+    def jobs_of_plans(self) -> dict[str, StoredJob]:
+        """Return the jobs that ran a plan, by plan."""
+        return {job.plan: job for job in self._jobs("plan IS NOT NULL ORDER BY number", ()) if job.plan is not None}
+
+    def _jobs(self, condition: str, values: tuple[Json, ...]) -> list[StoredJob]:
+        with self._turn:
+            rows = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE {condition}", values)  # noqa: S608  (ours)
+            return [StoredJob(*row) for row in rows]
+
+    # Events
+
+    def add_events(self, events: Sequence[NewEvent], at: float) -> list[StoredEvent]:
+        """Append events in one transaction; returns them with their numbers."""
+        stored = []
+        with self._writing() as connection:
+            for event in events:
+                body = json.dumps(event.data, separators=(",", ":"))
+                row = (at, event.type, event.stack, event.address, event.job, event.secret, body)
+                cursor = connection.execute(
+                    "INSERT INTO events (at, type, stack, address, job, secret, body) VALUES (?, ?, ?, ?, ?, ?, ?)", row
+                )
+                stored.append(StoredEvent(int(cursor.lastrowid or 0), *row))
+        return stored
+
+    def events_from(self, first: int, limit: int) -> list[StoredEvent]:
+        """Return events from a number on, oldest first."""
+        with self._turn:
+            rows = self._connection.execute(
+                "SELECT seq, at, type, stack, address, job, secret, body FROM events WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit)
+            )
+            return [StoredEvent(*row) for row in rows]
+
+    def last_event(self) -> int:
+        """Return the number of the newest event; 0 when there never was one."""
+        with self._turn:
+            row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+            return 0 if row is None else int(row[0])
+
+    # Secrets and age
+
+    def change_secret(self, before: str, after: str) -> None:
+        """Give everything that belongs to one secret to another."""
+        with self._writing() as connection:
+            connection.execute("UPDATE jobs SET secret = ? WHERE secret = ?", (after, before))
+            connection.execute("UPDATE events SET secret = ? WHERE secret = ?", (after, before))
+
+    def prune(self, keep_seconds: float, keep_events: int, now: float | None = None) -> None:
+        """Forget jobs that ended long ago, and events beyond a number."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM jobs WHERE ended < ?", ((time.time() if now is None else now) - keep_seconds,))
+            connection.execute("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (keep_events,))
+
+
+def _damaged(path: Path, error: sqlite3.DatabaseError) -> Refused:
+    detail = f"`{path}`: {error}. It holds jobs and events only."
+    return Refused([Diagnostic("daemon-file-damaged", "The daemon's file is damaged", detail, hint="move it away; the state is not in it")])

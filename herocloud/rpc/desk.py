@@ -1,0 +1,164 @@
+"""What methods work with: the data folder, its records and the world as last seen, jobs, events, and the caller."""
+
+import hmac
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.worlds import Record, Recorded, Thing
+from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.operations.inputs import Hosting
+from herocloud.operations.state_reader import StateReader
+from herocloud.rpc import error_answers
+from herocloud.rpc.callers import Caller
+from herocloud.rpc.daemon_store import DaemonStore
+from herocloud.rpc.error_codes import RpcError
+from herocloud.rpc.event_log import EventLog
+from herocloud.rpc.jobs import Jobs
+
+SECRET_LABEL = "herocloud.secret"  # noqa: S105  (the name of a label)
+"""Holds the keyed digest of a VM's secret. A label follows its VM through renames, restores and undo, and dies with it."""
+
+_HOST_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
+
+
+class SecretKey:
+    """The key of this data folder, with which secrets become digests."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read it, or make it."""
+        from herocloud.operations import credentials
+
+        self._key = credentials.secret_key(folder)
+
+    def digest(self, secret: str) -> str:
+        """Return the digest of a secret; two are compared by their digests."""
+        return hmac.digest(self._key, b"vm-secret\0" + secret.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
+
+
+class Sight:
+    """The world as it was last looked at. Reads never wait for a look: an old one is shown while a thread takes the next."""
+
+    def __init__(self, folder: Path, reader: StateReader) -> None:
+        """Start without a look."""
+        self._folder = folder
+        self._reader = reader
+        self._turn = threading.Lock()
+        self._looking = threading.Lock()
+        self._hosting: tuple[float, int, Hosting] | None = None
+        self._things: Mapping[tuple[str, Address], Thing] = {}
+        self._version = -1
+        self._at = float("-inf")
+
+    def hosting(self) -> Hosting:
+        """Return the machine; detected again every few seconds, and whenever its slices change."""
+        recorded = self._reader.recorded()
+        with self._turn:
+            kept = self._hosting
+        if kept is not None and time.monotonic() - kept[0] < _HOST_SECONDS and kept[1] == recorded.slices:
+            return kept[2]
+        found = inputs.find_host(self._folder, recorded)
+        with self._turn:
+            self._hosting = (time.monotonic(), recorded.slices, found)
+        return found
+
+    def forget(self) -> None:
+        """Look again at the next question."""
+        with self._turn:
+            self._hosting = None
+            self._at = float("-inf")
+
+    def thing(self, record: Record) -> tuple[bool, Thing | None]:
+        """Return whether the last look is as new as the records, and what it saw of one of them."""
+        version, _ = self._reader.current()
+        self._refresh_if_old()
+        with self._turn:
+            return self._version == version, self._things.get((record.stack, record.address))
+
+    def _refresh_if_old(self) -> None:
+        if time.monotonic() - self._at < _LOOK_SECONDS or not self._looking.acquire(blocking=False):
+            return
+        threading.Thread(target=self._look, name="look", daemon=True).start()
+
+    def _look(self) -> None:
+        try:
+            self.look_now()
+        except Exception:  # noqa: BLE001  (the next look may succeed; until then the last one counts)
+            with self._turn:
+                self._at = time.monotonic()
+        finally:
+            self._looking.release()
+
+    def look_now(self) -> Mapping[tuple[str, Address], Thing]:
+        """Look at everything that is recorded."""
+        version, recorded = self._reader.current()
+        stacks = tuple(recorded.records)
+        things = lookups.things_by_key(stack_plans.look(self.hosting(), stacks)) if stacks else {}
+        with self._turn:
+            self._things, self._version, self._at = things, version, time.monotonic()
+        return things
+
+
+class Desk(NamedTuple):
+    """What a method gets."""
+
+    folder: Path
+    reader: StateReader
+    sight: Sight
+    jobs: Jobs
+    events: EventLog
+    store: DaemonStore
+    secrets: SecretKey
+    clock: Callable[[], float]
+    started: float
+    document: Callable[[], Mapping[str, object]]
+    caller: Caller
+
+    @property
+    def recorded(self) -> Recorded:
+        """Return everything that is recorded."""
+        return self.reader.recorded()
+
+    @property
+    def host(self) -> Host:
+        """Return the machine."""
+        return self.sight.hosting().host
+
+    def digest(self, secret: str) -> str | None:
+        """Return the digest of a secret; an empty one is none."""
+        return self.secrets.digest(secret) if secret else None
+
+    def sees(self, record: Record, digest: str | None) -> bool:
+        """Tell whether a caller with this secret may know of a record."""
+        kept = secret_of(record)
+        return kept is None or kept == digest
+
+    def find_vm(self, sid: str, secret: str) -> Record:
+        """Return a VM that the caller may know of; whatever else is the same as not there."""
+        digest = self.digest(secret)
+        for records in self.recorded.records.values():
+            for record in records.values():
+                if record.sid == sid and record.kind == "vm" and self.sees(record, digest):
+                    return record
+        raise no_such_vm(sid)
+
+    def owners(self) -> Mapping[Sid, tuple[StackName, Address]]:
+        """Return who holds each slice."""
+        return inputs.slice_owners(self.recorded)
+
+
+def secret_of(record: Record) -> str | None:
+    """Return the digest of the secret of a record; nothing for one that everybody may know of."""
+    labels = record.spec.get("labels") or {}
+    found = labels.get(SECRET_LABEL)
+    return str(found) if found else None
+
+
+def no_such_vm(sid: str) -> RpcError:
+    """Say that there is no such VM."""
+    return error_answers.not_found("no-such-vm", "No such VM", f"There is no VM `{sid}` here.", "`list_vms` lists them")

@@ -1,0 +1,67 @@
+"""From the bytes of a request to the bytes of its answer: each call finds its method, and whatever happens becomes an answer."""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from herocloud.kits.jsons import Json
+from herocloud.rpc import framing
+from herocloud.rpc.error_codes import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError
+from herocloud.rpc.framing import Call, Wrong
+from herocloud.rpc.method_table import Method
+
+log = logging.getLogger(__name__)
+
+Translate = Callable[[Exception], RpcError | None]
+"""Turns an exception of the layers below into what callers are answered; nothing for a defect."""
+
+
+def answer(body: bytes, table: Mapping[str, Method[Any]], desk: Any, translate: Translate) -> bytes | None:
+    """Answer a request; nothing when it holds only notifications."""
+    message = framing.read(body)
+    answers = [found for member in message.members if (found := _answer_one(member, table, desk, translate)) is not None]
+    if message.batch:
+        return framing.write_batch(answers) if answers else None
+    return answers[0] if answers else None
+
+
+def _answer_one(member: Call | Wrong, table: Mapping[str, Method[Any]], desk: Any, translate: Translate) -> bytes | None:
+    if isinstance(member, Wrong):
+        return framing.write_error(member.id or "null", member.kind, {"diagnostics": [_diagnose(member.why)]})
+    try:
+        result = _run(member, table, desk, translate)
+    except RpcError as error:
+        return None if member.id is None else framing.write_error(member.id, error.kind, error.data)
+    return None if member.id is None else framing.write_result(member.id, result)
+
+
+def _run(call: Call, table: Mapping[str, Method[Any]], desk: Any, translate: Translate) -> Json:
+    method = table.get(call.method)
+    if method is None:
+        raise RpcError(METHOD_NOT_FOUND, {"diagnostics": [_diagnose("There is no method of this name.", "`rpc.discover` lists them all")]})
+    try:
+        return method.call(desk, call.params)
+    except RpcError:
+        raise
+    except Exception as error:
+        known = translate(error)
+        if known is not None:
+            raise known from error
+        # The text of the exception stays here: it may quote anything, secrets included.
+        reference = secrets.token_hex(4)
+        log.exception("method `%s` failed (reference %s)", method.name, reference)
+        raise RpcError(INTERNAL_ERROR, {"reference": reference}) from error
+
+
+def _diagnose(detail: str, hint: str | None = None) -> dict[str, Json]:
+    return {
+        "severity": "error",
+        "code": "bad-request",
+        "summary": "Bad request",
+        "detail": detail,
+        "address": None,
+        "range": None,
+        "snippet": None,
+        "hint": hint,
+    }

@@ -1,0 +1,103 @@
+"""How what the layers below raise becomes an error that callers are answered."""
+
+from collections.abc import Sequence
+
+from herocloud.kits.jsons import Json
+from herocloud.model import errors
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.outcomes import Outcome
+from herocloud.model.words import Status
+from herocloud.operations import deployment
+from herocloud.rpc import error_codes
+from herocloud.rpc.error_codes import ErrorCode, RpcError
+from herocloud.views import diagnostic_text as views
+
+_BY_TYPE: tuple[tuple[type[Exception], ErrorCode], ...] = (
+    (deployment.SliceInUse, error_codes.SLICE_IN_USE),
+    (deployment.ImageRefused, error_codes.IMAGE_ERROR),
+    (errors.Stale, error_codes.STALE_PLAN),
+    (errors.Locked, error_codes.LOCKED),
+    (errors.Blocked, error_codes.BLOCKED),
+    (errors.DoesNotFit, error_codes.DOES_NOT_FIT),
+)
+
+_NOT_FOUND = frozenset(
+    {
+        "not-recorded",
+        "unknown-slice",
+        "unknown-stack",
+        "nothing-recorded",
+        "no-such-job",
+        "no-such-plan",
+        "no-such-vm",
+        "no-such-snapshot",
+        "unknown-snapshot",
+        "unknown-serial",
+        "nothing-to-undo",
+        "no-state",
+    }
+)
+_UNREACHABLE = frozenset({"guest-unreachable", "hypervisor-unavailable", "program-missing"})
+
+
+def translate(error: Exception) -> RpcError | None:
+    """Return the error for callers; nothing for a defect of ours."""
+    if isinstance(error, errors.Refused):
+        return refuse(error)
+    if isinstance(error, errors.Temporary | errors.Permanent | errors.Conflict):
+        found = Diagnostic("hypervisor-unavailable", "The hypervisor did not do it", f"{error}.")
+        return RpcError(error_codes.HYPERVISOR_UNAVAILABLE, document([found]))
+    return None
+
+
+def refuse(error: errors.Refused) -> RpcError:
+    """Return the error of a refusal, with its diagnostics in the command line's form."""
+    for kind, code in _BY_TYPE:
+        if isinstance(error, kind):
+            return RpcError(code, document(error.diagnostics))
+    codes = {found.code for found in error.diagnostics}
+    if codes & _NOT_FOUND:
+        return RpcError(error_codes.NOT_FOUND, document(error.diagnostics))
+    if codes & _UNREACHABLE:
+        return RpcError(error_codes.HYPERVISOR_UNAVAILABLE, document(error.diagnostics))
+    if any(found.place is not None for found in error.diagnostics):
+        # A mistake in a text that the caller sent.
+        return RpcError(error_codes.INVALID_PARAMS, document(error.diagnostics))
+    return RpcError(error_codes.WRONG_STATE, document(error.diagnostics))
+
+
+def of_outcomes(outcomes: Sequence[Outcome], job_id: str) -> RpcError:
+    """Return the error of an apply in which steps failed."""
+    failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
+    found = [
+        Diagnostic("step-failed", "A step failed", f"`{one.step}`: {one.error or 'no reason is known'}.", address=one.address)
+        for one in failed
+    ]
+    data = {**document(found), "job_id": job_id}
+    if any(one.kind.startswith("image.") for one in failed):
+        return RpcError(error_codes.IMAGE_ERROR, data)
+    if failed and all("did not end within" in (one.error or "") or "timed out" in (one.error or "") for one in failed):
+        return RpcError(error_codes.TIMED_OUT, data)
+    return RpcError(error_codes.HYPERVISOR_UNAVAILABLE, data)
+
+
+def not_found(code: str, summary: str, detail: str, hint: str | None = None) -> RpcError:
+    """Say that something is not there, which is also what callers without the right secret are told."""
+    return RpcError(error_codes.NOT_FOUND, document([Diagnostic(code, summary, detail, hint=hint)]))
+
+
+def invalid(detail: str, hint: str | None = None, place: str | None = None) -> RpcError:
+    """Say that a parameter is wrong in a way that its schema does not know."""
+    found = Diagnostic("invalid-parameter", "Invalid parameter", detail, hint=hint)
+    errors_found = [{"loc": [place] if place else [], "type": "value_error", "msg": detail}]
+    return RpcError(error_codes.INVALID_PARAMS, {"errors": errors_found, **document([found])})
+
+
+def wrong_state(detail: str, hint: str | None = None, code: str = "wrong-state") -> RpcError:
+    """Say that something is not in a state in which this can be done."""
+    return RpcError(error_codes.WRONG_STATE, document([Diagnostic(code, "Wrong state", detail, hint=hint)]))
+
+
+def document(found: Sequence[Diagnostic]) -> dict[str, Json]:
+    """Return diagnostics as `data`."""
+    return {"diagnostics": [views.document(one) for one in found]}

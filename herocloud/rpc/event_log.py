@@ -1,0 +1,181 @@
+"""Events with sequence numbers: written in the order in which they happen, and read by any number of subscribers from any number on.
+
+Writers put events into a queue and go on; one thread writes whatever has gathered as one transaction. The newest ones stay in memory, so
+that a subscriber who keeps up never asks the file.
+"""
+
+import asyncio
+import collections
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json
+from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredEvent
+
+_IN_MEMORY = 4096
+_AT_ONCE = 512
+
+
+class Published(NamedTuple):
+    """An event with its bytes for the stream, made once for all subscribers."""
+
+    seq: int
+    secret: str | None
+    frame: bytes
+
+
+class EventLog:
+    """The log of one daemon."""
+
+    def __init__(self, store: DaemonStore, clock: Callable[[], float] = time.time) -> None:
+        """Continue where the file ends."""
+        self._store = store
+        self._clock = clock
+        self._waiting: queue.SimpleQueue[NewEvent | threading.Event | None] = queue.SimpleQueue()
+        self._recent: collections.deque[Published] = collections.deque(maxlen=_IN_MEMORY)
+        self._turn = threading.Lock()
+        self._last = store.last_event()
+        self._wakers: set[Callable[[], None]] = set()
+        self._thread = threading.Thread(target=self._write, name="events", daemon=True)
+        self._thread.start()
+
+    @property
+    def last(self) -> int:
+        """Return the number of the newest event that is on disk."""
+        return self._last
+
+    def add(self, event: NewEvent) -> None:
+        """Append an event; from any thread, and without waiting for the disk."""
+        self._waiting.put(event)
+
+    def flush(self) -> None:
+        """Wait until everything that was added is on disk."""
+        done = threading.Event()
+        self._waiting.put(done)
+        done.wait(30.0)
+
+    def close(self) -> None:
+        """Write what is left, and end."""
+        self._waiting.put(None)
+        self._thread.join(30.0)
+
+    def read(self, first: int, limit: int = _AT_ONCE) -> Sequence[Published]:
+        """Return events from a number on, oldest first; those of others must still be left out."""
+        with self._turn:
+            if first > self._last:
+                return ()
+            if self._recent and self._recent[0].seq <= first:
+                start = first - self._recent[0].seq
+                # A deque has no slices; what is asked for lies mostly at its end.
+                return [self._recent[number] for number in range(start, min(len(self._recent), start + limit))]
+        return [publish(event) for event in self._store.events_from(first, limit)]
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` after each write, from the writing thread; returns how to end that."""
+        with self._turn:
+            self._wakers.add(wake)
+
+        def leave() -> None:
+            with self._turn:
+                self._wakers.discard(wake)
+
+        return leave
+
+    @property
+    def subscribers(self) -> int:
+        """Return how many wait for events."""
+        return len(self._wakers)
+
+    def _write(self) -> None:
+        while True:
+            batch: list[NewEvent] = []
+            flushed: list[threading.Event] = []
+            ends = self._gather(batch, flushed)
+            if batch:
+                stored = self._store.add_events(batch, self._clock())
+                with self._turn:
+                    self._recent.extend(publish(event) for event in stored)
+                    self._last = stored[-1].seq
+                    wakers = list(self._wakers)
+                for wake in wakers:
+                    wake()
+            for done in flushed:
+                done.set()
+            if ends:
+                return
+
+    def _gather(self, batch: list[NewEvent], flushed: list[threading.Event]) -> bool:
+        item = self._waiting.get()
+        while True:
+            if item is None:
+                return True
+            if isinstance(item, threading.Event):
+                flushed.append(item)
+            else:
+                batch.append(item)
+            if len(batch) >= _AT_ONCE:
+                return False
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                return False
+
+
+def publish(event: StoredEvent) -> Published:
+    """Make the bytes of an event."""
+    text = json.dumps(as_document(event), separators=(",", ":"))
+    return Published(event.seq, event.secret, f"id: {event.seq}\nevent: {event.type}\ndata: {text}\n\n".encode())
+
+
+def as_document(event: StoredEvent) -> dict[str, Json]:
+    """Return an event as callers read it."""
+    return {
+        "seq": event.seq,
+        "at": event.at,
+        "type": event.type,
+        "stack": event.stack,
+        "address": event.address,
+        "job_id": None if event.job is None else f"j{event.job}",
+        "data": json.loads(event.body),
+    }
+
+
+class Subscription:
+    """One reader in the event loop, woken by the writing thread."""
+
+    def __init__(self, log: EventLog, first: int) -> None:
+        """Read from a number on."""
+        self._log = log
+        self._next = first
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._leave = log.subscribe(self._wake)
+
+    def _wake(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._news.set)
+        except RuntimeError:
+            # The loop has ended, and this reader with it.
+            return
+
+    async def more(self, seconds: float) -> Sequence[Published]:
+        """Return the next events, as soon as there are some; nothing after `seconds` without any."""
+        self._news.clear()
+        found = self._log.read(self._next)
+        if not found:
+            try:
+                await asyncio.wait_for(self._news.wait(), seconds)
+            except TimeoutError:
+                return ()
+            found = self._log.read(self._next)
+        if found:
+            self._next = found[-1].seq + 1
+        return found
+
+    def close(self) -> None:
+        """Be woken no more."""
+        self._leave()

@@ -1,0 +1,146 @@
+"""Records and jobs as callers see them."""
+
+import json
+
+from herocloud.kits.jsons import Json
+from herocloud.model import ids
+from herocloud.model.hosts import Slice
+from herocloud.model.worlds import Record
+from herocloud.operations import deployment
+from herocloud.rpc.answers import EventInfo, JobInfo, JobSteps, RpcErrorInfo, SliceInfo, VmInfo
+from herocloud.rpc.daemon_store import StoredEvent, StoredJob
+from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
+from herocloud.rpc.jobs import job_id
+from herocloud.views import listings
+
+
+def vm_info(desk: Desk, record: Record) -> VmInfo:
+    """Return one VM."""
+    spec = record.spec
+    overlay = spec.get("mycelium") or {}
+    working = _job_on(desk, record)
+    return VmInfo(
+        sid=record.sid or "",
+        name=record.address.partition(".")[2],
+        address=record.address,
+        stack=record.stack,
+        status=_status(desk, record, working),
+        slices=list(spec.get("slices") or ()),
+        vcpus=spec.get("vcpus"),
+        memory_bytes=spec.get("memory"),
+        disk_bytes=(spec.get("root_disk") or {}).get("size"),
+        image=spec.get("image"),
+        addresses=listings.addresses(spec),
+        mycelium_ip=overlay.get("address") or None,
+        hypervisor=record.provider,
+        restart=str(spec.get("restart") or "no"),
+        protected=record.protect,
+        labels={name: str(value) for name, value in (spec.get("labels") or {}).items() if name != SECRET_LABEL},
+        job_id=None if working is None else job_id(working.number),
+    )
+
+
+def _job_on(desk: Desk, record: Record) -> StoredJob | None:
+    return next((job for job in desk.jobs.open() if job.stack == record.stack and job.address == record.address), None)
+
+
+def _status(desk: Desk, record: Record, working: StoredJob | None) -> str:
+    if not record.complete:
+        return "deploying" if working is not None and working.method == "deploy_vm" else "incomplete"
+    fresh, thing = desk.sight.thing(record)
+    if fresh and thing is None:
+        return "gone"
+    parts = thing.parts if fresh and thing is not None else record.parts
+    power = str(parts.get("power", "gone"))
+    return power if power in ("running", "stopped", "paused") else "gone"
+
+
+def pending_vm(job: StoredJob, wanted: "deployment.DeployWanted") -> VmInfo:
+    """Return a VM of which nothing is recorded yet, because its job has only just begun."""
+    return VmInfo(
+        sid=job.sid or "",
+        name=wanted.name,
+        address=ids.make_address("vm", wanted.name),
+        stack=deployment.STACK,
+        status="deploying",
+        slices=list(wanted.slices),
+        vcpus=wanted.fields.get("vcpus"),
+        memory_bytes=None,
+        disk_bytes=None,
+        image=wanted.image,
+        addresses=[],
+        mycelium_ip=None,
+        hypervisor="auto",
+        restart=str(wanted.fields.get("restart") or "no"),
+        protected=bool(wanted.fields.get("protect")),
+        labels={},
+        job_id=job_id(job.number),
+    )
+
+
+def slice_info(desk: Desk, found: Slice, holders: dict[str, Record], digest: str | None) -> SliceInfo:
+    """Return one slice; who holds it is left out where that is not the caller's business."""
+    holder = holders.get(found.sid)
+    reserved = any(found.sid in run for run in desk.jobs.reserved())
+    shown = holder if holder is not None and desk.sees(holder, digest) else None
+    return SliceInfo(
+        sid=found.sid,
+        state="InUse" if holder is not None or reserved else "Free",
+        memory_bytes=found.memory,
+        disk_bytes=found.disk,
+        vm_sid=None if shown is None else shown.sid,
+        vm=None if shown is None else shown.address,
+        stack=None if shown is None else shown.stack,
+    )
+
+
+def holders(desk: Desk) -> dict[str, Record]:
+    """Return the VM that holds each slice."""
+    return {
+        sid: record
+        for records in desk.recorded.records.values()
+        for record in records.values()
+        if record.kind == "vm"
+        for sid in record.spec.get("slices") or ()
+    }
+
+
+def job_info(job: StoredJob) -> JobInfo:
+    """Return one job."""
+    error: Json = None if job.error is None else json.loads(job.error)
+    return JobInfo(
+        job_id=job_id(job.number),
+        method=job.method,
+        status=job.status,
+        stack=job.stack,
+        address=job.address,
+        sid=job.sid,
+        caller=job.caller,
+        created_at=job.created,
+        started_at=job.started,
+        ended_at=job.ended,
+        plan_id=job.plan,
+        steps=JobSteps(total=job.steps_total, done=job.steps_done),
+        note=job.note,
+        result=None if job.result is None else json.loads(job.result),
+        error=None if error is None else RpcErrorInfo(**error),
+    )
+
+
+def event_info(event: StoredEvent) -> EventInfo:
+    """Return one event."""
+    return EventInfo(
+        seq=event.seq,
+        at=event.at,
+        type=event.type,
+        stack=event.stack,
+        address=event.address,
+        job_id=None if event.job is None else job_id(event.job),
+        data=json.loads(event.body),
+    )
+
+
+def is_hidden(record: Record, digest: str | None) -> bool:
+    """Tell whether a record is behind a secret that the caller did not give."""
+    kept = secret_of(record)
+    return kept is not None and kept != digest

@@ -1,0 +1,392 @@
+"""Jobs: work that outlives the request that asked for it, and that is found again after the daemon was killed.
+
+A job is on disk before its caller hears of it. Jobs about the same VM or stack run one after the other, in the order in which they were
+asked for; all others run side by side. What a job changes is journalled in the state under its id, which is how an interrupted one is
+recognized after a restart.
+"""
+
+import collections
+import json
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from herocloud.apply.steering import Interrupts
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json
+from herocloud.model.outcomes import Event
+from herocloud.model.plans import Plan
+from herocloud.rpc import error_answers, error_codes
+from herocloud.rpc.callers import Caller
+from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
+from herocloud.rpc.error_codes import RpcError
+from herocloud.rpc.event_log import EventLog
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32
+KEY_SECONDS = 24 * 3600.0
+"""For so long the same idempotency key means the same job."""
+ADMISSION_SECONDS = 1.0
+"""For so long a request waits to hear whether its job may begin; an answer takes no longer than that."""
+
+_STEP_EVENTS = {"apply_complete": "step_done", "apply_errored": "step_failed", "apply_skipped": "step_skipped"}
+
+ENDED = ("done", "failed", "cancelled")
+
+
+class Subject(NamedTuple):
+    """What a job is about."""
+
+    lane: str
+    """Jobs of one lane run one after the other."""
+    stack: str | None = None
+    address: str | None = None
+    sid: str | None = None
+    secret: str | None = None
+    """The digest of the secret without which the job does not exist."""
+    slices: tuple[str, ...] = ()
+    """Slices that only this job may take while it is open."""
+
+
+class Request(NamedTuple):
+    """What was asked for."""
+
+    method: str
+    subject: Subject
+    work: "Callable[[Run], Json]"
+    params: Mapping[str, Json] | None = None
+    """Enough to begin again after a restart; nothing when it holds what must not be kept."""
+    key: str | None = None
+    asked: Json = None
+    """All parameters, to tell a repetition from another request that has the same key."""
+    check: Callable[[], None] = lambda: None
+    """Raises the usual mistakes before there is a job; not asked for a repetition, whose first call has changed what it would see."""
+
+
+class Run:
+    """A job while it runs, seen from the inside."""
+
+    def __init__(self, job: StoredJob, subject: Subject, owner: "Jobs", caller: Caller) -> None:
+        """Start without progress."""
+        self.job = job
+        self.subject = subject
+        self.caller = caller
+        self.interrupts = Interrupts()
+        self.cancelled = False
+        self.admitted = threading.Event()
+        self.ended = threading.Event()
+        self.error: RpcError | None = None
+        self._owner = owner
+
+    @property
+    def id(self) -> str:
+        """Return the id that callers know it by."""
+        return job_id(self.job.number)
+
+    def note(self, text: str) -> None:
+        """Say something about the job that callers may read."""
+        self.job = self.job._replace(note=text)
+
+    @contextmanager
+    def watch(self, plan: Plan, finished: "collections.abc.Collection[str]") -> Iterator[Callable[[Event], None]]:
+        """Listen to the apply that this job runs."""
+        self._owner.admit(self, plan, len(finished))
+        yield self._tell
+
+    def _tell(self, event: Event) -> None:
+        kind = _STEP_EVENTS.get(event.type)
+        if kind is None:
+            return
+        self.job = self.job._replace(steps_done=self.job.steps_done + (kind == "step_done"))
+        data = {
+            "step": event.step,
+            "kind": event.kind,
+            "seconds": round(event.seconds, 3),
+            "detail": event.detail,
+            "undone": event.back,
+        }
+        self._owner.tell(self, kind, data, address=event.address)
+
+
+class Jobs:
+    """All jobs of a daemon."""
+
+    def __init__(self, store: DaemonStore, events: EventLog, clock: Callable[[], float] = time.time) -> None:
+        """Begin with what the file knows."""
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._turn = threading.RLock()
+        self._runs: dict[int, Run] = {}
+        self._lanes: dict[str, collections.deque[tuple[Run, Callable[[Run], Json]]]] = {}
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job")
+        self._closing = False
+        self.ended_total: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def submit(self, request: Request, caller: Caller, *, wait: float = 0.0) -> StoredJob:
+        """Begin a job, or find the one that the same key began; raises what refuses it before it is admitted."""
+        with self._turn:
+            if self._closing:
+                raise RpcError(error_codes.LOCKED, error_answers.document([]) | {"reason": "the daemon is about to end"})
+            earlier = self._find_repeated(request, caller)
+            run = self._enqueue(request, caller) if earlier is None else self._runs.get(earlier.number)
+        if run is None:
+            assert earlier is not None  # noqa: S101  (a job without a run was found in the file)
+            return earlier
+        return self._await(run, wait, fresh=earlier is None)
+
+    def _await(self, run: Run, wait: float, *, fresh: bool) -> StoredJob:
+        deadline = time.monotonic() + max(wait, ADMISSION_SECONDS)
+        while not run.ended.is_set() and not (wait <= 0 and run.admitted.is_set()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return run.job
+            (run.ended if wait > 0 else run.admitted).wait(left)
+        if run.error is not None and fresh and (wait > 0 or not run.job.plan):
+            if run.job.plan is None:
+                # Refused before anything was begun: the answer is the error, and a repetition may try again.
+                self._store.drop_job(run.job.number)
+            raise run.error
+        return run.job
+
+    def _find_repeated(self, request: Request, caller: Caller) -> StoredJob | None:
+        if request.key is None:
+            return None
+        found = self._store.find_key(_scoped(request, caller), self._clock() - KEY_SECONDS)
+        if found is None:
+            return None
+        if found.status == "failed" and found.plan is None:
+            # It ended before it began, so nothing was done under this key.
+            return None
+        if found.asked != _digest_asked(request):
+            detail = "The same `idempotency_key` was used within a day for a request with other parameters."
+            raise error_answers.invalid(detail, "choose a new key for a new request", "idempotency_key")
+        run = self._runs.get(found.number)
+        return found if run is None else run.job
+
+    def _enqueue(self, request: Request, caller: Caller) -> Run:
+        subject = request.subject
+        request.check()
+        self._require_slices(subject.slices)
+        job = self._store.add_job(
+            StoredJob(
+                number=0,
+                method=request.method,
+                status="queued",
+                stack=subject.stack,
+                address=subject.address,
+                sid=subject.sid,
+                secret=subject.secret,
+                caller=caller.name,
+                uid=caller.uid,
+                key=None if request.key is None else _scoped(request, caller),
+                asked=_digest_asked(request),
+                params=None if request.params is None else json.dumps(request.params),
+                created=self._clock(),
+                started=None,
+                ended=None,
+                plan=None,
+                apply=None,
+                steps_total=0,
+                steps_done=0,
+                note="",
+                result=None,
+                error=None,
+            )
+        )
+        return self.take(job, subject, caller, request.work)
+
+    def take(self, job: StoredJob, subject: Subject, caller: Caller, work: Callable[[Run], Json]) -> Run:
+        """Run a job that is in the file, behind the others of its lane."""
+        with self._turn:
+            run = Run(job, subject, self, caller)
+            self._runs[job.number] = run
+            lane = self._lanes.setdefault(subject.lane, collections.deque())
+            lane.append((run, work))
+            if len(lane) == 1:
+                self._pool.submit(self._work_off, subject.lane)
+        return run
+
+    def _require_slices(self, slices: tuple[str, ...]) -> None:
+        from herocloud.operations import deployment
+
+        held = {sid for run in self._runs.values() for sid in run.subject.slices}
+        taken = [sid for sid in slices if sid in held]
+        if taken:
+            raise error_answers.refuse(deployment.slice_in_use(taken))
+
+    def _work_off(self, lane: str) -> None:
+        while True:
+            with self._turn:
+                waiting = self._lanes[lane]
+                if not waiting:
+                    del self._lanes[lane]
+                    return
+                run, work = waiting[0]
+            try:
+                self._execute(run, work)
+            except BaseException:
+                log.exception("job %s ended without an end", run.id)
+            with self._turn:
+                waiting.popleft()
+
+    def _execute(self, run: Run, work: Callable[[Run], Json]) -> None:
+        if run.cancelled:
+            self._end(run, "cancelled", error=_cancelled())
+            return
+        run.job = run.job._replace(status="running", started=self._clock())
+        self._store.change_job(run.job.number, status="running", started=run.job.started)
+        self.tell(run, "job_started", {"method": run.job.method})
+        try:
+            result = work(run)
+        except RpcError as error:
+            self._end(run, "cancelled" if run.cancelled else "failed", error=error)
+        except Exception as error:  # noqa: BLE001  (whatever happens becomes the end of the job)
+            self._end(run, "cancelled" if run.cancelled else "failed", error=error_answers.translate(error) or _defect(error, run))
+        else:
+            self._end(run, "done", result=result)
+
+    def admit(self, run: Run, plan: Plan, finished: int) -> None:
+        """Note that the apply of a job begins."""
+        run.job = run.job._replace(plan=plan.id, steps_total=len(plan.steps), steps_done=finished)
+        sids = [change.sid for change in plan.changes if change.kind == "vm" and change.address == run.job.address and change.sid]
+        if sids and run.job.sid is None:
+            run.job = run.job._replace(sid=sids[0])
+        self._store.change_job(run.job.number, plan=plan.id, sid=run.job.sid, steps_total=len(plan.steps))
+        run.admitted.set()
+        self.tell(run, "job_admitted", {"plan_id": plan.id, "steps": len(plan.steps)})
+
+    def _end(self, run: Run, status: str, *, result: Json = None, error: RpcError | None = None) -> None:
+        if self._closing and not run.cancelled and error is not None and error.kind is error_codes.CANCELLED:
+            # It was cut off by the end of the daemon and not by its owner; the row stays open for the next daemon.
+            self._drop(run, error)
+            return
+        shown = None if error is None else {"code": error.kind.code, "message": error.kind.message, "data": error.data}
+        run.error = error
+        run.job = run.job._replace(
+            status=status,
+            ended=self._clock(),
+            result=None if result is None else json.dumps(result),
+            error=None if shown is None else json.dumps(shown),
+        )
+        changes = run.job._asdict()
+        kept = {name: changes[name] for name in ("status", "ended", "result", "error", "note", "steps_done", "apply", "sid")}
+        # Parameters were kept to begin again; an ended job never does.
+        self._store.change_job(run.job.number, **kept, params=None)
+        self.ended_total[run.job.method, status] += 1
+        self.tell(run, f"job_{status}", {"method": run.job.method, "error": shown})
+        self._drop(run, error)
+
+    def _drop(self, run: Run, error: RpcError | None) -> None:
+        run.error = error
+        with self._turn:
+            self._runs.pop(run.job.number, None)
+        run.admitted.set()
+        run.ended.set()
+
+    def tell(self, run: Run, kind: str, data: Json, *, address: str | None = None) -> None:
+        """Append an event about a job."""
+        subject = run.subject
+        event = NewEvent(kind, subject.stack, address or subject.address, run.job.number, subject.secret, data)
+        self._events.add(event)
+
+    # Reading and stopping
+
+    def find(self, number: int) -> StoredJob | None:
+        """Return a job as it is now."""
+        run = self._runs.get(number)
+        return run.job if run is not None else self._store.find_job(number)
+
+    def newest(self, limit: int) -> list[StoredJob]:
+        """Return the newest jobs, newest first."""
+        return [self._current(job) for job in self._store.list_jobs(limit)]
+
+    def open(self) -> list[StoredJob]:
+        """Return the jobs that did not end yet, oldest first."""
+        with self._turn:
+            return [self._runs[number].job for number in sorted(self._runs)]
+
+    def reserved(self) -> list[tuple[str, ...]]:
+        """Return the slices that open jobs are about to take."""
+        with self._turn:
+            return [run.subject.slices for run in self._runs.values() if run.subject.slices]
+
+    def _current(self, job: StoredJob) -> StoredJob:
+        run = self._runs.get(job.number)
+        return job if run is None else run.job
+
+    def wait(self, number: int, seconds: float) -> StoredJob | None:
+        """Return a job once it has ended, or as it is after some time."""
+        run = self._runs.get(number)
+        if run is not None:
+            run.ended.wait(seconds)
+            return run.job
+        return self._store.find_job(number)
+
+    def cancel(self, number: int, *, at_once: bool = False) -> StoredJob | None:
+        """Stop a job: one that waits never begins; one that runs finishes the steps that it is in."""
+        run = self._runs.get(number)
+        if run is None:
+            return self._store.find_job(number)
+        run.cancelled = True
+        if not run.ended.is_set():
+            # On disk first: a daemon that is killed now must not go on with it after its restart.
+            self._store.change_job(number, status="cancelling")
+            run.job = run.job._replace(status="cancelling")
+        run.interrupts.stop()
+        if at_once:
+            run.interrupts.stop()
+        return run.job
+
+    def close(self, seconds: float) -> None:
+        """Stop everything politely and wait for it; what does not end in time is found again by the next daemon."""
+        with self._turn:
+            self._closing = True
+            runs = list(self._runs.values())
+        for run in runs:
+            run.interrupts.stop()
+        deadline = time.monotonic() + seconds
+        for run in runs:
+            run.ended.wait(max(0.0, deadline - time.monotonic()))
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def closing(self) -> bool:
+        """Tell whether the daemon ends."""
+        return self._closing
+
+
+def job_id(number: int) -> str:
+    """Return the id that callers know a job by."""
+    return f"j{number}"
+
+
+def job_number(identity: str) -> int | None:
+    """Return the number in an id; nothing when it is not one."""
+    digits = identity[1:]
+    return int(digits) if identity[:1] == "j" and digits.isdecimal() and digits.isascii() and len(digits) <= 15 else None
+
+
+def _scoped(request: Request, caller: Caller) -> str:
+    # Of another user, or behind another secret, the same key is another key: it must not tell of their jobs.
+    return jsons.digest([request.key, caller.uid, request.subject.secret, request.method])
+
+
+def _digest_asked(request: Request) -> str:
+    return jsons.digest([request.method, request.asked])
+
+
+def _cancelled() -> RpcError:
+    return RpcError(error_codes.CANCELLED, error_answers.document([]))
+
+
+def _defect(error: Exception, run: Run) -> RpcError:
+    reference = secrets.token_hex(4)
+    log.error("job %s failed (reference %s)", run.id, reference, exc_info=error)
+    return RpcError(error_codes.INTERNAL_ERROR, {"reference": reference})

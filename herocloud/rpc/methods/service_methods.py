@@ -1,0 +1,99 @@
+"""The service itself: its document, its health, its events."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+import herocloud
+from herocloud.rpc import infos
+from herocloud.rpc.answers import EventPage, HealthInfo, JsonObject, Secret
+from herocloud.rpc.desk import Desk
+from herocloud.rpc.method_table import Example, Method, declare
+
+MOST_EVENTS = 1000
+
+
+@declare("service", example=Example({}, {"openrpc": "1.3.2"}))
+def rpc_discover(desk: Desk) -> JsonObject:
+    """Return the OpenRPC document of this service.
+
+    The same as `GET /openrpc.json`.
+    """
+    return dict(desk.document())
+
+
+@declare(
+    "service",
+    example=Example(
+        {},
+        {
+            "status": "ok",
+            "ready": True,
+            "reasons": [],
+            "version": herocloud.__version__,
+            "uptime_seconds": 1.0,
+            "jobs_open": 0,
+            "last_event": 0,
+        },
+    ),
+)
+def rpc_health(desk: Desk) -> HealthInfo:
+    """Tell whether the daemon can work, and if not, why.
+
+    The same as `GET /health`, whose status code is 503 while the daemon is not ready.
+    """
+    return health(desk)
+
+
+def health(desk: Desk) -> HealthInfo:
+    """Look at what every call needs."""
+    reasons: list[str] = []
+    if desk.jobs.closing:
+        reasons.append("the daemon is about to end")
+    for name, question in (("state", lambda: desk.recorded), ("host", lambda: desk.host)):
+        try:
+            question()
+        except Exception as error:  # noqa: BLE001  (a health check reports; it does not fail)
+            reasons.append(f"the {name} cannot be read: {_words(error)}")
+    return HealthInfo(
+        status="degraded" if reasons else "ok",
+        ready=not reasons,
+        reasons=reasons,
+        version=herocloud.__version__,
+        uptime_seconds=round(desk.clock() - desk.started, 3),
+        jobs_open=len(desk.jobs.open()),
+        last_event=desk.events.last,
+    )
+
+
+def _words(error: Exception) -> str:
+    diagnostics = getattr(error, "diagnostics", ())
+    return "; ".join(found.summary for found in diagnostics) or type(error).__name__
+
+
+@declare("resources", example=Example({"from": 0, "limit": 1}, {"events": [], "next": 1, "last": 1}))
+def events(
+    desk: Desk,
+    from_: Annotated[int, Field(ge=0, le=10**15, description="The number of the first event to return.")] = 0,
+    limit: Annotated[int, Field(ge=1, le=MOST_EVENTS, description="How many events to return at most.")] = 100,
+    secret: Secret = "",
+) -> EventPage:
+    """Return events from a number on, oldest first.
+
+    Ask again with `next` to go on. `GET /events` streams the same events as they happen.
+    """
+    digest = desk.digest(secret)
+    last = desk.events.last
+    found = desk.store.events_from(from_, limit)
+    shown = [infos.event_info(event) for event in found if event.secret is None or event.secret == digest]
+    return EventPage(events=shown, next=found[-1].seq + 1 if found else min(from_, last + 1), last=last)
+
+
+def named(method: Method[Any], name: str) -> Method[Any]:
+    """Give a method a name that no function of Python can have."""
+    import dataclasses
+
+    return dataclasses.replace(method, name=name)
+
+
+METHODS: tuple[Method[Any], ...] = (named(rpc_discover, "rpc.discover"), named(rpc_health, "rpc.health"), events)

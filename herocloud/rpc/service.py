@@ -1,0 +1,227 @@
+"""The daemon put together: its files, its methods, its listeners, and one loop around them."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from herocloud.kits.jsons import Json
+from herocloud.operations.state_reader import StateReader
+from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, systemd, unix_socket
+from herocloud.rpc.callers import Caller, Protocol
+from herocloud.rpc.daemon_store import DaemonStore
+from herocloud.rpc.desk import Desk, SecretKey, Sight
+from herocloud.rpc.endpoints import Handlers, Health
+from herocloud.rpc.event_log import EventLog
+from herocloud.rpc.jobs import Jobs
+from herocloud.rpc.method_table import Method
+from herocloud.rpc.methods import guest_methods, job_methods, node_methods, service_methods, vm_methods
+
+log = logging.getLogger(__name__)
+
+SOCKET = "rpc.sock"
+STOP_SECONDS = 30.0
+"""What jobs get to finish the steps that they are in."""
+_THREADS = 256
+"""Calls that wait, for a job mostly, sit in a thread each; idle ones cost little."""
+_NOBODY = Caller(None, None, "daemon")
+
+
+def methods() -> tuple[Method[Any], ...]:
+    """Return all methods, in the order of the document."""
+    return (
+        *node_methods.METHODS,
+        *vm_methods.METHODS[:-1],
+        *guest_methods.METHODS,
+        *vm_methods.METHODS[-1:],
+        *job_methods.METHODS,
+        *service_methods.METHODS,
+    )
+
+
+def openrpc() -> dict[str, Json]:
+    """Return the document of all methods."""
+    return document.make(methods())
+
+
+class Settings(NamedTuple):
+    """How a daemon is to run."""
+
+    folder: Path
+    socket: Path
+    group: str | None = None
+    clock: Callable[[], float] = time.time
+    heartbeat: float = endpoints.HEARTBEAT_SECONDS
+
+
+class Service:
+    """One daemon, from its first file to its last answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open everything; nothing listens yet."""
+        self.settings = settings
+        self.store = DaemonStore(settings.folder)
+        self.reader = StateReader(settings.folder)
+        self.sight = Sight(settings.folder, self.reader)
+        self.events = EventLog(self.store, settings.clock)
+        self.jobs = Jobs(self.store, self.events, settings.clock)
+        self.table = method_table.collect(methods())
+        self.document = openrpc()
+        self.desk = Desk(
+            folder=settings.folder,
+            reader=self.reader,
+            sight=self.sight,
+            jobs=self.jobs,
+            events=self.events,
+            store=self.store,
+            secrets=SecretKey(settings.folder),
+            clock=settings.clock,
+            started=settings.clock(),
+            document=lambda: self.document,
+            caller=_NOBODY,
+        )
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
+        self._ending = False
+
+    def answer(self, body: bytes, caller: Caller) -> bytes | None:
+        """Answer one request."""
+        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), error_answers.translate)
+
+    def handlers(self) -> Handlers:
+        """Return what the paths need."""
+        return Handlers(
+            answer=self.answer,
+            openrpc=endpoints.dump(self.document),
+            health=self._health,
+            metrics=lambda: "",
+            discovery=discovery(),
+            events=self.events,
+            digest=self.desk.secrets.digest,
+            pool=self.pool,
+            ending=lambda: self._ending,
+            heartbeat=self.settings.heartbeat,
+        )
+
+    def _health(self) -> Health:
+        found = service_methods.health(self.desk)
+        return Health(found.ready, tuple(found.reasons), found.model_dump(mode="json"))
+
+    async def serve(self, listeners: list[socket.socket], stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Answer until `stop` is set."""
+        import uvicorn
+
+        config = uvicorn.Config(
+            endpoints.make(self.handlers()),
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=5,
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=listeners))
+        ready()
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        self._ending = True
+        server.should_exit = True
+        await serving
+        waiting.cancel()
+
+    def close(self) -> None:
+        """End the jobs and let go of the files."""
+        self._ending = True
+        self.jobs.close(STOP_SECONDS)
+        self.events.close()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.reader.close()
+        self.store.close()
+
+
+def _make_server() -> Any:
+    import uvicorn
+
+    class Quiet(uvicorn.Server):
+        """A server that leaves the signals of the process alone: they are ours."""
+
+        def capture_signals(self) -> Any:
+            import contextlib
+
+            return contextlib.nullcontext()
+
+    return Quiet
+
+
+_Server = _make_server()
+
+
+def discovery() -> dict[str, Json]:
+    """Return what Hero's routers want to know of a service."""
+    import herocloud
+
+    return {
+        "name": "herocloud",
+        "title": "herocloud",
+        "version": herocloud.__version__,
+        "description": "Virtual machines on this host, by slices, stacks and jobs.",
+        "protocol": "openrpc",
+        "openrpc": "/openrpc.json",
+        "rpc": "/rpc",
+        "health": "/health",
+        "events": "/events",
+        "metrics": "/metrics",
+        "socket": SOCKET,
+    }
+
+
+def run(settings: Settings, environment: Mapping[str, str], ready: Callable[[Path], None] = lambda _path: None) -> None:
+    """Run a daemon in this process until SIGTERM or SIGINT."""
+    given = systemd.take_sockets(environment, os.getpid())
+    listeners = given or [unix_socket.bind(settings.socket, settings.group)]
+    identity = None if given else unix_socket.identify(settings.socket)
+    try:
+        service = Service(settings)
+        try:
+            asyncio.run(_run(service, listeners, environment, lambda: ready(settings.socket)))
+        finally:
+            service.close()
+    finally:
+        for listener in listeners:
+            listener.close()
+        if identity is not None:
+            unix_socket.remove(settings.socket, identity)
+
+
+async def _run(service: Service, listeners: list[socket.socket], environment: Mapping[str, str], ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def is_ready() -> None:
+        systemd.notify("READY=1", environment)
+        ready()
+
+    watchdog = asyncio.create_task(_feed_watchdog(environment))
+    try:
+        await service.serve(listeners, stop, is_ready)
+    finally:
+        systemd.notify("STOPPING=1", environment)
+        watchdog.cancel()
+
+
+async def _feed_watchdog(environment: Mapping[str, str]) -> None:
+    interval = systemd.watchdog_seconds(environment, os.getpid())
+    while interval is not None:
+        systemd.notify("WATCHDOG=1", environment)
+        await asyncio.sleep(interval)

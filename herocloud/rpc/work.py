@@ -1,0 +1,112 @@
+"""Running a plan as a job: approved by what the caller said, told to its events, and turned into a result or an error."""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator
+
+from herocloud.apply.steering import Options
+from herocloud.model.errors import Blocked
+from herocloud.model.ids import Address
+from herocloud.model.outcomes import Event
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.operations import applying, approval, stack_plans
+from herocloud.operations.applying import Applied
+from herocloud.operations.running import How
+from herocloud.operations.stack_plans import Planned
+from herocloud.rpc import error_answers, error_codes
+from herocloud.rpc.desk import Desk
+from herocloud.rpc.error_codes import RpcError
+from herocloud.rpc.jobs import Run
+
+LOCK_SECONDS = 600.0
+"""A job waits as long as another apply may reasonably take; its caller can cancel it at any time."""
+EDIT_LOCK_SECONDS = 5.0
+
+Decide = Callable[[Planned], None]
+
+
+def how_for(run: Run, options: Options | None = None) -> How:
+    """Return how a job runs its plan."""
+    return How(options or Options(), run.watch, LOCK_SECONDS, run.note)
+
+
+def how_for_edit(_desk: Desk, _method: str) -> How:
+    """Return how a short change is made within a request."""
+
+    @contextlib.contextmanager
+    def watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
+        yield lambda _event: None
+
+    return How(Options(), watch, EDIT_LOCK_SECONDS)
+
+
+def only(*addresses: Address) -> Decide:
+    """Approve a plan that changes nothing beyond these addresses: a method that names a VM is the consent for that VM alone."""
+    allowed = frozenset(addresses)
+
+    def decide(planned: Planned) -> None:
+        beyond = [change.address for change in planned.plan.changing if change.address not in allowed and change.kind != "image"]
+        if beyond and not planned.plan.errored:
+            raise not_approved(planned.plan, {Approval.UPDATE: beyond})
+
+    return decide
+
+
+def within(approved: Collection[Approval]) -> Decide:
+    """Approve a plan whose classes are all named."""
+
+    def decide(planned: Planned) -> None:
+        lacking = approval.missing(planned.plan, approved)
+        if lacking and not planned.plan.errored and not planned.plan.blocked:
+            raise not_approved(planned.plan, {one: [change.address for change in changes] for one, changes in lacking.items()})
+
+    return decide
+
+
+class NotApproved(Blocked):
+    """Classes of change that the caller did not approve."""
+
+    def __init__(self, plan: Plan, lacking: dict[Approval, list[Address]]) -> None:
+        """Keep the classes with what they are about."""
+        from herocloud.model.diagnostics import Diagnostic
+
+        lines = "\n".join(f"{one.value}: {', '.join(f'`{address}`' for address in found) or 'outputs'}" for one, found in lacking.items())
+        words = ", ".join(f'"{one.value}"' for one in lacking)
+        detail = f"Nobody approved these changes:\n{lines}"
+        found = Diagnostic("not-approved", "Not approved", detail, hint=f"`approve: [{words}]` approves them")
+        super().__init__([found])
+        self.plan_id = plan.id
+        self.classes = {one.value: list(found) for one, found in lacking.items()}
+
+
+def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError:
+    """Return the error that names the classes to approve."""
+    refusal = NotApproved(plan, lacking)
+    data = {**error_answers.document(refusal.diagnostics), "classes": refusal.classes, "plan_id": refusal.plan_id}
+    return RpcError(error_codes.BLOCKED, data)
+
+
+def run_planned(desk: Desk, run: Run, plan: Callable[[], Planned], decide: Decide, *, options: Options | None = None) -> Applied:
+    """Make a plan, get it approved, run it, and raise what became of it unless it went well."""
+    first = plan()
+    stack_plans.refuse_unapplyable(first.plan)
+    try:
+        applied = applying.run_made(desk.folder, first, plan, how_for(run, options), decide, recovers=False)
+    finally:
+        desk.sight.forget()
+    require_done(run, applied)
+    return applied
+
+
+def require_done(run: Run, applied: Applied) -> None:
+    """Raise unless everything was done."""
+    result = applied.result
+    if result is None:
+        return
+    if result.interrupted:
+        raise RpcError(error_codes.CANCELLED, {**error_answers.document([]), "job_id": run.id})
+    if result.failed:
+        error = error_answers.of_outcomes(result.outcomes, run.id)
+        if result.rolled_back:
+            run.note("a step failed, and everything that the job did was taken back")
+        raise error
