@@ -156,19 +156,20 @@ def wait(
     for record in records:
         left.put(record)
 
+    watch = _Watch(folder, records, watched)
+
     def work() -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 record = left.get_nowait()
                 try:
-                    answers.put(_wait_for(folder, record, began, seconds))
+                    answers.put(_wait_for(folder, record, began, seconds, stopped=lambda record=record: not watch.waits_for(record)))  # type: ignore[misc]
                 except Exception as error:  # noqa: BLE001  (raised again by whoever waits for the answer)
                     answers.put(error)
 
     for _ in range(min(_AT_ONCE, len(records))):
         # Daemons, because ^C must not wait for guests that do not answer; they hold nothing that would have to be put back.
         threading.Thread(target=work, daemon=True).start()
-    watch = _Watch(folder, records, watched)
     found: list[Ready] = []
     while len(found) < len(records):
         try:
@@ -201,6 +202,10 @@ class _Watch:
         """Stop looking at a VM; tells whether it was still looked at."""
         return self._left.pop((record.stack, record.address), None) is not None
 
+    def waits_for(self, record: Record) -> bool:
+        """Tell whether anybody still waits for a VM."""
+        return (record.stack, record.address) in self._left
+
     def look(self) -> list[Ready]:
         """Look at all that are left, and return those that are hopeless."""
         self.pause = max(1.0, len(self._left) / 50)
@@ -226,11 +231,11 @@ class _Watch:
         return self._context
 
 
-def _wait_for(folder: Path, record: Record, began: float, seconds: float) -> Ready:
+def _wait_for(folder: Path, record: Record, began: float, seconds: float, *, stopped: Callable[[], bool]) -> Ready:
     if registry.hypervisor(record.provider).guest is None:
         ready = _is_seen_running(folder, record)
     else:
-        ready = _agent(folder, record).wait(max(0.2, began + seconds - time.monotonic()))
+        ready = _agent(folder, record).wait(max(0.2, began + seconds - time.monotonic()), stopped=stopped)
         note = registry.hypervisor(record.provider).note_answer
         if ready and note is not None:
             note(folder, _sid(record))
