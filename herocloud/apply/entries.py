@@ -164,6 +164,15 @@ class Journal:
             return original
         return None
 
+    @property
+    def records(self) -> Mapping[Address, Record]:
+        """Return the records of the stack as they are at this moment."""
+        return self._records
+
+    def record_of(self, step: Step) -> Record | None:
+        """Return the record that a step works on."""
+        return self._record_of(self._changes[step.address])
+
     def _record_of(self, change: Change) -> Record | None:
         """Find the record of a change, which is still under its old address until a move is done."""
         record = self._records.get(change.address)

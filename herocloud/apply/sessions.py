@@ -7,6 +7,7 @@ or back, and writes how the apply ended.
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from herocloud.apply import handover
 from herocloud.apply.coordinator import Ended, Runner
 from herocloud.apply.directions import Backward, Forward, Way
 from herocloud.apply.entries import IN_FLIGHT, Journal
@@ -114,7 +115,8 @@ class Session:
         step, plan = attempt.step, self.plan
         spec = _spec_for(step, self._journal.change_of(step))
         purge = self.options.purge or plan.purge
-        return Work(step, plan.stack, spec, self._store.lineage, plan.id, purge, attempt.is_stopped, attempt.progress)
+        work = Work(step, plan.stack, spec, self._store.lineage, plan.id, purge, attempt.is_stopped, attempt.progress)
+        return handover.supply(work, self._journal.record_of(step), self._journal.records, self._store.folder)
 
     def finish(self, outcomes: Sequence[Outcome], *, status: str | None, notes: Sequence[str] = (), back: bool = False) -> Result:
         """Write how the apply ended (`back`: while it was taken back), and say it.

@@ -27,13 +27,13 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event
-from herocloud.model.steps import Step
+from herocloud.model.steps import PARALLELISM, Step
 
 
 class Options(NamedTuple):
     """The choices of whoever starts an apply."""
 
-    parallelism: int = 10
+    parallelism: int = PARALLELISM
     """How many steps run at once at most; `model.steps.LANES` bounds each resource class below that."""
     on_failure: str = "stop"
     """`stop`: what runs may finish, nothing new starts. `continue`: everything that does not need the failed step still runs.

@@ -99,6 +99,16 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "prune": Leaf("image_catalogue", "prune", "Remove stored images that nothing uses."),
         },
     ),
+    "daemon": Group(
+        "The JSON-RPC daemon, which also looks after the VMs.",
+        {
+            "run": Leaf("daemon", "run", "Serve JSON-RPC on a unix socket, and look after the VMs."),
+            "status": Leaf("daemon", "status", "Show whether a daemon runs for this data folder."),
+            "stop": Leaf("daemon", "stop", "End the daemon; VMs run on."),
+            "logs": Leaf("daemon", "logs", "Show what a detached daemon wrote last."),
+            "install": Leaf("daemon", "install", "Write the units of systemd for the daemon and for starting VMs at boot."),
+        },
+    ),
     "completion": Leaf("information", "completion", "Print or install tab completion for a shell."),
     "version": Leaf("information", "version", "Print the version."),
 }

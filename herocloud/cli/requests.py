@@ -66,8 +66,10 @@ def make_sources(call: Call, variables: flags.Variables) -> Sources:
     )
 
 
-def make_asked(planning: flags.Planning, accelerator: str | None, *, destroy: bool = False, stack: str | None = None) -> Asked:
-    """Say what plan is wanted."""
+def make_asked(
+    planning: flags.Planning, running: flags.Executing | None = None, *, destroy: bool = False, stack: str | None = None
+) -> Asked:
+    """Say what plan is wanted; `running` says how it will be run, which decides how long it takes."""
     for name in ("target", "exclude", "replace", "hypervisor"):
         _require_text(getattr(planning, name) or (), f"--{name}")
     if planning.hypervisor is not None:
@@ -80,7 +82,9 @@ def make_asked(planning: flags.Planning, accelerator: str | None, *, destroy: bo
         hypervisor=planning.hypervisor,
         purge=planning.purge,
     )
-    return Asked(options, planning.refresh, stack, accelerator)
+    if running is not None:
+        options = options._replace(parallelism=running.parallelism)
+    return Asked(options, planning.refresh, stack, running.accelerator if running is not None else None)
 
 
 def _require_text(values: Iterable[str], flag: str) -> None:

@@ -15,9 +15,10 @@ from herocloud.providers.seam import SettingKind
 
 Number = TypeVar("Number", int, float)
 
-_INT, _FLOAT, _STR, _BOOL, _NULL = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "str", "bool", "null"))
+INT, FLOAT, STR, BOOL, NULL = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "str", "bool", "null"))
 _MOST_MEMORY = 4 * 1024**5
 _MOST_CPUS = 1_000_000
+_GROUP = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")
 
 
@@ -34,7 +35,7 @@ Reader = Callable[[str, str], Any]
 
 
 def _name(tag: str, text: str) -> str | Wrong:
-    if tag not in (_STR, _INT) or not _NAME.match(text):
+    if tag not in (STR, INT) or not _NAME.match(text):
         return Wrong("bad-name", f"`{text}` is not the name of a host.", "letters, digits, dots, dashes and underscores, 253 at most")
     return text
 
@@ -59,7 +60,7 @@ def _duration(tag: str, text: str) -> float | Wrong:
 
 
 def _measure(parse: Callable[[str], Number], code: str, tag: str, text: str) -> Number | Wrong:
-    if tag not in (_STR, _INT, _FLOAT):
+    if tag not in (STR, INT, FLOAT):
         return Wrong(code, f"`{text}` is not what is wanted here.")
     try:
         return parse(text)
@@ -68,7 +69,7 @@ def _measure(parse: Callable[[str], Number], code: str, tag: str, text: str) -> 
 
 
 def _count(tag: str, text: str) -> int | Wrong:
-    if tag != _INT or not text.isdecimal():
+    if tag != INT or not text.isdecimal():
         return Wrong("wrong-type", f"`{text}` is not a whole number.")
     if not 1 <= int(text) <= _MOST_CPUS:
         return Wrong("out-of-range", f"`{text}` is out of range.", f"1 to {_MOST_CPUS}")
@@ -90,7 +91,7 @@ def _share(tag: str, text: str) -> float | Wrong:
 
 
 def _number(tag: str, text: str) -> float | Wrong:
-    if tag in (_INT, _FLOAT):
+    if tag in (INT, FLOAT):
         try:
             return float(text)
         except ValueError:
@@ -99,12 +100,27 @@ def _number(tag: str, text: str) -> float | Wrong:
 
 
 def _path(tag: str, text: str) -> str | Wrong:
-    return text if tag == _STR and text and "\0" not in text else Wrong("wrong-type", f"`{text}` is not a path.")
+    return text if tag == STR and text and "\0" not in text else Wrong("wrong-type", f"`{text}` is not a path.")
+
+
+def _absolute(tag: str, text: str) -> str | Wrong:
+    path = _path(tag, text)
+    if isinstance(path, str) and not path.startswith("/"):
+        return Wrong(
+            "wrong-type", f"`{text}` is not an absolute path.", "callers of the daemon have no folder that it could be relative to"
+        )
+    return path
+
+
+def _group(tag: str, text: str) -> str | Wrong:
+    if tag != STR or not _GROUP.match(text):
+        return Wrong("bad-name", f"`{text}` is not the name of a group.", "lower-case letters, digits, `_` and `-`, 32 at most")
+    return text
 
 
 def _one_of(words: tuple[str, ...]) -> Reader:
     def read(tag: str, text: str) -> str | Wrong:
-        if tag == _STR and text in words:
+        if tag == STR and text in words:
             return text
         return Wrong("unknown-word", f"`{text}` is not a choice here.", f"one of {', '.join(f'`{word}`' for word in words)}")
 
@@ -113,7 +129,7 @@ def _one_of(words: tuple[str, ...]) -> Reader:
 
 def _setting(tag: str, text: str) -> str:
     """Keep what was written, in the one spelling of truth: flags read their values themselves, wherever they come from."""
-    return text.lower() if tag == _BOOL else text
+    return text.lower() if tag == BOOL else text
 
 
 FLAGS = (
@@ -144,6 +160,8 @@ FLAGS = (
 """The flags of automation. Those that say where things are (`--data-dir`, `--chdir`, `--file`) cannot come from a file in that place."""
 
 SETTINGS = "settings"
+LISTS = frozenset({"daemon.paths"})
+"""Values that are lists."""
 
 _KINDS: Mapping[SettingKind, Reader] = {"path": _path, "duration": _duration, "size": _size, "count": _count, "share": _share}
 
@@ -155,6 +173,7 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "limits": {"disk": _size, "network": _rate, "disk_io": _rate},
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
+    "daemon": {"paths": _absolute, "group": _group},
     **{
         one.name: {key: _one_of(kind) if isinstance(kind, tuple) else _KINDS[kind] for key, kind in one.settings.items()}
         for one in registry.declarations()
@@ -162,8 +181,3 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     },
 }
 """The keys of the file; providers declare their own sections."""
-
-
-def is_null(tag: str) -> bool:
-    """Tell whether a scalar is empty, which means the same as leaving its key out."""
-    return tag == _NULL

@@ -6,17 +6,10 @@ search for it; the detail says what, why and what to do.
 
 from typing import NamedTuple
 
+from herocloud.kits.places import Place
 from herocloud.model.words import Severity
 
-
-class Place(NamedTuple):
-    """A spot in a file; lines and columns count from 1, and the end is one past the last column."""
-
-    file: str
-    line: int
-    column: int
-    end_line: int
-    end_column: int
+__all__ = ["Diagnostic", "Place", "sort_diagnostics"]
 
 
 class Diagnostic(NamedTuple):

@@ -86,3 +86,5 @@ class Host(NamedTuple):
     """Nothing where nobody had to look: on a simulated host, and for plans without VMs."""
     listening: frozenset[tuple[str, int]] | None = None
     """Ports on which programs of this host wait for callers, as protocol and number; nothing where no plan had to know."""
+    step_times: tuple[tuple[str, float], ...] = ()
+    """Providers all of whose steps take the same time, and how long, as long as nothing was learnt about them."""

@@ -46,6 +46,7 @@ class Change(NamedTuple):
     note: str = ""
     """One more thing to know: `20 GiB of data is kept for 7 days`."""
     downtime: float = 0.0
+    """Expected seconds from the stop of a VM to its last boot."""
     parts_before: Mapping[str, Part] | None = None
     """What was observed (or recorded) before, for undo."""
 
@@ -116,7 +117,7 @@ class Plan(NamedTuple):
     purge: bool = False
     simulated: bool = False
     critical_seconds: float = 0.0
-    """The longest chain of steps, by expected seconds."""
+    """How long the whole plan is expected to take."""
 
     @property
     def errored(self) -> bool:

@@ -111,6 +111,9 @@ def expected_seconds(step: "Step") -> float:
     return info.expected if info else 0.0
 
 
+PARALLELISM = 10
+"""How many steps run at once when nobody says otherwise."""
+
 LANES = {"download": 2, "disk": 4, "network": 8, "boot": 8, "live": 8, "state": 10}
 """How many steps of a class run at once, below `--parallelism`. Downloads share one uplink; disk copies one disk."""
 
@@ -152,3 +155,5 @@ class Step(NamedTuple):
     gives: Claim = NOTHING
     last: bool = False
     """True for the step that completes its change."""
+    seconds: float = 0.0
+    """How long it is expected to take."""

@@ -67,6 +67,10 @@ class Record(NamedTuple):
     """The addresses it relies on; deletion goes against this order."""
 
 
+Durations = Mapping[tuple[str, str], float]
+"""How many seconds steps take, by their kind and provider."""
+
+
 class Recorded(NamedTuple):
     """What the state holds, for every stack on the host."""
 
@@ -80,6 +84,8 @@ class Recorded(NamedTuple):
     """The outputs of each stack as its last apply left them."""
     unfinished: str | None = None
     """The plan id of an apply that did not end."""
+    durations: Mapping[tuple[str, str], float] = {}
+    """What steps took on this host, learnt from what ran here."""
 
 
 class Thing(NamedTuple):

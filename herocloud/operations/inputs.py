@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import caches
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
 from herocloud.providers.seam import ProviderContext
-from herocloud.stack.loading import Loaded
+from herocloud.stack.loaded import Loaded
 
 SYSTEM = Path("/var/lib/herocloud")
 
@@ -60,7 +59,8 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
     context = ProviderContext(folder, answer.host, answer.providers)
-    return Hosting(answer.host, context, tuple(answer.diagnostics))
+    step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
+    return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
 
 
 def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
@@ -81,6 +81,28 @@ def read_settings(folder: Path) -> Mapping[str, str]:
 
     found, _ = hostfile.read_host_file(folder)
     return found.settings() if found is not None else {}
+
+
+class DaemonSettings(NamedTuple):
+    """What the host file says about the daemon."""
+
+    group: str | None = None
+    """Who may use its socket."""
+    paths: tuple[str, ...] = ()
+    """Folders below which its callers may name shares, kernels and images."""
+
+
+def read_daemon_settings(folder: Path) -> DaemonSettings:
+    """Return what the host file says about the daemon; raises Refused for one that is wrong."""
+    from herocloud.host import hostfile
+
+    found, diagnostics = hostfile.read_host_file(folder)
+    errors = [one for one in diagnostics if one.is_error]
+    if errors:
+        raise Refused(errors)
+    if found is None:
+        return DaemonSettings()
+    return DaemonSettings(found.values.get("daemon.group"), tuple(found.values.get("daemon.paths") or ()))
 
 
 def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
@@ -131,11 +153,11 @@ def read_stdin(files: tuple[str, ...]) -> str | None:
 
 def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = False) -> Loaded:
     """Load the stack; `make_key` makes the key for digests of secrets when the stack has some and there is none yet."""
-    from herocloud.stack import loading
+    from herocloud.stack import load as stacks
     from herocloud.state import creation
 
     def load_with(key: bytes | None) -> Loaded:
-        return loading.load(
+        return stacks.load(
             sources.files,
             host=host,
             variables=sources.variables,
@@ -143,7 +165,6 @@ def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = 
             environment=sources.environment,
             stdin=sources.stdin,
             secret_key=key,
-            cache=caches.cache_folder(sources.environment),
         )
 
     key = creation.load_key(folder, create=False)

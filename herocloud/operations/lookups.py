@@ -217,7 +217,7 @@ def gather(folder: Path, stack: str | None) -> Gathered:
 
 def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tuple[StackName, str]]:
     """Write each stack, or only these addresses with what they need; all stacks when none is named."""
-    from herocloud.stack import exporting
+    from herocloud.stack import export
 
     recorded = read_recorded(folder)
     if stack is not None and stack not in recorded.records:
@@ -231,7 +231,7 @@ def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tu
         if records:
             # Outputs may speak of what was left out.
             outputs = None if addresses else recorded.outputs.get(name)
-            found.append((name, exporting.export_yaml(records, name, outputs)))
+            found.append((name, export.export_yaml(records, name, outputs)))
     if not found:
         raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no records in `{folder}`.")])
     return found

@@ -20,7 +20,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.worlds import Desired
 from herocloud.operations import inputs, lookups
 from herocloud.operations.inputs import Sources
-from herocloud.stack import starting
+from herocloud.stack import starter
 
 
 class Inspected(NamedTuple):
@@ -52,7 +52,7 @@ def inspect(folder: Path, stack: Sources) -> Inspected:
 
 def schema() -> Json:
     """Return the JSON Schema of stack files."""
-    from herocloud.stack import schema as stacks
+    from herocloud.stack.fields import json_schema as stacks
 
     return stacks.stack_schema()
 
@@ -75,7 +75,7 @@ class Laid(NamedTuple):
 
 def lay_out(names: Sequence[str], stdin: str | None) -> list[Laid]:
     """Format files without writing any; raises Refused with every file that cannot be."""
-    from herocloud.stack import formatting
+    from herocloud.stack.layout import canonical
 
     found: list[Laid] = []
     wrong: list[Diagnostic] = []
@@ -83,7 +83,7 @@ def lay_out(names: Sequence[str], stdin: str | None) -> list[Laid]:
         before = stdin or "" if name == STDIN else _read(name, wrong)
         if before is None:
             continue
-        formatted = formatting.format_text(before, name)
+        formatted = canonical.format_text(before, name)
         wrong += [one for one in formatted.diagnostics if one.is_error]
         if formatted.text is not None:
             found.append(Laid(name, before, formatted.text))
@@ -139,7 +139,7 @@ def start(folder: Path) -> Started:
             [Diagnostic("already-started", "There is a stack file already", detail, hint="give another folder: `herocloud init DIR`")]
         )
     folder.mkdir(parents=True, exist_ok=True)
-    texts = starting.starter_stack(_name_for(folder))
+    texts = starter.starter_stack(_name_for(folder))
     durable_files.write_durably(target, texts[STACK].encode(), mode=0o644)
     return Started(target, _ignore(folder / IGNORE, texts[IGNORE]))
 

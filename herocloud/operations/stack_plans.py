@@ -62,9 +62,9 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
     planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
     if planned.plan.diagnostics:
         from herocloud.plan import annotation
-        from herocloud.stack import placing
+        from herocloud.stack import places
 
-        found = placing.locate(planned.plan.diagnostics, stack.files, stack.stdin)
+        found = places.locate(planned.plan.diagnostics, stack.files, stack.stdin)
         planned = planned._replace(plan=annotation.with_diagnostics(planned.plan, found))
     return planned._replace(lacks_key=loaded.uses_secrets and not inputs.has_key(folder))
 

@@ -16,7 +16,7 @@ from herocloud.model.ids import Address
 from herocloud.model.worlds import Desired, Record, Resource, Thing
 from herocloud.plan import diagnostics
 from herocloud.providers import registry
-from herocloud.providers.seam import AttachmentKind, HypervisorPlanning, Verdict
+from herocloud.providers.seam import FIRMWARE, AttachmentKind, HypervisorPlanning, Verdict
 
 Judge = Callable[[str, Json, Json, Spec, Part], Verdict]
 _OVERLAY = ("mycelium", "peer")
@@ -97,12 +97,30 @@ class _Chooser:
             return registry.usual("hypervisor")
         refusals = []
         for name, usable, why in self._host.abilities.hypervisors:
-            if usable and self._carries(name, resource):
+            refusal = self._refusal(name, resource) if usable else why
+            if not refusal:
                 self._notes[name] = why
                 return name
-            refusals.append(why if not usable else f"`{name}` carries no networks of `{self._networks}`")
+            refusals.append(refusal)
         self._found.append(diagnostics.no_hypervisor(resource.address, refusals, resource.place))
         return registry.usual("hypervisor")
+
+    def _refusal(self, hypervisor: str, resource: Resource) -> str:
+        """Say why `auto` passes over a hypervisor that can be used when it is named; nothing when it does not."""
+        able = self._host.abilities
+        if able is not None and hypervisor not in able.accelerated and not registry.hypervisor(hypervisor).emulates:
+            return next(why for name, _usable, why in able.hypervisors if name == hypervisor)
+        if not self._carries(hypervisor, resource):
+            return f"`{hypervisor}` carries no networks of `{self._networks}`"
+        return self._missing_firmware(hypervisor, resource)
+
+    def _missing_firmware(self, hypervisor: str, resource: Resource) -> str:
+        """Say what is missing where a VM boots from its disk and the hypervisor has no firmware here; nothing otherwise."""
+        image = next((one for one in self._desired.resources if one.address == f"image.{resource.spec.get('image')}"), None)
+        if image is None or image.spec.get("kernel"):
+            return ""
+        lacking = self._host.abilities.lacking if self._host.abilities is not None else ()
+        return next((why for name, field, why in lacking if (name, field) == (hypervisor, FIRMWARE)), "")
 
     def _by_name(self, resource: Resource, asked: str) -> str:
         if asked not in self._known:
@@ -116,6 +134,9 @@ class _Chooser:
         for name, usable, why in self._host.abilities.hypervisors if self._host.abilities is not None else ():
             if name == asked and not usable:
                 self._found.append(diagnostics.no_hypervisor(resource.address, [why], resource.place))
+        missing = self._missing_firmware(asked, resource)
+        if missing and resource.address not in self._records:
+            self._found.append(diagnostics.missing_on_host(resource.address, "image", missing, resource.place))
         return asked
 
     def _carries(self, hypervisor: str, resource: Resource) -> bool:

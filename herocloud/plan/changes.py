@@ -240,7 +240,6 @@ class Decider:
             protected=blocked,
             needs=case.resource.depends_on if case.resource else (),
             note=_note(case, action, impact, steps) or (self._boots_with(case, provider) if action is Action.REBOOT else ""),
-            downtime=_downtime(steps) if action in (Action.REBOOT, Action.REPLACE) and case.kind == "vm" else 0.0,
             parts_before=case.present or None,
         )
         return Decision(change, steps)
@@ -348,16 +347,6 @@ def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
     if not size:
         return ""
     return f"{sizes.show_size(size)} of data is destroyed at once" if case.purge else f"{sizes.show_size(size)} of data is kept for 7 days"
-
-
-def _downtime(steps: list[Step]) -> float:
-    """Add up what runs from the stop to the next boot."""
-    kinds = [step.kind for step in steps]
-    if "vm.stop" not in kinds:
-        return 0.0
-    first = kinds.index("vm.stop")
-    last = len(kinds) - kinds[::-1].index("vm.boot") if "vm.boot" in kinds else len(kinds)
-    return sum(KINDS[kind].expected for kind in kinds[first:last])
 
 
 def use_of(spec: Spec) -> Use:

@@ -12,7 +12,7 @@ from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName, StepId
 from herocloud.model.plans import Change, Drift
-from herocloud.model.steps import NOTHING, Claim, Step
+from herocloud.model.steps import NOTHING, PARALLELISM, Claim, Step
 from herocloud.model.worlds import Observed, Recorded
 from herocloud.plan.changes import Decision
 
@@ -54,6 +54,8 @@ class Draft(NamedTuple):
     """True for a command about single things: what ails the rest of the host does not stop it."""
     purge: bool = False
     simulated: bool = False
+    parallelism: int = PARALLELISM
+    """How many steps run at once at most; it changes how long the plan takes, and not the plan."""
 
     @property
     def steps(self) -> list[Step]:

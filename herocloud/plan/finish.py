@@ -15,11 +15,11 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
-from herocloud.model.ids import PlanId, StackName, StepId
+from herocloud.model.ids import PlanId, StepId
 from herocloud.model.plans import Change, Fact, Plan
 from herocloud.model.steps import NOTHING, Step
 from herocloud.model.words import Action, Severity
-from herocloud.plan import capacity, conflicts, facts, order
+from herocloud.plan import capacity, conflicts, estimates, facts, order
 from herocloud.plan.capacity import Proof
 from herocloud.plan.draft import Draft
 
@@ -41,14 +41,17 @@ def finish(draft: Draft) -> Plan:
     proof = ordered.proof
     found = [*draft.found, *ordered.found, *proof.found, *_find_conflicts(draft, ordered.steps), *_find_lost_slices(draft, changes, proof)]
     plan_facts = facts.gather(draft.stack, changes, draft.new_slices, proof.drawn, recorded, observed, host)
-    steps = _complete_steps(ordered.steps, ordered.waits, plan_facts, draft.stack)
+    steps = _complete_steps(ordered, plan_facts, draft)
+    timing = estimates.estimate(steps, draft.parallelism)
+    down = estimates.with_downtimes(changes, steps, timing)
+    shown = changes if draft.everything is None else draft.everything
     return Plan(
         id=_identify(draft, changes, plan_facts),
         stack=draft.stack,
         operation=draft.operation,
         lineage=recorded.lineage,
         host=host.name,
-        changes=changes if draft.everything is None else draft.everything,
+        changes=tuple(down.get(change.address, change) for change in shown) if down else shown,
         steps=tuple(steps),
         capacity=proof.capacity,
         facts=plan_facts,
@@ -61,7 +64,7 @@ def finish(draft: Draft) -> Plan:
         slices_total=len(host.slices),
         purge=draft.purge,
         simulated=draft.simulated,
-        critical_seconds=order.critical_seconds(steps),
+        critical_seconds=round(timing.total, 3),
     )
 
 
@@ -123,8 +126,10 @@ def _find_lost_slices(draft: Draft, changes: Iterable[Change], proof: Proof) -> 
     return found
 
 
-def _complete_steps(steps: list[Step], waits: Mapping[StepId, set[StepId]], plan_facts: Iterable[Fact], stack: StackName) -> list[Step]:
-    """Write into each step what it waits for and what it relies on: the facts of its address, and what it takes from the host."""
+def _complete_steps(ordered: Ordered, plan_facts: Iterable[Fact], draft: Draft) -> list[Step]:
+    """Write into each step what it waits for, how long it takes, and what it relies on: facts of its address, and what it takes."""
+    stack, waits = draft.stack, ordered.waits
+    seconds_of = estimates.pace(draft.world.recorded.durations, draft.world.host)
     by_address: dict[str, list[str]] = {}
     general: list[str] = []
     for fact in plan_facts:
@@ -135,14 +140,14 @@ def _complete_steps(steps: list[Step], waits: Mapping[StepId, set[StepId]], plan
             general.append(fact.key)
     keys = {address: tuple(names) for address, names in by_address.items()}
     result = []
-    for step in steps:
+    for step in ordered.steps:
         relied = keys.get(step.address, ())
         if general and step.takes is not NOTHING:
             relied = (*relied, *general)
         more = waits.get(step.id)
         # A set has no order of its own, and the plan's bytes must not depend on one.
         needs = (*step.needs, *sorted(more.difference(step.needs))) if more else step.needs
-        result.append(step._replace(needs=needs, facts=relied))
+        result.append(step._replace(needs=needs, facts=relied, seconds=seconds_of(step)))
     return result
 
 

@@ -38,3 +38,9 @@ def plan_labels(
     seen = recorded_stack.calm(observed, recorded, stack, ())
     draft = planner.draft(desired, recorded, seen, host, PlanOptions(target=touched, operation=operation))
     return finish.finish(draft._replace(complete=True))
+
+
+def plan_recorded(stack: StackName, recorded: Recorded, observed: Observed, host: Host, operation: str) -> Plan:
+    """Return the plan that makes the world what is recorded of a stack."""
+    desired = recorded_stack.desire(stack, recorded.records.get(stack, {}).values(), recorded.outputs.get(stack, {}))
+    return finish.finish(planner.draft(desired, recorded, observed, host, PlanOptions(operation=operation)))

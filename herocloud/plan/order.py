@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from herocloud.model import ids
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import KINDS, RECORD_WRITE, Step, expected_seconds
+from herocloud.model.steps import KINDS, RECORD_WRITE, Step
 from herocloud.model.words import Action
 from herocloud.plan.changes import Decision
 
@@ -150,14 +150,3 @@ def sort_steps(steps: Sequence[Step], waits: Mapping[StepId, Iterable[StepId]]) 
 
         graphlib.TopologicalSorter({step.id: {*step.needs, *waits.get(step.id, ())} for step in steps}).prepare()
     return result
-
-
-def critical_seconds(steps: Sequence[Step]) -> float:
-    """Return the length of the longest chain; `steps` are in an order that respects their needs."""
-    ends: dict[StepId, float] = {}
-    for step in steps:
-        begin = 0.0
-        for need in step.needs:
-            begin = max(begin, ends[need])
-        ends[step.id] = begin + expected_seconds(step)
-    return max(ends.values(), default=0.0)

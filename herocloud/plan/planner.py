@@ -12,7 +12,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import Step
+from herocloud.model.steps import PARALLELISM, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
 from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, scope, targets
@@ -56,7 +56,7 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
         stack=inputs.stack,
         operation="destroy" if options.destroy else options.operation,
         world=world,
-        named_after=options,
+        named_after=options._replace(parallelism=PARALLELISM),
         decisions=decisions,
         found=tuple(found),
         outputs=outputs,
@@ -71,6 +71,7 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
         complete=not (options.target or options.exclude),
         narrow=options.operation not in _WHOLE,
         purge=options.purge,
+        parallelism=options.parallelism,
         simulated=choice.simulated,
     )
 

@@ -18,6 +18,7 @@ from herocloud.kits.jsons import Spec
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
+from herocloud.model.steps import PARALLELISM
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
 from herocloud.plan import diagnostics
 
@@ -38,6 +39,8 @@ class PlanOptions(NamedTuple):
     purge: bool = False
     """Deleted data is gone at once instead of kept in a tombstone."""
     operation: str = "apply"
+    parallelism: int = PARALLELISM
+    """How many steps will run at once; it changes how long the plan takes, and not the plan."""
 
 
 def select(flag: str, patterns: Iterable[str], known: Iterable[Address], found: list[Diagnostic]) -> set[Address]:

@@ -134,7 +134,6 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         protected=bool(present and present.protect) and action in (Action.DELETE, Action.REPLACE),
         needs=origin.needs if origin else (),
         note=_note(action, inverse),
-        downtime=change.downtime if action in (Action.REBOOT, Action.REPLACE) else 0.0,
         parts_before=present.parts if present else None,
     )
 

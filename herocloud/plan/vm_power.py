@@ -7,7 +7,6 @@ through.
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import expected_seconds
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import finish, planner, recorded_stack
@@ -69,7 +68,7 @@ def _chain(first: Draft, second: Draft, address: Address) -> Draft:
     ends = (before.steps[-1].id,)
     later = [step._replace(id=renamed[step.id], needs=tuple(renamed[need] for need in step.needs) or ends) for step in after.steps]
     steps = [*(step._replace(last=False) for step in before.steps), *later]
-    change = _as_reboot(before.change, after.change, sum(map(expected_seconds, steps)))
+    change = _as_reboot(before.change, after.change)
     return first._replace(decisions={**first.decisions, address: Decision(change, steps)}, everything=_shown(first, change))
 
 
@@ -77,7 +76,7 @@ def _shown(draft: Draft, change: Change) -> tuple[Change, ...]:
     return tuple(change if shown.address == change.address else shown for shown in draft.everything or ())
 
 
-def _as_reboot(down: Change, up: Change, seconds: float) -> Change:
+def _as_reboot(down: Change, up: Change) -> Change:
     """Present the stop and the start together as a reboot."""
     return down._replace(
         action=Action.REBOOT,
@@ -86,7 +85,6 @@ def _as_reboot(down: Change, up: Change, seconds: float) -> Change:
         after=up.after,
         fields=(),
         note="restarted on request",
-        downtime=seconds,
     )
 
 

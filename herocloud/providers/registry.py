@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from herocloud.kits import nearest as spelling
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.providers.seam import ROLES, Declaration, HypervisorRole, NetworkRole, Role
+from herocloud.providers.seam import ROLES, Declaration, HypervisorRole, ImagesRole, NetworkRole, Role
 
 PROVIDERS = [
+    "herocloud.providers.cloud_hypervisor",
     "herocloud.providers.qemu",
     "herocloud.providers.images",
     "herocloud.providers.network",
@@ -22,7 +23,7 @@ PROVIDERS = [
 ]
 """The packages, in the order in which `auto` tries the hypervisors and the networks among them."""
 
-UPCOMING: dict[str, Role] = {"cloud-hypervisor": "hypervisor", "mycelium": "overlay"}
+UPCOMING: dict[str, Role] = {"mycelium": "overlay"}
 """Names with a meaning in stack files, whose providers this version does not have."""
 
 
@@ -73,6 +74,14 @@ def network(name: str) -> NetworkRole:
     role = find(name).network
     if role is None:
         raise role_refused(name, "network")
+    return role
+
+
+def images(name: str) -> ImagesRole:
+    """Return what there is to know of a provider of disks; raises Refused when there is none of this name."""
+    role = find(name).images
+    if role is None:
+        raise role_refused(name, "images")
     return role
 
 

@@ -19,6 +19,24 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
+from herocloud.providers.devices import (
+    Attachment,
+    AttachmentKind,
+    Card,
+    Disk,
+    DiskUse,
+    Forward,
+    Lock,
+    Tap,
+    UserNetwork,
+)
+
+__all__ = [
+    "FIRMWARE", "ROLES", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver", "Forward",
+    "Found", "GuestAccess", "HypervisorPlanning", "HypervisorRole", "ImagesRole", "Keeper", "Lacking", "Live", "Lock",
+    "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "Role", "SettingKind", "Simulation",
+    "Standing", "Survey", "Tap", "Tombstone", "Unsupported", "UserNetwork", "Verdict", "Work",
+]  # fmt: skip
 
 Role = Literal["hypervisor", "images", "network", "overlay"]
 """What a provider can be for a stack. `model.steps.KINDS` names the role that performs each kind of step."""
@@ -79,6 +97,12 @@ class Work(NamedTuple):
     """Long work asks this now and then and stops with `Temporary` when it says yes."""
     progress: Callable[[str, float | None], None] = lambda _text, _share: None
     """Long work reports what it is at, with the share that is done (0 to 1) where it is known."""
+    attachments: Mapping[str, Attachment] = {}
+    """For steps of a hypervisor: the network cards that the VM has by now, by their part (`nic.0`)."""
+    disks: Mapping[str, Disk] = {}
+    """For steps of a hypervisor: the disks that the VM has by now, as `disk`, `seed`, and `volume.NAME` for each volume."""
+    running: frozenset[Address] = frozenset()
+    """For steps of a network: those of the VMs it forwards ports to whose processes live."""
 
 
 class Driver(Protocol):
@@ -135,6 +159,10 @@ class Lacking(NamedTuple):
     """The field of a VM that cannot be honored, or a few words where it is not one field."""
     why: str
     """What is missing, and how to get it."""
+
+
+FIRMWARE = "firmware"
+"""The field of a `Lacking` that says that no disk can boot by itself; VMs whose image has a kernel do not need it."""
 
 
 class Standing(NamedTuple):
@@ -207,17 +235,12 @@ class NetworkPlanning(Protocol):
         """Name the VMs whose published ports differ between two specs of a network and cannot change while the VM runs."""
         ...
 
+    def attachment(self, card: Card) -> Attachment:
+        """Say what a card that this provider made hangs on."""
+        ...
+
 
 # The declaration.
-
-
-class AttachmentKind(Enum):
-    """How a network card leaves its VM."""
-
-    TAP = "tap"
-    """A device of the host that a bridge joins to others; making one needs CAP_NET_ADMIN."""
-    USER = "user"
-    """A network inside of the VMM, in user mode: needs no right, and VMs on it do not reach each other."""
 
 
 class Live(Enum):
@@ -279,8 +302,12 @@ class HypervisorRole(NamedTuple):
     """Looks at a VM (its sid and address) whose guest is waited for; the answer is nothing when its process is not there."""
     note_answer: Callable[[Path, str], None] | None = None
     """Hears that the agent of a VM (data folder and sid) answered, so that its guest got to user space."""
+    runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
+    """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     snapshots: bool = False
     migration: bool = False
+    emulates: bool = False
+    """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""
 
 
 class Tombstone(NamedTuple):
@@ -313,6 +340,8 @@ class ImagesRole(NamedTuple):
     """What there is to know of a provider of images, disks, volumes and seeds."""
 
     keeper: Callable[[ProviderContext], Keeper]
+    disk: Callable[[Path, DiskUse], Disk]
+    """From the data folder: hands a disk, volume or seed that this provider made to a hypervisor. Looks at nothing."""
     own_bytes: Callable[[Path], int] = lambda _folder: 0
     """How much of the file system of the data folder our own disks, volumes and tombstones occupy: a plan may count on that room."""
 
@@ -346,6 +375,8 @@ class Simulation(NamedTuple):
     """Tells whether a data folder holds a simulated world. Where there is none, nobody looks into it."""
     copy: Callable[[Observed, ProviderContext], None]
     """Makes a world that holds what was observed, in an empty data folder; for rehearsals."""
+    step_seconds: Callable[["ProviderContext"], float]
+    """How long each of its steps takes, for estimates before anything was learnt."""
 
 
 SettingKind = Literal["path", "duration", "size", "count", "share"]

@@ -10,13 +10,14 @@ def standings(context: ProviderContext) -> dict[str, Standing]:
     coming = {
         name: Standing(False, "not supported by this version yet") for name, role in registry.UPCOMING.items() if role == "hypervisor"
     }
-    return dict(sorted({**coming, **{one.name: one.survey(context, thorough=True) for one in registry.declarations()}}.items()))
+    looked_at = {one.name: one.survey(context, thorough=True) for one in registry.declarations()}
+    return dict(sorted({**coming, **with_kvm_proven(looked_at)}.items()))
 
 
 def abilities(context: ProviderContext) -> Abilities:
     """Look up what can run VMs and carry networks on this host. This may boot something for an instant."""
     real = [one for one in registry.declarations() if one.simulation is None]
-    hypervisors = {one.name: one.survey(context, thorough=False) for one in real if one.hypervisor is not None}
+    hypervisors = with_kvm_proven({one.name: one.survey(context, thorough=False) for one in real if one.hypervisor is not None})
     networks, why = _choose_networks({one.name: one.survey(context, thorough=False) for one in real if one.network is not None})
     return Abilities(
         tuple((name, standing.usable, standing.why) for name, standing in hypervisors.items()),
@@ -27,6 +28,24 @@ def abilities(context: ProviderContext) -> Abilities:
             (name, field, reason) for name, standing in hypervisors.items() if standing.usable for field, reason in standing.lacking
         ),
     )
+
+
+def with_kvm_proven(standings: dict[str, Standing]) -> dict[str, Standing]:
+    """Take over the proof of KVM for hypervisors that run guests on nothing else, from one that can compare KVM with emulation.
+
+    Whether guests get through KVM is a property of the host, and a `/dev/kvm` that opens does not show it.
+    """
+    roles = {name: registry.hypervisor(name) for name in standings if name in registry.names("hypervisor")}
+    prover = next((standings[name] for name, role in roles.items() if role.emulates and standings[name].usable), None)
+    proven = dict(standings)
+    for name, standing in standings.items():
+        if name in roles and standing.usable and standing.accelerated and not roles[name].emulates and not registry.is_simulated(name):
+            if prover is None:
+                why = f"{standing.why}; whether guests get through KVM was not tried, which takes the program qemu-system-x86_64"
+                proven[name] = standing._replace(accelerated=False, why=why)
+            elif not prover.accelerated:
+                proven[name] = standing._replace(accelerated=False, why=f"{standing.why}; guests do not get through it: {prover.why}")
+    return proven
 
 
 def _choose_networks(standings: dict[str, Standing]) -> tuple[str, str]:

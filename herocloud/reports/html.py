@@ -26,7 +26,7 @@ from herocloud.model.words import Action, Impact, Status
 from herocloud.model.worlds import Record, Thing
 from herocloud.reports import contexts, inventories, timelines
 from herocloud.state.history import Version
-from herocloud.views import capacities, phrases, results, values
+from herocloud.views import phrases, results, values
 
 if TYPE_CHECKING:
     import jinja2
@@ -91,10 +91,9 @@ def mark_ticks(text: str) -> str:
     )
 
 
-def render_plan(plan: Plan, *, durations: Mapping[str, float] | None = None, generated: float | None = None) -> str:
+def render_plan(plan: Plan, *, generated: float | None = None) -> str:
     """Write what a plan would do; without `generated` (seconds since 1970) equal plans give equal bytes."""
     word, mood = contexts.verdict(plan)
-    seconds = capacities.total_seconds(plan, durations)
     down = [change.address for change in plan.changing if change.downtime > 0]
     return render(
         "plan.html.j2",
@@ -104,7 +103,7 @@ def render_plan(plan: Plan, *, durations: Mapping[str, float] | None = None, gen
             "verdict": word,
             "mood": mood,
             "tiles": contexts.tiles(plan),
-            "time": phrases.time_line(seconds, plan) if plan.steps else "",
+            "time": phrases.time_line(plan) if plan.steps else "",
             "lost": contexts.names([c.address for c in plan.changing if c.impact is Impact.DATA and not c.protected]),
             "blocked": contexts.names([c.address for c in plan.changing if c.protected]),
             "lift": phrases.LIFT,
@@ -113,7 +112,7 @@ def render_plan(plan: Plan, *, durations: Mapping[str, float] | None = None, gen
             "purge": plan.purge,
             "gauges": contexts.gauges(plan.capacity),
             "changes": contexts.changes(plan),
-            "timeline": contexts.timeline(timelines.of_plan(plan, durations=durations)),
+            "timeline": contexts.timeline(timelines.of_plan(plan)),
             "drift": contexts.drift(plan),
             "findings": contexts.findings(plan.diagnostics),
             "outputs": _outputs(plan),

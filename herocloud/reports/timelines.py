@@ -10,7 +10,6 @@ from typing import NamedTuple
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
-from herocloud.views import capacities
 
 WIDTH = 1000
 """Units across a timeline; the browser stretches them."""
@@ -48,7 +47,7 @@ class Timeline(NamedTuple):
     """The critical path."""
 
 
-def of_plan(plan: Plan, *, durations: Mapping[str, float] | None = None, most: int = 30) -> Timeline:
+def of_plan(plan: Plan, *, most: int = 30) -> Timeline:
     """Return the planned times."""
     ends: dict[StepId, float] = {}
     starts: dict[StepId, float] = {}
@@ -56,7 +55,7 @@ def of_plan(plan: Plan, *, durations: Mapping[str, float] | None = None, most: i
     for step in plan.steps:
         latest = max((need for need in step.needs if need in ends), key=lambda need: ends[need], default=None)
         starts[step.id] = ends[latest] if latest is not None else 0.0
-        ends[step.id] = starts[step.id] + capacities.expected_seconds(step, durations)
+        ends[step.id] = starts[step.id] + step.seconds
         before[step.id] = latest
     total = max(ends.values(), default=0.0)
     critical: list[StepId] = []

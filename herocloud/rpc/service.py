@@ -60,6 +60,13 @@ class Settings(NamedTuple):
     heartbeat: float = endpoints.HEARTBEAT_SECONDS
 
 
+def settings_for(folder: Path, socket: Path) -> Settings:
+    """Return the settings that the host file of a data folder makes."""
+    from herocloud.operations import inputs
+
+    return Settings(folder, socket, group=inputs.read_daemon_settings(folder).group)
+
+
 class Service:
     """One daemon, from its first file to its last answer."""
 

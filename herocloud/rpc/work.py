@@ -11,7 +11,7 @@ from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import applying, approval, stack_plans
 from herocloud.operations.applying import Applied
-from herocloud.operations.running import How
+from herocloud.operations.running import How, Watch
 from herocloud.operations.stack_plans import Planned
 from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.desk import Desk
@@ -38,6 +38,11 @@ def how_for_edit(_desk: Desk, _method: str) -> How:
         yield lambda _event: None
 
     return How(Options(), watch, EDIT_LOCK_SECONDS)
+
+
+def how_for_watch(watch: Watch) -> How:
+    """Return how the daemon runs a plan of its own."""
+    return How(Options(), watch, LOCK_SECONDS)
 
 
 def only(*addresses: Address) -> Decide:

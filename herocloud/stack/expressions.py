@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from herocloud.stack import scalars
+from herocloud.stack.fields import spellings
 
 _SUM = re.compile(r"^(.*\S)\s+([+-])\s+(\d{1,9})$", re.DOTALL)
-_VARIABLE = re.compile(scalars.VARIABLE)
+_VARIABLE = re.compile(spellings.VARIABLE)
 _VM = re.compile(r"vm\.([a-z][a-z0-9-]*)(?:\[(\d{1,6}|index)\])?\.(?:(address|mac)\.([a-z][a-z0-9-]*)|(mycelium|sid|slices|vcpus|memory))")
 _HOST = re.compile(r"^host\.([a-z_]+)$")
 

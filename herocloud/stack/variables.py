@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from herocloud.kits.yaml import reader, scalars
+from herocloud.kits.yaml.tree import Unreadable
 from herocloud.model.diagnostics import Place
-from herocloud.stack import names, reading, scalars, sources
+from herocloud.stack import names, sources
 from herocloud.stack.expressions import RESERVED
+from herocloud.stack.fields import spellings
 from herocloud.stack.findings import Findings
 
 PREFIX = "HEROCLOUD_VAR_"
@@ -31,8 +34,6 @@ class Values(NamedTuple):
     known: Mapping[str, Any]
     declared: frozenset[str]
     sensitive: frozenset[str]
-    environment: tuple[str, ...]
-    """The environment variables that were looked at, for the cache."""
 
 
 def collect(
@@ -61,7 +62,7 @@ def collect(
     for name, variable in declared.items():
         _settle(name, variable, given.get(name), known, found)
     sensitive = frozenset(name for name, variable in declared.items() if variable.get("sensitive"))
-    return Values(known, frozenset(declared), sensitive, tuple(PREFIX + name for name in declared))
+    return Values(known, frozenset(declared), sensitive)
 
 
 def _report_unknown(
@@ -80,14 +81,14 @@ def _report_unknown(
 
 
 def _read_file(name: str, declared: Mapping[str, Any], given: dict[str, Given], found: Findings) -> None:
-    from herocloud.stack import placing
+    from herocloud.kits.yaml import documents
 
     source = sources.read_source(name)
     if isinstance(source, sources.Unusable):
         found.add("file-missing", None, source.detail, "name the file with `--var-file`")
         return
-    document = placing.open_document(source)
-    if isinstance(document, placing.Broken):
+    document = documents.open_document(source.name, source.content)
+    if isinstance(document, documents.Broken):
         found.add(document.code, None, document.detail, document.hint, place=document.place, snippet=document.snippet)
         return
     if not isinstance(document.tree.value, dict):
@@ -152,7 +153,7 @@ def _settle(name: str, variable: Mapping[str, Any], given: Given | None, known: 
 
 def _check_declaration(name: str, variable: Mapping[str, Any], found: Findings) -> None:
     path = ("variables", name)
-    if not re.fullmatch(scalars.VARIABLE, name) or name in RESERVED:
+    if not re.fullmatch(spellings.VARIABLE, name) or name in RESERVED:
         detail = f"`{name}` means something else in expressions." if name in RESERVED else f"`{name}` cannot name a variable."
         found.add("bad-name", path, detail, "use lower-case letters, digits and `_`, beginning with a letter", on_key=True)
     kind = variable.get("type", "string")
@@ -201,8 +202,8 @@ def _read_text(text: str, kind: str) -> Any:
         return scalars.read_plain(text.strip())
     if text.lstrip().startswith("["):
         try:
-            return reading.read_tree(text).value
-        except reading.Unreadable:
+            return reader.read_tree(text).value
+        except Unreadable:
             return None
     return [part.strip() for part in text.split(",")] if text.strip() else []
 

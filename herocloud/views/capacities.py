@@ -1,43 +1,10 @@
-"""What a plan takes: the capacity proof on one line, and the time.
+"""The capacity proof on one line: `Slices 2 → 3 of 7 (peak 4) · RAM 8 → 15 GiB · …`."""
 
-How long a plan takes: the longest chain of steps, or the busiest lane, whichever is more. The chain alone would promise that 10,000 VMs
-boot in the time of one. The planner knows only the expected time of an ordinary host; a caller who has medians learned from the journal
-hands them in.
-
-The capacity proof on one line: `Slices 2 → 3 of 7 (peak 4) · RAM 8 → 15 GiB · …`.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from herocloud.kits import sizes
-from herocloud.model import steps
-from herocloud.model.plans import Capacity, Level, Plan
-from herocloud.model.steps import KINDS, LANES, Step
-
-
-def expected_seconds(step: Step, durations: Mapping[str, float] | None = None) -> float:
-    """Return how long one step takes."""
-    if durations and step.kind in durations:
-        return durations[step.kind]
-    return steps.expected_seconds(step)
-
-
-def total_seconds(plan: Plan, durations: Mapping[str, float] | None = None, parallelism: int = 10) -> float:
-    """Return how long the whole plan takes."""
-    lanes: dict[str, float] = {}
-    ends: dict[str, float] = {}
-    for step in plan.steps:
-        seconds = expected_seconds(step, durations)
-        info = KINDS.get(step.kind)
-        lane = info.lane if info else "state"
-        lanes[lane] = lanes.get(lane, 0.0) + seconds
-        if durations:
-            # The planner writes steps after what they need; a need that comes later would only make the estimate shorter.
-            ends[step.id] = seconds + max([ends.get(need, 0.0) for need in step.needs], default=0.0)
-    chain = max(ends.values(), default=0.0) if durations else plan.critical_seconds
-    busiest = max([seconds / min(LANES[lane], parallelism) for lane, seconds in lanes.items()], default=0.0)
-    return max(chain, busiest)
+from herocloud.model.plans import Capacity, Level
 
 
 class Gauge(NamedTuple):

@@ -30,7 +30,7 @@ def render(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
     page.require(marker(plan))
     page.require(f"### herocloud: stack {_code(plan.stack)} on {_code(plan.host)}{' (simulated)' if plan.simulated else ''}")
     page.require(
-        f"**{phrases.tally_line(plan)}.** {_escape(phrases.time_line(capacities.total_seconds(plan), plan))}"
+        f"**{phrases.tally_line(plan)}.** {_escape(phrases.time_line(plan))}"
         if changes
         else f"**{'Only outputs change' if plan.changes_outputs else 'No changes'}.**"
     )

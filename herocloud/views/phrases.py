@@ -130,10 +130,10 @@ def tally_line(plan: Plan) -> str:
     return ", ".join(f"{counts[action]} {words}" for action, words, always in _TALLIED if always or counts[action])
 
 
-def time_line(seconds: float, plan: Plan) -> str:
+def time_line(plan: Plan) -> str:
     """Write how long it takes and who is down meanwhile: `About 40 s, 12 s of it downtime for vm.cache`."""
     down = [change for change in plan.changes if change.downtime > 0]
-    text = f"About {_about(seconds)}"
+    text = f"About {_about(plan.critical_seconds)}"
     if len(down) == 1:
         text += f", {_about(down[0].downtime)} of it downtime for {down[0].address}"
     elif 1 < len(down) <= 3:
@@ -254,4 +254,5 @@ def _unmade(change: Change, *, purge: bool) -> str:
 
 
 def _about(seconds: float) -> str:
-    return sizes.show_duration(seconds if seconds < 1 else round(seconds))
+    # An estimate is no measurement: below a second its digits would say more than anybody knows.
+    return sizes.show_duration(max(1, round(seconds)))

@@ -12,7 +12,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import split_address
 from herocloud.model.plans import Capacity, Change, Drift, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM, Action, Impact
-from herocloud.views import capacities, diagnostic_text, phrases, values
+from herocloud.views import diagnostic_text, phrases, values
 
 FORMAT_VERSION = "1.0"
 
@@ -42,14 +42,14 @@ def plan_document(plan: Plan) -> dict[str, Json]:
                 "provider": step.provider,
                 "needs": list(step.needs),
                 "facts": list(step.facts),
-                "expected_seconds": capacities.expected_seconds(step),
+                "expected_seconds": step.seconds,
             }
             for step in plan.steps
         ],
         "capacity": capacity_document(plan.capacity),
         "facts": [{"key": fact.key, "digest": fact.digest, "says": fact.says} for fact in plan.facts],
         "diagnostics": [diagnostic_text.document(found) for found in plan.diagnostics],
-        "expected_seconds": round(capacities.total_seconds(plan), 3),
+        "expected_seconds": plan.critical_seconds,
     }
 
 

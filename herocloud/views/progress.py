@@ -18,7 +18,7 @@ from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import GLYPHS
-from herocloud.views import capacities, writer
+from herocloud.views import writer
 from herocloud.views.writer import Outlet, Sink
 
 REDRAW = 0.1
@@ -45,17 +45,15 @@ class Board:
         plan: Plan,
         *,
         palette: writer.Palette = writer.PLAIN,
-        durations: Mapping[str, float] | None = None,
         before: Collection[StepId] = (),
         chatty: bool = True,
     ) -> None:
         """Start with nothing running; `before` are steps that an earlier run finished."""
         self._palette = palette
-        self._durations = durations
         self._chatty = chatty
         self._steps = {step.id: step for step in plan.steps}
         self._changes = {change.address: change for change in plan.changing}
-        self._expected = capacities.total_seconds(plan, durations)
+        self._expected = plan.critical_seconds
         self._begun: dict[Address, float] = {}
         self._wide = min(34, max((len(address) for address in self._changes), default=0)) + 3
         self.running: dict[StepId, Running] = {}
@@ -175,7 +173,7 @@ class Board:
         return f"{colour}{place}{self._palette.off if colour else ''} {words}"
 
     def _running(self, running: Running, now: float) -> str:
-        expected = capacities.expected_seconds(running.step, self._durations)
+        expected = running.step.seconds
         text = f"    {running.step.address.ljust(self._wide)}{running.step.kind.ljust(16)}{sizes.show_duration(int(now - running.since))}"
         if running.back:
             text += " · is taken back"
@@ -194,14 +192,13 @@ class Progress:
         *,
         terminal: bool,
         color: bool = False,
-        durations: Mapping[str, float] | None = None,
         before: Collection[StepId] = (),
         clock: Callable[[], float] = time.monotonic,
         width: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
     ) -> None:
         """Show this plan's apply; `terminal` says whether lines can be redrawn."""
         chatty = terminal or len(plan.changing) <= _MOST_LINES
-        self._board = Board(plan, palette=writer.choose(color=color), durations=durations, before=before, chatty=chatty)
+        self._board = Board(plan, palette=writer.choose(color=color), before=before, chatty=chatty)
         self._outlet = Outlet(sink)
         self._terminal = terminal
         self._clock = clock

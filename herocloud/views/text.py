@@ -5,8 +5,6 @@ changes can be skimmed down its left side. Every sign has its word beside it, so
 not used: 10,000 changes take them seconds, and this a tenth of one.
 """
 
-from collections.abc import Mapping
-
 import herocloud
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import GLYPHS, Action
@@ -16,7 +14,7 @@ _WIDEST = 34
 """Longer addresses push their own line to the right instead of everybody's."""
 
 
-def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False, durations: Mapping[str, float] | None = None) -> str:
+def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False) -> str:
     """Write the whole plan.
 
     `verbose` adds every field of what is created, reasons, steps' count and a legend of the signs that are used. `durations` are
@@ -37,7 +35,7 @@ def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False, durat
         blocks.append("\n".join(["Outputs:", *outputs]))
     if verbose and changes:
         blocks.append(_legend(changes))
-    blocks.append("\n".join(_closing(plan, changes, palette, durations)))
+    blocks.append("\n".join(_closing(plan, changes, palette)))
     return "\n\n".join(blocks)
 
 
@@ -125,13 +123,12 @@ def _legend(changes: list[Change]) -> str:
     return "Signs: " + " · ".join(f"{glyph} {word}" for glyph, word in words.items())
 
 
-def _closing(plan: Plan, changes: list[Change], palette: writer.Palette, durations: Mapping[str, float] | None) -> list[str]:
+def _closing(plan: Plan, changes: list[Change], palette: writer.Palette) -> list[str]:
     if not changes and not plan.errored:
         return ["Only outputs change."] if plan.changes_outputs else ["No changes."]
     found = [capacities.capacity_line(plan.capacity)]
     if changes:
-        seconds = capacities.total_seconds(plan, durations)
-        time = f" {phrases.time_line(seconds, plan)}" if plan.steps else ""
+        time = f" {phrases.time_line(plan)}" if plan.steps else ""
         found.append(f"{palette.bold}Plan: {phrases.tally_line(plan)}.{palette.off}{time}")
     if not plan.complete:
         found.append("Only a part of the stack was planned (--target, --exclude); plan without them to see the rest.")

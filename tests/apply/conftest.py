@@ -127,6 +127,7 @@ class MemoryStore:
     """The store as its contract says, without a disk. Copies of it are what a crash would leave at that instant."""
 
     lineage = "l1"
+    folder = Path("/nowhere")
 
     def __init__(self) -> None:
         self.records: dict[Address, Record] = {}

@@ -33,7 +33,7 @@ from herocloud.providers.qemu import driving as qemu
 from herocloud.providers.seam import ProviderContext
 from herocloud.providers.vmm import folders
 from herocloud.providers.vmm.shutdown import Patience
-from herocloud.stack import loading
+from herocloud.stack import load as stacks
 from herocloud.state import store as states
 
 GIB = 1024**3
@@ -186,7 +186,7 @@ class Site:
     def plan(self, text: str) -> Plan:
         path = self.folder / "stack.yaml"
         path.write_text(text)
-        loaded = loading.load([str(path)], host=HOST)
+        loaded = stacks.load([str(path)], host=HOST)
         assert loaded.desired is not None, loaded.diagnostics
         plan = planner.plan(loaded.desired, states.read_recorded(self.folder), self.look(), HOST, PlanOptions())
         assert not plan.errored, plan.diagnostics

@@ -18,7 +18,7 @@ from herocloud.providers import registry
 from herocloud.providers.drivers import Drivers
 from herocloud.providers.seam import ProviderContext
 from herocloud.providers.simulator import world
-from herocloud.stack import loading
+from herocloud.stack import load as stacks
 from herocloud.state import store as states
 from herocloud.state.store import Store
 
@@ -49,7 +49,7 @@ class Site:
     def desire(self, text: str) -> Desired:
         path = self.folder / "stack.yaml"
         path.write_text(text)
-        loaded = loading.load([str(path)], host=self.host)
+        loaded = stacks.load([str(path)], host=self.host)
         assert loaded.desired is not None, loaded.diagnostics
         return loaded.desired
 

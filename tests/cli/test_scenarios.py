@@ -21,6 +21,8 @@ _TIMES = (
     (re.compile(r"\bin \d+\.\d s"), "in <seconds>"),
     (re.compile(r"after \d+\.\d s"), "after <seconds>"),
     (re.compile(r"done in \d+(\.\d)? s"), "done in <seconds>"),
+    # What steps took a moment ago decides what the next ones are expected to take.
+    (re.compile(r"(?<=About )\d+ s|(?<=~)\d+ s(?= down)|\d+ s(?= of it downtime)"), "<seconds>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "<time>"),
 )
 

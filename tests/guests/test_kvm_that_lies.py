@@ -41,7 +41,7 @@ def lying(herocloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(kvm_probe, "_KVM", kvm)
     monkeypatch.setattr(kvm_probe.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(launch, "has_systemd", lambda: False)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin")
     monkeypatch.setenv("STAND_IN", "fine")
     (herocloud.data_folder / "host.yaml").write_text("name: node1\n", encoding="utf-8")
     herocloud.write(STACK)

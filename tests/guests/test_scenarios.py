@@ -22,6 +22,8 @@ _FILTERS = (
     (re.compile(r"\b(simulator|qemu)\b"), "<hypervisor>"),
     (re.compile(r"(is ready) after .*"), r"\1."),
     (re.compile(r"in \d+(\.\d)? s|in \d+ min( \d+ s)?"), "in <seconds>"),
+    # What steps took a moment ago decides what the next ones are expected to take.
+    (re.compile(r"(?<=About )\d+ s|(?<=~)\d+ s(?= down)|\d+ s(?= of it downtime)"), "<seconds>"),
     (re.compile(r"/[^ ]*/(vmlinuz|initramfs)"), r"<folder>/\1"),
     (re.compile(r"^(\w+ +vm\.\S+ +)v[0-9a-z]{5}\b", re.MULTILINE), r"\1<sid>"),
     (re.compile(r"\b02(:[0-9a-f]{2}){5}\b"), "<mac>"),

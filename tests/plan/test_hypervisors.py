@@ -37,6 +37,38 @@ def test_a_real_host_that_runs_nothing_says_why(build, pretend) -> None:
     assert not plan.applyable
 
 
+_FIRMWARE = (("cloud-hypervisor", "firmware", "no UEFI firmware was found"),)
+_BOTH = (("cloud-hypervisor", True, "v53.0 with KVM"), ("qemu", True, "with KVM"))
+
+
+def test_auto_takes_cloud_hypervisor_first_where_guests_get_through_kvm(build, pretend) -> None:
+    host = build.host()._replace(simulated=False, abilities=Abilities(_BOTH, accelerated=("cloud-hypervisor", "qemu")))
+    plan = pretend.World().plan(build.desired(build.image(), build.vm("web")), host)
+    assert {step.provider for step in plan.steps} == {"images", "cloud-hypervisor"}
+
+
+def test_auto_passes_over_cloud_hypervisor_where_kvm_is_not_proven(build, pretend) -> None:
+    desired, host = build.desired(build.image(), build.vm("web")), build.host()._replace(simulated=False, abilities=Abilities(_BOTH))
+    assert {step.provider for step in pretend.World().plan(desired, host).steps} == {"images", "qemu"}
+    alone = host._replace(abilities=Abilities(_BOTH[:1]))
+    plan = pretend.World().plan(desired, alone)
+    assert _codes(plan) == ["no-hypervisor"]
+    assert "v53.0 with KVM" in plan.diagnostics[0].detail
+    named = build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor"))
+    assert pretend.World().plan(named, alone).applyable
+
+
+def test_a_disk_that_boots_by_itself_needs_firmware_and_a_kernel_does_not(build, pretend) -> None:
+    able = Abilities(_BOTH, accelerated=("cloud-hypervisor", "qemu"), lacking=_FIRMWARE)
+    host = build.host()._replace(simulated=False, abilities=able)
+    plan = pretend.World().plan(build.desired(build.image(), build.vm("web")), host)
+    assert {step.provider for step in plan.steps} == {"images", "qemu"}
+    named = build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor"))
+    (found,) = pretend.World().plan(named, host).diagnostics
+    assert (found.code, found.address) == ("missing-on-host", "vm.web")
+    assert "no UEFI firmware was found" in found.detail
+
+
 def test_what_was_made_on_the_simulator_is_not_joined_by_real_vms(build, pretend) -> None:
     desired, host = build.desired(build.image(), build.vm("web")), _real(build, ("qemu", True, "ready"))
     world = pretend.run(pretend.World(), pretend.World().plan(desired, host, hypervisor="simulator"), host)
@@ -76,16 +108,14 @@ def _real(build, *hypervisors):
 
 
 def test_an_unknown_hypervisor_is_not_ignored(build, pretend) -> None:
-    plan = pretend.World().plan(build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor")), build.host())
+    plan = pretend.World().plan(build.desired(build.image(), build.vm("web", hypervisor="xen")), build.host())
     assert _codes(plan) == ["not-supported-yet"]
     assert "not supported by this provider yet" in plan.diagnostics[0].detail
     assert not plan.applyable
 
 
 def test_the_flag_overrides_the_file(build, pretend) -> None:
-    plan = pretend.World().plan(
-        build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor")), build.host(), hypervisor="simulator"
-    )
+    plan = pretend.World().plan(build.desired(build.image(), build.vm("web", hypervisor="xen")), build.host(), hypervisor="simulator")
     assert (_codes(plan), plan.applyable) == ([], True)
 
 

@@ -11,7 +11,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.steps import KINDS
 from herocloud.providers import drivers, registry, survey
 from herocloud.providers.drivers import Drivers
-from herocloud.providers.seam import Lacking, ProviderContext
+from herocloud.providers.seam import Lacking, ProviderContext, Standing
 
 
 def test_importing_the_registry_loads_no_provider() -> None:
@@ -40,7 +40,7 @@ def test_the_drivers_of_an_apply_share_one_world(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "hint"),
     [
-        ("cloud-hypervisor", "provider-unsupported", None),
+        ("mycelium", "provider-unsupported", None),
         ("simulater", "provider-unknown", "did you mean `simulator`?"),
         ("xyz", "provider-unknown", None),
     ],
@@ -64,16 +64,36 @@ def test_a_role_that_a_provider_does_not_play_is_refused(tmp_path: Path) -> None
 
 def test_every_hypervisor_of_the_stack_file_is_known() -> None:
     assert registry.hypervisor_names() == ("cloud-hypervisor", "qemu", "simulator")
-    assert registry.names("hypervisor") == ("qemu", "simulator")
+    assert registry.names("hypervisor") == ("cloud-hypervisor", "qemu", "simulator")
     assert registry.find("simulator").name == "simulator"
 
 
 def test_availability_is_told_with_its_reason(tmp_path: Path) -> None:
     told = survey.standings(ProviderContext(tmp_path))
     assert told["simulator"][:2] == (True, "ready; there is no simulated world yet")
-    assert told["cloud-hypervisor"][:2] == (False, "not supported by this version yet")
+    assert set(told) >= {"cloud-hypervisor", "qemu", "images", "network", "user_network"}
     drivers.open_driver("simulator", "images", ProviderContext(tmp_path)).close()
     assert survey.standings(ProviderContext(tmp_path))["simulator"][:2] == (True, "ready")
+
+
+@pytest.mark.parametrize(
+    ("prover", "accelerated", "why"),
+    [
+        (Standing(True, "with KVM: a trial guest got through", accelerated=True), True, "v53.0 with KVM"),
+        (Standing(True, "with TCG: KVM stopped it"), False, "v53.0 with KVM; guests do not get through it: with TCG: KVM stopped it"),
+        (
+            Standing(False, "QEMU is missing"),
+            False,
+            "v53.0 with KVM; whether guests get through KVM was not tried, which takes the program qemu-system-x86_64",
+        ),
+    ],
+)
+def test_kvm_is_proven_by_a_hypervisor_that_can_compare(prover: Standing, *, accelerated: bool, why: str) -> None:
+    standings = {"cloud-hypervisor": Standing(True, "v53.0 with KVM", accelerated=True), "qemu": prover, "network": Standing(True, "ready")}
+    proven = survey.with_kvm_proven(standings)
+    assert (proven["cloud-hypervisor"].accelerated, proven["cloud-hypervisor"].why) == (accelerated, why)
+    assert proven["cloud-hypervisor"].usable, "whoever names it gets it"
+    assert proven["qemu"] == prover
 
 
 def test_a_module_that_another_thread_is_importing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from herocloud.model.worlds import Desired
-from herocloud.stack import loading
-from herocloud.stack.loading import Loaded
+from herocloud.stack import load as stacks
+from herocloud.stack.load import Loaded
 
 
 def _load(name: str) -> ModuleType:
@@ -63,7 +63,7 @@ def load(folder: Path) -> Callable[..., Loaded]:
         texts = {"stack.yaml": text} if isinstance(text, str) else text
         for name, content in texts.items():
             (folder / name).write_text(content, encoding="utf-8")
-        return loading.load(list(texts), **{"host": _making.host(), **options})
+        return stacks.load(list(texts), **{"host": _making.host(), **options})
 
     return run
 

@@ -3,7 +3,7 @@
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host, Slice
 from herocloud.model.ids import slice_sid
-from herocloud.stack.loading import Loaded
+from herocloud.stack.load import Loaded
 
 GIB = 1024**3
 

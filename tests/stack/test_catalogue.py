@@ -101,13 +101,13 @@ def test_a_catalogue_that_is_not_there_is_told(load, making, folder: Path) -> No
 
 
 def test_a_changed_catalogue_is_read_again(lent, folder: Path, making) -> None:
-    from herocloud.stack import loading
+    from herocloud.stack import load as stacks
 
     lent("stack: a\nvms: {web: {image: debian}}")
     host = making.host()._replace(image_catalogue=str(folder / "host" / "catalogue.yaml"))
 
     def digest() -> str:
-        loaded = loading.load(["stack.yaml"], host=host, cache=folder / "cache")
+        loaded = stacks.load(["stack.yaml"], host=host)
         return _specs(loaded)["image.debian12"]["sha256"][:1]
 
     assert digest() == digest() == "0"

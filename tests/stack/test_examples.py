@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.stack import formatting, loading, starting
+from herocloud.stack import load as stacks
+from herocloud.stack import starter
+from herocloud.stack.layout import canonical
 
 _STACKS = Path(__file__).parents[2] / "stacks"
 _BUILT = {"tiny-pair": ("vmlinuz", "initramfs")}
@@ -32,7 +34,7 @@ def test_an_example_loads_without_any_setting(name, making, monkeypatch, tmp_pat
     for built in _BUILT.get(name, ()):
         (folder / built).touch()
     monkeypatch.chdir(folder)
-    loaded = loading.load(_files(name), host=making.host())
+    loaded = stacks.load(_files(name), host=making.host())
     assert loaded.diagnostics == ()
     assert loaded.desired is not None
     assert any(one.kind == "vm" for one in loaded.desired.resources)
@@ -44,15 +46,15 @@ def test_an_example_is_formatted_and_begins_with_what_it_shows(name) -> None:
     for file in _files(name):
         text = (_STACKS / name / file).read_text(encoding="utf-8")
         assert text.startswith("# ")
-        assert formatting.format_text(text).text == text
+        assert canonical.format_text(text).text == text
 
 
 def test_the_starter_needs_one_slice_no_file_and_no_network(tmp_path, making, monkeypatch) -> None:
-    files = starting.starter_stack()
+    files = starter.starter_stack()
     assert set(files) == {"stack.yaml", ".gitignore"}
     (tmp_path / "stack.yaml").write_text(files["stack.yaml"], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    loaded = loading.load(["stack.yaml"], host=making.host(1, cpus=1))
+    loaded = stacks.load(["stack.yaml"], host=making.host(1, cpus=1))
     assert loaded.diagnostics == ()
     assert loaded.desired is not None
     vms = [one for one in loaded.desired.resources if one.kind == "vm"]
@@ -68,5 +70,5 @@ def test_the_example_of_the_design_loads(tmp_path, making, monkeypatch) -> None:
         (tmp_path / name).write_text("x")
     (tmp_path / "stack.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    loaded = loading.load(["stack.yaml"], host=making.host(), variables=["ssh_key=ssh-ed25519 AAAA"], environment={"DB_PASSWORD": "x"})
+    loaded = stacks.load(["stack.yaml"], host=making.host(), variables=["ssh_key=ssh-ed25519 AAAA"], environment={"DB_PASSWORD": "x"})
     assert [making.told(found) for found in loaded.diagnostics] == []

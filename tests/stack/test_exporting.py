@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from herocloud.kits.yaml import reader
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record
-from herocloud.stack import exporting, reading, writing
+from herocloud.stack import export
+from herocloud.stack.layout import dump
 
 GIB = 1024**3
 
@@ -32,7 +34,7 @@ def _image() -> Record:
 
 
 def _tree(*records: Record, **options):
-    return reading.read_tree(exporting.export_yaml([_image(), *records], "a", **options)).value
+    return reader.read_tree(export.export_yaml([_image(), *records], "a", **options)).value
 
 
 def test_instances_that_are_alike_come_under_one_count() -> None:
@@ -84,7 +86,7 @@ def test_a_dependency_on_all_instances_is_written_as_one() -> None:
 
 
 def test_braces_of_user_data_are_read_as_braces(sound, folder) -> None:
-    text = exporting.export_yaml([_image(), _vm("vm.web", user_data="## template: jinja\n{{ ds.x }}\n")], "a")
+    text = export.export_yaml([_image(), _vm("vm.web", user_data="## template: jinja\n{{ ds.x }}\n")], "a")
     desired = sound(text.replace("/boot/vmlinuz", "./vmlinuz"))
     assert desired.resources[1].spec["user_data"] == "## template: jinja\n{{ ds.x }}\n"
 
@@ -114,7 +116,7 @@ def test_an_export_loads_to_the_specs_that_were_exported(sound, mistakes) -> Non
     """The planner's round trip is tested with the whole; here, loading what was exported must give what was loaded."""
     desired = sound(mistakes.SOUND, environment=mistakes.ENVIRONMENT)
     records = {one.address: _recorded(one) for one in desired.resources}
-    again = sound({"export.yaml": exporting.export_yaml(records.values(), "a")}, environment=mistakes.ENVIRONMENT)
+    again = sound({"export.yaml": export.export_yaml(records.values(), "a")}, environment=mistakes.ENVIRONMENT)
     assert {one.address for one in again.resources} == set(records)
     for one in again.resources:
         before, after = records[one.address], _recorded(one)
@@ -134,18 +136,18 @@ _values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["stack", "vms", "outputs"]), _values, min_size=1))
 def test_whatever_is_written_is_read_back(tree) -> None:
-    assert reading.read_tree(writing.write(tree)).value == tree
+    assert reader.read_tree(dump.write(tree)).value == tree
 
 
 @given(st.lists(st.tuples(_texts, st.integers(0, 99)), min_size=1, max_size=3), st.integers(1, 5))
 def test_gathered_texts_give_every_instance_its_own_back(parts, many) -> None:
-    from herocloud.stack import substituting
+    from herocloud.stack import substitution
 
     def text(number: int) -> str:
         return "".join(f"{words}{start + number}" for words, start in parts[:1])
 
-    group = [(_vm(f"vm.web[{number}]"), {"env": {"A": exporting.protect_braces(text(number))}}) for number in range(many)]
-    vms, _moved = exporting.gather(group)
+    group = [(_vm(f"vm.web[{number}]"), {"env": {"A": export.protect_braces(text(number))}}) for number in range(many)]
+    vms, _moved = export.gather(group)
     if "web" in vms:
-        again = [str(substituting.put_index(vms["web"]["env"]["A"], number)) for number in range(many)]
-        assert again == [exporting.protect_braces(text(number)) for number in range(many)]
+        again = [str(substitution.put_index(vms["web"]["env"]["A"], number)) for number in range(many)]
+        assert again == [export.protect_braces(text(number)) for number in range(many)]

@@ -42,27 +42,27 @@ def test_a_file_that_is_no_stack_is_explained(name, load, making, snapshot: Snap
 
 @pytest.mark.parametrize("content", [b"stack: \xff\n", "stack: shöp\n".encode("latin-1"), "stack: a\n".encode("utf-16")])
 def test_bytes_that_are_not_utf_8_are_located(content, folder, making) -> None:
-    from herocloud.stack import loading
+    from herocloud.stack import load as stacks
 
     (folder / "stack.yaml").write_bytes(content)
-    (found,) = loading.load(["stack.yaml"], host=making.host()).diagnostics
+    (found,) = stacks.load(["stack.yaml"], host=making.host()).diagnostics
     assert found.code == "yaml-encoding"
     assert found.place is not None
     assert found.place.line == 1
 
 
 def test_a_file_that_is_not_there_is_named(folder, making) -> None:
-    from herocloud.stack import loading
+    from herocloud.stack import load as stacks
 
-    loaded = loading.load(["nothing.yaml", "shared"], host=making.host())
+    loaded = stacks.load(["nothing.yaml", "shared"], host=making.host())
     assert [found.code for found in loaded.diagnostics] == ["file-missing", "file-missing"]
     assert loaded.files == ()
 
 
 def test_standard_input_is_read_when_the_file_is_a_dash(folder, making) -> None:
-    from herocloud.stack import loading
+    from herocloud.stack import load as stacks
 
-    loaded = loading.load(["-"], host=making.host(), stdin="stack: a\nvms: {web: {image: x}}\n")
+    loaded = stacks.load(["-"], host=making.host(), stdin="stack: a\nvms: {web: {image: x}}\n")
     (found,) = loaded.diagnostics
     assert found.place is not None
     assert (found.place.file, found.code) == ("<stdin>", "unknown-image")

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herocloud.stack import formatting, reading, starting, writing
+from herocloud.kits.yaml import reader
+from herocloud.stack import starter
+from herocloud.stack.layout import canonical, dump
 
 
 def _formatted(text: str) -> str:
-    formatted = formatting.format_text(textwrap.dedent(text))
+    formatted = canonical.format_text(textwrap.dedent(text))
     assert formatted.diagnostics == ()
     assert formatted.text is not None
     return formatted.text
@@ -127,13 +129,13 @@ def test_sections_are_parted_by_one_blank_line() -> None:
 )
 def test_odd_texts_keep_their_meaning_and_settle_at_once(text) -> None:
     once = _formatted(text)
-    assert formatting.means_the_same(text, once)
+    assert canonical.means_the_same(text, once)
     assert _formatted(once) == once
 
 
 def test_an_alias_is_not_moved_before_its_anchor() -> None:
     text = _formatted("sizes: {a: &y {vcpus: 1}}\ndefaults: *y\nstack: a\n")
-    assert reading.read_tree(text).value == {"sizes": {"a": {"vcpus": 1}}, "defaults": {"vcpus": 1}, "stack": "a"}
+    assert reader.read_tree(text).value == {"sizes": {"a": {"vcpus": 1}}, "defaults": {"vcpus": 1}, "stack": "a"}
 
 
 def test_instances_get_the_quotes_that_yaml_wants() -> None:
@@ -145,7 +147,7 @@ def test_instances_get_the_quotes_that_yaml_wants() -> None:
     ("text", "code"), [("a: [", "yaml-syntax"), ("- a", "yaml-not-a-mapping"), ("a: 1\na: 2\n", "duplicate-key"), ("", "yaml-empty")]
 )
 def test_a_text_that_is_no_stack_is_refused_with_its_place(text, code) -> None:
-    formatted = formatting.format_text(text, "x.yaml")
+    formatted = canonical.format_text(text, "x.yaml")
     assert formatted.text is None
     assert [(found.code, found.place.file) for found in formatted.diagnostics if found.place] == [(code, "x.yaml")]
 
@@ -157,8 +159,8 @@ def test_a_stack_with_mistakes_can_be_formatted_all_the_same(mistakes) -> None:
 
 def test_the_starter_is_formatted() -> None:
     for name in ("first", "a-much-longer-name-than-the-first-one"):
-        text = starting.starter_stack(name)["stack.yaml"]
-        assert reading.read_tree(text).value["stack"] == name
+        text = starter.starter_stack(name)["stack.yaml"]
+        assert reader.read_tree(text).value["stack"] == name
         assert _formatted(text) == text
 
 
@@ -184,12 +186,12 @@ _comments = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=
 @settings(max_examples=60, deadline=None)
 @given(_sections, _comments)
 def test_any_tree_keeps_its_values_and_its_comments(tree, places) -> None:
-    lines = writing.write(tree).split("\n")
+    lines = dump.write(tree).split("\n")
     # A line of comment may stand anywhere outside of a block text.
     if not any(line.rstrip().endswith(("|", "|-")) for line in lines):
         for number, (place, depth) in enumerate(places):
             lines.insert(place % (len(lines) + 1), "  " * depth + f"# comment {number}")
     text = "\n".join(lines) + "\n"
     once = _formatted(text)
-    assert formatting.means_the_same(text, once)
+    assert canonical.means_the_same(text, once)
     assert _formatted(once) == once

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from herocloud.stack import combining, gating, reading, validating
-from herocloud.stack.fields import shapes
+from herocloud.kits.yaml import documents, reader
+from herocloud.stack.fields import fast_validation, shapes, validation
 from herocloud.stack.findings import Findings
 
 _VALUES = (
     None, [], {}, 5, -1, 0, 10**30, True, False, "x", "", [1], ["s5"], {"a": "b"}, 1.5, "s5", "4 GiB", "0 GiB", "4G", "1 Gbit/s",
     "\ud800", "é",
     "a\nb",    [None], {"a": None}, [[1]], [{}], float("nan"), {"network": "lan"}, {1: 2}, "bridge", "auto", "no", "running", "ab" * 300,
-    reading.read_tree("0x1f").value, reading.read_tree("1.10").value, reading.read_tree("007").value,
+    reader.read_tree("0x1f").value, reader.read_tree("1.10").value, reader.read_tree("007").value,
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def _places(value, path=()):
 
 def _mangle(tree, dice: random.Random):
     """Put something else somewhere, take something out, or add a key."""
-    tree = validating.unshare(tree)
+    tree = validation.unshare(tree)
     for _ in range(dice.choice([0, 1, 1, 2])):
         path = dice.choice(list(_places(tree))[1:])
         holder = tree
@@ -46,17 +46,17 @@ def _mangle(tree, dice: random.Random):
 
 def _judged(model: str, tree):
     found = Findings()
-    return validating.validate(model, tree, found), found.items
+    return validation.validate(model, tree, found), found.items
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9))
 def test_what_passes_comes_out_as_the_models_return_it(seed, mistakes, making) -> None:
     dice = random.Random(seed)
-    tree = _mangle(reading.read_tree(mistakes.SOUND).value, dice)
+    tree = _mangle(reader.read_tree(mistakes.SOUND).value, dice)
     try:
-        read = gating.read("StackFile", tree)
-    except gating.Doubtful:
+        read = fast_validation.read("StackFile", tree)
+    except fast_validation.Doubtful:
         return
     judged, wrong = _judged("StackFile", tree)
     assert wrong == []
@@ -66,21 +66,21 @@ def test_what_passes_comes_out_as_the_models_return_it(seed, mistakes, making) -
 def test_a_stack_that_says_everything_passes(mistakes, making) -> None:
     # Its expressions stand where numbers belong; they are gone before anything is validated.
     text = re.sub(r'"\{\{ (fronts|pets) \}\}"', "2", mistakes.SOUND)
-    tree = reading.read_tree(combining.decode(text.encode())).value
-    assert making.same(gating.read("StackFile", tree), _judged("StackFile", tree)[0])
+    tree = reader.read_tree(documents.decode(text.encode())).value
+    assert making.same(fast_validation.read("StackFile", tree), _judged("StackFile", tree)[0])
 
 
 @pytest.mark.parametrize("value", _VALUES, ids=repr)
-@pytest.mark.parametrize("name", sorted(gating._TABLE["blocks"]))
+@pytest.mark.parametrize("name", sorted(fast_validation._TABLE["blocks"]))
 def test_every_value_in_every_field_has_one_verdict(name, value, making) -> None:
     model = shapes._models()[name]
     for key, field in model.model_fields.items():
         tree = {field.alias or key: value}
         try:
-            read = gating.read(name, tree)
-        except gating.Doubtful:
+            read = fast_validation.read(name, tree)
+        except fast_validation.Doubtful:
             continue
-        assert making.same(read, validating.dump(model.model_validate(tree))), tree
+        assert making.same(read, validation.dump(model.model_validate(tree))), tree
 
 
 def test_the_table_is_made_of_the_models() -> None:
@@ -89,5 +89,8 @@ def test_the_table_is_made_of_the_models() -> None:
 
 def test_mistakes_reach_the_models() -> None:
     found = Findings()
-    assert gating.validate("StackFile", {"stack": "shop", "vms": {"web": {"vcpus": "4"}}}, found) == {"stack": "shop", "vms": {"web": {}}}
+    assert fast_validation.validate("StackFile", {"stack": "shop", "vms": {"web": {"vcpus": "4"}}}, found) == {
+        "stack": "shop",
+        "vms": {"web": {}},
+    }
     assert [one.code for one in found.items] == ["wrong-type"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.stack import loading, reading
+from herocloud.kits.yaml import reader
+from herocloud.stack import load as stacks
 
 
 def _bomb(levels: int, width: int) -> str:
@@ -42,13 +43,13 @@ def test_a_hostile_file_ends_in_a_diagnostic(name, load) -> None:
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    assert reading.read_tree("a: " + "[" * 63 + "]" * 63).value
-    assert len(reading.read_tree("x: &x 1\ny: [" + ", ".join(["*x"] * 1000) + "]").value["y"]) == 1000
-    assert len(reading.read_tree("x: [" + "1," * 199_998 + "]").value["x"]) == 199_998
+    assert reader.read_tree("a: " + "[" * 63 + "]" * 63).value
+    assert len(reader.read_tree("x: &x 1\ny: [" + ", ".join(["*x"] * 1000) + "]").value["y"]) == 1000
+    assert len(reader.read_tree("x: [" + "1," * 199_998 + "]").value["x"]) == 199_998
 
 
 def test_a_device_without_end_is_not_read_to_its_end(making) -> None:
-    (found,) = loading.load(["/dev/zero"], host=making.host()).diagnostics
+    (found,) = stacks.load(["/dev/zero"], host=making.host()).diagnostics
     assert found.code == "yaml-limit"
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herocloud.stack import layering
+from herocloud.stack import layers
 
 GIB = 1024**3
 _HEAD = "stack: a\nimages: {tiny: {kernel: ./vmlinuz}, big: {kernel: ./vmlinuz, defaults: {memory: 3 GiB, vcpus: 3}}}\n"
@@ -76,7 +76,7 @@ _fields = st.fixed_dictionaries({}, optional={"memory": _plain, "networks": _pla
 
 @given(_fields, _fields, _fields)
 def test_merging_is_associative_and_the_upper_layer_always_wins(one, two, three) -> None:
-    merge = layering.merge
+    merge = layers.merge
     assert merge(one, merge(two, three)) == merge(merge(one, two), three)
     assert merge(one, one) == one
     for key, value in two.items():

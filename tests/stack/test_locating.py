@@ -3,7 +3,8 @@
 import pytest
 
 from herocloud.model.diagnostics import Diagnostic, Place
-from herocloud.stack import loading, placing
+from herocloud.stack import load as stacks
+from herocloud.stack import places
 
 _TEXT = "stack: a\nimages: {tiny: {kernel: ./vmlinuz}}\nvms:\n  web:\n    image: tiny\n    count: 2\n"
 
@@ -12,7 +13,7 @@ _TEXT = "stack: a\nimages: {tiny: {kernel: ./vmlinuz}}\nvms:\n  web:\n    image:
 def located(folder):
     (folder / "stack.yaml").write_text(_TEXT)
     (folder / "more.yaml").write_text("stack: a\nvolumes:\n  data: {size: 1 GiB}\n")
-    return lambda *found: placing.locate(found, ["stack.yaml", "more.yaml", "gone.yaml"])
+    return lambda *found: places.locate(found, ["stack.yaml", "more.yaml", "gone.yaml"])
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,6 @@ def test_a_place_without_its_line_gets_it(located) -> None:
 
 
 def test_the_places_of_a_load_are_those_that_are_found_later(folder, making, located) -> None:
-    loaded = loading.load(["stack.yaml"], host=making.host())
+    loaded = stacks.load(["stack.yaml"], host=making.host())
     for resource in loaded.desired.resources:
         assert located(Diagnostic("x", "x", "x", address=resource.address))[0].place == resource.place

@@ -6,12 +6,12 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from herocloud.stack import loading
+from herocloud.stack import load as stacks
 
 
 def _found(text: str, folder: Path, making, mistakes) -> list[tuple[int, str]]:
     (folder / "stack.yaml").write_text(text, encoding="utf-8")
-    found: list[tuple[int, str]] = making.codes(loading.load(["stack.yaml"], host=making.host(), environment=mistakes.ENVIRONMENT))
+    found: list[tuple[int, str]] = making.codes(stacks.load(["stack.yaml"], host=making.host(), environment=mistakes.ENVIRONMENT))
     return found
 
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.stack.fields import machines, places, stack
-from herocloud.stack.findings import SUMMARIES
+from herocloud.stack.fields import machines, stack_file, surroundings
+from herocloud.stack.summaries import SUMMARIES
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "stack-file.md").read_text(encoding="utf-8")
 _SECTIONS = {part.split("\n", 1)[0]: part for part in re.split(r"^## ", _PAGE, flags=re.MULTILINE)[1:]}
-_INNER = {"cpu": machines.Cpu, "memory_options": machines.MemoryOptions, "root_disk": machines.RootDisk, "forward[]": places.Forward}
+_INNER = {"cpu": machines.Cpu, "memory_options": machines.MemoryOptions, "root_disk": machines.RootDisk, "forward[]": surroundings.Forward}
 _BLOCKS = {
-    "Top level": stack.StackFile, "Variables": places.Variable, "Images": places.Image, "Networks": places.Network,
-    "Mycelium": places.Mycelium, "Volumes": places.Volume, "VMs": machines.Vm, "Moved": places.Moved,
+    "Top level": stack_file.StackFile, "Variables": surroundings.Variable, "Images": surroundings.Image, "Networks": surroundings.Network,
+    "Mycelium": surroundings.Mycelium, "Volumes": surroundings.Volume, "VMs": machines.Vm, "Moved": surroundings.Moved,
 }  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def test_every_key_has_its_row_and_every_row_its_key(section) -> None:
         inner = _INNER.get(key)
         expected |= {f"{key}.{one}" for one in _keys(inner)} if inner else {key}
         if key == "forward":
-            expected |= {f"forward[].{one}" for one in _keys(places.Forward)}
+            expected |= {f"forward[].{one}" for one in _keys(surroundings.Forward)}
     assert set(_rows(section)) == expected
 
 
@@ -64,8 +64,13 @@ def test_every_code_is_listed_with_its_summary() -> None:
 
 
 def test_every_code_is_used_and_every_used_code_has_a_summary() -> None:
-    package = Path(stack.__file__).parents[1]
-    source = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py") if path.name != "findings.py")
+    package = Path(stack_file.__file__).parents[1]
+    source = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in (package, package.parent / "kits" / "yaml")
+        for path in folder.rglob("*.py")
+        if path.name not in {"summaries.py", "__init__.py"}
+    )
     used = set(re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)*)"', source))
     made = {f"unknown-{noun}" for noun in ("image", "size", "network", "volume")}
     assert set(SUMMARIES) <= used | made

@@ -6,7 +6,8 @@ import re
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from herocloud.stack import formatting, loading
+from herocloud.stack import load as stacks
+from herocloud.stack.layout import canonical
 
 _VALUES = (
     "null", "[]", "{}", "5", "-1", "true", "x", "[1]", "{a: b}", "1.5", "'{{ index }}'", "'{{ fronts }}'",
@@ -43,7 +44,7 @@ def test_a_mangled_stack_is_loaded_or_explained(seed, folder, making, mistakes) 
     text = _mangle(mistakes.SOUND, dice)
     (folder / "stack.yaml").write_text(text, encoding="utf-8")
     host = dice.choice([None, making.host(), making.host(1, cpus=1), making.host(simulated=False)])
-    loaded = loading.load(["stack.yaml"], host=host, environment=dice.choice([{}, mistakes.ENVIRONMENT]))
+    loaded = stacks.load(["stack.yaml"], host=host, environment=dice.choice([{}, mistakes.ENVIRONMENT]))
     assert (loaded.desired is None) == bool(loaded.diagnostics)
     for found in loaded.diagnostics:
         assert found.place is not None
@@ -56,14 +57,14 @@ def test_a_mangled_stack_is_loaded_or_explained(seed, folder, making, mistakes) 
 @given(seed=st.integers(0, 10**9))
 def test_a_mangled_stack_keeps_its_meaning_when_it_is_formatted(seed, mistakes) -> None:
     text = _mangle(mistakes.SOUND, random.Random(seed))
-    once = formatting.format_text(text)
+    once = canonical.format_text(text)
     if once.text is not None:
-        assert formatting.means_the_same(text, once.text)
-        assert formatting.format_text(once.text).text == once.text
+        assert canonical.means_the_same(text, once.text)
+        assert canonical.format_text(once.text).text == once.text
 
 
 def test_no_file_at_all_is_told(making) -> None:
-    assert [found.code for found in loading.load([], host=making.host()).diagnostics] == ["file-missing"]
+    assert [found.code for found in stacks.load([], host=making.host()).diagnostics] == ["file-missing"]
 
 
 def test_nothing_reaches_a_terminal_that_it_would_obey(load) -> None:

@@ -6,24 +6,26 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from herocloud.stack import reading, schema, starting
+from herocloud.kits.yaml import reader
+from herocloud.stack import starter
+from herocloud.stack.fields import json_schema
 
 _ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft202012Validator:
-    jsonschema.Draft202012Validator.check_schema(schema.stack_schema())
-    return jsonschema.Draft202012Validator(schema.stack_schema())
+    jsonschema.Draft202012Validator.check_schema(json_schema.stack_schema())
+    return jsonschema.Draft202012Validator(json_schema.stack_schema())
 
 
 def _value(text: str):
-    return reading.read_tree(text).value
+    return reader.read_tree(text).value
 
 
 def test_the_published_schema_is_the_generated_one() -> None:
     published = (_ROOT / "docs" / "schemas" / "stack.schema.json").read_text(encoding="utf-8")
-    assert json.loads(published) == schema.stack_schema(), "write it anew: herocloud schema > docs/schemas/stack.schema.json"
+    assert json.loads(published) == json_schema.stack_schema(), "write it anew: herocloud schema > docs/schemas/stack.schema.json"
 
 
 def test_a_stack_that_says_everything_is_valid(validator, mistakes) -> None:
@@ -31,7 +33,7 @@ def test_a_stack_that_says_everything_is_valid(validator, mistakes) -> None:
 
 
 def test_the_starter_and_the_examples_are_valid(validator) -> None:
-    texts = [starting.starter_stack()["stack.yaml"], *(path.read_text(encoding="utf-8") for path in (_ROOT / "stacks").glob("*/*.yaml"))]
+    texts = [starter.starter_stack()["stack.yaml"], *(path.read_text(encoding="utf-8") for path in (_ROOT / "stacks").glob("*/*.yaml"))]
     stacks = [text for text in texts if "\nstack:" in text]
     assert len(stacks) >= 7
     for text in stacks:
@@ -71,7 +73,7 @@ def test_every_key_is_described() -> None:
         for name, field in block["properties"].items():
             assert len(field.get("description", "")) > 10, name
 
-    whole = schema.stack_schema()
+    whole = json_schema.stack_schema()
     check(whole)
     for name, block in whole["$defs"].items():
         if name != "Expression":

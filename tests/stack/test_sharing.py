@@ -6,7 +6,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herocloud.stack import loading, reading
+from herocloud.kits.yaml import reader
+from herocloud.stack import load as stacks
 
 _PIECES = (
     "5",
@@ -38,7 +39,7 @@ def test_a_tree_with_shared_parts_says_what_one_without_says(seed, making) -> No
         f"  l: [{dice.choice(_PIECES)}, {dice.choice(_PIECES)}]\n"
         for number in range(12)
     )
-    assert making.same(reading.read_tree(text).value, reading.read_tree(text, track=True).value)
+    assert making.same(reader.read_tree(text).value, reader.read_tree(text, track=True).value)
 
 
 def test_vms_that_are_written_alike_share_their_spec(load) -> None:
@@ -57,7 +58,7 @@ def test_what_is_written_alike_in_two_files_names_files_beside_each(folder: Path
         (folder / name / "init.yaml").write_text(f"#cloud-config\n# {name}\n")
         images = "images: {tiny: {kernel: ../vmlinuz, nocloud: true}}\n" if number == 0 else ""
         (folder / name / "stack.yaml").write_text(f"stack: a\n{images}vms:\n  {name}: {{image: tiny, user_data: {{file: ./init.yaml}}}}\n")
-    loaded = loading.load(["one/stack.yaml", "two/stack.yaml"], host=None)
+    loaded = stacks.load(["one/stack.yaml", "two/stack.yaml"], host=None)
     assert loaded.desired is not None, loaded.diagnostics
     told = [resource.spec["user_data"] for resource in loaded.desired.resources if resource.kind == "vm"]
     assert told == ["#cloud-config\n# one\n", "#cloud-config\n# two\n"]

@@ -50,7 +50,7 @@ def test_memory_stays_small(folder) -> None:
     (folder / "stack.yaml").write_text(_written_out(10_000))
     script = (
         "import pathlib, re, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from herocloud.stack import loading\n"
+        "from herocloud.stack import load as loading\n"
         "loaded = loading.load(['stack.yaml'], host=None)\n"
         "assert len(loaded.desired.resources) == 10_002\n"
         # The rusage of a child begins with what its parent had.

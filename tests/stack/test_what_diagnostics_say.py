@@ -34,7 +34,7 @@ def test_columns_count_characters_and_not_bytes(load) -> None:
 
 
 def test_summaries_are_constant_and_details_carry_the_users_words(mistakes, load) -> None:
-    from herocloud.stack.findings import SUMMARIES
+    from herocloud.stack.summaries import SUMMARIES
 
     for mistake in mistakes.MISTAKES:
         for found in load(mistakes.make([mistake])[0], environment=mistakes.ENVIRONMENT).diagnostics:

@@ -10,7 +10,7 @@ from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.ids import Address, PlanId, Sid, StackName, StepId
 from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.plans import Capacity, Change, Drift, Fact, FieldDiff, Level, Plan
-from herocloud.model.steps import Claim, Step
+from herocloud.model.steps import Claim, Step, expected_seconds
 from herocloud.model.words import Action, Impact, Reason, Severity, Status
 
 GIB = 1024**3
@@ -146,7 +146,8 @@ def steps_of(change: Change) -> tuple[Step, ...]:
         needs = (found[-1].id,) if found else ()
         last = kind == kinds[-1]
         facts = (f"record:{change.address}",)
-        found.append(Step(step_id, change.address, kind, change.provider, "machine", None, {}, needs, facts, takes=Claim(), last=last))
+        step = Step(step_id, change.address, kind, change.provider, "machine", None, {}, needs, facts, takes=Claim(), last=last)
+        found.append(step._replace(seconds=expected_seconds(step)))
     return tuple(found)
 
 

@@ -4,27 +4,6 @@ from herocloud.model.plans import Level
 from herocloud.views import capacities
 
 
-def test_the_longest_chain_bounds_a_small_plan(plans) -> None:
-    assert capacities.total_seconds(plans.example()) == 40.0
-
-
-def test_the_busiest_lane_bounds_a_large_one(plans) -> None:
-    plan = plans.plan(*(plans.reboot(f"vm.c[{i}]") for i in range(800)))
-    # 800 stops of 8 s, configurations of 0.3 s and boots of 1 s, eight at once.
-    assert capacities.total_seconds(plan) == pytest.approx(930.0)
-
-
-def test_less_parallelism_takes_longer(plans) -> None:
-    plan = plans.plan(*(plans.reboot(f"vm.c[{i}]") for i in range(800)))
-    assert capacities.total_seconds(plan, parallelism=1) == pytest.approx(7440.0)
-
-
-def test_learned_durations_replace_the_expected_ones(plans) -> None:
-    plan = plans.plan(plans.reboot())
-    learned = {"vm.stop": 2.0, "vm.configure": 0.5, "vm.boot": 4.0}
-    assert capacities.total_seconds(plan, learned) == pytest.approx(6.5)
-
-
 @pytest.mark.parametrize(
     ("level", "shown"),
     [

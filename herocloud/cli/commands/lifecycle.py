@@ -29,7 +29,7 @@ def apply(
     if planfile is not None:
         return _apply_saved(call, planfile, variables, wanted, running, exports, rehearse=rehearse)
     sources = requests.make_sources(call, variables)
-    asked = requests.make_asked(wanted, running.accelerator, destroy=destroy)
+    asked = requests.make_asked(wanted, running, destroy=destroy)
     return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
 
 
@@ -105,7 +105,7 @@ def destroy(
     With `--stack NAME` the records are enough and no stack file is read.
     """
     sources = requests.make_sources(call, variables) if stack is None else Sources(())
-    asked = requests.make_asked(wanted, running.accelerator, destroy=True, stack=stack)
+    asked = requests.make_asked(wanted, running, destroy=True, stack=stack)
     return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
 
 

@@ -1,4 +1,77 @@
-"""VMs as Cloud Hypervisor processes: one process per VM, driven over its REST API on a unix socket.
+"""Cloud Hypervisor: runs VMs with KVM, one process per VM, driven over its REST API on a unix socket.
 
-The registry is the only caller from outside; `planning` is pure and is what the planner reads.
+`DECLARATION` is what the engine knows of it; `planning` is the part that `plan/` may import. What is not Cloud Hypervisor's own is in
+`providers/vmm`.
 """
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from herocloud.providers.seam import (
+    AttachmentKind,
+    Channel,
+    Declaration,
+    GuestAccess,
+    HypervisorPlanning,
+    HypervisorRole,
+    Live,
+    ProviderContext,
+    Standing,
+)
+
+if TYPE_CHECKING:
+    from herocloud.providers.cloud_hypervisor.driving import CloudHypervisorDriver
+    from herocloud.providers.cloud_hypervisor.observing import CloudHypervisorObserver
+
+
+def _planning() -> HypervisorPlanning:
+    from herocloud.providers.cloud_hypervisor import planning
+
+    return planning
+
+
+def _observer(context: ProviderContext) -> "CloudHypervisorObserver":
+    from herocloud.providers.cloud_hypervisor.observing import CloudHypervisorObserver
+
+    return CloudHypervisorObserver(context.folder)
+
+
+def _driver(context: ProviderContext) -> "CloudHypervisorDriver":
+    from herocloud.providers.cloud_hypervisor.driving import CloudHypervisorDriver
+
+    return CloudHypervisorDriver(context.folder)
+
+
+def _survey(context: ProviderContext, *, thorough: bool) -> Standing:
+    from herocloud.providers.cloud_hypervisor import observing
+
+    return observing.survey(context, thorough=thorough)
+
+
+def _guest(data: Path, sid: str) -> GuestAccess:
+    from herocloud.providers.cloud_hypervisor.hardware import AGENT_PORT
+    from herocloud.providers.vmm import folders
+
+    return GuestAccess(folders.agent_socket(data, sid), AGENT_PORT, folders.console_socket(data, sid), folders.serial_log(data, sid))
+
+
+def _runs(data: Path, sid: str) -> bool:
+    from herocloud.providers.vmm import identity
+
+    return identity.running(data, sid) is not None
+
+
+DECLARATION = Declaration(
+    name="cloud-hypervisor",
+    observer=_observer,
+    driver=_driver,
+    survey=_survey,
+    hypervisor=HypervisorRole(
+        planning=_planning,
+        attaches=frozenset({AttachmentKind.TAP}),
+        live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
+        channel=Channel.VSOCK,
+        guest=_guest,
+        runs=_runs,
+    ),
+)

@@ -7,7 +7,7 @@ moves, copies or deletes a disk by hand moves, copies or deletes what is known o
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from herocloud.providers.seam import Declaration, ImagesRole, ProviderContext, Standing
+from herocloud.providers.seam import Declaration, Disk, DiskUse, ImagesRole, Lock, ProviderContext, Standing
 
 if TYPE_CHECKING:
     from herocloud.providers.images.driving import ImagesDriver
@@ -38,10 +38,17 @@ def _own_bytes(folder: Path) -> int:
     return space.own_bytes(folder)
 
 
+def _disk(folder: Path, use: DiskUse) -> Disk:
+    from herocloud.providers.images import folders
+
+    lock = Lock.SHARED if use.readonly else Lock.EXCLUSIVE
+    return Disk(folders.object_path(folder, use.part["path"]), "raw", use.part.get("size"), use.serial, use.readonly, lock)
+
+
 DECLARATION = Declaration(
     name="images",
     observer=_observer,
     driver=_driver,
     survey=_survey,
-    images=ImagesRole(keeper=_driver, own_bytes=_own_bytes),
+    images=ImagesRole(keeper=_driver, disk=_disk, own_bytes=_own_bytes),
 )

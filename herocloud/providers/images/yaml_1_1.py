@@ -1,13 +1,15 @@
 """Reading user data as cloud-init does: YAML 1.1, with the spellings that PyYAML knows.
 
-The one place of this provider that knows ruamel, and of that only its parser. A stack file is YAML 1.2, where `yes` is a text and `0644` is
-six hundred and forty-four; user data is not ours to reinterpret. ruamel's own 1.1 differs from PyYAML in `y`, `n` and `1e3`, so scalars
-are resolved here. What JSON cannot say (dates, tags, keys that are no texts) makes the whole text unreadable, which callers expect.
+A stack file is YAML 1.2, where `yes` is a text and `0644` is six hundred and forty-four; user data is not ours to reinterpret, so its
+scalars are resolved here, from the events of the one parser. What JSON cannot say (dates, tags, keys that are not
+texts) makes the whole text unreadable, which callers expect.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from herocloud.kits.yaml import parser
 
 _TRUE = frozenset({"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})
 _FALSE = frozenset({"no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})
@@ -28,13 +30,11 @@ class _BeyondJson(Exception):
 
 def read(text: str) -> Any:
     """Return what a text means, or nothing when it is no YAML or says more than JSON can."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from yaml import YAMLError
 
-    reader = YAML(typ="safe", pure=True)
-    reader.version = (1, 1)
+    get = parser.make_parser(text).get_event
     try:
-        return _Builder(reader.parse(text)).document()
+        return _Builder(iter(get, None)).document()
     except (YAMLError, _BeyondJson, ValueError):
         return None
 

@@ -1,8 +1,10 @@
 """What bridged networks mean for plans: no limits. Pure."""
 
 from herocloud.kits.jsons import Spec
-from herocloud.providers.seam import Unsupported
+from herocloud.providers.seam import Attachment, Card, Tap, Unsupported
 
+MOST_QUEUES = 256
+"""What the kernel lets programs open of one tap that is made for several queues."""
 REACH = ""
 """Nothing has to be said of networks that do what the stack file says."""
 
@@ -15,3 +17,9 @@ def unsupported(spec: Spec) -> list[Unsupported]:  # noqa: ARG001  (the names of
 def fixed_forwards(before: Spec, after: Spec) -> list[str]:  # noqa: ARG001  (the names of the seam)
     """Name the VMs whose published ports cannot change while they run; here the host forwards, and all of them can."""
     return []
+
+
+def attachment(card: Card) -> Attachment:
+    """Say what a card hangs on: its tap."""
+    tap = Tap(card.nic["tap"], MOST_QUEUES if card.nic.get("multi_queue") else 1)
+    return Attachment(card.nic["mac"], card.owner, tuple(filter(None, [card.nic["address"]])), tap)

@@ -72,6 +72,12 @@ def _guest(data: Path, sid: str) -> GuestAccess:
     return GuestAccess(folders.agent_socket(data, sid), None, folders.console_socket(data, sid), folders.serial_log(data, sid))
 
 
+def _runs(data: Path, sid: str) -> bool:
+    from herocloud.providers.vmm import identity
+
+    return identity.running(data, sid) is not None
+
+
 DECLARATION = Declaration(
     name=NAME,
     observer=_observer,
@@ -85,6 +91,8 @@ DECLARATION = Declaration(
         guest=_guest,
         signs=_signs,
         note_answer=_note_answer,
+        runs=_runs,
+        emulates=True,
     ),
     settings={"accelerator": ("auto", "kvm", "tcg")},
 )

@@ -18,11 +18,12 @@ from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience, Ways
+from herocloud.providers.vmm.supplies import Supplies
 
 _FIRST_ANSWER = 30.0
 """Seconds until QEMU has to answer; a busy host takes one or two."""
@@ -61,9 +62,9 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     clear(data, sid, mark)
 
 
-def prepare_again(place: Place, mark: Mark) -> None:
+def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
-    machine = command_inputs.machine_of(place, mark, kvm_probe.require_program(), str(mark.launched["accelerator"]))
+    machine = command_inputs.machine_of(place, mark, given, kvm_probe.require_program(), str(mark.launched["accelerator"]))
     launch.prepare(_launch_of(place, mark, machine))
 
 
@@ -117,7 +118,7 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str) -> Identity:
     files.remove_runtime(data, sid)
     folders.make_runtime_folder(data, sid)
     files.cut_log(folders.serial_log(data, sid))
-    machine = command_inputs.machine_of(place, mark, program, accelerator.name)
+    machine = command_inputs.machine_of(place, mark, supplies.of_work(work), program, accelerator.name)
     launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
     marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
     faults.reached("qemu.vm.boot.marked")

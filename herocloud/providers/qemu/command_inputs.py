@@ -1,28 +1,28 @@
-"""From a mark to a command line: looks up what the pure `command_line` is handed, from files of the VM and of the host.
+"""From a mark to a command line: puts together what the pure `command_line` is handed.
 
-What hangs on what is decided here: a card on a tap that the network provider made, or on a network in user mode when the host has none; a
-disk on its file; a share on its daemon.
+What hangs on what was decided by the providers that made it, and comes along with the step: a card on a tap or on a network in user mode,
+a disk on its file. Only what is QEMU's own is looked up here: sockets, daemons of shares, the firmware.
 """
 
 import hashlib
 import os
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import jsons
-from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
+from herocloud.providers import seam
 from herocloud.providers.ownership import Owner
 from herocloud.providers.qemu import command_line, firmware, virtiofs
 from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
+from herocloud.providers.seam import Attachment, UserNetwork
 from herocloud.providers.vmm import files, folders
 from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.supplies import Supplies
 
 CONTROL, LOOKING = "qmp.sock", "look.sock"
-_MULTI_QUEUE = 0x0100
-_FORWARDED = ("tcp", "udp")
+_MOST_QUEUES = 8
 
 
 class Place(NamedTuple):
@@ -44,7 +44,7 @@ def sockets_of(data: Path, sid: str) -> Sockets:
     )
 
 
-def machine_of(place: Place, mark: Mark, program: str, accelerator: str) -> Machine:
+def machine_of(place: Place, mark: Mark, supplies: Supplies, program: str, accelerator: str) -> Machine:
     """Put together all that the command line of a VM depends on."""
     data, sid = place.data, place.sid
     part = mark.machine
@@ -54,7 +54,7 @@ def machine_of(place: Place, mark: Mark, program: str, accelerator: str) -> Mach
             files.require(Path(payload[field]), what)
     if payload is None and part["root"] is None:
         raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
-    root = root_of(data, sid, part)
+    root = root_of(supplies, part)
     return Machine(
         program=program,
         name=f"{place.owner.stack}/{sid}",
@@ -63,9 +63,9 @@ def machine_of(place: Place, mark: Mark, program: str, accelerator: str) -> Mach
         accelerator=accelerator,
         sockets=sockets_of(data, sid),
         root=root,
-        seed=Disk("seed", files.require(files.seed(data, sid), "the seed"), readonly=True, serial="seed") if part["seed"] else None,
-        volumes=[volume_of(place, one) for one in part["volumes"]],
-        nics=[nic_of(place, mark.nics, key) for key in part["nics"]],
+        seed=seed_of(supplies) if part["seed"] else None,
+        volumes=[volume_of(supplies, one) for one in part["volumes"]],
+        nics=[nic_of(supplies, key) for key in part["nics"]],
         shares=virtiofs.shares_of(data, sid, part),
         payload=payload,
         firmware=firmware.choose(data, sid, root.path, place.owner.address) if root is not None and payload is None else None,
@@ -73,44 +73,31 @@ def machine_of(place: Place, mark: Mark, program: str, accelerator: str) -> Mach
     )
 
 
-def root_of(data: Path, sid: str, part: Part) -> Disk | None:
+def root_of(supplies: Supplies, part: Part) -> Disk | None:
     """Describe the root disk."""
     if part["root"] is None:
         return None
-    return Disk("root", files.require(files.root_disk(data, sid), "the root disk"), direct=bool(part["root"]["direct"]), serial="root")
+    return _disk("root", supplies.disk("disk", "the root disk"), direct=bool(part["root"]["direct"]))
 
 
-def volume_of(place: Place, use: Json) -> Disk:
+def seed_of(supplies: Supplies) -> Disk:
+    """Describe the seed."""
+    return _disk("seed", supplies.disk("seed", "the seed"))
+
+
+def volume_of(supplies: Supplies, use: Json) -> Disk:
     """Describe a volume in a VM."""
-    path = files.volume(place.data, place.owner.stack, use["volume"])
-    return Disk(command_line.volume_id(use["volume"]), path, readonly=bool(use["readonly"]), serial=use["volume"])
+    disk = supplies.volume(use["volume"])
+    return _disk(command_line.volume_id(use["volume"]), disk._replace(readonly=bool(use["readonly"])))
 
 
-def nics_of(spec: Spec, known: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what is to be remembered of every NIC: those of a target, and those that were there before."""
-    cards = [*spec.get("networks", ()), *([{"network": "mycelium", **spec["mycelium"]}] if spec.get("mycelium") else [])]
-    return {**known, **{f"nic.{card['slot']}": {field: card[field] for field in ("mac", "tap", "network", "address")} for card in cards}}
-
-
-def nic_of(place: Place, known: Mapping[str, Json], key: str) -> Nic:
+def nic_of(supplies: Supplies, key: str) -> Nic:
     """Describe a NIC, and what it hangs on here."""
-    card = known.get(key)
-    if card is None:
-        raise Permanent(f"nothing is known of the card `{key}` of `{place.owner.address}`")
-    device = Path("/sys/class/net") / card["tap"]
-    if device.exists():
-        several = bool(int((device / "tun_flags").read_text(), 16) & _MULTI_QUEUE)
-        queues = min(8, os.cpu_count() or 1) if several else 1
-        return Nic(key, card["mac"], card["tap"], queues, vhost=os.access("/dev/vhost-net", os.R_OK | os.W_OK))
-    network = place.data / "user-networks" / place.owner.stack / f"{card['network']}.json"
-    try:
-        return Nic(key, card["mac"], None, user=_user_network(jsons.loads(network.read_bytes()), card))
-    except FileNotFoundError:
-        raise Permanent(
-            f"the tap `{card['tap']}` of `{place.owner.address}` does not exist; `herocloud plan` shows what became of it"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise Permanent(f"`{network}` is damaged ({error}); applying the stack with another name for the network writes it anew") from error
+    attachment = supplies.attachment(key)
+    if isinstance(attachment.link, UserNetwork):
+        return Nic(key, attachment.mac, None, user=_user_network(attachment.link, attachment))
+    queues = min(_MOST_QUEUES, attachment.link.queues, os.cpu_count() or 1)
+    return Nic(key, attachment.mac, attachment.link.name, queues, vhost=os.access("/dev/vhost-net", os.R_OK | os.W_OK))
 
 
 def vsock_of(place: Place) -> int | None:
@@ -121,18 +108,20 @@ def vsock_of(place: Place) -> int | None:
     return 3 + int.from_bytes(digest, "big") % (2**31 - 3)
 
 
-def _user_network(network: Mapping[str, Json], card: Mapping[str, Json]) -> dict[str, Json]:
+def _disk(device: str, disk: seam.Disk, *, direct: bool = False) -> Disk:
+    return Disk(device, disk.path, readonly=disk.readonly, direct=direct, serial=disk.serial)
+
+
+def _user_network(network: UserNetwork, attachment: Attachment) -> dict[str, Json]:
     """Turn a network in user mode into QEMU's words; ports of the host lead to the card that has the address."""
     import ipaddress
 
-    net = ipaddress.ip_network(network["cidr"])
-    options: dict[str, Json] = {"net": network["cidr"], "host": network["gateway"], "ipv6": False}
+    net = ipaddress.ip_network(network.cidr)
+    options: dict[str, Json] = {"net": network.cidr, "host": network.gateway, "ipv6": False}
     # QEMU answers for a name server on an address of its own; the last one is what the plan gives away last.
     options["dns"] = str(net.broadcast_address - 1)
-    options["restrict"] = network.get("nat") is False
-    forwards = [one for one in network.get("forward") or () if one.get("address") == card["address"]]
+    options["restrict"] = not network.nat
     options["hostfwd"] = [
-        {"str": f"{one.get('protocol') or 'tcp'}:{one.get('host_address') or ''}:{one['host_port']}-{card['address']}:{one['port']}"}
-        for one in forwards
+        {"str": f"{one.protocol}:{one.host_address}:{one.host_port}-{attachment.addresses[0]}:{one.port}"} for one in network.forwards
     ]
     return options

@@ -15,13 +15,13 @@ from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.ownership import Owner
-from herocloud.providers.qemu import boot, command_inputs, hotplug, kvm_probe, queries, virtiofs
+from herocloud.providers.qemu import boot, hotplug, kvm_probe, queries, virtiofs
 from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, marks
+from herocloud.providers.vmm import files, marks, supplies
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
 
@@ -104,16 +104,16 @@ class QemuDriver:
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
             with boot.open_talk(self._folder, sid) as talk:
-                nics = command_inputs.nics_of(work.spec, mark.nics)
-                hotplug.bring(Change(talk, place, nics, work.progress, work.cancelled), mark.machine, target, mark.launched)
+                change = Change(talk, place, supplies.of_work(work), work.progress, work.cancelled)
+                hotplug.bring(change, mark.machine, target, mark.launched)
         elif work.step.kind == "vm.create" and not _same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
         faults.reached(f"{point}.half")
-        wanted = mark._replace(machine=target, nics=command_inputs.nics_of(work.spec, mark.nics))
+        wanted = mark._replace(machine=target)
         if wanted != marks.read(self._folder, sid):
             marks.write(self._folder, sid, wanted)
         if boot.living(self._folder, sid, wanted):
-            boot.prepare_again(place, wanted)
+            boot.prepare_again(place, wanted, supplies.of_work(work))
 
     def _refuse_changing(self, work: Work, mark: Mark | None) -> None:
         step = work.step
@@ -204,7 +204,7 @@ class QemuDriver:
     def _bring_disk(self, work: Work, target: Part, origin: Part) -> None:
         sid = self._sid(work)
         mark = marks.read(self._folder, sid)
-        path = files.require(files.root_disk(self._folder, sid), "the root disk")
+        path = supplies.of_work(work).disk("disk", "the root disk").path
         size = path.stat().st_size
         if target["size"] < size and target["size"] != (origin or {}).get("size") and work.step.after["size"] == target["size"]:
             raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
@@ -218,8 +218,8 @@ class QemuDriver:
     def _probe_disk(self, work: Work, mark: Mark | None) -> Probe:
         step, sid = work.step, self._sid(work)
         try:
-            sizes = {files.root_disk(self._folder, sid).stat().st_size}
-        except FileNotFoundError:
+            sizes = {work.disks["disk"].path.stat().st_size}
+        except (FileNotFoundError, KeyError):
             return Probe(Found.CONTRADICTED, f"the root disk of `{step.address}` is gone")
         if mark is not None and boot.living(self._folder, sid, mark):
             seen = boot.questions(self._folder, sid)

@@ -17,6 +17,7 @@ from herocloud.providers.qemu import command_inputs, command_line, queries
 from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
 from herocloud.providers.vmm import files
+from herocloud.providers.vmm.supplies import Supplies
 
 _LIVE = ("vcpus", "memory", "affinity", "root", "volumes", "nics", "labels", "restart")
 PATIENCE = 40.0
@@ -31,7 +32,7 @@ class Change(NamedTuple):
 
     talk: Talk
     place: Place
-    nics: Mapping[str, Json]
+    supplies: Supplies
     told: Callable[[str, float | None], None]
     stopped: Callable[[], bool]
 
@@ -109,14 +110,13 @@ def _renew_seed(change: Change) -> None:
 
     A seed is written anew under its name, and the machine goes on holding the file that it opened.
     """
-    path = files.seed(change.place.data, change.place.sid)
     before = queries.look(change.talk).disks.get("seed", {}).get("node-name")
-    if before is None or not path.exists():
+    if before is None or "seed" not in change.supplies.disks:
         return
-    node = f"n-seed-{path.stat().st_ino:x}"
+    disk = command_inputs.seed_of(change.supplies)
+    node = f"n-seed-{disk.path.stat().st_ino:x}"
     if before == node:
         return
-    disk = command_line.Disk("seed", path, readonly=True)
     _drop(change.talk, "blockdev-del", node_name=node)
     change.talk.put(Question("blockdev-add", {**command_line.blockdev(disk), "node-name": node}))
     change.talk.ask("qom-set", path="/machine/peripheral/seed", property="drive", value=node)
@@ -124,7 +124,7 @@ def _renew_seed(change: Change) -> None:
 
 
 def _plug_nic(change: Change, key: str) -> None:
-    nic = command_inputs.nic_of(change.place, change.nics, key)
+    nic = command_inputs.nic_of(change.supplies, key)
     netdev = command_line.netdev(nic)
     change.told(f"plugging in {key}", None)
     _drop(change.talk, "netdev_del", id=netdev["id"])
@@ -137,7 +137,7 @@ def _plug_nic(change: Change, key: str) -> None:
 
 
 def _plug_volume(change: Change, use: Json) -> None:
-    disk = command_inputs.volume_of(change.place, use)
+    disk = command_inputs.volume_of(change.supplies, use)
     change.told(f"plugging in {use['volume']}", None)
     _drop(change.talk, "blockdev-del", node_name=command_line.node_of(disk.id))
     change.talk.put(Question("blockdev-add", command_line.blockdev(disk)))

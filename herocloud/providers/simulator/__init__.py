@@ -11,10 +11,13 @@ from herocloud.model.worlds import Observed
 from herocloud.providers.seam import (
     AttachmentKind,
     Declaration,
+    Disk,
+    DiskUse,
     HypervisorPlanning,
     HypervisorRole,
     ImagesRole,
     Live,
+    Lock,
     NetworkPlanning,
     NetworkRole,
     OverlayRole,
@@ -67,10 +70,23 @@ def _exists(folder: Path) -> bool:
     return (folder / world_file.FILE).exists()
 
 
+def _disk(folder: Path, use: DiskUse) -> Disk:
+    lock = Lock.SHARED if use.readonly else Lock.EXCLUSIVE
+    return Disk(folder / use.part["path"], "raw", use.part.get("size"), use.serial, use.readonly, lock)
+
+
 def _copy(observed: Observed, context: ProviderContext) -> None:
     from herocloud.providers.simulator import world
 
     world.load_world_from(observed, context.folder, context.host)
+
+
+_WRITING = 0.003
+"""Seconds that a step of a simulated world takes when nothing makes it slower: one transaction."""
+
+
+def _step_seconds(context: ProviderContext) -> float:
+    return _WRITING + float(context.settings_of(NAME).get("step_time") or 0.0)
 
 
 DECLARATION = Declaration(
@@ -83,9 +99,9 @@ DECLARATION = Declaration(
         attaches=frozenset(AttachmentKind),
         live=frozenset(Live),
     ),
-    images=ImagesRole(keeper=_driver),
+    images=ImagesRole(keeper=_driver, disk=_disk),
     network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),
     overlay=OverlayRole(bridge="hb-mycelium"),
-    simulation=Simulation(exists=_exists, copy=_copy),
+    simulation=Simulation(exists=_exists, copy=_copy, step_seconds=_step_seconds),
     settings={"scenario": "path", "step_time": "duration"},
 )

@@ -6,7 +6,7 @@ A plan tried here shall not promise more than the real machine keeps. Pure: a ta
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.words import Impact
 from herocloud.providers import costs
-from herocloud.providers.seam import Unsupported, Verdict
+from herocloud.providers.seam import Attachment, Card, Tap, Unsupported, Verdict
 
 REACH = ""
 
@@ -53,3 +53,8 @@ def unsupported(spec: Spec) -> list[Unsupported]:  # noqa: ARG001  (the names of
 def fixed_forwards(before: Spec, after: Spec) -> list[str]:  # noqa: ARG001  (the names of the seam)
     """Name the VMs whose published ports cannot change while they run; here all of them can."""
     return []
+
+
+def attachment(card: Card) -> Attachment:
+    """Say what a card hangs on: a tap that exists in the simulated world."""
+    return Attachment(card.nic["mac"], card.owner, tuple(filter(None, [card.nic["address"]])), Tap(card.nic["tap"]))

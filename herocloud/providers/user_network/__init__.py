@@ -1,6 +1,6 @@
 """Networks for users who may make no bridge: each VM has one of its own inside its VMM, with a way out and forwarded ports.
 
-What lives here keeps record of such networks and of the cards on them; whoever starts a VM reads it. The registry calls it.
+What lives here keeps record of such networks and of the cards on them, and hands them to the hypervisor as attachments.
 """
 
 from typing import TYPE_CHECKING

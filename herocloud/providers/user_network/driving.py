@@ -11,7 +11,6 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.seam import Found, Probe, Work
 from herocloud.providers.user_network import notes, planning, ports
 from herocloud.providers.user_network.notes import Mark, Note
-from herocloud.providers.vmm import identity
 
 KINDS = ("network.create", "network.update", "network.delete", "tap.create", "tap.update", "tap.delete")
 
@@ -72,20 +71,13 @@ class UserNetworkDriver:
             return
         if note is not None:
             for address in planning.fixed_forwards(note.part, target):
-                if self._runs(work, address):
+                if address in work.running:
                     way = f"`herocloud vm stop {address}`, apply, and start it again"
                     raise Conflict(
                         f"`{address}` runs, and its ports are opened when it starts; {way}",
                         fact=f"observed:{work.stack}/{address}",
                     )
         ports.check(self._folder, work.step.address, self._path(work), target["forward"], note)
-
-    def _runs(self, work: Work, address: str) -> bool:
-        return any(
-            identity.running(self._folder, notes.sid_of(note.part["tap"])) is not None
-            for note in notes.scan(self._folder, [work.stack])
-            if note.mark.address == address and "tap" in note.part
-        )
 
     def _refuse_users(self, work: Work) -> None:
         """Refuse to forget a network that cards are on."""

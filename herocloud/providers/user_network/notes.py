@@ -1,7 +1,7 @@
 """What is kept of networks in user mode: one file for each network, and one for each card on one.
 
-Nothing of such a network exists outside of the processes of its VMs, so the file is the network: it holds the network's part, and whoever
-starts a VM reads CIDR, gateway and forwards there (`<data>/user-networks/<stack>/<network>.json`). A card has `taps/<tap>.json` beside it,
+Nothing of such a network exists outside of the processes of its VMs, so the file is the network: it holds the network's part
+(`<data>/user-networks/<stack>/<network>.json`). A card has `taps/<tap>.json` beside it,
 under the name of the tap that it would have on a bridge. A VM that was renamed is named by the file in its own folder, which all providers
 share.
 """

@@ -5,7 +5,7 @@ networks are always what `isolated` says, rates have nothing to be set on, and n
 """
 
 from herocloud.kits.jsons import Spec
-from herocloud.providers.seam import Unsupported
+from herocloud.providers.seam import Attachment, Card, Forward, Unsupported, UserNetwork
 
 REACH = (
     "VMs on them are reached through forwarded ports, reach the outside where `nat` is true, and do not reach each other, "
@@ -16,7 +16,8 @@ REACH = (
 
 def unsupported(spec: Spec) -> list[Unsupported]:
     """Name the fields of a VM that cannot be honoured on such networks."""
-    return [
+    overlay = "a VM on the overlay hangs on a bridge, which needs CAP_NET_ADMIN"
+    return [Unsupported("mycelium", overlay)] * bool(spec.get("mycelium")) + [
         Unsupported(
             "networks", f"a network in user mode has no `rate` (here on `{nic['network']}`); it needs a bridge, and so CAP_NET_ADMIN"
         )
@@ -29,6 +30,18 @@ def fixed_forwards(before: Spec, after: Spec) -> list[str]:
     """Name the VMs whose forwarded ports differ: the VMM opens them when it starts, so a running VM keeps the old ones."""
     sides = [{_key(one) for one in spec.get("forward", ())} for spec in (before, after)]
     return sorted({key[0] for key in sides[0] ^ sides[1]})
+
+
+def attachment(card: Card) -> Attachment:
+    """Say what a card hangs on: a network that its VMM brings about, in which the forwards that lead to its address are its own."""
+    network, address = card.network, card.nic["address"]
+    forwards = tuple(
+        Forward(one.get("protocol") or "tcp", one.get("host_address") or "", one["host_port"], one["port"])
+        for one in network.get("forward") or ()
+        if one.get("address") == address
+    )
+    link = UserNetwork(network["cidr"], network["gateway"], network.get("nat") is not False, forwards)
+    return Attachment(card.nic["mac"], card.owner, tuple(filter(None, [address])), link)
 
 
 def _key(forward: Spec) -> tuple[str, int, int, str]:

@@ -1,4 +1,4 @@
-"""What lies around a VM: its disks, its serial log and its sockets; found, kept small, and cleaned away.
+"""What lies around a VM: its serial log and its sockets, kept small and cleaned away; and what it needs, required.
 
 The log is written by the VMM itself, which appends and knows no limit, and nobody of ours runs between two commands. So it is cut whenever
 a command comes by: the old half is kept beside it. A process per VM that does nothing but copy would keep the limit at every instant, and
@@ -9,37 +9,12 @@ import os
 import shutil
 from pathlib import Path
 
-from herocloud.kits import jsons, sizes
+from herocloud.kits import sizes
 from herocloud.model.errors import Permanent
 from herocloud.providers.vmm import folders
 
 LOG_LIMIT = 4 * 1024**2
 _OLD = ".1"
-_MARK = ".mark"
-
-
-def root_disk(data: Path, sid: str) -> Path:
-    """Return the root disk of a VM."""
-    return data / "vms" / sid / "root.raw"
-
-
-def seed(data: Path, sid: str) -> Path:
-    """Return the seed of a VM."""
-    return data / "vms" / sid / "seed.iso"
-
-
-def volume(data: Path, stack: str, name: str) -> Path:
-    """Return the file of a volume. A renamed one keeps its file, and the mark beside that says what it is called now."""
-    folder = data / "volumes" / stack
-    address = f"volume.{name}"
-    usual = folder / f"{name}.raw"
-    if usual.exists() and _address_of(usual) in (address, None):
-        return usual
-    for mark in sorted(folder.glob(f"*.raw{_MARK}")):
-        path = mark.with_name(mark.name.removesuffix(_MARK))
-        if path.exists() and _address_of(path) == address:
-            return path
-    raise Permanent(f"`{address}` has no disk in `{folder}`; `herocloud plan` shows what became of it")
 
 
 def require(path: Path, what: str) -> Path:
@@ -104,10 +79,3 @@ def remove_runtime(data: Path, sid: str) -> None:
     except OSError:
         # Other VMs have theirs there, or it was never made.
         return
-
-
-def _address_of(path: Path) -> str | None:
-    try:
-        return str(jsons.loads(path.with_name(path.name + _MARK).read_bytes())["address"])
-    except (OSError, ValueError, KeyError):
-        return None

@@ -27,8 +27,6 @@ class Mark(NamedTuple):
     provider: str
     machine: Part
     """The part as it was brought about last."""
-    nics: Mapping[str, Json] = {}
-    """MAC, tap, network and address of each NIC that the VM has or had, by part: what is plugged in again must be the same card."""
     booted: str | None = None
     """The boot of the host in which a process of this VM was started and not seen to end."""
     launched: Mapping[str, Json] = {}
@@ -128,6 +126,8 @@ def _parse(content: bytes, path: Path) -> Mark:
     try:
         body = jsons.loads(content)
         version = body.pop("version")
+        # Earlier versions noted the network cards too, which steps bring along by now.
+        body.pop("nics", None)
         if version == VERSION:
             return Mark(**body)
     except (ValueError, TypeError, KeyError, AttributeError):

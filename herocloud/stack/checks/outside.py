@@ -1,16 +1,19 @@
-"""The world outside the file: paths, user data and secrets.
-
-Whatever is read here is listed in the result, because a cached load has to look at it again.
-"""
+"""The world outside the file: paths, user data and secrets."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from herocloud.stack import names, sources
-from herocloud.stack.expanding import Outside, absolute
-from herocloud.stack.findings import Findings, Path
-from herocloud.stack.layering import Fields
+from herocloud.kits import jsons
+from herocloud.kits.yaml.tree import Path
+from herocloud.stack import names
+from herocloud.stack.expansion import Outside, absolute
+from herocloud.stack.findings import Findings
+from herocloud.stack.layers import Fields
+
+MAX_USER_DATA = 1024**2
+MAX_SECRET = 64 * 1024
 
 
 class World:
@@ -22,7 +25,6 @@ class World:
         self.secret_key = secret_key
         self.folder_of = folder_of
         self.found = found
-        self.paths: dict[str, bool] = {}
         self.texts: dict[str, str] = {}
         self.secrets: dict[tuple[str, str], str | None] = {}
 
@@ -34,7 +36,6 @@ class World:
     def check_path(self, path: Path, text: str, *, folder: bool = False) -> None:
         """Report a path that does not exist."""
         full = absolute(text, self.folder_of(path))
-        self.paths[full] = folder
         if not os.path.exists(full):  # noqa: PTH110 - texts in, as everywhere in this package.
             self._report_missing(path, full)
         elif folder != os.path.isdir(full):  # noqa: PTH112
@@ -48,7 +49,7 @@ class World:
     def read_user_data(self, path: Path, text: str) -> None:
         """Read a user data file."""
         full = absolute(text, self.folder_of(path))
-        content = sources.read_file(full, sources.MAX_USER_DATA)
+        content = read_file(full, MAX_USER_DATA)
         if isinstance(content, str):
             self._report_unreadable(path, full, content)
             return
@@ -61,7 +62,7 @@ class World:
         """Look at a secret; only its keyed digest is kept."""
         kind = "env" if "env" in secret else "file"
         name = secret[kind] if kind == "env" else absolute(secret["file"], self.folder_of((*path, "file")))
-        there, digest = sources.look_at_secret(kind, name, self.environment, self.secret_key)
+        there, digest = look_at_secret(kind, name, self.environment, self.secret_key)
         if there:
             self.secrets[kind, name] = digest
         elif kind == "env":
@@ -69,7 +70,7 @@ class World:
             hint = f"did you mean `{near}`?" if near else f"set `{name}` for this command"
             self.found.add("secret-missing", (*path, "env"), f"The environment variable `{name}` is not set.", hint)
         else:
-            content = sources.read_file(name, sources.MAX_SECRET)
+            content = read_file(name, MAX_SECRET)
             self._report_unreadable((*path, "file"), name, content if isinstance(content, str) else "")
 
     def _report_unreadable(self, path: Path, full: str, reason: str) -> None:
@@ -121,3 +122,30 @@ def _look_at_block(path: Path, fields: Fields, world: World, *, host_is_here: bo
         # An absolute path belongs to the host that is planned for, and a simulated host is not this machine.
         if text and (host_is_here or not text.startswith(("/", "~"))):
             world.check_path((*path, "shares", number, "path"), text, folder=True)
+
+
+def read_file(path: str, limit: int) -> bytes | str:
+    """Return the content of a file, or what is wrong with it; only plain files are opened, because a pipe may never end."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - texts in, as everywhere in this package.
+            return "it is no plain file"
+        with open(path, "rb") as stream:  # noqa: PTH123
+            content = stream.read(limit + 1)
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return content if len(content) <= limit else f"it is larger than {limit // 1024} KiB"
+
+
+def look_at_secret(kind: str, name: str, environment: Mapping[str, str], key: bytes | None) -> tuple[bool, str | None]:
+    """Tell whether a secret can be read, and its keyed digest; the value itself goes nowhere."""
+    value: bytes | str | None
+    if kind == "env":
+        text = environment.get(name)
+        value = None if text is None else text.encode("utf-8", "surrogateescape")
+    else:
+        value = read_file(name, MAX_SECRET)
+    if not isinstance(value, bytes):
+        return False, None
+    return True, None if key is None else jsons.blake2b(value, key=key, digest_size=16).hexdigest()

@@ -12,7 +12,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from herocloud.kits import nearest, sizes
 from herocloud.kits.jsons import Json
-from herocloud.stack import scalars
+from herocloud.kits.yaml import scalars
+from herocloud.stack.fields import spellings
 
 
 class Block(BaseModel):
@@ -78,7 +79,7 @@ def _measured(read: Callable[[str], Any], code: str, noun: str, like: str, *, le
     def validate(value: Any) -> Any:
         if least == 0 and value == 0 and not isinstance(value, bool):
             return 0
-        if isinstance(value, str) and len(value) > scalars.LONGEST:
+        if isinstance(value, str) and len(value) > spellings.LONGEST:
             raise wrong(code, f"{begin(value)} is not {noun}.", f"write it like `{like}`")
         if isinstance(value, str):
             try:
@@ -99,7 +100,7 @@ Size = Annotated[
     int,
     Kind(
         _measured(sizes.parse_size, "bad-size", "a size", "4 GiB"),
-        {"type": "string", "pattern": scalars.SIZE, "examples": ["512 MiB", "4 GiB", "2 TiB"]},
+        {"type": "string", "pattern": spellings.SIZE, "examples": ["512 MiB", "4 GiB", "2 TiB"]},
         "size",
     ),
 ]
@@ -107,7 +108,7 @@ Room = Annotated[
     int,
     Kind(
         _measured(sizes.parse_size, "bad-size", "a size", "4 GiB", least=0),
-        {"anyOf": [{"type": "string", "pattern": scalars.SIZE}, {"const": 0}], "examples": ["4 GiB", 0]},
+        {"anyOf": [{"type": "string", "pattern": spellings.SIZE}, {"const": 0}], "examples": ["4 GiB", 0]},
         "room",
     ),
 ]
@@ -116,7 +117,7 @@ Rate = Annotated[
     int,
     Kind(
         _measured(sizes.parse_rate, "bad-rate", "a rate", "100 Mbit/s"),
-        {"type": "string", "pattern": scalars.RATE, "examples": ["100 Mbit/s", "250 MB/s"]},
+        {"type": "string", "pattern": spellings.RATE, "examples": ["100 Mbit/s", "250 MB/s"]},
         "rate",
     ),
 ]

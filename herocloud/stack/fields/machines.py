@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from herocloud.providers import registry
-from herocloud.stack import scalars
-from herocloud.stack.fields import kinds
+from herocloud.stack.fields import kinds, spellings
 from herocloud.stack.fields.kinds import Block, needed, optional
 
 Hypervisor = Annotated[str, kinds.choice("auto", *registry.hypervisor_names())]
@@ -15,14 +14,14 @@ State = Annotated[str, kinds.choice("running", "stopped", "paused")]
 Seed = Annotated[
     str,
     kinds.matching(
-        scalars.SEED, "bad-seed", "{} is no seed for an overlay address.", "write 12 hexadecimal digits, not all `0` and not all `f`"
+        spellings.SEED, "bad-seed", "{} is no seed for an overlay address.", "write 12 hexadecimal digits, not all `0` and not all `f`"
     ),
 ]
 Sid = Annotated[
-    str, kinds.matching(scalars.SID, "bad-sid", "{} is no slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
+    str, kinds.matching(spellings.SID, "bad-sid", "{} is no slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
 ]
 EnvironmentName = Annotated[
-    str, kinds.matching(scalars.ENVIRONMENT, "bad-name", "{} is no name of an environment variable.", "use letters, digits and `_`")
+    str, kinds.matching(spellings.ENVIRONMENT, "bad-name", "{} is no name of an environment variable.", "use letters, digits and `_`")
 ]
 Threads = Annotated[int, Field(ge=1, le=2)]
 Processors = Annotated[int, Field(ge=1, le=1024)]

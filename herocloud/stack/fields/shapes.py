@@ -15,9 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from herocloud.kits.jsons import Json
-from herocloud.stack import validating
-from herocloud.stack.fields import kinds, places
-from herocloud.stack.fields.stack import StackFile
+from herocloud.stack.fields import kinds, surroundings, validation
+from herocloud.stack.fields.stack_file import StackFile
 
 FILE = Path(__file__).with_name("shapes.json")
 _PLAIN: dict[Any, Json] = {str: "str", bool: "bool", Any: "any"}
@@ -26,9 +25,9 @@ _PLAIN: dict[Any, Json] = {str: "str", bool: "bool", Any: "any"}
 def render() -> str:
     """Return the text of the file."""
     found: dict[str, Json] = {}
-    for model in (StackFile, places.VariablesOnly):
+    for model in (StackFile, surroundings.VariablesOnly):
         _add(model, found)
-    needed = {name: dict(validating.needed_keys(kind)) for name, kind in sorted(_models().items()) if validating.needed_keys(kind)}
+    needed = {name: dict(validation.needed_keys(kind)) for name, kind in sorted(_models().items()) if validation.needed_keys(kind)}
     parts = [f'"{part}": {{\n{_lines(blocks)}\n}}' for part, blocks in (("blocks", dict(sorted(found.items()))), ("needed", needed))]
     return "{" + ", ".join(parts) + "}\n"
 

@@ -1,5 +1,6 @@
 """Cloud Hypervisor for tests: the stand-in always, the real program where it is on PATH, and the same tests for both."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,9 +15,14 @@ from typing import Any
 
 import pytest
 
-from herocloud.kits.jsons import Json
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.steps import Step
+from herocloud.providers.cloud_hypervisor import driving, hardware, observing, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Client, Lost
 from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
+from herocloud.providers.seam import Attachment, Disk, Found, Lock, Work
+from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm.shutdown import Patience
 
 MIB = 1024**2
 STAND_IN = Path(__file__).parent / "stand_in" / "cloud-hypervisor"
@@ -153,3 +159,160 @@ def start(command: list[str]) -> Iterator[Callable[..., Process]]:
 def vmm(start: Callable[..., Process]) -> Process:
     """One running program without a VM."""
     return start()
+
+
+# The driver, over the stand-in and the real program.
+
+
+def make_machine(folder: Path, **fields: Any) -> Part:
+    """Return the part of a small machine."""
+    return {
+        "sid": "v1",
+        "vcpus": 1,
+        "max_vcpus": 4,
+        "affinity": None,
+        "topology": None,
+        "memory": 128 * MIB,
+        "boot_memory": 128 * MIB,
+        "hotplug": 256 * MIB,
+        "hugepages": False,
+        "mergeable": False,
+        "root": None,
+        "volumes": [],
+        "shares": [],
+        "nics": [],
+        "payload": {"kernel": str(kernel(folder)), "initramfs": None, "cmdline": "console=ttyS0 guest=lively"},
+        "seed": None,
+        "labels": {},
+        "restart": "no",
+        **fields,
+    }
+
+
+class Bench:
+    """One VM and everything that a test does to it."""
+
+    def __init__(self, data: Path, *, real: bool) -> None:
+        self.data, self.real = data, real
+        self.driver = driving.CloudHypervisorDriver(data, Patience(button=0.5, again=0.2, off=10.0), agreement=1.0)
+        self.told: list[str] = []
+        self.spec: dict[str, Any] = {"sid": "v1", "networks": [], "mycelium": None}
+        self.attachments: dict[str, Attachment] = {}
+        self.lineage = "lineage-1"
+        (data / "vms" / "v1").mkdir(parents=True)
+
+    def machine(self, **fields: Any) -> Part:
+        return make_machine(self.data, **fields)
+
+    def root(self, size: int = 8 * MIB) -> Path:
+        path = self.data / "vms" / "v1" / "root.raw"
+        path.touch()
+        os.truncate(path, size)
+        return path
+
+    def volume(self, name: str, size: int = 4 * MIB) -> Path:
+        path = self.data / "volumes" / "shop" / f"{name}.raw"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.truncate(path, size)
+        return path
+
+    def work(self, kind: str, before: Part, after: Part, part: str = "machine", address: str = "vm.web") -> Work:
+        step = Step(f"{address}/{kind}", address, kind, "cloud-hypervisor", part, before, after)  # type: ignore[arg-type]
+        return Work(
+            step,
+            "shop",  # type: ignore[arg-type]
+            self.spec,
+            self.lineage,
+            "plan",
+            progress=lambda text, _share: self.told.append(text),
+            attachments=self.attachments,
+            disks=self.disks(),
+        )
+
+    def disks(self) -> dict[str, Disk]:
+        """Return what the provider of images would hand over: everything that lies in its places."""
+        found = {"root": self.data / "vms" / "v1" / "root.raw", "seed": self.data / "vms" / "v1" / "seed.iso"}
+        found |= {path.stem: path for path in self.data.glob("volumes/shop/*.raw")}
+        names = {"root": "disk", "seed": "seed"}
+        return {
+            names.get(serial, f"volume.{serial}"): Disk(path, "raw", None, serial, serial == "seed", Lock.EXCLUSIVE)
+            for serial, path in found.items()
+        }
+
+    def do(self, *words: Any, **more: Any) -> Work:
+        work = self.work(*words, **more)
+        assert self.driver.perform(work) == work.step.after
+        assert self.driver.probe(work).found is Found.DONE
+        return work
+
+    def power(self, kind: str, before: str, after: str) -> Work:
+        return self.do(kind, before, after, part="power")
+
+    def running(self, **fields: Any) -> "Bench":
+        self.do("vm.create", None, self.machine(**fields))
+        self.power("vm.boot", "stopped", "running")
+        return self
+
+    def see(self) -> dict[str, Part]:
+        things = observing.CloudHypervisorObserver(self.data).observe()
+        return dict(things.things["shop"]["vm.web"].parts) if "shop" in things.things else {}
+
+    @property
+    def process(self) -> identity.Identity | None:
+        return identity.running(self.data, "v1")
+
+    @property
+    def info(self) -> Any:
+        with vmm_process.open_client(self.data, "v1") as client:
+            return client.info()
+
+    @property
+    def boots(self) -> int:
+        """How often the guest was started, as the program wrote it down."""
+        events = EventFile(hardware.event_file(self.data, "v1")).read()
+        return sum(event.key in ("vm/booted", "vm/rebooted") for event in events)
+
+    def left_over(self) -> list[str]:
+        """Return the command lines of processes that belong to this VM, and the sockets that are left."""
+        token = f"HEROCLOUD_VM={folders.runtime_root(self.data).name}/".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                with contextlib.suppress(OSError):
+                    if token in (entry / "environ").read_bytes() and (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+                        found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        runtime = folders.runtime_folder(self.data, "v1")
+        return found + ([str(path) for path in runtime.iterdir()] if runtime.exists() else [])
+
+    def clean(self) -> None:
+        folder = folders.machine_folder(self.data, "v1")
+        for record in (folder / "process", folder / "process-console"):
+            if folder.exists():
+                launch.keep(record, kept=False)
+            for path in (record.with_name(f"{record.name}.keeper"), record):
+                known = identity.read(path)
+                if known is not None:
+                    identity.send(known, signal.SIGKILL)
+        while (lost := identity.find(self.data, "v1")) is not None:
+            identity.send(lost, signal.SIGKILL)
+            identity.wait_for_death(lost, 5)
+        shutil.rmtree(folders.runtime_root(self.data), ignore_errors=True)
+
+
+@pytest.fixture
+def program_on_path(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put the program under test first on PATH; returns the folder, so that a test may put something in its place."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "cloud-hypervisor").symlink_to(command[0])
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(launch, "has_systemd", lambda: False)
+    return folder
+
+
+@pytest.fixture
+def bench(program_on_path: Path, command: list[str], tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path / "data", real=command[0] != str(STAND_IN))
+    yield made
+    made.clean()

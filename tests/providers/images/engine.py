@@ -25,7 +25,7 @@ from herocloud.providers import ownership
 from herocloud.providers.images import driving, observing
 from herocloud.providers.seam import AttachmentKind, Declaration, Found, HypervisorRole, Probe, Standing, Work
 from herocloud.providers.simulator import planning as costs
-from herocloud.stack import loading
+from herocloud.stack import load as stacks
 from herocloud.state import creation
 from herocloud.state import store as states
 
@@ -132,7 +132,7 @@ class Site:
         path = self.folder / "stack.yaml"
         path.write_text(text)
         key = creation.load_key(self.folder, create=True)
-        loaded = loading.load([str(path)], host=self.host, environment=dict(os.environ), secret_key=key)
+        loaded = stacks.load([str(path)], host=self.host, environment=dict(os.environ), secret_key=key)
         assert loaded.desired is not None, loaded.diagnostics
         plan = planner.plan(loaded.desired, states.read_recorded(self.folder), self.look(), self.host, PlanOptions(**options))
         assert not plan.errored, plan.diagnostics

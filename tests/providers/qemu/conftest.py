@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from herocloud.kits.jsons import Part
+from herocloud.model.ids import Address
 from herocloud.model.steps import Step
 from herocloud.providers.qemu import driving, kvm_probe, observing
-from herocloud.providers.seam import Probe, Work
+from herocloud.providers.seam import Attachment, Disk, Lock, Probe, UserNetwork, Work
 from herocloud.providers.vmm import folders, identity, launch
 from herocloud.providers.vmm.shutdown import Patience
 
@@ -56,6 +57,7 @@ class Bench:
         self.driver = driving.QemuDriver(data, Patience(button=0.5, again=0.2, off=10.0))
         self.told: list[str] = []
         self.spec: dict[str, Any] = {"sid": "v1", "networks": [], "mycelium": None}
+        self.attachments: dict[str, Attachment] = {}
         self.lineage = "lineage-1"
         (data / "vms" / "v1").mkdir(parents=True)
         self.root = data / "vms" / "v1" / "root.raw"
@@ -64,7 +66,32 @@ class Bench:
 
     def work(self, kind: str, before: Part, after: Part, part: str = "machine", address: str = "vm.web") -> Work:
         step = Step(f"{address}/{kind}", address, kind, "qemu", part, before, after)  # type: ignore[arg-type]
-        return Work(step, "shop", self.spec, self.lineage, "plan", progress=lambda text, _share: self.told.append(text))  # type: ignore[arg-type]
+        return Work(
+            step,
+            "shop",  # type: ignore[arg-type]
+            self.spec,
+            self.lineage,
+            "plan",
+            progress=lambda text, _share: self.told.append(text),
+            attachments=self.attachments,
+            disks=self.disks(),
+        )
+
+    def disks(self) -> dict[str, Disk]:
+        """Return what the provider of images would hand over: everything that lies in its places."""
+        folder = self.data / "vms" / self.spec.get("sid", "v1")
+        found = {"disk": folder / "root.raw", "seed": folder / "seed.iso"}
+        found |= {f"volume.{path.stem}": path for path in self.data.glob("volumes/shop/*.raw")}
+        serials = {"disk": "root"}
+        return {
+            name: Disk(path, "raw", None, serials.get(name, name.removeprefix("volume.")), name == "seed", Lock.EXCLUSIVE)
+            for name, path in found.items()
+        }
+
+    def attach(self, *, nat: bool) -> None:
+        """Have a card on a network in user mode."""
+        network = UserNetwork("10.9.0.0/24", "10.9.0.1", nat)
+        self.attachments = {"nic.0": Attachment("02:00:00:00:00:01", Address("vm.web"), ("10.9.0.2",), network)}
 
     def do(self, *words: Any, **more: Any) -> Work:
         work = self.work(*words, **more)

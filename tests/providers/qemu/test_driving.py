@@ -1,6 +1,5 @@
 """Every kind of step, on a machine that runs without a guest in it: performed, probed before and after, repeated, and taken back."""
 
-import json
 import os
 
 import pytest
@@ -168,16 +167,12 @@ def test_the_vm_of_another_state_is_left_alone(bench, machine) -> None:
 def test_a_card_that_is_plugged_in_finds_its_address_in_the_seed_of_now(bench, machine) -> None:
     seed = bench.data / "vms/v1/seed.iso"
     seed.write_bytes(b"a" * 4096)
-    network = bench.data / "user-networks/shop/lan.json"
-    network.parent.mkdir(parents=True)
-    network.write_text(json.dumps({"cidr": "10.9.0.0/24", "gateway": "10.9.0.1", "nat": False, "forward": []}))
-    card = {"slot": 0, "network": "lan", "mac": "02:00:00:00:00:01", "tap": "hc-vtest-0", "address": "10.9.0.2"}
     before, after = machine(seed="v1-1"), machine(seed="v1-1", nics=["nic.0"])
     _life(bench, before)
     fresh = seed.with_name("fresh")
     fresh.write_bytes(b"b" * 8192)
     fresh.replace(seed)
-    bench.spec = {**bench.spec, "networks": [card]}
+    bench.attach(nat=False)
     bench.do("vm.attach", before, after)
     assert bench.see()["machine"] == after
     assert qemu_boot.questions(bench.data, "v1").disks["seed"]["image"]["virtual-size"] == 8192

@@ -21,7 +21,7 @@ import json, sys
 from pathlib import Path
 from herocloud.model.steps import Step
 from herocloud.providers.qemu import driving, kvm_probe
-from herocloud.providers.seam import Work
+from herocloud.providers.seam import Disk, Lock, Work
 from herocloud.providers.vmm import launch
 from herocloud.providers.vmm.shutdown import Patience
 
@@ -29,7 +29,8 @@ launch.has_systemd = lambda: False
 kvm_probe.accelerate = lambda program, *_, **__: kvm_probe.Acceleration("tcg", "for a test")
 said = json.load(sys.stdin)
 step = Step("id", "vm.web", said["kind"], "qemu", said["part"], said["before"], said["after"])
-work = Work(step, "shop", said["spec"], "lineage-1", "plan")
+root = Disk(Path(said["data"]) / "vms/v1/root.raw", "raw", None, "root", False, Lock.EXCLUSIVE)
+work = Work(step, "shop", said["spec"], "lineage-1", "plan", disks={"disk": root})
 driver = driving.QemuDriver(Path(said["data"]), Patience(button=0.3, again=0.2))
 (driver.undo if said["back"] else driver.perform)(work)
 """

@@ -3,8 +3,6 @@
 One guest is booted for all of these, with a card in user mode so that nobody needs rights; every test leaves it as it found it.
 """
 
-import json
-
 import pytest
 
 from herocloud.model.errors import Permanent
@@ -20,11 +18,7 @@ def guest(make_bench, tiny_image, make_part):
     bench = make_bench()
     payload = {"kernel": str(tiny_image.kernel), "initramfs": str(tiny_image.initramfs), "cmdline": "console=ttyS0 quiet"}
     bench.part = make_part(payload=payload, root=None)
-    network = bench.data / "user-networks" / "shop" / "lan.json"
-    network.parent.mkdir(parents=True)
-    network.write_text(json.dumps({"cidr": "10.9.0.0/24", "gateway": "10.9.0.1", "nat": True, "forward": []}))
-    card = {"slot": 0, "network": "lan", "mac": "02:00:00:00:00:01", "tap": "hc-vtest-0", "address": "10.9.0.2"}
-    bench.spec = {**bench.spec, "networks": [card]}
+    bench.attach(nat=True)
     bench.do("vm.create", None, bench.part)
     bench.power("vm.boot", "stopped", "running")
     bench.wait(lambda: "herocloud-guest ready" in bench.console)

@@ -24,10 +24,20 @@ class Bench:
         self.folder = folder
         self.driver = driving.UserNetworkDriver(folder)
 
-    def work(self, kind: str, before: Any, after: Any, *, address: str = "network.lan", stack: str = "shop", lineage: str = "ours") -> Work:
+    def work(
+        self,
+        kind: str,
+        before: Any,
+        after: Any,
+        *,
+        address: str = "network.lan",
+        stack: str = "shop",
+        lineage: str = "ours",
+        running: tuple[str, ...] = (),
+    ) -> Work:
         part = "network" if kind.startswith("network") else "nic.0"
         step = Step(StepId(f"{address}/{kind}"), Address(address), kind, "user_network", part, before, after)
-        return Work(step, StackName(stack), {}, lineage, "p1")
+        return Work(step, StackName(stack), {}, lineage, "p1", running=frozenset(map(Address, running)))
 
     def perform(self, *step: Any, **more: Any) -> Any:
         return self.driver.perform(self.work(*step, **more))

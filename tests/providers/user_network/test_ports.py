@@ -7,8 +7,6 @@ import pytest
 
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.user_network import driving
-from herocloud.providers.vmm import identity
-from herocloud.providers.vmm.identity import Identity
 
 
 def test_a_port_that_a_program_listens_on_is_refused(bench, network, forward, listener) -> None:
@@ -48,15 +46,12 @@ def test_a_forward_that_leads_nowhere_is_refused(bench, network, forward, free_p
         bench.perform("network.create", None, network)
 
 
-def test_ports_of_a_running_vm_are_not_changed_under_it(bench, network, tap, forward, free_port, monkeypatch) -> None:
+def test_ports_of_a_running_vm_are_not_changed_under_it(bench, network, tap, forward, free_port) -> None:
     bench.perform("network.create", None, network)
     bench.perform("tap.create", None, tap, address="vm.web")
     changed = {**network, "forward": [forward(free_port)]}
-    myself = Identity(os.getpid(), 0, "")
-    monkeypatch.setattr(identity, "running", lambda _data, sid: myself if sid == "v1" else None)
     with pytest.raises(Conflict, match=r"`vm\.web` runs, and its ports are opened when it starts"):
-        bench.perform("network.update", network, changed)
-    monkeypatch.setattr(identity, "running", lambda _data, _sid: None)
+        bench.perform("network.update", network, changed, running=("vm.web",))
     assert bench.perform("network.update", network, changed) == changed
 
 

@@ -1,6 +1,5 @@
 """Where the files of a VM are: paths that fit into a socket's name, volumes by their mark, logs that stay small."""
 
-import json
 import os
 from pathlib import Path
 
@@ -36,22 +35,6 @@ def test_a_session_folder_that_is_too_deep_is_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
     with pytest.raises(Permanent, match="set `XDG_RUNTIME_DIR` to a shorter folder"):
         folders.agent_socket(tmp_path, "v1")
-
-
-def _volume(data: Path, file: str, address: str) -> Path:
-    path = data / "volumes" / "shop" / f"{file}.raw"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    path.with_name(f"{file}.raw.mark").write_text(json.dumps({"address": address}))
-    return path
-
-
-def test_a_volume_is_found_by_its_name_also_after_a_rename(tmp_path: Path) -> None:
-    plain, renamed = _volume(tmp_path, "data", "volume.data"), _volume(tmp_path, "old", "volume.new")
-    assert files.volume(tmp_path, "shop", "data") == plain
-    assert files.volume(tmp_path, "shop", "new") == renamed
-    with pytest.raises(Permanent, match=r"`volume\.old` has no disk"):
-        files.volume(tmp_path, "shop", "old")
 
 
 def test_a_log_that_grew_too_large_is_cut_and_its_end_kept(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ OWNER = Owner("shop", "vm.web", "lineage-1")
 
 def _make(data, sid="v1", owner=OWNER, **more):
     marks.claim(data, sid, owner)
-    marks.write(data, sid, Mark("qemu", {"sid": sid, **more}, {"nic.0": {"mac": "02:00:00:00:00:01"}}, "boot-1"))
+    marks.write(data, sid, Mark("qemu", {"sid": sid, **more}, "boot-1", {"board": "q35"}))
 
 
 def test_what_is_written_is_read(tmp_path) -> None:
     _make(tmp_path, vcpus=2)
-    assert marks.read(tmp_path, "v1") == Mark("qemu", {"sid": "v1", "vcpus": 2}, {"nic.0": {"mac": "02:00:00:00:00:01"}}, "boot-1", {})
+    assert marks.read(tmp_path, "v1") == Mark("qemu", {"sid": "v1", "vcpus": 2}, "boot-1", {"board": "q35"})
     assert marks.read(tmp_path, "v2") is None
 
 
@@ -77,3 +77,10 @@ def test_a_folder_without_a_mark_is_litter(tmp_path) -> None:
     assert not marks.is_litter(tmp_path, "v1")
     (folders.machine_folder(tmp_path, "v1") / marks.FILE).unlink()
     assert marks.is_litter(tmp_path, "v1")
+
+
+def test_a_mark_of_an_earlier_version_that_noted_cards_is_read(tmp_path) -> None:
+    _make(tmp_path)
+    place = tmp_path / "vms" / "v1" / "vmm" / "machine.json"
+    place.write_text(place.read_text().replace('"machine":', '"nics":{"nic.0":{"mac":"02:00:00:00:00:01"}},"machine":'))
+    assert marks.read(tmp_path, "v1") == Mark("qemu", {"sid": "v1"}, "boot-1", {"board": "q35"})

@@ -1,0 +1,74 @@
+"""What a step gets from the providers of other parts: disks and network cards for a hypervisor, running VMs for a network.
+
+Providers do not read each other's files. What one has made is in the record, as the part that came out; its provider says what that part
+means to a hypervisor, and here it goes into the step that needs it. All of it is pure but for one question, whether a VM's process lives.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.ids import Address
+from herocloud.model.steps import KINDS, Step
+from herocloud.model.worlds import Record
+from herocloud.plan import assignment
+from herocloud.providers import registry
+from herocloud.providers.seam import Attachment, Card, Disk, DiskUse, Work
+
+Records = Mapping[Address, Record]
+"""The records of one stack, as they are at this moment of its apply."""
+
+
+def supply(work: Work, record: Record | None, records: Records, folder: Path) -> Work:
+    """Return the work with what its step needs of other providers; `record` is that of its address."""
+    step = work.step
+    role = KINDS[step.kind].role
+    declaration = registry.known_as(step.provider) if role in ("hypervisor", "network") else None
+    if declaration is None or declaration.simulation is not None:
+        return work
+    if role == "network":
+        running = frozenset(_running(step, records, folder)) if step.part == "network" else frozenset()
+        return work._replace(running=running)
+    if record is None:
+        return work
+    roles = assignment.roles_of(record, records)
+    return work._replace(
+        attachments=dict(_attachments(record, records, roles["network"])),
+        disks=dict(_disks(step, record, records, roles["images"], folder)),
+    )
+
+
+def _attachments(record: Record, records: Records, provider: str) -> Iterator[tuple[str, Attachment]]:
+    planning = registry.network(provider).planning()
+    for key, nic in record.parts.items():
+        if key.startswith("nic."):
+            network = records.get(Address(f"network.{nic['network']}"))
+            yield key, planning.attachment(Card(record.address, nic, network.parts.get("network") if network else None))
+
+
+def _disks(step: Step, record: Record, records: Records, provider: str, folder: Path) -> Iterator[tuple[str, Disk]]:
+    images = registry.images(provider)
+    if (root := record.parts.get("disk")) is not None:
+        yield "disk", images.disk(folder, DiskUse(root, "root"))
+    if (seed := record.parts.get("seed")) is not None:
+        yield "seed", images.disk(folder, DiskUse(seed, "seed", readonly=True))
+    for use in _volumes(record.parts.get("machine"), step):
+        volume = records.get(Address(f"volume.{use['volume']}"))
+        if volume is not None and "volume" in volume.parts:
+            yield f"volume.{use['volume']}", images.disk(folder, DiskUse(volume.parts["volume"], use["volume"], bool(use["readonly"])))
+
+
+def _volumes(machine: Part, step: Step) -> Iterator[Json]:
+    """Yield the uses of volumes before and after a step; where both have one, that of after is the last."""
+    for part in (machine, step.before, step.after):
+        if isinstance(part, dict):
+            yield from part.get("volumes") or ()
+
+
+def _running(step: Step, records: Records, folder: Path) -> Iterator[Address]:
+    """Yield the VMs that a network forwards ports to, before or after, and whose processes live."""
+    forwards = [one for part in (step.before, step.after) if part for one in part.get("forward") or ()]
+    for address in {Address(one["vm"]) for one in forwards}:
+        vm = records.get(address)
+        if vm is not None and vm.sid is not None and registry.hypervisor(vm.provider).runs(folder, vm.sid):
+            yield address

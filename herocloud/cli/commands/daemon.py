@@ -1,0 +1,96 @@
+"""The daemon: run, looked at, ended, installed."""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+from herocloud.cli import exit_codes, flags, presentation
+from herocloud.cli.calling import Call
+from herocloud.rpc import daemon_process
+
+Socket = Annotated[
+    Path | None, flags.option("--socket", metavar="PATH", help="Where it listens; rpc.sock in the runtime folder by default.")
+]
+
+
+def run(
+    call: Call,
+    *,
+    detach: Annotated[bool, flags.switch("--detach", variable="", help="Go on in the background, and return once it answers.")] = False,
+    boot_only: Annotated[
+        bool, flags.switch("--boot-only", variable="", help="Start the VMs that should run after a reboot, and end.")
+    ] = False,
+    socket: Socket = None,
+) -> int:
+    """Serve JSON-RPC on a unix socket, and look after the VMs."""
+    if boot_only:
+        return _boot(call)
+    path = daemon_process.choose_socket(call.folder, socket, call.environment)
+    if detach:
+        found = daemon_process.detach(call.folder, ["--socket", str(path)])
+        presentation.show(call, lambda: _document(found), lambda: f"The daemon runs as process {found.pid} and listens at {found.socket}.")
+        return exit_codes.DONE
+    daemon_process.run(call.folder, path, call.environment)
+    return exit_codes.DONE
+
+
+def _boot(call: Call) -> int:
+    """Bring VMs back without a daemon."""
+    failed = daemon_process.bring_back(call.folder, call.note)
+    return exit_codes.ERROR if failed else exit_codes.DONE
+
+
+def status(call: Call) -> int:
+    """Show whether a daemon runs for this data folder."""
+    found = daemon_process.find(call.folder)
+    if found is None:
+        presentation.show(call, lambda: {"format_version": "1.0", "running": False}, lambda: "No daemon runs for this data folder.")
+        return exit_codes.ERROR
+    health = daemon_process.ask_health(found)
+    reasons = "; ".join(health.get("reasons") or ()) or "it works"
+    seconds = round(time.time() - found.since)
+    presentation.show(
+        call,
+        lambda: {**_document(found), "health": health},
+        lambda: f"The daemon runs as process {found.pid} since {seconds} s and listens at {found.socket}: {reasons}.",
+    )
+    return exit_codes.DONE if health.get("ready") else exit_codes.ERROR
+
+
+def stop(call: Call) -> int:
+    """End the daemon; VMs run on."""
+    found = daemon_process.stop(call.folder)
+    if found is None:
+        call.note("No daemon runs for this data folder.")
+    else:
+        call.note(f"The daemon, process {found.pid}, has ended. VMs run on.")
+    return exit_codes.DONE
+
+
+def logs(
+    call: Call,
+    lines: Annotated[int, flags.option("--lines", "-n", variable="", metavar="N", min=0, help="How many lines; 100.")] = 100,
+) -> int:
+    """Show what a detached daemon wrote last."""
+    found = daemon_process.last_lines(call.folder, lines)
+    presentation.show(call, lambda: {"format_version": "1.0", "lines": found}, lambda: "\n".join(found))
+    return exit_codes.DONE
+
+
+def install(
+    call: Call,
+    units: Annotated[
+        Path | None, flags.option("--units", variable="", metavar="DIR", help="Folder of the units; /etc/systemd/system by default.")
+    ] = None,
+) -> int:
+    """Write the units of systemd for the daemon and for starting VMs at boot."""
+    written = daemon_process.install(call.folder, units)
+    text = "\n".join(f"Wrote {path}." for path in written)
+    hint = "Start it with `systemctl daemon-reload && systemctl enable --now herocloud herocloud-boot`."
+    presentation.show(call, lambda: {"format_version": "1.0", "units": [os.fspath(path) for path in written]}, lambda: f"{text}\n{hint}")
+    return exit_codes.DONE
+
+
+def _document(found: daemon_process.Process) -> dict[str, object]:
+    return {"format_version": "1.0", "running": True, **found._asdict()}

@@ -1,0 +1,67 @@
+"""VMs after a reboot of the host: those that should run are started, in the order of their dependencies; those that were stopped stay off.
+
+Called by the daemon and by the boot unit; whichever comes second finds nothing left to do. What a boot brings back is everything that a
+stack has recorded and the host lost with its power (bridges, taps, processes), and never anything that would replace or destroy.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import durable_files
+from herocloud.model.errors import Refused
+from herocloud.model.ids import StackName
+from herocloud.model.words import Action
+from herocloud.model.worlds import Desired
+from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.operations.stack_plans import Planned
+
+MARK = "last-boot"
+"""In the data folder: the boot in which VMs were last brought back."""
+_HARMLESS = frozenset({Action.NO_OP, Action.CREATE, Action.UPDATE, Action.REBOOT})
+
+
+class Due(NamedTuple):
+    """What this boot of the host asks for."""
+
+    booted: bool
+    """True when the host has booted since VMs were last brought back."""
+    stacks: tuple[StackName, ...]
+
+
+def find_due(folder: Path, boot_id: str) -> Due:
+    """Tell whether the host was rebooted, and which stacks have VMs that should run. The first look of all only remembers the boot."""
+    try:
+        known = (folder / MARK).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        settle(folder, boot_id)
+        known = boot_id
+    recorded = lookups.read_recorded(folder)
+    stacks = tuple(
+        stack
+        for stack, records in recorded.records.items()
+        if any(record.kind == "vm" and record.spec.get("state") == "running" for record in records.values())
+    )
+    return Due(known != boot_id, stacks)
+
+
+def settle(folder: Path, boot_id: str) -> None:
+    """Remember that VMs were brought back in this boot."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable_files.write_durably(folder / MARK, boot_id.encode("ascii"), mode=0o600)
+
+
+def plan_boot(folder: Path, stack: StackName) -> Planned:
+    """Plan to bring back what a stack has recorded; raises Refused when that would take more than starting things."""
+    from herocloud.plan import imperative_vms
+
+    recorded = lookups.read_recorded(folder)
+    host = inputs.find_host(folder, recorded)
+    observed = stack_plans.look(host, (stack,))
+    plan = imperative_vms.plan_recorded(stack, recorded, observed, host.host, "boot")
+    harmful = [change.address for change in plan.changing if change.action not in _HARMLESS]
+    if harmful:
+        from herocloud.model.diagnostics import Diagnostic
+
+        detail = f"Bringing back stack `{stack}` would replace or delete {', '.join(f'`{address}`' for address in harmful)}."
+        raise Refused([Diagnostic("boot-needs-consent", "Not brought back", detail, hint="`herocloud plan` shows why")])
+    return Planned(plan, Desired(stack, ()), recorded, observed, host)

@@ -1,0 +1,115 @@
+"""How long a plan takes: its steps played through as the executor will run them.
+
+Each step takes what steps of its kind took here with the same provider before, else what it takes on an ordinary host. They are then
+played through with the executor's own rules: lanes, the bound on all of them, begun changes first. The longest chain alone would promise
+that a thousand VMs boot in the time of one; adding up what each lane has to do forgets that lanes wait for each other.
+
+What was learnt is an input like any other. It changes what is told of a plan, and neither what the plan does nor its name.
+"""
+
+import heapq
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address
+from herocloud.model.plans import Change
+from herocloud.model.steps import KINDS, LANES, PARALLELISM, Step, expected_seconds
+from herocloud.model.words import Action
+from herocloud.model.worlds import Durations
+
+_BOOKKEEPING = 0.0005
+"""Seconds that each step costs the executor itself, which writes its journal one turn after the other."""
+
+
+class Timing(NamedTuple):
+    """When each step runs, in the order of the steps, in seconds since the apply began."""
+
+    starts: Sequence[float]
+    ends: Sequence[float]
+    total: float
+
+
+def pace(learnt: Durations, host: Host) -> Callable[[Step], float]:
+    """Return what tells how long a step takes on this host."""
+    steady = dict(host.step_times)
+    known: dict[tuple[str, str], float] = dict(learnt)
+
+    def seconds(step: Step) -> float:
+        key = (step.kind, step.provider)
+        found = known.get(key)
+        if found is None:
+            found = steady[step.provider] if step.provider in steady else expected_seconds(step)
+            if step.kind != "image.fetch":
+                # Where an image comes from decides how long it takes; everything else is the same for all of its kind.
+                known[key] = found
+        return found
+
+    return seconds
+
+
+def estimate(steps: Sequence[Step], parallelism: int = PARALLELISM) -> Timing:
+    """Play steps through, each as long as it is expected to take; each comes after what it needs."""
+    starts, ends = _play(steps, parallelism)
+    return Timing(starts, ends, max(_BOOKKEEPING * len(steps), max(ends, default=0.0)))
+
+
+def _play(steps: Sequence[Step], parallelism: int) -> tuple[list[float], list[float]]:
+    """Run the steps as the executor does: as many at once as their lanes have room for, those of the first change first."""
+    position = {step.id: number for number, step in enumerate(steps)}
+    waiting = [len(step.needs) for step in steps]
+    then: list[list[int]] = [[] for _ in steps]
+    ranks: dict[Address, int] = {}
+    order, lanes = [], []
+    for number, step in enumerate(steps):
+        order.append(ranks.setdefault(step.address, len(ranks)))
+        lanes.append(KINDS[step.kind].lane)
+        for need in step.needs:
+            then[position[need]].append(number)
+    ready: dict[str, list[tuple[int, int]]] = {lane: [] for lane in LANES}
+    room = {lane: min(LANES[lane], parallelism) for lane in LANES}
+    for number, count in enumerate(waiting):
+        if count == 0:
+            ready[lanes[number]].append((order[number], number))
+    for heap in ready.values():
+        heapq.heapify(heap)
+    starts, ends, now = [0.0] * len(steps), [0.0] * len(steps), 0.0
+    running: list[tuple[float, int]] = []
+    while True:
+        while len(running) < parallelism:
+            open_lanes = [(heap[0], lane) for lane, heap in ready.items() if heap and room[lane]]
+            if not open_lanes:
+                break
+            (_, number), lane = min(open_lanes)
+            heapq.heappop(ready[lane])
+            room[lane] -= 1
+            starts[number], ends[number] = now, now + steps[number].seconds
+            heapq.heappush(running, (ends[number], number))
+        if not running:
+            return starts, ends
+        now, number = heapq.heappop(running)
+        room[lanes[number]] += 1
+        for after in then[number]:
+            waiting[after] -= 1
+            if waiting[after] == 0:
+                heapq.heappush(ready[lanes[after]], (order[after], after))
+
+
+def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Timing) -> dict[Address, Change]:
+    """Return the changes that interrupt a VM, each with the time from its stop to its last boot, or to its end when it stays off."""
+    down = {change.address: change for change in changes if change.kind == "vm" and change.action in (Action.REBOOT, Action.REPLACE)}
+    began: dict[Address, float] = {}
+    back: dict[Address, float] = {}
+    last: dict[Address, float] = {}
+    for number, step in enumerate(steps if down else ()):
+        if step.address not in down:
+            continue
+        if step.kind == "vm.stop":
+            began.setdefault(step.address, timing.starts[number])
+        elif step.kind == "vm.boot":
+            back[step.address] = timing.ends[number]
+        last[step.address] = timing.ends[number]
+    return {
+        address: change._replace(downtime=round(back.get(address, last[address]) - began[address], 3) if address in began else 0.0)
+        for address, change in down.items()
+    }

@@ -1,0 +1,215 @@
+"""The process beside a VMM: keeps what the guest writes to its serial port, leads people to it, and boots a VM whose VMM was started again.
+
+Cloud Hypervisor gives its serial port to one client of a socket, makes that socket again at every start of the guest, and starts empty:
+somebody has to listen all the time, and to say what to run when the program was started again. `python -I -S attendant.py FOLDER SOCKETS`
+does both, with the standard library alone, because there is one of it per VM. It ends when the VMM has ended for good.
+
+A program in another language would take less memory, and something to compile it; a file as serial port takes no process, and the program
+empties it at every start of the guest.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import selectors
+import socket
+import sys
+import time
+
+_PIECE = 65536
+_SOON, _LATER = 0.02, 0.25
+"""Seconds between two tries to reach the serial port: a guest that starts should not wait, and one that is off does not matter."""
+_EAGER = 3.0
+_LIMIT = 4 * 1024**2
+_WAITING = 1024**2
+"""Bytes that are kept for somebody at the console who does not read."""
+
+
+class Attendant:
+    """Everything that happens in one loop; nothing here is shared with threads."""
+
+    def __init__(self, folder: str, sockets: str) -> None:
+        """Work between the folder that a VMM keeps its files in and the one of its sockets."""
+        self._folder = folder
+        self._serial_path, self._api_path = os.path.join(sockets, "tty.sock"), os.path.join(sockets, "api.sock")  # noqa: PTH118
+        self._console_path = os.path.join(sockets, "serial.sock")  # noqa: PTH118
+        self._log = os.open(self._file("serial.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._selector = selectors.DefaultSelector()
+        self._serial: socket.socket | None = None
+        self._people: dict[socket.socket, bytearray] = {}
+        self._eager_until = time.monotonic() + _EAGER
+        self._next_try = 0.0
+        self._listener = self._listen()
+
+    def run(self) -> int:
+        """Attend until the VMM has ended for good."""
+        while True:
+            if self._serial is None and time.monotonic() >= self._next_try:
+                self._reach()
+            if self._serial is None and not self._is_kept():
+                return 0
+            for key, events in self._selector.select(_SOON if self._serial is None else None):
+                self._handle(key.fileobj, events)
+
+    def _handle(self, wire: object, events: int) -> None:
+        if wire is self._listener:
+            self._welcome()
+        elif wire is self._serial:
+            self._hear()
+        elif isinstance(wire, socket.socket) and wire in self._people:
+            if events & selectors.EVENT_WRITE:
+                self._write(wire)
+            if events & selectors.EVENT_READ:
+                self._type(wire)
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self._folder, name)  # noqa: PTH118
+
+    def _listen(self) -> socket.socket:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._console_path)  # noqa: PTH108
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(self._console_path)
+        listener.listen(4)
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ)
+        return listener
+
+    # The guest's side.
+
+    def _reach(self) -> None:
+        wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            wire.connect(self._serial_path)
+        except OSError:
+            wire.close()
+            eager = time.monotonic() < self._eager_until
+            self._next_try = time.monotonic() + (_SOON if eager else _LATER)
+            if not eager:
+                self._boot_again()
+            return
+        wire.setblocking(False)
+        self._serial = wire
+        self._selector.register(wire, selectors.EVENT_READ)
+
+    def _hear(self) -> None:
+        if self._serial is None:
+            return
+        try:
+            said = self._serial.recv(_PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if not said:
+            self._selector.unregister(self._serial)
+            self._serial.close()
+            self._serial = None
+            self._eager_until = time.monotonic() + _EAGER
+            self._next_try = 0.0
+            return
+        self._keep(said)
+        for wire in list(self._people):
+            if len(self._people[wire]) < _WAITING:
+                self._people[wire] += said
+                self._write(wire)
+
+    def _keep(self, said: bytes) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._log, said)
+            if os.fstat(self._log).st_size > _LIMIT:
+                self._cut()
+
+    def _cut(self) -> None:
+        """Put the log aside and begin the next one; whoever follows it notices that it is shorter."""
+        os.replace(self._file("serial.log"), self._file("serial.log.1"))  # noqa: PTH105
+        os.close(self._log)
+        self._log = os.open(self._file("serial.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    # The people's side.
+
+    def _welcome(self) -> None:
+        with contextlib.suppress(OSError):
+            wire, _ = self._listener.accept()
+            wire.setblocking(False)
+            self._people[wire] = bytearray()
+            self._selector.register(wire, selectors.EVENT_READ)
+
+    def _type(self, wire: socket.socket) -> None:
+        try:
+            typed = wire.recv(_PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            typed = b""
+        if not typed:
+            self._leave(wire)
+        elif self._serial is not None:
+            with contextlib.suppress(OSError):
+                self._serial.sendall(typed)
+
+    def _write(self, wire: socket.socket) -> None:
+        waiting = self._people[wire]
+        try:
+            del waiting[: wire.send(waiting)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._leave(wire)
+            return
+        self._selector.modify(wire, selectors.EVENT_READ | (selectors.EVENT_WRITE if waiting else 0))
+
+    def _leave(self, wire: socket.socket) -> None:
+        del self._people[wire]
+        self._selector.unregister(wire)
+        wire.close()
+
+    # The VMM.
+
+    def _is_kept(self) -> bool:
+        """Tell whether the VMM runs, or is started again: whoever keeps it holds its lock."""
+        try:
+            lock = os.open(self._file("process.lock"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def _boot_again(self) -> None:
+        """Give a VMM that was started again its VM. One that somebody else is starting just now has a file that says so."""
+        if os.path.exists(self._file("process.stop")):  # noqa: PTH110
+            return
+        try:
+            with open(self._file("boot.json"), "rb") as stream:  # noqa: PTH123
+                config = stream.read()
+            if self._call("GET", "vm.info")[0] != 404:
+                return
+            for path in json.loads(config)["unlink"]:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)  # noqa: PTH108
+            if self._call("PUT", "vm.create", json.dumps(json.loads(config)["config"]).encode())[0] < 300:
+                status = self._call("PUT", "vm.boot")[0]
+                if status >= 300:
+                    self._call("PUT", "vm.delete")
+        except (OSError, ValueError, KeyError, IndexError):
+            return
+        self._eager_until = time.monotonic() + _EAGER
+
+    def _call(self, method: str, call: str, body: bytes = b"") -> tuple[int, bytes]:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+            wire.settimeout(60)
+            wire.connect(self._api_path)
+            head = f"{method} /api/v1/{call} HTTP/1.1\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n"
+            wire.sendall(head.encode() + body)
+            answer = wire.recv(_PIECE)
+        return int(answer.split(b" ", 2)[1]), answer
+
+
+if __name__ == "__main__":
+    sys.exit(Attendant(*sys.argv[1:3]).run())

@@ -1,0 +1,177 @@
+"""Changing a machine while it runs: processors, memory, disks, cards.
+
+Each change is made from what is there, not from what was, so that one which was cut off is completed by making it again. What the guest
+has to agree to (letting go of a processor, of memory, of a device) is waited for, and when it does not agree the step fails and says so:
+the API answers such requests with success as soon as they are made. Results are read back for the same reason.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from herocloud.kits import sizes
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.cloud_hypervisor import hardware, machine_config, readings, slots
+from herocloud.providers.cloud_hypervisor.client import Client, Refusal
+from herocloud.providers.cloud_hypervisor.hardware import Place
+from herocloud.providers.cloud_hypervisor.readings import Reading
+from herocloud.providers.vmm import files
+from herocloud.providers.vmm.supplies import Supplies
+
+_LIVE = ("vcpus", "memory", "volumes", "nics", "labels", "restart")
+PATIENCE = 40.0
+"""Seconds that a guest has to agree. One that boots just now needs most of them."""
+_PAUSE = 0.05
+
+
+class Change(NamedTuple):
+    """A running machine and what it takes to change it."""
+
+    client: Client
+    pid: int
+    place: Place
+    supplies: Supplies
+    told: Callable[[str, float | None], None]
+    stopped: Callable[[], bool]
+    patience: float = PATIENCE
+
+    def look(self) -> Reading:
+        """Look at the machine as it is now."""
+        return readings.read(self.client.info(), self.pid)
+
+
+def bring(change: Change, machine: Part, target: Part) -> None:
+    """Bring a running machine to `target`; `machine` is what its mark says."""
+    _refuse_fixed(change, machine, target)
+    seen = change.look()
+    for device in sorted(name for name in seen.tree if _leaves(name, target)):
+        _unplug(change, device)
+    for key in target["nics"]:
+        if slots.nic_id(key) not in seen.tree:
+            _plug_nic(change, key)
+    for use in target["volumes"]:
+        if slots.volume_id(use["volume"]) not in seen.tree:
+            _plug_volume(change, use)
+        elif use.get("size") is not None and use not in machine["volumes"]:
+            # Its file may have grown already; the guest learns of it by this.
+            change.client.resize_disk(slots.volume_id(use["volume"]), use["size"])
+    _set_vcpus(change, target["vcpus"])
+    if machine["hotplug"]:
+        _set_memory(change, machine["memory"], target["memory"], huge=target["hugepages"])
+
+
+def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
+    for field in target:
+        if field not in _LIVE and machine.get(field) != target[field]:
+            raise Permanent(f"`{change.place.owner.address}`: `{field}` is fixed at boot; changing it needs a power-cycle")
+
+
+def _leaves(device: str, target: Part) -> bool:
+    if device.startswith("nic-"):
+        return device not in {slots.nic_id(key) for key in target["nics"]}
+    return device.startswith("volume-") and device not in {slots.volume_id(use["volume"]) for use in target["volumes"]}
+
+
+def _plug_nic(change: Change, key: str) -> None:
+    nic = hardware.nic_of(change.supplies, key)
+    change.told(f"plugging in {key}", None)
+    device = slots.nic_id(key)
+    change.client.add_net(machine_config.net_config(nic, _free_place(change, device), change.client.release))
+    _require_plugged(change, device)
+
+
+def _plug_volume(change: Change, use: Json) -> None:
+    disk = hardware.volume_of(change.supplies, use)
+    change.told(f"plugging in {use['volume']}", None)
+    change.client.add_disk(machine_config.disk_config(disk, _free_place(change, disk.id), change.client.release))
+    _require_plugged(change, disk.id)
+
+
+def _require_plugged(change: Change, device: str) -> None:
+    if device not in change.look().tree:
+        raise Permanent(f"Cloud Hypervisor took `{device}` of `{change.place.owner.address}` and does not have it")
+
+
+def _free_place(change: Change, device: str) -> int:
+    taken = slots.taken_in(change.look().tree)
+    place = slots.find_free(device, taken)
+    if place is None:
+        raise Permanent(f"all slots of `{change.place.owner.address}` are in use; a power-cycle sorts them anew")
+    return place
+
+
+def _unplug(change: Change, device: str) -> None:
+    change.told(f"unplugging {device}", None)
+
+    def ask() -> None:
+        try:
+            change.client.remove_device(device)
+        except Refusal as refusal:
+            # Up to release 53 a second request for the same device is refused while the first one waits for the guest.
+            if not refusal.is_unknown_device and not refusal.is_pending:
+                raise
+
+    ask()
+    if not _wait(change, lambda: device not in change.look().tree):
+        raise Permanent(
+            f"the guest of `{change.place.owner.address}` did not let go of `{device}` within {change.patience:g} s; "
+            "it goes at the next power-cycle (`herocloud vm restart`)"
+        )
+
+
+def _set_vcpus(change: Change, wanted: int) -> None:
+    seen = change.look()
+    there = seen.vcpus or seen.config["cpus"]["boot_vcpus"]
+    if there == wanted and seen.config["cpus"]["boot_vcpus"] == wanted:
+        return
+    change.told(f"changing processors, {wanted} in all", None)
+
+    def ask() -> bool:
+        try:
+            change.client.resize({"desired_vcpus": wanted})
+        except Refusal as refusal:
+            if refusal.is_pending:
+                return False
+            raise
+        return True
+
+    def is_there() -> bool:
+        now = change.look()
+        # A second request is refused until the first one is done, which tells even where threads cannot be counted.
+        return now.vcpus == wanted if now.vcpus else ask()
+
+    if not _wait(change, ask) or not _wait(change, is_there):
+        change.client.resize({"desired_vcpus": there})
+        raise Permanent(f"the guest of `{change.place.owner.address}` did not let go of a processor within {change.patience:g} s")
+
+
+def _set_memory(change: Change, noted: int, wanted: int, *, huge: bool) -> None:
+    memory = change.look().config["memory"]
+    before = memory["size"] + (memory.get("hotplugged_size") or 0)
+    if before == wanted == noted:
+        return
+    if before != wanted:
+        if huge:
+            files.require_huge_pages(wanted - before)
+        change.told(f"{'plugging in' if wanted > before else 'unplugging'} memory", None)
+        change.client.resize({"desired_ram": wanted})
+    if not _wait(change, lambda: change.look().actual_memory == wanted):
+        there = change.look().actual_memory
+        change.client.resize({"desired_ram": noted})
+        raise Permanent(
+            f"the guest of `{change.place.owner.address}` did not take part in changing its memory: {sizes.show_size(there)} of "
+            f"{sizes.show_size(wanted)} were in use after {change.patience:g} s, and it is asked for {sizes.show_size(noted)} again"
+        )
+
+
+def _wait(change: Change, is_done: Callable[[], bool]) -> bool:
+    """Wait until something is so; tells whether it is."""
+    until = time.monotonic() + change.patience
+    while not is_done():
+        if time.monotonic() > until:
+            return False
+        if change.stopped():
+            raise Temporary("interrupted while the guest works on it; it goes on doing so")
+        time.sleep(_PAUSE)
+    return True

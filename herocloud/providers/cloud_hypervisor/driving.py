@@ -1,0 +1,306 @@
+"""The effects of the provider: perform, probe and undo for every kind of step on VMs.
+
+Everything is a way from what is there to a target: performing goes to the part after, undoing to the part before. `vm.create` writes a mark
+and starts nothing; the process of a VM lives from its boot to its stop. On a running machine the change is made first and written into the
+mark afterwards, so that a mark never promises what is not there; a probe compares both.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from herocloud.kits import faults, jsons
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Conflict, Permanent, Temporary
+from herocloud.model.steps import KINDS, Step
+from herocloud.providers import ownership
+from herocloud.providers.cloud_hypervisor import device_changes, installation, readings, vmm_process
+from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
+from herocloud.providers.cloud_hypervisor.device_changes import Change
+from herocloud.providers.cloud_hypervisor.hardware import Place
+from herocloud.providers.cloud_hypervisor.observing import NAME
+from herocloud.providers.ownership import Owner
+from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.vmm import files, identity, marks, supplies
+from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.shutdown import Patience
+
+PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
+
+_HALVES = ("vm.create", "vm.configure", "vm.resize", "vm.attach", "vm.detach", "vm.update", "vm.delete")
+
+FAULT_POINTS = (
+    *(f"{NAME}.{way}{kind}.{point}" for way in ("", "undo.") for kind in PERFORMED for point in ("before", "after")),
+    *(f"{NAME}.{way}{kind}.half" for way in ("", "undo.") for kind in PERFORMED if kind in _HALVES),
+    f"{NAME}.vm.boot.marked",
+    f"{NAME}.vm.boot.launched",
+    f"{NAME}.vm.boot.created",
+    f"{NAME}.vm.boot.begun",
+    f"{NAME}.vm.boot.settled",
+    f"{NAME}.vm.stop.ended",
+)
+"""Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
+
+
+class CloudHypervisorDriver:
+    """Performs the steps of the role `hypervisor`; it may be used by many threads."""
+
+    def __init__(
+        self,
+        folder: Path,
+        patience: Patience = Patience(),  # noqa: B008  (a named tuple never changes)
+        agreement: float = device_changes.PATIENCE,
+    ) -> None:
+        """Work in a data folder; `patience` is for guests that are asked to shut down, `agreement` for those that are to let go."""
+        self._folder = folder
+        self._patience = patience
+        self._agreement = agreement
+
+    def perform(self, work: Work) -> Part:
+        """Bring the part to `after`; what is there already is left alone."""
+        self._go(work, work.step.after, f"{NAME}.{work.step.kind}", origin=work.step.before)
+        return work.step.after
+
+    def undo(self, work: Work) -> None:
+        """Bring the part back to `before`, from `after` or from half-way."""
+        self._go(work, work.step.before, f"{NAME}.undo.{work.step.kind}", origin=work.step.after)
+
+    def probe(self, work: Work) -> Probe:
+        """Compare the world with the part before and after."""
+        with _worded(work.step):
+            if work.step.part == "mark":
+                return self._probe_name(work)
+            mark = marks.read(self._folder, self._sid(work))
+            if work.step.part == "power":
+                return self._probe_power(work, mark)
+            return self._probe_disk(work) if work.step.part == "disk" else self._probe_machine(work, mark)
+
+    def close(self) -> None:
+        """Let go of nothing: no connection outlives a request."""
+
+    def _go(self, work: Work, target: Part, point: str, origin: Part) -> None:
+        step = work.step
+        with _worded(step):
+            faults.reached(f"{point}.before")
+            if step.part == "mark":
+                ownership.rename(self._folder / "vms" / self._sid(work), target["address"])
+            elif step.part == "power":
+                self._bring_power(work, target)
+            elif step.part == "disk":
+                self._bring_disk(work, target, origin)
+            elif target is None:
+                self._remove(work, point)
+            else:
+                self._bring_machine(work, target, point)
+            faults.reached(f"{point}.after")
+
+    # The machine: a mark, and what runs.
+
+    def _bring_machine(self, work: Work, target: Part, point: str) -> None:
+        sid, owner = self._sid(work), _owner(work)
+        marks.claim(self._folder, sid, owner)
+        mark = marks.read(self._folder, sid)
+        place = Place(self._folder, sid, owner)
+        if mark is None:
+            if work.step.before is not None and work.step.after is not None:
+                raise Conflict(f"the machine of `{work.step.address}` is gone", fact=_fact(work.step))
+            installation.require()
+            mark = Mark(NAME, target)
+        elif self._guest_runs(sid, mark):
+            if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
+                raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
+            process = identity.running(self._folder, sid) or identity.find(self._folder, sid)
+            with vmm_process.open_client(self._folder, sid) as client:
+                pid = process.pid if process else 0
+                change = Change(client, pid, place, supplies.of_work(work), work.progress, work.cancelled, self._agreement)
+                device_changes.bring(change, mark.machine, target)
+        elif work.step.kind == "vm.create" and not _same(mark.machine, target):
+            raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
+        faults.reached(f"{point}.half")
+        wanted = mark._replace(machine=target)
+        if wanted != marks.read(self._folder, sid):
+            marks.write(self._folder, sid, wanted)
+        if vmm_process.is_living(self._folder, sid, wanted):
+            vmm_process.prepare_again(place, wanted, supplies.of_work(work))
+
+    def _remove(self, work: Work, point: str) -> None:
+        sid = self._sid(work)
+        folder = self._folder / "vms" / sid
+        owner, mark = ownership.read_owner(folder), marks.read(self._folder, sid)
+        if owner is not None and owner.lineage != work.lineage:
+            raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}", fact=_fact(work.step))
+        if mark is not None and vmm_process.is_living(self._folder, sid, mark):
+            if self._guest_runs(sid, mark):
+                raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted", fact=_fact(work.step))
+            # A process without a guest, left by somebody who was killed while it started.
+            vmm_process.stop(Place(self._folder, sid, _owner(work)), mark, work, self._patience)
+        elif mark is not None and mark.booted is not None:
+            vmm_process.clear(self._folder, sid, mark)
+        files.remove_runtime(self._folder, sid)
+        marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
+        ownership.release(folder)
+
+    def _probe_machine(self, work: Work, mark: Mark | None) -> Probe:
+        step, sid = work.step, self._sid(work)
+        if mark is None:
+            if marks.is_litter(self._folder, sid):
+                return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its folder has no mark")
+            if step.after is None:
+                return Probe(Found.DONE)
+            if step.before is None:
+                return Probe(Found.NOT_STARTED)
+            return Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
+        owner = ownership.read_owner(self._folder / "vms" / sid)
+        if owner is not None and owner.lineage != work.lineage:
+            return Probe(Found.CONTRADICTED, f"`{step.address}` carries the mark of another state, {owner.lineage}")
+        real = mark.machine
+        if vmm_process.is_living(self._folder, sid, mark):
+            real = readings.machine_part(mark.machine, vmm_process.look(self._folder, sid))
+        if step.after is not None and _same(real, step.after):
+            return Probe(Found.DONE) if _same(mark.machine, step.after) else Probe(Found.PARTIAL, "changed, and not yet noted")
+        if step.before is not None and _same(real, step.before):
+            return Probe(Found.NOT_STARTED)
+        if step.after is None or any(_same(mark.machine, part) for part in (step.before, step.after)):
+            return Probe(Found.PARTIAL if step.after else Found.NOT_STARTED, f"`{step.address}` is between before and after `{step.kind}`")
+        found = jsons.dumps(real)
+        return Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is neither as before nor as after `{step.kind}`; found: {found}")
+
+    def _guest_runs(self, sid: str, mark: Mark) -> bool:
+        """Tell whether a guest runs or is halted; a process that does not answer is taken to have one."""
+        if not vmm_process.is_living(self._folder, sid, mark):
+            return False
+        seen = vmm_process.look(self._folder, sid)
+        return seen is None or seen.has_begun
+
+    # Power: a process, and whether its guest runs.
+
+    def _bring_power(self, work: Work, target: str) -> None:
+        sid = self._sid(work)
+        mark = marks.read(self._folder, sid)
+        if mark is None:
+            if target == "stopped":
+                return
+            raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
+        place = Place(self._folder, sid, _owner(work))
+        if target == "stopped":
+            vmm_process.stop(place, mark, work, self._patience)
+            return
+        if target == "paused" and self._guest_runs(sid, mark):
+            vmm_process.pause(self._folder, sid, paused=True)
+            return
+        if work.step.kind == "vm.pause" and not vmm_process.is_living(self._folder, sid, mark):
+            raise Conflict(f"`{work.step.address}` does not run", fact=_fact(work.step))
+        vmm_process.boot(place, mark, work)
+        if target == "paused":
+            vmm_process.pause(self._folder, sid, paused=True)
+
+    def _probe_power(self, work: Work, mark: Mark | None) -> Probe:
+        step, sid = work.step, self._sid(work)
+        if mark is None:
+            return Probe(Found.DONE if step.after == "stopped" else Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
+        power, word = "stopped", ""
+        if vmm_process.is_living(self._folder, sid, mark):
+            seen = vmm_process.look(self._folder, sid)
+            if seen is None or not seen.has_begun:
+                return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its guest has not begun")
+            if vmm_process.is_unkept(self._folder, sid, mark) and step.after == "running":
+                return Probe(Found.PARTIAL, f"`{step.address}` runs, and is not started again yet when it ends")
+            power = seen.power
+        elif mark.booted is not None and step.kind == "vm.stop":
+            word = "its process is gone, and its traces are not"
+        if power == step.after:
+            return Probe(Found.PARTIAL, word) if word else Probe(Found.DONE)
+        if power == step.before or step.after == "stopped":
+            return Probe(Found.NOT_STARTED)
+        return Probe(Found.PARTIAL, f"`{step.address}` is {power}")
+
+    # The root disk, which a running machine has to be told of.
+
+    def _bring_disk(self, work: Work, target: Part, origin: Part) -> None:
+        sid = self._sid(work)
+        mark = marks.read(self._folder, sid)
+        path = supplies.of_work(work).disk("disk", "the root disk").path
+        size = path.stat().st_size
+        if target["size"] < size and target["size"] != (origin or {}).get("size") and work.step.after["size"] == target["size"]:
+            raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
+        if mark is not None and self._guest_runs(sid, mark):
+            if size < target["size"]:
+                with vmm_process.open_client(self._folder, sid) as client:
+                    client.resize_disk("root", target["size"])
+        elif size != target["size"]:
+            with path.open("r+b") as disk:
+                disk.truncate(target["size"])
+
+    def _probe_disk(self, work: Work) -> Probe:
+        step = work.step
+        try:
+            size = work.disks["disk"].path.stat().st_size
+        except (FileNotFoundError, KeyError):
+            return Probe(Found.CONTRADICTED, f"the root disk of `{step.address}` is gone")
+        if size == step.after["size"]:
+            return Probe(Found.DONE)
+        if size == step.before["size"]:
+            return Probe(Found.NOT_STARTED)
+        return Probe(Found.PARTIAL, f"the root disk of `{step.address}` is between two sizes")
+
+    def _sid(self, work: Work) -> str:
+        """Say which VM a step is about: its part tells, or the target, or what is there under that name."""
+        for part in (work.step.after, work.step.before):
+            if isinstance(part, dict) and "sid" in part:
+                return str(part["sid"])
+        found = work.spec.get("sid") or marks.find(self._folder, NAME, work.stack, work.step.address)
+        if found is None:
+            raise Permanent(f"`{work.step.address}` has no machine here")
+        return str(found)
+
+    def _probe_name(self, work: Work) -> Probe:
+        owner = ownership.read_owner(self._folder / "vms" / self._sid(work))
+        if owner is None:
+            return Probe(Found.CONTRADICTED, f"nothing of `{work.step.before['address']}` is there")
+        if owner.address == work.step.after["address"]:
+            return Probe(Found.DONE)
+        if owner.address == work.step.before["address"]:
+            return Probe(Found.NOT_STARTED)
+        return Probe(Found.CONTRADICTED, f"its folder belongs to `{owner.address}`")
+
+
+@contextmanager
+def _worded(step: Step) -> Iterator[None]:
+    """Turn what Cloud Hypervisor and the system say into what the loop understands."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise Permanent(f"`{step.address}`: {refusal}{_way_out(refusal)}") from refusal
+    except (Lost, Silent) as lost:
+        raise Temporary(f"`{step.address}`: {lost}") from lost
+    except OSError as error:
+        where = f" (`{error.filename}`)" if error.filename else ""
+        raise Permanent(f"`{step.address}`: {error.strerror or error}{where}") from error
+
+
+_WAYS = (
+    (("locking disk", "already locked"), "another VM, or a program, has this disk open; stop it, or give this VM a disk of its own"),
+    (("Resource busy", "os error 16"), "another program holds this tap; `ip -details link show` and `fuser /dev/net/tun` find it"),
+    (("Cannot open kernel", "Cannot open initramfs"), "the image's `kernel` and `initramfs` have to be files that exist"),
+    (("Cannot allocate memory", "os error 12"), "the host has not enough free memory; stop a VM, or give this one less"),
+    (("kvm", "/dev/kvm"), "`herocloud doctor` says what KVM needs here"),
+    (("Operation not permitted", "os error 1)"), "the host does not allow it; `herocloud doctor` says what is missing"),
+)
+"""What to do about a refusal, by words in its messages; the first that matches."""
+
+
+def _way_out(refusal: Refusal) -> str:
+    return next((f"; {way}" for words, way in _WAYS if refusal.says(*words)), "")
+
+
+def _owner(work: Work) -> Owner:
+    return Owner(work.stack, work.step.address, work.lineage)
+
+
+def _fact(step: Step) -> str:
+    return f"observed:{step.address}"
+
+
+def _same(one: Part, other: Part) -> bool:
+    """Compare parts as JSON: a plan in memory may hold a tuple where a file has a list."""
+    return one == other or jsons.dumps(one) == jsons.dumps(other)

@@ -1,0 +1,102 @@
+"""From a mark to a machine: puts together what the pure `machine_config` is handed, with what the step brings along."""
+
+import hashlib
+import uuid
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Permanent
+from herocloud.providers.cloud_hypervisor import installation, slots
+from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
+from herocloud.providers.ownership import Owner
+from herocloud.providers.vmm import files, folders
+from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.supplies import Supplies
+
+API, SERIAL, EVENTS, LOG = "api.sock", "tty.sock", "events", "vmm.log"
+AGENT_PORT = 1024
+"""The vsock port on which the agent in a guest listens."""
+
+
+class Place(NamedTuple):
+    """One VM in a data folder."""
+
+    data: Path
+    sid: str
+    owner: Owner
+
+
+def api_socket(data: Path, sid: str) -> Path:
+    """Return the socket of the API."""
+    return folders.control_socket(data, sid, API)
+
+
+def serial_socket(data: Path, sid: str) -> Path:
+    """Return the socket of the serial port, which the attendant alone uses."""
+    return folders.control_socket(data, sid, SERIAL)
+
+
+def event_file(data: Path, sid: str) -> Path:
+    """Return the file in which the program writes down what happens."""
+    return folders.machine_folder(data, sid) / EVENTS
+
+
+def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Machine:
+    """Put together all that the configuration of a VM depends on."""
+    data, sid, part = place.data, place.sid, mark.machine
+    payload = part["payload"]
+    for field, what in (("kernel", "the kernel"), ("initramfs", "the initramfs")):
+        if payload is not None and payload[field]:
+            files.require(Path(payload[field]), what)
+    if payload is None and part["root"] is None:
+        raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
+    firmware = installation.find_firmware() if payload is None else None
+    if payload is None and firmware is None:
+        raise Permanent(f"`{place.owner.address}` boots from its disk, and {installation.NO_FIRMWARE}")
+    return Machine(
+        part=part,
+        release=release,
+        uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{place.owner.lineage}/{sid}")),
+        serial_socket=serial_socket(data, sid),
+        vsock_socket=folders.agent_socket(data, sid),
+        cid=cid_of(place),
+        root=root_of(supplies, part),
+        seed=seed_of(supplies) if part["seed"] else None,
+        volumes=[volume_of(supplies, use) for use in part["volumes"]],
+        nics=[nic_of(supplies, key) for key in part["nics"]],
+        payload=payload,
+        firmware=firmware,
+    )
+
+
+def root_of(supplies: Supplies, part: Part) -> Disk | None:
+    """Describe the root disk."""
+    if part["root"] is None:
+        return None
+    disk = supplies.disk("disk", "the root disk")
+    return Disk("root", disk.path, direct=bool(part["root"]["direct"]), serial=disk.serial, rate=part["root"]["rate"])
+
+
+def seed_of(supplies: Supplies) -> Disk:
+    """Describe the seed."""
+    disk = supplies.disk("seed", "the seed")
+    return Disk("seed", disk.path, readonly=disk.readonly, serial=disk.serial)
+
+
+def volume_of(supplies: Supplies, use: Json) -> Disk:
+    """Describe a volume in a VM."""
+    disk = supplies.volume(use["volume"])
+    return Disk(slots.volume_id(use["volume"]), disk.path, readonly=bool(use["readonly"]), serial=disk.serial)
+
+
+def nic_of(supplies: Supplies, key: str) -> Nic:
+    """Describe a NIC and its tap."""
+    attachment, tap = supplies.tap(key)
+    return Nic(key, attachment.mac, tap.name, min(2, tap.queues))
+
+
+def cid_of(place: Place) -> int:
+    """Choose the number of a guest on its vsock; each program has a socket of its own, so it need not be the only one."""
+    digest = hashlib.blake2b(f"{place.owner.lineage}/{place.sid}".encode(), digest_size=4).digest()
+    return 3 + int.from_bytes(digest, "big") % (2**31 - 3)

@@ -1,0 +1,210 @@
+"""The configuration of a VM in the words of the API. Pure: everything that has to be looked up is handed in.
+
+Every device has an id of ours, so that whoever looks at a running machine can tell what belongs to what: `root`, `seed`, `volume-NAME`,
+`nic-0`. Every disk says its format, because a raw disk whose format is guessed refuses writes to its first sector. Disks have one queue and
+cards one pair of queues: more must not exceed the processors, so a machine that lost some could neither take devices nor start again.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.providers.cloud_hypervisor import machine_models as models
+from herocloud.providers.cloud_hypervisor import slots
+
+REFILL = 1000
+"""Milliseconds in which a bucket of a rate limit fills: one that is empty is looked at every 100 ms, so it must be well above that."""
+_SERIAL_LENGTH = 20
+_FIRST_WITH_SYSTEM_NAMES = 53
+
+_Device = TypeVar("_Device")
+
+
+class Nic(NamedTuple):
+    """A network card and the tap that it hangs on."""
+
+    key: str
+    """The part: `nic.0`."""
+    mac: str
+    tap: str
+    pairs: int = 1
+
+
+class Disk(NamedTuple):
+    """A disk and how it is opened."""
+
+    id: str
+    path: Path
+    readonly: bool = False
+    direct: bool = False
+    serial: str = ""
+    rate: Json = None
+
+
+class Share(NamedTuple):
+    """A folder of the host, served by a daemon of its own."""
+
+    tag: str
+    socket: Path
+
+
+class Machine(NamedTuple):
+    """All that a configuration depends on."""
+
+    part: Part
+    release: int
+    uuid: str
+    serial_socket: Path
+    vsock_socket: Path
+    cid: int
+    root: Disk | None
+    seed: Disk | None
+    volumes: Sequence[Disk]
+    nics: Sequence[Nic]
+    shares: Sequence[Share] = ()
+    payload: Mapping[str, Json] | None = None
+    firmware: Path | None = None
+
+
+def config_of(machine: Machine) -> models.VmConfig:
+    """Return the whole configuration."""
+    part, release = machine.part, machine.release
+    places = slots.assign(part)
+    disks = [disk_config(disk, _place(disk.id, places), release) for disk in (machine.root, machine.seed, *machine.volumes) if disk]
+    nets = [net_config(nic, places.get(slots.nic_id(nic.key)), release) for nic in machine.nics]
+    config: models.VmConfig = {
+        "cpus": _cpus(part),
+        "memory": _memory(part, shared=bool(machine.shares)),
+        "payload": _payload(machine),
+        "rng": _named(models.RngConfig(src="/dev/urandom"), "rng", slots.RNG, release),
+        "balloon": _named(_balloon(part), "balloon", slots.BALLOON, release),
+        "vsock": _named(models.VsockConfig(cid=machine.cid, socket=str(machine.vsock_socket)), "vsock", slots.VSOCK, release),
+        "serial": {"mode": "Socket", "socket": str(machine.serial_socket)},
+        "console": {"mode": "Off"},
+        "pvpanic": True,
+        "watchdog": True,
+        "platform": {"system_uuid": machine.uuid} if release >= _FIRST_WITH_SYSTEM_NAMES else {"uuid": machine.uuid},
+    }
+    if disks:
+        config["disks"] = disks
+    if nets:
+        config["net"] = nets
+    if machine.shares:
+        config["fs"] = [_share(number, share, places, release) for number, share in enumerate(machine.shares)]
+    return config
+
+
+def disk_config(disk: Disk, place: int | None, release: int) -> models.DiskConfig:
+    """Describe a disk. The format is said and never guessed: a guest could write another one's header into a raw disk."""
+    config: models.DiskConfig = {
+        "path": str(disk.path),
+        "image_type": "Raw",
+        "readonly": disk.readonly,
+        "direct": disk.direct,
+        "num_queues": 1,
+    }
+    if disk.serial:
+        config["serial"] = disk.serial.encode()[:_SERIAL_LENGTH].decode(errors="ignore")
+    limits = limits_of(disk.rate)
+    if limits:
+        config["rate_limiter_config"] = limits
+    return _named(config, disk.id, place, release)
+
+
+def net_config(nic: Nic, place: int | None, release: int) -> models.NetConfig:
+    """Describe a card on a tap that is there already, is up and belongs to this user: then the program needs no rights for it."""
+    config: models.NetConfig = {"tap": nic.tap, "mac": nic.mac, "num_queues": 2 * nic.pairs}
+    return _named(config, slots.nic_id(nic.key), place, release)
+
+
+def limits_of(rate: Json) -> models.RateLimiterConfig:
+    """Turn the limits of a disk into buckets. A burst is what may be taken once beyond the rest, and does not come back."""
+    bandwidth, burst, iops = ((rate or {}).get(name) or 0 for name in ("bandwidth", "burst", "iops"))
+    limits: models.RateLimiterConfig = {}
+    if bandwidth:
+        limits["bandwidth"] = {"size": bandwidth, "refill_time": REFILL}
+        if burst:
+            limits["bandwidth"]["one_time_burst"] = burst
+    if iops:
+        limits["ops"] = {"size": iops, "refill_time": REFILL}
+    return limits
+
+
+def rate_of(limits: Mapping[str, Json] | None) -> Json:
+    """Turn buckets back into the limits of a disk; a rate is what a bucket holds by the time that it takes to fill."""
+    found = {}
+    for bucket, field in (("bandwidth", "bandwidth"), ("ops", "iops")):
+        held = (limits or {}).get(bucket)
+        found[field] = held["size"] * 1000 // held["refill_time"] if held and held["refill_time"] else None
+        if bucket == "bandwidth":
+            found["burst"] = (held or {}).get("one_time_burst") or None
+    return found if found["bandwidth"] or found["iops"] else None
+
+
+def _place(device: str, places: Mapping[str, int]) -> int | None:
+    return {"root": slots.ROOT, "seed": slots.SEED}.get(device, places.get(device))
+
+
+def _named(config: _Device, name: str, place: int | None, release: int) -> _Device:
+    """Name a device and say where it sits, where the release can be told."""
+    fields: Any = config
+    fields["id"] = name
+    if place is not None and release >= slots.SINCE:
+        fields["pci_device_id"] = place
+    return config
+
+
+def _cpus(part: Part) -> models.CpusConfig:
+    config: models.CpusConfig = {"boot_vcpus": part["vcpus"], "max_vcpus": part["max_vcpus"]}
+    if part["topology"]:
+        shape = part["topology"]
+        config["topology"] = {
+            "threads_per_core": shape["threads"],
+            "cores_per_die": shape["cores"],
+            "dies_per_package": shape["dies"],
+            "packages": shape["packages"],
+        }
+    pinned: list[models.CpuAffinity] = [
+        {"vcpu": number, "host_cpus": list(processors)} for number, processors in enumerate(part["affinity"] or ()) if processors
+    ]
+    if pinned:
+        config["affinity"] = pinned
+    return config
+
+
+def _memory(part: Part, *, shared: bool) -> models.MemoryConfig:
+    config: models.MemoryConfig = {
+        "size": part["boot_memory"],
+        "mergeable": part["mergeable"],
+        "hugepages": part["hugepages"],
+        "shared": shared,
+    }
+    if part["hotplug"]:
+        config["hotplug_method"], config["hotplug_size"] = "VirtioMem", part["hotplug"]
+        more = part["memory"] - part["boot_memory"]
+        if more:
+            config["hotplugged_size"] = more
+    return config
+
+
+def _payload(machine: Machine) -> models.PayloadConfig:
+    if machine.payload is None:
+        return {"firmware": str(machine.firmware)}
+    config: models.PayloadConfig = {"kernel": str(machine.payload["kernel"])}
+    if machine.payload["initramfs"]:
+        config["initramfs"] = str(machine.payload["initramfs"])
+    if machine.payload["cmdline"]:
+        config["cmdline"] = str(machine.payload["cmdline"])
+    return config
+
+
+def _balloon(part: Part) -> models.BalloonConfig:
+    # What a guest has free goes back to the host until it is wanted again. A huge page may be somebody else's then, and the VM ends.
+    return {"size": 0, "deflate_on_oom": True, "free_page_reporting": not part["hugepages"]}
+
+
+def _share(number: int, share: Share, places: Mapping[str, int], release: int) -> models.FsConfig:
+    name = slots.share_id(number)
+    config: models.FsConfig = {"tag": share.tag, "socket": str(share.socket), "num_queues": 1, "queue_size": 1024}
+    return _named(config, name, places.get(name), release)

@@ -1,0 +1,87 @@
+"""One batched look at the VMs of a data folder: marks, processes, and `vm.info` of every machine that runs, side by side.
+
+A host without such VMs costs one listing of a folder. A machine that is slow to answer is not dead: its process says whether it lives, and
+its mark what it is.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from herocloud.kits.jsons import Part
+from herocloud.model.errors import Permanent
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Observed, Thing
+from herocloud.providers.seam import FIRMWARE, Lacking, ProviderContext, Standing
+from herocloud.providers.vmm import marks
+from herocloud.providers.vmm.marks import Marked
+
+NAME = "cloud-hypervisor"
+_AT_ONCE = 32
+
+
+class CloudHypervisorObserver:
+    """Looks at the VMs of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Remember where to look."""
+        self._folder = folder
+
+    def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
+        """Look at everything that carries our mark, of these stacks or of all."""
+        wanted = None if stacks is None else frozenset(stacks)
+        try:
+            found = [one for one in marks.scan(self._folder, NAME) if wanted is None or one.owner.stack in wanted]
+            parts = _look(self._folder, found)
+        except OSError as error:
+            raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
+        things: dict[StackName, dict[Address, Thing]] = {}
+        for one in found:
+            stack, address = StackName(one.owner.stack), Address(one.owner.address)
+            things.setdefault(stack, {})[address] = Thing(stack, address, NAME, parts[one.sid], one.owner.lineage)
+        return Observed(things=things)
+
+
+def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
+    parts: dict[str, dict[str, Part]] = {one.sid: {"machine": one.mark.machine, "power": "stopped"} for one in found}
+    if not any(one.mark.booted for one in found):
+        return parts
+    from herocloud.providers.vmm import identity
+
+    alive = [one for one in found if one.mark.booted and identity.is_there(folder, one.sid, one.mark.booted)]
+    if not alive:
+        return parts
+    from concurrent.futures import ThreadPoolExecutor
+
+    from herocloud.providers.cloud_hypervisor import readings, vmm_process
+
+    with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
+        looks = pool.map(lambda one: vmm_process.look(folder, one.sid), alive)
+    for one, seen in zip(alive, looks, strict=True):
+        parts[one.sid] = {
+            "machine": readings.machine_part(one.mark.machine, seen),
+            "power": seen.power if seen is not None else "running",
+        }
+    return parts
+
+
+def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001
+    """Say whether VMs can run here, and what of them cannot."""
+    from herocloud.providers.cloud_hypervisor import installation, releases
+
+    path = installation.find_program()
+    if path is None:
+        return Standing(False, installation.missing())
+    refused = installation.kvm_refused()
+    if refused:
+        return Standing(False, refused)
+    try:
+        installed = installation.inspect(path)
+    except Permanent as error:
+        return Standing(False, str(error))
+    doubts = releases.doubts(installed.release)
+    if not releases.is_supported(installed.release):
+        return Standing(False, "; ".join(doubts))
+    lacking = [Lacking("release", doubt) for doubt in doubts]
+    if installation.find_firmware() is None:
+        lacking.append(Lacking(FIRMWARE, installation.NO_FIRMWARE))
+    return Standing(True, f"{installed.release} with KVM", accelerated=True, lacking=tuple(lacking))

@@ -1,0 +1,101 @@
+"""What each field of a VM costs on Cloud Hypervisor, and what it cannot do. Pure: a table and functions over it.
+
+Processors, memory, disks and cards change while a machine runs, within the room that it booted with. What the program has no call for (the
+limits of a disk that cannot be unplugged, pinning that has to survive a reset of the guest) needs a power-cycle, and the reason says so.
+"""
+
+from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.words import Impact
+from herocloud.providers import costs
+from herocloud.providers.cloud_hypervisor import slots
+from herocloud.providers.seam import Unsupported, Verdict
+
+MOST_VCPUS = 255
+"""What KVM takes on every host without more settings."""
+MOST_THREADS = 2
+"""Threads of a core that the program takes."""
+BLOCK = 2 * 1024**2
+"""Memory is plugged and unplugged in blocks of this size."""
+ROOM = 128 * 1024**2
+"""The room for memory that is plugged is a multiple of this."""
+TAG = 36
+"""Bytes of a share's tag; the program cuts a longer one."""
+
+_COSTS = {
+    **costs.EVERYWHERE,
+    "cpu.affinity": Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor pins vCPUs when the guest starts"),
+    "root_disk.direct": Verdict(Impact.REBOOT, "needs a power-cycle: the disk is opened again"),
+    "root_disk.rate": Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor sets the limits of a disk when it is plugged in"),
+    "shares": Verdict(Impact.REBOOT, "needs a power-cycle: a share cannot be unplugged safely"),
+}
+"""Fields that cost more than a live change, and exceptions below them; the longest matching path counts."""
+
+
+def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, accelerated: bool = True) -> Verdict:  # noqa: ARG001  (guests are never emulated here)
+    """Say what it costs to change the field at `path`."""
+    if path == "vcpus":
+        return _judge_vcpus(after, machine)
+    if path == "memory":
+        return _judge_memory(after, machine)
+    known = costs.of_values(path, before, after, spec)
+    if known is not None:
+        return known
+    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size")):
+        return _judge_plugging(path, before, after, spec, machine)
+    return costs.look_up(_COSTS, path)
+
+
+def unsupported(spec: Spec) -> list[Unsupported]:
+    """Name fields that cannot be honored."""
+    found = []
+    cpu, options = spec["cpu"], spec["memory_options"]
+    if cpu["max"] > MOST_VCPUS:
+        found.append(Unsupported("cpu.max", f"Cloud Hypervisor gives a VM at most {MOST_VCPUS} vCPUs here"))
+    if cpu["topology"] and cpu["topology"]["threads"] > MOST_THREADS:
+        found.append(Unsupported("cpu.topology", f"Cloud Hypervisor gives a core at most {MOST_THREADS} threads"))
+    if (options["hotplug"] or 0) % ROOM:
+        found.append(Unsupported("memory_options.hotplug", "on Cloud Hypervisor the room for more memory is a multiple of 128 MiB"))
+    if spec["memory"] % BLOCK:
+        found.append(Unsupported("memory", "on Cloud Hypervisor memory is a multiple of 2 MiB"))
+    if spec["shares"] and options["mergeable"]:
+        found.append(Unsupported("memory_options.mergeable", "memory that a share needs cannot be merged; set `mergeable: false`"))
+    if len(spec["shares"]) > slots.MOST_SHARES:
+        found.append(Unsupported("shares", f"Cloud Hypervisor gives a VM at most {slots.MOST_SHARES} shares here"))
+    found += [
+        Unsupported(f"shares.{number}.tag", f"a tag has at most {TAG} bytes on Cloud Hypervisor")
+        for number, share in enumerate(spec["shares"])
+        if len(share["tag"].encode()) > TAG
+    ]
+    if _plugged_by(spec) > slots.MOST_PLUGGED:
+        found.append(Unsupported("volumes", f"a VM has at most {slots.MOST_PLUGGED} volumes and network cards together"))
+    return found
+
+
+def _judge_vcpus(after: int, machine: Part) -> Verdict:
+    if machine is None or after <= machine["max_vcpus"]:
+        return costs.LIVE
+    return Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
+
+
+def _judge_memory(after: int, machine: Part) -> Verdict:
+    if machine is None:
+        return costs.LIVE
+    smallest, largest = machine["boot_memory"], machine["boot_memory"] + (machine["hotplug"] or 0)
+    if after > largest:
+        return Verdict(Impact.REBOOT, "beyond the room it booted with needs a power-cycle")
+    if after < smallest:
+        return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
+    if (after - smallest) % BLOCK:
+        return Verdict(Impact.REBOOT, "memory is plugged in blocks of 2 MiB; any other size needs a power-cycle")
+    return costs.LIVE
+
+
+def _judge_plugging(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
+    del path, before, after
+    if machine is not None and _plugged_by(spec) > slots.MOST_PLUGGED:
+        return Verdict(Impact.REBOOT, f"needs a power-cycle: all {slots.MOST_PLUGGED} slots for devices are in use")
+    return costs.LIVE
+
+
+def _plugged_by(spec: Spec) -> int:
+    return len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))

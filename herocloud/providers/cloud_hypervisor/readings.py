@@ -1,0 +1,113 @@
+"""What a running machine says of itself, and the part that follows: the mark, corrected by what is really there.
+
+The configuration in `vm.info` is what the program would boot again; the device tree is what is plugged in now, and the threads of the
+process are the processors that run. A figure that the guest has to agree to (memory) is what it was asked for. Only what we set is read:
+the program fills in the rest. Where a machine does not answer in time its mark is believed: it runs, as its process shows.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.providers.cloud_hypervisor import machine_config, slots
+from herocloud.providers.cloud_hypervisor.call_models import VmInfo
+
+_RUNNING, _PAUSED = ("Running", "BreakPoint"), ("Paused",)
+
+
+class Reading(NamedTuple):
+    """The state of one machine."""
+
+    state: str
+    config: Mapping[str, Json]
+    tree: Mapping[str, Mapping[str, Json]]
+    actual_memory: int
+    vcpus: int
+    """Threads that run processors; 0 where they could not be counted."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether its guest runs, or is halted; a machine that failed to start looks like one that was never started."""
+        return self.state in _RUNNING or self.state in _PAUSED
+
+    @property
+    def power(self) -> str:
+        """Return the part `power` of a VM whose process lives."""
+        return "paused" if self.state in _PAUSED else "running" if self.state in _RUNNING else "stopped"
+
+
+def read(info: VmInfo | None, pid: int) -> Reading:
+    """Make sense of an answer; a process without a VM has one that was never started."""
+    if info is None:
+        return Reading("Created", {}, {}, 0, 0)
+    tree: Any = info.get("device_tree") or {}
+    return Reading(info["state"], info["config"], tree, info.get("memory_actual_size") or 0, count_vcpus(pid))
+
+
+def count_vcpus(pid: int) -> int:
+    """Count the threads of a process that run processors; they bear their names."""
+    try:
+        return sum((task / "comm").read_text().startswith("vcpu") for task in Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return 0
+
+
+def machine_part(machine: Part, seen: Reading | None) -> Part:
+    """Return the part of a running machine as it really is."""
+    if seen is None or not seen.has_begun:
+        return machine
+    changed: dict[str, Any] = dict(machine)
+    cpus, memory = seen.config["cpus"], seen.config["memory"]
+    changed["vcpus"] = seen.vcpus or cpus["boot_vcpus"]
+    changed["memory"] = memory["size"] + (memory.get("hotplugged_size") or 0)
+    changed["nics"] = [key for key in machine["nics"] if slots.nic_id(key) in seen.tree] + _more_nics(machine, seen)
+    there = [use for use in machine["volumes"] if slots.volume_id(use["volume"]) in seen.tree]
+    changed["volumes"] = [_as_seen(use, seen) for use in there] + _more_volumes(machine, seen)
+    root = _disks(seen).get("root")
+    if machine["root"] is not None and root is not None:
+        changed["root"] = {**machine["root"], "rate": _rate(machine["root"]["rate"], root)}
+    if machine["affinity"]:
+        changed["affinity"] = _pinned(machine["affinity"], cpus)
+    return changed
+
+
+def _rate(known: Json, disk: Mapping[str, Json]) -> Json:
+    """Return the limits of a disk; those that are set are kept as they were written when they mean the same."""
+    real = machine_config.rate_of(disk.get("rate_limiter_config"))
+    return known if real == machine_config.rate_of(machine_config.limits_of(known)) else real
+
+
+def _pinned(wanted: Json, cpus: Mapping[str, Json]) -> Json:
+    found = {one["vcpu"]: list(one["host_cpus"]) for one in cpus.get("affinity") or ()}
+    return [found.get(number, []) for number in range(len(wanted))]
+
+
+def _disks(seen: Reading) -> dict[str, Mapping[str, Json]]:
+    return {str(disk.get("id")): disk for disk in seen.config.get("disks") or ()}
+
+
+def _more_nics(machine: Part, seen: Reading) -> list[str]:
+    known = {slots.nic_id(key) for key in machine["nics"]}
+    return sorted(name.replace("-", ".", 1) for name in seen.tree if name.startswith("nic-") and name not in known)
+
+
+def _more_volumes(machine: Part, seen: Reading) -> list[Json]:
+    known = {slots.volume_id(use["volume"]) for use in machine["volumes"]}
+    more = sorted(name for name in seen.tree if name.startswith("volume-") and name not in known)
+    disks = _disks(seen)
+    return [
+        _as_seen({"volume": name.removeprefix("volume-"), "readonly": bool(disks.get(name, {}).get("readonly")), "size": 0}, seen)
+        for name in more
+    ]
+
+
+def _as_seen(use: Mapping[str, Json], seen: Reading) -> Json:
+    """Return a volume with the size of its file, where its size is known at all: the program opens no disk larger than that."""
+    disk = _disks(seen).get(slots.volume_id(use["volume"]))
+    if use.get("size") is None or disk is None:
+        return use
+    try:
+        return {**use, "size": Path(disk["path"]).stat().st_size}
+    except OSError:
+        return use

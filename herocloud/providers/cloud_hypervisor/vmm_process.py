@@ -1,0 +1,246 @@
+"""Starting and ending the process of a VM.
+
+The mark says that a process may be there before it is started, and the process writes down who it is before it becomes Cloud Hypervisor. So
+whoever comes after a kill at any instant finds what there is: nothing, a process without a VM, one whose VM was not booted, or one that
+runs; and goes on from there. The program ends with its guest (there is a flag that lets it stay): a process that holds nothing would have
+to be told from one that holds a VM by everybody who looks.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from herocloud.kits import faults
+from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.cloud_hypervisor import attendance, event_file, hardware, installation, machine_config, readings
+from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal, Silent
+from herocloud.providers.cloud_hypervisor.hardware import Place
+from herocloud.providers.cloud_hypervisor.installation import Installed
+from herocloud.providers.cloud_hypervisor.readings import Reading
+from herocloud.providers.cloud_hypervisor.releases import Release
+from herocloud.providers.seam import Work
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies
+from herocloud.providers.vmm.identity import Identity
+from herocloud.providers.vmm.launch import Launch
+from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.shutdown import Patience, Ways
+from herocloud.providers.vmm.supplies import Supplies
+
+_FIRST_ANSWER = 30.0
+"""Seconds until the program has to answer; a busy host takes one or two."""
+_STEP = 0.005
+_LAST_WORDS = 25
+_REMOVES_STALE_SOCKETS = 53
+_LOOK = 3.0
+
+
+def boot(place: Place, mark: Mark, work: Work) -> None:
+    """Bring a VM to run, from wherever it is."""
+    data, sid = place.data, place.sid
+    installed = installation.require()
+    process = find_living(data, sid, mark) or _start(place, mark, work, installed)
+    with _first_talk(data, sid, process, work.cancelled) as client:
+        seen = readings.read(client.info(), process.pid)
+        if not seen.has_begun:
+            _begin(place, mark, work, client)
+            faults.reached("cloud-hypervisor.vm.boot.begun")
+        elif seen.power == "paused":
+            client.resume()
+    attendance.start(data, sid)
+    faults.reached("cloud-hypervisor.vm.boot.settled")
+    if mark.machine["restart"] != "no":
+        launch.keep(identity.record_path(data, sid), kept=True)
+
+
+def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
+    """End a VM's process by the ladder, and clean up behind it."""
+    data, sid = place.data, place.sid
+    if mark.booted is not None:
+        launch.keep(identity.record_path(data, sid), kept=False)
+    process = find_living(data, sid, mark)
+    if process is not None:
+        with Client(hardware.api_socket(data, sid), timeout=5.0) as client:
+            button = (lambda: _try(client.press_power_button)) if _can_hear(client) else None
+            cut = (lambda: _try(client.end)) if hardware.api_socket(data, sid).exists() else None
+            shutdown.end(process, Ways(button, cut), patience, told=work.progress, stopped=work.cancelled)
+    faults.reached("cloud-hypervisor.vm.stop.ended")
+    clear(data, sid, mark)
+
+
+def pause(data: Path, sid: str, *, paused: bool) -> None:
+    """Halt the guest, or let it go on."""
+    with open_client(data, sid) as client:
+        (client.pause if paused else client.resume)()
+
+
+def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
+    """Let a machine that was changed while it runs come back as it is now, when its VMM is started again."""
+    release = int(mark.launched.get("release") or 0)
+    config = machine_config.config_of(hardware.machine_of(place, mark, given, release))
+    attendance.write_config(place.data, place.sid, config)
+    launch.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release))))
+
+
+def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
+    """Tell whether a machine that is to be started again when it ends would not be."""
+    return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
+
+
+def clear(data: Path, sid: str, mark: Mark) -> None:
+    """Forget a process that is proven dead, and what only it needed."""
+    launch.dismiss(identity.record_path(data, sid))
+    attendance.end(data, sid)
+    if mark.booted is not None:
+        marks.write(data, sid, mark._replace(booted=None, launched={}))
+    for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
+        path.unlink(missing_ok=True)
+    files.remove_runtime(data, sid)
+
+
+def open_client(data: Path, sid: str) -> Client:
+    """Open the API of a machine that runs."""
+    return Client(hardware.api_socket(data, sid))
+
+
+def is_living(data: Path, sid: str, mark: Mark) -> bool:
+    """Tell whether the process of a VM is there."""
+    return mark.booted is not None and identity.is_there(data, sid, mark.booted)
+
+
+def look(data: Path, sid: str) -> Reading | None:
+    """Look at one machine; nothing when it does not answer in time."""
+    process = identity.running(data, sid) or identity.find(data, sid)
+    try:
+        with Client(hardware.api_socket(data, sid), timeout=_LOOK) as client:
+            return readings.read(client.info(), process.pid if process else 0)
+    except (Lost, Silent, Refusal):
+        return None
+
+
+def find_living(data: Path, sid: str, mark: Mark) -> Identity | None:
+    """Return the process of a VM; waits for one that is just being started by somebody who was killed meanwhile."""
+    if mark.booted is None or mark.booted != identity.boot_id():
+        return None
+    known = identity.running(data, sid)
+    record = identity.record_path(data, sid)
+    if known is None and not record.exists() and identity.is_held(record):
+        known = identity.find(data, sid)
+    if known is None:
+        launch.dismiss(record)
+        known = identity.running(data, sid)
+    return known
+
+
+def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identity:
+    data, sid = place.data, place.sid
+    if mark.machine["hugepages"]:
+        files.require_huge_pages(mark.machine["memory"])
+    if mark.booted is not None:
+        clear(data, sid, mark)
+    launched = {"release": installed.release.major, "program": installed.path}
+    mark = mark._replace(booted=identity.boot_id(), launched=launched)
+    # Asked before anything is started: a kernel that is missing is no reason to start a process.
+    hardware.machine_of(place, mark, supplies.of_work(work), installed.release.major)
+    folders.make_runtime_folder(data, sid)
+    marks.write(data, sid, mark)
+    faults.reached("cloud-hypervisor.vm.boot.marked")
+    work.progress(f"starting Cloud Hypervisor {installed.release}", None)
+    process = launch.launch(_launch_of(place, mark, installed), stopped=work.cancelled)
+    faults.reached("cloud-hypervisor.vm.boot.launched")
+    return process
+
+
+def _launch_of(place: Place, mark: Mark, installed: Installed) -> Launch:
+    data, sid = place.data, place.sid
+    socket, folder = hardware.api_socket(data, sid), folders.machine_folder(data, sid)
+    command = [installed.path, "--api-socket", f"path={socket}", "--event-monitor", f"path={hardware.event_file(data, sid)}"]
+    command += ["--log-file", str(folder / hardware.LOG), "-v", "--seccomp", "true"]
+    if installed.release.major < _REMOVES_STALE_SOCKETS:
+        # A socket that a dead process left behind keeps these releases from starting. Nobody else starts this VM: we hold its lock.
+        command = ["/bin/sh", "-c", 'rm -f -- "$1"; shift; exec "$@"', "sh", str(socket), *command]
+    return Launch(
+        record=identity.record_path(data, sid),
+        command=command,
+        socket=socket,
+        restart=mark.machine["restart"],
+        environment={identity.TOKEN: identity.token(data, sid)},
+        unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
+    )
+
+
+def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], bool]) -> Client:
+    """Open the API once the program serves it. A process that does not answer and lives is busy, or has hung; its time is bounded."""
+    socket = hardware.api_socket(data, sid)
+    client = Client(socket)
+    until = time.monotonic() + _FIRST_ANSWER
+    while True:
+        if socket.exists():
+            try:
+                answer = client.ping(max(0.1, until - time.monotonic()))
+            except (Lost, Silent):
+                answer = None
+            if answer is not None:
+                if answer.get("pid") not in (None, process.pid):
+                    client.close()
+                    raise Permanent(f"process {answer['pid']} answers on `{socket}`, and the process of the VM is {process.pid}")
+                return client
+        if not identity.is_alive(process):
+            client.close()
+            raise Permanent(f"Cloud Hypervisor ended before its guest began{last_words(data, sid)}")
+        if time.monotonic() > until or stopped():
+            client.close()
+            raise Temporary(f"Cloud Hypervisor does not answer on its socket within {_FIRST_ANSWER:g} s{last_words(data, sid)}")
+        time.sleep(_STEP)
+
+
+def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
+    """Give the process its VM and boot it. What an earlier try left in it is taken out first: it may be damaged."""
+    data, sid = place.data, place.sid
+    config = machine_config.config_of(hardware.machine_of(place, mark, supplies.of_work(work), client.release))
+    client.delete()
+    for left in (folders.agent_socket(data, sid), hardware.serial_socket(data, sid)):
+        left.unlink(missing_ok=True)
+    attendance.write_config(data, sid, config)
+    client.create(config)
+    attendance.start(data, sid)
+    faults.reached("cloud-hypervisor.vm.boot.created")
+    try:
+        client.boot()
+    except Refusal:
+        # The configuration may be damaged, and what was opened stays open; nobody may take this for a VM that can be booted.
+        _try(client.delete)
+        raise
+
+
+def _can_hear(client: Client) -> bool:
+    """Tell whether a guest runs that could hear its power button; a paused one is woken for it."""
+    with contextlib.suppress(Lost, Silent, Refusal):
+        seen = readings.read(client.info(), 0)
+        if seen.power == "paused":
+            client.resume()
+        return seen.has_begun
+    return False
+
+
+def _try(act: Callable[[], None]) -> None:
+    with contextlib.suppress(Lost, Silent, Refusal):
+        act()
+
+
+def last_words(data: Path, sid: str) -> str:
+    """Return what the program said last, for a message: on its own streams, else in its log."""
+    said = launch.said(identity.record_path(data, sid).with_name("process.log"))
+    if said:
+        return said
+    try:
+        lines = (folders.machine_folder(data, sid) / hardware.LOG).read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    errors = [line for line in lines[-_LAST_WORDS:] if "ERROR" in line]
+    return f": {errors[-1]}" if errors else ""
+
+
+def how_it_ended(data: Path, sid: str, *, asked: bool = False) -> event_file.End:
+    """Tell how a process that is gone came to its end."""
+    return event_file.how_it_ended(event_file.EventFile(hardware.event_file(data, sid)).read(), asked=asked)

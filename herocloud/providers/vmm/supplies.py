@@ -1,0 +1,54 @@
+"""What other providers made for a VM, as the step of a hypervisor brings it along: network cards and disks, required to be there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.errors import Permanent
+from herocloud.providers.seam import Attachment, Disk, Tap, UserNetwork, Work
+from herocloud.providers.vmm import files
+
+_DEVICES = Path("/sys/class/net")
+
+
+class Supplies(NamedTuple):
+    """Cards and disks of one VM."""
+
+    address: str
+    attachments: Mapping[str, Attachment]
+    disks: Mapping[str, Disk]
+
+    def disk(self, name: str, what: str) -> Disk:
+        """Return a disk that has to be there and readable."""
+        disk = self.disks.get(name)
+        if disk is None:
+            raise Permanent(f"{what} of `{self.address}` does not exist; `herocloud plan` shows what became of it")
+        files.require(disk.path, what)
+        return disk
+
+    def volume(self, name: str) -> Disk:
+        """Return the disk of a volume."""
+        return self.disk(f"volume.{name}", f"the file of `volume.{name}`")
+
+    def attachment(self, key: str) -> Attachment:
+        """Return a network card, whose tap has to be there: one that a VMM makes by itself belongs to no network."""
+        attachment = self.attachments.get(key)
+        if attachment is None:
+            raise Permanent(f"`{self.address}` has no network card `{key}`; `herocloud plan` shows what became of it")
+        if isinstance(attachment.link, Tap) and not (_DEVICES / attachment.link.name).exists():
+            raise Permanent(
+                f"the tap `{attachment.link.name}` of `{attachment.owner}` does not exist; `herocloud plan` shows what became of it"
+            )
+        return attachment
+
+    def tap(self, key: str) -> tuple[Attachment, Tap]:
+        """Return a network card that can only be a tap."""
+        attachment = self.attachment(key)
+        if isinstance(attachment.link, UserNetwork):
+            raise Permanent(f"`{key}` of `{self.address}` is on a network in user mode, which this hypervisor does not carry")
+        return attachment, attachment.link
+
+
+def of_work(work: Work) -> Supplies:
+    """Take what a step brings along."""
+    return Supplies(work.step.address, work.attachments, work.disks)

@@ -1,0 +1,47 @@
+"""Bringing VMs back after a reboot of the host: planned, journalled, and said, by the daemon or by the boot unit."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from herocloud.model.errors import HerocloudError, Refused
+from herocloud.model.outcomes import Event
+from herocloud.model.plans import Plan
+from herocloud.operations import applying, boot, stack_plans
+from herocloud.rpc import work
+from herocloud.state import holders
+
+Told = Callable[[str], None]
+
+
+def bring_back(folder: Path, note: Told, *, even_without_reboot: bool = False) -> list[str]:
+    """Bring back every stack that this boot asks for; returns those where it failed. One that fails does not keep the next from it."""
+    boot_id = holders.read_boot_id()
+    due = boot.find_due(folder, boot_id)
+    if not due.booted and not even_without_reboot:
+        note("The host has not booted since VMs were last brought back.")
+        return []
+    failed: list[str] = []
+    for stack in due.stacks:
+        try:
+            plan = functools.partial(boot.plan_boot, folder, stack)
+            planned = plan()
+            if not stack_plans.changes_something(planned.plan):
+                continue
+            applied = applying.run_made(folder, planned, plan, work.how_for_watch(_watch), lambda _planned: None)
+            if applied.result is not None and (applied.result.failed or applied.result.interrupted):
+                failed.append(stack)
+        except HerocloudError as error:
+            failed.append(stack)
+            note(f"stack {stack}: {error if not isinstance(error, Refused) else '; '.join(found.detail for found in error.diagnostics)}")
+        else:
+            note(f"stack {stack}: brought back {', '.join(change.address for change in planned.plan.changing)}")
+    if not failed:
+        boot.settle(folder, boot_id)
+    return failed
+
+
+@contextlib.contextmanager
+def _watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
+    yield lambda _event: None

@@ -1,0 +1,203 @@
+"""The daemon as a process of this host: one for each data folder, in the foreground or detached, found again by its record.
+
+The lock on a file of the data folder says whether one runs; the record beside it says which. A process is signalled only after its start
+time and boot have shown that it is the one of the record.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Locked, Refused
+
+LOCK = "daemon.lock"
+RECORD = "daemon.json"
+LOG = "daemon.log"
+SOCKET = "rpc.sock"
+START_SECONDS = 30.0
+STOP_SECONDS = 60.0
+_PAUSE = 0.05
+
+
+class Process(NamedTuple):
+    """A daemon that runs."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+    socket: str
+    since: float
+    version: str
+
+
+def choose_socket(folder: Path, given: Path | None, environment: Mapping[str, str]) -> Path:
+    """Return where the daemon of a data folder listens: as told, or below the runtime folder of this user.
+
+    The usual data folder has the plain name that callers expect; every other one has a folder of its own, so that the daemons of two data
+    folders never meet.
+    """
+    if given is not None:
+        return given.absolute()
+    from herocloud.operations import inputs
+    from herocloud.providers.vmm import folders
+
+    own = folders.runtime_root(folder, environment)
+    usual = {name: value for name, value in environment.items() if name != "HEROCLOUD_DATA_DIR"}
+    if folder == inputs.choose_folder(None, usual, root=os.geteuid() == 0):
+        return own.parent / SOCKET
+    return own / SOCKET
+
+
+def find(folder: Path) -> Process | None:
+    """Return the daemon of a data folder, if it lives."""
+    from herocloud.state import holders
+
+    try:
+        found = Process(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    alive = found.boot_id == holders.read_boot_id() and holders.read_start_time(found.pid) == found.start_time
+    return found if alive else None
+
+
+@contextlib.contextmanager
+def be_the_only_one(folder: Path, socket: Path) -> Iterator[None]:
+    """Be the daemon of a data folder while inside; raises Locked when another one is."""
+    import herocloud
+    from herocloud.state import holders
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _runs_already(folder) from None
+        pid = os.getpid()
+        own = Process(pid, holders.read_start_time(pid) or 0, holders.read_boot_id(), str(socket), time.time(), herocloud.__version__)
+        (folder / RECORD).write_text(json.dumps(own._asdict()), encoding="utf-8")
+        try:
+            yield
+        finally:
+            (folder / RECORD).unlink(missing_ok=True)
+
+
+def detach(folder: Path, arguments: Sequence[str]) -> Process:
+    """Start a daemon that outlives this command, and return it once it answers; raises Refused with its last words when it does not."""
+    from herocloud.rpc import unix_socket
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if find(folder) is not None:
+        raise _runs_already(folder)
+    with _open_log(folder) as log:
+        began = log.tell()
+        command = [sys.executable, "-m", "herocloud", "--data-dir", str(folder), "daemon", "run", *arguments]
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        found = find(folder)
+        if found is not None and found.pid == child.pid and unix_socket.is_answered(Path(found.socket)):
+            return found
+        if child.poll() is not None:
+            break
+        time.sleep(_PAUSE)
+    raise _did_not_start(folder, began)
+
+
+def stop(folder: Path) -> Process | None:
+    """End the daemon of a data folder, and wait until it is gone; nothing when none runs."""
+    found = find(folder)
+    if found is None:
+        return None
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while find(folder) is not None:
+        if time.monotonic() > deadline:
+            detail = f"Process {found.pid} was asked to end {STOP_SECONDS:.0f} s ago, and still runs."
+            hint = "`herocloud daemon logs` shows what it does; `kill -9` harms nothing, its jobs are gone on with"
+            raise Refused([Diagnostic("daemon-lives-on", "The daemon does not end", detail, hint=hint)])
+        time.sleep(_PAUSE)
+    return found
+
+
+def last_lines(folder: Path, count: int) -> list[str]:
+    """Return what a detached daemon wrote last."""
+    from herocloud.providers.guests import logs
+
+    try:
+        return logs.last_lines(folder / LOG, count)
+    except FileNotFoundError:
+        detail = f"There is no `{folder / LOG}`: no detached daemon has run here."
+        raise Refused([Diagnostic("no-log", "There is no log", detail, hint="of a unit of systemd: `journalctl -u herocloud`")]) from None
+
+
+def _open_log(folder: Path) -> IO[bytes]:
+    path = folder / LOG
+    if path.exists() and path.stat().st_size > _MOST_LOG:
+        path.replace(path.with_name(f"{LOG}.1"))
+    opened = path.open("ab")
+    path.chmod(0o600)
+    return opened
+
+
+_MOST_LOG = 8 * 1024 * 1024
+
+
+def _runs_already(folder: Path) -> Locked:
+    found = find(folder)
+    detail = f"Process {found.pid} serves `{folder}` at `{found.socket}`." if found else f"Another daemon is about to serve `{folder}`."
+    return Locked([Diagnostic("daemon-runs", "A daemon runs already", detail, hint="`herocloud daemon stop` ends it")])
+
+
+def _did_not_start(folder: Path, began: int) -> Refused:
+    with (folder / LOG).open("rb") as log:
+        log.seek(began)
+        said = log.read(4096).decode(errors="replace").strip()
+    return Refused([Diagnostic("daemon-not-started", "The daemon did not start", said or f"It said nothing in {START_SECONDS:.0f} s.")])
+
+
+def run(folder: Path, socket: Path, environment: Mapping[str, str]) -> None:
+    """Be the daemon until a signal ends it."""
+    import logging
+
+    from herocloud.rpc import service
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    with be_the_only_one(folder, socket):
+        log = logging.getLogger(__name__)
+        service.run(service.settings_for(folder, socket), environment, lambda path: log.info("listening at %s", path))
+
+
+def ask_health(process: Process) -> dict[str, Any]:
+    """Ask a daemon how it is; a daemon that does not answer is not ready."""
+    from herocloud.rpc.client import Client
+    from herocloud.rpc.client.call_errors import ClientError
+
+    try:
+        with Client(process.socket, timeout=10.0) as client:
+            return dict(client.rpc_health())
+    except ClientError as error:
+        return {"ready": False, "reasons": [str(error)]}
+
+
+def install(folder: Path, target: Path | None) -> list[Path]:
+    """Write the units of systemd."""
+    from herocloud.rpc import units
+
+    return units.write(folder, units.FOLDER if target is None else target)
+
+
+def bring_back(folder: Path, note: Callable[[str], None]) -> list[str]:
+    """Start the VMs that should run after a reboot of the host, without a daemon; returns the stacks where that failed."""
+    from herocloud.rpc import boot_run
+
+    return boot_run.bring_back(folder, note)

@@ -1,0 +1,144 @@
+"""Images, networks and the overlay: what their values say together."""
+
+import re
+from typing import NamedTuple
+
+from herocloud.stack.findings import Findings
+from herocloud.stack.layers import Fields
+
+_CIDR = re.compile(r"^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})/(\d{1,2})$")
+_PEER = re.compile(r"^(tcp|quic|tls)://(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})$")
+_VSOCK = re.compile(r"^vsock://(\d{1,10}):(\d{1,10})$")
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def check_images(data: Fields, found: Findings) -> None:
+    """Check sources, digests and aliases."""
+    images = data.get("images") or {}
+    taken = {name: f"`{name}` is the name of another image" for name in images}
+    for name, image in images.items():
+        path = ("images", name)
+        source = image.get("source")
+        if source is not None:
+            _check_source(name, image, source, found)
+        elif "kernel" not in image and found.knows(*path, "source") and found.knows(*path, "kernel"):
+            found.add("nothing-to-boot", path, f"`{name}` has neither `source` nor `kernel`.", "add one of them", on_key=True)
+        if "kernel" not in image and source is not None and found.knows(*path, "kernel"):
+            for key in ("initramfs", "cmdline"):
+                if key in image:
+                    found.add(
+                        "missing-key",
+                        (*path, key),
+                        f"`{key}` goes with a `kernel`, and there is none.",
+                        "add `kernel:`",
+                        on_key=True,
+                        about="kernel",
+                    )
+                    break
+        for number, alias in enumerate(image.get("aliases") or ()):
+            if alias in taken:
+                found.add("alias-clash", (*path, "aliases", number), f"{taken[alias]}.", "choose another alias")
+            else:
+                taken[alias] = f"`{alias}` is an alias of `{name}` already"
+
+
+def _check_source(name: str, image: Fields, source: str, found: Findings) -> None:
+    path = ("images", name)
+    scheme = _SCHEME.match(source)
+    if scheme and scheme.group(1) not in {"https", "http", "file"}:
+        hint = "images come from https, http or file URLs, or from a path relative to this file"
+        found.add("bad-source", (*path, "source"), f"`{scheme.group(1)}` is not a way to get an image.", hint)
+    elif scheme and not source[scheme.end() :].lstrip("/"):
+        found.add("bad-source", (*path, "source"), f"`{source}` names no file.", "write the whole URL, or a path relative to this file")
+    elif scheme and scheme.group(1) != "file" and "sha256" not in image and not image.get("unpinned"):
+        if found.knows(*path, "sha256") and found.knows(*path, "unpinned"):
+            detail = f"`{name}` is downloaded, and nothing says what the file has to be."
+            found.add("unpinned-image", (*path, "source"), detail, "add its `sha256`, or `unpinned: true` to take whatever comes")
+    elif not source:
+        found.add("bad-source", (*path, "source"), "The source is empty.", "write a URL or a path")
+
+
+class _Net(NamedTuple):
+    first: int
+    last: int
+    name: str
+
+
+def check_networks(data: Fields, found: Findings) -> None:
+    """Check the ranges of networks, and that no two share an address."""
+    nets: list[_Net] = []
+    for name, network in (data.get("networks") or {}).items():
+        if "cidr" in network:
+            net = _read_cidr(name, network["cidr"], found)
+            if net is not None:
+                nets.append(net)
+    order = {name: number for number, name in enumerate(data.get("networks") or ())}
+    widest: _Net | None = None
+    for net in sorted(nets):
+        if widest is not None and net.first <= widest.last:
+            # The one that comes later in the file is the one to change.
+            early, late = sorted((widest.name, net.name), key=order.__getitem__)
+            first = data["networks"][early]["cidr"]
+            found.add(
+                "networks-overlap",
+                ("networks", late, "cidr"),
+                f"`{late}` shares addresses with `{early}`, which is {first}.",
+                "choose another range",
+            )
+        if widest is None or net.last > widest.last:
+            widest = net
+
+
+def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
+    path = ("networks", name, "cidr")
+    match = _CIDR.fullmatch(text)
+    numbers = [int(part) for part in match.groups()] if match else []
+    if not match or any(number > 255 for number in numbers[:4]) or numbers[4] > 32:
+        hint = "networks are IPv4 so far; write it like `10.42.0.0/24`" if ":" in text else "write it like `10.42.0.0/24`"
+        found.add("bad-cidr", path, f"`{text}` is no IPv4 network.", hint)
+        return None
+    prefix = numbers[4]
+    if not 8 <= prefix <= 30:
+        found.add("bad-cidr", path, f"`{text}` is too {'large' if prefix < 8 else 'small'} for VMs.", "use a prefix from /8 to /30")
+        return None
+    address = int.from_bytes(bytes(numbers[:4]), "big")
+    size = 1 << (32 - prefix)
+    first = address - address % size
+    if first != address:
+        right = ".".join(str(part) for part in first.to_bytes(4, "big"))
+        found.add("bad-cidr", path, f"`{text}` is an address inside a network.", f"write `{right}/{prefix}`")
+        return None
+    return _Net(first, first + size - 1, name)
+
+
+def check_overlay(data: Fields, found: Findings) -> None:
+    """Check the peers of the overlay."""
+    seen: set[str] = set()
+    for number, peer in enumerate((data.get("mycelium") or {}).get("peers") or ()):
+        path = ("mycelium", "peers", number)
+        if peer in seen:
+            found.add("peer-twice", path, f"`{peer}` is listed already.", "remove one of them")
+        elif not _is_peer(peer):
+            found.add("bad-peer", path, f"`{peer}` is no peer endpoint.", _peer_hint(peer))
+        seen.add(peer)
+
+
+def _is_peer(peer: str) -> bool:
+    if match := _VSOCK.fullmatch(peer):
+        return all(int(part) < 2**32 for part in match.groups())
+    match = _PEER.fullmatch(peer)
+    if not match or not 1 <= int(match.group(3)) <= 65535:
+        return False
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(match.group(2).strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _peer_hint(peer: str) -> str:
+    if re.match(r"^(tcp|quic|tls)://[A-Za-z]", peer):
+        return "peers are IP literals, because the overlay must come up before names can be looked up"
+    return "write it like `tcp://188.40.132.242:9651`, `quic://[2a01:4f8::1]:9651` or `vsock://2:9651`"

@@ -1,0 +1,243 @@
+"""VMs: what their values say together, and what they take from one another."""
+
+from collections.abc import Iterable
+
+from herocloud.kits import sizes
+from herocloud.model.hosts import SLICE_MEMORY, Host
+from herocloud.stack.findings import Findings
+from herocloud.stack.layers import View
+from herocloud.stack.names import Names
+
+SMALLEST_MEMORY = 16 * sizes.MIB
+"""Below this no kernel gets to its first line; whoever writes less forgot a letter of the unit."""
+
+
+def check_views(views: Iterable[View], names: Names, host: Host | None, found: Findings, *, overlay_is_off: bool) -> None:
+    """Check every VM by itself."""
+    for view in views:
+        fields = view.fields
+        if "slices" in fields or "slice" in fields:
+            _check_slices(view, found)
+        if fields.get("memory", SMALLEST_MEMORY) < SMALLEST_MEMORY and view.knows(found, "memory"):
+            detail = f"{sizes.format_size(fields['memory'])} is less than any system needs to start."
+            found.add("out-of-range", view.where("memory"), detail, "write at least 16 MiB")
+        if "cpu" in fields:
+            _check_cpu(view, found)
+            if host is not None:
+                _check_processors(view, host, found)
+        for key, name in (("networks", "network"), ("volumes", "volume")):
+            if len(fields.get(key) or ()) > 1:
+                _check_attached(view, key, name, found)
+        if len(fields.get("shares") or ()) > 1:
+            _check_tags(view, found)
+        if overlay_is_off and fields.get("mycelium", False) is not False:
+            found.add(
+                "overlay-off",
+                view.where("mycelium"),
+                f"`{view.name}` wants an address, and `mycelium.addresses` is false.",
+                "set `addresses: true`, or leave `mycelium` out here",
+                on_key=True,
+            )
+    _check_writers(views, names, found)
+    _check_pins(views, host, found)
+    _check_seeds(views, found)
+
+
+def _check_slices(view: View, found: Findings) -> None:
+    own = view.layers[0].fields or {}
+    pins = view.fields.get("slice")
+    both = "slice" in own and "slices" in own
+    if both:
+        detail = f"`{view.name}` names its slices, and says how many."
+        found.add("slices-and-pins", ("vms", view.name, "slices"), detail, "keep `slice` or `slices`", on_key=True)
+    if pins == [] and not found.pruned.gone_from(view.where("slice")):
+        found.add("out-of-range", view.where("slice"), "`slice` names no slice.", "name one, like `s1`, or leave `slice` out")
+        return
+    if "memory" not in view.fields or not all(view.knows(found, key) for key in ("memory", "slices" if pins is None else "slice")):
+        return
+    # A slice id that was refused counts all the same.
+    number = view.fields["slices"] if pins is None else len(pins) + found.pruned.gone_from(view.where("slice"))
+    if both:
+        number = max(number, own["slices"])
+    memory = view.fields["memory"]
+    if memory > number * SLICE_MEMORY:
+        near = next((key for key in ("memory", "slices", "slice") if key in own), "memory")
+        needed = -(-memory // SLICE_MEMORY)
+        noun = "slice has" if number == 1 else "slices have"
+        detail = f"{sizes.format_size(memory)} is more than {number} {noun}: {sizes.format_size(number * SLICE_MEMORY)}."
+        found.add("memory-over-slices", view.where(near), detail, f"take {needed} slices, or less memory", on_key=near != "memory")
+
+
+def _check_cpu(view: View, found: Findings) -> None:
+    cpu = view.fields["cpu"]
+    vcpus = view.fields.get("vcpus", 1)
+    topology = cpu.get("topology")
+    product = 0
+    if topology is not None and found.knows_within(*view.where("cpu", "topology")):
+        product = topology.get("threads", 1) * topology.get("cores", 1) * topology.get("dies", 1) * topology.get("packages", 1)
+    most = cpu.get("max", max(product, vcpus))
+    certain = view.knows(found, "vcpus") and view.knows(found, "cpu", "max")
+    if certain and most < vcpus:
+        # What `max` should be is unknown from here on, and with it what fits to it.
+        certain = False
+        hint = f"set `max` to {vcpus} or more"
+        found.add("too-few-vcpus", view.where("cpu", "max"), f"`max` is {most}, and the VM starts with {vcpus}.", hint)
+    # The planner repeats packages of this shape until `max` is reached; without `max` the product is the maximum.
+    if certain and product and (most % product if "max" in cpu else product < vcpus):
+        says = f"does not divide `max`, {most}" if "max" in cpu else f"is below `vcpus`, {vcpus}"
+        detail = f"The product of threads, cores, dies and packages is {product}, which {says}."
+        found.add("bad-topology", view.where("cpu", "topology"), detail, f"make the product {most}", on_key=True)
+    for number, processors in enumerate(cpu.get("affinity") or ()):
+        path = view.where("cpu", "affinity", number)
+        if certain and number >= most:
+            found.add(
+                "bad-affinity", path, f"This is list {number + 1}, and there are at most {most} vCPUs.", "write one list for each vCPU"
+            )
+            break
+        if not processors and found.knows_within(*path):
+            found.add("bad-affinity", path, f"vCPU {number} may run nowhere.", "name at least one processor of the host")
+
+
+def _check_processors(view: View, host: Host, found: Findings) -> None:
+    lists = view.fields["cpu"].get("affinity") or ()
+    beyond = [(number, place, one) for number, inner in enumerate(lists) for place, one in enumerate(inner) if one >= host.cpus]
+    if beyond:
+        number, place, _one = beyond[0]
+        listed = _list(dict.fromkeys(str(one) for _number, _place, one in beyond))
+        path = view.where("cpu", "affinity", number, place)
+        noun = "processors" if len(beyond) > 1 else "processor"
+        found.add("unknown-processor", path, f"The host `{host.name}` has no {noun} {listed}.", f"its processors are 0 to {host.cpus - 1}")
+
+
+def _list(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _check_attached(view: View, key: str, name: str, found: Findings) -> None:
+    seen: set[str] = set()
+    for number, use in enumerate(view.fields[key]):
+        target = use.get(name)
+        if target in seen:
+            found.add("attached-twice", view.where(key, number, name), f"`{view.name}` has `{target}` already.", "remove one of them")
+        if target is not None:
+            seen.add(target)
+
+
+def _check_tags(view: View, found: Findings) -> None:
+    seen: set[str] = set()
+    for number, share in enumerate(view.fields["shares"]):
+        tag = share.get("tag")
+        if tag in seen:
+            found.add(
+                "tag-twice",
+                view.where("shares", number, "tag"),
+                f"`{view.name}` has a share with the tag `{tag}` already.",
+                "choose another tag",
+            )
+        if tag is not None:
+            seen.add(tag)
+
+
+def _times(view: View, found: Findings) -> int:
+    """Return how many VMs a view stands for; one where that is not known."""
+    if view.number is not None or view.many is None or not found.knows("vms", view.name, "count"):
+        return 1
+    return view.many
+
+
+def _check_writers(views: Iterable[View], names: Names, found: Findings) -> None:
+    writers: dict[str, str] = {}
+    for view in views:
+        uses = view.fields.get("volumes")
+        if not uses:
+            continue
+        inside: set[str] = set()
+        for number, use in enumerate(uses):
+            volume = use.get("volume")
+            if (
+                volume not in names.volumes
+                or volume in inside
+                or use.get("readonly")
+                or not found.knows(*view.where("volumes", number), "readonly")
+            ):
+                continue
+            times = _times(view, found)
+            if times == 0:
+                continue
+            inside.add(volume)
+            path = view.where("volumes", number, "volume")
+            if volume in writers:
+                detail = f"`{writers[volume]}` already writes to `{volume}`; two writers destroy a file system."
+                found.add("volume-shared", path, detail, "set `readonly: true` on all but one")
+            elif times > 1:
+                detail = f"All {times} of `{view.name}` would write to `{volume}`; two writers destroy a file system."
+                found.add("volume-shared", path, detail, "set `readonly: true`, or give each a volume of its own")
+            writers.setdefault(volume, view.address)
+
+
+def _check_pins(views: Iterable[View], host: Host | None, found: Findings) -> None:
+    pinned: dict[str, str] = {}
+    there = None if host is None else {one.sid for one in host.slices}
+    for view in views:
+        pins = view.fields.get("slice")
+        if not pins:
+            continue
+        taken: list[tuple[int, str]] = []
+        unknown: list[tuple[int, str]] = []
+        inside: set[str] = set()
+        for number, sid in enumerate(pins):
+            if there is not None and sid not in there:
+                unknown.append((number, sid))
+            elif sid in inside or sid in pinned:
+                taken.append((number, sid))
+            inside.add(sid)
+        if unknown:
+            listed = _list(f"`{sid}`" for _number, sid in unknown)
+            path = view.where("slice", unknown[0][0])
+            found.add("unknown-slice", path, f"The host has no slice{'s' if len(unknown) > 1 else ''} {listed}.", _slices_hint(host))
+        if taken:
+            number, sid = taken[0]
+            verb = "is" if len(taken) == 1 else "are"
+            detail = f"{_list(f'`{one}`' for _number, one in taken)} {verb} pinned by `{pinned.get(sid, view.address)}` already."
+            found.add("slice-twice", view.where("slice", number), detail, "a slice belongs to one VM; pin another one")
+        elif _times(view, found) > 1:
+            detail = f"All {view.many} of `{view.name}` would use the same slices."
+            found.add("slice-twice", view.where("slice"), detail, "use `slices`, or `{{ index }}` in the slice id")
+        for sid in inside:
+            pinned.setdefault(sid, view.address)
+
+
+def _slices_hint(host: Host | None) -> str | None:
+    if host is None or not host.slices:
+        return "this host has no slices; `herocloud host show` tells why"
+    return (
+        f"its slices are `{host.slices[0].sid}` to `{host.slices[-1].sid}`"
+        if len(host.slices) > 1
+        else f"its only slice is `{host.slices[0].sid}`"
+    )
+
+
+def _check_seeds(views: Iterable[View], found: Findings) -> None:
+    owners: dict[str, str] = {}
+    for view in views:
+        overlay = view.fields.get("mycelium", False)
+        seed = overlay.get("seed") if overlay else None
+        if seed is None:
+            continue
+        seed = seed.lower()
+        if seed in owners:
+            found.add(
+                "seed-twice",
+                view.where("mycelium", "seed"),
+                f"`{owners[seed]}` has this seed already, and both would get one address.",
+                "choose another seed",
+            )
+        elif _times(view, found) > 1:
+            found.add(
+                "seed-twice",
+                view.where("mycelium", "seed"),
+                f"All {view.many} of `{view.name}` would get one address.",
+                "use `{{ index }}` in the seed, or `mycelium: true`",
+            )
+        owners.setdefault(seed, view.address)

@@ -1,0 +1,104 @@
+"""The blocks around VMs: variables, images, networks, the overlay, volumes."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from herocloud.stack.fields import kinds, spellings
+from herocloud.stack.fields.kinds import Block, needed, optional
+from herocloud.stack.fields.machines import Size
+
+Decompress = Annotated[str, kinds.choice("none", "zstd", "xz", "gzip")]
+Format = Annotated[str, kinds.choice("raw", "qcow2")]
+Sha256 = Annotated[
+    str,
+    kinds.matching(
+        spellings.SHA256, "bad-sha256", "{} is no SHA-256 digest.", "write its 64 hexadecimal digits, as `sha256sum` prints them"
+    ),
+]
+VariableKind = Annotated[str, kinds.choice("string", "integer", "number", "boolean", "list")]
+Protocol = Annotated[str, kinds.choice("tcp", "udp")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+NetworkMode = Annotated[str, kinds.choice("auto", "bridge", "user")]
+
+
+class Variable(Block):
+    """A value that differs from one use of the stack to the next."""
+
+    type: VariableKind | None = optional(
+        "What kind of value it takes: `string` (the default), `integer`, `number`, `boolean` or `list` of texts."
+    )
+    description: str | None = optional("What the value is for; shown when it is missing.")
+    default: Any = optional("The value when none is given; without a default one has to be given.")
+    min: int | float | None = optional("The smallest number allowed; only for `integer` and `number`.")
+    max: int | float | None = optional("The largest number allowed; only for `integer` and `number`.")
+    sensitive: bool | None = optional("Keeps the value out of messages, plans and the state: `{{ }}` refuses it, `secrets` delivers it.")
+
+
+class Image(Block):
+    """What a VM boots from: a disk image, or a kernel with an optional initramfs."""
+
+    source: str | None = optional("Where the disk image comes from: an https, http or file URL, or a path relative to this file.")
+    sha256: Sha256 | None = optional(
+        "The SHA-256 digest of the source as downloaded; required for https and http unless `unpinned` is true."
+    )
+    unpinned: bool | None = optional("Allows an https or http source without a digest; such an image may change between two downloads.")
+    decompress: Decompress | None = optional("How the source is compressed: `none` (the default), `zstd`, `xz` or `gzip`.")
+    format: Format | None = optional("The format of the disk image, `raw` or `qcow2`; it is never guessed when a VM boots.")
+    nocloud: bool | None = optional("Whether the image reads a cloud-init seed; true when there is a source, false for a kernel alone.")
+    aliases: list[str] | None = optional("Other names under which VMs may ask for this image.")
+    kernel: str | None = optional("Path of a kernel to boot directly, relative to this file.")
+    initramfs: str | None = optional("Path of the initramfs that goes with the kernel.")
+    cmdline: str | None = optional("The kernel's command line.")
+    defaults: Size | None = optional("What a VM with this image gets unless it or its size says otherwise; the same keys as a size.")
+
+
+class Forward(Block):
+    """A port of the host that leads to a port of a VM."""
+
+    host_port: Port = needed("The port on the host.")
+    vm: str = needed("The VM that answers: `db`, or `web[0]` for one of several.")
+    port: Port = needed("The port inside the VM.")
+    protocol: Protocol | None = optional("`tcp` (the default) or `udp`.")
+
+
+class Network(Block):
+    """A private network on the host."""
+
+    cidr: str = needed("The IPv4 network, like `10.42.0.0/24`; its first address is the gateway, the plan assigns the others.")
+    nat: bool | None = optional("Whether VMs reach the world through the host's uplink; false by default.")
+    isolated: bool | None = optional("Whether VMs on it may not reach each other; false by default.")
+    mode: NetworkMode | None = optional(
+        "How it is made: `bridge` on the host, which takes CAP_NET_ADMIN; `user` inside each VM's process, which takes no rights; "
+        "or `auto` (the default), a bridge where the host allows one."
+    )
+    forward: list[Forward] | None = optional("Ports of the host that lead to VMs on this network.")
+
+
+class Mycelium(Block):
+    """The overlay network of this host."""
+
+    peers: list[str] | None = optional(
+        "Endpoints to connect to, as IP literals: `tcp://188.40.132.242:9651`; also `quic`, `tls` and `vsock://CID:PORT`."
+    )
+    addresses: bool | None = optional("Whether VMs with `mycelium: true` get an address in the host's /64; true by default.")
+
+
+class Volume(Block):
+    """A disk that outlives the VMs that use it."""
+
+    size: kinds.Size = needed("How large it is.")
+    protect: bool | None = optional("Refuses to delete it; kept in the state even when this block disappears.")
+
+
+class Moved(Block):
+    """A rename that keeps what was made."""
+
+    origin: str = needed("The old address, like `vm.www`.", alias="from")
+    to: str = needed("The address in this file.")
+
+
+class VariablesOnly(Block):
+    """The block that is read before all others, because the others use it."""
+
+    variables: dict[str, Annotated[Variable, kinds.Entry()]] | None = optional("Values that differ from one use of the stack to the next.")

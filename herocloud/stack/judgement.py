@@ -1,0 +1,112 @@
+"""One look at a combined tree: variables, expressions, models and checks, in this order.
+
+Each stage takes out what it refuses and hands on the rest, and later stages skip what an earlier one left unknown; that is how all mistakes
+appear in one run.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from herocloud.kits.yaml.tree import Path
+from herocloud.model.hosts import Host
+from herocloud.stack import layers, merge, sources, substitution
+from herocloud.stack import names as names_of
+from herocloud.stack import variables as values_of
+from herocloud.stack.checks import all_checks, hidden_blocks
+from herocloud.stack.checks.outside import World
+from herocloud.stack.fields import fast_validation
+from herocloud.stack.findings import Findings
+from herocloud.stack.pointer import Pointer
+
+_ENOUGH = 50
+
+
+class Given(NamedTuple):
+    """What a load starts from."""
+
+    read: Sequence[sources.Source]
+    combined: merge.Combined
+    twice: Sequence[merge.Twice]
+    host: Host | None
+    variables: Sequence[str]
+    var_files: Sequence[str]
+    environment: Mapping[str, str]
+    secret_key: bytes | None
+
+    def folder_of(self, path: Path) -> str:
+        """Return the folder of the file that says something."""
+        return self.read[self.combined.origin(path)[0]].folder
+
+    def world(self, found: Findings) -> World:
+        """Return a fresh look at what lies outside."""
+        return World(self.environment, self.secret_key, lambda path: self.folder_of(found.pruned.spelt(path)), found)
+
+
+class Judged(NamedTuple):
+    """What came out of all checks."""
+
+    data: Mapping[str, Any]
+    values: values_of.Values
+    names: names_of.Names
+    views: Sequence[layers.View]
+    world: World
+
+
+def judge(given: Given, tree: dict[str, Any], trees: Sequence[Mapping[str, Any]], pointer: Pointer, found: Findings) -> Judged:
+    """Take one tree through variables, expressions, models and checks."""
+    values = _collect_variables(tree, given, found)
+    rest = {key: value for key, value in tree.items() if key != "variables"}
+    if any(b"{{" in source.content for source in given.read):
+        substituted = substitution.substitute(rest, values, given.host, found)
+    else:
+        substituted = substitution.Substituted(rest, {})
+    data = fast_validation.validate("StackFile", substituted.value, found)
+    instances = _make_instances(substituted.indexed, data, found) if all_checks.check_counts(data, found) else {}
+    world = given.world(found)
+    names = names_of.collect_names(substituted.value, data, found)
+    views = list(layers.make_views(data, instances, names.images))
+    check_stack_keys(trees, found, pointer)
+    all_checks.check(data, substituted.value, views, names, given.host, found, world)
+    blocks = pointer.report_duplicates(given.twice, found)
+    hidden_blocks.judge(blocks, lambda block, own: substitution.substitute(block, values, given.host, own), data, names, given.world, found)
+    return Judged(data, values, names, views, world)
+
+
+def check_stack_keys(trees: Sequence[Mapping[str, Any]], found: Findings, pointer: Pointer) -> None:
+    """Every file says whose it is, so that no file is merged into a stack by accident."""
+    for number, tree in enumerate(trees):
+        if tree.get("stack") is None and found.knows("stack"):
+            pointer.report_missing_stack(number, found)
+
+
+def _collect_variables(tree: Mapping[str, Any], given: Given, found: Findings) -> values_of.Values:
+    raw = tree.get("variables")
+    # A model is built when it is first used, which takes longer than most files.
+    data = {} if raw is None else fast_validation.validate("VariablesOnly", {"variables": raw}, found)
+    declared = dict(data.get("variables") or {})
+    if isinstance(raw, dict):
+        # A declaration that was refused as a whole still declares its name.
+        declared.update({name: {} for name in raw if name not in declared})
+    return values_of.collect(declared, given.variables, given.var_files, given.environment, found)
+
+
+def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, Any], found: Findings) -> dict[str, list[Mapping[str, Any]]]:
+    """Validate the instances of VMs that use `{{ index }}`: of each only the keys that use it, the others are all the same."""
+    from herocloud.stack import expressions
+
+    instances: dict[str, list[Mapping[str, Any]]] = {}
+    for name, raw in indexed.items():
+        shared = (data.get("vms") or {}).get(name)
+        if shared is None or not isinstance(shared.get("count"), int):
+            continue
+        varying = {key: value for key, value in raw.items() if expressions.has_any(value) and "index" in str(value)}
+        same = {key: value for key, value in shared.items() if key not in varying}
+        many: list[Mapping[str, Any]] = []
+        before = len(found.items)
+        for number in range(shared["count"]):
+            if len(found.items) > before + _ENOUGH:
+                break  # Enough is wrong with the first instances; nothing will be expanded.
+            own = fast_validation.validate("Vm", substitution.put_index(varying, number), found, name)
+            many.append({**same, **own})
+        instances[name] = many
+    return instances
