@@ -260,18 +260,16 @@ class Channel(Enum):
 
 
 class Signs(NamedTuple):
-    """What a VM shows from the outside while its guest is waited for."""
+    """What a VM shows while its guest is waited for: `power` as its part is, CPU time used, bytes on its serial line since it was booted.
+
+    `hopeless` says why its guest will never answer, when that is known, and `way_out` what it would boot on next: `with TCG: …`.
+    """
 
     power: str
-    """`running`, `paused`, or `crashed` when its hypervisor gave it up."""
     cpu_seconds: float
-    """The CPU time that its process used."""
     serial_bytes: int
-    """What it wrote to its serial line since it was booted."""
     hopeless: str = ""
-    """Why its guest will never answer, for a person; empty while it may."""
     way_out: str = ""
-    """What it would boot on next: `with TCG: …`."""
 
 
 class GuestAccess(NamedTuple):
