@@ -40,6 +40,8 @@ class Call(NamedTuple):
     quiet: bool
     verbose: int
     environment: Mapping[str, str]
+    command: str = ""
+    """The words that name the command: `apply`, `vm stop`."""
 
     def note(self, text: str) -> None:
         """Say something on stderr that nobody needs."""
@@ -94,7 +96,7 @@ def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:
         for name, hint in annotations.items()
         if name not in {"call", "return"}
     }
-    made = _answer(everywhere, os.environ)
+    made = _answer(everywhere, os.environ)._replace(command=catalogue.name_of(function))
     code = function(made, **given)
     made.screen.flush()
     return code

@@ -5,7 +5,7 @@ and importing thirty modules for it would cost more than the whole start-up budg
 own docstrings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -42,8 +42,8 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "list": Leaf("state", "list_records", "List the records."),
             "show": Leaf("state", "show_record", "Show one record in full."),
             "log": Leaf("state", "log", "List every change of the state, newest first."),
-            "diff": Leaf("state", "diff", "Compare the state at two serials."),
-            "lock": Leaf("state", "lock", "Tell who holds the lock of the state."),
+            "diff": Leaf("state", "diff", "Compare the state at two serials or after two applies."),
+            "lock": Leaf("state", "lock", "Show who holds a lock: of the host, a stack or a VM."),
             "mv": Leaf("state", "move", "Rename a record; the machine goes on running."),
             "rm": Leaf("state", "remove", "Forget a record; the machine is not touched."),
             "protect": Leaf("state", "protect", "Protect a record from deletion and replacement."),
@@ -133,3 +133,9 @@ def leaves() -> list[tuple[tuple[str, ...], Leaf]]:
         else:
             found += [((word, below), leaf) for below, leaf in entry.members.items()]
     return found
+
+
+def name_of(function: Callable[..., int]) -> str:
+    """Return the words that lead to a function."""
+    module = function.__module__.rpartition(".")[2]
+    return next((" ".join(words) for words, leaf in leaves() if (leaf.module, leaf.function) == (module, function.__name__)), "")

@@ -6,6 +6,7 @@
     │   ├── Locked(diagnostics)     somebody else is writing
     │   ├── Blocked(diagnostics)    protection, or an impact class that was not approved
     │   └── DoesNotFit(diagnostics) the capacity proof failed
+    ├── Cancelled                   the caller asked to stop before anything was changed
     ├── Permanent                   trying again is useless
     ├── Temporary(delay)            trying again after `delay` seconds may work
     └── Conflict(fact)              the world is not what the step relies on
@@ -45,6 +46,10 @@ class Blocked(Refused):
 
 class DoesNotFit(Refused):
     """The host is too small."""
+
+
+class Cancelled(HerocloudError):
+    """The caller asked to stop, and nothing was changed."""
 
 
 class Permanent(HerocloudError):

@@ -20,9 +20,10 @@ from herocloud.providers import registry
 from herocloud.providers.seam import GuestAccess
 
 if TYPE_CHECKING:
+    from herocloud.model.worlds import Signs
     from herocloud.providers.guests.agents import Agent
     from herocloud.providers.guests.programs import Ended, Heard, Program
-    from herocloud.providers.seam import ProviderContext, Signs
+    from herocloud.providers.seam import ProviderContext
 
 _WHAT = {"logs": "writes no console output", "exec": "runs no programs", "console": "has no console"}
 _AT_ONCE = 32

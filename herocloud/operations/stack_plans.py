@@ -40,6 +40,8 @@ class Planned(NamedTuple):
     """True when the stack has secrets and there is no key for their digests yet, so that a change of them would go unseen."""
     undoes: PlanId | None = None
     """The plan that this one takes back."""
+    undone: str | None = None
+    """The name of its apply."""
 
 
 def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = False) -> Planned:

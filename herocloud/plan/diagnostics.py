@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from herocloud.kits import sizes
+from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.words import Severity
 
@@ -347,14 +348,35 @@ def looks_renamed(origin: str, target: str) -> Diagnostic:
     )
 
 
-def unfinished_apply(plan_id: str) -> Diagnostic:
+def unfinished_apply(pending: Pending) -> Diagnostic:
     """Tell that the recorded world may still change."""
+    if pending.alive:
+        return Diagnostic(
+            code="apply-runs",
+            summary="An apply is running",
+            detail=f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) is at work on this stack; "
+            "this plan is made on what it has recorded so far.",
+            severity=Severity.WARNING,
+            hint="`herocloud state lock` shows who runs it",
+        )
     return Diagnostic(
         code="unfinished-apply",
         summary="An apply is unfinished",
-        detail=f"The apply of plan `{plan_id}` did not end; this plan is made on what it has recorded so far.",
+        detail=f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) did not end; "
+        "this plan is made on what it has recorded so far.",
         severity=Severity.WARNING,
-        hint="`herocloud resume` finishes it",
+        hint="`herocloud resume` finishes it, `herocloud resume --rollback` takes it back",
+    )
+
+
+def unfinished_elsewhere(pending: Pending) -> Diagnostic:
+    """Mention an apply of another stack that did not end."""
+    return Diagnostic(
+        code="unfinished-elsewhere",
+        summary="An apply of another stack is unfinished",
+        detail=f"`{pending.id}` of stack `{pending.stack}` did not end. It is left alone, and what it may still need counts as taken.",
+        severity=Severity.NOTE,
+        hint=f"`herocloud resume {pending.id}` finishes it",
     )
 
 

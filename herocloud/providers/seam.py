@@ -18,7 +18,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
-from herocloud.model.worlds import Observed
+from herocloud.model.worlds import Observed, Signs
 from herocloud.providers.devices import (
     Attachment,
     AttachmentKind,
@@ -257,19 +257,6 @@ class Channel(Enum):
 
     VSOCK = "vsock"
     VIRTIO_SERIAL = "virtio-serial"
-
-
-class Signs(NamedTuple):
-    """What a VM shows while its guest is waited for: `power` as its part is, CPU time used, bytes on its serial line since it was booted.
-
-    `hopeless` says why its guest will never answer, when that is known, and `way_out` what it would boot on next: `with TCG: …`.
-    """
-
-    power: str
-    cpu_seconds: float
-    serial_bytes: int
-    hopeless: str = ""
-    way_out: str = ""
 
 
 class GuestAccess(NamedTuple):

@@ -14,10 +14,9 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.worlds import Record
+from herocloud.model.worlds import Record, Signs
 from herocloud.operations import guests
 from herocloud.operations.guests import Ready
-from herocloud.providers.seam import Signs
 
 _PATIENCE = 120.0
 

@@ -42,7 +42,7 @@ def _act(
     call: Call, action: str, name: str, stack: str | None, running: flags.Executing, approval: flags.Approving, *, purge: bool = False
 ) -> int:
     wanted = power.Wanted(action, name, requests.choose_stack(call, stack), purge)
-    return apply_flow.run_planned(call, approval, running, lambda: power.plan_power(call.folder, wanted), purge=purge)
+    return apply_flow.run_planned(call, approval, running, lambda: power.plan_power(call.folder, wanted), purge=purge, one_vm=True)
 
 
 def start(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:

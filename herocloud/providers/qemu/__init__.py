@@ -6,6 +6,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from herocloud.model.worlds import Signs
 from herocloud.providers.seam import (
     AttachmentKind,
     Channel,
@@ -15,7 +16,6 @@ from herocloud.providers.seam import (
     HypervisorRole,
     Live,
     ProviderContext,
-    Signs,
     Standing,
 )
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
+from herocloud.model.worlds import Signs
 from herocloud.providers.qemu import command_inputs, kvm_memory, kvm_probe, qmp, queries
-from herocloud.providers.seam import Signs
 from herocloud.providers.vmm import folders, identity, marks
 from herocloud.providers.vmm.marks import Mark
 
