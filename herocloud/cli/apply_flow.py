@@ -15,7 +15,7 @@ from typing import TextIO
 
 from herocloud.apply.inspection import Rest
 from herocloud.cli import exit_codes, flags, presentation, requests, terminal
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, HerocloudError, Refused
 from herocloud.model.ids import Address

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from herocloud.cli import flags
-from herocloud.cli.calling import BadValue, Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.kits import nearest, sizes
 from herocloud.model.applies import Caller
 from herocloud.model.ids import StepId

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from herocloud.cli import exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Recorded
