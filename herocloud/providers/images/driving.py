@@ -162,13 +162,13 @@ class ImagesDriver:
             if step.before is None:
                 # What lies there is nothing that this step has made.
                 return
-            raise Conflict(_describe(seen, work), fact=f"observed:{step.address}")
+            raise Conflict(_describe(seen, work))
         if seen.half is None:
             if same(seen.current, step.before):
                 objects.sweep(work)
                 return
             if not same(seen.current, step.after):
-                raise Conflict(_describe(seen, work), fact=f"observed:{step.address}")
+                raise Conflict(_describe(seen, work))
         half = functools.partial(faults.reached, f"images.undo.{step.kind}.half")
         if step.before is None:
             _refuse_foreign(seen, work)
@@ -194,19 +194,19 @@ def _refuse_unexpected(seen: Seen, work: Work) -> None:
     step = work.step
     _refuse_foreign(seen, work)
     if seen.stray is not None:
-        raise Conflict(f"File exists: {_describe(seen, work)}", fact=_fact(step))
+        raise Conflict(f"File exists: {_describe(seen, work)}")
     # A deletion takes what is there, however it drifted; a change that started from something else would mix two wills.
     if seen.half is not None or step.after is None or same(seen.current, step.before):
         return
     if step.before is None:
-        raise Conflict(f"File exists: `{step.address}` has a different {step.part} already: {jsons.dumps(seen.current)}", fact=_fact(step))
-    raise Conflict(_describe(seen, work), fact=_fact(step))
+        raise Conflict(f"File exists: `{step.address}` has a different {step.part} already: {jsons.dumps(seen.current)}")
+    raise Conflict(_describe(seen, work))
 
 
 def _refuse_foreign(seen: Seen, work: Work) -> None:
     step = work.step
     if step.before is None and _is_foreign(seen, work):
-        raise Conflict(f"`{step.address}` carries the mark of another state, {seen.lineage}", fact=_fact(step))
+        raise Conflict(f"`{step.address}` carries the mark of another state, {seen.lineage}")
 
 
 def _is_foreign(seen: Seen, work: Work) -> bool:
@@ -220,10 +220,6 @@ def _describe(seen: Seen, work: Work) -> str:
     if seen.current is None:
         return f"the {step.part} of `{step.address}` is gone"
     return f"the {step.part} of `{step.address}` is neither as before nor as after `{step.kind}`; found: {jsons.dumps(seen.current)}"
-
-
-def _fact(step: Step) -> str:
-    return f"observed:{step.address}"
 
 
 def _wrap(step: Step, error: OSError) -> Permanent:

@@ -189,9 +189,9 @@ class SimulatorDriver:
         current = row.parts.get(step.part)
         if not _same(current, step.before):
             if step.part != "power" and not _same(current, step.after):
-                raise Conflict(_describe(row, work, current), fact=f"observed:{step.address}")
+                raise Conflict(_describe(row, work, current))
             if step.before is None and _is_foreign(row, work):
-                raise Conflict(f"`{step.address}` carries the mark of another state, {row.lineage}", fact=f"observed:{step.address}")
+                raise Conflict(f"`{step.address}` carries the mark of another state, {row.lineage}")
             refusals.check(world, row, step.kind, step.part, current=current, target=step.before, undoing=True)
             _mark(row, work)
             self._settle(world, row, work, step.before, undoing=True)
@@ -242,7 +242,7 @@ def _is_done(row: Row, work: Work) -> bool:
     if step.part in row.halves or not _same(row.parts.get(step.part), step.after):
         return False
     if step.before is None and step.after is not None and _is_foreign(row, work):
-        raise Conflict(f"`{step.address}` exists and carries the mark of another state, {row.lineage}", fact=f"observed:{step.address}")
+        raise Conflict(f"`{step.address}` exists and carries the mark of another state, {row.lineage}")
     return True
 
 
@@ -252,10 +252,8 @@ def _refuse_unexpected(row: Row, work: Work, current: Part) -> None:
     if step.after is None or _same(current, step.before):
         return
     if step.before is None:
-        raise Conflict(
-            f"File exists: `{step.address}` has a different {step.part} already: {jsons.dumps(current)}", fact=f"observed:{step.address}"
-        )
-    raise Conflict(_describe(row, work, current), fact=f"observed:{step.address}")
+        raise Conflict(f"File exists: `{step.address}` has a different {step.part} already: {jsons.dumps(current)}")
+    raise Conflict(_describe(row, work, current))
 
 
 def _describe(row: Row, work: Work, current: Part) -> str:

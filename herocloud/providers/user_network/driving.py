@@ -54,7 +54,7 @@ class UserNetworkDriver:
         faults.reached(f"{point}.before")
         note = self._read(work)
         if note is not None and note.mark != _mark_of(work):
-            raise Conflict(_foreign(note), fact=f"observed:{work.stack}/{work.step.address}")
+            raise Conflict(_foreign(note))
         if target is None:
             self._refuse_users(work)
             notes.remove(self._path(work))
@@ -75,7 +75,6 @@ class UserNetworkDriver:
                     way = f"`herocloud vm stop {address}`, apply, and start it again"
                     raise Conflict(
                         f"`{address}` runs, and its ports are opened when it starts; {way}",
-                        fact=f"observed:{work.stack}/{address}",
                     )
         ports.check(self._folder, work.step.address, self._path(work), target["forward"], note)
 
@@ -86,7 +85,7 @@ class UserNetworkDriver:
         name = work.step.address.partition(".")[2]
         users = [note.mark.address for note in notes.scan(self._folder, [work.stack]) if note.part.get("network") == name]
         if users:
-            raise Conflict(f"`{work.step.address}` is in use: `{users[0]}` has a card on it", fact=f"observed:{work.stack}/{users[0]}")
+            raise Conflict(f"`{work.step.address}` is in use: `{users[0]}` has a card on it")
 
     def _read(self, work: Work) -> Note | None:
         return notes.read(self._folder, self._path(work))
