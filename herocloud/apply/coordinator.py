@@ -10,7 +10,7 @@ import functools
 import logging
 import queue
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from herocloud.apply import directions, workers
@@ -21,7 +21,7 @@ from herocloud.apply.workers import Attempt, Crew, Finished, Progress
 from herocloud.kits.jsons import Json, Part
 from herocloud.kits.sizes import show_duration
 from herocloud.model.errors import HerocloudError, Temporary
-from herocloud.model.ids import StepId
+from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event, Outcome
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Status
@@ -62,9 +62,13 @@ class Runner:
         clock: Clock,
         interrupts: Interrupts,
         began: float,
-        stop_on_failure: bool,
+        on_failure: str,
+        begun: Collection[Address] = (),
     ) -> None:
-        """Prepare; `began` is when the whole apply began, from which outcomes count their seconds."""
+        """Prepare; `began` is when the whole apply began, from which outcomes count their seconds.
+
+        `begun` are the addresses whose changes an earlier run began: after a failure they are carried to their end like those of this one.
+        """
         self._walk = walk
         self._way = way
         self._back = way.ended is Status.UNDONE
@@ -76,7 +80,8 @@ class Runner:
         self._clock = clock
         self._interrupts = interrupts
         self._began = began
-        self._stop_on_failure = stop_on_failure
+        self._on_failure = on_failure
+        self._begun = set(begun)
 
         self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._crew: Crew[Attempt] = Crew(self._messages)
@@ -121,12 +126,13 @@ class Runner:
         """Take what may start now, with its intents; steps on records are carried out on the spot."""
         starting: list[Attempt] = []
         # What an earlier run left unknown is found out even after a failure: an apply must not end with open questions.
-        while not self._interrupts.requests and (taken := self._walk.take(only_urgent=self._halted)):
+        while not self._interrupts.requests and (taken := self._walk.take()):
             now = self._clock.now()
             for step in taken:
                 if step.id in broken:
                     self._fail(step, self._clock.elapsed(), broken[step.id], halts=False)
                     continue
+                self._begun.add(step.address)
                 self._intents.append(step)
                 self._entries.append(self._way.intent(step, now))
                 self._events.append(self._event("apply_start", step))
@@ -292,7 +298,10 @@ class Runner:
         for skipped in self._walk.fail(step):
             self._skip(skipped, step.id, now, at)
         self._first_failure = self._first_failure or step.id
-        self._halted = self._halted or (halts and self._stop_on_failure)
+        if halts and self._on_failure != "continue" and not self._halted:
+            self._halted = True
+            # Half a replacement is the worst place to be, so what has begun goes on; unless all of it is about to be taken back.
+            self._walk.halt(self._begun if self._on_failure == "stop" else ())
 
     def _skip(self, step: Step, because: StepId, now: float, at: float) -> None:
         if (entry := self._way.skipped(step, because, at)) is not None:
@@ -301,7 +310,7 @@ class Runner:
         self._events.append(self._event("apply_skipped", step, 0.0, f"because {because} failed", {"because": because}))
 
     def _leave(self, step: Step, stopped_by: StepId, now: float) -> None:
-        """Note a step that needs nothing that failed, and is not started because the apply stops at the first failure."""
+        """Note a step of a change that was not begun, because the apply begins none after the first failure."""
         why = "because the apply stopped at the first failure"
         if (entry := self._way.skipped(step, why, self._clock.now())) is not None:
             self._entries.append(entry)

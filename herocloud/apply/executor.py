@@ -43,31 +43,54 @@ def execute(
     interrupts: Interrupts | None = None,
     undoes: PlanId | None = None,
 ) -> Result:
-    """Run a plan. Failures of steps are outcomes in the result; an exception means that it could not begin or not be journalled.
+    """Run a plan where nobody else is at work: a rehearsal, a test. Everybody else is admitted first, see `operations`.
 
-    `undoes` names the plan whose apply this one takes back, so that the state knows that it no longer counts.
+    Failures of steps are outcomes in the result; an exception means that it could not begin or not be journalled. `undoes` names the plan
+    whose apply this one takes back, so that the state knows that it no longer counts.
     """
-    refuse_unapplyable(plan, store)
-    opened = Opened(plan.steps, drivers)
+    opened = make_ready(plan, store, drivers)
+    refuse_unfinished(store)
     with interrupts or Interrupts() as stopping:
         records = dict(store.recorded().records.get(plan.stack, {}))
-        faults.reached("apply.begin.before")
         number = store.begin(plan, clock.now(), undoes)
-        faults.reached("apply.begin.after")
-        session = Session(
-            plan,
-            store,
-            number,
-            opened,
-            records=records,
-            originals=lambda: records,
-            options=options,
-            tell=tell,
-            clock=clock,
-            interrupts=stopping,
-        )
-        ended = session.forward(plan.steps)
-        return conclude(session, ended, states={})
+        return carry_out(plan, store, number, opened, records, options=options, tell=tell, clock=clock, interrupts=stopping)
+
+
+def make_ready(plan: Plan, store: Store, drivers: Drivers) -> Opened:
+    """Open what the plan needs, or raise what stands against it, while nothing is changed yet."""
+    refuse_unapplyable(plan, store)
+    faults.reached("apply.begin.before")
+    return Opened(plan.steps, drivers)
+
+
+def carry_out(
+    plan: Plan,
+    store: Store,
+    number: int,
+    opened: Opened,
+    records: Mapping[Address, Record],
+    *,
+    options: Options,
+    tell: Callable[[Event], None],
+    clock: Clock,
+    interrupts: Interrupts,
+) -> Result:
+    """Run an apply that has begun; `records` are those of its stack from before."""
+    faults.reached("apply.begin.after")
+    session = Session(
+        plan,
+        store,
+        number,
+        opened,
+        records=records,
+        originals=lambda: records,
+        options=options,
+        tell=tell,
+        clock=clock,
+        interrupts=interrupts,
+    )
+    ended = session.forward(plan.steps)
+    return conclude(session, ended, states={})
 
 
 def conclude(session: Session, ended: Ended, states: Mapping[StepId, str]) -> Result:
@@ -91,6 +114,10 @@ def refuse_unapplyable(plan: Plan, store: Store) -> None:
         raise Blocked([_say_protected(change.address) for change in blocked])
     if plan.lineage is not None and plan.lineage != store.lineage:
         raise Refused([_FOREIGN])
+
+
+def refuse_unfinished(store: Store) -> None:
+    """Raise when an earlier apply did not end."""
     unfinished = store.unfinished()
     if unfinished is not None:
         way_out = "Run `herocloud resume` to finish it, or `herocloud resume --rollback` to take it back."
@@ -162,13 +189,17 @@ def resume(
     interrupts: Interrupts | None = None,
     rollback: bool = False,
     facts: Facts | None = None,
+    apply: int | None = None,
+    records: Mapping[Address, Record] | None = None,
 ) -> Result:
-    """Complete the unfinished apply, or take it back with `rollback`. A rollback that was cut off always goes on backwards.
+    """Complete an unfinished apply, the newest or the one of this number, or take it back with `rollback`.
+
+    A rollback that was cut off always goes on backwards.
 
     `facts` looks again at what the steps of changes that were never begun rely on; such steps fail when it has changed, and the rest
     of the apply is completed all the same.
     """
-    unfinished = store.unfinished()
+    unfinished = store.unfinished() if apply is None else store.unfinished(apply)
     if unfinished is None:
         raise Refused([_NOTHING])
     plan, states = unfinished.plan, unfinished.states
@@ -180,7 +211,7 @@ def resume(
             store,
             unfinished.apply,
             opened,
-            records=store.recorded().records.get(plan.stack, {}),
+            records=store.recorded().records.get(plan.stack, {}) if records is None else records,
             originals=lambda: _originals(store, unfinished),
             begun={step.address for step in plan.steps if states.get(step.id) not in (None, "skipped")},
             earlier=(step for step, state in states.items() if state == "done"),

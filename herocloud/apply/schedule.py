@@ -9,7 +9,7 @@ import graphlib
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from herocloud.model.ids import StepId
+from herocloud.model.ids import Address, StepId
 from herocloud.model.steps import KINDS, LANES, Step
 
 _URGENT = -1
@@ -36,22 +36,44 @@ class Walk:
         self._parallelism = max(1, parallelism)
         self._left = set(self._position)
         self._dependants: dict[StepId, list[StepId]] | None = None
+        self._only: set[Address] | None = None
+        """Where steps may still start; everywhere until the walk is halted."""
         self._admit()
 
     def _admit(self) -> None:
         for step in self._graph.get_ready():
             position = self._position[step]
-            lane = KINDS[self._steps[position].kind].lane
-            heapq.heappush(self._ready.setdefault(lane, []), (self._rank[position], position))
+            if self._may_start(position):
+                lane = KINDS[self._steps[position].kind].lane
+                heapq.heappush(self._ready.setdefault(lane, []), (self._rank[position], position))
 
-    def take(self, *, only_urgent: bool = False) -> list[Step]:
+    def _may_start(self, position: int) -> bool:
+        return self._only is None or self._rank[position] == _URGENT or self._steps[position].address in self._only
+
+    def halt(self, begun: Collection[Address]) -> None:
+        """Begin no other change from now on. Those in `begun` are carried to their end, and what they need with them; urgent steps run."""
+        self._only = set(begun)
+        frontier = list(self._only)
+        by_address: dict[Address, list[StepId]] = {}
+        for step in self._left:
+            by_address.setdefault(self._steps[self._position[step]].address, []).append(step)
+        while frontier:
+            for step in by_address.get(frontier.pop(), ()):
+                for need in self._needs[step]:
+                    address = self._steps[self._position[need]].address
+                    if need in self._left and address not in self._only:
+                        self._only.add(address)
+                        frontier.append(address)
+        for lane, waiting in self._ready.items():
+            self._ready[lane] = [entry for entry in waiting if self._may_start(entry[1])]
+            heapq.heapify(self._ready[lane])
+
+    def take(self) -> list[Step]:
         """Return the steps that may start now, and count them as running."""
         taken = []
         while self._total_running < self._parallelism:
             open_lanes = [
-                (waiting[0], lane)
-                for lane, waiting in self._ready.items()
-                if waiting and self._running.get(lane, 0) < LANES.get(lane, 1) and (not only_urgent or waiting[0][0] == _URGENT)
+                (waiting[0], lane) for lane, waiting in self._ready.items() if waiting and self._running.get(lane, 0) < LANES.get(lane, 1)
             ]
             if not open_lanes:
                 break

@@ -5,6 +5,7 @@ or back, and writes how the apply ended.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from herocloud.apply import handover
@@ -19,10 +20,10 @@ from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event, Outcome, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
-from herocloud.model.words import Status
+from herocloud.model.words import Action, Status
 from herocloud.model.worlds import Record
 from herocloud.providers.seam import Driver, Work
-from herocloud.state.store import Store
+from herocloud.state.store import Did, Store
 
 Drivers = Callable[[str, str], Driver]
 """Gives the driver of a provider in a role."""
@@ -70,16 +71,18 @@ class Session:
         self._store = store
         self._number = number
         self._opened = opened
+        begun = frozenset(begun)
         self._journal = Journal(plan, records, originals, begun)
         self._clock = clock
         self._interrupts = interrupts
         self._began = clock.elapsed()
+        self._begun = begun
         self._earlier = frozenset(earlier)
 
     def forward(self, steps: Sequence[Step], *, unknown: Collection[StepId] = (), broken: Mapping[StepId, str] | None = None) -> Ended:
         """Perform steps. The ends of `unknown` ones are asked of the world first; `broken` ones fail for the reason given."""
         walk = Walk(steps, {step.id: step.needs for step in steps}, self.options.parallelism, unknown)
-        return self._run(walk, Forward(self._journal, unknown), stop_on_failure=self.options.on_failure != "continue", broken=broken)
+        return self._run(walk, Forward(self._journal, unknown), on_failure=self.options.on_failure, broken=broken)
 
     def back(self, states: Mapping[StepId, str]) -> Ended:
         """Take back everything that was begun, newest first: a step only after everything that needed it."""
@@ -93,9 +96,9 @@ class Session:
         unknown = {step.id for step in steps if states[step.id] in IN_FLIGHT}
         way = Backward(self._journal, unknown)
         # One step that cannot be taken back must not keep the others: the nearer to the start, the better.
-        return self._run(Walk(steps, dependants, self.options.parallelism), way, stop_on_failure=False)
+        return self._run(Walk(steps, dependants, self.options.parallelism), way, on_failure="continue")
 
-    def _run(self, walk: Walk, way: Way, *, stop_on_failure: bool, broken: Mapping[StepId, str] | None = None) -> Ended:
+    def _run(self, walk: Walk, way: Way, *, on_failure: str, broken: Mapping[StepId, str] | None = None) -> Ended:
         runner = Runner(
             walk,
             way,
@@ -107,13 +110,14 @@ class Session:
             clock=self._clock,
             interrupts=self._interrupts,
             began=self._began,
-            stop_on_failure=stop_on_failure,
+            on_failure=on_failure,
+            begun=self._begun,
         )
         return runner.run(broken)
 
     def _work_of(self, attempt: Attempt) -> Work:
         step, plan = attempt.step, self.plan
-        spec = _spec_for(step, self._journal.change_of(step))
+        spec = spec_for(step, self._journal.change_of(step))
         purge = self.options.purge or plan.purge
         work = Work(step, plan.stack, spec, self._store.lineage, plan.id, purge, attempt.is_stopped, attempt.progress)
         return handover.supply(work, self._journal.record_of(step), self._journal.records, self._store.folder)
@@ -125,7 +129,7 @@ class Session:
         """
         if status is not None:
             faults.reached("apply.finish.before")
-            self._store.finish(self._number, status, self._clock.now())
+            self._store.finish(self._number, status, self._clock.now(), _count(self.plan, outcomes, self._earlier))
             faults.reached("apply.finish.after")
         result = Result(
             plan=self.plan.id,
@@ -143,7 +147,30 @@ class Session:
         return result
 
 
-def _spec_for(step: Step, change: Change) -> Mapping[str, object]:
+def _count(plan: Plan, outcomes: Iterable[Outcome], earlier: Collection[StepId]) -> Did:
+    """Count what the apply changed, over all of its runs."""
+    done, back = set(earlier), set()
+    for outcome in outcomes:
+        if outcome.status is Status.DONE:
+            done.add(outcome.step)
+        elif outcome.status is Status.UNDONE:
+            done.discard(outcome.step)
+            back.add(outcome.address)
+    complete = {step.address for step in plan.steps if step.last and step.id in done}
+    counts = Counter(_EFFECTS.get(change.action, "changed") for change in plan.changing if change.address in complete)
+    replaced = counts["replaced"]
+    return Did(counts["added"] + replaced, counts["changed"], counts["destroyed"] + replaced, len(back))
+
+
+_EFFECTS = {
+    Action.CREATE: "added",
+    Action.DELETE: "destroyed",
+    Action.REPLACE: "replaced",
+}
+"""What is none of these was changed."""
+
+
+def spec_for(step: Step, change: Change) -> Mapping[str, object]:
     """Return the target that a step is about: the old one for a removal, the new one for everything else."""
     removes = change.after is None or (step.after is None and change.before is not None)
     return (change.before if removes else change.after) or {}

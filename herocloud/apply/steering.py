@@ -10,18 +10,15 @@ Time for the executor: what it is, and waiting for the next message. Both live b
 tests: a clock that jumps to the next deadline whenever nothing arrives makes an hour's time-out a matter of milliseconds, without a sleep
 anywhere.
 
-Signals while an apply runs. The handlers only count and wake the coordinator; what an interrupt means is decided in its loop, between two
-transactions, so that a signal can never tear one. `SIGHUP` gets a handler that does nothing in place of `SIG_IGN`: an ignored signal
-stays ignored across `exec`, and a VMM that we start must not inherit that.
+Requests to stop while an apply runs. They only count and wake the coordinator; what an interrupt means is decided in its loop, between two
+transactions, so that none can ever tear one. Where they come from is the caller's business: signals, a method of the daemon, a test.
 """
 
 import logging
 import queue
-import signal
-import threading
 import time
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from herocloud.kits.jsons import Json
@@ -36,8 +33,9 @@ class Options(NamedTuple):
     parallelism: int = PARALLELISM
     """How many steps run at once at most; `model.steps.LANES` bounds each resource class below that."""
     on_failure: str = "stop"
-    """`stop`: what runs may finish, nothing new starts. `continue`: everything that does not need the failed step still runs.
-    `rollback`: as `stop`, and then everything that this apply did is taken back, newest first."""
+    """`stop`: changes that have begun are carried to their end, as far as they do not need the failed step, and no other begins.
+    `continue`: everything that does not need the failed step still runs. `rollback`: nothing new starts, and then everything that this
+    apply did is taken back, newest first."""
     purge: bool = False
     """Deleted data is removed at once, without a tombstone."""
     step_timeout: float | None = None
@@ -128,13 +126,12 @@ WAKE = Wake()
 
 
 class Interrupts:
-    """Counts the requests to stop: one is polite, two mean now. Also used without signals, by calling `stop`."""
+    """Counts the requests to stop: one is polite, two mean now. Whoever started an apply calls `stop`, from any thread."""
 
     def __init__(self) -> None:
         """Start without any request."""
         self.requests = 0
         self._queues: list[queue.SimpleQueue[Any]] = []
-        self._before: dict[int, Any] = {}
 
     def stop(self) -> None:
         """Ask to stop; the second time, to stop at once. Safe in a signal handler and from any thread."""
@@ -153,23 +150,8 @@ class Interrupts:
         self._queues.remove(messages)
 
     def __enter__(self) -> Self:
-        """Install the handlers; only the main thread may, and elsewhere the owner of the process calls `stop` instead."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._on_stop)
-            self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, _on_hangup)
+        """Begin to listen, where requests come from outside: the command line listens to signals."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Put back what was there before, whatever happened inside."""
-        while self._before:
-            number, handler = self._before.popitem()
-            # A handler that was not set from Python cannot be set again; the default is the nearest thing.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.stop()
-
-
-def _on_hangup(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: the terminal is gone, the work is not."""
+        """Listen no more."""

@@ -13,36 +13,80 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from herocloud.apply.inspection import Rest
 from herocloud.cli import exit_codes, flags, presentation, requests, terminal
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, HerocloudError, Refused
+from herocloud.model.ids import Address
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import applying as operation
+from herocloud.operations import apply as operation
 from herocloud.operations import approval as operations_approval
-from herocloud.operations import stack_plans
-from herocloud.operations.applying import Applied, Rehearsed
+from herocloud.operations import stack_plans, unfinished
+from herocloud.operations.apply import Applied, Recovered, Rehearsed
 from herocloud.operations.approval import Question
+from herocloud.operations.callers import Approver, How
 from herocloud.operations.inputs import Sources
-from herocloud.operations.running import How
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.views.events import Stream
 from herocloud.views.writer import Outlet
 
 
-def get_approval(call: Call, plan: Plan, approved: frozenset[Approval], *, may_ask: bool) -> None:
-    """Return when everything in the plan is approved; raises Blocked with what to write, or after another answer than the right one."""
-    lacking = operations_approval.missing(plan, approved)
-    if not lacking:
-        return
-    silent = _why_not_asked(call, may_ask=may_ask)
-    if silent is not None:
-        raise Blocked([operations_approval.refusal(lacking, silent)])
-    asked = operations_approval.question(plan, lacking)
-    if not asked.accepts(_answer(call, _words(plan, asked))):
-        raise Blocked([operations_approval.declined(lacking)])
+class Asking:
+    """Gets plans approved by flags, or by a person at a terminal, each shown before it is approved."""
+
+    def __init__(self, call: Call, streams: "Streams", exports: flags.Exports, approval: flags.Approving) -> None:
+        """Show plans on the screen of this command and in its exports."""
+        self._call, self._streams, self._exports = call, streams, exports
+        self._may_ask = approval.input
+        self._approved = requests.make_approved(approval)
+        self.hopeless = False
+        """Whether a plan was shown that cannot be applied: then what stands against it has been said."""
+
+    def approve(self, planned: Planned) -> frozenset[Approval]:
+        """Show a plan and get it approved; raises Blocked with what to write, or after another answer than the right one."""
+        call, plan = self._call, planned.plan
+        self._streams.show_plan(plan, planned.notes)
+        if call.json:
+            exit_codes.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
+        else:
+            presentation.show_plan(call, plan, planned.notes)
+        presentation.export_plan(self._exports._replace(json_into=None), plan, planned.notes)
+        if plan.errored or plan.blocked:
+            self.hopeless = True
+            return self._approved
+        lacking = operations_approval.missing(plan, self._approved) if stack_plans.changes_something(plan) else {}
+        if not lacking:
+            return self._approved
+        silent = _why_not_asked(call, may_ask=self._may_ask)
+        if silent is not None:
+            raise Blocked([operations_approval.refusal(lacking, silent)])
+        asked = operations_approval.question(plan, lacking)
+        if not asked.accepts(_answer(call, _words(f"Run this plan of stack `{plan.stack}`?", asked))):
+            raise Blocked([operations_approval.declined(lacking)])
+        return self._approved | lacking.keys()
+
+    def approve_rest(self, rest: Rest) -> frozenset[Approval]:
+        """Show what is left of an apply, and get exactly that approved."""
+        from herocloud.views import remainders
+
+        call = self._call
+        self._streams.show_rest(rest)
+        if not call.json:
+            call.screen.result(remainders.render(rest, color=call.screen.color_out))
+        lacking = rest.missing(self._approved)
+        if not lacking:
+            return self._approved
+        silent = _why_not_asked(call, may_ask=self._may_ask)
+        if silent is not None:
+            raise Blocked([unfinished.refusal(rest, lacking, silent)])
+        asked = operations_approval.question_about(rest.plan.stack, lacking)
+        words = f"{'Take back' if rest.rollback else 'Finish'} this apply of stack `{rest.plan.stack}`?"
+        if not asked.accepts(_answer(call, _words(words, asked))):
+            raise Blocked([operations_approval.declined(lacking)])
+        return self._approved | lacking.keys()
 
 
 def get_removal_approved(call: Call, names: Sequence[str], approved: Collection[Approval], *, may_ask: bool) -> None:
@@ -67,9 +111,9 @@ def _why_not_asked(call: Call, *, may_ask: bool) -> str | None:
     return None if terminal.can_ask() else operations_approval.NO_TERMINAL
 
 
-def _words(plan: Plan, asked: Question) -> str:
+def _words(question: str, asked: Question) -> str:
     if not asked.loses_data:
-        return f"\nRun this plan of stack `{plan.stack}`? Only `yes` is a yes: "
+        return f"\n{question} Only `yes` is a yes: "
     what = ", ".join(f"`{address}`" for address in asked.addresses[:8])
     more = f" and {len(asked.addresses) - 8} more" if len(asked.addresses) > 8 else ""
     whose = "its name" if len(asked.addresses) == 1 else "the name of the stack"
@@ -105,6 +149,11 @@ class Streams:
             self._found.diagnose(notes)
             self._found.plan(plan)
 
+    def show_rest(self, rest: Rest) -> None:
+        """Tell what is left of an apply."""
+        if self._found is not None:
+            self._found.rest(rest)
+
     def refuse(self, call: Call, error: HerocloudError) -> None:
         """Tell why nothing was done; with a stream on stdout nothing else may go there."""
         found = exit_codes.diagnostics_of(error)
@@ -138,37 +187,45 @@ def run_approved(
     approval: flags.Approving,
     running: flags.Executing,
     exports: flags.Exports,
-    work: Callable[[How, Callable[[Planned], None]], Applied],
+    work: Callable[[How, Approver], Applied],
     *,
     purge: bool = False,
 ) -> int:
     """Do the work with a plan that is shown and approved first, and return the exit code."""
-    approved = requests.make_approved(approval)
     with open_streams(call, exports.json_into) as streams:
-        hopeless: list[Plan] = []
-
-        def decide(planned: Planned) -> None:
-            plan = planned.plan
-            streams.show_plan(plan, planned.notes)
-            if call.json:
-                exit_codes.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
-            else:
-                presentation.show_plan(call, plan, planned.notes)
-            presentation.export_plan(exports._replace(json_into=None), plan, planned.notes)
-            if plan.errored or plan.blocked:
-                hopeless.append(plan)
-            elif stack_plans.changes_something(plan):
-                get_approval(call, plan, approved, may_ask=approval.input)
-
+        asking = Asking(call, streams, exports, approval)
         how = requests.make_how(call, running, purge=purge, stream=streams.listener)
         try:
-            return tell_applied(call, exports, streams, work(how, decide))
+            return tell_applied(call, exports, streams, work(how, asking))
         except Refused as error:
-            if not hopeless:
+            if not asking.hopeless:
                 streams.refuse(call, error)
                 presentation.export_refusal(exports._replace(json_into=None), error)
             # What stands against a plan that was shown has been said with it.
             return exit_codes.code_of(error)
+
+
+def resume(
+    call: Call,
+    approval: flags.Approving,
+    running: flags.Executing,
+    exports: flags.Exports,
+    work: Callable[[How, Approver], Recovered | None],
+) -> int:
+    """Go on with an unfinished apply once what is left is approved, and return the exit code."""
+    with open_streams(call, exports.json_into) as streams:
+        how = requests.make_how(call, running, stream=streams.listener)
+        try:
+            recovered = work(how, Asking(call, streams, exports, approval))
+        except Refused as error:
+            streams.refuse(call, error)
+            return exit_codes.code_of(error)
+        if recovered is None:
+            if not call.json:
+                call.screen.result("There is nothing to resume: the last apply came to its end.")
+            return exit_codes.DONE
+        presentation.export_result(exports, recovered.plan, recovered.result)
+        return tell_result(call, streams, recovered.plan, recovered.result, last=True)
 
 
 def run_planned(
@@ -179,16 +236,25 @@ def run_planned(
     *,
     purge: bool = False,
     recovers: bool = True,
+    one_vm: bool = False,
 ) -> int:
-    """Make a plan, get it approved, run it: every imperative command. Without `recovers` it refuses while an apply is unfinished."""
-    return run_approved(
-        call,
-        approval,
-        running,
-        flags.Exports(),
-        lambda how, decide: operation.run_made(call.folder, plan(), plan, how, decide, recovers=recovers),
-        purge=purge,
-    )
+    """Make a plan, get it approved, run it: every imperative command.
+
+    Without `recovers` it refuses while an apply of the stack is unfinished; `one_vm` says that it is about one VM and locks only that.
+    """
+
+    def work(how: How, approver: Approver) -> Applied:
+        planned = plan()
+        address = _only_address(planned.plan) if one_vm else None
+        return operation.run_made(call.folder, planned, plan, how, approver, address=address, recovers=recovers)
+
+    return run_approved(call, approval, running, flags.Exports(), work, purge=purge)
+
+
+def _only_address(plan: Plan) -> Address | None:
+    """Return the VM that a plan is about; nothing when it touches more, and then the whole stack is locked."""
+    addresses = {change.address for change in plan.changing}
+    return addresses.pop() if len(addresses) == 1 else None
 
 
 def tell_applied(call: Call, exports: flags.Exports, streams: Streams, applied: Applied) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from herocloud.cli import exit_codes, flags
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused

@@ -9,22 +9,28 @@ From flags to what operations take: sources, planning options, how to run.
 
 import contextlib
 import gc
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.cli import flags
-from herocloud.cli.calling import BadValue, Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.kits import nearest, sizes
+from herocloud.model.applies import Caller
 from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import approval, inputs, lookups
+from herocloud.operations.callers import How
 from herocloud.operations.inputs import Sources
-from herocloud.operations.running import How
 from herocloud.operations.stack_plans import Asked
 from herocloud.plan.scope import PlanOptions
 from herocloud.providers import registry
+
+if TYPE_CHECKING:
+    from herocloud.apply.steering import Options
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -119,16 +125,39 @@ def make_how(call: Call, running: flags.Executing, *, purge: bool = False, strea
 
     set_up(call.environment, call.verbose)
     options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
-    return How(
-        options, make_watch(call, stream), parse_seconds(running.lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}")
-    )
+    return _how(call, options, running.lock_timeout, stream)
 
 
 def make_plain_how(call: Call, lock_timeout: str) -> How:
     """Say how to run something that has no steps."""
     from herocloud.apply.steering import Options
 
-    return How(Options(), make_watch(call, None), parse_seconds(lock_timeout, "--lock-timeout"), lambda text: call.note(f"note: {text}"))
+    return _how(call, Options(), lock_timeout, None)
+
+
+def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | None) -> How:
+    from herocloud.cli import signals
+
+    return How(
+        options,
+        make_watch(call, stream),
+        parse_seconds(lock_timeout, "--lock-timeout"),
+        lambda text: call.note(f"note: {text}"),
+        Caller(_user(), call.command),
+        signals.SignalInterrupts(),
+    )
+
+
+def _user() -> str:
+    """Return who runs this command; behind `sudo` that is still the person who typed it."""
+    import pwd
+
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid {os.getuid()}"
+    asked_by = os.environ.get("SUDO_USER")
+    return f"{asked_by} (sudo)" if asked_by and asked_by != name else name
 
 
 def make_watch(call: Call, stream: Listener | None) -> Callable[[Plan, Collection[StepId]], contextlib.AbstractContextManager[Listener]]:

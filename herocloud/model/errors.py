@@ -6,9 +6,10 @@
     │   ├── Locked(diagnostics)     somebody else is writing
     │   ├── Blocked(diagnostics)    protection, or an impact class that was not approved
     │   └── DoesNotFit(diagnostics) the capacity proof failed
+    ├── Cancelled                   the caller asked to stop before anything was changed
     ├── Permanent                   trying again is useless
     ├── Temporary(delay)            trying again after `delay` seconds may work
-    └── Conflict(fact)              the world is not what the step relies on
+    └── Conflict                    the world is not what the step relies on
 
 Errors of third-party libraries are wrapped at the provider's edge with `raise … from`.
 """
@@ -47,6 +48,10 @@ class DoesNotFit(Refused):
     """The host is too small."""
 
 
+class Cancelled(HerocloudError):
+    """The caller asked to stop, and nothing was changed."""
+
+
 class Permanent(HerocloudError):
     """Trying again is useless."""
 
@@ -62,8 +67,3 @@ class Temporary(HerocloudError):
 
 class Conflict(HerocloudError):
     """The world is not what the step relies on."""
-
-    def __init__(self, message: str, fact: str | None = None) -> None:
-        """Name the fact that does not hold."""
-        super().__init__(message)
-        self.fact = fact

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, PlanId, Sid, StackName
 from herocloud.model.steps import Step
@@ -118,6 +119,8 @@ class Plan(NamedTuple):
     simulated: bool = False
     critical_seconds: float = 0.0
     """How long the whole plan is expected to take."""
+    unfinished: tuple[Pending, ...] = ()
+    """Applies of this stack that ran or had not ended when the plan was made."""
 
     @property
     def errored(self) -> bool:

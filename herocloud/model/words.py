@@ -59,12 +59,10 @@ class Reason(Enum):
     DRIFTED = "drifted"
     VANISHED = "vanished"
     GONE_FROM_FILE = "gone_from_file"
-    COUNT_SHRANK = "count_shrank"
     DESTROY = "destroy"
     REPLACE_ASKED = "replace_asked"
     MOVED = "moved"
     ADOPTED = "adopted"
-    FORGOTTEN = "forgotten"
     UNDO = "undo"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Place
 from herocloud.model.ids import Address, Sid, StackName
 
@@ -82,8 +83,10 @@ class Recorded(NamedTuple):
     """How many slices were ever created here."""
     outputs: Mapping[StackName, Mapping[str, Json]] = {}
     """The outputs of each stack as its last apply left them."""
-    unfinished: str | None = None
-    """The plan id of an apply that did not end."""
+    unfinished: tuple[Pending, ...] = ()
+    """Every apply that runs or did not end, oldest first."""
+    reserved: Mapping[StackName, Mapping[Address, Record]] = {}
+    """What those may come to hold; until they end it is taken, for every other stack."""
     durations: Mapping[tuple[str, str], float] = {}
     """What steps took on this host, learnt from what ran here."""
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from herocloud.kits import nearest
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.ids import Address
+from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Approval, Impact
 
@@ -78,11 +78,16 @@ def missing(plan: Plan, approved: Collection[Approval]) -> dict[Approval, list[C
 
 def question(plan: Plan, lacking: dict[Approval, list[Change]]) -> Question:
     """Say what has to be typed: the name of what loses its data, the stack's when there is more than one, and else `yes`."""
+    return question_about(plan.stack, lacking)
+
+
+def question_about(stack: StackName, lacking: dict[Approval, list[Change]]) -> Question:
+    """Say what has to be typed to approve these changes of a stack."""
     lost = [change.address for change in lacking.get(Approval.DESTROY, ()) if change.impact is Impact.DATA]
     if not lost:
         return Question("yes", loses_data=False, addresses=())
     if len(lost) > 1:
-        return Question(plan.stack, loses_data=True, addresses=tuple(lost))
+        return Question(stack, loses_data=True, addresses=tuple(lost))
     parts = ids.split_address(lost[0])
     name = lost[0] if parts is None else lost[0].partition(".")[2]
     return Question(name, loses_data=True, addresses=tuple(lost))

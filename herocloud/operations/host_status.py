@@ -14,15 +14,16 @@ from typing import NamedTuple
 from herocloud.host import slicing
 from herocloud.kits import nearest, sizes
 from herocloud.model import ids
+from herocloud.model.applies import HOST
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.hosts import SLICE_MEMORY, Slice
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.words import Severity
 from herocloud.model.worlds import Recorded
-from herocloud.operations import inputs, lookups, running
+from herocloud.operations import admission, inputs, lookups
+from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
-from herocloud.operations.running import How
 
 
 class Machine(NamedTuple):
@@ -75,7 +76,7 @@ def refresh(folder: Path, how: How) -> Refreshed:
     before = lookups.read_recorded(folder)
     # Looked at before anything is written: a host file that is wrong must not leave a state behind.
     inputs.find_host(folder, before)
-    with running.writing(folder, "host refresh", None, how) as store:
+    with admission.working(folder, HOST, "host refresh", None, how) as store:
         recorded = store.recorded()
         found = inputs.find_host(folder, recorded)
         shrunk = slicing.check_shrunk([one for records in recorded.records.values() for one in records.values()], found.host.slices)
@@ -151,7 +152,7 @@ def _check_state(folder: Path) -> Iterator[Check]:
         yield Check("herocloud", "state", ok=False, detail=_say(error))
     else:
         says = "none yet" if recorded.lineage is None else f"serial {recorded.serial}, {sum(map(len, recorded.records.values()))} records"
-        unfinished = recorded.unfinished is not None
+        unfinished = any(not one.alive for one in recorded.unfinished)
         yield Check(
             "herocloud",
             "state",

@@ -14,8 +14,8 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Desired, Recorded, Resource
 from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
-from herocloud.operations.running import How
 from herocloud.providers.images import content_store, downloads, folders, intake, upkeep
 from herocloud.providers.images.upkeep import Pruned, Stored, Verified
 
@@ -183,7 +183,8 @@ def prune(folder: Path, how: How) -> Pruned:
 def named_by(recorded: Recorded) -> frozenset[str]:
     """Collect the checksums and sources that records name: of images, and of what disks were made from."""
     found: set[str | None] = set()
-    for records in recorded.records.values():
+    # What an apply is about to fetch has no record yet, and is as needed as what has one.
+    for records in (*recorded.records.values(), *recorded.reserved.values()):
         for record in records.values():
             if record.kind == "image":
                 found |= {record.spec.get("sha256"), record.spec.get("source")}

@@ -95,9 +95,11 @@ def read_daemon_settings(folder: Path) -> DaemonSettings:
 
 def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
     """Tell which VM holds each slice that is in use."""
+    from herocloud.plan import reservations
+
     return {
         Sid(sid): (record.stack, record.address)
-        for records in recorded.records.values()
+        for records in reservations.occupied(recorded, None).records.values()
         for record in records.values()
         if record.kind == "vm"
         for sid in record.spec.get("slices") or ()

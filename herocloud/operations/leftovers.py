@@ -5,21 +5,22 @@ What carries our mark and no record owns, and deleted data that is still kept: l
 `state adopt`: taking something that is there back into the records.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import nearest
+from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.ids import Address, StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Thing
-from herocloud.operations import inputs, lookups, running, stack_plans
+from herocloud.operations import admission, execution, inputs, lookups, stack_plans
+from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
-from herocloud.operations.running import How
 from herocloud.operations.stack_plans import Planned
 from herocloud.plan import orphans
 from herocloud.plan.orphans import Orphan
@@ -84,25 +85,29 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
 def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
     """Run the plans, then destroy the deleted data."""
     results: list[tuple[Plan, Result]] = []
-    with running.writing(folder, "state gc", None, how) as store:
-        host = inputs.find_host(folder, store.recorded())
-        for plan in litter.plans:
-            stack_plans.refuse_unapplyable(plan)
-            running.require_fresh(plan, store.recorded(), host)
-            results.append((plan, running.run(plan, store, host, how)))
-            if results[-1][1].interrupted:
-                return Cleaned(tuple(results), ())
-        dropped = _drop(host, litter.tombstones)
+    for plan in litter.plans:
+        stack_plans.refuse_unapplyable(plan)
+        with admission.working(folder, Scope(plan.stack), "state gc", plan.id, how) as store:
+            recorded = store.recorded()
+            admission.require_ended(recorded.unfinished, plan.stack)
+            host = inputs.find_host(folder, recorded)
+            admission.require_fresh(plan, recorded, host)
+            ran = execution.run(plan, store, host, how, recorded, approved=(Approval.DESTROY,))
+        results.append((plan, ran.result))
+        if ran.result.interrupted:
+            return Cleaned(tuple(results), ())
+    with admission.locked(folder, HOST, "state gc", None, how):
+        dropped = _drop(inputs.find_host(folder, lookups.read_recorded(folder)), litter.tombstones)
     return Cleaned(tuple(results), dropped)
 
 
 def forget_expired(host: Hosting, how: How) -> None:
-    """Destroy deleted data whose time has passed: whoever applies holds the lock anyway, and nobody should have to remember it.
+    """Destroy deleted data whose time has passed, at the end of an apply: nobody should have to remember it.
 
     It is no part of what was asked for, so trouble with it is told and fails nothing.
     """
     try:
-        gone = _drop(host, tuple(expired(list_tombstones(host), time.time(), KEEP_SECONDS)))
+        gone = _drop(host, tuple(expired(list_tombstones(host), how.clock.now(), KEEP_SECONDS)))
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return
@@ -170,7 +175,7 @@ def _plan_from_history(folder: Path, thing: Thing, recorded: Recorded, observed:
     if opened is None:
         return orphans.plan_adoption(thing.stack, [thing], lambda _address: None, recorded, observed, host.host)
     with opened:
-        versions = (opened.records_at(one.serial - 1) for one in opened.history() if one.removed)
+        versions = (opened.records_at(one.serial - 1) for one in opened.history() if one.destroyed)
         look = last_record_in(versions, thing.stack)
         return orphans.plan_adoption(thing.stack, [thing], look, recorded, observed, host.host)
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from herocloud.kits import nearest
 from herocloud.kits.jsons import Json
+from herocloud.model.applies import apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
@@ -22,7 +23,7 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Drift
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.operations import inputs, stack_plans
-from herocloud.state.history import Version
+from herocloud.state.history import Applied, Version
 from herocloud.state.holders import Holder
 
 
@@ -131,16 +132,29 @@ def history(folder: Path, stack: str | None) -> list[Version]:
         return [one for one in opened.history() if stack is None or one.stack in (None, stack)]
 
 
-def compare(folder: Path, before: int, after: int, stack: str | None) -> Sides:
-    """Return what differs between two serials."""
+def compare(folder: Path, before: str, after: str, stack: str | None) -> Sides:
+    """Return what differs between two moments, each a serial or the name of an apply."""
     from herocloud.state import store
 
     opened = store.open_state(folder, write=False)
     if opened is None:
         raise Refused([Diagnostic("no-state", "There is no state yet", f"Nothing was ever applied in `{folder}`.")])
     with opened:
-        found = [one for one in opened.diff(before, after) if stack is None or one.stack == stack]
+        serials = [_serial_of(moment, opened.applies()) for moment in (before, after)]
+        found = [one for one in opened.diff(*serials) if stack is None or one.stack == stack]
     return Sides(tuple(one.before for one in found if one.before), tuple(one.after for one in found if one.after))
+
+
+def _serial_of(moment: str, applies: Sequence[Applied]) -> int:
+    """Return the serial that a person means."""
+    if moment.isdecimal():
+        return int(moment)
+    number = apply_number(moment)
+    for apply in applies:
+        if apply.apply == number:
+            return apply.serial
+    detail = f"`{moment}` is neither a serial nor the id of an apply."
+    raise Refused([Diagnostic("unknown-serial", "There is no such serial", detail, hint="`herocloud state log` lists both")])
 
 
 def require_stack(recorded: Recorded, stack: str | None) -> str:
@@ -157,12 +171,11 @@ def require_stack(recorded: Recorded, stack: str | None) -> str:
     )
 
 
-def holder(folder: Path) -> Holder | None:
-    """Return who holds the lock; a holder that died holds nothing."""
+def holders(folder: Path) -> list[Holder]:
+    """Return who holds a lock; a holder that died holds nothing."""
     from herocloud.state import locking
 
-    found = locking.read_holder(folder)
-    return None if found is None or found.is_alive() is False else found
+    return [found for found in locking.read_holders(folder) if found.is_alive() is not False]
 
 
 class Drifted(NamedTuple):

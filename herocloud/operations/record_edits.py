@@ -12,10 +12,10 @@ from pathlib import Path
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
-from herocloud.model.ids import Address
+from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Move, Record
-from herocloud.operations import inputs, lookups, running, stack_plans
-from herocloud.operations.running import How
+from herocloud.operations import admission, inputs, lookups, stack_plans
+from herocloud.operations.callers import How
 from herocloud.operations.stack_plans import Planned
 from herocloud.plan import recorded_stack
 from herocloud.plan.scope import PlanOptions
@@ -26,8 +26,9 @@ def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
     """Forget a record; returns what it was."""
     from herocloud.state import edits
 
-    with running.writing(folder, "state rm", None, how) as store:
-        record = _find(store, address, stack)
+    found = lookups.find_record(lookups.read_recorded(folder), address, stack)
+    with admission.editing(folder, found.stack, "state rm", how) as store:
+        record = _find(store, address, found.stack)
         if record.protect:
             detail = f"`{record.address}` is protected, and a record that is gone protects nothing."
             raise Blocked(
@@ -41,7 +42,7 @@ def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
                     )
                 ]
             )
-        edits.remove_record(store, record.stack, record.address)
+        edits.remove_record(store, record.stack, record.address, how.caller)
     return record
 
 
@@ -49,15 +50,16 @@ def protect(folder: Path, address: str, stack: str | None, how: How, *, on: bool
     """Protect a record from deletion and replacement, or take that away."""
     from herocloud.state import edits
 
-    with running.writing(folder, "state protect", None, how) as store:
-        record = _find(store, address, stack)
+    found = lookups.find_record(lookups.read_recorded(folder), address, stack)
+    with admission.editing(folder, found.stack, "state protect", how) as store:
+        record = _find(store, address, found.stack)
         if record.protect is not on:
-            edits.set_protect(store, record.stack, record.address, on)
+            edits.set_protect(store, record.stack, record.address, on, how.caller)
     return record
 
 
-def _find(store: Store, address: str, stack: str | None) -> Record:
-    running.require_ended(store.unfinished())
+def _find(store: Store, address: str, stack: StackName) -> Record:
+    admission.require_ended(store.pending(), stack)
     return lookups.find_record(store.recorded(), address, stack)
 
 
@@ -66,8 +68,8 @@ def plan_move(folder: Path, origin: str, target: str, stack: str | None) -> Plan
     from herocloud.plan import planner
 
     recorded = lookups.read_recorded(folder)
-    running.require_ended(recorded.unfinished)
     record = lookups.find_record(recorded, origin, stack)
+    admission.require_ended(recorded.unfinished, record.stack)
     there = recorded.records[record.stack]
     new = _target_address(record, target)
     if new in there:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from herocloud.kits import sizes
+from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.words import Severity
 
@@ -149,19 +150,6 @@ def forwards_at_start(address: str, vm: str, place: Place | None) -> Diagnostic:
     )
 
 
-def no_overlay_provider(address: str, place: Place | None) -> Diagnostic:
-    """Tell that a real host does not have the overlay yet."""
-    return Diagnostic(
-        code="not-supported-yet",
-        summary="Not supported by this provider yet",
-        detail=f"`{address}` asks for the Mycelium overlay, which this version makes on the simulator only: "
-        "not supported by this provider yet.",
-        address=address,
-        place=place,
-        hint="take `mycelium` out, or give `--hypervisor simulator` to try the stack without a real machine",
-    )
-
-
 def simulated_before(stack: str) -> Diagnostic:
     """Tell that what is recorded exists on the simulator only, so that real VMs cannot join it."""
     return Diagnostic(
@@ -268,18 +256,6 @@ def missing_on_host(address: str, field: str, why: str, place: Place | None) -> 
     )
 
 
-def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic:
-    """Tell that no Mycelium node answers."""
-    return Diagnostic(
-        code="no-mycelium",
-        summary="No Mycelium node on this host",
-        detail=f"`{address}` wants a Mycelium address, which lies in the /64 of the node on this host: {why or 'none was found running'}.",
-        address=address,
-        place=place,
-        hint="start the node, or take `mycelium` out",
-    )
-
-
 def cannot_change(address: str, path: str, why: str, place: Place | None) -> Diagnostic:
     """Tell that a change cannot be made by any means that keeps data."""
     return Diagnostic(
@@ -347,14 +323,35 @@ def looks_renamed(origin: str, target: str) -> Diagnostic:
     )
 
 
-def unfinished_apply(plan_id: str) -> Diagnostic:
+def unfinished_apply(pending: Pending) -> Diagnostic:
     """Tell that the recorded world may still change."""
+    if pending.alive:
+        return Diagnostic(
+            code="apply-runs",
+            summary="An apply is running",
+            detail=f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) is at work on this stack; "
+            "this plan is made on what it has recorded so far.",
+            severity=Severity.WARNING,
+            hint="`herocloud state lock` shows who runs it",
+        )
     return Diagnostic(
         code="unfinished-apply",
         summary="An apply is unfinished",
-        detail=f"The apply of plan `{plan_id}` did not end; this plan is made on what it has recorded so far.",
+        detail=f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) did not end; "
+        "this plan is made on what it has recorded so far.",
         severity=Severity.WARNING,
-        hint="`herocloud resume` finishes it",
+        hint="`herocloud resume` finishes it, `herocloud resume --rollback` takes it back",
+    )
+
+
+def unfinished_elsewhere(pending: Pending) -> Diagnostic:
+    """Mention an apply of another stack that did not end."""
+    return Diagnostic(
+        code="unfinished-elsewhere",
+        summary="An apply of another stack is unfinished",
+        detail=f"`{pending.id}` of stack `{pending.stack}` did not end. It is left alone, and what it may still need counts as taken.",
+        severity=Severity.NOTE,
+        hint=f"`herocloud resume {pending.id}` finishes it",
     )
 
 

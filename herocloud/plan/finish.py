@@ -65,6 +65,7 @@ def finish(draft: Draft) -> Plan:
         purge=draft.purge,
         simulated=draft.simulated,
         critical_seconds=round(timing.total, 3),
+        unfinished=tuple(apply for apply in recorded.unfinished if apply.stack == draft.stack),
     )
 
 

@@ -16,7 +16,7 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import assignment, capacity, facts, finish, step_compiler
+from herocloud.plan import assignment, capacity, facts, finish, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.step_compiler import Use
@@ -44,6 +44,7 @@ def find_orphans(recorded: Recorded, observed: Observed) -> list[Orphan]:
 
 def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded, observed: Observed, host: Host, *, purge: bool) -> Plan:
     """Return the plan that deletes orphans of one stack; their data goes into tombstones unless `purge`."""
+    recorded = reservations.occupied(recorded, stack)
     decisions: dict[Address, Decision] = {}
     networks = assignment.networks_of(recorded.records.get(stack, {}), observed.things.get(stack, {}))
     for thing in things:
@@ -77,6 +78,7 @@ def plan_adoption(
     """Return the plan that records orphans of one stack again, as they were last recorded; `last_record` looks into the history."""
     found: list[Diagnostic] = []
     decisions: dict[Address, Decision] = {}
+    recorded = reservations.occupied(recorded, stack)
     slices, sids = facts.slice_holders(recorded), facts.sid_holders(recorded)
     for thing in things:
         record = last_record(thing.address)

@@ -15,7 +15,7 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import PARALLELISM, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, scope, targets
+from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, reservations, scope, targets
 from herocloud.plan.changes import Case, Decider, Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import Inputs, PlanOptions
@@ -29,6 +29,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
 
 def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Draft:
     """Decide everything about a stack but the order of its steps."""
+    recorded = reservations.occupied(recorded, desired.stack)
     world = World(recorded, observed, host)
     found: list[Diagnostic] = []
     inputs = scope.gather(desired, recorded, options, found)
@@ -37,8 +38,11 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
     seen = scope.renamed(observed, inputs)
     choice = assignment.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
     found.extend(one for one in choice.found if one.address is None or one.address in inputs.allowed)
-    if recorded.unfinished and options.operation in ("apply", "destroy"):
-        found.append(diagnostics.unfinished_apply(recorded.unfinished))
+    if options.operation in ("apply", "destroy"):
+        found.extend(diagnostics.unfinished_apply(apply) for apply in recorded.unfinished if apply.stack == inputs.stack)
+        found.extend(
+            diagnostics.unfinished_elsewhere(apply) for apply in recorded.unfinished if apply.stack != inputs.stack and not apply.alive
+        )
 
     leaving = [(inputs.stack, address) for address in inputs.records if address not in inputs.resources and address in inputs.allowed]
     valued, short, specs = targets.decide_values(inputs, choice, recorded, seen, host, leaving, options, found)

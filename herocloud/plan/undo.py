@@ -16,7 +16,7 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, inverses
+from herocloud.plan import capacity, facts, finish, inverses, reservations
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
@@ -47,6 +47,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
 
     `kept` are the addresses of the stack whose deleted data is still there.
     """
+    recorded = reservations.occupied(recorded, past.plan.stack)
     plan, done = past.plan, past.done
     by_address: dict[Address, list[Step]] = {}
     for step in done:

@@ -11,10 +11,10 @@ Modules satisfy these protocols as well as classes do, so `planning` is usually 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import Host, OverlayKey
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
@@ -339,14 +339,26 @@ class NetworkRole(NamedTuple):
     """Whether its networks live on the host itself, so that their ranges of addresses must not overlap with what the host has."""
 
 
-class OverlayRole(NamedTuple):
-    """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and observes the subnet of this node.
+class OverlayPlanning(Protocol):
+    """What a plan has to know of the overlay. Pure."""
 
-    The address of a VM follows from the subnet and a seed, in the plan; the card is a tap of the network provider on the bridge named here.
-    """
+    def node(self, public: Any, /) -> tuple[str, str]:
+        """Return the address of the node with this public key, and its /64."""
+        ...
+
+    def vm_address(self, subnet: str, seed: str) -> str:
+        """Return the address of the VM with this seed in a /64."""
+        ...
+
+
+class OverlayRole(NamedTuple):
+    """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and plans derive addresses by it."""
 
     bridge: str
     """The bridge that the taps of cards on the overlay join. The provider of the overlay makes it and gives it the subnet."""
+    planning: Callable[[], OverlayPlanning] | None = None
+    keys: Callable[[ProviderContext, Iterable[Json], Mapping[str, str]], Mapping[str, OverlayKey]] | None = None
+    """Looks up the public halves of keys by their reference. Neither is there for one whose observer reports a subnet."""
 
 
 class Simulation(NamedTuple):

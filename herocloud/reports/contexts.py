@@ -17,7 +17,8 @@ from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
 from herocloud.model.plans import Capacity, Change, Plan
 from herocloud.model.words import GLYPHS, Action, Impact, Status
 from herocloud.reports import timelines
-from herocloud.views import capacities, phrases, values
+from herocloud.views import capacities, fates, phrases, values
+from herocloud.views.fates import Fate
 
 MOST_CHANGES = 300
 _MOST_NAMES = 12
@@ -207,11 +208,17 @@ def names(addresses: Sequence[str]) -> str:
     return ", ".join(shown[:_MOST_NAMES]) + more
 
 
-def ending(status: Status | None) -> tuple[str, str]:
-    """Return a word for how a change ended and the class that colours it."""
-    if status is None:
-        return "not started", "quiet"
-    return status.value, {Status.DONE: "good", Status.FAILED: "bad", Status.UNDONE: "quiet"}.get(status, "warn")
+def step_tile(status: Status, number: int) -> dict[str, Json]:
+    """Return the tile that counts the steps that ended so."""
+    word = "not started" if status is Status.SKIPPED else status.value
+    style = {Status.DONE: "good", Status.FAILED: "bad", Status.UNDONE: "quiet"}.get(status, "warn")
+    return {"number": number, "words": f"steps {word}", "style": style}
+
+
+def ending(fate: Fate) -> tuple[str, str]:
+    """Return the words for how a change ended and the class that colours them."""
+    moods = {fates.DONE: "good", fates.FAILED: "bad", fates.BEGUN: "bad", fates.TAKEN_BACK: "quiet", fates.NOT_STARTED: "quiet"}
+    return fate.words, moods.get(fate.word, "warn")
 
 
 def _side(path: str, value: Json, *, sensitive: bool) -> str | None:

@@ -27,6 +27,7 @@ from herocloud.model.worlds import Record, Thing
 from herocloud.reports import contexts, inventories, timelines
 from herocloud.state.history import Version
 from herocloud.views import phrases, results, values
+from herocloud.views.fates import Fate
 
 if TYPE_CHECKING:
     import jinja2
@@ -120,17 +121,26 @@ def render_plan(plan: Plan, *, generated: float | None = None) -> str:
     )
 
 
+def _held(addresses: Iterable[Address], fate: Mapping[Address, Fate]) -> str:
+    """Name what a failure holds back, by what has become of it."""
+    groups: dict[str, list[Address]] = {}
+    for address in addresses:
+        groups.setdefault(fate[address].words, []).append(address)
+    return "; ".join(f"{contexts.names(found)} ({words})" for words, found in groups.items())
+
+
 def render_result(plan: Plan, result: Result, *, generated: float | None = None) -> str:
     """Write how an apply ended."""
     word = results.status_word(result)
     ends = results.endings(plan, result)
+    fate = results.fates_of(plan, result)
     seconds: dict[Address, float] = {}
     for outcome in result.outcomes:
         seconds[outcome.address] = seconds.get(outcome.address, 0.0) + outcome.ended - outcome.started
     arranged = sorted(phrases.arrange(plan), key=lambda change: ends[change.address] is Status.DONE)
     rows = []
     for change in arranged[: contexts.MOST_CHANGES]:
-        ended, mood = contexts.ending(ends[change.address])
+        ended, mood = contexts.ending(fate[change.address])
         took = seconds.get(change.address)
         rows.append({**contexts.change_row(change, purge=plan.purge), "ended": ended, "mood": mood, "took": _took(took)})
     return render(
@@ -142,9 +152,7 @@ def render_result(plan: Plan, result: Result, *, generated: float | None = None)
             "mood": "good" if word in ("done", "already") else "bad" if result.failed else "warn",
             "headline": results.headline(plan, result),
             "tiles": [
-                {"number": result.tally(status), "words": f"steps {status.value}", "style": contexts.ending(status)[1]}
-                for status in Status
-                if result.tally(status) or status is Status.DONE
+                contexts.step_tile(status, result.tally(status)) for status in Status if result.tally(status) or status is Status.DONE
             ],
             "failures": [
                 {
@@ -152,7 +160,7 @@ def render_result(plan: Plan, result: Result, *, generated: float | None = None)
                     "kind": failure.outcome.kind,
                     "error": failure.outcome.error or "",
                     "took": _took(failure.outcome.ended - failure.outcome.started),
-                    "held": contexts.names(failure.held_back),
+                    "held": _held(failure.held_back, fate),
                 }
                 for failure in results.failures(result)
             ],

@@ -8,7 +8,7 @@ from pathlib import Path
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
-from herocloud.operations import applying, boot, stack_plans
+from herocloud.operations import apply, boot, stack_plans
 from herocloud.rpc import work
 from herocloud.state import holders
 
@@ -29,7 +29,7 @@ def bring_back(folder: Path, note: Told, *, even_without_reboot: bool = False) -
             planned = plan()
             if not stack_plans.changes_something(planned.plan):
                 continue
-            applied = applying.run_made(folder, planned, plan, work.how_for_watch(_watch), lambda _planned: None)
+            applied = apply.run_made(folder, planned, plan, work.how_for_watch(_watch), work.Decided(lambda _planned: None))
             if applied.result is not None and (applied.result.failed or applied.result.interrupted):
                 failed.append(stack)
         except HerocloudError as error:

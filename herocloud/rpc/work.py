@@ -3,15 +3,17 @@
 import contextlib
 from collections.abc import Callable, Collection, Iterator
 
-from herocloud.apply.steering import Options
+from herocloud.apply.inspection import Rest
+from herocloud.apply.steering import Interrupts, Options
+from herocloud.model.applies import Caller
 from herocloud.model.errors import Blocked
 from herocloud.model.ids import Address
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import applying, approval, stack_plans
-from herocloud.operations.applying import Applied
-from herocloud.operations.running import How, Watch
+from herocloud.operations import apply, approval, stack_plans, unfinished
+from herocloud.operations.apply import Applied
+from herocloud.operations.callers import Approver, How, Watch
 from herocloud.operations.stack_plans import Planned
 from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.desk import Desk
@@ -22,30 +24,48 @@ LOCK_SECONDS = 600.0
 """A job waits as long as another apply may reasonably take; its caller can cancel it at any time."""
 EDIT_LOCK_SECONDS = 5.0
 
-Decide = Callable[[Planned], None]
+_USER = "daemon"
+
+
+class Decided:
+    """An approver that goes by what a request said and never asks; `decide` raises for what the request does not cover."""
+
+    def __init__(self, decide: Callable[[Planned], None]) -> None:
+        """Judge plans with `decide`."""
+        self._decide = decide
+
+    def approve(self, planned: Planned) -> frozenset[Approval]:
+        """Return the classes of a plan that the request covers."""
+        self._decide(planned)
+        return frozenset(approval.missing(planned.plan, ()))
+
+    def approve_rest(self, rest: Rest) -> frozenset[Approval]:
+        """Refuse: what another apply has left was not asked for."""
+        raise Blocked([unfinished.refusal(rest, rest.missing(()), "this request is about something else")])
 
 
 def how_for(run: Run, options: Options | None = None) -> How:
     """Return how a job runs its plan."""
-    return How(options or Options(), run.watch, LOCK_SECONDS, run.note)
+    caller = Caller(_USER, run.job.method, run.id)
+    return How(options or Options(), run.watch, LOCK_SECONDS, run.note, caller, run.interrupts)
 
 
-def how_for_edit(_desk: Desk, _method: str) -> How:
+def how_for_edit(_desk: Desk, method: str) -> How:
     """Return how a short change is made within a request."""
 
     @contextlib.contextmanager
     def watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
         yield lambda _event: None
 
-    return How(Options(), watch, EDIT_LOCK_SECONDS)
+    return How(Options(), watch, EDIT_LOCK_SECONDS, caller=Caller(_USER, method), interrupts=Interrupts())
 
 
 def how_for_watch(watch: Watch) -> How:
     """Return how the daemon runs a plan of its own."""
-    return How(Options(), watch, LOCK_SECONDS)
+    return How(Options(), watch, LOCK_SECONDS, caller=Caller(_USER, "boot"), interrupts=Interrupts())
 
 
-def only(*addresses: Address) -> Decide:
+def only(*addresses: Address) -> Approver:
     """Approve a plan that changes nothing beyond these addresses: a method that names a VM is the consent for that VM alone."""
     allowed = frozenset(addresses)
 
@@ -54,10 +74,10 @@ def only(*addresses: Address) -> Decide:
         if beyond and not planned.plan.errored:
             raise not_approved(planned.plan, {Approval.UPDATE: beyond})
 
-    return decide
+    return Decided(decide)
 
 
-def within(approved: Collection[Approval]) -> Decide:
+def within(approved: Collection[Approval]) -> Approver:
     """Approve a plan whose classes are all named."""
 
     def decide(planned: Planned) -> None:
@@ -65,7 +85,7 @@ def within(approved: Collection[Approval]) -> Decide:
         if lacking and not planned.plan.errored and not planned.plan.blocked:
             raise not_approved(planned.plan, {one: [change.address for change in changes] for one, changes in lacking.items()})
 
-    return decide
+    return Decided(decide)
 
 
 class NotApproved(Blocked):
@@ -91,12 +111,12 @@ def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError
     return RpcError(error_codes.BLOCKED, data)
 
 
-def run_planned(desk: Desk, run: Run, plan: Callable[[], Planned], decide: Decide, *, options: Options | None = None) -> Applied:
+def run_planned(desk: Desk, run: Run, plan: Callable[[], Planned], approver: Approver, *, options: Options | None = None) -> Applied:
     """Make a plan, get it approved, run it, and raise what became of it unless it went well."""
     first = plan()
     stack_plans.refuse_unapplyable(first.plan)
     try:
-        applied = applying.run_made(desk.folder, first, plan, how_for(run, options), decide, recovers=False)
+        applied = apply.run_made(desk.folder, first, plan, how_for(run, options), approver, recovers=False)
     finally:
         desk.sight.forget()
     require_done(run, applied)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from herocloud.kits import nearest
 from herocloud.model import ids
+from herocloud.model.applies import NOBODY, Caller
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, StackName, StepId
@@ -41,16 +42,22 @@ def move_record(store: Store, stack: StackName, origin: Address, target: Address
     return store.edit("state mv", stack, entries)
 
 
-def remove_record(store: Store, stack: StackName, address: Address) -> int:
+def remove_record(store: Store, stack: StackName, address: Address, caller: Caller = NOBODY) -> int:
     """Forget what is recorded at an address, and leave the thing itself alone; returns the serial."""
     _require(store.recorded().records.get(stack, {}), stack, address)
-    return store.edit("state rm", stack, [_entry(remove=(stack, address))])
+    return store.edit("state rm", stack, [_entry(remove=(stack, address))], caller=caller)
 
 
-def set_protect(store: Store, stack: StackName, address: Address, protect: bool) -> int:  # noqa: FBT001  (the value that is set)
+def set_protect(
+    store: Store,
+    stack: StackName,
+    address: Address,
+    protect: bool,  # noqa: FBT001  (the value that is set)
+    caller: Caller = NOBODY,
+) -> int:
     """Protect a record from deletion and replacement, or take the protection away; returns the serial."""
     record = _require(store.recorded().records.get(stack, {}), stack, address)
-    return store.edit("protect" if protect else "unprotect", stack, [_entry(record=record._replace(protect=protect))])
+    return store.edit("protect" if protect else "unprotect", stack, [_entry(record=record._replace(protect=protect))], caller=caller)
 
 
 def adopt(store: Store, record: Record) -> int:

@@ -11,10 +11,12 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from herocloud.model.applies import NOBODY, Caller, apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
 from herocloud.model.worlds import Record
 from herocloud.state import records
 
@@ -42,6 +44,33 @@ class Unfinished(NamedTuple):
     plan: Plan
     states: Mapping[StepId, str]
     """The last event of each step in the journal; a step that is not here was never started."""
+
+
+class Generation(NamedTuple):
+    """What changes whenever anybody is admitted or edits a record."""
+
+    serial: int
+    slices: int
+
+
+class Grant(NamedTuple):
+    """With what an apply begins, beside its plan."""
+
+    caller: Caller = NOBODY
+    approved: frozenset[Approval] = frozenset()
+    address: Address | None = None
+    """The one VM that it is about; nothing for an apply of a whole stack."""
+    reserved: tuple[Record, ...] = ()
+    """What it may come to hold until it ends."""
+
+
+class Did(NamedTuple):
+    """How many things an apply changed."""
+
+    added: int = 0
+    changed: int = 0
+    destroyed: int = 0
+    taken_back: int = 0
 
 
 class Applied(NamedTuple):
@@ -72,16 +101,25 @@ class AppliedPlan(NamedTuple):
 
 
 class Version(NamedTuple):
-    """One serial: an operation and how many records it changed."""
+    """One serial: who did what, what changed, and how it ended."""
 
     serial: int
     at: float
+    user: str | None
+    command: str | None
+    stack: StackName | None
+    apply: str | None
+    """The name of the apply; nothing for records that were edited by hand."""
     operation: str
     plan: PlanId | None
-    stack: StackName | None
     added: int
     changed: int
-    removed: int
+    destroyed: int
+    taken_back: int
+    outcome: str
+    """As `Applied.status`; `done` for what was edited by hand."""
+    seconds: float | None
+    """How long it took; nothing while it runs."""
 
 
 class Difference(NamedTuple):
@@ -107,16 +145,25 @@ WITH began AS (SELECT since AS serial, count(*) AS n FROM records GROUP BY since
      ended AS (SELECT until AS serial, count(*) AS n FROM records WHERE until IS NOT NULL GROUP BY until),
      followed AS (SELECT now.since AS serial, count(*) AS n, sum(now.body <> old.body) AS different FROM records now JOIN records old
                   ON old.stack = now.stack AND old.address = now.address AND old.until = now.since GROUP BY now.since)
-SELECT serials.serial, at, operation, plan, stack,
-       coalesce(began.n, 0) - coalesce(followed.n, 0), coalesce(followed.different, 0), coalesce(ended.n, 0) - coalesce(followed.n, 0)
+SELECT serials.serial, at, user, command, serials.stack, apply, serials.operation, serials.plan,
+       coalesce(applies.added, coalesce(began.n, 0) - coalesce(followed.n, 0)),
+       coalesce(applies.changed, coalesce(followed.different, 0)),
+       coalesce(applies.destroyed, coalesce(ended.n, 0) - coalesce(followed.n, 0)),
+       coalesce(applies.taken_back, 0), coalesce(applies.status, 'done'),
+       CASE WHEN apply IS NULL THEN 0.0 ELSE applies.ended - applies.started END
 FROM serials LEFT JOIN began USING (serial) LEFT JOIN ended USING (serial) LEFT JOIN followed USING (serial)
+     LEFT JOIN applies USING (serial)
 WHERE serials.serial > 0 ORDER BY serials.serial DESC
 """
+"""An apply that ended says itself what it did: a replaced VM can have the record that it had before."""
 
 
 def log(connection: sqlite3.Connection) -> list[Version]:
     """Return every operation that raised the serial, newest first."""
-    return [Version(*row) for row in connection.execute(_LOG)]
+    return [
+        Version(serial, at, user, command, stack, None if apply is None else apply_id(apply), *rest)
+        for serial, at, user, command, stack, apply, *rest in connection.execute(_LOG)
+    ]
 
 
 def records_at(connection: sqlite3.Connection, serial: int) -> records.Records:

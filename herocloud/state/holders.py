@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.model.applies import HOST, Scope
+from herocloud.model.ids import Address, StackName
 from herocloud.state import state_files
 
 _MOST_BYTES = 4096
@@ -33,6 +35,14 @@ class Holder(NamedTuple):
     plan: str | None
     up: float
     """Seconds after boot at which it began: the clock on the wall may be set back, this one may not."""
+    stack: str | None = None
+    """What is locked: a stack, with `address` one VM of it, and without both the host."""
+    address: str | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """Return what it has locked."""
+        return Scope(self.stack and StackName(self.stack), self.address and Address(self.address))  # type: ignore[arg-type]
 
     def is_alive(self, proc: Path = PROC) -> bool | None:
         """Tell whether the process lives; nothing when it runs on another host, which cannot be asked."""
@@ -45,7 +55,7 @@ class Holder(NamedTuple):
         return max(0.0, _up() - self.up) if self.boot_id == read_boot_id(proc) else None
 
 
-def describe_self(operation: str, plan: str | None, proc: Path = PROC) -> Holder:
+def describe_self(operation: str, plan: str | None, proc: Path = PROC, scope: Scope = HOST) -> Holder:
     """Return the record of this process."""
     pid = os.getpid()
     return Holder(
@@ -58,10 +68,12 @@ def describe_self(operation: str, plan: str | None, proc: Path = PROC) -> Holder
         operation,
         plan,
         _up(),
+        scope.stack,
+        scope.address,
     )
 
 
-def name_stranger(pid: int, proc: Path = PROC) -> Holder:
+def name_stranger(pid: int, proc: Path = PROC, scope: Scope = HOST) -> Holder:
     """Return what can be told of a process that left no readable record."""
     started = read_start_time(pid, proc)
     try:
@@ -70,14 +82,29 @@ def name_stranger(pid: int, proc: Path = PROC) -> Holder:
         owner = None
     up = (started or 0) / os.sysconf("SC_CLK_TCK")
     return Holder(
-        pid, started or 0, read_boot_id(proc), os.uname().nodename, _user(owner), _moment(time.time() - _up() + up), "unknown", None, up
+        pid,
+        started or 0,
+        read_boot_id(proc),
+        os.uname().nodename,
+        _user(owner),
+        _moment(time.time() - _up() + up),
+        "unknown",
+        None,
+        up,
+        scope.stack,
+        scope.address,
     )
 
 
-def read(folder: Path) -> Holder | None:
+def read(folder: Path, scope: Scope = HOST) -> Holder | None:
     """Return what the record says; nothing when it is empty, missing, or cannot be understood."""
+    return read_file(state_files.holder(folder, scope))
+
+
+def read_file(path: Path) -> Holder | None:
+    """Return what the record in this file says."""
     try:
-        with state_files.holder(folder).open("rb") as stream:
+        with path.open("rb") as stream:
             data = json.loads(stream.read(_MOST_BYTES))
         holder = Holder(**data)
     except (OSError, ValueError, TypeError):
@@ -88,7 +115,7 @@ def read(folder: Path) -> Holder | None:
 def write(folder: Path, holder: Holder) -> None:
     """Put the record down. Not by rename: a crash would leave the other file behind, and nothing depends on this one being whole."""
     content = json.dumps(holder._asdict()).encode()[:_MOST_BYTES]
-    descriptor = os.open(state_files.holder(folder), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(state_files.holder(folder, holder.scope), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0)
@@ -96,23 +123,26 @@ def write(folder: Path, holder: Holder) -> None:
         os.close(descriptor)
 
 
-def clear(folder: Path) -> None:
-    """Take the record away, while the file stays."""
-    os.truncate(state_files.holder(folder), 0)
+def clear(folder: Path, scope: Scope = HOST) -> None:
+    """Take the record away. The file of the host stays; that of a stack or a VM goes, or there would be one for every name ever used."""
+    if scope.stack is None:
+        os.truncate(state_files.holder(folder), 0)
+    else:
+        state_files.holder(folder, scope).unlink(missing_ok=True)
 
 
-def was_left(folder: Path) -> bool:
+def was_left(folder: Path, scope: Scope = HOST) -> bool:
     """Tell whether the file of the record holds anything, understood or not."""
     try:
-        return state_files.holder(folder).stat().st_size > 0
+        return state_files.holder(folder, scope).stat().st_size > 0
     except FileNotFoundError:
         return False
 
 
-def find_locker(folder: Path, proc: Path = PROC) -> int | None:
-    """Return the process that the kernel says has locked the folder. Asking so disturbs nobody, unlike trying to lock it."""
+def find_locker(path: Path, proc: Path = PROC) -> int | None:
+    """Return the process that the kernel says has locked a folder or file. Asking so disturbs nobody, unlike trying to lock it."""
     try:
-        status = folder.stat()
+        status = path.stat()
         lines = (proc / "locks").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return None
@@ -146,7 +176,8 @@ def read_boot_id(proc: Path = PROC) -> str:
 
 
 def _is_sound(holder: Holder) -> bool:
-    texts = (holder.boot_id, holder.host, holder.user, holder.since, holder.operation, holder.plan or "")
+    names = (holder.plan or "", holder.stack or "", holder.address or "")
+    texts = (holder.boot_id, holder.host, holder.user, holder.since, holder.operation, *names)
     numbers = (holder.pid, holder.start_time, holder.up)
     return all(isinstance(text, str) for text in texts) and all(isinstance(number, int | float) for number in numbers)
 

@@ -10,22 +10,23 @@ Everything here runs inside a transaction of the caller, and costs as much as th
 
 import itertools
 import json
-import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.model import ids, plan_codec, steps
+from herocloud.model.applies import Caller, Pending, Scope
 from herocloud.model.errors import Conflict
 from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Step
-from herocloud.model.worlds import Record
-from herocloud.state import failures, records
-from herocloud.state.history import Applied, Entry
+from herocloud.model.words import Approval
+from herocloud.state import failures, holders, locking, records
+from herocloud.state.books import Book
+from herocloud.state.history import Applied, Did, Entry, Generation, Grant
 
 _PER_PIECE = 256
 _QUICKLY = 1
@@ -34,11 +35,6 @@ _QUICKLY = 1
 _KINDS: dict[str, type] = {"head": Plan, "change": Change, "step": Step}
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def store(connection: sqlite3.Connection, apply: int, plan: Plan) -> None:
-    """Keep a plan as the body of an apply."""
-    connection.executemany("INSERT INTO pieces (apply, part, body) VALUES (?, ?, ?)", _pieces(apply, plan))
 
 
 def load(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
@@ -66,12 +62,29 @@ def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: 
     return parts
 
 
-def _pieces(apply: int, plan: Plan) -> Iterator[tuple[int, str, bytes]]:
-    yield apply, "head", _press([plan_codec.head_of(plan)])
+class Prepared(NamedTuple):
+    """A plan as it is written down: made before anything is locked, because it takes longer than all that has to be done under the lock."""
+
+    plan: Plan
+    pieces: tuple[tuple[str, bytes], ...]
+    grant: Grant
+    reserved: str
+    holder: str
+
+
+def prepare(plan: Plan, grant: Grant) -> Prepared:
+    """Make ready what `begin` writes."""
+    holder = holders.describe_self(grant.caller.command or plan.operation, plan.id, scope=Scope(plan.stack, grant.address))
+    reserved = f"[{','.join(records.write_body(record) for record in grant.reserved)}]" if grant.reserved else ""
+    return Prepared(plan, tuple(_pieces(plan)), grant, reserved, json.dumps(holder._asdict()))
+
+
+def _pieces(plan: Plan) -> Iterator[tuple[str, bytes]]:
+    yield "head", _press([plan_codec.head_of(plan)])
     for part, items in (("change", plan.changes), ("step", plan.steps)):
         remaining = iter(items)
         while piece := tuple(itertools.islice(remaining, _PER_PIECE)):
-            yield apply, part, _press(piece)
+            yield part, _press(piece)
 
 
 def _press(items: Iterable[Any]) -> bytes:
@@ -83,66 +96,116 @@ STATUSES = (*ENDED, "interrupted")
 LEARNED_FROM = 50
 """Durations kept per kind of step: a few, so that a new disk shows after a day and not after a year."""
 
-_KIND = re.compile(r"[a-z]+\.[a-z]+")
 _APPLIED = "apply, plan, stack, operation, status, started, ended, serial, rollback_of"
 
 
-def next_serial(connection: sqlite3.Connection, at: float, operation: str, plan: str | None, stack: str | None) -> int:
+UNFINISHED = "status IN ('running', 'interrupted')"
+
+
+def next_serial(connection: sqlite3.Connection, at: float, operation: str, plan: str | None, stack: str | None, caller: Caller) -> int:
     """Begin the next operation: raise the serial and write down what raised it."""
     connection.execute("UPDATE world SET serial = serial + 1")
     (serial,) = connection.execute("SELECT serial FROM world").fetchone()
-    connection.execute("INSERT INTO serials VALUES (?, ?, ?, ?, ?)", (serial, at, operation, plan, stack))
+    connection.execute(
+        "INSERT INTO serials (serial, at, operation, plan, stack, user, command) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (serial, at, operation, plan, stack, caller.user or None, caller.command or None),
+    )
     return int(serial)
 
 
-def begin(connection: sqlite3.Connection, plan: Plan, started: float, rollback_of: PlanId | None) -> int:
-    """Write down a plan that is about to run; returns the number of its apply."""
-    serial = next_serial(connection, started, plan.operation, plan.id, plan.stack)
+def generation(connection: sqlite3.Connection) -> Generation:
+    """Return what changes whenever anybody takes something or edits a record."""
+    return Generation(*connection.execute("SELECT serial, slices FROM world").fetchone())
+
+
+def begin(connection: sqlite3.Connection, prepared: Prepared, started: float, rollback_of: PlanId | None) -> tuple[int, int]:
+    """Write down a plan that is about to run; returns the number of its apply and its serial."""
+    plan, grant = prepared.plan, prepared.grant
+    serial = next_serial(connection, started, plan.operation, plan.id, plan.stack, grant.caller)
     cursor = connection.execute(
-        "INSERT INTO applies (plan, stack, operation, status, started, serial, rollback_of) VALUES (?, ?, ?, 'running', ?, ?, ?)",
-        (plan.id, plan.stack, plan.operation, started, serial, rollback_of),
+        "INSERT INTO applies (plan, stack, operation, status, started, serial, rollback_of, job, approved, address, holder, reserved)"
+        " VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            plan.id,
+            plan.stack,
+            plan.operation,
+            started,
+            serial,
+            rollback_of,
+            grant.caller.job,
+            _write_classes(grant.approved),
+            grant.address or "",
+            prepared.holder,
+            prepared.reserved,
+        ),
     )
     apply = int(cursor.lastrowid or 0)
-    store(connection, apply, plan)
+    connection.executemany(
+        "INSERT INTO pieces (apply, part, body) VALUES (?, ?, ?)", [(apply, part, body) for part, body in prepared.pieces]
+    )
     raise_slices(connection, plan.slices_total)
-    return apply
+    return apply, serial
 
 
-def commit(connection: sqlite3.Connection, apply: int, entries: Sequence[Entry]) -> None:
-    """Add lines to the journal and change the records that go with them."""
-    (serial,) = connection.execute("SELECT serial FROM world").fetchone()
-    (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM journal WHERE apply = ?", (apply,)).fetchone()
-    for entry in entries:
-        number += 1
-        connection.execute(
-            "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (apply, number, entry.step, entry.event, entry.at, entry.seconds, entry.detail),
-        )
-        if entry.event == "done" and entry.seconds > 0:
-            _learn(connection, entry)
-    change_records(connection, serial, entries)
+def take_over(connection: sqlite3.Connection, apply: int, grant: Grant) -> None:
+    """Write down who goes on with an apply, and what that was approved for beside what it began with."""
+    plan, stack, operation, approved = connection.execute(
+        "SELECT plan, stack, operation, approved FROM applies WHERE apply = ?", (apply,)
+    ).fetchone()
+    holder = holders.describe_self(grant.caller.command or operation, plan, scope=Scope(StackName(stack)))
+    connection.execute(
+        "UPDATE applies SET status = 'running', holder = ?, approved = ? WHERE apply = ?",
+        (json.dumps(holder._asdict()), _write_classes(_read_classes(approved) | grant.approved), apply),
+    )
 
 
-def change_records(connection: sqlite3.Connection, serial: int, entries: Sequence[Entry]) -> None:
+class Run:
+    """What this process has written for one apply."""
+
+    def __init__(self, connection: sqlite3.Connection, apply: int) -> None:
+        """Find out where the journal of the apply stands."""
+        row = connection.execute("SELECT serial FROM applies WHERE apply = ?", (apply,)).fetchone()
+        (self.number,) = connection.execute("SELECT coalesce(max(number), 0) FROM journal WHERE apply = ?", (apply,)).fetchone()
+        self.apply = apply
+        # Of an apply that is not there the journal takes no line, which says it better than this could.
+        self.book = Book(row[0] if row else 0)
+
+    def commit(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+        """Add lines to the journal and change the records that go with them."""
+        rows = []
+        for entry in entries:
+            self.number += 1
+            rows.append((self.apply, self.number, entry.step, entry.event, entry.at, entry.seconds, entry.detail))
+        connection.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        change_records(connection, self.book, entries)
+
+
+def change_records(connection: sqlite3.Connection, book: Book, entries: Sequence[Entry]) -> None:
     """Remove, rename and record what the entries say, and move the slices accordingly."""
-    touched: dict[records.Owner, None] = {}
     for entry in entries:
         if entry.remove is not None:
-            records.drop(connection, serial, *entry.remove)
-            touched[entry.remove] = None
+            book.drop(connection, *entry.remove)
         if entry.rename is not None:
-            stack, origin, target = entry.rename
-            records.rename(connection, serial, stack, origin, target)
-            touched[stack, target] = None
+            book.rename(connection, *entry.rename)
         if entry.record is not None:
-            records.put(connection, serial, entry.record)
-            touched[entry.record.stack, entry.record.address] = None
-    _settle_slices(connection, list(touched))
+            book.put(entry.record)
+    highest = book.settle(connection)
+    if highest:
+        raise_slices(connection, highest)
 
 
-def finish(connection: sqlite3.Connection, apply: int, status: str, ended: float, outputs: Mapping[str, jsons.Json] | None) -> None:
+def finish(
+    connection: sqlite3.Connection, apply: int, status: str, ended: float, outputs: Mapping[str, jsons.Json] | None, did: Did | None
+) -> None:
     """Write down how an apply ended. An undo that is done turns what it undid into `rolled back`, so that it can be applied again."""
     connection.execute("UPDATE applies SET status = ?, ended = ? WHERE apply = ?", (status, ended, apply))
+    if did is not None:
+        connection.execute("UPDATE applies SET added = ?, changed = ?, destroyed = ?, taken_back = ? WHERE apply = ?", (*did, apply))
+    if status not in ENDED:
+        return
+    # What it held beyond its records is free from here on.
+    connection.execute("UPDATE applies SET reserved = '' WHERE apply = ?", (apply,))
+    _learn(connection, apply)
     if status != "done":
         return
     connection.execute(
@@ -166,7 +229,7 @@ def settle_slices(connection: sqlite3.Connection, slices: int) -> None:
     """Set how many slices there are."""
     for sid, (stack, address) in reversed(records.owners(connection).items()):
         if ids.sid_number(sid) > slices:
-            raise Conflict(f"slice {sid} is held by {address} of stack {stack}, so there are more than {slices} slices", f"slice:{sid}")
+            raise Conflict(f"slice {sid} is held by {address} of stack {stack}, so there are more than {slices} slices")
     connection.execute("UPDATE world SET slices = ?", (slices,))
 
 
@@ -176,9 +239,66 @@ def applies(connection: sqlite3.Connection, condition: str = "1", values: tuple[
     return [Applied(*row) for row in rows]
 
 
-def unfinished(connection: sqlite3.Connection) -> Applied | None:
-    """Return the newest apply that did not end."""
-    return next(iter(applies(connection, "status IN ('running', 'interrupted')")), None)
+def unfinished(connection: sqlite3.Connection, apply: int | None = None) -> Applied | None:
+    """Return this apply if it did not end, or the newest that did not."""
+    chosen = ("", ()) if apply is None else (" AND apply = ?", (apply,))
+    return next(iter(applies(connection, UNFINISHED + chosen[0], chosen[1])), None)
+
+
+_PENDING = (
+    "SELECT apply, applies.plan, applies.stack, applies.operation, status, started, user, command, job, approved, address, holder"
+    " FROM applies LEFT JOIN serials USING (serial)"
+)
+
+
+def pending(connection: sqlite3.Connection, folder: Path) -> tuple[Pending, ...]:
+    """Return every apply that runs or did not end, oldest first."""
+    rows = connection.execute(f"{_PENDING} WHERE {UNFINISHED} ORDER BY apply").fetchall()
+    return tuple(
+        Pending(
+            number,
+            plan,
+            stack,
+            operation,
+            status,
+            started,
+            Caller(user or "", command or "", job),
+            tuple(one for one in Approval if one in _read_classes(approved)),
+            address or None,
+            _is_alive(folder, stack, holder),
+        )
+        for number, plan, stack, operation, status, started, user, command, job, approved, address, holder in rows
+    )
+
+
+def reserved(connection: sqlite3.Connection) -> records.Records:
+    """Return what applies that run or did not end may come to hold, by stack and address."""
+    found: records.Records = {}
+    for (texts,) in connection.execute(f"SELECT reserved FROM applies WHERE {UNFINISHED} AND reserved <> ''"):  # noqa: S608  (ours)
+        for record in records.read_bodies(texts):
+            found.setdefault(record.stack, {})[record.address] = record
+    return found
+
+
+def _is_alive(folder: Path, stack: StackName, text: str) -> bool:
+    """Tell whether the process that was last at work on an apply holds the lock for it."""
+    try:
+        holder = holders.Holder(**json.loads(text))
+    except (ValueError, TypeError):
+        return False
+    for scope in dict.fromkeys((holder.scope, Scope(stack))):
+        present = locking.read_holder(folder, scope)
+        if present is not None and present.pid == holder.pid and present.start_time == holder.start_time:
+            return present.plan == holder.plan
+    return False
+
+
+def _write_classes(classes: Collection[Approval]) -> str:
+    return " ".join(sorted(one.value for one in classes))
+
+
+def _read_classes(text: str) -> frozenset[Approval]:
+    return frozenset(Approval(word) for word in text.split())
 
 
 def states(connection: sqlite3.Connection, apply: int) -> dict[StepId, str]:
@@ -194,26 +314,22 @@ def durations(connection: sqlite3.Connection) -> dict[str, float]:
     return {kind: (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for kind, values in found.items()}
 
 
-def _settle_slices(connection: sqlite3.Connection, touched: Sequence[records.Owner]) -> None:
-    present: list[Record] = []
-    for stack, address in touched:
-        records.release(connection, stack, address)
-        record = records.find(connection, stack, address)
-        if record is not None:
-            present.append(record)
-    records.assign(connection, present)
-    raise_slices(connection, records.highest(present))
-
-
-def _learn(connection: sqlite3.Connection, entry: Entry) -> None:
-    # `vm.web[0]/disk.create` and, when a change has several, `…/tap.create#2`: the kind begins what is behind the last slash.
-    match = _KIND.match(entry.step.rpartition("/")[2])
-    if match is None or match.group() not in steps.KINDS:
-        return
-    kind = match.group()
-    (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM durations WHERE kind = ?", (kind,)).fetchone()
-    connection.execute("INSERT INTO durations VALUES (?, ?, ?)", (kind, number, entry.seconds))
-    connection.execute("DELETE FROM durations WHERE kind = ? AND number <= ?", (kind, number - LEARNED_FROM))
+def _learn(connection: sqlite3.Connection, apply: int) -> None:
+    """Remember how long the steps of an apply took, a few of each kind."""
+    found: dict[str, list[float]] = {}
+    rows = connection.execute(
+        "SELECT step, seconds FROM journal WHERE apply = ? AND event = 'done' AND seconds > 0 ORDER BY number DESC", (apply,)
+    )
+    for step, seconds in rows:
+        # `vm.web[0]/disk.create` and, when a change has several, `…/tap.create#2`: the kind begins what is behind the last slash.
+        kind = step.rpartition("/")[2].partition("#")[0]
+        if kind in steps.KINDS and len(durations := found.setdefault(kind, [])) < LEARNED_FROM:
+            durations.append(seconds)
+    for kind, durations in found.items():
+        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM durations WHERE kind = ?", (kind,)).fetchone()
+        rows_of_kind = [(kind, number + place, seconds) for place, seconds in enumerate(reversed(durations), 1)]
+        connection.executemany("INSERT INTO durations VALUES (?, ?, ?)", rows_of_kind)
+        connection.execute("DELETE FROM durations WHERE kind = ? AND number <= ?", (kind, number + len(durations) - LEARNED_FROM))
 
 
 def outputs(connection: sqlite3.Connection) -> dict[StackName, dict[str, jsons.Json]]:

@@ -95,7 +95,26 @@ _FIRST = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
+_AUDIT = (
+    # Who asked for what, and what came of it: the state log is an audit trail. What is nothing here was written before there was one.
+    "ALTER TABLE serials ADD COLUMN user TEXT",
+    "ALTER TABLE serials ADD COLUMN command TEXT",
+    "ALTER TABLE applies ADD COLUMN job TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE applies ADD COLUMN approved TEXT NOT NULL DEFAULT ''",
+    # The one VM that an imperative command is about; empty for an apply of a whole stack.
+    "ALTER TABLE applies ADD COLUMN address TEXT NOT NULL DEFAULT ''",
+    # The process that works on it, or that did last, as JSON.
+    "ALTER TABLE applies ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+    # What it may come to hold until it ends: records as a JSON list, empty once it has ended.
+    "ALTER TABLE applies ADD COLUMN reserved TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE applies ADD COLUMN added INTEGER",
+    "ALTER TABLE applies ADD COLUMN changed INTEGER",
+    "ALTER TABLE applies ADD COLUMN destroyed INTEGER",
+    "ALTER TABLE applies ADD COLUMN taken_back INTEGER",
+    "CREATE INDEX applies_serial ON applies (serial)",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _AUDIT)
 """Each entry takes a database from its position to the next number."""
 
 
@@ -111,6 +130,10 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] 
         faults.reached("state.migrate.before")
         connection.execute("BEGIN IMMEDIATE")
         try:
+            # Another process may have done this step while this one waited for the transaction.
+            if version_of(connection) > number:
+                connection.execute("ROLLBACK")
+                continue
             for statement in migrations[number]:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number + 1}")

@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.state import failures
@@ -27,8 +28,10 @@ DRAFT = "state.db.new"
 MARKER = "state.lineage"
 """Says that a database was here, so that a lost one is never taken for an empty host."""
 HOLDER = "lock"
-"""Who writes at the moment; the lock itself is on the folder, where nobody can delete it."""
+"""Who holds the lock of the host; the lock itself is on the folder, where nobody can delete it."""
 KEY = "secret.key"
+LOCKS = "locks"
+"""Holds a file for each stack or VM that is worked on; such a file is its own lock, and goes when the work ends."""
 
 
 def database(folder: Path) -> Path:
@@ -46,9 +49,17 @@ def marker(folder: Path) -> Path:
     return folder / MARKER
 
 
-def holder(folder: Path) -> Path:
-    """Return where the record of the lock's holder is."""
-    return folder / HOLDER
+def holder(folder: Path, scope: Scope = HOST) -> Path:
+    """Return where the record of a lock's holder is."""
+    if scope.stack is None:
+        return folder / HOLDER
+    name = f"stack.{scope.stack}" if scope.address is None else f"vm.{scope.stack}.{scope.address}"
+    return folder / LOCKS / name.replace("/", "%2f")
+
+
+def locked(folder: Path, scope: Scope = HOST) -> Path:
+    """Return what the lock itself is on: the folder for the host, where nobody can delete it, and else the record's own file."""
+    return folder if scope.stack is None else holder(folder, scope)
 
 
 class Seen(NamedTuple):

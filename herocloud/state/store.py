@@ -13,15 +13,37 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from herocloud.kits import faults
+from herocloud.model.applies import NOBODY, Caller, Pending
 from herocloud.model.ids import Address, PlanId, Sid, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Record, Recorded
 from herocloud.state import connections, failures, history, journal, records, state_files
-from herocloud.state.history import Applied, AppliedPlan, Difference, Entry, Unfinished, Version
+from herocloud.state.books import Book
+from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
+from herocloud.state.journal import Prepared, Run
 
-__all__ = ["Applied", "AppliedPlan", "Difference", "Entry", "Store", "Unfinished", "Version", "open_state", "read_recorded"]
+__all__ = [
+    "Applied",
+    "AppliedPlan",
+    "Did",
+    "Difference",
+    "Entry",
+    "Generation",
+    "Grant",
+    "Moved",
+    "Store",
+    "Unfinished",
+    "Version",
+    "open_state",
+    "read_pending",
+    "read_recorded",
+]
 
 Answer = TypeVar("Answer")
+
+
+class Moved(Exception):
+    """Somebody else took something or edited a record since the caller looked."""
 
 
 class Store:
@@ -36,6 +58,7 @@ class Store:
         self._write = write
         self._closed = False
         self._turn = threading.Lock()
+        self._runs: dict[int, Run] = {}
         self._path = state_files.database(folder)
         self._file = _identity(self._path)
         self.lineage: str = self._read(lambda c: c.execute("SELECT lineage FROM world").fetchone()[0])
@@ -76,7 +99,7 @@ class Store:
 
     def recorded(self) -> Recorded:
         """Return everything that plans compare with."""
-        return self._read(_recorded)
+        return self._read(lambda c: _recorded(c, self.folder))
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
@@ -86,11 +109,19 @@ class Store:
         """Return who holds each slice in use."""
         return self._read(records.owners)
 
-    def unfinished(self) -> Unfinished | None:
-        """Return the newest apply that did not end, with its plan and how far each step got."""
+    def generation(self) -> Generation:
+        """Return what changes whenever anybody takes something or edits a record."""
+        return self._read(journal.generation)
+
+    def pending(self) -> tuple[Pending, ...]:
+        """Return every apply that runs or did not end, oldest first."""
+        return self._read(lambda c: journal.pending(c, self.folder))
+
+    def unfinished(self, apply: int | None = None) -> Unfinished | None:
+        """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 
         def look(connection: sqlite3.Connection) -> Unfinished | None:
-            found = journal.unfinished(connection)
+            found = journal.unfinished(connection, apply)
             if found is None:
                 return None
             return Unfinished(found.apply, journal.load(connection, found.apply, self._path), journal.states(connection, found.apply))
@@ -138,17 +169,51 @@ class Store:
 
     # Writing
 
-    def begin(self, plan: Plan, started: float, rollback_of: PlanId | None = None) -> int:
-        """Start an apply: keep its plan, raise the serial; returns the number of the apply."""
+    @staticmethod
+    def prepare(plan: Plan, grant: Grant) -> Prepared:
+        """Make ready what `begin` writes."""
+        return journal.prepare(plan, grant)
+
+    def begin(
+        self,
+        plan: Plan,
+        started: float,
+        rollback_of: PlanId | None = None,
+        *,
+        prepared: Prepared | None = None,
+        expecting: Generation | None = None,
+    ) -> int:
+        """Start an apply: keep its plan, raise the serial; returns the number of the apply.
+
+        With `prepared` all that takes time was done before. Raises `Moved`, and writes nothing, when the state is not of the generation
+        that the caller has looked at.
+        """
+        prepared = prepared or journal.prepare(plan, Grant())
         with self._writing("state.begin") as connection:
-            return journal.begin(connection, plan, started, rollback_of)
+            if expecting is not None and journal.generation(connection) != expecting:
+                raise Moved
+            apply, _ = journal.begin(connection, prepared, started, rollback_of)
+        return apply
+
+    def take_over(self, apply: int, grant: Grant) -> None:
+        """Go on with an apply that did not end, in the name of this process."""
+        with self._writing("state.begin") as connection:
+            journal.take_over(connection, apply, grant)
 
     def commit(self, apply: int, entries: Sequence[Entry]) -> None:
         """Add entries to the journal and carry out what they change in the records."""
-        with self._writing("state.commit") as connection:
-            journal.commit(connection, apply, entries)
+        try:
+            with self._writing("state.commit") as connection:
+                run = self._runs.get(apply)
+                if run is None:
+                    run = self._runs[apply] = journal.Run(connection, apply)
+                run.commit(connection, entries)
+        except BaseException:
+            # What it believes to have written is not there.
+            self._runs.pop(apply, None)
+            raise
 
-    def finish(self, apply: int, status: str, ended: float) -> None:
+    def finish(self, apply: int, status: str, ended: float, did: Did | None = None) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished."""
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
@@ -156,13 +221,16 @@ class Store:
         with self._writing("state.finish") as connection:
             # Of a plan that left something out, the outputs speak of a part of the stack only.
             plan = journal.load_head(connection, apply, self._path) if status == "done" else None
-            journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None)
+            journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None, did)
+        self._runs.pop(apply, None)
 
-    def edit(self, operation: str, stack: StackName | None, entries: Sequence[Entry], *, at: float | None = None) -> int:
+    def edit(
+        self, operation: str, stack: StackName | None, entries: Sequence[Entry], *, at: float | None = None, caller: Caller = NOBODY
+    ) -> int:
         """Change records outside of an apply, as one operation with a serial of its own; returns the serial."""
         with self._writing("state.edit") as connection:
-            serial = journal.next_serial(connection, time.time() if at is None else at, operation, None, stack)
-            journal.change_records(connection, serial, entries)
+            serial = journal.next_serial(connection, time.time() if at is None else at, operation, None, stack, caller)
+            journal.change_records(connection, Book(serial), entries)
             return serial
 
     def grow_slices(self, slices: int) -> None:
@@ -227,6 +295,15 @@ def read_recorded(folder: Path) -> Recorded:
         return store.recorded()
 
 
+def read_pending(folder: Path) -> tuple[Pending, ...]:
+    """Return every apply that runs or did not end."""
+    store = open_state(folder, write=False)
+    if store is None:
+        return ()
+    with store:
+        return store.pending()
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
@@ -235,14 +312,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _recorded(connection: sqlite3.Connection) -> Recorded:
+def _recorded(connection: sqlite3.Connection, folder: Path) -> Recorded:
     lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
-    unfinished = journal.unfinished(connection)
+    unfinished = journal.pending(connection, folder)
     return Recorded(
         lineage=lineage,
         serial=serial,
         records=records.load(connection),
         slices=slices,
-        unfinished=None if unfinished is None else unfinished.plan,
+        unfinished=unfinished,
+        reserved=journal.reserved(connection) if unfinished else {},
         outputs=journal.outputs(connection),
     )

@@ -89,28 +89,29 @@ def host_document(host: Host) -> dict[str, Json]:
     return {**row, "sources": dict(host.sources), "slice_count": len(host.slices), "format_version": tables.FORMAT_VERSION}
 
 
-def holder_text(holder: Holder | None, *, color: bool = False) -> str:
-    """`state lock`: who writes."""
-    if holder is None:
+def holders_text(holders: Iterable[Holder], *, color: bool = False) -> str:
+    """`state lock`: who works on what."""
+    every = list(holders)
+    if not every:
         return "The state is not locked."
-    rows = [
-        ("operation", holder.operation),
-        ("plan", holder.plan or "-"),
-        ("pid", str(holder.pid)),
-        ("user", holder.user),
-        ("host", holder.host),
-        ("since", holder.since),
-    ]
-    return "The state is locked.\n\n" + tables.pairs(rows, color=color)
+    columns = (
+        tables.Column("scope", "SCOPE"), tables.Column("operation", "OPERATION"), tables.Column("plan", "PLAN"),
+        tables.Column("pid", "PID", right=True),
+        tables.Column("user", "USER"), tables.Column("host", "HOST"), tables.Column("since", "SINCE"),
+    )  # fmt: skip
+    rows = tuple({**tables.as_row(holder), "scope": _scope_words(holder)} for holder in every)
+    return "The state is locked.\n\n" + tables.render(tables.Listing("holders", columns, rows, ""), color=color)
 
 
-def holder_document(holder: Holder | None) -> dict[str, Json]:
-    """Return who holds the lock as JSON."""
-    return {
-        "format_version": tables.FORMAT_VERSION,
-        "locked": holder is not None,
-        "holder": None if holder is None else tables.as_row(holder),
-    }
+def _scope_words(holder: Holder) -> str:
+    kind = holder.scope.kind
+    return {"host": "host", "stack": f"stack {holder.stack}", "vm": f"{holder.address} of stack {holder.stack}"}[kind]
+
+
+def holders_document(holders: Iterable[Holder]) -> dict[str, Json]:
+    """Return who holds which lock as JSON."""
+    every = [{**tables.as_row(holder), "scope": holder.scope.kind} for holder in holders]
+    return {"format_version": tables.FORMAT_VERSION, "locked": bool(every), "holders": every}
 
 
 def serials_text(before: Iterable[Record], after: Iterable[Record]) -> str:

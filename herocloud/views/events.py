@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import herocloud
+from herocloud.apply.inspection import Rest
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM
-from herocloud.views import diagnostic_text, phrases, plan_json, results, values
+from herocloud.views import diagnostic_text, phrases, plan_json, remainders, results, values
 from herocloud.views.writer import Outlet
 
 FORMAT = "1.0"
@@ -25,7 +26,7 @@ _ENDINGS = {
     "apply_start": "started",
     "apply_complete": "done",
     "apply_errored": "failed",
-    "apply_skipped": "skipped",
+    "apply_skipped": "not started",
     "retry": "is tried again",
 }
 _ENDINGS_BACK = {
@@ -57,6 +58,12 @@ class Stream:
             self._line("planned_change", "info", f"{change.address}: {phrases.action_words(change)}", {"change": planned(change)})
         self._line("capacity", "info", "capacity before, at its peak and after", {"capacity": plan_json.capacity_document(plan.capacity)})
         self.diagnose(plan.diagnostics)
+
+    def rest(self, rest: Rest) -> None:
+        """Write what is left of an apply that did not end."""
+        what = "taken back" if rest.rollback else "finished"
+        says = f"{rest.pending.id} of stack {rest.pending.stack} is to be {what}"
+        self._line("unfinished", "warn", says, {"unfinished": remainders.document(rest)})
 
     def diagnose(self, found: Sequence[Diagnostic]) -> None:
         """Write diagnostics."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
-from herocloud.model.words import Severity, Status
-from herocloud.views import diagnostic_text, phrases, results
+from herocloud.model.words import Severity
+from herocloud.views import diagnostic_text, fates, phrases, results
 
 # XML 1.0 has no way to write these, not even as references.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -41,7 +41,7 @@ def render(plan: Plan) -> str:
 
 
 def render_result(plan: Plan, result: Result) -> str:
-    """Write an apply: a case per change, failed or skipped as it ended."""
+    """Write an apply: a case per change. One that was begun and not finished is a failure, because its thing is not what it was."""
     failed: dict[str, str] = {}
     cause: dict[str, str] = {}
     for failure in results.failures(result):
@@ -52,14 +52,14 @@ def render_result(plan: Plan, result: Result) -> str:
     for outcome in result.outcomes:
         seconds[outcome.address] = seconds.get(outcome.address, 0.0) + outcome.ended - outcome.started
     cases = []
-    ends = results.endings(plan, result)
+    every = results.fates_of(plan, result)
     for change in phrases.arrange(plan):
-        status = ends[change.address]
-        reason = (
-            None
-            if status is Status.DONE or change.address in failed
-            else cause.get(change.address, status.value if status else "not started")
-        )
+        fate = every[change.address]
+        why = cause.get(change.address)
+        if fate.word == fates.BEGUN and change.address not in failed:
+            failed[change.address] = f"{fate.words}, {why}" if why else fate.words
+        left = fate.word not in (fates.DONE, fates.BEGUN) and change.address not in failed
+        reason = (f"{fate.words} {why}" if why else fate.words) if left else None
         cases.append(
             Case(
                 f"{plan.stack}.{change.kind}",

@@ -5,6 +5,7 @@ Each function takes what its command has at hand and returns a `tables.Listing`;
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.hosts import Slice
 from herocloud.model.ids import Address, Sid, sid_number, sort_key
@@ -115,13 +116,24 @@ def slice_row(one: Slice, owners: Mapping[Sid, tuple[str, Address]]) -> dict[str
 
 
 def history(entries: Iterable[Version]) -> Listing:
-    """`state log`: every operation that raised the serial, in the order given."""
+    """`state log`: who did what, in the order given."""
     columns = (
-        Column("serial", "SERIAL", right=True), Column("at", "WHEN", _when), Column("operation", "OPERATION"), Column("stack", "STACK"),
-        Column("plan", "PLAN"), Column("added", "ADDED", right=True), Column("changed", "CHANGED", right=True),
-        Column("removed", "REMOVED", right=True),
+        Column("serial", "SERIAL", right=True), Column("at", "WHEN", _when), Column("user", "USER"), Column("command", "COMMAND"),
+        Column("stack", "STACK"), Column("apply", "APPLY"), Column("added", "ADDED", right=True), Column("changed", "CHANGED", right=True),
+        Column("destroyed", "DESTROYED", right=True), Column("outcome", "OUTCOME"), Column("seconds", "TOOK", _took, right=True),
     )  # fmt: skip
-    return Listing("history", columns, tuple(as_row(entry) for entry in entries), "Nothing was ever changed.")
+    rows = [{**as_row(entry), "command": entry.command or entry.operation, "outcome": _outcome(entry)} for entry in entries]
+    return Listing("history", columns, tuple(rows), "Nothing was ever changed.")
+
+
+def _outcome(entry: Version) -> str:
+    if entry.taken_back and entry.outcome != "rolled back":
+        return f"{entry.outcome}, {entry.taken_back} taken back"
+    return f"{entry.outcome} ({entry.taken_back} taken back)" if entry.taken_back else entry.outcome
+
+
+def _took(value: Json) -> str:
+    return "-" if value is None else sizes.show_duration(round(value, 1) if value < 10 else round(value))
 
 
 def orphans(found: Iterable[Thing]) -> Listing:

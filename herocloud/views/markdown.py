@@ -7,12 +7,14 @@ scarce, as single lines; what finds no room is counted. A hidden marker lets a b
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from herocloud.model.ids import Address
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import GLYPHS, Action, Impact
 from herocloud.views import capacities, diagnostic_text, phrases, results, text, values
+from herocloud.views.fates import Fate
 
 MAX_BYTES = 65_000
 
@@ -54,14 +56,19 @@ def render_result(plan: Plan, result: Result, max_bytes: int = MAX_BYTES) -> str
     page.require(marker(plan))
     page.require(f"### herocloud: stack {_code(plan.stack)} on {_code(plan.host)}")
     page.require(f"**{_escape(results.headline(plan, result))}**")
+    fate = results.fates_of(plan, result)
     for failure in results.failures(result):
         outcome = failure.outcome
-        held = f"\nskipped because they need it: {', '.join(failure.held_back)}" if failure.held_back else ""
+        held = f"\n{results.held_back_line(failure, fate)}" if failure.held_back else ""
         page.offer(_fence("text", f"{outcome.address}: {outcome.kind} failed\n{outcome.error or ''}{held}"))
     for words, left in results.left_lines(plan, result):
-        page.offer(f"{_escape(words)}: {_names([change.address for change in left])}.")
+        page.offer(f"{_escape(words)}: {_names([_with_fate(change.address, fate) for change in left])}.")
     page.offer(_escape(results.next_step(plan, result)))
     return page.text(f"Plan {_code(plan.id)}.")
+
+
+def _with_fate(address: Address, fate: Mapping[Address, Fate]) -> str:
+    return f"{address} ({fate[address].now})" if fate[address].now else address
 
 
 def marker(plan: Plan) -> str:

@@ -12,7 +12,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import split_address
 from herocloud.model.plans import Capacity, Change, Drift, Plan
 from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM, Action, Impact
-from herocloud.views import diagnostic_text, phrases, values
+from herocloud.views import diagnostic_text, phrases, remainders, values
 
 FORMAT_VERSION = "1.0"
 
@@ -48,6 +48,7 @@ def plan_document(plan: Plan) -> dict[str, Json]:
         ],
         "capacity": capacity_document(plan.capacity),
         "facts": [{"key": fact.key, "digest": fact.digest, "says": fact.says} for fact in plan.facts],
+        "unfinished": [remainders.pending_document(one) for one in plan.unfinished],
         "diagnostics": [diagnostic_text.document(found) for found in plan.diagnostics],
         "expected_seconds": plan.critical_seconds,
     }
@@ -69,6 +70,7 @@ def refusal_document(found: Sequence[Diagnostic]) -> dict[str, Json]:
         "steps": [],
         "capacity": None,
         "facts": [],
+        "unfinished": [],
         "diagnostics": [diagnostic_text.document(one) for one in found],
     }
 

@@ -134,7 +134,7 @@ class Board:
         text = f"{self.ended} of {len(self._steps)} steps · {sizes.show_duration(int(elapsed))}"
         if self._expected >= 1:
             text += f" of about {sizes.show_duration(round(self._expected))}"
-        for number, word in ((self.failed, "failed"), (self.skipped, "skipped"), (self.undone, "taken back")):
+        for number, word in ((self.failed, "failed"), (self.skipped, "not started"), (self.undone, "taken back")):
             text += f" · {number} {word}" if number else ""
         return text
 

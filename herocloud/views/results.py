@@ -1,6 +1,6 @@
 """How an apply ended: what is done, each failure once with what it held back, and how to go on.
 
-A failed step makes every step behind it `skipped`. People want the cause, so skipped things are listed under it and nowhere else.
+People want the cause, so what a failed step holds back is listed under it and nowhere else, with what has become of each thing.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from herocloud.model.ids import Address, StepId, sort_key
 from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Status
-from herocloud.views import writer
+from herocloud.views import fates, writer
+from herocloud.views.fates import Fate
 
 _WORST = (Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.UNDONE, Status.DONE)
 _PAST = {
@@ -66,6 +67,11 @@ def endings(plan: Plan, result: Result) -> dict[Address, Status | None]:
     return found
 
 
+def fates_of(plan: Plan, result: Result) -> dict[Address, Fate]:
+    """Return what has become of each change."""
+    return fates.of_result(plan, result, endings(plan, result))
+
+
 def failures(result: Result) -> list[Failure]:
     """Return every failed step once, with all the addresses that are skipped because they need it, directly or not."""
     by_step: dict[StepId, Outcome] = {outcome.step: outcome for outcome in result.outcomes}
@@ -100,8 +106,9 @@ def render(plan: Plan, result: Result, *, color: bool = False) -> str:
     palette = writer.choose(color=color)
     good = status_word(result) in ("done", "already")
     blocks = [f"{palette.green if good else palette.red}{palette.bold}{headline(plan, result)}{palette.off}"]
-    blocks += ["\n".join(_failure_lines(failure, palette)) for failure in failures(result)]
-    blocks += [f"{words}: {_names(changes)}" for words, changes in left_lines(plan, result)]
+    fate = fates_of(plan, result)
+    blocks += ["\n".join(_failure_lines(failure, palette, fate)) for failure in failures(result)]
+    blocks += [f"{words}: {left_names(changes, fate)}" for words, changes in left_lines(plan, result)]
     if result.notes:
         blocks.append("\n".join(f"note: {note}" for note in result.notes))
     outputs = outputs_text(plan.outputs) if good and not result.already else ""
@@ -145,12 +152,11 @@ def left_lines(plan: Plan, result: Result) -> list[tuple[str, list[Change]]]:
     elif result.interrupted:
         found = [("Not done", left)]
     else:
-        begun = {outcome.address for outcome in result.outcomes if outcome.status is not Status.SKIPPED}
-        begun |= {step.address for step in plan.steps if step.id in result.earlier}
-        why = "because the apply stopped at the first failure"
+        fate = fates_of(plan, result)
+        why = "because the apply begins no change after a failure"
         found = [
-            (f"Not started, {why}", [change for change in left if change.address not in begun]),
-            (f"Begun and not finished, {why}", [change for change in left if change.address in begun]),
+            (f"Not started, {why}", [change for change in left if fate[change.address].word == fates.NOT_STARTED]),
+            ("Begun and not finished", [change for change in left if fate[change.address].word != fates.NOT_STARTED]),
         ]
     return [(words, changes) for words, changes in found if changes]
 
@@ -186,6 +192,7 @@ def document(plan: Plan, result: Result) -> dict[str, Json]:
             for failure in failures(result)
         ],
         "not_done": [change.address for change in _left(plan, result)],
+        "fates": [{"address": address, "state": fate.word, "now": fate.now or None} for address, fate in fates_of(plan, result).items()],
         "notes": list(result.notes),
         "next_step": next_step(plan, result),
         "outputs": dict(kept_outputs(plan, result)),
@@ -216,21 +223,34 @@ def _left(plan: Plan, result: Result) -> list[Change]:
     return [change for change in plan.changing if found[change.address] is not Status.DONE and change.address not in failed | held]
 
 
-def _failure_lines(failure: Failure, palette: writer.Palette) -> list[str]:
+def _failure_lines(failure: Failure, palette: writer.Palette, fate: Mapping[Address, Fate]) -> list[str]:
     outcome = failure.outcome
     took = sizes.show_duration(outcome.ended - outcome.started)
+    now = fate[outcome.address].now if outcome.address in fate else ""
     lines = [f"{palette.red}error{palette.off}: {palette.bold}{outcome.address}{palette.off}: {outcome.kind} failed after {took}"]
     lines += [f"  {line}" for line in (outcome.error or "").splitlines()]
+    if now:
+        lines.append(f"  `{outcome.address}` is {now}")
     if failure.held_back:
-        names = ", ".join(failure.held_back[:_MOST])
-        more = len(failure.held_back) - _MOST
-        lines.append(f"  skipped because they need it: {names}{f' and {more} more' if more > 0 else ''}")
+        lines.append(f"  {held_back_line(failure, fate)}")
     return lines
 
 
-def _names(changes: list[Change]) -> str:
-    shown = ", ".join(change.address for change in changes[:_MOST])
+def held_back_line(failure: Failure, fate: Mapping[Address, Fate]) -> str:
+    """Say what needs a failed step, and what has become of each."""
+    shown = ", ".join(f"{address} ({fate[address].words})" for address in failure.held_back[:_MOST])
+    more = len(failure.held_back) - _MOST
+    return f"left because they need it: {shown}{f' and {more} more' if more > 0 else ''}"
+
+
+def left_names(changes: list[Change], fate: Mapping[Address, Fate]) -> str:
+    """Name what is left, each with what it is now."""
+    shown = ", ".join(f"{change.address}{f' ({now})' if (now := _now(fate[change.address])) else ''}" for change in changes[:_MOST])
     return f"{shown} and {len(changes) - _MOST} more" if len(changes) > _MOST else shown
+
+
+def _now(fate: Fate) -> str:
+    return fate.now if fate.word in (fates.BEGUN, fates.FAILED) else ""
 
 
 def _counted(changes: tuple[Change, ...], found: Mapping[Address, Status | None]) -> str:

@@ -31,7 +31,7 @@ def test_whatever_the_disk_does_the_apply_is_finished_once_it_works_again(site, 
         site.run(plan)
     assert [found.code for found in raised.value.diagnostics] == [CODES[what]]
     fault.clear()
-    if site.recorded().unfinished is None:
+    if not site.recorded().unfinished:
         assert site.recorded().records == {}, "nothing had begun"
         assert not site.run(plan).failed
     else:

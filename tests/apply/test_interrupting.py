@@ -1,13 +1,10 @@
 """The first interrupt lets running steps finish within a bound; the second stops now. Both can be resumed."""
 
-import os
-import signal
 import threading
 from typing import Never
 
 import pytest
 
-from herocloud.apply.steering import Interrupts
 from herocloud.model.errors import Temporary
 from herocloud.model.steps import Step
 from herocloud.model.words import Status
@@ -116,35 +113,3 @@ def test_the_result_says_which_way_an_interrupted_apply_went(bench, step, plan) 
     bench.interrupts.stop()
     result = bench.execute(plan(chain(step)))
     assert (result.interrupted, result.went_back) == (True, False)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_are_counted_and_the_handlers_before_come_back(number) -> None:
-    before = signal.getsignal(number)
-    with Interrupts() as interrupts:
-        os.kill(os.getpid(), number)
-        os.kill(os.getpid(), number)
-        assert interrupts.requests == 2
-    assert signal.getsignal(number) is before
-
-
-def test_a_closed_terminal_is_harmless() -> None:
-    before = signal.getsignal(signal.SIGHUP)
-    with Interrupts() as interrupts:
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert interrupts.requests == 0
-        assert signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN, "VMMs would inherit an ignored signal"
-    assert signal.getsignal(signal.SIGHUP) is before
-
-
-def test_other_threads_leave_the_handlers_alone() -> None:
-    seen = []
-
-    def work() -> None:
-        with Interrupts():
-            seen.append(signal.getsignal(signal.SIGINT))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [signal.getsignal(signal.SIGINT)]

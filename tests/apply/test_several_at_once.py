@@ -13,7 +13,7 @@ from herocloud.state import holders, locking
 def apply_under_lock(site: Any, text: str, notes: list[str] | None = None) -> list[str]:
     """What the command line does: lock, finish what is unfinished, plan, execute. Returns what was changed."""
     with locking.hold(site.folder, "apply", None, 30.0, (notes if notes is not None else []).append):
-        if site.recorded().unfinished is not None:
+        if site.recorded().unfinished:
             assert not site.resume().failed
         plan = site.plan(text)
         if not plan.changing:

@@ -75,7 +75,7 @@ def test_a_plan_never_waits_for_the_lock(herocloud: Any, applied: Path) -> None:
         assert herocloud("drift").code == 0
         held = json.loads(herocloud("state", "lock", "--json").out)
     assert held["locked"]
-    assert held["holder"]["plan"] == "abcd1234"
+    assert [(holder["scope"], holder["plan"]) for holder in held["holders"]] == [("host", "abcd1234")]
 
 
 def test_12_is_a_class_that_nobody_approved(herocloud: Any, shop: Path) -> None:

@@ -42,7 +42,7 @@ def test_an_interrupted_apply_exits_130_and_can_be_resumed(herocloud: Any, spawn
     assert "Traceback" not in err
     unfinished = herocloud("plan")
     assert "resume" in unfinished.both
-    assert herocloud.done("resume").code == 0
+    assert herocloud.done("resume", "-y").code == 0
     assert herocloud.done("plan").out == "No changes.\n"
 
 
@@ -52,7 +52,7 @@ def test_an_interrupted_apply_can_be_taken_back(herocloud: Any, spawn: Spawn) ->
     _wait_for_a_step(process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    ran = herocloud("resume", "--rollback")
+    ran = herocloud("resume", "--rollback", "-y")
     assert ran.code == 0, ran.both
     assert herocloud("state", "list").out == "Nothing is recorded.\n"
 
@@ -115,9 +115,9 @@ def test_records_are_not_renamed_or_forgotten_while_a_destroy_is_unfinished(hero
     before = herocloud("state", "list", "--json").out
     for words in (("mv", "volume.data", "volume.store", "-y"), ("rm", "volume.data")):
         ran = herocloud("state", *words)
-        assert ran.code == 1, words
+        assert ran.code == 12, words
         assert "An earlier apply is not finished" in ran.err
-        assert "`herocloud resume` finishes it" in ran.err
+        assert "`herocloud resume apply-2` finishes it" in ran.err
     assert herocloud("state", "list", "--json").out == before, "nothing went on being destroyed"
 
 
@@ -128,7 +128,7 @@ def test_an_interrupted_resume_says_what_an_interrupted_apply_says(herocloud: An
     next(line for line in apply.stderr if '"apply_complete"' in line)
     apply.send_signal(signal.SIGTERM)
     first, _ = apply.communicate(timeout=60)
-    resume = spawn("resume", "--parallelism", "1", "--json-into", "/dev/stderr")
+    resume = spawn("resume", "-y", "--parallelism", "1", "--json-into", "/dev/stderr")
     assert resume.stderr is not None
     next(line for line in resume.stderr if '"apply_complete"' in line)
     resume.send_signal(signal.SIGTERM)
@@ -149,7 +149,7 @@ def test_a_disk_that_fails_inside_of_an_apply_is_told_with_the_way_on(herocloud:
     assert f"`{herocloud.data_folder}` could not be written: No space left on device" in err
     assert "What is recorded is safe" in err
     assert "`herocloud resume` goes on" in err
-    herocloud.done("resume")
+    herocloud.done("resume", "-y")
     assert herocloud.done("plan").out == "No changes.\n"
 
 

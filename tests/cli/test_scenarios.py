@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from herocloud.cli import requests
+
 SCENARIOS = sorted(path.parent for path in Path(__file__).parent.glob("scenarios/*/commands.txt"))
 
 _TIMES = (
@@ -24,13 +26,16 @@ _TIMES = (
     # What steps took a moment ago decides what the next ones are expected to take.
     (re.compile(r"(?<=About )\d+ s|(?<=~)\d+ s(?= down)|\d+ s(?= of it downtime)"), "<seconds>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "<time>"),
+    # The last column of the state log.
+    (re.compile(r" +\d+(\.\d+)? (ms|s)$", re.MULTILINE), "  <seconds>"),
 )
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[path.name for path in SCENARIOS])
 def test_a_scenario_prints_its_transcript(
-    herocloud: Any, scenario: Path, settle: Callable[[str], str], request: pytest.FixtureRequest
+    herocloud: Any, scenario: Path, settle: Callable[[str], str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(requests, "_user", lambda: "ada")
     for path in scenario.iterdir():
         if path.name in ("host.yaml", "scenario.yaml"):
             shutil.copy(path, herocloud.data_folder / path.name)

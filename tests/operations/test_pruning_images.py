@@ -30,7 +30,7 @@ def stored(data_folder: Path, tmp_path: Path) -> Path:
 def how() -> Any:
     """Return how to run something without steps, waiting for nobody."""
     from herocloud.apply.steering import Options
-    from herocloud.operations.running import How
+    from herocloud.operations.callers import How
 
     return How(Options(), lambda _plan, _before: pytest.fail("nothing is applied"), 0.0)
 

@@ -34,7 +34,7 @@ def test_a_partly_applied_plan(plans, bare, snapshot) -> None:
 
 def test_what_is_on_a_host(plans, bare, snapshot) -> None:
     seen = {("shop", "vm.web[0]"): Thing("shop", "vm.web[0]", "simulator", {"power": "paused"})}
-    history = [Version(1, 1_763_719_200.0, "apply", "p1", "shop", 4, 0, 0)]
+    history = [Version(1, 1_763_719_200.0, "ada", "apply", "shop", "apply-1", "apply", "p1", 4, 0, 0, 0, "done", 1.5)]
     page = html.render_state(
         HOST, _records(plans), seen, drift={"shop": plans.everything().drift}, history=history, generated=1_763_719_300.0
     )
@@ -70,7 +70,7 @@ def test_a_plan_without_changes_says_so(plans, read) -> None:
 def test_a_failure_shows_its_cause_and_the_way_on(plans, read) -> None:
     text = read(html.render_result(plans.example(), plans.partly(plans.example()))).text
     assert "vm.cache: vm.configure failed" in text
-    assert "Skipped because they need it: vm.old" in text
+    assert "Left because they need it: vm.old" in text
     assert "herocloud apply does the rest" in text
 
 

@@ -28,7 +28,7 @@ def test_removal_forgets_the_record_and_frees_its_slices(edited, make) -> None:
     assert state_edits.remove_record(edited, make.stack, A) == 2
     assert list(edited.recorded().records["shop"]) == ["vm.c"]
     assert edited.assignments() == {}
-    assert [(one.operation, one.removed) for one in edited.history()[:1]] == [("state rm", 1)]
+    assert [(one.operation, one.destroyed) for one in edited.history()[:1]] == [("state rm", 1)]
 
 
 def test_protection_is_kept_in_the_state(edited, make) -> None:

@@ -12,7 +12,7 @@ def test_each_operation_counts_what_it_changed(store, make) -> None:
     store.edit("state rm", make.stack, [make.remove("volume.a")], at=20.0)
     store.begin(make.plan("p2", operation="destroy"), 30.0)
     store.commit(2, [*make.put(make.record("volume.b", spec={"size": 2}), make.record("volume.d")), make.remove("vm.c")])
-    counts = [(one.serial, one.at, one.operation, one.plan, one.stack, one.added, one.changed, one.removed) for one in store.history()]
+    counts = [(one.serial, one.at, one.operation, one.plan, one.stack, one.added, one.changed, one.destroyed) for one in store.history()]
     assert counts == [
         (3, 30.0, "destroy", "p2", "shop", 1, 1, 1),
         (2, 20.0, "state rm", None, "shop", 0, 0, 1),
@@ -25,7 +25,7 @@ def test_what_was_made_and_removed_by_one_operation_was_never_there(store, make)
     store.commit(apply, make.put(make.record("volume.a")))
     store.commit(apply, [make.remove("volume.a")])
     (version,) = store.history()
-    assert (version.added, version.changed, version.removed) == (0, 0, 0)
+    assert (version.added, version.changed, version.destroyed) == (0, 0, 0)
 
 
 def test_a_record_that_is_written_again_unchanged_is_no_change(store, make) -> None:
@@ -102,5 +102,5 @@ def test_every_serial_shows_the_world_of_its_time(operations, make, tmp_path_fac
         for version in store.history():
             before, after = worlds[version.serial - 1], worlds[version.serial]
             assert version.added == len(after.keys() - before.keys())
-            assert version.removed == len(before.keys() - after.keys())
+            assert version.destroyed == len(before.keys() - after.keys())
             assert version.changed == sum(before[key] != after[key] for key in before.keys() & after.keys())

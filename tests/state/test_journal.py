@@ -18,7 +18,8 @@ def test_an_apply_that_began_is_unfinished_with_its_whole_plan(store, make) -> N
     apply = store.begin(plan, 5.0)
     found = store.unfinished()
     assert (found.apply, found.plan, found.states) == (apply, plan, {})
-    assert store.recorded().unfinished == "p1"
+    (pending,) = store.recorded().unfinished
+    assert (pending.id, pending.plan, pending.stack, pending.status, pending.alive) == ("apply-1", "p1", "shop", "running", False)
 
 
 def test_the_state_of_a_step_is_its_last_event(store, make) -> None:
@@ -32,7 +33,7 @@ def test_the_state_of_a_step_is_its_last_event(store, make) -> None:
 def test_an_apply_that_ended_is_not_unfinished(store, make, status) -> None:
     store.finish(store.begin(make.plan(), 1.0), status, 2.0)
     assert store.unfinished() is None
-    assert store.recorded().unfinished is None
+    assert store.recorded().unfinished == ()
     assert [(one.status, one.started, one.ended, one.serial) for one in store.applies()] == [(status, 1.0, 2.0, 1)]
 
 
@@ -102,6 +103,7 @@ def test_durations_are_medians_of_the_last_fifty_of_each_kind(store, make) -> No
     new = [entry(f"vm.a[{number}]/vm.boot", "done", seconds=float(number)) for number in range(1, 51)]
     store.commit(apply, old + new)
     store.commit(apply, [entry("peer.tcp://192.0.2.1:9651/peer.add", "done", seconds=0.5), entry("vm.a/tap.create#2", "done", seconds=2.0)])
+    store.finish(apply, "done", 2.0)
     assert store.durations() == {"vm.boot": 25.5, "peer.add": 0.5, "tap.create": 2.0}
 
 
@@ -110,5 +112,6 @@ def test_nothing_is_learned_from_steps_that_failed_or_took_no_time_or_are_of_no_
     store.commit(
         apply, [entry("vm.a/vm.boot", "failed", seconds=9.0), entry("vm.a/vm.stop", "done"), entry("vm.a/vm.fly", "done", seconds=1.0)]
     )
+    store.finish(apply, "partial", 2.0)
     assert store.durations() == {}
     assert "vm.fly" not in steps.KINDS

@@ -64,13 +64,13 @@ def test_the_host_as_json_is_plain_data() -> None:
 
 def test_the_holder_of_the_lock_is_named_in_full(snapshot) -> None:
     holder = Holder(41, 12_345, "b", "node1", "ada", "2025-11-21 10:00:00 UTC", "apply", "p1", 60.0)
-    assert details.holder_text(holder) == snapshot
-    assert details.holder_document(holder)["holder"]["pid"] == 41
+    assert details.holders_text([holder]) == snapshot
+    assert details.holders_document([holder])["holders"][0]["pid"] == 41
 
 
 def test_no_holder_means_no_lock() -> None:
-    assert details.holder_text(None) == "The state is not locked."
-    assert details.holder_document(None)["locked"] is False
+    assert details.holders_text([]) == "The state is not locked."
+    assert details.holders_document([])["locked"] is False
 
 
 def test_two_serials_differ_field_by_field(plans, snapshot) -> None:

@@ -39,8 +39,9 @@ def test_slices_show_who_holds_them(snapshot) -> None:
 
 def test_history_counts_what_each_operation_changed(snapshot) -> None:
     entries = [
-        Version(2, 1_763_719_200.0, "apply", "p2", "shop", 2, 0, 1),
-        Version(1, 1_763_719_100.0, "mv", None, "shop", 0, 1, 0),
+        Version(3, 1_763_719_300.0, "ada", "apply", "shop", "apply-3", "apply", "p3", 0, 0, 0, 2, "rolled back", 61.2),
+        Version(2, 1_763_719_200.0, "ada", "apply", "shop", "apply-2", "apply", "p2", 2, 0, 1, 0, "done", 1.5),
+        Version(1, 1_763_719_100.0, None, None, "shop", None, "mv", None, 0, 1, 0, 0, "done", 0.0),
     ]
     assert tables.render(listings.history(entries)) == snapshot
 

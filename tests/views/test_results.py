@@ -69,7 +69,7 @@ def test_many_skipped_things_are_counted_after_a_few_names(plans) -> None:
         one._replace(status=Status.SKIPPED, skipped_because="vm.cache/vm.configure") if one.address != "vm.cache" else one
         for one in result.outcomes
     )
-    assert "vm.web[7] and 22 more" in results.render(plan, result._replace(outcomes=outcomes))
+    assert "vm.web[7] (not started) and 22 more" in results.render(plan, result._replace(outcomes=outcomes))
 
 
 def _stopped(plans):
@@ -84,8 +84,8 @@ def _stopped(plans):
 
 def test_what_was_not_started_is_told_apart_from_what_needs_the_failed_step(plans) -> None:
     shown = results.render(*_stopped(plans))
-    assert "skipped because they need it: vm.c\n" in shown
-    assert "Not started, because the apply stopped at the first failure: vm.b\n" in shown
+    assert "left because they need it: vm.c (not started)\n" in shown
+    assert "Not started, because the apply begins no change after a failure: vm.b\n" in shown
 
 
 def test_the_way_on_after_an_interrupt_is_told_once(plans) -> None:
@@ -100,7 +100,7 @@ def test_an_interrupted_resume_counts_what_was_done_before_and_lists_the_rest(pl
     cancelled = tuple(one._replace(status=Status.CANCELLED) for one in done if one.address == "vm.b")
     shown = results.render(plan, plans.done(plan)._replace(outcomes=cancelled, earlier=earlier, interrupted=True))
     assert shown.startswith("Interrupted after 41 s: 1 added.")
-    assert "Not done: vm.b\n" in shown
+    assert "Not done: vm.b (not there yet)\n" in shown
 
 
 def test_an_interrupted_rollback_lists_what_is_not_taken_back_and_goes_on_backwards(plans) -> None:

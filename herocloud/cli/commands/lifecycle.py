@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, requests
-from herocloud.cli.calling import BadValue, Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.model.errors import Refused
-from herocloud.operations import applying as operation
-from herocloud.operations import lookups, plan_files, reversal
-from herocloud.operations.applying import Applied
+from herocloud.operations import apply as operation
+from herocloud.operations import plan_files, reversal, unfinished
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked
 
@@ -50,7 +49,7 @@ def _plan_and_run(
         approval,
         running,
         exports,
-        lambda how, decide: operation.plan_and_apply(call.folder, sources, asked, how, decide),
+        lambda how, approver: operation.plan_and_apply(call.folder, sources, asked, how, approver),
         purge=asked.options.purge,
     )
 
@@ -112,20 +111,29 @@ def destroy(
 def resume(
     call: Call,
     *,
+    approval: flags.Approving,
     running: flags.Executing,
     exports: flags.Exports,
+    apply_id: Annotated[
+        str | None, flags.argument(metavar="[APPLY_ID]", help="The apply to go on with, such as apply-12; needed when there are several.")
+    ] = None,
     rollback: Annotated[
         bool, flags.option("--rollback", variable="", help="Take back what the interrupted apply did instead of finishing it.")
     ] = False,
+    stack: flags.Stack = None,
 ) -> int:
-    """Finish an apply that was interrupted."""
-    with apply_flow.open_streams(call, exports.json_into) as streams:
-        recovered = operation.resume(call.folder, requests.make_how(call, running, stream=streams.listener), rollback=rollback)
-        if recovered is None:
-            if not call.json:
-                call.screen.result("There is nothing to resume: the last apply came to its end.")
-            return exit_codes.DONE
-        return apply_flow.tell_result(call, streams, recovered.plan, recovered.result, last=True)
+    """Finish an apply that was interrupted.
+
+    Shows what is left of it, and runs it once that is approved, as `apply` does with a plan.
+    """
+    chosen = requests.choose_stack(call, stack)
+    return apply_flow.resume(
+        call,
+        approval,
+        running,
+        exports,
+        lambda how, approver: operation.resume(call.folder, how, approver, rollback=rollback, which=apply_id, stack=chosen),
+    )
 
 
 def undo(
@@ -133,17 +141,22 @@ def undo(
     approval: flags.Approving,
     running: flags.Executing,
     exports: flags.Exports,
-    plan_id: Annotated[
-        str | None, flags.argument(metavar="[PLAN_ID]", help="The plan whose apply to take back; the last one by default.")
+    which: Annotated[
+        str | None,
+        flags.argument(metavar="[SERIAL|APPLY_ID]", help="The apply to take back, by its serial or its id; the last one by default."),
     ] = None,
 ) -> int:
     """Take back what an apply did, as a plan of its own.
 
     An apply that is not finished is rolled back; a finished one is undone by a plan that is shown and approved first.
     """
-    unfinished = lookups.read_recorded(call.folder).unfinished
-    if unfinished is not None and (plan_id is None or unfinished.startswith(plan_id)):
-        with apply_flow.open_streams(call, exports.json_into) as streams:
-            recovered = operation.resume(call.folder, requests.make_how(call, running, stream=streams.listener), rollback=True)
-            return apply_flow.tell_applied(call, exports, streams, Applied(None, None, recovered))
-    return apply_flow.run_approved(call, approval, running, exports, lambda how, decide: reversal.undo(call.folder, plan_id, how, decide))
+    pending = unfinished.to_undo(call.folder, which)
+    if pending is not None:
+        return apply_flow.resume(
+            call,
+            approval,
+            running,
+            exports,
+            lambda how, approver: operation.resume(call.folder, how, approver, rollback=True, which=pending.id),
+        )
+    return apply_flow.run_approved(call, approval, running, exports, lambda how, approver: reversal.undo(call.folder, which, how, approver))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from herocloud.cli import exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Recorded
@@ -98,7 +98,7 @@ def show(
 
 
 def _document(recorded: Recorded, seen: Seen) -> Json:
-    from herocloud.views import details
+    from herocloud.views import details, remainders
 
     stacks: dict[str, dict[str, Json]] = {}
     for record in seen.records:
@@ -109,7 +109,7 @@ def _document(recorded: Recorded, seen: Seen) -> Json:
         "format_version": "1.0",
         "serial": recorded.serial,
         "lineage": recorded.lineage,
-        "unfinished": recorded.unfinished,
+        "unfinished": [remainders.pending_document(one) for one in recorded.unfinished],
         "stacks": stacks,
     }
 
@@ -131,8 +131,11 @@ def _text(call: Call, recorded: Recorded, seen: Seen) -> str:
         outputs = recorded.outputs.get(stack)
         if outputs:
             blocks.append(f"Outputs of {stack}:\n{results.outputs_text(outputs)}")
-    if recorded.unfinished is not None:
-        blocks.append(f"The apply of plan {recorded.unfinished} is not finished; `herocloud resume` goes on.")
+    for pending in recorded.unfinished:
+        if pending.alive:
+            blocks.append(f"{pending.id} of stack {pending.stack} is running (plan {pending.plan}).")
+        else:
+            blocks.append(f"{pending.id} of stack {pending.stack} (plan {pending.plan}) is not finished; `herocloud resume` goes on.")
     return "\n\n".join(blocks)
 
 

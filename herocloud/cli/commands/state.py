@@ -4,7 +4,7 @@ import time
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, garbage, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations import leftovers as operation
 from herocloud.operations import lookups, record_edits
 
@@ -39,11 +39,11 @@ def log(call: Call, stack: flags.Stack = None) -> int:
 
 def diff(
     call: Call,
-    before: Annotated[int, flags.argument(metavar="A", help="A serial of `state log`.")],
-    after: Annotated[int, flags.argument(metavar="B", help="Another one.")],
+    before: Annotated[str, flags.argument(metavar="A", help="A serial or an apply id of `state log`.")],
+    after: Annotated[str, flags.argument(metavar="B", help="Another one.")],
     stack: flags.Stack = None,
 ) -> int:
-    """Compare the state at two serials."""
+    """Compare the state at two serials or after two applies."""
     from herocloud.views import details
 
     sides = lookups.compare(call.folder, before, after, requests.choose_stack(call, stack))
@@ -52,11 +52,11 @@ def diff(
 
 
 def lock(call: Call) -> int:
-    """Tell who holds the lock of the state."""
+    """Show who holds a lock: of the host, a stack or a VM."""
     from herocloud.views import details
 
-    holder = lookups.holder(call.folder)
-    presentation.show(call, lambda: details.holder_document(holder), lambda: details.holder_text(holder, color=call.screen.color_out))
+    found = lookups.holders(call.folder)
+    presentation.show(call, lambda: details.holders_document(found), lambda: details.holders_text(found, color=call.screen.color_out))
     return exit_codes.DONE
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from herocloud.cli import exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.cli.commands.vms import VM
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
@@ -24,7 +24,7 @@ def logs(
     call: Call,
     *,
     name: VM,
-    follow: Annotated[bool, flags.option("--follow", variable="", help="Go on as more is written; here also `-f`.")] = False,
+    follow: Annotated[bool, flags.option("--follow", variable="", also=("-f",), help="Go on as more is written; here also `-f`.")] = False,
     lines: Annotated[int, flags.option("--lines", variable="", metavar="N", min=0, help="How many of the last lines; 100.")] = 100,
     stack: flags.Stack = None,
 ) -> int:

@@ -6,7 +6,7 @@ To name an action on one VM is to approve it, so nothing is asked, except before
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations import lookups, power
 
 VM = Annotated[str, flags.argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]
@@ -42,7 +42,7 @@ def _act(
     call: Call, action: str, name: str, stack: str | None, running: flags.Executing, approval: flags.Approving, *, purge: bool = False
 ) -> int:
     wanted = power.Wanted(action, name, requests.choose_stack(call, stack), purge)
-    return apply_flow.run_planned(call, approval, running, lambda: power.plan_power(call.folder, wanted), purge=purge)
+    return apply_flow.run_planned(call, approval, running, lambda: power.plan_power(call.folder, wanted), purge=purge, one_vm=True)
 
 
 def start(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:

@@ -27,7 +27,7 @@ from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience, Ways
 from herocloud.providers.vmm.supplies import Supplies
 
-_FIRST_ANSWER = 30.0
+FIRST_ANSWER = 30.0
 """Seconds until the program has to answer; a busy host takes one or two."""
 _STEP = 0.005
 _LAST_WORDS = 25
@@ -173,7 +173,7 @@ def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], b
     """Open the API once the program serves it. A process that does not answer and lives is busy, or has hung; its time is bounded."""
     socket = hardware.api_socket(data, sid)
     client = Client(socket)
-    until = time.monotonic() + _FIRST_ANSWER
+    until = time.monotonic() + FIRST_ANSWER
     while True:
         if socket.exists():
             try:
@@ -187,10 +187,12 @@ def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], b
                 return client
         if not identity.is_alive(process):
             client.close()
-            raise Permanent(f"Cloud Hypervisor ended before its guest began{last_words(data, sid)}")
+            raise Permanent(f"Cloud Hypervisor ended before its guest began{last_words(data, sid)}{_where_more(data, sid)}")
         if time.monotonic() > until or stopped():
             client.close()
-            raise Temporary(f"Cloud Hypervisor does not answer on its socket within {_FIRST_ANSWER:g} s{last_words(data, sid)}")
+            raise Temporary(
+                f"Cloud Hypervisor does not answer on its socket within {FIRST_ANSWER:g} s{last_words(data, sid)}{_where_more(data, sid)}"
+            )
         time.sleep(_STEP)
 
 
@@ -239,6 +241,10 @@ def last_words(data: Path, sid: str) -> str:
         return ""
     errors = [line for line in lines[-_LAST_WORDS:] if "ERROR" in line]
     return f": {errors[-1]}" if errors else ""
+
+
+def _where_more(data: Path, sid: str) -> str:
+    return f"; its log is `{folders.machine_folder(data, sid) / hardware.LOG}`, and `herocloud doctor` checks what it needs"
 
 
 def how_it_ended(data: Path, sid: str, *, asked: bool = False) -> event_file.End:

@@ -184,7 +184,7 @@ class SimulatorDriver:
         current = row.parts.get(step.part)
         if not parts.same(current, step.before):
             if step.part != "power" and not parts.same(current, step.after):
-                raise Conflict(parts.describe(_seen(row, work), work), fact=f"observed:{step.address}")
+                raise Conflict(parts.describe(_seen(row, work), work))
             parts.refuse_foreign(_seen(row, work), work)
             refusals.check(world, row, step.kind, step.part, current=current, target=step.before, undoing=True)
             _mark(row, work)
@@ -236,7 +236,7 @@ def _is_done(row: Row, work: Work) -> bool:
     if step.part in row.halves or not parts.same(row.parts.get(step.part), step.after):
         return False
     if step.before is None and step.after is not None and parts.is_foreign(_seen(row, work), work):
-        raise Conflict(f"`{step.address}` exists and carries the mark of another state, {row.lineage}", fact=f"observed:{step.address}")
+        raise Conflict(f"`{step.address}` exists and carries the mark of another state, {row.lineage}")
     return True
 
 

@@ -5,7 +5,7 @@ and importing thirty modules for it would cost more than the whole start-up budg
 own docstrings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -42,8 +42,8 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "list": Leaf("state", "list_records", "List the records."),
             "show": Leaf("state", "show_record", "Show one record in full."),
             "log": Leaf("state", "log", "List every change of the state, newest first."),
-            "diff": Leaf("state", "diff", "Compare the state at two serials."),
-            "lock": Leaf("state", "lock", "Tell who holds the lock of the state."),
+            "diff": Leaf("state", "diff", "Compare the state at two serials or after two applies."),
+            "lock": Leaf("state", "lock", "Show who holds a lock: of the host, a stack or a VM."),
             "mv": Leaf("state", "move", "Rename a record; the machine goes on running."),
             "rm": Leaf("state", "remove", "Forget a record; the machine is not touched."),
             "protect": Leaf("state", "protect", "Protect a record from deletion and replacement."),
@@ -87,6 +87,13 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "exec": Leaf("vm_guests", "execute", "Run a program inside a VM."),
             "console": Leaf("vm_guests", "console", "Attach to the console of a VM."),
             "wait": Leaf("vm_guests", "wait", "Wait until the guests of VMs answer."),
+        },
+    ),
+    "mycelium": Group(
+        "The overlay of this host.",
+        {
+            "status": Leaf("overlay_node", "show_status", "Show the overlay daemon, its peers and routes, and the traffic per VM."),
+            "key": Leaf("overlay_node", "make_keys", "Make the keys that overlay addresses follow from."),
         },
     ),
     "image": Group(
@@ -133,3 +140,9 @@ def leaves() -> list[tuple[tuple[str, ...], Leaf]]:
         else:
             found += [((word, below), leaf) for below, leaf in entry.members.items()]
     return found
+
+
+def name_of(function: Callable[..., int]) -> str:
+    """Return the words that lead to a function."""
+    module = function.__module__.rpartition(".")[2]
+    return next((" ".join(words) for words, leaf in leaves() if (leaf.module, leaf.function) == (module, function.__name__)), "")

@@ -1,0 +1,85 @@
+"""Looking at an apply that did not end: what is left of it, and what its open steps have come to. Nothing is changed."""
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from herocloud.apply import sessions
+from herocloud.apply.entries import IN_FLIGHT
+from herocloud.apply.sessions import Drivers
+from herocloud.model.applies import Pending
+from herocloud.model.errors import HerocloudError
+from herocloud.model.ids import StepId
+from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import STATE_PROVIDER, Step
+from herocloud.model.words import Approval
+from herocloud.providers.seam import Found, Work
+
+
+class Seen(NamedTuple):
+    """How far a step has come of which the journal knows only that it was begun."""
+
+    step: Step
+    found: str
+    """`done`, `not started`, `half done`, `something else`, or `unknown` where nobody could be asked."""
+    detail: str = ""
+
+
+class Left(NamedTuple):
+    """One change that is not complete, or that with a rollback is not taken back yet."""
+
+    change: Change
+    classes: tuple[Approval, ...]
+    steps: int
+    """How many of its steps are left."""
+    begun: bool
+
+
+class Rest(NamedTuple):
+    """What is left of an apply that did not end."""
+
+    pending: Pending
+    plan: Plan
+    rollback: bool
+    """Whether it would be taken back."""
+    left: tuple[Left, ...]
+    seen: tuple[Seen, ...]
+    """The steps of which the journal does not know the end, as the world shows them."""
+    done: int
+    """How many steps are done."""
+
+    def missing(self, approved: Collection[Approval]) -> dict[Approval, list[Change]]:
+        """Return what is not approved, by the class that is missing, mildest first."""
+        found: dict[Approval, list[Change]] = {}
+        for one in self.left:
+            for needed in one.classes:
+                if needed not in approved:
+                    found.setdefault(needed, []).append(one.change)
+        return {one: found[one] for one in Approval if one in found}
+
+
+_WORDS = {Found.DONE: "done", Found.NOT_STARTED: "not started", Found.PARTIAL: "half done", Found.CONTRADICTED: "something else"}
+
+
+def left_steps(plan: Plan, states: Mapping[StepId, str], *, back: bool) -> list[Step]:
+    """Return the steps that are still to be done, or with `back` to be taken back."""
+    if back:
+        return [step for step in reversed(plan.steps) if states.get(step.id) == "done" or states.get(step.id) in IN_FLIGHT]
+    return [step for step in plan.steps if states.get(step.id) != "done"]
+
+
+def probe_open_steps(plan: Plan, states: Mapping[StepId, str], drivers: Drivers, lineage: str) -> list[Seen]:
+    """Ask the world about each step that was begun and not seen to end."""
+    changes = {change.address: change for change in plan.changing}
+    found = []
+    for step in plan.steps:
+        if states.get(step.id) not in IN_FLIGHT or step.provider == STATE_PROVIDER:
+            continue
+        spec = sessions.spec_for(step, changes[step.address])
+        work = Work(step, plan.stack, spec, lineage, plan.id, plan.purge, lambda: False, lambda _text, _share: None)
+        try:
+            answer = sessions.Opened([step], drivers).of(step).probe(work)
+        except HerocloudError as error:
+            found.append(Seen(step, "unknown", str(error)))
+        else:
+            found.append(Seen(step, _WORDS[answer.found], answer.detail or ""))
+    return found

@@ -1,0 +1,128 @@
+"""Admission: a plan is let in, apart from what carries it out.
+
+An apply first gets the lock of its stack (or, for a command about one VM, of that VM) and keeps it to the end. Then, still without any
+lock that others wait for, it reads the facts of its plan again. Only then comes the lock of the host, for one short transaction: when
+nobody was admitted and nothing was edited since the facts were read, the plan is written down with everything that it may come to
+hold, and from that moment on every other plan counts it. Otherwise the facts are read again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from herocloud.kits import jsons
+from herocloud.model.applies import HOST, Pending, Scope
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.ids import Address, PlanId, StackName
+from herocloud.model.plans import Fact, Plan
+from herocloud.model.worlds import Observed, Recorded
+from herocloud.operations import stack_plans
+from herocloud.operations.callers import How
+from herocloud.operations.inputs import Hosting
+from herocloud.plan import reservations
+from herocloud.state.store import Generation, Store
+
+_OVERLAY_KEY = "overlay-key:"
+_LOOKED_AT = ("observed:", "overlay-subnet")
+
+
+@contextmanager
+def working(folder: Path, scope: Scope, operation: str, plan: PlanId | None, how: How) -> Iterator[Store]:
+    """Hold the lock of a stack or of a VM, with the state open for writing."""
+    from herocloud.state import store
+
+    with locked(folder, scope, operation, plan, how):
+        opened = store.open_state(folder, write=True)
+        assert opened is not None  # noqa: S101  (opening for writing makes what is not there)
+        with opened:
+            yield opened
+
+
+@contextmanager
+def locked(folder: Path, scope: Scope, operation: str, plan: PlanId | None, how: How) -> Iterator[None]:
+    """Hold one lock."""
+    from herocloud.state import locking
+
+    with locking.hold(folder, operation, plan, how.lock_timeout, how.note, scope=scope, cancelled=how.is_cancelled):
+        yield
+
+
+@contextmanager
+def editing(folder: Path, stack: StackName, operation: str, how: How) -> Iterator[Store]:
+    """Hold the locks of a stack and of the host, to change records of the stack by hand: no apply of it runs then, and none is admitted."""
+    with working(folder, Scope(stack), operation, None, how) as store, locked(folder, HOST, operation, None, how):
+        yield store
+
+
+def require_ended(pending: Iterable[Pending], stack: StackName) -> None:
+    """Raise while an apply of this stack is unfinished: whoever changes records by hand did not ask for the rest of it."""
+    from herocloud.operations import unfinished
+
+    found = [one for one in pending if one.stack == stack and not one.alive]
+    if found:
+        raise unfinished.refuse(found)
+
+
+def require_own(plan: Plan, recorded: Recorded) -> None:
+    """Raise unless the plan was made for this state; one made before there was any state fits the first."""
+    if plan.lineage is None or plan.lineage == recorded.lineage:
+        return
+    here = f"holds the state `{recorded.lineage}`" if recorded.lineage else "holds no state yet"
+    detail = f"The plan was made for the state `{plan.lineage}`, and this data folder {here}."
+    raise Refused(
+        [
+            Diagnostic(
+                "foreign-plan",
+                "The plan belongs to another state",
+                detail,
+                hint="plan again here, or give the `--data-dir` that it was made with",
+            )
+        ]
+    )
+
+
+def look_for(keys: Iterable[str], stack: StackName, host: Hosting) -> Observed | None:
+    """Look at the world if any of these facts is about it."""
+    return stack_plans.look(host, (stack,)) if any(key.startswith(_LOOKED_AT) for key in keys) else None
+
+
+def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: Hosting) -> Mapping[str, Fact]:
+    """Look at these facts again."""
+    from herocloud.plan import facts
+
+    wanted = list(keys)
+    taken = reservations.occupied(recorded, stack)
+    overlay = [jsons.loads(key.removeprefix(_OVERLAY_KEY)) for key in wanted if key.startswith(_OVERLAY_KEY)]
+    if overlay:
+        host = stack_plans.with_keys(host, overlay)
+    return facts.current_facts(wanted, taken, look_for(wanted, stack, host), host.host)
+
+
+def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
+    """Raise Stale, which names each fact of the plan that changed."""
+    from herocloud.apply import staleness
+
+    staleness.refuse_stale(plan, facts_now([fact.key for fact in plan.facts], plan.stack, recorded, host))
+
+
+def generation_of(recorded: Recorded) -> Generation:
+    """Return the generation of the state that these records are from."""
+    return Generation(recorded.serial, recorded.slices)
+
+
+def not_in_place(plan: Plan, recorded: Recorded, observed: Observed) -> list[Address]:
+    """Return the addresses at which records and world are not what this plan says they will be."""
+    records = recorded.records.get(plan.stack, {})
+    things = observed.things.get(plan.stack, {})
+    found = []
+    for change in plan.changing:
+        record, thing = records.get(change.address), things.get(change.address)
+        parts = dict(thing.parts) if thing else {}
+        if change.after is None:
+            fine = record is None and not parts
+        else:
+            fine = record is not None and record.complete and record.spec == change.after and dict(record.parts) == parts
+        if not fine:
+            found.append(change.address)
+    return found

@@ -1,0 +1,295 @@
+"""Applying, going on, taking back and rehearsing: from stack files or a plan to a result.
+
+The plan is made and approved before any lock is asked for: bad input, a host that is too small or a `no` leave no trace, a person who
+thinks keeps nobody waiting, and locks name their plan. Under the lock of the stack it is made again only if the state moved meanwhile,
+and approved again only if it came out differently.
+
+What an earlier apply of the stack left undone is finished first, once somebody has approved exactly that; an apply of another stack is
+nobody's business here. `undo` is the inverse of a finished apply, shown, approved and run like any plan. A rehearsal runs a plan on a copy
+of state and world, and proves that nothing is left to do after it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.applies import Pending, Scope, apply_id
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Locked, Refused, Stale
+from herocloud.model.ids import Address, PlanId, StackName
+from herocloud.model.outcomes import Result
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.model.worlds import Observed, Recorded
+from herocloud.operations import admission, approval, execution, inputs, leftovers, lookups, stack_plans, unfinished
+from herocloud.operations.callers import Approver, How
+from herocloud.operations.inputs import Hosting, Sources
+from herocloud.operations.stack_plans import Asked, Planned
+from herocloud.plan import reservations
+from herocloud.state.store import Moved, Store
+
+_MOST_TRIES = 100
+"""How often an apply whose facts moved under it reads them again: each time somebody else came first, so it is not about speed."""
+
+
+class Recovered(NamedTuple):
+    """An unfinished apply that was gone on with."""
+
+    plan: Plan
+    result: Result
+    apply: str
+
+
+class Applied(NamedTuple):
+    """How it went."""
+
+    plan: Plan | None
+    """The plan that ran, or that had nothing to do; nothing when an unfinished apply was interrupted again."""
+    result: Result | None = None
+    """Nothing when there was nothing to do."""
+    recovered: Recovered | None = None
+    apply: str | None = None
+    """The name of the apply, when one ran."""
+
+
+def plan_and_apply(folder: Path, stack: Sources, asked: Asked, how: How, approver: Approver) -> Applied:
+    """Plan, get the plan approved, and run it."""
+    first = stack_plans.make_plan(folder, stack, asked)
+    return run_made(folder, first, lambda: stack_plans.make_plan(folder, stack, asked, make_key=True), how, approver)
+
+
+def run_made(
+    folder: Path,
+    first: Planned,
+    again: Callable[[], Planned],
+    how: How,
+    approver: Approver,
+    *,
+    address: Address | None = None,
+    recovers: bool = True,
+) -> Applied:
+    """Run a plan that was just made; `again` makes it once more when the state moved meanwhile or a key was missing.
+
+    `address` says that it is about this one VM. Such a plan, and one that does not recover, refuses while an apply is unfinished that works
+    on the same things; any other has that apply finished first, once what is left of it is approved.
+    """
+    scope = Scope(first.plan.stack, address)
+    recovered = None
+    blocking = unfinished.in_the_way(folder, first.recorded.unfinished, scope)
+    if blocking:
+        if address is not None or not recovers:
+            raise unfinished.refuse(blocking)
+        for pending in blocking:
+            recovered = _go_on(folder, pending, how, approver, rollback=False)
+            if recovered is not None and recovered.result.interrupted:
+                return Applied(None, None, recovered)
+        first = again()
+    attempt = _Attempt(folder, scope, again, how, approver)
+    if not any(one.alive and one.scope.covers(scope) for one in first.recorded.unfinished):
+        if not attempt.decide(first):
+            return Applied(first.plan, None, recovered)
+    else:
+        # What it leaves behind is not known yet, so there is nothing to decide about before the lock is free.
+        attempt.must_plan_again = True
+    with admission.working(folder, scope, how.caller.command or first.plan.operation, first.plan.id, how) as store:
+        applied = attempt.run(store, first)
+    return applied._replace(recovered=recovered)
+
+
+class _Attempt:
+    """A plan on its way into execution, planned again as often as somebody else is admitted first."""
+
+    def __init__(self, folder: Path, scope: Scope, again: Callable[[], Planned], how: How, approver: Approver) -> None:
+        self._folder, self._scope, self._again, self._how, self._approver = folder, scope, again, how, approver
+        self._decided: PlanId | None = None
+        self._approved: frozenset[Approval] = frozenset()
+        self.must_plan_again = False
+
+    def decide(self, planned: Planned) -> bool:
+        """Show a plan and get it approved, unless that was done; returns whether it has anything to do."""
+        if planned.plan.id != self._decided:
+            self._approved = self._approver.approve(planned)
+            stack_plans.refuse_unapplyable(planned.plan)
+            self._decided = planned.plan.id
+        return stack_plans.changes_something(planned.plan)
+
+    def run(self, store: Store, planned: Planned) -> Applied:
+        """Run under the lock, with facts that nobody has changed."""
+        fresh = False
+        for _ in range(_MOST_TRIES):
+            moved = store.generation() != admission.generation_of(planned.recorded)
+            if moved or planned.lacks_key or self.must_plan_again:
+                planned, fresh, self.must_plan_again = self._again(), True, False
+            blocking = unfinished.in_the_way(self._folder, planned.recorded.unfinished, self._scope)
+            if blocking:
+                # Whoever had the lock before did not come to its end.
+                raise unfinished.refuse(blocking)
+            if not self.decide(planned):
+                return Applied(planned.plan)
+            if not fresh:
+                admission.require_fresh(planned.plan, planned.recorded, planned.hosting)
+            try:
+                ran = execution.run(
+                    planned.plan,
+                    store,
+                    planned.hosting,
+                    self._how,
+                    planned.recorded,
+                    approved=self._approved,
+                    address=self._scope.address,
+                    undoes=planned.undoes,
+                )
+            except Moved:
+                continue
+            _tidy(planned.hosting, self._how, ran.result)
+            return Applied(planned.plan, ran.result, None, apply_id(ran.number))
+        raise Locked([_OVERTAKEN])
+
+
+_OVERTAKEN = Diagnostic(
+    "overtaken",
+    "Others were admitted first, again and again",
+    "The state changed each time before this plan could begin. Nothing was changed.",
+    hint="run the same command again",
+)
+
+
+def _tidy(host: Hosting, how: How, result: Result) -> None:
+    if not result.interrupted:
+        leftovers.forget_expired(host, how)
+
+
+def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
+    """Run a plan that was made earlier; whoever saved it has approved it."""
+    from herocloud.state import store as states
+
+    admission.require_own(plan, states.read_recorded(folder))
+    stack_plans.refuse_unapplyable(plan)
+    with admission.working(folder, Scope(plan.stack), how.caller.command or plan.operation, plan.id, how) as store:
+        for _ in range(_MOST_TRIES):
+            recorded = store.recorded()
+            admission.require_ended(recorded.unfinished, plan.stack)
+            host = inputs.find_host(folder, recorded)
+            if _was_applied(plan, store, recorded, host):
+                return Applied(plan, Result(plan.id, (), 0.0, already=True))
+            if not stack_plans.changes_something(plan):
+                return Applied(plan)
+            admission.require_fresh(plan, recorded, host)
+            _require_free(plan, recorded)
+            approved = frozenset(approval.missing(plan, ()))
+            try:
+                ran = execution.run(plan, store, host, how, recorded, approved=approved)
+            except Moved:
+                continue
+            _tidy(host, how, ran.result)
+            return Applied(plan, ran.result, None, apply_id(ran.number))
+    raise Locked([_OVERTAKEN])
+
+
+def _was_applied(plan: Plan, store: Store, recorded: Recorded, host: Hosting) -> bool:
+    from herocloud.apply import staleness
+
+    before = store.load_plan(plan.id)
+    if not before:
+        return False
+    observed = admission.look_for([fact.key for fact in plan.facts], plan.stack, host)
+    return staleness.applied_before(plan, before, recorded, observed)
+
+
+def _require_free(plan: Plan, recorded: Recorded) -> None:
+    """Raise Stale when a range or a port that a saved plan gives to a network belongs to another stack by now."""
+    found = reservations.find_taken(plan, reservations.occupied(recorded, plan.stack))
+    if found:
+        raise Stale(found)
+
+
+def resume(
+    folder: Path, how: How, approver: Approver, *, rollback: bool = False, which: str | None = None, stack: str | None = None
+) -> Recovered | None:
+    """Go on with an unfinished apply once what is left is approved; nothing when there is none, and then nothing is written either."""
+    pending = unfinished.choose(folder, which, stack)
+    if pending is None:
+        if rollback:
+            raise Refused([_NOTHING])
+        return None
+    return _go_on(folder, pending, how, approver, rollback=rollback)
+
+
+def _go_on(folder: Path, pending: Pending, how: How, approver: Approver, *, rollback: bool) -> Recovered | None:
+    """Get what is left approved, then finish the apply or take it back; nothing when another process brought it to its end meanwhile."""
+    decided = None
+    approved: frozenset[Approval] = frozenset()
+    if not pending.alive:
+        decided = unfinished.describe(folder, pending, rollback=rollback)
+        approved = approver.approve_rest(decided)
+    with admission.working(folder, Scope(pending.stack), how.caller.command or "resume", pending.plan, how) as store:
+        if store.unfinished(pending.number) is None:
+            return None
+        # Between the look and the lock somebody else may have gone on with it and been interrupted again.
+        now = unfinished.describe(folder, pending, rollback=rollback)
+        if decided is None or now.left != decided.left:
+            approved = approver.approve_rest(now)
+        ran = execution.go_on(store, pending, how, rollback=rollback, approved=approved)
+    return Recovered(now.plan, ran.result, pending.id)
+
+
+_NOTHING = Diagnostic(
+    "nothing-unfinished",
+    "There is nothing to take back",
+    "The last apply came to its end.",
+    hint="`herocloud undo` takes back a finished apply",
+)
+
+
+class Rehearsed(NamedTuple):
+    """How the rehearsal went."""
+
+    plan: Plan
+    result: Result
+    left: tuple[str, ...]
+    """What would still be to do; nothing when the plan does all that it says."""
+
+
+class _After(NamedTuple):
+    result: Result
+    recorded: Recorded
+    observed: Observed
+
+
+def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
+    """Run a plan that was just made on a copy, and plan the same stack from what is there then."""
+    from herocloud.plan import planner
+
+    _require_ended(planned.recorded, planned.plan.stack)
+    stack_plans.refuse_unapplyable(planned.plan)
+    after = _run(planned.plan, planned.recorded, planned.hosting, how)
+    # What `--replace` asks for was made anew; asking again would never come to an end.
+    options = asked.options._replace(replace=())
+    again = planner.plan(planned.desired, after.recorded, after.observed, planned.hosting.host, options)
+    return Rehearsed(planned.plan, after.result, tuple(change.address for change in again.changing))
+
+
+def rehearse_saved(folder: Path, plan: Plan, how: How) -> Rehearsed:
+    """Run a saved plan on a copy, and compare what is there then with what it says."""
+    recorded = lookups.read_recorded(folder)
+    _require_ended(recorded, plan.stack)
+    admission.require_own(plan, recorded)
+    stack_plans.refuse_unapplyable(plan)
+    host = inputs.find_host(folder, recorded)
+    admission.require_fresh(plan, recorded, host)
+    after = _run(plan, recorded, host, how)
+    return Rehearsed(plan, after.result, tuple(admission.not_in_place(plan, after.recorded, after.observed)))
+
+
+def _run(plan: Plan, recorded: Recorded, host: Hosting, how: How) -> _After:
+    from herocloud.apply import rehearsal
+
+    with how.watch(plan, ()) as tell:
+        return _After(*rehearsal.rehearse(plan, recorded, stack_plans.look(host, None), host.host, options=how.options, tell=tell))
+
+
+def _require_ended(recorded: Recorded, stack: StackName) -> None:
+    for pending in unfinished.waiting(recorded, stack):
+        detail = f"`{pending.id}` (plan `{pending.plan}`) did not end, and what it left half-made cannot be rehearsed on."
+        hint = f"`herocloud resume {pending.id}` finishes it"
+        raise Refused([Diagnostic("unfinished-apply", "An earlier apply is not finished", detail, hint=hint)])

@@ -1,0 +1,77 @@
+"""What whoever calls an operation hands in: how to run, whom to tell, when to stop, and what is approved.
+
+The command line, the daemon and the tests each make their own. Nothing below reads the environment, installs signal handlers or cares
+which thread it runs in.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from herocloud.apply.inspection import Rest
+from herocloud.apply.steering import SYSTEM, Clock, Interrupts, Options
+from herocloud.model.applies import NOBODY, Caller
+from herocloud.model.errors import Blocked
+from herocloud.model.ids import StepId
+from herocloud.model.outcomes import Event
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.operations import approval, unfinished
+from herocloud.operations.stack_plans import Planned
+
+Tell = Callable[[Event], None]
+Watch = Callable[[Plan, Collection[StepId]], AbstractContextManager[Tell]]
+"""Opened for each apply that runs, with the steps that an earlier run finished; gives the listener of its events."""
+
+
+class How(NamedTuple):
+    """How to run: the executor's options, and how to wait, talk and stop."""
+
+    options: Options
+    watch: Watch
+    lock_timeout: float = 30.0
+    note: Callable[[str], None] = lambda _text: None
+    caller: Caller = NOBODY
+    interrupts: Interrupts = Interrupts()
+    clock: Clock = SYSTEM
+
+    def is_cancelled(self) -> bool:
+        """Tell whether the caller has asked to stop."""
+        return self.interrupts.requests > 0
+
+
+class Approver(Protocol):
+    """Gets plans approved. Each method shows what it is given, returns the approved classes, or raises Blocked."""
+
+    def approve(self, planned: Planned) -> frozenset[Approval]:
+        """Approve a plan; one that cannot be applied or changes nothing is only shown.
+
+        Called again when another plan has to run than the one that was approved.
+        """
+        ...
+
+    def approve_rest(self, rest: Rest) -> frozenset[Approval]:
+        """Approve what is left of an apply that did not end."""
+        ...
+
+
+class Granted:
+    """An approver that never asks: what was granted is approved, and anything else is refused."""
+
+    def __init__(self, classes: Collection[Approval]) -> None:
+        """Grant these classes."""
+        self._classes = frozenset(classes)
+
+    def approve(self, planned: Planned) -> frozenset[Approval]:
+        """Return the classes, or refuse with what is missing."""
+        lacking = approval.missing(planned.plan, self._classes)
+        if lacking and not planned.plan.errored and not planned.plan.blocked:
+            raise Blocked([approval.refusal(lacking, "these classes were not granted")])
+        return self._classes
+
+    def approve_rest(self, rest: Rest) -> frozenset[Approval]:
+        """Return the classes, or refuse with what is missing."""
+        lacking = rest.missing(self._classes)
+        if lacking:
+            raise Blocked([unfinished.refusal(rest, lacking, "these classes were not granted")])
+        return self._classes

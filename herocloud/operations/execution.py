@@ -1,0 +1,119 @@
+"""Execution: what apply, resume, undo and every imperative command share once they hold the lock of their stack or VM."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.applies import HOST, Pending
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.ids import Address, PlanId
+from herocloud.model.outcomes import Result
+from herocloud.model.plans import Fact, Plan
+from herocloud.model.words import Approval
+from herocloud.model.worlds import Record, Recorded
+from herocloud.operations import admission, inputs
+from herocloud.operations.callers import How
+from herocloud.operations.inputs import Hosting
+from herocloud.plan import reservations
+from herocloud.state.store import Grant, Store
+
+
+class Ran(NamedTuple):
+    """An apply that ran."""
+
+    number: int
+    result: Result
+
+
+def run(
+    plan: Plan,
+    store: Store,
+    host: Hosting,
+    how: How,
+    recorded: Recorded,
+    *,
+    approved: Collection[Approval],
+    address: Address | None = None,
+    undoes: PlanId | None = None,
+) -> Ran:
+    """Admit a plan whose facts were read with `recorded`, and execute it; `undoes` names the plan that it takes back.
+
+    Raises `Moved`, with nothing changed, when somebody else was admitted or edited records since.
+    """
+    from herocloud.apply import executor
+    from herocloud.providers.drivers import Drivers
+
+    records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
+    drivers = Drivers(host.context)
+    try:
+        with _told_how_to_go_on(store.folder, store, None):
+            opened = executor.make_ready(plan, store, drivers)
+        grant = Grant(how.caller, frozenset(approved), address, reservations.reserve(plan, records))
+        prepared = store.prepare(plan, grant)
+        with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, None):
+            with admission.locked(store.folder, HOST, plan.operation, plan.id, how):
+                number = store.begin(plan, how.clock.now(), undoes, prepared=prepared, expecting=admission.generation_of(recorded))
+            with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store, number):
+                result = executor.carry_out(
+                    plan, store, number, opened, records, options=how.options, tell=tell, clock=how.clock, interrupts=interrupts
+                )
+    finally:
+        drivers.close()
+    return Ran(number, result)
+
+
+def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved: Collection[Approval]) -> Ran:
+    """Finish an apply that did not end, or take it back; whoever calls holds the lock of its stack."""
+    from herocloud.apply import executor
+    from herocloud.providers.drivers import Drivers
+
+    unfinished = store.unfinished(pending.number)
+    assert unfinished is not None  # noqa: S101  (looked at under the lock)
+    recorded = store.recorded()
+    host = inputs.find_host(store.folder, recorded)
+
+    def facts_here(keys: Iterable[str]) -> Mapping[str, Fact]:
+        return admission.facts_now(keys, unfinished.plan.stack, store.recorded(), host)
+
+    finished = [step for step, state in unfinished.states.items() if state == "done"]
+    drivers = Drivers(host.context)
+    try:
+        with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, pending.number):
+            store.take_over(pending.number, Grant(how.caller, frozenset(approved)))
+            with how.watch(unfinished.plan, finished) as tell:
+                result = executor.resume(
+                    store,
+                    drivers,
+                    options=how.options,
+                    tell=tell,
+                    clock=how.clock,
+                    interrupts=interrupts,
+                    rollback=rollback,
+                    facts=facts_here,
+                    apply=pending.number,
+                    records=recorded.records.get(unfinished.plan.stack, {}),
+                )
+    finally:
+        drivers.close()
+    return Ran(pending.number, result)
+
+
+@contextmanager
+def _told_how_to_go_on(folder: Path, store: Store, number: int | None) -> Iterator[None]:
+    """Turn a failure of the operating system inside of an apply into what to do about it.
+
+    The state tells its own failures; this is about the rest, which would leave a person with the words of `errno` alone.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, (str, bytes)) else folder
+        what = f"`{os.fsdecode(name)}` could not be written: {error.strerror or error}."
+        if number is None or store.unfinished(number) is None:
+            raise Refused([Diagnostic("apply-cut-off", "The apply could not begin", f"{what} Nothing was changed.")]) from error
+        hint = "remove the cause, then `herocloud resume` goes on; `herocloud resume --rollback` takes back what was done"
+        detail = f"{what} What is recorded is safe, and the apply is not finished."
+        raise Refused([Diagnostic("apply-cut-off", "The apply could not go on", detail, hint=hint)]) from error

@@ -1,0 +1,165 @@
+"""Applies that did not end: what is left of each, who approves that, and the words for those who did not ask for it.
+
+An interrupted apply is finished or taken back only by somebody who approves what is left of it. Until then nothing of it runs: the next
+command asks the world how far its open steps came, says so, and stops.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from herocloud.apply.inspection import Left, Rest
+from herocloud.model.applies import Pending, Scope, apply_number
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked, Refused
+from herocloud.model.ids import Address, StackName, StepId
+from herocloud.model.plans import Change, Plan
+from herocloud.model.words import Action, Approval, Severity
+from herocloud.model.worlds import Recorded
+from herocloud.operations import approval, inputs
+
+
+def refusal(rest: Rest, lacking: Collection[Approval], why: str) -> Diagnostic:
+    """Say what to write to finish an apply or to take it back."""
+    pending = rest.pending
+    detail = (
+        f"`{pending.id}` (`{pending.operation}` of stack `{pending.stack}`, plan {pending.plan}) did not end. "
+        f"Nobody approved that it is {'taken back' if rest.rollback else 'finished'}, and {why}. Nothing was changed."
+    )
+    words = ",".join(one.value for one in Approval if one in lacking)
+    if rest.rollback:
+        hint = f"`herocloud resume {pending.id} --rollback --approve {words}` takes it back"
+    else:
+        hint = f"`herocloud resume {pending.id} --approve {words}` finishes it, `herocloud resume {pending.id} --rollback` takes it back"
+    return Diagnostic("unfinished-apply", "An earlier apply is not finished", detail, hint=hint)
+
+
+def list_unfinished(folder: Path) -> tuple[Pending, ...]:
+    """Return every apply that runs or did not end, oldest first."""
+    from herocloud.state import store
+
+    return store.read_pending(folder)
+
+
+def waiting(recorded: Recorded, stack: StackName | None) -> list[Pending]:
+    """Return the applies of a stack, or of all, that did not end and on which nobody works."""
+    return [one for one in recorded.unfinished if not one.alive and stack in (None, one.stack)]
+
+
+def in_the_way(folder: Path, pending: Iterable[Pending], scope: Scope) -> list[Pending]:
+    """Return the applies that must end before anything else may happen in this scope, newest first."""
+    found = [one for one in pending if not one.alive and one.stack == scope.stack]
+    if scope.address is not None:
+        found = [one for one in found if one.address in (None, scope.address) and scope.address in _addresses(folder, one)]
+    return found[::-1]
+
+
+def _addresses(folder: Path, pending: Pending) -> set[Address]:
+    plan, _ = _load(folder, pending)
+    return {address for change in plan.changing for address in (change.address, change.previous_address) if address}
+
+
+def choose(folder: Path, which: str | None, stack: str | None) -> Pending | None:
+    """Return the apply that is meant: by its name, by its plan, or the only one of the stack or of all; nothing when there is none."""
+    every = list_unfinished(folder)
+    if which is not None:
+        number = apply_number(which)
+        found = [one for one in every if one.number == number or (len(which) >= 4 and one.plan.startswith(which))]
+        if not found:
+            names = ", ".join(f"`{one.id}`" for one in every) or "none"
+            detail = f"No apply `{which}` waits to be resumed. Unfinished applies: {names}."
+            raise Refused(
+                [Diagnostic("not-unfinished", "There is no such unfinished apply", detail, hint="`herocloud state log` lists all")]
+            )
+        return found[-1]
+    found = [one for one in every if stack in (None, one.stack)]
+    if not found:
+        # With a stack file at hand, an apply of another stack is the next best guess, as long as there is only one.
+        found = list(every) if len(every) == 1 else []
+    stacks = {one.stack for one in found}
+    if len(stacks) > 1:
+        names = ", ".join(f"`{one.id}` of stack `{one.stack}`" for one in found)
+        raise Refused([Diagnostic("which-apply", "Several applies are unfinished", f"There are {names}.", hint="name one of them")])
+    return found[-1] if found else None
+
+
+def to_undo(folder: Path, which: str | None) -> Pending | None:
+    """Return the unfinished apply that `undo` would take back: the newest of all applies, or the one that is named."""
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return None
+    with opened:
+        applies, every = opened.applies(), opened.pending()
+    if which is None:
+        return next((one for one in every if applies and one.number == applies[0].apply), None)
+    serials = {one.apply: str(one.serial) for one in applies}
+    by_name = [one for one in every if which in (one.id, serials.get(one.number))]
+    return next(iter(by_name or [one for one in every if len(which) >= 4 and one.plan.startswith(which)]), None)
+
+
+def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
+    """Look at what is left of an apply; opens nothing for writing and changes nothing."""
+    from herocloud.apply import entries, inspection
+    from herocloud.providers.drivers import Drivers
+    from herocloud.state import store
+
+    plan, states = _load(folder, pending)
+    recorded = store.read_recorded(folder)
+    back = rollback or entries.going_back(states)
+    steps = inspection.left_steps(plan, states, back=back)
+    begun = {step.address for step in plan.steps if states.get(step.id) not in (None, "skipped")}
+    counts: dict[Address, int] = {}
+    for step in steps:
+        counts[step.address] = counts.get(step.address, 0) + 1
+    left = tuple(
+        Left(change, _classes_back(change) if back else approval.classes_of(change), counts[change.address], change.address in begun)
+        for change in plan.changing
+        if change.address in counts
+    )
+    drivers = Drivers(inputs.find_host(folder, recorded).context)
+    try:
+        seen = inspection.probe_open_steps(plan, states, drivers, recorded.lineage or "")
+    finally:
+        drivers.close()
+    return Rest(pending, plan, back, left, tuple(seen), sum(1 for state in states.values() if state == "done"))
+
+
+def _load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    found = None
+    if opened is not None:
+        with opened:
+            found = opened.unfinished(pending.number)
+    if found is None:
+        raise Refused([ended_meanwhile(pending)])
+    return found.plan, found.states
+
+
+def ended_meanwhile(pending: Pending) -> Diagnostic:
+    """Say that another process finished the apply first."""
+    return Diagnostic("not-unfinished", "The apply has ended meanwhile", f"Another process brought `{pending.id}` to its end.")
+
+
+def _classes_back(change: Change) -> tuple[Approval, ...]:
+    """Return the classes that taking a change back needs: what was made goes, with whatever was written to it since."""
+    classes = {Action.CREATE: (Approval.DESTROY,), Action.DELETE: (Approval.CREATE,)}.get(change.action)
+    return classes or approval.classes_of(change)
+
+
+def refuse(pending: Iterable[Pending]) -> Blocked:
+    """Return what to raise for a command that cannot finish an apply in passing."""
+    return Blocked([_in_the_way(one) for one in pending])
+
+
+def _in_the_way(pending: Pending) -> Diagnostic:
+    return Diagnostic(
+        "unfinished-apply",
+        "An earlier apply is not finished",
+        f"`{pending.id}` (`{pending.operation}` of stack `{pending.stack}`, plan {pending.plan}) did not end, and this needs what it works "
+        "on. Nothing was changed.",
+        severity=Severity.ERROR,
+        hint=f"`herocloud resume {pending.id}` finishes it, `herocloud resume {pending.id} --rollback` takes it back",
+    )

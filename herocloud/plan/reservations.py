@@ -1,0 +1,110 @@
+"""What applies that run or did not end may come to hold: taken for everybody else until they end.
+
+A reservation is a record as it may become. It is written down when the apply is admitted, and from then on every plan of another stack
+counts it, so that two applies at once never count on the same slice, port or memory. It is as large as before and after together where an
+apply may hold both, and never smaller than what the capacity proof of that apply found.
+"""
+
+from collections.abc import Mapping
+
+from herocloud.kits.jsons import Json, Spec
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Change, Plan
+from herocloud.model.worlds import Record, Recorded
+
+
+def reserve(plan: Plan, records: Mapping[Address, Record]) -> tuple[Record, ...]:
+    """Return what a plan may come to hold beside what is recorded."""
+    found = []
+    for change in plan.changing:
+        if change.after is None:
+            continue
+        before = records.get(change.address) or records.get(change.previous_address or change.address)
+        if before is not None and before.spec == change.after:
+            continue
+        sid = change.sid or (before.sid if before else None)
+        found.append(
+            Record(plan.stack, change.address, change.kind, change.provider, change.after, {}, complete=False, sid=sid, needs=change.needs)
+        )
+    return tuple(found)
+
+
+def occupied(recorded: Recorded, stack: StackName | None) -> Recorded:
+    """Return the records with all that other stacks than this one have reserved."""
+    others = {owner: reserved for owner, reserved in recorded.reserved.items() if owner != stack}
+    if not others:
+        return recorded
+    records = dict(recorded.records)
+    for owner, reserved in others.items():
+        present = dict(records.get(owner, {}))
+        for address, record in reserved.items():
+            known = present.get(address)
+            present[address] = record if known is None else known._replace(spec=_larger(known.kind, known.spec, record.spec))
+        records[owner] = present
+    return recorded._replace(records=records)
+
+
+def find_taken(plan: Plan, taken: Recorded) -> list[Diagnostic]:
+    """Return which ranges and ports that a plan counts on have gone to another stack since it was made; `taken` are all records."""
+    found = []
+    others = [record for stack, records in taken.records.items() if stack != plan.stack for record in records.values()]
+    networks = [record for record in others if record.kind == "network"]
+    for change in plan.changing:
+        if change.kind != "network" or change.after is None:
+            continue
+        for record in networks:
+            whose = f"`{record.address}` of stack `{record.stack}`"
+            if _share_range(change, record):
+                found.append(_gone(change.address, f"the range {change.after['cidr']}", whose))
+            both = _ports(change.after) & _ports(record.spec) - _ports(change.before or {})
+            found += [_gone(change.address, f"port {number}/{protocol} of the host", whose) for protocol, number in sorted(both)]
+    return found
+
+
+def _share_range(change: Change, other: Record) -> bool:
+    import ipaddress
+
+    # A network in user mode is inside of one process, where nobody else sees its addresses.
+    if "user_network" in (change.provider, other.provider):
+        return False
+    wanted, held = (change.after or {}).get("cidr"), other.spec.get("cidr")
+    if not wanted or not held or (change.before or {}).get("cidr") == wanted:
+        return False
+    return ipaddress.ip_network(wanted).overlaps(ipaddress.ip_network(held))
+
+
+def _ports(network: Spec) -> set[tuple[str, int]]:
+    return {(one["protocol"], one["host_port"]) for one in network.get("forward") or ()}
+
+
+def _gone(address: Address, what: str, whose: str) -> Diagnostic:
+    detail = f"{what} was free when the plan was made. Now {whose} has it. Plan again; nothing was changed."
+    return Diagnostic("stale-plan", "The plan is stale", detail[0].upper() + detail[1:], address=address)
+
+
+def _larger(kind: str, before: Spec, after: Spec) -> Spec:
+    """Return a target that holds what either of the two does."""
+    if kind == "volume":
+        return {**after, "size": max(before["size"], after["size"])}
+    if kind == "network":
+        return {**after, "forward": _both(before, after, "forward")}
+    if kind != "vm":
+        return after
+    return {
+        **after,
+        "slices": _both(before, after, "slices"),
+        "memory": max(before["memory"], after["memory"]),
+        "vcpus": max(before["vcpus"], after["vcpus"]),
+        "networks": max(before["networks"], after["networks"], key=_bandwidth),
+        "root_disk": max(before["root_disk"], after["root_disk"], key=lambda disk: disk["size"] if disk else 0),
+    }
+
+
+def _both(before: Spec, after: Spec, field: str) -> list[Json]:
+    held = list(after.get(field) or ())
+    return held + [one for one in before.get(field) or () if one not in held]
+
+
+def _bandwidth(networks: Json) -> int:
+    return sum(max(nic["rate"]["download"] or 0, nic["rate"]["upload"] or 0) for nic in networks if nic["rate"])

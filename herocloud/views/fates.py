@@ -1,0 +1,81 @@
+"""What has become of each change, in words that are true of the thing: a VM whose replacement was cut short is gone, and not skipped."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from herocloud.model.ids import Address, StepId
+from herocloud.model.outcomes import Result
+from herocloud.model.plans import Change, Plan
+from herocloud.model.words import Status
+
+DONE, FAILED = "done", "failed"
+BEGUN, NOT_STARTED = "begun and not finished", "not started"
+TAKEN_BACK, NOT_TAKEN_BACK = "taken back", "not taken back"
+
+
+class Fate(NamedTuple):
+    """How a change ended, and what its thing is now."""
+
+    word: str
+    now: str = ""
+    """`gone`, `stopped`, `paused` or `running` for a VM whose change was begun; empty where the word says it all."""
+
+    @property
+    def words(self) -> str:
+        """Say both."""
+        return f"{self.word}, {self.now}" if self.now else self.word
+
+
+def of_result(plan: Plan, result: Result, endings: Mapping[Address, Status | None]) -> dict[Address, Fate]:
+    """Return the fate of each change."""
+    acted = {outcome.address for outcome in result.outcomes if outcome.status is not Status.SKIPPED}
+    acted |= {step.address for step in plan.steps if step.id in result.earlier}
+    power = _powers(plan, result)
+    return {
+        change.address: _fate(endings[change.address], result, begun=change.address in acted, now=power.get(change.address, ""))
+        for change in plan.changing
+    }
+
+
+def _fate(status: Status | None, result: Result, *, begun: bool, now: str) -> Fate:
+    if result.already or status is Status.DONE:
+        return Fate(NOT_TAKEN_BACK, now) if result.went_back and not result.already else Fate(DONE)
+    if status is Status.UNDONE:
+        return Fate(TAKEN_BACK)
+    if result.rolled_back:
+        return Fate(TAKEN_BACK) if begun else Fate(NOT_STARTED)
+    if status is Status.FAILED:
+        return Fate(FAILED, now)
+    return Fate(BEGUN, now) if begun else Fate(NOT_STARTED)
+
+
+_POWER = {
+    "vm.boot": "running",
+    "vm.resume": "running",
+    "vm.stop": "stopped",
+    "vm.pause": "paused",
+    "vm.create": "stopped",
+    "vm.delete": "gone",
+}
+
+
+def _powers(plan: Plan, result: Result) -> dict[Address, str]:
+    """Follow what the steps that were done have made of each VM."""
+    ended = {outcome.step: outcome.status for outcome in result.outcomes}
+    now = {change.address: _before(change) for change in plan.changing if change.kind == "vm"}
+    for step in plan.steps:
+        if step.address in now and step.kind in _POWER and _is_done(step.id, ended, result):
+            now[step.address] = _POWER[step.kind]
+    return now
+
+
+def _before(change: Change) -> str:
+    parts = change.parts_before or {}
+    if "machine" in parts:
+        return str(parts.get("power") or "stopped")
+    return "gone" if change.before is not None else "not there yet"
+
+
+def _is_done(step: StepId, ended: Mapping[StepId, Status], result: Result) -> bool:
+    status = ended.get(step)
+    return status is Status.DONE or (status is None and step in result.earlier)

@@ -1,0 +1,152 @@
+"""What the process beside a VMM does: keeps the serial log across starts, serves the console, boots a VM whose VMM came back."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herocloud.providers.cloud_hypervisor import attendant
+from herocloud.providers.vmm import folders, identity
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Any]:
+    """Play a VMM: its lock, its serial port, and an attendant beside it."""
+    import fcntl
+
+    class Stage:
+        def __init__(self) -> None:
+            self.folder, self.sockets = tmp_path / "vmm", tmp_path / "s"
+            self.folder.mkdir()
+            self.sockets.mkdir()
+            self.lock = (self.folder / "process.lock").open("w")
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            words = [sys.executable, "-I", "-S", attendant.__file__, str(self.folder), str(self.sockets)]
+            self.process = subprocess.Popen(words)
+
+        def port(self) -> socket.socket:
+            """Open a serial port and wait for the attendant; returns the guest's side."""
+            path = self.sockets / "tty.sock"
+            path.unlink(missing_ok=True)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+                listener.bind(str(path))
+                listener.listen()
+                listener.settimeout(20)
+                wire, _ = listener.accept()
+            wire.settimeout(20)
+            return wire
+
+        def log(self) -> bytes:
+            path = self.folder / "serial.log"
+            return path.read_bytes() if path.exists() else b""
+
+        def until(self, condition: Any) -> None:
+            for _ in range(2000):
+                if condition():
+                    return
+                threading.Event().wait(0.01)
+            raise AssertionError("it did not come true")
+
+        def person(self) -> socket.socket:
+            wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            wire.settimeout(20)
+            self.until((self.sockets / "serial.sock").exists)
+            wire.connect(str(self.sockets / "serial.sock"))
+            return wire
+
+    made = Stage()
+    yield made
+    made.process.kill()
+    made.process.wait()
+    made.lock.close()
+
+
+def test_the_log_goes_on_over_the_starts_of_the_guest(stage: Any) -> None:
+    for words in (b"first start\n", b"second start\n"):
+        with stage.port() as guest:
+            guest.sendall(words)
+            stage.until(lambda words=words: words in stage.log())
+    assert stage.log() == b"first start\nsecond start\n"
+
+
+def test_people_hear_the_guest_and_type_into_it_together(stage: Any) -> None:
+    with stage.port() as guest, stage.person() as one, stage.person() as other:
+        guest.sendall(b"login: ")
+        stage.until(stage.log)
+        one.sendall(b"root\n")
+        assert guest.recv(100) == b"root\n"
+        other.sendall(b"x")
+        assert guest.recv(100) == b"x"
+        guest.sendall(b"welcome")
+        for person in (one, other):
+            heard = b""
+            while not heard.endswith(b"welcome"):
+                heard += person.recv(100)
+
+
+def test_somebody_who_does_not_read_holds_nobody_up(stage: Any) -> None:
+    with stage.port() as guest, stage.person():
+        for _ in range(64):
+            guest.sendall(b"x" * 65536)
+        stage.until(lambda: (stage.folder / "serial.log.1").exists() or len(stage.log()) == 64 * 65536)
+
+
+def test_a_long_log_is_put_aside_once(stage: Any) -> None:
+    with stage.port() as guest:
+        for _ in range(72):
+            guest.sendall(b"y" * 65536)
+        guest.sendall(b"the end\n")
+        stage.until(lambda: stage.log().endswith(b"the end\n"))
+    old = (stage.folder / "serial.log.1").stat().st_size
+    assert old + len(stage.log()) == 72 * 65536 + len(b"the end\n")
+
+
+def test_it_ends_when_the_vmm_has_ended_for_good(stage: Any) -> None:
+    stage.port().close()
+    stage.lock.close()
+    assert stage.process.wait(20) == 0
+
+
+def test_a_vmm_that_is_started_again_gets_its_vm(bench: Any) -> None:
+    bench.running(restart="always")
+    first = bench.process
+    identity.send(first, signal.SIGKILL)
+    for _ in range(3000):
+        if bench.process not in (None, first) and bench.see()["power"] == "running":
+            break
+        threading.Event().wait(0.01)
+    assert bench.process not in (None, first)
+    assert bench.see() == {"machine": bench.machine(restart="always"), "power": "running"}
+    bench.power("vm.stop", "running", "stopped")
+    assert bench.left_over() == []
+
+
+def test_a_machine_changed_while_it_runs_comes_back_as_it_is(bench: Any) -> None:
+    bench.running(restart="always")
+    before, first = bench.see()["machine"], bench.process
+    bench.do("vm.resize", before, {**before, "vcpus": 2})
+    identity.send(first, signal.SIGKILL)
+    for _ in range(3000):
+        if bench.process not in (None, first) and bench.see()["power"] == "running":
+            break
+        threading.Event().wait(0.01)
+    assert bench.see()["machine"]["vcpus"] == 2
+
+
+def test_a_guest_that_switches_itself_off_ends_everything(bench: Any) -> None:
+    if bench.real:
+        pytest.skip("needs a guest that switches itself off")
+    bench.running(payload={**bench.machine()["payload"], "cmdline": "guest=off"})
+    for _ in range(2000):
+        if bench.see()["power"] == "stopped" and not [line for line in bench.left_over() if "python" in line]:
+            break
+        threading.Event().wait(0.01)
+    assert bench.see()["power"] == "stopped"
+    bench.power("vm.boot", "stopped", "running")
+    assert folders.console_socket(bench.data, "v1").exists()
