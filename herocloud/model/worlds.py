@@ -114,3 +114,16 @@ class Observed(NamedTuple):
     """Bytes that deleted data still occupies until its time to live passes."""
     ranges: tuple[tuple[str, str], ...] = ()
     """Ranges of addresses that no network of ours may have, each with the words for who has it."""
+
+
+class Signs(NamedTuple):
+    """What a VM shows while its guest is waited for: `power` as its part is, CPU time used, bytes on its serial line since it was booted.
+
+    `hopeless` says why its guest will never answer, when that is known, and `way_out` what it would boot on next: `with TCG: …`.
+    """
+
+    power: str
+    cpu_seconds: float
+    serial_bytes: int
+    hopeless: str = ""
+    way_out: str = ""

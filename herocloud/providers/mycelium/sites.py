@@ -50,7 +50,7 @@ class HostSite:
         key = self._part["key"]
         public = arithmetic.public_key(node_process.read_key(data, key, environment))
         if self._part["subnet"] not in (None, arithmetic.node_subnet(public)):
-            raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again", fact="overlay-subnet")
+            raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again")
         node_process.ensure(data, self._part["daemon"], node_process.key_path(data, key, environment), public)
         if self._bridge is not None:
             host_side.ensure(self._bridge, self._user)

@@ -73,7 +73,7 @@ def move(world: sqlite3.Connection, work: Work, *, back: bool = False) -> None:
             raise Permanent(f"neither `{origin}` nor `{target}` exists, so there is nothing to rename")
         return
     if new.parts or new.halves:
-        raise Conflict(f"File exists: `{target}` is there already, so `{origin}` cannot take its name", fact=f"observed:{target}")
+        raise Conflict(f"File exists: `{target}` is there already, so `{origin}` cannot take its name")
     new.lineage, new.provider, new.contents = work.lineage, old.provider, dict(old.contents)
     parts = dict(old.parts)
     for part in {**old.halves, **parts}:
