@@ -46,7 +46,7 @@ class NetworkSite:
         host_side.check(self._bridge)
         private = node_process.read_key(data, self._part["key"], environment)
         if self._part["subnet"] != arithmetic.node_subnet(arithmetic.public_key(private)):
-            raise Conflict("the key of the overlay network is not the one that the plan was made with; plan again", fact="overlay-subnet")
+            raise Conflict("the key of the overlay network is not the one that the plan was made with; plan again")
         port = self._ensure_host_node(data)
         host_side.ensure(self._bridge, self._user)
         self._ensure_namespace()
