@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Permanent, Refused
-from herocloud.model.worlds import Record
+from herocloud.model.worlds import GuestAccess, Record
 from herocloud.operations import inputs, lookups
 from herocloud.providers import registry
-from herocloud.providers.seam import GuestAccess
 
 if TYPE_CHECKING:
     from herocloud.model.worlds import Signs

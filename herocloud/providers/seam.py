@@ -18,7 +18,7 @@ from herocloud.model.hosts import Host, OverlayKey
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
-from herocloud.model.worlds import Observed, Signs
+from herocloud.model.worlds import GuestAccess, Observed, Signs
 from herocloud.providers.devices import (
     Attachment,
     AttachmentKind,
@@ -257,19 +257,6 @@ class Channel(Enum):
 
     VSOCK = "vsock"
     VIRTIO_SERIAL = "virtio-serial"
-
-
-class GuestAccess(NamedTuple):
-    """Where a guest is reached from the host while its VM runs."""
-
-    agent: Path
-    """The socket of the agent."""
-    port: int | None
-    """The vsock port behind a socket that serves several; nothing where the socket leads to the agent alone."""
-    console: Path
-    """The socket of the serial console."""
-    log: Path
-    """The file that keeps what the guest wrote to its serial console."""
 
 
 class HypervisorRole(NamedTuple):

@@ -6,12 +6,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from herocloud.model.worlds import Signs
+from herocloud.model.worlds import GuestAccess, Signs
 from herocloud.providers.seam import (
     AttachmentKind,
     Channel,
     Declaration,
-    GuestAccess,
     HypervisorPlanning,
     HypervisorRole,
     Live,
