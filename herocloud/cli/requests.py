@@ -87,7 +87,7 @@ def make_asked(
     )
     if running is not None:
         options = options._replace(parallelism=running.parallelism)
-    return Asked(options, planning.refresh, stack)
+    return Asked(options, planning.refresh, stack, running.accelerator if running is not None else None)
 
 
 def _require_text(values: Iterable[str], flag: str) -> None:
@@ -122,7 +122,7 @@ def make_how(call: Call, running: flags.Executing, *, purge: bool = False, strea
 
     set_up(call.environment, call.verbose)
     options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
-    return _how(call, options, running.lock_timeout, stream)
+    return _how(call, options, running.lock_timeout, stream)._replace(accelerator=running.accelerator)
 
 
 def make_plain_how(call: Call, lock_timeout: str) -> How:

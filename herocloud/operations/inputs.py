@@ -56,6 +56,18 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
 
 
+def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
+    """Return the machine with what the command line or the environment wants guests to run on; the host file stands below both."""
+    if accelerator is None:
+        return hosting
+    from herocloud.providers import registry
+
+    chosen = {one.name: {"accelerator": accelerator} for one in registry.declarations() if "accelerator" in one.settings}
+    settings = hosting.context.settings
+    merged = {name: {**settings.get(name, {}), **chosen.get(name, {})} for name in (*settings, *chosen)}
+    return hosting._replace(context=hosting.context._replace(settings=merged))
+
+
 def read_settings(folder: Path) -> Mapping[str, str]:
     """Return the flags that the host file sets; a wrong host file gives none here, because the command itself will say so."""
     from herocloud.host import hostfile

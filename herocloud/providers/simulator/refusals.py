@@ -23,6 +23,7 @@ _WAYS = {
     ("paused", "running"): ("vm.resume",),
     ("running", "stopped"): ("vm.stop",),
     ("paused", "stopped"): ("vm.stop",),
+    ("crashed", "stopped"): ("vm.stop",),
 }
 
 _REFUSALS = {
