@@ -94,7 +94,6 @@ def ensure(data: Path, mode: str, key: Path, public: PublicKey) -> Node:
                 raise Conflict(
                     f"the overlay daemon that runs on this host has another key: its subnet is {found.node.subnet}, and the plan's is "
                     f"{arithmetic.node_subnet(public)}; name its key file (`mycelium: {{key: {{file: …}}}}`), or stop it",
-                    fact="overlay-subnet",
                 )
             if mode == MANAGE:
                 raise Conflict("an overlay daemon runs on this host that herocloud did not start; say `daemon: adopt`, or stop it")
@@ -205,7 +204,7 @@ def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
                 node = None
         if node is not None and iproute.link(settings.tun) is not None:
             if node.public_key != public:
-                raise Conflict("another overlay daemon answers on the port of ours; stop it", fact="overlay-subnet")
+                raise Conflict("another overlay daemon answers on the port of ours; stop it")
             return Node(settings.api, managed=True, node=node)
         log = record_of(data).with_name(f"{identity.RECORD}.log")
         if running(data) is None and record_of(data).with_name(f"{identity.RECORD}.ended").exists():

@@ -9,6 +9,7 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
 from herocloud.providers.mycelium import arithmetic, host_side, node_process
 from herocloud.providers.mycelium.host_side import Bridge
+from herocloud.providers.mycelium.network_site import NetworkSite
 
 HOST, NETWORK, GUEST = "host", "network", "guest"
 
@@ -49,7 +50,7 @@ class HostSite:
         key = self._part["key"]
         public = arithmetic.public_key(node_process.read_key(data, key, environment))
         if self._part["subnet"] not in (None, arithmetic.node_subnet(public)):
-            raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again", fact="overlay-subnet")
+            raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again")
         node_process.ensure(data, self._part["daemon"], node_process.key_path(data, key, environment), public)
         if self._bridge is not None:
             host_side.ensure(self._bridge, self._user)
@@ -75,6 +76,8 @@ def site_of(stack: str, lineage: str, part: Part) -> Site | None:
     """Return the place of a stack; nothing in mode `guest`, where the daemons run inside the VMs."""
     if part["mode"] == GUEST:
         return None
+    if part["mode"] == NETWORK and part["subnet"]:
+        return NetworkSite(stack, lineage, part)
     return HostSite(stack, lineage, part)
 
 
