@@ -133,7 +133,8 @@ def test_commands_on_two_vms_of_a_stack_run_at_once(herocloud: Any, pair: tuple[
     deadline = time.monotonic() + 60
     while any(process.poll() is None for process in both) and time.monotonic() < deadline:
         seen |= {len(json.loads(herocloud.done("state", "lock", "--json").out)["holders"])}
-    assert [process.wait(timeout=60) for process in both] == [0, 0], [process.communicate() for process in both]
+    told = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
     powers = [record["observed"]["power"] for record in _vms_of(herocloud, "one")]
     assert powers == ["stopped", "stopped"]
     assert max(seen) >= 2, "each waited for the other"
