@@ -1,11 +1,4 @@
-"""What all commands that apply share: show a plan, get it approved, run or rehearse it, tell how it went.
-
-Asking a person to approve a plan, when there is one to ask.
-
-What `apply`, `destroy`, `undo`, `state adopt` and the commands on VMs share: show a plan, get it approved, run it, tell how it went.
-
-`--rehearse`: shows a plan, runs it on a copy, and says what the run proves.
-"""
+"""What all commands that apply share: show a plan, get it approved, run it or rehearse it, report how it went."""
 
 import contextlib
 import sys
@@ -15,7 +8,7 @@ from typing import TextIO
 
 from herocloud.apply.inspection import Rest
 from herocloud.cli import exit_codes, flags, presentation, requests, terminal
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, HerocloudError, Refused
 from herocloud.model.ids import Address

@@ -1,8 +1,7 @@
 """The console script: from the words on the command line to an exit code.
 
-Help of the whole program, the version and a call without words are answered from a checked-in text, because Typer alone takes as long
-to import as such an answer may take; a test holds the text against what Typer would print. Everything else goes through Typer, and
-whatever comes out of a command, by return or by exception, becomes one of the exit codes in `exit_codes`.
+Help of the whole program, the version and a call without words need neither Typer nor any command. Whatever comes out of a command, by
+return or by exception, becomes one of the exit codes in `exit_codes`.
 """
 
 import atexit
@@ -72,29 +71,16 @@ def _run(words: "list[str]") -> int:
     if not words:
         print_help(sys.stderr)
         return 64
-    _leave_plugins_out()
     from herocloud.cli import runner
 
     return runner.run(words)
 
 
-def _leave_plugins_out() -> None:
-    """Spare pydantic the search for plugins in the metadata of every installed package.
-
-    It would take a tenth of a plan. pydantic's own switch comes after the import that costs most, so its module for the search is replaced
-    by an empty answer; should a later version ask elsewhere, only the time is lost.
-    """
-    if "pydantic" not in sys.modules:
-        silent = type(sys)("pydantic.plugin._loader")
-        vars(silent)["get_plugins"] = tuple
-        sys.modules.setdefault(silent.__name__, silent)
-
-
 def print_help(stream: "TextIO | None" = None) -> int:
     """Print the help of the whole program."""
-    # pathlib would cost three milliseconds of the sixty that this may take.
-    with open(os.path.join(os.path.dirname(__file__), "help_page.txt"), encoding="utf-8") as page:  # noqa: PTH118, PTH120, PTH123
-        return _print(page.read(), stream)
+    from herocloud.cli import group_help
+
+    return _print(group_help.render(), stream)
 
 
 def print_version() -> int:

@@ -1,7 +1,7 @@
-"""The flags, in groups that commands share; `calling` puts the groups of a command together.
+"""The flags, in groups that commands share; `command` puts the groups of a command together.
 
 A group is a named tuple whose fields carry their flags, so that a flag is declared once, with its help, its environment variable and its
-default, and every command that has it has the same. `invoking` makes Typer's options out of them.
+default, and every command that has it has the same. `typer_tree` makes Typer's options out of them.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ class Flag(NamedTuple):
     help: str
     more: Mapping[str, Any]
     """What else Typer takes: metavar, min, max, count."""
+    also: tuple[str, ...] = ()
+    """Other spellings, which `command_words` replaces: Typer could not have them beside a global flag of the same name."""
 
 
 class Argument(NamedTuple):
@@ -27,12 +29,12 @@ class Argument(NamedTuple):
     more: Mapping[str, Any]
 
 
-def option(*names: str, variable: str | None = None, help: str, **more: Any) -> Flag:  # noqa: A002  (Typer's own word)
+def option(*names: str, variable: str | None = None, help: str, also: tuple[str, ...] = (), **more: Any) -> Flag:  # noqa: A002  (Typer's own word)
     """Declare an option; its environment variable is `HEROCLOUD_` and its first long name unless told otherwise, none for an empty text."""
     if variable is None:
         long = next(name for name in names[0].split("/")[0:1] if name.startswith("--"))
         variable = "HEROCLOUD_" + long[2:].upper().replace("-", "_")
-    return Flag(names, variable, help, more)
+    return Flag(names, variable, help, more, also)
 
 
 def switch(name: str, *shorts: str, help: str, **more: Any) -> Flag:  # noqa: A002  (Typer's own word)
@@ -108,6 +110,10 @@ class Executing(NamedTuple):
         Literal["stop", "continue", "rollback"],
         option("--on-failure", help="After a failed step: start nothing new, go on elsewhere, or take back."),
     ] = "stop"
+    accelerator: Annotated[
+        Literal["auto", "kvm", "tcg"] | None,
+        option("--accelerator", help="What guests run on under QEMU: what was proven, the processor itself, or emulation."),
+    ] = None
 
 
 class Exports(NamedTuple):

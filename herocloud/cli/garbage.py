@@ -3,7 +3,7 @@
 import time
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations import leftovers
 from herocloud.operations.leftovers import Cleaned, Litter
 from herocloud.views import listings, results, tables, values

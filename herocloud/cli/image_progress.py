@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations.images import Told
 
 _REDRAWN, _REPEATED = 0.1, 10.0

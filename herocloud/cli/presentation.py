@@ -1,13 +1,10 @@
-"""Handing what came out of an operation to the right view: on the screen as text or JSON, and into the files that flags name.
-
-JSON as it is printed: two spaces, keys in the order in which a reader wants them.
-"""
+"""Hands the result of an operation to the right view: text or JSON on the screen, and the files that flags name."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from herocloud.cli import exit_codes, flags
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused

@@ -5,7 +5,7 @@ observation, whichever process wrote them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 try:
@@ -14,7 +14,7 @@ try:
 except ImportError:  # pragma: no cover  (another Python)
     from hashlib import blake2b
 
-__all__ = ["Json", "Part", "Spec", "blake2b", "digest", "digest_all", "digest_text", "dumps", "loads"]
+__all__ = ["Json", "Part", "Spec", "blake2b", "digest", "digest_text", "dumps", "loads"]
 
 # A recursive alias would be exact, but mypy then asks for a narrowing at every `spec["a"]["b"]`, which tells a reader nothing.
 Json = Any
@@ -38,15 +38,6 @@ def digest(value: Json) -> str:
 def digest_text(text: str) -> str:
     """Return the same kind of fingerprint of a text."""
     return blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def digest_all(values: Sequence[Json]) -> str:
-    """Return one fingerprint over several values without building their list as one text."""
-    state = blake2b(digest_size=16)
-    for value in values:
-        state.update(dumps(value).encode())
-        state.update(b"\n")
-    return state.hexdigest()
 
 
 def loads(text: str | bytes) -> Json:

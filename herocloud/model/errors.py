@@ -9,7 +9,7 @@
     ├── Cancelled                   the caller asked to stop before anything was changed
     ├── Permanent                   trying again is useless
     ├── Temporary(delay)            trying again after `delay` seconds may work
-    └── Conflict(fact)              the world is not what the step relies on
+    └── Conflict                    the world is not what the step relies on
 
 Errors of third-party libraries are wrapped at the provider's edge with `raise … from`.
 """
@@ -67,8 +67,3 @@ class Temporary(HerocloudError):
 
 class Conflict(HerocloudError):
     """The world is not what the step relies on."""
-
-    def __init__(self, message: str, fact: str | None = None) -> None:
-        """Name the fact that does not hold."""
-        super().__init__(message)
-        self.fact = fact

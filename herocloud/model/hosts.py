@@ -51,8 +51,22 @@ class Abilities(NamedTuple):
     networks_why: str = ""
     accelerated: tuple[str, ...] = ()
     """Hypervisors whose guests run on the processor itself and are not emulated."""
+    overlay: str = ""
+    """Why the overlay cannot be brought about here; empty where it can."""
     lacking: tuple[tuple[str, str, str], ...] = ()
     """Hypervisor, what it cannot do here for a VM (a field of it, mostly), and why not: a program that is missing."""
+
+
+class OverlayKey(NamedTuple):
+    """The public half of a key of the overlay, or why it cannot be had."""
+
+    public: str | None
+    missing: bool = False
+    """It was never made."""
+    name: str = ""
+    """What it is called, where it lies in the data folder."""
+    problem: str = ""
+    hint: str | None = None
 
 
 class Host(NamedTuple):
@@ -86,5 +100,7 @@ class Host(NamedTuple):
     """Nothing where nobody had to look: on a simulated host, and for plans without VMs."""
     listening: frozenset[tuple[str, int]] | None = None
     """Ports on which programs of this host wait for callers, as protocol and number; nothing where no plan had to know."""
+    overlay_keys: tuple[tuple[str, OverlayKey], ...] = ()
+    """The keys of the overlay that a stack names, by their reference as JSON."""
     step_times: tuple[tuple[str, float], ...] = ()
     """Providers all of whose steps take the same time, and how long, as long as nothing was learnt about them."""

@@ -64,11 +64,6 @@ def slice_sid(number: int) -> Sid:
     return Sid("s" + nearest.encode(number))
 
 
-def vm_sid(number: int) -> Sid:
-    """Return the sid of the VM with this number."""
-    return Sid("v" + nearest.encode(number))
-
-
 def sid_number(sid: str) -> int:
     """Return the number in a sid, which gives sids their order: `sz` comes before `s10`."""
     return nearest.decode(sid[1:])

@@ -58,13 +58,12 @@ class Reason(Enum):
     IMAGE_CHANGED = "image_changed"
     DRIFTED = "drifted"
     VANISHED = "vanished"
+    CRASHED = "crashed"
     GONE_FROM_FILE = "gone_from_file"
-    COUNT_SHRANK = "count_shrank"
     DESTROY = "destroy"
     REPLACE_ASKED = "replace_asked"
     MOVED = "moved"
     ADOPTED = "adopted"
-    FORGOTTEN = "forgotten"
     UNDO = "undo"
 
 

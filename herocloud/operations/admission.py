@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from herocloud.kits import jsons
 from herocloud.model.applies import HOST, Pending, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -22,6 +23,7 @@ from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
 from herocloud.state.store import Generation, Store
 
+_OVERLAY_KEY = "overlay-key:"
 _LOOKED_AT = ("observed:", "overlay-subnet")
 
 
@@ -91,6 +93,9 @@ def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: H
 
     wanted = list(keys)
     taken = reservations.occupied(recorded, stack)
+    overlay = [jsons.loads(key.removeprefix(_OVERLAY_KEY)) for key in wanted if key.startswith(_OVERLAY_KEY)]
+    if overlay:
+        host = stack_plans.with_keys(host, overlay)
     return facts.current_facts(wanted, taken, look_for(wanted, stack, host), host.host)
 
 

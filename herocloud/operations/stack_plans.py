@@ -1,9 +1,11 @@
 """Making a plan: read the records, load the stack, look at the world, and let the planner decide. Locks nothing and writes nothing."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused
 from herocloud.model.ids import PlanId, StackName
@@ -22,6 +24,8 @@ class Asked(NamedTuple):
     refresh: bool = True
     stack: str | None = None
     """Destroys this stack by its records, without a file."""
+    accelerator: str | None = None
+    """What guests are to run on; nothing leaves it to the host file."""
 
 
 class Planned(NamedTuple):
@@ -95,7 +99,8 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
 
     observed = look(host, None) if asked.refresh else None
     if not asked.options.destroy:
-        host = able(host, desired, asked.options.hypervisor)
+        host = with_overlay_keys(host, desired, recorded)
+        host = able(inputs.with_accelerator(host, asked.accelerator), desired, asked.options.hypervisor)
         if any(resource.spec.get("forward") for resource in desired.resources if resource.kind == "network"):
             host = with_listeners(host)
     plan = planner.plan(desired, recorded, observed, host.host, asked.options)
@@ -111,6 +116,26 @@ def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
     if host.host.simulated or not real:
         return host
     return host._replace(host=host.host._replace(abilities=survey.abilities(host.context)))
+
+
+def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Hosting:
+    """Look up the keys that addresses on the overlay follow from; nobody else pays for it."""
+    if not any(one.kind in ("mycelium", "peer") or one.spec.get("mycelium") for one in desired.resources):
+        return host
+    from herocloud.plan import overlay_addresses
+
+    return with_keys(host, overlay_addresses.wanted_keys(desired, recorded.records.get(desired.stack, {})))
+
+
+def with_keys(host: Hosting, references: Sequence[Json]) -> Hosting:
+    """Look up these keys of the overlay."""
+    from herocloud.providers import registry
+
+    role = registry.find(registry.usual("overlay")).overlay
+    if role is None or role.keys is None or not references:
+        return host
+    found = role.keys(host.context, references, os.environ)
+    return host._replace(host=host.host._replace(overlay_keys=tuple(sorted(found.items()))))
 
 
 def with_listeners(host: Hosting) -> Hosting:

@@ -14,7 +14,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Desired, Record, Resource, Thing
-from herocloud.plan import diagnostics
+from herocloud.plan import diagnostics, overlay_diagnostics
 from herocloud.providers import registry
 from herocloud.providers.seam import FIRMWARE, AttachmentKind, HypervisorPlanning, Verdict
 
@@ -80,9 +80,10 @@ class _Chooser:
         decided = names <= {self._simulator} if names else override == self._simulator or self._simulated_before
         if self._host.simulated or decided:
             return Choice(chosen, registry.simulated_roles(), True, tuple(self._found))
-        if registry.usual("overlay") in registry.UPCOMING:
+        if self._host.abilities is not None and self._host.abilities.overlay:
+            why = self._host.abilities.overlay
             self._found.extend(
-                diagnostics.no_overlay_provider(one.address, one.place) for one in self._desired.resources if _wants_overlay(one)
+                overlay_diagnostics.overlay_unusable(one.address, why, one.place) for one in self._desired.resources if _wants_overlay(one)
             )
         self._report_networks(chosen)
         return Choice(chosen, {**registry.usual_roles(), "network": self._networks}, False, tuple(self._found))
@@ -192,7 +193,7 @@ class _Chooser:
             elif resource.kind == "network" and resource.address in self._records:
                 for name in planning.fixed_forwards(self._records[resource.address].spec, resource.spec):
                     vm = self._records.get(Address(name))
-                    if vm is not None and vm.parts.get("power") in ("running", "paused"):
+                    if vm is not None and vm.parts.get("power") in ("running", "paused", "crashed"):
                         self._found.append(diagnostics.forwards_at_start(resource.address, name, resource.place))
 
     def _is_refused(self, address: Address) -> bool:

@@ -150,19 +150,6 @@ def forwards_at_start(address: str, vm: str, place: Place | None) -> Diagnostic:
     )
 
 
-def no_overlay_provider(address: str, place: Place | None) -> Diagnostic:
-    """Tell that a real host does not have the overlay yet."""
-    return Diagnostic(
-        code="not-supported-yet",
-        summary="Not supported by this provider yet",
-        detail=f"`{address}` asks for the Mycelium overlay, which this version makes on the simulator only: "
-        "not supported by this provider yet.",
-        address=address,
-        place=place,
-        hint="take `mycelium` out, or give `--hypervisor simulator` to try the stack without a real machine",
-    )
-
-
 def simulated_before(stack: str) -> Diagnostic:
     """Tell that what is recorded exists on the simulator only, so that real VMs cannot join it."""
     return Diagnostic(
@@ -266,18 +253,6 @@ def missing_on_host(address: str, field: str, why: str, place: Place | None) -> 
         address=address,
         place=place,
         hint=f"`herocloud doctor` says what is missing; without it, take `{field}` out",
-    )
-
-
-def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic:
-    """Tell that no Mycelium node answers."""
-    return Diagnostic(
-        code="no-mycelium",
-        summary="No Mycelium node on this host",
-        detail=f"`{address}` wants a Mycelium address, which lies in the /64 of the node on this host: {why or 'none was found running'}.",
-        address=address,
-        place=place,
-        hint="start the node, or take `mycelium` out",
     )
 
 

@@ -44,14 +44,22 @@ def vm_parts(spec: Spec, image: Spec, contents: dict[tuple[int, ...], str]) -> d
             "image": spec["image"],
             "source": image_identity(image),
         }
-    nics = [*spec["networks"], *([{"network": "mycelium", "rate": None, **spec["mycelium"]}] if spec["mycelium"] else [])]
+    nics = [*spec["networks"], *overlay_cards(spec)]
     for nic in nics:
         parts[f"nic.{nic['slot']}"] = {field: nic[field] for field in ("network", "mac", "address", "tap", "rate")}
+        if nic.get("open"):
+            parts[f"nic.{nic['slot']}"]["open"] = nic["open"]
     if image.get("nocloud"):
         parts["seed"] = _seed(spec, nics, contents)
     parts["machine"] = _machine(spec, image, parts)
     parts["power"] = spec["state"]
     return parts
+
+
+def overlay_cards(spec: Spec) -> list[dict[str, Json]]:
+    """Return the card of a VM on the overlay; nothing for one that has a daemon of its own inside."""
+    overlay = spec["mycelium"]
+    return [{"network": "mycelium", "rate": None, **overlay}] if overlay and "slot" in overlay else []
 
 
 def image_identity(image: Spec) -> str | None:
@@ -66,7 +74,10 @@ def _seed(spec: Spec, nics: list[Mapping[str, Json]], contents: dict[tuple[int, 
     if content is None:
         secrets = {key: secret["digest"] for key, secret in spec["secrets"].items()}
         content = contents[shared] = jsons.digest([spec["ssh_keys"], spec["user_data"], spec["env"], secrets])
-    identity = jsons.digest_text(f"{spec['hostname']} {content}")
+    overlay = spec["mycelium"]
+    # A daemon inside of the guest reads its key and its peers out of the seed.
+    inside = f" {jsons.dumps([overlay['key'], overlay['peers']])}" if overlay and "key" in overlay else ""
+    identity = jsons.digest_text(f"{spec['hostname']} {content}{inside}")
     wiring = ",".join(f"{nic['mac']} {nic['address']} {nic['network']}" for nic in nics)
     return {
         "instance": f"{spec['sid']}-{identity[:8]}",

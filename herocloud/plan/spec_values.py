@@ -15,6 +15,7 @@ from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Observed, Record, Resource
 from herocloud.plan import diagnostics
 from herocloud.plan.ledger import Ledger, overlay_seed
+from herocloud.plan.overlay_addresses import OverlayAddresses, host_name, is_inside, vm_address
 
 VCPUS_PER_SLICE = 4
 """Up to how many vCPUs a VM may grow in place for each slice, unless its file says otherwise."""
@@ -45,11 +46,13 @@ class Valuer:
         volume_sizes: Mapping[str, int],
         observed: Observed | None,
         found: list[Diagnostic],
+        overlay: OverlayAddresses,
     ) -> None:
         """Take what values depend on; `images` and `networks` are the specs of this stack by name."""
         self._stack, self._host, self._ledger, self._records = stack, host, ledger, records
         self._images, self._networks, self._observed, self._found = images, networks, observed, found
         self._volume_sizes = volume_sizes
+        self._addresses = overlay
         self._sized: dict[int, tuple[Json, Json]] = {}
         self._slice_disk = {one.sid: one.disk for one in host.slices}
         self._pins: dict[Address, tuple[list[Sid], list[Address]]] = {}
@@ -64,7 +67,7 @@ class Valuer:
             spec["gateway"] = net.gateway
         elif resource.kind == "mycelium":
             # Without addresses for VMs the node only has to know its peers.
-            spec["subnet"] = self._subnet(resource) if spec["addresses"] else None
+            spec["subnet"] = self._addresses.subnet(resource) if spec["addresses"] else None
         return Valued(spec, None)
 
     def vm(self, resource: Resource, hypervisor: str, old: Spec, image_id: Json, *, fresh: bool = False) -> Valued:
@@ -206,25 +209,16 @@ class Valuer:
         asked = resource.spec["mycelium"]
         if asked is None:
             return None
-        before = old.get("mycelium")
-        seed = asked["seed"] or (before or {}).get("seed") or overlay_seed((self._stack, resource.address))
+        before = old.get("mycelium") or {}
+        if is_inside(resource.spec):
+            return self._addresses.use(resource, asked, before)
+        seed = asked["seed"] or before.get("seed") or overlay_seed((self._stack, resource.address))
         slots = {nic["slot"] for nic in old.get("networks", ())}
-        slot = before["slot"] if before else _lowest(slots | set(range(len(resource.spec["networks"]))))
-        subnet = self._subnet(resource)
-        address = _overlay_address(subnet, seed) if subnet else None
-        return {"seed": seed, "address": address, **self._nic(resource, before, slot, sid)}
-
-    def _subnet(self, resource: Resource) -> str | None:
-        if self._observed is None:
-            recorded = self._records.get(Address("mycelium.node"))
-            if recorded:
-                return recorded.spec.get("subnet")
-        elif self._observed.overlay_subnet:
-            return self._observed.overlay_subnet
-        error = self._observed.overlay_error if self._observed else "the world was not looked at (`--no-refresh`)"
-        if resource.kind == "vm" or not any(found.code == "no-mycelium" for found in self._found):
-            self._found.append(diagnostics.no_overlay(resource.address, error, resource.place))
-        return None
+        has_card = "slot" in before
+        slot = before["slot"] if has_card else _lowest(slots | set(range(len(resource.spec["networks"]))))
+        subnet = self._addresses.subnet(resource)
+        address = vm_address(subnet, seed) if subnet else None
+        return {**asked, "seed": seed, "address": address, **self._nic(resource, before if has_card else None, slot, sid)}
 
 
 def _wanted_slices(asked: Spec) -> int:
@@ -266,11 +260,6 @@ def _memory_options(asked: Spec, old: Spec, memory: int, share: int) -> Json:
     return options
 
 
-def host_name(address: str) -> str:
-    """Turn an address into a name a guest can have: `vm.web[2]` is `web-2`."""
-    return address.removeprefix("vm.").replace("[", "-").replace("]", "")
-
-
 def spec_of_parts(parts: Mapping[str, Part]) -> Spec:
     """Read out of parts without a record what a target would keep, so that what is adopted stays as it is."""
     machine = parts.get("machine")
@@ -304,10 +293,3 @@ def _overlay_seed(address: str | None) -> str | None:
     import ipaddress
 
     return f"{int(ipaddress.ip_address(address)) % 2**48:012x}" if address else None
-
-
-def _overlay_address(subnet: str, seed: str) -> str:
-    """Derive a VM's address in the node's /64 as ThreeFold nodes do: `ff0f` and the six bytes of the seed."""
-    import ipaddress
-
-    return str(ipaddress.ip_network(subnet).network_address + int("ff0f" + seed, 16))

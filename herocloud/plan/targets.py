@@ -15,6 +15,7 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Recorded
 from herocloud.plan import assignment, capacity, diagnostics, resource_parts, scope, spec_values
 from herocloud.plan.ledger import Ledger
+from herocloud.plan.overlay_addresses import OverlayAddresses, node_of
 from herocloud.plan.scope import Inputs, PlanOptions
 from herocloud.plan.spec_values import Valued, Valuer
 
@@ -119,7 +120,9 @@ def decide_values(
     touched = [one for one in inputs.resources.values() if one.address in inputs.allowed]
     ledger = Ledger(host, recorded, leaving, _kept_back(recorded, observed, {(inputs.stack, one.address) for one in touched}))
     sizes = _volume_sizes(inputs)
-    valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, sizes, observed, found)
+    node = node_of(inputs.resources.values())
+    overlay = OverlayAddresses(inputs.stack, host, node, inputs.records, observed, simulated=choice.simulated, found=found)
+    valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, sizes, observed, found, overlay)
     vms = [one for one in touched if one.kind == "vm"]
     for resource in vms:
         record = inputs.records.get(resource.address)
@@ -143,6 +146,7 @@ def decide_values(
         valued[resource.address] = one
         specs[resource.address] = one.spec
         found.extend(assignment.unsupported_fields(resource, one.spec, old, hypervisor, host))
+    overlay.finish()
     for address, one in valued.items():
         if address.startswith("vm."):
             texts = {field: one.spec[field] for field in _TEXTS if has_expression(one.spec[field])}

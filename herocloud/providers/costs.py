@@ -36,7 +36,7 @@ def of_values(path: str, before: Json, after: Json, spec: Spec) -> Verdict | Non
     """Judge the fields whose cost hangs on their values; nothing for all others."""
     if path == "root_disk.size":
         return LIVE if after >= before else Verdict(Impact.DATA, "a disk cannot shrink: root disk is destroyed")
-    if (path.startswith("networks") and path.endswith(".address")) or path.startswith("mycelium."):
+    if (path.startswith("networks") and path.endswith(".address")) or path.startswith("mycelium.address"):
         return Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its addresses at boot")
     if path == "image_id.source" and (before is None or after is None or spec.get("root_disk") is None):
         return DISK_LOST if before else POWER_CYCLE

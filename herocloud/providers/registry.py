@@ -19,11 +19,12 @@ PROVIDERS = [
     "herocloud.providers.images",
     "herocloud.providers.network",
     "herocloud.providers.user_network",
+    "herocloud.providers.mycelium",
     "herocloud.providers.simulator",
 ]
 """The packages, in the order in which `auto` tries the hypervisors and the networks among them."""
 
-UPCOMING: dict[str, Role] = {"mycelium": "overlay"}
+UPCOMING: dict[str, Role] = {}
 """Names with a meaning in stack files, whose providers this version does not have."""
 
 

@@ -11,14 +11,14 @@ Modules satisfy these protocols as well as classes do, so `planning` is usually 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import Host, OverlayKey
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
-from herocloud.model.worlds import Observed
+from herocloud.model.worlds import GuestAccess, Observed, Signs
 from herocloud.providers.devices import (
     Attachment,
     AttachmentKind,
@@ -259,19 +259,6 @@ class Channel(Enum):
     VIRTIO_SERIAL = "virtio-serial"
 
 
-class GuestAccess(NamedTuple):
-    """Where a guest is reached from the host while its VM runs."""
-
-    agent: Path
-    """The socket of the agent."""
-    port: int | None
-    """The vsock port behind a socket that serves several; nothing where the socket leads to the agent alone."""
-    console: Path
-    """The socket of the serial console."""
-    log: Path
-    """The file that keeps what the guest wrote to its serial console."""
-
-
 class HypervisorRole(NamedTuple):
     """What there is to know of a hypervisor."""
 
@@ -283,6 +270,10 @@ class HypervisorRole(NamedTuple):
     """Nothing where a guest has no agent."""
     guest: Callable[[Path, str], GuestAccess] | None = None
     """From the data folder and the sid of a VM. Nothing where VMs have no inside: no programs, no console, no log."""
+    signs: Callable[[ProviderContext, str, str], Signs | None] | None = None
+    """Looks at a VM (its sid and address) whose guest is waited for; the answer is nothing when its process is not there."""
+    note_answer: Callable[[Path, str], None] | None = None
+    """Hears that the agent of a VM (data folder and sid) answered, so that its guest got to user space."""
     runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     snapshots: bool = False
@@ -339,14 +330,26 @@ class NetworkRole(NamedTuple):
     """Whether its networks live on the host itself, so that their ranges of addresses must not overlap with what the host has."""
 
 
-class OverlayRole(NamedTuple):
-    """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and observes the subnet of this node.
+class OverlayPlanning(Protocol):
+    """What a plan has to know of the overlay. Pure."""
 
-    The address of a VM follows from the subnet and a seed, in the plan; the card is a tap of the network provider on the bridge named here.
-    """
+    def node(self, public: Any, /) -> tuple[str, str]:
+        """Return the address of the node with this public key, and its /64."""
+        ...
+
+    def vm_address(self, subnet: str, seed: str) -> str:
+        """Return the address of the VM with this seed in a /64."""
+        ...
+
+
+class OverlayRole(NamedTuple):
+    """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and plans derive addresses by it."""
 
     bridge: str
     """The bridge that the taps of cards on the overlay join. The provider of the overlay makes it and gives it the subnet."""
+    planning: Callable[[], OverlayPlanning] | None = None
+    keys: Callable[[ProviderContext, Iterable[Json], Mapping[str, str]], Mapping[str, OverlayKey]] | None = None
+    """Looks up the public halves of keys by their reference. Neither is there for one whose observer reports a subnet."""
 
 
 class Simulation(NamedTuple):
@@ -378,8 +381,9 @@ class Declaration(NamedTuple):
     network: NetworkRole | None = None
     overlay: OverlayRole | None = None
     simulation: Simulation | None = None
-    settings: Mapping[str, SettingKind] = {}
-    """The keys of its section of the host file, which has its name; paths there are relative to the data folder."""
+    settings: Mapping[str, SettingKind | tuple[str, ...]] = {}
+    """The keys of its section of the host file, which has its name; paths there are relative to the data folder, and where words are
+    listed one of them has to stand. The key `accelerator` is also set by the flag of this name."""
 
     @property
     def roles(self) -> tuple[Role, ...]:

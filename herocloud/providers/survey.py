@@ -19,10 +19,12 @@ def abilities(context: ProviderContext) -> Abilities:
     real = [one for one in registry.declarations() if one.simulation is None]
     hypervisors = with_kvm_proven({one.name: one.survey(context, thorough=False) for one in real if one.hypervisor is not None})
     networks, why = _choose_networks({one.name: one.survey(context, thorough=False) for one in real if one.network is not None})
+    overlays = [one.survey(context, thorough=False) for one in real if one.overlay is not None]
     return Abilities(
         tuple((name, standing.usable, standing.why) for name, standing in hypervisors.items()),
         networks,
         why,
+        overlay="; ".join(one.why for one in overlays if not one.usable),
         accelerated=tuple(name for name, standing in hypervisors.items() if standing.usable and standing.accelerated),
         lacking=tuple(
             (name, field, reason) for name, standing in hypervisors.items() if standing.usable for field, reason in standing.lacking

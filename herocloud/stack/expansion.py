@@ -14,7 +14,7 @@ from herocloud.kits.yaml.tree import Path
 from herocloud.model.diagnostics import Place
 from herocloud.model.ids import Address, make_address
 from herocloud.model.worlds import Resource
-from herocloud.stack import instances
+from herocloud.stack import instances, overlays
 from herocloud.stack.layers import Fields, View
 
 _BESIDE = frozenset({"shares", "user_data", "secrets"})
@@ -51,11 +51,12 @@ def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
         yield _resource(work, "network", "networks", name, network_spec(network))
     listed = list(views)
     overlay = data.get("mycelium")
-    if overlay is not None or any(view.fields.get("mycelium", False) is not False for view in listed):
+    # In mode `guest` the daemons and their peers are inside the VMs, and this host has no part in it.
+    wanted = overlay is not None or any(view.fields.get("mycelium", False) is not False for view in listed)
+    if wanted and not overlays.is_inside(data):
         overlay = overlay or {}
-        yield Resource(
-            instances.OVERLAY, "mycelium", "node", None, {"addresses": overlay.get("addresses", True)}, place=work.place_of(("mycelium",))
-        )
+        spec = overlays.node_spec(data, work.folder_of(("mycelium", "key")))
+        yield Resource(instances.OVERLAY, "mycelium", "node", None, spec, place=work.place_of(("mycelium",)))
         for number, peer in enumerate(overlay.get("peers") or ()):
             yield Resource(
                 Address(f"peer.{peer}"),
@@ -163,7 +164,7 @@ def vm_spec(work: Expansion, view: View) -> Spec:
         "networks": [
             {"network": use["network"], "rate": _limits(use.get("rate"), ("download", "upload"))} for use in fields.get("networks", ())
         ],
-        "mycelium": None if overlay is False else {"seed": _seed(overlay)},
+        "mycelium": None if overlay is False else overlays.use_spec(work.data, overlay),
         "ssh_keys": fields.get("ssh_keys", []),
         "user_data": _user_data(work, view),
         "env": fields.get("env", {}),
@@ -207,11 +208,6 @@ def _root_disk(disk: Fields | None, *, has_image: bool) -> Spec | None:
 
 def _limits(rate: Fields | None, keys: tuple[str, ...]) -> Spec | None:
     return {key: rate.get(key) for key in keys} if rate else None
-
-
-def _seed(overlay: Fields) -> str | None:
-    seed: str | None = overlay.get("seed")
-    return None if seed is None else seed.lower()
 
 
 def _user_data(work: Expansion, view: View) -> str | None:

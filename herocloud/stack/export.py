@@ -44,7 +44,7 @@ def export_tree(records: Iterable[Record], stack: StackName | str, outputs: Mapp
             sections["volumes"][_name(record)] = {"size": sizes.format_size(record.spec["size"]), **_set(protect=record.protect)}
         elif record.kind == "mycelium":
             overlay = overlay or {}
-            overlay["addresses"] = record.spec["addresses"]
+            overlay.update(_overlay(record.spec))
         elif record.kind == "peer":
             overlay = overlay or {}
             overlay.setdefault("peers", []).append(record.spec["endpoint"])
@@ -121,7 +121,7 @@ def export_vm(record: Record, imageless: set[str]) -> Fields:
         volumes=[{"volume": one["volume"], "readonly": True} if one["readonly"] else one["volume"] for one in spec["volumes"]],
         shares=[{"path": one["path"], "tag": one["tag"]} for one in spec["shares"]],
         networks=[_nic(one) for one in spec["networks"]],
-        mycelium=({"seed": spec["mycelium"]["seed"]} if spec["mycelium"]["seed"] else True) if spec["mycelium"] is not None else None,
+        mycelium=_overlay_use(spec["mycelium"]) if spec["mycelium"] is not None else None,
         ssh_keys=[protect_braces(key) for key in spec["ssh_keys"]],
         user_data=None if spec["user_data"] is None else {"text": protect_braces(spec["user_data"])},
         restart=None if spec["restart"] == "no" else spec["restart"],
@@ -222,6 +222,25 @@ def gather(exported: Sequence[tuple[Record, Fields]]) -> tuple[Fields, list[dict
     return vms, moved
 
 
+def _overlay(spec: Spec) -> Fields:
+    """Return the block of the overlay, without what is so by default."""
+    usual = {"mode": "host", "daemon": "auto", "interfaces": []}
+    block: Fields = {"addresses": spec["addresses"]}
+    block.update({key: spec[key] for key, value in usual.items() if spec.get(key, value) != value})
+    key = spec.get("key") or {}
+    if key and "name" not in key:
+        block["key"] = dict(key)
+    return block
+
+
+def _overlay_use(use: Json) -> Json:
+    fields = {
+        **({"seed": use["seed"]} if use.get("seed") else {}),
+        **({"open": [one.removesuffix("/tcp") for one in use["open"]]} if use.get("open") else {}),
+    }
+    return fields or True
+
+
 def _free_name(name: str, taken: set[str]) -> str:
     while name in taken:
         name += "x"
@@ -239,7 +258,9 @@ def _as_one(group: dict[int | None, tuple[Record, Fields]]) -> Fields | None:
     # Every instance has a seed of its own; the plan keeps the recorded ones.
     for fields in instances:
         if len(instances) > 1 and "mycelium" in fields:
-            fields["mycelium"] = True
+            uses = fields["mycelium"]
+            opened = uses.get("open") if isinstance(uses, dict) else None
+            fields["mycelium"] = {"open": opened} if opened else True
     needs = [{need for need in group[number][0].needs if need.startswith("vm.")} for number in numbers]
     if any(need != needs[0] for need in needs):
         return None

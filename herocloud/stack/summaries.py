@@ -18,6 +18,8 @@ SUMMARIES = {
     "bad-text": "Text is too short or too long",
     "bad-sid": "Not a slice id",
     "bad-seed": "Not an overlay seed",
+    "bad-opening": "Not a port to open",
+    "bad-interface": "Not an interface",
     "bad-sha256": "Not a SHA-256 digest",
     "bad-cidr": "Not a network",
     "bad-peer": "Not a peer endpoint",

@@ -64,10 +64,10 @@ class Book:
         taken = state_records.find(connection, stack, target)
         if record is None:
             if taken is None:
-                raise Conflict(f"neither {origin} nor {target} is recorded in stack {stack}", f"record:{origin}")
+                raise Conflict(f"neither {origin} nor {target} is recorded in stack {stack}")
             return
         if taken is not None:
-            raise Conflict(f"{target} is recorded in stack {stack} already", f"record:{target}")
+            raise Conflict(f"{target} is recorded in stack {stack} already")
         self.drop(connection, stack, origin)
         self.put(record._replace(address=target))
         self._write(connection)
@@ -135,7 +135,7 @@ def _find_conflict(connection: sqlite3.Connection, records: dict[Owner, Record])
         row = connection.execute("SELECT stack, address FROM records WHERE sid = ? AND until IS NULL", (record.sid,)).fetchone()
         if row is not None and row != owner:
             meant = f"sid {record.sid} was meant for {record.address} of stack {record.stack}"
-            return Conflict(f"{meant} and belongs to {row[1]} of stack {row[0]}", f"vm-sid:{record.sid}")
+            return Conflict(f"{meant} and belongs to {row[1]} of stack {row[0]}")
     return None
 
 

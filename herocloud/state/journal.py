@@ -229,7 +229,7 @@ def settle_slices(connection: sqlite3.Connection, slices: int) -> None:
     """Set how many slices there are."""
     for sid, (stack, address) in reversed(records.owners(connection).items()):
         if ids.sid_number(sid) > slices:
-            raise Conflict(f"slice {sid} is held by {address} of stack {stack}, so there are more than {slices} slices", f"slice:{sid}")
+            raise Conflict(f"slice {sid} is held by {address} of stack {stack}, so there are more than {slices} slices")
     connection.execute("UPDATE world SET slices = ?", (slices,))
 
 

@@ -44,7 +44,7 @@ def assign(connection: sqlite3.Connection, owner: Owner, slices: Iterable[Sid]) 
             if holder is None:
                 raise
             whose = "itself, twice" if holder == owner else f"{holder[1]} of stack {holder[0]}"
-            raise Conflict(f"slice {sid} was meant for {owner[1]} of stack {owner[0]} and is held by {whose}", f"slice:{sid}") from error
+            raise Conflict(f"slice {sid} was meant for {owner[1]} of stack {owner[0]} and is held by {whose}") from error
 
 
 def owners(connection: sqlite3.Connection) -> dict[Sid, Owner]:

@@ -7,10 +7,9 @@ from what is needed to what needs it: the direction in which work flows.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from herocloud.model.ids import sort_key
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action
-from herocloud.model.worlds import Record, Resource
+from herocloud.model.worlds import Resource
 
 _FILLS = {
     Action.CREATE: "#d7f0dd",
@@ -45,12 +44,6 @@ def of_resources(stack: str, resources: Iterable[Resource]) -> Graph:
     """Return what the stack file asks for and what depends on what."""
     found = list(resources)
     return _graph(stack, [Node(one.address, one.address) for one in found], {one.address: one.depends_on for one in found})
-
-
-def of_records(stack: str, records: Iterable[Record]) -> Graph:
-    """Return what is recorded and what relies on what."""
-    found = sorted(records, key=lambda record: sort_key(record.address))
-    return _graph(stack, [Node(one.address, one.address) for one in found], {one.address: one.needs for one in found})
 
 
 def of_changes(plan: Plan) -> Graph:

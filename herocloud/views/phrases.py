@@ -23,13 +23,12 @@ REASONS = {
     Reason.IMAGE_CHANGED: "the image changed",
     Reason.DRIFTED: "changed outside herocloud",
     Reason.VANISHED: "is gone from the host",
+    Reason.CRASHED: "its hypervisor stopped it with an internal error",
     Reason.GONE_FROM_FILE: "gone from the stack file",
-    Reason.COUNT_SHRANK: "the count shrank",
     Reason.DESTROY: "asked for by destroy",
     Reason.REPLACE_ASKED: "asked for by --replace",
     Reason.MOVED: "renamed",
     Reason.ADOPTED: "found on the host and taken over",
-    Reason.FORGOTTEN: "the record is dropped, the thing stays",
     Reason.UNDO: "taken back",
 }
 

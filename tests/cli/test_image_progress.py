@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.cli.image_progress import Teller
 from herocloud.cli.terminal import Screen
 

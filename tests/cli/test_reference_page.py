@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from herocloud.cli import catalogue, exit_codes, invoking
+from herocloud.cli import command_table, exit_codes, typer_tree
 
 TITLES = {"variables", "planning flags", "approval flags", "running flags", "view flags"}
-LEAVES = {" ".join(words): words for words, _ in catalogue.leaves()}
+LEAVES = {" ".join(words): words for words, _ in command_table.leaves()}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def _heading(words: tuple[str, ...], command: Any) -> str:
 
 
 def _command(words: tuple[str, ...]) -> Any:
-    command: Any = invoking.grow()
+    command: Any = typer_tree.grow()
     context = command.make_context("herocloud", [], resilient_parsing=True)
     for word in words:
         command = command.get_command(context, word)
@@ -53,7 +53,7 @@ def test_a_command_has_its_heading_and_every_flag_its_row(sections: dict[str, st
         documented |= _rows(sections[title.capitalize()])
     options = [parameter for parameter in command.params if parameter.param_type_name == "option" and parameter.name != "help"]
     assert documented == {option.opts[0]: (option.help, option.envvar or "") for option in options}
-    assert catalogue.find(words).says in " ".join(text.split())  # type: ignore[union-attr]
+    assert command_table.find(words).says in " ".join(text.split())  # type: ignore[union-attr]
 
 
 def test_no_heading_is_about_a_command_that_is_not_there(sections: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from herocloud.cli import spelling
+from herocloud.cli import command_words
 
 CASES = {
     "a long flag with one dash": ("apply -auto-approve", "apply --auto-approve"),
@@ -50,9 +50,9 @@ MOVES = {
 
 @pytest.mark.parametrize(("typed", "meant"), CASES.values(), ids=CASES)
 def test_terraform_habits_are_spelled_out(typed: str, meant: str) -> None:
-    assert spelling.normalise(typed.split()) == meant.split()
+    assert command_words.take_apart(typed.split()).words == meant.split()
 
 
 @pytest.mark.parametrize(("typed", "meant"), MOVES.values(), ids=MOVES)
 def test_global_flags_move_behind_the_command(typed: str, meant: str) -> None:
-    assert spelling.normalise(typed.split()) == meant.split()
+    assert command_words.take_apart(typed.split()).words == meant.split()

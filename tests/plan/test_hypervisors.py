@@ -90,11 +90,14 @@ def test_networks_in_user_mode_are_chosen_with_a_note_where_bridges_cannot_be_ma
     assert [(step.kind, step.provider) for step in gone.steps] == [("network.delete", "user_network")]
 
 
-def test_the_overlay_of_a_real_host_is_not_ignored(build, pretend) -> None:
+def test_a_real_host_that_cannot_have_the_overlay_says_why(build, pretend) -> None:
     asked = build.desired(build.image(), build.vm("web", mycelium={"seed": None}))
-    plan = pretend.World().plan(asked, _real(build, ("qemu", True, "ready")))
-    assert "not-supported-yet" in _codes(plan)
-    assert not plan.applyable
+    host = _real(build, ("qemu", True, "ready"))
+    assert "overlay-unusable" not in _codes(pretend.World().plan(asked, host))
+    host = host._replace(abilities=host.abilities._replace(overlay="the overlay needs CAP_NET_ADMIN, which this user does not have"))
+    plan = pretend.World().plan(asked, host)
+    assert "overlay-unusable" in _codes(plan)
+    assert "CAP_NET_ADMIN" in next(one.detail for one in plan.diagnostics if one.code == "overlay-unusable")
 
 
 def test_who_made_the_networks_is_known_from_records_or_from_what_is_there() -> None:

@@ -40,8 +40,8 @@ def test_the_readme_names_the_two_commands_that_a_newcomer_needs(readme: str) ->
 
 
 def test_every_command_that_the_readme_names_exists(readme: str) -> None:
-    from herocloud.cli import catalogue
+    from herocloud.cli import command_table
 
     named = set(re.findall(r"(?:`|^\$ )herocloud ([a-z]+)", readme, re.MULTILINE))
     assert named
-    assert named <= set(catalogue.COMMANDS)
+    assert named <= set(command_table.COMMANDS)

@@ -110,7 +110,9 @@ def test_the_overlay_node_appears_only_when_somebody_uses_it(sound) -> None:
         "vm",
     ]
     with_overlay = sound(f"{_HEAD.replace(', disk: {source: ./disk.raw}', '')}vms: {{web: {{image: tiny, mycelium: true}}}}").resources
-    assert [(one.address, one.spec) for one in with_overlay if one.kind == "mycelium"] == [("mycelium.node", {"addresses": True})]
+    assert [(one.address, one.spec) for one in with_overlay if one.kind == "mycelium"] == [
+        ("mycelium.node", {"addresses": True, "mode": "host", "daemon": "auto", "key": {"name": "host"}, "interfaces": []})
+    ]
 
 
 def test_every_resource_of_a_small_file_knows_its_line(sound, mistakes) -> None:

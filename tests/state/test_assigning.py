@@ -18,9 +18,8 @@ def test_slices_follow_from_the_records(store, apply, make) -> None:
 
 def test_a_slice_that_is_held_is_refused_with_the_names_of_both(store, apply, make) -> None:
     store.commit(apply, make.put(make.record("vm.a", "s1")))
-    with pytest.raises(Conflict, match=r"slice s1 .* vm\.b of stack blog .* held by vm\.a of stack shop") as caught:
+    with pytest.raises(Conflict, match=r"slice s1 .* vm\.b of stack blog .* held by vm\.a of stack shop"):
         store.commit(apply, make.put(make.record("vm.b", "s2", "s1", stack="blog")))
-    assert caught.value.fact == "slice:s1"
     assert list(store.recorded().records) == ["shop"]
     assert list(store.assignments()) == ["s1"]
 

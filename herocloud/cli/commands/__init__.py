@@ -1,1 +1,1 @@
-"""One module per command or family of commands; `cli.catalogue` says which function is which command."""
+"""One module per command or family of commands; `cli.command_table` says which function is which command."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from herocloud.cli import exit_codes, flags, presentation
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.rpc import daemon_process
 
 Socket = Annotated[

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from herocloud.cli import exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations import host_status
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from herocloud.cli import exit_codes, flags, presentation
-from herocloud.cli.calling import BadValue, Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.cli.image_progress import Teller
 from herocloud.operations import images as operation
 from herocloud.operations.images import Built

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.cli.image_progress import Teller
 from herocloud.kits.jsons import Json
 from herocloud.operations import images as operation

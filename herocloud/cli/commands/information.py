@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from herocloud.cli import completion as cli_completion
 from herocloud.cli import exit_codes, flags, presentation, requests
-from herocloud.cli.calling import BadValue, Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.kits import nearest
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -86,7 +86,7 @@ def completion(
     call: Call,
     *,
     shell: Annotated[
-        Literal["bash", "zsh", "fish"] | None, flags.argument(metavar="[bash|zsh|fish]", help="By default the one that SHELL nearest.")
+        Literal["bash", "zsh", "fish"] | None, flags.argument(metavar="[bash|zsh|fish]", help="By default the one that SHELL names.")
     ] = None,
     install: Annotated[
         bool, flags.option("--install", variable="", help="Put it where the shell finds it, instead of printing it.")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, requests
-from herocloud.cli.calling import BadValue, Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.model.errors import Refused
 from herocloud.operations import apply as operation
 from herocloud.operations import plan_files, reversal, unfinished

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from herocloud.cli import exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Recorded
@@ -31,7 +31,7 @@ def plan(
     """
     requests.make_approved(approval)
     requests.parse_seconds(running.lock_timeout, "--lock-timeout")
-    asked = requests.make_asked(wanted, destroy=destroy)
+    asked = requests.make_asked(wanted, running, destroy=destroy)
     sources = requests.make_sources(call, variables)
     if rehearse:
         from herocloud.cli import apply_flow

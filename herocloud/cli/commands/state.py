@@ -4,7 +4,7 @@ import time
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, garbage, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations import leftovers as operation
 from herocloud.operations import lookups, record_edits
 

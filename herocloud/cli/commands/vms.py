@@ -6,7 +6,7 @@ To name an action on one VM is to approve it, so nothing is asked, except before
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations import lookups, power
 
 VM = Annotated[str, flags.argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from herocloud.cli import exit_codes, flags, presentation, requests
-from herocloud.cli.calling import Call
+from herocloud.cli.command import Call
 from herocloud.operations import inputs, lookups, stack_files
 from herocloud.operations.stack_files import STDIN, Laid
 

@@ -103,19 +103,19 @@ class CloudHypervisorDriver:
         place = Place(self._folder, sid, owner)
         if mark is None:
             if work.step.before is not None and work.step.after is not None:
-                raise Conflict(f"the machine of `{work.step.address}` is gone", fact=_fact(work.step))
+                raise Conflict(f"the machine of `{work.step.address}` is gone")
             installation.require()
             mark = Mark(NAME, target)
         elif self._guest_runs(sid, mark):
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
-                raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
+                raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
             process = identity.running(self._folder, sid) or identity.find(self._folder, sid)
             with vmm_process.open_client(self._folder, sid) as client:
                 pid = process.pid if process else 0
                 change = Change(client, pid, place, supplies.of_work(work), work.progress, work.cancelled, self._agreement)
                 device_changes.bring(change, mark.machine, target)
         elif work.step.kind == "vm.create" and not _same(mark.machine, target):
-            raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
+            raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         faults.reached(f"{point}.half")
         wanted = mark._replace(machine=target)
         if wanted != marks.read(self._folder, sid):
@@ -128,10 +128,10 @@ class CloudHypervisorDriver:
         folder = self._folder / "vms" / sid
         owner, mark = ownership.read_owner(folder), marks.read(self._folder, sid)
         if owner is not None and owner.lineage != work.lineage:
-            raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}", fact=_fact(work.step))
+            raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}")
         if mark is not None and vmm_process.is_living(self._folder, sid, mark):
             if self._guest_runs(sid, mark):
-                raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted", fact=_fact(work.step))
+                raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
             # A process without a guest, left by somebody who was killed while it started.
             vmm_process.stop(Place(self._folder, sid, _owner(work)), mark, work, self._patience)
         elif mark is not None and mark.booted is not None:
@@ -189,7 +189,7 @@ class CloudHypervisorDriver:
             vmm_process.pause(self._folder, sid, paused=True)
             return
         if work.step.kind == "vm.pause" and not vmm_process.is_living(self._folder, sid, mark):
-            raise Conflict(f"`{work.step.address}` does not run", fact=_fact(work.step))
+            raise Conflict(f"`{work.step.address}` does not run")
         vmm_process.boot(place, mark, work)
         if target == "paused":
             vmm_process.pause(self._folder, sid, paused=True)
@@ -295,10 +295,6 @@ def _way_out(refusal: Refusal) -> str:
 
 def _owner(work: Work) -> Owner:
     return Owner(work.stack, work.step.address, work.lineage)
-
-
-def _fact(step: Step) -> str:
-    return f"observed:{step.address}"
 
 
 def _same(one: Part, other: Part) -> bool:

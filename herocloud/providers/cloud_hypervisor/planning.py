@@ -38,7 +38,7 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
-    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size")):
+    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size", ".open")):
         return _judge_plugging(path, before, after, spec, machine)
     return costs.look_up(_COSTS, path)
 

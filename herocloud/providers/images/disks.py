@@ -17,10 +17,11 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.images import copies, folders, image_names, inspection, marks, tombstones
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.folders import Ownership
-from herocloud.providers.images.inspection import Half, Seen, mark_for
+from herocloud.providers.images.inspection import mark_for
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.images.space import Room
 from herocloud.providers.images.tombstones import Buried
+from herocloud.providers.parts import Half, Seen
 from herocloud.providers.seam import Found, Probe, Work
 
 _COPYING, _GROWING, _SHRINKING, _BURYING, _DELETING, _RESTORING = "copying", "growing", "shrinking", "burying", "deleting", "restoring"
@@ -164,7 +165,7 @@ class Disks:
         mark = marks.read(path)
         size = inspection.size_of(path)
         if mark is None or size is None:
-            raise Conflict(f"`{path}` is gone", fact=f"observed:{work.step.address}")
+            raise Conflict(f"`{path}` is gone")
         nobody_wrote = mark.half in (_GROWING, _SHRINKING) or mark.more.get("untouched") == path.stat().st_mtime_ns
         if size > before["size"] and not nobody_wrote:
             raise Permanent(
@@ -234,10 +235,10 @@ def move_volume(folder: Path, work: Work, *, back: bool = False) -> None:
             raise Permanent(f"neither `{origin}` nor `{target}` exists, so there is nothing to rename")
         return
     if new is not None:
-        raise Conflict(f"File exists: `{target}` is there already, so `{origin}` cannot take its name", fact=f"observed:{target}")
+        raise Conflict(f"File exists: `{target}` is there already, so `{origin}` cannot take its name")
     mark = marks.read(old)
     if mark is None:
-        raise Conflict(f"`{origin}` went away while it was renamed", fact=f"observed:{origin}")
+        raise Conflict(f"`{origin}` went away while it was renamed")
     faults.reached(f"images.{'undo.' if back else ''}{MOVE}.half")
     marks.write(old, mark._replace(address=target, lineage=work.lineage))
 

@@ -194,7 +194,6 @@ def read_secrets(folder: Path, address: str, spec: Spec, environment: Mapping[st
                 raise Conflict(
                     f"the secret `{name}` of `{address}` is not the one that was planned: {_origin(secret)} has another value by now. "
                     "Plan again.",
-                    fact=f"secret:{name}",
                 )
         values[name] = value
     return values

@@ -45,12 +45,7 @@ def create(data: Path, name: str) -> PublicKey:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with durable_files.flock(path.parent / ".lock", blocking=True):
         if path.exists():
-            raise _refused(
-                "key-exists",
-                "The key exists already",
-                f"`{path}` is there, and every address in its /64 would change with another key",
-                "to change it all the same, move the file away first",
-            )
+            raise Refused([taken(path)])
         private = secrets.token_bytes(KEY_BYTES)
         durable_files.write_durably(path, private)
         durable_files.sync_folder(path.parent.parent)
@@ -111,6 +106,16 @@ def read_environment(variable: str, environment: Mapping[str, str]) -> bytes:
             "write the key as 64 hexadecimal digits",
         )
     return content
+
+
+def taken(path: Path) -> Diagnostic:
+    """Report a key that is there already."""
+    return Diagnostic(
+        "key-exists",
+        "The key exists already",
+        f"`{path}` is there, and every address in its /64 would change with another key",
+        hint="to change it all the same, move the file away first",
+    )
 
 
 def missing(names: Sequence[str]) -> Diagnostic:

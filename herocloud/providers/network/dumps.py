@@ -22,7 +22,7 @@ SYSTEM = "/usr/sbin:/sbin"
 _ATTRIBUTE = struct.Struct("=HH")
 _HEADER = struct.Struct("=IHHII")
 _NUMBER = struct.Struct("=I")
-_GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_QUEUE = 18, 22, 26, 38
+_GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOR, _GET_QUEUE = 18, 22, 26, 30, 38
 _ERROR, _DONE = 2, 3
 _INTERRUPTED = 0x10
 """NLM_F_DUMP_INTR: something changed while the kernel was telling, so the answer may be neither before nor after."""
@@ -50,6 +50,10 @@ _OF_BUCKET = frozenset({1, 4})
 """TCA_TBF_PARMS, RATE64."""
 _MAIN_TYPES = (1,)
 """RTN_UNICAST: routes that lead somewhere, and not those to ourselves or to everybody."""
+_OF_NEIGHBOR = frozenset({1})
+"""NDA_DST."""
+_PROXY = 0x08
+"""NTF_PROXY."""
 _ROOT = 0xFFFFFFFF
 _WIDEST = 1
 """Routes this wide are ways out and no claim on what lies in them."""
@@ -124,6 +128,11 @@ def dump_routes() -> tuple[Route, ...]:
 def dump_queues() -> tuple[Queue, ...]:
     """Read what interfaces send through."""
     return tuple(queue for body in _dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body))
+
+
+def dump_proxies() -> frozenset[tuple[int, str]]:
+    """Read for which IPv6 addresses this host answers in place of a guest: pairs of interface and address."""
+    return frozenset(_proxy(body) for body in _dump(_GET_NEIGHBOR, struct.pack("=BxxxiHBB", socket.AF_INET6, 0, 0, _PROXY, 0)))
 
 
 def network_of(address: str, prefix: int) -> str:
@@ -261,6 +270,11 @@ def _routes(body: bytes) -> Iterator[Route]:
     seen = _attributes(body, 12, _OF_ROUTE)
     destination = _ip(family, seen.get(1, bytes(4 if family == socket.AF_INET else 16)))
     yield Route(_NUMBER.unpack(seen[4])[0] if 4 in seen else 0, destination, prefix, _NUMBER.unpack(seen[15])[0] if 15 in seen else table)
+
+
+def _proxy(body: bytes) -> tuple[int, str]:
+    family, number, _, _, _ = struct.unpack_from("=BxxxiHBB", body)
+    return number, _ip(family, _attributes(body, 12, _OF_NEIGHBOR).get(1, b""))
 
 
 def _queues(body: bytes) -> Iterator[Queue]:

@@ -4,6 +4,7 @@ One connection for a driver, used by one thread at a time; making it and importi
 """
 
 import errno
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ _MISSING = {
     "tbf": "rate limits (module sch_tbf)",
     "port": "isolated bridge ports (since Linux 4.18)",
 }
+
+_PROXY = 0x08
+"""NTF_PROXY."""
 
 MOST = 2**32 - 1
 """Bytes a second that a bucket counts with: 34 Gbit/s."""
@@ -139,6 +143,16 @@ class Wires:
         with self._talking("", f"the route to {cidr}", fine=(errno.EEXIST,)) as route:
             # RT_SCOPE_LINK and RTPROT_KERNEL, as the kernel made it.
             route.route("add", dst=cidr, oif=number, prefsrc=source, scope=253, proto=2)
+
+    def add_proxy(self, number: int, address: str) -> None:
+        """Answer for a guest whose neighbors cannot hear it."""
+        with self._talking("", f"the proxy for {address}", fine=(errno.EEXIST,)) as route:
+            route.neigh("add", family=socket.AF_INET6, ifindex=number, dst=address, flags=_PROXY)
+
+    def remove_proxy(self, number: int, address: str) -> None:
+        """Stop answering for a guest."""
+        with self._talking("", f"the proxy for {address}", fine=(errno.ENOENT, errno.ENODEV)) as route:
+            route.neigh("del", family=socket.AF_INET6, ifindex=number, dst=address, flags=_PROXY)
 
     def limit(self, number: int, rate: int) -> None:
         """Limit what an interface sends."""

@@ -95,6 +95,4 @@ def _refuse_ports(scene: Scene, link: Link, mark: Mark) -> None:
     for port in scene.ports_of(link):
         found = scene.mark_of(port)
         who = marks.name_of_owner(found) if found else "somebody else"
-        raise Conflict(
-            f"`{mark.address}` is in use: `{port.name}` of {who} is a port of its bridge", fact=f"observed:{mark.stack}/{mark.address}"
-        )
+        raise Conflict(f"`{mark.address}` is in use: `{port.name}` of {who} is a port of its bridge")

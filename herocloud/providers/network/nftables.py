@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from herocloud.kits import faults, jsons, subprocesses
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
-from herocloud.providers.network import dumps, network_rules, rule_expressions, tap_rules
+from herocloud.providers.network import dumps, inbound, network_rules, rule_expressions, tap_rules
 from herocloud.providers.network.links import EFFECT
 from herocloud.providers.network.rule_expressions import Rule, Rules
 
@@ -28,6 +28,11 @@ def read_networks() -> Rules | None:
 def read_taps() -> Rules | None:
     """Read the chains of all taps; nothing when our table is not there."""
     return _list(["table", tap_rules.FAMILY, tap_rules.TABLE])
+
+
+def read_inbound() -> Rules | None:
+    """Read what reaches guests on the overlay; nothing when our table is not there."""
+    return _list(["table", inbound.FAMILY, inbound.TABLE])
 
 
 def read_tap(name: str) -> Rules | None:

@@ -29,7 +29,7 @@ def own_link(scene: Scene, name: str, mark: Mark) -> Link | None:
     found = scene.mark_of(link)
     if found == mark or (not link.alias and link.mac == marks.own_mac(mark.lineage, name)):
         return link
-    raise Conflict(foreign(link, found, mark), fact=f"observed:{mark.stack}/{mark.address}")
+    raise Conflict(foreign(link, found, mark))
 
 
 def foreign(link: Link, found: Mark | None, mark: Mark) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
-from herocloud.providers.network import dumps, marks, network_rules, preconditions, tap_rules
+from herocloud.providers.network import dumps, inbound, marks, network_rules, preconditions, tap_rules
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.snapshot import Scene
@@ -76,6 +76,8 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
     made = marks.read_mark(link.alias) or mark
     whole = guarded is not None and tap_rules.is_whole(scene.tap_rules, made, link.name, wanted)
     port = marks.read_port(bridge.alias) if bridge and master == bridge else None
+    if network == marks.OVERLAY and part["address"]:
+        part.update(_inbound(scene, made, link, part["address"], bridge))
     odd: dict[str, Any] = {
         "guard": None if whole else "changed" if guarded else "missing",
         "bridge": None if master and master == bridge else master.name if master else "none",
@@ -99,6 +101,8 @@ def left_of_tap(scene: Scene, tap: str) -> list[str]:
     """Name what is left of a tap that is gone."""
     detour = marks.upload_device(tap)
     found = [f"`{detour}`"] if detour in scene.by_name else []
+    if tap in scene.inbound_rules:
+        found.append(f"what `{tap}` lets in")
     if tap in scene.tap_rules:
         # A kernel takes the rules of a device away with it, but never their table.
         return [f"the rules of `{tap}`", *found]
@@ -110,6 +114,18 @@ def left_of_all(scene: Scene) -> list[str]:
     if scene.networks or not scene.has_table:
         return []
     return ["the table of networks"]
+
+
+def _inbound(scene: Scene, made: Mark, link: Link, address: str, bridge: Link | None) -> dict[str, Json]:
+    """Return the open ports of a guest on the overlay, and what is not as it ought to be about them."""
+    seen = inbound.read(scene.inbound_rules, link.name)
+    whole = seen is not None and inbound.is_whole(scene.inbound_rules, made, link.name, inbound.Openings(address, seen.ports))
+    odd = {
+        "open": list(seen.ports) if seen and seen.ports else None,
+        "inbound": None if whole else "changed" if seen else "missing",
+        "proxy": "missing" if bridge and (bridge.number, address) not in scene.proxies else None,
+    }
+    return {key: value for key, value in odd.items() if value is not None}
 
 
 def _network_of(scene: Scene, bridge: Link) -> str | None:

@@ -43,6 +43,9 @@ class Sources(NamedTuple):
     tap_table: Callable[[], Rules | None] | None = None
     """All chains of taps; needed only where `taps` reads those of one."""
     listeners: Callable[[], frozenset[tuple[str, int]]] = frozenset
+    inbound: Callable[[], Rules | None] = lambda: None
+    """What reaches guests on the overlay."""
+    proxies: Callable[[], frozenset[tuple[int, str]]] = frozenset
 
 
 class Scene:
@@ -115,6 +118,16 @@ class Scene:
         return self._sources.listeners()
 
     @cached_property
+    def inbound_rules(self) -> Rules:
+        """Return the chains of what reaches guests on the overlay."""
+        return self._sources.inbound() or {}
+
+    @cached_property
+    def proxies(self) -> frozenset[tuple[int, str]]:
+        """Return for which addresses the host answers in place of a guest, by interface."""
+        return self._sources.proxies()
+
+    @cached_property
     def _taps(self) -> Rules | None:
         return self._sources.taps()
 
@@ -145,7 +158,9 @@ class Scene:
     def bridge_of(self, mark: Mark, network: str) -> Link | None:
         """Return the bridge of a network in the stack of `mark`, or that of the overlay."""
         if network == marks.OVERLAY:
-            return self.by_name.get(marks.OVERLAY_BRIDGE)
+            own = [marks.OVERLAY_MARK, mark.lineage, mark.stack]
+            found = next((link for link in self.links if [word for word in link.alias.split(" ") if word != "isolated"] == own), None)
+            return found if found is not None and found.kind == "bridge" else self.by_name.get(marks.OVERLAY_BRIDGE)
         return self._bridges.get(mark._replace(address=f"network.{network}", part="network"))
 
     def master_of(self, link: Link) -> Link | None:
@@ -168,6 +183,8 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         forward_switch.serving,
         None if tap is None else nftables.read_taps,
         listeners.find_listeners,
+        nftables.read_inbound,
+        dumps.dump_proxies,
     )
     return Scene(dumps.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"), user)
 

@@ -17,7 +17,7 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.network import marks, nftables, preconditions, rule_expressions, tap_rules
+from herocloud.providers.network import inbound, marks, nftables, preconditions, rule_expressions, tap_rules
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.links import EFFECT, Wires
 from herocloud.providers.network.marks import Mark, Purpose
@@ -92,6 +92,7 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         upload = _limit_upload(wires, mark, name, detour, rate.get("upload"))
         chain = tap_rules.build(mark, name, Guarded(part["mac"], part["address"], upload))
         nftables.change_rules(rule_expressions.load(tap_rules.FAMILY, tap_rules.TABLE, [chain]))
+        _judge_inbound(scene, wires, mark, part, bridge, link)
         if upload is None and detour is not None:
             wires.remove(detour.number)
         half()
@@ -108,16 +109,51 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
     """Take a tap away with all that belongs to it."""
     link = preconditions.own_link(scene, name, mark)
     detour = preconditions.own_link(scene, marks.upload_device(name), beside(mark))
+    purpose = marks.read_purpose(link.alias) if link else None
     for one in (link, detour):
         if one is not None:
             wires.remove(one.number)
     half()
+    if purpose is None or purpose.network == marks.OVERLAY:
+        _forget_inbound(scene, wires, name, purpose)
     if not any(one.mark.part.startswith("nic.") and one.link.name not in (name, marks.upload_device(name)) for one in scene.owned):
         # The last one takes the table with it, and whatever taps that were removed by hand have left there. It may have no rules of its
         # own (killed before they were loaded), while the table is there for one that was removed when this one still had a device.
         nftables.change_rules(rule_expressions.drop_table(tap_rules.FAMILY, tap_rules.TABLE))
     elif name in scene.tap_rules:
         nftables.change_rules(rule_expressions.unload(tap_rules.FAMILY, tap_rules.TABLE, [name]))
+
+
+def _judge_inbound(scene: Scene, wires: Wires, mark: Mark, part: Part, bridge: Link, link: Link | None) -> None:
+    """Close a guest on the overlay but for its open ports, and answer for it to neighbors; before it can be reached."""
+    openings = inbound.openings_of(part)
+    if openings is None:
+        return
+    gone = inbound.stale(scene.inbound_rules, [*scene.by_name, part["tap"]])
+    nftables.change_rules(
+        [
+            *rule_expressions.load(inbound.FAMILY, inbound.TABLE, [inbound.build(mark, part["tap"], openings)]),
+            *rule_expressions.unload(inbound.FAMILY, inbound.TABLE, gone),
+        ]
+    )
+    before = marks.read_purpose(link.alias) if link else None
+    if before is not None and before.address not in (None, openings.address):
+        wires.remove_proxy(bridge.number, str(before.address))
+    wires.add_proxy(bridge.number, openings.address)
+
+
+def _forget_inbound(scene: Scene, wires: Wires, name: str, purpose: Purpose | None) -> None:
+    rules = scene.inbound_rules
+    gone = {*inbound.stale(rules, list(scene.by_name)), *([name] if name in rules else [])}
+    known = inbound.read(rules, name)
+    address = purpose.address if purpose else known.address if known else None
+    for number, proxied in scene.proxies:
+        if proxied == address:
+            wires.remove_proxy(number, proxied)
+    if gone and gone == set(rules):
+        nftables.change_rules(rule_expressions.drop_table(inbound.FAMILY, inbound.TABLE))
+    elif gone:
+        nftables.change_rules(rule_expressions.unload(inbound.FAMILY, inbound.TABLE, sorted(gone)))
 
 
 def beside(mark: Mark) -> Mark:

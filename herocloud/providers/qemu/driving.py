@@ -43,9 +43,10 @@ FAULT_POINTS = (
 class QemuDriver:
     """Performs the steps of the role `hypervisor`; it may be used by many threads."""
 
-    def __init__(self, folder: Path, patience: Patience = Patience()) -> None:  # noqa: B008  (a named tuple never changes)
-        """Work in a data folder; `patience` is for guests that are asked to shut down."""
+    def __init__(self, folder: Path, patience: Patience = Patience(), accelerator: str = "auto") -> None:  # noqa: B008  (a named tuple never changes)
+        """Work in a data folder; `patience` is for guests that are asked to shut down, `accelerator` what people want guests to run on."""
         self._folder = folder
+        self._accelerator = accelerator
         self._patience = patience
 
     def perform(self, work: Work) -> Part:
@@ -101,12 +102,12 @@ class QemuDriver:
             self._refuse_changing(work, None)
         elif boot.living(self._folder, sid, mark):
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
-                raise Conflict(f"`{work.step.address}` must be stopped before it is configured", fact=_fact(work.step))
+                raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
             with boot.open_talk(self._folder, sid) as talk:
                 change = Change(talk, place, supplies.of_work(work), work.progress, work.cancelled)
                 hotplug.bring(change, mark.machine, target, mark.launched)
         elif work.step.kind == "vm.create" and not _same(mark.machine, target):
-            raise Conflict(f"File exists: `{work.step.address}` has a different machine already", fact=_fact(work.step))
+            raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         faults.reached(f"{point}.half")
         wanted = mark._replace(machine=target)
         if wanted != marks.read(self._folder, sid):
@@ -117,16 +118,16 @@ class QemuDriver:
     def _refuse_changing(self, work: Work, mark: Mark | None) -> None:
         step = work.step
         if mark is None and step.before is not None and step.after is not None:
-            raise Conflict(f"the machine of `{step.address}` is gone", fact=_fact(step))
+            raise Conflict(f"the machine of `{step.address}` is gone")
 
     def _remove(self, work: Work, point: str) -> None:
         sid = self._sid(work)
         folder = self._folder / "vms" / sid
         owner, mark = ownership.read_owner(folder), marks.read(self._folder, sid)
         if owner is not None and owner.lineage != work.lineage:
-            raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}", fact=_fact(work.step))
+            raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}")
         if mark is not None and boot.living(self._folder, sid, mark):
-            raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted", fact=_fact(work.step))
+            raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
         files.remove_runtime(self._folder, sid)
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
         ownership.release(folder)
@@ -173,8 +174,8 @@ class QemuDriver:
             boot.pause(self._folder, sid, paused=True)
             return
         if work.step.kind == "vm.pause" and not boot.living(self._folder, sid, mark):
-            raise Conflict(f"`{work.step.address}` does not run", fact=_fact(work.step))
-        boot.boot(place, mark, work)
+            raise Conflict(f"`{work.step.address}` does not run")
+        boot.boot(place, mark, work, self._accelerator)
         if target == "paused":
             boot.pause(self._folder, sid, paused=True)
 
@@ -267,10 +268,6 @@ def _worded(step: Step) -> Iterator[None]:
 
 def _owner(work: Work) -> Owner:
     return Owner(work.stack, work.step.address, work.lineage)
-
-
-def _fact(step: Step) -> str:
-    return f"observed:{step.address}"
 
 
 def _same(one: Part, other: Part) -> bool:

@@ -51,7 +51,7 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slot
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
-    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size")):
+    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size", ".open")):
         return _judge_plugging(spec, machine, slots)
     if path == "root_disk.direct" and isinstance(before, dict) and isinstance(after, dict) and before["direct"] == after["direct"]:
         # The whole of `root` is judged under this name, and its rate changes live.

@@ -1,10 +1,7 @@
-"""What the simulated host refuses, as a real one would.
+"""What the simulated host refuses, as a real one would: what is missing, in use, taken twice, or made smaller.
 
-The state machine of a simulated VM: absent, stopped, running, paused, and what each allows.
-
-What the simulated host refuses, as a real one would: what is missing, in use, taken twice, or made smaller.
-
-These checks know nothing of plans: they compare a part as it is with the part as it shall be, so performing and undoing share them.
+The checks know nothing of plans. They compare a part as it is with the part that is wanted, so `perform` and `undo` share them. The power
+states of a VM (absent, stopped, running, paused) and what each allows stand here as well.
 """
 
 import sqlite3
@@ -26,6 +23,7 @@ _WAYS = {
     ("paused", "running"): ("vm.resume",),
     ("running", "stopped"): ("vm.stop",),
     ("paused", "stopped"): ("vm.stop",),
+    ("crashed", "stopped"): ("vm.stop",),
 }
 
 _REFUSALS = {
@@ -51,13 +49,13 @@ def check_machine(row: Row, kind: str, current: Part, target: Part) -> None:
     power = row.parts.get("power")
     if target is None:
         if power != "stopped":
-            raise Conflict(f"VM is {power}: `{row.address}` must be stopped before its machine is deleted", fact=f"observed:{row.address}")
+            raise Conflict(f"VM is {power}: `{row.address}` must be stopped before its machine is deleted")
         return
     _check_sizes(row, target)
     if current is None:
         return
     if kind == "vm.configure" and power != "stopped":
-        raise Conflict(f"VM is {power}: `{row.address}` must be stopped before it is configured", fact=f"observed:{row.address}")
+        raise Conflict(f"VM is {power}: `{row.address}` must be stopped before it is configured")
     if kind in _LIVE:
         check_live(row, kind)
     if kind != "vm.configure" and power != "stopped":
@@ -70,7 +68,7 @@ def check_live(row: Row, kind: str) -> None:
     """Refuse what only a running VMM can do."""
     power = row.parts.get("power", "absent")
     if power not in ("running", "paused"):
-        raise Conflict(f"VM is not running: `{row.address}` is {power}, so `{kind}` has nobody to talk to", fact=f"observed:{row.address}")
+        raise Conflict(f"VM is not running: `{row.address}` is {power}, so `{kind}` has nobody to talk to")
 
 
 def _check_sizes(row: Row, machine: Part) -> None:
@@ -135,13 +133,13 @@ def _check_exists(world: sqlite3.Connection, row: Row, claim: str) -> None:
 def _check_only_writer(world: sqlite3.Connection, row: Row, claim: str) -> None:
     for stack, address, _part, mode in rows.users(world, claim):
         if mode == "rw" and (stack, address) != (row.stack, row.address):
-            raise Conflict(f'Failed to get "write" lock: {claim} is attached read-write to `{address}`', fact=f"observed:{address}")
+            raise Conflict(f'Failed to get "write" lock: {claim} is attached read-write to `{address}`')
 
 
 def _check_unused(world: sqlite3.Connection, row: Row, part: str, current: Part) -> None:
     for claim in claims.wire(row.stack, row.address, part, current).claims:
         for _stack, address, _part, _mode in rows.users(world, claim):
-            raise Conflict(f"Device or resource busy: {claim} is in use by `{address}`", fact=f"observed:{address}")
+            raise Conflict(f"Device or resource busy: {claim} is in use by `{address}`")
 
 
 def _check_data(world: sqlite3.Connection, row: Row, part: str, current: Part, target: Part, *, undoing: bool) -> None:

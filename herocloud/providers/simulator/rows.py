@@ -132,7 +132,7 @@ def _swap_claims(world: sqlite3.Connection, row: Row, part: str, before: Wiring,
             world.execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?)", (claim, row.stack, row.address, part, int(whole)))
         except sqlite3.IntegrityError as error:
             taken = world.execute("SELECT stack, address FROM claims WHERE key = ?", (claim,)).fetchone()
-            raise Conflict(f"{claim} is taken by `{taken[1]}` of stack `{taken[0]}`", fact=f"observed:{taken[1]}") from error
+            raise Conflict(f"{claim} is taken by `{taken[1]}` of stack `{taken[0]}`") from error
 
 
 def _swap_uses(world: sqlite3.Connection, row: Row, part: str, before: Wiring, after: Wiring) -> None:

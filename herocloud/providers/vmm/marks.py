@@ -86,11 +86,9 @@ def claim(data: Path, sid: str, owner: Owner) -> None:
     folder = data / "vms" / sid
     known = ownership.read_owner(folder)
     if known is not None and known.lineage != owner.lineage:
-        raise Conflict(f"`{folder}` carries the mark of another state, {known.lineage}", fact=f"observed:{owner.address}")
+        raise Conflict(f"`{folder}` carries the mark of another state, {known.lineage}")
     if known is not None and (known.stack, known.address) != (owner.stack, owner.address):
-        raise Conflict(
-            f"`{folder}` is `{known.address}` of stack `{known.stack}`, and not `{owner.address}`", fact=f"observed:{owner.address}"
-        )
+        raise Conflict(f"`{folder}` is `{known.address}` of stack `{known.stack}`, and not `{owner.address}`")
     ownership.write_owner(folder, owner)
 
 

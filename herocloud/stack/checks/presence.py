@@ -63,6 +63,9 @@ def check_needed(data: Fields, views: Iterable[View], found: Findings) -> None:
             _one_of((*path, "user_data"), fields["user_data"], ("file", "text"), found)
         for name, secret in (fields.get("secrets") or {}).items():
             _one_of((*path, "secrets", name), secret, ("env", "file"), found)
+    overlay = data.get("mycelium") or {}
+    if overlay.get("key") is not None:
+        _one_of(("mycelium", "key"), overlay["key"], ("file", "env"), found)
     for view in views:
         if "image" not in view.fields and view.knows(found, "image"):
             detail = f"`{view.name}` names no image to boot."

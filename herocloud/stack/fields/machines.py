@@ -14,7 +14,16 @@ State = Annotated[str, kinds.choice("running", "stopped", "paused")]
 Seed = Annotated[
     str,
     kinds.matching(
-        spellings.SEED, "bad-seed", "{} is no seed for an overlay address.", "write 12 hexadecimal digits, not all `0` and not all `f`"
+        spellings.SEED,
+        "bad-seed",
+        "{} is no seed for an overlay address.",
+        "write six bytes as 12 hexadecimal digits or as 8 characters of base64, not all zeros and not all ones",
+    ),
+]
+Opening = Annotated[
+    str,
+    kinds.matching(
+        spellings.OPENING, "bad-opening", "{} is no port to open.", "write a port from 1 to 65535, with `/udp` behind it for UDP"
     ),
 ]
 Sid = Annotated[
@@ -116,7 +125,10 @@ class NetworkUse(Block):
 class MyceliumUse(Block):
     """An address in the overlay."""
 
-    seed: Seed | None = optional("Six bytes in hexadecimal for an address that survives re-creation; the plan decides one by default.")
+    seed: Seed | None = optional(
+        "Six bytes in hexadecimal or base64 for an address that survives re-creation; the plan decides one by default."
+    )
+    open: list[Opening] | None = optional("Ports that the overlay may reach: `22` (TCP) or `53/udp`; none by default.")
 
 
 class UserData(Block):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from herocloud.stack.fields import kinds, spellings
 from herocloud.stack.fields.kinds import Block, needed, optional
-from herocloud.stack.fields.machines import Size
+from herocloud.stack.fields.machines import EnvironmentName, Size
 
 Decompress = Annotated[str, kinds.choice("none", "zstd", "xz", "gzip")]
 Format = Annotated[str, kinds.choice("raw", "qcow2")]
@@ -19,6 +19,11 @@ Sha256 = Annotated[
 VariableKind = Annotated[str, kinds.choice("string", "integer", "number", "boolean", "list")]
 Protocol = Annotated[str, kinds.choice("tcp", "udp")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+OverlayMode = Annotated[str, kinds.choice("host", "network", "guest")]
+OverlayDaemon = Annotated[str, kinds.choice("auto", "adopt", "manage")]
+Interface = Annotated[
+    str, kinds.matching(spellings.INTERFACE, "bad-interface", "{} is no name of an interface.", "`ip link` shows the names of this host's")
+]
 NetworkMode = Annotated[str, kinds.choice("auto", "bridge", "user")]
 
 
@@ -75,6 +80,13 @@ class Network(Block):
     forward: list[Forward] | None = optional("Ports of the host that lead to VMs on this network.")
 
 
+class OverlayKey(Block):
+    """Where the key of an overlay node is, when it is not in the data folder."""
+
+    file: str | None = optional("Path of the file with the key's 32 bytes, relative to this one; not readable by everybody.")
+    env: EnvironmentName | None = optional("Name of an environment variable with the key in hexadecimal.")
+
+
 class Mycelium(Block):
     """The overlay network of this host."""
 
@@ -82,6 +94,16 @@ class Mycelium(Block):
         "Endpoints to connect to, as IP literals: `tcp://188.40.132.242:9651`; also `quic`, `tls` and `vsock://CID:PORT`."
     )
     addresses: bool | None = optional("Whether VMs with `mycelium: true` get an address in the host's /64; true by default.")
+    mode: OverlayMode | None = optional(
+        "Whose /64 VMs live in: that of this host's node (`host`, the default), one of this stack's own that moves with its key "
+        "(`network`), or one for each VM, with a daemon inside it (`guest`)."
+    )
+    daemon: OverlayDaemon | None = optional(
+        "Which daemon this host uses: one that runs already (`adopt`), one that herocloud runs (`manage`), or whichever is there "
+        "(`auto`, the default)."
+    )
+    key: OverlayKey | None = optional("Where the key is; by default in the data folder, made by `herocloud mycelium key create`.")
+    interfaces: list[Interface] | None = optional("Interfaces of the host on which peers are discovered; none by default.")
 
 
 class Volume(Block):

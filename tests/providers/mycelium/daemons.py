@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 HERE = Path(__file__).parent
 NEW_NET = 0x40000000
+MTU = 1400
 _Result = TypeVar("_Result")
 
 

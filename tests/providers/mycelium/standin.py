@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 import time
+import tomllib
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="mycelium")
     parser.add_argument("-V", "--version", action="version", version=f"mycelium {VERSION}")
     parser.add_argument("-k", "--key-file", type=Path, default=Path.home() / ".local/share/mycelium/priv_key.bin")
+    parser.add_argument("-c", "--config-file", type=Path)
     parser.add_argument("--peers", nargs="*", default=[])
     parser.add_argument("-t", "--tcp-listen-port", type=int, default=9651)
     parser.add_argument("-q", "--quic-listen-port", type=int, default=9651)
@@ -274,6 +276,9 @@ def main() -> int:
         public, address = identity(load_key(words.key_file))
         sys.stdout.write(json.dumps({"publicKey": public, "address": address}) + "\n")
         return 0
+    if words.config_file is not None:
+        # What the command line says replaces the file's; a file that is named has to be there.
+        words.peers = words.peers or tomllib.loads(words.config_file.read_text()).get("peers", [])
     if not words.disable_quic:
         quic = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         try:

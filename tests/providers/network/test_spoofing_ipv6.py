@@ -27,7 +27,7 @@ def pair(site: Any, request: Any) -> Any:
     ):
         site.on_host(line)
     site.one = site.guest(1, network="mycelium", address=MINE, rate=request.param)
-    site.two = site.guest(2, network="mycelium", address=HIS)
+    site.two = site.guest(2, network="mycelium", address=HIS, open=["80/tcp"])
     for card, address in ((site.one, MINE), (site.two, HIS)):
         site.within(card.namespace, "ip", "address", "add", f"{address}/64", "dev", "eth0", "nodad")
         site.within(card.namespace, "ip", "link", "set", "eth0", "mtu", "1400")
@@ -95,6 +95,7 @@ def test_guests_of_the_overlay_reach_each_other_and_are_seen_as_they_were_made(p
     pair.serve(pair.two.namespace, "tcp", 80, "ipv6")
     assert pair.call(pair.one.namespace, HIS, 80) == MINE
     assert pair.part("vm.g1", "nic.0") == pair.one.nic
+    assert pair.part("vm.g2", "nic.0") == pair.two.nic
     assert pair.on_host("cat /sys/class/net/hc-v1-0/mtu").strip() == "1400"
 
 

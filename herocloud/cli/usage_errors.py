@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from herocloud.cli import calling, exit_codes, invoking
+from herocloud.cli import command, exit_codes, typer_tree
 from herocloud.cli.terminal import Screen
 from herocloud.kits import nearest
 
@@ -13,7 +13,7 @@ from herocloud.kits import nearest
 def run_through_typer(screen: Screen, words: Sequence[str], defaults: Any) -> int:
     """Have Typer read the words and call the command; `defaults` gives the flags that the host file sets."""
     try:
-        root = invoking.grow(defaults=defaults)
+        root = typer_tree.grow(defaults=defaults)
         code = root.main(args=list(words), prog_name="herocloud", standalone_mode=False)
         screen.flush()
         return code if isinstance(code, int) else exit_codes.DONE
@@ -25,9 +25,9 @@ def run_through_typer(screen: Screen, words: Sequence[str], defaults: Any) -> in
         return _tell_usage(screen, error)
 
 
-def tell_bad_value(screen: Screen, error: calling.BadValue, words: Sequence[str]) -> int:
+def tell_bad_value(screen: Screen, error: command.BadValue, words: Sequence[str]) -> int:
     """Say what a command found wrong with the words that it was called with."""
-    return _tell_usage(screen, typer.BadParameter(str(error), ctx=invoking.context_of(words), param_hint=error.flag))
+    return _tell_usage(screen, typer.BadParameter(str(error), ctx=typer_tree.context_of(words), param_hint=error.flag))
 
 
 def _tell_usage(screen: Screen, error: Any) -> int:

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from herocloud.cli import calling, catalogue, flags
+from herocloud.cli import command as commands
+from herocloud.cli import command_table, flags, group_help
 from herocloud.kits import nearest
 
 
-def make_command(words: tuple[str, ...], leaf: catalogue.Leaf, defaults: Any = None) -> Any:
+def make_command(words: tuple[str, ...], leaf: command_table.Leaf, defaults: Any = None) -> Any:
     """Import the module of a command and return what Typer makes of its function."""
-    function = calling.function_of(leaf)
+    function = commands.function_of(leaf)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {"help_option_names": ["--help", "-h"], "default_map": defaults}
     app.command(words[-1], help=inspect.cleandoc(function.__doc__ or ""), context_settings=settings)(spread(function))
@@ -31,13 +32,13 @@ def spread(function: Callable[..., int]) -> Callable[..., int]:
             one.name,
             inspect.Parameter.KEYWORD_ONLY,
             annotation=Annotated[one.kind, _mark(one.mark)],
-            default=inspect.Parameter.empty if one.default is calling.REQUIRED else one.default,
+            default=inspect.Parameter.empty if one.default is commands.REQUIRED else one.default,
         )
-        for one in calling.parameters(function)
+        for one in commands.parameters(function)
     }
 
     def gathered(**values: Any) -> int:
-        return calling.call(function, values)
+        return commands.call(function, values)
 
     gathered.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
     gathered.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
@@ -51,22 +52,15 @@ def _mark(mark: flags.Flag | flags.Argument) -> Any:
     return typer.Option(*mark.names, envvar=mark.variable or None, help=mark.help, show_default=False, show_envvar=False, **mark.more)
 
 
-ROOT_HELP = "Plan and apply for virtual machines on hosts you own."
-_EPILOG = (
-    "Every command takes --data-dir, --chdir, -f/--file, --json, --no-color, -q and -v, before it or behind it. "
-    "`herocloud COMMAND --help` tells its own flags; docs/cli.md tells everything."
-)
-
-
 class Branch(TyperGroup):
-    """A group whose members come out of the catalogue."""
+    """A group whose members come out of the command_table."""
 
     words: tuple[str, ...] = ()
     defaults: Any = None
     """Flags that the host file sets, for the commands."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (the parser's signature)
-        """Return the names, in the catalogue's order."""
+        """Return the names, in the table's order."""
         return list(self._members())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  (the parser's signature)
@@ -76,23 +70,15 @@ class Branch(TyperGroup):
             if found is None:
                 return None
             words = (*self.words, cmd_name)
-            if isinstance(found, catalogue.Group):
+            if isinstance(found, command_table.Group):
                 self.commands[cmd_name] = grow(words, self.defaults)
             else:
                 self.commands[cmd_name] = make_command(words, found, self.defaults)
         return self.commands[cmd_name]
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  (the parser's signature)
-        """List the members with the catalogue's lines, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.says) for name, entry in self._members().items()])
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """Offer the members' names, without importing any."""
-        from typer._click.shell_completion import CompletionItem
-
-        found = [CompletionItem(name, help=entry.says) for name, entry in self._members().items() if name.startswith(incomplete)]
-        return found or super(TyperGroup, self).shell_complete(ctx, incomplete)
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  (the parser's signature)
+        """List the members with the table's lines, without importing any."""
+        formatter.write(group_help.render(self.words).rstrip("\n") + "\n")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the member that is called, or name the nearest one."""
@@ -103,10 +89,10 @@ class Branch(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def _members(self) -> dict[str, Any]:
-        found = catalogue.find(self.words)
-        if isinstance(found, catalogue.Group):
+        found = command_table.find(self.words)
+        if isinstance(found, command_table.Group):
             return dict(found.members)
-        return dict(catalogue.COMMANDS)
+        return dict(command_table.COMMANDS)
 
 
 def context_of(words: Iterable[str], **settings: Any) -> Any:
@@ -123,8 +109,6 @@ def context_of(words: Iterable[str], **settings: Any) -> Any:
 
 def grow(words: tuple[str, ...] = (), defaults: Any = None) -> Branch:
     """Return the group at these words, the root for none."""
-    found = catalogue.find(words)
-    says = found.says if isinstance(found, catalogue.Group) else ROOT_HELP
     settings = {"help_option_names": ["--help", "-h"]}
     app = typer.Typer(cls=Branch, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -140,7 +124,7 @@ def grow(words: tuple[str, ...] = (), defaults: Any = None) -> Branch:
 
                 raise typer.Exit(entry.print_version())
 
-    app.callback(help=says, epilog=None if words else _EPILOG, context_settings=settings, invoke_without_command=not words)(entered)
+    app.callback(context_settings=settings, invoke_without_command=not words)(entered)
     group = typer.main.get_command(app)
     assert isinstance(group, Branch)  # noqa: S101  (for the type checker)
     group.words, group.defaults = words, defaults

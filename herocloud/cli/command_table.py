@@ -89,6 +89,13 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "wait": Leaf("vm_guests", "wait", "Wait until the guests of VMs answer."),
         },
     ),
+    "mycelium": Group(
+        "The overlay of this host.",
+        {
+            "status": Leaf("overlay_node", "show_status", "Show the overlay daemon, its peers and routes, and the traffic per VM."),
+            "key": Leaf("overlay_node", "make_keys", "Make the keys that overlay addresses follow from."),
+        },
+    ),
     "image": Group(
         "The catalogue of images.",
         {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from herocloud.cli import catalogue, flags, terminal
+from herocloud.cli import command_table, flags, terminal
 from herocloud.cli.terminal import Screen
 
 DEFAULT_STACK = "stack.yaml"
@@ -58,7 +58,7 @@ class Parameter(NamedTuple):
     default: Any
 
 
-def function_of(leaf: catalogue.Leaf) -> Callable[..., int]:
+def function_of(leaf: command_table.Leaf) -> Callable[..., int]:
     """Import the module of a command and return its function."""
     import importlib
 
@@ -79,10 +79,11 @@ def parameters(function: Any) -> list[Parameter]:
             groups.append(hint)
         else:
             own.append(Parameter(name, hint.__origin__, hint.__metadata__[0], fallback.get(name, REQUIRED)))
-    return [*own, *(one for group in (*groups, flags.Everywhere) for one in _fields(group))]
+    return [*own, *(one for group in (*groups, flags.Everywhere) for one in parameters_of(group))]
 
 
-def _fields(group: Any) -> Iterator[Parameter]:
+def parameters_of(group: Any) -> Iterator[Parameter]:
+    """Yield the flags of a group."""
     for name, hint in group.__annotations__.items():
         yield Parameter(name, hint.__origin__, hint.__metadata__[0], group._field_defaults[name])
 
@@ -96,7 +97,7 @@ def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:
         for name, hint in annotations.items()
         if name not in {"call", "return"}
     }
-    made = _answer(everywhere, os.environ)._replace(command=catalogue.name_of(function))
+    made = _answer(everywhere, os.environ)._replace(command=command_table.name_of(function))
     code = function(made, **given)
     made.screen.flush()
     return code

@@ -1,0 +1,66 @@
+"""What a plan has to say of the overlay: one function per finding."""
+
+from collections.abc import Sequence
+
+from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.words import Severity
+
+
+def overlay_unusable(address: str, why: str, place: Place | None) -> Diagnostic:
+    """Tell that the overlay cannot be brought about on this host."""
+    return Diagnostic(
+        code="overlay-unusable",
+        summary="The overlay cannot be used on this host",
+        detail=f"`{address}` asks for the Mycelium overlay, and {why}.",
+        address=address,
+        place=place,
+        hint="`herocloud doctor` shows what is missing; take `mycelium` out, or use `--hypervisor simulator` to try the stack",
+    )
+
+
+def overlay_key_missing(names: Sequence[str], addresses: Sequence[str], place: Place | None) -> Diagnostic:
+    """Tell which keys have to be made."""
+    listed = ", ".join(f"`{name}`" for name in names)
+    return Diagnostic(
+        code="overlay-key-missing",
+        summary="A key of the overlay is missing",
+        detail=f"{', '.join(f'`{one}`' for one in addresses)} cannot have an address: there is no key {listed} in the data folder.",
+        address=addresses[0],
+        place=place,
+        hint=f"run `herocloud mycelium key create {' '.join(names)}`",
+    )
+
+
+def overlay_key_unusable(address: str, problem: str, hint: str | None, place: Place | None) -> Diagnostic:
+    """Tell why a key cannot be used."""
+    return Diagnostic(
+        code="overlay-key-unusable",
+        summary="A key of the overlay cannot be used",
+        detail=f"The address of `{address}` follows from a key: {problem}.",
+        address=address,
+        place=place,
+        hint=hint,
+    )
+
+
+def overlay_key_derived(host: str, names: Sequence[str]) -> Diagnostic:
+    """Tell that addresses of a simulated host follow from its name."""
+    listed = ", ".join(f"`{name}`" for name in names)
+    return Diagnostic(
+        code="overlay-key-derived",
+        summary="Overlay addresses are derived from a name",
+        detail=f"There is no key {listed}; on the simulator, the overlay addresses of host `{host}` are derived from names instead.",
+        severity=Severity.NOTE,
+    )
+
+
+def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic:
+    """Tell that no Mycelium node answers."""
+    return Diagnostic(
+        code="no-mycelium",
+        summary="No Mycelium node on this host",
+        detail=f"`{address}` wants a Mycelium address, which lies in the /64 of the node on this host: {why or 'none was found running'}.",
+        address=address,
+        place=place,
+        hint="start the node, or take `mycelium` out",
+    )

@@ -1,0 +1,146 @@
+"""The one module here that runs `ip` and `nft`, and reads and writes sysctls: in this network namespace or in one of ours.
+
+Programs and not netlink: what is made for an overlay is a dozen calls once, and half of it lies in another namespace, which a library
+would have to enter with a thread of its own.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from herocloud.kits import faults, jsons, subprocesses
+from herocloud.kits.jsons import Json
+from herocloud.kits.subprocesses import CommandError
+from herocloud.model.errors import HerocloudError, Permanent, Temporary
+
+EFFECT = "mycelium.effect"
+"""The fault point before every single change of the world."""
+_TIMEOUT = 30.0
+_SYSTEM = "/usr/sbin:/sbin"
+_ROOT = "/proc/sys"
+_GONE = ("Cannot find device", "does not exist", "No such device", "No such file", "No such process", "Cannot assign requested address")
+_THERE = ("File exists", "already assigned")
+
+
+def change(*words: str, namespace: str | None = None, fine: Sequence[str] = ()) -> None:
+    """Change something with `ip`. An error with one of the words in `fine` means that it is so already."""
+    faults.reached(EFFECT)
+    try:
+        _run([*_enter("ip", namespace), *words])
+    except CommandError as error:
+        if not any(text in error.stderr for text in fine):
+            raise _explain(error) from error
+
+
+def add(*words: str, namespace: str | None = None) -> None:
+    """Add something that may be there already."""
+    change(*words, namespace=namespace, fine=_THERE)
+
+
+def remove(*words: str, namespace: str | None = None) -> None:
+    """Remove something that may be gone already."""
+    change(*words, namespace=namespace, fine=_GONE)
+
+
+def show(*words: str, namespace: str | None = None) -> list[dict[str, Any]]:
+    """Ask `ip`; nothing when what is asked for is not there."""
+    try:
+        text = _run([*_enter("ip", namespace), "-j", *words])
+    except CommandError as error:
+        if any(known in error.stderr for known in _GONE):
+            return []
+        raise _explain(error) from error
+    # With nothing to show some versions print nothing, and others a list of empty objects.
+    return [one for one in jsons.loads(text or "[]") if one]
+
+
+def link(name: str, namespace: str | None = None) -> dict[str, Any] | None:
+    """Return an interface; nothing when there is none of this name."""
+    return next(iter(show("-d", "link", "show", "dev", name, namespace=namespace)), None)
+
+
+def has_namespace(name: str) -> bool:
+    """Tell whether there is a network namespace of this name."""
+    return Path(f"/run/netns/{name}").exists()
+
+
+def load_rules(commands: Sequence[Json], namespace: str | None = None) -> None:
+    """Carry out these commands of nftables, all or none."""
+    faults.reached(EFFECT)
+    try:
+        _run([*_inside(namespace), "nft", "-j", "-f", "-"], jsons.dumps({"nftables": list(commands)}))
+    except CommandError as error:
+        raise _explain(error) from error
+
+
+def read_rules(family: str, table: str, namespace: str | None = None) -> dict[str, list[Json]] | None:
+    """Return the rules of a table by chain; nothing when it is not there."""
+    try:
+        text = _run([*_inside(namespace), "nft", "-j", "list", "table", family, table])
+    except CommandError as error:
+        if error.returncode is not None and "No such file" in error.stderr:
+            return None
+        raise _explain(error) from error
+    found: dict[str, list[Json]] = {}
+    for item in jsons.loads(text)["nftables"]:
+        if "chain" in item:
+            found.setdefault(item["chain"]["name"], [])
+        elif "rule" in item:
+            found.setdefault(item["rule"]["chain"], []).append(item["rule"])
+    return found
+
+
+def read_setting(name: str, namespace: str | None = None) -> str | None:
+    """Read a sysctl (`net/ipv6/conf/all/forwarding`); nothing when there is none of this name."""
+    if namespace is not None:
+        try:
+            return _run([*_inside(namespace), "cat", f"{_ROOT}/{name}"]).strip()
+        except CommandError:
+            return None
+    try:
+        return (Path(_ROOT) / name).read_text().strip()
+    except OSError:
+        return None
+
+
+def write_setting(name: str, value: str, namespace: str | None = None) -> None:
+    """Write a sysctl unless it has this value."""
+    if read_setting(name, namespace) == value:
+        return
+    faults.reached(EFFECT)
+    if namespace is not None:
+        try:
+            _run([*_inside(namespace), "tee", f"{_ROOT}/{name}"], value)
+        except CommandError as error:
+            raise _explain(error) from error
+        return
+    try:
+        (Path(_ROOT) / name).write_text(value)
+    except OSError as error:
+        setting = name.replace("/", ".")
+        raise Permanent(f"`{setting}` cannot be set to {value} ({error.strerror}); the overlay needs it, and root to set it") from error
+
+
+def _enter(program: str, namespace: str | None) -> list[str]:
+    return [program, "-n", namespace] if namespace is not None else [program]
+
+
+def _inside(namespace: str | None) -> list[str]:
+    return ["ip", "netns", "exec", namespace] if namespace is not None else []
+
+
+def _run(words: Sequence[str], stdin: str = "") -> str:
+    # Messages are recognized by their words, and administrators' programs are not on everybody's path.
+    environment = {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM}"}
+    return subprocesses.run(words, stdin=stdin, timeout=_TIMEOUT, environment=environment).stdout
+
+
+def _explain(error: CommandError) -> HerocloudError:
+    if error.returncode is None:
+        return Permanent(f"{error}; the overlay needs the programs `ip` (iproute2) and `nft` (nftables)")
+    if "Operation not permitted" in error.stderr or "Permission denied" in error.stderr:
+        return Permanent("the overlay needs CAP_NET_ADMIN, which this process does not have; run it as root")
+    if "Device or resource busy" in error.stderr or "Resource temporarily unavailable" in error.stderr:
+        return Temporary(f"the kernel is busy: {error}")
+    return Permanent(f"the kernel refused a change for the overlay: {error}")

@@ -1,0 +1,291 @@
+"""The daemon of this host: found running, or run by us.
+
+One node per host: two would both want the route 400::/7. Ours is started by the keeper that VMMs have, which starts it again when it
+ends, and reads its command again each time. Peers stand in a configuration file beside the key and not in that command, so that a peer
+more or less is no reason to restart, while a restart for any reason brings them back.
+"""
+
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits import durable_files, jsons
+from herocloud.model.errors import Conflict, Permanent, Temporary
+from herocloud.providers.mycelium import api, arithmetic, iproute, keys, memberships
+from herocloud.providers.mycelium.arithmetic import PublicKey
+from herocloud.providers.vmm import identity
+from herocloud.providers.vmm import launch as vmm_launch
+from herocloud.providers.vmm.identity import Identity
+from herocloud.providers.vmm.launch import Launch
+
+FOLDER = "mycelium/node"
+PROGRAM = "mycelium"
+PORT = 9651
+API_PORT = 8989
+TUN = "mycelium"
+UNIT = "herocloud-mycelium"
+ADOPT, MANAGE, AUTO = "adopt", "manage", "auto"
+_PATIENCE = 20.0
+_STEP = 0.02
+
+
+class Settings(NamedTuple):
+    """What was chosen when our daemon was first started; it stays, so that peers of this host find it again."""
+
+    port: int
+    """TCP and UDP, where other nodes connect."""
+    api: int
+    rpc: int
+    tun: str
+
+
+class Node(NamedTuple):
+    """A daemon that answers."""
+
+    api: int
+    managed: bool
+    node: api.Node
+
+
+def folder_of(data: Path) -> Path:
+    """Return the folder of our daemon."""
+    return data / FOLDER
+
+
+def record_of(data: Path) -> Path:
+    """Return where the record of its process is."""
+    return folder_of(data) / identity.RECORD
+
+
+def running(data: Path) -> Identity | None:
+    """Return our daemon's process when it is proven to run."""
+    known = identity.read(record_of(data))
+    return known if known is not None and identity.is_alive(known) else None
+
+
+def find(data: Path) -> Node | None:
+    """Return the daemon of this host: ours where it runs, else one that answers where daemons do."""
+    ports = []
+    settings = read_settings(data)
+    if settings is not None and running(data) is not None:
+        ports.append((settings.api, True))
+    else:
+        ports.append((API_PORT, False))
+    for port, managed in ports:
+        with api.Client(port) as client:
+            try:
+                return Node(port, managed, client.node())
+            except api.NotThere:
+                continue
+    return None
+
+
+def ensure(data: Path, mode: str, key: Path, public: PublicKey) -> Node:
+    """Have the daemon with this key run, one way or the other; returns it."""
+    ours = running(data)
+    if ours is None:
+        found = find(data)
+        if found is not None:
+            if found.node.public_key != public:
+                raise Conflict(
+                    f"the overlay daemon that runs on this host has another key: its subnet is {found.node.subnet}, and the plan's is "
+                    f"{arithmetic.node_subnet(public)}; name its key file (`mycelium: {{key: {{file: …}}}}`), or stop it",
+                )
+            if mode == MANAGE:
+                raise Conflict("an overlay daemon runs on this host that herocloud did not start; say `daemon: adopt`, or stop it")
+            return found
+    if mode == ADOPT:
+        raise Permanent(f"no overlay daemon answers on port {API_PORT}; start it, or say `daemon: manage`")
+    return _manage(data, ours, key, public)
+
+
+def stop(data: Path) -> None:
+    """End our daemon and forget what was chosen for it; its key stays."""
+    record = record_of(data)
+    process = running(data)
+    if record.parent.exists():
+        vmm_launch.keep(record, kept=False)
+    if process is not None:
+        identity.send(process, signal.SIGTERM)
+        if not identity.wait_for_death(process, 10.0):
+            identity.send(process, signal.SIGKILL)
+            if not identity.wait_for_death(process, 10.0):
+                raise Temporary(f"the overlay daemon (process {process.pid}) does not end", 2.0)
+    if record.parent.exists():
+        vmm_launch.dismiss(record)
+        shutil.rmtree(record.parent, ignore_errors=True)
+
+
+def write_peers(data: Path) -> None:
+    """Write down which peers our daemon has when it is started again."""
+    folder = folder_of(data)
+    if folder.exists():
+        listed = ", ".join(f'"{endpoint}"' for endpoint in memberships.wanted_peers(data))
+        durable_files.write_durably(folder / "mycelium.toml", f"peers = [{listed}]\n".encode())
+
+
+def flaws(data: Path, part: Mapping[str, object]) -> dict[str, str]:
+    """Name what is wrong with the daemon that a stack relies on; empty when nothing is."""
+    subnet = part["subnet"]
+    try:
+        found = find(data)
+    except Temporary:
+        # It runs and is kept busy by somebody; that is no reason to restart it.
+        return {}
+    if found is None:
+        return {"node": "not running"}
+    if subnet is not None and found.node.subnet != subnet:
+        return {"node": f"has {found.node.subnet}"}
+    if found.managed and not _is_as_wanted(data):
+        return {"node": "runs with other settings"}
+    return {}
+
+
+def version() -> str | None:
+    """Return the version of the program on this host; nothing without one."""
+    from herocloud.kits import subprocesses as programs
+
+    program = shutil.which(PROGRAM)
+    if program is None:
+        return None
+    try:
+        return programs.run([program, "-V"], timeout=10).stdout.strip().rpartition(" ")[2]
+    except programs.CommandError:
+        return None
+
+
+def read_settings(data: Path) -> Settings | None:
+    """Return what was chosen for our daemon; nothing when it was never started."""
+    try:
+        return Settings(**jsons.loads((folder_of(data) / "settings.json").read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _manage(data: Path, ours: Identity | None, key: Path, public: PublicKey) -> Node:
+    program = shutil.which(PROGRAM)
+    if program is None:
+        raise Permanent(f"the program `{PROGRAM}` is not on PATH, and no daemon answers on port {API_PORT}; install it, or start one")
+    settings = _settings(data)
+    write_peers(data)
+    command = _command(program, data, settings, key)
+    launch = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), "always", {}, UNIT)
+    if ours is not None and ours.digest != jsons.digest(command):
+        _end_for_restart(data, ours)
+        ours = None
+    if ours is None:
+        if not identity.is_held(launch.record):
+            vmm_launch.launch(launch)
+        vmm_launch.keep(launch.record, kept=True)
+    else:
+        vmm_launch.keep(launch.record, kept=True)
+    return _wait(data, settings, public)
+
+
+def _end_for_restart(data: Path, ours: Identity) -> None:
+    vmm_launch.keep(record_of(data), kept=False)
+    identity.send(ours, signal.SIGTERM)
+    if not identity.wait_for_death(ours, 10.0):
+        raise Temporary("the overlay daemon does not end, and has to be started with other settings", 2.0)
+    vmm_launch.dismiss(record_of(data))
+
+
+def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        with api.Client(settings.api) as client:
+            try:
+                node = client.node()
+            except api.NotThere:
+                node = None
+        if node is not None and iproute.link(settings.tun) is not None:
+            if node.public_key != public:
+                raise Conflict("another overlay daemon answers on the port of ours; stop it")
+            return Node(settings.api, managed=True, node=node)
+        log = record_of(data).with_name(f"{identity.RECORD}.log")
+        if running(data) is None and record_of(data).with_name(f"{identity.RECORD}.ended").exists():
+            raise Permanent(f"the overlay daemon ended at once{vmm_launch.said(log)}")
+        if time.monotonic() > until:
+            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{vmm_launch.said(log)}")
+        time.sleep(_STEP)
+
+
+def _settings(data: Path) -> Settings:
+    known = read_settings(data)
+    if known is not None:
+        return known
+    folder = folder_of(data)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    free = _free_port(API_PORT, set())
+    chosen = Settings(_free_port(PORT, set()), free, _free_port(API_PORT + 1, {free}), _free_tun())
+    durable_files.write_durably(folder / "settings.json", jsons.dumps(chosen._asdict()).encode())
+    return chosen
+
+
+def _command(program: str, data: Path, settings: Settings, key: Path) -> list[str]:
+    interfaces = memberships.wanted_interfaces(data)
+    discovery = [word for name in interfaces for word in ("--peer-discovery-interface", name)] or ["--disable-peer-discovery"]
+    words = [program, "--key-file", str(key), "--config-file", str(folder_of(data) / "mycelium.toml")]
+    words += ["--tcp-listen-port", str(settings.port), "--quic-listen-port", str(settings.port)]
+    words += ["--api-addr", f"127.0.0.1:{settings.api}", "--jsonrpc-addr", f"127.0.0.1:{settings.rpc}"]
+    return [*words, "--tun-name", settings.tun, *discovery]
+
+
+def _is_as_wanted(data: Path) -> bool:
+    """Tell whether our daemon runs with the interfaces that are wanted now; the rest of its command never changes by itself."""
+    ours, settings = running(data), read_settings(data)
+    if ours is None or settings is None:
+        return False
+    words = Path(f"/proc/{ours.pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    seen = [words[at + 1] for at, word in enumerate(words) if word == "--peer-discovery-interface"]
+    return sorted(seen) == memberships.wanted_interfaces(data)
+
+
+def _free_port(first: int, taken: set[int]) -> int:
+    """Return the first port from here on that nobody has, for TCP and for UDP: a taken one ends the daemon, or its API, at once."""
+    for port in range(first, first + 200):
+        if port not in taken and all(_is_free(kind, port) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+            return port
+    raise Permanent(f"no port from {first} to {first + 199} is free for the overlay daemon")
+
+
+def _is_free(kind: socket.SocketKind, port: int) -> bool:
+    with socket.socket(socket.AF_INET6, kind) as probe:
+        try:
+            probe.bind(("::", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_tun() -> str:
+    number = 0
+    while True:
+        name = f"{TUN}{number or ''}"
+        if iproute.link(name) is None:
+            return name
+        number += 1
+
+
+def key_path(data: Path, key: Mapping[str, str], environment: Mapping[str, str]) -> Path:
+    """Return the file that holds a key, for the daemon to read; one from the environment is put there, 0600."""
+    if "file" in key:
+        return Path(key["file"])
+    if "env" in key:
+        path = folder_of(data) / "environment.key"
+        durable_files.write_durably(path, keys.read_environment(key["env"], environment))
+        return path
+    return keys.path_of(data, key["name"])
+
+
+def read_key(data: Path, key: Mapping[str, str], environment: Mapping[str, str]) -> bytes:
+    """Return the private key that a stack names."""
+    if "file" in key:
+        return keys.read_file(Path(key["file"]))
+    if "env" in key:
+        return keys.read_environment(key["env"], environment)
+    return keys.read_named(data, key["name"])

@@ -1,0 +1,55 @@
+"""From the world to parts, in exactly the shape in which plans hold them.
+
+A part says what was asked. What a plan does not speak of appears under a name of its own only when it is not as we leave it: as drift it
+is then seen, named and mended like any other field.
+"""
+
+from pathlib import Path
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Temporary
+from herocloud.providers.mycelium import api, endpoints, node_process, sites
+from herocloud.providers.mycelium.memberships import Membership
+
+
+def node_part(data: Path, known: Membership) -> Part:
+    """Return the part `overlay` of a stack."""
+    site = sites.site_of(known.stack, known.lineage, known.part)
+    return {**known.part, **(site.flaws(data) if site is not None else {})}
+
+
+def peer_part(data: Path, known: Membership | None, endpoint: str, there: frozenset[str] | None = None) -> Part:
+    """Return the part `peer` of an endpoint; nothing when the stack does not want it.
+
+    `there` spares asking the daemon again. While it does not answer nothing is known to be missing.
+    """
+    if known is None or endpoint not in known.peers:
+        return None
+    there = peers_there(data) if there is None else there
+    part: dict[str, Json] = {"endpoint": endpoint}
+    if there is not None and endpoints.normalize(endpoint) not in there:
+        part["known"] = False
+    return part
+
+
+def peers_there(data: Path) -> frozenset[str] | None:
+    """Return every endpoint that the daemon knows, as whatever; nothing while it does not answer."""
+    try:
+        found = node_process.find(data)
+        if found is None:
+            return None
+        with api.Client(found.api) as client:
+            return frozenset(peer.endpoint for peer in client.peers())
+    except Temporary:
+        return None
+
+
+def describe(part: Part) -> str:
+    """Say what a part is, for a probe."""
+    if part is None:
+        return "nothing is there"
+    odd = [f"{name} is {value}" for name, value in part.items() if name not in _ASKED]
+    return ", ".join(odd) or "as another plan left it"
+
+
+_ASKED = frozenset({"addresses", "mode", "daemon", "interfaces", "key", "subnet", "endpoint"})

@@ -1,0 +1,93 @@
+"""Where a stack meets the overlay, by its mode: in the /64 of the host's node, or in one of its own that moves with its key."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Conflict
+from herocloud.providers.mycelium import arithmetic, host_side, node_process
+from herocloud.providers.mycelium.host_side import Bridge
+from herocloud.providers.mycelium.network_site import NetworkSite
+
+HOST, NETWORK, GUEST = "host", "network", "guest"
+
+
+class Site(Protocol):
+    """The place of one stack."""
+
+    def ensure(self, data: Path, environment: Mapping[str, str]) -> None:
+        """Bring it about."""
+        ...
+
+    def remove(self, data: Path) -> None:
+        """Take it away."""
+        ...
+
+    def flaws(self, data: Path) -> dict[str, Json]:
+        """Name what is not as `ensure` leaves it."""
+        ...
+
+    def is_gone(self, data: Path) -> bool:
+        """Tell whether nothing is left of it."""
+        ...
+
+
+class HostSite:
+    """In the /64 of the host's node."""
+
+    def __init__(self, stack: str, lineage: str, part: Part) -> None:
+        """Take the part `overlay`."""
+        self._part = part
+        self._user = host_side.user_of(lineage, stack)
+        self._bridge = Bridge(host_side.BRIDGE, part["subnet"]) if part["subnet"] else None
+
+    def ensure(self, data: Path, environment: Mapping[str, str]) -> None:
+        """Have the node run, and the bridge stand."""
+        if self._bridge is not None:
+            host_side.check(self._bridge)
+        key = self._part["key"]
+        public = arithmetic.public_key(node_process.read_key(data, key, environment))
+        if self._part["subnet"] not in (None, arithmetic.node_subnet(public)):
+            raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again")
+        node_process.ensure(data, self._part["daemon"], node_process.key_path(data, key, environment), public)
+        if self._bridge is not None:
+            host_side.ensure(self._bridge, self._user)
+
+    def remove(self, data: Path) -> None:  # noqa: ARG002  (the daemon is ended by who knows whether others need it)
+        """Take the bridge away, with its last user."""
+        if self._bridge is not None:
+            host_side.remove(self._bridge, self._user)
+
+    def flaws(self, data: Path) -> dict[str, Json]:
+        """Look at the node and at the bridge."""
+        found: dict[str, Json] = dict(node_process.flaws(data, self._part))
+        if self._bridge is not None:
+            found.update(host_side.find_flaws(self._bridge, self._user))
+        return found
+
+    def is_gone(self, data: Path) -> bool:  # noqa: ARG002  (as above)
+        """Look for what is left of the bridge."""
+        return self._bridge is None or host_side.is_gone(self._user, self._bridge)
+
+
+def site_of(stack: str, lineage: str, part: Part) -> Site | None:
+    """Return the place of a stack; nothing in mode `guest`, where the daemons run inside the VMs."""
+    if part["mode"] == GUEST:
+        return None
+    if part["mode"] == NETWORK and part["subnet"]:
+        return NetworkSite(stack, lineage, part)
+    return HostSite(stack, lineage, part)
+
+
+def bring(data: Path, stack: str, lineage: str, part: Part, environment: Mapping[str, str]) -> None:
+    """Bring the place of a stack about."""
+    site = site_of(stack, lineage, part)
+    if site is not None:
+        site.ensure(data, environment)
+
+
+def is_other(before: Part, after: Part) -> bool:
+    """Tell whether another part means another place, and the first has to be left."""
+    return any(before.get(field) != after.get(field) for field in ("mode", "subnet")) and jsons.dumps(before) != jsons.dumps(after)

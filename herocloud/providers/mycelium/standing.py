@@ -1,0 +1,54 @@
+"""What the overlay can do on this host, for plans that have to choose and for people who ask."""
+
+import os
+import shutil
+from pathlib import Path
+
+from herocloud.model.errors import HerocloudError
+from herocloud.providers.mycelium import node_process
+from herocloud.providers.seam import Standing
+
+_NET_ADMIN = 12
+_PROGRAMS = {"ip": "iproute2", "nft": "nftables"}
+
+
+def survey(data: Path, *, thorough: bool) -> Standing:
+    """Look for the daemon or the program, for the rights, and thoroughly for what is wrong with what runs."""
+    if not _has_admin():
+        return Standing(False, "the overlay needs CAP_NET_ADMIN, which this user does not have")
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    for program, package in _PROGRAMS.items():
+        if shutil.which(program, path=path) is None:
+            return Standing(False, f"the overlay needs the program `{program}`, which is missing; install the package {package}")
+    if not Path("/dev/net/tun").exists():
+        return Standing(False, "the overlay needs `/dev/net/tun`, which is missing; load the kernel module tun")
+    if not Path("/proc/sys/net/ipv6").is_dir():
+        return Standing(False, "the overlay needs IPv6, which this kernel does not have")
+    try:
+        found = node_process.find(data)
+    except HerocloudError as error:
+        return Standing(False, str(error))
+    if found is None and shutil.which(node_process.PROGRAM) is None:
+        return Standing(False, "no overlay daemon runs, and the program `mycelium` is not on PATH; install it")
+    if not thorough:
+        return Standing(True, "ready")
+    return Standing(True, _describe(data, found))
+
+
+def _describe(data: Path, found: node_process.Node | None) -> str:
+    from herocloud.providers.mycelium import status
+
+    version = node_process.version()
+    program = f"mycelium {version}" if version else "no program `mycelium` on PATH"
+    if found is None:
+        return f"ready; {program}, no daemon runs"
+    report = status.read(data)
+    peers = f"{sum(1 for peer in report.peers if peer.state == 'alive')} of {len(report.peers)} peers alive"
+    dead = [peer.endpoint for peer in report.peers if peer.declared and peer.state != "alive"]
+    warning = f"; not reached: {', '.join(f'`{endpoint}`' for endpoint in dead)}" if dead else ""
+    return f"ready; {program}, {'run by herocloud' if found.managed else 'adopted'}, {found.node.subnet}, {peers}{warning}"
+
+
+def _has_admin() -> bool:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff:"))
+    return bool(int(line.split()[1], 16) >> _NET_ADMIN & 1)

@@ -1,0 +1,63 @@
+"""The overlay of a stack: the spec of its node, and of each VM on it."""
+
+import os
+from collections.abc import Iterable
+
+from herocloud.kits.jsons import Json, Spec
+from herocloud.stack.layers import Fields
+
+SEED_DIGITS = 12
+HOST, NETWORK, GUEST = "host", "network", "guest"
+
+
+def is_inside(data: Fields) -> bool:
+    """Tell whether the daemons run inside the VMs."""
+    return _mode(data) == GUEST
+
+
+def node_spec(data: Fields, folder: str) -> Spec:
+    """Return the spec of the node that a stack's VMs live behind; the plan adds its subnet."""
+    overlay = data.get("mycelium") or {}
+    mode = _mode(data)
+    return {
+        "addresses": overlay.get("addresses", True),
+        "mode": mode,
+        "daemon": overlay.get("daemon", "auto"),
+        "key": _key(overlay.get("key"), "host" if mode == HOST else str(data["stack"]), folder),
+        "interfaces": sorted(set(overlay.get("interfaces") or ())),
+    }
+
+
+def use_spec(data: Fields, use: Fields) -> Spec:
+    """Return what a VM asks of the overlay."""
+    spec: dict[str, Json] = {"seed": None if use.get("seed") is None else seed_digits(use["seed"])}
+    opened = list(dict.fromkeys(_openings(use.get("open") or ())))
+    if opened:
+        spec["open"] = opened
+    if is_inside(data):
+        spec["mode"] = GUEST
+        spec["peers"] = list((data.get("mycelium") or {}).get("peers") or ())
+    return spec
+
+
+def seed_digits(text: str) -> str:
+    """Return a seed in hexadecimal, however it was written."""
+    if len(text) == SEED_DIGITS:
+        return text.lower()
+    import base64
+
+    return base64.b64decode(text).hex()
+
+
+def _mode(data: Fields) -> str:
+    return str((data.get("mycelium") or {}).get("mode") or HOST)
+
+
+def _key(key: Fields | None, name: str, folder: str) -> Spec:
+    if key and key.get("file"):
+        return {"file": os.path.normpath(os.path.join(folder, os.path.expanduser(key["file"])))}  # noqa: PTH111, PTH118 - texts in, texts out.
+    return {"env": key["env"]} if key and key.get("env") else {"name": name}
+
+
+def _openings(listed: Iterable[str]) -> Iterable[str]:
+    return (one if "/" in one else f"{one}/tcp" for one in listed)

@@ -1,0 +1,99 @@
+"""The overlay of a host: `mycelium status` and `mycelium key create`."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from herocloud.kits.jsons import Json
+from herocloud.views import tables, values
+from herocloud.views.tables import Column, Listing
+
+
+def status_document(state: Json) -> dict[str, Json]:
+    """Return the overlay as JSON."""
+    report = state.report
+    return {
+        "format_version": tables.FORMAT_VERSION,
+        "running": report.running,
+        "managed": report.managed,
+        "version": report.version,
+        "address": report.address,
+        "subnet": report.subnet,
+        "public_key": report.public_key,
+        "started": report.started,
+        "trouble": report.trouble,
+        "peers": [one._asdict() for one in report.peers],
+        "routes": [one._asdict() for one in report.routes],
+        "vms": [one._asdict() for one in state.vms],
+    }
+
+
+def status_text(state: Json, *, color: bool = False) -> str:
+    """Return the overlay for a reader: the daemon, then a table each for peers, routes and VMs."""
+    report = state.report
+    blocks = [tables.pairs(_daemon_rows(report), color=color)]
+    peers = tuple({**one._asdict(), "declared": "declared" if one.declared else one.kind} for one in report.peers)
+    blocks.append(tables.render(Listing("peers", _PEERS, peers, "No peers.", ""), color=color))
+    if report.running:
+        routes = tuple({**one._asdict(), "metric": "unusable" if one.metric == _INFINITE else str(one.metric)} for one in report.routes)
+        blocks.append(tables.render(Listing("routes", _ROUTES, routes, "No routes to other nodes.", ""), color=color))
+    vms = tuple(one._asdict() for one in state.vms)
+    blocks.append(tables.render(Listing("vms", _VMS, vms, "No VM has an address on the overlay.", ""), color=color))
+    late = [one.endpoint for one in report.peers if one.declared and one.state != "alive"]
+    if late:
+        listed = ", ".join(f"`{endpoint}`" for endpoint in late)
+        blocks.append(f"warning: not connected to {listed}; the daemon tries again by itself.")
+    return "\n\n".join(block.rstrip("\n") for block in blocks)
+
+
+def keys_document(made: Sequence[Json]) -> dict[str, Json]:
+    """Return keys that were made as JSON."""
+    return {"format_version": tables.FORMAT_VERSION, "keys": [_key(one) for one in made]}
+
+
+def keys_text(made: Sequence[Json]) -> str:
+    """Say what follows from each key that was made."""
+    return "\n".join(f"Made the key `{one.name}` ({one.path}): address {one.address}, subnet {one.subnet}." for one in made)
+
+
+def _key(one: Json) -> dict[str, Json]:
+    return {"name": one.name, "public_key": one.public, "address": one.address, "subnet": one.subnet, "path": str(one.path)}
+
+
+def _daemon_rows(report: Json) -> list[tuple[str, str]]:
+    if not report.running:
+        return [("daemon", report.trouble or "not running"), ("program", report.version or "not on PATH")]
+    rows = [
+        ("daemon", "run by herocloud" if report.managed else "adopted"),
+        ("program", report.version or "not on PATH"),
+        ("subnet", report.subnet),
+        ("address", report.address or "-"),
+        ("public key", report.public_key),
+    ]
+    if report.started:
+        started = dt.datetime.fromtimestamp(report.started, tz=dt.UTC)
+        rows.append(("started", f"{started:%Y-%m-%d %H:%M:%S} UTC"))
+    return rows
+
+
+_INFINITE = 0xFFFF
+
+
+def _bytes(value: Json) -> str:
+    return values.show_bytes(value)
+
+
+_PEERS = (
+    Column("endpoint", "PEER"),
+    Column("declared", "KIND"),
+    Column("state", "STATE"),
+    Column("sent", "SENT", _bytes),
+    Column("received", "RECEIVED", _bytes),
+)
+_ROUTES = (Column("subnet", "SUBNET"), Column("metric", "METRIC"), Column("next_hop", "NEXT HOP"))
+_VMS = (
+    Column("stack", "STACK"),
+    Column("vm", "VM"),
+    Column("address", "ADDRESS"),
+    Column("sent", "SENT", _bytes),
+    Column("received", "RECEIVED", _bytes),
+)

@@ -1,0 +1,48 @@
+"""Runs the real providers in the network namespace it is started in: one JSON order a line in, one answer out."""
+
+# ruff: noqa: T201  (a program of its own, which answers on stdout)
+
+import json
+import sys
+from pathlib import Path
+
+from herocloud.model.errors import HerocloudError
+from herocloud.model.steps import Step
+from herocloud.providers.mycelium import keys
+from herocloud.providers.mycelium.driving import MyceliumDriver
+from herocloud.providers.mycelium.observing import MyceliumObserver
+from herocloud.providers.network.driving import NetworkDriver
+from herocloud.providers.network.observing import NetworkObserver
+from herocloud.providers.seam import Work
+
+FOLDER = Path(sys.argv[1])
+DRIVERS = {"mycelium": MyceliumDriver(FOLDER), "network": NetworkDriver(FOLDER)}
+
+
+def main() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            answer = {"answer": obey(order)}
+        except HerocloudError as error:
+            answer = {"error": type(error).__name__, "says": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+def obey(order: dict) -> object:
+    verb = order["verb"]
+    if verb == "key":
+        return keys.create(FOLDER, order["name"])
+    if verb == "observe":
+        looks = [MyceliumObserver(FOLDER).observe(None), NetworkObserver(FOLDER).observe(None)]
+        return [
+            {stack: {address: dict(thing.parts) for address, thing in things.items()} for stack, things in look.things.items()}
+            for look in looks
+        ]
+    fields = order["step"]
+    step = Step(f"{fields['address']}/{fields['kind']}", fields["address"], fields["kind"], order["provider"], *fields["rest"])
+    result = getattr(DRIVERS[order["provider"]], verb)(Work(step, order["stack"], {}, order["lineage"], "plan"))
+    return [result.found.name, result.detail] if verb == "probe" else result
+
+
+main()
