@@ -10,7 +10,7 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Place
-from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.ids import HERE, Address, HostId, Sid, StackName
 
 
 class Resource(NamedTuple):
@@ -66,6 +66,7 @@ class Record(NamedTuple):
     sid: Sid | None = None
     needs: tuple[Address, ...] = ()
     """The addresses it relies on; deletion goes against this order."""
+    host: HostId = HERE
 
 
 Durations = Mapping[tuple[str, str], float]
@@ -99,6 +100,7 @@ class Thing(NamedTuple):
     provider: str
     parts: Mapping[str, Part]
     lineage: str | None = None
+    host: HostId = HERE
 
 
 class Observed(NamedTuple):
