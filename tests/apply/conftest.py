@@ -169,7 +169,7 @@ class MemoryStore:
         taken = [sid for record in self.records.values() for sid in record.spec.get("slices", ())]
         assert len(taken) == len(set(taken)), "a slice was given twice"
 
-    def finish(self, apply: int, status: str, ended: float, did: Any = None) -> None:
+    def finish(self, apply: int, status: str, ended: float, did: Any = None, providers: Any = None) -> None:
         self.applies[apply - 1].update(status=status, ended=ended, did=did)
 
     def unfinished(self) -> Unfinished | None:
