@@ -170,7 +170,7 @@ class MemoryStore:
         assert len(taken) == len(set(taken)), "a slice was given twice"
 
     def finish(self, apply: int, status: str, ended: float, did: Any = None, providers: Any = None) -> None:
-        self.applies[apply - 1].update(status=status, ended=ended, did=did)
+        self.applies[apply - 1].update(status=status, ended=ended, did=did, providers=providers)
 
     def unfinished(self) -> Unfinished | None:
         if not self.applies or self.applies[-1]["status"] not in ("running", "interrupted"):
