@@ -27,6 +27,8 @@ class Resource(NamedTuple):
     place: Place | None = None
     provider: str = "auto"
     """`auto`, or the provider that the file names."""
+    literal: bool = False
+    """True when its texts are taken as they are: they come from a record, where they are resolved, or from a caller, who wrote no file."""
 
 
 class Move(NamedTuple):

@@ -99,6 +99,12 @@ def find(connection: sqlite3.Connection, stack: str, address: str) -> Record | N
     return None if row is None else read_body(row[0])
 
 
+def versions_with(connection: sqlite3.Connection, text: str) -> list[tuple[tuple[int, ...], Record]]:
+    """Return every version of a record whose body holds a text, with the serials that made and ended it."""
+    rows = connection.execute("SELECT since, until, body FROM records WHERE instr(body, ?) > 0 ORDER BY since", (text,))
+    return [(tuple(serial for serial in (since, until) if serial is not None), read_body(body)) for since, until, body in rows]
+
+
 def _record(fields: list[jsons.Json]) -> Record:
     fields[_NEEDS] = tuple(fields[_NEEDS])
     return Record(*fields)

@@ -162,6 +162,10 @@ class Store:
         """Return every operation that raised the serial, newest first."""
         return self._read(history.log)
 
+    def versions_with(self, text: str) -> list[tuple[tuple[int, ...], Record]]:
+        """Return every version of a record that holds a text, past ones too, with the serials that made and ended it."""
+        return self._read(lambda c: records.versions_with(c, text))
+
     def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
         """Return the records as they were after the operation of `serial`; serial 0 is before the first."""
         return self._read(lambda c: history.records_at(c, serial))
