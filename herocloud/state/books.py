@@ -7,7 +7,6 @@ a step, and half of the time of a large apply.
 """
 
 import sqlite3
-from typing import Any
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
@@ -145,7 +144,7 @@ class Texts:
     def __init__(self) -> None:
         """Start with nothing."""
         # The object stays beside its text: while it lives, no other object can have its id.
-        self._texts: dict[int, tuple[Any, str]] = {}
+        self._texts: dict[int, tuple[Part, str]] = {}
 
     def body(self, record: Record) -> str:
         """Return what `recording.write_body` does."""
