@@ -92,7 +92,7 @@ class Book:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, {}
-        new: list[tuple[str, str, int, str | None, str]] = []
+        new: list[tuple[str, str, int, str | None, str, str]] = []
         changed: list[tuple[str | None, str, str, str]] = []
         ended: list[tuple[int, str, str]] = []
         for owner, record in waiting.items():
@@ -106,7 +106,7 @@ class Book:
             else:
                 if since is not None:
                     ended.append((self.serial, *owner))
-                new.append((*owner, self.serial, record.sid, body))
+                new.append((*owner, self.serial, record.sid, body, record.host))
                 self._since[owner] = self.serial
             self._touched[owner] = state_records.slices_of(record)
         if ended:
@@ -115,7 +115,7 @@ class Book:
             if changed:
                 connection.executemany(f"UPDATE records SET sid = ?, body = ? WHERE {_PRESENT}", changed)  # noqa: S608  (as above)
             if new:
-                connection.executemany("INSERT INTO records (stack, address, since, sid, body) VALUES (?, ?, ?, ?, ?)", new)
+                connection.executemany("INSERT INTO records (stack, address, since, sid, body, host) VALUES (?, ?, ?, ?, ?, ?)", new)
         except sqlite3.IntegrityError as error:
             conflict = _find_conflict(connection, waiting)
             if conflict is None:
@@ -155,9 +155,10 @@ class Texts:
         """Return what `records.write_body` does."""
         small = self._write_small
         parts = ",".join([f"{small(name)}:{self._text(part)}" for name, part in sorted(record.parts.items())])
-        return f"{small(record[:4])[:-1]},{self._text(record.spec)},{{{parts}}},{small(record[6:])[1:]}"
+        tail = small(state_records.fields_of(record)[6:])[1:]
+        return f"{small(record[:4])[:-1]},{self._text(record.spec)},{{{parts}}},{tail}"
 
-    def _write_small(self, value: str | tuple[Any, ...]) -> str:
+    def _write_small(self, value: Any) -> str:
         text = self._small.get(value)
         if text is None:
             text = self._small[value] = jsons.dumps(value)
