@@ -62,6 +62,7 @@ class NetworkSite:
         iproute.remove("link", "del", self._cable)
         if iproute.has_namespace(self._namespace):
             iproute.remove("netns", "delete", self._namespace)
+        iproute.drop_stale_namespace(self._namespace)
         host_side.remove(self._bridge, self._user)
         shutil.rmtree(self._folder(data), ignore_errors=True)
 
@@ -97,12 +98,15 @@ class NetworkSite:
         return settings.port if found is not None and found.managed and settings is not None else node_process.PORT
 
     def _ensure_namespace(self) -> None:
+        iproute.drop_stale_namespace(self._namespace)
         if not iproute.has_namespace(self._namespace):
             iproute.add("netns", "add", self._namespace)
         inside = self._namespace
         iproute.change("link", "set", "lo", "up", namespace=inside)
         iproute.write_setting("net/ipv6/conf/all/forwarding", "1", inside)
-        if iproute.link(self._cable) is None:
+        if iproute.link(CABLE, inside) is None:
+            # The host's end outlives the other one for a moment.
+            iproute.remove("link", "del", self._cable)
             iproute.add("link", "add", self._cable, "type", "veth", "peer", "name", CABLE, "netns", inside)
         iproute.write_setting(f"net/ipv6/conf/{self._cable}/accept_ra", "0")
         iproute.change("link", "set", self._cable, "alias", f"herocloud-overlay cable {self._bridge.owner}", "up")
@@ -130,9 +134,7 @@ class NetworkSite:
         if ours is not None and ours.digest != jsons.digest(command):
             self._stop(data)
             ours = None
-        if ours is None and not identity.is_held(record):
-            launch.launch(what)
-        launch.keep(record, kept=True)
+        node_process.start(what, ours)
         until = time.monotonic() + _PATIENCE
         while iproute.link(TUN, self._namespace) is None:
             if time.monotonic() > until:

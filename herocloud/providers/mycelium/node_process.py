@@ -30,6 +30,7 @@ TUN = "mycelium"
 UNIT = "herocloud-mycelium"
 ADOPT, MANAGE, AUTO = "adopt", "manage", "auto"
 _PATIENCE = 20.0
+_KEEPER_PATIENCE = 2.0
 _STEP = 0.02
 
 
@@ -177,13 +178,27 @@ def _manage(data: Path, ours: Identity | None, key: Path, public: PublicKey) -> 
     if ours is not None and ours.digest != jsons.digest(command):
         _end_for_restart(data, ours)
         ours = None
-    if ours is None:
-        if not identity.is_held(launch.record):
-            vmm_launch.launch(launch)
-        vmm_launch.keep(launch.record, kept=True)
-    else:
-        vmm_launch.keep(launch.record, kept=True)
+    start(launch, ours)
     return _wait(data, settings, public)
+
+
+def start(what: Launch, ours: Identity | None) -> None:
+    """Have a daemon run and be kept, unless `ours` runs already.
+
+    A keeper without a daemon is at its end, or waits before it starts the next one: it is given a moment, and then replaced.
+    """
+    if ours is None:
+        until = time.monotonic() + _KEEPER_PATIENCE
+        while identity.is_held(what.record):
+            known = identity.read(what.record)
+            if known is not None and identity.is_alive(known):
+                break
+            if time.monotonic() > until:
+                launch.dismiss(what.record)
+            time.sleep(_STEP)
+        else:
+            launch.launch(what)
+    launch.keep(what.record, kept=True)
 
 
 def _end_for_restart(data: Path, ours: Identity) -> None:
