@@ -1,10 +1,7 @@
-"""From flags to what operations take: sources, planning options, how to run, where the log goes.
+"""From flags to what operations take: sources, planning options, how to run, and where the log goes.
 
-Where the library's log goes: nowhere, unless somebody asks with HEROCLOUD_LOG or `-v`.
-
-Without any handler Python would print warnings, tracebacks included, between the lines of a progress display.
-
-From flags to what operations take: sources, planning options, how to run.
+Without a handler Python would print warnings, tracebacks included, between the lines of a progress display. So the log goes nowhere
+unless HEROCLOUD_LOG or `-v` asks for it.
 """
 
 import contextlib

@@ -1,9 +1,4 @@
-"""The machine of a data folder: its facts, its slices, and what is missing on it.
-
-The machine of a data folder: shown, detected again, its slices and who holds them.
-
-What is missing on this host: for herocloud itself, and for each provider.
-"""
+"""The machine of a data folder: shown, detected again, its slices with their holders, and what is missing on it."""
 
 import os
 import sys

@@ -1,11 +1,4 @@
-"""What an operation starts from: the data folder, the machine, and the stack files.
-
-Which folder holds the state.
-
-The machine of a data folder, as the planner sees it.
-
-The stack files of a command, loaded for a data folder.
-"""
+"""What an operation starts from: the data folder, the machine as the planner sees it, and the stack files."""
 
 import os
 import sys

@@ -1,10 +1,7 @@
-"""From targets to steps: what has to be done so that the parts that are there become the parts that shall be.
+"""From targets to steps: what has to be done so that the parts that exist become the parts that are wanted.
 
-Turning a target into steps, for everything but VMs, and the small builder that both compilers use.
-
-Turning a VM's target into steps, from whatever parts of it are there. One routine serves first creation, completion of a half-made VM,
-changes and drift: it looks at the parts that are present and the parts that shall be, never at how the difference came about. That is
-what makes a plan after a crash as good as any other.
+One routine serves first creation, completion of a half-made VM, changes and drift. It looks at the parts that are present and the parts
+that are wanted, never at how the difference came about. That makes a plan after a crash as good as any other.
 """
 
 from collections.abc import Callable, Iterable, Mapping
