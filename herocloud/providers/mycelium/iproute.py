@@ -67,6 +67,15 @@ def has_namespace(name: str) -> bool:
     return path.exists() and path.stat().st_dev != path.parent.stat().st_dev
 
 
+def lives_in(pid: int, name: str) -> bool:
+    """Tell whether a process lives in this network namespace."""
+    try:
+        own, wanted = Path(f"/proc/{pid}/ns/net").stat(), Path(f"{_NAMESPACES}/{name}").stat()
+    except OSError:
+        return False
+    return (own.st_dev, own.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
 def drop_stale_namespace(name: str) -> None:
     """Remove the file that a namespace was mounted on, where that is all that is left: a crash between the two steps of making one."""
     if not has_namespace(name):

@@ -73,7 +73,7 @@ class NetworkSite:
         if not iproute.has_namespace(self._namespace):
             return {**found, "namespace": "missing"}
         missing = {
-            "daemon_process": self._process(data) is None or iproute.link(TUN, self._namespace) is None,
+            "daemon_process": not self._is_inside(data) or iproute.link(TUN, self._namespace) is None,
             "cable": iproute.link(self._cable) is None or iproute.link(CABLE, self._namespace) is None,
             "rule": not self._rules(),
             "ways": not iproute.show("-6", "route", "show", arithmetic.OVERLAY, "table", self._table),
@@ -131,7 +131,8 @@ class NetworkSite:
         record = self._folder(data) / identity.RECORD
         what = Launch(record, command, Path(self._namespace), "always", {}, f"herocloud-mycelium-{self._cable}")
         ours = self._process(data)
-        if ours is not None and ours.digest != jsons.digest(command):
+        # One that was started before the namespace was made again lives in the old one.
+        if ours is not None and (ours.digest != jsons.digest(command) or not iproute.lives_in(ours.pid, self._namespace)):
             self._stop(data)
             ours = None
         node_process.start(what, ours)
@@ -153,6 +154,10 @@ class NetworkSite:
     def _process(self, data: Path) -> identity.Identity | None:
         known = identity.read(self._folder(data) / identity.RECORD)
         return known if known is not None and identity.is_alive(known) else None
+
+    def _is_inside(self, data: Path) -> bool:
+        process = self._process(data)
+        return process is not None and iproute.lives_in(process.pid, self._namespace)
 
     def _stop(self, data: Path) -> None:
         record = self._folder(data) / identity.RECORD
