@@ -18,11 +18,12 @@ import pytest
 
 # A suite that passes on a fresh clone passes there tomorrow too: the same examples every time, and no verdict about how busy the machine
 # is. `HYPOTHESIS_PROFILE=explore` goes looking for new ones.
-hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+_BUSY = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None, suppress_health_check=_BUSY)
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-pytest_plugins = ["tiny"]
+pytest_plugins = ["tiers", "tiny"]
 
 HOST_FILE = """\
 name: node1

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.world
+
 _PROGRAM = """
 from herocloud.kits import faults
 for number in range(4):

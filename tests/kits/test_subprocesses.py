@@ -6,6 +6,8 @@ import pytest
 
 from herocloud.kits import subprocesses
 
+pytestmark = pytest.mark.world
+
 
 def test_what_a_program_says_comes_back() -> None:
     ran = subprocesses.run([sys.executable, "-c", "import sys; print(sys.stdin.read()); sys.stderr.write('aside')"], timeout=30, stdin="hi")

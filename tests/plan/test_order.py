@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def _position(plan, step):
     return [one.id for one in plan.steps].index(step)
@@ -68,6 +70,7 @@ def _reached(plan, step):
     return seen
 
 
+@pytest.mark.world
 def test_the_bytes_of_a_plan_do_not_depend_on_hash_seeds() -> None:
     script = """
 import importlib.util, sys
@@ -76,6 +79,8 @@ def load(name):
     module = importlib.util.module_from_spec(spec); sys.modules[spec.name] = module; spec.loader.exec_module(module)
     return module
 build, pretend = load("building"), load("pretending")
+import pytest
+
 from herocloud.kits import jsons
 from herocloud.model import plan_codec
 host = build.host(8)

@@ -10,6 +10,8 @@ from herocloud.kits import jsons
 from herocloud.model import plan_codec
 from herocloud.model.words import Action
 
+pytestmark = pytest.mark.world
+
 
 @pytest.fixture(scope="module", name="check")
 def _check(build, pretend):

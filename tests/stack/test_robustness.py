@@ -3,11 +3,14 @@
 import random
 import re
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from herocloud.stack import load as stacks
 from herocloud.stack.layout import canonical
+
+pytestmark = pytest.mark.world
 
 _VALUES = (
     "null", "[]", "{}", "5", "-1", "true", "x", "[1]", "{a: b}", "1.5", "'{{ index }}'", "'{{ fronts }}'",

@@ -17,10 +17,11 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.images import copies, folders, image_names, inspection, marks, tombstones
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.folders import Ownership
-from herocloud.providers.images.inspection import Half, Seen, mark_for
+from herocloud.providers.images.inspection import mark_for
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.images.space import Room
 from herocloud.providers.images.tombstones import Buried
+from herocloud.providers.parts import Half, Seen
 from herocloud.providers.seam import Found, Probe, Work
 
 _COPYING, _GROWING, _SHRINKING, _BURYING, _DELETING, _RESTORING = "copying", "growing", "shrinking", "burying", "deleting", "restoring"

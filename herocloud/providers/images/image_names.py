@@ -12,10 +12,11 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.images import content_store, folders, intake, marks
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.downloads import Patience
-from herocloud.providers.images.inspection import Half, Seen, mark_for, same
+from herocloud.providers.images.inspection import mark_for
 from herocloud.providers.images.intake import Order
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.images.space import Room
+from herocloud.providers.parts import Half, Seen, same
 from herocloud.providers.seam import Work
 
 _FETCHING, _REMOVING = "downloading", "being removed"
@@ -142,7 +143,7 @@ def look(folder: Path, store: Store, work: Work) -> Seen:
     path = folders.name_path(folder, work.stack, work.step.address)
     mark = marks.read(path)
     litter = folders.draft_of(marks.mark_of(path)).exists()
-    return Seen(None if mark is None else body_of(store, mark), mark, litter=litter)
+    return Seen(body_of(store, mark), mark.lineage, mark.half, litter=litter) if mark is not None else Seen(None, litter=litter)
 
 
 def body_of(store: Store, mark: Mark) -> Part:

@@ -1,42 +1,15 @@
 """What is there of one part, seen from outside: its mark, its object, and whether the two agree."""
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers import ownership
 from herocloud.providers.images import folders, marks
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.ownership import Owner
+from herocloud.providers.parts import Seen
 from herocloud.providers.seam import Work
-
-Half = Callable[[], None]
-"""Called wherever a step can be torn, so that a test may make the process die there."""
-
-
-class Seen(NamedTuple):
-    """One part as it is now."""
-
-    current: Part
-    """The part, with the size that its object has; nothing when there is none."""
-    mark: Mark | None = None
-    stray: str | None = None
-    """What else lies where the part would be, in words."""
-    litter: bool = False
-    """A draft lies there, or a folder that was made for something: whoever made it did not get as far as a mark."""
-
-    @property
-    def half(self) -> str | None:
-        """Return the work that has begun on it and is not known to have ended."""
-        return self.mark.half if self.mark else None
-
-    @property
-    def lineage(self) -> str | None:
-        """Return whose it is."""
-        return self.mark.lineage if self.mark else None
 
 
 def look(path: Path, work: Work) -> Seen:
@@ -51,7 +24,7 @@ def look(path: Path, work: Work) -> Seen:
     owner = owner_of(path, mark)
     if (owner.stack, owner.address) != (work.stack, work.step.address):
         return Seen(None, stray=f"`{path}` belongs to `{owner.address}` of stack `{owner.stack}`")
-    return Seen(None if size is None else with_size(mark.body, size), mark, litter=litter)
+    return Seen(None if size is None else with_size(mark.body, size), mark.lineage, mark.half, litter=litter)
 
 
 def drafts_of(path: Path) -> tuple[Path, Path]:
@@ -108,13 +81,6 @@ def with_size(body: Part, size: int) -> Part:
     if body is None or "size" not in body or body["size"] == size:
         return body
     return {**body, "size": size}
-
-
-def same(one: Part, other: Part) -> bool:
-    """Compare parts as JSON: a plan in memory may hold a tuple where a file has a list."""
-    if one == other:
-        return True
-    return isinstance(one, dict) and isinstance(other, dict) and jsons.dumps(one) == jsons.dumps(other)
 
 
 def mark_for(work: Work, body: Part, *, half: str | None = None, **more: Json) -> Mark:

@@ -16,7 +16,8 @@ from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
 from herocloud.providers.images import folders, inspection, marks, network_config, seed_texts
 from herocloud.providers.images.folders import Ownership
-from herocloud.providers.images.inspection import Half, Seen, mark_for
+from herocloud.providers.images.inspection import mark_for
+from herocloud.providers.parts import Half, Seen
 from herocloud.providers.seam import Work
 
 _WRITING, _REMOVING, _RETURNING = "being written", "being removed", "being put back"
@@ -34,7 +35,8 @@ class Seeds:
         """Say what is there."""
         path = self._path(work)
         seen = inspection.look(path, work)
-        unknown = seen.mark is not None and not seen.mark.more.get("old") and _old_of(path).exists()
+        mark = marks.read(path) if seen.stray is None else None
+        unknown = mark is not None and not mark.more.get("old") and _old_of(path).exists()
         return seen._replace(litter=True) if unknown else seen
 
     def make(self, work: Work, half: Half) -> None:

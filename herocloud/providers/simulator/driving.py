@@ -8,11 +8,13 @@ A table of thirty functions, one a kind, would say the same thing thirty times; 
 import sqlite3
 from pathlib import Path
 
-from herocloud.kits import faults, jsons
+from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS
+from herocloud.providers import parts
+from herocloud.providers.parts import Seen
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
 from herocloud.providers.simulator import moves, refusals, rows, scenarios, world_file
 from herocloud.providers.simulator.misbehavior import Mischief
@@ -98,7 +100,7 @@ class SimulatorDriver:
             if _is_done(row, work):
                 return False
             half = row.halves.get(step.part)
-            if half is not None and half["kind"] == step.kind and _same(half["body"], step.after):
+            if half is not None and half["kind"] == step.kind and parts.same(half["body"], step.after):
                 return True
             rows.abandon(world, row, step.part)
             self._check(world, row, work)
@@ -121,10 +123,10 @@ class SimulatorDriver:
     def _check(self, world: sqlite3.Connection, row: Row, work: Work) -> None:
         step = work.step
         current = row.parts.get(step.part)
-        if _same(current, step.after):
+        if parts.same(current, step.after):
             return
         if step.part != "power":
-            _refuse_unexpected(row, work, current)
+            parts.refuse_unexpected(_seen(row, work), work)
         refusals.check(world, row, step.kind, step.part, current=current, target=step.after)
         if step.kind == "vm.create" and step.after.get("payload"):
             refusals.check_image(world, row, work.spec.get("image"))
@@ -158,14 +160,7 @@ class SimulatorDriver:
         half = row.halves.get(step.part)
         if half is not None:
             return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} is {half['word']} (`{half['kind']}`)")
-        current = row.parts.get(step.part)
-        if _same(current, step.after):
-            if _is_foreign(row, work) and current is not None and step.before is None:
-                return Probe(Found.CONTRADICTED, f"`{step.address}` is there already and carries the mark of another state, {row.lineage}")
-            return Probe(Found.DONE)
-        if _same(current, step.before):
-            return Probe(Found.NOT_STARTED)
-        return Probe(Found.CONTRADICTED, _describe(row, work, current))
+        return parts.judge(_seen(row, work), work)
 
     def undo(self, work: Work) -> None:
         """Bring the part back to `before`, from `after` or from half-way."""
@@ -187,11 +182,10 @@ class SimulatorDriver:
         row = rows.load(world, work.stack, step.address)
         turned_back = rows.abandon(world, row, step.part)
         current = row.parts.get(step.part)
-        if not _same(current, step.before):
-            if step.part != "power" and not _same(current, step.after):
-                raise Conflict(_describe(row, work, current))
-            if step.before is None and _is_foreign(row, work):
-                raise Conflict(f"`{step.address}` carries the mark of another state, {row.lineage}")
+        if not parts.same(current, step.before):
+            if step.part != "power" and not parts.same(current, step.after):
+                raise Conflict(parts.describe(_seen(row, work), work))
+            parts.refuse_foreign(_seen(row, work), work)
             refusals.check(world, row, step.kind, step.part, current=current, target=step.before, undoing=True)
             _mark(row, work)
             self._settle(world, row, work, step.before, undoing=True)
@@ -239,29 +233,16 @@ def _restored(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str
 
 def _is_done(row: Row, work: Work) -> bool:
     step = work.step
-    if step.part in row.halves or not _same(row.parts.get(step.part), step.after):
+    if step.part in row.halves or not parts.same(row.parts.get(step.part), step.after):
         return False
-    if step.before is None and step.after is not None and _is_foreign(row, work):
+    if step.before is None and step.after is not None and parts.is_foreign(_seen(row, work), work):
         raise Conflict(f"`{step.address}` exists and carries the mark of another state, {row.lineage}")
     return True
 
 
-def _refuse_unexpected(row: Row, work: Work, current: Part) -> None:
-    step = work.step
-    # A deletion takes what is there, however it drifted; a change that started from something else would mix two wills.
-    if step.after is None or _same(current, step.before):
-        return
-    if step.before is None:
-        raise Conflict(f"File exists: `{step.address}` has a different {step.part} already: {jsons.dumps(current)}")
-    raise Conflict(_describe(row, work, current))
-
-
-def _describe(row: Row, work: Work, current: Part) -> str:
-    step = work.step
-    if current is None:
-        rest = ", ".join(sorted(row.parts)) or "nothing"
-        return f"the {step.part} of `{step.address}` is gone; found there: {rest}"
-    return f"the {step.part} of `{step.address}` is neither as before nor as after `{step.kind}`; found: {jsons.dumps(current)}"
+def _seen(row: Row, work: Work) -> Seen:
+    current = row.parts.get(work.step.part)
+    return Seen(current, None if current is None else row.lineage, beside=tuple(sorted(row.parts)))
 
 
 def _mark(row: Row, work: Work) -> None:
@@ -269,14 +250,3 @@ def _mark(row: Row, work: Work) -> None:
     # A VM is its hypervisor's, whoever made its disk: what is observed then names the provider that the record names.
     if not row.parts or KINDS[work.step.kind].role == "hypervisor":
         row.provider = work.step.provider
-
-
-def _is_foreign(row: Row, work: Work) -> bool:
-    return row.lineage is not None and row.lineage != work.lineage
-
-
-def _same(one: Part, other: Part) -> bool:
-    """Compare parts as JSON: a plan in memory may hold a tuple where the world has a list."""
-    if one == other:
-        return True
-    return isinstance(one, dict) and isinstance(other, dict) and jsons.dumps(one) == jsons.dumps(other)

@@ -5,10 +5,10 @@ A step either wrote its note or did not, so there is no half-way. What is checke
 
 from pathlib import Path
 
-from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.parts import Half, Parts, PartsDriver, Seen, reverse
+from herocloud.providers.seam import Work
 from herocloud.providers.user_network import notes, planning, ports
 from herocloud.providers.user_network.notes import Mark, Note
 
@@ -18,82 +18,87 @@ FAULT_POINTS = tuple(f"user_network.{way}{kind}.{point}" for way in ("", "undo."
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
 
 
-class UserNetworkDriver:
+class UserNetworkDriver(PartsDriver):
     """Performs the steps of the role `network` by notes; it may be used by many threads."""
 
     def __init__(self, folder: Path) -> None:
         """Work in a data folder."""
+        super().__init__("user_network", {"network": _Networks(folder), "nic": _Cards(folder)})
+
+    def take_back(self, work: Work, half: Half) -> None:
+        """Go to `before`; a note of somebody else stands in the way of that, even where this step has made none."""
+        seen = self.kind_of(work.step).look(work)
+        if seen.stray is not None:
+            raise Conflict(seen.stray)
+        super().take_back(work, half)
+
+
+class _Notes(Parts):
+    """What networks and cards have in common: each is one note."""
+
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def perform(self, work: Work) -> Part:
-        """Bring the note to `after`."""
-        self._go(work, work.step.after, f"user_network.{work.step.kind}", undoing=False)
-        return work.step.after
+    def path(self, work: Work) -> Path:
+        """Return the place of the note."""
+        raise NotImplementedError
 
-    def undo(self, work: Work) -> None:
-        """Bring the note back to `before`."""
-        self._go(work, work.step.before, f"user_network.undo.{work.step.kind}", undoing=True)
+    def look(self, work: Work) -> Seen:
+        note = notes.read(self._folder, self.path(work))
+        if note is None:
+            return Seen(None)
+        return Seen(note.part, note.mark.lineage) if note.mark == _mark_of(work) else Seen(None, stray=_foreign(note))
 
-    def probe(self, work: Work) -> Probe:
-        """Compare the note with the part before and after."""
-        note = self._read(work)
-        if note is not None and note.mark != _mark_of(work):
-            return Probe(Found.CONTRADICTED, _foreign(note))
-        current = note.part if note else None
-        if current == work.step.after:
-            return Probe(Found.DONE)
-        if current == work.step.before:
-            return Probe(Found.NOT_STARTED)
-        what = "gone" if current is None else "neither as before nor as after"
-        return Probe(Found.CONTRADICTED, f"the note of the {work.step.part} of `{work.step.address}` is {what} `{work.step.kind}`")
+    def make(self, work: Work, half: Half) -> None:
+        self.change(work, None, half)
 
-    def close(self) -> None:
-        """Hold nothing open."""
+    def change(self, work: Work, before: Part, half: Half) -> None:  # noqa: ARG002  (a note is written in one go)
+        notes.write(self.path(work), _mark_of(work), work.step.after)
 
-    def _go(self, work: Work, target: Part, point: str, *, undoing: bool) -> None:
-        faults.reached(f"{point}.before")
-        note = self._read(work)
-        if note is not None and note.mark != _mark_of(work):
-            raise Conflict(_foreign(note))
-        if target is None:
-            self._refuse_users(work)
-            notes.remove(self._path(work))
-        elif note is None or note.part != target:
-            if work.step.part == "network":
-                self._check_network(work, note, target, undoing=undoing)
-            elif target["rate"]:
-                raise Permanent(f"`{work.step.address}`: {planning.unsupported({'networks': [target]})[0].detail}")
-            notes.write(self._path(work), _mark_of(work), target)
-        faults.reached(f"{point}.after")
+    def drop(self, work: Work, half: Half) -> None:  # noqa: ARG002  (a note is removed in one go)
+        notes.remove(self.path(work))
 
-    def _check_network(self, work: Work, note: Note | None, target: Part, *, undoing: bool) -> None:
-        if undoing:
-            return
-        if note is not None:
-            for address in planning.fixed_forwards(note.part, target):
-                if address in work.running:
-                    way = f"`herocloud vm stop {address}`, apply, and start it again"
-                    raise Conflict(
-                        f"`{address}` runs, and its ports are opened when it starts; {way}",
-                    )
-        ports.check(self._folder, work.step.address, self._path(work), target["forward"], note)
 
-    def _refuse_users(self, work: Work) -> None:
-        """Refuse to forget a network that cards are on."""
-        if work.step.part != "network":
-            return
-        name = work.step.address.partition(".")[2]
-        users = [note.mark.address for note in notes.scan(self._folder, [work.stack]) if note.part.get("network") == name]
+class _Networks(_Notes):
+    def path(self, work: Work) -> Path:
+        return notes.network_path(self._folder, work.stack, _name_of(work))
+
+    def change(self, work: Work, before: Part, half: Half) -> None:
+        for address in planning.fixed_forwards(before, work.step.after) if before is not None else ():
+            if address in work.running:
+                way = f"`herocloud vm stop {address}`, apply, and start it again"
+                raise Conflict(f"`{address}` runs, and its ports are opened when it starts; {way}")
+        ports.check(self._folder, work.step.address, self.path(work), work.step.after["forward"], before)
+        super().change(work, before, half)
+
+    def drop(self, work: Work, half: Half) -> None:
+        """Forget a network; one that cards are on stays."""
+        users = [note.mark.address for note in notes.scan(self._folder, [work.stack]) if note.part.get("network") == _name_of(work)]
         if users:
             raise Conflict(f"`{work.step.address}` is in use: `{users[0]}` has a card on it")
+        super().drop(work, half)
 
-    def _read(self, work: Work) -> Note | None:
-        return notes.read(self._folder, self._path(work))
+    def unchange(self, work: Work, half: Half) -> None:
+        """Write what was there: whatever the ports are used for by now, the note tells what the network publishes."""
+        super().change(reverse(work), None, half)
 
-    def _path(self, work: Work) -> Path:
-        if work.step.part == "network":
-            return notes.network_path(self._folder, work.stack, work.step.address.partition(".")[2])
+    def restore(self, work: Work, half: Half) -> None:
+        """Write what was there."""
+        super().change(reverse(work), None, half)
+
+
+class _Cards(_Notes):
+    def path(self, work: Work) -> Path:
         return notes.tap_path(self._folder, work.stack, (work.step.after or work.step.before)["tap"])
+
+    def change(self, work: Work, before: Part, half: Half) -> None:
+        if work.step.after["rate"]:
+            raise Permanent(f"`{work.step.address}`: {planning.unsupported({'networks': [work.step.after]})[0].detail}")
+        super().change(work, before, half)
+
+
+def _name_of(work: Work) -> str:
+    return work.step.address.partition(".")[2]
 
 
 def _mark_of(work: Work) -> Mark:

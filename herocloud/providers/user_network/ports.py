@@ -10,18 +10,17 @@ import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from herocloud.kits.jsons import Json
+from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.user_network import notes
-from herocloud.providers.user_network.notes import Note
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _FLOOR = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
-def check(data: Path, address: str, path: Path, forwards: Iterable[Mapping[str, Json]], known: Note | None) -> None:
+def check(data: Path, address: str, path: Path, forwards: Iterable[Mapping[str, Json]], known: Part) -> None:
     """Refuse ports that somebody else has, and forwards that lead nowhere. Those of `known` are in our own hands already."""
-    ours = {(one["protocol"], one["host_port"]) for one in (known.part["forward"] if known else ())}
+    ours = {(one["protocol"], one["host_port"]) for one in (known["forward"] if known else ())}
     others = {
         (one["protocol"], one["host_port"]): note for note in notes.scan(data) if note.path != path for one in note.part.get("forward", ())
     }

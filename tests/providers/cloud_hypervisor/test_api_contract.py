@@ -10,6 +10,8 @@ import pytest
 
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal
 
+pytestmark = pytest.mark.world
+
 MIB = 1024**2
 Start = Callable[..., Any]
 

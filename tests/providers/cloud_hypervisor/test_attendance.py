@@ -1,5 +1,6 @@
 """What the process beside a VMM does: keeps the serial log across starts, serves the console, boots a VM whose VMM came back."""
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.cloud_hypervisor import attendant
+from herocloud.providers.cloud_hypervisor import attendant, signs_of_life
+from herocloud.providers.cloud_hypervisor.client import Lost
 from herocloud.providers.vmm import folders, identity
 
 
@@ -113,15 +115,21 @@ def test_it_ends_when_the_vmm_has_ended_for_good(stage: Any) -> None:
     assert stage.process.wait(20) == 0
 
 
+def _wait_until_back(bench: Any, first: Any) -> None:
+    for _ in range(3000):
+        if bench.process not in (None, first):
+            with contextlib.suppress(Lost):
+                if (bench.info or {}).get("state") == "Running":
+                    return
+        threading.Event().wait(0.01)
+    raise AssertionError("it did not come back")
+
+
 def test_a_vmm_that_is_started_again_gets_its_vm(bench: Any) -> None:
     bench.running(restart="always")
     first = bench.process
     identity.send(first, signal.SIGKILL)
-    for _ in range(3000):
-        if bench.process not in (None, first) and bench.see()["power"] == "running":
-            break
-        threading.Event().wait(0.01)
-    assert bench.process not in (None, first)
+    _wait_until_back(bench, first)
     assert bench.see() == {"machine": bench.machine(restart="always"), "power": "running"}
     bench.power("vm.stop", "running", "stopped")
     assert bench.left_over() == []
@@ -132,10 +140,7 @@ def test_a_machine_changed_while_it_runs_comes_back_as_it_is(bench: Any) -> None
     before, first = bench.see()["machine"], bench.process
     bench.do("vm.resize", before, {**before, "vcpus": 2})
     identity.send(first, signal.SIGKILL)
-    for _ in range(3000):
-        if bench.process not in (None, first) and bench.see()["power"] == "running":
-            break
-        threading.Event().wait(0.01)
+    _wait_until_back(bench, first)
     assert bench.see()["machine"]["vcpus"] == 2
 
 
@@ -150,3 +155,28 @@ def test_a_guest_that_switches_itself_off_ends_everything(bench: Any) -> None:
     assert bench.see()["power"] == "stopped"
     bench.power("vm.boot", "stopped", "running")
     assert folders.console_socket(bench.data, "v1").exists()
+
+
+def test_a_guest_that_panicked_is_crashed_and_is_not_asked_to_shut_down(bench: Any) -> None:
+    if bench.real:
+        pytest.skip("needs a guest that panics")
+    bench.running(payload={**bench.machine()["payload"], "cmdline": "console=ttyS0 guest=panic"})
+    for _ in range(2000):
+        if bench.see()["power"] == "crashed":
+            break
+        threading.Event().wait(0.01)
+    assert bench.see()["power"] == "crashed"
+    signs = signs_of_life.look(bench.data, "v1")
+    assert (signs.power, signs.hopeless) == ("crashed", "its kernel panicked")
+    bench.power("vm.stop", "crashed", "stopped")
+    assert not any(text.startswith("power button") for text in bench.told)
+    bench.power("vm.boot", "stopped", "running")
+    assert bench.see()["power"] == "running"
+
+
+def test_a_guest_that_is_waited_for_shows_signs(bench: Any) -> None:
+    bench.running()
+    signs = signs_of_life.look(bench.data, "v1")
+    assert (signs.power, signs.hopeless) == ("running", "")
+    bench.power("vm.stop", "running", "stopped")
+    assert signs_of_life.look(bench.data, "v1") is None

@@ -21,13 +21,13 @@ def test_a_mark_is_removed_although_its_folder_goes_at_the_same_moment(tmp_path,
     path = tmp_path / "shop" / "debian"
     folders.make_folder(path.parent)
     marks.write(path, MARK)
-    sync = marks.files.sync_folder
+    sync = marks.durable_files.sync_folder
 
     def late(folder) -> None:
         folder.rmdir()
         sync(folder)
 
-    monkeypatch.setattr(marks.files, "sync_folder", late)
+    monkeypatch.setattr(marks.durable_files, "sync_folder", late)
     marks.remove(path)
     assert marks.read(path) is None
 

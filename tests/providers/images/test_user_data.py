@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from herocloud.providers.images import seed_texts, yaml_1_1
 
+pytestmark = pytest.mark.world
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 

@@ -19,6 +19,8 @@ from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.mycelium import api, arithmetic
 from herocloud.providers.mycelium.api import Client, Connection, PeerKind
 
+pytestmark = pytest.mark.world
+
 KEY = bytes(range(32))
 OTHER = b"\x77" * 32
 PEER = "tcp://192.0.2.1:9651"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from herocloud.model.hosts import Host
 from herocloud.providers.seam import Found, Work
 from herocloud.providers.simulator import claims as simulator_claims
 from herocloud.providers.simulator import world
+
+pytestmark = pytest.mark.world
 
 GIB = 1024**3
 HOST = Host("small", memory=10 * GIB, disk=60 * GIB, disk_free=60 * GIB, cpus=4, slices=())
