@@ -45,6 +45,15 @@ def load_head(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
     return _unpress(connection, apply, path, "part = 'head'")[0]
 
 
+def last_files(connection: sqlite3.Connection, stack: str, path: Path) -> tuple[str, ...]:
+    """Return the stack files of the last apply of a whole stack that changed anything."""
+    row = connection.execute(
+        "SELECT max(apply) FROM applies WHERE stack = ? AND address = '' AND operation = 'apply' AND status IN ('done', 'partial')",
+        (stack,),
+    ).fetchone()
+    return () if row[0] is None else load_head(connection, row[0], path).files
+
+
 def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: str) -> tuple[Plan, list[Change], list[Step]]:
     heads: list[Plan] = []
     changes: list[Change] = []
