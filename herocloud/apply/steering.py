@@ -1,17 +1,13 @@
-"""What steers an apply from outside and hears from it: options, listeners, the clock and signals.
+"""What steers an apply from outside and what hears from it: options, listeners, the clock and requests to stop.
 
-How an apply is to behave; the same for resume and rollback.
+A listener never hurts an apply: when a view fails (the terminal was closed, the pipe has no reader, the disk that `--json-into` writes to
+is full), it goes silent and the work goes on.
 
-Telling what happens, without ever letting the listener hurt the apply. A view may fail: the terminal was closed, the pipe has no reader,
-the disk that `--json-into` writes to is full. None of this is a reason to leave a machine half-made, so the voice goes silent and the
-work goes on.
+Time and waiting for the next message live behind one small object, because tests need both: a clock that jumps to the next deadline when
+nothing arrives makes an hour's time-out take milliseconds, without a sleep.
 
-Time for the executor: what it is, and waiting for the next message. Both live behind one small object because they belong together in
-tests: a clock that jumps to the next deadline whenever nothing arrives makes an hour's time-out a matter of milliseconds, without a sleep
-anywhere.
-
-Requests to stop while an apply runs. They only count and wake the coordinator; what an interrupt means is decided in its loop, between two
-transactions, so that none can ever tear one. Where they come from is the caller's business: signals, a method of the daemon, a test.
+Requests to stop only count and wake the coordinator. Its loop decides what they mean, between two transactions, so an interrupt never
+tears one. Where they come from is up to the caller: signals, a method of the daemon, a test.
 """
 
 import logging

@@ -1,11 +1,4 @@
-"""What all commands that apply share: show a plan, get it approved, run or rehearse it, tell how it went.
-
-Asking a person to approve a plan, when there is one to ask.
-
-What `apply`, `destroy`, `undo`, `state adopt` and the commands on VMs share: show a plan, get it approved, run it, tell how it went.
-
-`--rehearse`: shows a plan, runs it on a copy, and says what the run proves.
-"""
+"""What all commands that apply share: show a plan, get it approved, run it or rehearse it, report how it went."""
 
 import contextlib
 import sys

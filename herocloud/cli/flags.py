@@ -110,6 +110,10 @@ class Executing(NamedTuple):
         Literal["stop", "continue", "rollback"],
         option("--on-failure", help="After a failed step: start nothing new, go on elsewhere, or take back."),
     ] = "stop"
+    accelerator: Annotated[
+        Literal["auto", "kvm", "tcg"] | None,
+        option("--accelerator", help="What guests run on under QEMU: what was proven, the processor itself, or emulation."),
+    ] = None
 
 
 class Exports(NamedTuple):

@@ -1,7 +1,4 @@
-"""Handing what came out of an operation to the right view: on the screen as text or JSON, and into the files that flags name.
-
-JSON as it is printed: two spaces, keys in the order in which a reader wants them.
-"""
+"""Hands the result of an operation to the right view: text or JSON on the screen, and the files that flags name."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

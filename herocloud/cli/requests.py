@@ -1,10 +1,7 @@
-"""From flags to what operations take: sources, planning options, how to run, where the log goes.
+"""From flags to what operations take: sources, planning options, how to run, and where the log goes.
 
-Where the library's log goes: nowhere, unless somebody asks with HEROCLOUD_LOG or `-v`.
-
-Without any handler Python would print warnings, tracebacks included, between the lines of a progress display.
-
-From flags to what operations take: sources, planning options, how to run.
+Without a handler Python would print warnings, tracebacks included, between the lines of a progress display. So the log goes nowhere
+unless HEROCLOUD_LOG or `-v` asks for it.
 """
 
 import contextlib
@@ -90,7 +87,7 @@ def make_asked(
     )
     if running is not None:
         options = options._replace(parallelism=running.parallelism)
-    return Asked(options, planning.refresh, stack)
+    return Asked(options, planning.refresh, stack, running.accelerator if running is not None else None)
 
 
 def _require_text(values: Iterable[str], flag: str) -> None:
@@ -125,7 +122,7 @@ def make_how(call: Call, running: flags.Executing, *, purge: bool = False, strea
 
     set_up(call.environment, call.verbose)
     options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
-    return _how(call, options, running.lock_timeout, stream)
+    return _how(call, options, running.lock_timeout, stream)._replace(accelerator=running.accelerator)
 
 
 def make_plain_how(call: Call, lock_timeout: str) -> How:

@@ -25,6 +25,7 @@ SUMMARIES = {
     "bad-size": "Not a size",
     "bad-rate": "Not a rate",
     "bad-duration": "Not a duration",
+    "unknown-word": "Word is not among the choices",
 }
 
 

@@ -118,12 +118,22 @@ def _group(tag: str, text: str) -> str | Wrong:
     return text
 
 
+def _one_of(words: tuple[str, ...]) -> Reader:
+    def read(tag: str, text: str) -> str | Wrong:
+        if tag == STR and text in words:
+            return text
+        return Wrong("unknown-word", f"`{text}` is not a choice here.", f"one of {', '.join(f'`{word}`' for word in words)}")
+
+    return read
+
+
 def _setting(tag: str, text: str) -> str:
     """Keep what was written, in the one spelling of truth: flags read their values themselves, wherever they come from."""
     return text.lower() if tag == BOOL else text
 
 
 FLAGS = (
+    "accelerator",
     "approve",
     "auto-approve",
     "detailed-exitcode",
@@ -164,6 +174,10 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
     "daemon": {"paths": _absolute, "group": _group},
-    **{one.name: {key: _KINDS[kind] for key, kind in one.settings.items()} for one in registry.declarations() if one.settings},
+    **{
+        one.name: {key: _one_of(kind) if isinstance(kind, tuple) else _KINDS[kind] for key, kind in one.settings.items()}
+        for one in registry.declarations()
+        if one.settings
+    },
 }
 """The keys of the file; providers declare their own sections."""

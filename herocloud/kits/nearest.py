@@ -1,9 +1,4 @@
-"""The nearest valid name, and short names for numbers.
-
-The nearest valid name to a mistyped one, for `did you mean` hints.
-
-Numbers as lower-case base 36, the digits of every `sid` on a host.
-"""
+"""The nearest valid name to a mistyped one, for `did you mean` hints, and numbers as lower-case base 36, the digits of every `sid`."""
 
 from collections.abc import Iterable
 

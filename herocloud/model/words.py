@@ -58,6 +58,7 @@ class Reason(Enum):
     IMAGE_CHANGED = "image_changed"
     DRIFTED = "drifted"
     VANISHED = "vanished"
+    CRASHED = "crashed"
     GONE_FROM_FILE = "gone_from_file"
     DESTROY = "destroy"
     REPLACE_ASKED = "replace_asked"

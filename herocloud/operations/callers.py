@@ -34,6 +34,8 @@ class How(NamedTuple):
     caller: Caller = NOBODY
     interrupts: Interrupts = Interrupts()
     clock: Clock = SYSTEM
+    accelerator: str | None = None
+    """What guests that are booted run on, `kvm`, `tcg` or `auto`; nothing leaves it to the host file."""
 
     def is_cancelled(self) -> bool:
         """Tell whether the caller has asked to stop."""

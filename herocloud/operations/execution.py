@@ -47,7 +47,7 @@ def run(
     from herocloud.providers.drivers import Drivers
 
     records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
-    drivers = Drivers(host.context)
+    drivers = Drivers(inputs.with_accelerator(host, how.accelerator).context)
     try:
         with _told_how_to_go_on(store.folder, store, None):
             opened = executor.make_ready(plan, store, drivers)
@@ -79,7 +79,7 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
         return admission.facts_now(keys, unfinished.plan.stack, store.recorded(), host)
 
     finished = [step for step, state in unfinished.states.items() if state == "done"]
-    drivers = Drivers(host.context)
+    drivers = Drivers(inputs.with_accelerator(host, how.accelerator).context)
     try:
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, pending.number):
             store.take_over(pending.number, Grant(how.caller, frozenset(approved)))

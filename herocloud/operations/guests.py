@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Permanent, Refused
-from herocloud.model.worlds import Record
-from herocloud.operations import lookups
+from herocloud.model.worlds import GuestAccess, Record
+from herocloud.operations import inputs, lookups
 from herocloud.providers import registry
-from herocloud.providers.seam import GuestAccess
 
 if TYPE_CHECKING:
+    from herocloud.model.worlds import Signs
     from herocloud.providers.guests.agents import Agent
     from herocloud.providers.guests.programs import Ended, Heard, Program
+    from herocloud.providers.seam import ProviderContext
 
 _WHAT = {"logs": "writes no console output", "exec": "runs no programs", "console": "has no console"}
 _AT_ONCE = 32
+_NOW_AND_THEN = 10.0
+"""Seconds between two reports on guests that have not answered."""
 _MOST_READ = 1024 * 1024
 
 
@@ -34,6 +37,10 @@ class Ready(NamedTuple):
     record: Record
     seconds: float | None
     """After how long its guest answered; nothing when it did not in time."""
+    hopeless: str = ""
+    """Why it never will, when that is known."""
+    way_out: str = ""
+    """What it would boot on next."""
 
 
 def find(folder: Path, name: str, stack: str | None) -> Record:
@@ -133,8 +140,20 @@ def attach(folder: Path, record: Record, keyboard: int, screen: int, *, attached
         _refuse(record, error)
 
 
-def wait(folder: Path, records: Sequence[Record], seconds: float, told: Callable[[Ready], None]) -> list[Ready]:
-    """Wait until the guests of these VMs answer; each is told as it does, or does not."""
+Watched = Callable[[Record, "Signs"], None]
+
+
+def wait(
+    folder: Path,
+    records: Sequence[Record],
+    seconds: float,
+    told: Callable[[Ready], None],
+    watched: Watched = lambda _record, _signs: None,
+) -> list[Ready]:
+    """Wait until the guests of these VMs answer; each is told as it does, does not, or never will.
+
+    Now and then `watched` hears of those that have not answered yet.
+    """
     for record in records:
         _require_running(record)
     began = time.monotonic()
@@ -142,12 +161,14 @@ def wait(folder: Path, records: Sequence[Record], seconds: float, told: Callable
     for record in records:
         left.put(record)
 
+    watch = _Watch(folder, records, watched)
+
     def work() -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 record = left.get_nowait()
                 try:
-                    answers.put(_wait_for(folder, record, began, seconds))
+                    answers.put(_wait_for(folder, record, began, seconds, stopped=lambda record=record: not watch.waits_for(record)))  # type: ignore[misc]
                 except Exception as error:  # noqa: BLE001  (raised again by whoever waits for the answer)
                     answers.put(error)
 
@@ -155,20 +176,74 @@ def wait(folder: Path, records: Sequence[Record], seconds: float, told: Callable
         # Daemons, because ^C must not wait for guests that do not answer; they hold nothing that would have to be put back.
         threading.Thread(target=work, daemon=True).start()
     found: list[Ready] = []
-    for _ in records:
-        answer = answers.get()
-        if isinstance(answer, Exception):
-            raise answer
-        found.append(answer)
-        told(answer)
+    while len(found) < len(records):
+        try:
+            answer = answers.get(timeout=watch.pause)
+        except queue.Empty:
+            over = watch.look()
+        else:
+            if isinstance(answer, Exception):
+                raise answer
+            over = [answer] if watch.forget(answer.record) else []
+        for one in over:
+            found.append(one)
+            told(one)
     return found
 
 
-def _wait_for(folder: Path, record: Record, began: float, seconds: float) -> Ready:
+class _Watch:
+    """Looks at the VMs whose guests have not answered, so that nobody waits for one that never will."""
+
+    def __init__(self, folder: Path, records: Sequence[Record], watched: Watched) -> None:
+        self._folder = folder
+        self._left = {(record.stack, record.address): record for record in records}
+        self._watched = watched
+        self._due = time.monotonic() + _NOW_AND_THEN
+        self._context: ProviderContext | None = None
+        self.pause = 0.2
+        """Seconds until the next look; soon at first, for what went wrong before anybody waited."""
+
+    def forget(self, record: Record) -> bool:
+        """Stop looking at a VM; tells whether it was still looked at."""
+        return self._left.pop((record.stack, record.address), None) is not None
+
+    def waits_for(self, record: Record) -> bool:
+        """Tell whether anybody still waits for a VM."""
+        return (record.stack, record.address) in self._left
+
+    def look(self) -> list[Ready]:
+        """Look at all that are left, and return those that are hopeless."""
+        self.pause = max(1.0, len(self._left) / 50)
+        reporting = time.monotonic() >= self._due
+        if reporting:
+            self._due = time.monotonic() + _NOW_AND_THEN
+        over = []
+        for record in list(self._left.values()):
+            look = registry.hypervisor(record.provider).signs
+            if look is None or record.sid is None:
+                continue
+            signs = look(self._find_context(), record.sid, record.address)
+            if signs is not None and signs.hopeless:
+                self.forget(record)
+                over.append(Ready(record, None, signs.hopeless, signs.way_out))
+            elif signs is not None and reporting:
+                self._watched(record, signs)
+        return over
+
+    def _find_context(self) -> "ProviderContext":
+        if self._context is None:
+            self._context = inputs.find_host(self._folder, lookups.read_recorded(self._folder)).context
+        return self._context
+
+
+def _wait_for(folder: Path, record: Record, began: float, seconds: float, *, stopped: Callable[[], bool]) -> Ready:
     if not has_inside(record):
         ready = _is_seen_running(folder, record)
     else:
-        ready = _agent(folder, record).wait(max(0.2, began + seconds - time.monotonic()))
+        ready = _agent(folder, record).wait(max(0.2, began + seconds - time.monotonic()), stopped=stopped)
+        note = registry.hypervisor(record.provider).note_answer
+        if ready and note is not None:
+            note(folder, _sid(record))
     return Ready(record, time.monotonic() - began if ready else None)
 
 
@@ -208,7 +283,7 @@ def _require_running(record: Record) -> None:
     power = record.parts.get("power")
     if power == "running":
         return
-    way = "resume" if power == "paused" else "start"
+    way = {"paused": "resume", "crashed": "restart"}.get(str(power), "start")
     detail = f"`{record.address}` is {power or 'not made yet'}; a guest answers only while its VM runs."
     hint = f"`herocloud vm {way} {record.address}`" if power else "`herocloud apply` makes it"
     raise Refused([Diagnostic("wrong-state", "Wrong state", detail, address=record.address, hint=hint)])

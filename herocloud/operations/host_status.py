@@ -1,15 +1,10 @@
-"""The machine of a data folder: its facts, its slices, and what is missing on it.
-
-The machine of a data folder: shown, detected again, its slices and who holds them.
-
-What is missing on this host: for herocloud itself, and for each provider.
-"""
+"""The machine of a data folder: shown, detected again, its slices with their holders, and what is missing on it."""
 
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from herocloud.host import slicing
 from herocloud.kits import nearest, sizes
@@ -24,6 +19,9 @@ from herocloud.model.worlds import Recorded
 from herocloud.operations import admission, inputs, lookups
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
+
+if TYPE_CHECKING:
+    from herocloud.providers.seam import ProviderContext
 
 
 class Machine(NamedTuple):
@@ -172,11 +170,20 @@ def _check_state(folder: Path) -> Iterator[Check]:
 
 def _check_providers(folder: Path) -> Iterator[Check]:
     from herocloud.providers import survey
-    from herocloud.providers.seam import ProviderContext
 
-    for name, standing in survey.standings(ProviderContext(folder)).items():
+    for name, standing in survey.standings(_context(folder)).items():
         yield Check(name, "usable", ok=True if standing.usable else None, detail=standing.why or "yes", needed=False)
         yield from (Check(name, one.field, ok=None, detail=one.why, needed=False) for one in standing.lacking)
+
+
+def _context(folder: Path) -> "ProviderContext":
+    """Tell providers what the host file wants of them; one that is wrong was told of above."""
+    from herocloud.providers.seam import ProviderContext
+
+    try:
+        return inputs.find_host(folder, lookups.read_recorded(folder)).context
+    except HerocloudError:
+        return ProviderContext(folder)
 
 
 def _say(error: HerocloudError) -> str:

@@ -1,11 +1,4 @@
-"""What an operation starts from: the data folder, the machine, and the stack files.
-
-Which folder holds the state.
-
-The machine of a data folder, as the planner sees it.
-
-The stack files of a command, loaded for a data folder.
-"""
+"""What an operation starts from: the data folder, the machine as the planner sees it, and the stack files."""
 
 import os
 import sys
@@ -61,6 +54,18 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     context = ProviderContext(folder, answer.host, answer.providers)
     step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
     return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
+
+
+def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
+    """Return the machine with what the command line or the environment wants guests to run on; the host file stands below both."""
+    if accelerator is None:
+        return hosting
+    from herocloud.providers import registry
+
+    chosen = {one.name: {"accelerator": accelerator} for one in registry.declarations() if "accelerator" in one.settings}
+    settings = hosting.context.settings
+    merged = {name: {**settings.get(name, {}), **chosen.get(name, {})} for name in (*settings, *chosen)}
+    return hosting._replace(context=hosting.context._replace(settings=merged))
 
 
 def read_settings(folder: Path) -> Mapping[str, str]:

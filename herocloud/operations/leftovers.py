@@ -1,9 +1,4 @@
-"""What carries our mark and no record owns, and deleted data that is still kept: listed, removed or taken back.
-
-What carries our mark and no record owns, and deleted data that is still kept: listed, and removed by a plan.
-
-`state adopt`: taking something that is there back into the records.
-"""
+"""What carries our mark without a record that owns it, and deleted data that is still kept: listed, removed, or adopted."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path

@@ -1,12 +1,6 @@
-"""Reading the state and the world: records, history, outputs, drift, what a report shows, what an export says.
+"""Reading the state and the world: records, history, outputs, drift, the contents of a report, the YAML of an export.
 
-Reading the state: records, history, outputs, the holder of the lock; and which stack a command is about.
-
-What changed outside of herocloud: the world against the records, with the state opened for reading only.
-
-Everything that a report of the host shows, gathered in one look.
-
-The YAML of what is recorded.
+Everything here opens the state for reading only.
 """
 
 from collections.abc import Mapping, Sequence

@@ -54,6 +54,11 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
                 )
             ]
         )
+    if wanted.action in ("pause", "resume") and power == "crashed":
+        detail = f"`{name}` was stopped by its hypervisor with an internal error, and only a power-cycle helps."
+        raise Refused(
+            [Diagnostic("wrong-state", "Wrong state", detail, address=name, hint=f"`herocloud vm restart {name}` boots it again")]
+        )
     if wanted.action == "pause" and power == "stopped":
         raise Refused(
             [

@@ -1,10 +1,7 @@
-"""Records changed by hand.
+"""Records changed by hand, under the lock: rename, forget, protect. Machines are not touched, with one exception.
 
-Changing records by hand, under the lock: rename, forget, protect. The machines are not touched.
-
-`state mv`: a record under another name, with the mark on the machine changed along, as a plan of its own.
-
-Renaming the record alone would leave the machine marked with the old address, and the next plan would take it for gone.
+`state mv` also changes the mark on the machine, as a plan of its own: with the record alone renamed, the next plan would find a machine
+that is marked with the old address and take the new one for gone.
 """
 
 from pathlib import Path

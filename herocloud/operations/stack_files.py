@@ -1,11 +1,4 @@
-"""Stack files without a plan: started, looked at, laid out.
-
-Looking at a stack file without planning it: what it asks for, what is wrong with it.
-
-`fmt`: stack files in the canonical layout.
-
-`init`: a stack file to start from, which plans and applies as it stands.
-"""
+"""Stack files without a plan: `init` starts one, `validate` looks at one, `fmt` lays one out."""
 
 import re
 from collections.abc import Sequence

@@ -24,6 +24,8 @@ class Asked(NamedTuple):
     refresh: bool = True
     stack: str | None = None
     """Destroys this stack by its records, without a file."""
+    accelerator: str | None = None
+    """What guests are to run on; nothing leaves it to the host file."""
 
 
 class Planned(NamedTuple):
@@ -98,7 +100,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     observed = look(host, None) if asked.refresh else None
     if not asked.options.destroy:
         host = with_overlay_keys(host, desired, recorded)
-        host = able(host, desired, asked.options.hypervisor)
+        host = able(inputs.with_accelerator(host, asked.accelerator), desired, asked.options.hypervisor)
         if any(resource.spec.get("forward") for resource in desired.resources if resource.kind == "network"):
             host = with_listeners(host)
     plan = planner.plan(desired, recorded, observed, host.host, asked.options)

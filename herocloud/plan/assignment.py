@@ -193,7 +193,7 @@ class _Chooser:
             elif resource.kind == "network" and resource.address in self._records:
                 for name in planning.fixed_forwards(self._records[resource.address].spec, resource.spec):
                     vm = self._records.get(Address(name))
-                    if vm is not None and vm.parts.get("power") in ("running", "paused"):
+                    if vm is not None and vm.parts.get("power") in ("running", "paused", "crashed"):
                         self._found.append(diagnostics.forwards_at_start(resource.address, name, resource.place))
 
     def _is_refused(self, address: Address) -> bool:

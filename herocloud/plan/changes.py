@@ -197,9 +197,15 @@ class Decider:
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
         return [
-            FieldDiff(one.path, one.before, one.after, drift=True, why="changed outside herocloud")
+            FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
             for one in self._differ.compare(present, recorded)
         ]
+
+    def _boots_with(self, case: Case, provider: str) -> str:
+        """Say what a machine that its hypervisor gave up boots on next."""
+        known = self._host.abilities
+        why = next((why for name, _, why in known.hypervisors if name == provider), "") if known is not None else ""
+        return f"boots again {why}" if why and case.present.get("power") == step_compiler.CRASHED else ""
 
     def _decision(self, case: Case, seq: step_compiler.Sequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
         if not seq.steps:
@@ -233,10 +239,17 @@ class Decider:
             protect=case.resource.protect if case.resource else False,
             protected=blocked,
             needs=case.resource.depends_on if case.resource else (),
-            note=_note(case, action, impact, steps),
+            note=_note(case, action, impact, steps) or (self._boots_with(case, provider) if action is Action.REBOOT else ""),
             parts_before=case.present or None,
         )
         return Decision(change, steps)
+
+
+_CRASHED = "its hypervisor stopped it with an internal error"
+
+
+def _is_crash(found: differences.Difference) -> bool:
+    return found.path == "power" and found.before == step_compiler.CRASHED
 
 
 def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:
@@ -303,6 +316,8 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
     wanted = any(not field.drift for field in fields)
     if case.moved_from is not None and not fields and all(step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark for step in steps):
         return Action.MOVE, Reason.MOVED
+    if worst is Impact.REBOOT and case.present.get("power") == step_compiler.CRASHED:
+        return Action.REBOOT, Reason.CRASHED
     if worst is Impact.REBOOT:
         return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
     if not record.complete:

@@ -29,14 +29,41 @@ def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], places:
                 break
 
 
+def find_shared_ranges(
+    stack: StackName, steps: Iterable[Step], recorded: Recorded, places: Mapping[Address, Place | None]
+) -> Iterator[Diagnostic]:
+    """Find networks that would share addresses with a network of another stack, on a simulated host as on a real one."""
+    wanted = [step for step in steps if step.kind in _MADE and (step.before or {}).get("cidr") != step.after.get("cidr")]
+    if not wanted:
+        return
+    # ipaddress costs 3 ms, which a plan without new networks does not owe.
+    import ipaddress
+
+    others = [
+        (ipaddress.ip_network(record.spec["cidr"]), record)
+        for other, records in recorded.records.items()
+        if other != stack
+        for record in records.values()
+        if record.kind == "network" and record.spec.get("cidr") and _is_shared(record.provider)
+    ]
+    for step in wanted:
+        if not step.after.get("cidr") or not _is_shared(step.provider):
+            continue
+        for cidr, record in others:
+            if ipaddress.ip_network(step.after["cidr"]).overlaps(cidr):
+                who = f"{cidr} in `{record.address}` of stack `{record.stack}`"
+                yield diagnostics.range_taken(step.address, step.after["cidr"], who, places.get(step.address))
+                break
+
+
+def _is_shared(provider: str) -> bool:
+    """Tell whether the addresses of its networks are seen by the whole host; in user mode they are inside of one process."""
+    return registry.network(provider).uses_host_ranges or registry.is_simulated(provider)
+
+
 def new_ports(steps: Iterable[Step]) -> dict[Port, Address]:
     """Return the ports of the host that these steps would publish and that were not published before, with their networks."""
-    return {
-        port: step.address
-        for step in steps
-        if step.kind in _MADE and not registry.is_simulated(step.provider)
-        for port in _ports(step.after).keys() - _ports(step.before).keys()
-    }
+    return {port: step.address for step in steps if step.kind in _MADE for port in _ports(step.after).keys() - _ports(step.before).keys()}
 
 
 def find_ports(stack: StackName, wanted: Mapping[Port, Address], recorded: Recorded, listeners: frozenset[Port]) -> Iterator[Diagnostic]:
@@ -56,7 +83,7 @@ def find_ports(stack: StackName, wanted: Mapping[Port, Address], recorded: Recor
 
 def _published(records: Mapping[Address, Record]) -> Iterator[tuple[Record, Port]]:
     for record in records.values():
-        if record.kind == "network" and not registry.is_simulated(record.provider):
+        if record.kind == "network":
             yield from ((record, port) for port in _ports(record.spec))
 
 

@@ -102,6 +102,7 @@ def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]
     recorded, observed, host = draft.world
     if observed is not None and observed.ranges:
         yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
+    yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, draft.places)
     ports = conflicts.new_ports(steps)
     if ports:
         yield from conflicts.find_ports(draft.stack, ports, recorded, host.listening or frozenset())

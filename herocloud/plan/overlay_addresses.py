@@ -19,7 +19,8 @@ from herocloud.providers.seam import OverlayPlanning
 
 NODE = Address("mycelium.node")
 GUEST = "guest"
-HOST = "host"
+HOST, NETWORK = "host", "network"
+HOST_KEY = {"name": "host"}
 
 
 class _Missing(NamedTuple):
@@ -61,6 +62,9 @@ class OverlayAddresses:
             self._derived.append(known.name)
             return self._observed.overlay_subnet
         public = self._public(reference, resource)
+        if mode == NETWORK and self._node is not None and self._node.spec["daemon"] != "adopt":
+            # The network's node is a peer of the host's, which herocloud starts where none runs.
+            self._public(HOST_KEY, self._node)
         return None if public is None else _planning().node(public)[1]
 
     def use(self, resource: Resource, asked: Spec, before: Spec) -> Json:
@@ -113,6 +117,8 @@ def wanted_keys(desired: Desired, records: Mapping[Address, Record]) -> list[Jso
     """Return the references of all keys that a stack needs, and of those that it had: a renamed VM keeps its own."""
     found: list[Json] = [one.spec["key"] for one in desired.resources if one.kind == "mycelium" and one.spec.get("key")]
     found += [guest_key(desired.stack, host_name(one.address)) for one in desired.resources if one.kind == "vm" and is_inside(one.spec)]
+    if any(one.kind == "mycelium" and one.spec.get("mode") == NETWORK for one in desired.resources):
+        found.append(HOST_KEY)
     overlays = [record.spec.get("mycelium") or {} for record in records.values() if record.kind == "vm"]
     return found + [{"name": one["key"]["name"]} for one in overlays if one.get("key")]
 

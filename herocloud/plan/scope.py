@@ -1,12 +1,6 @@
-"""What a plan is about: the options of its caller, renames followed, and what is set aside left alone.
+"""What a plan is about: the caller's options, renames followed, and what `--target` and `--exclude` leave alone.
 
-What a caller may ask of the planner besides its inputs.
-
-`--target`, `--exclude` and `--replace`: which addresses a plan is about.
-
-Renames that keep the machine: `moved` entries followed, and renames that look forgotten pointed out.
-
-What a plan is about: renames followed, and what `--target` and `--exclude` leave alone set aside.
+Renames that look forgotten are pointed out here too, because they are found in the same comparison.
 """
 
 import re

@@ -1,10 +1,7 @@
-"""From targets to steps: what has to be done so that the parts that are there become the parts that shall be.
+"""From targets to steps: what has to be done so that the parts that exist become the parts that are wanted.
 
-Turning a target into steps, for everything but VMs, and the small builder that both compilers use.
-
-Turning a VM's target into steps, from whatever parts of it are there. One routine serves first creation, completion of a half-made VM,
-changes and drift: it looks at the parts that are present and the parts that shall be, never at how the difference came about. That is
-what makes a plan after a crash as good as any other.
+One routine serves first creation, completion of a half-made VM, changes and drift. It looks at the parts that are present and the parts
+that are wanted, never at how the difference came about. That makes a plan after a crash as good as any other.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +13,8 @@ from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, 
 from herocloud.model.words import Impact
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
+CRASHED = "crashed"
+"""The power of a VM whose hypervisor stopped it with an internal error: its process is there, and its guest never goes on."""
 _KINDS = {
     "image": ("image.fetch", "image.fetch", "image.delete"),
     "network": ("network.create", "network.update", "network.delete"),
@@ -122,6 +121,8 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
     before, after = present.get("machine"), target["machine"]
     if before is None or present.get("power") == "stopped":
         return False
+    if present.get("power") == CRASHED:
+        return bool(target["power"] != "stopped")
     if any(judge(MACHINE_PATHS[key], before.get(key), after[key]) >= Impact.REBOOT for key in after if before.get(key) != after[key]):
         return True
     old_disk, new_disk = present.get("disk"), target.get("disk")
@@ -138,6 +139,10 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
     """Bring a VM from the parts that are present to its target; `old` and `old_disk` are what its record is counted for already."""
     power = present.get("power") if "machine" in present else None
     stop: StepId | None = None
+    if power == CRASHED:
+        # It ran, and whoever takes this back wants it to run.
+        stop = seq.add("vm.stop", "power", "running", "stopped")
+        power = "stopped"
     if cold and power in ("running", "paused"):
         stop = seq.add("vm.stop", "power", power, "stopped")
         power = "stopped"
@@ -173,8 +178,9 @@ def compile_removal(
 ) -> StepId | None:
     """Take a VM apart; returns its last step. With `keep_disk` only the machine goes, for a move to another hypervisor."""
     stop = gone = None
-    if present.get("power") in ("running", "paused"):
-        stop = seq.add("vm.stop", "power", present["power"], "stopped", provider=provider)
+    if present.get("power") in ("running", "paused", CRASHED):
+        before = "running" if present["power"] == CRASHED else present["power"]
+        stop = seq.add("vm.stop", "power", before, "stopped", provider=provider)
     if "machine" in present:
         gone = seq.add("vm.delete", "machine", present["machine"], None, [stop], gives=Claim(**use._asdict()), provider=provider)
     if keep_disk:

@@ -18,7 +18,7 @@ from herocloud.model.hosts import Host, OverlayKey
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
-from herocloud.model.worlds import Observed
+from herocloud.model.worlds import GuestAccess, Observed, Signs
 from herocloud.providers.devices import (
     Attachment,
     AttachmentKind,
@@ -259,19 +259,6 @@ class Channel(Enum):
     VIRTIO_SERIAL = "virtio-serial"
 
 
-class GuestAccess(NamedTuple):
-    """Where a guest is reached from the host while its VM runs."""
-
-    agent: Path
-    """The socket of the agent."""
-    port: int | None
-    """The vsock port behind a socket that serves several; nothing where the socket leads to the agent alone."""
-    console: Path
-    """The socket of the serial console."""
-    log: Path
-    """The file that keeps what the guest wrote to its serial console."""
-
-
 class HypervisorRole(NamedTuple):
     """What there is to know of a hypervisor."""
 
@@ -283,6 +270,10 @@ class HypervisorRole(NamedTuple):
     """Nothing where a guest has no agent."""
     guest: Callable[[Path, str], GuestAccess] | None = None
     """From the data folder and the sid of a VM. Nothing where VMs have no inside: no programs, no console, no log."""
+    signs: Callable[[ProviderContext, str, str], Signs | None] | None = None
+    """Looks at a VM (its sid and address) whose guest is waited for; the answer is nothing when its process is not there."""
+    note_answer: Callable[[Path, str], None] | None = None
+    """Hears that the agent of a VM (data folder and sid) answered, so that its guest got to user space."""
     runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     snapshots: bool = False
@@ -390,8 +381,9 @@ class Declaration(NamedTuple):
     network: NetworkRole | None = None
     overlay: OverlayRole | None = None
     simulation: Simulation | None = None
-    settings: Mapping[str, SettingKind] = {}
-    """The keys of its section of the host file, which has its name; paths there are relative to the data folder."""
+    settings: Mapping[str, SettingKind | tuple[str, ...]] = {}
+    """The keys of its section of the host file, which has its name; paths there are relative to the data folder, and where words are
+    listed one of them has to stand. The key `accelerator` is also set by the flag of this name."""
 
     @property
     def roles(self) -> tuple[Role, ...]:

@@ -1,12 +1,9 @@
-"""Connections to the database, for one writer and any number of readers, and the questions asked of it first.
+"""Connections to the database, for one writer and any number of readers, and the questions that it must answer first.
 
-The questions that an open database must answer before anything else is asked of it.
-
-Connections to the database, for one writer and any number of readers. Readers never create a file and never write to one that matters. In
-write-ahead mode SQLite deletes the log and its index when the last connection closes, and a read-only connection then has to create both
-again. So the writer keeps them: it closes while a second, read-only connection is open (see `close`). Where they are missing all the same
-(a backup was put back, another tool closed the file), a reader works on a copy. The alternative, SQLite's `immutable`, reads nonsense
-when a writer starts meanwhile.
+Readers never create a file and never write to one that matters. In write-ahead mode SQLite deletes the log and its index when the last
+connection closes, and a read-only connection then has to create both again. So the writer keeps them: it closes while a second, read-only
+connection is open (see `close`). Where they are missing all the same (a backup was restored, another tool closed the file), a reader works
+on a copy. The alternative, SQLite's `immutable`, reads nonsense when a writer starts meanwhile.
 """
 
 import os

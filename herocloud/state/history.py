@@ -1,10 +1,7 @@
-"""What goes into the state and comes out of it as plain data, and the past of the records.
+"""The past of the records: what each serial changed, the records as they were, and what differs between two serials.
 
-What goes into the state and what comes out of it, as plain data.
-
-The past: what each serial changed, the records as they were, and what differs between two serials.
-
-Records carry the serials between which they were the present, so nothing has to be replayed: the world at a serial is one condition.
+Records carry the serials between which they were current, so the world at a serial is one condition and nothing has to be replayed. What
+goes into the state and comes out of it is plain data.
 """
 
 import sqlite3

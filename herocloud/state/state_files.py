@@ -1,13 +1,11 @@
 """The files of a state in a data folder: their names, and a look at them before SQLite opens anything.
 
-The names of the state's files in a data folder.
+The write-ahead log and its index stay between commands (see `connections`), so a person sees five names after the first apply.
 
-The write-ahead log and its index stay between commands (see `connections`), so five names is what a person sees after the first apply.
-
-A look at a data folder before SQLite opens anything in it: whether there is a state, and whether it can be one of ours. SQLite takes an
-empty file for a good database, and says of every other trouble that it is unable to open the file. The look is at names, sizes and rights
-only. Opening the database here, were it for its header alone, would do harm: when a process closes any descriptor of a file, the kernel
-drops all locks of the process on that file, and those of SQLite's open connections are among them.
+The look says whether there is a state, and whether it can be one of ours. SQLite takes an empty file for a good database, and reports
+every other trouble as being unable to open the file. The look is at names, sizes and rights only. Opening the database here, even for its
+header, would do harm: when a process closes any descriptor of a file, the kernel drops all locks of the process on that file, and those of
+SQLite's open connections are among them.
 """
 
 import errno

@@ -23,6 +23,7 @@ REASONS = {
     Reason.IMAGE_CHANGED: "the image changed",
     Reason.DRIFTED: "changed outside herocloud",
     Reason.VANISHED: "is gone from the host",
+    Reason.CRASHED: "its hypervisor stopped it with an internal error",
     Reason.GONE_FROM_FILE: "gone from the stack file",
     Reason.DESTROY: "asked for by destroy",
     Reason.REPLACE_ASKED: "asked for by --replace",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 _STACKS = Path(__file__).parents[2] / "stacks"
-_BUILT = {"tiny-pair": ("vmlinuz", "initramfs")}
+_BUILT = {"tiny-pair": ("vmlinuz", "initramfs"), "overlay": ("vmlinuz", "initramfs")}
 """Files that an example is told to build first; their content is nothing to the simulator."""
 _HOST = "name: big\nsimulated: {memory: 512 GiB, disk: 16 TiB, cpus: 128, uplink: 10 Gbit/s}\n"
 

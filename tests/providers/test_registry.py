@@ -116,7 +116,7 @@ def test_what_a_host_lacks_is_named_with_the_way_to_get_it(tmp_path: Path, monke
     from herocloud.providers.qemu import firmware, kvm_probe
 
     monkeypatch.setattr(kvm_probe, "find_program", lambda: "/usr/bin/qemu-system-x86_64")
-    monkeypatch.setattr(kvm_probe, "accelerate", lambda _program: kvm_probe.Acceleration("tcg", "there is no `/dev/kvm`"))
+    monkeypatch.setattr(kvm_probe, "accelerate", lambda _program, _wanted: kvm_probe.Acceleration("tcg", "there is no `/dev/kvm`"))
     monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: None)
     monkeypatch.setattr(firmware, "find", lambda: None)
     assert _lacking("qemu", tmp_path) == [

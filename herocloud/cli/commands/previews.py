@@ -31,7 +31,7 @@ def plan(
     """
     requests.make_approved(approval)
     requests.parse_seconds(running.lock_timeout, "--lock-timeout")
-    asked = requests.make_asked(wanted, destroy=destroy)
+    asked = requests.make_asked(wanted, running, destroy=destroy)
     sources = requests.make_sources(call, variables)
     if rehearse:
         from herocloud.cli import apply_flow

@@ -14,6 +14,7 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
+from herocloud.model.worlds import Record, Signs
 from herocloud.operations import guests
 from herocloud.operations.guests import Ready
 
@@ -118,9 +119,16 @@ def wait(
         if one.seconds is not None and not call.json:
             call.screen.result(f"{one.record.address} is ready after {sizes.show_duration(one.seconds)}.")
 
-    found = guests.wait(call.folder, records, seconds, tell)
+    def watch(record: Record, signs: Signs) -> None:
+        used, said = sizes.show_duration(signs.cpu_seconds), sizes.show_size(signs.serial_bytes)
+        call.note(f"{record.address} does not answer yet: {signs.power}, {used} of CPU time used, {said} on its serial line.")
+
+    found = guests.wait(call.folder, records, seconds, tell, watch)
     if call.json:
-        document: Json = [{"address": one.record.address, "ready": one.seconds is not None, "seconds": one.seconds} for one in found]
+        document: Json = [
+            {"address": one.record.address, "ready": one.seconds is not None, "seconds": one.seconds, "hopeless": one.hopeless or None}
+            for one in found
+        ]
         call.screen.result(presentation.dumps(document))
     late = [one for one in found if one.seconds is None]
     if late:
@@ -131,6 +139,14 @@ def wait(
 def _too_late(late: Sequence[Ready], seconds: float) -> list[Diagnostic]:
     return [
         Diagnostic(
+            "guest-hopeless",
+            "The guest will never answer",
+            f"`{one.record.address}`: {one.hopeless}.",
+            address=one.record.address,
+            hint=f"`herocloud vm restart {one.record.address}` boots it {one.way_out}" if one.way_out else None,
+        )
+        if one.hopeless
+        else Diagnostic(
             "guest-not-ready",
             "The guest is not ready",
             f"`{one.record.address}` did not answer within {sizes.show_duration(seconds)}.",

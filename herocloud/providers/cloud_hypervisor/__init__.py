@@ -7,11 +7,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from herocloud.model.worlds import GuestAccess
 from herocloud.providers.seam import (
     AttachmentKind,
     Channel,
     Declaration,
-    GuestAccess,
     HypervisorPlanning,
     HypervisorRole,
     Live,

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from pathlib import Path
 
 from herocloud.kits import durable_files, jsons
@@ -12,6 +13,7 @@ from herocloud.providers.vmm.launch import Launch
 
 _NAME = "-console"
 _PATIENCE = 5.0
+_STEP = 0.005
 _CONFIG = "boot.json"
 
 
@@ -33,6 +35,14 @@ def start(data: Path, sid: str) -> None:
     unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}"
     launch.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit))
     launch.keep(record, kept=True)
+
+
+def wait(data: Path, sid: str) -> None:
+    """Start the attendant where it does not run, and wait until people can get to the console."""
+    start(data, sid)
+    until = time.monotonic() + _PATIENCE
+    while not folders.console_socket(data, sid).exists() and time.monotonic() < until:
+        time.sleep(_STEP)
 
 
 def end(data: Path, sid: str) -> None:

@@ -15,6 +15,8 @@ from herocloud.providers.cloud_hypervisor import slots
 
 REFILL = 1000
 """Milliseconds in which a bucket of a rate limit fills: one that is empty is looked at every 100 ms, so it must be well above that."""
+ROOM = 128 * 1024**2
+"""The program takes multiples of this as room for memory. What a VM may grow by is in its plan, so the rest is never asked for."""
 _SERIAL_LENGTH = 20
 _FIRST_WITH_SYSTEM_NAMES = 53
 
@@ -181,7 +183,7 @@ def _memory(part: Part, *, shared: bool) -> models.MemoryConfig:
         "shared": shared,
     }
     if part["hotplug"]:
-        config["hotplug_method"], config["hotplug_size"] = "VirtioMem", part["hotplug"]
+        config["hotplug_method"], config["hotplug_size"] = "VirtioMem", -(-part["hotplug"] // ROOM) * ROOM
         more = part["memory"] - part["boot_memory"]
         if more:
             config["hotplugged_size"] = more

@@ -16,8 +16,6 @@ MOST_THREADS = 2
 """Threads of a core that the program takes."""
 BLOCK = 2 * 1024**2
 """Memory is plugged and unplugged in blocks of this size."""
-ROOM = 128 * 1024**2
-"""The room for memory that is plugged is a multiple of this."""
 TAG = 36
 """Bytes of a share's tag; the program cuts a longer one."""
 
@@ -53,10 +51,10 @@ def unsupported(spec: Spec) -> list[Unsupported]:
         found.append(Unsupported("cpu.max", f"Cloud Hypervisor gives a VM at most {MOST_VCPUS} vCPUs here"))
     if cpu["topology"] and cpu["topology"]["threads"] > MOST_THREADS:
         found.append(Unsupported("cpu.topology", f"Cloud Hypervisor gives a core at most {MOST_THREADS} threads"))
-    if (options["hotplug"] or 0) % ROOM:
-        found.append(Unsupported("memory_options.hotplug", "on Cloud Hypervisor the room for more memory is a multiple of 128 MiB"))
-    if spec["memory"] % BLOCK:
-        found.append(Unsupported("memory", "on Cloud Hypervisor memory is a multiple of 2 MiB"))
+    if options["hugepages"] and spec["memory"] % BLOCK:
+        found.append(Unsupported("memory", "a VM in huge pages has a multiple of 2 MiB"))
+    elif (spec["memory"] - options["boot"]) % BLOCK:
+        found.append(Unsupported("memory", "memory beyond `memory_options.boot` is plugged in blocks of 2 MiB"))
     if spec["shares"] and options["mergeable"]:
         found.append(Unsupported("memory_options.mergeable", "memory that a share needs cannot be merged; set `mergeable: false`"))
     if len(spec["shares"]) > slots.MOST_SHARES:

@@ -43,11 +43,13 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
     with _first_talk(data, sid, process, work.cancelled) as client:
         seen = readings.read(client.info(), process.pid)
         if not seen.has_begun:
+            # Its attendant would give it its VM as well, where it is to be started again when it ends.
+            launch.keep(identity.record_path(data, sid), kept=False)
             _begin(place, mark, work, client)
             faults.reached("cloud-hypervisor.vm.boot.begun")
         elif seen.power == "paused":
             client.resume()
-    attendance.start(data, sid)
+    attendance.wait(data, sid)
     faults.reached("cloud-hypervisor.vm.boot.settled")
     if mark.machine["restart"] != "no":
         launch.keep(identity.record_path(data, sid), kept=True)
@@ -204,7 +206,14 @@ def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
     for left in (folders.agent_socket(data, sid), hardware.serial_socket(data, sid)):
         left.unlink(missing_ok=True)
     attendance.write_config(data, sid, config)
-    client.create(config)
+    try:
+        client.create(config)
+    except Refusal as refusal:
+        if not refusal.is_taken:
+            raise
+        # The attendant was just doing the same.
+        client.delete()
+        client.create(config)
     attendance.start(data, sid)
     faults.reached("cloud-hypervisor.vm.boot.created")
     try:

@@ -37,13 +37,13 @@ class Bridge(NamedTuple):
 
     name: str
     subnet: str
-    shared: bool = True
-    """One for all stacks of the host, in the /64 of its node; else one for a stack alone."""
+    owner: str = ""
+    """Lineage and stack of one that is a stack's alone; empty for the one of all stacks, in the /64 of the host's node."""
 
     @property
     def alias(self) -> str:
         """Return its mark."""
-        return ALIAS
+        return f"{ALIAS} {self.owner}" if self.owner else ALIAS
 
 
 def users() -> set[str]:
@@ -99,7 +99,7 @@ def remove(bridge: Bridge, user: str) -> None:
     """Leave a bridge, and take it away with the last user, with everything that it needed."""
     rules = iproute.read_rules(FAMILY, TABLE)
     others = users() - {user}
-    if not others or not bridge.shared:
+    if not others or bridge.owner:
         _remove_bridge(bridge)
     if others:
         if f"{USERS}{user}" in (rules or {}):
@@ -117,10 +117,15 @@ def _remove_bridge(bridge: Bridge) -> None:
     seen = iproute.link(bridge.name)
     if seen is None or (seen.get("ifalias") != bridge.alias and not _is_half_made(seen, bridge)):
         return
+    refuse_ports(bridge)
+    iproute.remove("link", "del", bridge.name)
+
+
+def refuse_ports(bridge: Bridge) -> None:
+    """Refuse to take away what VMs are connected to."""
     ports = [port["ifname"] for port in iproute.show("link", "show", "master", bridge.name)]
     if ports:
-        raise Conflict(f"the overlay is in use: {', '.join(f'`{port}`' for port in ports)} hang on its bridge")
-    iproute.remove("link", "del", bridge.name)
+        raise Conflict(f"the overlay is in use: {', '.join(f'`{port}`' for port in ports)} of VMs are connected to its bridge")
 
 
 def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
@@ -152,7 +157,7 @@ def is_gone(user: str, bridge: Bridge) -> bool:
     there = seen is not None and seen.get("ifalias") == bridge.alias
     if rules is None or not users():
         return rules is None and not there
-    return f"{USERS}{user}" not in rules and (bridge.shared or not there)
+    return f"{USERS}{user}" not in rules and (not bridge.owner or not there)
 
 
 def _rules(user: str) -> list[Json]:

@@ -9,6 +9,7 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
 from herocloud.providers.mycelium import arithmetic, host_side, node_process
 from herocloud.providers.mycelium.host_side import Bridge
+from herocloud.providers.mycelium.network_site import NetworkSite
 
 HOST, NETWORK, GUEST = "host", "network", "guest"
 
@@ -75,6 +76,8 @@ def site_of(stack: str, lineage: str, part: Part) -> Site | None:
     """Return the place of a stack; nothing in mode `guest`, where the daemons run inside the VMs."""
     if part["mode"] == GUEST:
         return None
+    if part["mode"] == NETWORK and part["subnet"]:
+        return NetworkSite(stack, lineage, part)
     return HostSite(stack, lineage, part)
 
 

@@ -158,7 +158,9 @@ class Scene:
     def bridge_of(self, mark: Mark, network: str) -> Link | None:
         """Return the bridge of a network in the stack of `mark`, or that of the overlay."""
         if network == marks.OVERLAY:
-            return self.by_name.get(marks.OVERLAY_BRIDGE)
+            own = [marks.OVERLAY_MARK, mark.lineage, mark.stack]
+            found = next((link for link in self.links if [word for word in link.alias.split(" ") if word != "isolated"] == own), None)
+            return found if found is not None and found.kind == "bridge" else self.by_name.get(marks.OVERLAY_BRIDGE)
         return self._bridges.get(mark._replace(address=f"network.{network}", part="network"))
 
     def master_of(self, link: Link) -> Link | None:

@@ -6,11 +6,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from herocloud.model.worlds import GuestAccess, Signs
 from herocloud.providers.seam import (
     AttachmentKind,
     Channel,
     Declaration,
-    GuestAccess,
     HypervisorPlanning,
     HypervisorRole,
     Live,
@@ -21,6 +21,8 @@ from herocloud.providers.seam import (
 if TYPE_CHECKING:
     from herocloud.providers.qemu.driving import QemuDriver
     from herocloud.providers.qemu.observing import QemuObserver
+
+NAME = "qemu"
 
 
 def _planning() -> HypervisorPlanning:
@@ -38,13 +40,29 @@ def _observer(context: ProviderContext) -> "QemuObserver":
 def _driver(context: ProviderContext) -> "QemuDriver":
     from herocloud.providers.qemu.driving import QemuDriver
 
-    return QemuDriver(context.folder)
+    return QemuDriver(context.folder, accelerator=_accelerator(context))
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (what decides the choice is all that there is to know)
     from herocloud.providers.qemu import observing
 
-    return observing.survey()
+    return observing.survey(_accelerator(context))
+
+
+def _accelerator(context: ProviderContext) -> str:
+    return str(context.settings_of(NAME).get("accelerator") or "auto")
+
+
+def _signs(context: ProviderContext, sid: str, address: str) -> Signs | None:
+    from herocloud.providers.qemu import vitals
+
+    return vitals.look(context.folder, sid, address, _accelerator(context))
+
+
+def _note_answer(data: Path, sid: str) -> None:
+    from herocloud.providers.qemu import vitals
+
+    vitals.note_answer(data, sid)
 
 
 def _guest(data: Path, sid: str) -> GuestAccess:
@@ -60,7 +78,7 @@ def _runs(data: Path, sid: str) -> bool:
 
 
 DECLARATION = Declaration(
-    name="qemu",
+    name=NAME,
     observer=_observer,
     driver=_driver,
     survey=_survey,
@@ -70,7 +88,10 @@ DECLARATION = Declaration(
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VIRTIO_SERIAL,
         guest=_guest,
+        signs=_signs,
+        note_answer=_note_answer,
         runs=_runs,
         emulates=True,
     ),
+    settings={"accelerator": ("auto", "kvm", "tcg")},
 )

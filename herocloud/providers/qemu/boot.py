@@ -13,7 +13,7 @@ from typing import Self
 
 from herocloud.kits import faults
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, virtiofs
+from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, virtiofs, vitals
 from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
@@ -30,12 +30,12 @@ _FIRST_ANSWER = 30.0
 _STEP = 0.01
 
 
-def boot(place: Place, mark: Mark, work: Work) -> None:
-    """Bring a VM to run, from wherever it is."""
+def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> None:
+    """Bring a VM to run, from wherever it is; one that is booted gets the accelerator that people want, or the one that was proven."""
     data, sid = place.data, place.sid
     process = _living(data, sid, mark)
     if process is None:
-        process = _start(place, mark, work)
+        process = _start(place, mark, work, accelerator)
     with _first_talk(data, sid, process, work.cancelled) as talk:
         seen = hotplug.settle(talk, mark.machine)
         faults.reached("qemu.vm.boot.settled")
@@ -107,17 +107,19 @@ def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
     return known
 
 
-def _start(place: Place, mark: Mark, work: Work) -> Identity:
+def _start(place: Place, mark: Mark, work: Work, wanted: str) -> Identity:
     data, sid = place.data, place.sid
     program = kvm_probe.require_program()
-    accelerator = kvm_probe.accelerate(program)
+    accelerator = kvm_probe.accelerate(program, wanted)
+    if not accelerator.usable:
+        raise Permanent(f"{accelerator.name.upper()} is {accelerator.why}")
     if mark.machine["hugepages"]:
         files.require_huge_pages(mark.machine["memory"])
     files.remove_runtime(data, sid)
     folders.make_runtime_folder(data, sid)
     files.cut_log(folders.serial_log(data, sid))
     machine = command_inputs.machine_of(place, mark, supplies.of_work(work), program, accelerator.name)
-    launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine)}
+    launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
     marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
     faults.reached("qemu.vm.boot.marked")
     virtiofs.start(data, sid, mark.machine, place.owner.address)

@@ -43,9 +43,10 @@ FAULT_POINTS = (
 class QemuDriver:
     """Performs the steps of the role `hypervisor`; it may be used by many threads."""
 
-    def __init__(self, folder: Path, patience: Patience = Patience()) -> None:  # noqa: B008  (a named tuple never changes)
-        """Work in a data folder; `patience` is for guests that are asked to shut down."""
+    def __init__(self, folder: Path, patience: Patience = Patience(), accelerator: str = "auto") -> None:  # noqa: B008  (a named tuple never changes)
+        """Work in a data folder; `patience` is for guests that are asked to shut down, `accelerator` what people want guests to run on."""
         self._folder = folder
+        self._accelerator = accelerator
         self._patience = patience
 
     def perform(self, work: Work) -> Part:
@@ -174,7 +175,7 @@ class QemuDriver:
             return
         if work.step.kind == "vm.pause" and not boot.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
-        boot.boot(place, mark, work)
+        boot.boot(place, mark, work, self._accelerator)
         if target == "paused":
             boot.pause(self._folder, sid, paused=True)
 

@@ -1,9 +1,8 @@
 """Which QEMU there is, and what guests run on here: KVM where it was proven and nothing speaks against it, emulation (TCG) elsewhere.
 
 A `/dev/kvm` that opens proves nothing: where KVM itself runs under another hypervisor, a BIOS may boot and every ordinary guest stall. So
-a trial guest does what kernels do, under emulation and under KVM (`kvm_trial`). What came out is kept in the cache folder, under a key of
-everything that it depends on: kernel, processor, module, program, and the boot, because a host that is a VM itself may start elsewhere next
-time. A doubt means emulation, is kept for some minutes, and then looked into again.
+a trial guest does what kernels do, under emulation and under KVM (`kvm_trial`), and what real guests show afterwards overrules it
+(`kvm_memory`). A doubt means emulation. What people ask for stands above all of this.
 """
 
 import os
@@ -13,17 +12,13 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import caches, durable_files, jsons
 from herocloud.model.errors import Permanent
-from herocloud.providers.qemu import kvm_trial
-from herocloud.providers.qemu.kvm_trial import Trial
+from herocloud.providers.qemu import kvm_memory, kvm_trial
 
 PROGRAM = "qemu-system-x86_64"
 NO_SHARE_DAEMON = "the program virtiofsd is missing; install the package virtiofsd"
 _SHARE_DAEMONS = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd")
 _KVM = Path("/dev/kvm")
-_DOUBT = 600.0
-"""Seconds for which a doubt is not looked into again, so that not every plan on a troubled host pays for a trial."""
 
 
 class Acceleration(NamedTuple):
@@ -33,6 +28,8 @@ class Acceleration(NamedTuple):
     """`kvm` or `tcg`."""
     why: str
     """For a person, without a full stop."""
+    usable: bool = True
+    """False when people ask for what this host does not have."""
 
 
 def find_program() -> str | None:
@@ -60,68 +57,47 @@ def missing() -> str:
     return f"the program `{PROGRAM}` is missing; install the package qemu-system-x86"
 
 
-def accelerate(program: str, *, prove: bool = True) -> Acceleration:
+def accelerate(program: str, wanted: str = "auto", *, prove: bool = True) -> Acceleration:
     """Say what guests run on here. Without `prove` an answer that is not remembered is not looked for, and TCG is the safe one."""
-    if not _KVM.exists():
-        return Acceleration("tcg", "there is no `/dev/kvm`")
-    if not os.access(_KVM, os.R_OK | os.W_OK):
-        return Acceleration("tcg", "`/dev/kvm` may not be opened by this user, who is not in the group kvm")
-    key = _key(program)
-    known = _recall(key)
+    if wanted == "tcg":
+        return Acceleration("tcg", "asked for")
+    lacking = _lacking()
+    if wanted == "kvm":
+        return Acceleration("kvm", f"asked for, but {lacking}" if lacking else _asked_for(program), usable=not lacking)
+    if lacking:
+        return Acceleration("tcg", lacking)
+    known = kvm_memory.recall(program)
     if known is None and prove:
         known = kvm_trial.try_kvm(program)
-        _remember(key, known)
+        kvm_memory.remember(program, known)
     if known is None:
         return Acceleration("tcg", "whether KVM works has not been tried yet")
-    if known.verdict == kvm_trial.WORKS:
-        return Acceleration("kvm", known.why)
-    return Acceleration("tcg", known.why if known.verdict == kvm_trial.FAILS else f"whether KVM works is in doubt: {known.why}")
+    if known.verdict == kvm_trial.UNSURE:
+        return Acceleration("tcg", f"whether KVM works is in doubt: {known.why}")
+    if known.verdict == kvm_trial.FAILS:
+        return Acceleration("tcg", known.why)
+    shown = _shown_by_guests(program)
+    return Acceleration("tcg", shown) if shown else Acceleration("kvm", known.why)
 
 
-def _key(program: str) -> str:
-    """Name what the trial depends on; the program is known by its size and age, because asking it for its version takes a process."""
-    real = Path(program).resolve()
-    state = real.stat()
-    host = [platform.release(), platform.version(), _read("/proc/sys/kernel/random/boot_id"), _processor(), _modules()]
-    return jsons.digest(["trial 1", *host, str(real), state.st_size, state.st_mtime_ns])
+def _lacking() -> str:
+    if not _KVM.exists():
+        return "there is no `/dev/kvm`"
+    if not os.access(_KVM, os.R_OK | os.W_OK):
+        return "`/dev/kvm` may not be opened by this user, who is not in the group kvm"
+    return ""
 
 
-def _processor() -> str:
-    lines = _read("/proc/cpuinfo").splitlines()
-    return "\n".join(line for line in lines[:30] if line.startswith(("vendor_id", "model", "stepping", "microcode", "flags")))
+def _asked_for(program: str) -> str:
+    known = kvm_memory.recall(program)
+    against = _shown_by_guests(program) or (known.why if known is not None and known.verdict == kvm_trial.FAILS else "")
+    return f"asked for, although {against}" if against else "asked for"
 
 
-def _modules() -> list[str]:
-    """Name the modules of KVM with their parameters: one that was loaded again with others may behave in another way."""
-    return [f"{path}={_read(str(path))}" for path in sorted(Path("/sys/module").glob("kvm*/parameters/*"))]
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
+def _shown_by_guests(program: str) -> str:
+    """Say which guest speaks against KVM, and how it gets its chance again."""
+    found = kvm_memory.witness(program)
+    if found is None:
         return ""
-
-
-def _recall(key: str) -> Trial | None:
-    try:
-        known = jsons.loads(_memory(key).read_bytes())
-        trial = Trial(str(known["verdict"]), str(known["why"]))
-        age = time.time() - float(known["at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if trial.verdict in (kvm_trial.WORKS, kvm_trial.FAILS):
-        return trial
-    return trial if trial.verdict == kvm_trial.UNSURE and 0 <= age < _DOUBT else None
-
-
-def _remember(key: str, trial: Trial) -> None:
-    try:
-        durable_files.write_durably(_memory(key), jsons.dumps({**trial._asdict(), "at": time.time()}).encode(), 0o644)
-    except OSError:
-        # A cache that cannot be written costs the time of another trial, and nothing else.
-        return
-
-
-def _memory(key: str) -> Path:
-    return caches.cache_folder() / "kvm" / f"{key}.json"
+    day = time.strftime("%Y-%m-%d", time.localtime(found.at))
+    return f"`{found.address}` {found.what} on {day}; until the kernel changes or `{kvm_memory.guests_file(program)}` is removed"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.providers.qemu import trial_guest
+from herocloud.providers.vmm import identity
 
 WORKS, FAILS, UNSURE = "works", "fails", "unsure"
 PATIENCE = 30.0
@@ -39,6 +40,8 @@ class Trial(NamedTuple):
     """`works`, `fails` or `unsure`."""
     why: str
     """For a person, without a full stop."""
+    seconds: float
+    """CPU time of the run under emulation: how fast this host emulates."""
 
 
 class _Run(NamedTuple):
@@ -57,25 +60,28 @@ def try_kvm(program: str) -> Trial:
         rom.write_bytes(trial_guest.build())
         emulated = _run(program, rom, ["-accel", "tcg", "-cpu", "max,la57=off"], EMULATION_LIMIT)
         if emulated.code != trial_guest.PASSED:
-            return Trial(UNSURE, f"the trial guest did not get through emulation ({_ending(emulated)}), which is what KVM is compared with")
+            return Trial(
+                UNSURE, f"the trial guest did not get through emulation ({_ending(emulated)}), which is what KVM is compared with", 0.0
+            )
         return _judge(_run(program, rom, ["-accel", "kvm", "-cpu", "host"], emulated.seconds), emulated)
 
 
 def _judge(run: _Run, emulated: _Run) -> Trial:
     if any(sign in run.said for sign in _INTERNAL_ERROR):
-        return Trial(FAILS, "KVM stopped the trial guest with an internal error")
+        return Trial(FAILS, "KVM stopped the trial guest with an internal error", emulated.seconds)
     slow = f"KVM does not beat emulation: {_ratio(run, emulated)} the CPU time for the same work"
     if run.code == trial_guest.PASSED:
         if run.seconds > emulated.seconds:
-            return Trial(FAILS, slow)
+            return Trial(FAILS, slow, emulated.seconds)
         text = f"a trial guest went through long mode, ring 3, system calls, page faults and timer interrupts in {run.seconds:.2f} s of CPU"
-        return Trial(WORKS, f"{text}; emulation took {emulated.seconds:.2f} s")
+        return Trial(WORKS, f"{text}; emulation took {emulated.seconds:.2f} s", emulated.seconds)
     if run.code is None:
-        return Trial(FAILS, slow) if run.seconds > emulated.seconds else Trial(UNSURE, f"the trial guest under KVM: {_ending(run)}")
+        certain = run.seconds > emulated.seconds
+        return Trial(FAILS if certain else UNSURE, slow if certain else f"the trial guest under KVM: {_ending(run)}", emulated.seconds)
     if run.code in _REPORTS:
-        return Trial(FAILS, _REPORTS[run.code])
+        return Trial(FAILS, _REPORTS[run.code], emulated.seconds)
     transient = run.code == -9 or any(sign in run.said for sign in _PASSING)
-    return Trial(UNSURE if transient else FAILS, f"the trial guest did not get through KVM ({_ending(run)})")
+    return Trial(UNSURE if transient else FAILS, f"the trial guest did not get through KVM ({_ending(run)})", emulated.seconds)
 
 
 def _run(program: str, rom: Path, accelerator: list[str], budget: float) -> _Run:
@@ -104,7 +110,7 @@ def _run(program: str, rom: Path, accelerator: list[str], budget: float) -> _Run
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
             return _Run(process.returncode, usage.ru_utime + usage.ru_stime, text)
-        seconds = _used(process.pid)
+        seconds = identity.cpu_seconds(process.pid)
         if seconds > budget or time.monotonic() > until or any(sign in text for sign in _INTERNAL_ERROR):
             process.kill()
             process.wait()
@@ -119,15 +125,6 @@ def _limit(pid: int, budget: float) -> None:
         resource.prlimit(pid, resource.RLIMIT_CPU, (most, most))
     except (OSError, ValueError):
         return
-
-
-def _used(pid: int) -> float:
-    """Return the CPU time of a process with all its threads; time in the guest counts."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _ratio(run: _Run, emulated: _Run) -> str:

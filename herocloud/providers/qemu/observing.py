@@ -49,7 +49,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
     alive = [one for one in found if one.mark.booted and identity.is_there(folder, one.sid, one.mark.booted)]
     if not alive:
         return parts
-    from herocloud.providers.qemu import command_inputs, qmp, queries
+    from herocloud.providers.qemu import command_inputs, qmp, queries, vitals
 
     sockets = {one.sid: command_inputs.sockets_of(folder, one.sid).looking for one in alive}
     answers = qmp.ask_many(sockets.values(), queries.QUESTIONS)
@@ -59,19 +59,20 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
             "machine": queries.machine_part(one.mark.machine, seen),
             "power": seen.power if seen is not None else "running",
         }
+        vitals.note(folder, one.sid, one.owner.address, one.mark, seen)
         files.cut_log(folders.serial_log(folder, one.sid))
     return parts
 
 
-def survey() -> Standing:
+def survey(accelerator: str = "auto") -> Standing:
     """Say whether VMs can run here, on what, and what of them cannot. The first time on a host with KVM this boots something."""
     from herocloud.providers.qemu import firmware, kvm_probe
 
     program = kvm_probe.find_program()
     if program is None:
         return Standing(False, kvm_probe.missing())
-    acceleration = kvm_probe.accelerate(program)
+    acceleration = kvm_probe.accelerate(program, accelerator)
     shares = () if kvm_probe.find_share_daemon() else (Lacking("shares", kvm_probe.NO_SHARE_DAEMON),)
     disks = () if firmware.find() else (Lacking("disks that start by UEFI only", firmware.MISSING),)
     why = f"with {acceleration.name.upper()}: {acceleration.why}"
-    return Standing(True, why, accelerated=acceleration.name == "kvm", lacking=(*shares, *disks))
+    return Standing(acceleration.usable, why, accelerated=acceleration.name == "kvm", lacking=(*shares, *disks))

@@ -23,8 +23,9 @@ QUESTIONS = (
 
 NOT_BEGUN = ("prelaunch", "inmigrate")
 """The guest has not run its first instruction."""
+INTERNAL_ERROR = "internal-error"
+"""QEMU stopped the guest because KVM cannot go on with it; only a power-cycle helps."""
 _RUNNING = ("running",)
-_OVER = ("shutdown", "guest-panicked", "internal-error")
 
 
 class Look(NamedTuple):
@@ -41,14 +42,17 @@ class Look(NamedTuple):
     @property
     def power(self) -> str:
         """Return the part `power` of a VM whose process lives."""
+        if self.status == INTERNAL_ERROR:
+            return "crashed"
         return "running" if self.status in _RUNNING else "paused"
 
 
 def read(answers: Sequence[Json] | None) -> Look | None:
-    """Make sense of the answers; nothing when the machine did not give any."""
+    """Make sense of the answers, or of the first of them; nothing when the machine did not give any."""
     if answers is None or answers[0] is None:
         return None
-    status, cpus, blocks, devices, memory, limits = answers
+    all_answers: list[Json] = [*answers, *([None] * (len(QUESTIONS) - len(answers)))]
+    status, cpus, blocks, devices, memory, limits = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
     return Look(status["status"], cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0), limits or {})
 

@@ -1,10 +1,6 @@
-"""Things that change their name or their state of being there: renames and tombstones.
+"""Renames and tombstones: things that change their name, or whether they are there.
 
-Tombstones: deleted data that is still there, until its time to live passes or somebody purges it.
-
-Renames: the mark on a thing changes to its new address, and nothing else about it does.
-
-Everybody who holds on to it goes on holding: a machine that runs does not notice that its volume has another name.
+A rename changes the mark on a thing and nothing else: a machine that runs does not notice that its volume has another name.
 """
 
 import json

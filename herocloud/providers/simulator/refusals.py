@@ -1,10 +1,7 @@
-"""What the simulated host refuses, as a real one would.
+"""What the simulated host refuses, as a real one would: what is missing, in use, taken twice, or made smaller.
 
-The state machine of a simulated VM: absent, stopped, running, paused, and what each allows.
-
-What the simulated host refuses, as a real one would: what is missing, in use, taken twice, or made smaller.
-
-These checks know nothing of plans: they compare a part as it is with the part as it shall be, so performing and undoing share them.
+The checks know nothing of plans. They compare a part as it is with the part that is wanted, so `perform` and `undo` share them. The power
+states of a VM (absent, stopped, running, paused) and what each allows stand here as well.
 """
 
 import sqlite3
@@ -26,6 +23,7 @@ _WAYS = {
     ("paused", "running"): ("vm.resume",),
     ("running", "stopped"): ("vm.stop",),
     ("paused", "stopped"): ("vm.stop",),
+    ("crashed", "stopped"): ("vm.stop",),
 }
 
 _REFUSALS = {

@@ -2,7 +2,8 @@
 
     python -m herocloud.providers.simulator.tamper DATA_FOLDER ADDRESS ACT [VALUE] [--stack NAME]
 
-Acts: `stop`, `start`, `pause` (the guest or a stranger did it), `vanish` (the whole thing), `lose PART` (`disk`, `nic.0`, `machine` …),
+Acts: `stop`, `start`, `pause` (the guest or a stranger did it), `crash` (its hypervisor gave it up),
+`vanish` (the whole thing), `lose PART` (`disk`, `nic.0`, `machine` …),
 `set-memory SIZE`, `set-vcpus NUMBER`. It is a module and no command of herocloud, because nobody wants it beside `apply`.
 """
 
@@ -15,7 +16,7 @@ from herocloud.kits import sizes
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.providers.simulator import world
 
-_POWER = {"stop": "stopped", "start": "running", "pause": "paused"}
+_POWER = {"stop": "stopped", "start": "running", "pause": "paused", "crash": "crashed"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -143,6 +143,15 @@ def send(identity: Identity, number: signal.Signals) -> None:
         os.close(descriptor)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process with all its threads, which counts the time that a processor spent in its guest."""
+    try:
+        _, fields = _split((_PROC / str(pid) / "stat").read_text())
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def wait_for_death(identity: Identity, seconds: float, stopped: Callable[[], bool] = lambda: False) -> bool:
     """Wait until the process is dead; tells whether it is. Gives up early when `stopped` says so."""
     until = time.monotonic() + seconds

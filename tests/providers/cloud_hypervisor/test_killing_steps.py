@@ -4,8 +4,8 @@ The step runs in a process of its own that kills itself at a named point; then t
 does it. Nothing may be left in the end: no process, no socket, no folder.
 """
 
-import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from herocloud.providers.vmm import folders, identity
 
 MIB = 1024**2
 _CHILD = """\
-import json, sys
+import pickle, sys
 from pathlib import Path
 from herocloud.model.steps import Step
 from herocloud.providers.cloud_hypervisor import driving
@@ -28,9 +28,9 @@ from herocloud.providers.vmm import launch
 from herocloud.providers.vmm.shutdown import Patience
 
 launch.has_systemd = lambda: False
-said = json.load(sys.stdin)
+said = pickle.load(sys.stdin.buffer)
 step = Step("id", "vm.web", said["kind"], "cloud-hypervisor", said["part"], said["before"], said["after"])
-work = Work(step, "shop", said["spec"], "lineage-1", "plan")
+work = Work(step, "shop", said["spec"], "lineage-1", "plan", attachments=said["attachments"], disks=said["disks"])
 driver = driving.CloudHypervisorDriver(Path(said["data"]), Patience(button=0.3, again=0.2), agreement=1.0)
 (driver.undo if said["back"] else driver.perform)(work)
 """
@@ -39,12 +39,11 @@ driver = driving.CloudHypervisorDriver(Path(said["data"]), Patience(button=0.3, 
 def _kill_at(bench: Any, point: str, work: Any, *, back: bool = False) -> None:
     step = work.step
     said = {"kind": step.kind, "part": step.part, "before": step.before, "after": step.after}
-    said |= {"spec": bench.spec, "data": str(bench.data), "back": back}
+    said |= {"spec": bench.spec, "data": str(bench.data), "back": back, "attachments": work.attachments, "disks": work.disks}
     environment = {**os.environ, "HEROCLOUD_FAULTS": f"cloud-hypervisor.{point}:1:kill"}
-    ran = subprocess.run(
-        [sys.executable, "-c", _CHILD], input=json.dumps(said), env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ran.returncode == -signal.SIGKILL, f"{point} was not reached: {ran.stderr}"
+    command = [sys.executable, "-c", _CHILD]
+    ran = subprocess.run(command, input=pickle.dumps(said), env=environment, capture_output=True, timeout=60, check=False)
+    assert ran.returncode == -signal.SIGKILL, f"{point} was not reached: {ran.stderr.decode()}"
 
 
 def _kill_vmm(bench: Any) -> None:

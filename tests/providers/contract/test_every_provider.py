@@ -38,7 +38,7 @@ MACHINE = {
 SPEC = {
     "vcpus": 2, "memory": 256 * MIB, "volumes": [], "networks": [], "mycelium": None, "shares": [],
     "root_disk": {"direct": False, "rate": None}, "cpu": {"max": 4, "affinity": None, "topology": None},
-    "memory_options": {"hotplug": 256 * MIB, "hugepages": False, "mergeable": False},
+    "memory_options": {"boot": 256 * MIB, "hotplug": 256 * MIB, "hugepages": False, "mergeable": False},
     "restart": "no", "image": "debian", "user_data": None, "env": {}, "secrets": {}, "labels": {}, "image_id": {"payload": None},
 }  # fmt: skip
 NIC = {"network": "lan", "mac": "02:00:00:00:00:01", "address": "10.9.0.2", "tap": "hc-v1-0", "rate": None}

@@ -250,6 +250,8 @@ def connect(one: OverlayHost, other: OverlayHost) -> tuple[str, str]:
         # A link-local address that is still being tried would be a difference between two dumps.
         host.on_host("sysctl -q -w net.ipv6.conf.up0.accept_dad=0")
         run(["ip", "-n", host.name, "link", "set", "up0", "up"])
+    for host in (one, other):
+        daemons.wait_until(lambda host=host: "fe80::" in host.on_host("ip -6 address show dev up0"), 10)
     return "192.0.2.1", "192.0.2.2"
 
 

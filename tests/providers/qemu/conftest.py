@@ -165,7 +165,7 @@ def make_bench(qemu: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made: list[Bench] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "has_systemd", lambda: False)
-        patch.setattr(kvm_probe, "accelerate", lambda _program, **_: kvm_probe.Acceleration(ACCELERATOR, "for a test"))
+        patch.setattr(kvm_probe, "accelerate", lambda _program, *_, **__: kvm_probe.Acceleration(ACCELERATOR, "for a test"))
 
         def make() -> Bench:
             made.append(Bench(tmp_path_factory.mktemp("bench") / "data"))

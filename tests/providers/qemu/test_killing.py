@@ -26,7 +26,7 @@ from herocloud.providers.vmm import launch
 from herocloud.providers.vmm.shutdown import Patience
 
 launch.has_systemd = lambda: False
-kvm_probe.accelerate = lambda program, **_: kvm_probe.Acceleration("tcg", "for a test")
+kvm_probe.accelerate = lambda program, *_, **__: kvm_probe.Acceleration("tcg", "for a test")
 said = json.load(sys.stdin)
 step = Step("id", "vm.web", said["kind"], "qemu", said["part"], said["before"], said["after"])
 root = Disk(Path(said["data"]) / "vms/v1/root.raw", "raw", None, "root", False, Lock.EXCLUSIVE)

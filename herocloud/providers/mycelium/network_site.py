@@ -1,0 +1,172 @@
+"""Mode `network`: a /64 of the stack's own, behind a second daemon in a network namespace, so that addresses move with the key.
+
+The daemon's namespace holds its TUN and one end of a cable; bridge, gateway and firewall stay on the host, as in mode `host`, so what
+guards a guest is the same. What comes from the bridge leaves by a routing table of its own (the host's node has a 400::/7 too), and the
+daemon's only peer is the host's, as on ThreeFold nodes: public nodes would be overrun by a daemon for each network.
+"""
+
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from herocloud.kits import durable_files, jsons
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Conflict, Permanent, Temporary
+from herocloud.providers.mycelium import arithmetic, host_side, iproute, keys, node_process
+from herocloud.providers.mycelium.host_side import Bridge
+from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm.launch import Launch
+
+FOLDER = "mycelium/networks"
+TUN, CABLE = "my0", "host0"
+"""Names inside the namespace."""
+_PRIORITY = "31000"
+_PATIENCE = 20.0
+_STEP = 0.02
+
+
+class NetworkSite:
+    """The place of one stack that has a node of its own."""
+
+    def __init__(self, stack: str, lineage: str, part: Part) -> None:
+        """Take the part `overlay`; all names follow from the stack."""
+        self._stack, self._part = stack, part
+        digest = jsons.digest([lineage, stack])
+        self._user = host_side.user_of(lineage, stack)
+        self._bridge = Bridge(f"hb-my-{digest[:8]}", part["subnet"], owner=f"{lineage} {stack}")
+        self._namespace = f"herocloud-{digest[:8]}"
+        self._cable = f"hv-{digest[:8]}"
+        self._table = str(0x1000000 + int(digest[:6], 16))
+        self._near, self._far = (f"fd{digest[:2]}:{digest[2:6]}:{digest[6:10]}::{end}" for end in (1, 2))
+
+    def ensure(self, data: Path, environment: Mapping[str, str]) -> None:
+        """Have both nodes run and the ways between them stand."""
+        host_side.check(self._bridge)
+        private = node_process.read_key(data, self._part["key"], environment)
+        if self._part["subnet"] != arithmetic.node_subnet(arithmetic.public_key(private)):
+            raise Conflict("the key of the overlay network is not the one that the plan was made with; plan again")
+        port = self._ensure_host_node(data)
+        host_side.ensure(self._bridge, self._user)
+        self._ensure_namespace()
+        self._ensure_daemon(data, port, environment)
+        self._ensure_routes()
+
+    def remove(self, data: Path) -> None:
+        """Take everything away; the key stays."""
+        host_side.refuse_ports(self._bridge)
+        self._stop(data)
+        for rule in self._rules():
+            iproute.remove("-6", "rule", "del", "iif", self._bridge.name, "lookup", self._table, "priority", str(rule["priority"]))
+        iproute.remove("link", "del", self._cable)
+        if iproute.has_namespace(self._namespace):
+            iproute.remove("netns", "delete", self._namespace)
+        host_side.remove(self._bridge, self._user)
+        shutil.rmtree(self._folder(data), ignore_errors=True)
+
+    def flaws(self, data: Path) -> dict[str, Json]:
+        """Look at both nodes and at what lies between."""
+        found: dict[str, Json] = dict(node_process.flaws(data, {**self._part, "subnet": None}))
+        found.update(host_side.find_flaws(self._bridge, self._user))
+        if not iproute.has_namespace(self._namespace):
+            return {**found, "namespace": "missing"}
+        missing = {
+            "daemon_process": self._process(data) is None or iproute.link(TUN, self._namespace) is None,
+            "cable": iproute.link(self._cable) is None or iproute.link(CABLE, self._namespace) is None,
+            "rule": not self._rules(),
+            "ways": not iproute.show("-6", "route", "show", arithmetic.OVERLAY, "table", self._table),
+            "way_back": not iproute.show("-6", "route", "show", self._part["subnet"], namespace=self._namespace),
+        }
+        return {**found, **{name: "missing" for name, is_missing in missing.items() if is_missing}}
+
+    def is_gone(self, data: Path) -> bool:
+        """Look for what is left of it."""
+        left = iproute.has_namespace(self._namespace) or iproute.link(self._cable) is not None or self._process(data) is not None
+        return not left and host_side.is_gone(self._user, self._bridge)
+
+    def _ensure_host_node(self, data: Path) -> int:
+        """Have the host's node run, whichever it is, and return the port where it takes peers."""
+        found = node_process.find(data)
+        if found is None or found.managed:
+            key = {"name": keys.HOST}
+            public = arithmetic.public_key(node_process.read_key(data, key, {}))
+            node_process.ensure(data, self._part["daemon"], node_process.key_path(data, key, {}), public)
+            found = node_process.find(data)
+        settings = node_process.read_settings(data)
+        return settings.port if found is not None and found.managed and settings is not None else node_process.PORT
+
+    def _ensure_namespace(self) -> None:
+        if not iproute.has_namespace(self._namespace):
+            iproute.add("netns", "add", self._namespace)
+        inside = self._namespace
+        iproute.change("link", "set", "lo", "up", namespace=inside)
+        iproute.write_setting("net/ipv6/conf/all/forwarding", "1", inside)
+        if iproute.link(self._cable) is None:
+            iproute.add("link", "add", self._cable, "type", "veth", "peer", "name", CABLE, "netns", inside)
+        iproute.write_setting(f"net/ipv6/conf/{self._cable}/accept_ra", "0")
+        iproute.change("link", "set", self._cable, "alias", f"herocloud-overlay cable {self._bridge.owner}", "up")
+        iproute.change("link", "set", CABLE, "up", namespace=inside)
+        iproute.add("address", "add", f"{self._near}/64", "dev", self._cable, "nodad")
+        iproute.add("address", "add", f"{self._far}/64", "dev", CABLE, "nodad", namespace=inside)
+
+    def _ensure_routes(self) -> None:
+        iproute.add("-6", "route", "add", self._part["subnet"], "via", self._near, "dev", CABLE, namespace=self._namespace)
+        iproute.add("-6", "route", "add", arithmetic.OVERLAY, "via", self._far, "dev", self._cable, "table", self._table)
+        iproute.add("-6", "route", "add", self._part["subnet"], "dev", self._bridge.name, "table", self._table)
+        if not self._rules():
+            iproute.add("-6", "rule", "add", "iif", self._bridge.name, "lookup", self._table, "priority", _PRIORITY)
+
+    def _ensure_daemon(self, data: Path, port: int, environment: Mapping[str, str]) -> None:
+        program = shutil.which(node_process.PROGRAM)
+        if program is None:
+            raise Permanent(f"the program `{node_process.PROGRAM}` is not on PATH, and this network needs a daemon of its own; install it")
+        key = self._key_path(data, environment)
+        command = ["ip", "netns", "exec", self._namespace, program, "--key-file", str(key), "--tun-name", TUN, "--disable-quic"]
+        command += ["--disable-peer-discovery", "--peers", f"tcp://[{self._near}]:{port}"]
+        record = self._folder(data) / identity.RECORD
+        what = Launch(record, command, Path(self._namespace), "always", {}, f"herocloud-mycelium-{self._cable}")
+        ours = self._process(data)
+        if ours is not None and ours.digest != jsons.digest(command):
+            self._stop(data)
+            ours = None
+        if ours is None and not identity.is_held(record):
+            launch.launch(what)
+        launch.keep(record, kept=True)
+        until = time.monotonic() + _PATIENCE
+        while iproute.link(TUN, self._namespace) is None:
+            if time.monotonic() > until:
+                log = record.with_name(f"{identity.RECORD}.log")
+                raise Temporary(f"the daemon of this network has no interface within {_PATIENCE:g} s{launch.said(log)}")
+            time.sleep(_STEP)
+
+    def _key_path(self, data: Path, environment: Mapping[str, str]) -> Path:
+        key = self._part["key"]
+        if "env" not in key:
+            return node_process.key_path(data, key, environment)
+        path = self._folder(data) / "environment.key"
+        durable_files.write_durably(path, keys.read_environment(key["env"], environment))
+        return path
+
+    def _process(self, data: Path) -> identity.Identity | None:
+        known = identity.read(self._folder(data) / identity.RECORD)
+        return known if known is not None and identity.is_alive(known) else None
+
+    def _stop(self, data: Path) -> None:
+        record = self._folder(data) / identity.RECORD
+        if not record.parent.exists():
+            return
+        launch.keep(record, kept=False)
+        process = self._process(data)
+        if process is not None:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                identity.send(process, number)
+                if identity.wait_for_death(process, 10.0):
+                    break
+        launch.dismiss(record)
+
+    def _folder(self, data: Path) -> Path:
+        return data / FOLDER / self._stack
+
+    def _rules(self) -> list[dict[str, Json]]:
+        return [rule for rule in iproute.show("-6", "rule", "show") if rule.get("iif") == self._bridge.name]
