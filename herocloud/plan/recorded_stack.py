@@ -30,7 +30,9 @@ def resource_of(record: Record) -> Resource:
         spec["memory_options"] = {key: value for key, value in spec["memory_options"].items() if key != "boot"}
     elif record.kind == "network":
         spec["forward"] = [_without(one, "address") for one in spec.get("forward") or ()]
-    return Resource(record.address, record.kind, parts.name, parts.number, spec, tuple(record.needs), record.protect, None, provider)
+    return Resource(
+        record.address, record.kind, parts.name, parts.number, spec, tuple(record.needs), record.protect, None, provider, literal=True
+    )
 
 
 def desire(stack: StackName, records: Iterable[Record], outputs: Mapping[str, Json], moved: tuple[Move, ...] = ()) -> Desired:

@@ -150,7 +150,7 @@ def decide_values(
     for address, one in valued.items():
         if address.startswith("vm."):
             texts = {field: one.spec[field] for field in _TEXTS if has_expression(one.spec[field])}
-            if texts:
+            if texts and not inputs.resources[address].literal:
                 resolved = resolve(texts, specs, address, found)
                 specs[address] = {**one.spec, **resolved}
                 valued[address] = one._replace(spec=specs[address])

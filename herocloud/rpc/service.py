@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, systemd, unix_socket
+from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, recovery, systemd, unix_socket
 from herocloud.rpc.callers import Caller, Protocol
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
@@ -21,7 +21,17 @@ from herocloud.rpc.endpoints import Handlers, Health
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.method_table import Method
-from herocloud.rpc.methods import guest_methods, job_methods, node_methods, service_methods, vm_methods
+from herocloud.rpc.methods import (
+    guest_methods,
+    history_methods,
+    job_methods,
+    node_methods,
+    resource_methods,
+    service_methods,
+    stack_methods,
+    vm_methods,
+)
+from herocloud.rpc.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +50,9 @@ def methods() -> tuple[Method[Any], ...]:
         *vm_methods.METHODS[:-1],
         *guest_methods.METHODS,
         *vm_methods.METHODS[-1:],
+        *stack_methods.METHODS,
+        *history_methods.METHODS,
+        *resource_methods.METHODS,
         *job_methods.METHODS,
         *service_methods.METHODS,
     )
@@ -88,11 +101,14 @@ class Service:
             events=self.events,
             store=self.store,
             secrets=SecretKey(settings.folder),
+            shelf=Shelf(),
+            runtime=settings.socket.parent,
             clock=settings.clock,
             started=settings.clock(),
             document=lambda: self.document,
             caller=_NOBODY,
         )
+        recovery.take_over(self.desk)
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
         self._ending = False
 

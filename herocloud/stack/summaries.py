@@ -45,6 +45,7 @@ SUMMARIES = {
     "unpinned-image": "Image without a digest",
     "nothing-to-boot": "Image without a source",
     "path-missing": "Path does not exist",
+    "path-refused": "Path cannot be named here",
     "path-unreadable": "File cannot be used",
     "networks-overlap": "Networks overlap",
     "port-twice": "Host port is forwarded twice",

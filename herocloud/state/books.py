@@ -92,7 +92,7 @@ class Book:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, {}
-        new: list[tuple[str, str, int, str | None, str]] = []
+        new: list[tuple[str, str, int, str | None, str, str]] = []
         changed: list[tuple[str | None, str, str, str]] = []
         ended: list[tuple[int, str, str]] = []
         for owner, record in waiting.items():
@@ -106,13 +106,13 @@ class Book:
             else:
                 if since is not None:
                     ended.append((self.serial, *owner))
-                new.append((*owner, self.serial, record.sid, body))
+                new.append((*owner, self.serial, record.sid, body, record.host))
                 self._since[owner] = self.serial
             self._touched[owner] = state_records.slices_of(record)
         connection.executemany(f"UPDATE records SET until = ? WHERE {_PRESENT}", ended)  # noqa: S608  (conditions are ours)
         try:
             connection.executemany(f"UPDATE records SET sid = ?, body = ? WHERE {_PRESENT}", changed)  # noqa: S608  (as above)
-            connection.executemany("INSERT INTO records (stack, address, since, sid, body) VALUES (?, ?, ?, ?, ?)", new)
+            connection.executemany("INSERT INTO records (stack, address, since, sid, body, host) VALUES (?, ?, ?, ?, ?, ?)", new)
         except sqlite3.IntegrityError as error:
             conflict = _find_conflict(connection, waiting)
             if conflict is None:
@@ -151,7 +151,7 @@ class Texts:
         """Return what `recording.write_body` does."""
         parts = ",".join(f"{jsons.dumps(name)}:{self._text(part)}" for name, part in sorted(record.parts.items()))
         head = jsons.dumps(record[:4])[:-1]
-        tail = jsons.dumps(record[6:])[1:]
+        tail = jsons.dumps(state_records.fields_of(record)[6:])[1:]
         return f"{head},{self._text(record.spec)},{{{parts}}},{tail}"
 
     def _text(self, value: Part) -> str:

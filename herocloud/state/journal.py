@@ -94,7 +94,7 @@ def _press(items: Iterable[Any]) -> bytes:
 ENDED = ("done", "partial", "rolled back")
 STATUSES = (*ENDED, "interrupted")
 LEARNED_FROM = 50
-"""Durations kept per kind of step: a few, so that a new disk shows after a day and not after a year."""
+"""Durations kept per kind of step and provider: a few, so that a new disk shows after a day and not after a year."""
 
 _APPLIED = "apply, plan, stack, operation, status, started, ended, serial, rollback_of"
 
@@ -195,7 +195,13 @@ def change_records(connection: sqlite3.Connection, book: Book, entries: Sequence
 
 
 def finish(
-    connection: sqlite3.Connection, apply: int, status: str, ended: float, outputs: Mapping[str, jsons.Json] | None, did: Did | None
+    connection: sqlite3.Connection,
+    apply: int,
+    status: str,
+    ended: float,
+    outputs: Mapping[str, jsons.Json] | None,
+    did: Did | None,
+    providers: Mapping[StepId, str],
 ) -> None:
     """Write down how an apply ended. An undo that is done turns what it undid into `rolled back`, so that it can be applied again."""
     connection.execute("UPDATE applies SET status = ?, ended = ? WHERE apply = ?", (status, ended, apply))
@@ -205,7 +211,7 @@ def finish(
         return
     # What it held beyond its records is free from here on.
     connection.execute("UPDATE applies SET reserved = '' WHERE apply = ?", (apply,))
-    _learn(connection, apply)
+    _learn(connection, apply, providers)
     if status != "done":
         return
     connection.execute(
@@ -306,30 +312,32 @@ def states(connection: sqlite3.Connection, apply: int) -> dict[StepId, str]:
     return dict(connection.execute("SELECT step, event FROM journal WHERE apply = ? ORDER BY number", (apply,)).fetchall())
 
 
-def durations(connection: sqlite3.Connection) -> dict[str, float]:
-    """Return the median of the last durations by kind of step."""
-    found: dict[str, list[float]] = {}
-    for kind, seconds in connection.execute("SELECT kind, seconds FROM durations ORDER BY kind, seconds"):
-        found.setdefault(kind, []).append(seconds)
-    return {kind: (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for kind, values in found.items()}
+def durations(connection: sqlite3.Connection) -> dict[tuple[str, str], float]:
+    """Return the median of the last durations by kind of step and provider."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for kind, provider, seconds in connection.execute("SELECT kind, provider, seconds FROM durations ORDER BY seconds"):
+        found.setdefault((kind, provider), []).append(seconds)
+    return {key: (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for key, values in found.items()}
 
 
-def _learn(connection: sqlite3.Connection, apply: int) -> None:
-    """Remember how long the steps of an apply took, a few of each kind."""
-    found: dict[str, list[float]] = {}
+def _learn(connection: sqlite3.Connection, apply: int, providers: Mapping[StepId, str]) -> None:
+    """Remember how long the steps of an apply took, a few of each kind and provider."""
+    found: dict[tuple[str, str], list[float]] = {}
     rows = connection.execute(
         "SELECT step, seconds FROM journal WHERE apply = ? AND event = 'done' AND seconds > 0 ORDER BY number DESC", (apply,)
     )
     for step, seconds in rows:
         # `vm.web[0]/disk.create` and, when a change has several, `…/tap.create#2`: the kind begins what is behind the last slash.
-        kind = step.rpartition("/")[2].partition("#")[0]
-        if kind in steps.KINDS and len(durations := found.setdefault(kind, [])) < LEARNED_FROM:
-            durations.append(seconds)
-    for kind, durations in found.items():
-        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM durations WHERE kind = ?", (kind,)).fetchone()
-        rows_of_kind = [(kind, number + place, seconds) for place, seconds in enumerate(reversed(durations), 1)]
-        connection.executemany("INSERT INTO durations VALUES (?, ?, ?)", rows_of_kind)
-        connection.execute("DELETE FROM durations WHERE kind = ? AND number <= ?", (kind, number + len(durations) - LEARNED_FROM))
+        kind, provider = step.rpartition("/")[2].partition("#")[0], providers.get(step)
+        if provider is not None and kind in steps.KINDS and len(known := found.setdefault((kind, provider), [])) < LEARNED_FROM:
+            known.append(seconds)
+    for key, known in found.items():
+        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM durations WHERE (kind, provider) = (?, ?)", key).fetchone()
+        rows_of_kind = [(*key, number + place, seconds) for place, seconds in enumerate(reversed(known), 1)]
+        connection.executemany("INSERT INTO durations VALUES (?, ?, ?, ?)", rows_of_kind)
+        connection.execute(
+            "DELETE FROM durations WHERE (kind, provider) = (?, ?) AND number <= ?", (*key, number + len(known) - LEARNED_FROM)
+        )
 
 
 def outputs(connection: sqlite3.Connection) -> dict[StackName, dict[str, jsons.Json]]:

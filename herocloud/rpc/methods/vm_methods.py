@@ -1,5 +1,6 @@
 """VMs that are asked for one by one: deployed, switched, deleted, looked at."""
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -150,7 +151,9 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
 
     def run_it(run: Run) -> Json:
         options = Options(on_failure="rollback")
-        work.run_planned(desk, run, lambda: deployment.plan_deploy(desk.folder, wanted), work.only(address), options=options)
+        work.run_planned(
+            desk, run, lambda: deployment.plan_deploy(desk.folder, wanted), work.only(address), options=options, address=address
+        )
         record = desk.recorded.records[deployment.STACK][address]
         return infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
 
@@ -184,7 +187,12 @@ def acting(desk: Desk, method: str, action: str, record: Record, key: str | None
 
     def run_it(run: Run) -> Json:
         options = Options(purge=purge)
-        work.run_planned(desk, run, lambda: power.plan_power(desk.folder, wanted), work.only(record.address), options=options)
+        if action == "delete":
+            work.take_back_unfinished(desk, run, record)
+            if record.address not in desk.recorded.records.get(record.stack, {}):
+                return None
+        plan = functools.partial(power.plan_power, desk.folder, wanted)
+        work.run_planned(desk, run, plan, work.only(record.address), options=options, address=record.address)
         now = desk.recorded.records.get(record.stack, {}).get(record.address)
         return None if now is None else infos.vm_info(desk, now).model_dump(mode="json") | {"job_id": None}
 
