@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from herocloud.kits.jsons import Part
-from herocloud.model.worlds import Signs
+from herocloud.model.guest_access import Signs
 from herocloud.providers.cloud_hypervisor import vmm_process
 from herocloud.providers.vmm import folders, identity, marks
 

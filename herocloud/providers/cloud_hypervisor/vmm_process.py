@@ -20,7 +20,7 @@ from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies, virtiofs
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark
@@ -93,6 +93,7 @@ def clear(data: Path, sid: str, mark: Mark) -> None:
     """Forget a process that is proven dead, and what only it needed."""
     launch.dismiss(identity.record_path(data, sid))
     attendance.end(data, sid)
+    virtiofs.end(data, sid)
     if mark.booted is not None:
         marks.write(data, sid, mark._replace(booted=None, launched={}))
     for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
@@ -148,6 +149,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     folders.make_runtime_folder(data, sid)
     marks.write(data, sid, mark)
     faults.reached("cloud-hypervisor.vm.boot.marked")
+    virtiofs.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting Cloud Hypervisor {installed.release}", None)
     process = launch.launch(_launch_of(place, mark, installed), stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.boot.launched")
