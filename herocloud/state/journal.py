@@ -49,6 +49,15 @@ def load_head(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
     return head
 
 
+def last_files(connection: sqlite3.Connection, stack: str, path: Path) -> tuple[str, ...]:
+    """Return the stack files of the last apply of a whole stack that changed anything."""
+    row = connection.execute(
+        "SELECT max(apply) FROM applies WHERE stack = ? AND address = '' AND operation = 'apply' AND status IN ('done', 'partial')",
+        (stack,),
+    ).fetchone()
+    return () if row[0] is None else load_head(connection, row[0], path).files
+
+
 def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: str) -> dict[str, list[Any]]:
     parts: dict[str, list[Any]] = {"head": [], "change": [], "step": []}
     rows = connection.execute(f"SELECT part, body FROM pieces WHERE apply = ? AND {condition} ORDER BY id", (apply,))  # noqa: S608  (ours)
