@@ -5,13 +5,12 @@ level would triple the memory and the time. The pydantic models of `stack/` are 
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Place
-from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.ids import HERE, Address, HostId, Sid, StackName
 
 
 class Resource(NamedTuple):
@@ -29,6 +28,8 @@ class Resource(NamedTuple):
     """`auto`, or the provider that the file names."""
     literal: bool = False
     """True when its texts are taken as they are: they come from a record, where they are resolved, or from a caller, who wrote no file."""
+    max_unavailable: str = "1"
+    """How many instances of its block may be down at once: a number, or a share like `25%`."""
 
 
 class Move(NamedTuple):
@@ -69,6 +70,7 @@ class Record(NamedTuple):
     sid: Sid | None = None
     needs: tuple[Address, ...] = ()
     """The addresses it relies on; deletion goes against this order."""
+    host: HostId = HERE
 
 
 Durations = Mapping[tuple[str, str], float]
@@ -102,6 +104,7 @@ class Thing(NamedTuple):
     provider: str
     parts: Mapping[str, Part]
     lineage: str | None = None
+    host: HostId = HERE
 
 
 class Observed(NamedTuple):
@@ -117,29 +120,3 @@ class Observed(NamedTuple):
     """Bytes that deleted data still occupies until its time to live passes."""
     ranges: tuple[tuple[str, str], ...] = ()
     """Ranges of addresses that no network of ours may have, each with the words for who has it."""
-
-
-class GuestAccess(NamedTuple):
-    """Where a guest is reached from the host while its VM runs."""
-
-    agent: Path
-    """The socket of the agent."""
-    port: int | None
-    """The vsock port behind a socket that serves several; nothing where the socket leads to the agent alone."""
-    console: Path
-    """The socket of the serial console."""
-    log: Path
-    """The file that keeps what the guest wrote to its serial console."""
-
-
-class Signs(NamedTuple):
-    """What a VM shows while its guest is waited for: `power` as its part is, CPU time used, bytes on its serial line since it was booted.
-
-    `hopeless` says why its guest will never answer, when that is known, and `way_out` what it would boot on next: `with TCG: …`.
-    """
-
-    power: str
-    cpu_seconds: float
-    serial_bytes: int
-    hopeless: str = ""
-    way_out: str = ""

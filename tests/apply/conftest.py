@@ -169,8 +169,8 @@ class MemoryStore:
         taken = [sid for record in self.records.values() for sid in record.spec.get("slices", ())]
         assert len(taken) == len(set(taken)), "a slice was given twice"
 
-    def finish(self, apply: int, status: str, ended: float, did: Any = None) -> None:
-        self.applies[apply - 1].update(status=status, ended=ended, did=did)
+    def finish(self, apply: int, status: str, ended: float, did: Any = None, providers: Any = None) -> None:
+        self.applies[apply - 1].update(status=status, ended=ended, did=did, providers=providers)
 
     def unfinished(self) -> Unfinished | None:
         if not self.applies or self.applies[-1]["status"] not in ("running", "interrupted"):

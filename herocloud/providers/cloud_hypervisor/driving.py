@@ -21,7 +21,7 @@ from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.observing import NAME
 from herocloud.providers.ownership import Owner
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, identity, marks, supplies
+from herocloud.providers.vmm import files, identity, marks, supplies, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
 
@@ -105,6 +105,8 @@ class CloudHypervisorDriver:
             if work.step.before is not None and work.step.after is not None:
                 raise Conflict(f"the machine of `{work.step.address}` is gone")
             installation.require()
+            if target["shares"]:
+                virtiofs.require_program(work.step.address)
             mark = Mark(NAME, target)
         elif self._guest_runs(sid, mark):
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:

@@ -10,7 +10,7 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import installation, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
 from herocloud.providers.ownership import Owner
-from herocloud.providers.vmm import files, folders
+from herocloud.providers.vmm import files, folders, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
 
@@ -65,6 +65,7 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Ma
         seed=seed_of(supplies) if part["seed"] else None,
         volumes=[volume_of(supplies, use) for use in part["volumes"]],
         nics=[nic_of(supplies, key) for key in part["nics"]],
+        shares=virtiofs.shares_of(data, sid, part),
         payload=payload,
         firmware=firmware,
     )

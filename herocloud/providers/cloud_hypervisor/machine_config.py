@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers.cloud_hypervisor import machine_models as models
 from herocloud.providers.cloud_hypervisor import slots
+from herocloud.providers.vmm.virtiofs import Share
 
 REFILL = 1000
 """Milliseconds in which a bucket of a rate limit fills: one that is empty is looked at every 100 ms, so it must be well above that."""
@@ -42,13 +43,6 @@ class Disk(NamedTuple):
     direct: bool = False
     serial: str = ""
     rate: Json = None
-
-
-class Share(NamedTuple):
-    """A folder of the host, served by a daemon of its own."""
-
-    tag: str
-    socket: Path
 
 
 class Machine(NamedTuple):

@@ -67,6 +67,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
 def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001
     """Say whether VMs can run here, and what of them cannot."""
     from herocloud.providers.cloud_hypervisor import installation, releases
+    from herocloud.providers.vmm import virtiofs
 
     path = installation.find_program()
     if path is None:
@@ -82,6 +83,8 @@ def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: AR
     if not releases.is_supported(installed.release):
         return Standing(False, "; ".join(doubts))
     lacking = [Lacking("release", doubt) for doubt in doubts]
+    if virtiofs.find_program() is None:
+        lacking.append(Lacking("shares", virtiofs.MISSING))
     if installation.find_firmware() is None:
         lacking.append(Lacking(FIRMWARE, installation.NO_FIRMWARE))
     return Standing(True, f"{installed.release} with KVM", accelerated=True, lacking=tuple(lacking))

@@ -20,7 +20,7 @@ from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies, virtiofs
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark
@@ -63,7 +63,7 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     process = find_living(data, sid, mark)
     if process is not None:
         with Client(hardware.api_socket(data, sid), timeout=5.0) as client:
-            button = (lambda: _try(client.press_power_button)) if _can_hear(client) else None
+            button = (lambda: _try(client.press_power_button)) if _can_hear(client, hardware.event_file(data, sid)) else None
             cut = (lambda: _try(client.end)) if hardware.api_socket(data, sid).exists() else None
             shutdown.end(process, Ways(button, cut), patience, told=work.progress, stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.stop.ended")
@@ -93,6 +93,7 @@ def clear(data: Path, sid: str, mark: Mark) -> None:
     """Forget a process that is proven dead, and what only it needed."""
     launch.dismiss(identity.record_path(data, sid))
     attendance.end(data, sid)
+    virtiofs.end(data, sid)
     if mark.booted is not None:
         marks.write(data, sid, mark._replace(booted=None, launched={}))
     for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
@@ -115,7 +116,7 @@ def look(data: Path, sid: str) -> Reading | None:
     process = identity.running(data, sid) or identity.find(data, sid)
     try:
         with Client(hardware.api_socket(data, sid), timeout=_LOOK) as client:
-            return readings.read(client.info(), process.pid if process else 0)
+            return readings.read(client.info(), process.pid if process else 0, hardware.event_file(data, sid))
     except (Lost, Silent, Refusal):
         return None
 
@@ -140,13 +141,15 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
         files.require_huge_pages(mark.machine["memory"])
     if mark.booted is not None:
         clear(data, sid, mark)
-    launched = {"release": installed.release.major, "program": installed.path}
+    log = folders.serial_log(data, sid)
+    launched = {"release": installed.release.major, "program": installed.path, "said": log.stat().st_size if log.exists() else 0}
     mark = mark._replace(booted=identity.boot_id(), launched=launched)
     # Asked before anything is started: a kernel that is missing is no reason to start a process.
     hardware.machine_of(place, mark, supplies.of_work(work), installed.release.major)
     folders.make_runtime_folder(data, sid)
     marks.write(data, sid, mark)
     faults.reached("cloud-hypervisor.vm.boot.marked")
+    virtiofs.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting Cloud Hypervisor {installed.release}", None)
     process = launch.launch(_launch_of(place, mark, installed), stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.boot.launched")
@@ -224,13 +227,13 @@ def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
         raise
 
 
-def _can_hear(client: Client) -> bool:
-    """Tell whether a guest runs that could hear its power button; a paused one is woken for it."""
+def _can_hear(client: Client, events: Path) -> bool:
+    """Tell whether a guest runs that could hear its power button; a paused one is woken for it, and one that panicked hears nothing."""
     with contextlib.suppress(Lost, Silent, Refusal):
-        seen = readings.read(client.info(), 0)
+        seen = readings.read(client.info(), 0, events)
         if seen.power == "paused":
             client.resume()
-        return seen.has_begun
+        return seen.has_begun and not seen.panicked
     return False
 
 
