@@ -114,5 +114,12 @@ def _with_notes(plan: Plan, notes: Sequence[Diagnostic]) -> Plan:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a view's file; `-` would mix with what is printed, so it is a file name like any other."""
-    path.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    """Write a view's file; `-` is the standard output, as everywhere else."""
+    text = text if text.endswith("\n") else text + "\n"
+    if str(path) == "-":
+        import sys
+
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        path.write_text(text, encoding="utf-8")

@@ -122,6 +122,8 @@ class Plan(NamedTuple):
     """How long the whole plan is expected to take."""
     unfinished: tuple[Pending, ...] = ()
     """Applies of this stack that ran or had not ended when the plan was made."""
+    files: tuple[str, ...] = ()
+    """The stack files that were read for it, as absolute paths."""
 
     @property
     def errored(self) -> bool:

@@ -122,7 +122,7 @@ def _expand(given: Given, judged: Judged, pointer: Pointer, folder: str) -> Desi
         tuple(expansion.expand(work, judged.views)),
         data.get("description", ""),
         tuple(Move(move["from"], move["to"], place_of(("moved", number))) for number, move in enumerate(data.get("moved") or ())),
-        data.get("outputs") or {},
+        work.spell_out(data.get("outputs") or {}),
         folder,
     )
 

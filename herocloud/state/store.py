@@ -120,6 +120,10 @@ class Store:
         """Return every apply that runs or did not end, oldest first."""
         return self._read(lambda c: journal.pending(c, self.folder))
 
+    def last_files(self, stack: str) -> tuple[str, ...]:
+        """Return the stack files of the last apply of a stack."""
+        return self._read(lambda c: journal.last_files(c, stack, self.folder))
+
     def unfinished(self, apply: int | None = None) -> Unfinished | None:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 
@@ -314,6 +318,15 @@ def read_pending(folder: Path) -> tuple[Pending, ...]:
         return ()
     with store:
         return store.pending()
+
+
+def read_last_files(folder: Path, stack: str) -> tuple[str, ...]:
+    """Return the stack files of the last apply of a stack; nothing when there was none."""
+    store = open_state(folder, write=False)
+    if store is None:
+        return ()
+    with store:
+        return store.last_files(stack)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -126,10 +126,11 @@ def wait(
 
     found = guests.wait(call.folder, records, seconds, tell, watch)
     if call.json:
-        document: Json = [
+        rows: Json = [
             {"address": one.record.address, "ready": one.seconds is not None, "seconds": one.seconds, "hopeless": one.hopeless or None}
             for one in found
         ]
+        document = {"format_version": "1.0", "ready": all(row["ready"] for row in rows), "vms": rows}
         call.screen.result(presentation.dumps(document))
     late = [one for one in found if one.seconds is None]
     if late:

@@ -12,6 +12,7 @@ from herocloud.stack.expansion import Outside, absolute
 from herocloud.stack.fence import Fence
 from herocloud.stack.findings import Findings
 from herocloud.stack.layers import Fields
+from herocloud.stack.variables import PREFIX
 
 MAX_USER_DATA = 1024**2
 MAX_SECRET = 64 * 1024
@@ -93,8 +94,11 @@ class World:
         if there:
             self.secrets[kind, name] = digest
         elif kind == "env":
-            near = names.nearest(name, self.environment, self.found)
+            variable = name.removeprefix(PREFIX)
+            near = None if variable != name else names.nearest(name, self.environment, self.found)
             hint = f"did you mean `{near}`?" if near else f"set `{name}` for this command"
+            if variable != name:
+                hint = f"give it with `--var {variable}=VALUE`, or set `{name}` for this command"
             self.found.add("secret-missing", (*path, "env"), f"The environment variable `{name}` is not set.", hint)
         else:
             content = read_file(name, MAX_SECRET)
