@@ -12,7 +12,7 @@ import logging
 import queue
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from herocloud.apply import directions, workers
 from herocloud.apply.directions import Way
@@ -87,7 +87,7 @@ class Runner:
         self._on_failure = on_failure
         self._begun = set(begun)
 
-        self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._crew: Crew[Attempt] = Crew(self._messages)
         self._running: dict[StepId, Attempt] = {}
         self._entries: list[Entry] = []

@@ -7,7 +7,7 @@ a step, and half of the time of a large apply.
 """
 
 import sqlite3
-from typing import Any
+from collections.abc import Hashable
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
@@ -148,8 +148,8 @@ class Texts:
     def __init__(self) -> None:
         """Start with nothing."""
         # The object stays beside its text: while it lives, no other object can have its id.
-        self._texts: dict[int, tuple[Any, str]] = {}
-        self._small: dict[Any, str] = {}
+        self._texts: dict[int, tuple[Part, str]] = {}
+        self._small: dict[Hashable, str] = {}
 
     def body(self, record: Record) -> str:
         """Return what `records.write_body` does."""
@@ -158,7 +158,7 @@ class Texts:
         tail = small(state_records.fields_of(record)[6:])[1:]
         return f"{small(record[:4])[:-1]},{self._text(record.spec)},{{{parts}}},{tail}"
 
-    def _write_small(self, value: Any) -> str:
+    def _write_small(self, value: Hashable) -> str:
         text = self._small.get(value)
         if text is None:
             text = self._small[value] = jsons.dumps(value)
