@@ -23,7 +23,11 @@ Seed = Annotated[
 Opening = Annotated[
     str,
     kinds.matching(
-        spellings.OPENING, "bad-opening", "{} is no port to open.", "write a port from 1 to 65535, with `/udp` behind it for UDP"
+        spellings.OPENING,
+        "bad-opening",
+        "{} is no port to open.",
+        "write a port from 1 to 65535, with `/udp` behind it for UDP",
+        numbers=True,
     ),
 ]
 Sid = Annotated[
