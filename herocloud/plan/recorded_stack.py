@@ -5,7 +5,6 @@ that they go through the same planner, proof and journal as a stack file. Everyt
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
@@ -20,7 +19,7 @@ def resource_of(record: Record) -> Resource:
     """Turn a record back into what was asked for, with every decided value pinned."""
     parts = ids.split_address(record.address)
     assert parts is not None  # noqa: S101  (the state checks addresses)
-    spec: dict[str, Any] = {key: value for key, value in record.spec.items() if key not in _DECIDED}
+    spec: dict[str, Json] = {key: value for key, value in record.spec.items() if key not in _DECIDED}
     provider = "auto"
     if record.kind == "vm":
         provider = str(spec["hypervisor"])

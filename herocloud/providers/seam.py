@@ -11,7 +11,7 @@ Modules satisfy these protocols as well as classes do, so `planning` is usually 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.guest_access import GuestAccess, Signs
@@ -334,7 +334,7 @@ class NetworkRole(NamedTuple):
 class OverlayPlanning(Protocol):
     """What a plan has to know of the overlay. Pure."""
 
-    def node(self, public: Any, /) -> tuple[str, str]:
+    def node(self, public: Json, /) -> tuple[str, str]:
         """Return the address of the node with this public key, and its /64."""
         ...
 

@@ -14,7 +14,7 @@ import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.model import ids, plan_codec, steps
@@ -32,21 +32,17 @@ _PER_PIECE = 256
 _QUICKLY = 1
 """zlib's first level: the ninth saves little more on such text and takes five times as long."""
 
-_KINDS: dict[str, type] = {"head": Plan, "change": Change, "step": Step}
-
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def load(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
     """Return the plan of an apply."""
-    parts = _unpress(connection, apply, path, "1")
-    return plan_codec.join_plan(parts["head"][0], parts["change"], parts["step"])
+    return plan_codec.join_plan(*_unpress(connection, apply, path, "1"))
 
 
 def load_head(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
     """Return the plan of an apply without its changes and steps."""
-    head: Plan = _unpress(connection, apply, path, "part = 'head'")["head"][0]
-    return head
+    return _unpress(connection, apply, path, "part = 'head'")[0]
 
 
 def last_files(connection: sqlite3.Connection, stack: str, path: Path) -> tuple[str, ...]:
@@ -58,17 +54,25 @@ def last_files(connection: sqlite3.Connection, stack: str, path: Path) -> tuple[
     return () if row[0] is None else load_head(connection, row[0], path).files
 
 
-def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: str) -> dict[str, list[Any]]:
-    parts: dict[str, list[Any]] = {"head": [], "change": [], "step": []}
+def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: str) -> tuple[Plan, list[Change], list[Step]]:
+    heads: list[Plan] = []
+    changes: list[Change] = []
+    found: list[Step] = []
     rows = connection.execute(f"SELECT part, body FROM pieces WHERE apply = ? AND {condition} ORDER BY id", (apply,))  # noqa: S608  (ours)
     try:
         for part, body in rows:
-            parts[part] += [plan_codec.decode(_KINDS[part], data) for data in json.loads(zlib.decompress(body))]
+            pieces = json.loads(zlib.decompress(body))
+            if part == "head":
+                heads += [plan_codec.decode(Plan, piece) for piece in pieces]
+            elif part == "change":
+                changes += [plan_codec.decode(Change, piece) for piece in pieces]
+            else:
+                found += [plan_codec.decode(Step, piece) for piece in pieces]
     except (zlib.error, ValueError) as error:
         raise failures.damaged(path, f"the plan of apply {apply} cannot be read ({error})") from error
-    if len(parts["head"]) != 1:
+    if len(heads) != 1:
         raise failures.damaged(path, f"the plan of apply {apply} is not there")
-    return parts
+    return heads[0], changes, found
 
 
 class Prepared(NamedTuple):
@@ -90,13 +94,14 @@ def prepare(plan: Plan, grant: Grant) -> Prepared:
 
 def _pieces(plan: Plan) -> Iterator[tuple[str, bytes]]:
     yield "head", _press([plan_codec.head_of(plan)])
-    for part, items in (("change", plan.changes), ("step", plan.steps)):
+    both: tuple[tuple[str, Sequence[Change | Step]], ...] = (("change", plan.changes), ("step", plan.steps))
+    for part, items in both:
         remaining = iter(items)
         while piece := tuple(itertools.islice(remaining, _PER_PIECE)):
             yield part, _press(piece)
 
 
-def _press(items: Iterable[Any]) -> bytes:
+def _press(items: Iterable[Plan | Change | Step]) -> bytes:
     return zlib.compress(_encode([plan_codec.encode(item) for item in items]).encode(), _QUICKLY)
 
 

@@ -136,7 +136,7 @@ Text = Annotated[str, Kind(_as_written, {"type": ["string", "number"]}, "text")]
 
 
 def matching(pattern: str, code: str, detail: str, hint: str, *, numbers: bool = False) -> Kind:
-    """Return a kind of text that has to match `pattern`; `{}` in `detail` stands for what was written, `numbers` need no quotes."""
+    """Return a kind of text that has to match `pattern`; `{}` in `detail` stands for what was written. `numbers` may go without quotes."""
     import re
 
     compiled = re.compile(pattern)
@@ -147,7 +147,7 @@ def matching(pattern: str, code: str, detail: str, hint: str, *, numbers: bool =
             raise wrong(code, detail.format(show(text)), hint)
         return text
 
-    return Kind(validate, {"type": ["integer", "string"] if numbers else "string", "pattern": pattern}, ["like", pattern])
+    return Kind(validate, {"type": ["string", "integer"] if numbers else "string", "pattern": pattern}, ["like", pattern])
 
 
 def choice(*words: str) -> Kind:
