@@ -28,6 +28,8 @@ class Resource(NamedTuple):
     """`auto`, or the provider that the file names."""
     literal: bool = False
     """True when its texts are taken as they are: they come from a record, where they are resolved, or from a caller, who wrote no file."""
+    max_unavailable: str = "1"
+    """How many instances of its block may be down at once: a number, or a share like `25%`."""
 
 
 class Move(NamedTuple):

@@ -96,8 +96,10 @@ def _expand_vms(work: Expansion, views: list[View]) -> Iterator[Resource]:
         else:
             numbers = range(view.many) if view.number is None else (view.number,)
         provider = spec["hypervisor"]
+        together = (view.fields.get("update") or {}).get("max_unavailable", "1")
         for number in numbers:
-            yield Resource(make_address("vm", view.name, number), "vm", view.name, number, spec, needs, protect, place, provider)
+            address = make_address("vm", view.name, number)
+            yield Resource(address, "vm", view.name, number, spec, needs, protect, place, provider, max_unavailable=together)
 
 
 def absolute(path: str, folder: str) -> str:

@@ -19,6 +19,7 @@ SUMMARIES = {
     "bad-sid": "Not a slice id",
     "bad-seed": "Not an overlay seed",
     "bad-opening": "Not a port to open",
+    "bad-share": "Not a number or share of instances",
     "bad-interface": "Not an interface",
     "bad-sha256": "Not a SHA-256 digest",
     "bad-cidr": "Not a network",

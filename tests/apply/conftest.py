@@ -355,6 +355,12 @@ def shop() -> str:
 
 
 @pytest.fixture(scope="session")
+def pairs() -> ModuleType:
+    """The engine for two applies at once."""
+    return load_beside("pairs")
+
+
+@pytest.fixture(scope="session")
 def crashing() -> ModuleType:
     """The engine of the crash campaign."""
     return load_beside("campaign")
