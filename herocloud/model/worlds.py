@@ -5,7 +5,6 @@ level would triple the memory and the time. The pydantic models of `stack/` are 
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
@@ -115,29 +114,3 @@ class Observed(NamedTuple):
     """Bytes that deleted data still occupies until its time to live passes."""
     ranges: tuple[tuple[str, str], ...] = ()
     """Ranges of addresses that no network of ours may have, each with the words for who has it."""
-
-
-class GuestAccess(NamedTuple):
-    """Where a guest is reached from the host while its VM runs."""
-
-    agent: Path
-    """The socket of the agent."""
-    port: int | None
-    """The vsock port behind a socket that serves several; nothing where the socket leads to the agent alone."""
-    console: Path
-    """The socket of the serial console."""
-    log: Path
-    """The file that keeps what the guest wrote to its serial console."""
-
-
-class Signs(NamedTuple):
-    """What a VM shows while its guest is waited for: `power` as its part is, CPU time used, bytes on its serial line since it was booted.
-
-    `hopeless` says why its guest will never answer, when that is known, and `way_out` what it would boot on next: `with TCG: …`.
-    """
-
-    power: str
-    cpu_seconds: float
-    serial_bytes: int
-    hopeless: str = ""
-    way_out: str = ""

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Permanent, Refused
-from herocloud.model.worlds import GuestAccess, Record
+from herocloud.model.guests import GuestAccess
+from herocloud.model.worlds import Record
 from herocloud.operations import inputs, lookups
 from herocloud.providers import registry
 
 if TYPE_CHECKING:
-    from herocloud.model.worlds import Signs
+    from herocloud.model.guests import Signs
     from herocloud.providers.guests.agents import Agent
     from herocloud.providers.guests.programs import Ended, Heard, Program
     from herocloud.providers.seam import ProviderContext

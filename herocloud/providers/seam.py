@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.guests import GuestAccess, Signs
 from herocloud.model.hosts import Host, OverlayKey
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
-from herocloud.model.worlds import GuestAccess, Observed, Signs
+from herocloud.model.worlds import Observed
 from herocloud.providers.devices import (
     Attachment,
     AttachmentKind,

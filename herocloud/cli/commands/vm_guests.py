@@ -14,7 +14,8 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.worlds import Record, Signs
+from herocloud.model.guests import Signs
+from herocloud.model.worlds import Record
 from herocloud.operations import guests
 from herocloud.operations.guests import Ready
 

@@ -7,7 +7,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from herocloud.model.worlds import GuestAccess
+from herocloud.model.guests import GuestAccess
 from herocloud.providers.seam import (
     AttachmentKind,
     Channel,

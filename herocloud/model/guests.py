@@ -1,0 +1,30 @@
+"""What is known of the guest of a VM from the outside: where it is reached, and what it shows while somebody waits for it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class GuestAccess(NamedTuple):
+    """Where a guest is reached from the host while its VM runs."""
+
+    agent: Path
+    """The socket of the agent."""
+    port: int | None
+    """The vsock port behind a socket that serves several; nothing where the socket leads to the agent alone."""
+    console: Path
+    """The socket of the serial console."""
+    log: Path
+    """The file that keeps what the guest wrote to its serial console."""
+
+
+class Signs(NamedTuple):
+    """What a VM shows while its guest is waited for: `power` as its part is, CPU time used, bytes on its serial line since it was booted.
+
+    `hopeless` says why its guest will never answer, when that is known, and `way_out` what it would boot on next: `with TCG: …`.
+    """
+
+    power: str
+    cpu_seconds: float
+    serial_bytes: int
+    hopeless: str = ""
+    way_out: str = ""
