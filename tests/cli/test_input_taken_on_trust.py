@@ -1,4 +1,4 @@
-"""What used to be accepted without a word: ranges that no VM can be in, keys that let nobody in, broken cloud-configs, passwords in URLs."""
+"""What was once accepted without a word: ranges without VMs, keys that let nobody in, broken cloud-configs, passwords in URLs."""
 
 import json
 
@@ -79,7 +79,7 @@ def test_a_cloud_config_that_would_be_ignored_is_refused(herocloud, text: str, w
         "#cloud-config\npackages: [nginx]\n",
         "#cloud-config\n",
         "#!/bin/sh\n: [\n",
-        "#cloud-config\nhostname: {{ vm.web.address.lan }}\n: [\n",
+        "#cloud-config\nhostname: {{ stack }}\n: [\n",
     ],
     ids=["a good one", "an empty one", "a script", "one that the plan completes"],
 )
