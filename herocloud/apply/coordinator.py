@@ -6,12 +6,13 @@ Only then do those start. While the disk syncs, the workers go on, and what they
 of the journal falls with the load. The alternative, a transaction per step and event, costs two syncs a step.
 """
 
+import contextlib
 import functools
 import logging
 import queue
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from herocloud.apply import directions, workers
 from herocloud.apply.directions import Way
@@ -29,6 +30,9 @@ from herocloud.providers.seam import Driver, Work
 from herocloud.state.store import Entry
 
 log = logging.getLogger(__name__)
+
+LONGEST_GATHERING = 0.02
+"""Seconds that a turn waits for more news at most, however slow the disk is."""
 
 HEARTBEAT = 10.0
 """Seconds after which a step of which nothing was heard is told to be still running."""
@@ -83,7 +87,7 @@ class Runner:
         self._on_failure = on_failure
         self._begun = set(begun)
 
-        self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._crew: Crew[Attempt] = Crew(self._messages)
         self._running: dict[StepId, Attempt] = {}
         self._entries: list[Entry] = []
@@ -95,6 +99,8 @@ class Runner:
         self._halted = False
         self._stuck: list[StepId] = []
         self._noticed = 0
+        self._commit_seconds = 0.0
+        """How long the last commit took: what ends within that time of the first news may as well share the next one."""
         self._until: float | None = None
         """When the patience after the first interrupt ends."""
 
@@ -153,11 +159,13 @@ class Runner:
         """Make this turn durable, then tell of it: nobody hears of an outcome that a power cut could take back."""
         if self._entries:
             self._reach("before")
+            began = self._clock.elapsed()
             try:
                 self._write(self._entries)
             except BaseException:
                 self._drain()
                 raise
+            self._commit_seconds = min(self._clock.elapsed() - began, LONGEST_GATHERING)
             self._reach("after")
         for event in self._events:
             self._voice.say(event)
@@ -191,12 +199,10 @@ class Runner:
     def _wait(self) -> None:
         """Wait for news or the next deadline, and take in everything that has arrived."""
         message = self._clock.wait(self._messages, self._next_deadline())
+        gather_until = self._clock.elapsed() + self._commit_seconds
         while message is not None:
             self._take_in(message)
-            try:
-                message = self._messages.get_nowait()
-            except queue.Empty:
-                message = None
+            message = self._next_message(gather_until)
         self._heed_interrupts()
         now = self._clock.elapsed()
         for attempt in list(self._running.values()):
@@ -207,6 +213,18 @@ class Runner:
             elif now >= attempt.heard + HEARTBEAT:
                 attempt.heard = now
                 self._voice.step("apply_progress", attempt.step, seconds=now - attempt.started, back=self._back)
+
+    def _next_message(self, gather_until: float) -> object | None:
+        """Return what has arrived, or what arrives soon enough to share the commit of this turn; long steps are not waited for."""
+        with contextlib.suppress(queue.Empty):
+            arrived: object = self._messages.get_nowait()
+            return arrived
+        now = self._clock.elapsed()
+        left = gather_until - now
+        if left <= 0 or self._interrupts.requests:
+            return None
+        quick = any(attempt.due is None and now - attempt.started < 2 * self._commit_seconds for attempt in self._running.values())
+        return self._clock.wait(self._messages, left) if quick else None
 
     def _next_deadline(self) -> float:
         moments = [min(one.deadline, one.heard + HEARTBEAT, one.due or one.deadline) for one in self._running.values()]

@@ -129,7 +129,8 @@ class Session:
         """
         if status is not None:
             faults.reached("apply.finish.before")
-            self._store.finish(self._number, status, self._clock.now(), _count(self.plan, outcomes, self._earlier))
+            providers = {step.id: step.provider for step in self.plan.steps}
+            self._store.finish(self._number, status, self._clock.now(), _count(self.plan, outcomes, self._earlier), providers)
             faults.reached("apply.finish.after")
         result = Result(
             plan=self.plan.id,

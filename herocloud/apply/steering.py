@@ -15,7 +15,7 @@ import queue
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, StepId
@@ -127,7 +127,7 @@ class Interrupts:
     def __init__(self) -> None:
         """Start without any request."""
         self.requests = 0
-        self._queues: list[queue.SimpleQueue[Any]] = []
+        self._queues: list[queue.SimpleQueue[object]] = []
 
     def stop(self) -> None:
         """Ask to stop; the second time, to stop at once. Safe in a signal handler and from any thread."""
@@ -135,13 +135,13 @@ class Interrupts:
         for messages in self._queues:
             messages.put(WAKE)
 
-    def attach(self, messages: "queue.SimpleQueue[Any]") -> None:
+    def attach(self, messages: "queue.SimpleQueue[object]") -> None:
         """Wake whoever waits on `messages` at each request."""
         self._queues.append(messages)
         if self.requests:
             messages.put(WAKE)
 
-    def detach(self, messages: "queue.SimpleQueue[Any]") -> None:
+    def detach(self, messages: "queue.SimpleQueue[object]") -> None:
         """Wake them no more."""
         self._queues.remove(messages)
 

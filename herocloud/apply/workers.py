@@ -14,7 +14,7 @@ place. Threads are made when work finds none idle, never per step.
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from herocloud.apply.steering import Clock
 from herocloud.model.steps import Step
@@ -58,7 +58,7 @@ class Attempt:
 
     __slots__ = ("_clock", "_put", "_said", "deadline", "driver", "due", "failures", "heard", "started", "step", "stopped", "work")
 
-    def __init__(self, step: Step, driver: Driver, timeout: float, clock: Clock, put: Callable[[Any], None]) -> None:
+    def __init__(self, step: Step, driver: Driver, timeout: float, clock: Clock, put: Callable[["Progress"], None]) -> None:
         """Begin now; tidings go to `put`."""
         self.step = step
         self.driver = driver

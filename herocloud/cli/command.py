@@ -4,8 +4,9 @@
 own parameters. Writing some forty of them into each of the planning commands would be the alternative.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,9 +99,30 @@ def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:
         if name not in {"call", "return"}
     }
     made = _answer(everywhere, os.environ)._replace(command=command_table.name_of(function))
-    code = function(made, **given)
+    with _variables_in(os.environ, values.get("var") or ()):
+        code = function(made, **given)
     made.screen.flush()
     return code
+
+
+@contextlib.contextmanager
+def _variables_in(environment: MutableMapping[str, str], variables: Sequence[str]) -> Iterator[None]:
+    """Let `--var NAME=VALUE` reach secrets too, which name the variable as `{env: HEROCLOUD_VAR_NAME}`."""
+    given = {
+        f"HEROCLOUD_VAR_{name}": value
+        for name, equals, value in (one.partition("=") for one in variables)
+        if equals and name.isidentifier()
+    }
+    before = {name: environment.get(name) for name in given}
+    environment.update({name: value for name, value in given.items() if "\0" not in value})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = value
 
 
 def _gather(group: Any, values: Mapping[str, Any]) -> Any:

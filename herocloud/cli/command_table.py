@@ -121,6 +121,28 @@ COMMANDS: Mapping[str, Leaf | Group] = {
 }
 
 
+ELSEWHERE: Mapping[str, str] = {
+    "import": "What exists already comes into the records with `herocloud state adopt`.",
+    "taint": "A VM is replaced with `herocloud apply --replace ADDR`.",
+    "untaint": "Nothing is marked for replacement here: `--replace ADDR` is for one plan only.",
+    "refresh": "Every plan looks at the host; `herocloud drift` shows what differs.",
+    "console": "Use `herocloud vm console VM`.",
+    "ssh": "Use `herocloud vm console VM`, or `herocloud vm exec VM -- COMMAND`.",
+    "exec": "Use `herocloud vm exec VM -- COMMAND`.",
+    "logs": "Use `herocloud vm logs VM`.",
+    "list": "Use `herocloud vm list`, `herocloud state list` or `herocloud image list`.",
+    "start": "Use `herocloud vm start VM`.",
+    "stop": "Use `herocloud vm stop VM`.",
+    "delete": "Use `herocloud vm delete VM`, or take it out of the stack and run `herocloud apply`.",
+    "up": "Use `herocloud apply`.",
+    "down": "Use `herocloud destroy`.",
+    "get": "Images are fetched by `apply`, or before it by `herocloud image pull`.",
+    "workspace": "Each `stack:` has records of its own; `herocloud state list` shows them all.",
+    "force-unlock": "A lock of a process that ended is free; `herocloud state lock` shows who holds one.",
+}
+"""What people know from other programs, and where it is here."""
+
+
 def find(path: tuple[str, ...]) -> Leaf | Group | Mapping[str, Leaf | Group] | None:
     """Return what these words lead to: the whole table for none, nothing when they lead nowhere."""
     if not path:

@@ -34,6 +34,13 @@ _CODES: tuple[tuple[type[errors.HerocloudError], int], ...] = (
     (errors.DoesNotFit, DOES_NOT_FIT),
 )
 
+_SUMMARIES: tuple[tuple[type[errors.HerocloudError], str], ...] = (
+    (errors.Conflict, "The host is not as expected"),
+    (errors.Temporary, "This does not work right now"),
+    (errors.Permanent, "This cannot be done"),
+    (errors.Cancelled, "Cancelled"),
+)
+
 
 def code_of(error: errors.HerocloudError) -> int:
     """Return the exit code of an error that was raised on purpose."""
@@ -63,20 +70,36 @@ def tell_refusal(screen: Screen, error: errors.HerocloudError, *, json: bool) ->
 
 def diagnostics_of(error: errors.HerocloudError) -> Sequence[Diagnostic]:
     """Return what an error has to say."""
-    return error.diagnostics if isinstance(error, errors.Refused) else (Diagnostic("failed", "Failed", str(error)),)
+    if isinstance(error, errors.Refused):
+        return error.diagnostics
+    summary = next((words for kind, words in _SUMMARIES if isinstance(error, kind)), "The command failed")
+    return (Diagnostic("failed", summary, str(error) or type(error).__name__),)
 
 
-def tell_os_error(screen: Screen, error: OSError) -> int:
+def tell_as_json(screen: Screen, code: str, summary: str, detail: str) -> None:
+    """Print one error as JSON, so that a program that asked for it always gets a document."""
+    from herocloud.cli import presentation
+    from herocloud.views import diagnostic_text
+
+    screen.result(presentation.dumps({**diagnostic_text.documents([Diagnostic(code, summary, detail)]), "errored": True}))
+
+
+def tell_os_error(screen: Screen, error: OSError, *, json: bool = False) -> int:
     """Say what the operating system refused; the reason is its own, so there is nothing to trace."""
     where = f" `{os.fsdecode(error.filename)}`" if isinstance(error.filename, (str, bytes)) else ""
     screen.talk(f"error: {error.strerror or error}{where}")
+    if json:
+        tell_as_json(screen, "system-error", "The operating system refused", f"{error.strerror or error}{where}")
     return ERROR
 
 
-def tell_crash(screen: Screen, error: BaseException, *, debug: bool) -> int:
+def tell_crash(screen: Screen, error: BaseException, *, debug: bool, json: bool = False) -> int:
     """Say that this is our defect, and keep the traceback where it can be sent from."""
     import tempfile
     import traceback
+
+    if json:
+        tell_as_json(screen, "defect", "A defect in herocloud", f"{type(error).__name__}: {error}")
 
     text = "".join(traceback.format_exception(error))
     if debug:

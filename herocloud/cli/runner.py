@@ -63,6 +63,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command that these words name."""
     line = command_words.take_apart(arguments)
     screen = terminal.open_screen(os.environ, no_color=bool(line.value("no_color")))
+    json = bool(line.value("json"))
     _treat_sigterm_as_interrupt()
     try:
         return _call(line, screen)
@@ -72,13 +73,13 @@ def run(arguments: Sequence[str]) -> int:
     except command.BadValue as error:
         from herocloud.cli import usage_errors
 
-        return usage_errors.tell_bad_value(screen, error, line.words)
+        return usage_errors.tell_bad_value(screen, error, line.words, json=json)
     except errors.HerocloudError as error:
-        return exit_codes.tell_refusal(screen, error, json=bool(line.value("json")))
+        return exit_codes.tell_refusal(screen, error, json=json)
     except OSError as error:
-        return exit_codes.tell_os_error(screen, error)
+        return exit_codes.tell_os_error(screen, error, json=json)
     except Exception as error:  # noqa: BLE001  (the last resort: a defect of ours must not show a traceback)
-        return exit_codes.tell_crash(screen, error, debug=os.environ.get("HEROCLOUD_LOG") == "debug")
+        return exit_codes.tell_crash(screen, error, debug=os.environ.get("HEROCLOUD_LOG") == "debug", json=json)
 
 
 def _call(line: command_words.Line, screen: terminal.Screen) -> int:
@@ -88,7 +89,7 @@ def _call(line: command_words.Line, screen: terminal.Screen) -> int:
     except command_words.Unclear:
         from herocloud.cli import usage_errors
 
-        return usage_errors.run_through_typer(screen, line.words, inherited)
+        return usage_errors.run_through_typer(screen, line.words, inherited, json=bool(line.value("json")))
     assert line.function is not None  # noqa: S101  (words without a command are unclear)
     return command.call(line.function, values)
 

@@ -83,8 +83,9 @@ class Branch(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the member that is called, or name the nearest one."""
         if args and not args[0].startswith("-") and args[0] not in self._members():
-            close = nearest.nearest(args[0], self._members())
-            hint = f" Did you mean `{close}`?" if close else ""
+            elsewhere = command_table.ELSEWHERE.get(args[0]) if not self.words else None
+            close = None if elsewhere else nearest.nearest(args[0], self._members())
+            hint = f" {elsewhere}" if elsewhere else f" Did you mean `{close}`?" if close else ""
             ctx.fail(f"There is no command `{' '.join((*self.words, args[0]))}`.{hint}")
         return super().resolve_command(ctx, args)
 

@@ -10,7 +10,7 @@ from herocloud.cli.terminal import Screen
 from herocloud.kits import nearest
 
 
-def run_through_typer(screen: Screen, words: Sequence[str], defaults: Any) -> int:
+def run_through_typer(screen: Screen, words: Sequence[str], defaults: Any, *, json: bool) -> int:
     """Have Typer read the words and call the command; `defaults` gives the flags that the host file sets."""
     try:
         root = typer_tree.grow(defaults=defaults)
@@ -22,15 +22,15 @@ def run_through_typer(screen: Screen, words: Sequence[str], defaults: Any) -> in
     except typer.Abort:
         raise KeyboardInterrupt from None
     except typer.TyperException as error:
-        return _tell_usage(screen, error)
+        return _tell_usage(screen, error, json=json)
 
 
-def tell_bad_value(screen: Screen, error: command.BadValue, words: Sequence[str]) -> int:
+def tell_bad_value(screen: Screen, error: command.BadValue, words: Sequence[str], *, json: bool) -> int:
     """Say what a command found wrong with the words that it was called with."""
-    return _tell_usage(screen, typer.BadParameter(str(error), ctx=typer_tree.context_of(words), param_hint=error.flag))
+    return _tell_usage(screen, typer.BadParameter(str(error), ctx=typer_tree.context_of(words), param_hint=error.flag), json=json)
 
 
-def _tell_usage(screen: Screen, error: Any) -> int:
+def _tell_usage(screen: Screen, error: Any, *, json: bool) -> int:
     """Say what was wrong with the words, where the value came from, and where help is."""
     context = getattr(error, "ctx", None)
     if context is not None and type(error).__name__ == "NoArgsIsHelpError":
@@ -42,6 +42,8 @@ def _tell_usage(screen: Screen, error: Any) -> int:
     if context is not None:
         lines += [f"  {context.get_usage().strip()}", f"  `{context.command_path} --help` tells its flags."]
     screen.talk("\n".join(lines))
+    if json:
+        exit_codes.tell_as_json(screen, "usage", "The command line is wrong", f"{message}{origin}")
     return code
 
 

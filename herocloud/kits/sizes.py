@@ -102,6 +102,15 @@ def format_rate(count: int, *, bits: bool = False) -> str:
     return f"{count} B/s"
 
 
+def show_rate(count: int, *, bits: bool = False) -> str:
+    """Write bytes a second for people: networks in bits, disks in bytes, both in decimal units, which is how such rates are sold."""
+    amount, units = (count * 8, "bit") if bits else (count, "B")
+    for prefix, factor in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if amount >= factor:
+            return f"{round(amount / factor, 3):.10g} {prefix}{units}/s"
+    return f"{amount} {units}/s"
+
+
 def parse_duration(text: str) -> float:
     """Read `30 s` or `5 min` into seconds."""
     match = _DURATION.match(text)

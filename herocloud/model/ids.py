@@ -20,6 +20,11 @@ StepId = NewType("StepId", str)
 PlanId = NewType("PlanId", str)
 StackName = NewType("StackName", str)
 
+HostId = NewType("HostId", str)
+
+HERE = HostId("here")
+"""The host whose state this is. The state knows the host's own id, which stands for it where states of several hosts meet."""
+
 NAME = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 _ADDRESS = re.compile(r"^([a-z]+)\.(.+?)(?:\[(\d+)\])?$", re.DOTALL)
 

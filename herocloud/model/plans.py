@@ -6,7 +6,7 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.ids import Address, PlanId, Sid, StackName
+from herocloud.model.ids import HERE, Address, HostId, PlanId, Sid, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Action, Impact, Reason
 
@@ -82,6 +82,7 @@ class Fact(NamedTuple):
     digest: str
     says: str
     """The value in words, for the message when it changed."""
+    host: HostId = HERE
 
 
 class Drift(NamedTuple):
@@ -121,6 +122,8 @@ class Plan(NamedTuple):
     """How long the whole plan is expected to take."""
     unfinished: tuple[Pending, ...] = ()
     """Applies of this stack that ran or had not ended when the plan was made."""
+    files: tuple[str, ...] = ()
+    """The stack files that were read for it, as absolute paths."""
 
     @property
     def errored(self) -> bool:

@@ -8,7 +8,7 @@ the other.
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
-from herocloud.model.ids import Address, StepId
+from herocloud.model.ids import HERE, Address, HostId, StepId
 
 
 class KindInfo(NamedTuple):
@@ -157,3 +157,5 @@ class Step(NamedTuple):
     """True for the step that completes its change."""
     seconds: float = 0.0
     """How long it is expected to take."""
+    host: HostId = HERE
+    """Where it runs."""

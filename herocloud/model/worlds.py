@@ -10,7 +10,7 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Place
-from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.ids import HERE, Address, HostId, Sid, StackName
 
 
 class Resource(NamedTuple):
@@ -26,6 +26,10 @@ class Resource(NamedTuple):
     place: Place | None = None
     provider: str = "auto"
     """`auto`, or the provider that the file names."""
+    literal: bool = False
+    """True when its texts are taken as they are: they come from a record, where they are resolved, or from a caller, who wrote no file."""
+    max_unavailable: str = "1"
+    """How many instances of its block may be down at once: a number, or a share like `25%`."""
 
 
 class Move(NamedTuple):
@@ -66,6 +70,7 @@ class Record(NamedTuple):
     sid: Sid | None = None
     needs: tuple[Address, ...] = ()
     """The addresses it relies on; deletion goes against this order."""
+    host: HostId = HERE
 
 
 Durations = Mapping[tuple[str, str], float]
@@ -99,6 +104,7 @@ class Thing(NamedTuple):
     provider: str
     parts: Mapping[str, Part]
     lineage: str | None = None
+    host: HostId = HERE
 
 
 class Observed(NamedTuple):

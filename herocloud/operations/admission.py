@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from herocloud.apply.staleness import Changed
 from herocloud.kits import jsons
 from herocloud.model.applies import HOST, Pending, Scope
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.errors import Refused
+from herocloud.model.errors import Refused, Stale
 from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Fact, Plan
 from herocloud.model.worlds import Observed, Recorded
@@ -93,17 +94,51 @@ def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: H
 
     wanted = list(keys)
     taken = reservations.occupied(recorded, stack)
-    overlay = [jsons.loads(key.removeprefix(_OVERLAY_KEY)) for key in wanted if key.startswith(_OVERLAY_KEY)]
-    if overlay:
-        host = stack_plans.with_keys(host, overlay)
-    return facts.current_facts(wanted, taken, look_for(wanted, stack, host), host.host)
+    return facts.current_facts(wanted, taken, look_for(wanted, stack, host), with_overlay_keys(wanted, host).host)
+
+
+def with_overlay_keys(keys: Iterable[str], host: Hosting) -> Hosting:
+    """Look up the keys of the overlay that these facts are about."""
+    return stack_plans.with_keys(host, [jsons.loads(key.removeprefix(_OVERLAY_KEY)) for key in keys if key.startswith(_OVERLAY_KEY)])
 
 
 def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
-    """Raise Stale, which names each fact of the plan that changed."""
+    """Raise Stale, which names each fact of the plan that changed, field by field."""
     from herocloud.apply import staleness
+    from herocloud.plan import facts
 
-    staleness.refuse_stale(plan, facts_now([fact.key for fact in plan.facts], plan.stack, recorded, host))
+    keys = [fact.key for fact in plan.facts]
+    observed = look_for(keys, plan.stack, host)
+    now = facts.current_facts(keys, reservations.occupied(recorded, plan.stack), observed, with_overlay_keys(keys, host).host)
+    changed = staleness.changed_facts(plan.facts, now)
+    if changed:
+        raise Stale([_say_changed(plan, fact, recorded, observed) for fact in changed])
+
+
+def _say_changed(plan: Plan, changed: Changed, recorded: Recorded, observed: Observed | None) -> Diagnostic:
+    from herocloud.apply import staleness
+    from herocloud.views import phrases, values
+
+    found = staleness.say_changed(changed)
+    kind, _, owner = changed.planned.key.partition(":")
+    address = Address(owner.partition("/")[2])
+    change = next((one for one in plan.changing if address in (one.address, one.previous_address)), None)
+    if change is None or kind not in ("record", "observed"):
+        return found
+    thing = observed.things.get(plan.stack, {}).get(address) if observed is not None else None
+    record = recorded.records.get(plan.stack, {}).get(address)
+    before, now = (change.before, record and record.spec) if kind == "record" else (change.parts_before, thing and thing.parts)
+    if not before or not now:
+        return found
+    pairs = [f"{path} {values.show_pair(path, old, new)}" for path, old, new in phrases.differing(dict(before), dict(now))]
+    if not pairs:
+        return found
+    shown = ", ".join(pairs[:_MOST_FIELDS]) + (f" and {len(pairs) - _MOST_FIELDS} more fields" if len(pairs) > _MOST_FIELDS else "")
+    what = "is recorded differently since the plan was made" if kind == "record" else "is not as it was when the plan was made"
+    return found._replace(detail=f"`{address}` {what} (`{changed.planned.key}`): {shown}. Plan again; nothing was changed.")
+
+
+_MOST_FIELDS = 8
 
 
 def generation_of(recorded: Recorded) -> Generation:

@@ -89,7 +89,7 @@ def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, 
         kind = ImageRefused if any("image" in one.code for one in found) or any("image" in one.detail for one in found) else Refused
         raise kind(found)
     vm = next(resource for resource in loaded.desired.resources if resource.kind == "vm")
-    return vm, [resource for resource in loaded.desired.resources if resource.kind == "image"]
+    return vm._replace(literal=True), [resource for resource in loaded.desired.resources if resource.kind == "image"]
 
 
 def _literal(value: Json) -> Json:

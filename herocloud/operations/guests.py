@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Permanent, Refused
-from herocloud.model.guests import GuestAccess
+from herocloud.model.guest_access import GuestAccess
 from herocloud.model.worlds import Record
 from herocloud.operations import inputs, lookups
 from herocloud.providers import registry
 
 if TYPE_CHECKING:
-    from herocloud.model.guests import Signs
+    from herocloud.model.guest_access import Signs
     from herocloud.providers.guests.agents import Agent
     from herocloud.providers.guests.programs import Ended, Heard, Program
     from herocloud.providers.seam import ProviderContext
@@ -65,9 +65,14 @@ def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Reco
     return list(found.values())
 
 
+def has_inside(record: Record) -> bool:
+    """Tell whether programs, a console and a log are to be had of a VM; a simulated one is a state machine and no more."""
+    return registry.hypervisor(record.provider).guest is not None
+
+
 def require_inside(record: Record, what: str) -> None:
     """Raise when there is nothing inside of a VM."""
-    if registry.hypervisor(record.provider).guest is None:
+    if not has_inside(record):
         detail = f"`{record.address}` runs on `{record.provider}`: it exists only as a state machine, so it {_WHAT[what]}."
         raise Refused([Diagnostic("no-guest", "Nothing runs inside of this VM", detail, address=record.address)])
 
@@ -233,7 +238,7 @@ class _Watch:
 
 
 def _wait_for(folder: Path, record: Record, began: float, seconds: float, *, stopped: Callable[[], bool]) -> Ready:
-    if registry.hypervisor(record.provider).guest is None:
+    if not has_inside(record):
         ready = _is_seen_running(folder, record)
     else:
         ready = _agent(folder, record).wait(max(0.2, began + seconds - time.monotonic()), stopped=stopped)

@@ -12,6 +12,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
 from herocloud.providers.seam import ProviderContext
+from herocloud.stack.fence import Fence
 from herocloud.stack.loaded import Loaded
 
 SYSTEM = Path("/var/lib/herocloud")
@@ -136,6 +137,8 @@ class Sources(NamedTuple):
     environment: Mapping[str, str] = {}
     stdin: str | None = None
     """What was read for the file `-`; nothing when none is named so."""
+    fence: Fence | None = None
+    """What the files may name outside of themselves, where somebody else wrote them."""
 
 
 def read_stdin(files: tuple[str, ...]) -> str | None:
@@ -160,6 +163,7 @@ def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = 
             environment=sources.environment,
             stdin=sources.stdin,
             secret_key=key,
+            fence=sources.fence,
         )
 
     key = creation.load_key(folder, create=False)

@@ -3,7 +3,7 @@
 Everything here opens the state for reading only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from herocloud.model.plans import Drift
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.operations import inputs, stack_plans
 from herocloud.state.history import Applied, Version
+from herocloud.state.history import Applied as PastApply
 from herocloud.state.holders import Holder
 
 
@@ -232,17 +233,22 @@ def gather(folder: Path, stack: str | None) -> Gathered:
     )
 
 
-def export(folder: Path, stack: str | None, addresses: Sequence[str]) -> list[tuple[StackName, str]]:
-    """Write each stack, or only these addresses with what they need; all stacks when none is named."""
+def export(
+    folder: Path, stack: str | None, addresses: Sequence[str], shown: Callable[[Record], bool] = lambda _record: True
+) -> list[tuple[StackName, str]]:
+    """Write each stack, or only these addresses with what they need; all stacks when none is named. What is not `shown` is not there."""
     from herocloud.stack import export
 
     recorded = read_recorded(folder)
     if stack is not None and stack not in recorded.records:
         raise Refused([stack_plans.unknown_stack(stack, recorded)])
     found = []
-    wanted = {name: list(records_of(recorded, name)) for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))}
+    wanted = {
+        name: [record for record in records_of(recorded, name) if shown(record)]
+        for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))
+    }
     if addresses:
-        chosen = [record for address in addresses for record in _find_records(recorded, address, stack)]
+        chosen = [record for address in addresses for record in _find_records(recorded, address, stack) if shown(record)]
         wanted = {name: _with_needs(records, [one for one in chosen if one.stack == name]) for name, records in wanted.items()}
     for name, records in wanted.items():
         if records:
@@ -276,3 +282,25 @@ def _with_needs(records: Sequence[Record], chosen: Sequence[Record]) -> list[Rec
             seen.add(address)
             left += by_address[address].needs
     return [record for record in records if record.address in seen]
+
+
+def serials_of(folder: Path, text: str, wanted: Callable[[Record], bool]) -> frozenset[int]:
+    """Return the serials at which records that hold a text, and are wanted, were made, changed or removed."""
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return frozenset()
+    with opened:
+        return frozenset(serial for serials, record in opened.versions_with(text) if wanted(record) for serial in serials)
+
+
+def past_applies(folder: Path) -> list[PastApply]:
+    """Return every apply, newest first."""
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return []
+    with opened:
+        return opened.applies()

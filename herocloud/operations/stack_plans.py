@@ -11,11 +11,14 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused
 from herocloud.model.ids import PlanId, StackName
 from herocloud.model.plans import Plan
-from herocloud.model.words import Severity
+from herocloud.model.words import Action, Severity
 from herocloud.model.worlds import Desired, Observed, Recorded
 from herocloud.operations import inputs
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.plan.scope import PlanOptions
+
+STDIN = "<stdin>"
+"""What the standard input is called among the files of a stack."""
 
 
 class Asked(NamedTuple):
@@ -71,7 +74,31 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
 
         found = places.locate(planned.plan.diagnostics, stack.files, stack.stdin)
         planned = planned._replace(plan=annotation.with_diagnostics(planned.plan, found))
+    planned = _with_files(folder, planned, loaded.files)
     return planned._replace(lacks_key=loaded.uses_secrets and not inputs.has_key(folder))
+
+
+def _with_files(folder: Path, planned: Planned, names: Sequence[str]) -> Planned:
+    """Note which files the plan was made of, and warn where it destroys what a file of the last apply may still declare."""
+    from herocloud.plan import annotation
+
+    files = tuple(os.path.abspath(name) for name in names if name != STDIN)  # noqa: PTH100  (links stay as they are named)
+    plan = annotation.with_files(planned.plan, files)
+    if len(files) == len(names) and any(change.action is Action.DELETE for change in plan.changes):
+        from herocloud.state import store
+
+        forgotten = [file for file in store.read_last_files(folder, plan.stack) if file not in files and Path(file).exists()]
+        if forgotten:
+            shown = ", ".join(f"`{os.path.relpath(file)}`" for file in forgotten)
+            warning = Diagnostic(
+                "file-forgotten",
+                "A file of the last apply was not read",
+                f"The last apply of `{plan.stack}` read {shown} too, and this plan does not; what only that file declares is destroyed.",
+                severity=Severity.WARNING,
+                hint=f"add `-f {os.path.relpath(forgotten[0])}`, or delete the file if that is meant",
+            )
+            planned = planned._replace(notes=(*planned.notes, warning))
+    return planned._replace(plan=plan)
 
 
 def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:

@@ -23,3 +23,8 @@ def without_outputs(plan: Plan) -> Plan:
 def for_copy(plan: Plan) -> Plan:
     """Return the plan for a copy of the state it was made for, which has a lineage of its own."""
     return plan._replace(lineage=None)
+
+
+def with_files(plan: Plan, files: Sequence[str]) -> Plan:
+    """Return the plan with the stack files that were read for it, which the next plan compares with its own."""
+    return plan._replace(files=tuple(files))

@@ -1,6 +1,6 @@
 """The planner's diagnostics: one function per finding, so that summaries stay constant and codes stay unique."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from herocloud.kits import sizes
 from herocloud.model.applies import Pending
@@ -209,13 +209,15 @@ def disk_over_slices(address: str, size: int, budget: int, slices: int, place: P
     )
 
 
-def network_full(address: str, network: str, cidr: str, place: Place | None) -> Diagnostic:
-    """Tell that a network has no address left."""
+def network_full(addresses: Sequence[str], network: str, cidr: str, place: Place | None) -> Diagnostic:
+    """Tell that a network has no address left, once for everybody who needs one."""
+    others = len(addresses) - 1
+    needed = f"`{addresses[0]}` needs an address" if not others else f"`{addresses[0]}` and {others} more need an address each"
     return Diagnostic(
         code="network-full",
         summary="No free address in the network",
-        detail=f"`{address}` needs an address in `{network}`, and every one of {cidr} is taken.",
-        address=address,
+        detail=f"{needed} in `{network}`, and every one of {cidr} is taken.",
+        address=addresses[0],
         place=place,
         hint="give the network a larger `cidr`",
     )

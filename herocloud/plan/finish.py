@@ -19,7 +19,7 @@ from herocloud.model.ids import PlanId, StepId
 from herocloud.model.plans import Change, Fact, Plan
 from herocloud.model.steps import NOTHING, Step
 from herocloud.model.words import Action, Severity
-from herocloud.plan import capacity, conflicts, estimates, facts, order
+from herocloud.plan import capacity, conflicts, estimates, facts, order, preparation
 from herocloud.plan.capacity import Proof
 from herocloud.plan.draft import Draft
 
@@ -76,9 +76,13 @@ def _order_and_prove(draft: Draft) -> Ordered:
     try:
         steps = order.sort_steps(draft.steps, waits)
         proof = capacity.prove(steps, waits, draft.used, host, stack, draft.free_slices)
+        for step, givers in proof.waits.items():
+            waits[step] = waits.get(step, set()) | givers
         if proof.waits:
-            for step, givers in proof.waits.items():
-                waits[step] = waits.get(step, set()) | givers
+            steps = order.sort_steps(steps, waits)
+        prepared = preparation.wait_for_preparations(steps, waits)
+        if prepared != waits:
+            waits = prepared
             steps = order.sort_steps(steps, waits)
     except graphlib.CycleError as circle:
         return Ordered(draft.steps, {}, capacity.prove((), {}, draft.used, host, stack, 0), (_circle(draft, circle.args[1]),))

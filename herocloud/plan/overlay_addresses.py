@@ -72,6 +72,10 @@ class OverlayAddresses:
         named = (before.get("key") or {}).get("name")
         reference = {"name": named} if named else guest_key(self._stack, host_name(resource.address))
         public = self._public(reference, resource)
+        if asked.get("open"):
+            self._found.append(overlay_diagnostics.overlay_open_inside(resource.address, resource.place))
+        if not resource.spec["networks"]:
+            self._found.append(overlay_diagnostics.overlay_without_underlay(resource.address, resource.place))
         address = None if public is None else _planning().node(public)[0]
         return {**asked, "address": address, "key": {**reference, "public": public}}
 

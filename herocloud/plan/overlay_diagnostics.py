@@ -64,3 +64,27 @@ def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic
         place=place,
         hint="start the node, or take `mycelium` out",
     )
+
+
+def overlay_open_inside(address: str, place: Place | None) -> Diagnostic:
+    """Tell that the host cannot judge what is encrypted up to the VM."""
+    return Diagnostic(
+        code="overlay-open-inside",
+        summary="Ports cannot be opened in mode `guest`",
+        detail=f"The daemon of `{address}` runs inside the VM, and its traffic is encrypted up to there: only the guest can judge it.",
+        address=address,
+        place=place,
+        hint="take `open` out, and set up a firewall in the guest",
+    )
+
+
+def overlay_without_underlay(address: str, place: Place | None) -> Diagnostic:
+    """Tell that a daemon inside a VM without networks reaches nobody."""
+    return Diagnostic(
+        code="overlay-without-underlay",
+        summary="A VM in mode `guest` needs a network",
+        detail=f"The daemon inside `{address}` reaches its peers through a network of the VM, and it has none.",
+        address=address,
+        place=place,
+        hint="give it a network with `nat: true`",
+    )

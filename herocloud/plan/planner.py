@@ -15,7 +15,7 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import PARALLELISM, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, reservations, scope, targets
+from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, reservations, rollout, scope, targets
 from herocloud.plan.changes import Case, Decider, Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import Inputs, PlanOptions
@@ -84,13 +84,13 @@ _WHOLE = ("apply", "destroy", "adopt")
 """Operations that are about a stack and not about one thing of it."""
 
 
-def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> dict[StepId, set[StepId]]:
-    """Return what steps wait for in other changes: for what they need, and for the slices that others let go."""
+def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> Mapping[StepId, set[StepId]]:
+    """Return what steps wait for in other changes: for what they need, for slices that others let go, for their turn."""
     waits = order.order(decisions, {address: record.needs for address, record in inputs.records.items()})
     for address, target in valued.items():
         if target.waits and address in decisions:
             _wait_for_slices(decisions[address].steps, target.waits, decisions, waits)
-    return waits
+    return rollout.wait_for_turns(decisions, inputs.resources.values(), waits)
 
 
 def _is_adopted(decision: Decision) -> bool:

@@ -5,7 +5,6 @@ that they go through the same planner, proof and journal as a stack file. Everyt
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
@@ -20,7 +19,7 @@ def resource_of(record: Record) -> Resource:
     """Turn a record back into what was asked for, with every decided value pinned."""
     parts = ids.split_address(record.address)
     assert parts is not None  # noqa: S101  (the state checks addresses)
-    spec: dict[str, Any] = {key: value for key, value in record.spec.items() if key not in _DECIDED}
+    spec: dict[str, Json] = {key: value for key, value in record.spec.items() if key not in _DECIDED}
     provider = "auto"
     if record.kind == "vm":
         provider = str(spec["hypervisor"])
@@ -30,7 +29,9 @@ def resource_of(record: Record) -> Resource:
         spec["memory_options"] = {key: value for key, value in spec["memory_options"].items() if key != "boot"}
     elif record.kind == "network":
         spec["forward"] = [_without(one, "address") for one in spec.get("forward") or ()]
-    return Resource(record.address, record.kind, parts.name, parts.number, spec, tuple(record.needs), record.protect, None, provider)
+    return Resource(
+        record.address, record.kind, parts.name, parts.number, spec, tuple(record.needs), record.protect, None, provider, literal=True
+    )
 
 
 def desire(stack: StackName, records: Iterable[Record], outputs: Mapping[str, Json], moved: tuple[Move, ...] = ()) -> Desired:

@@ -122,7 +122,23 @@ def follow(desired: Desired, records: Mapping[Address, Record], found: list[Diag
                 found.append(diagnostics.bad_move(origin, target, "only VMs and volumes can be renamed, each to its own kind", move.place))
                 continue
             moves[target] = origin
+    taken = set(moves.values())
+    moves.update({target: origin for target, origin in _counted(records, wanted) if target not in moves and origin not in taken})
     return moves
+
+
+def _counted(records: Mapping[Address, Record], wanted: set[Address]) -> list[tuple[Address, Address]]:
+    """Keep a VM that gets a `count` as its instance 0, and instance 0 as the only one when the count goes; gives (new, old)."""
+    pairs = []
+    for address in wanted if records else ():
+        if address in records or not address.startswith("vm."):
+            continue
+        name, bracket, number = address.partition("[")
+        if number in {"", "0]"}:
+            origin = Address(name if bracket else f"{address}[0]")
+            if origin in records and origin not in wanted:
+                pairs.append((address, origin))
+    return pairs
 
 
 def _expand(origin: str, target: str, records: Mapping[Address, Record], wanted: set[Address]) -> list[tuple[Address, Address]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Observed, Record, Resource
@@ -56,6 +56,8 @@ class Valuer:
         self._sized: dict[int, tuple[Json, Json]] = {}
         self._slice_disk = {one.sid: one.disk for one in host.slices}
         self._pins: dict[Address, tuple[list[Sid], list[Address]]] = {}
+        self._full: dict[str, tuple[int, list[Address], Place | None]] = {}
+        """Networks without a free address: where their finding is, who needs one, and the place of the first."""
         self.short: dict[Address, int] = {}
         """How many slices were missing, by VM."""
 
@@ -202,8 +204,14 @@ class Valuer:
             return str(before["address"])
         free = net.lowest_free()
         if free is None:
-            self._found.append(diagnostics.network_full(resource.address, network, spec["cidr"], resource.place))
+            self._report_full(resource, network, spec["cidr"])
         return free
+
+    def _report_full(self, resource: Resource, network: str, cidr: str) -> None:
+        at, addresses, place = self._full.setdefault(network, (len(self._found), [], resource.place))
+        addresses.append(resource.address)
+        told = diagnostics.network_full(addresses, network, cidr, place)
+        self._found[at : at + 1] = [told]
 
     def _overlay(self, resource: Resource, old: Spec, sid: Sid) -> Json:
         asked = resource.spec["mycelium"]

@@ -19,8 +19,11 @@ from herocloud.plan.overlay_addresses import OverlayAddresses, node_of
 from herocloud.plan.scope import Inputs, PlanOptions
 from herocloud.plan.spec_values import Valued, Valuer
 
-_EXPRESSION = re.compile(r"\{\{\s*(vm\.[^{}]*?)\s*\}\}")
+_EXPRESSION = re.compile(r"\{\{\s*((?:vm\.|(?:join|length)\(\s*vm\.)[^{}]*?)\s*\}\}")
 """Only what names a VM: the rest was answered or checked at load, and what is left of braces then is text, as in cloud-init templates."""
+_CALL = re.compile(r"^(join|length)\(\s*(vm\.[^\s,()]+)\s*(?:,\s*(\"[^\"]*\"|'[^']*')\s*)?\)$")
+_EVERY = re.compile(r"^(vm\.[a-z][a-z0-9-]*)\[(?:0:(\d+)|:)\]\.(.+)$")
+"""What `[*]` became at load: `vm.web[0:2]` for two instances, `vm.db[:]` for a VM without `count`."""
 _REFERENCE = re.compile(r"^(vm\.[a-z][a-z0-9-]*(?:\[\d+\])?)\.(.+)$")
 
 
@@ -52,10 +55,20 @@ def _resolve_text(text: str, specs: Mapping[Address, Spec], where: str, found: l
 
 
 def _as_text(value: Json) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_as_text, value))
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _value(expression: str, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
+    if call := _CALL.match(expression):
+        value = _value(call.group(2), specs, where, found)
+        items = value if isinstance(value, list) else [value]
+        return len(items) if call.group(1) == "length" else (call.group(3) or "', '")[1:-1].join(map(_as_text, items))
+    if every := _EVERY.match(expression):
+        name, many, rest = every.groups()
+        addresses = [name] if many is None else [f"{name}[{number}]" for number in range(int(many))]
+        return [_value(f"{address}.{rest}", specs, where, found) for address in addresses]
     match = _REFERENCE.match(expression)
     if not match:
         found.append(diagnostics.unknown_value(where, expression, "it does not say which value of the VM is meant", None))
@@ -150,13 +163,20 @@ def decide_values(
     for address, one in valued.items():
         if address.startswith("vm."):
             texts = {field: one.spec[field] for field in _TEXTS if has_expression(one.spec[field])}
-            if texts:
-                resolved = resolve(texts, specs, address, found)
+            if texts and not inputs.resources[address].literal:
+                resolved = _only_texts(resolve(texts, specs, address, found))
                 specs[address] = {**one.spec, **resolved}
                 valued[address] = one._replace(spec=specs[address])
         elif one.spec.get("forward"):
             valued[address] = one._replace(spec=_with_forward_addresses(one.spec, address, specs))
     return valued, valuer.short, specs
+
+
+def _only_texts(value: Json) -> Json:
+    """Write lists as texts: what a guest gets are texts."""
+    if isinstance(value, dict):
+        return {key: _only_texts(inner) for key, inner in value.items()}
+    return _as_text(value) if isinstance(value, list) else value
 
 
 def _volume_sizes(inputs: Inputs) -> dict[str, int]:

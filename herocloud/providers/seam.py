@@ -11,10 +11,10 @@ Modules satisfy these protocols as well as classes do, so `planning` is usually 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model.guests import GuestAccess, Signs
+from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.model.hosts import Host, OverlayKey
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
@@ -261,7 +261,7 @@ class Channel(Enum):
 
 
 class HypervisorRole(NamedTuple):
-    """What there is to know of a hypervisor."""
+    """What there is to know of a hypervisor. Its driver performs `vm.*`; `vm.move` renames the VM's folder too (`ownership.rename`)."""
 
     planning: Callable[[], HypervisorPlanning]
     attaches: frozenset[AttachmentKind]
@@ -334,7 +334,7 @@ class NetworkRole(NamedTuple):
 class OverlayPlanning(Protocol):
     """What a plan has to know of the overlay. Pure."""
 
-    def node(self, public: Any, /) -> tuple[str, str]:
+    def node(self, public: Json, /) -> tuple[str, str]:
         """Return the address of the node with this public key, and its /64."""
         ...
 

@@ -72,7 +72,7 @@ def _facts(host: Host) -> Iterator[dict[str, Json]]:
     sources = dict(host.sources)
     uplink = "none"
     if host.uplink:
-        speed = "speed unknown" if host.uplink.speed is None else sizes.format_rate(host.uplink.speed, bits=True)
+        speed = "speed unknown" if host.uplink.speed is None else sizes.show_rate(host.uplink.speed, bits=True)
         uplink = f"{host.uplink.name}, {speed}"
     rows = (
         ("memory", sizes.show_size(host.memory)),

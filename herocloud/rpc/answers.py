@@ -195,3 +195,112 @@ IdempotencyKey = Annotated[
 ]
 
 JsonObject = dict[str, Any]
+
+
+class ValidationInfo(Answer):
+    """What was found about a stack."""
+
+    valid: bool
+    stack: str | None = Field(description="The name that the files give the stack.")
+    diagnostics: list[JsonObject]
+
+
+class PlanInfo(Answer):
+    """A plan, and what it needs to be applied."""
+
+    plan_id: str
+    stack: str
+    applyable: bool
+    changes: int
+    classes: dict[str, list[str]] = Field(description="What has to be approved: addresses by class.")
+    diagnostics: list[JsonObject]
+    plan: JsonObject = Field(description="The document of `herocloud plan --json`.")
+
+
+class StackInfo(Answer):
+    """A stack, as far as it is recorded."""
+
+    stack: str
+    resources: int
+    vms: int
+    complete: bool = Field(description="Whether everything of it was finished.")
+    addresses: list[str]
+    outputs: JsonObject
+
+
+class DriftInfo(Answer):
+    """A difference between the records and the world."""
+
+    stack: str
+    address: str
+    part: str
+    recorded: Json
+    observed: Json
+
+
+class ExportedStack(Answer):
+    """A stack as a stack file has it."""
+
+    stack: str
+    yaml: str
+
+
+class Amount(Answer):
+    """One resource of the host: what is there, what may be promised, and what is."""
+
+    capacity: int
+    effective_limit: int | None = Field(description="Capacity times the oversubscription; null where the host does not tell.")
+    allocated: int
+    available: int | None
+    oversub_ratio: float
+
+
+class Allocation(Answer):
+    """What one VM holds."""
+
+    sid: str
+    address: str
+    stack: str
+    vcpus: int
+    memory_bytes: int
+    disk_bytes: int
+    slices: list[str]
+
+
+class ResourcesInfo(Answer):
+    """How much of the host is promised to whom."""
+
+    cpu: Amount
+    memory: Amount
+    disk: Amount
+    slices: Amount
+    allocations: list[Allocation] = Field(description="By VM; those behind other secrets are only in the totals.")
+
+
+class LogEntry(Answer):
+    """One change of the state."""
+
+    serial: int
+    at: float = Field(description="Seconds since 1970.")
+    user: str | None = Field(description="Who did it.")
+    command: str | None = Field(description="With what: `apply`, `vm stop`, `rpc deploy_vm`.")
+    stack: str | None
+    apply: str | None = Field(description="The name of the apply.")
+    operation: str
+    plan_id: str | None
+    added: int
+    changed: int
+    destroyed: int
+    outcome: str
+    seconds: float | None
+
+
+class UnfinishedInfo(Answer):
+    """An apply that did not end."""
+
+    apply: str
+    stack: str
+    operation: str
+    status: str = Field(description="`interrupted` when somebody stopped it, `running` when it was cut off.")
+    user: str
+    address: str | None = Field(description="The one VM that it is about.")

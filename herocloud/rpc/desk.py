@@ -19,6 +19,7 @@ from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
+from herocloud.rpc.shelf import Shelf
 
 SECRET_LABEL = "herocloud.secret"  # noqa: S105  (the name of a label)
 """Holds the keyed digest of a VM's secret. A label follows its VM through renames, restores and undo, and dies with it."""
@@ -114,6 +115,9 @@ class Desk(NamedTuple):
     events: EventLog
     store: DaemonStore
     secrets: SecretKey
+    shelf: Shelf
+    runtime: Path
+    """The folder of the daemon's own, which a reboot empties."""
     clock: Callable[[], float]
     started: float
     document: Callable[[], Mapping[str, object]]

@@ -75,7 +75,14 @@ def _method(method: Method[Any], params: Mapping[str, Any], result: Json) -> dic
 
 def _parameter(name: str, schema: Mapping[str, Any], *, required: bool) -> dict[str, Json]:
     rest = {key: value for key, value in schema.items() if key != "description"}
-    return {"name": name, "description": schema.get("description", ""), "required": required, "schema": rest}
+    # Of `T | None` the words stand with the T.
+    told = [schema, *schema.get("anyOf", ())]
+    return {
+        "name": name,
+        "description": next((one["description"] for one in told if "description" in one), ""),
+        "required": required,
+        "schema": rest,
+    }
 
 
 def _error(kind: ErrorCode) -> dict[str, Json]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, systemd, unix_socket
+from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, metrics, recovery, systemd, unix_socket
 from herocloud.rpc.callers import Caller, Protocol
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
@@ -21,7 +21,18 @@ from herocloud.rpc.endpoints import Handlers, Health
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.method_table import Method
-from herocloud.rpc.methods import guest_methods, job_methods, node_methods, service_methods, vm_methods
+from herocloud.rpc.methods import (
+    guest_methods,
+    history_methods,
+    job_methods,
+    node_methods,
+    resource_methods,
+    service_methods,
+    stack_methods,
+    vm_methods,
+)
+from herocloud.rpc.shelf import Shelf
+from herocloud.rpc.upkeep import LOOK_SECONDS, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +51,9 @@ def methods() -> tuple[Method[Any], ...]:
         *vm_methods.METHODS[:-1],
         *guest_methods.METHODS,
         *vm_methods.METHODS[-1:],
+        *stack_methods.METHODS,
+        *history_methods.METHODS,
+        *resource_methods.METHODS,
         *job_methods.METHODS,
         *service_methods.METHODS,
     )
@@ -58,6 +72,9 @@ class Settings(NamedTuple):
     group: str | None = None
     clock: Callable[[], float] = time.time
     heartbeat: float = endpoints.HEARTBEAT_SECONDS
+    upkeep: bool = True
+    """Whether it looks after the VMs; off for tests that look at everything themselves."""
+    look_seconds: float = LOOK_SECONDS
 
 
 def settings_for(folder: Path, socket: Path) -> Settings:
@@ -88,12 +105,18 @@ class Service:
             events=self.events,
             store=self.store,
             secrets=SecretKey(settings.folder),
+            shelf=Shelf(),
+            runtime=settings.socket.parent,
             clock=settings.clock,
             started=settings.clock(),
             document=lambda: self.document,
             caller=_NOBODY,
         )
+        recovery.take_over(self.desk)
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
+        self.upkeep = Upkeep(self.desk, look_seconds=settings.look_seconds)
+        if settings.upkeep:
+            self.upkeep.start()
         self._ending = False
 
     def answer(self, body: bytes, caller: Caller) -> bytes | None:
@@ -106,7 +129,7 @@ class Service:
             answer=self.answer,
             openrpc=endpoints.dump(self.document),
             health=self._health,
-            metrics=lambda: "",
+            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts),
             discovery=discovery(),
             events=self.events,
             digest=self.desk.secrets.digest,
@@ -148,6 +171,7 @@ class Service:
     def close(self) -> None:
         """End the jobs and let go of the files."""
         self._ending = True
+        self.upkeep.close()
         self.jobs.close(STOP_SECONDS)
         self.events.close()
         self.pool.shutdown(wait=False, cancel_futures=True)

@@ -11,9 +11,10 @@ from herocloud.model.ids import Address
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
+from herocloud.model.worlds import Record
 from herocloud.operations import apply, approval, stack_plans, unfinished
-from herocloud.operations.apply import Applied
-from herocloud.operations.callers import Approver, How, Watch
+from herocloud.operations.apply import Applied, Recovered
+from herocloud.operations.callers import Approver, Granted, How, Watch
 from herocloud.operations.stack_plans import Planned
 from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.desk import Desk
@@ -46,18 +47,18 @@ class Decided:
 
 def how_for(run: Run, options: Options | None = None) -> How:
     """Return how a job runs its plan."""
-    caller = Caller(_USER, run.job.method, run.id)
+    caller = Caller(run.job.caller, f"rpc {run.job.method}", run.id)
     return How(options or Options(), run.watch, LOCK_SECONDS, run.note, caller, run.interrupts)
 
 
-def how_for_edit(_desk: Desk, method: str) -> How:
+def how_for_edit(desk: Desk, method: str) -> How:
     """Return how a short change is made within a request."""
 
     @contextlib.contextmanager
     def watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
         yield lambda _event: None
 
-    return How(Options(), watch, EDIT_LOCK_SECONDS, caller=Caller(_USER, method), interrupts=Interrupts())
+    return How(Options(), watch, EDIT_LOCK_SECONDS, caller=Caller(desk.caller.name, f"rpc {method}"), interrupts=Interrupts())
 
 
 def how_for_watch(watch: Watch) -> How:
@@ -75,6 +76,11 @@ def only(*addresses: Address) -> Approver:
             raise not_approved(planned.plan, {Approval.UPDATE: beyond})
 
     return Decided(decide)
+
+
+def classes_of(plan: Plan) -> dict[Approval, list[Address]]:
+    """Return what a plan needs to be approved, by class."""
+    return {one: [change.address for change in changes] for one, changes in approval.missing(plan, ()).items()}
 
 
 def within(approved: Collection[Approval]) -> Approver:
@@ -111,19 +117,30 @@ def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError
     return RpcError(error_codes.BLOCKED, data)
 
 
-def run_planned(desk: Desk, run: Run, plan: Callable[[], Planned], approver: Approver, *, options: Options | None = None) -> Applied:
-    """Make a plan, get it approved, run it, and raise what became of it unless it went well."""
+def run_planned(
+    desk: Desk,
+    run: Run,
+    plan: Callable[[], Planned],
+    approver: Approver,
+    *,
+    options: Options | None = None,
+    address: Address | None = None,
+) -> Applied:
+    """Make a plan, get it approved, run it, and raise what became of it unless it went well.
+
+    With an `address` it is about this one VM, and runs beside whatever is about others.
+    """
     first = plan()
     stack_plans.refuse_unapplyable(first.plan)
     try:
-        applied = apply.run_made(desk.folder, first, plan, how_for(run, options), approver, recovers=False)
+        applied = apply.run_made(desk.folder, first, plan, how_for(run, options), approver, address=address, recovers=False)
     finally:
         desk.sight.forget()
     require_done(run, applied)
     return applied
 
 
-def require_done(run: Run, applied: Applied) -> None:
+def require_done(run: Run, applied: Applied | Recovered) -> None:
     """Raise unless everything was done."""
     result = applied.result
     if result is None:
@@ -135,3 +152,12 @@ def require_done(run: Run, applied: Applied) -> None:
         if result.rolled_back:
             run.note("a step failed, and everything that the job did was taken back")
         raise error
+
+
+def take_back_unfinished(desk: Desk, run: Run, record: Record) -> None:
+    """Take back an apply of one VM that did not end, before the VM is deleted: to delete it is the consent for that too."""
+    for pending in unfinished.waiting(desk.recorded, record.stack):
+        if pending.address == record.address:
+            recovered = apply.resume(desk.folder, how_for(run), Granted(frozenset(Approval)), rollback=True, which=pending.id)
+            if recovered is not None:
+                require_done(run, recovered)

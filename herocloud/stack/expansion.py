@@ -6,7 +6,7 @@ that are written alike, which is what keeps ten thousand of them cheap; nobody c
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from herocloud.kits import sharing
 from herocloud.kits.jsons import Spec
@@ -14,7 +14,7 @@ from herocloud.kits.yaml.tree import Path
 from herocloud.model.diagnostics import Place
 from herocloud.model.ids import Address, make_address
 from herocloud.model.worlds import Resource
-from herocloud.stack import instances, overlays
+from herocloud.stack import expressions, instances, overlays
 from herocloud.stack.layers import Fields, View
 
 _BESIDE = frozenset({"shares", "user_data", "secrets"})
@@ -40,6 +40,11 @@ class Expansion(NamedTuple):
     folder_of: Callable[[Path], str]
     outside: Outside
     place_of: Callable[[Path], Place | None]
+
+    def spell_out(self, value: Any) -> Any:
+        """Write how many instances `[*]` stands for."""
+        vms = self.data.get("vms") or {}
+        return expressions.spell_out(value, lambda name: vms.get(name, {}).get("count"))
 
 
 def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
@@ -91,8 +96,10 @@ def _expand_vms(work: Expansion, views: list[View]) -> Iterator[Resource]:
         else:
             numbers = range(view.many) if view.number is None else (view.number,)
         provider = spec["hypervisor"]
+        together = (view.fields.get("update") or {}).get("max_unavailable", "1")
         for number in numbers:
-            yield Resource(make_address("vm", view.name, number), "vm", view.name, number, spec, needs, protect, place, provider)
+            address = make_address("vm", view.name, number)
+            yield Resource(address, "vm", view.name, number, spec, needs, protect, place, provider, max_unavailable=together)
 
 
 def absolute(path: str, folder: str) -> str:
@@ -167,8 +174,8 @@ def vm_spec(work: Expansion, view: View) -> Spec:
         "mycelium": None if overlay is False else overlays.use_spec(work.data, overlay),
         "ssh_keys": fields.get("ssh_keys", []),
         "user_data": _user_data(work, view),
-        "env": fields.get("env", {}),
-        "labels": fields.get("labels", {}),
+        "env": work.spell_out(fields.get("env", {})),
+        "labels": work.spell_out(fields.get("labels", {})),
         "secrets": {name: _secret(work, view, name, secret) for name, secret in (fields.get("secrets") or {}).items()},
         "restart": fields.get("restart", "no"),
         "state": fields.get("state", "running"),
@@ -216,7 +223,7 @@ def _user_data(work: Expansion, view: View) -> str | None:
         return None
     if "file" in data:
         return work.outside.texts[absolute(data["file"], _folder(work, view, "user_data", "file"))]
-    text: str = data["text"]
+    text: str = work.spell_out(data["text"])
     return text
 
 

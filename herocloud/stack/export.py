@@ -50,6 +50,9 @@ def export_tree(records: Iterable[Record], stack: StackName | str, outputs: Mapp
             overlay.setdefault("peers", []).append(record.spec["endpoint"])
         else:
             vms.append(record)
+    inside = next((record.spec["mycelium"] for record in vms if (record.spec.get("mycelium") or {}).get("mode") == "guest"), None)
+    if inside is not None:
+        overlay = {"mode": "guest", **({"peers": inside["peers"]} if inside["peers"] else {})}
     if overlay is not None:
         sections["mycelium"] = overlay
     tree.update({name: section for name, section in sections.items() if section})

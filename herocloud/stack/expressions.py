@@ -1,8 +1,8 @@
 """Expressions in double braces: what they may say, found in a text and replaced.
 
-The grammar is closed on purpose: a name, a property of a VM or of the host, the number of an instance, and a whole number added or
-taken away. A template language would make a file a program, and a plan could no longer say where a value comes from. This module loads
-nothing heavy, because the planner resolves the `vm.…` expressions with it.
+The grammar is closed on purpose: a name, a property of a VM, of all its instances or of the host, the number of an instance, a whole
+number added or taken away, and `join` and `length` of a list. A template language would make a file a program, and a plan could no longer
+say where a value comes from. This module loads nothing heavy, because the planner resolves the `vm.…` expressions with it.
 """
 
 import re
@@ -11,11 +11,20 @@ from typing import Any, NamedTuple
 
 from herocloud.stack.fields import spellings
 
-_SUM = re.compile(r"^(.*\S)\s+([+-])\s+(\d{1,9})$", re.DOTALL)
+_SUM = re.compile(r"^(.*\S)\s*([+-])\s*(\d{1,9})$", re.DOTALL)
+_CALL = re.compile(r"^(join|length)\(\s*([^\s,()]+)\s*(?:,\s*(\"[^\"]*\"|'[^']*')\s*)?\)$")
 _VARIABLE = re.compile(spellings.VARIABLE)
-_VM = re.compile(r"vm\.([a-z][a-z0-9-]*)(?:\[(\d{1,6}|index)\])?\.(?:(address|mac)\.([a-z][a-z0-9-]*)|(mycelium|sid|slices|vcpus|memory))")
+_VM = re.compile(
+    r"vm\.([a-z][a-z0-9-]*)(?:\[(\d{1,6}|index|\*)\])?\.(?:(address|mac)\.([a-z][a-z0-9-]*)|(mycelium|sid|slices|vcpus|memory))"
+)
 _HOST = re.compile(r"^host\.([a-z_]+)$")
 
+FORMS = (
+    "{{ variable }}", "{{ variable + 1 }}", "{{ stack }}", "{{ index }}", "{{ host.name }}", "{{ vm.NAME.address.NETWORK }}",
+    "{{ vm.NAME.mac.NETWORK }}", "{{ vm.NAME.mycelium }}", "{{ vm.NAME.sid }}", "{{ vm.NAME.slices }}", "{{ vm.NAME.vcpus }}",
+    "{{ vm.NAME.memory }}", "{{ vm.NAME[*].address.NETWORK }}", '{{ join(LIST, ",") }}', "{{ length(LIST) }}",
+)  # fmt: skip
+"""Everything that an expression can say, for hints and for the reference."""
 HOST_FIELDS = ("name", "cpus", "memory", "disk", "slices")
 BRACE = ("'{{'", '"{{"')
 """`{{ '{{' }}` stands for two braces that begin no expression."""
@@ -37,6 +46,12 @@ class Expression(NamedTuple):
     network: str | None = None
     """The network that is meant, for `address` and `mac`."""
     plus: int = 0
+    every: bool = False
+    """`vm.db[*]`: a list with the value of every instance."""
+    call: str = ""
+    """`join` or `length`, which make a text or a number of a list."""
+    between: str = ", "
+    """What `join` puts between the items."""
     asks: str = ""
     """What of a VM: `address`, `mac`, `mycelium`, `sid`, `slices`, `vcpus` or `memory`."""
 
@@ -44,23 +59,27 @@ class Expression(NamedTuple):
 def parse(inner: str, text: str) -> Expression:
     """Take apart what stands between the braces."""
     inner = inner.strip()
+    if called := _CALL.fullmatch(inner):
+        call, subject, between = called.groups()
+        expression = parse(subject, text)
+        if expression.kind not in {"variable", "vm"} or (call == "length" and between is not None):
+            return Expression(text, "bad", inner)
+        return expression._replace(call=call, between=", " if between is None else between[1:-1])
     plus = 0
+    match = _VM.fullmatch(inner)
+    if match:
+        name, number, on_network, network, alone = match.groups()
+        instance = int(number) if number is not None and number.isdigit() else None
+        return Expression(text, "vm", name, instance, number == "index", network, every=number == "*", asks=on_network or alone)
     if added := _SUM.fullmatch(inner):
         inner, sign, amount = added.groups()
         plus = int(amount) if sign == "+" else -int(amount)
-    if inner in BRACE:
+    if inner in BRACE and not plus:
         return Expression(text, "brace")
     if inner == "index":
         return Expression(text, "index", plus=plus)
     if match := _HOST.fullmatch(inner):
         return Expression(text, "host", match.group(1), plus=plus)
-    match = _VM.fullmatch(inner)
-    if match and not plus:
-        name, number, on_network, network, alone = match.groups()
-        by_index = number == "index"
-        return Expression(
-            text, "vm", name, None if number is None or by_index else int(number), by_index, network, asks=on_network or alone
-        )
     if _VARIABLE.fullmatch(inner) and inner not in RESERVED:
         return Expression(text, "variable", inner, plus=plus)
     return Expression(text, "bad", inner)
@@ -134,6 +153,27 @@ def to_text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(to_text, value))
     return str(getattr(value, "text", value))
+
+
+def apply_call(expression: Expression, value: list[Any]) -> Any:
+    """Return what `join` or `length` make of a list."""
+    return len(value) if expression.call == "length" else expression.between.join(map(to_text, value))
+
+
+def spell_out(value: Any, many: Callable[[str], int | None]) -> Any:
+    """Write `vm.web[*]` as `vm.web[0:2]`, which says how many instances there are; `vm.db[:]` is the one of a VM without `count`."""
+
+    def resolve(expression: Expression) -> Any:
+        if not expression.every:
+            return KEEP
+        count = many(expression.name)
+        return expression.text.replace("[*]", "[:]" if count is None else f"[0:{count}]")
+
+    if isinstance(value, str):
+        return str(replace(value, resolve)) if "[*]" in value else value
+    if isinstance(value, dict):
+        return {key: spell_out(inner, many) for key, inner in value.items()}
+    return [spell_out(inner, many) for inner in value] if isinstance(value, list) else value
 
 
 class _Keep:

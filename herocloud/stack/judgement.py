@@ -14,6 +14,7 @@ from herocloud.stack import names as names_of
 from herocloud.stack import variables as values_of
 from herocloud.stack.checks import all_checks, hidden_blocks
 from herocloud.stack.checks.outside import World
+from herocloud.stack.fence import Fence
 from herocloud.stack.fields import fast_validation
 from herocloud.stack.findings import Findings
 from herocloud.stack.pointer import Pointer
@@ -32,6 +33,13 @@ class Given(NamedTuple):
     var_files: Sequence[str]
     environment: Mapping[str, str]
     secret_key: bytes | None
+    fence: Fence | None = None
+    lender: int | None = None
+    """Which of the files is the host's own catalogue, which no fence is about."""
+
+    def fence_of(self, path: Path) -> Fence | None:
+        """Return what bounds a place in the stack."""
+        return None if self.fence is None or self.combined.origin(path)[0] == self.lender else self.fence
 
     def folder_of(self, path: Path) -> str:
         """Return the folder of the file that says something."""
@@ -39,7 +47,13 @@ class Given(NamedTuple):
 
     def world(self, found: Findings) -> World:
         """Return a fresh look at what lies outside."""
-        return World(self.environment, self.secret_key, lambda path: self.folder_of(found.pruned.spelt(path)), found)
+        return World(
+            self.environment,
+            self.secret_key,
+            lambda path: self.folder_of(found.pruned.spelt(path)),
+            found,
+            lambda path: self.fence_of(found.pruned.spelt(path)),
+        )
 
 
 class Judged(NamedTuple):

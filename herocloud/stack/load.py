@@ -16,6 +16,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import StackName
 from herocloud.model.worlds import Desired, Move
 from herocloud.stack import catalogue, expansion, judgement, merge, sources
+from herocloud.stack.fence import Fence
 from herocloud.stack.findings import Findings
 from herocloud.stack.judgement import Given, Judged
 from herocloud.stack.loaded import Loaded
@@ -34,6 +35,7 @@ def load(
     environment: Mapping[str, str] = {},
     stdin: str | None = None,
     secret_key: bytes | None = None,
+    fence: Fence | None = None,
 ) -> Loaded:
     """Load one stack from one or several files; bad input gives diagnostics and never an exception."""
     with _without_collector():
@@ -56,7 +58,7 @@ def load(
         pointer.combined = combined
         catalogue.lend(combined, lent, len(read))
 
-        given = Given(every, combined, twice, host, variables, var_files, environment, secret_key)
+        given = Given(every, combined, twice, host, variables, var_files, environment, secret_key, fence, len(read) if lender else None)
         judged = judgement.judge(given, combined.value, trees, pointer, findings)
         _check_catalogue(lent, pointer, findings)
         if findings.items:
@@ -120,7 +122,7 @@ def _expand(given: Given, judged: Judged, pointer: Pointer, folder: str) -> Desi
         tuple(expansion.expand(work, judged.views)),
         data.get("description", ""),
         tuple(Move(move["from"], move["to"], place_of(("moved", number))) for number, move in enumerate(data.get("moved") or ())),
-        data.get("outputs") or {},
+        work.spell_out(data.get("outputs") or {}),
         folder,
     )
 

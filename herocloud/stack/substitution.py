@@ -31,7 +31,7 @@ class _Unknown(Exception):
 
 def substitute(tree: Mapping[str, Any], values: Values, host: Host | None, found: Findings) -> Substituted:
     """Replace the expressions of a whole file, everything under `variables` and `moved` excepted."""
-    work = _Substitution(values, host, found)
+    work = _Substitution(values, host, found, tree.get("stack"))
     result: dict[str, Any] = {}
     for key, value in tree.items():
         if key == "moved" or not expressions.has_any(value):
@@ -57,7 +57,8 @@ def put_index(value: Any, number: int) -> Any:
 
 
 class _Substitution:
-    def __init__(self, values: Values, host: Host | None, found: Findings) -> None:
+    def __init__(self, values: Values, host: Host | None, found: Findings, stack: Any) -> None:
+        self.stack = stack if isinstance(stack, str) else None
         self.values = values
         self.host = host
         self.found = found
@@ -121,6 +122,9 @@ class _Substitution:
         problem: tuple[str, str, str | None] | None = None
         if kind == "bad":
             problem = self.explain(expression)
+        elif kind == "variable" and name == "stack" and name not in self.values.declared and not expression.plus:
+            if self.stack is None or "{{" in self.stack:
+                return False
         elif kind == "variable" and name not in self.values.declared:
             near = names.nearest(name, self.values.declared, self.found)
             problem = (
@@ -135,7 +139,9 @@ class _Substitution:
             if name not in self.values.known:
                 return False
             if expression.plus and not isinstance(self.values.known[name], int):
-                problem = ("bad-expression", f"`{expression.text}` adds to `{name}`, which is no whole number.", None)
+                problem = ("bad-expression", f"`{expression.text}` adds to `{name}`, which is not a whole number.", None)
+            if expression.call and not isinstance(self.values.known[name], list):
+                problem = ("bad-expression", f"`{expression.call}` takes a list, and `{name}` is not one.", None)
         elif kind == "host":
             problem = self.check_host(expression)
         elif kind == "index" or expression.by_index:
@@ -161,14 +167,12 @@ class _Substitution:
 
     def explain(self, expression: Expression) -> tuple[str, str, str | None]:
         inner = expression.name
-        hint: str | None = (
-            "write `{{ variable }}`, `{{ vm.NAME.address.NETWORK }}`, `{{ vm.NAME.mycelium }}`, `{{ host.name }}` or `{{ index }}`"
-        )
+        hint: str | None = f"an expression is one of {', '.join(f'`{form}`' for form in expressions.FORMS)}"
         if not expression.text.endswith("}}"):
             return "bad-expression", "`{{` is never closed.", "close it with `}}`, or write `{{ '{{' }}` for the braces themselves"
         if inner.startswith("var.") and inner[4:] in self.values.declared:
             hint = f"write `{{{{ {inner[4:]} }}}}`"
-        return "bad-expression", f"`{inner}` is nothing that an expression can say.", hint
+        return "bad-expression", f"`{inner}` is not something that an expression can say.", hint
 
     def check_host(self, expression: Expression) -> tuple[str, str, str | None] | None:
         name = expression.name
@@ -189,7 +193,11 @@ class _Substitution:
     def resolve(self, expression: Expression, path: Path) -> Any:
         del path
         if expression.kind == "variable":
+            if expression.name == "stack" and "stack" not in self.values.declared:
+                return self.stack
             value = self.values.known[expression.name]
+            if expression.call:
+                return expressions.apply_call(expression, value)
             return value + expression.plus if expression.plus else value
         if expression.kind == "host" and self.host is not None:
             value = host_value(self.host, expression.name)

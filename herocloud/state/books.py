@@ -7,7 +7,7 @@ a step, and half of the time of a large apply.
 """
 
 import sqlite3
-from typing import Any
+from collections.abc import Hashable
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
@@ -92,7 +92,7 @@ class Book:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, {}
-        new: list[tuple[str, str, int, str | None, str]] = []
+        new: list[tuple[str, str, int, str | None, str, str]] = []
         changed: list[tuple[str | None, str, str, str]] = []
         ended: list[tuple[int, str, str]] = []
         for owner, record in waiting.items():
@@ -106,13 +106,16 @@ class Book:
             else:
                 if since is not None:
                     ended.append((self.serial, *owner))
-                new.append((*owner, self.serial, record.sid, body))
+                new.append((*owner, self.serial, record.sid, body, record.host))
                 self._since[owner] = self.serial
             self._touched[owner] = state_records.slices_of(record)
-        connection.executemany(f"UPDATE records SET until = ? WHERE {_PRESENT}", ended)  # noqa: S608  (conditions are ours)
+        if ended:
+            connection.executemany(f"UPDATE records SET until = ? WHERE {_PRESENT}", ended)  # noqa: S608  (conditions are ours)
         try:
-            connection.executemany(f"UPDATE records SET sid = ?, body = ? WHERE {_PRESENT}", changed)  # noqa: S608  (as above)
-            connection.executemany("INSERT INTO records (stack, address, since, sid, body) VALUES (?, ?, ?, ?, ?)", new)
+            if changed:
+                connection.executemany(f"UPDATE records SET sid = ?, body = ? WHERE {_PRESENT}", changed)  # noqa: S608  (as above)
+            if new:
+                connection.executemany("INSERT INTO records (stack, address, since, sid, body, host) VALUES (?, ?, ?, ?, ?, ?)", new)
         except sqlite3.IntegrityError as error:
             conflict = _find_conflict(connection, waiting)
             if conflict is None:
@@ -145,14 +148,21 @@ class Texts:
     def __init__(self) -> None:
         """Start with nothing."""
         # The object stays beside its text: while it lives, no other object can have its id.
-        self._texts: dict[int, tuple[Any, str]] = {}
+        self._texts: dict[int, tuple[Part, str]] = {}
+        self._small: dict[Hashable, str] = {}
 
     def body(self, record: Record) -> str:
-        """Return what `recording.write_body` does."""
-        parts = ",".join(f"{jsons.dumps(name)}:{self._text(part)}" for name, part in sorted(record.parts.items()))
-        head = jsons.dumps(record[:4])[:-1]
-        tail = jsons.dumps(record[6:])[1:]
-        return f"{head},{self._text(record.spec)},{{{parts}}},{tail}"
+        """Return what `records.write_body` does."""
+        small = self._write_small
+        parts = ",".join([f"{small(name)}:{self._text(part)}" for name, part in sorted(record.parts.items())])
+        tail = small(state_records.fields_of(record)[6:])[1:]
+        return f"{small(record[:4])[:-1]},{self._text(record.spec)},{{{parts}}},{tail}"
+
+    def _write_small(self, value: Hashable) -> str:
+        text = self._small.get(value)
+        if text is None:
+            text = self._small[value] = jsons.dumps(value)
+        return text
 
     def _text(self, value: Part) -> str:
         known = self._texts.get(id(value))

@@ -14,7 +14,7 @@ import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.model import ids, plan_codec, steps
@@ -32,34 +32,47 @@ _PER_PIECE = 256
 _QUICKLY = 1
 """zlib's first level: the ninth saves little more on such text and takes five times as long."""
 
-_KINDS: dict[str, type] = {"head": Plan, "change": Change, "step": Step}
-
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def load(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
     """Return the plan of an apply."""
-    parts = _unpress(connection, apply, path, "1")
-    return plan_codec.join_plan(parts["head"][0], parts["change"], parts["step"])
+    return plan_codec.join_plan(*_unpress(connection, apply, path, "1"))
 
 
 def load_head(connection: sqlite3.Connection, apply: int, path: Path) -> Plan:
     """Return the plan of an apply without its changes and steps."""
-    head: Plan = _unpress(connection, apply, path, "part = 'head'")["head"][0]
-    return head
+    return _unpress(connection, apply, path, "part = 'head'")[0]
 
 
-def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: str) -> dict[str, list[Any]]:
-    parts: dict[str, list[Any]] = {"head": [], "change": [], "step": []}
+def last_files(connection: sqlite3.Connection, stack: str, path: Path) -> tuple[str, ...]:
+    """Return the stack files of the last apply of a whole stack that changed anything."""
+    row = connection.execute(
+        "SELECT max(apply) FROM applies WHERE stack = ? AND address = '' AND operation = 'apply' AND status IN ('done', 'partial')",
+        (stack,),
+    ).fetchone()
+    return () if row[0] is None else load_head(connection, row[0], path).files
+
+
+def _unpress(connection: sqlite3.Connection, apply: int, path: Path, condition: str) -> tuple[Plan, list[Change], list[Step]]:
+    heads: list[Plan] = []
+    changes: list[Change] = []
+    found: list[Step] = []
     rows = connection.execute(f"SELECT part, body FROM pieces WHERE apply = ? AND {condition} ORDER BY id", (apply,))  # noqa: S608  (ours)
     try:
         for part, body in rows:
-            parts[part] += [plan_codec.decode(_KINDS[part], data) for data in json.loads(zlib.decompress(body))]
+            pieces = json.loads(zlib.decompress(body))
+            if part == "head":
+                heads += [plan_codec.decode(Plan, piece) for piece in pieces]
+            elif part == "change":
+                changes += [plan_codec.decode(Change, piece) for piece in pieces]
+            else:
+                found += [plan_codec.decode(Step, piece) for piece in pieces]
     except (zlib.error, ValueError) as error:
         raise failures.damaged(path, f"the plan of apply {apply} cannot be read ({error})") from error
-    if len(parts["head"]) != 1:
+    if len(heads) != 1:
         raise failures.damaged(path, f"the plan of apply {apply} is not there")
-    return parts
+    return heads[0], changes, found
 
 
 class Prepared(NamedTuple):
@@ -81,20 +94,21 @@ def prepare(plan: Plan, grant: Grant) -> Prepared:
 
 def _pieces(plan: Plan) -> Iterator[tuple[str, bytes]]:
     yield "head", _press([plan_codec.head_of(plan)])
-    for part, items in (("change", plan.changes), ("step", plan.steps)):
+    both: tuple[tuple[str, Sequence[Change | Step]], ...] = (("change", plan.changes), ("step", plan.steps))
+    for part, items in both:
         remaining = iter(items)
         while piece := tuple(itertools.islice(remaining, _PER_PIECE)):
             yield part, _press(piece)
 
 
-def _press(items: Iterable[Any]) -> bytes:
+def _press(items: Iterable[Plan | Change | Step]) -> bytes:
     return zlib.compress(_encode([plan_codec.encode(item) for item in items]).encode(), _QUICKLY)
 
 
 ENDED = ("done", "partial", "rolled back")
 STATUSES = (*ENDED, "interrupted")
 LEARNED_FROM = 50
-"""Durations kept per kind of step: a few, so that a new disk shows after a day and not after a year."""
+"""Durations kept per kind of step and provider: a few, so that a new disk shows after a day and not after a year."""
 
 _APPLIED = "apply, plan, stack, operation, status, started, ended, serial, rollback_of"
 
@@ -195,7 +209,13 @@ def change_records(connection: sqlite3.Connection, book: Book, entries: Sequence
 
 
 def finish(
-    connection: sqlite3.Connection, apply: int, status: str, ended: float, outputs: Mapping[str, jsons.Json] | None, did: Did | None
+    connection: sqlite3.Connection,
+    apply: int,
+    status: str,
+    ended: float,
+    outputs: Mapping[str, jsons.Json] | None,
+    did: Did | None,
+    providers: Mapping[StepId, str],
 ) -> None:
     """Write down how an apply ended. An undo that is done turns what it undid into `rolled back`, so that it can be applied again."""
     connection.execute("UPDATE applies SET status = ?, ended = ? WHERE apply = ?", (status, ended, apply))
@@ -205,7 +225,7 @@ def finish(
         return
     # What it held beyond its records is free from here on.
     connection.execute("UPDATE applies SET reserved = '' WHERE apply = ?", (apply,))
-    _learn(connection, apply)
+    _learn(connection, apply, providers)
     if status != "done":
         return
     connection.execute(
@@ -306,30 +326,32 @@ def states(connection: sqlite3.Connection, apply: int) -> dict[StepId, str]:
     return dict(connection.execute("SELECT step, event FROM journal WHERE apply = ? ORDER BY number", (apply,)).fetchall())
 
 
-def durations(connection: sqlite3.Connection) -> dict[str, float]:
-    """Return the median of the last durations by kind of step."""
-    found: dict[str, list[float]] = {}
-    for kind, seconds in connection.execute("SELECT kind, seconds FROM durations ORDER BY kind, seconds"):
-        found.setdefault(kind, []).append(seconds)
-    return {kind: (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for kind, values in found.items()}
+def durations(connection: sqlite3.Connection) -> dict[tuple[str, str], float]:
+    """Return the median of the last durations by kind of step and provider."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for kind, provider, seconds in connection.execute("SELECT kind, provider, seconds FROM durations ORDER BY seconds"):
+        found.setdefault((kind, provider), []).append(seconds)
+    return {key: (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for key, values in found.items()}
 
 
-def _learn(connection: sqlite3.Connection, apply: int) -> None:
-    """Remember how long the steps of an apply took, a few of each kind."""
-    found: dict[str, list[float]] = {}
+def _learn(connection: sqlite3.Connection, apply: int, providers: Mapping[StepId, str]) -> None:
+    """Remember how long the steps of an apply took, a few of each kind and provider."""
+    found: dict[tuple[str, str], list[float]] = {}
     rows = connection.execute(
         "SELECT step, seconds FROM journal WHERE apply = ? AND event = 'done' AND seconds > 0 ORDER BY number DESC", (apply,)
     )
     for step, seconds in rows:
         # `vm.web[0]/disk.create` and, when a change has several, `…/tap.create#2`: the kind begins what is behind the last slash.
-        kind = step.rpartition("/")[2].partition("#")[0]
-        if kind in steps.KINDS and len(durations := found.setdefault(kind, [])) < LEARNED_FROM:
-            durations.append(seconds)
-    for kind, durations in found.items():
-        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM durations WHERE kind = ?", (kind,)).fetchone()
-        rows_of_kind = [(kind, number + place, seconds) for place, seconds in enumerate(reversed(durations), 1)]
-        connection.executemany("INSERT INTO durations VALUES (?, ?, ?)", rows_of_kind)
-        connection.execute("DELETE FROM durations WHERE kind = ? AND number <= ?", (kind, number + len(durations) - LEARNED_FROM))
+        kind, provider = step.rpartition("/")[2].partition("#")[0], providers.get(step)
+        if provider is not None and kind in steps.KINDS and len(known := found.setdefault((kind, provider), [])) < LEARNED_FROM:
+            known.append(seconds)
+    for key, known in found.items():
+        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM durations WHERE (kind, provider) = (?, ?)", key).fetchone()
+        rows_of_kind = [(*key, number + place, seconds) for place, seconds in enumerate(reversed(known), 1)]
+        connection.executemany("INSERT INTO durations VALUES (?, ?, ?, ?)", rows_of_kind)
+        connection.execute(
+            "DELETE FROM durations WHERE (kind, provider) = (?, ?) AND number <= ?", (*key, number + len(known) - LEARNED_FROM)
+        )
 
 
 def outputs(connection: sqlite3.Connection) -> dict[StackName, dict[str, jsons.Json]]:

@@ -114,7 +114,23 @@ _AUDIT = (
     "CREATE INDEX applies_serial ON applies (serial)",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _AUDIT)
+_HOSTS = (
+    # Which host a record is about. The id of this one is made once and never changes, whatever the host is called.
+    "ALTER TABLE world ADD COLUMN host TEXT NOT NULL DEFAULT ''",
+    "UPDATE world SET host = lower(hex(randomblob(8)))",
+    "ALTER TABLE records ADD COLUMN host TEXT NOT NULL DEFAULT 'here'",
+    # What was learnt before says nothing of who was how fast, and is soon learnt again.
+    "DROP TABLE durations",
+    """CREATE TABLE durations (
+        kind TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        PRIMARY KEY (kind, provider, number)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _AUDIT, _HOSTS)
 """Each entry takes a database from its position to the next number."""
 
 

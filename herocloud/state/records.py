@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from herocloud.kits import jsons
 from herocloud.model import ids
 from herocloud.model.errors import Conflict
-from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.ids import HERE, Address, Sid, StackName
 from herocloud.model.worlds import Record
 
 Owner = tuple[StackName, Address]
@@ -53,15 +53,22 @@ def owners(connection: sqlite3.Connection) -> dict[Sid, Owner]:
     return {Sid(sid): (StackName(stack), Address(address)) for sid, stack, address in sorted(rows, key=lambda row: ids.sid_number(row[0]))}
 
 
+_NEEDS = Record._fields.index("needs")
+
 _TOGETHER = 500
 """Records per call of the JSON reader: enough to share its set-up, few enough to keep the joined text small."""
 
 Records = dict[StackName, dict[Address, Record]]
 
 
+def fields_of(record: Record) -> tuple[jsons.Json, ...]:
+    """Return what is written of a record: its host only where that is another one, so that texts from before there were hosts stay true."""
+    return record[:-1] if record.host == HERE else record
+
+
 def write_body(record: Record) -> str:
     """Return the record as JSON."""
-    return jsons.dumps(record)
+    return jsons.dumps(fields_of(record))
 
 
 def read_body(body: str) -> Record:
@@ -92,8 +99,14 @@ def find(connection: sqlite3.Connection, stack: str, address: str) -> Record | N
     return None if row is None else read_body(row[0])
 
 
+def versions_with(connection: sqlite3.Connection, text: str) -> list[tuple[tuple[int, ...], Record]]:
+    """Return every version of a record whose body holds a text, with the serials that made and ended it."""
+    rows = connection.execute("SELECT since, until, body FROM records WHERE instr(body, ?) > 0 ORDER BY since", (text,))
+    return [(tuple(serial for serial in (since, until) if serial is not None), read_body(body)) for since, until, body in rows]
+
+
 def _record(fields: list[jsons.Json]) -> Record:
-    fields[-1] = tuple(fields[-1])
+    fields[_NEEDS] = tuple(fields[_NEEDS])
     return Record(*fields)
 
 

@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
 from herocloud.kits import faults
 from herocloud.model.applies import NOBODY, Caller, Pending
-from herocloud.model.ids import Address, PlanId, Sid, StackName
+from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
 from herocloud.model.plans import Plan
-from herocloud.model.worlds import Record, Recorded
+from herocloud.model.worlds import Durations, Record, Recorded
 from herocloud.state import connections, failures, history, journal, records, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
@@ -61,7 +61,10 @@ class Store:
         self._runs: dict[int, Run] = {}
         self._path = state_files.database(folder)
         self._file = _identity(self._path)
-        self.lineage: str = self._read(lambda c: c.execute("SELECT lineage FROM world").fetchone()[0])
+        self.lineage: str
+        self.host: HostId
+        """The id of this host where states of several hosts meet; within this state it goes by `ids.HERE`."""
+        self.lineage, self.host = self._read(lambda c: c.execute("SELECT lineage, host FROM world").fetchone())
 
     def __enter__(self) -> Self:
         """Allow `with open_state(…) as store`."""
@@ -117,6 +120,10 @@ class Store:
         """Return every apply that runs or did not end, oldest first."""
         return self._read(lambda c: journal.pending(c, self.folder))
 
+    def last_files(self, stack: str) -> tuple[str, ...]:
+        """Return the stack files of the last apply of a stack."""
+        return self._read(lambda c: journal.last_files(c, stack, self.folder))
+
     def unfinished(self, apply: int | None = None) -> Unfinished | None:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 
@@ -151,13 +158,17 @@ class Store:
 
         return self._read(look)
 
-    def durations(self) -> Mapping[str, float]:
-        """Return the median seconds of each kind of step that ran here."""
+    def durations(self) -> Durations:
+        """Return the median seconds of each kind of step that ran here, by provider."""
         return self._read(journal.durations)
 
     def history(self) -> list[Version]:
         """Return every operation that raised the serial, newest first."""
         return self._read(history.log)
+
+    def versions_with(self, text: str) -> list[tuple[tuple[int, ...], Record]]:
+        """Return every version of a record that holds a text, past ones too, with the serials that made and ended it."""
+        return self._read(lambda c: records.versions_with(c, text))
 
     def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
         """Return the records as they were after the operation of `serial`; serial 0 is before the first."""
@@ -213,15 +224,20 @@ class Store:
             self._runs.pop(apply, None)
             raise
 
-    def finish(self, apply: int, status: str, ended: float, did: Did | None = None) -> None:
-        """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished."""
+    def finish(
+        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = MappingProxyType({})
+    ) -> None:
+        """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished.
+
+        Of steps whose provider is told, how long they took is remembered for estimates.
+        """
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
             raise ValueError(msg)
         with self._writing("state.finish") as connection:
             # Of a plan that left something out, the outputs speak of a part of the stack only.
             plan = journal.load_head(connection, apply, self._path) if status == "done" else None
-            journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None, did)
+            journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None, did, providers)
         self._runs.pop(apply, None)
 
     def edit(
@@ -304,6 +320,15 @@ def read_pending(folder: Path) -> tuple[Pending, ...]:
         return store.pending()
 
 
+def read_last_files(folder: Path, stack: str) -> tuple[str, ...]:
+    """Return the stack files of the last apply of a stack; nothing when there was none."""
+    store = open_state(folder, write=False)
+    if store is None:
+        return ()
+    with store:
+        return store.last_files(stack)
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
@@ -323,4 +348,5 @@ def _recorded(connection: sqlite3.Connection, folder: Path) -> Recorded:
         unfinished=unfinished,
         reserved=journal.reserved(connection) if unfinished else {},
         outputs=journal.outputs(connection),
+        durations=journal.durations(connection),
     )

@@ -191,7 +191,7 @@ def _host_rows(host: Host) -> list[tuple[str, str]]:
     if host.hugepages:
         rows.append(("huge pages", sizes.show_size(host.hugepages)))
     if host.uplink:
-        speed = "speed unknown" if host.uplink.speed is None else sizes.format_rate(host.uplink.speed, bits=True)
+        speed = "speed unknown" if host.uplink.speed is None else sizes.show_rate(host.uplink.speed, bits=True)
         rows.append(("uplink", f"{host.uplink.name}, {speed}"))
     rows += [(f"numa {node.number}", f"{len(node.cpus)} CPUs, {sizes.show_size(node.memory)}") for node in host.numa]
     one = host.slices[0] if host.slices else None
@@ -204,9 +204,9 @@ def _host_rows(host: Host) -> list[tuple[str, str]]:
     if host.limit_disk is not None:
         rows.append(("limit disk", values.show_bytes(host.limit_disk)))
     if host.limit_network is not None:
-        rows.append(("limit network", sizes.format_rate(host.limit_network, bits=True)))
+        rows.append(("limit network", sizes.show_rate(host.limit_network, bits=True)))
     if host.limit_disk_io is not None:
-        rows.append(("limit disk_io", sizes.format_rate(host.limit_disk_io)))
+        rows.append(("limit disk_io", sizes.show_rate(host.limit_disk_io)))
     rows.append(("images", f"{host.image_share:.0%} of the disk, {values.show_bytes(host.image_keep_free)} kept free"))
     if host.image_catalogue is not None:
         rows.append(("catalogue", host.image_catalogue))

@@ -54,9 +54,10 @@ def vms(found: Iterable[Record], seen: Mapping[tuple[str, Address], Thing] | Non
         vm_row(record, seen) for record in sorted(found, key=lambda record: (record.stack, sort_key(record.address))) if record.kind == "vm"
     ]
     columns = (
-        Column("stack", "STACK"), Column("address", "VM"), Column("sid", "SID"), Column("state", "STATE"), Column("slices", "SLICES"),
+        Column("stack", "STACK"), Column("address", "VM"), Column("sid", "SID", spare=True), Column("state", "STATE"),
+        Column("slices", "SLICES", show_sids),
         Column("vcpus", "VCPUS", right=True), Column("memory", "MEMORY", _size, right=True), Column("image", "IMAGE"),
-        Column("addresses", "ADDRESSES"), Column("provider", "PROVIDER"),
+        Column("addresses", "ADDRESSES"), Column("provider", "PROVIDER", spare=True),
     )  # fmt: skip
     return Listing("vms", columns, tuple(rows), "There are no VMs.")
 
@@ -77,6 +78,17 @@ def vm_row(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = No
         "provider": record.provider,
         "protect": record.protect,
     }
+
+
+def show_sids(value: Json) -> str:
+    """Write slice ids, neighbors as a range: `s1-s25`."""
+    runs: list[list[str]] = []
+    for sid in value or ():
+        if runs and sid_number(sid) == sid_number(Sid(runs[-1][-1])) + 1:
+            runs[-1].append(sid)
+        else:
+            runs.append([sid])
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs) or "-"
 
 
 def power_state(record: Record, seen: Mapping[tuple[str, Address], Thing] | None) -> str:
@@ -101,12 +113,17 @@ def slices(found: Sequence[Slice], owners: Mapping[Sid, tuple[str, Address]]) ->
     rows = [slice_row(one, owners) for one in sorted(found, key=lambda one: sid_number(one.sid))]
     used = sum(1 for row in rows if row["state"] == "InUse")
     columns = (
-        Column("sid", "SID"), Column("state", "STATE"), Column("memory", "MEMORY", _size, right=True),
+        Column("sid", "SID"), Column("state", "STATE", _state), Column("memory", "MEMORY", _size, right=True),
         Column("disk", "DISK", _size, right=True), Column("stack", "STACK"), Column("vm", "VM"),
     )  # fmt: skip
     return Listing(
         "slices", columns, tuple(rows), "This host has no slices.", f"{len(rows)} slices, {used} in use, {len(rows) - used} free."
     )
+
+
+def _state(value: Json) -> str:
+    """Write a state as people do; JSON keeps the name that programs know."""
+    return {"InUse": "in use", "Free": "free"}.get(str(value), str(value))
 
 
 def slice_row(one: Slice, owners: Mapping[Sid, tuple[str, Address]]) -> dict[str, Json]:

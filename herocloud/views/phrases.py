@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Json, Spec
 from herocloud.model.ids import Address
 from herocloud.model.plans import Change, Drift, FieldDiff, Plan
 from herocloud.model.words import Action, Impact, Reason
-from herocloud.views import values
+from herocloud.views import user_data_changes, values
 
 REASONS = {
     Reason.NONE: "",
@@ -105,13 +105,31 @@ def hidden_fields(change: Change) -> int:
 
 def field_line(field: FieldDiff) -> str:
     """Write one field as `memory 4 GiB → 7 GiB`, with what it costs."""
-    text = f"{field.path} {values.show_pair(field.path, field.before, field.after, sensitive=field.sensitive)}"
+    text = f"{_field_name(field.path)} {_shown(field)}"
     if field.why:
         # `cpu.max 4 → 8 needs a power-cycle` reads as one sentence; `image a → b, root disk is destroyed` needs the comma.
         text += f" {field.why}" if field.why.startswith("needs") else f", {field.why}"
     if field.drift and not field.why:
         text += ", changed outside herocloud"
     return text
+
+
+def _field_name(path: str) -> str:
+    """Return how people call a field; `image_id` is how a plan tells images of one name apart."""
+    first, _, rest = path.partition(".")
+    return {"image_id": f"image {rest}".strip(), "depends_on": "waits for"}.get(first, path)
+
+
+def _shown(field: FieldDiff) -> str:
+    before, after = field.before, field.after
+    if field.path == "depends_on" and isinstance(before, list) and isinstance(after, list):
+        gone, new = [one for one in before if one not in after], [one for one in after if one not in before]
+        return ", ".join([*(f"+{one}" for one in new), *(f"-{one}" for one in gone)]) or "the same in another order"
+    if field.path == "user_data" and isinstance(before, str) and isinstance(after, str):
+        told = user_data_changes.describe(before, after)
+        if told is not None:
+            return told
+    return values.show_pair(field.path, before, after, sensitive=field.sensitive)
 
 
 def tally_actions(plan: Plan) -> dict[Action, int]:

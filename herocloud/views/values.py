@@ -111,9 +111,9 @@ def _show_number(word: str, value: int) -> str:
     if word in _SIZES:
         return show_bytes(value)
     if word in _BYTE_RATES:
-        return sizes.format_rate(value)
+        return sizes.show_rate(value)
     if word in _BIT_RATES:
-        return sizes.format_rate(value, bits=True)
+        return sizes.show_rate(value, bits=True)
     return str(value)
 
 

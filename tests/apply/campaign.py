@@ -179,7 +179,7 @@ class Campaign:
     def _go_on(self, folder: Path) -> list[str]:
         """Do what the next command does, and say everything that is not as it should be then."""
         site = self._site(folder)
-        unfinished = site.recorded().unfinished is not None
+        unfinished = bool(site.recorded().unfinished)
         if unfinished:
             result = site.resume(rollback=self.scenario.rollback)
             if result.failed or result.interrupted:

@@ -169,8 +169,8 @@ class MemoryStore:
         taken = [sid for record in self.records.values() for sid in record.spec.get("slices", ())]
         assert len(taken) == len(set(taken)), "a slice was given twice"
 
-    def finish(self, apply: int, status: str, ended: float, did: Any = None) -> None:
-        self.applies[apply - 1].update(status=status, ended=ended, did=did)
+    def finish(self, apply: int, status: str, ended: float, did: Any = None, providers: Any = None) -> None:
+        self.applies[apply - 1].update(status=status, ended=ended, did=did, providers=providers)
 
     def unfinished(self) -> Unfinished | None:
         if not self.applies or self.applies[-1]["status"] not in ("running", "interrupted"):
@@ -352,6 +352,12 @@ def site(tmp_path: Path) -> Any:
 def shop() -> str:
     """A stack with something of every kind that two VMs and a database need."""
     return str(load_beside("sites").SHOP)
+
+
+@pytest.fixture(scope="session")
+def pairs() -> ModuleType:
+    """The engine for two applies at once."""
+    return load_beside("pairs")
 
 
 @pytest.fixture(scope="session")

@@ -263,7 +263,7 @@ class Finished(NamedTuple):
 def _finish(site: Any, text: str, *, back: bool) -> Finished:
     """Do what the next command does, finish or take back what was begun, or begin; and look at what came of it."""
     how = "applied"
-    if states.read_recorded(site.folder).unfinished is not None:
+    if states.read_recorded(site.folder).unfinished:
         result = site.resume(rollback=back)
         assert not result.failed, [outcome for outcome in result.outcomes if outcome.error]
         how = "taken back" if result.rolled_back else "completed"

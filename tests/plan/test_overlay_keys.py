@@ -96,9 +96,19 @@ def test_opening_a_port_is_live(build, pretend) -> None:
 def test_a_guest_with_a_daemon_of_its_own_has_its_own_key_and_no_card(build, pretend, name) -> None:
     reference = jsons.dumps({"name": f"shop.{name}"})
     asked = {"seed": None, "mode": "guest", "peers": ["tcp://192.0.2.1:9651"]}
-    stack = build.desired(build.image(), build.vm(name, mycelium=asked))
+    stack = build.desired(build.image(), build.network(), build.vm(name, mycelium=asked, networks=["lan"]))
     plan = pretend.World().plan(stack, _host(build, OverlayKey(PUBLIC), reference))
+    assert [one for one in plan.diagnostics if one.is_error] == []
     (change,) = [one for one in plan.changes if one.kind == "vm"]
     assert change.after["mycelium"]["address"] == "430:9364:d8d8:84a9:dd60:de78:c767:d361"
     assert change.after["mycelium"]["key"] == {"name": f"shop.{name}", "public": PUBLIC}, "its public half only"
-    assert not any(step.kind.startswith("tap.") for step in plan.steps)
+    assert [step.part for step in plan.steps if step.kind == "tap.create"] == ["nic.0"], "the card of its network, and none of the overlay"
+
+
+def test_what_a_guest_with_a_daemon_of_its_own_cannot_have_is_an_error(build, pretend) -> None:
+    asked = {"seed": None, "mode": "guest", "peers": [], "open": ["22/tcp"]}
+    plan = pretend.World().plan(
+        build.desired(build.image(), build.vm("web", mycelium=asked)),
+        _host(build, OverlayKey(PUBLIC), jsons.dumps({"name": "shop.web"})),
+    )
+    assert {one.code for one in plan.diagnostics if one.is_error} == {"overlay-open-inside", "overlay-without-underlay"}

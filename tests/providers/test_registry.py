@@ -12,6 +12,7 @@ from herocloud.model.steps import KINDS
 from herocloud.providers import drivers, registry, survey
 from herocloud.providers.drivers import Drivers
 from herocloud.providers.seam import Lacking, ProviderContext, Standing
+from herocloud.providers.vmm import virtiofs
 
 
 def test_importing_the_registry_loads_no_provider() -> None:
@@ -40,7 +41,6 @@ def test_the_drivers_of_an_apply_share_one_world(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "hint"),
     [
-        ("mycelium", "provider-unsupported", None),
         ("simulater", "provider-unknown", "did you mean `simulator`?"),
         ("xyz", "provider-unknown", None),
     ],
@@ -117,13 +117,13 @@ def test_what_a_host_lacks_is_named_with_the_way_to_get_it(tmp_path: Path, monke
 
     monkeypatch.setattr(kvm_probe, "find_program", lambda: "/usr/bin/qemu-system-x86_64")
     monkeypatch.setattr(kvm_probe, "accelerate", lambda _program, _wanted: kvm_probe.Acceleration("tcg", "there is no `/dev/kvm`"))
-    monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: None)
+    monkeypatch.setattr(virtiofs, "find_program", lambda: None)
     monkeypatch.setattr(firmware, "find", lambda: None)
     assert _lacking("qemu", tmp_path) == [
         ("shares", "the program virtiofsd is missing; install the package virtiofsd"),
         ("disks that start by UEFI only", "this host has no firmware for that; install the package ovmf"),
     ]
-    monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: "/usr/libexec/virtiofsd")
+    monkeypatch.setattr(virtiofs, "find_program", lambda: "/usr/libexec/virtiofsd")
     monkeypatch.setattr(firmware, "find", lambda: (Path("code"), Path("variables")))
     assert _lacking("qemu", tmp_path) == _lacking("simulator", tmp_path) == _lacking("network", tmp_path) == []
 

@@ -103,8 +103,10 @@ def test_durations_are_medians_of_the_last_fifty_of_each_kind(store, make) -> No
     new = [entry(f"vm.a[{number}]/vm.boot", "done", seconds=float(number)) for number in range(1, 51)]
     store.commit(apply, old + new)
     store.commit(apply, [entry("peer.tcp://192.0.2.1:9651/peer.add", "done", seconds=0.5), entry("vm.a/tap.create#2", "done", seconds=2.0)])
-    store.finish(apply, "done", 2.0)
-    assert store.durations() == {"vm.boot": 25.5, "peer.add": 0.5, "tap.create": 2.0}
+    providers = {one.step: "one" for one in old + new}
+    providers |= {"peer.tcp://192.0.2.1:9651/peer.add": "two", "vm.a/tap.create#2": "one"}
+    store.finish(apply, "done", 2.0, providers=providers)
+    assert store.durations() == {("vm.boot", "one"): 25.5, ("peer.add", "two"): 0.5, ("tap.create", "one"): 2.0}
 
 
 def test_nothing_is_learned_from_steps_that_failed_or_took_no_time_or_are_of_no_kind(store, make) -> None:
@@ -112,6 +114,6 @@ def test_nothing_is_learned_from_steps_that_failed_or_took_no_time_or_are_of_no_
     store.commit(
         apply, [entry("vm.a/vm.boot", "failed", seconds=9.0), entry("vm.a/vm.stop", "done"), entry("vm.a/vm.fly", "done", seconds=1.0)]
     )
-    store.finish(apply, "partial", 2.0)
+    store.finish(apply, "partial", 2.0, providers=dict.fromkeys(["vm.a/vm.boot", "vm.a/vm.stop", "vm.a/vm.fly"], "one"))
     assert store.durations() == {}
     assert "vm.fly" not in steps.KINDS

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from herocloud.kits import jsons
 from herocloud.model.errors import Refused
+from herocloud.model.ids import HERE, HostId
 from herocloud.state import connections, migrating, state_files
+from herocloud.state import store as states
 
 NEXT = (*migrating.MIGRATIONS, ("ALTER TABLE world ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'",))
 
@@ -71,3 +74,46 @@ def test_every_table_is_strict(store) -> None:
     ).fetchall()
     assert len(rows) >= 8
     assert all(strict for _, strict in rows)
+
+
+@pytest.fixture
+def before_hosts(folder, make) -> Path:
+    """Return a folder with a state as it was written before records knew their host."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = state_files.database(folder)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA application_id = {migrating.APPLICATION_ID}")
+        migrating.migrate(connection, migrating.MIGRATIONS[:2])
+        connection.execute("INSERT INTO serials (serial, at, operation) VALUES (0, 1.0, 'created')")
+        connection.execute("INSERT INTO world VALUES (1, 'cafe', 0, 0)")
+        body = jsons.dumps(make.record("volume.a")[:10])
+        connection.execute("INSERT INTO records (stack, address, since, sid, body) VALUES ('shop', 'volume.a', 0, NULL, ?)", (body,))
+        connection.execute("INSERT INTO durations VALUES ('vm.boot', 1, 2.0)")
+        connection.execute("PRAGMA journal_mode = WAL")
+    path.chmod(0o600)
+    return folder
+
+
+def test_a_state_from_before_there_were_hosts_is_read_as_it_is(before_hosts, make) -> None:
+    with states.open_state(before_hosts, write=False) as store:
+        assert store.recorded().records == {"shop": {"volume.a": make.record("volume.a")}}
+        assert store.recorded().durations == {}
+    assert version_in(before_hosts) == 2
+
+
+def test_a_state_from_before_there_were_hosts_gets_the_id_of_its_host_once(before_hosts, make) -> None:
+    hosts = set()
+    for _ in range(2):
+        with states.open_state(before_hosts, write=True) as store:
+            hosts.add(store.host)
+            assert store.recorded().records["shop"]["volume.a"].host == HERE
+    (host,) = hosts
+    assert len(host) == 16
+
+
+def test_a_record_of_another_host_says_so_in_the_state_and_others_do_not(store, make) -> None:
+    far = make.record("volume.b")._replace(host=HostId("far"))
+    store.commit(store.begin(make.plan(), 1.0), make.put(make.record("volume.a"), far))
+    assert store.recorded().records["shop"] == {"volume.a": make.record("volume.a"), "volume.b": far}
+    rows = store._connection.execute("SELECT address, host, body LIKE '%here%' FROM records ORDER BY address").fetchall()
+    assert rows == [("volume.a", "here", 0), ("volume.b", "far", 0)]

@@ -14,7 +14,7 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.guests import Signs
+from herocloud.model.guest_access import Signs
 from herocloud.model.worlds import Record
 from herocloud.operations import guests
 from herocloud.operations.guests import Ready
@@ -126,10 +126,11 @@ def wait(
 
     found = guests.wait(call.folder, records, seconds, tell, watch)
     if call.json:
-        document: Json = [
+        rows: Json = [
             {"address": one.record.address, "ready": one.seconds is not None, "seconds": one.seconds, "hopeless": one.hopeless or None}
             for one in found
         ]
+        document = {"format_version": "1.0", "ready": all(row["ready"] for row in rows), "vms": rows}
         call.screen.result(presentation.dumps(document))
     late = [one for one in found if one.seconds is None]
     if late:

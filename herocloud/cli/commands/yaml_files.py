@@ -1,5 +1,6 @@
 """Commands on stack files: `init`, `validate`, `fmt`, `export`, `schema`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ def init(
         lambda: {"format_version": "1.0", "written": [str(path) for path in written]},
         lambda: "\n".join(f"Wrote {path}." for path in written),
     )
-    where = "" if folder == Path() else f" --chdir {folder}"
+    where = "" if folder == Path() else f" --chdir {shlex.quote(str(folder))}"
     call.note(f"\nLook at what it would make: herocloud{where} plan")
     return exit_codes.DONE
 
@@ -52,14 +53,14 @@ def fmt(
     call: Call,
     *,
     check: Annotated[bool, flags.option("--check", variable="", help="Write nothing; exit 3 when a file would change.")] = False,
-    diff: Annotated[bool, flags.option("--diff", variable="", help="Show what changes.")] = False,
+    diff: Annotated[bool, flags.option("--diff", variable="", help="Show what would change; write nothing.")] = False,
 ) -> int:
     """Lay stack files out the canonical way; comments stay.
 
     The name of each file that changes is printed. Standard input (`-f -`) comes back formatted on standard output.
     """
     laid = stack_files.lay_out(call.files, inputs.read_stdin(call.files))
-    if not check:
+    if not check and not diff:
         stack_files.write(laid)
     changed = [one for one in laid if one.changed]
     if call.json:

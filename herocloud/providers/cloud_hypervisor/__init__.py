@@ -7,7 +7,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from herocloud.model.guests import GuestAccess
+from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.providers.seam import (
     AttachmentKind,
     Channel,
@@ -55,6 +55,12 @@ def _guest(data: Path, sid: str) -> GuestAccess:
     return GuestAccess(folders.agent_socket(data, sid), AGENT_PORT, folders.console_socket(data, sid), folders.serial_log(data, sid))
 
 
+def _signs(context: ProviderContext, sid: str, address: str) -> Signs | None:  # noqa: ARG001  (guests accuse nobody here)
+    from herocloud.providers.cloud_hypervisor import signs_of_life
+
+    return signs_of_life.look(context.folder, sid)
+
+
 def _runs(data: Path, sid: str) -> bool:
     from herocloud.providers.vmm import identity
 
@@ -72,6 +78,7 @@ DECLARATION = Declaration(
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VSOCK,
         guest=_guest,
+        signs=_signs,
         runs=_runs,
     ),
 )

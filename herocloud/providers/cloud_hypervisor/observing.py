@@ -52,10 +52,10 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
         return parts
     from concurrent.futures import ThreadPoolExecutor
 
-    from herocloud.providers.cloud_hypervisor import readings, vmm_process
+    from herocloud.providers.cloud_hypervisor import live_view, readings
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
-        looks = pool.map(lambda one: vmm_process.look(folder, one.sid), alive)
+        looks = pool.map(lambda one: live_view.look(folder, one.sid), alive)
     for one, seen in zip(alive, looks, strict=True):
         parts[one.sid] = {
             "machine": readings.machine_part(one.mark.machine, seen),
@@ -67,6 +67,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
 def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001
     """Say whether VMs can run here, and what of them cannot."""
     from herocloud.providers.cloud_hypervisor import installation, releases
+    from herocloud.providers.vmm import virtiofs
 
     path = installation.find_program()
     if path is None:
@@ -82,6 +83,8 @@ def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: AR
     if not releases.is_supported(installed.release):
         return Standing(False, "; ".join(doubts))
     lacking = [Lacking("release", doubt) for doubt in doubts]
+    if virtiofs.find_program() is None:
+        lacking.append(Lacking("shares", virtiofs.MISSING))
     if installation.find_firmware() is None:
         lacking.append(Lacking(FIRMWARE, installation.NO_FIRMWARE))
     return Standing(True, f"{installed.release} with KVM", accelerated=True, lacking=tuple(lacking))

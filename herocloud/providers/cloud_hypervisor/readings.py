@@ -7,11 +7,14 @@ the program fills in the rest. Where a machine does not answer in time its mark 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.providers.cloud_hypervisor import machine_config, slots
-from herocloud.providers.cloud_hypervisor.call_models import VmInfo
+from herocloud.providers.cloud_hypervisor import rate_limits, slots
+from herocloud.providers.cloud_hypervisor.event_file import EventFile
+
+if TYPE_CHECKING:
+    from herocloud.providers.cloud_hypervisor.call_models import VmInfo
 
 _RUNNING, _PAUSED = ("Running", "BreakPoint"), ("Paused",)
 
@@ -25,6 +28,8 @@ class Reading(NamedTuple):
     actual_memory: int
     vcpus: int
     """Threads that run processors; 0 where they could not be counted."""
+    panicked: bool = False
+    """The guest said so since it was started last."""
 
     @property
     def has_begun(self) -> bool:
@@ -34,15 +39,19 @@ class Reading(NamedTuple):
     @property
     def power(self) -> str:
         """Return the part `power` of a VM whose process lives."""
-        return "paused" if self.state in _PAUSED else "running" if self.state in _RUNNING else "stopped"
+        if self.state in _PAUSED:
+            return "paused"
+        if self.state in _RUNNING:
+            return "crashed" if self.panicked else "running"
+        return "stopped"
 
 
-def read(info: VmInfo | None, pid: int) -> Reading:
-    """Make sense of an answer; a process without a VM has one that was never started."""
+def read(info: "VmInfo | None", pid: int, events: Path | None = None) -> Reading:
+    """Make sense of an answer, and of what happened by then; a process without a VM has one that was never started."""
     if info is None:
         return Reading("Created", {}, {}, 0, 0)
     tree: Any = info.get("device_tree") or {}
-    return Reading(info["state"], info["config"], tree, info.get("memory_actual_size") or 0, count_vcpus(pid))
+    return Reading(info["state"], info["config"], tree, info.get("memory_actual_size") or 0, count_vcpus(pid), has_panicked(events))
 
 
 def count_vcpus(pid: int) -> int:
@@ -51,6 +60,14 @@ def count_vcpus(pid: int) -> int:
         return sum((task / "comm").read_text().startswith("vcpu") for task in Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         return 0
+
+
+def has_panicked(events: Path | None) -> bool:
+    """Tell whether the guest panicked since it was started last."""
+    panicked = False
+    for event in EventFile(events).read() if events is not None else ():
+        panicked = event.key == "guest/panic" or (panicked and event.key not in ("vm/booted", "vm/rebooted"))
+    return panicked
 
 
 def machine_part(machine: Part, seen: Reading | None) -> Part:
@@ -74,8 +91,8 @@ def machine_part(machine: Part, seen: Reading | None) -> Part:
 
 def _rate(known: Json, disk: Mapping[str, Json]) -> Json:
     """Return the limits of a disk; those that are set are kept as they were written when they mean the same."""
-    real = machine_config.rate_of(disk.get("rate_limiter_config"))
-    return known if real == machine_config.rate_of(machine_config.limits_of(known)) else real
+    real = rate_limits.rate_of(disk.get("rate_limiter_config"))
+    return known if real == rate_limits.rate_of(rate_limits.limits_of(known)) else real
 
 
 def _pinned(wanted: Json, cpus: Mapping[str, Json]) -> Json:

@@ -28,7 +28,7 @@ def network_config(address: str, spec: Spec, servers: Sequence[str]) -> Json:
     for number, nic in enumerate(spec["networks"]):
         ethernets[f"eth{nic['slot']}"] = _card(address, nic, servers, default=number == 0)
     overlay = spec["mycelium"]
-    if overlay:
+    if overlay and "slot" in overlay:
         ethernets[f"eth{overlay['slot']}"] = _overlay_card(overlay)
     return {"version": 2, "ethernets": ethernets}
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers.images import guest_daemon
 
 HEADER = "#cloud-config\n"
 ENV_FILE = "/etc/herocloud/env"
@@ -42,9 +43,13 @@ _KINDS = (
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
-def user_data(spec: Spec, secrets: Mapping[str, bytes]) -> bytes:
-    """Return the user data of a VM."""
+def user_data(spec: Spec, secrets: Mapping[str, bytes], overlay_key: bytes | None = None) -> bytes:
+    """Return the user data of a VM; `overlay_key` is the key of one that runs an overlay daemon of its own."""
     ours = own_config(spec, secrets)
+    if overlay_key is not None:
+        files, start = guest_daemon.setup(overlay_key, spec["mycelium"]["peers"])
+        ours["write_files"] = [*ours.get("write_files", ()), *(file_entry(*one) for one in files)]
+        ours["runcmd"] = [["sh", "-c", start]]
     text: str | None = spec["user_data"]
     if not text or not text.strip():
         return document(ours)
@@ -66,14 +71,15 @@ def own_config(spec: Spec, secrets: Mapping[str, bytes]) -> dict[str, Json]:
         config["ssh_authorized_keys"] = list(spec["ssh_keys"])
     files = []
     if spec["env"]:
-        files.append(_file(ENV_FILE, environment_text(spec["env"]).encode(), "0644"))
-    files += [_file(f"{SECRETS_FOLDER}/{name}", value, "0600") for name, value in sorted(secrets.items())]
+        files.append(file_entry(ENV_FILE, environment_text(spec["env"]).encode(), "0644"))
+    files += [file_entry(f"{SECRETS_FOLDER}/{name}", value, "0600") for name, value in sorted(secrets.items())]
     if files:
         config["write_files"] = files
     return config
 
 
-def _file(path: str, content: bytes, mode: str) -> Json:
+def file_entry(path: str, content: bytes, mode: str) -> Json:
+    """Return a file that the guest writes."""
     # Base64, so that any content arrives as it is and no quoting can go wrong.
     return {"path": path, "owner": "root:root", "permissions": mode, "encoding": "b64", "content": base64.b64encode(content).decode()}
 
@@ -115,7 +121,7 @@ def merge(ours: Mapping[str, Json], theirs: Mapping[str, Json]) -> dict[str, Jso
         known = merged.get(key)
         if isinstance(known, dict) and isinstance(value, dict):
             merged[key] = merge(known, value)
-        elif key in ("write_files", "ssh_authorized_keys") and isinstance(known, list) and isinstance(value, list):
+        elif key in ("write_files", "ssh_authorized_keys", "runcmd") and isinstance(known, list) and isinstance(value, list):
             merged[key] = [*known, *(one for one in value if one not in known)]
         else:
             merged[key] = value

@@ -14,6 +14,7 @@ from pathlib import Path
 from herocloud.kits import durable_files
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
+from herocloud.providers import guest_keys
 from herocloud.providers.images import folders, inspection, marks, network_config, seed_texts
 from herocloud.providers.images.folders import Ownership
 from herocloud.providers.images.inspection import mark_for
@@ -136,10 +137,12 @@ class Seeds:
 def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str]) -> dict[str, bytes]:
     """Return the files of a seed, by name."""
     secrets = seed_texts.read_secrets(folder, address, spec, environment)
+    overlay = spec["mycelium"]
+    overlay_key = guest_keys.read(folder, address, overlay["key"]) if overlay and "key" in overlay else None
     network = network_config.network_config(address, spec, network_config.find_servers())
     return {
         "meta-data": seed_texts.meta_data(part["instance"], spec),
-        "user-data": seed_texts.user_data(spec, secrets),
+        "user-data": seed_texts.user_data(spec, secrets, overlay_key),
         "network-config": seed_texts.yaml(network).encode(),
     }
 

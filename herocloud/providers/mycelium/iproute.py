@@ -19,6 +19,7 @@ EFFECT = "mycelium.effect"
 _TIMEOUT = 30.0
 _SYSTEM = "/usr/sbin:/sbin"
 _ROOT = "/proc/sys"
+_NAMESPACES = "/run/netns"
 _GONE = ("Cannot find device", "does not exist", "No such device", "No such file", "No such process", "Cannot assign requested address")
 _THERE = ("File exists", "already assigned")
 
@@ -61,8 +62,24 @@ def link(name: str, namespace: str | None = None) -> dict[str, Any] | None:
 
 
 def has_namespace(name: str) -> bool:
-    """Tell whether there is a network namespace of this name."""
-    return Path(f"/run/netns/{name}").exists()
+    """Tell whether there is a network namespace of this name, and not only the file that one was mounted on."""
+    path = Path(f"{_NAMESPACES}/{name}")
+    return path.exists() and path.stat().st_dev != path.parent.stat().st_dev
+
+
+def lives_in(pid: int, name: str) -> bool:
+    """Tell whether a process lives in this network namespace."""
+    try:
+        own, wanted = Path(f"/proc/{pid}/ns/net").stat(), Path(f"{_NAMESPACES}/{name}").stat()
+    except OSError:
+        return False
+    return (own.st_dev, own.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
+def drop_stale_namespace(name: str) -> None:
+    """Remove the file that a namespace was mounted on, where that is all that is left: a crash between the two steps of making one."""
+    if not has_namespace(name):
+        Path(f"{_NAMESPACES}/{name}").unlink(missing_ok=True)
 
 
 def load_rules(commands: Sequence[Json], namespace: str | None = None) -> None:

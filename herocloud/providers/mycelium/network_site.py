@@ -62,6 +62,7 @@ class NetworkSite:
         iproute.remove("link", "del", self._cable)
         if iproute.has_namespace(self._namespace):
             iproute.remove("netns", "delete", self._namespace)
+        iproute.drop_stale_namespace(self._namespace)
         host_side.remove(self._bridge, self._user)
         shutil.rmtree(self._folder(data), ignore_errors=True)
 
@@ -72,7 +73,7 @@ class NetworkSite:
         if not iproute.has_namespace(self._namespace):
             return {**found, "namespace": "missing"}
         missing = {
-            "daemon_process": self._process(data) is None or iproute.link(TUN, self._namespace) is None,
+            "daemon_process": not self._is_inside(data) or iproute.link(TUN, self._namespace) is None,
             "cable": iproute.link(self._cable) is None or iproute.link(CABLE, self._namespace) is None,
             "rule": not self._rules(),
             "ways": not iproute.show("-6", "route", "show", arithmetic.OVERLAY, "table", self._table),
@@ -97,12 +98,15 @@ class NetworkSite:
         return settings.port if found is not None and found.managed and settings is not None else node_process.PORT
 
     def _ensure_namespace(self) -> None:
+        iproute.drop_stale_namespace(self._namespace)
         if not iproute.has_namespace(self._namespace):
             iproute.add("netns", "add", self._namespace)
         inside = self._namespace
         iproute.change("link", "set", "lo", "up", namespace=inside)
         iproute.write_setting("net/ipv6/conf/all/forwarding", "1", inside)
-        if iproute.link(self._cable) is None:
+        if iproute.link(CABLE, inside) is None:
+            # The host's end outlives the other one for a moment.
+            iproute.remove("link", "del", self._cable)
             iproute.add("link", "add", self._cable, "type", "veth", "peer", "name", CABLE, "netns", inside)
         iproute.write_setting(f"net/ipv6/conf/{self._cable}/accept_ra", "0")
         iproute.change("link", "set", self._cable, "alias", f"herocloud-overlay cable {self._bridge.owner}", "up")
@@ -127,12 +131,11 @@ class NetworkSite:
         record = self._folder(data) / identity.RECORD
         what = Launch(record, command, Path(self._namespace), "always", {}, f"herocloud-mycelium-{self._cable}")
         ours = self._process(data)
-        if ours is not None and ours.digest != jsons.digest(command):
+        # One that was started before the namespace was made again lives in the old one.
+        if ours is not None and (ours.digest != jsons.digest(command) or not iproute.lives_in(ours.pid, self._namespace)):
             self._stop(data)
             ours = None
-        if ours is None and not identity.is_held(record):
-            launch.launch(what)
-        launch.keep(record, kept=True)
+        node_process.start(what, ours)
         until = time.monotonic() + _PATIENCE
         while iproute.link(TUN, self._namespace) is None:
             if time.monotonic() > until:
@@ -151,6 +154,10 @@ class NetworkSite:
     def _process(self, data: Path) -> identity.Identity | None:
         known = identity.read(self._folder(data) / identity.RECORD)
         return known if known is not None and identity.is_alive(known) else None
+
+    def _is_inside(self, data: Path) -> bool:
+        process = self._process(data)
+        return process is not None and iproute.lives_in(process.pid, self._namespace)
 
     def _stop(self, data: Path) -> None:
         record = self._folder(data) / identity.RECORD

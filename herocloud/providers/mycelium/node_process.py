@@ -17,8 +17,7 @@ from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers.mycelium import api, arithmetic, iproute, keys, memberships
 from herocloud.providers.mycelium.arithmetic import PublicKey
-from herocloud.providers.vmm import identity
-from herocloud.providers.vmm import launch as vmm_launch
+from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 
@@ -30,6 +29,7 @@ TUN = "mycelium"
 UNIT = "herocloud-mycelium"
 ADOPT, MANAGE, AUTO = "adopt", "manage", "auto"
 _PATIENCE = 20.0
+_KEEPER_PATIENCE = 2.0
 _STEP = 0.02
 
 
@@ -108,7 +108,7 @@ def stop(data: Path) -> None:
     record = record_of(data)
     process = running(data)
     if record.parent.exists():
-        vmm_launch.keep(record, kept=False)
+        launch.keep(record, kept=False)
     if process is not None:
         identity.send(process, signal.SIGTERM)
         if not identity.wait_for_death(process, 10.0):
@@ -116,7 +116,7 @@ def stop(data: Path) -> None:
             if not identity.wait_for_death(process, 10.0):
                 raise Temporary(f"the overlay daemon (process {process.pid}) does not end", 2.0)
     if record.parent.exists():
-        vmm_launch.dismiss(record)
+        launch.dismiss(record)
         shutil.rmtree(record.parent, ignore_errors=True)
 
 
@@ -173,25 +173,39 @@ def _manage(data: Path, ours: Identity | None, key: Path, public: PublicKey) -> 
     settings = _settings(data)
     write_peers(data)
     command = _command(program, data, settings, key)
-    launch = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), "always", {}, UNIT)
+    what = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), "always", {}, UNIT)
     if ours is not None and ours.digest != jsons.digest(command):
         _end_for_restart(data, ours)
         ours = None
-    if ours is None:
-        if not identity.is_held(launch.record):
-            vmm_launch.launch(launch)
-        vmm_launch.keep(launch.record, kept=True)
-    else:
-        vmm_launch.keep(launch.record, kept=True)
+    start(what, ours)
     return _wait(data, settings, public)
 
 
+def start(what: Launch, ours: Identity | None) -> None:
+    """Have a daemon run and be kept, unless `ours` runs already.
+
+    A keeper without a daemon is at its end, or waits before it starts the next one: it is given a moment, and then replaced.
+    """
+    if ours is None:
+        until = time.monotonic() + _KEEPER_PATIENCE
+        while identity.is_held(what.record):
+            known = identity.read(what.record)
+            if known is not None and identity.is_alive(known):
+                break
+            if time.monotonic() > until:
+                launch.dismiss(what.record)
+            time.sleep(_STEP)
+        else:
+            launch.launch(what)
+    launch.keep(what.record, kept=True)
+
+
 def _end_for_restart(data: Path, ours: Identity) -> None:
-    vmm_launch.keep(record_of(data), kept=False)
+    launch.keep(record_of(data), kept=False)
     identity.send(ours, signal.SIGTERM)
     if not identity.wait_for_death(ours, 10.0):
         raise Temporary("the overlay daemon does not end, and has to be started with other settings", 2.0)
-    vmm_launch.dismiss(record_of(data))
+    launch.dismiss(record_of(data))
 
 
 def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
@@ -208,9 +222,9 @@ def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
             return Node(settings.api, managed=True, node=node)
         log = record_of(data).with_name(f"{identity.RECORD}.log")
         if running(data) is None and record_of(data).with_name(f"{identity.RECORD}.ended").exists():
-            raise Permanent(f"the overlay daemon ended at once{vmm_launch.said(log)}")
+            raise Permanent(f"the overlay daemon ended at once{launch.said(log)}")
         if time.monotonic() > until:
-            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{vmm_launch.said(log)}")
+            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{launch.said(log)}")
         time.sleep(_STEP)
 
 

@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from herocloud.model.guests import GuestAccess, Signs
+from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.providers.seam import (
     AttachmentKind,
     Channel,

@@ -13,12 +13,12 @@ from typing import Self
 
 from herocloud.kits import faults
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, virtiofs, vitals
+from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
 from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies
+from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies, virtiofs
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark

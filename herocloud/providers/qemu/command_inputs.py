@@ -14,10 +14,10 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
 from herocloud.providers import seam
 from herocloud.providers.ownership import Owner
-from herocloud.providers.qemu import command_line, firmware, virtiofs
+from herocloud.providers.qemu import command_line, firmware
 from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
 from herocloud.providers.seam import Attachment, UserNetwork
-from herocloud.providers.vmm import files, folders
+from herocloud.providers.vmm import files, folders, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers.qemu import planning
+from herocloud.providers.vmm.virtiofs import Share
 
 HOT_MEMORY = "hotmem"
 """The device through which memory comes and goes."""
@@ -49,13 +50,6 @@ class Disk(NamedTuple):
     readonly: bool = False
     direct: bool = False
     serial: str = ""
-
-
-class Share(NamedTuple):
-    """A folder of the host, served by a daemon of its own."""
-
-    tag: str
-    socket: Path
 
 
 class Sockets(NamedTuple):

@@ -15,13 +15,13 @@ from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.ownership import Owner
-from herocloud.providers.qemu import boot, hotplug, kvm_probe, queries, virtiofs
+from herocloud.providers.qemu import boot, hotplug, kvm_probe, queries
 from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, marks, supplies
+from herocloud.providers.vmm import files, marks, supplies, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
 

@@ -16,8 +16,6 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.qemu import kvm_memory, kvm_trial
 
 PROGRAM = "qemu-system-x86_64"
-NO_SHARE_DAEMON = "the program virtiofsd is missing; install the package virtiofsd"
-_SHARE_DAEMONS = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd")
 _KVM = Path("/dev/kvm")
 
 
@@ -43,11 +41,6 @@ def require_program() -> str:
     if found is None:
         raise Permanent(missing())
     return found
-
-
-def find_share_daemon() -> str | None:
-    """Return the path of the virtiofs daemon; distributions put it where no PATH leads."""
-    return shutil.which("virtiofsd") or next((path for path in _SHARE_DAEMONS if os.access(path, os.X_OK)), None)
 
 
 def missing() -> str:

@@ -67,12 +67,13 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
 def survey(accelerator: str = "auto") -> Standing:
     """Say whether VMs can run here, on what, and what of them cannot. The first time on a host with KVM this boots something."""
     from herocloud.providers.qemu import firmware, kvm_probe
+    from herocloud.providers.vmm import virtiofs
 
     program = kvm_probe.find_program()
     if program is None:
         return Standing(False, kvm_probe.missing())
     acceleration = kvm_probe.accelerate(program, accelerator)
-    shares = () if kvm_probe.find_share_daemon() else (Lacking("shares", kvm_probe.NO_SHARE_DAEMON),)
+    shares = () if virtiofs.find_program() else (Lacking("shares", virtiofs.MISSING),)
     disks = () if firmware.find() else (Lacking("disks that start by UEFI only", firmware.MISSING),)
     why = f"with {acceleration.name.upper()}: {acceleration.why}"
     return Standing(acceleration.usable, why, accelerated=acceleration.name == "kvm", lacking=(*shares, *disks))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
-from herocloud.model.guests import Signs
+from herocloud.model.guest_access import Signs
 from herocloud.providers.qemu import command_inputs, kvm_memory, kvm_probe, qmp, queries
 from herocloud.providers.vmm import folders, identity, marks
 from herocloud.providers.vmm.marks import Mark

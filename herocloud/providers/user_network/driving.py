@@ -3,6 +3,7 @@
 A step either wrote its note or did not, so there is no half-way. What is checked before: the ports, and that nobody else's note is there.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from herocloud.kits.jsons import Part
@@ -23,7 +24,7 @@ class UserNetworkDriver(PartsDriver):
 
     def __init__(self, folder: Path) -> None:
         """Work in a data folder."""
-        super().__init__("user_network", {"network": _Networks(folder), "nic": _Cards(folder)})
+        super().__init__("user_network", {"network": _Networks(folder, _network_path), "nic": _Cards(folder, _card_path)})
 
     def take_back(self, work: Work, half: Half) -> None:
         """Go to `before`; a note of somebody else stands in the way of that, even where this step has made none."""
@@ -36,12 +37,13 @@ class UserNetworkDriver(PartsDriver):
 class _Notes(Parts):
     """What networks and cards have in common: each is one note."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: Callable[[Path, Work], Path]) -> None:
         self._folder = folder
+        self._place = place
 
     def path(self, work: Work) -> Path:
         """Return the place of the note."""
-        raise NotImplementedError
+        return self._place(self._folder, work)
 
     def look(self, work: Work) -> Seen:
         note = notes.read(self._folder, self.path(work))
@@ -60,9 +62,6 @@ class _Notes(Parts):
 
 
 class _Networks(_Notes):
-    def path(self, work: Work) -> Path:
-        return notes.network_path(self._folder, work.stack, _name_of(work))
-
     def change(self, work: Work, before: Part, half: Half) -> None:
         for address in planning.fixed_forwards(before, work.step.after) if before is not None else ():
             if address in work.running:
@@ -88,13 +87,18 @@ class _Networks(_Notes):
 
 
 class _Cards(_Notes):
-    def path(self, work: Work) -> Path:
-        return notes.tap_path(self._folder, work.stack, (work.step.after or work.step.before)["tap"])
-
     def change(self, work: Work, before: Part, half: Half) -> None:
         if work.step.after["rate"]:
             raise Permanent(f"`{work.step.address}`: {planning.unsupported({'networks': [work.step.after]})[0].detail}")
         super().change(work, before, half)
+
+
+def _network_path(folder: Path, work: Work) -> Path:
+    return notes.network_path(folder, work.stack, _name_of(work))
+
+
+def _card_path(folder: Path, work: Work) -> Path:
+    return notes.tap_path(folder, work.stack, (work.step.after or work.step.before)["tap"])
 
 
 def _name_of(work: Work) -> str:

@@ -3,6 +3,29 @@
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class Allocation(TypedDict):
+    """What one VM holds."""
+
+    sid: str
+    address: str
+    stack: str
+    vcpus: int
+    memory_bytes: int
+    disk_bytes: int
+    slices: list[str]
+
+
+class Amount(TypedDict):
+    """One resource of the host: what is there, what may be promised, and what is."""
+
+    capacity: int
+    effective_limit: int | None
+    """Capacity times the oversubscription; null where the host does not tell."""
+    allocated: int
+    available: int | None
+    oversub_ratio: float
+
+
 class AttachInfo(TypedDict):
     """How a VM is attached to its hypervisor."""
 
@@ -11,6 +34,16 @@ class AttachInfo(TypedDict):
     attached: bool
     """Whether a process of the hypervisor runs the VM now."""
     reason: str
+
+
+class DriftInfo(TypedDict):
+    """A difference between the records and the world."""
+
+    stack: str
+    address: str
+    part: str
+    recorded: Any
+    observed: Any
 
 
 class EventInfo(TypedDict):
@@ -45,6 +78,13 @@ class ExecInfo(TypedDict):
     stderr: str
     truncated: bool
     """Whether output beyond a mebibyte was left out."""
+
+
+class ExportedStack(TypedDict):
+    """A stack as a stack file has it."""
+
+    stack: str
+    yaml: str
 
 
 class HealthInfo(TypedDict):
@@ -96,6 +136,28 @@ class JobSteps(TypedDict):
     done: int
 
 
+class LogEntry(TypedDict):
+    """One change of the state."""
+
+    serial: int
+    at: float
+    """Seconds since 1970."""
+    user: str | None
+    """Who did it."""
+    command: str | None
+    """With what: `apply`, `vm stop`, `rpc deploy_vm`."""
+    stack: str | None
+    apply: str | None
+    """The name of the apply."""
+    operation: str
+    plan_id: str | None
+    added: int
+    changed: int
+    destroyed: int
+    outcome: str
+    seconds: float | None
+
+
 class LogLines(TypedDict):
     """Lines of a VM's console."""
 
@@ -132,6 +194,31 @@ class NodeInfo(TypedDict):
     vms_running: int
 
 
+class PlanInfo(TypedDict):
+    """A plan, and what it needs to be applied."""
+
+    plan_id: str
+    stack: str
+    applyable: bool
+    changes: int
+    classes: dict[str, list[str]]
+    """What has to be approved: addresses by class."""
+    diagnostics: list[dict[str, Any]]
+    plan: dict[str, Any]
+    """The document of `herocloud plan --json`."""
+
+
+class ResourcesInfo(TypedDict):
+    """How much of the host is promised to whom."""
+
+    cpu: "Amount"
+    memory: "Amount"
+    disk: "Amount"
+    slices: "Amount"
+    allocations: "list[Allocation]"
+    """By VM; those behind other secrets are only in the totals."""
+
+
 class RpcErrorInfo(TypedDict):
     """An error, as a response would carry it."""
 
@@ -155,6 +242,40 @@ class SliceInfo(TypedDict):
     """The address of that VM."""
     stack: str | None
     """The stack of that VM."""
+
+
+class StackInfo(TypedDict):
+    """A stack, as far as it is recorded."""
+
+    stack: str
+    resources: int
+    vms: int
+    complete: bool
+    """Whether everything of it was finished."""
+    addresses: list[str]
+    outputs: dict[str, Any]
+
+
+class UnfinishedInfo(TypedDict):
+    """An apply that did not end."""
+
+    apply: str
+    stack: str
+    operation: str
+    status: str
+    """`interrupted` when somebody stopped it, `running` when it was cut off."""
+    user: str
+    address: str | None
+    """The one VM that it is about."""
+
+
+class ValidationInfo(TypedDict):
+    """What was found about a stack."""
+
+    valid: bool
+    stack: str | None
+    """The name that the files give the stack."""
+    diagnostics: list[dict[str, Any]]
 
 
 class VmInfo(TypedDict):

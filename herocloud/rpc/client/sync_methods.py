@@ -6,14 +6,22 @@ from typing import Any, Literal, cast
 
 from herocloud.rpc.client.schema_types import (
     AttachInfo,
+    DriftInfo,
     EventPage,
     ExecInfo,
+    ExportedStack,
     HealthInfo,
     JobInfo,
+    LogEntry,
     LogLines,
     MigratedSecret,
     NodeInfo,
+    PlanInfo,
+    ResourcesInfo,
     SliceInfo,
+    StackInfo,
+    UnfinishedInfo,
+    ValidationInfo,
     VmInfo,
 )
 
@@ -247,6 +255,219 @@ class SyncMethods:
             "JobInfo",
             self.call("delete_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "purge": purge}),
         )
+
+    def validate_stack(
+        self,
+        *,
+        yaml: str | None = None,
+        variables: dict[str, str] | None = None,
+        contents: dict[str, str] | None = None,
+        files: dict[str, str] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> ValidationInfo:
+        """Return every finding about a stack, all mistakes at once.
+
+        What is wrong is not an error of the call: `valid` says it, with the diagnostics of `herocloud validate
+        --json`.
+        """
+        return cast(
+            "ValidationInfo",
+            self.call(
+                "validate_stack", {"yaml": yaml, "variables": variables, "contents": contents, "files": files, "environment": environment}
+            ),
+        )
+
+    def plan_stack(
+        self,
+        *,
+        yaml: str | None = None,
+        variables: dict[str, str] | None = None,
+        contents: dict[str, str] | None = None,
+        plan_name: str | None = None,
+        files: dict[str, str] | None = None,
+        environment: dict[str, str] | None = None,
+        target: list[str] | None = None,
+        exclude: list[str] | None = None,
+        replace: list[str] | None = None,
+    ) -> PlanInfo:
+        """Show what applying a stack would do, and keep the plan for `apply_plan` for an hour.
+
+        Nothing is locked or changed. `plan` is the document of `herocloud plan --json`.
+        """
+        return cast(
+            "PlanInfo",
+            self.call(
+                "plan_stack",
+                {
+                    "yaml": yaml,
+                    "variables": variables,
+                    "contents": contents,
+                    "plan_name": plan_name,
+                    "files": files,
+                    "environment": environment,
+                    "target": target,
+                    "exclude": exclude,
+                    "replace": replace,
+                },
+            ),
+        )
+
+    def get_plan(
+        self,
+        plan_id: str,
+    ) -> PlanInfo:
+        """Return a plan that was made within the last hour."""
+        return cast("PlanInfo", self.call("get_plan", {"plan_id": plan_id}))
+
+    def apply_plan(
+        self,
+        plan_id: str,
+        *,
+        approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        on_failure: Literal["stop", "continue", "rollback"] = "stop",
+    ) -> JobInfo:
+        """Run a plan that was made before, exactly as it was shown.
+
+        What it relies on is looked at again; a fact that changed is -32006, and names the fact.
+        """
+        return cast(
+            "JobInfo",
+            self.call(
+                "apply_plan",
+                {"plan_id": plan_id, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "on_failure": on_failure},
+            ),
+        )
+
+    def list_stacks(
+        self,
+        *,
+        secret: str = "",
+    ) -> list[StackInfo]:
+        """Return every stack of which something is recorded."""
+        return cast("list[StackInfo]", self.call("list_stacks", {"secret": secret}))
+
+    def get_stack(
+        self,
+        stack: str,
+        *,
+        secret: str = "",
+    ) -> StackInfo:
+        """Return one stack with its addresses and outputs."""
+        return cast("StackInfo", self.call("get_stack", {"stack": stack, "secret": secret}))
+
+    def drift(
+        self,
+        *,
+        stack: str | None = None,
+        secret: str = "",
+    ) -> list[DriftInfo]:
+        """Compare the world with the records; nothing is returned where they agree."""
+        return cast("list[DriftInfo]", self.call("drift", {"stack": stack, "secret": secret}))
+
+    def export(
+        self,
+        *,
+        stack: str | None = None,
+        addresses: list[str] | None = None,
+        secret: str = "",
+    ) -> list[ExportedStack]:
+        """Return the YAML of what exists; planning it again changes nothing."""
+        return cast("list[ExportedStack]", self.call("export", {"stack": stack, "addresses": addresses, "secret": secret}))
+
+    def destroy_stack(
+        self,
+        stack: str,
+        *,
+        approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        purge: bool = False,
+    ) -> JobInfo:
+        """Remove everything that a stack owns. Its data is kept for a time, so that `undo` can bring it back, unless `purge` is true."""
+        return cast(
+            "JobInfo",
+            self.call(
+                "destroy_stack", {"stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "purge": purge}
+            ),
+        )
+
+    def undo(
+        self,
+        *,
+        which: str | None = None,
+        stack: str | None = None,
+        approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        secret: str = "",
+    ) -> JobInfo:
+        """Take back what an apply did, as a plan of its own that needs its own approval."""
+        return cast(
+            "JobInfo",
+            self.call(
+                "undo",
+                {"which": which, "stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "secret": secret},
+            ),
+        )
+
+    def resume_stack(
+        self,
+        stack: str,
+        *,
+        rollback: bool = False,
+        approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        which: str | None = None,
+        secret: str = "",
+    ) -> JobInfo:
+        """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
+        return cast(
+            "JobInfo",
+            self.call(
+                "resume_stack",
+                {
+                    "stack": stack,
+                    "rollback": rollback,
+                    "approve": approve,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                    "which": which,
+                    "secret": secret,
+                },
+            ),
+        )
+
+    def list_unfinished(
+        self,
+        *,
+        secret: str = "",
+    ) -> list[UnfinishedInfo]:
+        """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
+        return cast("list[UnfinishedInfo]", self.call("list_unfinished", {"secret": secret}))
+
+    def state_log(
+        self,
+        *,
+        stack: str | None = None,
+        limit: int = 100,
+        secret: str = "",
+    ) -> list[LogEntry]:
+        """Return what changed the state, newest first: who did what, and how it ended.
+
+        What was done to VMs behind other secrets is left out.
+        """
+        return cast("list[LogEntry]", self.call("state_log", {"stack": stack, "limit": limit, "secret": secret}))
+
+    def resources(
+        self,
+        *,
+        secret: str = "",
+    ) -> ResourcesInfo:
+        """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds."""
+        return cast("ResourcesInfo", self.call("resources", {"secret": secret}))
 
     def list_jobs(
         self,

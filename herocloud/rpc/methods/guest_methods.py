@@ -16,7 +16,6 @@ from herocloud.rpc.jobs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 
 MOST_OUTPUT = 1024 * 1024
-_SIMULATOR = "simulator"
 
 
 @declare(
@@ -53,7 +52,7 @@ def vm_logs(
     Ask again with `follow_from` to read on. A simulated VM writes nothing.
     """
     record = desk.find_vm(sid, secret)
-    if record.provider == _SIMULATOR:
+    if not guests.has_inside(record):
         return LogLines(lines=[], position=0)
     if follow_from is None:
         found, position = guests.last_lines(desk.folder, record, lines)
@@ -86,7 +85,7 @@ def vm_exec(
     record = desk.find_vm(sid, secret)
     stdin = None if input is None else input.encode("utf-8", "surrogatepass")
     said: dict[bool, bytearray] = {False: bytearray(), True: bytearray()}
-    if record.provider == _SIMULATOR:
+    if not guests.has_inside(record):
         code, cut = _run_simulated(record, [command, *args], stdin, said)
     else:
         code, cut = _run_real(desk, record, [command, *args], stdin, said, timeout)

@@ -1,5 +1,6 @@
 """VMs that are asked for one by one: deployed, switched, deleted, looked at."""
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.worlds import Record
-from herocloud.operations import deployment, power
+from herocloud.operations import boot, deployment, power
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
@@ -150,7 +151,9 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
 
     def run_it(run: Run) -> Json:
         options = Options(on_failure="rollback")
-        work.run_planned(desk, run, lambda: deployment.plan_deploy(desk.folder, wanted), work.only(address), options=options)
+        work.run_planned(
+            desk, run, lambda: deployment.plan_deploy(desk.folder, wanted), work.only(address), options=options, address=address
+        )
         record = desk.recorded.records[deployment.STACK][address]
         return infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
 
@@ -184,13 +187,30 @@ def acting(desk: Desk, method: str, action: str, record: Record, key: str | None
 
     def run_it(run: Run) -> Json:
         options = Options(purge=purge)
-        work.run_planned(desk, run, lambda: power.plan_power(desk.folder, wanted), work.only(record.address), options=options)
+        if action == "delete":
+            work.take_back_unfinished(desk, run, record)
+            if record.address not in desk.recorded.records.get(record.stack, {}):
+                return None
+        plan = functools.partial(power.plan_power, desk.folder, wanted)
+        work.run_planned(desk, run, plan, work.only(record.address), options=options, address=record.address)
         now = desk.recorded.records.get(record.stack, {}).get(record.address)
         return None if now is None else infos.vm_info(desk, now).model_dump(mode="json") | {"job_id": None}
 
     subject = Subject(f"vm:{record.stack}:{record.address}", record.stack, record.address, record.sid, secret_of(record))
     params = {"action": action, "stack": record.stack, "address": record.address, "purge": purge}
     return Request(method, subject, run_it, params=params, key=key, asked=params)
+
+
+def reviving(desk: Desk, record: Record) -> Request:
+    """Return what starting a VM by its policy is to the jobs."""
+
+    def run_it(run: Run) -> Json:
+        plan = functools.partial(boot.plan_revival, desk.folder, record.stack, record.address)
+        work.run_planned(desk, run, plan, work.only(record.address), address=record.address)
+        return None
+
+    subject = Subject(f"vm:{record.stack}:{record.address}", record.stack, record.address, record.sid, secret_of(record))
+    return Request("restart_policy", subject, run_it)
 
 
 _ON_WEB: dict[str, Json] = {"sid": "vnyhs9", "secret": "", "idempotency_key": None, "wait": 60}

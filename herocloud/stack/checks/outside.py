@@ -10,8 +10,10 @@ from herocloud.kits.yaml.tree import Path
 from herocloud.stack import names
 from herocloud.stack.checks import guest_access
 from herocloud.stack.expansion import Outside, absolute
+from herocloud.stack.fence import Fence
 from herocloud.stack.findings import Findings
 from herocloud.stack.layers import Fields
+from herocloud.stack.variables import PREFIX
 
 MAX_USER_DATA = 1024**2
 MAX_SECRET = 64 * 1024
@@ -20,8 +22,16 @@ MAX_SECRET = 64 * 1024
 class World:
     """What was looked at."""
 
-    def __init__(self, environment: Mapping[str, str], secret_key: bytes | None, folder_of: Callable[[Path], str], found: Findings) -> None:
-        """Start with nothing looked at."""
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        secret_key: bytes | None,
+        folder_of: Callable[[Path], str],
+        found: Findings,
+        fence_of: Callable[[Path], Fence | None] = lambda _path: None,
+    ) -> None:
+        """Start with nothing looked at; `fence_of` gives what bounds a place in the stack, where anything does."""
+        self._fence_of = fence_of
         self.environment = environment
         self.secret_key = secret_key
         self.folder_of = folder_of
@@ -34,9 +44,19 @@ class World:
         """Return what the expansion needs."""
         return Outside(self.texts, self.secrets)
 
+    def is_fenced(self, path: Path) -> bool:
+        """Tell whether what may be named at a place is bounded."""
+        return self._fence_of(path) is not None
+
     def check_path(self, path: Path, text: str, *, folder: bool = False) -> None:
         """Report a path that does not exist."""
         full = absolute(text, self.folder_of(path))
+        fence = self._fence_of(path)
+        if fence is not None and not fence.lets_name(full):
+            self._refuse(
+                path, text, "the operator of this host has not named a folder for it", "`daemon: {paths: [...]}` in host.yaml does"
+            )
+            return
         if not os.path.exists(full):  # noqa: PTH110 - texts in, as everywhere in this package.
             self._report_missing(path, full)
         elif folder != os.path.isdir(full):  # noqa: PTH112
@@ -50,6 +70,10 @@ class World:
     def read_user_data(self, path: Path, text: str) -> None:
         """Read a user data file."""
         full = absolute(text, self.folder_of(path))
+        fence = self._fence_of(path)
+        if fence is not None and not fence.lets_read(full):
+            self._refuse(path, text, "it was not sent along", "send its content with the stack")
+            return
         content = read_file(full, MAX_USER_DATA)
         if isinstance(content, str):
             self._report_unreadable(path, full, content)
@@ -65,16 +89,27 @@ class World:
         """Look at a secret; only its keyed digest is kept."""
         kind = "env" if "env" in secret else "file"
         name = secret[kind] if kind == "env" else absolute(secret["file"], self.folder_of((*path, "file")))
+        fence = self._fence_of((*path, kind))
+        if fence is not None and kind == "file" and not fence.lets_read(name):
+            self._refuse((*path, "file"), secret["file"], "it was not sent along", "send its content with the stack")
+            return
         there, digest = look_at_secret(kind, name, self.environment, self.secret_key)
         if there:
             self.secrets[kind, name] = digest
         elif kind == "env":
-            near = names.nearest(name, self.environment, self.found)
+            variable = name.removeprefix(PREFIX)
+            near = None if variable != name else names.nearest(name, self.environment, self.found)
             hint = f"did you mean `{near}`?" if near else f"set `{name}` for this command"
+            if variable != name:
+                hint = f"give it with `--var {variable}=VALUE`, or set `{name}` for this command"
             self.found.add("secret-missing", (*path, "env"), f"The environment variable `{name}` is not set.", hint)
         else:
             content = read_file(name, MAX_SECRET)
             self._report_unreadable((*path, "file"), name, content if isinstance(content, str) else "")
+
+    def _refuse(self, path: Path, text: str, why: str, hint: str) -> None:
+        # The same words whether or not there is anything: they must not tell what lies on the host.
+        self.found.add("path-refused", path, f"`{text}` cannot be named here: {why}.", hint)
 
     def _report_unreadable(self, path: Path, full: str, reason: str) -> None:
         if reason:
@@ -126,7 +161,7 @@ def _look_at_block(path: Path, fields: Fields, world: World, *, host_is_here: bo
     for number, share in enumerate(fields.get("shares") or ()):
         text = share.get("path")
         # An absolute path belongs to the host that is planned for, and a simulated host is not this machine.
-        if text and (host_is_here or not text.startswith(("/", "~"))):
+        if text and (host_is_here or world.is_fenced((*path, "shares", number)) or not text.startswith(("/", "~"))):
             world.check_path((*path, "shares", number, "path"), text, folder=True)
 
 

@@ -58,7 +58,7 @@ def _check(
     found: Findings,
 ) -> None:
     name, network = expression.name, expression.network
-    if trouble := instance_trouble(name, expression.number, names, found, one=True):
+    if trouble := instance_trouble(name, expression.number, names, found, one=not expression.every):
         found.add("unknown-vm", path, *trouble, needle=expression.text, about=expression.text)
     elif network is None:
         if expression.asks == "mycelium" and overlay.get(name) is False:

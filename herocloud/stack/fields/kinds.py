@@ -135,8 +135,8 @@ Text = Annotated[str, Kind(_as_written, {"type": ["string", "number"]}, "text")]
 """A text, or a number that is kept exactly as it was written."""
 
 
-def matching(pattern: str, code: str, detail: str, hint: str) -> Kind:
-    """Return a kind of text that has to match `pattern`; `{}` in `detail` stands for what was written."""
+def matching(pattern: str, code: str, detail: str, hint: str, *, numbers: bool = False) -> Kind:
+    """Return a kind of text that has to match `pattern`; `{}` in `detail` stands for what was written. `numbers` may go without quotes."""
     import re
 
     compiled = re.compile(pattern)
@@ -147,7 +147,7 @@ def matching(pattern: str, code: str, detail: str, hint: str) -> Kind:
             raise wrong(code, detail.format(show(text)), hint)
         return text
 
-    return Kind(validate, {"type": "string", "pattern": pattern}, ["like", pattern])
+    return Kind(validate, {"type": ["string", "integer"] if numbers else "string", "pattern": pattern}, ["like", pattern])
 
 
 def choice(*words: str) -> Kind:

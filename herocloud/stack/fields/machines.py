@@ -23,7 +23,21 @@ Seed = Annotated[
 Opening = Annotated[
     str,
     kinds.matching(
-        spellings.OPENING, "bad-opening", "{} is no port to open.", "write a port from 1 to 65535, with `/udp` behind it for UDP"
+        spellings.OPENING,
+        "bad-opening",
+        "{} is not a port to open.",
+        "write a port from 1 to 65535, with `/udp` behind it for UDP",
+        numbers=True,
+    ),
+]
+Unavailable = Annotated[
+    str,
+    kinds.matching(
+        spellings.SHARE,
+        "bad-share",
+        "{} is neither a number of instances nor a share of them.",
+        "write a number from 1, or a share like `25%`",
+        numbers=True,
     ),
 ]
 Sid = Annotated[
@@ -131,6 +145,12 @@ class MyceliumUse(Block):
     open: list[Opening] | None = optional("Ports that the overlay may reach: `22` (TCP) or `53/udp`; none by default.")
 
 
+class Update(Block):
+    """How changes that interrupt the instances of a block go through them."""
+
+    max_unavailable: Unavailable | None = optional("How many instances may be down at once: a number, or a share like `25%`; 1 by default.")
+
+
 class UserData(Block):
     """What cloud-init reads."""
 
@@ -168,6 +188,7 @@ class Defaults(Block):
     ssh_keys: list[str] | None = optional("Public keys for the image's first user.")
     user_data: UserData | None = optional("What cloud-init reads, from a file or as text.")
     restart: Restart | None = optional("When the VM is started again by itself: `no` (the default), `on-failure` or `always`.")
+    update: Update | None = optional("How reboots and replacements roll through the instances.")
     state: State | None = optional("What the VM should be doing: `running` (the default), `stopped` or `paused`.")
     protect: bool | None = optional("Refuses to delete or replace the VM; kept in the state even when this block disappears.")
     env: dict[str, kinds.Text] | None = optional("Environment variables for the guest, written into its seed.")
@@ -180,7 +201,8 @@ class Vm(Defaults):
 
     written: ClassVar[tuple[str, ...]] = (
         "count", "image", "hypervisor", "size", "slice", "slices", "vcpus", "memory", "cpu", "memory_options", "root_disk", "volumes",
-        "shares", "networks", "mycelium", "ssh_keys", "user_data", "restart", "state", "protect", "depends_on", "env", "labels", "secrets",
+        "shares", "networks", "mycelium", "ssh_keys", "user_data", "restart", "update", "state", "protect", "depends_on", "env", "labels",
+        "secrets",
     )  # fmt: skip
     """The order of the keys; a base class would put its own before these."""
 

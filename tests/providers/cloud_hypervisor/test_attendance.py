@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.cloud_hypervisor import attendant
+from herocloud.providers.cloud_hypervisor import attendant, signs_of_life
 from herocloud.providers.cloud_hypervisor.client import Lost
 from herocloud.providers.vmm import folders, identity
 
@@ -155,3 +155,28 @@ def test_a_guest_that_switches_itself_off_ends_everything(bench: Any) -> None:
     assert bench.see()["power"] == "stopped"
     bench.power("vm.boot", "stopped", "running")
     assert folders.console_socket(bench.data, "v1").exists()
+
+
+def test_a_guest_that_panicked_is_crashed_and_is_not_asked_to_shut_down(bench: Any) -> None:
+    if bench.real:
+        pytest.skip("needs a guest that panics")
+    bench.running(payload={**bench.machine()["payload"], "cmdline": "console=ttyS0 guest=panic"})
+    for _ in range(2000):
+        if bench.see()["power"] == "crashed":
+            break
+        threading.Event().wait(0.01)
+    assert bench.see()["power"] == "crashed"
+    signs = signs_of_life.look(bench.data, "v1")
+    assert (signs.power, signs.hopeless) == ("crashed", "its kernel panicked")
+    bench.power("vm.stop", "crashed", "stopped")
+    assert not any(text.startswith("power button") for text in bench.told)
+    bench.power("vm.boot", "stopped", "running")
+    assert bench.see()["power"] == "running"
+
+
+def test_a_guest_that_is_waited_for_shows_signs(bench: Any) -> None:
+    bench.running()
+    signs = signs_of_life.look(bench.data, "v1")
+    assert (signs.power, signs.hopeless) == ("running", "")
+    bench.power("vm.stop", "running", "stopped")
+    assert signs_of_life.look(bench.data, "v1") is None

@@ -1,5 +1,6 @@
 """Every row of the planning table is done to a running VM: what changes, and what does not (same process, same start of the guest)."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from herocloud.model.errors import Permanent
 from herocloud.model.words import Impact
 from herocloud.providers.cloud_hypervisor import planning
 from herocloud.providers.seam import Found
+from herocloud.providers.vmm import virtiofs
 
 MIB = 1024**2
 SPEC: dict[str, Any] = {
@@ -174,6 +176,24 @@ def test_how_the_root_disk_is_opened_takes_a_power_cycle(bench: Any, path: str, 
     _reject(bench, "vm.update", root=after)
     (disk,) = _cycle(bench, root=after)["disks"]
     assert disk[kept]
+
+
+def test_a_share_takes_a_power_cycle_and_a_daemon(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if bench.real:
+        pytest.skip("needs virtiofsd")
+    daemon = tmp_path / "virtiofsd"
+    daemon.write_text('#!/bin/sh\nfor word; do case $word in --socket-path=*) : >"${word#*=}" ;; esac; done\nexec tail -f /dev/null\n')
+    daemon.chmod(0o755)
+    monkeypatch.setattr(virtiofs, "find_program", lambda: str(daemon))
+    bench.running()
+    share = {"path": str(tmp_path), "tag": "shared"}
+    assert _impact(bench, "shares", [], [share]) is Impact.REBOOT
+    _reject(bench, "vm.update", shares=[share])
+    config = _cycle(bench, shares=[share])
+    assert [(fs["tag"], fs["id"]) for fs in config["fs"]] == [("shared", "share-0")]
+    assert config["memory"]["shared"] is True
+    bench.power("vm.stop", "running", "stopped")
+    assert bench.left_over() == []
 
 
 def test_labels_and_restart_change_live(bench: Any) -> None:

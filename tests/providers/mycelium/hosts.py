@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import daemons
 
 HERE = Path(__file__).parent
 NETWORK = HERE.parent / "network"
-LINEAGE = "5d41402abc4b2a76b9719d911017c592"
 _numbers = itertools.count(1)
 
 
@@ -61,7 +61,9 @@ class OverlayHost:
     def __init__(self, folder: Path, kind: str, letter: str = "a") -> None:
         self.folder, self.kind = folder, kind
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "state.lineage").write_text(f"{LINEAGE}\n")
+        # Names of namespaces follow from it, and those are the whole machine's.
+        self.lineage = uuid.uuid4().hex
+        (folder / "state.lineage").write_text(f"{self.lineage}\n")
         self.name = f"mycelium-{os.getpid()}-{next(_numbers)}{letter}"
         self._namespaces: list[str] = []
         self._processes: list[subprocess.Popen[str]] = []
@@ -124,7 +126,7 @@ class OverlayHost:
         step = {"kind": kind, "address": address, "rest": [part, before, after]}
         provider = "network" if kind.startswith("tap.") else "mycelium"
         worker = more.pop("worker", None)
-        order = {"verb": verb, "provider": provider, "step": step, "stack": "shop", "lineage": LINEAGE, **more}
+        order = {"verb": verb, "provider": provider, "step": step, "stack": "shop", "lineage": self.lineage, **more}
         return self.order(order, worker)
 
     def perform(self, *step: Any, **more: Any) -> Any:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.qemu import kvm_probe, virtiofs
-from herocloud.providers.vmm import identity
+from herocloud.providers.vmm import identity, virtiofs
 
 
 @pytest.fixture
@@ -16,7 +15,7 @@ def shared(bench, machine, tmp_path, monkeypatch):
     program = tmp_path / "virtiofsd"
     program.write_text('#!/bin/sh\nfor word; do case $word in --socket-path=*) : >"${word#*=}" ;; esac; done\nexec tail -f /dev/null\n')
     program.chmod(0o755)
-    monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: str(program))
+    monkeypatch.setattr(virtiofs, "find_program", lambda: str(program))
     folder = tmp_path / "shared"
     folder.mkdir()
     bench.part = machine(shares=[{"path": str(folder), "tag": "shared"}])
@@ -75,7 +74,7 @@ def test_a_daemon_that_ends_at_once_says_why(shared, tmp_path) -> None:
 
 
 def test_a_host_without_the_program_says_what_to_install(bench, machine, monkeypatch) -> None:
-    monkeypatch.setattr(kvm_probe, "find_share_daemon", lambda: None)
+    monkeypatch.setattr(virtiofs, "find_program", lambda: None)
     with pytest.raises(Permanent, match="install the package virtiofsd"):
         bench.do("vm.create", None, machine(shares=[{"path": "/srv", "tag": "a"}]))
     assert bench.see() == {}

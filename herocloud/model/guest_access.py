@@ -1,4 +1,4 @@
-"""What is known of the guest of a VM from the outside: where it is reached, and what it shows while somebody waits for it."""
+"""What a VM shows of its guest, and where the guest is reached from the host."""
 
 from pathlib import Path
 from typing import NamedTuple

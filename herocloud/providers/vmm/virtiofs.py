@@ -1,31 +1,45 @@
 """Folders of the host in a guest: a virtiofs daemon for each, which lives and dies with the VM.
 
 The daemon is started like a VMM, with a record and a lock of its own, and is started again when it ends, because a VMM that comes back by
-itself finds its daemon gone: it ends with the connection. A program of the host does this work; QEMU itself has only 9p, which guests
-would have to mount differently.
+itself finds its daemon gone: it ends with the connection. A program of the host does this work, the same for every hypervisor.
 """
 
+import os
+import shutil
 import signal
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import kvm_probe
-from herocloud.providers.qemu.command_line import Share
 from herocloud.providers.vmm import files, folders, identity, launch
 from herocloud.providers.vmm.launch import Launch
 
+MISSING = "the program virtiofsd is missing; install the package virtiofsd"
+_PLACES = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd")
 _PATIENCE = 10.0
 _STEP = 0.01
 _NAME = "-share-"
 
 
+class Share(NamedTuple):
+    """A folder of the host, served by a daemon of its own."""
+
+    tag: str
+    socket: Path
+
+
+def find_program() -> str | None:
+    """Return the path of the virtiofs daemon; distributions put it where no PATH leads."""
+    return shutil.which("virtiofsd") or next((path for path in _PLACES if os.access(path, os.X_OK)), None)
+
+
 def require_program(address: str) -> str:
     """Return the path of the virtiofs daemon, or say what to install."""
-    found = kvm_probe.find_share_daemon()
+    found = find_program()
     if found is None:
-        raise Permanent(f"`{address}` has shares, and {kvm_probe.NO_SHARE_DAEMON}")
+        raise Permanent(f"`{address}` has shares, and {MISSING}")
     return found
 
 

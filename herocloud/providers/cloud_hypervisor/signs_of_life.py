@@ -1,0 +1,39 @@
+"""What a VM shows while its guest is waited for: CPU time, bytes on its serial line, a panic; and when waiting is in vain."""
+
+from pathlib import Path
+
+from herocloud.kits.jsons import Part
+from herocloud.model.guest_access import Signs
+from herocloud.providers.cloud_hypervisor import live_view
+from herocloud.providers.vmm import folders, identity, marks
+
+_FIRST_BYTE = 60.0
+"""Seconds of CPU time in which every kernel that was given a serial console has written to it, also where KVM is slow."""
+
+
+def look(data: Path, sid: str) -> Signs | None:
+    """Look at a VM; nothing when its process is not there."""
+    mark, process = marks.read(data, sid), identity.running(data, sid)
+    if mark is None or process is None:
+        return None
+    seen = live_view.look(data, sid)
+    power = seen.power if seen is not None else "running"
+    seconds, said = identity.cpu_seconds(process.pid), _size_of_log(data, sid) - int(mark.launched.get("said") or 0)
+    hopeless = ""
+    if power == "crashed":
+        hopeless = "its kernel panicked"
+    elif said <= 0 and seconds > _FIRST_BYTE and _must_write(mark.machine):
+        hopeless = f"it used {seconds:.0f} s of CPU time without a byte on its serial line; KVM of this host does not run it"
+    return Signs(power, seconds, max(0, said), hopeless, "`hypervisor: qemu`, where KVM is at fault" if hopeless else "")
+
+
+def _size_of_log(data: Path, sid: str) -> int:
+    try:
+        return folders.serial_log(data, sid).stat().st_size
+    except OSError:
+        return 0
+
+
+def _must_write(machine: Part) -> bool:
+    payload = machine["payload"]
+    return payload is not None and "console=ttyS" in str(payload["cmdline"])

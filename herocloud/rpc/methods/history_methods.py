@@ -1,0 +1,192 @@
+"""What was done, taken back, and gone on with."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from herocloud.kits.jsons import Json
+from herocloud.model.errors import Refused
+from herocloud.model.words import Approval
+from herocloud.model.worlds import Record
+from herocloud.operations import apply, deployment, lookups, reversal, unfinished
+from herocloud.rpc import error_answers, infos, work
+from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, Secret, UnfinishedInfo, Wait
+from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
+from herocloud.rpc.error_codes import DOES_NOT_FIT
+from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.methods.stack_methods import Approve, StackText
+from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
+
+_ENTRY = {
+    "serial": 1,
+    "at": 0.0,
+    "user": "root",
+    "command": "rpc deploy_vm",
+    "stack": "imperative",
+    "apply": "apply-1",
+    "operation": "vm deploy",
+    "plan_id": "0",
+    "added": 2,
+    "changed": 0,
+    "destroyed": 0,
+    "outcome": "done",
+    "seconds": 0.1,
+}
+
+
+@declare("stacks", example=Example({"stack": "imperative", "limit": 1}, [_ENTRY]))
+def state_log(
+    desk: Desk,
+    stack: StackText | None = None,
+    limit: Annotated[int, Field(ge=1, le=1000, description="How many to return at most.")] = 100,
+    secret: Secret = "",
+) -> list[LogEntry]:
+    """Return what changed the state, newest first: who did what, and how it ended.
+
+    What was done to VMs behind other secrets is left out.
+    """
+    digest = desk.digest(secret)
+    hidden = _hidden(desk, digest)
+    found = [version for version in lookups.history(desk.folder, stack) if version.serial not in hidden]
+    return [
+        LogEntry(
+            serial=version.serial,
+            at=version.at,
+            user=version.user,
+            command=version.command,
+            stack=version.stack,
+            apply=version.apply,
+            operation=version.operation,
+            plan_id=version.plan,
+            added=version.added,
+            changed=version.changed,
+            destroyed=version.destroyed,
+            outcome=version.outcome,
+            seconds=version.seconds,
+        )
+        for version in found[:limit]
+    ]
+
+
+def _hidden(desk: Desk, digest: str | None) -> frozenset[int]:
+    """Return the serials of what was done to VMs that the caller may not know of."""
+
+    def is_hidden(record: Record) -> bool:
+        now = desk.recorded.records.get(record.stack, {}).get(record.address)
+        # What a VM was under an earlier secret belongs to whoever has the present one.
+        migrated = now is not None and digest is not None and secret_of(now) == digest
+        return not migrated and not desk.sees(record, digest)
+
+    return lookups.serials_of(desk.folder, SECRET_LABEL, is_hidden)
+
+
+@declare("stacks", example=Example({}, []))
+def list_unfinished(desk: Desk, secret: Secret = "") -> list[UnfinishedInfo]:
+    """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
+    return [
+        UnfinishedInfo(apply=one.id, stack=one.stack, operation=one.operation, status=one.status, user=one.caller.user, address=one.address)
+        for one in unfinished.waiting(desk.recorded, None)
+        if _sees(desk, one.stack, one.address, secret)
+    ]
+
+
+def _sees(desk: Desk, stack: str, address: str | None, secret: str) -> bool:
+    record = desk.recorded.records.get(stack, {}).get(address) if address else None  # type: ignore[call-overload]
+    if record is not None:
+        return desk.sees(record, desk.digest(secret))
+    # Of a VM that has no record yet, nobody can tell whose it is.
+    return stack != deployment.STACK
+
+
+@declare(
+    "stacks",
+    example=Example(
+        {"which": None, "stack": "shop", "approve": ["create"], "idempotency_key": None, "wait": 60},
+        {**_JOB, "method": "undo", "stack": "shop", "address": None, "sid": None},
+    ),
+    errors=(*CHANGING, DOES_NOT_FIT),
+)
+def undo(
+    desk: Desk,
+    which: Annotated[
+        str | None,
+        Field(max_length=128, description="A serial, the name of an apply (`apply-12`) or a plan id; the stack's newest apply by default."),
+    ] = None,
+    stack: StackText | None = None,
+    approve: Approve = [],  # noqa: B006
+    idempotency_key: IdempotencyKey = None,
+    wait: Wait = 0.0,
+    secret: Secret = "",
+) -> JobInfo:
+    """Take back what an apply did, as a plan of its own that needs its own approval."""
+    chosen = _choose(desk, which, stack, secret)
+    approved = frozenset(Approval(word) for word in approve)
+
+    def run_it(run: Run) -> Json:
+        try:
+            applied = reversal.undo(desk.folder, chosen[0], work.how_for(run), work.within(approved))
+        finally:
+            desk.sight.forget()
+        work.require_done(run, applied)
+        return {"undone": chosen[0]}
+
+    request = Request("undo", Subject(f"stack:{chosen[1]}", chosen[1]), run_it, key=idempotency_key, asked=[which, stack, sorted(approve)])
+    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+
+
+def _choose(desk: Desk, which: str | None, stack: str | None, secret: str) -> tuple[str, str]:
+    """Return the name of the apply that is meant, and its stack."""
+    digest = desk.digest(secret)
+    hidden = _hidden(desk, digest)
+    applies = [one for one in lookups.past_applies(desk.folder) if one.serial not in hidden and stack in (None, one.stack)]
+    try:
+        found = reversal.choose(applies, which)
+    except Refused as error:
+        raise error_answers.refuse(error) from error
+    return f"apply-{found.apply}", found.stack
+
+
+@declare(
+    "stacks",
+    example=Example(
+        {"stack": "shop", "rollback": False, "approve": [], "idempotency_key": None, "wait": 60},
+        {**_JOB, "method": "resume_stack", "stack": "shop", "address": None, "sid": None},
+    ),
+    errors=CHANGING,
+)
+def resume_stack(
+    desk: Desk,
+    stack: StackText,
+    rollback: Annotated[bool, Field(description="Takes back what the apply did instead of finishing it.")] = False,  # noqa: FBT002
+    approve: Approve = [],  # noqa: B006
+    idempotency_key: IdempotencyKey = None,
+    wait: Wait = 0.0,
+    which: Annotated[str | None, Field(max_length=64, description="The name of the apply, where a stack has several: `apply-12`.")] = None,
+    secret: Secret = "",
+) -> JobInfo:
+    """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
+    waiting = [one for one in unfinished.waiting(desk.recorded, None) if one.stack == stack and which in (None, one.id)]
+    if any(not _sees(desk, one.stack, one.address, secret) for one in waiting):
+        raise error_answers.not_found("not-unfinished", "There is no such unfinished apply", f"Nothing of stack `{stack}` waits for you.")
+    approved = frozenset(Approval(word) for word in approve)
+
+    def run_it(run: Run) -> Json:
+        if not waiting:
+            return {"resumed": None}
+        try:
+            recovered = apply.resume(desk.folder, work.how_for(run), work.within(approved), rollback=rollback, which=waiting[-1].id)
+        finally:
+            desk.sight.forget()
+        if recovered is None:
+            return {"resumed": None}
+        work.require_done(run, recovered)
+        return {"resumed": recovered.apply, "rolled_back": rollback}
+
+    request = Request(
+        "resume_stack", Subject(f"stack:{stack}", stack), run_it, key=idempotency_key, asked=[stack, rollback, sorted(approve), which]
+    )
+    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+
+
+METHODS: tuple[Method[Any], ...] = (undo, resume_stack, list_unfinished, state_log)

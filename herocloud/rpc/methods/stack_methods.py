@@ -1,0 +1,333 @@
+"""Stacks: validated, planned, applied, destroyed, looked at."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from herocloud.apply.steering import Options
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.words import Approval
+from herocloud.operations import apply, deployment, inputs, lookups, stack_files, stack_plans
+from herocloud.operations.inputs import Sources
+from herocloud.operations.stack_plans import Asked, Planned
+from herocloud.plan import annotation
+from herocloud.plan.scope import PlanOptions
+from herocloud.rpc import error_answers, infos, uploads, work
+from herocloud.rpc.answers import DriftInfo, ExportedStack, IdempotencyKey, JobInfo, PlanInfo, StackInfo, ValidationInfo, Wait
+from herocloud.rpc.answers import Secret as SecretText
+from herocloud.rpc.desk import Desk
+from herocloud.rpc.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND
+from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
+from herocloud.views import plan_json
+
+YamlText = Annotated[str | None, Field(max_length=1_000_000, description="The text of the stack file.")]
+Texts = Annotated[
+    dict[str, Annotated[str, Field(max_length=1_000_000)]],
+    Field(
+        max_length=uploads.MOST_FILES, description="The stack files by their relative paths, instead of `yaml`; the first names the stack."
+    ),
+]
+Contents = Annotated[
+    dict[str, Annotated[str, Field(max_length=1_000_000)]],
+    Field(
+        max_length=uploads.MOST_FILES,
+        description="The content of what the stack names with `file:`, by the paths that it uses. The daemon opens no other files.",
+    ),
+]
+Variables = Annotated[dict[str, str], Field(max_length=1000, description="Values of the stack's variables, as `--var` takes them.")]
+Environment = Annotated[
+    dict[str, str], Field(max_length=1000, description="The variables that the stack names with `env:`. The daemon's own are never used.")
+]
+StackText = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", description="The name of the stack.")]
+Approve = Annotated[
+    list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]],
+    Field(
+        description="The classes of change that are approved, as `--approve` has them; what is not is -32007 with the classes in `data`."
+    ),
+]
+Which = Annotated[str, Field(min_length=1, max_length=128, description="The id of the plan, or the name that you gave it.")]
+
+_YAML = "stack: shop\nimages:\n  tiny: {kernel: ./vmlinuz}\nvms:\n  front: {image: tiny, memory: 1 GiB}\n"
+_SENT = {"yaml": _YAML, "variables": {}, "contents": {"vmlinuz": "a kernel"}}
+_STACK = {"stack": "shop", "resources": 2, "vms": 1, "complete": True, "addresses": ["image.tiny", "vm.front"], "outputs": {}}
+_VALID = {"valid": True, "stack": "shop", "diagnostics": []}
+
+
+def _receive(
+    desk: Desk,
+    yaml: str | None,
+    files: dict[str, str],
+    contents: dict[str, str],
+    variables: dict[str, str],
+    environment: dict[str, str],
+) -> Sources:
+    if (yaml is None) == (not files):
+        raise error_answers.invalid("Give either `yaml` or `files`.", None, "yaml")
+    given = files or {uploads.STACK_FILE: yaml or ""}
+    settings = inputs.read_daemon_settings(desk.folder)
+    sources = uploads.receive(desk.runtime, given, contents, variables, environment, settings.paths)
+    _require_own(lookups.name_of_stack(sources.files))
+    return sources
+
+
+def _require_own(stack: str | None) -> None:
+    if stack == deployment.STACK:
+        detail = f"The stack `{deployment.STACK}` is made of what `deploy_vm` deploys."
+        raise error_answers.wrong_state(detail, "its VMs are changed one by one", "not-a-stack-file")
+
+
+def _shown(desk: Desk, found: tuple[Diagnostic, ...]) -> list[Json]:
+    cleaned = [
+        one._replace(
+            detail=uploads.shown_without(one.detail, desk.runtime),
+            place=None if one.place is None else one.place._replace(file=uploads.shown_without(one.place.file, desk.runtime)),
+            hint=None if one.hint is None else uploads.shown_without(one.hint, desk.runtime),
+        )
+        for one in found
+    ]
+    diagnostics: list[Json] = error_answers.document(cleaned)["diagnostics"]
+    return diagnostics
+
+
+@declare("stacks", example=Example(_SENT, _VALID))
+def validate_stack(
+    desk: Desk,
+    yaml: YamlText = None,
+    variables: Variables = {},  # noqa: B006
+    contents: Contents = {},  # noqa: B006
+    files: Texts = {},  # noqa: B006
+    environment: Environment = {},  # noqa: B006
+) -> ValidationInfo:
+    """Return every finding about a stack, all mistakes at once.
+
+    What is wrong is not an error of the call: `valid` says it, with the diagnostics of `herocloud validate --json`.
+    """
+    sources = _receive(desk, yaml, files, contents, variables, environment)
+    found = stack_files.validate(desk.folder, sources)
+    stack = lookups.name_of_stack(sources.files)
+    return ValidationInfo(valid=not any(one.is_error for one in found), stack=stack, diagnostics=_shown(desk, found))
+
+
+_PLAN = {
+    "plan_id": "0",
+    "stack": "shop",
+    "applyable": True,
+    "changes": 2,
+    "classes": {"create": ["image.tiny", "vm.front"]},
+    "diagnostics": [],
+    "plan": {},
+}
+
+
+@declare("stacks", example=Example({**_SENT, "plan_name": "first-plan"}, _PLAN), errors=(NOT_FOUND, DOES_NOT_FIT))
+def plan_stack(
+    desk: Desk,
+    yaml: YamlText = None,
+    variables: Variables = {},  # noqa: B006
+    contents: Contents = {},  # noqa: B006
+    plan_name: Annotated[
+        str | None, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="A name by which you, and nobody else, may call the plan.")
+    ] = None,
+    files: Texts = {},  # noqa: B006
+    environment: Environment = {},  # noqa: B006
+    target: Annotated[list[str], Field(max_length=1000, description="Only these addresses and what they need.")] = [],  # noqa: B006
+    exclude: Annotated[list[str], Field(max_length=1000, description="Leave these addresses out.")] = [],  # noqa: B006
+    replace: Annotated[list[str], Field(max_length=1000, description="Re-create these VMs.")] = [],  # noqa: B006
+) -> PlanInfo:
+    """Show what applying a stack would do, and keep the plan for `apply_plan` for an hour.
+
+    Nothing is locked or changed. `plan` is the document of `herocloud plan --json`.
+    """
+    sources = _receive(desk, yaml, files, contents, variables, environment)
+    options = PlanOptions(target=tuple(target), exclude=tuple(exclude), replace=tuple(replace))
+    planned = stack_plans.make_plan(desk.folder, sources, Asked(options), make_key=True)
+    desk.shelf.put(planned.plan.id, planned)
+    if plan_name is not None:
+        desk.shelf.put(_own_name(desk, plan_name), planned)
+    return _show(desk, planned)
+
+
+def _own_name(desk: Desk, name: str) -> str:
+    return f"{desk.caller.uid}:{name}"
+
+
+def _show(desk: Desk, planned: Planned) -> PlanInfo:
+    plan = planned.plan
+    classes = {one.value: list(found) for one, found in work.classes_of(plan).items()}
+    # The places of findings are in files that the caller sent, under the names that the caller gave.
+    shown = annotation.with_diagnostics(plan, ())
+    return PlanInfo(
+        plan_id=plan.id,
+        stack=plan.stack,
+        applyable=plan.applyable,
+        changes=len(plan.changing),
+        classes=classes,
+        diagnostics=_shown(desk, (*planned.notes, *plan.diagnostics)),
+        plan=plan_json.plan_document(shown),
+    )
+
+
+@declare("stacks", example=Example({"plan_id": "first-plan"}, _PLAN), errors=(NOT_FOUND,))
+def get_plan(desk: Desk, plan_id: Which) -> PlanInfo:
+    """Return a plan that was made within the last hour."""
+    return _show(desk, _find_plan(desk, plan_id))
+
+
+def _find_plan(desk: Desk, plan_id: str) -> Planned:
+    planned = desk.shelf.get(plan_id) or desk.shelf.get(_own_name(desk, plan_id))
+    if planned is None:
+        raise error_answers.not_found(
+            "no-such-plan", "No such plan", f"There is no plan `{plan_id}`.", "plans are kept for an hour; plan again"
+        )
+    return planned
+
+
+@declare(
+    "stacks",
+    example=Example(
+        {"plan_id": "first-plan", "approve": ["create"], "idempotency_key": None, "wait": 60},
+        {**_JOB, "method": "apply_plan", "stack": "shop", "address": None, "sid": None},
+    ),
+    errors=(*CHANGING, DOES_NOT_FIT, IMAGE_ERROR),
+)
+def apply_plan(
+    desk: Desk,
+    plan_id: Which,
+    approve: Approve = [],  # noqa: B006
+    idempotency_key: IdempotencyKey = None,
+    wait: Wait = 0.0,
+    on_failure: Annotated[Literal["stop", "continue", "rollback"], Field(description="What a failed step means for the rest.")] = "stop",
+) -> JobInfo:
+    """Run a plan that was made before, exactly as it was shown.
+
+    What it relies on is looked at again; a fact that changed is -32006, and names the fact.
+    """
+    planned = _find_plan(desk, plan_id)
+    approved = frozenset(Approval(word) for word in approve)
+    work.within(approved).approve(planned)
+    stack_plans.refuse_unapplyable(planned.plan)
+
+    def run_it(run: Run) -> Json:
+        options = Options(on_failure=on_failure)
+        try:
+            applied = apply.apply_saved(desk.folder, planned.plan, work.how_for(run, options))
+        finally:
+            desk.sight.forget()
+        work.require_done(run, applied)
+        return {"plan_id": planned.plan.id, "changes": len(planned.plan.changing), "outputs": dict(planned.plan.outputs)}
+
+    request = Request(
+        "apply_plan",
+        Subject(f"stack:{planned.plan.stack}", planned.plan.stack),
+        run_it,
+        key=idempotency_key,
+        asked=[planned.plan.id, sorted(approve)],
+    )
+    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+
+
+@declare("stacks", example=Example({}, [_STACK]))
+def list_stacks(desk: Desk, secret: SecretText = "") -> list[StackInfo]:
+    """Return every stack of which something is recorded."""
+    digest = desk.digest(secret)
+    return [found for name in sorted(desk.recorded.records) if (found := _stack_info(desk, name, digest)) is not None]
+
+
+def _stack_info(desk: Desk, name: str, digest: str | None) -> StackInfo | None:
+    records = [record for record in lookups.records_of(desk.recorded, name) if desk.sees(record, digest)]
+    if not records and name == deployment.STACK:
+        return None
+    return StackInfo(
+        stack=name,
+        resources=len(records),
+        vms=sum(1 for record in records if record.kind == "vm"),
+        complete=all(record.complete for record in records),
+        addresses=[record.address for record in records],
+        outputs=dict(desk.recorded.outputs.get(name, {})),  # type: ignore[call-overload]
+    )
+
+
+@declare(
+    "stacks",
+    example=Example({"stack": "shop"}, _STACK),
+    errors=(NOT_FOUND,),
+)
+def get_stack(desk: Desk, stack: StackText, secret: SecretText = "") -> StackInfo:
+    """Return one stack with its addresses and outputs."""
+    found = _stack_info(desk, stack, desk.digest(secret)) if stack in desk.recorded.records else None
+    if found is None:
+        raise error_answers.not_found("unknown-stack", "No records of this stack", f"Nothing is recorded for a stack `{stack}`.")
+    return found
+
+
+@declare("stacks", example=Example({"stack": "shop"}, []), errors=(NOT_FOUND,))
+def drift(desk: Desk, stack: StackText | None = None, secret: SecretText = "") -> list[DriftInfo]:
+    """Compare the world with the records; nothing is returned where they agree."""
+    digest = desk.digest(secret)
+    found = lookups.find_drift(desk.folder, stack)
+    return [
+        DriftInfo(stack=one.stack, address=item.address, part=item.part, recorded=item.before, observed=item.after)
+        for one in found
+        for item in one.drift
+        if (record := desk.recorded.records.get(one.stack, {}).get(item.address)) is None or desk.sees(record, digest)
+    ]
+
+
+@declare("stacks", example=Example({"stack": "shop"}, [{"stack": "shop", "yaml": _YAML}]), errors=(NOT_FOUND,))
+def export(
+    desk: Desk,
+    stack: StackText | None = None,
+    addresses: Annotated[list[str], Field(max_length=1000, description="Only these, with what they need.")] = [],  # noqa: B006
+    secret: SecretText = "",
+) -> list[ExportedStack]:
+    """Return the YAML of what exists; planning it again changes nothing."""
+    digest = desk.digest(secret)
+    found = lookups.export(desk.folder, stack, addresses, lambda record: desk.sees(record, digest))
+    return [ExportedStack(stack=name, yaml=text) for name, text in found]
+
+
+@declare(
+    "stacks",
+    example=Example(
+        {"stack": "shop", "approve": ["destroy"], "idempotency_key": None, "wait": 60},
+        {**_JOB, "method": "destroy_stack", "stack": "shop", "address": None, "sid": None},
+    ),
+    errors=CHANGING,
+)
+def destroy_stack(
+    desk: Desk,
+    stack: StackText,
+    approve: Approve = [],  # noqa: B006
+    idempotency_key: IdempotencyKey = None,
+    wait: Wait = 0.0,
+    purge: Annotated[bool, Field(description="Removes data at once instead of keeping it for a time.")] = False,  # noqa: FBT002
+) -> JobInfo:
+    """Remove everything that a stack owns. Its data is kept for a time, so that `undo` can bring it back, unless `purge` is true."""
+    _require_own(stack)
+    approved = frozenset(Approval(word) for word in approve)
+
+    def plan() -> Planned:
+        return stack_plans.make_plan(desk.folder, Sources(()), Asked(PlanOptions(destroy=True, purge=purge), stack=stack))
+
+    def run_it(run: Run) -> Json:
+        applied = work.run_planned(desk, run, plan, work.within(approved), options=Options(purge=purge))
+        return {"plan_id": applied.plan.id if applied.plan else None}
+
+    request = Request("destroy_stack", Subject(f"stack:{stack}", stack), run_it, key=idempotency_key, asked=[stack, sorted(approve), purge])
+    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+
+
+METHODS: tuple[Method[Any], ...] = (
+    validate_stack,
+    plan_stack,
+    get_plan,
+    apply_plan,
+    list_stacks,
+    get_stack,
+    drift,
+    export,
+    destroy_stack,
+)

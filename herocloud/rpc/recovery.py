@@ -1,0 +1,109 @@
+"""Jobs that the last daemon did not bring to their end: gone on with, begun again, or closed with what became of them.
+
+Only what this daemon's own jobs began is touched, and only within what was approved for it. A job that its owner cancelled is closed and
+left as it stands; an apply of the command line is none of ours.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+
+from herocloud.kits.jsons import Json
+from herocloud.model.applies import Pending
+from herocloud.operations import apply, lookups, unfinished
+from herocloud.operations.callers import Granted
+from herocloud.operations.deployment import DeployWanted
+from herocloud.rpc import error_answers, error_codes, work
+from herocloud.rpc.callers import Caller
+from herocloud.rpc.daemon_store import StoredJob
+from herocloud.rpc.desk import Desk
+from herocloud.rpc.error_codes import RpcError
+from herocloud.rpc.jobs import Request, Run, Subject, job_id
+from herocloud.rpc.methods import vm_methods
+
+log = logging.getLogger(__name__)
+
+_ON_VMS = {"stop_vm": "stop", "start_vm": "start", "restart_vm": "restart", "delete_vm": "delete"}
+
+
+def take_over(desk: Desk) -> None:
+    """Go on with every job that is open in the file, in the order in which they were asked for."""
+    pending = {one.caller.job: one for one in unfinished.list_unfinished(desk.folder) if one.caller.job and not one.alive}
+    for job in desk.store.open_jobs():
+        identity = job_id(job.number)
+        request = _find_work(desk, job, pending.get(identity))
+        caller = Caller(None, job.uid, job.caller)
+        log.info("job %s (%s) was open when the last daemon ended", identity, job.method)
+        desk.jobs.take(job, request.subject, caller, request.work)
+
+
+def _find_work(desk: Desk, job: StoredJob, pending: Pending | None) -> Request:
+    subject = Subject(_lane(job), job.stack, job.address, job.sid, job.secret)
+    if job.status == "cancelling":
+        return Request(job.method, subject, _close_cancelled)
+    if pending is not None:
+        return Request(job.method, subject, lambda run: _go_on(desk, run, pending))
+    if job.plan is not None:
+        return Request(job.method, subject, lambda run: _close_ended(desk, run, job))
+    if job.params is not None:
+        return _begin_again(desk, job, json.loads(job.params))
+    return Request(job.method, subject, _close_unbegun)
+
+
+def _lane(job: StoredJob) -> str:
+    return f"vm:{job.stack}:{job.address}" if job.address else f"stack:{job.stack}"
+
+
+def _go_on(desk: Desk, run: Run, pending: Pending) -> Json:
+    """Finish an apply that the last daemon was killed in; its own approval still holds."""
+    run.note("the daemon ended in the middle of it, and the next one went on")
+    try:
+        recovered = apply.resume(desk.folder, work.how_for(run), Granted(pending.approved), which=pending.id)
+    finally:
+        desk.sight.forget()
+    if recovered is not None:
+        work.require_done(run, recovered)
+    return _result(desk, run)
+
+
+def _close_ended(desk: Desk, run: Run, job: StoredJob) -> Json:
+    """Say how an apply ended whose daemon was killed after its end, or before its beginning."""
+    ended = next((one for one in lookups.past_applies(desk.folder) if one.plan == job.plan and one.started >= (job.started or 0.0)), None)
+    if ended is None and job.params is not None:
+        request = _begin_again(desk, job, json.loads(job.params))
+        return request.work(run)
+    if ended is None:
+        return _close_unbegun(run)
+    if ended.status == "done":
+        run.note("the daemon ended right after it")
+        return _result(desk, run)
+    raise error_answers.wrong_state(f"Its apply ended as `{ended.status}` just before the daemon did.", "`state_log` shows it")
+
+
+def _result(desk: Desk, run: Run) -> Json:
+    from herocloud.rpc import infos
+
+    job = run.job
+    record = desk.recorded.records.get(job.stack, {}).get(job.address) if job.address else None  # type: ignore[call-overload]
+    return None if record is None else infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
+
+
+def _begin_again(desk: Desk, job: StoredJob, params: Mapping[str, Json]) -> Request:
+    """Return the work of a job of which nothing was begun."""
+    if job.method == "deploy_vm":
+        wanted = DeployWanted(params["name"], tuple(params["slices"]), params["image"], params["fields"])
+        return vm_methods.deploying(desk, wanted, job.secret, None)
+    record = desk.recorded.records.get(params["stack"], {}).get(params["address"])
+    if job.method not in _ON_VMS or record is None:
+        return Request(job.method, Subject(_lane(job), job.stack, job.address, job.sid, job.secret), _close_unbegun)
+    return vm_methods.acting(desk, job.method, params["action"], record, purge=bool(params["purge"]))
+
+
+def _close_cancelled(run: Run) -> Json:
+    run.cancelled = True
+    run.note("it was cancelled before the daemon ended; what it did stays as it is")
+    raise RpcError(error_codes.CANCELLED, error_answers.document([]))
+
+
+def _close_unbegun(_run: Run) -> Json:
+    raise error_answers.wrong_state("The daemon ended before this job began. Nothing was changed.", "ask again", "daemon-restarted")

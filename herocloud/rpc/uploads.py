@@ -1,0 +1,53 @@
+"""What callers send with a stack: its files, and the content of everything that it names, in a folder of the daemon's own.
+
+The folder is named after the stack and not after the call, because the paths of secrets stand in the records: under a new name each time,
+every plan would find them changed. It lies in the runtime folder, which a reboot empties.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from herocloud.kits import jsons
+from herocloud.operations import lookups
+from herocloud.operations.inputs import Sources
+from herocloud.rpc import error_answers
+from herocloud.stack.fence import Fence
+
+MOST_FILES = 256
+_NAME = re.compile(r"^(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9_][A-Za-z0-9_./ -]{0,199}$")
+STACK_FILE = "stack.yaml"
+
+
+def receive(
+    root: Path,
+    files: Mapping[str, str],
+    contents: Mapping[str, str],
+    variables: Mapping[str, str],
+    environment: Mapping[str, str],
+    host_paths: tuple[str, ...],
+) -> Sources:
+    """Write down what a caller sent; returns what a stack is read from."""
+    for name in (*files, *contents):
+        if not _NAME.match(name):
+            raise error_answers.invalid("Files are sent under relative paths of letters, digits, `_`, `-` and `.`.", None, "files")
+    first = next(iter(files.values()), "")
+    stack = lookups.name_of_stack(["-"], first) or "unnamed"
+    folder = root / "stacks" / f"{stack[:64]}-{jsons.digest_text(stack)}"
+    if folder.exists():
+        shutil.rmtree(folder)
+    for name, text in {**contents, **files}.items():
+        target = folder / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as stream:
+            stream.write(text.encode("utf-8", "surrogatepass"))
+    given = tuple(f"{name}={value}" for name, value in variables.items())
+    paths = tuple(str(folder / name) for name in files)
+    return Sources(paths, given, (), dict(environment), None, Fence(str(folder), host_paths))
+
+
+def shown_without(text: str, root: Path) -> str:
+    """Return a text with the folders of uploads taken out: callers know their files by the names that they sent."""
+    return re.sub(re.escape(f"{root / 'stacks'}{os.sep}") + r"[^/`]+/", "", text)

@@ -1,0 +1,21 @@
+"""Every provider that is registered, and the one that is written to show how little it takes."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from herocloud.providers import registry
+
+FIRST = "dictionary"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def first_provider() -> Iterator[None]:
+    """Register the provider of forty lines by its one line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent / "first_provider"))
+        patch.setattr(registry, "PROVIDERS", [*registry.PROVIDERS, FIRST])
+        yield
+        sys.modules.pop(FIRST, None)

@@ -1,0 +1,112 @@
+"""The daemon is root and its callers are not: what they may name, they have sent along, or the operator has named a folder for it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+VM = "stack: shop\nimages:\n  tiny: {kernel: ./vmlinuz}\nvms:\n  front:\n    image: tiny\n    memory: 1 GiB\n"
+SENT = {"vmlinuz": "a kernel"}
+
+
+def findings(daemon: Any, yaml: str, **more: Any) -> list[dict[str, Any]]:
+    answer = daemon.call("validate_stack", yaml=yaml, contents={**SENT, **more.pop("contents", {})}, **more)
+    assert answer["valid"] == (not answer["diagnostics"])
+    return answer["diagnostics"]
+
+
+def codes(daemon: Any, yaml: str, **more: Any) -> list[str]:
+    return [found["code"] for found in findings(daemon, yaml, **more)]
+
+
+FORBIDDEN = ["/etc/shadow", "/", "/etc", "../../../../../../../etc/shadow", "/proc/self/environ", "./not-sent"]
+
+
+@pytest.mark.parametrize("path", FORBIDDEN)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    user_data: {{file: {path}}}\n",
+        "    secrets: {{password: {{file: {path}}}}}\n",
+        "    shares: [{{path: {path}, tag: data}}]\n",
+    ],
+)
+def test_a_path_that_was_not_sent_is_refused_and_not_opened(shared: Any, line: str, path: str) -> None:
+    found = findings(shared, VM + line.format(path=path))
+    assert found
+    assert {one["code"] for one in found} <= {"path-refused", "path-missing"}
+    assert path == "./not-sent" or {one["code"] for one in found} == {"path-refused"}
+
+
+@pytest.mark.parametrize("path", ["/etc/shadow", "/", "../../../etc/passwd", "/dev/sda"])
+@pytest.mark.parametrize("key", ["kernel", "source", "initramfs"])
+def test_images_and_kernels_of_the_host_are_refused(shared: Any, key: str, path: str) -> None:
+    image = {"kernel": f"kernel: {path}", "source": f"source: {path}, format: raw", "initramfs": f"kernel: ./vmlinuz, initramfs: {path}"}[
+        key
+    ]
+    assert "path-refused" in codes(shared, VM.replace("kernel: ./vmlinuz", image))
+
+
+def test_a_path_made_by_an_expression_is_refused_too(shared: Any) -> None:
+    yaml = "variables:\n  where: {type: string}\n" + VM + '    user_data: {file: "{{ where }}"}\n'
+    assert codes(shared, yaml, variables={"where": "/etc/shadow"}) == ["path-refused"]
+
+
+def test_a_refusal_does_not_tell_whether_anything_is_there(shared: Any) -> None:
+    there = findings(shared, VM + "    user_data: {file: /etc/passwd}\n")
+    nothing = findings(shared, VM + "    user_data: {file: /etc/nothing-of-this-name}\n")
+    words = [found[0]["detail"].replace("passwd", "X").replace("nothing-of-this-name", "X") for found in (there, nothing)]
+    assert words[0] == words[1]
+
+
+def test_the_daemons_own_environment_is_never_used(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEROCLOUD_TEST_SECRET", "of the daemon")
+    yaml = VM + "    secrets: {password: {env: HEROCLOUD_TEST_SECRET}}\n"
+    assert codes(shared, yaml) == ["secret-missing"]
+    assert codes(shared, yaml, environment={"HEROCLOUD_TEST_SECRET": "of the caller"}) == []
+
+
+def test_what_was_sent_along_is_used(shared: Any) -> None:
+    yaml = VM + "    user_data: {file: ./front.yaml}\n    secrets: {password: {file: secrets/password}}\n"
+    assert codes(shared, yaml, contents={"front.yaml": "#cloud-config\n", "secrets/password": "hush"}) == []
+
+
+@pytest.mark.parametrize("name", ["/etc/cron.d/x", "../x", "a/../../x", "a//../x", "", ".", "a\0b", "./x/.."])
+def test_files_cannot_be_sent_to_other_places(shared: Any, name: str) -> None:
+    refused = shared.refused("validate_stack", yaml=VM, contents={name: "x"})
+    assert refused.code == -32602
+
+
+def test_folders_that_the_operator_named_may_be_named_and_links_out_of_them_may_not(start: Any, folder: Path, tmp_path: Path) -> None:
+    shares = tmp_path / "shares"
+    (shares / "data").mkdir(parents=True)
+    (shares / "vmlinuz").write_text("a kernel", encoding="utf-8")
+    (shares / "link").symlink_to("/etc")
+    with (folder / "host.yaml").open("a", encoding="utf-8") as host:
+        host.write(f"daemon: {{paths: ['{shares}']}}\n")
+    daemon = start()
+    assert codes(daemon, VM + f"    shares: [{{path: {shares}/data, tag: data}}]\n") == []
+    assert codes(daemon, VM.replace("./vmlinuz", f"{shares}/vmlinuz")) == []
+    for path in (f"{shares}/link", f"{shares}/../shares-not", f"{shares}/link/shadow"):
+        assert codes(daemon, VM + f"    shares: [{{path: {path}, tag: data}}]\n") == ["path-refused"]
+    # Content is never read from there: what lies in a shared folder may not be the caller's to read.
+    assert codes(daemon, VM + f"    user_data: {{file: {shares}/vmlinuz}}\n") == ["path-refused"]
+
+
+def test_an_image_is_named_and_not_pointed_at(shared: Any) -> None:
+    for image in ("/etc/shadow", "file:///etc/shadow", "../tiny", "{{ host.name }}"):
+        assert shared.refused("deploy_vm", name="web", slice_sid="s1", image=image).code in (-32009, -32602)
+
+
+def test_expressions_in_what_a_caller_sends_are_only_text(daemon: Any) -> None:
+    text = "#cloud-config {{ vm.other.address.lan }} {{ host.name }}"
+    job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", user_data=text, env={"A": "{{ host.name }}"}, wait=30)
+    record = daemon.service.desk.find_vm(job["sid"], "")
+    assert record.spec["user_data"] == text
+    assert record.spec["env"] == {"A": "{{ host.name }}"}
+
+
+def test_the_stack_of_deployed_vms_cannot_be_planned_over(shared: Any) -> None:
+    yaml = VM.replace("stack: shop", "stack: imperative")
+    assert shared.refused("plan_stack", yaml=yaml, contents=SENT).code == -32003
+    assert shared.refused("destroy_stack", stack="imperative", approve=["destroy"]).code == -32003

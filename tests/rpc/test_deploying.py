@@ -1,0 +1,153 @@
+"""Hero's meaning: a free slice becomes a VM, one caller wins a race for it, and a failure leaves nothing behind."""
+
+import concurrent.futures
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def try_to(daemon: Any, method: str, **params: Any) -> Any:
+    """Return what a call answers, or the code of its error."""
+    try:
+        return daemon.call(method, **params)
+    except Exception as error:  # noqa: BLE001  (the class lives in the fixtures)
+        return getattr(error, "code", error)
+
+
+def misbehave(folder: Path, rule: str) -> None:
+    (folder / "scenario.yaml").write_text(f"rules:\n  - {rule}\n", encoding="utf-8")
+    text = (folder / "host.yaml").read_text(encoding="utf-8")
+    (folder / "host.yaml").write_text(text + "simulator: {scenario: ./scenario.yaml}\n", encoding="utf-8")
+
+
+def test_a_slice_is_free_then_in_use_then_free_again(daemon: Any) -> None:
+    assert daemon.call("get_slice", slice_sid="s3")["state"] == "Free"
+    job = daemon.call("deploy_vm", name="web", slice_sid="s3", image="tiny", cpu_count=2, wait=30)
+    assert job["result"] | {"sid": ""} == daemon.call("get_vm", sid=job["sid"]) | {"sid": ""}
+    assert (job["result"]["vcpus"], job["result"]["slices"], job["result"]["status"]) == (2, ["s3"], "running")
+    found = daemon.call("get_slice", slice_sid="s3")
+    assert (found["state"], found["vm_sid"], found["vm"]) == ("InUse", job["sid"], "vm.web")
+    assert daemon.call("node_status")["slices_in_use"] == 1
+    assert daemon.refused("deploy_vm", name="other", slice_sid="s3", image="tiny").code == -32002
+    daemon.call("delete_vm", sid=job["sid"], wait=30)
+    assert daemon.call("get_slice", slice_sid="s3")["state"] == "Free"
+    assert daemon.refused("get_vm", sid=job["sid"]).code == -32001
+
+
+def test_a_race_for_one_slice_has_one_winner(daemon: Any) -> None:
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        asked = [
+            pool.submit(try_to, daemon, "deploy_vm", name=f"vm{number}", slice_sid="s1", image="tiny", wait=60) for number in range(12)
+        ]
+        answers = [found.result() for found in asked]
+    winners = [answer for answer in answers if isinstance(answer, dict)]
+    assert [winner["status"] for winner in winners] == ["done"]
+    assert sorted(answer for answer in answers if not isinstance(answer, dict)) == [-32002] * 11
+    assert [vm["name"] for vm in daemon.call("list_vms")] == [winners[0]["result"]["name"]]
+
+
+def test_a_race_for_one_name_has_one_winner(daemon: Any) -> None:
+    with concurrent.futures.ThreadPoolExecutor(7) as pool:
+        asked = [
+            pool.submit(try_to, daemon, "deploy_vm", name="web", slice_sid=f"s{number}", image="tiny", wait=60) for number in range(1, 8)
+        ]
+        answers = [found.result() for found in asked]
+    assert sum(isinstance(answer, dict) for answer in answers) == 1
+    assert {answer for answer in answers if not isinstance(answer, dict)} == {-32003}
+    assert sorted(found["state"] for found in daemon.call("list_slices")) == ["Free"] * 6 + ["InUse"]
+
+
+@pytest.mark.parametrize("key", ["idempotency", None])
+def test_the_same_key_gives_the_same_job(daemon: Any, key: str | None) -> None:
+    asked = {"name": "web", "slice_sid": "s1", "image": "tiny", "idempotency_key": key, "wait": 30}
+    first = daemon.call("deploy_vm", **asked)
+    if key is None:
+        assert daemon.refused("deploy_vm", **asked).code == -32002
+        return
+    assert daemon.call("deploy_vm", **asked)["job_id"] == first["job_id"]
+    assert daemon.refused("deploy_vm", **{**asked, "name": "other"}).code == -32602
+    assert len(daemon.call("list_jobs")) == 1
+
+
+def test_a_key_is_good_again_after_a_refusal(daemon: Any) -> None:
+    daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
+    asked = {"name": "db", "image": "tiny", "idempotency_key": "k", "wait": 30}
+    assert daemon.refused("deploy_vm", slice_sid="s1", **asked).code == -32002
+    assert daemon.call("deploy_vm", slice_sid="s2", **asked)["status"] == "done"
+
+
+def test_a_deployment_that_fails_is_taken_back(folder: Path, start: Any) -> None:
+    misbehave(folder, '{address: "vm.bad", step: "*boot*", fail: kernel panicked}')
+    daemon = start()
+    refused = daemon.refused("deploy_vm", name="bad", slice_sid="s1", image="tiny", wait=30)
+    assert refused.code == -32008
+    assert "kernel panicked" in str(refused.data)
+    assert daemon.call("list_vms") == []
+    assert daemon.call("get_slice", slice_sid="s1")["state"] == "Free"
+    assert daemon.call("get_job", job_id=refused.data["job_id"])["status"] == "failed"
+
+
+def test_an_image_that_cannot_be_fetched_is_an_image_error(folder: Path, start: Any) -> None:
+    misbehave(folder, '{address: "image.tiny", fail: 404 Not Found}')
+    daemon = start()
+    assert daemon.refused("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30).code == -32009
+    assert daemon.refused("deploy_vm", name="web", slice_sid="s1", image="unknown").code == -32009
+    assert daemon.call("get_slice", slice_sid="s1")["state"] == "Free"
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"slice_sid": "s99"}, -32001),
+        ({"memory_bytes": 9 * 2**30}, -32003),
+        ({"disk_bytes": 2**50}, -32004),
+        ({"cpu_count": 1000}, -32004),
+        ({"name": "Not A Name"}, -32602),
+        ({"cpu_count": "2"}, -32602),
+        ({"cpu_count": True}, -32602),
+        ({"labels": {"herocloud.secret": "x"}}, -32602),
+        ({"nonsense": 1}, -32602),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_done(daemon: Any, params: dict[str, Any], code: int) -> None:
+    asked = {"name": "web", "slice_sid": "s1", "image": "tiny", "wait": 30, **params}
+    assert daemon.refused("deploy_vm", **asked).code == code
+    assert daemon.call("list_vms") == []
+    assert {found["state"] for found in daemon.call("list_slices")} == {"Free"}
+
+
+def test_power_follows_the_methods(daemon: Any) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
+    for method, status in (("stop_vm", "stopped"), ("start_vm", "running"), ("restart_vm", "running"), ("start_vm", "running")):
+        assert daemon.call(method, sid=sid, wait=30)["result"]["status"] == status
+        assert daemon.call("get_vm", sid=sid)["status"] == status
+
+
+def test_jobs_of_one_vm_run_in_the_order_in_which_they_were_asked_for(daemon: Any) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
+    asked = [daemon.call(method, sid=sid)["job_id"] for method in ("stop_vm", "start_vm", "stop_vm", "start_vm", "stop_vm")]
+    ended = [daemon.call("wait_job", job_id=job, timeout=60) for job in asked]
+    assert [job["status"] for job in ended] == ["done"] * 5
+    moments = [(job["started_at"], job["ended_at"]) for job in ended]
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(moments))
+    assert daemon.call("get_vm", sid=sid)["status"] == "stopped"
+
+
+def test_a_plan_that_was_shown_is_applied_as_it_was_approved(daemon: Any) -> None:
+    yaml = "stack: shop\nimages: {tiny: {kernel: ./k}}\nvms: {front: {image: tiny, memory: 1 GiB}}\n"
+    plan = daemon.call("plan_stack", yaml=yaml, contents={"k": "x"})
+    refused = daemon.refused("apply_plan", plan_id=plan["plan_id"])
+    assert (refused.code, refused.data["classes"]) == (-32007, {"create": ["image.tiny", "vm.front"]})
+    done = daemon.call("apply_plan", plan_id=plan["plan_id"], approve=["create"], wait=30)
+    assert done["status"] == "done"
+    assert daemon.call("get_stack", stack="shop")["addresses"] == ["image.tiny", "vm.front"]
+    assert daemon.call("plan_stack", yaml=yaml, contents={"k": "x"})["changes"] == 0
+    stopped = daemon.call("plan_stack", yaml=yaml.replace("1 GiB", "1 GiB, state: stopped"), contents={"k": "x"})
+    sid = next(vm["sid"] for vm in daemon.call("list_vms"))
+    daemon.call("stop_vm", sid=sid, wait=30)
+    assert daemon.refused("apply_plan", plan_id=stopped["plan_id"], approve=list(stopped["classes"]), wait=30).code == -32006
+    assert daemon.refused("destroy_stack", stack="shop", wait=30).code == -32007
+    assert daemon.call("destroy_stack", stack="shop", approve=["destroy"], wait=30)["status"] == "done"
+    assert daemon.call("list_vms") == []
