@@ -79,7 +79,7 @@ def test_a_cloud_config_that_would_be_ignored_is_refused(herocloud, text: str, w
         "#cloud-config\npackages: [nginx]\n",
         "#cloud-config\n",
         "#!/bin/sh\n: [\n",
-        "#cloud-config\nhostname: {{ stack }}\n: [\n",
+        "#cloud-config\nhostname: {{ vm.web.mycelium }}\n: [\n",
     ],
     ids=["a good one", "an empty one", "a script", "one that the plan completes"],
 )
