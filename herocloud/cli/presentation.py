@@ -31,7 +31,7 @@ def show_listing(call: Call, listing: Listing) -> None:
     """Print a table or the same rows as JSON."""
     from herocloud.views import tables
 
-    show(call, lambda: tables.document(listing), lambda: tables.render(listing, color=call.screen.color_out))
+    show(call, lambda: tables.document(listing), lambda: tables.render(listing, color=call.screen.color_out, width=call.screen.width))
 
 
 def show_plan(call: Call, plan: Plan, notes: Sequence[Diagnostic] = ()) -> None:
@@ -44,7 +44,7 @@ def show_plan(call: Call, plan: Plan, notes: Sequence[Diagnostic] = ()) -> None:
     else:
         from herocloud.views import text
 
-        call.screen.result(text.render_plan(plan, color=call.screen.color_out, verbose=call.verbose > 0))
+        call.screen.result(text.render_plan(plan, color=call.screen.color_out, verbose=call.verbose > 0, width=call.screen.width))
 
 
 def export_plan(exports: flags.Exports, plan: Plan, notes: Sequence[Diagnostic] = ()) -> None:

@@ -25,12 +25,15 @@ class Screen:
         color_err: bool = False,
         lively: bool = False,
         columns: int = 80,
+        width: int | None = None,
     ) -> None:
         """Keep the streams; `lively` tells whether stderr is a terminal whose lines may be redrawn."""
         self.color_out = color_out
         self.color_err = color_err
         self.lively = lively
         self.columns = columns
+        self.width = width
+        """What results have to fit; nothing where no terminal reads them."""
         self._out = out
         self._err = err
         self._silent: set[int] = set()
@@ -128,6 +131,7 @@ def open_screen(environment: Mapping[str, str], *, no_color: bool) -> Screen:
         color_err=wants_color(environment, no_color=no_color, terminal=_is_terminal(err)),
         lively=_is_terminal(err) and environment.get("TERM") != "dumb",
         columns=_columns(environment),
+        width=_width(environment, out),
     )
 
 
@@ -161,3 +165,15 @@ def _columns(environment: Mapping[str, str]) -> int:
         return os.get_terminal_size(2).columns
     except OSError:
         return 80
+
+
+def _width(environment: Mapping[str, str], out: TextIO | None) -> int | None:
+    if out is None or not _is_terminal(out):
+        return None
+    told = environment.get("COLUMNS", "")
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(out.fileno()).columns
+    except OSError:
+        return None

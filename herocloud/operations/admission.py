@@ -94,10 +94,12 @@ def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: H
 
     wanted = list(keys)
     taken = reservations.occupied(recorded, stack)
-    overlay = [jsons.loads(key.removeprefix(_OVERLAY_KEY)) for key in wanted if key.startswith(_OVERLAY_KEY)]
-    if overlay:
-        host = stack_plans.with_keys(host, overlay)
-    return facts.current_facts(wanted, taken, look_for(wanted, stack, host), host.host)
+    return facts.current_facts(wanted, taken, look_for(wanted, stack, host), with_overlay_keys(wanted, host).host)
+
+
+def with_overlay_keys(keys: Iterable[str], host: Hosting) -> Hosting:
+    """Look up the keys of the overlay that these facts are about."""
+    return stack_plans.with_keys(host, [jsons.loads(key.removeprefix(_OVERLAY_KEY)) for key in keys if key.startswith(_OVERLAY_KEY)])
 
 
 def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
@@ -107,7 +109,7 @@ def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
 
     keys = [fact.key for fact in plan.facts]
     observed = look_for(keys, plan.stack, host)
-    now = facts.current_facts(keys, reservations.occupied(recorded, plan.stack), observed, host.host)
+    now = facts.current_facts(keys, reservations.occupied(recorded, plan.stack), observed, with_overlay_keys(keys, host).host)
     changed = staleness.changed_facts(plan.facts, now)
     if changed:
         raise Stale([_say_changed(plan, fact, recorded, observed) for fact in changed])

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import durable_files
+from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.ids import StackName
+from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Plan
 from herocloud.model.words import Action
 from herocloud.model.worlds import Desired
 from herocloud.operations import inputs, lookups, stack_plans
@@ -50,6 +52,18 @@ def settle(folder: Path, boot_id: str) -> None:
     durable_files.write_durably(folder / MARK, boot_id.encode("ascii"), mode=0o600)
 
 
+def plan_revival(folder: Path, stack: StackName, address: Address) -> Planned:
+    """Plan to bring back one VM that its policy wants running; raises Refused when that would take more than starting it."""
+    from herocloud.plan import imperative_vms
+
+    recorded = lookups.read_recorded(folder)
+    host = inputs.find_host(folder, recorded)
+    observed = stack_plans.look(host, (stack,))
+    plan = imperative_vms.plan_recorded(stack, recorded, observed, host.host, "vm restart", (address,))
+    _require_harmless(plan, stack)
+    return Planned(plan, Desired(stack, ()), recorded, observed, host)
+
+
 def plan_boot(folder: Path, stack: StackName) -> Planned:
     """Plan to bring back what a stack has recorded; raises Refused when that would take more than starting things."""
     from herocloud.plan import imperative_vms
@@ -58,10 +72,14 @@ def plan_boot(folder: Path, stack: StackName) -> Planned:
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, (stack,))
     plan = imperative_vms.plan_recorded(stack, recorded, observed, host.host, "boot")
-    harmful = [change.address for change in plan.changing if change.action not in _HARMLESS]
-    if harmful:
-        from herocloud.model.diagnostics import Diagnostic
-
-        detail = f"Bringing back stack `{stack}` would replace or delete {', '.join(f'`{address}`' for address in harmful)}."
-        raise Refused([Diagnostic("boot-needs-consent", "Not brought back", detail, hint="`herocloud plan` shows why")])
+    _require_harmless(plan, stack)
     return Planned(plan, Desired(stack, ()), recorded, observed, host)
+
+
+def _require_harmless(plan: Plan, stack: StackName) -> None:
+    # A disk that is not there any more is a loss that somebody has to look at, and no reason to make an empty one.
+    empty = {step.address for step in plan.steps if step.kind == "disk.create"}
+    harmful = [change.address for change in plan.changing if change.action not in _HARMLESS or change.address in empty]
+    if harmful:
+        detail = f"Bringing back stack `{stack}` would replace, delete or empty {', '.join(f'`{address}`' for address in harmful)}."
+        raise Refused([Diagnostic("boot-needs-consent", "Not brought back", detail, hint="`herocloud plan` shows why")])

@@ -40,7 +40,13 @@ def plan_labels(
     return finish.finish(draft._replace(complete=True))
 
 
-def plan_recorded(stack: StackName, recorded: Recorded, observed: Observed, host: Host, operation: str) -> Plan:
-    """Return the plan that makes the world what is recorded of a stack."""
+def plan_recorded(
+    stack: StackName, recorded: Recorded, observed: Observed, host: Host, operation: str, touched: tuple[Address, ...] | None = None
+) -> Plan:
+    """Return the plan that makes the world what is recorded of a stack, or of these addresses of it."""
     desired = recorded_stack.desire(stack, recorded.records.get(stack, {}).values(), recorded.outputs.get(stack, {}))
-    return finish.finish(planner.draft(desired, recorded, observed, host, PlanOptions(operation=operation)))
+    if touched is None:
+        return finish.finish(planner.draft(desired, recorded, observed, host, PlanOptions(operation=operation)))
+    seen = recorded_stack.calm(observed, recorded, stack, touched)
+    draft = planner.draft(desired, recorded, seen, host, PlanOptions(target=touched, operation=operation))
+    return finish.finish(draft._replace(complete=True))

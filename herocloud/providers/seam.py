@@ -261,7 +261,7 @@ class Channel(Enum):
 
 
 class HypervisorRole(NamedTuple):
-    """What there is to know of a hypervisor."""
+    """What there is to know of a hypervisor. Its driver performs `vm.*`; `vm.move` renames the VM's folder too (`ownership.rename`)."""
 
     planning: Callable[[], HypervisorPlanning]
     attaches: frozenset[AttachmentKind]

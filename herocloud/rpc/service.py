@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, recovery, systemd, unix_socket
+from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, metrics, recovery, systemd, unix_socket
 from herocloud.rpc.callers import Caller, Protocol
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
@@ -32,6 +32,7 @@ from herocloud.rpc.methods import (
     vm_methods,
 )
 from herocloud.rpc.shelf import Shelf
+from herocloud.rpc.upkeep import LOOK_SECONDS, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,9 @@ class Settings(NamedTuple):
     group: str | None = None
     clock: Callable[[], float] = time.time
     heartbeat: float = endpoints.HEARTBEAT_SECONDS
+    upkeep: bool = True
+    """Whether it looks after the VMs; off for tests that look at everything themselves."""
+    look_seconds: float = LOOK_SECONDS
 
 
 def settings_for(folder: Path, socket: Path) -> Settings:
@@ -110,6 +114,9 @@ class Service:
         )
         recovery.take_over(self.desk)
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
+        self.upkeep = Upkeep(self.desk, look_seconds=settings.look_seconds)
+        if settings.upkeep:
+            self.upkeep.start()
         self._ending = False
 
     def answer(self, body: bytes, caller: Caller) -> bytes | None:
@@ -122,7 +129,7 @@ class Service:
             answer=self.answer,
             openrpc=endpoints.dump(self.document),
             health=self._health,
-            metrics=lambda: "",
+            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts),
             discovery=discovery(),
             events=self.events,
             digest=self.desk.secrets.digest,
@@ -164,6 +171,7 @@ class Service:
     def close(self) -> None:
         """End the jobs and let go of the files."""
         self._ending = True
+        self.upkeep.close()
         self.jobs.close(STOP_SECONDS)
         self.events.close()
         self.pool.shutdown(wait=False, cancel_futures=True)

@@ -173,7 +173,7 @@ def vm_spec(work: Expansion, view: View) -> Spec:
         ],
         "mycelium": None if overlay is False else overlays.use_spec(work.data, overlay),
         "ssh_keys": fields.get("ssh_keys", []),
-        "user_data": work.spell_out(_user_data(work, view)),
+        "user_data": _user_data(work, view),
         "env": work.spell_out(fields.get("env", {})),
         "labels": work.spell_out(fields.get("labels", {})),
         "secrets": {name: _secret(work, view, name, secret) for name, secret in (fields.get("secrets") or {}).items()},
@@ -223,7 +223,7 @@ def _user_data(work: Expansion, view: View) -> str | None:
         return None
     if "file" in data:
         return work.outside.texts[absolute(data["file"], _folder(work, view, "user_data", "file"))]
-    text: str = data["text"]
+    text: str = work.spell_out(data["text"])
     return text
 
 

@@ -54,10 +54,10 @@ def vms(found: Iterable[Record], seen: Mapping[tuple[str, Address], Thing] | Non
         vm_row(record, seen) for record in sorted(found, key=lambda record: (record.stack, sort_key(record.address))) if record.kind == "vm"
     ]
     columns = (
-        Column("stack", "STACK"), Column("address", "VM"), Column("sid", "SID"), Column("state", "STATE"),
+        Column("stack", "STACK"), Column("address", "VM"), Column("sid", "SID", spare=True), Column("state", "STATE"),
         Column("slices", "SLICES", show_sids),
         Column("vcpus", "VCPUS", right=True), Column("memory", "MEMORY", _size, right=True), Column("image", "IMAGE"),
-        Column("addresses", "ADDRESSES"), Column("provider", "PROVIDER"),
+        Column("addresses", "ADDRESSES"), Column("provider", "PROVIDER", spare=True),
     )  # fmt: skip
     return Listing("vms", columns, tuple(rows), "There are no VMs.")
 

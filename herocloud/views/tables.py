@@ -30,6 +30,8 @@ class Column(NamedTuple):
     heading: str
     show: Callable[[Json], str] = _plainly
     right: bool = False
+    spare: bool = False
+    """Left out on a screen that is too narrow for it; JSON has it anyway."""
 
 
 class Listing(NamedTuple):
@@ -44,18 +46,53 @@ class Listing(NamedTuple):
     """A line under the table, for totals."""
 
 
-def render(listing: Listing, *, color: bool = False) -> str:
-    """Write a listing as text."""
+def render(listing: Listing, *, color: bool = False, width: int | None = None) -> str:
+    """Write a listing as text; cells of the widest columns are folded where the table is wider than the screen."""
     if not listing.rows:
         return listing.empty
     palette = writer.choose(color=color)
-    cells = [[column.show(row.get(column.key)) for column in listing.columns] for row in listing.rows]
-    wide = [max(len(column.heading), *(len(line[i]) for line in cells)) for i, column in enumerate(listing.columns)]
-    heading = _line([column.heading for column in listing.columns], listing.columns, wide)
-    lines = [f"{palette.bold}{heading}{palette.off}", *(_line(line, listing.columns, wide) for line in cells)]
+    columns = listing.columns if width is None else _choose(listing, width)
+    cells = [[column.show(row.get(column.key)) for column in columns] for row in listing.rows]
+    wide = _widths(columns, listing.rows)
+    if width is not None:
+        wide = _narrow(wide, [len(column.heading) for column in columns], width)
+    heading = _line([column.heading for column in columns], columns, wide)
+    lines = [f"{palette.bold}{heading}{palette.off}"]
+    for line in cells:
+        folded = [writer.fold(cell, size) for cell, size in zip(line, wide, strict=True)]
+        height = max(map(len, folded))
+        lines += [_line([cell[row] if row < len(cell) else "" for cell in folded], columns, wide) for row in range(height)]
     if listing.below:
         lines += ["", listing.below]
     return "\n".join(lines)
+
+
+_GAP = 3
+_LEAST = 8
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Mapping[str, Json]]) -> list[int]:
+    return [max(len(column.heading), *(len(column.show(row.get(column.key))) for row in rows)) for column in columns]
+
+
+def _choose(listing: Listing, width: int) -> tuple[Column, ...]:
+    """Leave out spare columns, the last one first, as long as the table is wider than the screen."""
+    columns = list(listing.columns)
+    for column in reversed(listing.columns):
+        if column.spare and sum(_widths(columns, listing.rows)) + _GAP * (len(columns) - 1) > width:
+            columns.remove(column)
+    return tuple(columns)
+
+
+def _narrow(wide: list[int], least: list[int], width: int) -> list[int]:
+    """Take from the widest column, one character at a time, until the table fits or no column can give more."""
+    wide = list(wide)
+    while sum(wide) + _GAP * (len(wide) - 1) > width:
+        place = max(range(len(wide)), key=wide.__getitem__)
+        if wide[place] <= max(_LEAST, least[place]):
+            break
+        wide[place] -= 1
+    return wide
 
 
 def document(listing: Listing) -> dict[str, Json]:
@@ -95,6 +132,8 @@ def _plain(value: Json) -> Json:
 
 
 def _line(cells: Sequence[str], columns: tuple[Column, ...], wide: list[int]) -> str:
-    return "   ".join(
-        cell.rjust(width) if column.right else cell.ljust(width) for cell, column, width in zip(cells, columns, wide, strict=True)
-    ).rstrip()
+    return (
+        (" " * _GAP)
+        .join(cell.rjust(width) if column.right else cell.ljust(width) for cell, column, width in zip(cells, columns, wide, strict=True))
+        .rstrip()
+    )

@@ -14,7 +14,7 @@ _WIDEST = 34
 """Longer addresses push their own line to the right instead of everybody's."""
 
 
-def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False) -> str:
+def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False, width: int | None = None) -> str:
     """Write the whole plan.
 
     `verbose` adds every field of what is created, reasons, steps' count and a legend of the signs that are used. `durations` are
@@ -30,12 +30,12 @@ def render_plan(plan: Plan, *, color: bool = False, verbose: bool = False) -> st
     if drift:
         blocks.append("\n".join(drift))
     if changes:
-        blocks.append("\n".join(_change_lines(plan, changes, palette, verbose=verbose)))
+        blocks.append("\n".join(_change_lines(plan, changes, palette, verbose=verbose, width=width)))
     if outputs:
         blocks.append("\n".join(["Outputs:", *outputs]))
     if verbose and changes:
         blocks.append(_legend(changes))
-    blocks.append("\n".join(_closing(plan, changes, palette)))
+    blocks.append("\n".join(_closing(plan, changes, palette, width)))
     return "\n\n".join(blocks)
 
 
@@ -66,7 +66,7 @@ def output_lines(plan: Plan) -> list[str]:
     return found
 
 
-def _change_lines(plan: Plan, changes: list[Change], palette: writer.Palette, *, verbose: bool) -> list[str]:
+def _change_lines(plan: Plan, changes: list[Change], palette: writer.Palette, *, verbose: bool, width: int | None) -> list[str]:
     wide = min(_WIDEST, max(len(change.address) for change in changes)) + 3
     words = max(len(phrases.action_words(change)) for change in changes) + 3
     indent = " " * (4 + wide + words)
@@ -79,7 +79,13 @@ def _change_lines(plan: Plan, changes: list[Change], palette: writer.Palette, *,
         lead = f" {glyph} " if len(glyph) == 3 else f"  {glyph} "
         first, *more = phrases.lines(change, purge=plan.purge)
         place = f"{lead}{change.address}".ljust(4 + wide - 1) + " "
-        found.append(f"{colour}{place}{phrases.action_words(change).ljust(words)}{off}{first}")
+        if width is not None:
+            # Below a third of the screen a summary beside its address would be a column of single words.
+            room = max(width - len(indent), width // 3)
+            first, *more = [piece for line in (first, *more) for piece in writer.fold(line, room)]
+            if len(change.address) > wide - 3:
+                first, more = "", [first, *more]
+        found.append(f"{colour}{place}{phrases.action_words(change).ljust(words)}{off}{first}".rstrip())
         found.extend(f"{indent}{line}" for line in more)
         hidden = phrases.hidden_fields(change)
         if hidden and change.action is not Action.DELETE:
@@ -123,13 +129,16 @@ def _legend(changes: list[Change]) -> str:
     return "Signs: " + " · ".join(f"{glyph} {word}" for glyph, word in words.items())
 
 
-def _closing(plan: Plan, changes: list[Change], palette: writer.Palette) -> list[str]:
+def _closing(plan: Plan, changes: list[Change], palette: writer.Palette, width: int | None) -> list[str]:
     if not changes and not plan.errored:
         return ["Only outputs change."] if plan.changes_outputs else ["No changes."]
-    found = [capacities.capacity_line(plan.capacity)]
+    line = capacities.capacity_line(plan.capacity)
+    found = [line] if width is None else writer.fold(line, width)
     if changes:
         time = f" {phrases.time_line(plan)}" if plan.steps else ""
-        found.append(f"{palette.bold}Plan: {phrases.tally_line(plan)}.{palette.off}{time}")
+        tally = f"Plan: {phrases.tally_line(plan)}."
+        lines = [f"{tally}{time}"] if width is None else writer.fold(f"{tally}{time}", width)
+        found += [f"{palette.bold}{lines[0][: len(tally)]}{palette.off}{lines[0][len(tally) :]}", *lines[1:]]
     if not plan.complete:
         found.append("Only a part of the stack was planned (--target, --exclude); plan without them to see the rest.")
     if plan.purge:

@@ -89,3 +89,21 @@ class Outlet:
             # A closed Python stream raises ValueError, and so does an encoding that lacks a letter; neither is worth an apply.
             except (OSError, ValueError) as error:
                 self.broken = error
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Break a text into lines of at most this width: between words where it can, inside of a word that is longer than a line."""
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if len(joined) <= width:
+            lines[-1] = joined
+            continue
+        rest = word
+        if lines[-1]:
+            lines.append("")
+        while len(rest) > width:
+            lines[-1], rest = rest[:width], rest[width:]
+            lines.append("")
+        lines[-1] = rest
+    return lines

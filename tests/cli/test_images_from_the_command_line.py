@@ -112,3 +112,12 @@ def test_a_simulated_host_has_nothing_to_pull(herocloud: Any, data_folder: Path)
     assert ran.code == 1
     assert "A simulated host has no images" in ran.err
     assert "take `simulated:` out of host.yaml" in ran.err
+
+
+def test_a_wrong_checksum_of_a_path_names_the_path(herocloud: Any, real: Path) -> None:
+    herocloud.write(f"stack: shop\nimages: {{disk: {{source: ./a.raw, sha256: {'0' * 64}, format: raw}}}}\n")
+    ran = herocloud("image", "pull")
+    assert ran.code != 0
+    assert "a.raw`" in ran.err
+    assert "://" not in ran.err
+    assert "error: Failed" not in ran.err

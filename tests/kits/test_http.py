@@ -1,5 +1,6 @@
 """HTTP to local programs: status codes are answers, silence is an error with a name."""
 
+import contextlib
 import http.server
 import json
 import socket
@@ -46,14 +47,14 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
 
-@pytest.fixture(params=["port", "socket"])
+@pytest.fixture(params=["port", "socket", "once"])
 def client(request: Any, tmp_path: Path) -> Iterator[HttpClient]:
     if request.param == "port":
         server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         made = HttpClient(f"http://127.0.0.1:{server.server_address[1]}/api", timeout=5)
     else:
         server = _UnixServer(str(tmp_path / "s"), _Handler)
-        made = HttpClient("http://localhost/api", socket=tmp_path / "s", timeout=5)
+        made = HttpClient("http://localhost/api", socket=tmp_path / "s", timeout=5, keep=request.param == "socket")
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     with made:
         yield made
@@ -112,3 +113,37 @@ def test_a_socket_path_that_no_kernel_takes_is_named(tmp_path: Path) -> None:
 def test_text_that_is_not_json_is_an_error_of_reading() -> None:
     with pytest.raises(HttpError, match="not JSON"):
         client_kit.Answer(200, "<html>", {}).json()
+
+
+def test_a_program_that_speaks_something_else_is_an_error(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def answer() -> None:
+            wire, _ = listener.accept()
+            with wire:
+                wire.recv(1000)
+                wire.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(HttpError, match="not understood"):
+            HttpClient("http://localhost", socket=tmp_path / "s", timeout=5, keep=False).request("GET", "/x")
+
+
+def test_a_program_that_trickles_is_bounded_as_a_whole(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        over = threading.Event()
+
+        def trickle() -> None:
+            wire, _ = listener.accept()
+            with wire, contextlib.suppress(OSError):
+                while not over.wait(0.05):
+                    wire.sendall(b"x")
+
+        threading.Thread(target=trickle, daemon=True).start()
+        with pytest.raises(TimedOut):
+            HttpClient("http://localhost", socket=tmp_path / "s", timeout=0.5, keep=False).request("GET", "/x")
+        over.set()

@@ -124,9 +124,9 @@ def _text(call: Call, recorded: Recorded, seen: Seen) -> str:
     machines = [record for record in seen.records if record.kind == "vm"]
     others = [record for record in seen.records if record.kind != "vm"]
     if machines:
-        blocks.append(tables.render(listings.vms(machines, seen.things), color=color))
+        blocks.append(tables.render(listings.vms(machines, seen.things), color=color, width=call.screen.width))
     if others:
-        blocks.append(tables.render(listings.records(others), color=color))
+        blocks.append(tables.render(listings.records(others), color=color, width=call.screen.width))
     for stack in dict.fromkeys(record.stack for record in seen.records):
         outputs = recorded.outputs.get(stack)
         if outputs:

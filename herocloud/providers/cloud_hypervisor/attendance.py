@@ -4,12 +4,15 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.kits import durable_files, jsons
-from herocloud.providers.cloud_hypervisor import attendant, hardware
-from herocloud.providers.cloud_hypervisor.machine_models import VmConfig
+from herocloud.providers.cloud_hypervisor import attendant, file_layout
 from herocloud.providers.vmm import folders, identity, launch
 from herocloud.providers.vmm.launch import Launch
+
+if TYPE_CHECKING:
+    from herocloud.providers.cloud_hypervisor.machine_models import VmConfig
 
 _NAME = "-console"
 _PATIENCE = 5.0
@@ -60,9 +63,9 @@ def end(data: Path, sid: str) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_config(data: Path, sid: str, config: VmConfig) -> None:
+def write_config(data: Path, sid: str, config: "VmConfig") -> None:
     """Write down what a VMM that is started again has to boot."""
     folder = folders.machine_folder(data, sid)
-    left = [str(folders.agent_socket(data, sid)), str(hardware.serial_socket(data, sid))]
+    left = [str(folders.agent_socket(data, sid)), str(file_layout.serial_socket(data, sid))]
     content = jsons.dumps({"config": config, "unlink": left}).encode()
     durable_files.write_durably(folder / _CONFIG, content, draft=folder / f".{_CONFIG}.new")

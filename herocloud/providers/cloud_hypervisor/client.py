@@ -7,19 +7,22 @@ process run strictly one after another: a slow boot keeps even a ping waiting, s
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from herocloud.kits import http, jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError
-from herocloud.providers.cloud_hypervisor import call_models as calls
-from herocloud.providers.cloud_hypervisor import limits, releases
-from herocloud.providers.cloud_hypervisor import machine_models as machines
+from herocloud.providers.cloud_hypervisor import releases
+
+if TYPE_CHECKING:
+    from herocloud.providers.cloud_hypervisor import call_models as calls
+    from herocloud.providers.cloud_hypervisor import machine_models as machines
 
 SHORT, LONG, LONGEST = 10.0, 60.0, 3600.0
 """Seconds for a call that answers at once, for one that builds or takes down a machine, and for one that moves memory."""
 LARGEST_BODY = 51_200
 """Bytes of a request that every release takes; later ones take more."""
+_FULL = 503
 _BACKTRACE = "Stack backtrace:"
 
 
@@ -80,7 +83,7 @@ class Client:
 
     # The process.
 
-    def ping(self, timeout: float | None = None) -> calls.VmmPingResponse:
+    def ping(self, timeout: float | None = None) -> "calls.VmmPingResponse":
         """Return who answers: version, process, features."""
         answer = cast("calls.VmmPingResponse", self._ask("GET", "vmm.ping", timeout=timeout))
         self._release = releases.parse(answer.get("version", "")).major
@@ -99,10 +102,10 @@ class Client:
 
     # The VM.
 
-    def create(self, config: machines.VmConfig) -> None:
+    def create(self, config: "machines.VmConfig") -> None:
         """Give the process a VM, of which nothing is tried before it boots. A refused one may be stored all the same, and is deleted."""
         try:
-            self._send("vm.create", machines.VmConfig, config)
+            self._send("vm.create", "VmConfig", config)
         except Refusal as refusal:
             if not refusal.is_taken:
                 self.delete()
@@ -112,7 +115,7 @@ class Client:
         """Take the VM out of the process, hard if it runs; nothing happens when there is none."""
         self._ask("PUT", "vm.delete", timeout=LONG)
 
-    def info(self, timeout: float | None = None) -> calls.VmInfo | None:
+    def info(self, timeout: float | None = None) -> "calls.VmInfo | None":
         """Return the VM as it is; nothing when the process has none."""
         try:
             return cast("calls.VmInfo", self._ask("GET", "vm.info", timeout=timeout))
@@ -159,79 +162,79 @@ class Client:
 
     # Changes.
 
-    def resize(self, request: calls.VmResize) -> None:
+    def resize(self, request: "calls.VmResize") -> None:
         """Change processors, memory and balloon, in this order; the call answers before the guest has agreed."""
-        self._send("vm.resize", calls.VmResize, request)
+        self._send("vm.resize", "VmResize", request)
 
     def resize_disk(self, device: str, size: int) -> None:
         """Make a disk as large as this, file and device."""
-        self._send("vm.resize-disk", calls.VmResizeDisk, {"id": device, "desired_size": size})
+        self._send("vm.resize-disk", "VmResizeDisk", {"id": device, "desired_size": size})
 
     def resize_zone(self, zone: str, size: int) -> None:
         """Change a zone of memory."""
-        self._send("vm.resize-zone", calls.VmResizeZone, {"id": zone, "desired_ram": size})
+        self._send("vm.resize-zone", "VmResizeZone", {"id": zone, "desired_ram": size})
 
-    def add_disk(self, config: machines.DiskConfig) -> calls.PciDeviceInfo | None:
+    def add_disk(self, config: "machines.DiskConfig") -> "calls.PciDeviceInfo | None":
         """Plug a disk in; a VM that does not run has it from its next boot, and no place yet."""
-        return self._add("disk", machines.DiskConfig, config)
+        return self._add("disk", "DiskConfig", config)
 
-    def add_net(self, config: machines.NetConfig) -> calls.PciDeviceInfo | None:
+    def add_net(self, config: "machines.NetConfig") -> "calls.PciDeviceInfo | None":
         """Plug a network card in."""
-        return self._add("net", machines.NetConfig, config)
+        return self._add("net", "NetConfig", config)
 
-    def add_fs(self, config: machines.FsConfig) -> calls.PciDeviceInfo | None:
+    def add_fs(self, config: "machines.FsConfig") -> "calls.PciDeviceInfo | None":
         """Plug a shared folder in."""
-        return self._add("fs", machines.FsConfig, config)
+        return self._add("fs", "FsConfig", config)
 
-    def add_pmem(self, config: machines.PmemConfig) -> calls.PciDeviceInfo | None:
+    def add_pmem(self, config: "machines.PmemConfig") -> "calls.PciDeviceInfo | None":
         """Plug persistent memory in."""
-        return self._add("pmem", machines.PmemConfig, config)
+        return self._add("pmem", "PmemConfig", config)
 
-    def add_vdpa(self, config: machines.VdpaConfig) -> calls.PciDeviceInfo | None:
+    def add_vdpa(self, config: "machines.VdpaConfig") -> "calls.PciDeviceInfo | None":
         """Plug a vDPA device in."""
-        return self._add("vdpa", machines.VdpaConfig, config)
+        return self._add("vdpa", "VdpaConfig", config)
 
-    def add_vsock(self, config: machines.VsockConfig) -> calls.PciDeviceInfo | None:
+    def add_vsock(self, config: "machines.VsockConfig") -> "calls.PciDeviceInfo | None":
         """Plug the vsock device in; there can be one."""
-        return self._add("vsock", machines.VsockConfig, config)
+        return self._add("vsock", "VsockConfig", config)
 
-    def add_device(self, config: machines.DeviceConfig) -> calls.PciDeviceInfo | None:
+    def add_device(self, config: "machines.DeviceConfig") -> "calls.PciDeviceInfo | None":
         """Plug a device of the host in."""
-        return self._add("device", machines.DeviceConfig, config)
+        return self._add("device", "DeviceConfig", config)
 
-    def add_user_device(self, config: calls.VmAddUserDevice) -> calls.PciDeviceInfo | None:
+    def add_user_device(self, config: "calls.VmAddUserDevice") -> "calls.PciDeviceInfo | None":
         """Plug a device in that another process serves."""
-        return self._add("user-device", calls.VmAddUserDevice, config)
+        return self._add("user-device", "VmAddUserDevice", config)
 
-    def add_generic_vhost_user(self, config: machines.GenericVhostUserConfig) -> calls.PciDeviceInfo | None:
+    def add_generic_vhost_user(self, config: "machines.GenericVhostUserConfig") -> "calls.PciDeviceInfo | None":
         """Plug a device in that another process serves by vhost-user."""
-        return self._add("generic-vhost-user", machines.GenericVhostUserConfig, config)
+        return self._add("generic-vhost-user", "GenericVhostUserConfig", config)
 
     def remove_device(self, device: str) -> None:
         """Ask the guest to let go of a device. It is gone when the device tree no longer has it, or its event has come, and not before."""
-        self._send("vm.remove-device", calls.VmRemoveDevice, {"id": device})
+        self._send("vm.remove-device", "VmRemoveDevice", {"id": device})
 
     # Moving state out and in.
 
     def snapshot(self, folder: Path) -> None:
         """Write a paused VM into an empty folder."""
-        self._send("vm.snapshot", calls.VmSnapshotConfig, {"destination_url": f"file://{folder}"}, timeout=LONGEST)
+        self._send("vm.snapshot", "VmSnapshotConfig", {"destination_url": f"file://{folder}"}, timeout=LONGEST)
 
-    def restore(self, request: calls.RestoreConfig) -> None:
+    def restore(self, request: "calls.RestoreConfig") -> None:
         """Make a VM from a snapshot, in a process that has none."""
-        self._send("vm.restore", calls.RestoreConfig, request, timeout=LONGEST)
+        self._send("vm.restore", "RestoreConfig", request, timeout=LONGEST)
 
     def dump_core(self, url: str) -> None:
         """Write the memory of a paused VM; only in builds with debugging."""
-        self._send("vm.coredump", calls.VmCoredumpData, {"destination_url": url}, timeout=LONGEST)
+        self._send("vm.coredump", "VmCoredumpData", {"destination_url": url}, timeout=LONGEST)
 
-    def send_migration(self, request: calls.SendMigrationData) -> None:
+    def send_migration(self, request: "calls.SendMigrationData") -> None:
         """Send the VM to another process. From release 53 on this returns when it has begun; its events tell how it ends."""
-        self._send("vm.send-migration", calls.SendMigrationData, request, timeout=LONGEST)
+        self._send("vm.send-migration", "SendMigrationData", request, timeout=LONGEST)
 
-    def receive_migration(self, request: calls.ReceiveMigrationData) -> None:
+    def receive_migration(self, request: "calls.ReceiveMigrationData") -> None:
         """Wait for a VM from another process; nothing else is answered meanwhile."""
-        self._send("vm.receive-migration", calls.ReceiveMigrationData, request, timeout=LONGEST)
+        self._send("vm.receive-migration", "ReceiveMigrationData", request, timeout=LONGEST)
 
     def close(self) -> None:
         """Close what is open."""
@@ -245,7 +248,7 @@ class Client:
         """Close what is open."""
         self.close()
 
-    def _add(self, what: str, model: Any, config: Any) -> calls.PciDeviceInfo | None:
+    def _add(self, what: str, model: str, config: Any) -> "calls.PciDeviceInfo | None":
         return cast("calls.PciDeviceInfo | None", self._send(f"vm.add-{what}", model, config, timeout=LONG))
 
     def _settle(self, call: str) -> None:
@@ -258,8 +261,12 @@ class Client:
             if info is None or info["state"] != wanted:
                 raise
 
-    def _send(self, call: str, model: Any, body: Any, *, timeout: float | None = None) -> Json:
-        mistakes = limits.check(model, body, self.release)
+    def _send(self, call: str, model: str, body: Any, *, timeout: float | None = None) -> Json:
+        # Those who only look at machines need no models, which take longer to load than a look takes.
+        from herocloud.providers.cloud_hypervisor import call_models, limits, machine_models
+
+        known = getattr(machine_models, model, None) or getattr(call_models, model)
+        mistakes = limits.check(known, body, self.release)
         if mistakes:
             raise ValueError(f"`{call}` would not do what it says: {'; '.join(map(str, mistakes))}")
         if len(jsons.dumps(body).encode()) > LARGEST_BODY:
@@ -273,6 +280,8 @@ class Client:
             raise Silent(f"Cloud Hypervisor did not answer `{call}` in time") from error
         except http.HttpError as error:
             raise Lost(f"Cloud Hypervisor does not answer `{call}`: {error}") from error
+        if answer.status == _FULL:
+            raise Silent(f"Cloud Hypervisor serves as many connections as it can, and not `{call}`")
         if not answer.ok:
             raise Refusal(call, answer.status, _messages(answer.text))
         if not answer.text.strip():

@@ -14,7 +14,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
-from herocloud.providers.cloud_hypervisor import device_changes, installation, readings, vmm_process
+from herocloud.providers.cloud_hypervisor import device_changes, installation, live_view, readings, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.device_changes import Change
 from herocloud.providers.cloud_hypervisor.hardware import Place
@@ -157,7 +157,7 @@ class CloudHypervisorDriver:
             return Probe(Found.CONTRADICTED, f"`{step.address}` carries the mark of another state, {owner.lineage}")
         real = mark.machine
         if vmm_process.is_living(self._folder, sid, mark):
-            real = readings.machine_part(mark.machine, vmm_process.look(self._folder, sid))
+            real = readings.machine_part(mark.machine, live_view.look(self._folder, sid))
         if step.after is not None and _same(real, step.after):
             return Probe(Found.DONE) if _same(mark.machine, step.after) else Probe(Found.PARTIAL, "changed, and not yet noted")
         if step.before is not None and _same(real, step.before):
@@ -171,7 +171,7 @@ class CloudHypervisorDriver:
         """Tell whether a guest runs or is halted; a process that does not answer is taken to have one."""
         if not vmm_process.is_living(self._folder, sid, mark):
             return False
-        seen = vmm_process.look(self._folder, sid)
+        seen = live_view.look(self._folder, sid)
         return seen is None or seen.has_begun
 
     # Power: a process, and whether its guest runs.
@@ -202,7 +202,7 @@ class CloudHypervisorDriver:
             return Probe(Found.DONE if step.after == "stopped" else Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
         power, word = "stopped", ""
         if vmm_process.is_living(self._folder, sid, mark):
-            seen = vmm_process.look(self._folder, sid)
+            seen = live_view.look(self._folder, sid)
             if seen is None or not seen.has_begun:
                 return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its guest has not begun")
             if vmm_process.is_unkept(self._folder, sid, mark) and step.after == "running":

@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
-from herocloud.providers.cloud_hypervisor import installation, slots
+from herocloud.providers.cloud_hypervisor import file_layout, installation, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
 from herocloud.providers.ownership import Owner
 from herocloud.providers.vmm import files, folders, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
 
-API, SERIAL, EVENTS, LOG = "api.sock", "tty.sock", "events", "vmm.log"
 AGENT_PORT = 1024
 """The vsock port on which the agent in a guest listens."""
 
@@ -25,21 +24,6 @@ class Place(NamedTuple):
     data: Path
     sid: str
     owner: Owner
-
-
-def api_socket(data: Path, sid: str) -> Path:
-    """Return the socket of the API."""
-    return folders.control_socket(data, sid, API)
-
-
-def serial_socket(data: Path, sid: str) -> Path:
-    """Return the socket of the serial port, which the attendant alone uses."""
-    return folders.control_socket(data, sid, SERIAL)
-
-
-def event_file(data: Path, sid: str) -> Path:
-    """Return the file in which the program writes down what happens."""
-    return folders.machine_folder(data, sid) / EVENTS
 
 
 def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Machine:
@@ -58,7 +42,7 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Ma
         part=part,
         release=release,
         uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{place.owner.lineage}/{sid}")),
-        serial_socket=serial_socket(data, sid),
+        serial_socket=file_layout.serial_socket(data, sid),
         vsock_socket=folders.agent_socket(data, sid),
         cid=cid_of(place),
         root=root_of(supplies, part),

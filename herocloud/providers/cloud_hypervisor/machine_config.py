@@ -11,11 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers.cloud_hypervisor import machine_models as models
-from herocloud.providers.cloud_hypervisor import slots
+from herocloud.providers.cloud_hypervisor import rate_limits, slots
 from herocloud.providers.vmm.virtiofs import Share
 
-REFILL = 1000
-"""Milliseconds in which a bucket of a rate limit fills: one that is empty is looked at every 100 ms, so it must be well above that."""
 ROOM = 128 * 1024**2
 """The program takes multiples of this as room for memory. What a VM may grow by is in its plan, so the rest is never asked for."""
 _SERIAL_LENGTH = 20
@@ -102,7 +100,7 @@ def disk_config(disk: Disk, place: int | None, release: int) -> models.DiskConfi
     }
     if disk.serial:
         config["serial"] = disk.serial.encode()[:_SERIAL_LENGTH].decode(errors="ignore")
-    limits = limits_of(disk.rate)
+    limits = rate_limits.limits_of(disk.rate)
     if limits:
         config["rate_limiter_config"] = limits
     return _named(config, disk.id, place, release)
@@ -112,30 +110,6 @@ def net_config(nic: Nic, place: int | None, release: int) -> models.NetConfig:
     """Describe a card on a tap that is there already, is up and belongs to this user: then the program needs no rights for it."""
     config: models.NetConfig = {"tap": nic.tap, "mac": nic.mac, "num_queues": 2 * nic.pairs}
     return _named(config, slots.nic_id(nic.key), place, release)
-
-
-def limits_of(rate: Json) -> models.RateLimiterConfig:
-    """Turn the limits of a disk into buckets. A burst is what may be taken once beyond the rest, and does not come back."""
-    bandwidth, burst, iops = ((rate or {}).get(name) or 0 for name in ("bandwidth", "burst", "iops"))
-    limits: models.RateLimiterConfig = {}
-    if bandwidth:
-        limits["bandwidth"] = {"size": bandwidth, "refill_time": REFILL}
-        if burst:
-            limits["bandwidth"]["one_time_burst"] = burst
-    if iops:
-        limits["ops"] = {"size": iops, "refill_time": REFILL}
-    return limits
-
-
-def rate_of(limits: Mapping[str, Json] | None) -> Json:
-    """Turn buckets back into the limits of a disk; a rate is what a bucket holds by the time that it takes to fill."""
-    found = {}
-    for bucket, field in (("bandwidth", "bandwidth"), ("ops", "iops")):
-        held = (limits or {}).get(bucket)
-        found[field] = held["size"] * 1000 // held["refill_time"] if held and held["refill_time"] else None
-        if bucket == "bandwidth":
-            found["burst"] = (held or {}).get("one_time_burst") or None
-    return found if found["bandwidth"] or found["iops"] else None
 
 
 def _place(device: str, places: Mapping[str, int]) -> int | None:

@@ -52,10 +52,10 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
         return parts
     from concurrent.futures import ThreadPoolExecutor
 
-    from herocloud.providers.cloud_hypervisor import readings, vmm_process
+    from herocloud.providers.cloud_hypervisor import live_view, readings
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
-        looks = pool.map(lambda one: vmm_process.look(folder, one.sid), alive)
+        looks = pool.map(lambda one: live_view.look(folder, one.sid), alive)
     for one, seen in zip(alive, looks, strict=True):
         parts[one.sid] = {
             "machine": readings.machine_part(one.mark.machine, seen),

@@ -7,12 +7,14 @@ the program fills in the rest. Where a machine does not answer in time its mark 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.providers.cloud_hypervisor import machine_config, slots
-from herocloud.providers.cloud_hypervisor.call_models import VmInfo
+from herocloud.providers.cloud_hypervisor import rate_limits, slots
 from herocloud.providers.cloud_hypervisor.event_file import EventFile
+
+if TYPE_CHECKING:
+    from herocloud.providers.cloud_hypervisor.call_models import VmInfo
 
 _RUNNING, _PAUSED = ("Running", "BreakPoint"), ("Paused",)
 
@@ -44,7 +46,7 @@ class Reading(NamedTuple):
         return "stopped"
 
 
-def read(info: VmInfo | None, pid: int, events: Path | None = None) -> Reading:
+def read(info: "VmInfo | None", pid: int, events: Path | None = None) -> Reading:
     """Make sense of an answer, and of what happened by then; a process without a VM has one that was never started."""
     if info is None:
         return Reading("Created", {}, {}, 0, 0)
@@ -89,8 +91,8 @@ def machine_part(machine: Part, seen: Reading | None) -> Part:
 
 def _rate(known: Json, disk: Mapping[str, Json]) -> Json:
     """Return the limits of a disk; those that are set are kept as they were written when they mean the same."""
-    real = machine_config.rate_of(disk.get("rate_limiter_config"))
-    return known if real == machine_config.rate_of(machine_config.limits_of(known)) else real
+    real = rate_limits.rate_of(disk.get("rate_limiter_config"))
+    return known if real == rate_limits.rate_of(rate_limits.limits_of(known)) else real
 
 
 def _pinned(wanted: Json, cpus: Mapping[str, Json]) -> Json:

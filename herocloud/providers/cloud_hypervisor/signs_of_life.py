@@ -4,7 +4,7 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Part
 from herocloud.model.guest_access import Signs
-from herocloud.providers.cloud_hypervisor import vmm_process
+from herocloud.providers.cloud_hypervisor import live_view
 from herocloud.providers.vmm import folders, identity, marks
 
 _FIRST_BYTE = 60.0
@@ -16,7 +16,7 @@ def look(data: Path, sid: str) -> Signs | None:
     mark, process = marks.read(data, sid), identity.running(data, sid)
     if mark is None or process is None:
         return None
-    seen = vmm_process.look(data, sid)
+    seen = live_view.look(data, sid)
     power = seen.power if seen is not None else "running"
     seconds, said = identity.cpu_seconds(process.pid), _size_of_log(data, sid) - int(mark.launched.get("said") or 0)
     hopeless = ""

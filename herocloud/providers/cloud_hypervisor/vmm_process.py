@@ -13,11 +13,10 @@ from pathlib import Path
 
 from herocloud.kits import faults
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.cloud_hypervisor import attendance, event_file, hardware, installation, machine_config, readings
+from herocloud.providers.cloud_hypervisor import attendance, event_file, file_layout, hardware, installation, machine_config, readings
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.installation import Installed
-from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies, virtiofs
@@ -32,7 +31,6 @@ FIRST_ANSWER = 30.0
 _STEP = 0.005
 _LAST_WORDS = 25
 _REMOVES_STALE_SOCKETS = 53
-_LOOK = 3.0
 
 
 def boot(place: Place, mark: Mark, work: Work) -> None:
@@ -62,9 +60,9 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
         launch.keep(identity.record_path(data, sid), kept=False)
     process = find_living(data, sid, mark)
     if process is not None:
-        with Client(hardware.api_socket(data, sid), timeout=5.0) as client:
-            button = (lambda: _try(client.press_power_button)) if _can_hear(client, hardware.event_file(data, sid)) else None
-            cut = (lambda: _try(client.end)) if hardware.api_socket(data, sid).exists() else None
+        with Client(file_layout.api_socket(data, sid), timeout=5.0) as client:
+            button = (lambda: _try(client.press_power_button)) if _can_hear(client, file_layout.event_file(data, sid)) else None
+            cut = (lambda: _try(client.end)) if file_layout.api_socket(data, sid).exists() else None
             shutdown.end(process, Ways(button, cut), patience, told=work.progress, stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.stop.ended")
     clear(data, sid, mark)
@@ -103,22 +101,12 @@ def clear(data: Path, sid: str, mark: Mark) -> None:
 
 def open_client(data: Path, sid: str) -> Client:
     """Open the API of a machine that runs."""
-    return Client(hardware.api_socket(data, sid))
+    return Client(file_layout.api_socket(data, sid))
 
 
 def is_living(data: Path, sid: str, mark: Mark) -> bool:
     """Tell whether the process of a VM is there."""
     return mark.booted is not None and identity.is_there(data, sid, mark.booted)
-
-
-def look(data: Path, sid: str) -> Reading | None:
-    """Look at one machine; nothing when it does not answer in time."""
-    process = identity.running(data, sid) or identity.find(data, sid)
-    try:
-        with Client(hardware.api_socket(data, sid), timeout=_LOOK) as client:
-            return readings.read(client.info(), process.pid if process else 0, hardware.event_file(data, sid))
-    except (Lost, Silent, Refusal):
-        return None
 
 
 def find_living(data: Path, sid: str, mark: Mark) -> Identity | None:
@@ -158,9 +146,9 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
 
 def _launch_of(place: Place, mark: Mark, installed: Installed) -> Launch:
     data, sid = place.data, place.sid
-    socket, folder = hardware.api_socket(data, sid), folders.machine_folder(data, sid)
-    command = [installed.path, "--api-socket", f"path={socket}", "--event-monitor", f"path={hardware.event_file(data, sid)}"]
-    command += ["--log-file", str(folder / hardware.LOG), "-v", "--seccomp", "true"]
+    socket = file_layout.api_socket(data, sid)
+    command = [installed.path, "--api-socket", f"path={socket}", "--event-monitor", f"path={file_layout.event_file(data, sid)}"]
+    command += ["--log-file", str(file_layout.log_file(data, sid)), "-v", "--seccomp", "true"]
     if installed.release.major < _REMOVES_STALE_SOCKETS:
         # A socket that a dead process left behind keeps these releases from starting. Nobody else starts this VM: we hold its lock.
         command = ["/bin/sh", "-c", 'rm -f -- "$1"; shift; exec "$@"', "sh", str(socket), *command]
@@ -176,7 +164,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed) -> Launch:
 
 def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], bool]) -> Client:
     """Open the API once the program serves it. A process that does not answer and lives is busy, or has hung; its time is bounded."""
-    socket = hardware.api_socket(data, sid)
+    socket = file_layout.api_socket(data, sid)
     client = Client(socket)
     until = time.monotonic() + FIRST_ANSWER
     while True:
@@ -206,7 +194,7 @@ def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
     data, sid = place.data, place.sid
     config = machine_config.config_of(hardware.machine_of(place, mark, supplies.of_work(work), client.release))
     client.delete()
-    for left in (folders.agent_socket(data, sid), hardware.serial_socket(data, sid)):
+    for left in (folders.agent_socket(data, sid), file_layout.serial_socket(data, sid)):
         left.unlink(missing_ok=True)
     attendance.write_config(data, sid, config)
     try:
@@ -248,7 +236,7 @@ def last_words(data: Path, sid: str) -> str:
     if said:
         return said
     try:
-        lines = (folders.machine_folder(data, sid) / hardware.LOG).read_text(errors="replace").splitlines()
+        lines = (file_layout.log_file(data, sid)).read_text(errors="replace").splitlines()
     except OSError:
         return ""
     errors = [line for line in lines[-_LAST_WORDS:] if "ERROR" in line]
@@ -256,9 +244,9 @@ def last_words(data: Path, sid: str) -> str:
 
 
 def _where_more(data: Path, sid: str) -> str:
-    return f"; its log is `{folders.machine_folder(data, sid) / hardware.LOG}`, and `herocloud doctor` checks what it needs"
+    return f"; its log is `{file_layout.log_file(data, sid)}`, and `herocloud doctor` checks what it needs"
 
 
 def how_it_ended(data: Path, sid: str, *, asked: bool = False) -> event_file.End:
     """Tell how a process that is gone came to its end."""
-    return event_file.how_it_ended(event_file.EventFile(hardware.event_file(data, sid)).read(), asked=asked)
+    return event_file.how_it_ended(event_file.EventFile(file_layout.event_file(data, sid)).read(), asked=asked)

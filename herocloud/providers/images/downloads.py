@@ -87,7 +87,9 @@ class _Changed(Exception):
 
 def show(url: str) -> str:
     """Write an address without what may be secret in it: names, passwords and signatures."""
-    scheme, _, rest = url.partition("://")
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return url  # A path.
     rest = rest.partition("?")[0].partition("#")[0]
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -10,7 +10,7 @@ from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.worlds import Record
-from herocloud.operations import deployment, power
+from herocloud.operations import boot, deployment, power
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
@@ -199,6 +199,18 @@ def acting(desk: Desk, method: str, action: str, record: Record, key: str | None
     subject = Subject(f"vm:{record.stack}:{record.address}", record.stack, record.address, record.sid, secret_of(record))
     params = {"action": action, "stack": record.stack, "address": record.address, "purge": purge}
     return Request(method, subject, run_it, params=params, key=key, asked=params)
+
+
+def reviving(desk: Desk, record: Record) -> Request:
+    """Return what starting a VM by its policy is to the jobs."""
+
+    def run_it(run: Run) -> Json:
+        plan = functools.partial(boot.plan_revival, desk.folder, record.stack, record.address)
+        work.run_planned(desk, run, plan, work.only(record.address), address=record.address)
+        return None
+
+    subject = Subject(f"vm:{record.stack}:{record.address}", record.stack, record.address, record.sid, secret_of(record))
+    return Request("restart_policy", subject, run_it)
 
 
 _ON_WEB: dict[str, Json] = {"sid": "vnyhs9", "secret": "", "idempotency_key": None, "wait": 60}

@@ -17,7 +17,7 @@ import pytest
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.steps import Step
-from herocloud.providers.cloud_hypervisor import driving, hardware, observing, vmm_process
+from herocloud.providers.cloud_hypervisor import driving, file_layout, observing, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Client, Lost
 from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
 from herocloud.providers.seam import Attachment, Disk, Found, Lock, Work
@@ -270,7 +270,7 @@ class Bench:
     @property
     def boots(self) -> int:
         """How often the guest was started, as the program wrote it down."""
-        events = EventFile(hardware.event_file(self.data, "v1")).read()
+        events = EventFile(file_layout.event_file(self.data, "v1")).read()
         return sum(event.key in ("vm/booted", "vm/rebooted") for event in events)
 
     def left_over(self) -> list[str]:

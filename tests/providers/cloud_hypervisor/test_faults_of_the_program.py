@@ -10,7 +10,7 @@ import pytest
 
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import installation, observing, vmm_process
-from herocloud.providers.seam import ProviderContext
+from herocloud.providers.seam import Attachment, ProviderContext, Tap
 from herocloud.providers.vmm import folders
 
 MIB = 1024**2
@@ -168,15 +168,13 @@ def tap(bench: Any) -> Iterator[Any]:
 
 @pytest.mark.root
 def test_a_tap_that_another_program_holds(bench: Any, tap: str) -> None:
-    card = {"slot": 0, "network": "lan", "mac": "02:00:00:00:00:01", "tap": tap, "address": "10.9.0.2"}
-    bench.spec = {**bench.spec, "networks": [card]}
+    bench.attachments["nic.0"] = Attachment("02:00:00:00:00:01", "vm.web", ("10.9.0.2",), Tap(tap))
     said = _fail(bench, Permanent, nics=["nic.0"])
     assert "another program holds this tap" in said
 
 
 def test_a_tap_that_is_not_there(bench: Any) -> None:
-    card = {"slot": 0, "network": "lan", "mac": "02:00:00:00:00:01", "tap": "hc-none-0", "address": "10.9.0.2"}
-    bench.spec = {**bench.spec, "networks": [card]}
+    bench.attachments["nic.0"] = Attachment("02:00:00:00:00:01", "vm.web", ("10.9.0.2",), Tap("hc-none-0"))
     assert "the tap `hc-none-0` of `vm.web` does not exist; `herocloud plan` shows" in _fail(bench, Permanent, nics=["nic.0"])
 
 

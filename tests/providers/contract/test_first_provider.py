@@ -95,3 +95,22 @@ def test_it_has_no_inside_because_it_declares_none(session: Any) -> None:
     said = session(("apply", "-y"), ("vm", "wait", "web", "--timeout", "5"), ("vm", "exec", "web", "--", "true"))
     assert said[1][0] == 0, said[1]
     assert "no programs" in said[2][1], said[2]
+
+
+def test_its_machines_are_changed_live_paused_and_renamed(session: Any) -> None:
+    larger = STACK.replace("size: 4 MiB", "size: 8 MiB").replace("memory: 1 GiB", "memory: 2 GiB")
+    renamed = larger.replace("  web:", "  front:") + "moved: [{from: vm.web, to: vm.front}]\n"
+    write = "open('stack.yaml', 'w').write({!r})"
+    said = session(
+        ("apply", "-y"),
+        ("tamper", write.format(larger)),
+        ("apply", "-y"),
+        ("vm", "pause", "web"),
+        ("vm", "resume", "web"),
+        ("tamper", write.format(renamed)),
+        ("apply", "-y"),
+        ("plan", "--detailed-exitcode"),
+        ("vm", "list"),
+    )
+    assert [code for code, _ in said] == [0] * len(said), said
+    assert "front" in said[-1][1]

@@ -4,6 +4,7 @@ import os
 
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed, Thing
+from herocloud.providers import ownership
 from herocloud.providers.parts import Parts, PartsDriver, Seen
 from herocloud.providers.seam import AttachmentKind, Declaration, HypervisorRole, Live, Standing, Verdict
 
@@ -27,11 +28,15 @@ class Machines(Parts):
 
 
 class Names(Parts):
+    def __init__(self, folder):
+        self.folder = folder
+
     def look(self, work):
         names = [part["address"] for part in (work.step.before, work.step.after) if (work.stack, part["address"]) in MACHINES]
         return Seen({"address": names[0]} if names else None)
 
     def change(self, work, before, half):
+        ownership.rename(self.folder / "vms" / work.spec["sid"], work.step.after["address"])
         MACHINES[work.stack, work.step.after["address"]] = MACHINES.pop((work.stack, before["address"]))
 
     make = drop = change
@@ -68,7 +73,9 @@ class Observer:
 DECLARATION = Declaration(
     name="dictionary",
     observer=lambda context: Observer(),
-    driver=lambda context: PartsDriver("dictionary", {"machine": Machines(), "power": Machines(), "mark": Names(), "disk": Disks()}),
+    driver=lambda context: PartsDriver(
+        "dictionary", {"machine": Machines(), "power": Machines(), "mark": Names(context.folder), "disk": Disks()}
+    ),
     survey=lambda context, *, thorough: Standing(True, "ready"),
     hypervisor=HypervisorRole(planning=Planning, attaches=frozenset(AttachmentKind), live=frozenset(Live)),
 )

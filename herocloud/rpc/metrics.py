@@ -1,0 +1,83 @@
+"""What Prometheus reads: names and labels as its users expect, and so few of them that no caller can make more.
+
+A VM behind a secret counts in the totals and has no line of its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import herocloud
+from herocloud.model.worlds import Record
+from herocloud.rpc.desk import Desk, secret_of
+
+MOST_VMS = 1000
+"""VMs with lines of their own; a host with more of them is watched by its totals."""
+
+_STATES = ("running", "stopped", "paused", "gone")
+Labels = Mapping[str, str]
+Sample = tuple[Labels, float]
+
+
+def write(desk: Desk, restarts: Mapping[str, int]) -> str:
+    """Return all metrics as text."""
+    return "".join(_lines(desk, restarts))
+
+
+def _lines(desk: Desk, restarts: Mapping[str, int]) -> Iterator[str]:
+    host, recorded = desk.host, desk.recorded
+    vms = [record for records in recorded.records.values() for record in records.values() if record.kind == "vm"]
+    states = [_state(desk, record) for record in vms]
+    held = {sid for record in vms for sid in record.spec.get("slices") or ()}
+    yield from _metric("herocloud_build_info", "gauge", "The version.", [({"version": herocloud.__version__}, 1)])
+    yield from _metric("herocloud_start_time_seconds", "gauge", "When the daemon started.", [({}, desk.started)])
+    slices = [({"state": "free"}, len(host.slices) - len(held)), ({"state": "in_use"}, len(held))]
+    yield from _metric("herocloud_slices", "gauge", "Slices by state.", slices)
+    yield from _metric("herocloud_host_memory_bytes", "gauge", "Memory of the host.", [({}, host.memory)])
+    yield from _metric("herocloud_host_disk_bytes", "gauge", "Disk of the host.", [({}, host.disk)])
+    yield from _metric("herocloud_host_cpus", "gauge", "Processors of the host.", [({}, host.cpus)])
+    memory = sum(record.spec.get("memory") or 0 for record in vms)
+    yield from _metric("herocloud_allocated_memory_bytes", "gauge", "Memory that is promised to VMs.", [({}, memory)])
+    yield from _metric(
+        "herocloud_allocated_vcpus", "gauge", "Processors that are promised.", [({}, sum(r.spec.get("vcpus") or 0 for r in vms))]
+    )
+    yield from _metric("herocloud_vms", "gauge", "VMs by state.", [({"state": one}, states.count(one)) for one in _STATES])
+    shown = [(record, state) for record, state in zip(vms, states, strict=True) if secret_of(record) is None][:MOST_VMS]
+    up = [(_labels(record), float(state == "running")) for record, state in shown]
+    yield from _metric("herocloud_vm_up", "gauge", "Whether a VM runs.", up)
+    again = [(_labels(record), restarts.get(record.sid or "", 0)) for record, _ in shown]
+    yield from _metric("herocloud_vm_restarts_total", "counter", "How often a VM was started again by its policy.", again)
+    yield from _metric("herocloud_jobs_open", "gauge", "Jobs that have not ended.", [({}, len(desk.jobs.open()))])
+    ended = [({"method": method, "status": status}, count) for (method, status), count in sorted(desk.jobs.ended_total.items())]
+    yield from _metric("herocloud_jobs_ended_total", "counter", "Jobs that have ended, since the daemon started.", ended)
+    yield from _metric("herocloud_events_total", "counter", "Events, ever.", [({}, desk.events.last)])
+    yield from _metric("herocloud_event_subscribers", "gauge", "Streams of events that are open.", [({}, desk.events.subscribers)])
+    yield from _metric("herocloud_state_serial", "counter", "The serial of the state.", [({}, recorded.serial)])
+    waiting = sum(1 for one in recorded.unfinished if not one.alive)
+    yield from _metric("herocloud_unfinished_applies", "gauge", "Applies that wait to be resumed.", [({}, waiting)])
+
+
+def _state(desk: Desk, record: Record) -> str:
+    fresh, thing = desk.sight.thing(record)
+    if fresh and thing is None:
+        return "gone"
+    parts = thing.parts if fresh and thing is not None else record.parts
+    power = str(parts.get("power", "gone"))
+    return power if power in _STATES else "gone"
+
+
+def _labels(record: Record) -> Labels:
+    return {"stack": record.stack, "vm": record.address, "sid": record.sid or ""}
+
+
+def _metric(name: str, kind: str, says: str, samples: Sequence[Sample]) -> Iterator[str]:
+    yield f"# HELP {name} {says}\n# TYPE {name} {kind}\n"
+    for labels, value in samples:
+        inside = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
+        yield f"{name}{{{inside}}} {_number(value)}\n" if inside else f"{name} {_number(value)}\n"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

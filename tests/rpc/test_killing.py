@@ -1,0 +1,146 @@
+"""`kill -9` of the daemon in each phase of a job: the next one goes on with it or says that nothing was begun; VMs stay as they are."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herocloud.rpc import daemon_process, unix_socket
+from herocloud.rpc.client import Client, ConnectionLost, NoDaemon
+
+SECONDS = 60.0
+SID = "vnyhs9"
+
+pytestmark = pytest.mark.slow
+
+
+class Processes:
+    """Daemons as processes of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "rpc.sock"
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.clients: list[Client] = []
+
+    def start(self, **environment: str) -> Client:
+        command = [sys.executable, "-m", "herocloud", "--data-dir", str(self.folder), "daemon", "run", "--socket", str(self.path)]
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+        self.running.append(process)
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            found = daemon_process.find(self.folder)
+            if found is not None and found.pid == process.pid and unix_socket.is_answered(self.path):
+                break
+        self.clients.append(Client(self.path))
+        return self.clients[-1]
+
+    def has_died(self) -> bool:
+        return self.running[-1].wait(SECONDS) == -signal.SIGKILL
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        for process in self.running:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def processes(folder: Path) -> Iterator[Processes]:
+    made = Processes(folder)
+    yield made
+    made.close()
+
+
+POINTS = (
+    "state.begin.before",
+    "state.begin.written",
+    "state.begin.after",
+    "state.commit.before",
+    "state.commit.written",
+    "state.commit.after",
+    "state.finish.before",
+    "state.finish.after",
+)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_deployment_is_gone_on_with(processes: Processes, point: str) -> None:
+    client = processes.start(HEROCLOUD_FAULTS=f"{point}:1:kill")
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("deploy_vm", {"name": "web", "slice_sid": "s1", "image": "tiny", "wait": 30})
+    assert processes.has_died()
+    client = processes.start()
+    job = client.wait("j1", timeout=SECONDS)
+    assert job["status"] == "done"
+    assert [(vm["name"], vm["status"], vm["slices"]) for vm in client.list_vms()] == [("web", "running", ["s1"])]
+    assert [found["state"] for found in client.list_slices()] == ["InUse"] + ["Free"] * 6
+    assert client.drift() == []
+    assert client.list_unfinished() == []
+
+
+@pytest.mark.parametrize("point", ["state.begin.after", "state.commit.after", "state.finish.before"])
+def test_the_apply_of_a_plan_is_gone_on_with_within_what_was_approved(processes: Processes, point: str) -> None:
+    client = processes.start(HEROCLOUD_FAULTS=f"{point}:1:kill")
+    yaml = "stack: shop\nimages: {tiny: {kernel: ./k}}\nvms: {front: {image: tiny, memory: 1 GiB}}\n"
+    plan = client.plan_stack(yaml=yaml, contents={"k": "x"})
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("apply_plan", {"plan_id": plan["plan_id"], "approve": ["create"], "wait": 30})
+    assert processes.has_died()
+    client = processes.start()
+    job = client.wait("j1", timeout=SECONDS)
+    assert (job["status"], job["method"]) == ("done", "apply_plan")
+    assert [(vm["address"], vm["status"]) for vm in client.list_vms()] == [("vm.front", "running")]
+
+
+def test_a_cancelled_job_is_left_to_its_owner(processes: Processes, folder: Path) -> None:
+    (folder / "scenario.yaml").write_text('rules:\n  - {address: "vm.web", step: "*boot*", delay: 20 s}\n', encoding="utf-8")
+    with (folder / "host.yaml").open("a", encoding="utf-8") as host:
+        host.write("simulator: {scenario: ./scenario.yaml}\n")
+    client = processes.start()
+    job = client.deploy_vm("web", "s1", "tiny")
+    deadline = time.monotonic() + SECONDS
+    while not any(event["type"] == "step_done" for event in client.events(from_=1)["events"]) and time.monotonic() < deadline:
+        continue
+    assert client.cancel_job(job["job_id"])["status"] == "cancelling"
+    processes.running[-1].kill()
+    assert processes.has_died()
+    client = processes.start()
+    ended = client.wait_job(job["job_id"], timeout=SECONDS)
+    assert ended["status"] == "cancelled"
+    assert "cancelled" in ended["note"]
+    (left,) = client.call("state_log", {"stack": "imperative"})
+    assert left["outcome"] in ("running", "interrupted")
+
+
+def test_running_vms_outlive_their_daemon(processes: Processes) -> None:
+    client = processes.start()
+    client.wait(client.deploy_vm("web", "s1", "tiny"))
+    processes.running[-1].kill()
+    assert processes.has_died()
+    client = processes.start()
+    assert client.get_vm(SID)["status"] == "running"
+    assert client.drift() == []
+    assert len(client.list_jobs()) == 1
+
+
+def test_the_command_lines_apply_is_left_alone(processes: Processes, folder: Path, tmp_path: Path) -> None:
+    stack = tmp_path / "stack.yaml"
+    stack.write_text("stack: shop\nimages: {tiny: {kernel: ./k}}\nvms: {front: {image: tiny, memory: 1 GiB}}\n", encoding="utf-8")
+    (tmp_path / "k").write_text("x", encoding="utf-8")
+    command = [sys.executable, "-m", "herocloud", "--data-dir", str(folder), "-f", str(stack), "apply", "-y"]
+    killed: Any = subprocess.run(
+        command, env={**os.environ, "HEROCLOUD_FAULTS": "state.commit.after:1:kill"}, capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    client = processes.start()
+    assert client.list_jobs() == []
+    assert [(left["stack"], left["status"]) for left in client.list_unfinished()] == [("shop", "running")]
