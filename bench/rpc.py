@@ -236,7 +236,7 @@ def make_events(path: Path, count: int, number: int) -> None:
     client = Client(path)
     for _ in range(count // 2):
         try:
-            client.call("deploy_vm", {"name": f"event{number}", "slice_sid": "s1", "image": "nothing-of-this-name"})
+            client.call("deploy_vm", {"name": f"event{number}", "slice_sid": f"s{number + 1}", "image": "nothing-of-this-name"})
         except CallError:
             continue
     client.close()
