@@ -43,21 +43,6 @@ def read_recorded(folder: Path) -> Recorded:
     return store.read_recorded(folder)
 
 
-def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
-    """Return the name that the first stack file gives its stack, by its `stack:` line; nothing when there is no such file.
-
-    Loading the whole file would ask for variables that a look at the records does not need.
-    """
-    import re
-
-    try:
-        text = (stdin or "") if not files or files[0] == "-" else Path(files[0]).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    found = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
-    return found.group(1) if found else None
-
-
 def records_of(recorded: Recorded, stack: str | None) -> tuple[Record, ...]:
     """Return the records of one stack, or of all."""
     if stack is not None and stack not in recorded.records:
@@ -114,6 +99,16 @@ def outputs_of(recorded: Recorded, stack: str) -> Mapping[str, Json]:
     if stack not in recorded.records and stack not in recorded.outputs:
         raise Refused([stack_plans.unknown_stack(stack, recorded)])
     return recorded.outputs.get(StackName(stack), {})
+
+
+def require_known(folder: Path, stack: str) -> None:
+    """Raise unless a stack of this name is recorded here, or was: a slip in a name must not look like an empty stack."""
+    recorded = read_recorded(folder)
+    if stack in recorded.records or stack in recorded.outputs or any(one.stack == stack for one in recorded.unfinished):
+        return
+    if any(one.stack == stack for one in history(folder, None)):
+        return
+    raise Refused([stack_plans.unknown_stack(stack, recorded)])
 
 
 def history(folder: Path, stack: str | None) -> list[Version]:
