@@ -19,7 +19,7 @@ from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import approval, inputs, lookups
+from herocloud.operations import approval, inputs
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked
@@ -193,4 +193,4 @@ def choose_stack(call: Call, stack: str | None) -> str | None:
     if stack is not None:
         lookups.require_known(call.folder, stack)
         return stack
-    return lookups.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None
+    return inputs.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None
