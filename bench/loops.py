@@ -69,13 +69,16 @@ def herocloud(size: int, form: workloads.Form, times: int) -> Loop:
 
 
 def terraform(size: int, form: workloads.Form, times: int, *, apply: bool) -> Loop:
-    """Measure Terraform with resources that do nothing; without `apply` only the new plan, for sizes at which its apply takes an hour."""
+    """Measure OpenTofu or Terraform with resources that do nothing.
+
+    Without `apply` only the new plan, for sizes at which its apply takes an hour.
+    """
     with _folder() as folder:
         (folder / "main.tf").write_text(workloads.terraform_text(size, form), encoding="utf-8")
         environment = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color"}
 
         def command(*arguments: str) -> measuring.Measured:
-            return measuring.run(["terraform", *arguments], folder=folder, environment=environment)
+            return measuring.run([find_peer() or "terraform", *arguments], folder=folder, environment=environment)
 
         def apply_anew() -> measuring.Measured:
             for left in folder.glob("terraform.tfstate*"):
@@ -91,6 +94,11 @@ def terraform(size: int, form: workloads.Form, times: int, *, apply: bool) -> Lo
         return Loop(fresh, applied, same)
 
 
+def find_peer() -> str | None:
+    """Name the program to compare with: OpenTofu where it is on PATH, else Terraform."""
+    return next((name for name in ("tofu", "terraform") if shutil.which(name) is not None), None)
+
+
 def has_terraform() -> bool:
-    """Tell whether there is a Terraform to compare with."""
-    return shutil.which("terraform") is not None
+    """Tell whether there is a program to compare with."""
+    return find_peer() is not None

@@ -19,11 +19,11 @@ from herocloud.apply.directions import Way
 from herocloud.apply.schedule import Walk
 from herocloud.apply.steering import Clock, Interrupts, Options, Voice
 from herocloud.apply.workers import Attempt, Crew, Finished, Progress
-from herocloud.kits.jsons import Json, Part
+from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_duration
 from herocloud.model.errors import HerocloudError, Temporary
 from herocloud.model.ids import Address, StepId
-from herocloud.model.outcomes import Event, Outcome
+from herocloud.model.outcomes import Event, EventData, EventType, Outcome, ProgressData
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Status
 from herocloud.providers.seam import Driver, Work
@@ -238,7 +238,7 @@ class Runner:
             if self._running.get(attempt.step.id) is attempt:
                 attempt.heard = self._clock.elapsed()
                 seconds = attempt.heard - attempt.started
-                share: Json = {"share": message.share}
+                share: ProgressData = {"share": message.share}
                 self._voice.step("apply_progress", attempt.step, seconds=seconds, detail=message.text, data=share, back=self._back)
         elif isinstance(message, Finished) and isinstance(message.key, Attempt):
             attempt = message.key
@@ -335,7 +335,7 @@ class Runner:
         self._note(step, Status.SKIPPED, now, now)
         self._events.append(self._event("apply_skipped", step, 0.0, why, {"because": None, "stopped_by": stopped_by}))
 
-    def _event(self, kind: str, step: Step, seconds: float = 0.0, detail: str = "", data: Json = None) -> Event:
+    def _event(self, kind: EventType, step: Step, seconds: float = 0.0, detail: str = "", data: EventData | None = None) -> Event:
         return Event(kind, step.address, step.id, step.kind, seconds, detail, data, self._back)
 
     def _cancel(self, attempt: Attempt, why: str) -> None:

@@ -15,9 +15,10 @@ from typing import Protocol
 
 from herocloud.apply.entries import Journal
 from herocloud.kits import faults
-from herocloud.kits.jsons import Json, Part
+from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import StepId
+from herocloud.model.outcomes import EventData
 from herocloud.model.steps import Step
 from herocloud.model.words import Status
 from herocloud.providers.seam import Driver, Found, Work
@@ -84,7 +85,7 @@ class Way(Protocol):
         """Return the entry that must be durable before the step acts."""
         ...
 
-    def told(self, step: Step) -> Json:
+    def told(self, step: Step) -> EventData | None:
         """Return what listeners get to know of a step that went well, beside that it did."""
         ...
 
@@ -135,7 +136,7 @@ class Forward:
         """Return what a step on records makes; the journal's entry does the rest."""
         return step.after
 
-    def told(self, step: Step) -> Json:  # noqa: ARG002  (a way has one shape)
+    def told(self, step: Step) -> EventData | None:  # noqa: ARG002  (a way has one shape)
         """Tell nothing more; the plan says which step is the last of its address."""
         return None
 
@@ -191,7 +192,7 @@ class Backward:
         """Return what a step on records leaves behind when it is taken back."""
         return step.before
 
-    def told(self, step: Step) -> Json:
+    def told(self, step: Step) -> EventData | None:
         """Tell how many steps of the address are still to be taken back; which of them were begun, no plan says."""
         return {"left": self._journal.left_to_undo(step)}
 

@@ -17,7 +17,7 @@ from herocloud.apply.steering import Clock, Interrupts, Options, Voice
 from herocloud.apply.workers import Attempt
 from herocloud.kits import faults
 from herocloud.model.ids import Address, StepId
-from herocloud.model.outcomes import Event, Outcome, Result
+from herocloud.model.outcomes import Event, Outcome, Result, SummaryData
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Status
@@ -142,8 +142,15 @@ class Session:
             went_back=back,
             earlier=self._earlier,
         )
-        counts = {one.value: result.tally(one) for one in Status}
-        data = {**counts, "status": status or "stopped at once", "plan": self.plan.id}
+        data: SummaryData = {
+            "done": result.tally(Status.DONE),
+            "failed": result.tally(Status.FAILED),
+            "skipped": result.tally(Status.SKIPPED),
+            "cancelled": result.tally(Status.CANCELLED),
+            "undone": result.tally(Status.UNDONE),
+            "status": status or "stopped at once",
+            "plan": self.plan.id,
+        }
         self.voice.say(Event("summary", seconds=result.seconds, detail=status or "stopped at once", data=data))
         return result
 

@@ -17,9 +17,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, StepId
-from herocloud.model.outcomes import Event
+from herocloud.model.outcomes import Event, EventData, EventType
 from herocloud.model.steps import PARALLELISM, Step
 
 
@@ -64,7 +63,9 @@ class Voice:
         except Exception:
             log.exception("a listener failed on an event of type %s", event.type)
 
-    def step(self, kind: str, step: Step, *, seconds: float = 0.0, detail: str = "", data: Json = None, back: bool = False) -> None:
+    def step(
+        self, kind: EventType, step: Step, *, seconds: float = 0.0, detail: str = "", data: EventData | None = None, back: bool = False
+    ) -> None:
         """Tell something about one step, or with `back` about taking it back."""
         self.say(Event(kind, step.address, step.id, step.kind, seconds, detail, data, back))
 

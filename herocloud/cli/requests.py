@@ -191,5 +191,6 @@ def parse_seconds(text: str, flag: str) -> float:
 def choose_stack(call: Call, stack: str | None) -> str | None:
     """Return the stack that a command about the state means: the one named, the one of the stack file here, or nothing for all."""
     if stack is not None:
+        lookups.require_known(call.folder, stack)
         return stack
     return lookups.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None

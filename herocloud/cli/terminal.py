@@ -33,7 +33,7 @@ class Screen:
         self.lively = lively
         self.columns = columns
         self.width = width
-        """What results have to fit; nothing where no terminal reads them and nobody set COLUMNS."""
+        """What results have to fit; nothing where no terminal reads them."""
         self._out = out
         self._err = err
         self._silent: set[int] = set()
@@ -168,11 +168,11 @@ def _columns(environment: Mapping[str, str]) -> int:
 
 
 def _width(environment: Mapping[str, str], out: TextIO | None) -> int | None:
+    if out is None or not _is_terminal(out):
+        return None
     told = environment.get("COLUMNS", "")
     if told.isdigit() and int(told) > 0:
         return int(told)
-    if out is None or not _is_terminal(out):
-        return None
     try:
         return os.get_terminal_size(out.fileno()).columns
     except OSError:

@@ -1,8 +1,7 @@
 """How steps and applies ended, and the events that tell of them while they run."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
-from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, PlanId, StepId
 from herocloud.model.words import Status
 
@@ -22,18 +21,62 @@ class Outcome(NamedTuple):
     """What a skipped step needs and did not get; nothing when it was not started because the apply stopped at the first failure."""
 
 
+EventType = Literal["apply_start", "apply_progress", "apply_complete", "apply_errored", "apply_skipped", "retry", "note", "summary"]
+
+
+class ProgressData(TypedDict):
+    """With `apply_progress`."""
+
+    share: float | None
+    """From 0 to 1; nothing where nobody can tell."""
+
+
+class TakenBackData(TypedDict):
+    """With `apply_complete` of a step that was taken back."""
+
+    left: int
+    """How many steps of the same address are still to be taken back."""
+
+
+class SkippedData(TypedDict):
+    """With `apply_skipped`."""
+
+    because: StepId | None
+    """What the step needs and did not get; nothing when it was not started because the apply stopped at the first failure."""
+    stopped_by: NotRequired[StepId]
+    """The step whose failure stopped the apply."""
+
+
+RetryData = TypedDict("RetryData", {"delay": float, "try": int})
+"""With `retry`: in how many seconds, and which attempt it will be."""
+
+
+class SummaryData(TypedDict):
+    """With `summary`: how many steps ended in which way, and how the apply did."""
+
+    done: int
+    failed: int
+    skipped: int
+    cancelled: int
+    undone: int
+    status: str
+    plan: PlanId
+
+
+EventData = ProgressData | SkippedData | TakenBackData | RetryData | SummaryData
+
+
 class Event(NamedTuple):
     """Something that happened during an apply, for whoever shows it."""
 
-    type: str
-    """`apply_start`, `apply_progress`, `apply_complete`, `apply_errored`, `apply_skipped`, `retry`, `note`, `summary`."""
+    type: EventType
     address: Address | None = None
     step: StepId | None = None
     kind: str | None = None
     seconds: float = 0.0
     """Elapsed since the step (or the apply) began."""
     detail: str = ""
-    data: Json = None
+    data: EventData | None = None
     back: bool = False
     """True when it is about taking the step back: a completion then says that the step is undone, and not that it is made."""
 

@@ -59,6 +59,8 @@ class Level(NamedTuple):
     peak: int
     after: int
     limit: int | None
+    ratio: float = 1.0
+    """How often the host's own amount is promised in the limit."""
 
 
 class Capacity(NamedTuple):

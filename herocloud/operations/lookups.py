@@ -116,6 +116,16 @@ def outputs_of(recorded: Recorded, stack: str) -> Mapping[str, Json]:
     return recorded.outputs.get(StackName(stack), {})
 
 
+def require_known(folder: Path, stack: str) -> None:
+    """Raise unless a stack of this name is recorded here, or was: a slip in a name must not look like an empty stack."""
+    recorded = read_recorded(folder)
+    if stack in recorded.records or stack in recorded.outputs or any(one.stack == stack for one in recorded.unfinished):
+        return
+    if any(one.stack == stack for one in history(folder, None)):
+        return
+    raise Refused([stack_plans.unknown_stack(stack, recorded)])
+
+
 def history(folder: Path, stack: str | None) -> list[Version]:
     """Return every operation that changed the state, newest first."""
     from herocloud.state import store

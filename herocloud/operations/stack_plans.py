@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
+from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused
 from herocloud.model.ids import PlanId, StackName
@@ -210,6 +211,8 @@ def unknown_stack(name: str, recorded: Recorded) -> Diagnostic:
     close = nearest.nearest(name, recorded.records)
     known = ", ".join(f"`{one}`" for one in sorted(recorded.records)) or "none"
     hint = f"did you mean `{close}`?" if close else f"stacks with records: {known}"
+    # What could be no name is shown as Python writes it: a terminal must not obey it.
+    shown = f"`{name}`" if ids.NAME.fullmatch(name) else f"{name[:80]!r}"
     return Diagnostic(
-        "unknown-stack", "No records of this stack", f"Nothing is recorded for a stack `{name}` in this data folder.", hint=hint
+        "unknown-stack", "No records of this stack", f"Nothing is recorded for a stack {shown} in this data folder.", hint=hint
     )

@@ -62,6 +62,7 @@ class _Chooser:
         self._known = registry.names("hypervisor")
         self._found: list[Diagnostic] = []
         self._notes: dict[str, str] = {}
+        self._doubted: set[str] = set()
         self._networks, self._networks_why = self._choose_networks()
 
     def choose(self, override: str | None) -> Choice:
@@ -132,13 +133,23 @@ class _Chooser:
         if self._host.simulated:
             self._found.append(diagnostics.real_on_simulated_host(resource.address, asked, self._host.name, resource.place))
             return self._simulator
-        for name, usable, why in self._host.abilities.hypervisors if self._host.abilities is not None else ():
+        able = self._host.abilities
+        for name, usable, why in able.hypervisors if able is not None else ():
             if name == asked and not usable:
                 self._found.append(diagnostics.no_hypervisor(resource.address, [why], resource.place))
+            elif name == asked and resource.address not in self._records and self._is_doubtful(name):
+                self._doubted.add(name)
+                self._found.append(diagnostics.guests_not_proven(resource.address, name, why, resource.place))
         missing = self._missing_firmware(asked, resource)
         if missing and resource.address not in self._records:
             self._found.append(diagnostics.missing_on_host(resource.address, "image", missing, resource.place))
         return asked
+
+    def _is_doubtful(self, hypervisor: str) -> bool:
+        """Tell whether guests may not run on a hypervisor that was named, and nobody was warned yet."""
+        able = self._host.abilities
+        needs_kvm = not registry.hypervisor(hypervisor).emulates
+        return able is not None and needs_kvm and hypervisor not in able.accelerated and hypervisor not in self._doubted
 
     def _carries(self, hypervisor: str, resource: Resource) -> bool:
         """Tell whether a hypervisor can carry the networks that a VM hangs on."""

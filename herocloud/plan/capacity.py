@@ -71,6 +71,13 @@ def limits(host: Host) -> dict[str, int | None]:
     return bound
 
 
+def ratio_of(host: Host, resource: str) -> float:
+    """Return how often what the host has of a resource may be promised."""
+    ratios = host.ratios
+    shares = {"vcpus": ratios.cpu, "memory": ratios.memory, "disk": ratios.disk, "network": ratios.network, "disk_io": ratios.disk_io}
+    return shares.get(resource, 1.0)
+
+
 def amount_of(claim: Claim, resource: str) -> int:
     """Return how much of a resource is claimed."""
     return claim.memory - claim.hugepages if resource == ORDINARY else getattr(claim, resource)
@@ -156,7 +163,7 @@ def prove(
                 tokens.popleft()
             if missing:
                 short.setdefault(resource, []).append((missing, step))
-    levels = {name: Level(held[name], held[name] + drawn[name], after[name], limit) for name, limit in bound.items()}
+    levels = {name: Level(held[name], held[name] + drawn[name], after[name], limit, ratio_of(host, name)) for name, limit in bound.items()}
     found = tuple(_too_small(resource, missing, steps, levels[resource], stack) for resource, missing in short.items())
     return Proof(Capacity(*(levels[resource] for resource in Capacity._fields)), waits, drawn, found)
 

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.parts import MachinePart
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
@@ -65,15 +67,15 @@ class Decider:
 
     def decide(self, case: Case) -> Decision | None:
         """Decide one address; nothing when all is as it shall be."""
-        if case.resource is None or case.valued is None:
+        resource, valued = case.resource, case.valued
+        if resource is None or valued is None:
             return self._remove(case)
-        if self._settled(case):
+        if self._settled(case, resource, valued):
             return None
-        return self._bring_vm(case) if case.kind == "vm" else self._bring_plain(case)
+        return self._bring_vm(case, valued) if case.kind == "vm" else self._bring_plain(case, resource, valued)
 
-    def _settled(self, case: Case) -> bool:
-        record, resource, valued = case.record, case.resource, case.valued
-        assert resource is not None and valued is not None  # noqa: S101, PT018 - decided by the caller; mypy needs to be told
+    def _settled(self, case: Case, resource: Resource, valued: Valued) -> bool:
+        record = case.record
         return (
             record is not None
             and record.complete
@@ -85,22 +87,20 @@ class Decider:
             and record.needs == resource.depends_on
         )
 
-    def _bring_plain(self, case: Case) -> Decision:
-        assert case.resource is not None and case.valued is not None  # noqa: S101, PT018 - as above
-        target = resource_parts.plain_parts(case.stack, case.kind, case.name, case.valued.spec)
+    def _bring_plain(self, case: Case, resource: Resource, valued: Valued) -> Decision:
+        target = resource_parts.plain_parts(case.stack, case.kind, case.name, valued.spec)
         seq = step_compiler.Sequence(case.address, case.roles)
         fields = self._fields(case, lambda *_: Verdict(Impact.LIVE))
         if case.kind == "volume":
-            target = self._volume_target(case, target["volume"])
+            target = self._volume_target(case, resource, target["volume"])
         if case.moved_from is not None and case.present:
             _rename_first(seq, "volume.move", case)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
-    def _volume_target(self, case: Case, wanted: Part) -> dict[str, Part]:
+    def _volume_target(self, case: Case, resource: Resource, wanted: Part) -> dict[str, Part]:
         """Leave a volume where it lies, whatever it is called now, and never make it smaller."""
-        assert case.resource is not None  # noqa: S101 - as above
         recorded = case.record.parts.get("volume") if case.record else None
         there = case.present.get("volume") or recorded
         if there is None:
@@ -109,20 +109,19 @@ class Decider:
         if before > wanted["size"]:
             smaller = f"from {sizes.format_size(before)} to {sizes.format_size(wanted['size'])}"
             why = f"a volume does not shrink {smaller}; its file system would lose data. Make a smaller volume beside it and copy"
-            self._found.append(diagnostics.cannot_change(case.address, "size", why, case.resource.place))
+            self._found.append(diagnostics.cannot_change(case.address, "size", why, resource.place))
             return {"volume": there}
         return {"volume": {**wanted, "path": there["path"]}}
 
-    def _bring_vm(self, case: Case) -> Decision:
-        assert case.resource is not None and case.valued is not None  # noqa: S101, PT018 - as above
-        valued, record, present = case.valued, case.record, case.present
+    def _bring_vm(self, case: Case, valued: Valued) -> Decision:
+        record, present = case.record, case.present
         judge = assignment.judge_of(valued.spec["hypervisor"], self._host)
         machine = present.get("machine")
 
         def verdict(path: str, before: Json, after: Json) -> Verdict:
             return judge(path, before, after, valued.spec, machine)
 
-        target = resource_parts.vm_parts(valued.spec, case.image, self._contents)
+        target = resource_parts.vm_parts(specs.vm(valued.spec), specs.image(case.image), self._contents)
         fields = self._fields(case, verdict)
         worst = max((field.impact for field in fields), default=Impact.LIVE) if present else Impact.LIVE
         worst = max(worst, _disk_impact(present, target))
@@ -286,7 +285,8 @@ def _disk_impact(present: Parts, target: Parts) -> Impact:
 
 def disk_of(spec: Spec) -> int:
     """Return the size of a VM's root disk, 0 when it has none."""
-    return int(spec["root_disk"]["size"]) if spec["root_disk"] else 0
+    disk = specs.vm(spec)["root_disk"]
+    return disk["size"] if disk else 0
 
 
 def _field(one: differences.Difference, judge: _Judge) -> FieldDiff:
@@ -351,14 +351,15 @@ def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
 
 def use_of(spec: Spec) -> Use:
     """Count what a VM occupies besides its root disk. A stopped VM keeps its share: it may be started at any time."""
-    network = sum(max(nic["rate"]["download"] or 0, nic["rate"]["upload"] or 0) for nic in spec["networks"] if nic["rate"])
-    disk = spec["root_disk"]
-    disk_io = (disk["rate"] or {}).get("bandwidth") or 0 if disk else 0
-    huge = spec["memory"] if spec["memory_options"]["hugepages"] else 0
-    return Use(len(spec["slices"]), spec["memory"], spec["vcpus"], network, disk_io, huge)
+    vm = specs.vm(spec)
+    network = sum(max(rate["download"] or 0, rate["upload"] or 0) for nic in vm["networks"] if (rate := nic["rate"]))
+    disk = vm["root_disk"]
+    disk_io = disk["rate"]["bandwidth"] or 0 if disk and disk["rate"] else 0
+    huge = vm["memory"] if vm["memory_options"]["hugepages"] else 0
+    return Use(len(vm["slices"]), vm["memory"], vm["vcpus"], network, disk_io, huge)
 
 
-def use_of_machine(machine: Part) -> Use:
+def use_of_machine(machine: MachinePart | None) -> Use:
     """Count what a machine without a record occupies; its slices are as many as its memory fills."""
     if machine is None:
         return Use()

@@ -68,6 +68,19 @@ def hypervisor_chosen(name: str, why: str, host: str) -> Diagnostic:
     )
 
 
+def guests_not_proven(address: str, name: str, why: str, place: Place | None) -> Diagnostic:
+    """Warn that guests may not run on a hypervisor that was named."""
+    return Diagnostic(
+        code="kvm-not-proven",
+        summary="Guests may not run on this hypervisor",
+        detail=f"`{address}` asks for `hypervisor: {name}`, which needs a KVM that runs guests, and here none is shown to: {why}.",
+        address=address,
+        place=place,
+        severity=Severity.WARNING,
+        hint="`hypervisor: auto` takes one whose guests run",
+    )
+
+
 def no_hypervisor(address: str, reasons: Iterable[str], place: Place | None) -> Diagnostic:
     """Tell that nothing here can run a VM."""
     return Diagnostic(

@@ -63,7 +63,7 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
     everything = [step for decision in decisions.values() for step in decision.steps]
     machines = {step.id for step in everything if step.address.startswith("vm.") and step.last}
     waits = {step.id: machines for step in everything if machines and not step.address.startswith("vm.")}
-    draft = _draft("gc", stack, decisions, World(recorded, observed, host), [])
+    draft = _draft("gc", stack, decisions, recorded, observed, host)
     return finish.finish(draft._replace(waits=waits, complete=False, purge=purge))
 
 
@@ -92,7 +92,7 @@ def plan_adoption(
         name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), capacity.claim_of(record)
         step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, takes=claim, last=True)
         decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
-    return finish.finish(_draft("adopt", stack, decisions, World(recorded, observed, host), found))
+    return finish.finish(_draft("adopt", stack, decisions, recorded, observed, host, found))
 
 
 def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record: Record | None, note: str = "") -> Change:
@@ -120,9 +120,15 @@ def _providers_of(thing: Thing, kind: str, networks: str) -> dict[str, str]:
     return {**roles, "hypervisor": thing.provider} if kind == "vm" else roles
 
 
-def _draft(operation: str, stack: StackName, decisions: dict[Address, Decision], world: World, found: Sequence[Diagnostic]) -> Draft:
-    recorded, observed, host = world
-    assert observed is not None  # noqa: S101  (orphans are found by looking)
+def _draft(
+    operation: str,
+    stack: StackName,
+    decisions: dict[Address, Decision],
+    recorded: Recorded,
+    observed: Observed,
+    host: Host,
+    found: Sequence[Diagnostic] = (),
+) -> Draft:
     # What is adopted is claimed by its step, so it must not count as an orphan beside that.
     adopted = {address for address, decision in decisions.items() if decision.change.action is Action.ADOPT}
     things = {address: thing for address, thing in observed.things.get(stack, {}).items() if address not in adopted}
@@ -131,7 +137,7 @@ def _draft(operation: str, stack: StackName, decisions: dict[Address, Decision],
     return Draft(
         stack=stack,
         operation=operation,
-        world=world,
+        world=World(recorded, observed, host),
         named_after=[operation, stack],
         decisions=decisions,
         found=tuple(found),

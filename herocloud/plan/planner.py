@@ -84,14 +84,13 @@ _WHOLE = ("apply", "destroy", "adopt")
 """Operations that are about a stack and not about one thing of it."""
 
 
-def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> dict[StepId, set[StepId]]:
+def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> Mapping[StepId, set[StepId]]:
     """Return what steps wait for in other changes: for what they need, for slices that others let go, for their turn."""
     waits = order.order(decisions, {address: record.needs for address, record in inputs.records.items()})
     for address, target in valued.items():
         if target.waits and address in decisions:
             _wait_for_slices(decisions[address].steps, target.waits, decisions, waits)
-    rollout.wait_for_turns(decisions, inputs.resources.values(), waits)
-    return waits
+    return rollout.wait_for_turns(decisions, inputs.resources.values(), waits)
 
 
 def _is_adopted(decision: Decision) -> bool:

@@ -3,11 +3,14 @@
 Parts are what records hold, what providers report, and what probes compare; their shape here is the one shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import specs
 from herocloud.model.ids import StackName
+from herocloud.model.parts import DiskPart, MachinePart, NicPart, SeedPart, VolumePart
+from herocloud.model.specs import ImageSpec, Nic, Payload, VmSpec
 
 PLAIN = {"image": "image", "network": "network", "mycelium": "overlay", "peer": "peer", "volume": "volume"}
 """The single part of every kind but VMs."""
@@ -23,13 +26,14 @@ def plain_parts(stack: StackName, kind: str, name: str, spec: Spec) -> dict[str,
         # Which provider makes it is said by the step, so the part of a network is the same for all.
         part = {**{field: value for field, value in spec.items() if field != "mode"}, "bridge": f"hb-{jsons.digest([stack, name])[:8]}"}
     elif kind == "volume":
-        part = {"size": spec["size"], "path": f"volumes/{stack}/{name}.raw"}
+        volume: VolumePart = {"size": specs.volume(spec)["size"], "path": f"volumes/{stack}/{name}.raw"}
+        part = volume
     else:
         part = dict(spec)
     return {PLAIN[kind]: part}
 
 
-def vm_parts(spec: Spec, image: Spec, contents: dict[tuple[int, ...], str]) -> dict[str, Part]:
+def vm_parts(spec: VmSpec, image: ImageSpec, contents: dict[tuple[int, ...], str]) -> dict[str, Part]:
     """Return every part of a VM whose target is `spec`.
 
     `contents` remembers the digests of seed contents by the identity of their values, which counted VMs share: they live as long as the
@@ -38,38 +42,51 @@ def vm_parts(spec: Spec, image: Spec, contents: dict[tuple[int, ...], str]) -> d
     sid = spec["sid"]
     parts: dict[str, Part] = {}
     if spec["root_disk"]:
-        parts["disk"] = {
+        disk: DiskPart = {
             "size": spec["root_disk"]["size"],
             "path": f"vms/{sid}/root.raw",
             "image": spec["image"],
             "source": image_identity(image),
         }
+        parts["disk"] = disk
     nics = [*spec["networks"], *overlay_cards(spec)]
     for nic in nics:
-        parts[f"nic.{nic['slot']}"] = {field: nic[field] for field in ("network", "mac", "address", "tap", "rate")}
+        card: NicPart = {
+            "network": nic["network"],
+            "mac": nic["mac"],
+            "address": nic["address"],
+            "tap": nic["tap"],
+            "rate": nic["rate"],
+        }
         if nic.get("open"):
-            parts[f"nic.{nic['slot']}"]["open"] = nic["open"]
-    if image.get("nocloud"):
-        parts["seed"] = _seed(spec, nics, contents)
-    parts["machine"] = _machine(spec, image, parts)
+            card["open"] = nic["open"]
+        parts[f"nic.{nic['slot']}"] = card
+    seed = _seed(spec, nics, contents) if image.get("nocloud") else None
+    if seed is not None:
+        parts["seed"] = seed
+    parts["machine"] = _machine(spec, image, sorted(key for key in parts if key.startswith("nic.")), seed)
     parts["power"] = spec["state"]
     return parts
 
 
-def overlay_cards(spec: Spec) -> list[dict[str, Json]]:
+def overlay_cards(spec: VmSpec) -> list[Nic]:
     """Return the card of a VM on the overlay; nothing for one that has a daemon of its own inside."""
     overlay = spec["mycelium"]
-    return [{"network": "mycelium", "rate": None, **overlay}] if overlay and "slot" in overlay else []
+    if not overlay or "slot" not in overlay:
+        return []
+    # Its own fields besides those of a card stay with it.
+    card: Nic = {"network": "mycelium", "rate": None, **overlay}  # type: ignore[typeddict-item]
+    return [card]
 
 
-def image_identity(image: Spec) -> str | None:
+def image_identity(image: ImageSpec) -> str | None:
     """Name the content that a root disk is made from: the checksum where there is one, else the source."""
     return image.get("sha256") or image.get("source")
 
 
-def _seed(spec: Spec, nics: list[Mapping[str, Json]], contents: dict[tuple[int, ...], str]) -> Part:
+def _seed(spec: VmSpec, nics: Sequence[Nic], contents: dict[tuple[int, ...], str]) -> SeedPart:
     """Describe the cloud-init seed. `instance` changes exactly when the guest should run its user data again; `digest` on any change."""
-    shared = tuple(id(spec[field]) for field in ("ssh_keys", "user_data", "env", "secrets"))
+    shared = (id(spec["ssh_keys"]), id(spec["user_data"]), id(spec["env"]), id(spec["secrets"]))
     content = contents.get(shared)
     if content is None:
         secrets = {key: secret["digest"] for key, secret in spec["secrets"].items()}
@@ -86,7 +103,7 @@ def _seed(spec: Spec, nics: list[Mapping[str, Json]], contents: dict[tuple[int, 
     }
 
 
-def _machine(spec: Spec, image: Spec, parts: Mapping[str, Part]) -> Part:
+def _machine(spec: VmSpec, image: ImageSpec, nics: list[str], seed: SeedPart | None) -> MachinePart:
     options = spec["memory_options"]
     return {
         "sid": spec["sid"],
@@ -102,9 +119,16 @@ def _machine(spec: Spec, image: Spec, parts: Mapping[str, Part]) -> Part:
         "root": {"direct": spec["root_disk"]["direct"], "rate": spec["root_disk"]["rate"]} if spec["root_disk"] else None,
         "volumes": spec["volumes"],
         "shares": spec["shares"],
-        "nics": sorted(key for key in parts if key.startswith("nic.")),
-        "payload": {field: image.get(field) for field in ("kernel", "initramfs", "cmdline")} if image.get("kernel") else None,
-        "seed": parts["seed"]["instance"] if "seed" in parts else None,
+        "nics": nics,
+        "payload": payload_of(image),
+        "seed": seed["instance"] if seed is not None else None,
         "labels": spec["labels"],
         "restart": spec["restart"],
     }
+
+
+def payload_of(image: ImageSpec) -> Payload | None:
+    """Return what a VM of this image boots without a disk."""
+    if not image.get("kernel"):
+        return None
+    return {"kernel": image.get("kernel"), "initramfs": image.get("initramfs"), "cmdline": image.get("cmdline")}

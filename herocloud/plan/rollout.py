@@ -4,6 +4,7 @@ The first step that interrupts an instance waits for the last step of the one wh
 the instances behind it keep running. `update: {max_unavailable: N}` on the block says how many may be down together; one by default.
 """
 
+import graphlib
 import math
 from collections.abc import Iterable, Mapping
 
@@ -11,6 +12,7 @@ from herocloud.model.ids import Address, StepId
 from herocloud.model.steps import Step
 from herocloud.model.words import Action
 from herocloud.model.worlds import Resource
+from herocloud.plan import order
 from herocloud.plan.changes import Decision
 
 ONE = "1"
@@ -18,8 +20,34 @@ ONE = "1"
 _INTERRUPTED = (Action.REBOOT, Action.REPLACE)
 
 
-def wait_for_turns(decisions: Mapping[Address, Decision], resources: Iterable[Resource], waits: dict[StepId, set[StepId]]) -> None:
-    """Add to `waits` what instances of one block have to wait for."""
+def wait_for_turns(
+    decisions: Mapping[Address, Decision], resources: Iterable[Resource], waits: Mapping[StepId, set[StepId]]
+) -> Mapping[StepId, set[StepId]]:
+    """Return `waits` with what instances of one block have to wait for.
+
+    A block does not roll where that would be a circle: when a VM that its instances depend on is replaced too, they all have to
+    let go of it before it goes, and none can come back before it does.
+    """
+    blocks = [turns for turns in _turns(decisions, resources) if turns]
+    if not blocks:
+        return waits
+    steps = [step for decision in decisions.values() for step in decision.steps]
+    whole = _together(waits, blocks)
+    if _works(steps, whole):
+        return whole
+    kept: Mapping[StepId, set[StepId]] = waits
+    for turns in blocks:
+        more = _together(kept, [turns])
+        if _works(steps, more):
+            kept = more
+    return kept
+
+
+_Turns = list[tuple[StepId, set[StepId]]]
+"""Steps of one block, each with what it has to wait for."""
+
+
+def _turns(decisions: Mapping[Address, Decision], resources: Iterable[Resource]) -> Iterable[_Turns]:
     blocks: dict[str, list[tuple[int, Decision]]] = {}
     sizes: dict[str, tuple[int, str]] = {}
     for resource in resources:
@@ -31,10 +59,31 @@ def wait_for_turns(decisions: Mapping[Address, Decision], resources: Iterable[Re
         if decision is not None and decision.change.action in _INTERRUPTED:
             blocks.setdefault(resource.name, []).append((resource.number, decision))
     for name, members in blocks.items():
-        together = how_many(sizes[name][1], sizes[name][0])
+        count, most = sizes[name]
         members.sort(key=lambda member: member[0])
-        for (_, before), (_, after) in zip(members, members[together:], strict=False):
-            _wait(before.steps, after.steps, waits)
+        pairs = zip(members, members[how_many(most, count) :], strict=False)
+        yield [turn for (_, before), (_, after) in pairs for turn in _turn(before.steps, after.steps)]
+
+
+def _turn(before: list[Step], after: list[Step]) -> _Turns:
+    lasts = {step.id for step in before if step.last}
+    return [(step.id, lasts) for step in after if not step.needs]
+
+
+def _together(waits: Mapping[StepId, set[StepId]], blocks: Iterable[_Turns]) -> Mapping[StepId, set[StepId]]:
+    result = dict(waits)
+    for turns in blocks:
+        for step, lasts in turns:
+            result[step] = result.get(step, set()) | lasts
+    return result
+
+
+def _works(steps: list[Step], waits: Mapping[StepId, set[StepId]]) -> bool:
+    try:
+        order.sort_steps(steps, waits)
+    except graphlib.CycleError:
+        return False
+    return True
 
 
 def how_many(max_unavailable: str, count: int) -> int:
@@ -42,10 +91,3 @@ def how_many(max_unavailable: str, count: int) -> int:
     if max_unavailable.endswith("%"):
         return max(1, math.floor(count * int(max_unavailable[:-1]) / 100))
     return max(1, int(max_unavailable))
-
-
-def _wait(before: list[Step], after: list[Step], waits: dict[StepId, set[StepId]]) -> None:
-    lasts = {step.id for step in before if step.last}
-    for step in after:
-        if not step.needs:
-            waits.setdefault(step.id, set()).update(lasts)

@@ -12,6 +12,7 @@ from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
 from herocloud.plan import diagnostics
 from herocloud.plan.ledger import Ledger, overlay_seed
@@ -72,7 +73,7 @@ class Valuer:
             spec["subnet"] = self._addresses.subnet(resource) if spec["addresses"] else None
         return Valued(spec, None)
 
-    def vm(self, resource: Resource, hypervisor: str, old: Spec, image_id: Json, *, fresh: bool = False) -> Valued:
+    def vm(self, resource: Resource, hypervisor: str, old: Spec, image_id: ImageId | None, *, fresh: bool = False) -> Valued:
         """Value one VM; `old` is its recorded target, and `fresh` when it is made anew, so that growth limits need not be kept."""
         asked = resource.spec
         sid = old.get("sid") or self._ledger.new_sid((self._stack, resource.address))

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 
 from herocloud.kits import nearest
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model import specs as shapes
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
+from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Recorded
 from herocloud.plan import assignment, capacity, diagnostics, resource_parts, scope, spec_values
 from herocloud.plan.ledger import Ledger
@@ -204,10 +206,10 @@ def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -
     return vms
 
 
-def _image_identity(image: Spec) -> Json:
+def _image_identity(image: Spec) -> ImageId:
     """Reduce an image to what a VM made from it depends on."""
-    payload = {field: image[field] for field in ("kernel", "initramfs", "cmdline")} if image["kernel"] else None
-    return {"source": resource_parts.image_identity(image), "payload": payload, "nocloud": image["nocloud"]}
+    known = shapes.image(image)
+    return {"source": resource_parts.image_identity(known), "payload": resource_parts.payload_of(known), "nocloud": known["nocloud"]}
 
 
 def _with_forward_addresses(spec: Spec, address: Address, specs: Mapping[Address, Spec]) -> Spec:

@@ -20,12 +20,14 @@ STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "r
 
 def plan_power(action: str, record: Record, recorded: Recorded, observed: Observed, host: Host, *, purge: bool = False) -> Plan:
     """Return the plan of one action on one VM, and on nothing else of its stack."""
-    world = World(recorded, recorded_stack.calm(observed, recorded, record.stack, (record.address,)), host)
+    calm = recorded_stack.calm(observed, recorded, record.stack, (record.address,))
+    world = World(recorded, calm, host)
     options = PlanOptions(target=(record.address,), purge=purge, operation=f"vm {action}")
     if action == "delete":
         return finish.finish(_draft(world, record, None, options))
     if action == "restart":
-        return finish.finish(_restart(world, record, options))
+        thing = calm.things[record.stack][record.address]
+        return finish.finish(_restart(world, record, thing, options))
     return finish.finish(_draft(world, record, recorded_stack.with_spec(record, state=STATES[action]), options))
 
 
@@ -42,19 +44,16 @@ def _draft(world: World, record: Record, target: Record | None, options: PlanOpt
     return planner.draft(desired, recorded, observed, host, options)._replace(complete=True)
 
 
-def _restart(world: World, record: Record, options: PlanOptions) -> Draft:
+def _restart(world: World, record: Record, thing: Thing, options: PlanOptions) -> Draft:
     """Draft the stop and the start as one plan, so that a crash between the two does not leave the VM off."""
-    recorded, observed, host = world
-    assert observed is not None  # noqa: S101  (nobody restarts without looking)
     running = recorded_stack.with_spec(record, state="running")
-    thing = observed.things[record.stack][record.address]
     if thing.parts.get("power") == "stopped":
         return _draft(world, record, running, options)
     stopped = recorded_stack.with_spec(record, state="stopped")
     down = _draft(world, record, stopped, options)
     off = stopped._replace(parts={**record.parts, "power": "stopped"})
     seen = thing._replace(parts={**thing.parts, "power": "stopped"})
-    up = _draft(World(_swap_record(recorded, off), _swap_thing(observed, seen), host), off, running, options)
+    up = _draft(_swap(world, off, seen), off, running, options)
     if down.errored or not down.steps or not up.steps:
         return down if down.errored else up
     return _chain(down, up, record.address)
@@ -88,11 +87,12 @@ def _as_reboot(down: Change, up: Change) -> Change:
     )
 
 
-def _swap_record(recorded: Recorded, record: Record) -> Recorded:
+def _swap(world: World, record: Record, thing: Thing) -> World:
+    """Return the world with another record and another look at one address."""
+    recorded, observed, host = world
     records = {**recorded.records[record.stack], record.address: record}
-    return recorded._replace(records={**recorded.records, record.stack: records})
-
-
-def _swap_thing(observed: Observed, thing: Thing) -> Observed:
-    things = {**observed.things[thing.stack], thing.address: thing}
-    return observed._replace(things={**observed.things, thing.stack: things})
+    recorded = recorded._replace(records={**recorded.records, record.stack: records})
+    if observed is not None:
+        things = {**observed.things[thing.stack], thing.address: thing}
+        observed = observed._replace(things={**observed.things, thing.stack: things})
+    return World(recorded, observed, host)

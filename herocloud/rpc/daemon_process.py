@@ -18,6 +18,8 @@ from typing import IO, Any, NamedTuple
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
+from herocloud.rpc import tcp
+from herocloud.rpc.tcp import Tcp
 
 LOCK = "daemon.lock"
 RECORD = "daemon.json"
@@ -165,7 +167,7 @@ def _did_not_start(folder: Path, began: int) -> Refused:
     return Refused([Diagnostic("daemon-not-started", "The daemon did not start", said or f"It said nothing in {START_SECONDS:.0f} s.")])
 
 
-def run(folder: Path, socket: Path, environment: Mapping[str, str]) -> None:
+def run(folder: Path, socket: Path, environment: Mapping[str, str], listener: Tcp | None = None) -> None:
     """Be the daemon until a signal ends it."""
     import logging
 
@@ -174,7 +176,7 @@ def run(folder: Path, socket: Path, environment: Mapping[str, str]) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     with be_the_only_one(folder, socket):
         log = logging.getLogger(__name__)
-        service.run(service.settings_for(folder, socket), environment, lambda path: log.info("listening at %s", path))
+        service.run(service.settings_for(folder, socket, listener), environment, lambda path: log.info("listening at %s", path))
 
 
 def ask_health(process: Process) -> dict[str, Any]:
@@ -201,3 +203,12 @@ def bring_back(folder: Path, note: Callable[[str], None]) -> list[str]:
     from herocloud.rpc import boot_run
 
     return boot_run.bring_back(folder, note)
+
+
+def read_listener(listen: str | None, token_file: Path | None, certificate: Path | None, key: Path | None) -> Tcp | None:
+    """Return the listener over TCP that flags ask for; what is wrong with it is said before anything starts."""
+    if listen is None:
+        return None
+    found = tcp.parse(listen, token_file, certificate, key)
+    tcp.read_token(found.token_file)
+    return found

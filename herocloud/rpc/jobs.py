@@ -22,6 +22,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.rpc import error_answers, error_codes
+from herocloud.rpc.admission_gate import AdmissionGate
 from herocloud.rpc.callers import Caller
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
@@ -82,6 +83,7 @@ class Run:
         self.admitted = threading.Event()
         self.ended = threading.Event()
         self.error: RpcError | None = None
+        self.leave_gate: Callable[[], None] = lambda: None
         self._owner = owner
 
     @property
@@ -96,6 +98,7 @@ class Run:
     @contextmanager
     def watch(self, plan: Plan, finished: "collections.abc.Collection[str]") -> Iterator[Callable[[Event], None]]:
         """Listen to the apply that this job runs."""
+        self.leave_gate()
         self._owner.admit(self, plan, len(finished))
         yield self._tell
 
@@ -127,6 +130,7 @@ class Jobs:
         self._lanes: dict[str, collections.deque[tuple[Run, Callable[[Run], Json]]]] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job")
         self._closing = False
+        self.gate = AdmissionGate()
         self.ended_total: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def submit(self, request: Request, caller: Caller, *, wait: float = 0.0) -> StoredJob:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, metrics, recovery, systemd, unix_socket
+from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, metrics, recovery, systemd, tcp, unix_socket
 from herocloud.rpc.callers import Caller, Protocol
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
@@ -32,6 +32,7 @@ from herocloud.rpc.methods import (
     vm_methods,
 )
 from herocloud.rpc.shelf import Shelf
+from herocloud.rpc.tcp import Tcp
 from herocloud.rpc.upkeep import LOOK_SECONDS, Upkeep
 
 log = logging.getLogger(__name__)
@@ -75,13 +76,15 @@ class Settings(NamedTuple):
     upkeep: bool = True
     """Whether it looks after the VMs; off for tests that look at everything themselves."""
     look_seconds: float = LOOK_SECONDS
+    tcp: Tcp | None = None
+    """A listener over TCP beside the socket."""
 
 
-def settings_for(folder: Path, socket: Path) -> Settings:
+def settings_for(folder: Path, socket: Path, listener: Tcp | None = None) -> Settings:
     """Return the settings that the host file of a data folder makes."""
     from herocloud.operations import inputs
 
-    return Settings(folder, socket, group=inputs.read_daemon_settings(folder).group)
+    return Settings(folder, socket, group=inputs.read_daemon_settings(folder).group, tcp=listener)
 
 
 class Service:
@@ -144,28 +147,20 @@ class Service:
 
     async def serve(self, listeners: list[socket.socket], stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Answer until `stop` is set."""
-        import uvicorn
-
-        config = uvicorn.Config(
-            endpoints.make(self.handlers()),
-            http=Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=5,
-        )
-        server = _Server(config)
-        serving = asyncio.create_task(server.serve(sockets=listeners))
+        handlers = self.handlers()
+        servers = [(_Server(_configure(endpoints.make(handlers))), listeners)]
+        if self.settings.tcp is not None:
+            access = endpoints.Access(tcp.read_token(self.settings.tcp.token_file), tcp.hosts(self.settings.tcp))
+            config = _configure(endpoints.make(handlers, access), self.settings.tcp)
+            servers.append((_Server(config), [tcp.bind(self.settings.tcp)]))
+        running = [asyncio.create_task(server.serve(sockets=given)) for server, given in servers]
         ready()
         waiting = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         self._ending = True
-        server.should_exit = True
-        await serving
+        for server, _ in servers:
+            server.should_exit = True
+        await asyncio.gather(*running)
         waiting.cancel()
 
     def close(self) -> None:
@@ -177,6 +172,25 @@ class Service:
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.reader.close()
         self.store.close()
+
+
+def _configure(app: Any, listener: Tcp | None = None) -> Any:
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=None if listener is None or listener.certificate is None else str(listener.certificate),
+        ssl_keyfile=None if listener is None or listener.key is None else str(listener.key),
+    )
 
 
 def _make_server() -> Any:

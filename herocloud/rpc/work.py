@@ -130,11 +130,13 @@ def run_planned(
 
     With an `address` it is about this one VM, and runs beside whatever is about others.
     """
-    first = plan()
-    stack_plans.refuse_unapplyable(first.plan)
+    run.leave_gate = desk.jobs.gate.enter()
     try:
+        first = plan()
+        stack_plans.refuse_unapplyable(first.plan)
         applied = apply.run_made(desk.folder, first, plan, how_for(run, options), approver, address=address, recovers=False)
     finally:
+        run.leave_gate()
         desk.sight.forget()
     require_done(run, applied)
     return applied

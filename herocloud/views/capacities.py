@@ -58,6 +58,9 @@ def show_gauge(gauge: Gauge) -> str:
     text = f"{gauge.word} {_span(gauge.write(level.before), gauge.write(level.after))}"
     if level.limit is not None:
         text += f" of {gauge.write(level.limit)}"
+        if level.ratio != 1.0:
+            # What is promised several times over is shared; the number alone would look like what the host has.
+            text += f" ({gauge.write(round(level.limit / level.ratio))} × {level.ratio:g})"  # noqa: RUF001  (a sign of multiplication is meant)
     if level.peak > max(level.before, level.after):
         text += f" (peak {gauge.write(level.peak)})"
     return text + " does not fit" if gauge.over else text

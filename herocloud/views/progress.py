@@ -9,7 +9,7 @@ known and writes lines; `Progress` owns the clock, the thread and the stream.
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import NamedTuple, Self
 
 from herocloud.kits import sizes
@@ -115,7 +115,7 @@ class Board:
     def _undone(self, event: Event, step: Step, now: float) -> list[str]:
         """Say that a change is taken back, once with the last of its steps that were begun."""
         change = self._changes.get(step.address)
-        left = event.data.get("left") if isinstance(event.data, Mapping) else 0
+        left = event.data.get("left") if event.data is not None else 0
         if left or change is None or not self._chatty:
             return []
         took = sizes.show_duration(round(now - self._turned.get(step.address, now), 1))

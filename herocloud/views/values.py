@@ -14,7 +14,7 @@ people put passwords there.
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from herocloud.kits import jsons, sizes
+from herocloud.kits import credentials, jsons, sizes
 from herocloud.kits.jsons import Json, Spec
 
 SENSITIVE = ("user_data", "secrets")
@@ -124,7 +124,7 @@ def _show_text(value: str) -> str:
         return f"text of {what} ({jsons.digest(value)[:8]})"
     if len(value) == 64 and value.isalnum():
         return f"{value[:12]}…"
-    return printable(value) or '""'
+    return printable(credentials.hide_credentials(value)) or '""'
 
 
 def printable(text: str) -> str:
@@ -190,6 +190,9 @@ def mask(spec: Spec | None, extra: Iterable[str] = ()) -> tuple[Json, Json]:
         return None, {}
     shown: dict[str, Json] = dict(spec)
     marks: dict[str, Json] = {}
+    if credentials.has_credentials(str(shown.get("source") or "")):
+        # Recorded by a version that took them; they are refused now.
+        shown["source"], marks["source"] = credentials.hide_credentials(shown["source"]), True
     for key in SENSITIVE:
         if shown.get(key):
             shown[key], marks[key] = _hide_inside(shown[key])
@@ -204,7 +207,7 @@ def mask(spec: Spec | None, extra: Iterable[str] = ()) -> tuple[Json, Json]:
 def hide_value(path: str, value: Json, *, sensitive: bool) -> Json:
     """Return the value of one field as it may be shown."""
     if value is None or not (sensitive or is_sensitive(path)):
-        return value
+        return credentials.hide_credentials(value) if isinstance(value, str) else value
     return fingerprint(value)
 
 

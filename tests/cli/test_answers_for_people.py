@@ -107,3 +107,7 @@ def test_rates_have_one_unit_each(herocloud: Any, shop: Path, edit: Callable[[st
 def test_an_empty_stack_file_is_led_on_without_init_alone(herocloud: Any) -> None:
     herocloud.write("")
     assert "begin with `stack: NAME`" in herocloud("plan").err
+
+
+def test_what_is_promised_several_times_says_so(herocloud: Any, shop: Path) -> None:
+    assert "vCPU 0 → 4 of 256 (64 \u00d7 4)" in herocloud.done("plan").out

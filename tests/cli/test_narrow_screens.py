@@ -1,8 +1,11 @@
 """Everything fits a screen of 80 columns; what is no screen gets whole lines."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from herocloud.cli import terminal
 
 STACK = """\
 stack: shop
@@ -15,25 +18,37 @@ vms:
 """
 
 
+@pytest.fixture
+def narrow(herocloud: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Return a function that runs a command on a screen of 80 columns and gives what it printed."""
+
+    def run(*words: str) -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(terminal, "_is_terminal", lambda _stream: True)
+            return str(herocloud(*words, environment={"COLUMNS": "80", "NO_COLOR": "1"}).out)
+
+    return run
+
+
 def _widest(text: str) -> int:
     return max(map(len, text.splitlines()))
 
 
 @pytest.mark.parametrize("words", [("plan",), ("doctor",), ("vm", "list"), ("state", "list"), ("show",), ("slice", "list")], ids=" ".join)
-def test_what_is_printed_fits_eighty_columns(herocloud: Any, words: tuple[str, ...]) -> None:
+def test_what_is_printed_fits_eighty_columns(herocloud: Any, narrow: Callable[..., str], words: tuple[str, ...]) -> None:
     herocloud.write(STACK)
     if words != ("plan",):
         herocloud.done("apply", "-y", "-q")
-    ran = herocloud(*words, environment={"COLUMNS": "80"})
-    assert _widest(ran.out) <= 80, ran.out
+    out = narrow(*words)
+    assert _widest(out) <= 80, out
 
 
-def test_a_folded_cell_says_all_of_it(herocloud: Any) -> None:
+def test_a_folded_cell_says_all_of_it(herocloud: Any, narrow: Callable[..., str]) -> None:
     herocloud.write(STACK)
     herocloud.done("apply", "-y", "-q")
-    narrow = herocloud.done("vm", "list", environment={"COLUMNS": "80"}).out
-    assert "10.43.0.2" in narrow
-    assert "s3-sa" in narrow
+    out = narrow("vm", "list")
+    assert "10.43.0.2" in out
+    assert "s3-sa" in out
 
 
 def test_without_a_screen_lines_stay_whole(herocloud: Any) -> None:

@@ -19,7 +19,7 @@ def test_without_room_creation_waits_for_deletion(build, pretend) -> None:
     world = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.image(), build.vm("old", vcpus=4)), host), host)
     plan = world.plan(build.desired(build.image(), build.vm("new", vcpus=4)), host)
     assert not plan.errored
-    assert plan.capacity.vcpus == capacity.Level(4, 4, 4, 4)
+    assert plan.capacity.vcpus == capacity.Level(4, 4, 4, 4, 4.0)
     made = next(step for step in plan.steps if step.kind == "vm.create")
     assert "vm.old/vm.delete" in made.needs
 
@@ -101,7 +101,7 @@ def test_an_uplink_of_unknown_speed_limits_nothing(build, pretend) -> None:
     nic = {"network": "lan", "rate": {"download": 10**12, "upload": None}}
     plan = pretend.World().plan(build.desired(build.image(), build.network(), build.vm("web", networks=[nic])), build.host(4))
     assert not plan.errored
-    assert plan.capacity.network == capacity.Level(0, 10**12, 10**12, None)
+    assert plan.capacity.network == capacity.Level(0, 10**12, 10**12, None, 2.0)
 
 
 def test_bandwidth_counts_the_larger_direction_against_the_uplink(build, pretend) -> None:

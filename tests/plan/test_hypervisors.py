@@ -54,8 +54,9 @@ def test_auto_passes_over_cloud_hypervisor_where_kvm_is_not_proven(build, preten
     plan = pretend.World().plan(desired, alone)
     assert _codes(plan) == ["no-hypervisor"]
     assert "v53.0 with KVM" in plan.diagnostics[0].detail
-    named = build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor"))
-    assert pretend.World().plan(named, alone).applyable
+    named = build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor"), build.vm("db", hypervisor="cloud-hypervisor"))
+    plan = pretend.World().plan(named, alone)
+    assert (_codes(plan), plan.applyable) == (["kvm-not-proven"], True)
 
 
 def test_a_disk_that_boots_by_itself_needs_firmware_and_a_kernel_does_not(build, pretend) -> None:

@@ -42,3 +42,13 @@ def test_as_many_at_once_as_the_block_allows(build, pretend) -> None:
 )
 def test_a_share_is_rounded_down_but_never_to_none(text: str, count: int, expected: int) -> None:
     assert rollout.how_many(text, count) == expected
+
+
+def test_a_block_goes_down_as_one_with_what_it_depends_on(build, pretend) -> None:
+    host = build.host()
+    old = build.desired(build.image(), build.vm("db"), build.vms("web", 2, needs=("vm.db",)))
+    new = build.desired(build.image(sha256="two"), build.vm("db"), build.vms("web", 2, needs=("vm.db",)))
+    world = pretend.run(pretend.World(), pretend.World().plan(old, host), host)
+    plan = world.plan(new, host)
+    assert not plan.errored
+    assert pretend.run(world, plan, host).plan(new, host).changing == ()

@@ -17,7 +17,7 @@ const fs = require("fs");
 const testCoverage = require("@open-rpc/test-coverage").default;
 const ExamplesRule = require("@open-rpc/test-coverage/build/rules/examples-rule").default;
 const { dereferenceDocument } = require("@open-rpc/schema-utils-js");
-const [socketPath, documentPath] = process.argv.slice(2);
+const [socketPath, documentPath, resultPath] = process.argv.slice(2);
 let id = 0;
 const transport = (_url, method, params) => new Promise((resolve, reject) => {
   const body = JSON.stringify({ jsonrpc: "2.0", id: ++id, method, params });
@@ -35,7 +35,7 @@ const transport = (_url, method, params) => new Promise((resolve, reject) => {
   const rules = [new ExamplesRule({ skip: [], only: [] })];
   const calls = await testCoverage({ openrpcDocument, transport, reporters: [], rules, skip: [], only: [] });
   const failed = calls.filter((call) => !call.valid).map((call) => [call.methodName, call.reason || String(call.requestError)]);
-  console.log(JSON.stringify({ calls: calls.length, failed }));
+  fs.writeFileSync(resultPath, JSON.stringify({ calls: calls.length, failed }));
 })().catch((error) => { console.error(error); process.exit(1); });
 """
 
@@ -62,9 +62,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_open_rpc_test_coverage_finds_no_failure(packages: Path, daemon: Any) -> None:
     program = packages / "coverage.js"
     program.write_text(COVERAGE, encoding="utf-8")
-    command = ["node", str(program), str(daemon.path), str(ROOT / "openrpc.json")]
+    result = packages / "result.json"
+    command = ["node", str(program), str(daemon.path), str(ROOT / "openrpc.json"), str(result)]
     done = subprocess.run(command, cwd=packages, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+    found = json.loads(result.read_text(encoding="utf-8"))
     examples = sum(len(method["examples"]) for method in json.loads((ROOT / "openrpc.json").read_text(encoding="utf-8"))["methods"])
     assert found == {"calls": examples, "failed": []}

@@ -16,7 +16,7 @@ description: Everything that a stack can say
 
 variables:
   fronts: {type: integer, default: 2, min: 1, max: 8}
-  key: {type: string, default: ssh-ed25519 AAAA}
+  key: {type: string, default: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6yWbEYYt3pNiZNQGRsDNFkFVFSl6oHD3zRdqeBOSP}
   pets:
     type: integer
     default: 3
@@ -141,7 +141,7 @@ MISTAKES = (
     Mistake("an unknown key deep inside", "unknown-key", "iops: 5000", "ioqs: 5000§"),
     Mistake("an unknown key at the top", "unknown-key", "outputs:\n", "§outptus:\n"),
     Mistake("a default out of bounds", "bad-variable", "default: 2, min", "default: 9§, min", "fronts"),
-    Mistake("a default of a wrong type", "bad-variable", "default: ssh-ed25519 AAAA", "default: [1, {a: b}]§"),
+    Mistake("a default of a wrong type", "bad-variable", "default: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6yWbEYYt3pNiZNQGRsDNFkFVFSl6oHD3zRdqeBOSP", "default: [1, {a: b}]§"),
     Mistake("a variable without a value", "missing-variable", "  pets:\n    type: integer\n    default: 3\n", "  §pets:\n    type: integer\n"),
     Mistake("a variable of an unknown type", "bad-choice", "    type: integer\n    default: 3", "    type: §integar\n    default: 3"),
     Mistake("an unknown variable", "unknown-variable", '["{{ key }}"]', '["{{ keys }}"§]'),

@@ -70,5 +70,10 @@ def test_the_example_of_the_design_loads(tmp_path, making, monkeypatch) -> None:
         (tmp_path / name).write_text("x")
     (tmp_path / "stack.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    loaded = stacks.load(["stack.yaml"], host=making.host(), variables=["ssh_key=ssh-ed25519 AAAA"], environment={"DB_PASSWORD": "x"})
+    loaded = stacks.load(
+        ["stack.yaml"],
+        host=making.host(),
+        variables=["ssh_key=ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6yWbEYYt3pNiZNQGRsDNFkFVFSl6oHD3zRdqeBOSP"],
+        environment={"DB_PASSWORD": "x"},
+    )
     assert [making.told(found) for found in loaded.diagnostics] == []

@@ -22,17 +22,36 @@ def run(
         bool, flags.switch("--boot-only", variable="", help="Start the VMs that should run after a reboot, and end.")
     ] = False,
     socket: Socket = None,
+    listen: Annotated[
+        str | None, flags.option("--listen", variable="", metavar="ADDR:PORT", help="Listen over TCP too; wants a token file.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, flags.option("--token-file", variable="", metavar="FILE", help="File of mode 0600 with the token of callers over TCP.")
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, flags.option("--tls-certificate", variable="", metavar="FILE", help="Certificate for TLS over TCP.")
+    ] = None,
+    tls_key: Annotated[Path | None, flags.option("--tls-key", variable="", metavar="FILE", help="Its private key.")] = None,
 ) -> int:
     """Serve JSON-RPC on a unix socket, and look after the VMs."""
     if boot_only:
         return _boot(call)
     path = daemon_process.choose_socket(call.folder, socket, call.environment)
+    listener = daemon_process.read_listener(listen, token_file, tls_certificate, tls_key)
     if detach:
-        found = daemon_process.detach(call.folder, ["--socket", str(path)])
+        found = daemon_process.detach(call.folder, ["--socket", str(path), *_given(listen, token_file, tls_certificate, tls_key)])
         presentation.show(call, lambda: _document(found), lambda: f"The daemon runs as process {found.pid} and listens at {found.socket}.")
         return exit_codes.DONE
-    daemon_process.run(call.folder, path, call.environment)
+    daemon_process.run(call.folder, path, call.environment, listener)
     return exit_codes.DONE
+
+
+def _given(listen: str | None, token_file: Path | None, certificate: Path | None, key: Path | None) -> list[str]:
+    """Return the flags of the TCP listener for the process in the background, which works in another folder."""
+    if listen is None:
+        return []
+    paths = {"--token-file": token_file, "--tls-certificate": certificate, "--tls-key": key}
+    return ["--listen", listen, *(word for flag, path in paths.items() if path is not None for word in (flag, str(path.absolute())))]
 
 
 def _boot(call: Call) -> int:

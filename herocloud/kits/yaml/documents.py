@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from herocloud.kits import credentials
 from herocloud.kits.places import Place
 from herocloud.kits.yaml import reader
 from herocloud.kits.yaml.complaints import LINE_BREAK
@@ -101,7 +102,8 @@ class Document(NamedTuple):
 
 
 def printable(text: str) -> str:
-    """Replace characters that a terminal would obey instead of showing, one by one, so that columns stay right."""
+    """Replace characters that a terminal would obey instead of showing, one by one, so that columns stay right, and hide credentials."""
+    text = credentials.hide_credentials(text)
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\t\n" else "\ufffd" for one in text)

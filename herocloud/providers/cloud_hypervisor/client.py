@@ -22,6 +22,7 @@ SHORT, LONG, LONGEST = 10.0, 60.0, 3600.0
 """Seconds for a call that answers at once, for one that builds or takes down a machine, and for one that moves memory."""
 LARGEST_BODY = 51_200
 """Bytes of a request that every release takes; later ones take more."""
+_FULL = 503
 _BACKTRACE = "Stack backtrace:"
 
 
@@ -279,6 +280,8 @@ class Client:
             raise Silent(f"Cloud Hypervisor did not answer `{call}` in time") from error
         except http.HttpError as error:
             raise Lost(f"Cloud Hypervisor does not answer `{call}`: {error}") from error
+        if answer.status == _FULL:
+            raise Silent(f"Cloud Hypervisor serves as many connections as it can, and not `{call}`")
         if not answer.ok:
             raise Refusal(call, answer.status, _messages(answer.text))
         if not answer.text.strip():

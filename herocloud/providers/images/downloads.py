@@ -100,8 +100,23 @@ def download(remote: Remote, target: Path) -> Fetched:
     import httpx
 
     limits = httpx.Timeout(remote.patience.silence, connect=remote.patience.connect)
-    with httpx.Client(timeout=limits, follow_redirects=True, max_redirects=_REDIRECTS) as client:
+    with httpx.Client(timeout=limits, auth=_logins(), follow_redirects=True, max_redirects=_REDIRECTS) as client:
         return _Download(client, remote, target).run()
+
+
+def _logins() -> "httpx.NetRCAuth | None":
+    """Return who logs in where, from the file of `NETRC` or `~/.netrc`: stacks, plans and the state never hold such words."""
+    import netrc
+
+    import httpx
+
+    path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+    if not path.is_file():
+        return None
+    try:
+        return httpx.NetRCAuth(str(path))
+    except (OSError, netrc.NetrcParseError) as error:
+        raise Permanent(f"`{path}`, which says who logs in where, cannot be read: {error}") from error
 
 
 class _Download:

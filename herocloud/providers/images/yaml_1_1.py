@@ -39,6 +39,23 @@ def read(text: str) -> Any:
         return None
 
 
+def find_mistake(text: str) -> str:
+    """Say why a text is not a mapping in YAML, which a cloud-config is; empty where it is one, or says more than this reader knows."""
+    from yaml import MarkedYAMLError, YAMLError
+
+    get = parser.make_parser(text).get_event
+    try:
+        value = _Builder(iter(get, None)).document()
+    except MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1} of it is not YAML" if error.problem_mark else "it is not YAML"
+        return f"{where} ({error.problem or error.context})"
+    except YAMLError as error:
+        return f"it is not YAML ({error})"
+    except (_BeyondJson, ValueError):
+        return ""
+    return "" if value is None or isinstance(value, dict) else f"it is a {'list' if isinstance(value, list) else 'text'} and not a mapping"
+
+
 class _Builder:
     """Builds values from events. Mutable: it walks along one stream of them."""
 

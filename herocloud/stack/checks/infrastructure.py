@@ -3,10 +3,13 @@
 import re
 from typing import NamedTuple
 
+from herocloud.kits import credentials
 from herocloud.stack.findings import Findings
 from herocloud.stack.layers import Fields
 
 _CIDR = re.compile(r"^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})/(\d{1,2})$")
+_RESERVED = {0: "this host's own, before it has an address", 127: "the loopback of each machine"}
+"""By the first number; a network is never larger than /8, so that number tells."""
 _PEER = re.compile(r"^(tcp|quic|tls)://(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})$")
 _VSOCK = re.compile(r"^vsock://(\d{1,10}):(\d{1,10})$")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -45,7 +48,11 @@ def check_images(data: Fields, found: Findings) -> None:
 def _check_source(name: str, image: Fields, source: str, found: Findings) -> None:
     path = ("images", name)
     scheme = _SCHEME.match(source)
-    if scheme and scheme.group(1) not in {"https", "http", "file"}:
+    if credentials.has_credentials(source):
+        detail = f"The address of `{name}` carries a user name or a password, and sources are kept in plans and in the state."
+        hint = "write them into `~/.netrc` (`machine HOST login NAME password WORD`), which downloads read, and leave them out here"
+        found.add("source-credentials", (*path, "source"), detail, hint)
+    elif scheme and scheme.group(1) not in {"https", "http", "file"}:
         hint = "images come from https, http or file URLs, or from a path relative to this file"
         found.add("bad-source", (*path, "source"), f"`{scheme.group(1)}` is not a way to get an image.", hint)
     elif scheme and not source[scheme.end() :].lstrip("/"):
@@ -100,6 +107,11 @@ def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
     prefix = numbers[4]
     if not 8 <= prefix <= 30:
         found.add("bad-cidr", path, f"`{text}` is too {'large' if prefix < 8 else 'small'} for VMs.", "use a prefix from /8 to /30")
+        return None
+    reserved = _RESERVED.get(numbers[0], "reserved" if numbers[0] >= 240 else "for multicast" if numbers[0] >= 224 else "")
+    if reserved:
+        hint = "use a private range, like `10.42.0.0/24`, `172.16.0.0/24` or `192.168.7.0/24`"
+        found.add("bad-cidr", path, f"`{text}` is {reserved}; no VM can have an address there.", hint)
         return None
     address = int.from_bytes(bytes(numbers[:4]), "big")
     size = 1 << (32 - prefix)

@@ -61,6 +61,18 @@ ssh_pwauth: false
 # RSA keys take seconds to make where there is no KVM, and nobody needs them any more.
 ssh_genkeytypes: [ed25519, ecdsa]
 """
+_AGENT_RULE = 'SUBSYSTEM=="misc", KERNEL=="vsock", TAG+="systemd", ENV{SYSTEMD_WANTS}+="herocloud-agent.service"\n'
+_AGENT_UNIT = """\
+[Unit]
+Description=Guest agent on vsock, where there is no port for it
+ConditionPathExists=!/dev/virtio-ports/org.qemu.guest_agent.0
+
+[Service]
+ExecStart=/usr/sbin/qemu-ga --method=vsock-listen --path=4294967295:1024 --statedir=/run
+Restart=always
+RestartSec=1
+"""
+"""Cloud Hypervisor has no virtio-serial; its provider looks for the agent on vsock port 1024."""
 _FSTAB = f"LABEL={debian_disks.LABEL} / ext4 errors=remount-ro,x-systemd.growfs 0 1\n"
 # The two timers are for machines that are on for days; at the first boot they take the disk from whoever waits for the guest.
 _ASLEEP = ("apt-daily.timer", "apt-daily-upgrade.timer", "man-db.timer", "e2scrub_all.timer", "e2scrub_reap.service")
@@ -106,6 +118,8 @@ def recipe(release: str) -> Recipe:
     overlay = [
         debian_bootloader.configuration(),
         archives.file("etc/udev/rules.d/80-herocloud-hotplug.rules", _HOTPLUG.encode()),
+        archives.file("etc/udev/rules.d/81-herocloud-agent.rules", _AGENT_RULE.encode()),
+        archives.file("etc/systemd/system/herocloud-agent.service", _AGENT_UNIT.encode()),
         archives.file("etc/cloud/cloud.cfg.d/90-herocloud.cfg", _CLOUD.encode()),
         archives.file("etc/fstab", _FSTAB.encode()),
         archives.file("etc/default/locale", b"LANG=C.UTF-8\n"),

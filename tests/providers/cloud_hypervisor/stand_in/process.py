@@ -117,7 +117,9 @@ class Server:
     def _accept(self) -> None:
         wire, _ = self._listener.accept()
         if len(self._read) >= _MOST:
-            wire.sendall(b"HTTP/1.1 503 \r\nServer: API\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            body = b'{ "error": "Too many open connections" }'
+            head = f"HTTP/1.1 503 \r\nServer: API\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            wire.sendall(head.encode() + body)
             wire.close()
             return
         self._read[wire] = b""

@@ -1,0 +1,80 @@
+"""Prints how long an admission holds the lock of the host: one VM added where a thousand run, on the simulator.
+
+That is all the time in which no other apply of the host can begin. Facts are read before it, and under it only generations are compared.
+"""
+
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import workloads
+
+from herocloud.apply.steering import Options
+from herocloud.model.outcomes import Event
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.operations import admission, apply
+from herocloud.operations.callers import Granted, How
+from herocloud.operations.inputs import Sources
+from herocloud.operations.stack_plans import Asked
+
+RUNNING = 1_000
+RUNS = 9
+TARGET = 0.005
+ONE = """\
+stack: extra-{number}
+images:
+  base: {{source: "https://images.example.org/extra.qcow2", unpinned: true, format: qcow2}}
+vms:
+  one: {{image: base, memory: 1 GiB}}
+"""
+
+
+@contextlib.contextmanager
+def _watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
+    yield lambda _event: None
+
+
+def main() -> None:
+    """Make the thousand, then add one after the other."""
+    held: list[float] = []
+    real = admission.locked
+
+    @contextlib.contextmanager
+    def timed(folder: Path, scope: Any, *arguments: Any) -> Iterator[None]:
+        with real(folder, scope, *arguments):
+            began = time.perf_counter()
+            yield
+            if scope.stack is None:
+                held.append(time.perf_counter() - began)
+
+    admission.locked = timed
+    with tempfile.TemporaryDirectory(prefix="herocloud-bench-") as name:
+        folder, data = Path(name), Path(name) / "data"
+        workloads.write_host(data, RUNNING + 2 * RUNS)
+        (folder / "many.yaml").write_text(workloads.stack_text(RUNNING, "counted"), encoding="utf-8")
+        _apply(data, folder / "many.yaml")
+        held.clear()
+        for number in range(RUNS):
+            path = folder / "one.yaml"
+            path.write_text(ONE.format(number=number), encoding="utf-8")
+            _apply(data, path)
+    middle = statistics.median(held)
+    verdict = "ok" if middle <= TARGET else "over"
+    print(f"admission of one VM beside {RUNNING:,} running: the host's lock is held for {middle * 1000:.1f} ms (target 5 ms, {verdict})")
+    print(f"shortest {min(held) * 1000:.1f} ms, longest {max(held) * 1000:.1f} ms, {len(held)} admissions")
+
+
+def _apply(data: Path, stack: Path) -> None:
+    how = How(Options(), _watch)
+    applied = apply.plan_and_apply(data, Sources((str(stack),)), Asked(), how, Granted(frozenset(Approval)))
+    assert applied.result is not None, "nothing was done"
+    assert not applied.result.failed, applied.result.outcomes
+
+
+if __name__ == "__main__":
+    main()

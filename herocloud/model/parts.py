@@ -1,0 +1,77 @@
+"""The parts of a VM, of a volume and of the rest, as records hold them, providers report them and probes compare them.
+
+Typed dictionaries for the same reason as in `specs`.
+"""
+
+from typing import NotRequired, TypedDict
+
+from herocloud.model.ids import Sid
+from herocloud.model.specs import DiskRate, NicRate, Payload, Share, Topology, VolumeUse
+
+
+class DiskPart(TypedDict):
+    """`disk`: the root disk."""
+
+    size: int
+    path: str
+    image: str
+    source: str | None
+    """The content that it was made from."""
+
+
+class NicPart(TypedDict):
+    """`nic.0` and so on: what a card hangs on."""
+
+    network: str
+    mac: str
+    address: str | None
+    tap: str
+    rate: NicRate | None
+    open: NotRequired[list[object]]
+
+
+class SeedPart(TypedDict):
+    """`seed`: what cloud-init reads."""
+
+    instance: str
+    """Changes exactly when the guest is to run its user data again."""
+    digest: str
+    path: str
+
+
+class RootOptions(TypedDict):
+    """How a machine uses its root disk."""
+
+    direct: bool
+    rate: DiskRate | None
+
+
+class MachinePart(TypedDict):
+    """`machine`: the process and what is in it."""
+
+    sid: Sid
+    vcpus: int
+    max_vcpus: int
+    affinity: list[int] | None
+    topology: Topology | None
+    memory: int
+    boot_memory: int
+    hotplug: int | None
+    hugepages: bool
+    mergeable: bool
+    root: RootOptions | None
+    volumes: list[VolumeUse]
+    shares: list[Share]
+    nics: list[str]
+    """The names of its `nic` parts."""
+    payload: Payload | None
+    seed: str | None
+    labels: dict[str, str]
+    restart: str
+
+
+class VolumePart(TypedDict):
+    """`volume`."""
+
+    size: int
+    path: str

@@ -1,0 +1,75 @@
+"""The optional listener over TCP: only where an address and a token file are named, and the file is its owner's alone."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+
+SHORTEST_TOKEN = 16
+_READ = 4096
+
+
+class Tcp(NamedTuple):
+    """What was asked for."""
+
+    address: str
+    port: int
+    token_file: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def parse(address: str, token_file: Path | None, certificate: Path | None, key: Path | None) -> Tcp:
+    """Read an address like `127.0.0.1:8443` or `[::1]:8443`; raises Refused without a token file."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise _refuse("bad-address", "The address to listen at is wrong", f"`{address}` is not `ADDRESS:PORT`.", "write `127.0.0.1:8443`")
+    if token_file is None:
+        detail = "Whoever reaches a port may be anybody, so a listener over TCP wants a token."
+        raise _refuse("no-token", "There is no token", detail, "name a file of mode 0600 that holds it with `--token-file`")
+    return Tcp(host.strip("[]"), int(port), token_file, certificate, key)
+
+
+def read_token(path: Path) -> str:
+    """Return the token; raises Refused when others could have read it, or when it is short."""
+    try:
+        with path.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            token = stream.read(_READ).decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise _refuse("no-token", "There is no token", f"`{path}`: {error.strerror}.", "name a file that holds it") from error
+    if not stat.S_ISREG(mode) or mode & 0o077:
+        detail = f"`{path}` has mode {stat.S_IMODE(mode):04o}, so others may have read it."
+        raise _refuse("token-open", "The token is not secret", detail, f"`chmod 600 {path}`, and write a new token into it")
+    if len(token) < SHORTEST_TOKEN:
+        detail = f"The token in `{path}` has {len(token)} characters, and at least {SHORTEST_TOKEN} are needed."
+        raise _refuse("token-short", "The token is too short", detail, "`openssl rand -hex 32` makes one")
+    return token
+
+
+def bind(tcp: Tcp) -> socket.socket:
+    """Listen."""
+    family = socket.AF_INET6 if ":" in tcp.address else socket.AF_INET
+    try:
+        listener = socket.create_server((tcp.address, tcp.port), family=family, backlog=128)
+    except OSError as error:
+        detail = f"`{tcp.address}` port {tcp.port}: {error.strerror}."
+        raise _refuse("address-taken", "The address cannot be listened at", detail, "choose another") from error
+    return listener
+
+
+def hosts(tcp: Tcp) -> frozenset[str]:
+    """Return what a `Host` header may say: the address with its port, and the loopback's name where it is the loopback."""
+    shown = f"[{tcp.address}]" if ":" in tcp.address else tcp.address
+    found = {f"{shown}:{tcp.port}"}
+    if tcp.address in ("127.0.0.1", "::1"):
+        found.add(f"localhost:{tcp.port}")
+    return frozenset(found)
+
+
+def _refuse(code: str, summary: str, detail: str, hint: str) -> Refused:
+    return Refused([Diagnostic(code, summary, detail, hint=hint)])
