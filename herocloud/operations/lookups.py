@@ -119,7 +119,10 @@ def history(folder: Path, stack: str | None) -> list[Version]:
     if opened is None:
         return []
     with opened:
-        return [one for one in opened.history() if stack is None or one.stack in (None, stack)]
+        # What was cut off is still written down as running, because nobody was left to write anything else.
+        cut_off = {one.id for one in opened.pending() if not one.alive}
+        found = [one for one in opened.history() if stack is None or one.stack in (None, stack)]
+    return [one._replace(outcome="cut off") if one.outcome == "running" and one.apply in cut_off else one for one in found]
 
 
 def compare(folder: Path, before: str, after: str, stack: str | None) -> Sides:
