@@ -19,7 +19,7 @@ from herocloud.model.ids import StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import approval, inputs
+from herocloud.operations import approval, inputs, lookups
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked
