@@ -9,9 +9,7 @@ import gc
 import os
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import TextIO
+from herocloud.cli import front_page
 
 HELP_WORDS = ("--help", "-help", "-h", "help")
 VERSION_WORDS = ("--version", "-version", "-V")
@@ -65,37 +63,12 @@ def _run(words: "list[str]") -> int:
 
         return completion.answer()
     if len(words) == 1 and words[0] in HELP_WORDS:
-        return print_help()
+        return front_page.print_help()
     if len(words) == 1 and words[0] in VERSION_WORDS:
-        return print_version()
+        return front_page.print_version()
     if not words:
-        print_help(sys.stderr)
+        front_page.print_help(sys.stderr)
         return 64
     from herocloud.cli import runner
 
     return runner.run(words)
-
-
-def print_help(stream: "TextIO | None" = None) -> int:
-    """Print the help of the whole program."""
-    from herocloud.cli import group_help
-
-    return _print(group_help.render(), stream)
-
-
-def print_version() -> int:
-    """Print the version."""
-    import herocloud
-
-    return _print(f"herocloud {herocloud.__version__}\n")
-
-
-def _print(text: str, stream: "TextIO | None" = None) -> int:
-    try:
-        print(text, end="", file=stream or sys.stdout, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        os.write(2, f"error: {error.strerror}\n".encode())
-        return 1
-    return 0

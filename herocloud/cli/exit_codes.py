@@ -61,10 +61,9 @@ def tell_refusal(screen: Screen, error: errors.HerocloudError, *, json: bool) ->
     found = diagnostics_of(error)
     tell_diagnostics(screen, found)
     if json:
-        from herocloud.cli import presentation
-        from herocloud.views import diagnostic_text
+        from herocloud.views import diagnostic_text, json_text
 
-        screen.result(presentation.dumps({**diagnostic_text.documents(found), "errored": True}))
+        screen.result(json_text.dumps({**diagnostic_text.documents(found), "errored": True}))
     return code_of(error)
 
 
@@ -78,10 +77,9 @@ def diagnostics_of(error: errors.HerocloudError) -> Sequence[Diagnostic]:
 
 def tell_as_json(screen: Screen, code: str, summary: str, detail: str) -> None:
     """Print one error as JSON, so that a program that asked for it always gets a document."""
-    from herocloud.cli import presentation
-    from herocloud.views import diagnostic_text
+    from herocloud.views import diagnostic_text, json_text
 
-    screen.result(presentation.dumps({**diagnostic_text.documents([Diagnostic(code, summary, detail)]), "errored": True}))
+    screen.result(json_text.dumps({**diagnostic_text.documents([Diagnostic(code, summary, detail)]), "errored": True}))
 
 
 def tell_os_error(screen: Screen, error: OSError, *, json: bool = False) -> int:

@@ -10,16 +10,12 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
+from herocloud.views.json_text import dumps
 from herocloud.views.tables import Listing
 
+__all__ = ["dumps"]
+
 FORMAT_VERSION = "1.0"
-
-
-def dumps(value: Json) -> str:
-    """Write a document for stdout."""
-    import json
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def show(call: Call, document: Callable[[], Json], text: Callable[[], str]) -> None:

@@ -193,4 +193,4 @@ def choose_stack(call: Call, stack: str | None) -> str | None:
     if stack is not None:
         lookups.require_known(call.folder, stack)
         return stack
-    return lookups.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None
+    return inputs.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None

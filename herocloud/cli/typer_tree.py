@@ -121,9 +121,9 @@ def grow(words: tuple[str, ...] = (), defaults: Any = None) -> Branch:
 
         def entered(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:  # type: ignore[misc]
             if version:
-                from herocloud.cli import entry
+                from herocloud.cli import front_page
 
-                raise typer.Exit(entry.print_version())
+                raise typer.Exit(front_page.print_version())
 
     app.callback(context_settings=settings, invoke_without_command=not words)(entered)
     group = typer.main.get_command(app)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -178,3 +178,18 @@ def has_key(folder: Path) -> bool:
     from herocloud.state import creation
 
     return creation.load_key(folder, create=False) is not None
+
+
+def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
+    """Return the name that the first stack file gives its stack, by its `stack:` line; nothing when there is no such file.
+
+    Loading the whole file would ask for variables that a look at the records does not need.
+    """
+    import re
+
+    try:
+        text = (stdin or "") if not files or files[0] == "-" else Path(files[0]).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
+    return found.group(1) if found else None

@@ -43,21 +43,6 @@ def read_recorded(folder: Path) -> Recorded:
     return store.read_recorded(folder)
 
 
-def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
-    """Return the name that the first stack file gives its stack, by its `stack:` line; nothing when there is no such file.
-
-    Loading the whole file would ask for variables that a look at the records does not need.
-    """
-    import re
-
-    try:
-        text = (stdin or "") if not files or files[0] == "-" else Path(files[0]).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    found = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
-    return found.group(1) if found else None
-
-
 def records_of(recorded: Recorded, stack: str | None) -> tuple[Record, ...]:
     """Return the records of one stack, or of all."""
     if stack is not None and stack not in recorded.records:
@@ -134,7 +119,10 @@ def history(folder: Path, stack: str | None) -> list[Version]:
     if opened is None:
         return []
     with opened:
-        return [one for one in opened.history() if stack is None or one.stack in (None, stack)]
+        # What was cut off is still written down as running, because nobody was left to write anything else.
+        cut_off = {one.id for one in opened.pending() if not one.alive}
+        found = [one for one in opened.history() if stack is None or one.stack in (None, stack)]
+    return [one._replace(outcome="cut off") if one.outcome == "running" and one.apply in cut_off else one for one in found]
 
 
 def compare(folder: Path, before: str, after: str, stack: str | None) -> Sides:

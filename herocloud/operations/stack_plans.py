@@ -103,9 +103,7 @@ def _with_files(folder: Path, planned: Planned, names: Sequence[str]) -> Planned
 
 def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:
     """Plan the removal of a stack whose file does not load: its name is enough, what it made is in the records."""
-    from herocloud.operations import lookups
-
-    named = lookups.name_of_stack(stack.files, stack.stdin)
+    named = inputs.name_of_stack(stack.files, stack.stdin)
     if named is None or named not in recorded.records:
         raise Refused(notes)
     name = StackName(named)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.kits import jsons
-from herocloud.operations import lookups
+from herocloud.operations import inputs
 from herocloud.operations.inputs import Sources
 from herocloud.rpc import error_answers
 from herocloud.stack.fence import Fence
@@ -34,7 +34,7 @@ def receive(
         if not _NAME.match(name):
             raise error_answers.invalid("Files are sent under relative paths of letters, digits, `_`, `-` and `.`.", None, "files")
     first = next(iter(files.values()), "")
-    stack = lookups.name_of_stack(["-"], first) or "unnamed"
+    stack = inputs.name_of_stack(["-"], first) or "unnamed"
     folder = root / "stacks" / f"{stack[:64]}-{jsons.digest_text(stack)}"
     if folder.exists():
         shutil.rmtree(folder)

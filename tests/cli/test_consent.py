@@ -103,7 +103,7 @@ def test_what_was_under_way_is_looked_at_and_told(herocloud: Any) -> None:
 @pytest.mark.usefixtures("cut_destroy")
 def test_the_journal_keeps_what_was_approved_and_by_whom(herocloud: Any) -> None:
     entry = json.loads(herocloud("state", "log", "--json").out)["history"][0]
-    assert (entry["command"], entry["apply"], entry["stack"]) == ("destroy", "apply-2", "shop")
+    assert (entry["command"], entry["apply"], entry["stack"], entry["outcome"]) == ("destroy", "apply-2", "shop", "cut off")
     assert entry["user"]
 
 

@@ -34,7 +34,7 @@ def test_removing_the_vms_is_the_way_out(herocloud: Any, applied: Path) -> None:
     file = herocloud.data_folder / "host.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("256 GiB", "9 GiB"), encoding="utf-8")
     herocloud.done("destroy", "-y")
-    assert herocloud.done("slice", "list").out.count("Free") == 2
+    assert herocloud.done("slice", "list").out.count("free  ") == 2
 
 
 def test_a_slice_tells_its_holder(herocloud: Any, applied: Path) -> None:

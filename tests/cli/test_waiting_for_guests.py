@@ -35,7 +35,7 @@ def test_a_counted_vm_stands_for_its_instances(shop) -> None:
 
 
 def test_the_answer_comes_as_a_document_too(shop) -> None:
-    (said,) = json.loads(shop.done("vm", "wait", "db", "--json").out)
+    (said,) = json.loads(shop.done("vm", "wait", "db", "--json").out)["vms"]
     assert (said["address"], said["ready"]) == ("vm.db", True)
 
 

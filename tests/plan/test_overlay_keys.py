@@ -83,6 +83,18 @@ def test_a_changed_key_changes_the_address_of_every_vm_line_by_line(build, prete
         assert (changed[name].action, changed[name].impact) == (Action.REBOOT, Impact.REBOOT), "blocked until reboots are approved"
 
 
+def test_networks_in_user_mode_say_that_they_carry_no_overlay(build, pretend) -> None:
+    from herocloud.model.hosts import Abilities
+
+    host = _host(build, OverlayKey(PUBLIC))._replace(
+        simulated=False, abilities=Abilities((("qemu", True, "ready"),), "user_network", "bridges need CAP_NET_ADMIN")
+    )
+    vm = build.vm("web", mycelium={"seed": None}, networks=["lan"], provider="qemu")
+    plan = pretend.World().plan(build.desired(build.image(), build.network(), _node(), vm), host)
+    (found,) = [one for one in plan.diagnostics if one.is_error]
+    assert "carries no overlay" in found.detail
+
+
 def test_opening_a_port_is_live(build, pretend) -> None:
     host = _host(build, OverlayKey(PUBLIC))
     world = pretend.run(pretend.World(), pretend.World().plan(_stack(build), host), host)

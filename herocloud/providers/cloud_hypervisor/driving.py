@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from herocloud.kits import faults, jsons
+from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.steps import KINDS, Step
@@ -19,9 +19,9 @@ from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.device_changes import Change
 from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.observing import NAME
-from herocloud.providers.ownership import Owner
+from herocloud.providers.parts import same
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, identity, marks, supplies, virtiofs
+from herocloud.providers.vmm import files, identity, marks, probes, supplies, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
 
@@ -69,11 +69,14 @@ class CloudHypervisorDriver:
         """Compare the world with the part before and after."""
         with _worded(work.step):
             if work.step.part == "mark":
-                return self._probe_name(work)
-            mark = marks.read(self._folder, self._sid(work))
+                return probes.probe_name(self._folder, self._sid(work), work)
+            sid = self._sid(work)
+            mark = marks.read(self._folder, sid)
             if work.step.part == "power":
                 return self._probe_power(work, mark)
-            return self._probe_disk(work) if work.step.part == "disk" else self._probe_machine(work, mark)
+            if work.step.part == "disk":
+                return self._probe_disk(work)
+            return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
 
     def close(self) -> None:
         """Let go of nothing: no connection outlives a request."""
@@ -97,7 +100,7 @@ class CloudHypervisorDriver:
     # The machine: a mark, and what runs.
 
     def _bring_machine(self, work: Work, target: Part, point: str) -> None:
-        sid, owner = self._sid(work), _owner(work)
+        sid, owner = self._sid(work), probes.owner_of(work)
         marks.claim(self._folder, sid, owner)
         mark = marks.read(self._folder, sid)
         place = Place(self._folder, sid, owner)
@@ -116,7 +119,7 @@ class CloudHypervisorDriver:
                 pid = process.pid if process else 0
                 change = Change(client, pid, place, supplies.of_work(work), work.progress, work.cancelled, self._agreement)
                 device_changes.bring(change, mark.machine, target)
-        elif work.step.kind == "vm.create" and not _same(mark.machine, target):
+        elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         faults.reached(f"{point}.half")
         wanted = mark._replace(machine=target)
@@ -135,37 +138,18 @@ class CloudHypervisorDriver:
             if self._guest_runs(sid, mark):
                 raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
             # A process without a guest, left by somebody who was killed while it started.
-            vmm_process.stop(Place(self._folder, sid, _owner(work)), mark, work, self._patience)
+            vmm_process.stop(Place(self._folder, sid, probes.owner_of(work)), mark, work, self._patience)
         elif mark is not None and mark.booted is not None:
             vmm_process.clear(self._folder, sid, mark)
         files.remove_runtime(self._folder, sid)
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
         ownership.release(folder)
 
-    def _probe_machine(self, work: Work, mark: Mark | None) -> Probe:
-        step, sid = work.step, self._sid(work)
-        if mark is None:
-            if marks.is_litter(self._folder, sid):
-                return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its folder has no mark")
-            if step.after is None:
-                return Probe(Found.DONE)
-            if step.before is None:
-                return Probe(Found.NOT_STARTED)
-            return Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
-        owner = ownership.read_owner(self._folder / "vms" / sid)
-        if owner is not None and owner.lineage != work.lineage:
-            return Probe(Found.CONTRADICTED, f"`{step.address}` carries the mark of another state, {owner.lineage}")
-        real = mark.machine
-        if vmm_process.is_living(self._folder, sid, mark):
-            real = readings.machine_part(mark.machine, live_view.look(self._folder, sid))
-        if step.after is not None and _same(real, step.after):
-            return Probe(Found.DONE) if _same(mark.machine, step.after) else Probe(Found.PARTIAL, "changed, and not yet noted")
-        if step.before is not None and _same(real, step.before):
-            return Probe(Found.NOT_STARTED)
-        if step.after is None or any(_same(mark.machine, part) for part in (step.before, step.after)):
-            return Probe(Found.PARTIAL if step.after else Found.NOT_STARTED, f"`{step.address}` is between before and after `{step.kind}`")
-        found = jsons.dumps(real)
-        return Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is neither as before nor as after `{step.kind}`; found: {found}")
+    def _real(self, sid: str, mark: Mark) -> Part:
+        """Return the part of a machine as it really is."""
+        if not vmm_process.is_living(self._folder, sid, mark):
+            return mark.machine
+        return readings.machine_part(mark.machine, live_view.look(self._folder, sid))
 
     def _guest_runs(self, sid: str, mark: Mark) -> bool:
         """Tell whether a guest runs or is halted; a process that does not answer is taken to have one."""
@@ -183,7 +167,7 @@ class CloudHypervisorDriver:
             if target == "stopped":
                 return
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
-        place = Place(self._folder, sid, _owner(work))
+        place = Place(self._folder, sid, probes.owner_of(work))
         if target == "stopped":
             vmm_process.stop(place, mark, work, self._patience)
             return
@@ -246,24 +230,7 @@ class CloudHypervisorDriver:
         return Probe(Found.PARTIAL, f"the root disk of `{step.address}` is between two sizes")
 
     def _sid(self, work: Work) -> str:
-        """Say which VM a step is about: its part tells, or the target, or what is there under that name."""
-        for part in (work.step.after, work.step.before):
-            if isinstance(part, dict) and "sid" in part:
-                return str(part["sid"])
-        found = work.spec.get("sid") or marks.find(self._folder, NAME, work.stack, work.step.address)
-        if found is None:
-            raise Permanent(f"`{work.step.address}` has no machine here")
-        return str(found)
-
-    def _probe_name(self, work: Work) -> Probe:
-        owner = ownership.read_owner(self._folder / "vms" / self._sid(work))
-        if owner is None:
-            return Probe(Found.CONTRADICTED, f"nothing of `{work.step.before['address']}` is there")
-        if owner.address == work.step.after["address"]:
-            return Probe(Found.DONE)
-        if owner.address == work.step.before["address"]:
-            return Probe(Found.NOT_STARTED)
-        return Probe(Found.CONTRADICTED, f"its folder belongs to `{owner.address}`")
+        return probes.sid_of(self._folder, NAME, work)
 
 
 @contextmanager
@@ -293,12 +260,3 @@ _WAYS = (
 
 def _way_out(refusal: Refusal) -> str:
     return next((f"; {way}" for words, way in _WAYS if refusal.says(*words)), "")
-
-
-def _owner(work: Work) -> Owner:
-    return Owner(work.stack, work.step.address, work.lineage)
-
-
-def _same(one: Part, other: Part) -> bool:
-    """Compare parts as JSON: a plan in memory may hold a tuple where a file has a list."""
-    return one == other or jsons.dumps(one) == jsons.dumps(other)

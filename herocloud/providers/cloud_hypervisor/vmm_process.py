@@ -128,6 +128,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     if mark.machine["hugepages"]:
         files.require_huge_pages(mark.machine["memory"])
     if mark.booted is not None:
+        work.progress(f"the process before this one is gone: {how_it_ended(data, sid).value}", None)
         clear(data, sid, mark)
     log = folders.serial_log(data, sid)
     launched = {"release": installed.release.major, "program": installed.path, "said": log.stat().st_size if log.exists() else 0}
@@ -247,6 +248,6 @@ def _where_more(data: Path, sid: str) -> str:
     return f"; its log is `{file_layout.log_file(data, sid)}`, and `herocloud doctor` checks what it needs"
 
 
-def how_it_ended(data: Path, sid: str, *, asked: bool = False) -> event_file.End:
-    """Tell how a process that is gone came to its end."""
-    return event_file.how_it_ended(event_file.EventFile(file_layout.event_file(data, sid)).read(), asked=asked)
+def how_it_ended(data: Path, sid: str) -> event_file.End:
+    """Tell how a process that is gone, and that nobody here stopped, came to its end."""
+    return event_file.how_it_ended(event_file.EventFile(file_layout.event_file(data, sid)).read(), asked=False)

@@ -79,7 +79,8 @@ def find(data: Path) -> Node | None:
         with api.Client(port) as client:
             try:
                 return Node(port, managed, client.node())
-            except api.NotThere:
+            except (api.NotThere, Permanent):
+                # Nobody, or another program on the usual port: ours then takes the next one.
                 continue
     return None
 

@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from herocloud.kits import faults, jsons
+from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
-from herocloud.providers.ownership import Owner
+from herocloud.providers.parts import same
 from herocloud.providers.qemu import boot, hotplug, kvm_probe, queries
 from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, marks, supplies, virtiofs
+from herocloud.providers.vmm import files, marks, probes, supplies, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
 
@@ -62,11 +62,14 @@ class QemuDriver:
         """Compare the world with the part before and after."""
         with _worded(work.step):
             if work.step.part == "mark":
-                return self._probe_name(work)
-            mark = marks.read(self._folder, self._sid(work))
+                return probes.probe_name(self._folder, self._sid(work), work)
+            sid = self._sid(work)
+            mark = marks.read(self._folder, sid)
             if work.step.part == "power":
                 return self._probe_power(work, mark)
-            return self._probe_disk(work, mark) if work.step.part == "disk" else self._probe_machine(work, mark)
+            if work.step.part == "disk":
+                return self._probe_disk(work, mark)
+            return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
 
     def close(self) -> None:
         """Let go of nothing: no conversation outlives a step."""
@@ -90,7 +93,7 @@ class QemuDriver:
     # The machine: a mark, and what runs.
 
     def _bring_machine(self, work: Work, target: Part, point: str) -> None:
-        sid, owner = self._sid(work), _owner(work)
+        sid, owner = self._sid(work), probes.owner_of(work)
         marks.claim(self._folder, sid, owner)
         mark = marks.read(self._folder, sid)
         place = Place(self._folder, sid, owner)
@@ -106,7 +109,7 @@ class QemuDriver:
             with boot.open_talk(self._folder, sid) as talk:
                 change = Change(talk, place, supplies.of_work(work), work.progress, work.cancelled)
                 hotplug.bring(change, mark.machine, target, mark.launched)
-        elif work.step.kind == "vm.create" and not _same(mark.machine, target):
+        elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         faults.reached(f"{point}.half")
         wanted = mark._replace(machine=target)
@@ -132,30 +135,11 @@ class QemuDriver:
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
         ownership.release(folder)
 
-    def _probe_machine(self, work: Work, mark: Mark | None) -> Probe:
-        step, sid = work.step, self._sid(work)
-        if mark is None:
-            if marks.is_litter(self._folder, sid):
-                return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its folder has no mark")
-            if step.after is None:
-                return Probe(Found.DONE)
-            return (
-                Probe(Found.NOT_STARTED) if step.before is None else Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is gone")
-            )
-        owner = ownership.read_owner(self._folder / "vms" / sid)
-        if owner is not None and owner.lineage != work.lineage:
-            return Probe(Found.CONTRADICTED, f"`{step.address}` carries the mark of another state, {owner.lineage}")
-        real = mark.machine
-        if boot.living(self._folder, sid, mark):
-            real = queries.machine_part(mark.machine, boot.questions(self._folder, sid))
-        if step.after is not None and _same(real, step.after):
-            return Probe(Found.DONE) if _same(mark.machine, step.after) else Probe(Found.PARTIAL, "changed, and not yet noted")
-        if step.before is not None and _same(real, step.before):
-            return Probe(Found.NOT_STARTED)
-        if step.after is None or any(_same(mark.machine, part) for part in (step.before, step.after)):
-            return Probe(Found.PARTIAL if step.after else Found.NOT_STARTED, f"`{step.address}` is between before and after `{step.kind}`")
-        found = jsons.dumps(real)
-        return Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is neither as before nor as after `{step.kind}`; found: {found}")
+    def _real(self, sid: str, mark: Mark) -> Part:
+        """Return the part of a machine as it really is."""
+        if not boot.living(self._folder, sid, mark):
+            return mark.machine
+        return queries.machine_part(mark.machine, boot.questions(self._folder, sid))
 
     # Power: a process, and whether its guest runs.
 
@@ -166,7 +150,7 @@ class QemuDriver:
             if target == "stopped":
                 return
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
-        place = Place(self._folder, sid, _owner(work))
+        place = Place(self._folder, sid, probes.owner_of(work))
         if target == "stopped":
             boot.stop(place, mark, work, self._patience)
             return
@@ -232,24 +216,7 @@ class QemuDriver:
         return Probe(Found.PARTIAL, f"the root disk of `{step.address}` is between two sizes")
 
     def _sid(self, work: Work) -> str:
-        """Say which VM a step is about: its part tells, or the target, or what is there under that name."""
-        for part in (work.step.after, work.step.before):
-            if isinstance(part, dict) and "sid" in part:
-                return str(part["sid"])
-        found = work.spec.get("sid") or marks.find(self._folder, NAME, work.stack, work.step.address)
-        if found is None:
-            raise Permanent(f"`{work.step.address}` has no machine here")
-        return str(found)
-
-    def _probe_name(self, work: Work) -> Probe:
-        owner = ownership.read_owner(self._folder / "vms" / self._sid(work))
-        if owner is None:
-            return Probe(Found.CONTRADICTED, f"nothing of `{work.step.before['address']}` is there")
-        if owner.address == work.step.after["address"]:
-            return Probe(Found.DONE)
-        if owner.address == work.step.before["address"]:
-            return Probe(Found.NOT_STARTED)
-        return Probe(Found.CONTRADICTED, f"its folder belongs to `{owner.address}`")
+        return probes.sid_of(self._folder, NAME, work)
 
 
 @contextmanager
@@ -264,12 +231,3 @@ def _worded(step: Step) -> Iterator[None]:
     except OSError as error:
         where = f" (`{error.filename}`)" if error.filename else ""
         raise Permanent(f"`{step.address}`: {error.strerror or error}{where}") from error
-
-
-def _owner(work: Work) -> Owner:
-    return Owner(work.stack, work.step.address, work.lineage)
-
-
-def _same(one: Part, other: Part) -> bool:
-    """Compare parts as JSON: a plan in memory may hold a tuple where a file has a list."""
-    return one == other or jsons.dumps(one) == jsons.dumps(other)

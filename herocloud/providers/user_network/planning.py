@@ -16,14 +16,19 @@ REACH = (
 
 def unsupported(spec: Spec) -> list[Unsupported]:
     """Name the fields of a VM that cannot be honoured on such networks."""
-    overlay = "a VM on the overlay hangs on a bridge, which needs CAP_NET_ADMIN"
-    return [Unsupported("mycelium", overlay)] * bool(spec.get("mycelium")) + [
+    rates = [
         Unsupported(
             "networks", f"a network in user mode has no `rate` (here on `{nic['network']}`); it needs a bridge, and so CAP_NET_ADMIN"
         )
         for nic in spec["networks"]
         if nic.get("rate")
     ]
+    overlay = spec.get("mycelium")
+    # A daemon inside of the guest needs no card on the overlay.
+    if not overlay or overlay.get("mode") == "guest":
+        return rates
+    why = "a network in user mode carries no overlay: a VM on the overlay needs a bridge, and so CAP_NET_ADMIN"
+    return [Unsupported("mycelium", why), *rates]
 
 
 def fixed_forwards(before: Spec, after: Spec) -> list[str]:

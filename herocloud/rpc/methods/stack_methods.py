@@ -69,7 +69,7 @@ def _receive(
     given = files or {uploads.STACK_FILE: yaml or ""}
     settings = inputs.read_daemon_settings(desk.folder)
     sources = uploads.receive(desk.runtime, given, contents, variables, environment, settings.paths)
-    _require_own(lookups.name_of_stack(sources.files))
+    _require_own(inputs.name_of_stack(sources.files))
     return sources
 
 
@@ -107,7 +107,7 @@ def validate_stack(
     """
     sources = _receive(desk, yaml, files, contents, variables, environment)
     found = stack_files.validate(desk.folder, sources)
-    stack = lookups.name_of_stack(sources.files)
+    stack = inputs.name_of_stack(sources.files)
     return ValidationInfo(valid=not any(one.is_error for one in found), stack=stack, diagnostics=_shown(desk, found))
 
 

@@ -155,6 +155,7 @@ def test_a_guest_that_switches_itself_off_ends_everything(bench: Any) -> None:
     assert bench.see()["power"] == "stopped"
     bench.power("vm.boot", "stopped", "running")
     assert folders.console_socket(bench.data, "v1").exists()
+    assert "the process before this one is gone: the guest switched itself off" in bench.told
 
 
 def test_a_guest_that_panicked_is_crashed_and_is_not_asked_to_shut_down(bench: Any) -> None:

@@ -204,6 +204,7 @@ def test_a_vmm_that_was_killed_is_seen_and_started_again(bench: Any) -> None:
     _kill_vmm(bench)
     assert bench.see()["power"] == "stopped"
     bench.power("vm.boot", "stopped", "running")
+    assert "the process before this one is gone: it crashed or was killed" in bench.told
     _nothing_is_left(bench)
 
 

@@ -81,13 +81,14 @@ def test_peers_that_an_adopted_daemon_forgot_are_seen_and_brought_back(host) -> 
     daemon.stop()
 
 
-def test_taken_ports_are_left_to_who_has_them(host) -> None:
+def test_another_program_on_the_usual_port_is_not_taken_for_a_daemon(host) -> None:
     part = hosts.node(host.key())
-    host.serve(host.name, "tcp", 8989)
-    host.serve(host.name, "tcp", 9651)
-    with pytest.raises(hosts.Refusal, match=r"not an overlay daemon|broke off"):
-        host.enable(part)
-    host.serve(host.name, "tcp", 8990)
+    host.start(host.name, "-m", "http.server", "8989", "--bind", "127.0.0.1")
+    daemons.wait_until(lambda: "404" in host.within(host.name, "curl", "-sI", "http://127.0.0.1:8989/none", check=False))
+    host.enable(part)
+    assert json.loads((host.folder / "mycelium/node/settings.json").read_text())["api"] == 8990
+    assert host.things()["mycelium.node"]["overlay"] == part
+    host.disable(part)
 
 
 def test_ports_next_to_taken_ones_are_chosen(host) -> None:
