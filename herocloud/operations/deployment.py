@@ -1,6 +1,7 @@
 """VMs that are asked for one by one: they make up the stack `imperative`, and go through the same planner and journal as any other."""
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -82,30 +83,35 @@ def slice_in_use(taken: Sequence[str]) -> SliceInUse:
 def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, list[Resource]]:
     """Read the VM as if a stack file had asked for it, so that the same checks and defaults apply."""
     fields = {**wanted.fields, "image": wanted.image, "slice": list(wanted.slices)}
-    text = json.dumps({"stack": STACK, "vms": {wanted.name: _literal(fields)}}, ensure_ascii=True)
+    # Double braces would be expressions over what others have here; what a caller sends is text. A word that nobody can guess stands for
+    # them while the stack is read.
+    stand_in = f"braces-{secrets.token_hex(16)}"
+    text = json.dumps({"stack": STACK, "vms": {wanted.name: _replaced(fields, "{{", stand_in)}}, ensure_ascii=True)
     loaded = inputs.load(folder, Sources((_FROM_STDIN,), stdin=text), host.host)
     if loaded.desired is None:
-        found = [_without_place(one) for one in loaded.diagnostics]
+        found = [_without_place(one, stand_in) for one in loaded.diagnostics]
         kind = ImageRefused if any("image" in one.code for one in found) or any("image" in one.detail for one in found) else Refused
         raise kind(found)
     vm = next(resource for resource in loaded.desired.resources if resource.kind == "vm")
-    return vm._replace(literal=True), [resource for resource in loaded.desired.resources if resource.kind == "image"]
+    vm = vm._replace(spec=_replaced(vm.spec, stand_in, "{{"), literal=True)
+    return vm, [resource for resource in loaded.desired.resources if resource.kind == "image"]
 
 
-def _literal(value: Json) -> Json:
-    """Take the meaning out of double braces: what a caller sends is text, and no expression over what others have here."""
+def _replaced(value: Json, old: str, new: str) -> Json:
+    """Replace a text wherever it stands inside of a value."""
     if isinstance(value, str):
-        return value.replace("{{", "{{ '{{' }}")
+        return value.replace(old, new)
     if isinstance(value, Mapping):
-        return {key: _literal(inner) for key, inner in value.items()}
+        return {key: _replaced(inner, old, new) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_literal(inner) for inner in value]
+        return type(value)(_replaced(inner, old, new) for inner in value)
     return value
 
 
-def _without_place(found: Diagnostic) -> Diagnostic:
+def _without_place(found: Diagnostic, stand_in: str) -> Diagnostic:
     # The text in which it stands was made here, and its lines say nothing to a caller.
-    return found._replace(place=None, snippet=None)
+    hint = None if found.hint is None else found.hint.replace(stand_in, "{{")
+    return found._replace(place=None, snippet=None, detail=found.detail.replace(stand_in, "{{"), hint=hint)
 
 
 def _settle_image(vm: Resource, images: Sequence[Resource], standing: Mapping[Address, Record]) -> tuple[Resource, Resource | None]:

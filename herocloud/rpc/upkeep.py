@@ -52,6 +52,7 @@ class Upkeep:
         self._clock = clock
         self._interval = look_seconds
         self._ends = threading.Event()
+        self._chance = random.Random()  # noqa: S311  (guards nothing)
         self._trouble: dict[str, Trouble] = {}
         self.restarts: dict[str, int] = {}
         self._seen: dict[tuple[str, str], str] = {}
@@ -76,7 +77,7 @@ class Upkeep:
                 self._safely(lambda: self._desk.store.prune(KEEP_JOBS_SECONDS, KEEP_EVENTS))
                 next_prune = self._clock() + PRUNE_SECONDS
             # Some jitter, so that many hosts do not look at once.
-            self._ends.wait(self._interval * random.uniform(0.9, 1.1))  # noqa: S311  (guards nothing)
+            self._ends.wait(self._interval * self._chance.uniform(0.9, 1.1))
 
     def _safely(self, work: Callable[[], None]) -> None:
         try:

@@ -10,7 +10,8 @@ from herocloud.kits import jsons
 from herocloud.model import plan_codec
 from herocloud.model.words import Action
 
-pytestmark = pytest.mark.world
+# A limit that strikes inside of a draw makes Hypothesis believe that the strategy is flaky: on a busy machine these need their time.
+pytestmark = [pytest.mark.world, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module", name="check")
@@ -69,7 +70,7 @@ def test_no_order_of_steps_exceeds_a_host_that_is_just_large_enough(build, prete
 
     _property(
         invent, body, invent.stacks(), invent.stacks(), some.integers(0, 2**32), some.integers(2, 9), some.integers(20, 40),
-        some.none() | some.integers(0, 5).map(lambda count: count * 4 * 1024**3), examples=400,
+        some.none() | some.integers(0, 5).map(lambda count: count * 4 * 1024**3), examples=200,
     )  # fmt: skip
 
 
