@@ -181,7 +181,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     if kvm_probe.find_program() is None:
         pytest.skip(f"needs {kvm_probe.missing()}")
     monkeypatch.setattr(launch, "has_systemd", lambda: False)
-    monkeypatch.setattr(kvm_probe, "accelerate", lambda _program, **_: kvm_probe.Acceleration("tcg", "for a test"))
+    monkeypatch.setattr(kvm_probe, "accelerate", lambda *_, **__: kvm_probe.Acceleration("tcg", "for a test"))
     made = Site(tmp_path / "data")
     WATCH.folder, WATCH.keepers, WATCH.opened = made.folder, {}, set()
     yield made
