@@ -6,7 +6,7 @@ search for it; the detail says what, why and what to do.
 
 from typing import NamedTuple
 
-from herocloud.kits.places import Place
+from herocloud.kits.text_positions import Place
 from herocloud.model.words import Severity
 
 __all__ = ["Diagnostic", "Place", "sort_diagnostics"]

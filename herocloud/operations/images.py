@@ -16,8 +16,8 @@ from herocloud.model.worlds import Desired, Recorded, Resource
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
-from herocloud.providers.images import content_store, downloads, folders, intake, upkeep
-from herocloud.providers.images.upkeep import Pruned, Stored, Verified
+from herocloud.providers.images import content_store, downloads, image_folders, intake, store_audit
+from herocloud.providers.images.store_audit import Pruned, Stored, Verified
 
 Told = Callable[[str, float | None], None]
 """Hears what is being done, and which share of it is done where that is known."""
@@ -128,7 +128,7 @@ def pull(folder: Path, chosen: Sequence[Resource], told: Callable[[str], Told]) 
             _require_files(one)
             yield Pulled(one.name, spec["kernel"], None, "kernel", None, new=False)
             continue
-        before = {stored.entry.key for stored in upkeep.list_contents(folder)}
+        before = {stored.entry.key for stored in store_audit.list_contents(folder)}
         entry = intake.pull(folder, host, intake.Order(spec, one.name, told=told(one.name)))
         yield Pulled(one.name, shown(entry.source), entry.sha256, entry.format, entry.size, new=entry.key not in before)
 
@@ -151,12 +151,12 @@ def shown(source: str) -> str:
 
 def stored(folder: Path) -> list[Stored]:
     """List what the store holds, oldest first, with who needs it."""
-    return upkeep.list_contents(folder)
+    return store_audit.list_contents(folder)
 
 
 def verify(folder: Path, told: Told) -> list[Verified]:
     """Hold every stored content against what was stored."""
-    return upkeep.verify(folder, told=told)
+    return store_audit.verify(folder, told=told)
 
 
 def remove_wrong(folder: Path, found: Sequence[Verified], how: How) -> int:
@@ -164,12 +164,12 @@ def remove_wrong(folder: Path, found: Sequence[Verified], how: How) -> int:
     from herocloud.state import locking
 
     with locking.hold(folder, "image verify", None, how.lock_timeout, how.note):
-        return upkeep.remove(folder, [one.entry for one in found if one.wrong is not None])
+        return store_audit.remove(folder, [one.entry for one in found if one.wrong is not None])
 
 
 def find_unused(folder: Path) -> Pruned:
     """Say what pruning would remove."""
-    return upkeep.prune(folder, recorded=named_by(lookups.read_recorded(folder)), rehearse=True)
+    return store_audit.prune(folder, recorded=named_by(lookups.read_recorded(folder)), rehearse=True)
 
 
 def prune(folder: Path, how: How) -> Pruned:
@@ -177,7 +177,7 @@ def prune(folder: Path, how: How) -> Pruned:
     from herocloud.state import locking
 
     with locking.hold(folder, "image prune", None, how.lock_timeout, how.note):
-        return upkeep.prune(folder, recorded=named_by(lookups.read_recorded(folder)))
+        return store_audit.prune(folder, recorded=named_by(lookups.read_recorded(folder)))
 
 
 def named_by(recorded: Recorded) -> frozenset[str]:
@@ -221,9 +221,9 @@ def build_debian(folder: Path, out: Path | None, told: Callable[[str], None], *,
 def _target(folder: Path, out: Path | None, name: str) -> Path:
     if out is not None:
         return out
-    target = folder / folders.BUILT / name
+    target = folder / image_folders.BUILT / name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folders.make_folder(target)
+    image_folders.make_folder(target)
     return target
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
-from herocloud.operations import apply, boot, stack_plans
+from herocloud.operations import apply, host_boot, stack_plans
 from herocloud.rpc import work
 from herocloud.state import holders
 
@@ -18,14 +18,14 @@ Told = Callable[[str], None]
 def bring_back(folder: Path, note: Told, *, even_without_reboot: bool = False) -> list[str]:
     """Bring back every stack that this boot asks for; returns those where it failed. One that fails does not keep the next from it."""
     boot_id = holders.read_boot_id()
-    due = boot.find_due(folder, boot_id)
+    due = host_boot.find_due(folder, boot_id)
     if not due.booted and not even_without_reboot:
         note("The host has not booted since VMs were last brought back.")
         return []
     failed: list[str] = []
     for stack in due.stacks:
         try:
-            plan = functools.partial(boot.plan_boot, folder, stack)
+            plan = functools.partial(host_boot.plan_boot, folder, stack)
             planned = plan()
             if not stack_plans.changes_something(planned.plan):
                 continue
@@ -38,7 +38,7 @@ def bring_back(folder: Path, note: Told, *, even_without_reboot: bool = False) -
         else:
             note(f"stack {stack}: brought back {', '.join(change.address for change in planned.plan.changing)}")
     if not failed:
-        boot.settle(folder, boot_id)
+        host_boot.settle(folder, boot_id)
     return failed
 
 

@@ -14,11 +14,11 @@ from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import error_answers
-from herocloud.rpc.callers import Caller
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
+from herocloud.rpc.peer_identity import Caller
 from herocloud.rpc.shelf import Shelf
 
 SECRET_LABEL = "herocloud.secret"  # noqa: S105  (the name of a label)
@@ -33,9 +33,9 @@ class SecretKey:
 
     def __init__(self, folder: Path) -> None:
         """Read it, or make it."""
-        from herocloud.operations import credentials
+        from herocloud.operations import secret_key
 
-        self._key = credentials.secret_key(folder)
+        self._key = secret_key.secret_key(folder)
 
     def digest(self, secret: str) -> str:
         """Return the digest of a secret; two are compared by their digests."""

@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from herocloud.kits.jsons import Json
 from herocloud.rpc import framing
-from herocloud.rpc.callers import Caller
 from herocloud.rpc.error_codes import INVALID_REQUEST, PARSE_ERROR
 from herocloud.rpc.event_log import EventLog, Subscription
+from herocloud.rpc.peer_identity import Caller
 
 BODY_SECONDS = 30.0
 """For how long a body may take to arrive."""

@@ -23,10 +23,10 @@ from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.admission_gate import AdmissionGate
-from herocloud.rpc.callers import Caller
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
+from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
 

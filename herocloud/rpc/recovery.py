@@ -14,12 +14,12 @@ from herocloud.operations import apply, lookups, unfinished
 from herocloud.operations.callers import Granted
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import error_answers, error_codes, work
-from herocloud.rpc.callers import Caller
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.jobs import Request, Run, Subject, job_id
 from herocloud.rpc.methods import vm_methods
+from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, metrics, recovery, systemd, tcp, unix_socket
-from herocloud.rpc.callers import Caller, Protocol
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
 from herocloud.rpc.endpoints import Handlers, Health
@@ -31,6 +30,7 @@ from herocloud.rpc.methods import (
     stack_methods,
     vm_methods,
 )
+from herocloud.rpc.peer_identity import Caller, Protocol
 from herocloud.rpc.shelf import Shelf
 from herocloud.rpc.tcp import Tcp
 from herocloud.rpc.upkeep import LOOK_SECONDS, Upkeep

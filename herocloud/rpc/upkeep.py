@@ -15,11 +15,11 @@ from typing import NamedTuple
 from herocloud.model.errors import HerocloudError
 from herocloud.model.worlds import Record, Thing
 from herocloud.rpc import boot_run
-from herocloud.rpc.callers import Caller
 from herocloud.rpc.daemon_store import NewEvent
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.methods import vm_methods
+from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from herocloud.kits import sharing
+from herocloud.kits import shared_values
 from herocloud.kits.jsons import Spec
 from herocloud.kits.yaml.tree import Path
 from herocloud.model.diagnostics import Place
@@ -83,7 +83,7 @@ def _resource(work: Expansion, kind: str, section: str, name: str, spec: Spec, *
 
 def _expand_vms(work: Expansion, views: list[View]) -> Iterator[Resource]:
     targets = instances.Targets(views)
-    known: sharing.MadeOnce[Spec] = sharing.MadeOnce()
+    known: shared_values.MadeOnce[Spec] = shared_values.MadeOnce()
     for view in views:
         spec = known.find(view.fields) or vm_spec(work, view)
         if not _BESIDE & view.fields.keys():

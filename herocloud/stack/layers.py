@@ -7,7 +7,7 @@ comes after what `defaults` says beside it. Mappings are merged key by key, list
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from herocloud.kits import sharing
+from herocloud.kits import shared_values
 from herocloud.kits.yaml.tree import Path
 from herocloud.stack.findings import Findings
 
@@ -84,7 +84,7 @@ def make_views(
     defaults = data.get("defaults") or {}
     sizes = data.get("sizes") or {}
     presets = {name: image["defaults"] for name, image in (data.get("images") or {}).items() if "defaults" in image}
-    known: sharing.MadeOnce[tuple[Fields, tuple[Layer, ...]]] = sharing.MadeOnce()
+    known: shared_values.MadeOnce[tuple[Fields, tuple[Layer, ...]]] = shared_values.MadeOnce()
     for name, own in (data.get("vms") or {}).items():
         many = own.get("count")
         if name in instances:

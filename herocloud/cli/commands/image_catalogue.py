@@ -8,7 +8,7 @@ from herocloud.cli.command import Call
 from herocloud.cli.image_progress import Teller
 from herocloud.kits.jsons import Json
 from herocloud.operations import images as operation
-from herocloud.providers.images.upkeep import Pruned, Stored, Verified
+from herocloud.providers.images.store_audit import Pruned, Stored, Verified
 
 NAMES = Annotated[list[str] | None, flags.argument(metavar="[NAME]...", help="Names or aliases of images; all of the stack by default.")]
 

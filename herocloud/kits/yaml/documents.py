@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from herocloud.kits import credentials
-from herocloud.kits.places import Place
+from herocloud.kits.text_positions import Place
 from herocloud.kits.yaml import reader
 from herocloud.kits.yaml.complaints import LINE_BREAK
 from herocloud.kits.yaml.tree import START, Mark, Path, Spot, Spots, Tree, Unreadable

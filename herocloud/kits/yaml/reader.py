@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from herocloud.kits import sharing
+from herocloud.kits import shared_values
 from herocloud.kits.yaml import complaints, parser, scalars
 from herocloud.kits.yaml.tree import Duplicate, Spot, Spots, Tree, Unreadable
 
@@ -65,7 +65,7 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
     # Every event brings a text of its own; keys and short values repeat thousands of times, and one copy of each saves half the memory.
     same: dict[str, str] = {}
     plain: dict[str, Any] = {}
-    unified = sharing.Unified()
+    unified = shared_values.Unified()
     anchors: dict[str, tuple[Any, int]] = {}
     spots = Spots()
     duplicates: list[Duplicate] = []

@@ -39,10 +39,10 @@ def _own_bytes(folder: Path) -> int:
 
 
 def _disk(folder: Path, use: DiskUse) -> Disk:
-    from herocloud.providers.images import folders
+    from herocloud.providers.images import image_folders
 
     lock = Lock.SHARED if use.readonly else Lock.EXCLUSIVE
-    return Disk(folders.object_path(folder, use.part["path"]), "raw", use.part.get("size"), use.serial, use.readonly, lock)
+    return Disk(image_folders.object_path(folder, use.part["path"]), "raw", use.part.get("size"), use.serial, use.readonly, lock)
 
 
 DECLARATION = Declaration(

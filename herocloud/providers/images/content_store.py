@@ -16,7 +16,7 @@ from typing import NamedTuple
 from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.images import folders
+from herocloud.providers.images import image_folders
 
 _POLL = 0.1
 """Seconds between two looks at a lock that somebody else holds: waiting in the kernel could not be cancelled."""
@@ -48,7 +48,7 @@ class Store:
 
     def content(self, key: str) -> Path:
         """Return where a content lies."""
-        return self._folder / folders.STORE / f"{key}.raw"
+        return self._folder / image_folders.STORE / f"{key}.raw"
 
     def find(self, key: str) -> Entry | None:
         """Return the entry of a content that is wholly there."""
@@ -69,7 +69,7 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """Yield everything that is stored, by key."""
-        for name in self._names(folders.STORE, ".json"):
+        for name in self._names(image_folders.STORE, ".json"):
             entry = self.find(name)
             if entry is not None:
                 yield entry
@@ -80,19 +80,19 @@ class Store:
         To be called with the lock of the key, under which everything that earlier tries left is litter.
         """
         self.sweep(key)
-        folder = self._folder / folders.STORE
+        folder = self._folder / image_folders.STORE
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / f".{key}.{os.urandom(4).hex()}.new"
 
     def sweep(self, key: str) -> None:
         """Remove what earlier tries left behind."""
-        for path in (self._folder / folders.STORE).glob(f".{key}.*new"):
+        for path in (self._folder / image_folders.STORE).glob(f".{key}.*new"):
             path.unlink(missing_ok=True)
 
     def tidy(self) -> int:
         """Remove the drafts of all tries that have ended, whoever made them; returns the bytes that came free."""
         freed = 0
-        for path in (self._folder / folders.STORE).glob(".*new"):
+        for path in (self._folder / image_folders.STORE).glob(".*new"):
             with self.try_lock(path.name[1:].partition("-")[0]) as got:
                 if got and path.exists():
                     freed += path.stat().st_blocks * 512
@@ -105,7 +105,7 @@ class Store:
         draft.rename(target)
         durable_files.sync_folder(target.parent)
         place = self._entry_path(entry.key)
-        durable_files.write_durably(place, jsons.dumps(entry._asdict()).encode(), draft=folders.draft_of(place))
+        durable_files.write_durably(place, jsons.dumps(entry._asdict()).encode(), draft=image_folders.draft_of(place))
 
     def remove(self, key: str) -> int:
         """Remove a content; returns the bytes that come free. The entry goes first, for the reason for which it came last."""
@@ -122,18 +122,18 @@ class Store:
 
     def download_path(self, name: str) -> Path:
         """Return where a download is gathered, making its folder."""
-        folder = self._folder / folders.DOWNLOADS
+        folder = self._folder / image_folders.DOWNLOADS
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / f"{name}.part"
 
     def forget_download(self, name: str) -> None:
         """Throw away what has arrived of a download."""
-        for path in (self._folder / folders.DOWNLOADS).glob(f"*{name}.part*"):
+        for path in (self._folder / image_folders.DOWNLOADS).glob(f"*{name}.part*"):
             path.unlink(missing_ok=True)
 
     def downloads(self) -> list[str]:
         """Name the downloads of which something is here."""
-        return self._names(folders.DOWNLOADS, ".part")
+        return self._names(image_folders.DOWNLOADS, ".part")
 
     @contextmanager
     def lock(
@@ -161,12 +161,12 @@ class Store:
             yield got
 
     def _lock_path(self, name: str) -> Path:
-        folder = self._folder / folders.LOCKS
+        folder = self._folder / image_folders.LOCKS
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / name
 
     def _entry_path(self, key: str) -> Path:
-        return self._folder / folders.STORE / f"{key}.json"
+        return self._folder / image_folders.STORE / f"{key}.json"
 
     def _names(self, folder: str, ending: str) -> list[str]:
         try:

@@ -14,11 +14,11 @@ from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import format_size, show_size
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.images import copies, folders, image_names, inspection, marks, tombstones
+from herocloud.providers.images import copies, image_folders, image_names, marks, part_states, tombstones
 from herocloud.providers.images.content_store import Entry, Store
-from herocloud.providers.images.folders import Ownership
-from herocloud.providers.images.inspection import mark_for
+from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.marks import Mark
+from herocloud.providers.images.part_states import mark_for
 from herocloud.providers.images.space import Room
 from herocloud.providers.images.tombstones import Buried
 from herocloud.providers.parts import Half, Seen
@@ -36,7 +36,7 @@ class Disks:
 
     def look(self, work: Work) -> Seen:
         """Say what is there."""
-        return inspection.look(self._path(work), work)
+        return part_states.look(self._path(work), work)
 
     def make(self, work: Work, half: Half) -> None:
         """Copy the image, or make a hole, beside the place of the disk; it gets its name when it is whole."""
@@ -45,10 +45,10 @@ class Disks:
         if mark is not None and mark.half == _BURYING:
             self._bury(path, mark, half)
         source = self._source(work, after)
-        inspection.claim_folder(path, work)
+        part_states.claim_folder(path, work)
         marks.write(path, mark_for(work, None, half=_COPYING))
         half()
-        draft = folders.draft_of(path)
+        draft = image_folders.draft_of(path)
         draft.unlink(missing_ok=True)
         try:
             self._write(work, draft, source, after["size"])
@@ -122,20 +122,20 @@ class Disks:
         path = self._path(work)
         mark = marks.read(path)
         if mark is None:
-            inspection.sweep(path)
+            part_states.sweep(path)
             return
         if work.purge or mark.half == _COPYING:
             self._destroy(path, mark, half)
         else:
             self._bury(path, mark, half)
-        inspection.release_folder(path)
+        part_states.release_folder(path)
 
     def _bury(self, path: Path, mark: Mark, half: Half) -> None:
         resumed = mark.half == _BURYING
         key = mark.more["key"] if resumed else tombstones.new_key(path)
         deleted = mark.more["deleted"] if resumed else tombstones.now()
-        body = inspection.with_size(mark.body, size) if (size := inspection.size_of(path)) is not None else mark.body
-        owner = inspection.owner_of(path, mark)
+        body = part_states.with_size(mark.body, size) if (size := part_states.size_of(path)) is not None else mark.body
+        owner = part_states.owner_of(path, mark)
         marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted}))
         half()
         tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted))
@@ -157,13 +157,13 @@ class Disks:
         mark = marks.read(path)
         if mark is not None:
             self._destroy(path, mark, half)
-        inspection.sweep(path)
+        part_states.sweep(path)
 
     def unchange(self, work: Work, half: Half) -> None:
         """Give back room that a disk has grown by, as long as nobody has written to the disk since."""
         path, before = self._path(work), work.step.before
         mark = marks.read(path)
-        size = inspection.size_of(path)
+        size = part_states.size_of(path)
         if mark is None or size is None:
             raise Conflict(f"`{path}` is gone")
         nobody_wrote = mark.half in (_GROWING, _SHRINKING) or mark.more.get("untouched") == path.stat().st_mtime_ns
@@ -187,10 +187,10 @@ class Disks:
             youngest = tombstones.find(self._folder, work.stack, step.address, step.part, before["path"])
             key = youngest.key if youngest else None
         buried = tombstones.read(self._folder, key) if key else None
-        if buried is None and inspection.size_of(path) is None:
+        if buried is None and part_states.size_of(path) is None:
             raise Permanent(f"the data of `{step.address}` is gone: `{before['path']}` was purged, so its deletion cannot be undone")
         body = buried.body if buried else mark.body if mark else before
-        inspection.claim_folder(path, work)
+        part_states.claim_folder(path, work)
         marks.write(path, mark_for(work, body, half=_RESTORING, key=key))
         half()
         if key:
@@ -199,17 +199,17 @@ class Disks:
         marks.write(path, mark_for(work, body))
 
     def _unlink(self, path: Path) -> None:
-        for one in (folders.draft_of(path), path):
+        for one in (image_folders.draft_of(path), path):
             one.unlink(missing_ok=True)
         durable_files.sync_folder(path.parent)
 
     def sweep(self, work: Work) -> None:
         """Remove drafts of a try that did not get as far as a mark."""
-        inspection.sweep(self._path(work))
+        part_states.sweep(self._path(work))
 
     def _path(self, work: Work) -> Path:
         part = work.step.after or work.step.before
-        return folders.object_path(self._folder, part["path"])
+        return image_folders.object_path(self._folder, part["path"])
 
 
 def _resize(path: Path, size: int) -> None:
@@ -260,7 +260,7 @@ def _ends(work: Work) -> tuple[str, str]:
 
 def _find(folder: Path, work: Work, address: str) -> Path | None:
     """Return the volume that has an address; its file keeps the name it was made with."""
-    for place, content in marks.scan(folder / folders.VOLUMES / work.stack):
+    for place, content in marks.scan(folder / image_folders.VOLUMES / work.stack):
         mark = marks.parse([(place, content)])[0]
         if mark.address == address and marks.object_of(place).exists():
             return marks.object_of(place)

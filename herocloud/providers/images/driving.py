@@ -13,7 +13,7 @@ from herocloud.providers.images import downloads, space
 from herocloud.providers.images import tombstones as images_tombstones
 from herocloud.providers.images.content_store import Store
 from herocloud.providers.images.disks import MOVE, Disks, move_volume, probe_move
-from herocloud.providers.images.folders import KEEP, Ownership
+from herocloud.providers.images.image_folders import KEEP, Ownership
 from herocloud.providers.images.image_names import Images
 from herocloud.providers.images.seeds import Seeds
 from herocloud.providers.parts import Half, PartsDriver

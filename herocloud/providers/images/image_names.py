@@ -9,12 +9,12 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import content_store, folders, intake, marks
+from herocloud.providers.images import content_store, image_folders, intake, marks
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.downloads import Patience
-from herocloud.providers.images.inspection import mark_for
 from herocloud.providers.images.intake import Order
 from herocloud.providers.images.marks import Mark
+from herocloud.providers.images.part_states import mark_for
 from herocloud.providers.images.space import Room
 from herocloud.providers.parts import Half, Seen, same
 from herocloud.providers.seam import Work
@@ -130,19 +130,19 @@ class Images:
     def sweep(self, work: Work) -> None:
         """Remove the draft of a mark."""
         path = self._path(work)
-        folders.draft_of(marks.mark_of(path)).unlink(missing_ok=True)
+        image_folders.draft_of(marks.mark_of(path)).unlink(missing_ok=True)
         if marks.read(path) is None:
             self._forget(path)
 
     def _path(self, work: Work) -> Path:
-        return folders.name_path(self._folder, work.stack, work.step.address)
+        return image_folders.name_path(self._folder, work.stack, work.step.address)
 
 
 def look(folder: Path, store: Store, work: Work) -> Seen:
     """Look at an image of a stack."""
-    path = folders.name_path(folder, work.stack, work.step.address)
+    path = image_folders.name_path(folder, work.stack, work.step.address)
     mark = marks.read(path)
-    litter = folders.draft_of(marks.mark_of(path)).exists()
+    litter = image_folders.draft_of(marks.mark_of(path)).exists()
     return Seen(body_of(store, mark), mark.lineage, mark.half, litter=litter) if mark is not None else Seen(None, litter=litter)
 
 
@@ -154,7 +154,7 @@ def body_of(store: Store, mark: Mark) -> Part:
 
 def find_content(folder: Path, store: Store, stack: str, name: str, identity: str) -> Entry | None:
     """Return the content that a disk is made from: what the stack's image points at, else anything with this checksum or source."""
-    mark = marks.read(folders.name_path(folder, stack, name))
+    mark = marks.read(image_folders.name_path(folder, stack, name))
     if mark is not None and mark.body is not None and (mark.body["sha256"] or mark.body["source"]) == identity and mark.more.get("key"):
         entry = store.find(str(mark.more["key"]))
         if entry is not None:
@@ -166,7 +166,7 @@ def find_content(folder: Path, store: Store, stack: str, name: str, identity: st
 def used_keys(folder: Path) -> dict[str, list[str]]:
     """Say which stack's images point at each content, as `image.debian of stack shop`."""
     used: dict[str, list[str]] = {}
-    names = folder / folders.NAMES
+    names = folder / image_folders.NAMES
     for stack in sorted(names.iterdir()) if names.is_dir() else ():
         for mark in marks.parse(marks.scan(stack)):
             for key in _keys_of(mark):

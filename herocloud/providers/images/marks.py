@@ -12,7 +12,7 @@ from typing import NamedTuple
 from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import folders
+from herocloud.providers.images import image_folders
 
 ENDING = ".mark"
 _ATTEMPTS = 20
@@ -72,8 +72,8 @@ def write(path: Path, mark: Mark) -> None:
     for number in range(_ATTEMPTS):
         try:
             if number or not place.parent.is_dir():
-                folders.make_folder(place.parent)
-            durable_files.write_durably(place, content, draft=folders.draft_of(place))
+                image_folders.make_folder(place.parent)
+            durable_files.write_durably(place, content, draft=image_folders.draft_of(place))
         except (FileNotFoundError, FileExistsError):
             # Whoever removed the last object beside this one has just taken the folder of both along.
             if number == _ATTEMPTS - 1:
@@ -85,7 +85,7 @@ def write(path: Path, mark: Mark) -> None:
 def remove(path: Path) -> None:
     """Take the mark of an object away, durably; nothing happens when there is none."""
     place = mark_of(path)
-    folders.draft_of(place).unlink(missing_ok=True)
+    image_folders.draft_of(place).unlink(missing_ok=True)
     try:
         place.unlink()
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers import ownership
-from herocloud.providers.images import folders, inspection, marks, tombstones
+from herocloud.providers.images import image_folders, marks, part_states, tombstones
 from herocloud.providers.images.content_store import Store
 from herocloud.providers.ownership import Owner
 from herocloud.providers.seam import Standing
@@ -40,7 +40,7 @@ class ImagesObserver:
         wanted = None if stacks is None else frozenset(stacks)
         try:
             images, sizes = self._images(wanted)
-            found = [*images, *self._objects(folders.VMS, None), *self._objects(folders.VOLUMES, wanted)]
+            found = [*images, *self._objects(image_folders.VMS, None), *self._objects(image_folders.VOLUMES, wanted)]
             buried = tombstones.total_bytes(self._folder)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
@@ -50,7 +50,7 @@ class ImagesObserver:
         store = Store(self._folder)
         found: list[_Found] = []
         sizes: dict[str, int] = {}
-        for folder in _folders(self._folder / folders.NAMES):
+        for folder in _folders(self._folder / image_folders.NAMES):
             for mark in marks.parse(marks.scan(folder)):
                 key, body = mark.more.get("key"), mark.body
                 if key is not None and not store.content(str(key)).exists():
@@ -70,13 +70,13 @@ class ImagesObserver:
         owners: dict[Path, Owner | None] = {}
         for (place, _), mark in zip(contents, marks.parse(contents), strict=True):
             path = marks.object_of(place)
-            size = inspection.size_of(path)
+            size = part_states.size_of(path)
             if size is None or mark.body is None:
                 continue
             if path.parent not in owners:
-                owners[path.parent] = _owner_of(path.parent) if name == folders.VMS else None
+                owners[path.parent] = _owner_of(path.parent) if name == image_folders.VMS else None
             owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
-            yield _Found(owner, mark.part, inspection.with_size(mark.body, size))
+            yield _Found(owner, mark.part, part_states.with_size(mark.body, size))
 
 
 def _owner_of(folder: Path) -> Owner | None:

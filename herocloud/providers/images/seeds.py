@@ -15,9 +15,9 @@ from herocloud.kits import durable_files
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
 from herocloud.providers import guest_keys
-from herocloud.providers.images import folders, inspection, marks, network_config, seed_texts
-from herocloud.providers.images.folders import Ownership
-from herocloud.providers.images.inspection import mark_for
+from herocloud.providers.images import image_folders, marks, network_config, part_states, seed_texts
+from herocloud.providers.images.image_folders import Ownership
+from herocloud.providers.images.part_states import mark_for
 from herocloud.providers.parts import Half, Seen
 from herocloud.providers.seam import Work
 
@@ -35,7 +35,7 @@ class Seeds:
     def look(self, work: Work) -> Seen:
         """Say what is there."""
         path = self._path(work)
-        seen = inspection.look(path, work)
+        seen = part_states.look(path, work)
         mark = marks.read(path) if seen.stray is None else None
         unknown = mark is not None and not mark.more.get("old") and _old_of(path).exists()
         return seen._replace(litter=True) if unknown else seen
@@ -57,10 +57,10 @@ class Seeds:
             before, old = mark.body, mark.more.get("old")
         else:
             old = self._keep(path) if before is not None else None
-        inspection.claim_folder(path, work)
+        part_states.claim_folder(path, work)
         marks.write(path, mark_for(work, before, half=_WRITING, old=old)._replace(goal=part))
         half()
-        draft = folders.draft_of(path)
+        draft = image_folders.draft_of(path)
         _write_private(draft, content)
         self._ownership.give(draft)
         half()
@@ -92,12 +92,12 @@ class Seeds:
         if mark is not None:
             marks.write(path, mark._replace(half=_REMOVING, goal=None))
             half()
-            for one in (folders.draft_of(path), _old_of(path), path):
+            for one in (image_folders.draft_of(path), _old_of(path), path):
                 one.unlink(missing_ok=True)
             durable_files.sync_folder(path.parent)
             half()
             marks.remove(path)
-        inspection.sweep(path)
+        part_states.sweep(path)
 
     def sweep(self, work: Work) -> None:
         """Remove drafts, and a seed kept for a change that did not begin."""
@@ -105,7 +105,7 @@ class Seeds:
         mark = marks.read(path)
         if mark is not None and mark.half is None and not mark.more.get("old"):
             _old_of(path).unlink(missing_ok=True)
-        inspection.sweep(path)
+        part_states.sweep(path)
 
     def unchange(self, work: Work, half: Half) -> None:
         """Put the seed of before back."""
@@ -116,7 +116,7 @@ class Seeds:
             raise Permanent(f"the seed of `{work.step.address}` that was there before is gone, so the change cannot be taken back")
         marks.write(path, mark_for(work, before, half=_RETURNING)._replace(goal=before))
         half()
-        folders.draft_of(path).unlink(missing_ok=True)
+        image_folders.draft_of(path).unlink(missing_ok=True)
         if old.exists():
             old.rename(path)
             # Where both names are still one file, a rename does nothing.
@@ -131,7 +131,7 @@ class Seeds:
 
     def _path(self, work: Work) -> Path:
         part = work.step.after or work.step.before
-        return folders.object_path(self._folder, part["path"])
+        return image_folders.object_path(self._folder, part["path"])
 
 
 def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str]) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Permanent
 from herocloud.model.hosts import Host
-from herocloud.providers.images import folders
+from herocloud.providers.images import image_folders
 
 
 class Bounds(NamedTuple):
@@ -67,7 +67,7 @@ class Room:
     def used_by_images(self) -> int:
         """Add up what images really take, those on their way included."""
         total = 0
-        for name in (folders.STORE, folders.DOWNLOADS):
+        for name in (image_folders.STORE, image_folders.DOWNLOADS):
             try:
                 with os.scandir(self._folder / name) as entries:
                     total += sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries if ".json" not in entry.name)
@@ -100,7 +100,11 @@ def own_bytes(folder: Path) -> int:
 
 
 def _own_files(folder: Path) -> Iterator[Path]:
-    for name, wanted in ((folders.VMS, folders.ROOT_DISK), (folders.VOLUMES, None), (folders.TOMBSTONES, folders.BURIED)):
+    for name, wanted in (
+        (image_folders.VMS, image_folders.ROOT_DISK),
+        (image_folders.VOLUMES, None),
+        (image_folders.TOMBSTONES, image_folders.BURIED),
+    ):
         try:
             with os.scandir(folder / name) as entries:
                 inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]

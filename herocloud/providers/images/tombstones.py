@@ -14,10 +14,10 @@ from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
-from herocloud.providers.images import folders, inspection
+from herocloud.providers.images import image_folders, part_states
 from herocloud.providers.seam import Tombstone
 
-_DATA, _NOTE = folders.BURIED, "note.json"
+_DATA, _NOTE = image_folders.BURIED, "note.json"
 
 
 class Buried(NamedTuple):
@@ -42,7 +42,7 @@ def bury(folder: Path, path: Path, what: Buried) -> None:
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     durable_files.sync_folder(place.parent)
     note = place / _NOTE
-    durable_files.write_durably(note, jsons.dumps(what._asdict()).encode(), draft=folders.draft_of(note))
+    durable_files.write_durably(note, jsons.dumps(what._asdict()).encode(), draft=image_folders.draft_of(note))
     if not path.exists():
         return
     try:
@@ -89,7 +89,7 @@ def destroy(folder: Path, key: str) -> bool:
     if not place.is_dir():
         return False
     note = place / _NOTE
-    for path in (place / _DATA, folders.draft_of(note), note):
+    for path in (place / _DATA, image_folders.draft_of(note), note):
         path.unlink(missing_ok=True)
     place.rmdir()
     durable_files.sync_folder(place.parent)
@@ -121,17 +121,17 @@ def _read_all(folder: Path) -> list[Buried]:
 
 def _keys(folder: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in os.scandir(folder / folders.TOMBSTONES) if entry.is_dir())
+        return sorted(entry.name for entry in os.scandir(folder / image_folders.TOMBSTONES) if entry.is_dir())
     except FileNotFoundError:
         return []
 
 
 def _bytes(place: Path) -> int:
-    size = inspection.size_of(place / _DATA)
+    size = part_states.size_of(place / _DATA)
     return 0 if size is None else (place / _DATA).stat().st_blocks * 512
 
 
 def _place(folder: Path, key: str) -> Path:
     if not key or "/" in key or key in (".", ".."):
         raise Permanent(f"`{key}` is no key of a tombstone")
-    return folder / folders.TOMBSTONES / key
+    return folder / image_folders.TOMBSTONES / key

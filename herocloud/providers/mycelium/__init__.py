@@ -37,9 +37,9 @@ def _driver(context: ProviderContext) -> "MyceliumDriver":
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:
-    from herocloud.providers.mycelium import standing
+    from herocloud.providers.mycelium import overview
 
-    return standing.survey(context.folder, thorough=thorough)
+    return overview.survey(context.folder, thorough=thorough)
 
 
 def _keys(context: ProviderContext, wanted: Iterable[Json], environment: Mapping[str, str]) -> dict[str, OverlayKey]:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from herocloud.kits import http
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.mycelium import endpoints
-from herocloud.providers.mycelium.endpoints import Endpoint
+from herocloud.providers.mycelium import peer_endpoints
+from herocloud.providers.mycelium.peer_endpoints import Endpoint
 
 _Kind = TypeVar("_Kind", bound=Enum)
 
@@ -194,7 +194,7 @@ def _reading() -> Iterator[None]:
 
 def _peer(shape: Any) -> Peer:
     return Peer(
-        endpoints.read(shape["endpoint"]),
+        peer_endpoints.read(shape["endpoint"]),
         _member(PeerKind, shape.get("type"), PeerKind.UNKNOWN),
         _member(Connection, shape.get("connectionState"), Connection.UNKNOWN),
         int(shape.get("txBytes") or 0),

@@ -13,7 +13,7 @@ from pathlib import Path
 from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import api, endpoints, memberships, node_process, overlay_parts, sites
+from herocloud.providers.mycelium import api, memberships, node_process, overlay_parts, peer_endpoints, sites
 from herocloud.providers.mycelium.memberships import ADDED, FOUND, Membership
 from herocloud.providers.seam import Found, Probe, Work
 
@@ -113,7 +113,7 @@ class MyceliumDriver:
         with api.Client(found.api) as client:
             there = {peer.endpoint for peer in client.peers()}
             for endpoint in known.peers:
-                if endpoints.normalize(endpoint) not in there:
+                if peer_endpoints.normalize(endpoint) not in there:
                     client.add_peer(endpoint)
 
     def _bring_peer(self, work: Work, target: Part, half: str) -> None:
@@ -133,7 +133,7 @@ class MyceliumDriver:
         with api.Client(found.api) as client:
             if endpoint not in known.peers:
                 there = {peer.endpoint for peer in client.peers()}
-                origin = FOUND if endpoints.normalize(endpoint) in there and not self._is_others(known, endpoint) else ADDED
+                origin = FOUND if peer_endpoints.normalize(endpoint) in there and not self._is_others(known, endpoint) else ADDED
                 memberships.write(self._folder, known._replace(peers={**known.peers, endpoint: origin}))
             node_process.write_peers(self._folder)
             faults.reached(half)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Temporary
-from herocloud.providers.mycelium import api, endpoints, node_process, sites
+from herocloud.providers.mycelium import api, node_process, peer_endpoints, sites
 from herocloud.providers.mycelium.memberships import Membership
 
 
@@ -27,7 +27,7 @@ def peer_part(data: Path, known: Membership | None, endpoint: str, there: frozen
         return None
     there = peers_there(data) if there is None else there
     part: dict[str, Json] = {"endpoint": endpoint}
-    if there is not None and endpoints.normalize(endpoint) not in there:
+    if there is not None and peer_endpoints.normalize(endpoint) not in there:
         part["known"] = False
     return part
 

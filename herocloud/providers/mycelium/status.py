@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.model.errors import Temporary
-from herocloud.providers.mycelium import api, endpoints, memberships, node_process
+from herocloud.providers.mycelium import api, memberships, node_process, peer_endpoints
 from herocloud.providers.mycelium.api import Statistics, Traffic
 
 _NONE = Traffic(0, 0)
@@ -53,7 +53,7 @@ class Report(NamedTuple):
 def read(data: Path) -> Report:
     """Ask the daemon of this host."""
     version = node_process.version()
-    declared = {endpoints.normalize(endpoint): endpoint for endpoint in memberships.wanted_peers(data)}
+    declared = {peer_endpoints.normalize(endpoint): endpoint for endpoint in memberships.wanted_peers(data)}
     missing = tuple(PeerStatus(endpoint, "static", "missing", True, 0, 0) for endpoint in declared.values())
     try:
         found = node_process.find(data)
@@ -76,7 +76,7 @@ def read(data: Path) -> Report:
         found.node.subnet,
         found.node.public_key,
         found.node.started,
-        (*peers, *(one for one in missing if endpoints.normalize(one.endpoint) not in there)),
+        (*peers, *(one for one in missing if peer_endpoints.normalize(one.endpoint) not in there)),
         tuple(RouteStatus(route.subnet, route.next_hop, route.metric) for route in routes),
         statistics,
     )

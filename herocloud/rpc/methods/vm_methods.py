@@ -10,7 +10,7 @@ from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.worlds import Record
-from herocloud.operations import boot, deployment, power
+from herocloud.operations import deployment, host_boot, power
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
@@ -205,7 +205,7 @@ def reviving(desk: Desk, record: Record) -> Request:
     """Return what starting a VM by its policy is to the jobs."""
 
     def run_it(run: Run) -> Json:
-        plan = functools.partial(boot.plan_revival, desk.folder, record.stack, record.address)
+        plan = functools.partial(host_boot.plan_revival, desk.folder, record.stack, record.address)
         work.run_planned(desk, run, plan, work.only(record.address), address=record.address)
         return None
 

@@ -8,7 +8,7 @@ from typing import Any
 from herocloud.kits import jsons
 from herocloud.kits.yaml.tree import Path
 from herocloud.stack import names
-from herocloud.stack.checks import guest_access
+from herocloud.stack.checks import guest_input
 from herocloud.stack.expansion import Outside, absolute
 from herocloud.stack.fence import Fence
 from herocloud.stack.findings import Findings
@@ -83,7 +83,7 @@ class World:
         except UnicodeDecodeError:
             self.found.add("path-unreadable", path, f"`{full}` is no UTF-8 text.", None)
             return
-        guest_access.check_user_data(path, self.texts[full], self.found)
+        guest_input.check_user_data(path, self.texts[full], self.found)
 
     def look_at_secret(self, path: Path, secret: Fields) -> None:
         """Look at a secret; only its keyed digest is kept."""
@@ -153,8 +153,8 @@ def _look_at_block(path: Path, fields: Fields, world: World, *, host_is_here: bo
     if user_data and "file" in user_data and "text" not in user_data:
         world.read_user_data((*path, "user_data", "file"), user_data["file"])
     elif user_data and "text" in user_data and "file" not in user_data:
-        guest_access.check_user_data((*path, "user_data", "text"), user_data["text"], world.found)
-    guest_access.check_keys((*path, "ssh_keys"), fields.get("ssh_keys") or (), world.found)
+        guest_input.check_user_data((*path, "user_data", "text"), user_data["text"], world.found)
+    guest_input.check_keys((*path, "ssh_keys"), fields.get("ssh_keys") or (), world.found)
     for name, secret in (fields.get("secrets") or {}).items():
         if len(secret) == 1:
             world.look_at_secret((*path, "secrets", name), secret)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from herocloud.kits import sharing, sizes
+from herocloud.kits import shared_values, sizes
 from herocloud.kits.yaml import scalars
 from herocloud.stack.fields import spellings
 from herocloud.stack.findings import Findings
@@ -87,7 +87,7 @@ def _named(shape: Any) -> _Reader:
 
     def read_named(value: Any) -> Any:
         # Entries that are written alike are one object, before as after.
-        read: sharing.MadeOnce[Any] = sharing.MadeOnce()
+        read: shared_values.MadeOnce[Any] = shared_values.MadeOnce()
         return {_text(key): read.make(inner, reader) for key, inner in _exact(value, dict).items()}
 
     return read_named

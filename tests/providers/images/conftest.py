@@ -22,7 +22,7 @@ from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.steps import Step
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.images import downloads, driving, observing
-from herocloud.providers.images.folders import KEEP, Ownership
+from herocloud.providers.images.image_folders import KEEP, Ownership
 from herocloud.providers.seam import Probe, Work
 
 MIB = 1024**2

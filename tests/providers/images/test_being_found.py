@@ -4,7 +4,7 @@ import pytest
 
 from herocloud.model.errors import Refused
 from herocloud.providers import drivers, registry
-from herocloud.providers.images import intake, upkeep
+from herocloud.providers.images import intake, store_audit
 from herocloud.providers.images.intake import Order
 from herocloud.providers.seam import ProviderContext
 
@@ -25,7 +25,7 @@ def test_the_registry_opens_it_for_its_role_and_no_other(tmp_path, shapes) -> No
 def test_an_image_can_be_pulled_before_any_stack_asks_for_it(bench, raw, shapes) -> None:
     body = shapes.image(str(raw))
     entry = intake.pull(bench.folder, shapes.ROOMY, Order(body, "debian"))
-    (stored,) = upkeep.list_contents(bench.folder)
+    (stored,) = store_audit.list_contents(bench.folder)
     assert (stored.entry, stored.users) == (entry, ())
     raw.rename(raw.with_name("elsewhere"))
-    assert upkeep.prune(bench.folder, rehearse=True).contents == (stored,)
+    assert store_audit.prune(bench.folder, rehearse=True).contents == (stored,)

@@ -36,7 +36,7 @@ def test_a_disk_is_its_owners_alone(bench, raw) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_disks_and_seeds_belong_to_the_user_of_the_vmm(raw, shapes, tmp_path) -> None:
-    from herocloud.providers.images.folders import Ownership
+    from herocloud.providers.images.image_folders import Ownership
 
     bench = shapes.Bench(tmp_path / "data", ownership=Ownership(uid=4001, gid=4002, mode=0o640))
     bench.disk(bench.image(raw))

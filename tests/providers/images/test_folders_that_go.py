@@ -3,7 +3,7 @@
 import contextlib
 from concurrent import futures
 
-from herocloud.providers.images import folders, marks
+from herocloud.providers.images import image_folders, marks
 from herocloud.providers.images.marks import Mark
 
 MARK = Mark("shop", "image.debian", "ours", "image", None)
@@ -11,7 +11,7 @@ MARK = Mark("shop", "image.debian", "ours", "image", None)
 
 def test_a_mark_is_written_although_its_folder_has_just_gone(tmp_path) -> None:
     path = tmp_path / "shop" / "debian"
-    folders.make_folder(path.parent)
+    image_folders.make_folder(path.parent)
     path.parent.rmdir()
     marks.write(path, MARK)
     assert marks.read(path) == MARK
@@ -19,7 +19,7 @@ def test_a_mark_is_written_although_its_folder_has_just_gone(tmp_path) -> None:
 
 def test_a_mark_is_removed_although_its_folder_goes_at_the_same_moment(tmp_path, monkeypatch) -> None:
     path = tmp_path / "shop" / "debian"
-    folders.make_folder(path.parent)
+    image_folders.make_folder(path.parent)
     marks.write(path, MARK)
     sync = marks.durable_files.sync_folder
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers import ownership
-from herocloud.providers.images import folders, marks
+from herocloud.providers.images import image_folders, marks
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.ownership import Owner
 from herocloud.providers.parts import Seen
@@ -29,7 +29,7 @@ def look(path: Path, work: Work) -> Seen:
 
 def drafts_of(path: Path) -> tuple[Path, Path]:
     """Return where an object and its mark lie while they are written."""
-    return folders.draft_of(path), folders.draft_of(marks.mark_of(path))
+    return image_folders.draft_of(path), image_folders.draft_of(marks.mark_of(path))
 
 
 def claim_folder(path: Path, work: Work) -> None:
@@ -37,7 +37,7 @@ def claim_folder(path: Path, work: Work) -> None:
     if _in_vm(path):
         ownership.write_owner(path.parent, Owner(work.stack, work.step.address, work.lineage))
     else:
-        folders.make_folder(path.parent)
+        image_folders.make_folder(path.parent)
 
 
 def sweep(path: Path) -> None:
@@ -58,7 +58,7 @@ def release_folder(path: Path) -> None:
 
 
 def _in_vm(path: Path) -> bool:
-    return path.parent.parent.name == folders.VMS
+    return path.parent.parent.name == image_folders.VMS
 
 
 def owner_of(path: Path, mark: Mark) -> Owner:

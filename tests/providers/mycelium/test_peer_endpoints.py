@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herocloud.providers.mycelium import endpoints
+from herocloud.providers.mycelium import peer_endpoints
 
 PORTS = st.integers(1, 65535)
 PROTOCOLS = st.sampled_from(["tcp", "tls", "quic"])
@@ -13,19 +13,25 @@ PROTOCOLS = st.sampled_from(["tcp", "tls", "quic"])
 @given(protocol=PROTOCOLS, address=st.ip_addresses(), port=PORTS)
 def test_the_text_and_both_shapes_are_one_endpoint(protocol: str, address: object, port: int) -> None:
     where = f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}"
-    expected = endpoints.normalize(f"{protocol}://{where}")
-    assert endpoints.normalize(expected) == expected
-    assert endpoints.read({"proto": protocol, "socketAddr": where}) == expected
-    assert endpoints.read({"proto": protocol, "addr": {"socket": where}}) == expected
+    expected = peer_endpoints.normalize(f"{protocol}://{where}")
+    assert peer_endpoints.normalize(expected) == expected
+    assert peer_endpoints.read({"proto": protocol, "socketAddr": where}) == expected
+    assert peer_endpoints.read({"proto": protocol, "addr": {"socket": where}}) == expected
 
 
 @given(cid=st.integers(0, 2**32 - 1), port=st.integers(0, 2**32 - 1))
 def test_a_vsock_endpoint_is_one_too(cid: int, port: int) -> None:
-    assert endpoints.read({"proto": "vsock", "addr": {"vsock": {"cid": cid, "port": port}}}) == endpoints.normalize(f"vsock://{cid}:{port}")
+    assert peer_endpoints.read({"proto": "vsock", "addr": {"vsock": {"cid": cid, "port": port}}}) == peer_endpoints.normalize(
+        f"vsock://{cid}:{port}"
+    )
 
 
 def test_spelling_makes_no_difference() -> None:
-    assert endpoints.normalize("TCP://[2A01:0:0::0:1]:09651") == endpoints.normalize("tcp://[2a01::1]:9651") == "tcp://[2a01::1]:9651"
+    assert (
+        peer_endpoints.normalize("TCP://[2A01:0:0::0:1]:09651")
+        == peer_endpoints.normalize("tcp://[2a01::1]:9651")
+        == "tcp://[2a01::1]:9651"
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,11 +41,11 @@ def test_spelling_makes_no_difference() -> None:
 )  # fmt: skip
 def test_what_no_daemon_takes_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        endpoints.normalize(text)
+        peer_endpoints.normalize(text)
 
 
 def test_a_discovered_peer_keeps_its_zone() -> None:
-    assert endpoints.read({"proto": "tcp", "addr": {"socket": "[fe80::1%3]:9651"}}) == "tcp://[fe80::1%3]:9651"
+    assert peer_endpoints.read({"proto": "tcp", "addr": {"socket": "[fe80::1%3]:9651"}}) == "tcp://[fe80::1%3]:9651"
 
 
 @pytest.mark.parametrize(
@@ -47,4 +53,4 @@ def test_a_discovered_peer_keeps_its_zone() -> None:
 )
 def test_a_shape_that_is_not_known_is_named(shape: object) -> None:
     with pytest.raises(ValueError, match="form that is not known"):
-        endpoints.read(shape)
+        peer_endpoints.read(shape)

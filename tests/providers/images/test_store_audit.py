@@ -2,7 +2,7 @@
 
 import os
 
-from herocloud.providers.images import upkeep
+from herocloud.providers.images import store_audit
 from herocloud.providers.images.content_store import Store
 
 
@@ -12,46 +12,46 @@ def forget(bench, body, name="debian", **more):
 
 def test_an_image_that_was_deleted_stays_until_it_is_pruned(bench, raw) -> None:
     forget(bench, bench.image(raw))
-    (stored,) = upkeep.list_contents(bench.folder)
+    (stored,) = store_audit.list_contents(bench.folder)
     assert stored.users == ()
-    assert upkeep.prune(bench.folder, rehearse=True).contents == (stored,)
-    pruned = upkeep.prune(bench.folder)
+    assert store_audit.prune(bench.folder, rehearse=True).contents == (stored,)
+    pruned = store_audit.prune(bench.folder)
     assert (pruned.contents, pruned.bytes) == ((stored,), stored.bytes)
     assert bench.files() == []
-    assert upkeep.prune(bench.folder) == ((), (), 0)
+    assert store_audit.prune(bench.folder) == ((), (), 0)
 
 
 def test_what_an_image_of_any_stack_points_at_stays(bench, raw, shapes) -> None:
     body = bench.image(raw, sha256=shapes.sha256(raw.read_bytes()))
     bench.perform("image.fetch", "image.other", "image", None, body, stack="second")
-    (stored,) = upkeep.list_contents(bench.folder)
+    (stored,) = store_audit.list_contents(bench.folder)
     assert stored.users == ("image.other of stack second", "image.debian of stack shop")
     forget(bench, body)
-    assert upkeep.prune(bench.folder) == ((), (), 0)
+    assert store_audit.prune(bench.folder) == ((), (), 0)
     bench.perform("image.delete", "image.other", "image", body, None, stack="second")
-    assert len(upkeep.prune(bench.folder).contents) == 1
+    assert len(store_audit.prune(bench.folder).contents) == 1
 
 
 def test_what_a_record_names_stays(bench, raw, shapes) -> None:
     sha256 = shapes.sha256(raw.read_bytes())
     forget(bench, bench.image(raw))
-    assert upkeep.prune(bench.folder, recorded={sha256}).contents == ()
-    assert upkeep.prune(bench.folder, recorded={str(raw)}).contents == ()
-    assert len(upkeep.prune(bench.folder, recorded={"another"}).contents) == 1
+    assert store_audit.prune(bench.folder, recorded={sha256}).contents == ()
+    assert store_audit.prune(bench.folder, recorded={str(raw)}).contents == ()
+    assert len(store_audit.prune(bench.folder, recorded={"another"}).contents) == 1
 
 
 def test_what_somebody_fetches_at_the_moment_stays(bench, raw, shapes) -> None:
     forget(bench, bench.image(raw))
     with Store(bench.folder).lock(shapes.sha256(raw.read_bytes())):
-        assert upkeep.prune(bench.folder).contents == ()
-    assert len(upkeep.prune(bench.folder).contents) == 1
+        assert store_audit.prune(bench.folder).contents == ()
+    assert len(store_audit.prune(bench.folder).contents) == 1
 
 
 def test_a_purge_takes_the_content_that_nobody_else_uses(bench, raw) -> None:
     body = bench.image(raw)
     bench.image(raw, name="same")
     forget(bench, body, purge=True)
-    assert len(upkeep.list_contents(bench.folder)) == 1
+    assert len(store_audit.list_contents(bench.folder)) == 1
     forget(bench, body, name="same", purge=True)
     assert bench.files() == []
 
@@ -60,7 +60,7 @@ def test_disks_outlive_the_image_they_were_made_from(bench, raw) -> None:
     body = bench.image(raw)
     bench.disk(body)
     forget(bench, body)
-    upkeep.prune(bench.folder)
+    store_audit.prune(bench.folder)
     assert (bench.folder / "vms/v1/root.raw").read_bytes().startswith(raw.read_bytes())
 
 
@@ -82,7 +82,7 @@ def test_unfinished_downloads_go_when_nobody_goes_on_with_them(bench, server, sh
     server.tricks = [shapes.cut(1_000_000), *[shapes.mute] * 5]
     with pytest.raises(Temporary):
         bench.image(server.put(shapes.content()), unpinned=True)
-    pruned = upkeep.prune(bench.folder)
+    pruned = store_audit.prune(bench.folder)
     assert len(pruned.downloads) == 1
     assert [name for name in bench.files() if name.startswith("images/downloads")] == []
 
@@ -92,17 +92,17 @@ def test_contents_that_changed_in_the_store_are_named(bench, raw, shapes) -> Non
     packed = raw.with_suffix(".gz")
     packed.write_bytes(shapes.gzip(shapes.content(seed=2)))
     bench.image(packed, name="packed", decompress="gzip")
-    assert [one.wrong for one in upkeep.verify(bench.folder)] == [None, None]
+    assert [one.wrong for one in store_audit.verify(bench.folder)] == [None, None]
     for path in (bench.folder / "images/store").glob("*.raw"):
         with path.open("r+b") as stream:
             stream.seek(2_000_000)
             stream.write(b"rot")
-    wrong = {one.entry.source: one.wrong for one in upkeep.verify(bench.folder)}
+    wrong = {one.entry.source: one.wrong for one in store_audit.verify(bench.folder)}
     assert wrong[str(raw)].startswith("its sha256 is ")
     assert wrong[str(packed)] == "its content has changed since it was stored"
     for path in (bench.folder / "images/store").glob("*.raw"):
         os.truncate(path, 512)
-    assert {one.wrong for one in upkeep.verify(bench.folder)} == {"it is 512 bytes long and should be 3145728"}
+    assert {one.wrong for one in store_audit.verify(bench.folder)} == {"it is 512 bytes long and should be 3145728"}
 
 
 def test_a_content_that_somebody_deleted_by_hand_makes_the_image_vanish(bench, raw) -> None:
