@@ -47,6 +47,12 @@ def test_images_and_kernels_of_the_host_are_refused(shared: Any, key: str, path:
     assert "path-refused" in codes(shared, VM.replace("kernel: ./vmlinuz", image))
 
 
+@pytest.mark.parametrize("key", ["file: /etc/shadow", "file: ./sent.key", "env: HOME"])
+def test_a_key_of_the_overlay_is_not_for_callers_to_name(shared: Any, key: str) -> None:
+    yaml = VM + f"mycelium: {{addresses: true, key: {{{key}}}}}\n"
+    assert "path-refused" in codes(shared, yaml, contents={"sent.key": "0" * 64})
+
+
 def test_a_path_made_by_an_expression_is_refused_too(shared: Any) -> None:
     yaml = "variables:\n  where: {type: string}\n" + VM + '    user_data: {file: "{{ where }}"}\n'
     assert codes(shared, yaml, variables={"where": "/etc/shadow"}) == ["path-refused"]

@@ -67,6 +67,13 @@ class World:
                 f"name {'a folder' if folder else 'a file'}",
             )
 
+    def look_at_overlay_key(self, path: Path, key: Fields) -> None:
+        """Refuse a key that another than the operator names: the daemon would open its own files, and read its own environment."""
+        for kind in ("file", "env"):
+            if kind in key and self.is_fenced((*path, kind)):
+                hint = "leave `key` out; the operator makes the key with `herocloud mycelium key create`"
+                self._refuse((*path, kind), key[kind], "keys of the overlay lie in the data folder of the host", hint)
+
     def read_user_data(self, path: Path, text: str) -> None:
         """Read a user data file."""
         full = absolute(text, self.folder_of(path))
@@ -137,6 +144,9 @@ def look(data: Fields, world: World, *, host_is_here: bool) -> None:
             text = image.get(key)
             if text and (key != "source" or text.startswith("file://") or "://" not in text):
                 world.check_path(("images", name, key), text.removeprefix("file://"))
+    named = (data.get("mycelium") or {}).get("key")
+    if named:
+        world.look_at_overlay_key(("mycelium", "key"), named)
     for path, fields in _blocks(data):
         _look_at_block(path, fields, world, host_is_here=host_is_here)
 
