@@ -14,6 +14,7 @@ of their own and are given to whoever takes orphans.
 
 import os
 import shlex
+import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +59,7 @@ done
 """The shell beside a VMM. `.command` sets what it is called with, `.restart` whether it is kept, and `.stop` that it is not, for now."""
 
 _DETACH = """\
+cd / || exit
 log=$1
 shift
 setsid "$@" </dev/null >>"$log" 2>&1 &
@@ -115,6 +117,10 @@ def launch(
 def prepare(what: Launch) -> None:
     """Write down with what the process is started, and when it is started again; the shell beside it reads this whenever it starts it."""
     words = f"digest={jsons.digest(list(what.command))}\nsocket={shlex.quote(str(what.socket))}\nset -- {shlex.join(what.command)}\n"
+    program = shutil.which(what.command[0])
+    if program is not None:
+        # Where the program is found is decided here: the shell beside it has no PATH of the caller's. This one is not exported.
+        words += f"PATH={shlex.quote(str(Path(program).parent))}:$PATH\n"
     for name, text in (("command", words), ("restart", f"{what.restart}\n")):
         path = _beside(what.record, name)
         draft = path.with_name(f".{path.name}.new")
@@ -163,7 +169,7 @@ def has_systemd() -> bool:
 
 
 def _start(what: Launch, log: Path) -> None:
-    become = ["/bin/sh", "-c", _KEEP, "herocloud-keeper", str(what.record)]
+    become = ["/bin/sh", "-c", _KEEP, "herocloud-keeper", str(what.record.absolute())]
     if has_systemd():
         try:
             subprocesses.run(_as_unit(what, become, log), timeout=_SHELL_TIME)
@@ -173,9 +179,11 @@ def _start(what: Launch, log: Path) -> None:
                 raise Temporary(f"systemd still has the unit `{what.unit}`") from error
             raise Permanent(f"systemd did not take `{what.command[0]}` as a unit: {error}") from error
         return
-    environment = {**os.environ, **what.environment}
+    # Nothing of the caller's goes along: a password in an environment variable would be readable in /proc for the life of the VM, and a
+    # working directory would keep a file system busy.
+    words = ["/bin/sh", "-c", _DETACH, "herocloud-detach", str(log.absolute()), *become]
     try:
-        subprocesses.run(["/bin/sh", "-c", _DETACH, "herocloud-detach", str(log), *become], timeout=_SHELL_TIME, environment=environment)
+        subprocesses.run(words, timeout=_SHELL_TIME, environment=what.environment)
     except CommandError as error:
         raise Permanent(f"`{shlex.join(what.command[:1])}` cannot be started: {error}") from error
 
@@ -183,7 +191,7 @@ def _start(what: Launch, log: Path) -> None:
 def _as_unit(what: Launch, become: Sequence[str], log: Path) -> list[str]:
     words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={what.unit}"]
     words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue"]
-    words += [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
+    words += ["--working-directory=/", f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
     words += [f"--setenv={name}={value}" for name, value in what.environment.items()]
     return [*words, "--", *become]
 

@@ -107,3 +107,17 @@ def test_a_unit_that_systemd_does_not_take_is_told_or_tried_again(stand, monkeyp
     monkeypatch.setattr(launch.subprocesses, "run", refuse)
     with pytest.raises(kind):
         stand.start("vmm")
+
+
+def test_nothing_of_the_callers_environment_or_folder_goes_along(stand, eventually, monkeypatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "hush")
+    monkeypatch.chdir(stand.data)
+    known = stand.start("sleep", "60", restart="always")
+    keeper = identity.read(stand.beside("keeper"))
+    assert keeper is not None
+    for process in (known.pid, keeper.pid):
+        words = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+        names = {word.partition(b"=")[0].decode() for word in words if word}
+        # The shell itself sets PWD and the like for its children; nothing else is there.
+        assert names <= {identity.TOKEN, "PWD", "OLDPWD", "_"}
+        assert Path(f"/proc/{process}/cwd").readlink() == Path("/")
