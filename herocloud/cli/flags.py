@@ -96,7 +96,7 @@ class Approving(NamedTuple):
     auto_approve: Annotated[bool, switch("--auto-approve", "--yes", "-y", help="Approve everything without asking.")] = False
     approve: Annotated[
         list[str] | None,
-        option("--approve", metavar="CLASSES", help="Approve these: create, update, reboot, replace, destroy (commas, repeatable)."),
+        option("--approve", metavar="CLASSES", help="Approve these: create, update, stop, reboot, replace, destroy (commas, repeatable)."),
     ] = None
     input: Annotated[bool, option("--input/--no-input", help="Whether questions may be asked; never without a terminal.")] = True
 

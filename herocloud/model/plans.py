@@ -46,7 +46,7 @@ class Change(NamedTuple):
     needs: tuple[Address, ...] = ()
     note: str = ""
     """One more thing to know: `20 GiB of data is kept for 7 days`."""
-    downtime: float = 0.0
+    downtime: float | None = 0.0
     """Expected seconds from the stop of a VM to its last boot."""
     parts_before: Mapping[str, Part] | None = None
     """What was observed (or recorded) before, for undo."""

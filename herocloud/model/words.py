@@ -3,7 +3,7 @@
 Each value is the word a user reads, so that nothing has to be translated on the way to text or JSON.
 """
 
-from enum import Enum, IntEnum
+from enum import Enum
 
 
 class Action(Enum):
@@ -12,6 +12,7 @@ class Action(Enum):
     NO_OP = "no-op"
     CREATE = "create"
     UPDATE = "update"
+    STOP = "stop"
     REBOOT = "reboot"
     REPLACE = "replace"
     DELETE = "delete"
@@ -24,6 +25,7 @@ GLYPHS = {
     Action.NO_OP: " ",
     Action.CREATE: "+",
     Action.UPDATE: "~",
+    Action.STOP: "!",
     Action.REBOOT: "!",
     Action.REPLACE: "-/+",
     Action.DELETE: "-",
@@ -37,6 +39,7 @@ WORDS_OF_TERRAFORM = {
     Action.NO_OP: ["no-op"],
     Action.CREATE: ["create"],
     Action.UPDATE: ["update"],
+    Action.STOP: ["update"],
     Action.REBOOT: ["update"],
     Action.REPLACE: ["delete", "create"],
     Action.DELETE: ["delete"],
@@ -67,11 +70,13 @@ class Reason(Enum):
     UNDO = "undo"
 
 
-class Impact(IntEnum):
-    """What a change costs, in rising order."""
+class Impact(float, Enum):
+    """What a change costs, in rising order. Plans are filed with these numbers, so a new one goes between two others."""
 
     NONE = 0
     LIVE = 1
+    STOP = 1.5
+    """A machine that runs does not run afterwards: it is stopped or paused."""
     REBOOT = 2
     REPLACE = 3
     """Made anew; its data stays."""
@@ -82,6 +87,7 @@ class Impact(IntEnum):
 IMPACT_WORDS = {
     Impact.NONE: "none",
     Impact.LIVE: "live",
+    Impact.STOP: "stop",
     Impact.REBOOT: "reboot",
     Impact.REPLACE: "replace",
     Impact.DATA: "data_destroyed",
@@ -93,6 +99,7 @@ class Approval(Enum):
 
     CREATE = "create"
     UPDATE = "update"
+    STOP = "stop"
     REBOOT = "reboot"
     REPLACE = "replace"
     DESTROY = "destroy"

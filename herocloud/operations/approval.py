@@ -16,6 +16,7 @@ _CLASSES = {
     Action.NO_OP: (),
     Action.CREATE: (Approval.CREATE,),
     Action.UPDATE: (Approval.UPDATE,),
+    Action.STOP: (Approval.STOP,),
     Action.REBOOT: (Approval.REBOOT,),
     Action.REPLACE: (Approval.REPLACE,),
     Action.DELETE: (Approval.DESTROY,),

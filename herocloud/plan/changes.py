@@ -212,6 +212,8 @@ class Decider:
         steps = seq.finish()
         action, reason = _action(case, fields, worst, steps)
         impact = worst if action in (Action.UPDATE, Action.REBOOT, Action.REPLACE, Action.DELETE) else Impact.LIVE
+        if action is Action.STOP:
+            impact = Impact.STOP
         if action is Action.UPDATE:
             impact = Impact.LIVE if any(step.kind != RECORD_WRITE for step in steps) else Impact.NONE
         elif action in (Action.MOVE, Action.FORGET):
@@ -316,6 +318,8 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
     wanted = any(not field.drift for field in fields)
     if case.moved_from is not None and not fields and all(step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark for step in steps):
         return Action.MOVE, Reason.MOVED
+    if step_compiler.leaves_it_down(steps):
+        return Action.STOP, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED
     if worst is Impact.REBOOT and case.present.get("power") == step_compiler.CRASHED:
         return Action.REBOOT, Reason.CRASHED
     if worst is Impact.REBOOT:

@@ -22,6 +22,9 @@ _BOOKKEEPING = 0.0005
 """Seconds that each step costs the executor itself, which writes its journal one turn after the other."""
 
 
+_INTERRUPTING = (Action.STOP, Action.REBOOT, Action.REPLACE)
+
+
 class Timing(NamedTuple):
     """When each step runs, in the order of the steps, in seconds since the apply began."""
 
@@ -97,7 +100,7 @@ def _play(steps: Sequence[Step], parallelism: int) -> tuple[list[float], list[fl
 
 def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Timing) -> dict[Address, Change]:
     """Return the changes that interrupt a VM, each with the time from its stop to its last boot, or to its end when it stays off."""
-    down = {change.address: change for change in changes if change.kind == "vm" and change.action in (Action.REBOOT, Action.REPLACE)}
+    down = {change.address: change for change in changes if change.kind == "vm" and change.action in _INTERRUPTING}
     began: dict[Address, float] = {}
     back: dict[Address, float] = {}
     last: dict[Address, float] = {}
@@ -109,7 +112,9 @@ def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Tim
         elif step.kind == "vm.boot":
             back[step.address] = timing.ends[number]
         last[step.address] = timing.ends[number]
-    return {
+    off = {address: change._replace(downtime=None) for address, change in down.items() if change.action is Action.STOP}
+    return off | {
         address: change._replace(downtime=round(back.get(address, last[address]) - began[address], 3) if address in began else 0.0)
         for address, change in down.items()
+        if address not in off
     }

@@ -173,6 +173,12 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
         seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
 
 
+def leaves_it_down(steps: Iterable[Step]) -> bool:
+    """Tell whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment."""
+    kinds = {step.kind for step in steps if step.part == "power"}
+    return bool(kinds & {"vm.stop", "vm.pause"}) and "vm.boot" not in kinds
+
+
 def compile_removal(
     seq: Sequence, present: Parts, use: Use, *, keep_disk: bool = False, provider: str | None = None, gives_disk: bool = False
 ) -> StepId | None:

@@ -142,8 +142,8 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
 def _impact(action: Action, *, loses: bool, only_records: bool) -> Impact:
     if action in (Action.DELETE, Action.REPLACE):
         return Impact.DATA if loses else Impact.REPLACE
-    if action is Action.REBOOT:
-        return Impact.REBOOT
+    if action in (Action.STOP, Action.REBOOT):
+        return Impact.STOP if action is Action.STOP else Impact.REBOOT
     return Impact.NONE if only_records or action in (Action.MOVE, Action.FORGET) else Impact.LIVE
 
 

@@ -26,6 +26,7 @@ _MOST_NAMES = 12
 _TILES = (
     (Action.CREATE, "to add"),
     (Action.UPDATE, "to change"),
+    (Action.STOP, "to stop"),
     (Action.REBOOT, "to reboot"),
     (Action.REPLACE, "to replace"),
     (Action.DELETE, "to destroy"),

@@ -95,7 +95,7 @@ def mark_ticks(text: str) -> str:
 def render_plan(plan: Plan, *, generated: float | None = None) -> str:
     """Write what a plan would do; without `generated` (seconds since 1970) equal plans give equal bytes."""
     word, mood = contexts.verdict(plan)
-    down = [change.address for change in plan.changing if change.downtime > 0]
+    down = [change.address for change in plan.changing if change.downtime is None or change.downtime > 0]
     return render(
         "plan.html.j2",
         {

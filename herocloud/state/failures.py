@@ -66,8 +66,8 @@ _CAUSES: dict[str, tuple[str, str]] = {
     "state-untrusted": (
         "The data folder is open to others",
         (
-            "Nothing was changed. Whoever can write there can act as this user: take the folder back with `chown` and `chmod go-w`, or name "
-            "another one with `--data-dir`."
+            "Nothing was changed. Others who can write there can act as this user: take the folder back with `chown` and `chmod go-w`, "
+            "or name another one with `--data-dir`."
         ),
     ),
     "state-busy": (

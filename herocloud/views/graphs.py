@@ -14,6 +14,7 @@ from herocloud.model.worlds import Resource
 _FILLS = {
     Action.CREATE: "#d7f0dd",
     Action.UPDATE: "#fbf0cd",
+    Action.STOP: "#f0dcf5",
     Action.REBOOT: "#f0dcf5",
     Action.REPLACE: "#f9d9d6",
     Action.DELETE: "#f9d9d6",

@@ -174,7 +174,7 @@ def _warnings(plan: Plan, changes: list[Change]) -> Iterator[str]:
         yield f"> [!IMPORTANT]\n> Blocked by protection: {_names(blocked)}. This plan cannot be applied."
     if plan.errored:
         yield "> [!IMPORTANT]\n> This plan has errors and cannot be applied."
-    down = [change.address for change in changes if change.downtime > 0]
+    down = [change.address for change in changes if change.downtime is None or change.downtime > 0]
     if down:
         yield f"> [!WARNING]\n> Interrupted meanwhile: {_names(down)}."
     if not plan.complete:

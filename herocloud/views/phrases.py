@@ -38,6 +38,7 @@ LIFT = "set `protect: false` in the stack file and apply that first"
 _TALLIED = (
     (Action.CREATE, "to add", True),
     (Action.UPDATE, "to change", True),
+    (Action.STOP, "to stop", False),
     (Action.REBOOT, "to reboot", False),
     (Action.REPLACE, "to replace", False),
     (Action.ADOPT, "to adopt", False),
@@ -51,9 +52,10 @@ _RANKS = {
     Action.FORGET: 2,
     Action.CREATE: 3,
     Action.UPDATE: 4,
-    Action.REBOOT: 5,
-    Action.REPLACE: 6,
-    Action.DELETE: 7,
+    Action.STOP: 5,
+    Action.REBOOT: 6,
+    Action.REPLACE: 7,
+    Action.DELETE: 8,
 }
 
 
@@ -148,14 +150,17 @@ def tally_line(plan: Plan) -> str:
 
 def time_line(plan: Plan) -> str:
     """Write how long it takes and who is down meanwhile: `About 40 s, 12 s of it downtime for vm.cache`."""
-    down = [change for change in plan.changes if change.downtime > 0]
+    down = [(change.address, change.downtime) for change in plan.changes if change.downtime]
+    off = [change.address for change in plan.changes if change.downtime is None]
     text = f"About {_about(plan.critical_seconds)}"
     if len(down) == 1:
-        text += f", {_about(down[0].downtime)} of it downtime for {down[0].address}"
+        text += f", {_about(down[0][1])} of it downtime for {down[0][0]}"
     elif 1 < len(down) <= 3:
-        text += ", with downtime: " + ", ".join(f"{change.address} {_about(change.downtime)}" for change in down)
+        text += ", with downtime: " + ", ".join(f"{address} {_about(seconds)}" for address, seconds in down)
     elif down:
-        text += f", with downtime of up to {_about(max(change.downtime for change in down))} each for {len(down)} VMs"
+        text += f", with downtime of up to {_about(max(seconds for _, seconds in down))} each for {len(down)} VMs"
+    if off:
+        text += f"; {', '.join(off) if len(off) <= 3 else f'{len(off)} VMs'} {'stays' if len(off) == 1 else 'stay'} down"
     return text + "."
 
 
@@ -200,8 +205,8 @@ def _tally(value: Json) -> int:
 def _differences(change: Change) -> list[str]:
     fields = sorted(change.fields, key=lambda field: -field.impact) if len(change.fields) > 1 else list(change.fields)
     found = [field_line(field) for field in fields]
-    if change.downtime > 0:
-        down = f"(~{_about(change.downtime)} down)"
+    if change.downtime is None or change.downtime > 0:
+        down = "(stays down)" if change.downtime is None else f"(~{_about(change.downtime)} down)"
         if found:
             found[0] += f" {down}"
         else:

@@ -102,6 +102,7 @@ def summary(plan: Plan) -> dict[str, Json]:
     return {
         "add": counts[Action.CREATE],
         "change": counts[Action.UPDATE],
+        "stop": counts[Action.STOP],
         "reboot": counts[Action.REBOOT],
         "replace": counts[Action.REPLACE],
         "destroy": counts[Action.DELETE],

@@ -19,6 +19,7 @@ _WORST = (Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.UNDONE, Status
 _PAST = {
     Action.CREATE: "added",
     Action.UPDATE: "changed",
+    Action.STOP: "stopped",
     Action.REBOOT: "rebooted",
     Action.REPLACE: "replaced",
     Action.DELETE: "destroyed",

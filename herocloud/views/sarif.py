@@ -56,7 +56,7 @@ def _notable(change: Change) -> Finding | None:
         return Finding("blocked", "Protection stands in the way", "error", text, change.address)
     if change.impact is Impact.DATA:
         return Finding("data-destroyed", "Data is destroyed", "warning", text, change.address)
-    if change.action in (Action.REBOOT, Action.REPLACE):
+    if change.action in (Action.STOP, Action.REBOOT, Action.REPLACE):
         return Finding("interrupted", "A VM is interrupted", "note", text, change.address)
     return None
 

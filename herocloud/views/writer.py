@@ -41,6 +41,7 @@ def of_action(palette: Palette, action: Action) -> str:
     return {
         Action.CREATE: palette.green,
         Action.UPDATE: palette.yellow,
+        Action.STOP: palette.magenta,
         Action.REBOOT: palette.magenta,
         Action.REPLACE: palette.red,
         Action.DELETE: palette.red,

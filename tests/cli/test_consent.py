@@ -90,7 +90,7 @@ def test_a_command_on_a_vm_that_is_half_gone_refuses_with_the_words(herocloud: A
 def test_the_plan_lists_what_waits_for_resume(herocloud: Any) -> None:
     (waiting,) = json.loads(herocloud("plan", "--json").out)["unfinished"]
     assert (waiting["apply_id"], waiting["operation"], waiting["status"]) == ("apply-2", "destroy", "interrupted")
-    assert waiting["approved"] == ["create", "update", "reboot", "replace", "destroy"]
+    assert waiting["approved"] == ["create", "update", "stop", "reboot", "replace", "destroy"]
 
 
 @pytest.mark.usefixtures("cut_destroy")

@@ -26,9 +26,12 @@ LIVE = [
     ("an overlay address", {}, {"mycelium": {"seed": "010203040506"}}, ["seed.write", "tap.create", "vm.attach"]),
     ("one more volume", {}, {"volumes": ["data"]}, ["vm.attach"]),
     ("a volume made read-only", {"volumes": ["data"]}, {"volumes": [{"volume": "data", "readonly": True}]}, ["vm.detach", "vm.attach"]),
+    ("one more slice with the same memory", {"memory": GIB}, {"memory": GIB, "slices": 2}, ["record.write"]),
+]
+STOP = [
     ("stopping", {}, {"state": "stopped"}, ["vm.stop"]),
     ("pausing", {}, {"state": "paused"}, ["vm.pause"]),
-    ("one more slice with the same memory", {"memory": GIB}, {"memory": GIB, "slices": 2}, ["record.write"]),
+    ("stopping what would need a power cycle", {}, {"state": "stopped", "vcpus": 6}, ["vm.stop", "vm.configure"]),
 ]
 REBOOT = [
     ("vCPUs above the maximum", {}, {"vcpus": 6}, ["vm.stop", "vm.configure", "vm.boot"]),
@@ -65,6 +68,13 @@ def test_changes_live(build, pretend, first, second, kinds) -> None:
         Reason.FIELDS_CHANGED,
         Impact.NONE if kinds == ["record.write"] else Impact.LIVE,
     )
+    assert steps == kinds
+
+
+@pytest.mark.parametrize(("first", "second", "kinds"), [row[1:] for row in STOP], ids=[row[0] for row in STOP])
+def test_what_leaves_a_machine_down_is_a_stop(build, pretend, first, second, kinds) -> None:
+    change, steps = _change(build, pretend, first, second)
+    assert (change.action, change.reason, change.impact, change.downtime) == (Action.STOP, Reason.FIELDS_CHANGED, Impact.STOP, None)
     assert steps == kinds
 
 
