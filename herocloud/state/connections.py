@@ -15,7 +15,7 @@ from pathlib import Path
 from herocloud.kits import faults
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.state import creation, failures, migrating, state_files
+from herocloud.state import creation, failures, folder_trust, migrating, state_files
 from herocloud.state.state_files import Seen
 
 SMALL = 1024 * 1024
@@ -103,6 +103,7 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
     """Return a connection that writes durably; makes folder and database when there are none."""
     path = state_files.database(folder)
     with failures.Guarded(path):
+        folder_trust.require(folder)
         seen = state_files.examine(folder)
         if not seen.present:
             creation.create(folder)

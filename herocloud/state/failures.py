@@ -63,6 +63,13 @@ _CAUSES: dict[str, tuple[str, str]] = {
         "The state may not be used by this user",
         "Run as the owner of the data folder, or name another one with `--data-dir`.",
     ),
+    "state-untrusted": (
+        "The data folder is open to others",
+        (
+            "Nothing was changed. Whoever can write there can act as this user: take the folder back with `chown` and `chmod go-w`, or name "
+            "another one with `--data-dir`."
+        ),
+    ),
     "state-busy": (
         "The state is busy",
         "Another program keeps a transaction open in it. Wait for it to end, then run the same command again.",

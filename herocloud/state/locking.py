@@ -19,7 +19,7 @@ from herocloud.kits import faults, sizes
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Cancelled, Locked
-from herocloud.state import failures, holders, state_files
+from herocloud.state import failures, folder_trust, holders, state_files
 from herocloud.state.holders import Holder
 
 __all__ = ["Holder", "hold", "read_holder", "read_holders"]
@@ -51,6 +51,7 @@ def hold(
     waiting = _Waiting(folder, timeout, note, cancelled, clock, pause)
     with ExitStack() as stack:
         with failures.Guarded(folder):
+            folder_trust.require(folder)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if scope.stack is not None:
                 (folder / state_files.LOCKS).mkdir(mode=0o700, exist_ok=True)

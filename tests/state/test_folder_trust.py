@@ -1,0 +1,66 @@
+"""A data folder that somebody else may write to is refused before anything is changed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from herocloud.model.errors import Refused
+from herocloud.state import folder_trust
+
+STACK = "stack: shop\nnetworks: {lan: {cidr: 10.42.0.0/24}}\n"
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give folders away")
+
+
+def test_a_folder_of_ones_own_is_trusted(tmp_path: Path) -> None:
+    folder_trust.require(tmp_path)
+    folder_trust.require(tmp_path / "not" / "there" / "yet")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
+def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    with pytest.raises(Refused) as refused:
+        folder_trust.require(tmp_path)
+    (found,) = refused.value.diagnostics
+    assert (found.code, "everybody may write to" in found.detail) == ("state-untrusted", True)
+
+
+def test_a_parent_that_everybody_may_write_to_is_refused_unless_it_is_sticky(tmp_path: Path) -> None:
+    inner = tmp_path / "open" / "data"
+    inner.mkdir(parents=True)
+    inner.parent.chmod(0o1777)
+    folder_trust.require(inner)
+    inner.parent.chmod(0o777)
+    with pytest.raises(Refused):
+        folder_trust.require(inner)
+
+
+@pytest.mark.root
+@needs_root
+@pytest.mark.parametrize("which", ["data", "parent"])
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, which: str) -> None:
+    inner = tmp_path / "parent" / "data"
+    inner.mkdir(parents=True)
+    os.chown(inner if which == "data" else inner.parent, 12345, 0)
+    with pytest.raises(Refused) as refused:
+        folder_trust.require(inner)
+    assert "belongs to user 12345" in refused.value.diagnostics[0].detail
+
+
+def test_a_link_is_judged_by_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real").chmod(0o777)
+    (tmp_path / "link").symlink_to("real")
+    with pytest.raises(Refused):
+        folder_trust.require(tmp_path / "link")
+
+
+def test_an_apply_says_so_and_changes_nothing(herocloud) -> None:
+    herocloud.write(STACK)
+    herocloud.data_folder.chmod(0o777)
+    before = sorted(herocloud.data_folder.iterdir())
+    ran = herocloud("apply", "-y")
+    assert ran.code == 1, ran.both
+    assert "The data folder is open to others" in ran.err
+    assert sorted(herocloud.data_folder.iterdir()) == before
