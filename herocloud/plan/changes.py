@@ -44,6 +44,8 @@ class Case(NamedTuple):
     forced: bool = False
     """`--replace` asked for it."""
     moved_from: Address | None = None
+    marked: bool = False
+    """Whether what is there still carries the mark of its old address."""
     purge: bool = False
     destroy: bool = False
 
@@ -93,7 +95,7 @@ class Decider:
         fields = self._fields(case, lambda *_: Verdict(Impact.LIVE))
         if case.kind == "volume":
             target = self._volume_target(case, resource, target["volume"])
-        if case.moved_from is not None and case.present:
+        if case.marked and case.present:
             _rename_first(seq, "volume.move", case)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
         _wait_for_rename(seq)
@@ -129,7 +131,7 @@ class Decider:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
         seq = step_compiler.Sequence(case.address, providers)
-        if case.moved_from is not None and present:
+        if case.marked and present:
             _rename_first(seq, "vm.move", case)
         use, old, old_disk = use_of(valued.spec), use_of(record.spec) if record else Use(), disk_of(record.spec) if record else 0
         if record is None and present:

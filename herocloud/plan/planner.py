@@ -51,7 +51,7 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
         found.append(capacity.too_few_slices(host, short, len(holders)))
     outputs = _outputs(desired, recorded, specs, options, found)
 
-    decisions = _decide(inputs, valued, choice.roles, seen, host, options, found)
+    decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
     # What is adopted was counted as filling slices before it had any.
@@ -153,13 +153,16 @@ def _decide(
     inputs: Inputs,
     valued: Mapping[Address, Valued],
     roles: Mapping[str, str],
+    before: Observed | None,
     observed: Observed | None,
     host: Host,
     options: PlanOptions,
     found: list[Diagnostic],
 ) -> dict[Address, Decision]:
+    """Decide address by address; `before` is what was seen under the names that things have until the plan is applied."""
     decider = Decider(found, host)
     things = observed.things.get(inputs.stack, {}) if observed else {}
+    old_names = before.things.get(inputs.stack, {}) if before else None
     images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
     again = scope.select("--replace", options.replace, inputs.resources, []) if options.replace else set()
     decisions: dict[Address, Decision] = {}
@@ -186,6 +189,8 @@ def _decide(
             image=images.get(resource.spec["image"], {}) if resource and resource.kind == "vm" else {},
             forced=address in again,
             moved_from=origin,
+            # A part that an earlier apply made at the new address, before it came to rename the record, has its name already.
+            marked=origin is not None and (old_names is None or (origin in old_names and address not in old_names)),
             purge=options.purge,
             destroy=options.destroy,
         )

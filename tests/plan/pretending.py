@@ -72,8 +72,8 @@ def _begin(step: Step, change: Change, mine: dict[str, Record]) -> None:
             "shop", change.address, change.kind, change.provider, change.after, {}, False, change.protect, change.sid, change.needs
         )
     elif old is not None:
-        mine.pop(origin, None)
-        mine[change.address] = old._replace(address=change.address, complete=False)
+        # As in the journal, it keeps its old name until the thing itself has the new one.
+        mine[old.address] = old._replace(complete=False)
 
 
 def _perform(step: Step, there: dict[str, dict]) -> None:
@@ -130,18 +130,21 @@ def _check_footing(step: Step, parts: dict, there: dict[str, dict]) -> None:
 
 
 def _record(step: Step, change: Change, mine: dict[str, Record], there: dict[str, dict]) -> None:
-    record = mine.get(change.address)
+    record = mine.get(change.address) or mine.get(change.previous_address)
     if record is None:
         return
-    record = record._replace(parts=dict(there.get(change.address, {})))
+    if step.kind.endswith(".move") or step.last:
+        mine.pop(record.address)
+        record = record._replace(address=change.address)
+    record = record._replace(parts=dict(there.get(record.address, {})))
     if step.last and change.action is Action.DELETE:
-        del mine[change.address]
+        mine.pop(change.address, None)
         return
     if step.last:
         record = record._replace(
             spec=change.after, complete=True, protect=change.protect, sid=change.sid, needs=change.needs, provider=change.provider
         )
-    mine[change.address] = record
+    mine[record.address] = record
 
 
 def _count(used: list[int], claim: Claim, sign: int) -> None:

@@ -100,3 +100,15 @@ def test_a_move_on_a_full_host_counts_its_machine_once(build, pretend) -> None:
     plan = world.plan(build.desired(build.image(), build.vm("web"), moved=(Move("vm.www", "vm.web"),)), host)
     assert plan.diagnostics == ()
     assert plan.capacity.slices[:3] == (1, 1, 1)
+
+
+def test_what_has_its_new_name_already_is_not_renamed_again(build, pretend) -> None:
+    world, host = _world(build, pretend, build.vm("db"))
+    things = dict(world.observed.things["shop"])
+    things["vm.store"] = things.pop("vm.db")._replace(address="vm.store")
+    half = world._replace(observed=world.observed._replace(things={"shop": things}))
+    stack = build.desired(build.image(), build.vm("store"), moved=(Move("vm.db", "vm.store"),))
+    assert [step.kind for step in world.plan(stack, host).steps] == ["vm.move"]
+    plan = half.plan(stack, host)
+    assert [step.kind for step in plan.steps] == ["record.write"]
+    assert [change.previous_address for change in plan.changing] == ["vm.db"]
