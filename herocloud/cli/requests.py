@@ -15,7 +15,7 @@ from herocloud.cli import flags
 from herocloud.cli.command import BadValue, Call
 from herocloud.kits import nearest, sizes
 from herocloud.model.applies import Caller
-from herocloud.model.ids import StepId
+from herocloud.model.ids import StackName, StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
@@ -188,9 +188,15 @@ def parse_seconds(text: str, flag: str) -> float:
         raise BadValue(f"{error}{hint}", flag) from error
 
 
+def stack_here(call: Call) -> StackName | None:
+    """Return the stack of the file that the command was given or that lies here; nothing where there is no file."""
+    name = inputs.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None
+    return None if name is None else StackName(name)
+
+
 def choose_stack(call: Call, stack: str | None) -> str | None:
     """Return the stack that a command about the state means: the one named, the one of the stack file here, or nothing for all."""
     if stack is not None:
         lookups.require_known(call.folder, stack)
         return stack
-    return inputs.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None
+    return stack_here(call)

@@ -6,7 +6,7 @@ from pathlib import Path
 from herocloud.model.applies import apply_id, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.ids import PlanId
+from herocloud.model.ids import PlanId, StackName
 from herocloud.model.worlds import Desired
 from herocloud.operations import apply, inputs, leftovers, stack_plans
 from herocloud.operations.apply import Applied
@@ -15,14 +15,14 @@ from herocloud.operations.stack_plans import Planned
 from herocloud.state.store import Applied as PastApply
 
 
-def undo(folder: Path, which: str | None, how: How, approver: Approver) -> Applied:
-    """Take back an apply: the one of this serial or name, the newest of this plan, or the newest of all."""
-    first = plan_undo(folder, which)
+def undo(folder: Path, which: str | None, how: How, approver: Approver, *, stack: StackName | None = None) -> Applied:
+    """Take back an apply: the one of this serial or name, the newest of this plan, or the newest of this stack (of all)."""
+    first = plan_undo(folder, which, stack=stack)
     return apply.run_made(folder, first, lambda: plan_undo(folder, first.undone), how, approver)
 
 
-def plan_undo(folder: Path, which: str | None) -> Planned:
-    """Plan to take back an apply."""
+def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None) -> Planned:
+    """Plan to take back an apply; `stack` says whose newest is meant where none is named."""
     from herocloud.plan import undo as planner
     from herocloud.state import store
 
@@ -31,18 +31,18 @@ def plan_undo(folder: Path, which: str | None) -> Planned:
         raise Refused([Diagnostic("nothing-to-undo", "There is nothing to undo", f"Nothing was applied in `{folder}` yet.")])
     with opened:
         recorded = opened.recorded()
-        chosen = choose(opened.applies(), which)
+        chosen = choose([past for past in opened.applies() if which or stack is None or past.stack == stack], which)
         applied = next(past for past in opened.load_plan(chosen.plan) if past.apply == chosen.apply)
-        stack = applied.plan.stack
-        before = opened.records_at(applied.serial - 1).get(stack, {})
-        after = opened.records_at(applied.serial).get(stack, {})
-    past = planner.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(stack, {}))
+        owner = applied.plan.stack
+        before = opened.records_at(applied.serial - 1).get(owner, {})
+        after = opened.records_at(applied.serial).get(owner, {})
+    past = planner.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(owner, {}))
     host = stack_plans.with_listeners(inputs.find_host(folder, recorded))
-    observed = stack_plans.look(host, (stack,))
+    observed = stack_plans.look(host, (owner,))
     stones = leftovers.list_tombstones(host) if planner.restored(past) else ()
-    kept = {stone.address for stone in stones if stone.stack == stack}
+    kept = {stone.address for stone in stones if stone.stack == owner}
     plan = planner.plan_undo(past, recorded, observed, host.host, kept)
-    return Planned(plan, Desired(stack, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))
+    return Planned(plan, Desired(owner, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))
 
 
 def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:

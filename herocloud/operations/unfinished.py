@@ -82,8 +82,8 @@ def choose(folder: Path, which: str | None, stack: str | None) -> Pending | None
     return found[-1] if found else None
 
 
-def to_undo(folder: Path, which: str | None) -> Pending | None:
-    """Return the unfinished apply that `undo` would take back: the newest of all applies, or the one that is named."""
+def to_undo(folder: Path, which: str | None, stack: StackName | None = None) -> Pending | None:
+    """Return the unfinished apply that `undo` would take back: the newest of this stack (of all), or the one that is named."""
     from herocloud.state import store
 
     opened = store.open_state(folder, write=False)
@@ -92,6 +92,7 @@ def to_undo(folder: Path, which: str | None) -> Pending | None:
     with opened:
         applies, every = opened.applies(), opened.pending()
     if which is None:
+        applies = [one for one in applies if stack is None or one.stack == stack]
         return next((one for one in every if applies and one.number == applies[0].apply), None)
     serials = {one.apply: str(one.serial) for one in applies}
     by_name = [one for one in every if which in (one.id, serials.get(one.number))]

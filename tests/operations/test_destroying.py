@@ -1,5 +1,6 @@
 """Destroying needs the name of the stack and nothing else of its file."""
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6yWbEYYt3pNiZNQGRsDNFkFVFSl6oHD3zRdqeBOSP"
 STACK = """\
 stack: shop
 variables:
@@ -13,7 +14,7 @@ vms:
 
 def test_a_file_that_no_longer_loads_does_not_keep_its_machines_alive(herocloud) -> None:
     herocloud.write(STACK)
-    herocloud.done("apply", "-y", "--var", "key=abc")
+    herocloud.done("apply", "-y", "--var", f"key={KEY}")
     assert herocloud("plan").code == 1
     ran = herocloud.done("destroy", "-y")
     assert "Only the name of the stack was used" in ran.err
@@ -22,7 +23,7 @@ def test_a_file_that_no_longer_loads_does_not_keep_its_machines_alive(herocloud)
 
 def test_a_file_without_a_name_is_told_what_is_wrong(herocloud) -> None:
     herocloud.write(STACK)
-    herocloud.done("apply", "-y", "--var", "key=abc")
+    herocloud.done("apply", "-y", "--var", f"key={KEY}")
     herocloud.write(STACK.replace("stack: shop", "stack: [shop"))
     ran = herocloud("destroy", "-y")
     assert ran.code == 1

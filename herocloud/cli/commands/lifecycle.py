@@ -143,14 +143,17 @@ def undo(
     exports: flags.Exports,
     which: Annotated[
         str | None,
-        flags.argument(metavar="[SERIAL|APPLY_ID]", help="The apply to take back, by its serial or its id; the last one by default."),
+        flags.argument(
+            metavar="[SERIAL|APPLY_ID]", help="The apply to take back, by its serial or its id; the last one of the stack here by default."
+        ),
     ] = None,
 ) -> int:
     """Take back what an apply did, as a plan of its own.
 
     An apply that is not finished is rolled back; a finished one is undone by a plan that is shown and approved first.
     """
-    pending = unfinished.to_undo(call.folder, which)
+    stack = requests.stack_here(call)
+    pending = unfinished.to_undo(call.folder, which, stack)
     if pending is not None:
         return apply_flow.resume(
             call,
@@ -159,4 +162,6 @@ def undo(
             exports,
             lambda how, approver: operation.resume(call.folder, how, approver, rollback=True, which=pending.id),
         )
-    return apply_flow.run_approved(call, approval, running, exports, lambda how, approver: reversal.undo(call.folder, which, how, approver))
+    return apply_flow.run_approved(
+        call, approval, running, exports, lambda how, approver: reversal.undo(call.folder, which, how, approver, stack=stack)
+    )
