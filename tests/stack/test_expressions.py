@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from herocloud.stack import expressions
 
+_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6yWbEYYt3pNiZNQGRsDNFkFVFSl6oHD3zRdqeBOSP"
 _HEAD = """\
 stack: a
 images: {tiny: {kernel: ./vmlinuz}}
-variables: {two: {type: integer, default: 2}, mem: {default: 2 GiB}, keys: {type: list, default: [a, b]}}
-"""
+variables: {two: {type: integer, default: 2}, mem: {default: 2 GiB}, keys: {type: list, default: [a, b]}, ssh: _SSH}
+""".replace("_SSH", f"{{type: list, default: [{_KEY} one, {_KEY} two]}}")
 _NET = "networks: {lan: {cidr: 10.0.0.0/24}}\n"
 
 
@@ -20,9 +21,9 @@ def _vms(sound, text: str, **options):
 
 def test_a_value_that_is_only_an_expression_keeps_its_type(sound) -> None:
     (web, _second) = _vms(
-        sound, 'vms: {web: {image: tiny, count: "{{ two }}", vcpus: "{{two}}", memory: "{{ mem }}", ssh_keys: "{{ keys }}"}}'
+        sound, 'vms: {web: {image: tiny, count: "{{ two }}", vcpus: "{{two}}", memory: "{{ mem }}", ssh_keys: "{{ ssh }}"}}'
     )
-    assert (web["vcpus"], web["memory"], web["ssh_keys"]) == (2, 2 * 1024**3, ["a", "b"])
+    assert (web["vcpus"], web["memory"], web["ssh_keys"]) == (2, 2 * 1024**3, [f"{_KEY} one", f"{_KEY} two"])
 
 
 def test_an_expression_inside_a_text_becomes_text(sound) -> None:
