@@ -7,6 +7,7 @@ to free is used last, because whoever takes it has to wait for the one that lets
 from collections.abc import Iterable, Iterator, Mapping
 
 from herocloud.kits import jsons, nearest
+from herocloud.kits.jsons import Part
 from herocloud.model import ids
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
@@ -38,6 +39,18 @@ class Ledger:
         self._known = frozenset(self._all)
         self._next: Iterator[Sid] = iter(self._all)
         self._cidrs: dict[str, _Addresses] = {}
+        self._held: dict[str, list[str]] = {}
+
+    def enter_unrecorded(self, parts: Mapping[str, Part], *, here: bool) -> None:
+        """Enter what was seen and has no record: what an orphan holds is not given away. `here`: it carries the mark of this stack."""
+        for key, part in parts.items():
+            if key.startswith("nic."):
+                if part.get("mac"):
+                    self.macs.add(part["mac"])
+                if here and part.get("address"):
+                    self._held.setdefault(part["network"], []).append(part["address"])
+            elif key == "machine" and part.get("sid"):
+                self.sids.add(part["sid"])
 
     def _enter(self, record: Record, owner: Owner, *, leaving: bool) -> None:
         for sid in record.spec.get("slices", ()):
@@ -105,9 +118,9 @@ class Ledger:
         raise AssertionError("2^40 MACs cannot all be taken")
 
     def network(self, name: str, cidr: str, records: Mapping[Address, Record]) -> "_Addresses":
-        """Return the addresses of one network of the stack, opened once with those that are recorded."""
+        """Return the addresses of one network of the stack, opened once with those that are recorded or seen."""
         if name not in self._cidrs:
-            self._cidrs[name] = _Addresses(cidr, _taken_addresses(records, name))
+            self._cidrs[name] = _Addresses(cidr, [*_taken_addresses(records, name), *self._held.get(name, ())])
         return self._cidrs[name]
 
 

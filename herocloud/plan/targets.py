@@ -134,6 +134,9 @@ def decide_values(
     networks = {one.name: one.spec for one in inputs.resources.values() if one.kind == "network"}
     touched = [one for one in inputs.resources.values() if one.address in inputs.allowed]
     ledger = Ledger(host, recorded, leaving, _kept_back(recorded, observed, {(inputs.stack, one.address) for one in touched}))
+    if observed is not None:
+        for orphan in capacity.without_record(recorded, observed):
+            ledger.enter_unrecorded(orphan.parts, here=orphan.stack == inputs.stack)
     sizes = _volume_sizes(inputs)
     node = node_of(inputs.resources.values())
     overlay = OverlayAddresses(inputs.stack, host, node, inputs.records, observed, simulated=choice.simulated, found=found)
