@@ -114,7 +114,7 @@ class Campaign:
         for text in self.stages.values():
             # What reading a stack loads is loaded once, here.
             (self._start / "stack.yaml").write_text(text)
-            real.loading.load([str(self._start / "stack.yaml")], host=real.HOST)
+            real.stacks.load([str(self._start / "stack.yaml")], host=real.HOST)
         # One state for all worlds: marks and MACs of the host hold its identity.
         with states.open_state(self._start, write=True):  # type: ignore[union-attr]
             pass

@@ -26,7 +26,8 @@ _TIMES = (
     # What steps took a moment ago decides what the next ones are expected to take.
     (re.compile(r"(?<=About )\d+ s|(?<=~)\d+ s(?= down)|\d+ s(?= of it downtime)"), "<seconds>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "<time>"),
-    # The last column of the state log.
+    # The last column of the state log, as wide as what it holds.
+    (re.compile(r"OUTCOME +TOOK"), "OUTCOME   TOOK"),
     (re.compile(r" +\d+(\.\d+)? (ms|s)$", re.MULTILINE), "  <seconds>"),
 )
 

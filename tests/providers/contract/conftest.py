@@ -11,7 +11,7 @@ from herocloud.providers import registry
 FIRST = "dictionary"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def first_provider() -> Iterator[None]:
     """Register the provider of forty lines by its one line."""
     with pytest.MonkeyPatch.context() as patch:

@@ -108,7 +108,7 @@ DECLARATION = Declaration(
 def lines() -> list[str]:
     """Return lines of a registry in which the pretended hypervisor is the one that is not simulated."""
     sys.modules[NAME] = sys.modules[__name__]
-    return [NAME, *(f"herocloud.providers.{name}" for name in ("images", "network", "user_network", "simulator"))]
+    return [NAME, *(f"herocloud.providers.{name}" for name in ("images", "network", "user_network", "mycelium", "simulator"))]
 
 
 class Site:

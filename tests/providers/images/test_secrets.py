@@ -11,7 +11,7 @@ import pytest
 
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.images import seed_texts
-from herocloud.stack import sources
+from herocloud.stack.checks import outside
 
 KEY = bytes(range(32))
 VALUE = b"correct horse battery staple"
@@ -36,7 +36,7 @@ def write(bench, shapes, secrets):
 
 def test_the_digest_is_the_one_that_the_stack_makes() -> None:
     environment = {"DB_PASSWORD": VALUE.decode()}
-    assert sources.look_at_secret("env", "DB_PASSWORD", environment, KEY) == (True, seed_texts.digest(VALUE, KEY))
+    assert outside.look_at_secret("env", "DB_PASSWORD", environment, KEY) == (True, seed_texts.digest(VALUE, KEY))
 
 
 def test_a_secret_goes_into_a_file_for_root_alone(keyed, shapes) -> None:
