@@ -188,7 +188,7 @@ class Site:
         path.write_text(text)
         loaded = stacks.load([str(path)], host=HOST)
         assert loaded.desired is not None, loaded.diagnostics
-        plan = planner.plan(loaded.desired, states.read_recorded(self.folder), self.look(), HOST, PlanOptions())
+        plan = planner.plan(loaded.desired, states.read_recorded(self.folder), self.look(), HOST, PlanOptions(hypervisor=self.hypervisor))
         assert not plan.errored, plan.diagnostics
         return plan
 
