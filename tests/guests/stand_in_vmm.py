@@ -1,4 +1,4 @@
-"""A stand-in for QEMU on a host whose KVM lies: it speaks QMP, writes its serial log, and plays what `STAND_IN` names.
+"""A stand-in for QEMU on a host whose KVM lies: it speaks QMP, writes its serial log, and plays what the file `plays` beside it names.
 
 Every proof passes here, under KVM as under emulation. What differs are guests: under emulation they write to the serial line and their
 agent answers; under KVM they end in `internal-error` (`crash`), never write a first byte while they use up the processor (`silent`), or are
@@ -46,7 +46,7 @@ def documents(wire):
 
 class Vmm:
     def __init__(self, words, emulated):
-        self.mode = "fine" if emulated else os.environ["STAND_IN"]
+        self.mode = "fine" if emulated else Path(__file__).with_name("plays").read_text()
         self.began = time.monotonic()
         self.cpus = int(words[words.index("-smp") + 1].split("=")[1].split(",")[0])
         self.sockets, self.log = {}, ""

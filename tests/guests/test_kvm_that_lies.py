@@ -25,6 +25,11 @@ vms:
 MEMORY = 5 * 1024**3
 
 
+def _play(what: str) -> None:
+    """Tell the stand-in what to play, in a file beside it: a VMM gets nothing of the caller's environment."""
+    Path(os.environ["PATH"].split(":")[0], "plays").write_text(what, encoding="utf-8")
+
+
 @pytest.fixture
 def lying(herocloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Make a real host whose QEMU is the stand-in, and end what it started."""
@@ -42,7 +47,7 @@ def lying(herocloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(kvm_probe.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(launch, "has_systemd", lambda: False)
     monkeypatch.setenv("PATH", f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin")
-    monkeypatch.setenv("STAND_IN", "fine")
+    _play("fine")
     (herocloud.data_folder / "host.yaml").write_text("name: node1\n", encoding="utf-8")
     herocloud.write(STACK)
     for name in ("vmlinuz", "initramfs"):
@@ -63,7 +68,7 @@ def _launched(herocloud):
 
 
 def _crashed(herocloud, monkeypatch):
-    monkeypatch.setenv("STAND_IN", "crash")
+    _play("crash")
     herocloud.done("apply", "-y", "-q")
     until = time.monotonic() + 60
     while _state(herocloud) == "running":
@@ -72,7 +77,7 @@ def _crashed(herocloud, monkeypatch):
 
 
 def test_waiting_for_a_vm_that_crashes_ends_at_once_and_names_the_way_out(lying, monkeypatch) -> None:
-    monkeypatch.setenv("STAND_IN", "crash")
+    _play("crash")
     assert "with KVM" in lying.done("apply", "-y").both
     began = time.monotonic()
     ran = lying("vm", "wait", "--timeout", "100s")
@@ -110,7 +115,7 @@ def test_what_a_crash_showed_is_remembered_for_the_next_vm(lying, monkeypatch) -
 
 
 def test_a_guest_that_never_writes_a_first_byte_is_not_waited_for(lying, monkeypatch) -> None:
-    monkeypatch.setenv("STAND_IN", "silent")
+    _play("silent")
     assert "with KVM" in lying.done("apply", "-y").both
     ran = lying("vm", "wait", "--timeout", "300s")
     assert ran.code == 1, ran.both
@@ -124,7 +129,7 @@ def test_waiting_says_now_and_then_what_the_guest_does(lying, monkeypatch) -> No
     from herocloud.operations import guests
 
     monkeypatch.setattr(guests, "_NOW_AND_THEN", 0.0)
-    monkeypatch.setenv("STAND_IN", "silent")
+    _play("silent")
     lying.done("apply", "-y", "-q")
     ran = lying("vm", "wait", "--timeout", "300s")
     assert "vm.web does not answer yet: running, " in ran.err
