@@ -73,7 +73,8 @@ def test_a_slice_of_an_orphan_cannot_be_pinned(orphaned) -> None:
     orphaned.write(STACK.format(more="").replace("  db: {image: tiny, slices: 2", "  other: {image: tiny, slice: s2"))
     ran = orphaned("plan")
     assert ran.code == 14, ran.both
-    assert "`vm.db` holds" in ran.err and "state adopt vm.db" in ran.err
+    assert "`vm.db` holds" in ran.err
+    assert "state adopt vm.db" in ran.err
 
 
 def test_what_was_counted_for_the_orphan_does_not_change_when_it_is_taken_back(orphaned) -> None:
@@ -90,7 +91,8 @@ def test_a_plan_that_was_saved_before_is_stale_when_an_orphan_holds_its_slice(he
     herocloud.done("state", "rm", "vm.one", "--stack", "blog")
     ran = herocloud("apply", "db.plan")
     assert ran.code == 10, ran.both
-    assert "slice:s1" in ran.err and "blog/vm.one" in ran.err
+    assert "slice:s1" in ran.err
+    assert "blog/vm.one" in ran.err
 
 
 def test_the_range_of_an_orphan_is_a_finding(orphaned) -> None:
@@ -98,7 +100,8 @@ def test_the_range_of_an_orphan_is_a_finding(orphaned) -> None:
     orphaned.write("stack: blog\nnetworks: {net: {cidr: 10.42.0.0/16}}\n", "blog.yaml")
     ran = orphaned("plan", "-f", "blog.yaml")
     assert ran.code == 1, ran.both
-    assert "`network.lan` of stack `shop`" in ran.err and "no record" in ran.err
+    assert "`network.lan` of stack `shop`" in ran.err
+    assert "no record" in ran.err
 
 
 def test_the_published_port_of_an_orphan_is_a_finding(herocloud) -> None:
@@ -111,7 +114,8 @@ def test_the_published_port_of_an_orphan_is_a_finding(herocloud) -> None:
     herocloud.write(text, "blog.yaml")
     ran = herocloud("plan", "-f", "blog.yaml")
     assert ran.code == 1, ran.both
-    assert "8080" in ran.err and "`network.lan` of stack `shop`" in ran.err
+    assert "8080" in ran.err
+    assert "`network.lan` of stack `shop`" in ran.err
 
 
 NAMED = """\
