@@ -15,7 +15,20 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import PARALLELISM, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, reservations, rollout, scope, targets
+from herocloud.plan import (
+    assignment,
+    capacity,
+    diagnostics,
+    differences,
+    facts,
+    finish,
+    order,
+    orphan_diagnostics,
+    reservations,
+    rollout,
+    scope,
+    targets,
+)
 from herocloud.plan.changes import Case, Decider, Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import Inputs, PlanOptions
@@ -214,7 +227,7 @@ def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic
                 )
             )
         if change.address in inputs.lost and change.action in (Action.REBOOT, Action.REPLACE):
-            found.append(diagnostics.adoption_offered(change.address, change.action.value, resource.place if resource else None))
+            found.append(orphan_diagnostics.adoption_offered(change.address, change.action.value, resource.place if resource else None))
         if change.action is Action.CREATE and change.before is None and resource is not None and change.reason is Reason.NOT_RECORDED:
             created.append(resource)
         elif change.action is Action.DELETE and change.reason is Reason.GONE_FROM_FILE:

@@ -14,7 +14,7 @@ from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
-from herocloud.plan import diagnostics
+from herocloud.plan import diagnostics, orphan_diagnostics
 from herocloud.plan.ledger import Ledger, Owner, overlay_seed
 from herocloud.plan.overlay_addresses import OverlayAddresses, host_name, is_inside, vm_address
 
@@ -122,7 +122,7 @@ class Valuer:
     def _slice_taken(self, resource: Resource, sid: str, holder: Owner) -> Diagnostic:
         name, place = _owner_text(holder, self._stack), resource.place
         if holder in self._ledger.orphans:
-            return diagnostics.slice_of_orphan(resource.address, sid, name, place)
+            return orphan_diagnostics.slice_of_orphan(resource.address, sid, name, place)
         return diagnostics.slice_taken(resource.address, sid, name, place)
 
     def _slices(self, resource: Resource, old: Spec) -> tuple[list[Sid], list[Address], list[Sid]]:
