@@ -7,9 +7,9 @@ import json
 import time
 
 import pytest
+from stand_in_host import play
 
 from herocloud.providers.qemu import kvm_probe
-from stand_in_host import play
 
 STACK = """\
 stack: lie

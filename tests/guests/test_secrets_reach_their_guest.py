@@ -12,7 +12,7 @@ variables: {token: {sensitive: true}}
 images: {deb: {source: ./disk.raw, format: raw, unpinned: true, nocloud: true}}
 vms: {web: {image: deb, memory: 64 MiB, root_disk: {size: 1 MiB}, secrets: {token: {env: HEROCLOUD_VAR_token}}}}
 """
-SECRET = "correct-horse"
+WORDS = "correct-horse"
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def secretive(stand_in):
     """Write a stack whose VM has a secret of its own, and a file with the value."""
     stand_in.write(STACK)
     stand_in.write("x" * 4096, "disk.raw")
-    stand_in.write(f"token: {SECRET}\n", "values.yaml")
+    stand_in.write(f"token: {WORDS}\n", "values.yaml")
     return stand_in
 
 
@@ -30,30 +30,30 @@ def _delivered(herocloud, secret: str) -> bool:
     return base64.b64encode(secret.encode()) in seed.read_bytes()
 
 
-@pytest.mark.parametrize("words", [("--var", f"token={SECRET}"), ("--var-file", "values.yaml")], ids=["--var", "--var-file"])
+@pytest.mark.parametrize("words", [("--var", f"token={WORDS}"), ("--var-file", "values.yaml")], ids=["--var", "--var-file"])
 def test_a_sensitive_variable_reaches_its_secret(secretive, words) -> None:
     ran = secretive("apply", "-y", "-q", *words)
     assert ran.code == 0, ran.both
-    assert _delivered(secretive, SECRET), "the secret did not reach the guest"
+    assert _delivered(secretive, WORDS), "the secret did not reach the guest"
     assert secretive.done("plan", *words).out.strip() == "No changes."
     assert "HEROCLOUD_VAR_token" not in os.environ
-    assert SECRET not in json.dumps(json.loads(secretive.done("state", "show", "vm.web", "--json").out))
+    assert WORDS not in json.dumps(json.loads(secretive.done("state", "show", "vm.web", "--json").out))
 
 
 def test_a_variable_of_the_command_line_is_stronger_than_one_of_a_file(secretive) -> None:
     secretive.done("apply", "-y", "-q", "--var-file", "values.yaml", "--var", "token=stronger-one")
     assert _delivered(secretive, "stronger-one")
-    assert not _delivered(secretive, SECRET)
+    assert not _delivered(secretive, WORDS)
 
 
 def test_a_variable_file_may_be_a_pipe_that_is_read_once(secretive) -> None:
     reading, writing = os.pipe()
-    os.write(writing, f"token: {SECRET}\n".encode())
+    os.write(writing, f"token: {WORDS}\n".encode())
     os.close(writing)
     ran = secretive("apply", "-y", "-q", "--var-file", f"/dev/fd/{reading}")
     os.close(reading)
     assert ran.code == 0, ran.both
-    assert _delivered(secretive, SECRET), "the secret did not reach the guest"
+    assert _delivered(secretive, WORDS), "the secret did not reach the guest"
 
 
 def test_a_number_of_a_file_reaches_its_secret_as_it_is_written(secretive) -> None:
