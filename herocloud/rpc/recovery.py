@@ -96,7 +96,7 @@ def _begin_again(desk: Desk, job: StoredJob, params: Mapping[str, Json]) -> Requ
     record = desk.recorded.records.get(params["stack"], {}).get(params["address"])
     if job.method not in _ON_VMS or record is None:
         return Request(job.method, Subject(_lane(job), job.stack, job.address, job.sid, job.secret), _close_unbegun)
-    return vm_methods.acting(desk, job.method, params["action"], record, purge=bool(params["purge"]))
+    return vm_methods.acting(desk, job.method, params["action"], record, purge=bool(params["purge"]), shutdown=params.get("shutdown"))
 
 
 def _close_cancelled(run: Run) -> Json:
