@@ -8,7 +8,7 @@ import re
 
 from herocloud.kits.jsons import Json
 from herocloud.model.worlds import Recorded
-from herocloud.rpc.jobs import SECRET_LABEL
+from herocloud.rpc.job_marks import SECRET_LABEL
 
 NOBODY = "another VM"
 

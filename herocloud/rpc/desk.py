@@ -17,7 +17,8 @@ from herocloud.rpc import error_answers
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
-from herocloud.rpc.jobs import SECRET_LABEL, Jobs
+from herocloud.rpc.job_marks import SECRET_LABEL
+from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.peer_identity import Caller
 from herocloud.rpc.shelf import Shelf
 

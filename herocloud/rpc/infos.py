@@ -10,7 +10,7 @@ from herocloud.operations import deployment
 from herocloud.rpc.answers import EventInfo, JobInfo, JobSteps, RpcErrorInfo, SliceInfo, VmInfo
 from herocloud.rpc.daemon_store import StoredEvent, StoredJob
 from herocloud.rpc.desk import Desk, secret_of
-from herocloud.rpc.jobs import SECRET_LABEL, job_id
+from herocloud.rpc.job_marks import SECRET_LABEL, job_id
 from herocloud.views import listings
 
 

@@ -26,6 +26,7 @@ from herocloud.rpc.admission_gate import AdmissionGate
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
+from herocloud.rpc.job_marks import job_id, secret_in
 from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
@@ -37,9 +38,6 @@ ADMISSION_SECONDS = 1.0
 """For so long a request waits to hear whether its job may begin; an answer takes no longer than that."""
 
 _STEP_EVENTS = {"apply_complete": "step_done", "apply_errored": "step_failed", "apply_skipped": "step_skipped"}
-
-SECRET_LABEL = "herocloud.secret"  # noqa: S105  (the name of a label)
-"""Holds the keyed digest of a VM's secret. A label follows its VM through renames, restores and undo, and dies with it."""
 
 ENDED = ("done", "failed", "cancelled")
 
@@ -104,9 +102,7 @@ class Run:
     def watch(self, plan: Plan, finished: "collections.abc.Collection[str]") -> Iterator[Callable[[Event], None]]:
         """Listen to the apply that this job runs."""
         self.leave_gate()
-        self._secrets = {
-            change.address: found for change in plan.changes if (found := _secret_in(change.after) or _secret_in(change.before))
-        }
+        self._secrets = {change.address: found for change in plan.changes if (found := secret_in(change.after) or secret_in(change.before))}
         self._owner.admit(self, plan, len(finished))
         yield self._tell
 
@@ -378,22 +374,6 @@ class Jobs:
     def closing(self) -> bool:
         """Tell whether the daemon ends."""
         return self._closing
-
-
-def _secret_in(spec: Json) -> str | None:
-    found = ((spec or {}).get("labels") or {}).get(SECRET_LABEL)
-    return str(found) if found else None
-
-
-def job_id(number: int) -> str:
-    """Return the id that callers know a job by."""
-    return f"j{number}"
-
-
-def job_number(identity: str) -> int | None:
-    """Return the number in an id; nothing when it is not one."""
-    digits = identity[1:]
-    return int(digits) if identity[:1] == "j" and digits.isdecimal() and digits.isascii() and len(digits) <= 15 else None
 
 
 def _scoped(request: Request, caller: Caller) -> str:

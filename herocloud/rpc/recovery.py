@@ -17,7 +17,8 @@ from herocloud.rpc import error_answers, error_codes, work
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
-from herocloud.rpc.jobs import Request, Run, Subject, job_id
+from herocloud.rpc.job_marks import job_id
+from herocloud.rpc.jobs import Request, Run, Subject
 from herocloud.rpc.methods import vm_methods
 from herocloud.rpc.peer_identity import Caller
 
