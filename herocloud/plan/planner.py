@@ -15,7 +15,20 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import PARALLELISM, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, reservations, rollout, scope, targets
+from herocloud.plan import (
+    assignment,
+    capacity,
+    diagnostics,
+    differences,
+    facts,
+    finish,
+    order,
+    overlay_diagnostics,
+    reservations,
+    rollout,
+    scope,
+    targets,
+)
 from herocloud.plan.changes import Case, Decider, Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import Inputs, PlanOptions
@@ -54,6 +67,8 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
     decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
+    if seen is not None and not options.destroy:
+        found.extend(_about_peers(inputs, decisions, seen))
     # What is adopted was counted as filling slices before it had any.
     takers = [target for address, target in valued.items() if address in decisions and not _is_adopted(decisions[address])]
     return Draft(
@@ -198,6 +213,19 @@ def _decide(
         if decision is not None:
             decisions[address] = decision
     return decisions
+
+
+def _about_peers(inputs: Inputs, decisions: Mapping[Address, Decision], observed: Observed) -> list[Diagnostic]:
+    """Warn about declared peers without a connection. One that this plan adds has had no chance yet."""
+    return [
+        overlay_diagnostics.peer_not_connected(address, resource.spec["endpoint"], state, resource.place)
+        for address, resource in inputs.resources.items()
+        if resource.kind == "peer" and address in inputs.records and address not in decisions
+        if (state := observed.peer_states.get(resource.spec["endpoint"], _ALIVE)) != _ALIVE
+    ]
+
+
+_ALIVE = "alive"
 
 
 def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic]:
