@@ -96,6 +96,8 @@ class Work(NamedTuple):
     plan: str
     purge: bool = False
     """Deleted data is removed at once and not kept in a tombstone."""
+    shutdown: float | None = None
+    """Seconds that a guest has to shut down before its power is cut; 0 cuts it at once, nothing is the driver's own patience."""
     cancelled: Callable[[], bool] = lambda: False
     """Long work asks this now and then and stops with `Temporary` when it says yes."""
     progress: Callable[[str, float | None], None] = lambda _text, _share: None
