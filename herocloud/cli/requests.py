@@ -142,6 +142,7 @@ def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | N
         lambda text: call.note(f"note: {text}"),
         Caller(_user(), call.command),
         signals.SignalInterrupts(),
+        environment=call.environment,
     )
 
 

@@ -42,8 +42,11 @@ class Hosting(NamedTuple):
     """Warnings only: errors were raised."""
 
 
-def find_host(folder: Path, recorded: Recorded) -> Hosting:
-    """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong."""
+def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] = {}) -> Hosting:
+    """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong.
+
+    `environment` holds the variables that a stack may name with `env:`.
+    """
     from herocloud.host import machine
     from herocloud.providers import registry
 
@@ -52,7 +55,7 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     errors = [found for found in answer.diagnostics if found.is_error]
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
-    context = ProviderContext(folder, answer.host, answer.providers)
+    context = ProviderContext(folder, answer.host, answer.providers, environment)
     step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
     return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
 

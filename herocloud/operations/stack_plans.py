@@ -55,7 +55,7 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
     from herocloud.state import store
 
     recorded = store.read_recorded(folder)
-    host = inputs.find_host(folder, recorded)
+    host = inputs.find_host(folder, recorded, stack.environment)
     if asked.stack is not None:
         name = StackName(asked.stack)
         if name not in recorded.records:
@@ -160,7 +160,7 @@ def with_keys(host: Hosting, references: Sequence[Json]) -> Hosting:
     role = registry.find(registry.usual("overlay")).overlay
     if role is None or role.keys is None or not references:
         return host
-    found = role.keys(host.context, references, os.environ)
+    found = role.keys(host.context, references, host.context.environment)
     return host._replace(host=host.host._replace(overlay_keys=tuple(sorted(found.items()))))
 
 

@@ -100,6 +100,12 @@ class Store:
         with self._turn, failures.Guarded(self._path):
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
+    @property
+    def is_copy(self) -> bool:
+        """Tell whether this reads a copy of the file, which will never see what is written later."""
+        with self._turn, failures.Guarded(self._path):
+            return not connections.is_of(self._connection, self._path)
+
     def recorded(self) -> Recorded:
         """Return everything that plans compare with."""
         return self._read(lambda c: _recorded(c, self.folder))

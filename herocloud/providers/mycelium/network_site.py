@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers.mycelium import arithmetic, host_side, iproute, keys, node_process
@@ -147,9 +147,7 @@ class NetworkSite:
         key = self._part["key"]
         if "env" not in key:
             return node_process.key_path(data, key, environment)
-        path = self._folder(data) / "environment.key"
-        durable_files.write_durably(path, keys.read_environment(key["env"], environment))
-        return path
+        return node_process.keep_key(self._folder(data), key["env"], node_process.read_key(data, key, environment))
 
     def _process(self, data: Path) -> identity.Identity | None:
         known = identity.read(self._folder(data) / identity.RECORD)

@@ -408,13 +408,22 @@ class AsyncMethods:
         idempotency_key: str | None = None,
         wait: float = 0.0,
         secret: str = "",
+        environment: dict[str, str] | None = None,
     ) -> JobInfo:
         """Take back what an apply did, as a plan of its own that needs its own approval."""
         return cast(
             "JobInfo",
             await self.call(
                 "undo",
-                {"which": which, "stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "secret": secret},
+                {
+                    "which": which,
+                    "stack": stack,
+                    "approve": approve,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                    "secret": secret,
+                    "environment": environment,
+                },
             ),
         )
 
@@ -428,6 +437,7 @@ class AsyncMethods:
         wait: float = 0.0,
         which: str | None = None,
         secret: str = "",
+        environment: dict[str, str] | None = None,
     ) -> JobInfo:
         """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
         return cast(
@@ -442,6 +452,7 @@ class AsyncMethods:
                     "wait": wait,
                     "which": which,
                     "secret": secret,
+                    "environment": environment,
                 },
             ),
         )

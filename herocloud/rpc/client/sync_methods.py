@@ -402,13 +402,22 @@ class SyncMethods:
         idempotency_key: str | None = None,
         wait: float = 0.0,
         secret: str = "",
+        environment: dict[str, str] | None = None,
     ) -> JobInfo:
         """Take back what an apply did, as a plan of its own that needs its own approval."""
         return cast(
             "JobInfo",
             self.call(
                 "undo",
-                {"which": which, "stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "secret": secret},
+                {
+                    "which": which,
+                    "stack": stack,
+                    "approve": approve,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                    "secret": secret,
+                    "environment": environment,
+                },
             ),
         )
 
@@ -422,6 +431,7 @@ class SyncMethods:
         wait: float = 0.0,
         which: str | None = None,
         secret: str = "",
+        environment: dict[str, str] | None = None,
     ) -> JobInfo:
         """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
         return cast(
@@ -436,6 +446,7 @@ class SyncMethods:
                     "wait": wait,
                     "which": which,
                     "secret": secret,
+                    "environment": environment,
                 },
             ),
         )

@@ -15,7 +15,7 @@ from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
 from herocloud.rpc.error_codes import DOES_NOT_FIT
 from herocloud.rpc.jobs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
-from herocloud.rpc.methods.stack_methods import Approve, StackText
+from herocloud.rpc.methods.stack_methods import Approve, Environment, StackText
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
 
 _ENTRY = {
@@ -118,14 +118,16 @@ def undo(
     idempotency_key: IdempotencyKey = None,
     wait: Wait = 0.0,
     secret: Secret = "",
+    environment: Environment = {},  # noqa: B006
 ) -> JobInfo:
     """Take back what an apply did, as a plan of its own that needs its own approval."""
     chosen = _choose(desk, which, stack, secret)
     approved = frozenset(Approval(word) for word in approve)
 
     def run_it(run: Run) -> Json:
+        how = work.how_for(run, environment=environment)
         try:
-            applied = reversal.undo(desk.folder, chosen[0], work.how_for(run), work.within(approved))
+            applied = reversal.undo(desk.folder, chosen[0], how, work.within(approved))
         finally:
             desk.sight.forget()
         work.require_done(run, applied)
@@ -164,6 +166,7 @@ def resume_stack(
     wait: Wait = 0.0,
     which: Annotated[str | None, Field(max_length=64, description="The name of the apply, where a stack has several: `apply-12`.")] = None,
     secret: Secret = "",
+    environment: Environment = {},  # noqa: B006
 ) -> JobInfo:
     """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
     waiting = [one for one in unfinished.waiting(desk.recorded, None) if one.stack == stack and which in (None, one.id)]
@@ -174,8 +177,9 @@ def resume_stack(
     def run_it(run: Run) -> Json:
         if not waiting:
             return {"resumed": None}
+        how = work.how_for(run, environment=environment)
         try:
-            recovered = apply.resume(desk.folder, work.how_for(run), work.within(approved), rollback=rollback, which=waiting[-1].id)
+            recovered = apply.resume(desk.folder, how, work.within(approved), rollback=rollback, which=waiting[-1].id)
         finally:
             desk.sight.forget()
         if recovered is None:

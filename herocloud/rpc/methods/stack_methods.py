@@ -213,7 +213,8 @@ def apply_plan(
     def run_it(run: Run) -> Json:
         options = Options(on_failure=on_failure)
         try:
-            applied = apply.apply_saved(desk.folder, planned.plan, work.how_for(run, options))
+            how = work.how_for(run, options, planned.hosting.context.environment)
+            applied = apply.apply_saved(desk.folder, planned.plan, how)
         finally:
             desk.sight.forget()
         work.require_done(run, applied)

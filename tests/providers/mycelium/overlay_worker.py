@@ -3,6 +3,7 @@
 # ruff: noqa: T201  (a program of its own, which answers on stdout)
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from herocloud.providers.network.observing import NetworkObserver
 from herocloud.providers.seam import Work
 
 FOLDER = Path(sys.argv[1])
-DRIVERS = {"mycelium": MyceliumDriver(FOLDER), "network": NetworkDriver(FOLDER)}
+DRIVERS = {"mycelium": MyceliumDriver(FOLDER, os.environ), "network": NetworkDriver(FOLDER)}
 
 
 def main() -> None:
