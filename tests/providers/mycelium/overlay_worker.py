@@ -9,7 +9,7 @@ from pathlib import Path
 
 from herocloud.model.errors import HerocloudError
 from herocloud.model.steps import Step
-from herocloud.providers.mycelium import keys
+from herocloud.providers.mycelium import arithmetic, keys, overview
 from herocloud.providers.mycelium.driving import MyceliumDriver
 from herocloud.providers.mycelium.observing import MyceliumObserver
 from herocloud.providers.network.driving import NetworkDriver
@@ -34,6 +34,10 @@ def obey(order: dict) -> object:
     verb = order["verb"]
     if verb == "key":
         return keys.create(FOLDER, order["name"])
+    if verb == "subnet":
+        return arithmetic.node_subnet(arithmetic.public_key(keys.read_named(FOLDER, order["name"])))
+    if verb == "survey":
+        return overview.survey(FOLDER, thorough=True).why
     if verb == "observe":
         looks = [MyceliumObserver(FOLDER).observe(None), NetworkObserver(FOLDER).observe(None)]
         return [
