@@ -12,6 +12,7 @@ from pathlib import Path
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/gnu")
 """Folders that hold the host's programs; `jail` shows all of them."""
 _LONGEST_LINE = 256
+_MOST_LINKS = 40
 
 
 def needed_by(program: str) -> list[Path]:
@@ -43,7 +44,13 @@ def _around(path: Path) -> list[Path]:
     whole = Path(os.path.abspath(path))  # noqa: PTH100  (links stay)
     if whole == Path(os.path.abspath(sys.executable)):  # noqa: PTH100
         return [Path(sys.prefix), Path(sys.base_prefix)]
-    return list(dict.fromkeys([whole.parent, whole.resolve().parent]))
+    folders = [whole.parent]
+    for _ in range(_MOST_LINKS):
+        if not whole.is_symlink():
+            break
+        whole = Path(os.path.abspath(whole.parent / whole.readlink()))  # noqa: PTH100
+        folders.append(whole.parent)
+    return list(dict.fromkeys([*folders, whole.resolve().parent]))
 
 
 def _is_system(path: Path) -> bool:
