@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
-from herocloud.providers.vmm import control_groups, folders, programs, users
+from herocloud.providers.vmm import control_groups, folders, program_files, users
 from herocloud.providers.vmm.users import Range, User
 
 DEVICES = ("/dev/kvm", "/dev/net/tun", "/dev/vhost-net", "/dev/vhost-vsock")
@@ -105,7 +105,7 @@ def cage_of(data: Path, sid: str, machine: Part, program: str, opened: Opened) -
     return Cage(
         user=(user := users.of(data, sid)),
         view=user.is_own and can_mount(),
-        reads=tuple(dict.fromkeys([*programs.needed_by(program), *sorted(path for path in opened.reads if own not in path.parents)])),
+        reads=tuple(dict.fromkeys([*program_files.needed_by(program), *sorted(path for path in opened.reads if own not in path.parents)])),
         writes=(own, folders.runtime_folder(data, sid), *sorted(path for path in opened.writes if own not in path.parents)),
         awaits=opened.sockets,
         devices=DEVICES,
@@ -120,7 +120,7 @@ def beside(data: Path, sid: str, program: str, reads: Sequence[Path] = ()) -> Ca
     return Cage(
         user=(user := users.of(data, sid)),
         view=user.is_own and can_mount(),
-        reads=tuple(dict.fromkeys([*programs.needed_by(program), *reads])),
+        reads=tuple(dict.fromkeys([*program_files.needed_by(program), *reads])),
         writes=(folders.machine_folder(data, sid).parent, folders.runtime_folder(data, sid)),
         group=group_of(data, sid),
     )
@@ -178,4 +178,4 @@ def _groups_of(devices: Iterable[str]) -> set[int]:
 
 def python_files() -> list[Path]:
     """Return what a program in Python needs to see: its interpreter and the standard library."""
-    return [path for path in programs.needed_by(sys.executable) if path.exists()]
+    return [path for path in program_files.needed_by(sys.executable) if path.exists()]
