@@ -35,8 +35,9 @@ from herocloud.providers.devices import (
 __all__ = [
     "FIRMWARE", "ROLES", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver", "Forward",
     "Found", "GuestAccess", "HypervisorPlanning", "HypervisorRole", "ImagesRole", "Keeper", "Lacking", "Live", "Lock",
-    "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "Role", "SettingKind", "Simulation",
-    "Standing", "Survey", "Tap", "Tombstone", "Unsupported", "UserNetwork", "Verdict", "Work",
+    "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "RestartEvent", "Restarter", "Role",
+    "SettingKind",
+    "Simulation", "Standing", "Survey", "Tap", "Tombstone", "Unsupported", "UserNetwork", "Verdict", "Work",
 ]  # fmt: skip
 
 Role = Literal["hypervisor", "images", "network", "overlay"]
@@ -53,6 +54,8 @@ class ProviderContext(NamedTuple):
     host: Host | None = None
     settings: Mapping[str, Mapping[str, Json]] = {}
     """The sections of the host file that belong to providers, by the name of the provider (see `Declaration.settings`)."""
+    environment: Mapping[str, str] = {}
+    """The variables of whoever asked, for what a stack names with `env:`; those of this process may belong to somebody else."""
 
     def settings_of(self, name: str) -> Mapping[str, Json]:
         """Return a provider's own section of the host file."""
@@ -94,6 +97,8 @@ class Work(NamedTuple):
     plan: str
     purge: bool = False
     """Deleted data is removed at once and not kept in a tombstone."""
+    shutdown: float | None = None
+    """Seconds that a guest has to shut down before its power is cut; 0 cuts it at once, nothing is the driver's own patience."""
     cancelled: Callable[[], bool] = lambda: False
     """Long work asks this now and then and stops with `Temporary` when it says yes."""
     progress: Callable[[str, float | None], None] = lambda _text, _share: None
@@ -260,6 +265,41 @@ class Channel(Enum):
     VIRTIO_SERIAL = "virtio-serial"
 
 
+class RestartEvent(NamedTuple):
+    """Something that what stands beside a VM's process noted."""
+
+    at: float
+    """Seconds since 1970."""
+    kind: str
+    """`ended` (the process, with its exit code or `unknown`), `restarted` (with the number of tries in a row), `left-off` (its policy does
+    not start it again) or `gave-up` (it ended too often)."""
+    detail: str
+
+
+class Restarter(Protocol):
+    """What stands beside the process of one VM and starts it again by its policy, whether or not a daemon runs."""
+
+    def read_events(self) -> tuple[RestartEvent, ...]:
+        """Return what happened since `forget_events`, oldest first."""
+        ...
+
+    def forget_events(self) -> None:
+        """Drop what `read_events` has returned."""
+        ...
+
+    def replace_if_dead(self) -> bool:
+        """Put a new one beside a process that should have one and has none; tells whether it did."""
+        ...
+
+    def is_abandoned(self) -> bool:
+        """Tell whether both died in this boot of the host, so that nobody will start the VM again."""
+        ...
+
+    def cut_log(self) -> bool:
+        """Cut the serial log to its limit; tells whether it was longer."""
+        ...
+
+
 class HypervisorRole(NamedTuple):
     """What there is to know of a hypervisor. Its driver performs `vm.*`; `vm.move` renames the VM's folder too (`ownership.rename`)."""
 
@@ -277,6 +317,8 @@ class HypervisorRole(NamedTuple):
     """Hears that the agent of a VM (data folder and sid) answered, so that its guest got to user space."""
     runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
+    restarter: Callable[[Path, str], Restarter] | None = None
+    """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False
     migration: bool = False
     emulates: bool = False

@@ -13,10 +13,23 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, metrics, recovery, systemd, tcp, unix_socket
+from herocloud.rpc import (
+    concealment,
+    dispatch,
+    document,
+    endpoints,
+    error_answers,
+    method_table,
+    metrics,
+    recovery,
+    systemd,
+    tcp,
+    unix_socket,
+)
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
 from herocloud.rpc.endpoints import Handlers, Health
+from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.method_table import Method
@@ -115,6 +128,7 @@ class Service:
             document=lambda: self.document,
             caller=_NOBODY,
         )
+        self.jobs.conceal = lambda data, digest: concealment.conceal(data, self.reader.recorded(), digest)
         recovery.take_over(self.desk)
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
         self.upkeep = Upkeep(self.desk, look_seconds=settings.look_seconds)
@@ -124,7 +138,13 @@ class Service:
 
     def answer(self, body: bytes, caller: Caller) -> bytes | None:
         """Answer one request."""
-        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), error_answers.translate)
+        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), self._translate)
+
+    def _translate(self, error: Exception, given: Mapping[str, Json]) -> RpcError | None:
+        known = error if isinstance(error, RpcError) else error_answers.translate(error)
+        secret = given.get("secret")
+        digest = self.desk.digest(secret) if isinstance(secret, str) else None
+        return None if known is None else RpcError(known.kind, concealment.conceal(known.data, self.desk.recorded, digest))
 
     def handlers(self) -> Handlers:
         """Return what the paths need."""

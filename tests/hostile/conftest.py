@@ -73,7 +73,9 @@ def with_row(shop: Any) -> Callable[[str, Callable[[list[Any]], Any]], None]:
     def rewrite(address: str, change: Callable[[list[Any]], Any]) -> None:
         with contextlib.closing(sqlite3.connect(shop.data_folder / "state.db")) as state, state:
             (body,) = state.execute("SELECT body FROM records WHERE address = ? AND until IS NULL", (address,)).fetchone()
-            state.execute("UPDATE records SET body = ? WHERE address = ? AND until IS NULL", (json.dumps(change(json.loads(body))), address))
+            state.execute(
+                "UPDATE records SET body = ? WHERE address = ? AND until IS NULL", (json.dumps(change(json.loads(body))), address)
+            )
 
     return rewrite
 

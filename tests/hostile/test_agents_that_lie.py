@@ -13,7 +13,12 @@ pytestmark = pytest.mark.world
 
 INFO = b'{"return": {"version": "1", "supported_commands": []}}'
 READS = json.dumps(
-    {"return": {"version": "1", "supported_commands": [{"name": f"guest-file-{verb}", "enabled": True} for verb in ("open", "read", "close")]}}
+    {
+        "return": {
+            "version": "1",
+            "supported_commands": [{"name": f"guest-file-{verb}", "enabled": True} for verb in ("open", "read", "close")],
+        }
+    }
 ).encode()
 STARTED = b'{"return": {"pid": 7}}'
 EXEC, STATUS = "guest-exec", "guest-exec-status"
@@ -68,7 +73,9 @@ def test_an_odd_answer_is_the_guests_fault(shop: Any, wild: Any, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    "error", [b'"text"', b"[]", b"null", b'{"class": 5, "desc": {"a": 1}}', b'{"desc": "\\ud800"}'], ids=["a text", "a list", "nothing", "other types", "half a letter"]
+    "error",
+    [b'"text"', b"[]", b"null", b'{"class": 5, "desc": {"a": 1}}', b'{"desc": "\\ud800"}'],
+    ids=["a text", "a list", "nothing", "other types", "half a letter"],
 )
 def test_an_odd_refusal_is_a_refusal(shop: Any, wild: Any, error: bytes) -> None:
     wild.lines = {"guest-info": INFO, EXEC: b'{"error": ' + error + b"}"}
@@ -98,7 +105,9 @@ def test_a_file_without_end_ends_with_the_commands_time(shop: Any, wild: Any, en
 
 def test_a_piece_that_is_larger_than_what_was_asked_for_is_refused(shop: Any, wild: Any, endless: None) -> None:
     content = base64.b64encode(b"x" * 1_000_000).decode()
-    pieces = itertools.chain([json.dumps({"return": {"count": 10, "eof": True, "buf-b64": content}}).encode()], itertools.repeat(b'{"return": {"eof": true}}'))
+    pieces = itertools.chain(
+        [json.dumps({"return": {"count": 10, "eof": True, "buf-b64": content}}).encode()], itertools.repeat(b'{"return": {"eof": true}}')
+    )
     wild.lines["guest-file-read"] = lambda: next(pieces)
     ran = shop("vm", "exec", "a", "--timeout", "20", "--no-stdin", "--", "true")
     assert (ran.code, "misbehaves" in ran.err, len(ran.out)) == (1, True, 0), ran.err
@@ -108,7 +117,11 @@ def test_json_output_has_an_end(shop: Any, wild: Any) -> None:
     much = base64.b64encode(b"x" * 9_000_000)
     status = b'{"return": {"exited": false, "out-data": "' + much + b'"}}'
     turns = itertools.count()
-    wild.lines = {"guest-info": INFO, EXEC: STARTED, STATUS: lambda: status if next(turns) < 12 else b'{"return": {"exited": true, "exitcode": 0}}'}
+    wild.lines = {
+        "guest-info": INFO,
+        EXEC: STARTED,
+        STATUS: lambda: status if next(turns) < 12 else b'{"return": {"exited": true, "exitcode": 0}}',
+    }
     ran = shop("vm", "exec", "a", "--json", "--timeout", "60", "--no-stdin", "--", "true")
     assert (ran.code, "The output is too long" in ran.err) == (1, True), ran.err[-500:]
 

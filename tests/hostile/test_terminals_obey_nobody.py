@@ -19,7 +19,9 @@ COLOR = re.compile(rb"\x1b\[\d+m")
 def obeyed(heard: bytes) -> set[bytes]:
     """Return what in the bytes on a terminal it would have acted on: all control characters besides tabs, line feeds and colors."""
     text = COLOR.sub(b"", heard).decode(errors="replace").replace("\r\n", "\n")
-    return {letter.encode() for letter in text if (ord(letter) < 32 and letter not in "\t\n") or 127 <= ord(letter) < 160 or letter == "\u202e"}
+    return {
+        letter.encode() for letter in text if (ord(letter) < 32 and letter not in "\t\n") or 127 <= ord(letter) < 160 or letter == "\u202e"
+    }
 
 
 @pytest.fixture

@@ -69,7 +69,9 @@ def execute(
         if call.json:
             if sum(map(len, heard.values())) + len(piece) > _MOST_OUTPUT:
                 detail = f"`{command[0]}` printed more than {sizes.show_size(_MOST_OUTPUT)}, which is too much for one document."
-                raise Refused([Diagnostic("too-much-output", "The output is too long", detail, hint="leave out `--json` to get it as it comes")])
+                raise Refused(
+                    [Diagnostic("too-much-output", "The output is too long", detail, hint="leave out `--json` to get it as it comes")]
+                )
             heard[is_error] += piece
         else:
             call.screen.bytes_result(piece, error=is_error)

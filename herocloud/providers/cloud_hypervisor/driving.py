@@ -138,7 +138,7 @@ class CloudHypervisorDriver:
             if self._guest_runs(sid, mark):
                 raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
             # A process without a guest, left by somebody who was killed while it started.
-            vmm_process.stop(Place(self._folder, sid, probes.owner_of(work)), mark, work, self._patience)
+            vmm_process.stop(Place(self._folder, sid, probes.owner_of(work)), mark, work, self._patience.for_guest(work.shutdown))
         elif mark is not None and mark.booted is not None:
             vmm_process.clear(self._folder, sid, mark)
         files.remove_runtime(self._folder, sid)
@@ -169,7 +169,7 @@ class CloudHypervisorDriver:
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
         place = Place(self._folder, sid, probes.owner_of(work))
         if target == "stopped":
-            vmm_process.stop(place, mark, work, self._patience)
+            vmm_process.stop(place, mark, work, self._patience.for_guest(work.shutdown))
             return
         if target == "paused" and self._guest_runs(sid, mark):
             vmm_process.pause(self._folder, sid, paused=True)

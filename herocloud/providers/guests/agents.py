@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from herocloud.providers.guests import answers, channels
-from herocloud.providers.guests.answers import Info
+from herocloud.providers.guests import agent_answers, channels
+from herocloud.providers.guests.agent_answers import Info
 from herocloud.providers.guests.channels import Channel, Endpoint, Off, Silent
 
 PATIENCE = 10.0
@@ -68,4 +68,4 @@ class Agent:
 
 def read_info(channel: Channel, timeout: float) -> Info:
     """Ask what the agent at the other end can."""
-    return answers.read_info(channel.ask("guest-info", timeout=timeout))
+    return agent_answers.read_info(channel.ask("guest-info", timeout=timeout))

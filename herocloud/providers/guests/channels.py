@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.guests import answers
+from herocloud.providers.guests import agent_answers
 
 DELIMITER = b"\xff"
 """Stands in no UTF-8 text, so an agent that is in the middle of one starts anew."""
@@ -88,9 +88,9 @@ class Channel:
         until = time.monotonic() + timeout
         self._send(_request(command, arguments), until)
         while True:
-            answer = answers.parse(self._line(until))
+            answer = agent_answers.parse(self._line(until))
             if isinstance(answer, dict) and "error" in answer:
-                raise Refusal(*answers.refusal(answer["error"]))
+                raise Refusal(*agent_answers.refusal(answer["error"]))
             if isinstance(answer, dict) and "return" in answer:
                 return answer["return"]
 
@@ -110,8 +110,8 @@ class Channel:
             # What stands before the delimiter is left over from an earlier conversation, whole or not.
             line = self._line(until, _LONGEST_LEFTOVER).rpartition(DELIMITER)[2]
             try:
-                answer = answers.parse(line)
-            except answers.BadAnswer:
+                answer = agent_answers.parse(line)
+            except agent_answers.BadAnswer:
                 continue
             if isinstance(answer, dict) and answer.get("return") == number:
                 return
@@ -136,8 +136,8 @@ class Channel:
                 # What was in there of a delimiter goes with it; the number is said again.
                 self._read.clear()
                 start = 0
-            if start > answers.LONGEST:
-                raise answers.BadAnswer(f"the answer of the agent in the guest is longer than {answers.LONGEST // 1024**2} MiB")
+            if start > agent_answers.LONGEST:
+                raise agent_answers.BadAnswer(f"the answer of the agent in the guest is longer than {agent_answers.LONGEST // 1024**2} MiB")
             self._bound(until)
             try:
                 piece = self._wire.recv(_PIECE)

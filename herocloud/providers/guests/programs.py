@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent
-from herocloud.providers.guests import agents, answers
+from herocloud.providers.guests import agent_answers, agents
+from herocloud.providers.guests.agent_answers import Status
 from herocloud.providers.guests.agents import Agent
-from herocloud.providers.guests.answers import Status
 from herocloud.providers.guests.channels import Channel, Off, Refusal, Silent
 
 MOST_INPUT = 4 * 1024**2
@@ -158,7 +158,7 @@ class _Look:
     def at(self, channel: Channel) -> Ended | None:
         """Hand on what was said since the last look; returns how it ended when it has."""
         try:
-            status = answers.read_status(channel.ask("guest-exec-status", {"pid": self._pid}, timeout=self._limit.left()))
+            status = agent_answers.read_status(channel.ask("guest-exec-status", {"pid": self._pid}, timeout=self._limit.left()))
         except Refusal as error:
             raise Permanent("the guest knows nothing of the program any more; it, or its agent, was restarted meanwhile") from error
         if self._files is not None:
@@ -184,7 +184,7 @@ class _Look:
     def _drain(self, channel: Channel, is_error: bool, handle: int) -> None:  # noqa: FBT001  (the name of a stream)
         while True:
             said = channel.ask("guest-file-read", {"handle": handle, "count": _PIECE}, timeout=self._limit.left())
-            piece = answers.read_piece(said, _PIECE)
+            piece = agent_answers.read_piece(said, _PIECE)
             if piece.content:
                 self._heard(is_error, piece.content)
             if piece.end:
@@ -200,7 +200,7 @@ def _start(channel: Channel, program: Program, files: _Files | None, limit: _Lim
         request["input-data"] = base64.b64encode(program.stdin).decode()
     if program.environment:
         request["env"] = [f"{name}={value}" for name, value in program.environment.items()]
-    return answers.read_pid(channel.ask("guest-exec", request, timeout=limit.left()))
+    return agent_answers.read_pid(channel.ask("guest-exec", request, timeout=limit.left()))
 
 
 def _open_files(channel: Channel, limit: _Limit) -> _Files | None:
@@ -215,7 +215,7 @@ def _open_files(channel: Channel, limit: _Limit) -> _Files | None:
         return _Files(
             folder,
             {
-                is_error: answers.read_handle(
+                is_error: agent_answers.read_handle(
                     channel.ask("guest-file-open", {"path": f"{folder}/{name}", "mode": "r"}, timeout=limit.left())
                 )
                 for is_error, name in ((False, "out"), (True, "err"))
@@ -228,10 +228,10 @@ def _open_files(channel: Channel, limit: _Limit) -> _Files | None:
 def _run_small(channel: Channel, path: str, arguments: Sequence[str], limit: _Limit) -> Status:
     """Run something that ends at once, and wait for it: an agent remembers what nobody asks after."""
     request = {"path": path, "arg": list(arguments), "capture-output": True}
-    pid = answers.read_pid(channel.ask("guest-exec", request, timeout=limit.left()))
+    pid = agent_answers.read_pid(channel.ask("guest-exec", request, timeout=limit.left()))
     until, pause = time.monotonic() + limit.patience, _FIRST_PAUSE
     while True:
-        status = answers.read_status(channel.ask("guest-exec-status", {"pid": pid}, timeout=limit.left()))
+        status = agent_answers.read_status(channel.ask("guest-exec-status", {"pid": pid}, timeout=limit.left()))
         if status.exited or time.monotonic() > until:
             return status
         time.sleep(pause)

@@ -6,7 +6,7 @@ chooses the size of its dictionary, and a hundred bytes may ask for four gigabyt
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Permanent
@@ -32,7 +32,8 @@ def _zstd(path: Path, memory: int) -> Iterator[bytes]:
     window = min(max(memory.bit_length() - 1, _SMALLEST_WINDOW), _LARGEST_WINDOW)
     options = {zstd.DecompressionParameter.window_log_max: window}
     try:
-        yield from _read(lambda: zstd.open(path, "rb", options=options))
+        with zstd.open(path, "rb", options=options) as stream:
+            yield from _read(stream)
     except zstd.ZstdError as error:
         if "memory" in str(error).lower():
             raise _greedy("zstd", memory) from error
@@ -46,17 +47,17 @@ def _gzip(path: Path, memory: int) -> Iterator[bytes]:  # noqa: ARG001  (its win
     import zlib
 
     try:
-        yield from _read(lambda: gzip.open(path, "rb"))
+        with gzip.open(path, "rb") as stream:
+            yield from _read(stream)
     except (gzip.BadGzipFile, zlib.error) as error:
         raise _unfit("gzip", str(error)) from error
     except EOFError as error:
         raise _unfit("gzip", "it ends too early") from error
 
 
-def _read(opened: Callable[[], Any]) -> Iterator[bytes]:
-    with opened() as stream:
-        while data := stream.read(_READ):
-            yield data
+def _read(stream: BinaryIO | Any) -> Iterator[bytes]:
+    while data := stream.read(_READ):
+        yield data
 
 
 def _xz(path: Path, memory: int) -> Iterator[bytes]:
@@ -93,8 +94,8 @@ def _xz(path: Path, memory: int) -> Iterator[bytes]:
 
 def _greedy(how: str, memory: int) -> Permanent:
     return Permanent(
-        f"unpacking the image takes more than {show_size(memory)} of memory: pack it again with a smaller dictionary (`{how} -6`), or raise "
-        "`limits: unpack_memory` in host.yaml"
+        f"unpacking the image takes more than {show_size(memory)} of memory: pack it again with a smaller dictionary (`{how} -6`), "
+        "or raise `limits: unpack_memory` in host.yaml"
     )
 
 

@@ -16,7 +16,6 @@ from herocloud.model.errors import Permanent
 from herocloud.model.hosts import Host, ImageLimits
 from herocloud.providers.images import image_folders
 
-
 _SMALL = 1024**3
 """Bytes of a disk that does no harm, whatever it was unpacked from."""
 

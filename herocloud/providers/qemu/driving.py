@@ -152,7 +152,7 @@ class QemuDriver:
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
         place = Place(self._folder, sid, probes.owner_of(work))
         if target == "stopped":
-            boot.stop(place, mark, work, self._patience)
+            boot.stop(place, mark, work, self._patience.for_guest(work.shutdown))
             return
         if target == "paused" and boot.living(self._folder, sid, mark):
             boot.pause(self._folder, sid, paused=True)

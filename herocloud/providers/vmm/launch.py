@@ -30,33 +30,62 @@ from herocloud.providers.vmm.identity import Identity
 _KEEP = """\
 record=$1
 umask 077
-exec 9>>"$record.lock" && flock -n 9 || exit 75
+exec 9>>"$record.lock" || exit 75
+case $0 in
+*-adopter) adopts=1; exec 8>>"$record.adopter" && flock -n 8 || exit 75 ;;
+*) adopts=; flock -n 9 || exit 75 ;;
+esac
+events=$(dirname "$record")/events.$(basename "$record")
+note() { printf '%s %s\\n' "$(date +%s)" "$*" >>"$events"; }
 read -r boot </proc/sys/kernel/random/boot_id
 read -r stat </proc/self/stat
 printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
 pause=1
+tries=0
 while :; do
     IFS=. read -r began _ </proc/uptime
-    (
-        read -r stat </proc/self/stat
-        . "$record.command"
-        printf '%s\\n' "$boot" "$digest" "$socket" "$stat" >"$record"
-        exec "$@"
-    )
-    code=$?
+    if [ "$adopts" ]; then
+        flock 9 8>&-
+        adopts=
+        code=unknown
+    else
+        (
+            read -r stat </proc/self/stat
+            . "$record.command"
+            printf '%s\\n' "$boot" "$digest" "$socket" "$stat" >"$record"
+            exec "$@"
+        ) 8>&-
+        code=$?
+    fi
     printf '%s\\n' "$code" >"$record.ended"
     policy=no
     read -r policy <"$record.restart"
     [ -e "$record.stop" ] && exit 0
-    [ "$policy" = always ] || { [ "$policy" = on-failure ] && [ "$code" -ne 0 ]; } || exit 0
+    note ended "$code"
+    [ "$policy" = always ] || { [ "$policy" = on-failure ] && [ "$code" != 0 ]; } || {
+        note left-off "$code"
+        printf '%s\\n' left-off >"$record.left"
+        exit 0
+    }
     IFS=. read -r now _ </proc/uptime
-    [ $((now - began)) -gt 60 ] && pause=1
+    [ $((now - began)) -gt 60 ] && pause=1 && tries=0
+    [ "$tries" -ge 10 ] && {
+        note gave-up "$tries"
+        printf '%s\\n' gave-up >"$record.left"
+        exit 0
+    }
     sleep "$pause"
     [ -e "$record.stop" ] && exit 0
+    tries=$((tries + 1))
     pause=$((pause < 32 ? pause * 2 : 60))
+    note restarted "$tries"
 done
 """
-"""The shell beside a VMM. `.command` sets what it is called with, `.restart` whether it is kept, and `.stop` that it is not, for now."""
+"""The shell beside a VMM. `.command` sets what it is called with, `.restart` whether it is kept, and `.stop` that it is not, for now.
+
+A process that ends within a minute ten times in a row is given up. What happened stands in `events.` and the name of the record, with its
+time. An adopter takes the place of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit code,
+which counts as a failure then."""
 
 _DETACH = """\
 cd / || exit
@@ -92,7 +121,7 @@ def launch(
     """
     log = _beside(what.record, "log")
     what.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("log", "ended", "keeper"):
+    for name in ("log", "ended", "keeper", "left"):
         _beside(what.record, name).unlink(missing_ok=True)
     what.record.unlink(missing_ok=True)
     _beside(what.record, "stop").touch()
@@ -126,6 +155,11 @@ def prepare(what: Launch) -> None:
         draft = path.with_name(f".{path.name}.new")
         draft.write_text(text)
         draft.replace(path)
+
+
+def adopt(what: Launch) -> None:
+    """Put a shell beside a process that has lost its own; where one stands, the new one ends at once."""
+    _start(what, _beside(what.record, "log"), "herocloud-adopter", f"{what.unit}-adopter")
 
 
 def keep(record: Path, *, kept: bool) -> None:
@@ -168,11 +202,11 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir() and (os.geteuid() == 0 or _user_bus().exists())
 
 
-def _start(what: Launch, log: Path) -> None:
-    become = ["/bin/sh", "-c", _KEEP, "herocloud-keeper", str(what.record.absolute())]
+def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | None = None) -> None:
+    become = ["/bin/sh", "-c", _KEEP, name, str(what.record.absolute())]
     if has_systemd():
         try:
-            subprocesses.run(_as_unit(what, become, log), timeout=_SHELL_TIME)
+            subprocesses.run(_as_unit(what, become, log, unit or what.unit), timeout=_SHELL_TIME)
         except CommandError as error:
             if "already" in error.stderr:
                 # The unit of the process before this one is dead, and not yet forgotten.
@@ -188,8 +222,8 @@ def _start(what: Launch, log: Path) -> None:
         raise Permanent(f"`{shlex.join(what.command[:1])}` cannot be started: {error}") from error
 
 
-def _as_unit(what: Launch, become: Sequence[str], log: Path) -> list[str]:
-    words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={what.unit}"]
+def _as_unit(what: Launch, become: Sequence[str], log: Path, unit: str) -> list[str]:
+    words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={unit}"]
     words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue"]
     words += ["--working-directory=/", f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
     words += [f"--setenv={name}={value}" for name, value in what.environment.items()]

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.guests import answers, channels
+from herocloud.providers.guests import agent_answers, channels
 from herocloud.providers.guests.agents import Agent
 from herocloud.providers.guests.channels import Endpoint, Off, Refusal, Silent
 
@@ -113,7 +113,7 @@ def test_a_socket_that_serves_several_ports_is_told_which(fake) -> None:
 
 
 def test_an_answer_without_end_is_refused(fake, agent, monkeypatch) -> None:
-    monkeypatch.setattr(answers, "LONGEST", 1000)
+    monkeypatch.setattr(agent_answers, "LONGEST", 1000)
     fake.read_files()
     fake.commands |= {f"guest-{number}" for number in range(1000)}
     fake.version = "9" * 200_000

@@ -41,7 +41,7 @@ class Bench:
 
     def __init__(self, folder: Path, host: Host | None = None, ownership: Ownership = KEEP, patience: downloads.Patience = HASTE) -> None:
         self.folder = folder
-        self.driver = driving.ImagesDriver(folder, host or ROOMY, ownership=ownership, patience=patience)
+        self.driver = driving.ImagesDriver(folder, host or ROOMY, ownership=ownership, patience=patience, environment=os.environ)
 
     def work(self, kind: str, address: str, part: str, before: Any, after: Any, **more: Any) -> Work:
         """Put a step together; `more` goes to the work around it."""
