@@ -31,13 +31,13 @@ from herocloud.providers.devices import (
     Tap,
     UserNetwork,
 )
+from herocloud.providers.restart_events import Restarter
 
 __all__ = [
     "FIRMWARE", "ROLES", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver", "Forward",
     "Found", "GuestAccess", "HypervisorPlanning", "HypervisorRole", "ImagesRole", "Keeper", "Lacking", "Live", "Lock",
-    "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "RestartEvent", "Restarter", "Role",
-    "SettingKind",
-    "Simulation", "Standing", "Survey", "Tap", "Tombstone", "Unsupported", "UserNetwork", "Verdict", "Work",
+    "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "Role", "SettingKind", "Simulation",
+    "Standing", "Survey", "Tap", "Tombstone", "Unsupported", "UserNetwork", "Verdict", "Work",
 ]  # fmt: skip
 
 Role = Literal["hypervisor", "images", "network", "overlay"]
@@ -263,41 +263,6 @@ class Channel(Enum):
 
     VSOCK = "vsock"
     VIRTIO_SERIAL = "virtio-serial"
-
-
-class RestartEvent(NamedTuple):
-    """Something that what stands beside a VM's process noted."""
-
-    at: float
-    """Seconds since 1970."""
-    kind: str
-    """`ended` (the process, with its exit code or `unknown`), `restarted` (with the number of tries in a row), `left-off` (its policy does
-    not start it again) or `gave-up` (it ended too often)."""
-    detail: str
-
-
-class Restarter(Protocol):
-    """What stands beside the process of one VM and starts it again by its policy, whether or not a daemon runs."""
-
-    def read_events(self) -> tuple[RestartEvent, ...]:
-        """Return what happened since `forget_events`, oldest first."""
-        ...
-
-    def forget_events(self) -> None:
-        """Drop what `read_events` has returned."""
-        ...
-
-    def replace_if_dead(self) -> bool:
-        """Put a new one beside a process that should have one and has none; tells whether it did."""
-        ...
-
-    def is_abandoned(self) -> bool:
-        """Tell whether both died in this boot of the host, so that nobody will start the VM again."""
-        ...
-
-    def cut_log(self) -> bool:
-        """Cut the serial log to its limit; tells whether it was longer."""
-        ...
 
 
 class HypervisorRole(NamedTuple):

@@ -7,7 +7,7 @@ after the host reads that file, and puts a new shell beside a process that has l
 import os
 from pathlib import Path
 
-from herocloud.providers.seam import RestartEvent
+from herocloud.providers.restart_events import RestartEvent
 from herocloud.providers.vmm import files, folders, identity, launch
 from herocloud.providers.vmm.launch import Launch
 
