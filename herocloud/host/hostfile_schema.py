@@ -84,6 +84,13 @@ def _ratio(tag: str, text: str) -> float | Wrong:
     return number
 
 
+def _expansion(tag: str, text: str) -> float | Wrong:
+    number = _number(tag, text)
+    if isinstance(number, float) and not 1 <= number <= 1_000_000:
+        return Wrong("out-of-range", f"`{text}` is out of range.", "1 to 1000000; 200 lets an image of 10 MiB unpack to 2000 MiB")
+    return number
+
+
 def _share(tag: str, text: str) -> float | Wrong:
     number = _number(tag, text)
     if isinstance(number, float) and not 0 <= number <= 1:
@@ -179,7 +186,15 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "simulated": {"memory": _memory, "disk": _size, "cpus": _count, "uplink": _rate, "hugepages": _memory},
     "reserve": {"memory": _size, "disk": _size},
     "oversubscription": {"cpu": _ratio, "memory": _ratio, "disk": _ratio, "network": _ratio, "disk_io": _ratio},
-    "limits": {"disk": _size, "network": _rate, "disk_io": _rate},
+    "limits": {
+        "disk": _size,
+        "network": _rate,
+        "disk_io": _rate,
+        "download": _size,
+        "unpacked": _size,
+        "ratio": _expansion,
+        "unpack_memory": _memory,
+    },
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
     "vmm": {"first_uid": _user, "uids": _user},
