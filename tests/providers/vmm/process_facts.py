@@ -7,7 +7,7 @@ from pathlib import Path
 from herocloud.providers.vmm import folders, users
 
 _HOST = re.compile(r"^/(usr|bin|sbin|lib\w*|nix|gnu|etc|sys|proc)(/|$)")
-_KINDS = (("socket:", "socket"), ("pipe:", "pipe"), ("anon_inode:", "event"), ("/dev/shm", "memory"), ("/memfd:", "memory"))
+_KINDS = (("socket:", "socket"), ("pipe:", "pipe"), ("anon_inode:", "event"), ("/memfd:", "memory"))
 
 
 def describe(pid: int, data: Path, sid: str) -> list[str]:

@@ -51,7 +51,7 @@ os.write(done[1], b"x")
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_only_published_ports_pass(closed: bool) -> None:
+def test_only_published_ports_pass(*, closed: bool) -> None:
     numbers = users.usable_range() or Range()
     rules = loopback.rules(numbers) if closed else "add table inet nothing\n"
     words = ["unshare", "--net", "/usr/bin/python3", "-I", "-c", _SCRIPT, rules, str(numbers.first + 7)]
