@@ -278,6 +278,9 @@ class HypervisorRole(NamedTuple):
     runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     snapshots: bool = False
+    """Whether it keeps the memory of a VM (`snapshot.save`, `vm.revive`). Disks are copied by their own provider."""
+    version: Callable[[ProviderContext], str | None] = lambda _context: None
+    """Which version of the hypervisor is installed; only that version reads the memory that it keeps."""
     migration: bool = False
     emulates: bool = False
     """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""
