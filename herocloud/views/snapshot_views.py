@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from herocloud.kits.jsons import Json
-from herocloud.model.snapshots import Snapshot
+from herocloud.model.known_snapshots import Snapshot
 from herocloud.views import tables, values
 from herocloud.views.tables import Column, Listing
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
 from herocloud.cli.command import Call
 from herocloud.cli.commands.vms import VM
-from herocloud.operations import snapshots
+from herocloud.operations import snapshot_requests as snapshots
 
 SNAPSHOT = Annotated[str, flags.argument(metavar="SNAPSHOT", help="The name of the snapshot.")]
 _NAMED = flags.Approving(auto_approve=True)

@@ -8,7 +8,7 @@ import sqlite3
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.simulator import claims, copies, rows
+from herocloud.providers.simulator import claims, copied_data, rows
 from herocloud.providers.simulator.rows import Row
 
 _AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "affinity", "topology", "root", "payload")
@@ -97,7 +97,7 @@ def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current:
         if current == "stopped":
             _check_boot(world, row)
         return
-    if copies.is_snapshot(part):
+    if copied_data.is_snapshot(part):
         _check_snapshot(row, current, target, undoing=undoing)
         return
     if target is None:
@@ -118,9 +118,9 @@ def _check_snapshot(row: Row, current: Part, target: Part, *, undoing: bool) -> 
     if undoing or target is None:
         return
     if current is None:
-        copies.check_taking(row)
+        copied_data.check_taking(row)
     else:
-        copies.check_saving(row, target)
+        copied_data.check_saving(row, target)
 
 
 def check_replacing(world: sqlite3.Connection, row: Row, part: str, current: Part) -> None:

@@ -22,7 +22,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.worlds import Observed
-from herocloud.providers.simulator import copies, moves, refusals, rows, world_file
+from herocloud.providers.simulator import copied_data, moves, refusals, rows, world_file
 from herocloud.providers.simulator.rows import Limits, Row
 
 
@@ -120,10 +120,10 @@ def read_version(folder: Path) -> str:
     """Return the version of the hypervisor of a world, and of one that is not there yet."""
     world = world_file.open_for_reading(folder)
     if world is None:
-        return copies.VERSION
+        return copied_data.VERSION
     try:
         with world.reading() as connection:
-            return copies.version_of(connection)
+            return copied_data.version_of(connection)
     finally:
         world.close()
 
@@ -145,7 +145,7 @@ def put_thing(connection: sqlite3.Connection, row: Row, parts: Mapping[str, Part
         rows.put(connection, row, part, body, Limits())
         if part in refusals.DATA:
             row.contents[part] = moves.new_content()
-        elif copies.is_snapshot(part):
+        elif copied_data.is_snapshot(part):
             row.contents[part] = jsons.dumps({disk["disk"]: moves.new_content() for disk in body["disks"]})
     rows.save(connection, row)
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
+from herocloud.model.known_snapshots import Snapshot
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Plan
-from herocloud.model.snapshots import Snapshot
 from herocloud.model.worlds import Desired, Observed, Record, Recorded
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting
