@@ -65,9 +65,12 @@ class OverlayHost:
         self.lineage = uuid.uuid4().hex
         (folder / "state.lineage").write_text(f"{self.lineage}\n")
         self.name = f"mycelium-{os.getpid()}-{next(_numbers)}{letter}"
+        # Unlike `ip netns exec`, this keeps the mounts of the machine: namespaces of networks are mounts too.
+        self.enter = ["nsenter", f"--net=/run/netns/{self.name}"]
         self._namespaces: list[str] = []
         self._processes: list[subprocess.Popen[str]] = []
         self._worker: subprocess.Popen[str] | None = None
+        self.settings: dict[str, str] = {}
         self.programs = folder.parent / f"programs-{letter}"
         self.programs.mkdir(exist_ok=True)
         if kind == "standin":
@@ -150,13 +153,18 @@ class OverlayHost:
         (self.folder / "state.lineage").unlink(missing_ok=True)
         (self.folder / "host.yaml").write_text("name: node1\n")
 
+    def run_guests(self) -> None:
+        """Have the command line run real guests without KVM. VMMs find taps in /sys, which is another one in each network namespace."""
+        self.enter = ["ip", "netns", "exec", self.name]
+        self.settings = {"HEROCLOUD_HYPERVISOR": "qemu", "HEROCLOUD_ACCELERATOR": "tcg"}
+
     def ask(self, *words: str, faults: str = "") -> "subprocess.CompletedProcess[str]":
         """Run the command line on this host."""
         path = f"{self.programs}:{os.environ['PATH']}" if self.kind == "standin" else os.environ["PATH"]
         environment = {**os.environ, "PATH": path, "HEROCLOUD_DATA_DIR": str(self.folder), "HEROCLOUD_FAULTS": faults, "NO_COLOR": "1"}
-        # Unlike `ip netns exec`, this keeps the mounts of the machine: namespaces of networks are mounts too.
-        enter = ["nsenter", f"--net=/run/netns/{self.name}", sys.executable, "-m", "herocloud", "--chdir", str(self.folder)]
-        return subprocess.run([*enter, *words], capture_output=True, text=True, env=environment, check=False, timeout=120)
+        environment.update(self.settings)
+        program = [sys.executable, "-m", "herocloud", "--chdir", str(self.folder)]
+        return subprocess.run([*self.enter, *program, *words], capture_output=True, text=True, env=environment, check=False, timeout=300)
 
     def herocloud(self, *words: str, code: int = 0) -> str:
         """Run the command line, and return what it printed; for JSON that is the result alone."""
