@@ -81,10 +81,8 @@ class MyceliumDriver:
             return
         memberships.write(self._folder, Membership(work.stack, work.lineage, target, known.peers if known else {}))
         faults.reached(half)
-        if known is not None and sites.is_other(known.part, target):
-            site = sites.site_of(work.stack, work.lineage, known.part)
-            if site is not None:
-                site.remove(self._folder)
+        if known is not None:
+            sites.leave_other(self._folder, work.stack, work.lineage, known.part, target)
         sites.bring(self._folder, work.stack, work.lineage, target, self._environment)
         self._apply_peers(work.stack)
 
