@@ -147,7 +147,9 @@ class MyceliumDriver:
 
     def _is_others(self, known: Membership, endpoint: str) -> bool:
         """Tell whether another stack wants this peer too."""
-        return any(endpoint in one.peers for one in memberships.all_of(self._folder) if one.stack != known.stack)
+        wanted = peer_endpoints.normalize(endpoint)
+        others = (one for one in memberships.all_of(self._folder) if one.stack != known.stack)
+        return any(peer_endpoints.normalize(peer) == wanted for one in others for peer in one.peers)
 
     def _known(self, work: Work) -> Membership | None:
         known = memberships.read(self._folder, work.stack)
