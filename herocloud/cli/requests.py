@@ -63,7 +63,7 @@ def make_sources(call: Call, variables: flags.Variables) -> Sources:
     return Sources(
         files=call.files,
         variables=tuple(variables.var or ()),
-        var_files=tuple(str(path) for path in variables.var_file or ()),
+        var_files=tuple(call.var_files),
         environment=call.environment,
         stdin=inputs.read_stdin(call.files),
     )

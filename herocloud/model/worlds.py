@@ -94,6 +94,8 @@ class Recorded(NamedTuple):
     """What those may come to hold; until they end it is taken, for every other stack."""
     durations: Mapping[tuple[str, str], float] = {}
     """What steps took on this host, learnt from what ran here."""
+    lost: Mapping[StackName, Mapping[Address, Record]] = {}
+    """The last record of each orphan that was seen: what it says is held as long as the orphan is there."""
 
 
 class Thing(NamedTuple):

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -14,6 +14,9 @@ from herocloud.model.worlds import Recorded
 from herocloud.providers.seam import ProviderContext
 from herocloud.stack.fence import Fence
 from herocloud.stack.loaded import Loaded
+
+if TYPE_CHECKING:
+    from herocloud.stack.sources import VarFile
 
 SYSTEM = Path("/var/lib/herocloud")
 
@@ -136,7 +139,8 @@ class Sources(NamedTuple):
     files: tuple[str, ...]
     variables: tuple[str, ...] = ()
     """`K=V` each."""
-    var_files: tuple[str, ...] = ()
+    var_files: "tuple[VarFile, ...]" = ()
+    """Their names, or what was read of them already."""
     environment: Mapping[str, str] = {}
     stdin: str | None = None
     """What was read for the file `-`; nothing when none is named so."""

@@ -4,7 +4,7 @@ An address follows from a key and a seed, so two stacks get the same one wheneve
 Only what the plan changes is judged: what was applied before stays as it is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Spec
@@ -12,24 +12,35 @@ from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.words import Action
-from herocloud.model.worlds import Record, Recorded
-from herocloud.plan import overlay_diagnostics
+from herocloud.model.worlds import Record, Thing
+from herocloud.plan import capacity, overlay_diagnostics
 from herocloud.plan.changes import Decision
+from herocloud.plan.draft import World
 from herocloud.plan.overlay_addresses import GUEST, HOST, HOST_KEY, NETWORK, NODE, node_subnet
 
+_CARD = "mycelium"
+"""What the part of a card on the overlay names as its network."""
 _LEAVES = (Action.DELETE, Action.FORGET)
 Places = Mapping[Address, Place | None]
 Other = tuple[StackName, Record]
 """A record of another stack; the name of the stack is the one that it is kept under."""
 
 
-def find(stack: StackName, decisions: Mapping[Address, Decision], recorded: Recorded, host: Host, places: Places) -> Iterator[Diagnostic]:
+def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, places: Places) -> Iterator[Diagnostic]:
     """Find what cannot be had, or what changes for other stacks with it."""
+    recorded, observed, host = world
     changes = [one.change for one in decisions.values() if one.change.after is not None and one.change.action not in _LEAVES]
     if not any(_address(change.after) or change.kind == "mycelium" for change in changes):
         return
     others = [(other, record) for other, records in recorded.records.items() if other != stack for record in records.values()]
-    yield from _find_addresses([change.address for change in changes], {change.address: change.after for change in changes}, others, places)
+    # What an orphan still holds is never given away.
+    orphans = capacity.without_record(recorded, observed) if observed is not None else ()
+    taken = _taken(others, orphans)
+    for change in changes:
+        address = _address(change.after)
+        holder = taken.get(address or "")
+        if address and holder and holder != (stack, change.address):
+            yield overlay_diagnostics.overlay_address_taken(change.address, address, holder[1], holder[0], places.get(change.address))
     node = decisions.get(NODE)
     if node is not None and node.change.after is not None and node.change.action not in _LEAVES:
         before, after = node.change.before or {}, node.change.after
@@ -43,15 +54,14 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], recorded: Reco
             yield overlay_diagnostics.overlay_mode_kept(str(NODE), before.get("mode", HOST), after["mode"], staying, places.get(NODE))
 
 
-def _find_addresses(
-    order: list[Address], specs: Mapping[Address, Spec | None], others: list[Other], places: Places
-) -> Iterator[Diagnostic]:
-    taken = {address: (other, record) for other, record in others if (address := _address(record.spec))}
-    for name in order:
-        wanted = _address(specs[name])
-        if wanted in taken:
-            other, record = taken[wanted]
-            yield overlay_diagnostics.overlay_address_taken(name, wanted, record.address, other, places.get(name))
+def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple[StackName, Address]]:
+    """Return who has which address."""
+    taken = {address: (other, record.address) for other, record in others if (address := _address(record.spec))}
+    for thing in orphans:
+        for key, part in thing.parts.items():
+            if key.startswith("nic.") and part and part.get("network") == _CARD:
+                taken.setdefault(part["address"], (thing.stack, thing.address))
+    return taken
 
 
 def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | None) -> Iterator[Diagnostic]:

@@ -23,6 +23,7 @@ from herocloud.plan import (
     facts,
     finish,
     order,
+    orphan_diagnostics,
     overlay_diagnostics,
     reservations,
     rollout,
@@ -59,7 +60,7 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
 
     leaving = [(inputs.stack, address) for address in inputs.records if address not in inputs.resources and address in inputs.allowed]
     valued, short, specs = targets.decide_values(inputs, choice, recorded, seen, host, leaving, options, found)
-    holders = facts.slice_holders(recorded)
+    holders = facts.held_slices(recorded)
     if short:
         found.append(capacity.too_few_slices(host, short, len(holders)))
     outputs = _outputs(desired, recorded, specs, options, found)
@@ -201,6 +202,7 @@ def _decide(
             record=record,
             present=present,
             roles=assignment.roles_of(record, inputs.records) if resource is None and record else roles,
+            lost=inputs.lost.get(address),
             image=images.get(resource.spec["image"], {}) if resource and resource.kind == "vm" else {},
             forced=address in again,
             moved_from=origin,
@@ -240,6 +242,8 @@ def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic
                     change.address, "replaced" if change.action is Action.REPLACE else "deleted", resource.place if resource else None
                 )
             )
+        if change.address in inputs.lost and change.action in (Action.REBOOT, Action.REPLACE):
+            found.append(orphan_diagnostics.adoption_offered(change.address, change.action.value, resource.place if resource else None))
         if change.action is Action.CREATE and change.before is None and resource is not None and change.reason is Reason.NOT_RECORDED:
             created.append(resource)
         elif change.action is Action.DELETE and change.reason is Reason.GONE_FROM_FILE:

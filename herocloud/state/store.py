@@ -176,6 +176,10 @@ class Store:
         """Return every version of a record that holds a text, past ones too, with the serials that made and ended it."""
         return self._read(lambda c: records.versions_with(c, text))
 
+    def last_record(self, stack: StackName, address: Address) -> Record | None:
+        """Return the last record of an address that has none now."""
+        return self._read(lambda c: records.last(c, stack, address))
+
     def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
         """Return the records as they were after the operation of `serial`; serial 0 is before the first."""
         return self._read(lambda c: history.records_at(c, serial))

@@ -92,3 +92,11 @@ def test_the_mode_does_not_change_under_vms_and_does_when_they_have_left(build, 
     assert _codes(world.plan(moved, host)) == {"overlay-mode-kept"}
     left = world.plan(_stack(build, "first", vms=()), host)
     assert _codes(pretend.run(world, left, host).plan(moved, host)) == set()
+
+
+def test_an_address_that_an_orphan_holds_is_not_given_away(build, beside) -> None:
+    world = beside()
+    lost = world._replace(recorded=world.recorded._replace(records={}))
+    plan = lost.plan(_stack(build), _host(build, host=PUBLIC))
+    (found,) = [one for one in plan.diagnostics if one.code == "overlay-address-taken"]
+    assert "`vm.web` of stack `first`" in found.detail

@@ -150,12 +150,20 @@ class AsyncMethods:
         secret: str = "",
         idempotency_key: str | None = None,
         wait: float = 0.0,
+        force: bool = False,
+        timeout: float = 60.0,
     ) -> JobInfo:
         """Shut a VM down. It keeps its slice, its disk and its addresses.
 
-        The guest is asked first, for a bounded time; then its power is cut. Nobody brings it back but `start_vm`.
+        The guest is asked first, for `timeout` seconds; then its power is cut. Nobody brings it back but `start_vm`.
         """
-        return cast("JobInfo", await self.call("stop_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait}))
+        return cast(
+            "JobInfo",
+            await self.call(
+                "stop_vm",
+                {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "force": force, "timeout": timeout},
+            ),
+        )
 
     async def start_vm(
         self,

@@ -1,6 +1,5 @@
 """Hosts and guests as network namespaces of their own, with a daemon that the provider starts: the stand-in, or the real one."""
 
-import importlib.util
 import itertools
 import json
 import os
@@ -12,23 +11,11 @@ from typing import Any
 
 import daemons
 
+from tests.providers.network import dumps
+
 HERE = Path(__file__).parent
 NETWORK = HERE.parent / "network"
 _numbers = itertools.count(1)
-
-
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"overlay_{name}", NETWORK / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-dumps = _load("dumps")
-frames = _load("frames")
-ability = _load("ability")
 
 
 class Refusal(Exception):

@@ -38,7 +38,7 @@ def operated(host: Any) -> Any:
     shutil.copytree(TESTS / "providers/cloud_hypervisor/stand_in", host.programs / "stand_in")
     (host.programs / "cloud-hypervisor").symlink_to(host.programs / "stand_in/cloud-hypervisor")
     program = host.programs / "qemu-system-x86_64"
-    program.write_text(f"#!{sys.executable}\n{(TESTS / 'guests/stand_in_vmm.py').read_text(encoding='utf-8')}", encoding="utf-8")
+    program.write_text(f"#!{sys.executable}\n{(TESTS / 'stand_in_vmm.py').read_text(encoding='utf-8')}", encoding="utf-8")
     program.chmod(0o755)
     (host.programs / "plays").write_text("fine", encoding="utf-8")
     host.become_whole()
