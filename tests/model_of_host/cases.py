@@ -38,6 +38,7 @@ class Told(NamedTuple):
     seed: int
     deviations: tuple[str, ...]
     counts: Counter[str]
+    log: tuple[str, ...]
 
 
 class Trouble(NamedTuple):
@@ -63,7 +64,7 @@ def play(seed: int, folder: Path) -> Told:
         case.play()
     except AssertionError as error:
         case.deviations.append(f"assertion: {error}")
-    return Told(seed, tuple(case.deviations), case.counts)
+    return Told(seed, tuple(case.deviations), case.counts, tuple(case.log))
 
 
 class Case:
@@ -86,6 +87,8 @@ class Case:
         """What was done, for whoever looks into a case."""
         self._commits = 0
         self._slices: list[int] = []
+        self._held: Counter[str] = Counter()
+        """How many slices each address holds, as of the last transaction."""
 
     # Planning.
 
@@ -178,16 +181,18 @@ class Case:
     def apply(self, plan: Plan, trouble: Trouble) -> None:
         """Run a plan to whatever end, going on with it as often as it is cut off."""
         with self.store() as store:
-            held = len(store.assignments())
+            self._held = Counter(address for _, address in store.assignments().values())
             records = dict(store.recorded().records.get(plan.stack, {}))
-        halves = any(thing.halves for thing in self.machines.of(plan.stack))
-        whole = not halves and all(record.complete for record in records.values())
+        whole = self._is_whole(plan.stack)
         self.machines.peak = self.machines.usage()
+        held = sum(self._held.values())
         self._slices = [held]
         before = promises.look(self.machines, plan.stack, self.clock.time, held, whole=whole)
         on_failure = self.chance.choice(("stop", "stop", "continue", "rollback"))
         options = Options(on_failure=on_failure, purge=plan.purge, grace=self.chance.choice((3.0, 30.0)))
-        result = self.run(plan, trouble, lambda store, stop: executor.execute(plan, store, self.provider, options=options, **self.steer(stop)))
+        result = self.run(
+            plan, trouble, lambda store, stop: executor.execute(plan, store, self.provider, options=options, **self.steer(stop))
+        )
         back = result is not None and result.went_back
         self.judge(plan, before, result, back=back, calm=trouble.kind == "none")
         for attempt in range(6):
@@ -217,6 +222,11 @@ class Case:
         if now != before:
             different = [address for address in {*now, *before} if now.get(address) != before.get(address)]
             self.deviations.append(f"records are not as before after it was taken back: {different}")
+
+    def _is_whole(self, stack: str) -> bool:
+        """Tell whether everything that is recorded is there, and nothing half made."""
+        records = states.read_recorded(self.folder).records.get(ids.StackName(stack), {})
+        return not any(thing.halves for thing in self.machines.of(stack)) and all(record.complete for record in records.values())
 
     def steer(self, stop: Interrupts) -> dict[str, Any]:
         return {"tell": lambda _event: None, "clock": self.clock, "interrupts": stop}
@@ -259,7 +269,13 @@ class Case:
             if dies and not trouble.after:
                 self.clock.kill()
             commit(apply, entries)
-            self._slices.append(len(store.assignments()))
+            for entry in entries:
+                for old in (entry.remove, entry.rename):
+                    if old is not None:
+                        self._held.pop(old[1], None)
+                if entry.record is not None:
+                    self._held[entry.record.address] = len(entry.record.spec.get("slices") or ())
+            self._slices.append(sum(self._held.values()))
             if dies:
                 self.clock.kill()
 
@@ -275,7 +291,7 @@ class Case:
         if result is not None:
             found += self._impossible(result)
             if not result.failed and not result.interrupted and not back:
-                found += promises.broken_when_done(course)
+                found += promises.broken_when_done(course, whole=self._is_whole(plan.stack))
             if calm and not result.failed:
                 found += promises.broken_undisturbed(course, self.clock.time - before.moment)
             if calm and result.failed:

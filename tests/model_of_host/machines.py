@@ -271,15 +271,15 @@ class Machines:
             thing.parts.pop("power", None)
 
     def _bring(self, moment: float, thing: Thing, part: str, after: Any, *, undoing: bool) -> None:
-        thing.parts[part] = after
-        thing.identity[part] = f"{part}-{next(self._numbers)}"
-        if part in DATA:
-            grave = next((one for one in reversed(self.graves) if self._fits(one, thing, part, after)), None) if undoing else None
-            if grave is not None:
-                self.graves.remove(grave)
-                thing.identity[part] = grave.identity
-            elif undoing:
+        identity = f"{part}-{next(self._numbers)}"
+        if part in DATA and undoing:
+            grave = next((one for one in reversed(self.graves) if self._fits(one, thing, part, after)), None)
+            if grave is None:
                 raise Gone(f"the data of {thing.address} is gone for good")
+            self.graves.remove(grave)
+            identity = grave.identity
+        thing.parts[part], thing.identity[part] = after, identity
+        if part in DATA:
             self.note(moment, thing, "data back" if undoing else "data made", part)
         if part == "machine":
             thing.parts["power"] = "stopped"

@@ -19,7 +19,7 @@ _SWITCHES = {"up", "down", "paused"}
 _MACHINE = {"comes", "goes", *_SWITCHES}
 BACK = {
     "comes": "goes", "goes": "comes", "up": "down", "down": "up", "paused": "up", "data made": "purged", "data goes": "data back",
-    "changed": "changed", "renamed": "renamed", "purged": "purged", "stayed up": "stayed up", "data back": "purged",
+    "changed": "changed", "renamed": "renamed", "purged": "purged", "stayed up": "stayed up", "data back": "data goes",
 }  # fmt: skip
 """What an effect turns into when it is taken back."""
 
@@ -56,7 +56,8 @@ def taken_back(effects: Iterable[str]) -> set[str]:
     """Return what may happen when these are taken back."""
     found = {BACK[effect] for effect in effects}
     # A machine that was paused comes back by being booted and paused; one that was made again is booted.
-    return found | ({"paused", "up"} if found & {"up", "comes", "down"} else set())
+    found |= {"paused", "up"} if found & {"up", "comes", "down"} else set()
+    return found | ({"stayed up"} if "down" in found else set())
 
 
 class Was(NamedTuple):
@@ -159,15 +160,15 @@ def _interrupted_too_early(course: Course) -> Iterator[str]:
             yield f"{effect.address} went down while {sorted(fetches)} was not fetched"
 
 
-def broken_when_done(course: Course) -> Iterator[str]:
+def broken_when_done(course: Course, *, whole: bool) -> Iterator[str]:
     """Find promises about the end that an apply which came to its end has broken."""
     plan, machines = course.plan, course.machines
     usage = machines.usage()
     for name in Usage._fields:
         level = getattr(plan.capacity, name)
         was, now = getattr(course.before.usage, name), getattr(usage, name)
-        # What is recorded and not there yet is counted as well: it may be made at any time.
-        if (was > level.before if not course.before.whole else was != level.before) or now != level.after:
+        # What is recorded and half made is counted as it was recorded, whatever came of it.
+        if (course.before.whole and was != level.before) or (now > level.after if not whole else now != level.after):
             happened = f"{was} → {now}"
             yield f"{name}: {happened}, and the plan says {level.before} → {level.after}"
     slices = (course.before.slices, course.slices[-1] if course.slices else course.before.slices)
@@ -189,12 +190,21 @@ def _says(change: Change) -> set[str]:
     return {change.action.value}
 
 
+def _was(course: Course, change: Change) -> Was | None:
+    """Return the thing as it was; one that has its new name already is found there."""
+    things = course.before.things
+    return things.get(change.previous_address or change.address) or things.get(change.address)
+
+
 def _what_happened(course: Course, change: Change) -> str:
-    was = course.before.things.get(change.previous_address or change.address)
+    was = _was(course, change)
     now = course.machines.things.get((course.plan.stack, change.address))
     if was is None or now is None or not now.parts:
         return "delete" if was is not None else "create" if now is not None and now.parts else "nothing"
-    if any(was.identity.get(part) != now.identity.get(part) for part in ("machine", *DATA) if part in was.identity):
+    changed = [part for part in ("machine", *DATA) if part in was.identity and was.identity[part] != now.identity.get(part)]
+    if "machine" in changed and "machine" not in now.parts and all(part not in now.parts for part in changed):
+        return "delete"
+    if changed:
         return "replace"
     body = "machine" if change.kind == "vm" else None
     if body in now.parts and body not in was.parts:
@@ -211,12 +221,12 @@ def _what_happened(course: Course, change: Change) -> str:
     return "move" if "renamed" in words else "nothing"
 
 
-_KEPT = re.compile(r"([\d.]+) GiB of data (is kept|is destroyed)")
+_KEPT = re.compile(r"([\d.]+) GiB of data (?:is kept|is destroyed|comes back, and what was written since is destroyed)")
 
 
 def _data(course: Course, change: Change) -> Iterator[str]:
     """Find data that was lost or kept against what the plan says."""
-    was = course.before.things.get(change.previous_address or change.address)
+    was = _was(course, change)
     if was is None:
         return
     now = course.machines.things.get((course.plan.stack, change.address))
@@ -237,6 +247,9 @@ def _data(course: Course, change: Change) -> Iterator[str]:
         yield f"{change.address}: {change.note}, although nobody asked for that"
     told = _KEPT.search(change.note)
     size = sum(was.parts[part]["size"] for part in lost)
+    if now is not None and "comes back" in change.note:
+        # There the size is that of what comes back.
+        size = sum(now.parts[part]["size"] for part, identity in now.identity.items() if identity in course.before.graves)
     if told is not None and round(size / GIB, 1) != float(told[1]):
         yield f"{change.address}: {size} bytes of data are concerned, and the plan says {change.note}"
     if lost and told is None:

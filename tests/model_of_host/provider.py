@@ -19,6 +19,9 @@ TIMES = {
 }  # fmt: skip
 """Seconds that things take on this host."""
 
+LONG = ("image", "disk", "volume", "network", "machine")
+"""What takes long enough to make to be found half made; a card is there or it is not."""
+
 GIVES_UP_AFTER = 4.0
 """How often long work looks whether it should give up."""
 
@@ -101,7 +104,10 @@ class ModelProvider:
             if self._is_there(thing, part, after) and part not in thing.halves:
                 return
             self._attempt(lambda: self._begin(work, thing, before, after, fate, undoing=undoing))
-        kind = f"vm.{'boot' if after == 'running' else 'stop'}" if part == "power" and undoing else work.step.kind
+        kind = work.step.kind
+        if undoing:
+            # Nothing is copied to take back what was done to data, and the way back of a power switch is the other one.
+            kind = {"power": f"vm.{'boot' if after == 'running' else 'stop'}", "disk": "", "volume": ""}.get(part, kind)
         try:
             self._spend(work, seconds_of(kind))
         except (Cut, Temporary):
@@ -127,12 +133,13 @@ class ModelProvider:
             raise Impossible(f"{thing.address} belongs to somebody else")
         if part not in thing.halves and part != "power" and after is not None and _plain(current) not in (_plain(before), _plain(after)):
             raise Impossible(f"{part} of {thing.address} is {current}, not {before}")
-        self.machines.check(thing, part, after, undoing=undoing)
+        if after is not None or current is not None:
+            self.machines.check(thing, part, after, undoing=undoing)
         thing.lineage, thing.provider = work.lineage, work.step.provider if not thing.provider else thing.provider
         if part == "power" and after == "stopped":
             if fate != "half":
                 self.machines.begin_stopping(self.clock.time, thing)
-        elif current is None and part != "power" and not undoing:
+        elif current is None and part in LONG and not undoing:
             thing.halves[part] = (work.step.kind, after["size"] if part in DATA else 0)
         self.machines.measure()
 

@@ -35,6 +35,9 @@ def edited(stack: Stack, chance: Random) -> Stack:
     new.pop("moved", None)
     for _ in range(chance.randint(1, 4)):
         chance.choice(_EDITS)(new, chance)
+    names = [(move["from"].partition(".")[2], move["to"].partition(".")[2]) for move in new.get("moved", ())]
+    if any(old in new["vms"] or target not in new["vms"] for old, target in names):
+        del new["moved"]
     return new
 
 
