@@ -34,7 +34,7 @@ class Fates:
     """Which calls go wrong, drawn by what is called and how often, so that the order of threads changes nothing."""
 
     def __init__(self, seed: str = "", share: float = 0.0) -> None:
-        self._seed, self._share = seed, share
+        self.seed, self._share = seed, share
         self._calls: dict[str, int] = {}
         self.struck: list[str] = []
 
@@ -44,7 +44,7 @@ class Fates:
             return "fine"
         call = f"{verb} {step}"
         self._calls[call] = number = self._calls.get(call, 0) + 1
-        chance = Random(f"{self._seed} {call} {number}")
+        chance = Random(f"{self.seed} {call} {number}")
         if chance.random() >= self._share:
             return "fine"
         self.struck.append(call)
@@ -80,6 +80,7 @@ class ModelProvider:
 
     def _run(self, work: Work, before: Any, after: Any, *, undoing: bool) -> None:
         step = work.step
+        self._wait_for_turn(work)
         fate = self.fates.draw("undo" if undoing else "perform", step.id)
         if fate in {"before", "again"}:
             self._spend(work, 0.05)
@@ -155,7 +156,7 @@ class ModelProvider:
 
     def _leave_half(self, work: Work, thing: ModelThing, after: Any, *, undoing: bool) -> None:
         """The caller is gone or gave up in the middle: what had begun comes about, or it does not, or it stays half done."""
-        chance = Random(f"{work.plan} {work.step.id} {self.clock.time}")
+        chance = Random(f"{self.fates.seed} {work.step.id} {self.clock.time}")
         if chance.random() < 0.4:
             try:
                 self._end(work, thing, after, undoing=undoing)
@@ -165,6 +166,9 @@ class ModelProvider:
             self.machines.go_on_serving(self.clock.time, thing)
         elif chance.random() < 0.5 and not undoing:
             thing.halves.pop(work.step.part, None)
+
+    def _wait_for_turn(self, work: Work) -> None:
+        self.clock.sleep(0.0, (self.ranks.get(work.step.id, 0), work.step.id))
 
     def _spend(self, work: Work, seconds: float) -> None:
         rank = (self.ranks.get(work.step.id, 0), work.step.id)
@@ -182,6 +186,7 @@ class ModelProvider:
 
     def probe(self, work: Work) -> Probe:
         step = work.step
+        self._wait_for_turn(work)
         with self._lock:
             if step.kind.endswith(".move"):
                 return self._probe_move(work)
