@@ -23,7 +23,7 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None, da
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-pytest_plugins = ["tiers", "tiny"]
+pytest_plugins = ["tiers", "tiny", "stand_in_host"]
 
 HOST_FILE = """\
 name: node1

@@ -75,7 +75,7 @@ def probe_open_steps(plan: Plan, states: Mapping[StepId, str], drivers: Drivers,
         if states.get(step.id) not in IN_FLIGHT or step.provider == STATE_PROVIDER:
             continue
         spec = sessions.spec_for(step, changes[step.address])
-        work = Work(step, plan.stack, spec, lineage, plan.id, plan.purge, lambda: False, lambda _text, _share: None)
+        work = Work(step, plan.stack, spec, lineage, plan.id, plan.purge, None, lambda: False, lambda _text, _share: None)
         try:
             answer = sessions.Opened([step], drivers).of(step).probe(work)
         except HerocloudError as error:

@@ -119,7 +119,8 @@ class Session:
         step, plan = attempt.step, self.plan
         spec = spec_for(step, self._journal.change_of(step))
         purge = self.options.purge or plan.purge
-        work = Work(step, plan.stack, spec, self._store.lineage, plan.id, purge, attempt.is_stopped, attempt.progress)
+        shutdown = self.options.shutdown
+        work = Work(step, plan.stack, spec, self._store.lineage, plan.id, purge, shutdown, attempt.is_stopped, attempt.progress)
         return handover.supply(work, self._journal.record_of(step), self._journal.records, self._store.folder)
 
     def finish(self, outcomes: Sequence[Outcome], *, status: str | None, notes: Sequence[str] = (), back: bool = False) -> Result:

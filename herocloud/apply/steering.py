@@ -35,6 +35,8 @@ class Options(NamedTuple):
     """Deleted data is removed at once, without a tombstone."""
     step_timeout: float | None = None
     """Seconds after which any step counts as failed, in place of the time-out of its kind."""
+    shutdown: float | None = None
+    """Seconds that guests have to shut down before their power is cut; 0 cuts it at once, nothing leaves it to the hypervisor."""
     grace: float = 30.0
     """Seconds that running steps have to finish after the first interrupt."""
 

@@ -4,14 +4,16 @@
 own parameters. Writing some forty of them into each of the planning commands would be the alternative.
 """
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herocloud.cli import command_table, flags, terminal
 from herocloud.cli.terminal import Screen
+
+if TYPE_CHECKING:
+    from herocloud.stack.sources import Source, Unusable
 
 DEFAULT_STACK = "stack.yaml"
 REQUIRED: Any = object()
@@ -41,6 +43,8 @@ class Call(NamedTuple):
     quiet: bool
     verbose: int
     environment: Mapping[str, str]
+    var_files: "Sequence[Source | Unusable]" = ()
+    """The variable files, as they were read."""
     command: str = ""
     """The words that name the command: `apply`, `vm stop`."""
 
@@ -99,30 +103,23 @@ def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:
         if name not in {"call", "return"}
     }
     made = _answer(everywhere, os.environ)._replace(command=command_table.name_of(function))
-    with _variables_in(os.environ, values.get("var") or ()):
-        code = function(made, **given)
+    code = function(_with_variables(made, values), **given)
     made.screen.flush()
     return code
 
 
-@contextlib.contextmanager
-def _variables_in(environment: MutableMapping[str, str], variables: Sequence[str]) -> Iterator[None]:
-    """Let `--var NAME=VALUE` reach secrets too, which name the variable as `{env: HEROCLOUD_VAR_NAME}`."""
-    given = {
-        f"HEROCLOUD_VAR_{name}": value
-        for name, equals, value in (one.partition("=") for one in variables)
-        if equals and name.isidentifier()
-    }
-    before = {name: environment.get(name) for name in given}
-    environment.update({name: value for name, value in given.items() if "\0" not in value})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                environment.pop(name, None)
-            else:
-                environment[name] = value
+def _with_variables(made: Call, values: Mapping[str, Any]) -> Call:
+    """Let the values of variables reach secrets too, which name a variable as `{env: HEROCLOUD_VAR_NAME}`.
+
+    Variable files are read here, once: one may be a pipe, as in `--var-file <(sops -d secrets.yaml)`.
+    """
+    given, files = values.get("var") or (), values.get("var_file") or ()
+    if not given and not files:
+        return made
+    from herocloud.stack import sources, variables
+
+    read = [sources.read_source(str(path)) for path in files]
+    return made._replace(environment={**made.environment, **variables.as_environment(given, read)}, var_files=read)
 
 
 def _gather(group: Any, values: Mapping[str, Any]) -> Any:

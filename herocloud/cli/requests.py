@@ -63,7 +63,7 @@ def make_sources(call: Call, variables: flags.Variables) -> Sources:
     return Sources(
         files=call.files,
         variables=tuple(variables.var or ()),
-        var_files=tuple(str(path) for path in variables.var_file or ()),
+        var_files=tuple(call.var_files),
         environment=call.environment,
         stdin=inputs.read_stdin(call.files),
     )
@@ -142,6 +142,7 @@ def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | N
         lambda text: call.note(f"note: {text}"),
         Caller(_user(), call.command),
         signals.SignalInterrupts(),
+        environment=call.environment,
     )
 
 

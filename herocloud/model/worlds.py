@@ -94,6 +94,8 @@ class Recorded(NamedTuple):
     """What those may come to hold; until they end it is taken, for every other stack."""
     durations: Mapping[tuple[str, str], float] = {}
     """What steps took on this host, learnt from what ran here."""
+    lost: Mapping[StackName, Mapping[Address, Record]] = {}
+    """The last record of each orphan that was seen: what it says is held as long as the orphan is there."""
 
 
 class Thing(NamedTuple):
@@ -120,3 +122,5 @@ class Observed(NamedTuple):
     """Bytes that deleted data still occupies until its time to live passes."""
     ranges: tuple[tuple[str, str], ...] = ()
     """Ranges of addresses that no network of ours may have, each with the words for who has it."""
+    peer_states: Mapping[str, str] = {}
+    """How the overlay daemon is connected to each declared peer that it knows, by endpoint as declared: `alive`, `connecting`, `dead`."""

@@ -49,6 +49,7 @@ def merge(looks: Sequence[Observed]) -> Observed:
         images={source: size for look in looks for source, size in look.images.items()},
         tombstones=sum(look.tombstones for look in looks),
         ranges=tuple(one for look in looks for one in look.ranges),
+        peer_states={endpoint: state for look in looks for endpoint, state in look.peer_states.items()},
     )
 
 

@@ -25,7 +25,8 @@ from herocloud.plan import reservations
 from herocloud.state.store import Generation, Store
 
 _OVERLAY_KEY = "overlay-key:"
-_LOOKED_AT = ("observed:", "overlay-subnet")
+_SLICE = "slice:"
+_LOOKED_AT = ("observed:", "overlay-subnet", _SLICE)
 
 
 @contextmanager
@@ -84,8 +85,11 @@ def require_own(plan: Plan, recorded: Recorded) -> None:
 
 
 def look_for(keys: Iterable[str], stack: StackName, host: Hosting) -> Observed | None:
-    """Look at the world if any of these facts is about it."""
-    return stack_plans.look(host, (stack,)) if any(key.startswith(_LOOKED_AT) for key in keys) else None
+    """Look at the world if any of these facts is about it; an orphan of any stack may hold a slice."""
+    wanted = list(keys)
+    if not any(key.startswith(_LOOKED_AT) for key in wanted):
+        return None
+    return stack_plans.look(host, None if any(key.startswith(_SLICE) for key in wanted) else (stack,))
 
 
 def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: Hosting) -> Mapping[str, Fact]:
@@ -93,8 +97,9 @@ def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: H
     from herocloud.plan import facts
 
     wanted = list(keys)
-    taken = reservations.occupied(recorded, stack)
-    return facts.current_facts(wanted, taken, look_for(wanted, stack, host), with_overlay_keys(wanted, host).host)
+    observed = look_for(wanted, stack, host)
+    taken = stack_plans.remember(reservations.occupied(recorded, stack), observed, host)
+    return facts.current_facts(wanted, taken, observed, with_overlay_keys(wanted, host).host)
 
 
 def with_overlay_keys(keys: Iterable[str], host: Hosting) -> Hosting:
@@ -109,7 +114,8 @@ def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
 
     keys = [fact.key for fact in plan.facts]
     observed = look_for(keys, plan.stack, host)
-    now = facts.current_facts(keys, reservations.occupied(recorded, plan.stack), observed, with_overlay_keys(keys, host).host)
+    taken = stack_plans.remember(reservations.occupied(recorded, plan.stack), observed, host)
+    now = facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host)
     changed = staleness.changed_facts(plan.facts, now)
     if changed:
         raise Stale([_say_changed(plan, fact, recorded, observed) for fact in changed])

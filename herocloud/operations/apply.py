@@ -169,7 +169,7 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
         for _ in range(_MOST_TRIES):
             recorded = store.recorded()
             admission.require_ended(recorded.unfinished, plan.stack)
-            host = inputs.find_host(folder, recorded)
+            host = inputs.find_host(folder, recorded, how.environment)
             if _was_applied(plan, store, recorded, host):
                 return Applied(plan, Result(plan.id, (), 0.0, already=True))
             if not stack_plans.changes_something(plan):

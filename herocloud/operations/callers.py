@@ -4,7 +4,7 @@ The command line, the daemon and the tests each make their own. Nothing below re
 which thread it runs in.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -34,6 +34,8 @@ class How(NamedTuple):
     caller: Caller = NOBODY
     interrupts: Interrupts = Interrupts()
     clock: Clock = SYSTEM
+    environment: Mapping[str, str] = {}
+    """The variables that a stack may name with `env:`: those of whoever asked, and never those of a daemon."""
     accelerator: str | None = None
     """What guests that are booted run on, `kvm`, `tcg` or `auto`; nothing leaves it to the host file."""
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from herocloud.model.applies import HOST, Pending
 from herocloud.model.diagnostics import Diagnostic
@@ -19,6 +19,9 @@ from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
 from herocloud.state.store import Grant, Store
+
+if TYPE_CHECKING:
+    from herocloud.providers.drivers import Drivers
 
 
 class Ran(NamedTuple):
@@ -44,10 +47,9 @@ def run(
     Raises `Moved`, with nothing changed, when somebody else was admitted or edited records since.
     """
     from herocloud.apply import executor
-    from herocloud.providers.drivers import Drivers
 
     records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
-    drivers = Drivers(inputs.with_accelerator(host, how.accelerator).context)
+    drivers = _open_drivers(host, how)
     try:
         with _told_how_to_go_on(store.folder, store, None):
             opened = executor.make_ready(plan, store, drivers)
@@ -68,18 +70,17 @@ def run(
 def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved: Collection[Approval]) -> Ran:
     """Finish an apply that did not end, or take it back; whoever calls holds the lock of its stack."""
     from herocloud.apply import executor
-    from herocloud.providers.drivers import Drivers
 
     unfinished = store.unfinished(pending.number)
     assert unfinished is not None  # noqa: S101  (looked at under the lock)
     recorded = store.recorded()
-    host = inputs.find_host(store.folder, recorded)
+    host = inputs.find_host(store.folder, recorded, how.environment)
 
     def facts_here(keys: Iterable[str]) -> Mapping[str, Fact]:
         return admission.facts_now(keys, unfinished.plan.stack, store.recorded(), host)
 
     finished = [step for step, state in unfinished.states.items() if state == "done"]
-    drivers = Drivers(inputs.with_accelerator(host, how.accelerator).context)
+    drivers = _open_drivers(host, how)
     try:
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, pending.number):
             store.take_over(pending.number, Grant(how.caller, frozenset(approved)))
@@ -99,6 +100,12 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
     finally:
         drivers.close()
     return Ran(pending.number, result)
+
+
+def _open_drivers(host: Hosting, how: How) -> "Drivers":
+    from herocloud.providers.drivers import Drivers
+
+    return Drivers(inputs.with_accelerator(host, how.accelerator).context._replace(environment=how.environment))
 
 
 @contextmanager

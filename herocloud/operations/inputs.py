@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -14,6 +14,9 @@ from herocloud.model.worlds import Recorded
 from herocloud.providers.seam import ProviderContext
 from herocloud.stack.fence import Fence
 from herocloud.stack.loaded import Loaded
+
+if TYPE_CHECKING:
+    from herocloud.stack.sources import VarFile
 
 SYSTEM = Path("/var/lib/herocloud")
 
@@ -42,8 +45,11 @@ class Hosting(NamedTuple):
     """Warnings only: errors were raised."""
 
 
-def find_host(folder: Path, recorded: Recorded) -> Hosting:
-    """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong."""
+def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] = {}) -> Hosting:
+    """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong.
+
+    `environment` holds the variables that a stack may name with `env:`.
+    """
     from herocloud.host import machine
     from herocloud.providers import registry
 
@@ -52,7 +58,7 @@ def find_host(folder: Path, recorded: Recorded) -> Hosting:
     errors = [found for found in answer.diagnostics if found.is_error]
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
-    context = ProviderContext(folder, answer.host, answer.providers)
+    context = ProviderContext(folder, answer.host, answer.providers, environment)
     step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
     return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
 
@@ -133,7 +139,8 @@ class Sources(NamedTuple):
     files: tuple[str, ...]
     variables: tuple[str, ...] = ()
     """`K=V` each."""
-    var_files: tuple[str, ...] = ()
+    var_files: "tuple[VarFile, ...]" = ()
+    """Their names, or what was read of them already."""
     environment: Mapping[str, str] = {}
     stdin: str | None = None
     """What was read for the file `-`; nothing when none is named so."""

@@ -1,6 +1,6 @@
 """What carries our mark without a record that owns it, and deleted data that is still kept: listed, removed, or adopted."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from herocloud.kits import nearest
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Refused
-from herocloud.model.ids import Address, StackName
+from herocloud.model.ids import StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.model.worlds import Desired, Observed, Record, Recorded, Thing
+from herocloud.model.worlds import Desired, Recorded, Thing
 from herocloud.operations import admission, execution, inputs, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
@@ -155,44 +155,13 @@ def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) ->
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, None)
     thing = _find_orphan([one.thing for one in orphans.find_orphans(recorded, observed)], address, stack)
-    plan = _plan_from_history(folder, thing, recorded, observed, host)
+    recorded = stack_plans.remember(recorded, observed, host)
+    plan = orphans.plan_adoption(thing.stack, [thing], recorded, observed, host.host)
     if any(found.code == "never-recorded" for found in plan.diagnostics):
         by_file = _from_file(folder, thing, given, host)
         if by_file is not None:
             return by_file
     return Planned(plan, Desired(thing.stack, ()), recorded, observed, host)
-
-
-def _plan_from_history(folder: Path, thing: Thing, recorded: Recorded, observed: Observed, host: Hosting) -> Plan:
-    from herocloud.state import store
-
-    opened = store.open_state(folder, write=False)
-    if opened is None:
-        return orphans.plan_adoption(thing.stack, [thing], lambda _address: None, recorded, observed, host.host)
-    with opened:
-        versions = (opened.records_at(one.serial - 1) for one in opened.history() if one.destroyed)
-        look = last_record_in(versions, thing.stack)
-        return orphans.plan_adoption(thing.stack, [thing], look, recorded, observed, host.host)
-
-
-def last_record_in(
-    versions: Iterable[Mapping[StackName, Mapping[Address, Record]]], stack: StackName
-) -> Callable[[Address], Record | None]:
-    """Return a look-up in the records of older serials, newest first; they are read one by one, only as far as needed."""
-    read: list[Mapping[Address, Record]] = []
-    more = iter(versions)
-
-    def look(address: Address) -> Record | None:
-        for records in read:
-            if address in records:
-                return records[address]
-        for version in more:
-            read.append(version.get(stack, {}))
-            if address in read[-1]:
-                return read[-1][address]
-        return None
-
-    return look
 
 
 def _find_orphan(things: list[Thing], address: str, stack: str | None) -> Thing:

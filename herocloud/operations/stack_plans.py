@@ -9,10 +9,10 @@ from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused
-from herocloud.model.ids import PlanId, StackName
+from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Severity
-from herocloud.model.worlds import Desired, Observed, Recorded
+from herocloud.model.worlds import Desired, Observed, Record, Recorded
 from herocloud.operations import inputs
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.plan.scope import PlanOptions
@@ -55,7 +55,7 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
     from herocloud.state import store
 
     recorded = store.read_recorded(folder)
-    host = inputs.find_host(folder, recorded)
+    host = inputs.find_host(folder, recorded, stack.environment)
     if asked.stack is not None:
         name = StackName(asked.stack)
         if name not in recorded.records:
@@ -124,6 +124,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     from herocloud.plan import planner
 
     observed = look(host, None) if asked.refresh else None
+    recorded = remember(recorded, observed, host)
     if not asked.options.destroy:
         host = with_overlay_keys(host, desired, recorded)
         host = able(inputs.with_accelerator(host, asked.accelerator), desired, asked.options.hypervisor)
@@ -160,7 +161,7 @@ def with_keys(host: Hosting, references: Sequence[Json]) -> Hosting:
     role = registry.find(registry.usual("overlay")).overlay
     if role is None or role.keys is None or not references:
         return host
-    found = role.keys(host.context, references, os.environ)
+    found = role.keys(host.context, references, host.context.environment)
     return host._replace(host=host.host._replace(overlay_keys=tuple(sorted(found.items()))))
 
 
@@ -176,6 +177,25 @@ def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:
     from herocloud.observe import observer
 
     return observer.observe(host.context, stacks, inputs.observing_names(host.context))
+
+
+def remember(recorded: Recorded, observed: Observed | None, host: Hosting) -> Recorded:
+    """Return the records with the last one of each orphan that was seen: it was given slices, which are not to be given away again."""
+    from herocloud.plan import capacity
+    from herocloud.state import store
+
+    own = (None, recorded.lineage)
+    orphans = [] if observed is None else [one for one in capacity.without_record(recorded, observed) if one.lineage in own]
+    opened = store.open_state(host.context.folder, write=False) if orphans else None
+    if opened is None:
+        return recorded
+    lost: dict[StackName, dict[Address, Record]] = {}
+    with opened:
+        for thing in orphans:
+            record = opened.last_record(thing.stack, thing.address)
+            if record is not None and thing.parts.get("machine", {}).get("sid", record.sid) == record.sid:
+                lost.setdefault(thing.stack, {})[thing.address] = record
+    return recorded._replace(lost=lost)
 
 
 def changes_something(plan: Plan) -> bool:

@@ -52,8 +52,9 @@ class StateReader:
             self._store.close()
             self._store = None
         if self._store is None:
-            self._copied = not state_files.log(self._folder).exists()
             self._store = states.open_state(self._folder, write=False)
+            # Asked of what was opened: while a writer comes or goes, the files beside it tell this moment and not that one.
+            self._copied = self._store is not None and self._store.is_copy
             self._file, self._version = file, -1
         return self._store
 

@@ -88,7 +88,7 @@ def used(recorded: Recorded, observed: Observed | None) -> Claim:
     total = [0] * len(RESOURCES)
     claims = [claim_of(record) for records in recorded.records.values() for record in records.values()]
     if observed is not None:
-        claims.extend(claim_of_parts(thing.parts) for thing in without_record(recorded, observed))
+        claims.extend(claim_of_orphan(thing, recorded) for thing in without_record(recorded, observed))
         claims.append(Claim(disk=observed.tombstones))
     for claim in claims:
         for number, amount in enumerate(claim):
@@ -108,6 +108,12 @@ def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
     """Return what something occupies that only its parts tell of."""
     disk = sum(parts[name]["size"] for name in ("disk", "volume") if name in parts)
     return Claim(**use_of_machine(parts.get("machine"))._asdict(), disk=disk)
+
+
+def claim_of_orphan(thing: Thing, recorded: Recorded) -> Claim:
+    """Return what an orphan occupies: as it was last recorded, else as its parts show."""
+    record = recorded.lost.get(thing.stack, {}).get(thing.address)
+    return claim_of_parts(thing.parts) if record is None else claim_of(record)
 
 
 def claim_of(record: Record) -> Claim:

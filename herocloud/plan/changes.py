@@ -41,6 +41,8 @@ class Case(NamedTuple):
     """Who plays each role now."""
     image: Spec
     """The image of a VM; empty for others."""
+    lost: Record | None = None
+    """What was last recorded of something that has no record now."""
     forced: bool = False
     """`--replace` asked for it."""
     moved_from: Address | None = None
@@ -137,6 +139,8 @@ class Decider:
         if record is None and present:
             # What is adopted fills the host already, and was counted with what has no record.
             old, old_disk = use_of_machine(present.get("machine")), (present.get("disk") or {"size": 0})["size"]
+            if case.lost is not None:
+                old, old_disk = use_of(case.lost.spec), disk_of(case.lost.spec)
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case, target, use, old, worst)
         else:
@@ -183,9 +187,9 @@ class Decider:
 
     def _fields(self, case: Case, judge: _Judge) -> tuple[FieldDiff, ...]:
         """List what differs between record and target, and between record and world."""
-        if case.record is None or case.valued is None or case.resource is None:
+        record = case.record or case.lost
+        if record is None or case.valued is None or case.resource is None:
             return ()
-        record = case.record
         found: list[FieldDiff] = []
         for one in self._differ.compare(record.spec, case.valued.spec):
             if one.path in _HIDDEN:
@@ -227,7 +231,8 @@ class Decider:
         record, valued = case.record, case.valued
         before = None if record is None or action is Action.CREATE else record.spec
         keeps_sid: Sid | None = (valued.sid if valued else None) or (record.sid if record else None)
-        blocked = record is not None and record.protect and _forbidden(case, action)
+        known = record or case.lost
+        blocked = known is not None and known.protect and _forbidden(case, action)
         provider = steps[0].provider if steps[0].provider != STATE_PROVIDER else (record.provider if record else case.roles["images"])
         if case.kind == "vm" and valued is not None:
             provider = valued.spec["hypervisor"]

@@ -1,13 +1,14 @@
 """What networks want of the host that somebody else has: addresses and ports. A plan that leaves it to the steps to find out would lie."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from herocloud.kits.jsons import Json
+from herocloud.kits.jsons import Json, Part
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
-from herocloud.model.worlds import Record, Recorded
-from herocloud.plan import diagnostics
+from herocloud.model.worlds import Observed, Recorded
+from herocloud.plan import capacity, diagnostics
 from herocloud.providers import registry
 
 Port = tuple[str, int]
@@ -29,10 +30,20 @@ def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], places:
                 break
 
 
+class _Network(NamedTuple):
+    """A network that somebody else has: another stack, or nobody who is recorded."""
+
+    stack: StackName
+    address: Address
+    provider: str
+    part: Part
+    whose: str
+
+
 def find_shared_ranges(
-    stack: StackName, steps: Iterable[Step], recorded: Recorded, places: Mapping[Address, Place | None]
+    stack: StackName, steps: Iterable[Step], recorded: Recorded, observed: Observed | None, places: Mapping[Address, Place | None]
 ) -> Iterator[Diagnostic]:
-    """Find networks that would share addresses with a network of another stack, on a simulated host as on a real one."""
+    """Find networks that would share addresses with a network of another stack or an orphan, on a simulated host as on a real one."""
     wanted = [step for step in steps if step.kind in _MADE and (step.before or {}).get("cidr") != step.after.get("cidr")]
     if not wanted:
         return
@@ -40,20 +51,30 @@ def find_shared_ranges(
     import ipaddress
 
     others = [
-        (ipaddress.ip_network(record.spec["cidr"]), record)
-        for other, records in recorded.records.items()
-        if other != stack
-        for record in records.values()
-        if record.kind == "network" and record.spec.get("cidr") and _is_shared(record.provider)
+        (ipaddress.ip_network(one.part["cidr"]), one)
+        for one in _networks(stack, recorded, observed)
+        if one.part.get("cidr") and _is_shared(one.provider)
     ]
     for step in wanted:
         if not step.after.get("cidr") or not _is_shared(step.provider):
             continue
-        for cidr, record in others:
-            if ipaddress.ip_network(step.after["cidr"]).overlaps(cidr):
-                who = f"{cidr} in `{record.address}` of stack `{record.stack}`"
+        for cidr, one in others:
+            if (one.stack, one.address) != (stack, step.address) and ipaddress.ip_network(step.after["cidr"]).overlaps(cidr):
+                who = f"{cidr} in {one.whose}"
                 yield diagnostics.range_taken(step.address, step.after["cidr"], who, places.get(step.address))
                 break
+
+
+def _networks(stack: StackName, recorded: Recorded, observed: Observed | None) -> Iterator[_Network]:
+    """Yield the networks of other stacks, and those on the host that no record owns."""
+    for other, records in recorded.records.items():
+        for record in records.values() if other != stack else ():
+            if record.kind == "network":
+                yield _Network(other, record.address, record.provider, record.spec, f"`{record.address}` of stack `{other}`")
+    for thing in capacity.without_record(recorded, observed) if observed is not None else ():
+        if "network" in thing.parts:
+            whose = f"`{thing.address}` of stack `{thing.stack}`, which is on this host and has no record"
+            yield _Network(thing.stack, thing.address, thing.provider, thing.parts["network"], whose)
 
 
 def _is_shared(provider: str) -> bool:
@@ -66,25 +87,21 @@ def new_ports(steps: Iterable[Step]) -> dict[Port, Address]:
     return {port: step.address for step in steps if step.kind in _MADE for port in _ports(step.after).keys() - _ports(step.before).keys()}
 
 
-def find_ports(stack: StackName, wanted: Mapping[Port, Address], recorded: Recorded, listeners: frozenset[Port]) -> Iterator[Diagnostic]:
-    """Find ports that another stack publishes, or on which a program of the host listens that is none of this stack's VMs."""
+def find_ports(
+    stack: StackName, wanted: Mapping[Port, Address], recorded: Recorded, observed: Observed | None, listeners: frozenset[Port]
+) -> Iterator[Diagnostic]:
+    """Find ports that another stack or an orphan publishes, or on which a program of the host listens that is none of this stack's VMs."""
     others = {
-        port: f"`{record.address}` of stack `{other}` publishes it already"
-        for other, records in recorded.records.items()
-        if other != stack
-        for record, port in _published(records)
+        port: f"{one.whose}{',' if one.whose.endswith('record') else ''} publishes it already"
+        for one in _networks(stack, recorded, observed)
+        for port in _ports(one.part)
+        if (one.stack, one.address) != (stack, wanted.get(port))
     }
-    own = {port for _, port in _published(recorded.records.get(stack, {}))}
+    own = {port for record in recorded.records.get(stack, {}).values() if record.kind == "network" for port in _ports(record.spec)}
     for port, address in sorted(wanted.items(), key=lambda item: (item[1], item[0])):
         who = others.get(port) or ("a program of this host listens on it" if port in listeners - own else None)
         if who is not None:
             yield diagnostics.port_taken(address, f"{port[1]}/{port[0]}", who)
-
-
-def _published(records: Mapping[Address, Record]) -> Iterator[tuple[Record, Port]]:
-    for record in records.values():
-        if record.kind == "network":
-            yield from ((record, port) for port in _ports(record.spec))
 
 
 def _ports(network: Mapping[str, Json] | None) -> dict[Port, Json]:

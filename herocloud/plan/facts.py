@@ -105,7 +105,7 @@ def gather(
             )
         if change.after and (change.after.get("mycelium") or change.kind == "mycelium"):
             found.extend(_overlay_facts(change.after, host, observed))
-    holders = slice_holders(recorded)
+    holders = held_slices(recorded)
     found.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
     if any(amount for name, amount in drawn.items() if name != "slices"):
         found.append(capacity_fact(drawn, recorded, host, observed))
@@ -114,7 +114,7 @@ def gather(
 
 def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | None, host: Host) -> Mapping[str, Fact]:
     """Look at the same facts again. What was not observed now is left out."""
-    slices = slice_holders(recorded)
+    slices = held_slices(recorded)
     sids = sid_holders(recorded)
     found: dict[str, Fact] = {}
     for key in keys:
@@ -140,6 +140,17 @@ def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | 
         elif kind == "overlay-subnet" and observed is not None:
             found[key] = overlay_fact(observed.overlay_subnet)
     return found
+
+
+def held_slices(recorded: Recorded) -> dict[str, str]:
+    """Tell who holds each slice, orphans included: what they were given is theirs until they are gone."""
+    lost = {
+        sid: f"{stack}/{address}"
+        for stack, records in recorded.lost.items()
+        for address, record in records.items()
+        for sid in record.spec.get("slices") or ()
+    }
+    return {**lost, **slice_holders(recorded)}
 
 
 def slice_holders(recorded: Recorded) -> dict[str, str]:

@@ -106,10 +106,10 @@ def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]
     recorded, observed, host = draft.world
     if observed is not None and observed.ranges:
         yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
-    yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, draft.places)
+    yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, observed, draft.places)
     ports = conflicts.new_ports(steps)
     if ports:
-        yield from conflicts.find_ports(draft.stack, ports, recorded, host.listening or frozenset())
+        yield from conflicts.find_ports(draft.stack, ports, recorded, observed, host.listening or frozenset())
 
 
 def _find_lost_slices(draft: Draft, changes: Iterable[Change], proof: Proof) -> tuple[Diagnostic, ...]:

@@ -30,10 +30,16 @@ class Ledger:
         self.freed: dict[str, Owner] = {}
         self.sids: set[str] = set()
         self.macs: set[str] = set()
+        self.orphans: set[Owner] = set()
+        """Who holds something and has no record."""
         for stack, records in recorded.records.items():
             for address, record in records.items():
                 if record.kind == "vm":
                     self._enter(record, (stack, address), leaving=(stack, address) in going)
+        for stack, records in recorded.lost.items():
+            for address, record in records.items():
+                if record.kind == "vm":
+                    self._enter_lost(record, (stack, address))
         self._all = [one.sid for one in host.slices]
         self._kept_back = kept_back
         self._known = frozenset(self._all)
@@ -62,6 +68,21 @@ class Ledger:
         for nic in (*record.spec.get("networks", ()), record.spec.get("mycelium") or {}):
             if "mac" in nic:
                 self.macs.add(nic["mac"])
+
+    def _enter_lost(self, record: Record, owner: Owner) -> None:
+        """Enter what an orphan was given; what somebody else has by now, it lost."""
+        self.orphans.add(owner)
+        for sid in record.spec.get("slices", ()):
+            self.slices.setdefault(sid, owner)
+        if record.sid:
+            self.sids.add(record.sid)
+        for nic in (*record.spec.get("networks", ()), record.spec.get("mycelium") or {}):
+            if "mac" in nic:
+                self.macs.add(nic["mac"])
+
+    def holds(self, sid: str, owner: Owner) -> bool:
+        """Tell whether a slice is in the hands of this VM."""
+        return self.slices.get(sid) == owner
 
     def slice_exists(self, sid: str) -> bool:
         """Tell whether the host has this slice."""

@@ -5,7 +5,7 @@ the history has of them. An orphan that was never recorded is adopted by plannin
 says what it is meant to be.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from herocloud.model import ids
@@ -67,21 +67,14 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
     return finish.finish(draft._replace(waits=waits, complete=False, purge=purge))
 
 
-def plan_adoption(
-    stack: StackName,
-    things: Collection[Thing],
-    last_record: Callable[[Address], Record | None],
-    recorded: Recorded,
-    observed: Observed,
-    host: Host,
-) -> Plan:
-    """Return the plan that records orphans of one stack again, as they were last recorded; `last_record` looks into the history."""
+def plan_adoption(stack: StackName, things: Collection[Thing], recorded: Recorded, observed: Observed, host: Host) -> Plan:
+    """Return the plan that records orphans of one stack again, as they were last recorded."""
     found: list[Diagnostic] = []
     decisions: dict[Address, Decision] = {}
     recorded = reservations.occupied(recorded, stack)
     slices, sids = facts.slice_holders(recorded), facts.sid_holders(recorded)
     for thing in things:
-        record = last_record(thing.address)
+        record = recorded.lost.get(stack, {}).get(thing.address)
         if record is None:
             found.append(_never_recorded(thing))
             continue

@@ -66,6 +66,19 @@ def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic
     )
 
 
+def peer_not_connected(address: str, endpoint: str, state: str, place: Place | None) -> Diagnostic:
+    """Warn about a declared peer that the daemon has no connection to. It is not drift: the peer is declared, and known to the daemon."""
+    return Diagnostic(
+        code="peer-not-connected",
+        summary="An overlay peer is not connected",
+        detail=f"The overlay daemon reports the peer `{endpoint}` as {state}; it keeps trying by itself.",
+        severity=Severity.WARNING,
+        address=address,
+        place=place,
+        hint="`herocloud mycelium status` shows the state of all peers",
+    )
+
+
 def overlay_open_inside(address: str, place: Place | None) -> Diagnostic:
     """Tell that the host cannot judge what is encrypted up to the VM."""
     return Diagnostic(

@@ -15,7 +15,21 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import PARALLELISM, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import assignment, capacity, diagnostics, differences, facts, finish, order, reservations, rollout, scope, targets
+from herocloud.plan import (
+    assignment,
+    capacity,
+    diagnostics,
+    differences,
+    facts,
+    finish,
+    order,
+    orphan_diagnostics,
+    overlay_diagnostics,
+    reservations,
+    rollout,
+    scope,
+    targets,
+)
 from herocloud.plan.changes import Case, Decider, Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import Inputs, PlanOptions
@@ -46,7 +60,7 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
 
     leaving = [(inputs.stack, address) for address in inputs.records if address not in inputs.resources and address in inputs.allowed]
     valued, short, specs = targets.decide_values(inputs, choice, recorded, seen, host, leaving, options, found)
-    holders = facts.slice_holders(recorded)
+    holders = facts.held_slices(recorded)
     if short:
         found.append(capacity.too_few_slices(host, short, len(holders)))
     outputs = _outputs(desired, recorded, specs, options, found)
@@ -54,6 +68,8 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
     decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
+    if seen is not None and not options.destroy:
+        found.extend(_about_peers(inputs, decisions, seen))
     # What is adopted was counted as filling slices before it had any.
     takers = [target for address, target in valued.items() if address in decisions and not _is_adopted(decisions[address])]
     return Draft(
@@ -186,6 +202,7 @@ def _decide(
             record=record,
             present=present,
             roles=assignment.roles_of(record, inputs.records) if resource is None and record else roles,
+            lost=inputs.lost.get(address),
             image=images.get(resource.spec["image"], {}) if resource and resource.kind == "vm" else {},
             forced=address in again,
             moved_from=origin,
@@ -200,6 +217,19 @@ def _decide(
     return decisions
 
 
+def _about_peers(inputs: Inputs, decisions: Mapping[Address, Decision], observed: Observed) -> list[Diagnostic]:
+    """Warn about declared peers without a connection. One that this plan adds has had no chance yet."""
+    return [
+        overlay_diagnostics.peer_not_connected(address, resource.spec["endpoint"], state, resource.place)
+        for address, resource in inputs.resources.items()
+        if resource.kind == "peer" and address in inputs.records and address not in decisions
+        if (state := observed.peer_states.get(resource.spec["endpoint"], _ALIVE)) != _ALIVE
+    ]
+
+
+_ALIVE = "alive"
+
+
 def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic]:
     found = []
     created: list[Resource] = []
@@ -212,6 +242,8 @@ def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic
                     change.address, "replaced" if change.action is Action.REPLACE else "deleted", resource.place if resource else None
                 )
             )
+        if change.address in inputs.lost and change.action in (Action.REBOOT, Action.REPLACE):
+            found.append(orphan_diagnostics.adoption_offered(change.address, change.action.value, resource.place if resource else None))
         if change.action is Action.CREATE and change.before is None and resource is not None and change.reason is Reason.NOT_RECORDED:
             created.append(resource)
         elif change.action is Action.DELETE and change.reason is Reason.GONE_FROM_FILE:

@@ -194,6 +194,8 @@ class Inputs(NamedTuple):
     """Old address by new one."""
     allowed: set[Address]
     """The addresses that the plan may touch."""
+    lost: Mapping[Address, Record] = {}
+    """The last records of what is there and has none."""
 
 
 def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: list[Diagnostic]) -> Inputs:
@@ -224,6 +226,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
         records,
         moves,
         narrow(known, targets, excluded, needs) if options.target or options.exclude else set(known),
+        {address: record for address, record in recorded.lost.get(stack, {}).items() if address not in records},
     )
 
 

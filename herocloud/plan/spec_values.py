@@ -14,8 +14,8 @@ from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
-from herocloud.plan import diagnostics
-from herocloud.plan.ledger import Ledger, overlay_seed
+from herocloud.plan import diagnostics, orphan_diagnostics
+from herocloud.plan.ledger import Ledger, Owner, overlay_seed
 from herocloud.plan.overlay_addresses import OverlayAddresses, host_name, is_inside, vm_address
 
 VCPUS_PER_SLICE = 4
@@ -113,15 +113,21 @@ class Valuer:
                 continue
             holder = self._ledger.reserve(sid, owner)
             if holder is not None and self._ledger.slices[sid] != owner:
-                self._found.append(diagnostics.slice_taken(resource.address, sid, _owner_text(holder, self._stack), resource.place))
+                self._found.append(self._slice_taken(resource, sid, holder))
             elif holder is not None:
                 waits.append(holder[1])
             chosen.append(sid)
         self._pins[resource.address] = (chosen, waits)
 
+    def _slice_taken(self, resource: Resource, sid: str, holder: Owner) -> Diagnostic:
+        name, place = _owner_text(holder, self._stack), resource.place
+        if holder in self._ledger.orphans:
+            return orphan_diagnostics.slice_of_orphan(resource.address, sid, name, place)
+        return diagnostics.slice_taken(resource.address, sid, name, place)
+
     def _slices(self, resource: Resource, old: Spec) -> tuple[list[Sid], list[Address], list[Sid]]:
         owner, asked = (self._stack, resource.address), resource.spec
-        held: list[Sid] = list(old.get("slices", ()))
+        held: list[Sid] = [sid for sid in old.get("slices", ()) if self._ledger.holds(sid, owner)]
         if asked["slice"]:
             chosen, waits = self._pins[resource.address]
         else:

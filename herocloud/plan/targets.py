@@ -143,7 +143,7 @@ def decide_values(
     valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, sizes, observed, found, overlay)
     vms = [one for one in touched if one.kind == "vm"]
     for resource in vms:
-        record = inputs.records.get(resource.address)
+        record = inputs.records.get(resource.address) or inputs.lost.get(resource.address)
         if record:
             valuer.release(resource, record.spec)
     for resource in vms:
@@ -159,9 +159,12 @@ def decide_values(
             valued[resource.address] = valuer.plain(resource)
             continue
         hypervisor, record, thing = choice.hypervisors[resource.address], inputs.records.get(resource.address), things.get(resource.address)
-        old = record.spec if record else spec_values.spec_of_parts(thing.parts) if thing else {}
+        lost = inputs.lost.get(resource.address) if record is None else None
+        known = record or lost
+        old = known.spec if known else spec_values.spec_of_parts(thing.parts) if thing else {}
         one = valuer.vm(resource, hypervisor, old, identities.get(resource.spec["image"]), fresh=resource.address in again)
-        valued[resource.address] = one
+        # What is taken back into the records is given its slices there once more.
+        valued[resource.address] = one if lost is None else one._replace(new_slices=tuple(one.spec["slices"]))
         specs[resource.address] = one.spec
         found.extend(assignment.unsupported_fields(resource, one.spec, old, hypervisor, host))
     overlay.finish()
@@ -194,11 +197,12 @@ def _volume_sizes(inputs: Inputs) -> dict[str, int]:
 
 
 def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple[StackName, Address]]) -> int:
-    """Count the slices that hold back memory for what has no record; what this plan adopts gets slices of its own."""
+    """Count the slices that hold back memory for what was never recorded; what this plan adopts gets slices of its own."""
     if observed is None:
         return 0
     orphans = capacity.without_record(recorded, observed)
-    return sum(capacity.claim_of_parts(one.parts).slices for one in orphans if (one.stack, one.address) not in adopted)
+    unknown = [one for one in orphans if one.address not in recorded.lost.get(one.stack, {})]
+    return sum(capacity.claim_of_parts(one.parts).slices for one in unknown if (one.stack, one.address) not in adopted)
 
 
 def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -> set[Address]:

@@ -265,7 +265,7 @@ def _wait_for_slices(
     found: list[Diagnostic],
 ) -> int:
     """Make whoever gets slices back wait until they are free in the state; returns how many of them are free already."""
-    holders = facts.slice_holders(recorded)
+    holders = facts.held_slices(recorded)
     keeps = {f"{stack}/{change.previous_address or change.address}": change for change in changes}
     free = 0
     for change in changes:

@@ -31,6 +31,7 @@ from herocloud.providers.devices import (
     Tap,
     UserNetwork,
 )
+from herocloud.providers.restart_events import Restarter
 
 __all__ = [
     "FIRMWARE", "ROLES", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver", "Forward",
@@ -53,6 +54,8 @@ class ProviderContext(NamedTuple):
     host: Host | None = None
     settings: Mapping[str, Mapping[str, Json]] = {}
     """The sections of the host file that belong to providers, by the name of the provider (see `Declaration.settings`)."""
+    environment: Mapping[str, str] = {}
+    """The variables of whoever asked, for what a stack names with `env:`; those of this process may belong to somebody else."""
 
     def settings_of(self, name: str) -> Mapping[str, Json]:
         """Return a provider's own section of the host file."""
@@ -94,6 +97,8 @@ class Work(NamedTuple):
     plan: str
     purge: bool = False
     """Deleted data is removed at once and not kept in a tombstone."""
+    shutdown: float | None = None
+    """Seconds that a guest has to shut down before its power is cut; 0 cuts it at once, nothing is the driver's own patience."""
     cancelled: Callable[[], bool] = lambda: False
     """Long work asks this now and then and stops with `Temporary` when it says yes."""
     progress: Callable[[str, float | None], None] = lambda _text, _share: None
@@ -277,6 +282,8 @@ class HypervisorRole(NamedTuple):
     """Hears that the agent of a VM (data folder and sid) answered, so that its guest got to user space."""
     runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
+    restarter: Callable[[Path, str], Restarter] | None = None
+    """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False
     migration: bool = False
     emulates: bool = False

@@ -17,12 +17,10 @@ from herocloud.rpc import error_answers
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
+from herocloud.rpc.job_marks import SECRET_LABEL
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.peer_identity import Caller
 from herocloud.rpc.shelf import Shelf
-
-SECRET_LABEL = "herocloud.secret"  # noqa: S105  (the name of a label)
-"""Holds the keyed digest of a VM's secret. A label follows its VM through renames, restores and undo, and dies with it."""
 
 _HOST_SECONDS = 5.0
 _LOOK_SECONDS = 2.0

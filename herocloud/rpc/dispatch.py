@@ -13,8 +13,8 @@ from herocloud.rpc.method_table import Method
 
 log = logging.getLogger(__name__)
 
-Translate = Callable[[Exception], RpcError | None]
-"""Turns an exception of the layers below into what callers are answered; nothing for a defect."""
+Translate = Callable[[Exception, Mapping[str, Json]], RpcError | None]
+"""Turns an exception into what a caller with these parameters is answered; nothing for a defect."""
 
 
 def answer(body: bytes, table: Mapping[str, Method[Any]], desk: Any, translate: Translate) -> bytes | None:
@@ -42,10 +42,8 @@ def _run(call: Call, table: Mapping[str, Method[Any]], desk: Any, translate: Tra
         raise RpcError(METHOD_NOT_FOUND, {"diagnostics": [_diagnose("There is no method of this name.", "`rpc.discover` lists them all")]})
     try:
         return method.call(desk, call.params)
-    except RpcError:
-        raise
     except Exception as error:
-        known = translate(error)
+        known = translate(error, method.named(call.params))
         if known is not None:
             raise known from error
         # The text of the exception stays here: it may quote anything, secrets included.

@@ -9,8 +9,8 @@ from herocloud.model.worlds import Record
 from herocloud.operations import deployment
 from herocloud.rpc.answers import EventInfo, JobInfo, JobSteps, RpcErrorInfo, SliceInfo, VmInfo
 from herocloud.rpc.daemon_store import StoredEvent, StoredJob
-from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
-from herocloud.rpc.jobs import job_id
+from herocloud.rpc.desk import Desk, secret_of
+from herocloud.rpc.job_marks import SECRET_LABEL, job_id
 from herocloud.views import listings
 
 

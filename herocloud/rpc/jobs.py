@@ -26,6 +26,7 @@ from herocloud.rpc.admission_gate import AdmissionGate
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
+from herocloud.rpc.job_marks import job_id, secret_in
 from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ class Run:
         self.error: RpcError | None = None
         self.leave_gate: Callable[[], None] = lambda: None
         self._owner = owner
+        self._secrets: Mapping[str, str] = {}
+        """The digests of the VMs that the plan is about, by address: a job may work on more than its own subject."""
 
     @property
     def id(self) -> str:
@@ -99,6 +102,7 @@ class Run:
     def watch(self, plan: Plan, finished: "collections.abc.Collection[str]") -> Iterator[Callable[[Event], None]]:
         """Listen to the apply that this job runs."""
         self.leave_gate()
+        self._secrets = {change.address: found for change in plan.changes if (found := secret_in(change.after) or secret_in(change.before))}
         self._owner.admit(self, plan, len(finished))
         yield self._tell
 
@@ -114,7 +118,7 @@ class Run:
             "detail": event.detail,
             "undone": event.back,
         }
-        self._owner.tell(self, kind, data, address=event.address)
+        self._owner.tell(self, kind, data, address=event.address, secret=self._secrets.get(event.address or ""))
 
 
 class Jobs:
@@ -131,6 +135,8 @@ class Jobs:
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job")
         self._closing = False
         self.gate = AdmissionGate()
+        self.conceal: Callable[[Json, str | None], Json] = lambda data, _digest: data
+        """Takes out of errors what the owner of a job may not know; set by whoever knows the records."""
         self.ended_total: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def submit(self, request: Request, caller: Caller, *, wait: float = 0.0) -> StoredJob:
@@ -271,7 +277,11 @@ class Jobs:
             # It was cut off by the end of the daemon and not by its owner; the row stays open for the next daemon.
             self._drop(run, error)
             return
-        shown = None if error is None else {"code": error.kind.code, "message": error.kind.message, "data": error.data}
+        shown = (
+            None
+            if error is None
+            else {"code": error.kind.code, "message": error.kind.message, "data": self.conceal(error.data, run.subject.secret)}
+        )
         run.error = error
         run.job = run.job._replace(
             status=status,
@@ -294,10 +304,10 @@ class Jobs:
         run.admitted.set()
         run.ended.set()
 
-    def tell(self, run: Run, kind: str, data: Json, *, address: str | None = None) -> None:
+    def tell(self, run: Run, kind: str, data: Json, *, address: str | None = None, secret: str | None = None) -> None:
         """Append an event about a job."""
         subject = run.subject
-        event = NewEvent(kind, subject.stack, address or subject.address, run.job.number, subject.secret, data)
+        event = NewEvent(kind, subject.stack, address or subject.address, run.job.number, secret or subject.secret, data)
         self._events.add(event)
 
     # Reading and stopping
@@ -364,17 +374,6 @@ class Jobs:
     def closing(self) -> bool:
         """Tell whether the daemon ends."""
         return self._closing
-
-
-def job_id(number: int) -> str:
-    """Return the id that callers know a job by."""
-    return f"j{number}"
-
-
-def job_number(identity: str) -> int | None:
-    """Return the number in an id; nothing when it is not one."""
-    digits = identity[1:]
-    return int(digits) if identity[:1] == "j" and digits.isdecimal() and digits.isascii() and len(digits) <= 15 else None
 
 
 def _scoped(request: Request, caller: Caller) -> str:

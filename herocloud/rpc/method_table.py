@@ -57,13 +57,17 @@ class Method(Generic[Desk]):
             raise RpcError(INVALID_PARAMS, _explain(error)) from None
         return {name if name != "from" else "from_": getattr(checked, name) for name in type(checked).model_fields}
 
+    def named(self, given: Sequence[Json] | Mapping[str, Json]) -> Mapping[str, Json]:
+        """Return parameters by their names, unchecked, as many as there are."""
+        return dict(zip(self.params.model_fields, given, strict=False)) if isinstance(given, Sequence) else given
+
     def _name(self, given: Sequence[Json]) -> Mapping[str, Json]:
         names = list(self.params.model_fields)
         if len(given) > len(names):
             detail = f"`{self.name}` takes {len(names)} parameters, and {len(given)} were given."
             finding = {"loc": [len(names)], "type": "too_many", "msg": detail}
             raise RpcError(INVALID_PARAMS, {"errors": [finding], "diagnostics": [_diagnose(finding)]})
-        return dict(zip(names, given, strict=False))
+        return self.named(given)
 
 
 Declared = Callable[[Callable[..., Any]], Method[Any]]

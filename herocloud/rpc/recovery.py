@@ -17,7 +17,8 @@ from herocloud.rpc import error_answers, error_codes, work
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
-from herocloud.rpc.jobs import Request, Run, Subject, job_id
+from herocloud.rpc.job_marks import job_id
+from herocloud.rpc.jobs import Request, Run, Subject
 from herocloud.rpc.methods import vm_methods
 from herocloud.rpc.peer_identity import Caller
 
@@ -96,7 +97,7 @@ def _begin_again(desk: Desk, job: StoredJob, params: Mapping[str, Json]) -> Requ
     record = desk.recorded.records.get(params["stack"], {}).get(params["address"])
     if job.method not in _ON_VMS or record is None:
         return Request(job.method, Subject(_lane(job), job.stack, job.address, job.sid, job.secret), _close_unbegun)
-    return vm_methods.acting(desk, job.method, params["action"], record, purge=bool(params["purge"]))
+    return vm_methods.acting(desk, job.method, params["action"], record, purge=bool(params["purge"]), shutdown=params.get("shutdown"))
 
 
 def _close_cancelled(run: Run) -> Json:

@@ -13,10 +13,24 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
-from herocloud.rpc import dispatch, document, endpoints, error_answers, method_table, metrics, recovery, systemd, tcp, unix_socket
+from herocloud.rpc import (
+    concealment,
+    dispatch,
+    document,
+    endpoints,
+    error_answers,
+    method_table,
+    metrics,
+    recovery,
+    systemd,
+    tcp,
+    unix_socket,
+)
+from herocloud.rpc.chores import Intervals
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
 from herocloud.rpc.endpoints import Handlers, Health
+from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.method_table import Method
@@ -76,6 +90,8 @@ class Settings(NamedTuple):
     upkeep: bool = True
     """Whether it looks after the VMs; off for tests that look at everything themselves."""
     look_seconds: float = LOOK_SECONDS
+    intervals: Intervals = Intervals()
+    """How often it does its chores."""
     tcp: Tcp | None = None
     """A listener over TCP beside the socket."""
 
@@ -115,16 +131,23 @@ class Service:
             document=lambda: self.document,
             caller=_NOBODY,
         )
+        self.jobs.conceal = lambda data, digest: concealment.conceal(data, self.reader.recorded(), digest)
         recovery.take_over(self.desk)
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
-        self.upkeep = Upkeep(self.desk, look_seconds=settings.look_seconds)
+        self.upkeep = Upkeep(self.desk, look_seconds=settings.look_seconds, intervals=settings.intervals)
         if settings.upkeep:
             self.upkeep.start()
         self._ending = False
 
     def answer(self, body: bytes, caller: Caller) -> bytes | None:
         """Answer one request."""
-        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), error_answers.translate)
+        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), self._translate)
+
+    def _translate(self, error: Exception, given: Mapping[str, Json]) -> RpcError | None:
+        known = error if isinstance(error, RpcError) else error_answers.translate(error)
+        secret = given.get("secret")
+        digest = self.desk.digest(secret) if isinstance(secret, str) else None
+        return None if known is None else RpcError(known.kind, concealment.conceal(known.data, self.desk.recorded, digest))
 
     def handlers(self) -> Handlers:
         """Return what the paths need."""
@@ -132,7 +155,7 @@ class Service:
             answer=self.answer,
             openrpc=endpoints.dump(self.document),
             health=self._health,
-            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts),
+            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts.counts, self.upkeep.chores.drifted),
             discovery=discovery(),
             events=self.events,
             digest=self.desk.secrets.digest,

@@ -31,7 +31,29 @@ def parse(address: str, token_file: Path | None, certificate: Path | None, key: 
     if token_file is None:
         detail = "Whoever reaches a port may be anybody, so a listener over TCP wants a token."
         raise _refuse("no-token", "There is no token", detail, "name a file of mode 0600 that holds it with `--token-file`")
+    if certificate is not None or key is not None:
+        _require_pair(certificate, key)
     return Tcp(host.strip("[]"), int(port), token_file, certificate, key)
+
+
+def _require_pair(certificate: Path | None, key: Path | None) -> None:
+    """Raise Refused for a certificate and a key that TLS could not use."""
+    import ssl
+
+    if certificate is None or key is None:
+        lacking = "--tls-certificate" if certificate is None else "--tls-key"
+        raise _refuse("tls-incomplete", "TLS cannot be used", "A certificate and its key go together.", f"give `{lacking}` too")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        detail = f"`{certificate}` and `{key}` are not a certificate and its key in PEM form: {error.reason or error}."
+        raise _refuse("tls-unusable", "TLS cannot be used", detail, "write both again") from error
+    except OSError as error:
+        detail = f"`{certificate}` or `{key}` cannot be read: {error.strerror}."
+        raise _refuse("tls-unusable", "TLS cannot be used", detail, "name files that this user may read") from error
+    if key.stat().st_mode & 0o077:
+        detail = f"`{key}` has mode {stat.S_IMODE(key.stat().st_mode):04o}, so others may have read the private key."
+        raise _refuse("tls-key-open", "The private key is not secret", detail, f"make a new key and certificate; `chmod 600 {key}`")
 
 
 def read_token(path: Path) -> str:

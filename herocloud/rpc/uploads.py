@@ -14,6 +14,7 @@ from herocloud.kits import jsons
 from herocloud.operations import inputs
 from herocloud.operations.inputs import Sources
 from herocloud.rpc import error_answers
+from herocloud.stack import variables as names
 from herocloud.stack.fence import Fence
 
 MOST_FILES = 256
@@ -45,7 +46,7 @@ def receive(
             stream.write(text.encode("utf-8", "surrogatepass"))
     given = tuple(f"{name}={value}" for name, value in variables.items())
     paths = tuple(str(folder / name) for name in files)
-    return Sources(paths, given, (), dict(environment), None, Fence(str(folder), host_paths))
+    return Sources(paths, given, (), {**names.as_environment(given, ()), **environment}, None, Fence(str(folder), host_paths))
 
 
 def shown_without(text: str, root: Path) -> str:

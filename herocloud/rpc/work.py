@@ -1,7 +1,7 @@
 """Running a plan as a job: approved by what the caller said, told to its events, and turned into a result or an error."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from herocloud.apply.inspection import Rest
 from herocloud.apply.steering import Interrupts, Options
@@ -45,10 +45,10 @@ class Decided:
         raise Blocked([unfinished.refusal(rest, rest.missing(()), "this request is about something else")])
 
 
-def how_for(run: Run, options: Options | None = None) -> How:
-    """Return how a job runs its plan."""
+def how_for(run: Run, options: Options | None = None, environment: Mapping[str, str] = {}) -> How:
+    """Return how a job runs its plan; `environment` is what its caller sent for `env:`."""
     caller = Caller(run.job.caller, f"rpc {run.job.method}", run.id)
-    return How(options or Options(), run.watch, LOCK_SECONDS, run.note, caller, run.interrupts)
+    return How(options or Options(), run.watch, LOCK_SECONDS, run.note, caller, run.interrupts, environment=environment)
 
 
 def how_for_edit(desk: Desk, method: str) -> How:

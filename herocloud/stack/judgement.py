@@ -18,6 +18,7 @@ from herocloud.stack.fence import Fence
 from herocloud.stack.fields import fast_validation
 from herocloud.stack.findings import Findings
 from herocloud.stack.pointer import Pointer
+from herocloud.stack.sources import VarFile
 
 _ENOUGH = 50
 
@@ -30,7 +31,7 @@ class Given(NamedTuple):
     twice: Sequence[merge.Twice]
     host: Host | None
     variables: Sequence[str]
-    var_files: Sequence[str]
+    var_files: Sequence[VarFile]
     environment: Mapping[str, str]
     secret_key: bytes | None
     fence: Fence | None = None

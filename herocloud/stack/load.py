@@ -21,6 +21,7 @@ from herocloud.stack.findings import Findings
 from herocloud.stack.judgement import Given, Judged
 from herocloud.stack.loaded import Loaded
 from herocloud.stack.pointer import Pointer
+from herocloud.stack.sources import VarFile
 
 SMALL = 64 * 1024
 """Up to this many bytes a file is read with places at once: it costs a few milliseconds, and every resource knows its line."""
@@ -31,7 +32,7 @@ def load(
     *,
     host: Host | None,
     variables: Sequence[str] = (),
-    var_files: Sequence[str] = (),
+    var_files: Sequence[VarFile] = (),
     environment: Mapping[str, str] = {},
     stdin: str | None = None,
     secret_key: bytes | None = None,

@@ -27,6 +27,10 @@ class Unusable(NamedTuple):
     hint: str | None
 
 
+VarFile = str | Source | Unusable
+"""A variable file: its name, or what was read of it."""
+
+
 def read_sources(files: Sequence[str], stdin: str | None) -> tuple[list[Source], list[Unusable]]:
     """Read all files; a file that cannot be read does not keep the others from being looked at."""
     sources: list[Source] = []

@@ -14,6 +14,7 @@ from herocloud.stack import names, sources
 from herocloud.stack.expressions import RESERVED
 from herocloud.stack.fields import spellings
 from herocloud.stack.findings import Findings
+from herocloud.stack.sources import Source, VarFile
 
 PREFIX = "HEROCLOUD_VAR_"
 
@@ -39,7 +40,7 @@ class Values(NamedTuple):
 def collect(
     declared: Mapping[str, Mapping[str, Any]],
     variables: Sequence[str],
-    var_files: Sequence[str],
+    var_files: Sequence[VarFile],
     environment: Mapping[str, str],
     found: Findings,
 ) -> Values:
@@ -80,10 +81,28 @@ def _report_unknown(
     )
 
 
-def _read_file(name: str, declared: Mapping[str, Any], given: dict[str, Given], found: Findings) -> None:
+def as_environment(variables: Sequence[str], var_files: Sequence[VarFile]) -> dict[str, str]:
+    """Return the values that were given as the variables by which secrets name them; what is wrong with them is said by `collect`."""
     from herocloud.kits.yaml import documents
 
-    source = sources.read_source(name)
+    texts: dict[str, str | None] = {}
+    for file in var_files:
+        source = sources.read_source(file) if isinstance(file, str) else file
+        document = documents.open_document(source.name, source.content) if isinstance(source, Source) else None
+        if isinstance(document, documents.Document) and isinstance(document.tree.value, dict):
+            texts.update({str(name): scalars.as_text(value) for name, value in document.tree.value.items()})
+    for option in variables:
+        name, equals, text = option.partition("=")
+        if equals:
+            texts[name] = text
+    return {PREFIX + name: text for name, text in texts.items() if text is not None and name.isidentifier() and "\0" not in text}
+
+
+def _read_file(file: VarFile, declared: Mapping[str, Any], given: dict[str, Given], found: Findings) -> None:
+    from herocloud.kits.yaml import documents
+
+    source = sources.read_source(file) if isinstance(file, str) else file
+    name = source.name
     if isinstance(source, sources.Unusable):
         found.add("file-missing", None, source.detail, "name the file with `--var-file`")
         return

@@ -129,6 +129,12 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
     return connection
 
 
+def is_of(connection: sqlite3.Connection, path: Path) -> bool:
+    """Tell whether a connection has this file open, and not a copy of it."""
+    (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
+    return bool(file) and os.path.realpath(file) == os.path.realpath(path)
+
+
 def close(connection: sqlite3.Connection, folder: Path) -> None:
     """Let go of a writing connection: the log is emptied into the database, and stays with its index for readers to come."""
     faults.reached("state.close.before")

@@ -110,6 +110,13 @@ def _record(fields: list[jsons.Json]) -> Record:
     return Record(*fields)
 
 
+def last(connection: sqlite3.Connection, stack: str, address: str) -> Record | None:
+    """Return the newest record that ever was at an address and is past."""
+    question = "SELECT body FROM records WHERE stack = ? AND address = ? AND until IS NOT NULL ORDER BY until DESC LIMIT 1"
+    row = connection.execute(question, (stack, address)).fetchone()
+    return None if row is None else read_body(row[0])
+
+
 @contextmanager
 def _without_collector() -> Iterator[None]:
     """Keep the cyclic collector from walking a growing pile of fresh dictionaries again and again: half of the time of a long load."""

@@ -37,11 +37,6 @@ def database(folder: Path) -> Path:
     return folder / DATABASE
 
 
-def log(folder: Path) -> Path:
-    """Return where the write-ahead log is."""
-    return folder / LOG
-
-
 def marker(folder: Path) -> Path:
     """Return where the marker is."""
     return folder / MARKER

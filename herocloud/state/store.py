@@ -100,6 +100,12 @@ class Store:
         with self._turn, failures.Guarded(self._path):
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
+    @property
+    def is_copy(self) -> bool:
+        """Tell whether this reads a copy of the file, which will never see what is written later."""
+        with self._turn, failures.Guarded(self._path):
+            return not connections.is_of(self._connection, self._path)
+
     def recorded(self) -> Recorded:
         """Return everything that plans compare with."""
         return self._read(lambda c: _recorded(c, self.folder))
@@ -169,6 +175,10 @@ class Store:
     def versions_with(self, text: str) -> list[tuple[tuple[int, ...], Record]]:
         """Return every version of a record that holds a text, past ones too, with the serials that made and ended it."""
         return self._read(lambda c: records.versions_with(c, text))
+
+    def last_record(self, stack: StackName, address: Address) -> Record | None:
+        """Return the last record of an address that has none now."""
+        return self._read(lambda c: records.last(c, stack, address))
 
     def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
         """Return the records as they were after the operation of `serial`; serial 0 is before the first."""

@@ -9,10 +9,17 @@ from herocloud.views.tables import Column, Listing
 
 
 def status_document(state: Json) -> dict[str, Json]:
-    """Return the overlay as JSON."""
-    report = state.report
+    """Return the overlay as JSON: the host's daemon, then those of networks, then VMs."""
     return {
         "format_version": tables.FORMAT_VERSION,
+        **_daemon(state.report),
+        "networks": [{"stack": stack, **_daemon(report)} for stack, report in state.networks.items()],
+        "vms": [one._asdict() for one in state.vms],
+    }
+
+
+def _daemon(report: Json) -> dict[str, Json]:
+    return {
         "running": report.running,
         "managed": report.managed,
         "version": report.version,
@@ -23,26 +30,31 @@ def status_document(state: Json) -> dict[str, Json]:
         "trouble": report.trouble,
         "peers": [one._asdict() for one in report.peers],
         "routes": [one._asdict() for one in report.routes],
-        "vms": [one._asdict() for one in state.vms],
     }
 
 
 def status_text(state: Json, *, color: bool = False) -> str:
-    """Return the overlay for a reader: the daemon, then a table each for peers, routes and VMs."""
-    report = state.report
-    blocks = [tables.pairs(_daemon_rows(report), color=color)]
+    """Return the overlay for a reader: each daemon with a table for peers and one for routes, then the VMs."""
+    blocks = _blocks("daemon", state.report, color=color)
+    for stack, report in state.networks.items():
+        blocks += _blocks(f"network {stack}", report, color=color)
+    vms = tuple(one._asdict() for one in state.vms)
+    blocks.append(tables.render(Listing("vms", _VMS, vms, "No VM has an address on the overlay.", ""), color=color))
+    reports = (state.report, *state.networks.values())
+    late = [f"`{one.endpoint}` ({one.state})" for report in reports for one in report.peers if one.declared and one.state != "alive"]
+    if late:
+        blocks.append(f"warning: not connected to {', '.join(late)}; the daemon keeps trying.")
+    return "\n\n".join(block.rstrip("\n") for block in blocks)
+
+
+def _blocks(name: str, report: Json, *, color: bool) -> list[str]:
+    blocks = [tables.pairs(_daemon_rows(name, report), color=color)]
     peers = tuple({**one._asdict(), "declared": "declared" if one.declared else one.kind} for one in report.peers)
     blocks.append(tables.render(Listing("peers", _PEERS, peers, "No peers.", ""), color=color))
     if report.running:
         routes = tuple({**one._asdict(), "metric": "unusable" if one.metric == _INFINITE else str(one.metric)} for one in report.routes)
         blocks.append(tables.render(Listing("routes", _ROUTES, routes, "No routes to other nodes.", ""), color=color))
-    vms = tuple(one._asdict() for one in state.vms)
-    blocks.append(tables.render(Listing("vms", _VMS, vms, "No VM has an address on the overlay.", ""), color=color))
-    late = [one.endpoint for one in report.peers if one.declared and one.state != "alive"]
-    if late:
-        listed = ", ".join(f"`{endpoint}`" for endpoint in late)
-        blocks.append(f"warning: not connected to {listed}; the daemon tries again by itself.")
-    return "\n\n".join(block.rstrip("\n") for block in blocks)
+    return blocks
 
 
 def keys_document(made: Sequence[Json]) -> dict[str, Json]:
@@ -59,11 +71,11 @@ def _key(one: Json) -> dict[str, Json]:
     return {"name": one.name, "public_key": one.public, "address": one.address, "subnet": one.subnet, "path": str(one.path)}
 
 
-def _daemon_rows(report: Json) -> list[tuple[str, str]]:
+def _daemon_rows(name: str, report: Json) -> list[tuple[str, str]]:
     if not report.running:
-        return [("daemon", report.trouble or "not running"), ("program", report.version or "not on PATH")]
+        return [(name, report.trouble or "not running"), ("program", report.version or "not on PATH")]
     rows = [
-        ("daemon", "run by herocloud" if report.managed else "adopted"),
+        (name, "run by herocloud" if report.managed else "adopted"),
         ("program", report.version or "not on PATH"),
         ("subnet", report.subnet),
         ("address", report.address or "-"),
@@ -79,7 +91,7 @@ _INFINITE = 0xFFFF
 
 
 def _bytes(value: Json) -> str:
-    return values.show_bytes(value)
+    return "-" if value is None else values.show_bytes(value)
 
 
 _PEERS = (

@@ -131,6 +131,9 @@ def _shown(field: FieldDiff) -> str:
         told = user_data_changes.describe(before, after)
         if told is not None:
             return told
+    if after is None and field.path.startswith(("overlay.", "peer.")):
+        # What the host side of the overlay lacks has a name only while it is lacking.
+        return f"{values.show(field.path, before)} → restored"
     return values.show_pair(field.path, before, after, sensitive=field.sensitive)
 
 
@@ -171,6 +174,9 @@ def drift_rows(found: Iterable[Drift]) -> Iterator[tuple[Address, str]]:
         for drift in group:
             if drift.after is None:
                 gone.append(drift.part)
+            elif drift.before is None and not isinstance(drift.after, Mapping):
+                # A field and not a part: what was recorded says nothing of it, so it is only shown where it is not as it should be.
+                yield address, f"{drift.part} is {values.show(drift.part, drift.after)}"
             elif drift.before is None:
                 yield address, f"{drift.part} is there and was not made by herocloud"
             else:

@@ -30,10 +30,9 @@ def remove(site: Any, *, purge: bool = False) -> Plan:
 
 def adopt(site: Any) -> Plan:
     with site.store() as store:
-        serials = (version.serial for version in store.history())
-        last = leftovers.last_record_in((store.records_at(serial) for serial in serials), "shop")
         things = [orphan.thing for orphan in orphans(site) if not orphan.foreign]
-        return planner.plan_adoption("shop", things, last, site.recorded(), site.look(), site.host)
+        lost = {thing.address: record for thing in things if (record := store.last_record("shop", thing.address))}
+        return planner.plan_adoption("shop", things, site.recorded()._replace(lost={"shop": lost}), site.look(), site.host)
 
 
 def test_what_no_record_owns_is_an_orphan(site, shop) -> None:

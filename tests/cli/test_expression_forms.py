@@ -84,6 +84,16 @@ def test_a_sensitive_variable_of_the_command_line_reaches_its_secret(herocloud: 
     assert "secrets" in herocloud.done("plan", "--var", "token=y").out
 
 
+def test_a_sensitive_variable_of_a_file_reaches_its_secret(herocloud: Any) -> None:
+    herocloud.write(f"{_HEAD}vms:\n  db: {{image: tiny, secrets: {{token: {{env: HEROCLOUD_VAR_token}}}}}}\n")
+    herocloud.write("token: x\n", "values.yaml")
+    ran = herocloud("apply", "-y", "-q", "--var-file", "values.yaml")
+    assert ran.code == 0, ran.both
+    assert herocloud.done("plan", "--var", "token=x").out.strip() == "No changes."
+    herocloud.write("token: y\n", "values.yaml")
+    assert "secrets" in herocloud.done("plan", "--var-file", "values.yaml").out
+
+
 def test_a_secret_that_is_missing_names_its_variable(herocloud: Any) -> None:
     herocloud.write(f"{_HEAD}vms:\n  db: {{image: tiny, secrets: {{token: {{env: HEROCLOUD_VAR_token}}}}}}\n")
     ran = herocloud("plan")

@@ -4,16 +4,12 @@ QEMU is played by a stand-in, so these run on every machine that has memory for 
 """
 
 import json
-import os
-import shutil
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from stand_in_host import play
 
 from herocloud.providers.qemu import kvm_probe
-from herocloud.providers.vmm import folders, launch
 
 STACK = """\
 stack: lie
@@ -22,39 +18,15 @@ images:
 vms:
   web: {image: tiny, memory: 64 MiB}
 """
-MEMORY = 5 * 1024**3
-
-
-def _play(what: str) -> None:
-    """Tell the stand-in what to play, in a file beside it: a VMM gets nothing of the caller's environment."""
-    Path(os.environ["PATH"].split(":")[0], "plays").write_text(what, encoding="utf-8")
 
 
 @pytest.fixture
-def lying(herocloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Make a real host whose QEMU is the stand-in, and end what it started."""
-    if os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") < MEMORY:
-        pytest.skip("needs 5 GiB of memory, for one slice")
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    program = programs / "qemu-system-x86_64"
-    source = Path(__file__).with_name("stand_in_vmm.py").read_text(encoding="utf-8")
-    program.write_text(f"#!{sys.executable}\n{source}", encoding="utf-8")
-    program.chmod(0o755)
-    kvm = tmp_path / "kvm"
-    kvm.touch()
-    monkeypatch.setattr(kvm_probe, "_KVM", kvm)
-    monkeypatch.setattr(kvm_probe.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(launch, "has_systemd", lambda: False)
-    monkeypatch.setenv("PATH", f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin")
-    _play("fine")
-    (herocloud.data_folder / "host.yaml").write_text("name: node1\n", encoding="utf-8")
-    herocloud.write(STACK)
+def lying(stand_in):
+    """Write a stack of one VM that boots a kernel."""
+    stand_in.write(STACK)
     for name in ("vmlinuz", "initramfs"):
-        herocloud.write("not a kernel", name)
-    yield herocloud
-    herocloud("destroy", "-y", "--purge", "-q")
-    shutil.rmtree(folders.runtime_root(herocloud.data_folder), ignore_errors=True)
+        stand_in.write("not a kernel", name)
+    return stand_in
 
 
 def _state(herocloud) -> str:
@@ -68,7 +40,7 @@ def _launched(herocloud):
 
 
 def _crashed(herocloud, monkeypatch):
-    _play("crash")
+    play("crash")
     herocloud.done("apply", "-y", "-q")
     until = time.monotonic() + 60
     while _state(herocloud) == "running":
@@ -77,7 +49,7 @@ def _crashed(herocloud, monkeypatch):
 
 
 def test_waiting_for_a_vm_that_crashes_ends_at_once_and_names_the_way_out(lying, monkeypatch) -> None:
-    _play("crash")
+    play("crash")
     assert "with KVM" in lying.done("apply", "-y").both
     began = time.monotonic()
     ran = lying("vm", "wait", "--timeout", "100s")
@@ -115,7 +87,7 @@ def test_what_a_crash_showed_is_remembered_for_the_next_vm(lying, monkeypatch) -
 
 
 def test_a_guest_that_never_writes_a_first_byte_is_not_waited_for(lying, monkeypatch) -> None:
-    _play("silent")
+    play("silent")
     assert "with KVM" in lying.done("apply", "-y").both
     ran = lying("vm", "wait", "--timeout", "300s")
     assert ran.code == 1, ran.both
@@ -129,7 +101,7 @@ def test_waiting_says_now_and_then_what_the_guest_does(lying, monkeypatch) -> No
     from herocloud.operations import guests
 
     monkeypatch.setattr(guests, "_NOW_AND_THEN", 0.0)
-    _play("silent")
+    play("silent")
     lying.done("apply", "-y", "-q")
     ran = lying("vm", "wait", "--timeout", "300s")
     assert "vm.web does not answer yet: running, " in ran.err

@@ -55,7 +55,7 @@ def test_what_the_stack_publishes_already_is_its_own(shop, pretend, build) -> No
     more = shop(there, 8080, 8081)
     assert conflicts.new_ports(more.steps) == {("tcp", 8081): "network.lan"}
     mine = {("tcp", 8080): "network.lan"}
-    assert list(conflicts.find_ports(more.stack, mine, there.recorded, frozenset(mine))) == []
+    assert list(conflicts.find_ports(more.stack, mine, there.recorded, None, frozenset(mine))) == []
 
 
 def test_a_port_of_another_stack_is_named_with_who_has_it(shop, pretend) -> None:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from herocloud.providers import drivers
+from herocloud.providers.seam import Driver, ProviderContext
+
 VM = "stack: shop\nimages:\n  tiny: {kernel: ./vmlinuz}\nvms:\n  front:\n    image: tiny\n    memory: 1 GiB\n"
 SENT = {"vmlinuz": "a kernel"}
 
@@ -70,6 +73,29 @@ def test_the_daemons_own_environment_is_never_used(shared: Any, monkeypatch: pyt
     yaml = VM + "    secrets: {password: {env: HEROCLOUD_TEST_SECRET}}\n"
     assert codes(shared, yaml) == ["secret-missing"]
     assert codes(shared, yaml, environment={"HEROCLOUD_TEST_SECRET": "of the caller"}) == []
+
+
+def test_what_providers_read_at_apply_time_is_the_callers_environment(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEROCLOUD_TEST_SECRET", "of the daemon")
+    read: list[str | None] = []
+    open_driver = drivers.open_driver
+
+    def look(name: str, role: str, context: ProviderContext) -> Driver:
+        read.append(context.environment.get("HEROCLOUD_TEST_SECRET"))
+        return open_driver(name, role, context)
+
+    monkeypatch.setattr(drivers, "open_driver", look)
+    yaml = VM + "    secrets: {password: {env: HEROCLOUD_TEST_SECRET}}\n"
+    given = {"HEROCLOUD_TEST_SECRET": "of the caller"}
+    plan = daemon.call("plan_stack", yaml=yaml, contents=SENT, environment=given)
+    daemon.call("apply_plan", plan_id=plan["plan_id"], approve=["create"], wait=60)
+    assert set(read) == {"of the caller"}
+    read.clear()
+    daemon.call("destroy_stack", stack="shop", approve=["destroy"], wait=60)
+    assert set(read) == {None}
+    read.clear()
+    daemon.call("undo", stack="shop", approve=["create"], environment=given, wait=60)
+    assert set(read) == {"of the caller"}
 
 
 def test_what_was_sent_along_is_used(shared: Any) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from herocloud.providers.seam import Work
+from herocloud.providers.simulator.driving import SimulatorDriver
+
 
 def try_to(daemon: Any, method: str, **params: Any) -> Any:
     """Return what a call answers, or the code of its error."""
@@ -151,3 +154,20 @@ def test_a_plan_that_was_shown_is_applied_as_it_was_approved(daemon: Any) -> Non
     assert daemon.refused("destroy_stack", stack="shop", wait=30).code == -32007
     assert daemon.call("destroy_stack", stack="shop", approve=["destroy"], wait=30)["status"] == "done"
     assert daemon.call("list_vms") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [({}, 60.0), ({"timeout": 7}, 7.0), ({"force": True}, 0.0), ({"force": True, "timeout": 7}, 0.0)]
+)
+def test_a_stop_gives_the_guest_as_long_as_the_caller_says(daemon: Any, monkeypatch: Any, asked: dict[str, Any], seconds: float) -> None:
+    job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
+    given = []
+    perform = SimulatorDriver.perform
+
+    def look(self: SimulatorDriver, work: Work) -> Any:
+        given.append((work.step.kind, work.shutdown))
+        return perform(self, work)
+
+    monkeypatch.setattr(SimulatorDriver, "perform", look)
+    assert daemon.call("stop_vm", sid=job["sid"], wait=30, **asked)["result"]["status"] == "stopped"
+    assert given == [("vm.stop", seconds)]

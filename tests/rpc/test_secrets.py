@@ -106,3 +106,20 @@ def test_a_name_that_is_taken_behind_a_secret_is_refused_without_saying_whose(hi
     refused = hidden.refused("deploy_vm", name=NAME, slice_sid="s3", image="tiny")
     assert refused.code == -32003
     assert "deployed" not in json.dumps(refused.data)
+
+
+def test_what_is_undone_or_planned_beside_it_does_not_name_it(hidden: Any) -> None:
+    names = [NAME, hidden.sid]
+    yaml = "stack: shop\nimages:\n  tiny: {kernel: ./vmlinuz}\nvms:\n  front: {image: tiny, memory: 1 GiB, slice: s2}\n"
+    plan = hidden.call("plan_stack", yaml=yaml, contents={"vmlinuz": "x"})
+    assert "another VM" in json.dumps(plan["diagnostics"])
+    assert not [name for name in names if name in json.dumps(plan)]
+    hidden.call("delete_vm", sid=hidden.sid, secret=SECRET, wait=30)
+    before = hidden.service.events.last
+    job = hidden.call("undo", stack="imperative", approve=["create", "update"], secret=SECRET, wait=30)
+    assert hidden.call("get_vm", sid=hidden.sid, secret=SECRET)["name"] == NAME
+    hidden.service.events.flush()
+    for shown in (hidden.call("events", **{"from": before}), hidden.call("list_jobs"), hidden.call("state_log")):
+        assert not [name for name in names if name in json.dumps(shown)]
+    assert hidden.refused("get_job", job_id=job["job_id"]).code == -32001
+    assert NAME in json.dumps(hidden.call("events", **{"from": before, "secret": SECRET}))

@@ -1,7 +1,11 @@
-"""The listener over TCP: a token that is kept, compared and asked for, and nobody else's pages."""
+"""The listener over TCP: a token that is kept, compared and asked for, TLS, and nobody else's pages."""
 
+import datetime as dt
 import http.client
+import ipaddress
+import json
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,85 @@ def served(start: Any, tmp_path: Path) -> Any:
     daemon = start(tcp=tcp.Tcp("127.0.0.1", free_port(), token))
     daemon.port = daemon.service.settings.tcp.port
     return daemon
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Sign a certificate for the loopback with its own key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "herocloud")])
+    now = dt.datetime.now(dt.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    key.touch(mode=0o600)
+    form = serialization.PrivateFormat.PKCS8
+    key.write_bytes(private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return certificate, key
+
+
+@pytest.fixture
+def encrypted(start: Any, tmp_path: Path) -> Any:
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN, encoding="utf-8")
+    certificate, key = make_certificate(tmp_path)
+    daemon = start(tcp=tcp.Tcp("127.0.0.1", free_port(), token, certificate, key))
+    daemon.port = daemon.service.settings.tcp.port
+    daemon.trust = ssl.create_default_context(cafile=str(certificate))
+    return daemon
+
+
+def post_encrypted(daemon: Any, authorization: str | None) -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPSConnection("127.0.0.1", daemon.port, timeout=30, context=daemon.trust)
+    try:
+        body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "rpc.health"})
+        connection.request("POST", "/rpc", body, {} if authorization is None else {"authorization": authorization})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def test_calls_go_through_tls_with_a_certificate_that_the_client_verifies(encrypted: Any) -> None:
+    status, answer = post_encrypted(encrypted, f"Bearer {TOKEN}")
+    assert (status, answer["id"], answer["result"]["ready"]) == (200, 7, True)
+    assert post_encrypted(encrypted, None)[0] == 401
+    assert post_encrypted(encrypted, "Bearer wrong")[0] == 401
+
+
+def test_a_client_that_does_not_know_the_certificate_refuses_it(encrypted: Any) -> None:
+    encrypted.trust = ssl.create_default_context()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        post_encrypted(encrypted, f"Bearer {TOKEN}")
+
+
+def test_nothing_is_answered_in_the_clear_where_there_is_tls(encrypted: Any) -> None:
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        ask(encrypted, authorization=f"Bearer {TOKEN}")
+
+
+def test_protocols_before_tls_1_2_are_not_spoken(encrypted: Any) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    with pytest.warns(DeprecationWarning, match="TLSVersion"):
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    encrypted.trust = old
+    with pytest.raises(ssl.SSLError):
+        post_encrypted(encrypted, f"Bearer {TOKEN}")
 
 
 def ask(daemon: Any, **headers: str) -> int:
@@ -77,3 +160,22 @@ def test_without_a_token_file_there_is_no_listener() -> None:
         daemon_process.read_listener("127.0.0.1:8443", None, None, None)
     assert caught.value.diagnostics[0].code == "no-token"
     assert daemon_process.read_listener(None, None, None, None) is None
+
+
+def test_a_certificate_without_its_key_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN, encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    certificate, key = make_certificate(tmp_path)
+    _, foreign = make_certificate(tmp_path / "other")
+
+    def code(certificate: Path | None, key: Path | None) -> str:
+        with pytest.raises(Refused) as caught:
+            daemon_process.read_listener("127.0.0.1:8443", token, certificate, key)
+        return caught.value.diagnostics[0].code
+
+    assert code(certificate, None) == code(None, key) == "tls-incomplete"
+    assert code(certificate, foreign) == code(token, token) == code(tmp_path / "nothing", key) == "tls-unusable"
+    key.chmod(0o644)
+    assert code(certificate, key) == "tls-key-open"

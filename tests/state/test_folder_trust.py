@@ -1,6 +1,8 @@
 """A data folder that somebody else may write to is refused before anything is changed."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,15 @@ STACK = "stack: shop\nnetworks: {lan: {cidr: 10.42.0.0/24}}\n"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give folders away")
 
 
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """Return a folder that others may enter: those that pytest makes are closed to them."""
+    with tempfile.TemporaryDirectory(prefix="herocloud-trust-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
 def test_a_folder_of_ones_own_is_trusted(tmp_path: Path) -> None:
     folder_trust.require(tmp_path)
     folder_trust.require(tmp_path / "not" / "there" / "yet")
@@ -19,6 +30,7 @@ def test_a_folder_of_ones_own_is_trusted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
 def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "state.db").touch()
     tmp_path.chmod(mode)
     with pytest.raises(Refused) as refused:
         folder_trust.require(tmp_path)
@@ -26,14 +38,42 @@ def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path, mode: i
     assert (found.code, "everybody may write to" in found.detail) == ("state-untrusted", True)
 
 
-def test_a_parent_that_everybody_may_write_to_is_refused_unless_it_is_sticky(tmp_path: Path) -> None:
-    inner = tmp_path / "open" / "data"
-    inner.mkdir(parents=True)
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
+def test_a_folder_that_holds_no_state_yet_is_closed_to_others(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "host.yaml").touch()
+    tmp_path.chmod(mode)
+    folder_trust.require(tmp_path)
+    assert tmp_path.stat().st_mode & 0o7777 == 0o700
+
+
+@pytest.mark.root
+@needs_root
+def test_a_folder_with_a_file_of_somebody_else_in_it_is_not_closed_but_refused(tmp_path: Path) -> None:
+    (tmp_path / "host.yaml").touch()
+    os.chown(tmp_path / "host.yaml", 12345, 0)
+    tmp_path.chmod(0o777)
+    with pytest.raises(Refused):
+        folder_trust.require(tmp_path)
+
+
+def test_a_parent_that_everybody_may_write_to_is_refused_unless_it_is_sticky(reachable: Path) -> None:
+    inner = reachable / "open" / "data"
+    inner.mkdir(parents=True, mode=0o755)
+    inner.chmod(0o755)
     inner.parent.chmod(0o1777)
     folder_trust.require(inner)
     inner.parent.chmod(0o777)
     with pytest.raises(Refused):
         folder_trust.require(inner)
+
+
+def test_a_parent_below_a_folder_that_others_cannot_enter_is_trusted(reachable: Path) -> None:
+    inner = reachable / "open" / "data"
+    inner.mkdir(parents=True)
+    inner.chmod(0o755)
+    inner.parent.chmod(0o777)
+    reachable.chmod(0o700)
+    folder_trust.require(inner)
 
 
 @pytest.mark.root
@@ -42,6 +82,7 @@ def test_a_parent_that_everybody_may_write_to_is_refused_unless_it_is_sticky(tmp
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, which: str) -> None:
     inner = tmp_path / "parent" / "data"
     inner.mkdir(parents=True)
+    inner.parent.chmod(0o755)
     os.chown(inner if which == "data" else inner.parent, 12345, 0)
     with pytest.raises(Refused) as refused:
         folder_trust.require(inner)
@@ -50,6 +91,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, which: str) -> Non
 
 def test_a_link_is_judged_by_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "state.db").touch()
     (tmp_path / "real").chmod(0o777)
     (tmp_path / "link").symlink_to("real")
     with pytest.raises(Refused):
@@ -58,6 +100,8 @@ def test_a_link_is_judged_by_what_it_leads_to(tmp_path: Path) -> None:
 
 def test_an_apply_says_so_and_changes_nothing(herocloud) -> None:
     herocloud.write(STACK)
+    assert herocloud("apply", "-y").code == 0
+    herocloud.write(STACK.replace("10.42.", "10.43."))
     herocloud.data_folder.chmod(0o777)
     before = sorted(herocloud.data_folder.iterdir())
     ran = herocloud("apply", "-y")

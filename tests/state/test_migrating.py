@@ -79,7 +79,7 @@ def test_every_table_is_strict(store) -> None:
 @pytest.fixture
 def before_hosts(folder, make) -> Path:
     """Return a folder with a state as it was written before records knew their host."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = state_files.database(folder)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA application_id = {migrating.APPLICATION_ID}")

@@ -29,3 +29,9 @@ def test_the_document_tells_whether_anything_drifted(plans) -> None:
     assert document["drifted"] is True
     assert [entry["change"]["actions"] for entry in document["resource_drift"]] == [["update"], ["delete"]]
     assert drift.document("shop", [])["drifted"] is False
+
+
+def test_a_field_that_is_recorded_nowhere_is_shown_with_its_value() -> None:
+    text = drift.render("shop", [Drift("mycelium.node", "mycelium", "overlay.mtu", None, 1500)])
+    assert "overlay.mtu is 1500" in text
+    assert "was not made by herocloud" not in text

@@ -23,7 +23,7 @@ def _observer(context: ProviderContext) -> "ImagesObserver":
 def _driver(context: ProviderContext) -> "ImagesDriver":
     from herocloud.providers.images.driving import ImagesDriver
 
-    return ImagesDriver(context.folder, context.host)
+    return ImagesDriver(context.folder, context.host, environment=context.environment)
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (nobody has to choose here)

@@ -5,6 +5,7 @@ kind. Every kind marks its object as half-way before it touches it, so that a pr
 has something to go by, and performing or undoing again finds where the last try stopped.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.model.hosts import Host
@@ -37,16 +38,19 @@ class ImagesDriver(PartsDriver):
         folder: Path,
         host: Host | None = None,
         *,
+        environment: Mapping[str, str] | None = None,
         ownership: Ownership = KEEP,
         patience: downloads.Patience = downloads.Patience(),  # noqa: B008  (a named tuple never changes)
     ) -> None:
-        """Work in a data folder; `ownership` says to whom disks and seeds belong, for a VMM that does not run as root."""
+        """Work in a data folder. Secrets are read out of `environment`.
+
+        `ownership` says to whom disks and seeds belong, for a VMM that does not run as root.
+        """
         self._folder = folder
         store, there = Store(folder), space.Room(folder, space.bounds_of(host))
         disks = Disks(folder, store, there, ownership)
-        super().__init__(
-            "images", {"image": Images(folder, store, there, patience), "disk": disks, "volume": disks, "seed": Seeds(folder, ownership)}
-        )
+        seeds = Seeds(folder, ownership, environment or {})
+        super().__init__("images", {"image": Images(folder, store, there, patience), "disk": disks, "volume": disks, "seed": seeds})
 
     def bring(self, work: Work, half: Half) -> None:
         """Go to `after` from whatever is there."""

@@ -27,10 +27,9 @@ _WRITING, _REMOVING, _RETURNING = "being written", "being removed", "being put b
 class Seeds:
     """The seeds of the VMs of one data folder."""
 
-    def __init__(self, folder: Path, ownership: Ownership, environment: Mapping[str, str] | None = None) -> None:
-        """Read secrets out of `environment`, which is the one of this process unless another is given."""
-        self._folder, self._ownership = folder, ownership
-        self._environment = os.environ if environment is None else environment
+    def __init__(self, folder: Path, ownership: Ownership, environment: Mapping[str, str]) -> None:
+        """Read secrets out of `environment`."""
+        self._folder, self._ownership, self._environment = folder, ownership, environment
 
     def look(self, work: Work) -> Seen:
         """Say what is there."""

@@ -33,7 +33,7 @@ def _observer(context: ProviderContext) -> "MyceliumObserver":
 def _driver(context: ProviderContext) -> "MyceliumDriver":
     from herocloud.providers.mycelium.driving import MyceliumDriver
 
-    return MyceliumDriver(context.folder)
+    return MyceliumDriver(context.folder, context.environment)
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:

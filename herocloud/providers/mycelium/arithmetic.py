@@ -69,6 +69,11 @@ def vm_address(subnet: str, seed: str) -> str:
     return str(_prefix(subnet)[_VM_WORD << 48 | int(parse_seed(seed), 16)])
 
 
+def is_vm_address(address: str, subnet: str) -> bool:
+    """Tell whether an address is one that a VM in this /64 can have."""
+    return int(ipaddress.IPv6Address(address)) >> 48 == int(_prefix(subnet).network_address) >> 48 | _VM_WORD
+
+
 def seed_of(address: str) -> str:
     """Read the seed back out of a VM's address."""
     return f"{int(ipaddress.IPv6Address(address)) % 2**48:012x}"

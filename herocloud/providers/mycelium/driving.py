@@ -5,7 +5,6 @@ function. What a stack asked is written down first and forgotten last; the world
 host: the bridge, the daemon and its peers are shared by all stacks.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +29,7 @@ class MyceliumDriver:
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         """Work for the stacks of a data folder, in the network namespace of this process."""
         self._folder = folder
-        self._environment = os.environ if environment is None else environment
+        self._environment = environment or {}
 
     def perform(self, work: Work) -> Part:
         """Bring the part to `after`; what is there already is left alone."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers.mycelium import arithmetic, host_side, iproute, keys, node_process
@@ -83,8 +83,13 @@ class NetworkSite:
 
     def is_gone(self, data: Path) -> bool:
         """Look for what is left of it."""
-        left = iproute.has_namespace(self._namespace) or iproute.link(self._cable) is not None or self._process(data) is not None
+        left = iproute.has_namespace(self._namespace) or iproute.link(self._cable) is not None or self.process(data) is not None
         return not left and host_side.is_gone(self._user, self._bridge)
+
+    def process(self, data: Path) -> identity.Identity | None:
+        """Return the process of its daemon when it is proven to run."""
+        known = identity.read(self._folder(data) / identity.RECORD)
+        return known if known is not None and identity.is_alive(known) else None
 
     def _ensure_host_node(self, data: Path) -> int:
         """Have the host's node run, whichever it is, and return the port where it takes peers."""
@@ -130,7 +135,7 @@ class NetworkSite:
         command += ["--disable-peer-discovery", "--peers", f"tcp://[{self._near}]:{port}"]
         record = self._folder(data) / identity.RECORD
         what = Launch(record, command, Path(self._namespace), "always", {}, f"herocloud-mycelium-{self._cable}")
-        ours = self._process(data)
+        ours = self.process(data)
         # One that was started before the namespace was made again lives in the old one.
         if ours is not None and (ours.digest != jsons.digest(command) or not iproute.lives_in(ours.pid, self._namespace)):
             self._stop(data)
@@ -147,16 +152,10 @@ class NetworkSite:
         key = self._part["key"]
         if "env" not in key:
             return node_process.key_path(data, key, environment)
-        path = self._folder(data) / "environment.key"
-        durable_files.write_durably(path, keys.read_environment(key["env"], environment))
-        return path
-
-    def _process(self, data: Path) -> identity.Identity | None:
-        known = identity.read(self._folder(data) / identity.RECORD)
-        return known if known is not None and identity.is_alive(known) else None
+        return node_process.keep_key(self._folder(data), key["env"], node_process.read_key(data, key, environment))
 
     def _is_inside(self, data: Path) -> bool:
-        process = self._process(data)
+        process = self.process(data)
         return process is not None and iproute.lives_in(process.pid, self._namespace)
 
     def _stop(self, data: Path) -> None:
@@ -164,7 +163,7 @@ class NetworkSite:
         if not record.parent.exists():
             return
         launch.keep(record, kept=False)
-        process = self._process(data)
+        process = self.process(data)
         if process is not None:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 identity.send(process, number)

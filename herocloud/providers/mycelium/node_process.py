@@ -291,9 +291,7 @@ def key_path(data: Path, key: Mapping[str, str], environment: Mapping[str, str])
     if "file" in key:
         return Path(key["file"])
     if "env" in key:
-        path = folder_of(data) / "environment.key"
-        durable_files.write_durably(path, keys.read_environment(key["env"], environment))
-        return path
+        return keep_key(folder_of(data), key["env"], read_key(data, key, environment))
     return keys.path_of(data, key["name"])
 
 
@@ -302,5 +300,18 @@ def read_key(data: Path, key: Mapping[str, str], environment: Mapping[str, str])
     if "file" in key:
         return keys.read_file(Path(key["file"]))
     if "env" in key:
-        return keys.read_environment(key["env"], environment)
+        kept = () if key["env"] in environment else data.glob(f"mycelium/**/{_kept_name(key['env'])}")
+        # A host that has rebooted brings its nodes back, and has no variables of anybody.
+        return next(map(keys.read_file, kept), None) or keys.read_environment(key["env"], environment)
     return keys.read_named(data, key["name"])
+
+
+def keep_key(folder: Path, variable: str, private: bytes) -> Path:
+    """Put a key that came in an environment variable into a file, 0600, for a daemon to read."""
+    path = folder / _kept_name(variable)
+    durable_files.write_durably(path, private)
+    return path
+
+
+def _kept_name(variable: str) -> str:
+    return f"environment-{variable}.key"

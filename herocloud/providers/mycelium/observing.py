@@ -24,10 +24,11 @@ class MyceliumObserver:
         """Look at everything that carries our mark, of these stacks or of all."""
         if not (self._folder / "mycelium/stacks").is_dir():
             return Observed()
-        from herocloud.providers.mycelium import memberships, overlay_parts
+        from herocloud.providers.mycelium import memberships, overlay_parts, peer_endpoints
 
         wanted = None if stacks is None else set(stacks)
         things: dict[StackName, dict[Address, Thing]] = {}
+        states: dict[str, str] = {}
         try:
             there = None
             for known in memberships.all_of(self._folder):
@@ -44,6 +45,9 @@ class MyceliumObserver:
                     address = Address(f"peer.{endpoint}")
                     peer = overlay_parts.peer_part(self._folder, known, endpoint, there) if there is not None else {"endpoint": endpoint}
                     found[address] = Thing(stack, address, NAME, {"peer": peer}, known.lineage)
+                    state = (there or {}).get(peer_endpoints.normalize(endpoint))
+                    if state is not None:
+                        states[endpoint] = state
         except OSError as error:
             raise Permanent(f"the overlay of this host cannot be read: {error}") from error
-        return Observed(things=things)
+        return Observed(things=things, peer_states=states)

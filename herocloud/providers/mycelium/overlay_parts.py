@@ -4,6 +4,7 @@ A part says what was asked. What a plan does not speak of appears under a name o
 is then seen, named and mended like any other field.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
@@ -18,7 +19,7 @@ def node_part(data: Path, known: Membership) -> Part:
     return {**known.part, **(site.flaws(data) if site is not None else {})}
 
 
-def peer_part(data: Path, known: Membership | None, endpoint: str, there: frozenset[str] | None = None) -> Part:
+def peer_part(data: Path, known: Membership | None, endpoint: str, there: Mapping[str, str] | None = None) -> Part:
     """Return the part `peer` of an endpoint; nothing when the stack does not want it.
 
     `there` spares asking the daemon again. While it does not answer nothing is known to be missing.
@@ -32,14 +33,14 @@ def peer_part(data: Path, known: Membership | None, endpoint: str, there: frozen
     return part
 
 
-def peers_there(data: Path) -> frozenset[str] | None:
-    """Return every endpoint that the daemon knows, as whatever; nothing while it does not answer."""
+def peers_there(data: Path) -> dict[str, str] | None:
+    """Return every endpoint that the daemon knows, as whatever, with its state; nothing while it does not answer."""
     try:
         found = node_process.find(data)
         if found is None:
             return None
         with api.Client(found.api) as client:
-            return frozenset(peer.endpoint for peer in client.peers())
+            return {str(peer.endpoint): peer.connection.value for peer in client.peers()}
     except Temporary:
         return None
 

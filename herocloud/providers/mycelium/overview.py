@@ -3,10 +3,15 @@
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from herocloud.kits import sizes
 from herocloud.model.errors import HerocloudError
 from herocloud.providers.mycelium import node_process
 from herocloud.providers.seam import Standing
+
+if TYPE_CHECKING:
+    from herocloud.providers.mycelium import status
 
 _NET_ADMIN = 12
 _PROGRAMS = {"ip": "iproute2", "nft": "nftables"}
@@ -41,12 +46,23 @@ def _describe(data: Path, found: node_process.Node | None) -> str:
     version = node_process.version()
     program = f"mycelium {version}" if version else "no program `mycelium` on PATH"
     if found is None:
-        return f"ready; {program}, no daemon runs"
-    report = status.read(data)
+        said = [f"ready; {program}, no daemon runs"]
+    else:
+        said = [f"ready; {program}, {'run by herocloud' if found.managed else 'adopted'}, {_describe_daemon(status.read(data))}"]
+    said += [f"network `{stack}`: {_describe_daemon(report)}" for stack, report in status.read_networks(data).items()]
+    return "; ".join(said)
+
+
+def _describe_daemon(report: "status.Report") -> str:
+    if not report.running:
+        return report.trouble or "no daemon runs"
     peers = f"{sum(1 for peer in report.peers if peer.state == 'alive')} of {len(report.peers)} peers alive"
-    dead = [peer.endpoint for peer in report.peers if peer.declared and peer.state != "alive"]
-    warning = f"; not reached: {', '.join(f'`{endpoint}`' for endpoint in dead)}" if dead else ""
-    return f"ready; {program}, {'run by herocloud' if found.managed else 'adopted'}, {found.node.subnet}, {peers}{warning}"
+    dead = [f"`{peer.endpoint}` is {peer.state}" for peer in report.peers if peer.declared and peer.state != "alive"]
+    routes = f"{len(report.routes)} {'route' if len(report.routes) == 1 else 'routes'}"
+    count, sent, received = report.vm_traffic()
+    traffic = f"{sizes.show_size(sent)} from and {sizes.show_size(received)} to {count} {'VM' if count == 1 else 'VMs'}"
+    address = [f"address {report.address}"] if report.address else []
+    return ", ".join((*address, f"subnet {report.subnet}", peers, *dead, routes, traffic))
 
 
 def _has_admin() -> bool:

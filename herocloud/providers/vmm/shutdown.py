@@ -28,6 +28,10 @@ class Patience(NamedTuple):
     term: float = 10.0
     kill: float = 10.0
 
+    def for_guest(self, seconds: float | None) -> "Patience":
+        """Return this with as long for the guest as somebody asked for."""
+        return self if seconds is None else self._replace(button=seconds)
+
 
 class Ways(NamedTuple):
     """What a hypervisor offers; each returns at once, and may fail silently because the next rung follows."""
@@ -52,7 +56,7 @@ def end(
     """
     if not identity.is_alive(process):
         return "already gone"
-    if ways.press_button is not None and _by_button(process, ways.press_button, patience, told, stopped):
+    if ways.press_button is not None and patience.button > 0 and _by_button(process, ways.press_button, patience, told, stopped):
         return "power button"
     rungs: list[tuple[str, Callable[[], None], float]] = [
         *([("forced power-off", ways.cut_power, patience.off)] if ways.cut_power is not None else []),

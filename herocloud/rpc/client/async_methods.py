@@ -150,12 +150,20 @@ class AsyncMethods:
         secret: str = "",
         idempotency_key: str | None = None,
         wait: float = 0.0,
+        force: bool = False,
+        timeout: float = 60.0,
     ) -> JobInfo:
         """Shut a VM down. It keeps its slice, its disk and its addresses.
 
-        The guest is asked first, for a bounded time; then its power is cut. Nobody brings it back but `start_vm`.
+        The guest is asked first, for `timeout` seconds; then its power is cut. Nobody brings it back but `start_vm`.
         """
-        return cast("JobInfo", await self.call("stop_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait}))
+        return cast(
+            "JobInfo",
+            await self.call(
+                "stop_vm",
+                {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "force": force, "timeout": timeout},
+            ),
+        )
 
     async def start_vm(
         self,
@@ -408,13 +416,22 @@ class AsyncMethods:
         idempotency_key: str | None = None,
         wait: float = 0.0,
         secret: str = "",
+        environment: dict[str, str] | None = None,
     ) -> JobInfo:
         """Take back what an apply did, as a plan of its own that needs its own approval."""
         return cast(
             "JobInfo",
             await self.call(
                 "undo",
-                {"which": which, "stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "secret": secret},
+                {
+                    "which": which,
+                    "stack": stack,
+                    "approve": approve,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                    "secret": secret,
+                    "environment": environment,
+                },
             ),
         )
 
@@ -428,6 +445,7 @@ class AsyncMethods:
         wait: float = 0.0,
         which: str | None = None,
         secret: str = "",
+        environment: dict[str, str] | None = None,
     ) -> JobInfo:
         """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
         return cast(
@@ -442,6 +460,7 @@ class AsyncMethods:
                     "wait": wait,
                     "which": which,
                     "secret": secret,
+                    "environment": environment,
                 },
             ),
         )

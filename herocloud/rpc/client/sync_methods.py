@@ -150,12 +150,20 @@ class SyncMethods:
         secret: str = "",
         idempotency_key: str | None = None,
         wait: float = 0.0,
+        force: bool = False,
+        timeout: float = 60.0,
     ) -> JobInfo:
         """Shut a VM down. It keeps its slice, its disk and its addresses.
 
-        The guest is asked first, for a bounded time; then its power is cut. Nobody brings it back but `start_vm`.
+        The guest is asked first, for `timeout` seconds; then its power is cut. Nobody brings it back but `start_vm`.
         """
-        return cast("JobInfo", self.call("stop_vm", {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait}))
+        return cast(
+            "JobInfo",
+            self.call(
+                "stop_vm",
+                {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "force": force, "timeout": timeout},
+            ),
+        )
 
     def start_vm(
         self,
@@ -402,13 +410,22 @@ class SyncMethods:
         idempotency_key: str | None = None,
         wait: float = 0.0,
         secret: str = "",
+        environment: dict[str, str] | None = None,
     ) -> JobInfo:
         """Take back what an apply did, as a plan of its own that needs its own approval."""
         return cast(
             "JobInfo",
             self.call(
                 "undo",
-                {"which": which, "stack": stack, "approve": approve, "idempotency_key": idempotency_key, "wait": wait, "secret": secret},
+                {
+                    "which": which,
+                    "stack": stack,
+                    "approve": approve,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                    "secret": secret,
+                    "environment": environment,
+                },
             ),
         )
 
@@ -422,6 +439,7 @@ class SyncMethods:
         wait: float = 0.0,
         which: str | None = None,
         secret: str = "",
+        environment: dict[str, str] | None = None,
     ) -> JobInfo:
         """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
         return cast(
@@ -436,6 +454,7 @@ class SyncMethods:
                     "wait": wait,
                     "which": which,
                     "secret": secret,
+                    "environment": environment,
                 },
             ),
         )

@@ -10,8 +10,9 @@ from herocloud.model.worlds import Record
 from herocloud.operations import guests, labels, lookups
 from herocloud.rpc import error_answers, work
 from herocloud.rpc.answers import AttachInfo, ExecInfo, LogLines, MigratedSecret, Secret, Sid
-from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
+from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import BLOCKED, CANCELLED, HYPERVISOR_UNAVAILABLE, LOCKED, NOT_FOUND, TIMED_OUT, WRONG_STATE
+from herocloud.rpc.job_marks import SECRET_LABEL
 from herocloud.rpc.jobs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 

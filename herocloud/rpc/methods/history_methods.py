@@ -1,6 +1,6 @@
 """What was done, taken back, and gone on with."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -11,11 +11,12 @@ from herocloud.model.worlds import Record
 from herocloud.operations import apply, deployment, lookups, reversal, unfinished
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, Secret, UnfinishedInfo, Wait
-from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
+from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import DOES_NOT_FIT
+from herocloud.rpc.job_marks import SECRET_LABEL
 from herocloud.rpc.jobs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
-from herocloud.rpc.methods.stack_methods import Approve, StackText
+from herocloud.rpc.methods.stack_methods import Approve, Environment, StackText
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
 
 _ENTRY = {
@@ -118,25 +119,37 @@ def undo(
     idempotency_key: IdempotencyKey = None,
     wait: Wait = 0.0,
     secret: Secret = "",
+    environment: Environment = {},  # noqa: B006
 ) -> JobInfo:
     """Take back what an apply did, as a plan of its own that needs its own approval."""
     chosen = _choose(desk, which, stack, secret)
+    owner = desk.digest(secret) if chosen.hidden else None
     approved = frozenset(Approval(word) for word in approve)
 
     def run_it(run: Run) -> Json:
+        how = work.how_for(run, environment=environment)
         try:
-            applied = reversal.undo(desk.folder, chosen[0], work.how_for(run), work.within(approved))
+            applied = reversal.undo(desk.folder, chosen.apply, how, work.within(approved))
         finally:
             desk.sight.forget()
         work.require_done(run, applied)
-        return {"undone": chosen[0]}
+        return {"undone": chosen.apply}
 
-    request = Request("undo", Subject(f"stack:{chosen[1]}", chosen[1]), run_it, key=idempotency_key, asked=[which, stack, sorted(approve)])
+    subject = Subject(f"stack:{chosen.stack}", chosen.stack, secret=owner)
+    request = Request("undo", subject, run_it, key=idempotency_key, asked=[which, stack, sorted(approve)])
     return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
 
 
-def _choose(desk: Desk, which: str | None, stack: str | None, secret: str) -> tuple[str, str]:
-    """Return the name of the apply that is meant, and its stack."""
+class _Chosen(NamedTuple):
+    """The apply that is meant."""
+
+    apply: str
+    stack: str
+    hidden: bool
+    """Whether it worked on VMs behind a secret."""
+
+
+def _choose(desk: Desk, which: str | None, stack: str | None, secret: str) -> _Chosen:
     digest = desk.digest(secret)
     hidden = _hidden(desk, digest)
     applies = [one for one in lookups.past_applies(desk.folder) if one.serial not in hidden and stack in (None, one.stack)]
@@ -144,7 +157,7 @@ def _choose(desk: Desk, which: str | None, stack: str | None, secret: str) -> tu
         found = reversal.choose(applies, which)
     except Refused as error:
         raise error_answers.refuse(error) from error
-    return f"apply-{found.apply}", found.stack
+    return _Chosen(f"apply-{found.apply}", found.stack, found.serial in _hidden(desk, None))
 
 
 @declare(
@@ -164,18 +177,23 @@ def resume_stack(
     wait: Wait = 0.0,
     which: Annotated[str | None, Field(max_length=64, description="The name of the apply, where a stack has several: `apply-12`.")] = None,
     secret: Secret = "",
+    environment: Environment = {},  # noqa: B006
 ) -> JobInfo:
     """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
-    waiting = [one for one in unfinished.waiting(desk.recorded, None) if one.stack == stack and which in (None, one.id)]
-    if any(not _sees(desk, one.stack, one.address, secret) for one in waiting):
-        raise error_answers.not_found("not-unfinished", "There is no such unfinished apply", f"Nothing of stack `{stack}` waits for you.")
+    waiting = [
+        one
+        for one in unfinished.waiting(desk.recorded, None)
+        if one.stack == stack and which in (None, one.id) and _sees(desk, one.stack, one.address, secret)
+    ]
+    owner = desk.digest(secret) if waiting and not _sees(desk, stack, waiting[-1].address, "") else None
     approved = frozenset(Approval(word) for word in approve)
 
     def run_it(run: Run) -> Json:
         if not waiting:
             return {"resumed": None}
+        how = work.how_for(run, environment=environment)
         try:
-            recovered = apply.resume(desk.folder, work.how_for(run), work.within(approved), rollback=rollback, which=waiting[-1].id)
+            recovered = apply.resume(desk.folder, how, work.within(approved), rollback=rollback, which=waiting[-1].id)
         finally:
             desk.sight.forget()
         if recovered is None:
@@ -184,7 +202,11 @@ def resume_stack(
         return {"resumed": recovered.apply, "rolled_back": rollback}
 
     request = Request(
-        "resume_stack", Subject(f"stack:{stack}", stack), run_it, key=idempotency_key, asked=[stack, rollback, sorted(approve), which]
+        "resume_stack",
+        Subject(f"stack:{stack}", stack, secret=owner),
+        run_it,
+        key=idempotency_key,
+        asked=[stack, rollback, sorted(approve), which],
     )
     return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
 

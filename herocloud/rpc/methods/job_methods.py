@@ -9,7 +9,8 @@ from herocloud.rpc.answers import JobId, JobInfo, Secret
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import NOT_FOUND, WRONG_STATE
-from herocloud.rpc.jobs import ENDED, job_number
+from herocloud.rpc.job_marks import job_number
+from herocloud.rpc.jobs import ENDED
 from herocloud.rpc.method_table import Example, Method, declare
 from herocloud.rpc.methods.vm_methods import _JOB
 

@@ -13,7 +13,7 @@ from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import annotation
 from herocloud.plan.scope import PlanOptions
-from herocloud.rpc import error_answers, infos, uploads, work
+from herocloud.rpc import concealment, error_answers, infos, uploads, work
 from herocloud.rpc.answers import DriftInfo, ExportedStack, IdempotencyKey, JobInfo, PlanInfo, StackInfo, ValidationInfo, Wait
 from herocloud.rpc.answers import Secret as SecretText
 from herocloud.rpc.desk import Desk
@@ -88,7 +88,7 @@ def _shown(desk: Desk, found: tuple[Diagnostic, ...]) -> list[Json]:
         )
         for one in found
     ]
-    diagnostics: list[Json] = error_answers.document(cleaned)["diagnostics"]
+    diagnostics: list[Json] = concealment.conceal(error_answers.document(cleaned)["diagnostics"], desk.recorded, None)
     return diagnostics
 
 
@@ -159,6 +159,7 @@ def _show(desk: Desk, planned: Planned) -> PlanInfo:
     classes = {one.value: list(found) for one, found in work.classes_of(plan).items()}
     # The places of findings are in files that the caller sent, under the names that the caller gave.
     shown = annotation.with_diagnostics(plan, ())
+    document = concealment.conceal(plan_json.plan_document(shown), desk.recorded, None)
     return PlanInfo(
         plan_id=plan.id,
         stack=plan.stack,
@@ -166,7 +167,7 @@ def _show(desk: Desk, planned: Planned) -> PlanInfo:
         changes=len(plan.changing),
         classes=classes,
         diagnostics=_shown(desk, (*planned.notes, *plan.diagnostics)),
-        plan=plan_json.plan_document(shown),
+        plan=document,
     )
 
 
@@ -213,7 +214,8 @@ def apply_plan(
     def run_it(run: Run) -> Json:
         options = Options(on_failure=on_failure)
         try:
-            applied = apply.apply_saved(desk.folder, planned.plan, work.how_for(run, options))
+            how = work.how_for(run, options, planned.hosting.context.environment)
+            applied = apply.apply_saved(desk.folder, planned.plan, how)
         finally:
             desk.sight.forget()
         work.require_done(run, applied)

@@ -14,7 +14,7 @@ from herocloud.operations import deployment, host_boot, power
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
-from herocloud.rpc.desk import SECRET_LABEL, Desk, secret_of
+from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import (
     BLOCKED,
     CANCELLED,
@@ -28,6 +28,7 @@ from herocloud.rpc.error_codes import (
     TIMED_OUT,
     WRONG_STATE,
 )
+from herocloud.rpc.job_marks import SECRET_LABEL
 from herocloud.rpc.jobs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 
@@ -175,18 +176,33 @@ def _own_labels(labels: Mapping[str, str]) -> dict[str, str]:
     return dict(labels)
 
 
-def _act(desk: Desk, method: str, action: str, sid: str, secret: str, key: str | None, wait: float, *, purge: bool = False) -> JobInfo:
+def _act(
+    desk: Desk,
+    method: str,
+    action: str,
+    sid: str,
+    secret: str,
+    key: str | None,
+    wait: float,
+    *,
+    purge: bool = False,
+    shutdown: float | None = None,
+) -> JobInfo:
     record = desk.find_vm(sid, secret)
-    request = acting(desk, method, action, record, key, purge=purge)
+    request = acting(desk, method, action, record, key, purge=purge, shutdown=shutdown)
     return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
 
 
-def acting(desk: Desk, method: str, action: str, record: Record, key: str | None = None, *, purge: bool = False) -> Request:
+def acting(
+    desk: Desk, method: str, action: str, record: Record, key: str | None = None, *, purge: bool = False, shutdown: float | None = None
+) -> Request:
     """Return what an action on a VM is to the jobs."""
     wanted = power.Wanted(action, record.address, record.stack, purge)
 
     def run_it(run: Run) -> Json:
-        options = Options(purge=purge)
+        # A step of a stop has two minutes; a guest that was given longer has them too.
+        limit = None if shutdown is None or shutdown <= 60 else shutdown + 60
+        options = Options(purge=purge, shutdown=shutdown, step_timeout=limit)
         if action == "delete":
             work.take_back_unfinished(desk, run, record)
             if record.address not in desk.recorded.records.get(record.stack, {}):
@@ -197,7 +213,7 @@ def acting(desk: Desk, method: str, action: str, record: Record, key: str | None
         return None if now is None else infos.vm_info(desk, now).model_dump(mode="json") | {"job_id": None}
 
     subject = Subject(f"vm:{record.stack}:{record.address}", record.stack, record.address, record.sid, secret_of(record))
-    params = {"action": action, "stack": record.stack, "address": record.address, "purge": purge}
+    params = {"action": action, "stack": record.stack, "address": record.address, "purge": purge, "shutdown": shutdown}
     return Request(method, subject, run_it, params=params, key=key, asked=params)
 
 
@@ -223,12 +239,14 @@ def stop_vm(
     secret: Secret = "",
     idempotency_key: IdempotencyKey = None,
     wait: Wait = 0.0,
+    force: Annotated[bool, Field(description="Cuts the power at once, without asking the guest.")] = False,  # noqa: FBT002
+    timeout: Annotated[float, Field(ge=0, le=3600, description="Seconds that the guest has to shut down before its power is cut.")] = 60.0,
 ) -> JobInfo:
     """Shut a VM down. It keeps its slice, its disk and its addresses.
 
-    The guest is asked first, for a bounded time; then its power is cut. Nobody brings it back but `start_vm`.
+    The guest is asked first, for `timeout` seconds; then its power is cut. Nobody brings it back but `start_vm`.
     """
-    return _act(desk, "stop_vm", "stop", sid, secret, idempotency_key, wait)
+    return _act(desk, "stop_vm", "stop", sid, secret, idempotency_key, wait, shutdown=0.0 if force else timeout)
 
 
 @declare("vms", example=Example(_ON_WEB, {**_JOB, "method": "start_vm"}), errors=CHANGING)

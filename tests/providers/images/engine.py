@@ -120,7 +120,7 @@ class Site:
         slices = tuple(Slice(slice_sid(number), 4 * GIB, 100 * GIB) for number in range(1, 9))
         self.host = Host("node1", 64 * GIB, 800 * GIB, 800 * GIB, 8, slices, image_share=1.0, image_keep_free=0)
         self.machines = Machines(folder)
-        self.images = driving.ImagesDriver(folder, self.host)
+        self.images = driving.ImagesDriver(folder, self.host, environment=os.environ)
 
     def driver(self, name: str, role: str) -> Any:
         return {(NAME, "hypervisor"): self.machines, ("images", "images"): self.images}[name, role]

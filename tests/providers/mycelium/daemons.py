@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,9 +94,9 @@ def command(kind: str, key: Path, ports: Ports, *more: str, tun: str | None = No
 def wait_until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Wait until something is so, and return it."""
     ended = threading.Event()
-    for _ in range(int(seconds / 0.05)):
-        found = what()
-        if found:
-            return found
+    until = time.monotonic() + seconds
+    while not (found := what()):
+        if time.monotonic() > until:
+            raise AssertionError(f"not so within {seconds:g} s")
         ended.wait(0.05)
-    raise AssertionError(f"not so within {seconds:g} s")
+    return found

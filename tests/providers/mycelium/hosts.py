@@ -1,6 +1,5 @@
 """Hosts and guests as network namespaces of their own, with a daemon that the provider starts: the stand-in, or the real one."""
 
-import importlib.util
 import itertools
 import json
 import os
@@ -12,23 +11,11 @@ from typing import Any
 
 import daemons
 
+from tests.providers.network import dumps
+
 HERE = Path(__file__).parent
 NETWORK = HERE.parent / "network"
 _numbers = itertools.count(1)
-
-
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"overlay_{name}", NETWORK / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-dumps = _load("dumps")
-frames = _load("frames")
-ability = _load("ability")
 
 
 class Refusal(Exception):
@@ -143,6 +130,27 @@ class OverlayHost:
         overlay, network = self.order({"verb": "observe"})
         return {**overlay.get(stack, {}), **network.get(stack, {})}
 
+    # The command line.
+
+    def become_whole(self) -> None:
+        """Have the command line manage this host: it makes its own state, and does not use what the tests wrote for the providers."""
+        (self.folder / "state.lineage").unlink(missing_ok=True)
+        (self.folder / "host.yaml").write_text("name: node1\n")
+
+    def ask(self, *words: str, faults: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run the command line on this host."""
+        path = f"{self.programs}:{os.environ['PATH']}" if self.kind == "standin" else os.environ["PATH"]
+        environment = {**os.environ, "PATH": path, "HEROCLOUD_DATA_DIR": str(self.folder), "HEROCLOUD_FAULTS": faults, "NO_COLOR": "1"}
+        # Unlike `ip netns exec`, this keeps the mounts of the machine: namespaces of networks are mounts too.
+        enter = ["nsenter", f"--net=/run/netns/{self.name}", sys.executable, "-m", "herocloud", "--chdir", str(self.folder)]
+        return subprocess.run([*enter, *words], capture_output=True, text=True, env=environment, check=False, timeout=120)
+
+    def herocloud(self, *words: str, code: int = 0) -> str:
+        """Run the command line, and return what it printed; for JSON that is the result alone."""
+        ran = self.ask(*words)
+        assert ran.returncode == code, f"{words}: {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+        return ran.stdout if "--json" in words else ran.stdout + ran.stderr
+
     # What tests set up.
 
     def key(self, name: str = "host") -> str:
@@ -242,6 +250,9 @@ class OverlayHost:
             subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
         from herocloud.kits import jsons
 
+        lineage = self.folder / "state.lineage"
+        if lineage.exists():
+            self.lineage = lineage.read_text().strip()
         # What a failed test left of a network with a node of its own.
         inner = f"herocloud-{jsons.digest([self.lineage, 'shop'])[:8]}"
         for pid in run(["ip", "netns", "pids", inner], check=False).split():

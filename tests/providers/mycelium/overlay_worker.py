@@ -3,12 +3,13 @@
 # ruff: noqa: T201  (a program of its own, which answers on stdout)
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from herocloud.model.errors import HerocloudError
 from herocloud.model.steps import Step
-from herocloud.providers.mycelium import keys
+from herocloud.providers.mycelium import arithmetic, keys, overview
 from herocloud.providers.mycelium.driving import MyceliumDriver
 from herocloud.providers.mycelium.observing import MyceliumObserver
 from herocloud.providers.network.driving import NetworkDriver
@@ -16,7 +17,7 @@ from herocloud.providers.network.observing import NetworkObserver
 from herocloud.providers.seam import Work
 
 FOLDER = Path(sys.argv[1])
-DRIVERS = {"mycelium": MyceliumDriver(FOLDER), "network": NetworkDriver(FOLDER)}
+DRIVERS = {"mycelium": MyceliumDriver(FOLDER, os.environ), "network": NetworkDriver(FOLDER)}
 
 
 def main() -> None:
@@ -33,6 +34,10 @@ def obey(order: dict) -> object:
     verb = order["verb"]
     if verb == "key":
         return keys.create(FOLDER, order["name"])
+    if verb == "subnet":
+        return arithmetic.node_subnet(arithmetic.public_key(keys.read_named(FOLDER, order["name"])))
+    if verb == "survey":
+        return overview.survey(FOLDER, thorough=True).why
     if verb == "observe":
         looks = [MyceliumObserver(FOLDER).observe(None), NetworkObserver(FOLDER).observe(None)]
         return [

@@ -7,6 +7,25 @@
 - A peer that is known, as whatever, is a 409; one that is not known a 404. JSON-RPC sends other codes and always "Server error".
 - `GET /pubkey/<IPv4>` panics: the connection ends without an answer.
 - A missing key file is made 0640; 31 bytes are an error and 33 are taken. SIGHUP kills, SIGTERM ends with 0.
+
+Where it differs from the real daemon (0.7.10), as its source says and as the contract suite and the tests of the provider showed when they
+ran against both. No test relies on any of it:
+
+| what | stand-in | real |
+|---|---|---|
+| protocol between nodes | plain TCP, whole /64s flooded with a hop count | Babel, encrypted |
+| peers that ever connect | `tcp://` | `tcp`, `quic`, `tls` and `vsock` |
+| discovery | its flags are taken and ignored | a beacon every 60 s on the named interfaces |
+| a peer comes alive | within 0.2 s (`STANDIN_PACE`) | after about 5 s |
+| state of a peer that cannot be reached | always `dead` | `dead`, and `connecting` while it tries |
+| `lastConnected` | 0 or null | seconds, or null |
+| `sent`, `received` of a peer | payload | with the protocol's own packets |
+| packets to an unknown subnet | dropped without a word | up to 15 s of queries, then ICMPv6 unreachable |
+| packets for an address in the own /64 that the kernel hands back | written to the TUN again | answered with ICMPv6 unreachable |
+| `metric` and `seqno` of a route | ten a hop, always 1 | from round-trip times, counted |
+| `nextHop` | `TCP <endpoint>` | `TCP <own side> <-> <other side>` |
+| `/pubkey/<IPv6>` | always 404 | the key, once a route is known |
+| messages, topics, proxies, `/admin/routes/fallback`, `queried` | 404, but for the long poll | there |
 """
 
 import argparse

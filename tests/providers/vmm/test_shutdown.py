@@ -45,6 +45,20 @@ def test_a_deaf_guest_is_cut_off_by_its_hypervisor(stand) -> None:
     assert told[1:] == ["the guest did not react to the power button within 0.3 s", "forced power-off"]
 
 
+def test_whoever_wants_the_power_cut_at_once_asks_no_guest(stand) -> None:
+    process = stand.start("sleep", "60")
+    pressed = []
+    cut = lambda: identity.send(process, signal.SIGKILL)  # noqa: E731
+    assert _end(process, lambda: pressed.append(1), cut, SHORT.for_guest(0.0)) == ("forced power-off", ["forced power-off"])
+    assert pressed == []
+
+
+def test_a_guest_has_as_long_as_somebody_asked_for(stand) -> None:
+    told = _end(stand.start("sleep", "60"), press=lambda: None, patience=SHORT.for_guest(0.2))[1]
+    assert told[0] == "power button, waiting up to 0.2 s for the guest"
+    assert SHORT.for_guest(None) is SHORT
+
+
 def test_a_hypervisor_that_does_not_answer_is_ended_by_signals(stand) -> None:
     assert _end(stand.start("sleep", "60")) == ("SIGTERM", ["forced power-off", "SIGTERM"])
 

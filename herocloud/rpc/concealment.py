@@ -1,0 +1,39 @@
+"""Names of VMs behind a secret, taken out of what planner and locks say about the rest of the host.
+
+A plan of one caller may meet what another has hidden: a slice that is pinned already, a lock that is held. What is said of it stays true,
+and does not name it.
+"""
+
+import re
+
+from herocloud.kits.jsons import Json
+from herocloud.model.worlds import Recorded
+from herocloud.rpc.job_marks import SECRET_LABEL
+
+NOBODY = "another VM"
+
+
+def conceal(value: Json, recorded: Recorded, digest: str | None) -> Json:
+    """Return texts without the names of VMs that a caller with this digest of a secret may not know of."""
+    names = [
+        _pattern(re.escape(record.stack), re.escape(record.address))
+        for records in recorded.records.values()
+        for record in records.values()
+        if (record.spec.get("labels") or {}).get(SECRET_LABEL) not in (None, digest)
+    ]
+    return _replace(value, re.compile("|".join(names))) if names else value
+
+
+def _pattern(stack: str, address: str) -> str:
+    """Match the two ways in which things of another stack are named."""
+    return rf"`?{address}`? of stack `?{stack}\b`?|\b{stack}/{address}(?![\w\[])"
+
+
+def _replace(value: Json, names: re.Pattern[str]) -> Json:
+    if isinstance(value, str):
+        return names.sub(NOBODY, value)
+    if isinstance(value, dict):
+        return {key: _replace(one, names) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replace(one, names) for one in value]
+    return value
