@@ -8,7 +8,8 @@ import ast
 from pathlib import Path
 
 import pytest
-from model_of_host import cases
+
+from tests.model_of_host import cases
 
 CASES = 300
 _BUNDLE = 10

@@ -20,12 +20,12 @@ from herocloud.plan.scope import PlanOptions
 from herocloud.stack import load as stacks
 from herocloud.state import store as states
 from herocloud.state.store import Store
-from model_of_host import promises
-from model_of_host import stacks as inventing
-from model_of_host.clock import HostClock, Killed
-from model_of_host.machines import GIB, Machines, Usage
-from model_of_host.promises import Before, Course
-from model_of_host.provider import Fates, ModelProvider, seconds_of
+from tests.model_of_host import promises
+from tests.model_of_host import stacks as inventing
+from tests.model_of_host.clock import HostClock, Killed
+from tests.model_of_host.machines import GIB, Machines, Usage
+from tests.model_of_host.promises import Before, Course
+from tests.model_of_host.provider import Fates, ModelProvider, seconds_of
 
 STACK = "shop"
 LEARNT = {(kind, "simulator"): seconds_of(kind) for kind in KINDS}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Impact, Status
-from model_of_host.machines import DATA, GIB, Effect, Machines, Usage
+from tests.model_of_host.machines import DATA, GIB, Effect, Machines, Usage
 
 QUIET = {"changed", "data made"}
 """What every change may do to its thing: it takes nothing away and interrupts nobody."""

@@ -9,9 +9,9 @@ from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Found, Probe, Work
-from model_of_host.clock import Cut, HostClock
-from model_of_host.machines import DATA, Gone, Impossible, Machines
-from model_of_host.machines import Thing as ModelThing
+from tests.model_of_host.clock import Cut, HostClock
+from tests.model_of_host.machines import DATA, Gone, Impossible, Machines
+from tests.model_of_host.machines import Thing as ModelThing
 
 TIMES = {
     "image.fetch": 20.0, "disk.create": 2.0, "volume.create": 0.5, "vm.create": 0.3, "vm.boot": 1.5, "vm.stop": 8.0,
