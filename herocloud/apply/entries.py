@@ -158,6 +158,9 @@ class Journal:
         if self.plan.operation != "undo":
             return None
         original = step._replace(kind=KINDS[step.kind].inverse, before=step.after, after=step.before)
+        if KINDS[step.kind].destroys_data and original.kind == step.kind:
+            # Data took the place of other data, which lies in a tombstone.
+            return original
         if restores_data(step.kind) and step.before is None:
             return original
         if KINDS[step.kind].destroys_data and self._changes[step.address].action is Action.REPLACE:

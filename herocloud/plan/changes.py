@@ -9,7 +9,7 @@ from herocloud.model import specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.parts import MachinePart
+from herocloud.model.parts import SNAPSHOT, MachinePart
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
@@ -154,7 +154,13 @@ class Decider:
         keep = worst is Impact.REPLACE
         before = case.record.spec["hypervisor"] if case.record else None
         gone = step_compiler.compile_removal(
-            seq, case.present, old, keep_disk=keep, provider=None if not keep else before, gives_disk=case.purge
+            seq,
+            case.present,
+            old,
+            keep_disk=keep,
+            provider=None if not keep else before,
+            gives_disk=case.purge,
+            keep_snapshots=True,
         )
         mark = len(seq.steps)
         left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
@@ -205,10 +211,7 @@ class Decider:
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
-        return [
-            FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
-            for one in self._differ.compare(present, recorded)
-        ]
+        return [_drift_field(one) for one in self._differ.compare(present, recorded)]
 
     def _boots_with(self, case: Case, provider: str) -> str:
         """Say what a machine that its hypervisor gave up boots on next."""
@@ -255,6 +258,14 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
+
+
+def _drift_field(one: differences.Difference) -> FieldDiff:
+    if one.path.startswith(SNAPSHOT):
+        # A copy of what was cannot be made again: the record follows the world.
+        why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
+        return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
+    return FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
 
 
 _CRASHED = "its hypervisor stopped it with an internal error"
@@ -369,7 +380,10 @@ def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
     size = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data)
     if not size:
         return ""
-    return f"{sizes.show_size(size)} of data is destroyed at once" if case.purge else f"{sizes.show_size(size)} of data is kept for 7 days"
+    gone = sum(1 for step in steps if step.kind == "snapshot.delete")
+    with_snapshots = f", with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
+    end = "is destroyed at once" if case.purge else "is kept for 7 days"
+    return f"{sizes.show_size(size)} of data{with_snapshots} {end}"
 
 
 def use_of(spec: Spec) -> Use:

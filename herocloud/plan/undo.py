@@ -59,6 +59,8 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         if change.address not in by_address:
             continue
         inverse = inverses.invert(change, by_address[change.address])
+        if not inverse.steps:
+            continue
         found += inverse.found
         found += _refuse_touched(change, inverse.address, past, observed)
         inverted[inverse.address] = inverse
@@ -93,7 +95,7 @@ def restored(past: Past) -> bool:
 
 def _find_lost(steps: Iterable[Step], kept: Collection[Address]) -> list[Diagnostic]:
     """Name whose data would have to come back and is not kept any more."""
-    wanted = dict.fromkeys(step.address for step in steps if _restores(step))
+    wanted = dict.fromkeys(step.address for step in steps if _restores(step) or (restores_data(step.kind) and step.origin is not None))
     return [_lost(address) for address in wanted if address not in kept]
 
 
