@@ -99,7 +99,7 @@ class Decider:
             target = self._volume_target(case, resource, target["volume"])
         if case.marked and case.present:
             _rename_first(seq, "volume.move", case)
-        step_compiler.compile_plain(seq, case.kind, case.present, target)
+        step_compiler.compile_plain(seq, case.kind, case.present, target, _counted(case))
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
@@ -164,8 +164,10 @@ class Decider:
         )
         mark = len(seq.steps)
         left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
-        kept_disk = disk_of(case.record.spec) if keep and case.record else 0
-        step_compiler.compile_vm(seq, left, target, use, cold=False, old=Use(), old_disk=kept_disk)
+        # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
+        kept_use = Use() if "machine" in case.present else old
+        kept_disk = disk_of(case.record.spec) if case.record and (keep or "disk" not in case.present) else 0
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
@@ -183,6 +185,8 @@ class Decider:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
+            if case.kind == "volume" and not case.present:
+                seq.add(RECORD_WRITE, "record", None, None, gives=Claim(disk=_counted(case)))
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         return self._decision(case, seq, (), impact)
@@ -269,6 +273,14 @@ _CRASHED = "its hypervisor stopped it with an internal error"
 
 def _is_crash(found: differences.Difference) -> bool:
     return found.path == "power" and found.before == step_compiler.CRASHED
+
+
+def _counted(case: Case) -> int:
+    """Return how many bytes a volume is counted for already: what is recorded, whether or not it is there, else what is seen."""
+    if case.kind != "volume":
+        return 0
+    known = case.record.spec if case.record else case.present.get("volume") or {"size": 0}
+    return int(known["size"])
 
 
 def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:
