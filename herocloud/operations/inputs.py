@@ -45,6 +45,21 @@ class Hosting(NamedTuple):
     """Warnings only: errors were raised."""
 
 
+class Known(NamedTuple):
+    """What a plan starts from."""
+
+    recorded: Recorded
+    hosting: Hosting
+
+
+def read_known(folder: Path) -> Known:
+    """Read the records and look at the machine; a process that stays knows both already."""
+    from herocloud.state import store
+
+    recorded = store.read_recorded(folder)
+    return Known(recorded, find_host(folder, recorded))
+
+
 def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] = {}) -> Hosting:
     """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong.
 

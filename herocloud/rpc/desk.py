@@ -11,7 +11,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Record, Recorded, Thing
 from herocloud.operations import inputs, lookups, stack_plans
-from herocloud.operations.inputs import Hosting
+from herocloud.operations.inputs import Hosting, Known
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import error_answers
 from herocloud.rpc.daemon_store import DaemonStore
@@ -66,10 +66,11 @@ class Sight:
             self._hosting = (time.monotonic(), recorded.slices, found)
         return found
 
-    def forget(self) -> None:
-        """Look again at the next question."""
+    def forget(self, *, machine: bool = False) -> None:
+        """Look again at the next question; at a machine that exists too, whose free room has changed."""
         with self._turn:
-            self._hosting = None
+            if machine or self._hosting is None or not self._hosting[2].host.simulated:
+                self._hosting = None
             self._at = float("-inf")
 
     def thing(self, record: Record) -> tuple[bool, Thing | None]:
@@ -125,6 +126,11 @@ class Desk(NamedTuple):
     def recorded(self) -> Recorded:
         """Return everything that is recorded."""
         return self.reader.recorded()
+
+    @property
+    def known(self) -> Known:
+        """Return what a plan starts from."""
+        return Known(self.recorded, self.sight.hosting())
 
     @property
     def host(self) -> Host:
