@@ -193,3 +193,27 @@ def test_it_keeps_its_user_over_power_and_gives_it_back_when_it_is_deleted(pair)
     bench.do("vm.delete", bench.part, None)
     assert not (folders.base() / "users" / str(number)).exists()
     assert bench.root.stat().st_uid == 0
+
+
+@pytest.mark.parametrize("passable", [True, False])
+def test_where_nothing_can_be_mounted_it_has_as_little_as_that_host_allows(make_bench, monkeypatch, *, passable: bool) -> None:
+    from tests.providers.qemu import conftest
+
+    monkeypatch.setattr(cages, "can_mount", lambda: False)
+    monkeypatch.setattr(cages, "obstacle", lambda _data: None if passable else "closed")
+    make_bench()
+    place = Path(tempfile.mkdtemp(prefix="hc-caged-", dir="/var/tmp"))  # noqa: S108  (a folder of its own)
+    place.chmod(0o755)
+    bench = conftest.Bench(place / "data")
+    part = conftest.make_machine()
+    try:
+        bench.do("vm.create", None, part)
+        bench.power("vm.boot", "stopped", "running")
+        found = set(process_facts.describe(bench.process.pid, bench.data, "v1"))
+        whose = "own own own own" if passable else "root root root root"
+        assert {f"uid {whose}", "capabilities none", "no new privileges 1", "root the host", "cwd /"} <= found
+        bench.power("vm.stop", "running", "stopped")
+        bench.do("vm.delete", part, None)
+    finally:
+        bench.clean()
+        shutil.rmtree(place)
