@@ -9,7 +9,7 @@ from herocloud.model import specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.parts import MachinePart
+from herocloud.model.parts import SNAPSHOT, MachinePart
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
@@ -99,7 +99,7 @@ class Decider:
             target = self._volume_target(case, resource, target["volume"])
         if case.marked and case.present:
             _rename_first(seq, "volume.move", case)
-        step_compiler.compile_plain(seq, case.kind, case.present, target)
+        step_compiler.compile_plain(seq, case.kind, case.present, target, _counted(case))
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
@@ -154,12 +154,20 @@ class Decider:
         keep = worst is Impact.REPLACE
         before = case.record.spec["hypervisor"] if case.record else None
         gone = step_compiler.compile_removal(
-            seq, case.present, old, keep_disk=keep, provider=None if not keep else before, gives_disk=case.purge
+            seq,
+            case.present,
+            old,
+            keep_disk=keep,
+            provider=None if not keep else before,
+            gives_disk=case.purge,
+            keep_snapshots=True,
         )
         mark = len(seq.steps)
         left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
-        kept_disk = disk_of(case.record.spec) if keep and case.record else 0
-        step_compiler.compile_vm(seq, left, target, use, cold=False, old=Use(), old_disk=kept_disk)
+        # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
+        kept_use = Use() if "machine" in case.present else old
+        kept_disk = disk_of(case.record.spec) if case.record and (keep or "disk" not in case.present) else 0
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
@@ -177,6 +185,8 @@ class Decider:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
+            if case.kind == "volume" and not case.present:
+                seq.add(RECORD_WRITE, "record", None, None, gives=Claim(disk=_counted(case)))
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         return self._decision(case, seq, (), impact)
@@ -201,10 +211,7 @@ class Decider:
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
-        return [
-            FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
-            for one in self._differ.compare(present, recorded)
-        ]
+        return [_drift_field(one) for one in self._differ.compare(present, recorded)]
 
     def _boots_with(self, case: Case, provider: str) -> str:
         """Say what a machine that its hypervisor gave up boots on next."""
@@ -253,11 +260,27 @@ class Decider:
         return Decision(change, steps)
 
 
+def _drift_field(one: differences.Difference) -> FieldDiff:
+    if one.path.startswith(SNAPSHOT):
+        # A copy of what was cannot be made again: the record follows the world.
+        why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
+        return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
+    return FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
+
+
 _CRASHED = "its hypervisor stopped it with an internal error"
 
 
 def _is_crash(found: differences.Difference) -> bool:
     return found.path == "power" and found.before == step_compiler.CRASHED
+
+
+def _counted(case: Case) -> int:
+    """Return how many bytes a volume is counted for already: what is recorded, whether or not it is there, else what is seen."""
+    if case.kind != "volume":
+        return 0
+    known = case.record.spec if case.record else case.present.get("volume") or {"size": 0}
+    return int(known["size"])
 
 
 def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:
@@ -357,7 +380,10 @@ def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
     size = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data)
     if not size:
         return ""
-    return f"{sizes.show_size(size)} of data is destroyed at once" if case.purge else f"{sizes.show_size(size)} of data is kept for 7 days"
+    gone = sum(1 for step in steps if step.kind == "snapshot.delete")
+    with_snapshots = f", with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
+    end = "is destroyed at once" if case.purge else "is kept for 7 days"
+    return f"{sizes.show_size(size)} of data{with_snapshots} {end}"
 
 
 def use_of(spec: Spec) -> Use:

@@ -34,6 +34,7 @@ class Inverted(NamedTuple):
 def invert(change: Change, done: Sequence[Step]) -> Inverted:
     """Return what takes back the steps of a change that were done, in the order of the plan."""
     address = change.previous_address or change.address
+    done = _without_pauses(done)
     steps: list[Step] = []
     firsts: dict[StepId, StepId] = {}
     lasts: dict[StepId, StepId] = {}
@@ -45,7 +46,7 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
             number = sum(1 for one in steps if one.kind == kind) + 1
             name = StepId(f"{address}/{kind}" if number == 1 else f"{address}/{kind}#{number}")
             needs = () if previous is None else (previous,)
-            made = Step(name, address, kind, step.provider, step.part, before, after, needs)
+            made = Step(name, address, kind, step.provider, step.part, before, after, needs, origin=step.origin)
             steps.append(made if previous else made._replace(takes=step.gives, gives=step.takes))
             firsts.setdefault(step.id, name)
             lasts[step.id] = name
@@ -74,6 +75,14 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
         if one.steps:
             needs.setdefault(one.last, set()).update(step.id for step in one.steps[:-1])
     return needs
+
+
+def _without_pauses(done: Sequence[Step]) -> Sequence[Step]:
+    """Leave out that a machine was held and let go again: that is over, and there is nothing to take back."""
+    if not any(KINDS[step.kind].heals for step in done):
+        return done
+    passing = {kind for kind, info in KINDS.items() if info.heals} | {info.inverse for info in KINDS.values() if info.heals}
+    return [step for step in done if step.kind not in passing]
 
 
 def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
