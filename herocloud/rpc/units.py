@@ -8,7 +8,7 @@ SERVICE = "herocloud.service"
 BOOT = "herocloud-boot.service"
 
 # Nothing that gives the service mounts of its own (ProtectHome, ProtectKernelLogs, ProtectHostname): network namespaces of overlay networks
-# are mounts, which other programs have to see. And not ProtectClock: with its DeviceAllow, /dev/kvm and /dev/net/tun can no longer be opened.
+# are mounts, which other programs have to see. And not ProtectClock: its DeviceAllow closes /dev/kvm and /dev/net/tun.
 _HARDENING = """\
 NoNewPrivileges=yes
 LockPersonality=yes
