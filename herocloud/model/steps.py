@@ -40,6 +40,10 @@ class KindInfo(NamedTuple):
     """A machine may write to a volume from here on."""
     gives_volumes: bool = False
     """A machine no longer writes to the volumes that it lost."""
+    prepares: bool = False
+    """It makes something beside what is there, and touches nothing that runs."""
+    places: bool = False
+    """It puts what was prepared in its place: the part `disk.new` becomes `disk`."""
 
 
 def _needs(*kinds: str) -> frozenset[str]:
@@ -56,12 +60,18 @@ KINDS: dict[str, KindInfo] = {
     "disk.create": KindInfo(_IMAGES, "disk", 1800, 2, "disk.delete", _needs("image")),
     "disk.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "disk.grow", grows=True),
     "disk.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.create", removes=True, destroys_data=True),
+    "disk.prepare": KindInfo(_IMAGES, "disk", 1800, 2, "disk.discard", _needs("image"), prepares=True),
+    "disk.discard": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.prepare", removes=True),
+    "disk.place": KindInfo(_IMAGES, "disk", 60, 0.1, "disk.delete", places=True),
     "volume.create": KindInfo(_IMAGES, "disk", 600, 0.5, "volume.delete"),
     "volume.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "volume.grow", grows=True),
     "volume.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "volume.create", removes=True, destroys_data=True),
     "volume.move": KindInfo(_IMAGES, "disk", 60, 0.1, "volume.move", moves_mark=True),
     "seed.write": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.delete", _needs("image")),
     "seed.delete": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.write", removes=True),
+    "seed.prepare": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.discard", _needs("image"), prepares=True),
+    "seed.discard": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.prepare", removes=True),
+    "seed.place": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.delete", places=True),
     "network.create": KindInfo(_NETWORK, "network", 60, 0.2, "network.delete"),
     "network.update": KindInfo(_NETWORK, "network", 60, 0.2, "network.update"),
     "network.delete": KindInfo(_NETWORK, "network", 60, 0.2, "network.create", removes=True),
@@ -92,6 +102,10 @@ KINDS: dict[str, KindInfo] = {
 
 RECORD_WRITE = "record.write"
 """The kind of step that touches records only."""
+
+
+BESIDE = ".new"
+"""Behind the name of a part, and before the ending of its file: what was prepared and is not in its place yet."""
 
 
 def restores_data(kind: str) -> bool:

@@ -11,7 +11,8 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import KINDS, Step
+from herocloud.model.steps import BESIDE, KINDS, Step, restores_data
+from herocloud.model.words import Action
 
 
 class Inverted(NamedTuple):
@@ -38,7 +39,9 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     firsts: dict[StepId, StepId] = {}
     lasts: dict[StepId, StepId] = {}
     found = [_grown(step) for step in done if KINDS[step.kind].grows and not _shrinks(step)]
-    backwards = done[::-1]
+    placed = {f"{step.part}{BESIDE}" for step in done if KINDS[step.kind].places}
+    # What was placed goes from its place; what was discarded was of no use.
+    backwards = [step for step in done[::-1] if step.part not in placed and not step.kind.endswith(".discard")]
     for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):
@@ -46,7 +49,7 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
             name = StepId(f"{address}/{kind}" if number == 1 else f"{address}/{kind}#{number}")
             needs = () if previous is None else (previous,)
             made = Step(name, address, kind, step.provider, step.part, before, after, needs)
-            steps.append(made if previous else made._replace(takes=step.gives, gives=step.takes))
+            steps.append(made if previous else _claiming(made, step, at_once=change.action is Action.REPLACE))
             firsts.setdefault(step.id, name)
             lasts[step.id] = name
             previous = name
@@ -80,8 +83,23 @@ def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
     kind, before, after = step.kind, step.before, step.after
     if kind == "vm.stop" and before == "paused":
         return [("vm.boot", "stopped", "running"), ("vm.pause", "running", "paused")]
+    if KINDS[kind].places and before is not None:
+        return [("seed.write", after, before)]
     changed_in_place = before is not None and after is not None and step.part not in ("machine", "power")
     return [(kind if changed_in_place else KINDS[kind].inverse, after, before)]
+
+
+def _claiming(made: Step, step: Step, *, at_once: bool) -> Step:
+    """Return an inverse step with what it takes and gives: what the step gave and took, but for data.
+
+    Data that comes back has filled its tombstone until then, and data that goes fills one afterwards, unless it is destroyed at once.
+    """
+    takes, gives = step.gives, step.takes
+    if KINDS[made.kind].destroys_data and made.after is None:
+        gives = gives._replace(disk=made.before["size"] if at_once else 0)
+    elif restores_data(made.kind) and made.before is None:
+        takes = takes._replace(disk=0)
+    return made._replace(takes=takes, gives=gives)
 
 
 def _shrinks(step: Step) -> bool:

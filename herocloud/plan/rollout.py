@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from herocloud.model.ids import Address, StepId
-from herocloud.model.steps import Step
+from herocloud.model.steps import BESIDE, Step
 from herocloud.model.words import Action
 from herocloud.model.worlds import Resource
 from herocloud.plan import order
@@ -67,7 +67,9 @@ def _turns(decisions: Mapping[Address, Decision], resources: Iterable[Resource])
 
 def _turn(before: list[Step], after: list[Step]) -> _Turns:
     lasts = {step.id for step in before if step.last}
-    return [(step.id, lasts) for step in after if not step.needs]
+    # What is made beside a machine may be made at any time; its turn is to be interrupted.
+    beside = {step.id for step in after if BESIDE in step.part}
+    return [(step.id, lasts) for step in after if step.id not in beside and beside.issuperset(step.needs)]
 
 
 def _together(waits: Mapping[StepId, set[StepId]], blocks: Iterable[_Turns]) -> Mapping[StepId, set[StepId]]:

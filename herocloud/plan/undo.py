@@ -16,7 +16,7 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, inverses, reservations
+from herocloud.plan import capacity, facts, finish, inverses, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
@@ -116,8 +116,8 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         action = Action.FORGET if only_records else Action.DELETE
     elif present is None:
         action = Action.ADOPT if only_records else Action.CREATE
-    elif action in (Action.CREATE, Action.ADOPT):
-        action = Action.UPDATE
+    elif action is not Action.MOVE and not (action is Action.REPLACE and _makes_anew(inverse)):
+        action = _in_place(inverse)
     loses = any(KINDS[step.kind].destroys_data for step in inverse.steps)
     return Change(
         address=inverse.address,
@@ -137,6 +137,18 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         note=_note(action, inverse),
         parts_before=present.parts if present else None,
     )
+
+
+def _makes_anew(inverse: Inverted) -> bool:
+    """Tell whether a machine or a disk goes or comes: a replacement that was cut off before that has only stopped something."""
+    return any(step.part in ("machine", "disk") and None in (step.before, step.after) for step in inverse.steps)
+
+
+def _in_place(inverse: Inverted) -> Action:
+    """Say what happens to something that stays."""
+    if step_compiler.leaves_it_down(inverse.steps):
+        return Action.STOP
+    return Action.REBOOT if any(step.kind == "vm.stop" for step in inverse.steps) else Action.UPDATE
 
 
 def _impact(action: Action, *, loses: bool, only_records: bool) -> Impact:

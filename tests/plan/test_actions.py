@@ -44,10 +44,13 @@ REBOOT = [
     ),
     ("memory below what it booted with", {}, {"memory": 2 * GIB}, ["vm.stop", "vm.configure", "vm.boot"]),
     ("hugepages", {}, {"memory_options": {**NO_HOTPLUG, "hotplug": None, "hugepages": True}}, ["vm.stop", "vm.configure", "vm.boot"]),
-    ("an ssh key", {}, {"ssh_keys": ["ssh-ed25519 AAAA"]}, ["vm.stop", "seed.write", "vm.configure", "vm.boot"]),
+    ("an ssh key", {}, {"ssh_keys": ["ssh-ed25519 AAAA"]}, ["seed.prepare", "vm.stop", "seed.place", "vm.configure", "vm.boot"]),
     ("a root disk without the page cache", {}, {"root_disk": {**DISK, "direct": True}}, ["vm.stop", "vm.configure", "vm.boot"]),
 ]
-REPLACE = ["vm.stop", "vm.delete", "seed.delete", "disk.delete", "disk.create", "seed.write", "vm.create", "vm.boot"]
+REPLACE = [
+    *("disk.prepare", "seed.prepare"),
+    *("vm.stop", "vm.delete", "seed.delete", "disk.delete", "disk.place", "seed.place", "vm.create", "vm.boot"),
+]
 
 
 def _change(build, pretend, first, second):

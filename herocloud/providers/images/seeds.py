@@ -14,6 +14,7 @@ from pathlib import Path
 from herocloud.kits import durable_files
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
+from herocloud.model.steps import KINDS
 from herocloud.providers import guest_keys
 from herocloud.providers.images import image_folders, marks, network_config, part_states, seed_texts
 from herocloud.providers.images.image_folders import Ownership
@@ -34,7 +35,7 @@ class Seeds:
     def look(self, work: Work) -> Seen:
         """Say what is there."""
         path = self._path(work)
-        seen = part_states.look(path, work)
+        seen = part_states.look_at_place(path, work)
         mark = marks.read(path) if seen.stray is None else None
         unknown = mark is not None and not mark.more.get("old") and _old_of(path).exists()
         return seen._replace(litter=True) if unknown else seen
@@ -49,7 +50,9 @@ class Seeds:
 
     def _write(self, work: Work, part: Part, before: Part, half: Half) -> None:
         path = self._path(work)
-        content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment))
+        content = self._prepared(path, part) if KINDS[work.step.kind].places else None
+        if content is None:
+            content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment))
         mark = marks.read(path)
         if mark is not None and mark.half == _WRITING:
             # The one before was kept when this work began; what lies there now may be the new one.
@@ -67,6 +70,19 @@ class Seeds:
         durable_files.sync_folder(path.parent)
         half()
         marks.write(path, mark_for(work, part, old=old))
+        if KINDS[work.step.kind].places:
+            _forget_prepared(path)
+
+    def _prepared(self, path: Path, part: Part) -> bytes | None:
+        """Return the seed that was prepared for this place; nothing where it has gone since."""
+        ready = image_folders.beside(path)
+        mark = marks.read(ready)
+        if mark is None or mark.half is not None or {**(mark.body or {}), "path": part["path"]} != part:
+            return None
+        try:
+            return ready.read_bytes()
+        except FileNotFoundError:
+            return None
 
     def _keep(self, path: Path) -> str | None:
         """Keep what is there under another name; tells whether there was anything, by that name."""
@@ -104,6 +120,8 @@ class Seeds:
         mark = marks.read(path)
         if mark is not None and mark.half is None and not mark.more.get("old"):
             _old_of(path).unlink(missing_ok=True)
+        if KINDS[work.step.kind].places:
+            _forget_prepared(path)
         part_states.sweep(path)
 
     def unchange(self, work: Work, half: Half) -> None:
@@ -144,6 +162,13 @@ def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Map
         "user-data": seed_texts.user_data(spec, secrets, overlay_key),
         "network-config": seed_texts.yaml(network).encode(),
     }
+
+
+def _forget_prepared(path: Path) -> None:
+    """Remove what was prepared for this place: it is in it."""
+    ready = image_folders.beside(path)
+    ready.unlink(missing_ok=True)
+    marks.remove(ready)
 
 
 def _old_of(path: Path) -> Path:

@@ -12,7 +12,7 @@ from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
-from herocloud.model.steps import KINDS
+from herocloud.model.steps import BESIDE, KINDS
 from herocloud.providers import parts
 from herocloud.providers.parts import Seen
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
@@ -25,6 +25,7 @@ from herocloud.providers.simulator.world_file import World
 HALVES = {
     "image.fetch": "downloading",
     "disk.create": "copying",
+    "disk.prepare": "copying",
     "disk.grow": "growing",
     "volume.create": "allocating",
     "volume.grow": "growing",
@@ -135,6 +136,7 @@ class SimulatorDriver:
         """Make `target` the part, with what goes along: data of disks, and the power that a machine has."""
         part = work.step.part
         current = row.parts.get(part)
+        kept = self._take_prepared(world, row, part) if KINDS[work.step.kind].places and not undoing else None
         if part in refusals.DATA and target is None and current is not None:
             # What an undone step made was empty until now; a tombstone of it would only be litter.
             if not work.purge and not undoing:
@@ -142,12 +144,21 @@ class SimulatorDriver:
             row.contents.pop(part, None)
         rows.put(world, row, part, target, self._limits)
         if part in refusals.DATA and current is None and target is not None:
-            row.contents[part] = _restored(world, row, part, target) if undoing else moves.new_content()
+            row.contents[part] = _restored(world, row, part, target) if undoing else kept or moves.new_content()
+        elif part == refusals.PREPARED:
+            row.contents.pop(part, None)
+            if target is not None:
+                row.contents[part] = moves.new_content()
         if part == "machine" and target is None:
             row.parts.pop("power", None)
             row.halves.pop("power", None)
         elif part == "machine" and current is None:
             row.parts["power"] = "stopped"
+
+    def _take_prepared(self, world: sqlite3.Connection, row: Row, part: str) -> str | None:
+        """Take what was prepared from beside its place; returns the data on it."""
+        rows.put(world, row, f"{part}{BESIDE}", None, self._limits)
+        return row.contents.pop(f"{part}{BESIDE}", None)
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
@@ -166,6 +177,9 @@ class SimulatorDriver:
         """Bring the part back to `before`, from `after` or from half-way."""
         step = work.step
         self._mischief.strike(work, "before", "undo")
+        if step.kind.endswith(".discard"):
+            # It lay there for nothing, and nobody misses it.
+            return
         try:
             faults.reached(f"simulator.undo.{step.kind}.before")
             with self._world.changing() as world:

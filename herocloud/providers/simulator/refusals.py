@@ -85,6 +85,8 @@ def _check_sizes(row: Row, machine: Part) -> None:
 
 DATA = ("disk", "volume")
 """Parts whose loss loses data."""
+PREPARED = "disk.new"
+"""A root disk that waits to take its place; what is on it nobody has used yet."""
 
 
 def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current: Part, target: Part, undoing: bool = False) -> None:
@@ -100,7 +102,7 @@ def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current:
         _check_ties(world, row, part, current, target)
     if part == "machine":
         check_machine(row, kind, current, target)
-    elif part in DATA and target is not None:
+    elif part in (*DATA, PREPARED) and target is not None:
         if kind == "vm.grow":
             check_live(row, kind)
         _check_data(world, row, part, current, target, undoing=undoing)
