@@ -15,7 +15,7 @@ class KindInfo(NamedTuple):
     """Everything that the planner and the executor know of a kind of step. A new kind is a line here and work in one driver."""
 
     role: str
-    """Which face of a provider performs it: hypervisor, images, network, overlay, or state (no provider)."""
+    """Which face of a provider performs it: hypervisor, guest (who waits for one), images, network, overlay, or state (no provider)."""
     lane: str
     """The resource class whose concurrency bounds it."""
     timeout: float
@@ -94,6 +94,7 @@ KINDS: dict[str, KindInfo] = {
     "vm.attach": KindInfo(_VM, "live", 120, 0.5, "vm.detach", _needs("volume", "network", "mycelium"), takes_volumes=True),
     "vm.detach": KindInfo(_VM, "live", 120, 1, "vm.attach", lets_go=True, gives_volumes=True),
     "vm.grow": KindInfo(_VM, "live", 60, 0.2, "vm.grow", grows=True),
+    "vm.ready": KindInfo("guest", "live", 300, 5, "vm.ready"),
     "vm.update": KindInfo(_VM, "live", 60, 0.1, "vm.update", _needs("volume"), lets_go=True),
     "vm.delete": KindInfo(_VM, "boot", 120, 0.5, "vm.create", lets_go=True, removes=True, gives_volumes=True),
     "vm.move": KindInfo(_VM, "live", 60, 0.1, "vm.move", moves_mark=True),
@@ -104,8 +105,17 @@ RECORD_WRITE = "record.write"
 """The kind of step that touches records only."""
 
 
+READY = "vm.ready"
+"""The kind of step that waits until the guest of a VM is ready, and changes nothing."""
+
 BESIDE = ".new"
 """Behind the name of a part, and before the ending of its file: what was prepared and is not in its place yet."""
+
+
+def beside(part: Part) -> Part:
+    """Return a disk or a seed as it is while it waits beside the one whose place it will take."""
+    path, dot, ending = part["path"].rpartition(".")
+    return {**part, "path": f"{path}{BESIDE}{dot}{ending}"}
 
 
 def restores_data(kind: str) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from herocloud.kits.jsons import Part
+from herocloud.model import steps
 from herocloud.model.ids import StepId
 from herocloud.model.steps import BESIDE, NOTHING, Claim
-from herocloud.plan import resource_parts
 
 if TYPE_CHECKING:
     from herocloud.plan.step_compiler import Sequence
@@ -30,7 +30,7 @@ def prepare(seq: "Sequence", present: Mapping[str, Part], wanted: Mapping[str, P
         if part in kept:
             continue
         key = part + BESIDE
-        there, goal = present.get(key), resource_parts.beside(wanted[part]) if part in wanted else None
+        there, goal = present.get(key), steps.beside(wanted[part]) if part in wanted else None
         dropped = None
         if there is not None and there != goal:
             dropped = seq.add(f"{part}.discard", key, there, None, gives=_room(part, there))

@@ -11,8 +11,10 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, KINDS, Step, restores_data
+from herocloud.model.steps import BESIDE, KINDS, READY, Step, restores_data
 from herocloud.model.words import Action
+
+_PASSED_OVER = frozenset({"disk.discard", "seed.discard", READY})
 
 
 class Inverted(NamedTuple):
@@ -40,8 +42,8 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     lasts: dict[StepId, StepId] = {}
     found = [_grown(step) for step in done if KINDS[step.kind].grows and not _shrinks(step)]
     placed = {f"{step.part}{BESIDE}" for step in done if KINDS[step.kind].places}
-    # What was placed goes from its place; what was discarded was of no use.
-    backwards = [step for step in done[::-1] if step.part not in placed and not step.kind.endswith(".discard")]
+    # What was placed goes from its place; what was discarded was of no use, and waiting has changed nothing.
+    backwards = [step for step in done[::-1] if step.part not in placed and step.kind not in _PASSED_OVER]
     for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from herocloud.model import ids
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, KINDS, RECORD_WRITE, Step
+from herocloud.model.steps import BESIDE, KINDS, READY, RECORD_WRITE, Step
 from herocloud.model.words import Action
 from herocloud.plan.changes import Decision
 
@@ -92,7 +92,7 @@ def _holds(change: Change) -> Iterator[Address]:
 def _ready(steps: Sequence[Step]) -> tuple[StepId, ...]:
     """Find the steps after which the resource can be relied on: the last one that does not remove."""
     for step in reversed(steps):
-        if not KINDS[step.kind].removes and step.kind != RECORD_WRITE:
+        if not KINDS[step.kind].removes and step.kind not in (RECORD_WRITE, READY):
             return (step.id,)
     return ()
 

@@ -11,7 +11,6 @@ from herocloud.model import specs
 from herocloud.model.ids import StackName
 from herocloud.model.parts import DiskPart, MachinePart, NicPart, SeedPart, VolumePart
 from herocloud.model.specs import ImageSpec, Nic, Payload, VmSpec
-from herocloud.model.steps import BESIDE
 
 PLAIN = {"image": "image", "network": "network", "mycelium": "overlay", "peer": "peer", "volume": "volume"}
 """The single part of every kind but VMs."""
@@ -68,12 +67,6 @@ def vm_parts(spec: VmSpec, image: ImageSpec, contents: dict[tuple[int, ...], str
     parts["machine"] = _machine(spec, image, sorted(key for key in parts if key.startswith("nic.")), seed)
     parts["power"] = spec["state"]
     return parts
-
-
-def beside(part: Part) -> Part:
-    """Return a disk or a seed as it is while it waits beside the one whose place it will take."""
-    path, dot, ending = part["path"].rpartition(".")
-    return {**part, "path": f"{path}{BESIDE}{dot}{ending}"}
 
 
 def overlay_cards(spec: VmSpec) -> list[Nic]:

@@ -88,6 +88,19 @@ class Disks:
         marks.write(path, mark_for(work, work.step.after))
         return True
 
+    def _put_back(self, path: Path, mark: Mark, work: Work, half: Half) -> None:
+        """Put a disk beside its place again, where it was prepared."""
+        ready = image_folders.beside(path)
+        marks.write(path, mark._replace(half=_PLACING))
+        half()
+        if path.exists():
+            path.rename(ready)
+            durable_files.sync_folder(path.parent)
+        half()
+        if ready.exists():
+            marks.write(ready, part_states.waiting(work))
+        marks.remove(path)
+
     def _write(self, work: Work, draft: Path, source: Entry | None, size: int) -> None:
         if source is None:
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -181,7 +194,9 @@ class Disks:
         """Destroy what was made: it held nothing of anybody's until the step that is taken back."""
         path = self._path(work)
         mark = marks.read(path)
-        if mark is not None:
+        if mark is not None and KINDS[work.step.kind].places:
+            self._put_back(path, mark, work, half)
+        elif mark is not None:
             self._destroy(path, mark, half)
         self.sweep(work)
 
@@ -232,8 +247,9 @@ class Disks:
     def sweep(self, work: Work) -> None:
         """Remove drafts of a try that did not get as far as a mark, and what a disk in its place has left beside."""
         path = self._path(work)
-        if KINDS[work.step.kind].places and not image_folders.beside(path).exists():
-            marks.remove(image_folders.beside(path))
+        ready = image_folders.beside(path)
+        if KINDS[work.step.kind].places and path.exists() and not ready.exists():
+            marks.remove(ready)
         part_states.sweep(path)
 
     def _path(self, work: Work) -> Path:

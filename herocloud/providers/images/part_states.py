@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model.steps import KINDS
+from herocloud.model.steps import BESIDE, KINDS, beside
 from herocloud.providers import ownership
 from herocloud.providers.images import image_folders, marks
 from herocloud.providers.images.marks import Mark
@@ -33,6 +33,12 @@ def look_at_place(path: Path, work: Work) -> Seen:
     seen = look(path, work)
     left = KINDS[work.step.kind].places and seen.current is not None and marks.read(image_folders.beside(path)) is not None
     return seen._replace(litter=True) if left and same(seen.current, work.step.after) else seen
+
+
+def waiting(work: Work) -> Mark:
+    """Return the mark of what waits beside the place that this step would put it in."""
+    body = beside(work.step.after)
+    return mark_for(work, body)._replace(part=f"{work.step.part}{BESIDE}")
 
 
 def drafts_of(path: Path) -> tuple[Path, Path]:

@@ -98,8 +98,21 @@ class Seeds:
         self._remove(work, half)
 
     def unmake(self, work: Work, half: Half) -> None:
-        """Remove what was written."""
+        """Remove what was written; what was put in its place waits beside it again."""
+        self._put_back(work)
         self._remove(work, half)
+
+    def _put_back(self, work: Work) -> None:
+        path = self._path(work)
+        ready = image_folders.beside(path)
+        if not KINDS[work.step.kind].places or ready.exists() or not path.exists():
+            return
+        draft = image_folders.draft_of(ready)
+        _write_private(draft, path.read_bytes())
+        self._ownership.give(draft)
+        draft.rename(ready)
+        durable_files.sync_folder(path.parent)
+        marks.write(ready, part_states.waiting(work))
 
     def _remove(self, work: Work, half: Half) -> None:
         path = self._path(work)
@@ -126,6 +139,7 @@ class Seeds:
 
     def unchange(self, work: Work, half: Half) -> None:
         """Put the seed of before back."""
+        self._put_back(work)
         path, before = self._path(work), work.step.before
         mark = marks.read(path)
         old = _old_of(path)

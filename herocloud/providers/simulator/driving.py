@@ -12,7 +12,7 @@ from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
-from herocloud.model.steps import BESIDE, KINDS
+from herocloud.model.steps import BESIDE, KINDS, beside
 from herocloud.providers import parts
 from herocloud.providers.parts import Seen
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
@@ -136,7 +136,8 @@ class SimulatorDriver:
         """Make `target` the part, with what goes along: data of disks, and the power that a machine has."""
         part = work.step.part
         current = row.parts.get(part)
-        kept = self._take_prepared(world, row, part) if KINDS[work.step.kind].places and not undoing else None
+        places = KINDS[work.step.kind].places
+        kept = self._take_prepared(world, row, part) if places and not undoing else row.contents.get(part)
         if part in refusals.DATA and target is None and current is not None:
             # What an undone step made was empty until now; a tombstone of it would only be litter.
             if not work.purge and not undoing:
@@ -145,7 +146,11 @@ class SimulatorDriver:
         rows.put(world, row, part, target, self._limits)
         if part in refusals.DATA and current is None and target is not None:
             row.contents[part] = _restored(world, row, part, target) if undoing else kept or moves.new_content()
-        elif part == refusals.PREPARED:
+        if places and undoing:
+            rows.put(world, row, f"{part}{BESIDE}", beside(work.step.after), self._limits)
+            if kept is not None:
+                row.contents[f"{part}{BESIDE}"] = kept
+        if part == refusals.PREPARED:
             row.contents.pop(part, None)
             if target is not None:
                 row.contents[part] = moves.new_content()
@@ -177,9 +182,6 @@ class SimulatorDriver:
         """Bring the part back to `before`, from `after` or from half-way."""
         step = work.step
         self._mischief.strike(work, "before", "undo")
-        if step.kind.endswith(".discard"):
-            # It lay there for nothing, and nobody misses it.
-            return
         try:
             faults.reached(f"simulator.undo.{step.kind}.before")
             with self._world.changing() as world:

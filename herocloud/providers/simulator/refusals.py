@@ -8,6 +8,7 @@ import sqlite3
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
+from herocloud.model.steps import READY
 from herocloud.providers.simulator import claims, rows
 from herocloud.providers.simulator.rows import Row
 
@@ -40,6 +41,8 @@ def check_power(row: Row, kind: str, current: Part, target: Part, *, undoing: bo
         raise Permanent(f"VM does not exist: `{row.address}` has no machine, so there is nothing to do `{kind}` to")
     if undoing:
         return
+    if kind == READY:
+        raise Permanent(f"`{row.address}` is {current}, so it will not get ready")
     if kind not in _WAYS.get((current, target), ()):
         raise Permanent(f"Invalid state transition: `{row.address}` is {current} and {_REFUSALS.get(kind, f'does not know `{kind}`')}")
 
