@@ -61,7 +61,7 @@ def main() -> int:
 
 def herocloud(wanted: int, seed: int) -> Row:
     """Go through every scenario at every point, and on at random instants until there were enough kills."""
-    campaign, sites = campaigns.load("apply/campaign"), campaigns.load("apply/sites")
+    campaign, sites = campaigns.campaign, campaigns.sites
     kills, bad = 0, 0
     with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
         prepared = campaign.prepare_all(Path(name), sites.Site)

@@ -25,14 +25,14 @@ def main() -> int:
     parser.add_argument("--hypervisor", choices=["qemu"], help="who runs the machines; no guest boots in them")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
-    lacking = campaigns.load("providers/network/ability").missing()
+    lacking = campaigns.ability.missing()
     if lacking:
         print(lacking)
         return 1
     print(f"seed {arguments.seed}")
-    real = campaigns.load("apply/real_campaign")
+    real = campaigns.real_campaign
     with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
-        campaign = real.Campaign(Path(name), campaigns.load("apply/campaign"), campaigns.load("apply/real_world"), arguments.hypervisor)
+        campaign = real.Campaign(Path(name), campaigns.campaign, campaigns.real_world, arguments.hypervisor)
         counts: Counter[str] = Counter()
         _strike(campaign, real.rounds(campaign.strikes(thorough=not arguments.short)), "named points", counts)
         number = 0

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from herocloud.kits import terminal_text
+
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_HEROCLOUD_COMPLETE"
 
@@ -43,7 +45,9 @@ def answer() -> int:
     except Exception:  # noqa: BLE001  (a shell must not be shown a defect between two keystrokes)
         return 1
     between = {"bash": "", "zsh": ":", "fish": "\t"}[shell]
-    print("\n".join(f"{name}{between}{help}" if between else name for name, help in found.items()))  # noqa: A001, T201
+    # A terminal shows what a shell completes with.
+    shown = {terminal_text.visible(name): terminal_text.visible(help) for name, help in found.items()}  # noqa: A001
+    print("\n".join(f"{name}{between}{help}" if between else name for name, help in shown.items()))  # noqa: A001, T201
     return 0
 
 

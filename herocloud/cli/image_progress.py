@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from herocloud.cli.command import Call
+from herocloud.kits import terminal_text
 from herocloud.operations.images import Told
 
 _REDRAWN, _REPEATED = 0.1, 10.0
@@ -47,16 +48,17 @@ class Teller:
         if known and self._last is not None and now - self._last[1] < pause:
             return
         self._last = (topic, now)
-        line = (f"image `{name}`: " if name else "") + text + ("" if share is None else f" ({share * 100:.0f}%)")
+        share_text = "" if share is None else f" ({share * 100:.0f}%)"
+        line = terminal_text.visible((f"image `{name}`: " if name else "") + text + share_text)
         if self._call.screen.lively:
-            self._call.screen.raw_talk(f"\r{line[: self._call.screen.columns - 1]}\x1b[K")
+            self._call.screen.redraw(f"\r{line[: self._call.screen.columns - 1]}\x1b[K")
             self._open = True
         else:
             self._call.screen.talk(line)
 
     def _clear(self) -> None:
         if self._open:
-            self._call.screen.raw_talk("\r\x1b[K")
+            self._call.screen.redraw("\r\x1b[K")
             self._open = False
 
     def __enter__(self) -> Self:

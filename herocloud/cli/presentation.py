@@ -5,6 +5,7 @@ from pathlib import Path
 
 from herocloud.cli import exit_codes, flags
 from herocloud.cli.command import Call
+from herocloud.kits import terminal_text
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -115,7 +116,7 @@ def write(path: Path, text: str) -> None:
     if str(path) == "-":
         import sys
 
-        sys.stdout.write(text)
+        sys.stdout.write(terminal_text.visible(text))
         sys.stdout.flush()
     else:
         path.write_text(text, encoding="utf-8")

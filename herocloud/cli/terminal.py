@@ -2,13 +2,19 @@
 
 A reader that goes away (`| head`, a closed terminal) must never end an apply half-way, so the first broken pipe silences a stream
 and is told to nobody. A full disk behind `> file` is another matter: the result would be lost, so that is an error.
+
+Both streams are the edge where foreign words meet a terminal, so control characters are written out here and nowhere else. Two methods
+let some through: `redraw`, for lines of our own that change in place, and `bytes_result`, for what a program in a guest printed.
 """
 
+import codecs
 import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import TextIO
+
+from herocloud.kits import terminal_text
 
 _GONE = frozenset({errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ESHUTDOWN})
 
@@ -37,32 +43,45 @@ class Screen:
         self._out = out
         self._err = err
         self._silent: set[int] = set()
+        self._decoders: dict[int, codecs.IncrementalDecoder] = {}
+        """Letters of a guest that have come only in part, by the stream they go to."""
 
     def result(self, text: str) -> None:
         """Print a result."""
-        self._write(self._out, text + "\n")
+        self.raw_result(text + "\n")
 
     def raw_result(self, text: str) -> None:
         """Print a result that brings its own line feeds."""
-        self._write(self._out, text)
+        self._write(self._out, terminal_text.visible(text, colors=self.color_out))
 
     def bytes_result(self, piece: bytes, *, error: bool = False) -> bool:
-        """Pass on what a program in a guest said, as it is, to the stream it said it on; tells whether anybody still reads."""
+        """Pass on what a program in a guest said to the stream it said it on; tells whether anybody still reads.
+
+        A pipe or a file gets every byte. A terminal gets text, because a guest must not be able to work the terminal of its host's owner.
+        """
         stream = self._err if error else self._out
-        self._write(stream, "", piece)
+        if _is_terminal(stream):
+            decoder = self._decoders.setdefault(id(stream), codecs.getincrementaldecoder("utf-8")(errors="replace"))
+            self._write(stream, terminal_text.visible(decoder.decode(piece), colors=True))
+        else:
+            self._write(stream, "", piece)
         return stream is not None and id(stream) not in self._silent
 
     def talk(self, text: str) -> None:
         """Print progress, a note or a diagnostic."""
-        self._write(self._err, text + "\n")
+        self.raw_talk(text + "\n")
 
     def raw_talk(self, text: str) -> None:
-        """Print a piece of a line, for progress that redraws itself."""
-        self._write(self._err, text)
+        """Print a piece of a line."""
+        self._write(self._err, terminal_text.visible(text, colors=self.color_err))
+
+    def redraw(self, text: str) -> None:
+        """Print lines that change in place; what is foreign in them has to be cleaned by the caller."""
+        self._write(self._err, terminal_text.visible(text, colors=self.color_err, redrawing=self.lively))
 
     def talk_sink(self) -> "Sink":
         """Return stderr as something to write to, for progress that writes by itself."""
-        return Sink(self.raw_talk)
+        return Sink(self.redraw)
 
     def result_sink(self) -> "Sink":
         """Return stdout as something to write to, for streams of events."""

@@ -18,6 +18,7 @@ Number = TypeVar("Number", int, float)
 INT, FLOAT, STR, BOOL, NULL = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "str", "bool", "null"))
 _MOST_MEMORY = 4 * 1024**5
 _MOST_CPUS = 1_000_000
+_MOST_USERS = 2**31 - 1
 _GROUP = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")
 
@@ -83,6 +84,13 @@ def _ratio(tag: str, text: str) -> float | Wrong:
     return number
 
 
+def _expansion(tag: str, text: str) -> float | Wrong:
+    number = _number(tag, text)
+    if isinstance(number, float) and not 1 <= number <= 1_000_000:
+        return Wrong("out-of-range", f"`{text}` is out of range.", "1 to 1000000; 200 lets an image of 10 MiB unpack to 2000 MiB")
+    return number
+
+
 def _share(tag: str, text: str) -> float | Wrong:
     number = _number(tag, text)
     if isinstance(number, float) and not 0 <= number <= 1:
@@ -116,6 +124,14 @@ def _group(tag: str, text: str) -> str | Wrong:
     if tag != STR or not _GROUP.match(text):
         return Wrong("bad-name", f"`{text}` is not the name of a group.", "lower-case letters, digits, `_` and `-`, 32 at most")
     return text
+
+
+def _user(tag: str, text: str) -> int | Wrong:
+    if tag != INT or not text.isdecimal():
+        return Wrong("wrong-type", f"`{text}` is not a whole number.")
+    if not 1000 <= int(text) <= _MOST_USERS:
+        return Wrong("out-of-range", f"`{text}` is out of range.", f"1000 to {_MOST_USERS}")
+    return int(text)
 
 
 def _one_of(words: tuple[str, ...]) -> Reader:
@@ -170,9 +186,18 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "simulated": {"memory": _memory, "disk": _size, "cpus": _count, "uplink": _rate, "hugepages": _memory},
     "reserve": {"memory": _size, "disk": _size},
     "oversubscription": {"cpu": _ratio, "memory": _ratio, "disk": _ratio, "network": _ratio, "disk_io": _ratio},
-    "limits": {"disk": _size, "network": _rate, "disk_io": _rate},
+    "limits": {
+        "disk": _size,
+        "network": _rate,
+        "disk_io": _rate,
+        "download": _size,
+        "unpacked": _size,
+        "ratio": _expansion,
+        "unpack_memory": _memory,
+    },
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
+    "vmm": {"first_uid": _user, "uids": _user},
     "daemon": {"paths": _absolute, "group": _group},
     **{
         one.name: {key: _one_of(kind) if isinstance(kind, tuple) else _KINDS[kind] for key, kind in one.settings.items()}

@@ -12,7 +12,7 @@ from herocloud.host.detection import Detected, detect
 from herocloud.host.hostfile import HostFile, read_host_file
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.hosts import Host, Ratios, Uplink
+from herocloud.model.hosts import Host, ImageLimits, Ratios, Uplink
 from herocloud.model.ids import Sid
 from herocloud.providers import registry
 
@@ -79,7 +79,9 @@ def _settings_of_providers(file: HostFile, folder: Path) -> dict[str, dict[str, 
             value = file.values.get(f"{declaration.name}.{key}")
             if value is not None:
                 found.setdefault(declaration.name, {})[key] = (folder / value).absolute() if kind == "path" else value
-    return found
+    # What hypervisors have in common.
+    users = {key: file.values[f"vmm.{key}"] for key in ("first_uid", "uids") if f"vmm.{key}" in file.values}
+    return {**found, "vmm": users} if users else found
 
 
 def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collection[Sid]) -> Host:
@@ -123,6 +125,7 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
         limit_disk_io=choice.take("limits.disk_io", None),
         image_share=choice.take("images.share", Host._field_defaults["image_share"]),
         image_keep_free=choice.take("images.keep_free", Host._field_defaults["image_keep_free"]),
+        image_limits=ImageLimits(**{field: choice.take(f"limits.{field}", value) for field, value in ImageLimits()._asdict().items()}),
         image_catalogue=choice.take("images.catalogue", None),
         hugepages=hugepages,
         sources=(*choice.sources, *_by_group(choice.sources)),

@@ -69,6 +69,19 @@ class OverlayKey(NamedTuple):
     hint: str | None = None
 
 
+class ImageLimits(NamedTuple):
+    """What an image may cost before it is proven to be one: whoever made it chose the size of what it unpacks to."""
+
+    download: int = 64 * 1024**3
+    """Bytes that may come from a server."""
+    unpacked: int = 256 * 1024**3
+    """Bytes of the disk in an image, holes counted."""
+    ratio: float = 200.0
+    """How many times larger than its file a disk may be, once it has more than a GiB."""
+    unpack_memory: int = 512 * 1024**2
+    """Bytes of memory that unpacking may take."""
+
+
 class Host(NamedTuple):
     """What the machine has, what its operator keeps back, and the slices that follow."""
 
@@ -92,6 +105,7 @@ class Host(NamedTuple):
     image_keep_free: int = 5 * 1024**3
     image_catalogue: str | None = None
     """The file of the images that every stack here may name."""
+    image_limits: ImageLimits = ImageLimits()
     sources: tuple[tuple[str, str], ...] = ()
     """Where each value came from: (`memory`, `detected` | `file` | `default`)."""
     hugepages: int | None = None

@@ -291,6 +291,14 @@ def _require_running(record: Record) -> None:
 
 
 def _refuse(record: Record, error: HerocloudError) -> NoReturn:
+    from herocloud.providers.guests.agent_answers import BadAnswer
+
+    if isinstance(error, BadAnswer):
+        hint = f"a guest answers for itself: `herocloud vm console {record.address}` shows who is in there"
+        found = Diagnostic(
+            "guest-bad-answer", "The guest's agent misbehaves", f"`{record.address}`: {error}.", address=record.address, hint=hint
+        )
+        raise Refused([found]) from error
     hint = f"`herocloud vm logs {record.address}` shows what it said; `herocloud drift` whether it still runs"
     raise Refused(
         [Diagnostic("guest-unreachable", "The guest was not reached", f"`{record.address}`: {error}.", address=record.address, hint=hint)]

@@ -19,7 +19,7 @@ from herocloud.model.ids import PlanId, StepId
 from herocloud.model.plans import Change, Fact, Plan
 from herocloud.model.steps import NOTHING, Step
 from herocloud.model.words import Action, Severity
-from herocloud.plan import capacity, conflicts, estimates, facts, order, preparation
+from herocloud.plan import capacity, conflicts, estimates, facts, order, overlay_conflicts, preparation
 from herocloud.plan.capacity import Proof
 from herocloud.plan.draft import Draft
 
@@ -107,6 +107,8 @@ def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]
     if observed is not None and observed.ranges:
         yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
     yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, observed, draft.places)
+    if draft.operation in ("apply", "adopt"):
+        yield from overlay_conflicts.find(draft.stack, draft.decisions, draft.world, draft.places)
     ports = conflicts.new_ports(steps)
     if ports:
         yield from conflicts.find_ports(draft.stack, ports, recorded, observed, host.listening or frozenset())

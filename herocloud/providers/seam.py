@@ -31,6 +31,7 @@ from herocloud.providers.devices import (
     Tap,
     UserNetwork,
 )
+from herocloud.providers.restart_events import Restarter
 
 __all__ = [
     "FIRMWARE", "ROLES", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver", "Forward",
@@ -283,6 +284,8 @@ class HypervisorRole(NamedTuple):
     """Hears that the agent of a VM (data folder and sid) answered, so that its guest got to user space."""
     runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
+    restarter: Callable[[Path, str], Restarter] | None = None
+    """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False
     migration: bool = False
     emulates: bool = False

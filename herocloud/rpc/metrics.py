@@ -17,12 +17,12 @@ Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
 
-def write(desk: Desk, restarts: Mapping[str, int]) -> str:
+def write(desk: Desk, restarts: Mapping[str, int], drifted: int) -> str:
     """Return all metrics as text."""
-    return "".join(_lines(desk, restarts))
+    return "".join(_lines(desk, restarts, drifted))
 
 
-def _lines(desk: Desk, restarts: Mapping[str, int]) -> Iterator[str]:
+def _lines(desk: Desk, restarts: Mapping[str, int], drifted: int) -> Iterator[str]:
     host, recorded = desk.host, desk.recorded
     vms = [record for records in recorded.records.values() for record in records.values() if record.kind == "vm"]
     states = [_state(desk, record) for record in vms]
@@ -45,6 +45,8 @@ def _lines(desk: Desk, restarts: Mapping[str, int]) -> Iterator[str]:
     yield from _metric("herocloud_vm_up", "gauge", "Whether a VM runs.", up)
     again = [(_labels(record), restarts.get(record.sid or "", 0)) for record, _ in shown]
     yield from _metric("herocloud_vm_restarts_total", "counter", "How often a VM was started again by its policy.", again)
+    says = "Resources that differ from their records."
+    yield from _metric("herocloud_drifted_resources", "gauge", says, [({}, drifted)])
     yield from _metric("herocloud_jobs_open", "gauge", "Jobs that have not ended.", [({}, len(desk.jobs.open()))])
     ended = [({"method": method, "status": status}, count) for (method, status), count in sorted(desk.jobs.ended_total.items())]
     yield from _metric("herocloud_jobs_ended_total", "counter", "Jobs that have ended, since the daemon started.", ended)

@@ -26,6 +26,7 @@ from herocloud.rpc import (
     tcp,
     unix_socket,
 )
+from herocloud.rpc.chores import Intervals
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight
 from herocloud.rpc.endpoints import Handlers, Health
@@ -89,6 +90,8 @@ class Settings(NamedTuple):
     upkeep: bool = True
     """Whether it looks after the VMs; off for tests that look at everything themselves."""
     look_seconds: float = LOOK_SECONDS
+    intervals: Intervals = Intervals()
+    """How often it does its chores."""
     tcp: Tcp | None = None
     """A listener over TCP beside the socket."""
 
@@ -131,7 +134,7 @@ class Service:
         self.jobs.conceal = lambda data, digest: concealment.conceal(data, self.reader.recorded(), digest)
         recovery.take_over(self.desk)
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
-        self.upkeep = Upkeep(self.desk, look_seconds=settings.look_seconds)
+        self.upkeep = Upkeep(self.desk, look_seconds=settings.look_seconds, intervals=settings.intervals)
         if settings.upkeep:
             self.upkeep.start()
         self._ending = False
@@ -152,7 +155,7 @@ class Service:
             answer=self.answer,
             openrpc=endpoints.dump(self.document),
             health=self._health,
-            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts),
+            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts.counts, self.upkeep.chores.drifted),
             discovery=discovery(),
             events=self.events,
             digest=self.desk.secrets.digest,

@@ -12,6 +12,7 @@ error: unknown key
 from collections.abc import Sequence
 
 from herocloud.kits.jsons import Json
+from herocloud.kits.terminal_text import visible
 from herocloud.model.diagnostics import Diagnostic, Place, sort_diagnostics
 from herocloud.model.words import Severity
 from herocloud.views import writer
@@ -34,13 +35,14 @@ def render(found: Sequence[Diagnostic], color: bool = False) -> str:  # noqa: FB
 def render_one(found: Diagnostic, palette: writer.Palette = writer.PLAIN) -> str:
     """Write one finding."""
     colour = writer.of_severity(palette, found.severity)
-    where = f" ({found.address})" if found.address else ""
-    lines = [f"{colour}{palette.bold}{found.severity.value}{palette.off}{palette.bold}: {found.summary}{palette.off}{where}"]
+    # Most foreign words are in here, so not even colors of theirs pass.
+    where = f" ({visible(found.address)})" if found.address else ""
+    lines = [f"{colour}{palette.bold}{found.severity.value}{palette.off}{palette.bold}: {visible(found.summary)}{palette.off}{where}"]
     if found.place:
         lines.extend(_source(found.place, found.snippet, palette, colour))
-    lines.extend(f"  {line}".rstrip() for line in found.detail.splitlines())
+    lines.extend(f"  {line}".rstrip() for line in visible(found.detail).splitlines())
     if found.hint:
-        first, *more = found.hint.splitlines()
+        first, *more = visible(found.hint).splitlines()
         lines.append(f"  {palette.cyan}hint{palette.off}: {first}")
         lines.extend(f"        {line}" for line in more)
     return "\n".join(lines)
@@ -91,19 +93,19 @@ def documents(found: Sequence[Diagnostic]) -> dict[str, Json]:
 def _source(place: Place, snippet: str | None, palette: writer.Palette, colour: str) -> list[str]:
     number = str(place.line)
     margin = " " * len(number)
-    lines = [f"{margin}{palette.dim}-->{palette.off} {place.file}:{place.line}:{place.column}"]
+    lines = [f"{margin}{palette.dim}-->{palette.off} {visible(place.file)}:{place.line}:{place.column}"]
     if snippet is None:
         return lines
     text, start = _cut(snippet.rstrip("\n"), place.column)
     end = place.end_column - place.column + start if place.end_line == place.line else len(text) + 1
     marked = max(1, min(end, len(text) + 1) - start)
     # Tabs are repeated before the caret, so that it stands under its character however wide the terminal makes them.
-    lead = "".join("\t" if letter == "\t" else " " for letter in text[: start - 1])
+    lead = "".join("\t" if letter == "\t" else " " for letter in visible(text[: start - 1]))
     bar = f"{palette.dim}|{palette.off}"
     return [
         *lines,
         f"{margin} {bar}",
-        f"{palette.dim}{number}{palette.off} {bar} {text}",
+        f"{palette.dim}{number}{palette.off} {bar} {visible(text)}",
         f"{margin} {bar} {lead}{colour}{'^' * marked}{palette.off}",
     ]
 

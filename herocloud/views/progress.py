@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple, Self
 
-from herocloud.kits import sizes
+from herocloud.kits import sizes, terminal_text
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
@@ -256,7 +256,8 @@ class Progress:
     def _draw(self, block: list[str]) -> None:
         # Up to the top of what was drawn last, and everything below it away; then the lines that stay, then the block anew.
         erase = f"\x1b[{self._drawn}A\x1b[J" if self._drawn else ""
-        lines = [*self._pending, *block]
+        # Details come from guests and servers; whatever moves a cursor in this text is ours.
+        lines = [terminal_text.visible(line, colors=True) for line in (*self._pending, *block)]
         self._outlet.write(erase + "".join(f"{line}\n" for line in lines))
         self._pending = []
         self._drawn = len(block)

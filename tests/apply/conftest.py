@@ -3,9 +3,7 @@
 The real store and the simulator have their turn in the scenario tests and in the crash campaign.
 """
 
-import importlib.util
 import queue
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +23,8 @@ from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Recorded
 from herocloud.providers.seam import Found, Probe, Work
 from herocloud.state.store import AppliedPlan, Entry, Unfinished
+from tests.apply import campaign, sites
+from tests.apply import pairs as apply_pairs
 
 STACK = StackName("shop")
 _LEVEL = Level(0, 0, 0, None)
@@ -329,45 +329,32 @@ def fault() -> Callable[[BaseException], Callable[[Work], None]]:
     return raising
 
 
-def load_beside(name: str) -> ModuleType:
-    """Import a module of this folder, which is no package."""
-    full = f"herocloud_tests_apply_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full] = module
-        spec.loader.exec_module(module)
-    return sys.modules[full]
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Any:
     """A data folder with the real state and the simulator."""
-    return load_beside("sites").Site(tmp_path)
+    return sites.Site(tmp_path)
 
 
 @pytest.fixture
 def shop() -> str:
     """A stack with something of every kind that two VMs and a database need."""
-    return str(load_beside("sites").SHOP)
+    return str(sites.SHOP)
 
 
 @pytest.fixture(scope="session")
 def pairs() -> ModuleType:
     """The engine for two applies at once."""
-    return load_beside("pairs")
+    return apply_pairs
 
 
 @pytest.fixture(scope="session")
 def crashing() -> ModuleType:
     """The engine of the crash campaign."""
-    return load_beside("campaign")
+    return campaign
 
 
 @pytest.fixture(scope="session")
 def campaigns(crashing: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Every scenario of the campaign, prepared once."""
-    prepared: dict[str, Any] = crashing.prepare_all(tmp_path_factory.mktemp("campaign"), load_beside("sites").Site)
+    prepared: dict[str, Any] = crashing.prepare_all(tmp_path_factory.mktemp("campaign"), sites.Site)
     return prepared

@@ -7,14 +7,11 @@ that touches the world runs in forked children which go into the namespace first
 import contextlib
 import ctypes
 import http.server
-import importlib.util
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from herocloud.apply import executor
@@ -35,6 +32,8 @@ from herocloud.providers.vmm import folders
 from herocloud.providers.vmm.shutdown import Patience
 from herocloud.stack import load as stacks
 from herocloud.state import store as states
+from tests.providers.images import engine
+from tests.providers.network import dumps
 
 GIB = 1024**3
 PORT = 8080
@@ -45,22 +44,6 @@ SLICES = tuple(Slice(slice_sid(number), 4 * GIB, 100 * GIB) for number in range(
 HOST = Host("node1", 64 * GIB, 800 * GIB, 800 * GIB, 8, SLICES, image_share=1.0, image_keep_free=0)
 IMPATIENT = Patience(button=0.2, again=1.0)
 TESTS = Path(__file__).resolve().parent.parent
-
-
-def load(relative: str) -> ModuleType:
-    """Import a module of another folder of tests, none of which is a package."""
-    name = "real_" + relative.replace("/", "_").removesuffix(".py")
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, TESTS / relative)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-engine, dumps = load("providers/images/engine.py"), load("providers/network/dumps.py")
 
 
 class Namespace:

@@ -5,42 +5,29 @@ under QEMU where the steps on them are struck. Afterwards the whole host is as a
 should not be, and a plan says that nothing changes. `bench/crash_real.py` strikes at every point of every kind of step, and at random.
 """
 
-import importlib.util
 import shutil
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from herocloud.model.steps import KINDS
+from tests.apply import real_campaign, real_world
+from tests.providers.network import ability
 
 pytestmark = pytest.mark.root
 
 PARTS = 4
 
 
-def load(name: str, folder: Path = Path(__file__).parent) -> ModuleType:
-    """Import a module of a folder of tests, none of which is a package."""
-    full = f"herocloud_tests_real_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, folder / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[full] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[full])
-    return sys.modules[full]
-
-
 @pytest.fixture(scope="module")
 def prepare(crashing: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Return a maker of campaigns, where this machine lets networks be made."""
-    lacking = load("ability", Path(__file__).parent.parent / "providers" / "network").missing()
+    lacking = ability.missing()
     if lacking:
         pytest.skip(lacking)
-    return lambda *hypervisor: load("real_campaign").Campaign(tmp_path_factory.mktemp("real"), crashing, load("real_world"), *hypervisor)
+    return lambda *hypervisor: real_campaign.Campaign(tmp_path_factory.mktemp("real"), crashing, real_world, *hypervisor)
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +64,14 @@ def test_two_runs_that_nobody_disturbs_come_to_the_same(real: Any) -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_killed_in_the_middle_of_every_kind_of_step_it_is_completed_or_taken_back(real: Any, part: int) -> None:
-    worlds = load("real_campaign").rounds(real.strikes())[part::PARTS]
+    worlds = real_campaign.rounds(real.strikes())[part::PARTS]
     strikes = [one for several in worlds for one in several]
     # A strike that takes back kills twice, and some points lie behind others that this very order does not reach.
     assert strike(real, worlds) >= len(strikes)
 
 
 def test_killed_at_random_instants_it_is_completed_or_taken_back(real: Any) -> None:
-    assert strike(real, load("real_campaign").rounds(real.random_strikes(6, seed=7))) >= 2
+    assert strike(real, real_campaign.rounds(real.random_strikes(6, seed=7))) >= 2
 
 
 def _of_qemu(campaign: Any) -> list[Any]:
@@ -93,7 +80,7 @@ def _of_qemu(campaign: Any) -> list[Any]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_killed_in_the_middle_of_what_qemu_does_it_is_completed_or_taken_back(under_qemu: Any, part: int) -> None:
-    worlds = load("real_campaign").rounds(_of_qemu(under_qemu))[part::PARTS]
+    worlds = real_campaign.rounds(_of_qemu(under_qemu))[part::PARTS]
     assert strike(under_qemu, worlds) >= sum(map(len, worlds))
 
 

@@ -1,6 +1,5 @@
 """A user without any right runs the example stack with real guests: no bridge, no KVM, no root."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -11,24 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.guests import ordinary
+
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(400)]
 
 
-def _ordinary():
-    spec = importlib.util.spec_from_file_location("herocloud_guests_ordinary", Path(__file__).with_name("ordinary.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def site(qemu, tiny_image, make_folder_site):
     """Return the example stack, applied by an ordinary user."""
-    ordinary = _ordinary()
     if os.geteuid() == 0:
         tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
         if tried.returncode:

@@ -5,7 +5,6 @@ What differs between hypervisors and machines by right is taken out of the trans
 `pytest --snapshot-update` writes the transcript from the simulator; the others have to say the same.
 """
 
-import importlib.util
 import re
 import shlex
 import shutil
@@ -13,6 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.guests import eyes as observers
 
 HYPERVISORS = ["simulator", pytest.param("qemu", marks=[pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(600)])]
 SCENARIOS = sorted(path.parent for path in Path(__file__).parent.glob("scenarios/*/commands.txt"))
@@ -32,23 +33,11 @@ _FILTERS = (
 )
 
 
-def _load(name: str):
-    spec = importlib.util.spec_from_file_location(f"herocloud_guests_{name}", Path(__file__).parent / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-EYES = _load("eyes")
-
-
 @pytest.mark.parametrize("hypervisor", HYPERVISORS)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[path.name for path in SCENARIOS])
 def test_a_life_is_the_same_on_every_hypervisor(scenario, hypervisor, make_site, waiting, request) -> None:
     site = make_site(hypervisor)
-    eyes = EYES.open_eyes(site, waiting)
+    eyes = observers.open_eyes(site, waiting)
     for path in scenario.iterdir():
         if path.name not in ("commands.txt", "transcript.txt"):
             shutil.copy(path, site.folder / path.name)

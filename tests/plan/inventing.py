@@ -1,10 +1,9 @@
 """Hypothesis strategies for stacks: small, varied, and valid as the loader would have it."""
 
-import sys
-
 from hypothesis import strategies as some
 
-building = sys.modules["herocloud_plan_building"]
+from tests.plan import building
+
 GIB = building.GIB
 
 _IMAGES = ("debian12", "alpine", "tiny")

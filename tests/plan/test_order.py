@@ -73,13 +73,9 @@ def _reached(plan, step):
 @pytest.mark.world
 def test_the_bytes_of_a_plan_do_not_depend_on_hash_seeds() -> None:
     script = """
-import importlib.util, sys
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"herocloud_plan_{name}", f"{sys.argv[1]}/{name}.py")
-    module = importlib.util.module_from_spec(spec); sys.modules[spec.name] = module; spec.loader.exec_module(module)
-    return module
-build, pretend = load("building"), load("pretending")
-import pytest
+import sys
+sys.path.insert(0, sys.argv[1])
+from tests.plan import building as build, pretending as pretend
 
 from herocloud.kits import jsons
 from herocloud.model import plan_codec
@@ -89,7 +85,7 @@ new = build.desired(build.image(), build.vms("new", 6, vcpus=2), build.vm("keep"
 world = pretend.run(pretend.World(), pretend.World().plan(old, host), host)
 print(jsons.dumps(plan_codec.encode_plan(world.plan(new, host))))
 """
-    folder = str(Path(__file__).parent)
+    folder = str(Path(__file__).resolve().parents[2])
     outputs = {
         subprocess.run(
             [sys.executable, "-c", script, folder], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True

@@ -1,14 +1,13 @@
 """The plans of the views' tests, and a reader of pages that knows which tags are open."""
 
-import importlib.util
 import re
-import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.views import plans as example_plans
 
 _VOID = {"meta", "br", "link", "img", "hr", "input"}
 
@@ -16,15 +15,7 @@ _VOID = {"meta", "br", "link", "img", "hr", "input"}
 @pytest.fixture(scope="session")
 def plans() -> ModuleType:
     """Return the module with the example plans."""
-    name = "herocloud_example_plans"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).resolve().parents[1] / "views" / "plans.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+    return example_plans
 
 
 class Page(HTMLParser):

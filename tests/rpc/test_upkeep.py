@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from herocloud.providers.restart_events import RestartEvent
 from herocloud.providers.simulator import world
+from herocloud.rpc import chores, restarts
 from herocloud.state import holders
 
 SECONDS = 60.0
@@ -93,6 +95,117 @@ def test_without_a_reboot_nothing_is_brought_back(start: Any, folder: Path) -> N
     second = start(look_seconds=0.1)
     until(lambda: second.service.upkeep._seen)
     assert status(second, sid) == "stopped"
+
+
+class Beside:
+    """Pretends to stand beside the process of a VM."""
+
+    def __init__(self) -> None:
+        self.events: list[RestartEvent] = []
+        self.abandoned = self.dead = False
+        self.replaced = self.cut = 0
+
+    def read_events(self) -> tuple[RestartEvent, ...]:
+        return tuple(self.events)
+
+    def forget_events(self) -> None:
+        self.events.clear()
+
+    def replace_if_dead(self) -> bool:
+        was, self.dead = self.dead, False
+        self.replaced += was
+        return was
+
+    def is_abandoned(self) -> bool:
+        return self.abandoned
+
+    def cut_log(self) -> bool:
+        self.cut += 1
+        return True
+
+
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> Beside:
+    made = Beside()
+    for module in (restarts, chores):
+        monkeypatch.setattr(module, "restarter_of", lambda _desk, _record: made)
+    return made
+
+
+def test_what_was_restarted_without_a_daemon_is_written_down_when_one_comes(start: Any, folder: Path, beside: Beside) -> None:
+    daemon = start(look_seconds=0.1)
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", restart="on-failure", wait=30)["sid"]
+    at = time.time() - 3600
+    beside.events = [RestartEvent(at, "ended", "137"), RestartEvent(at + 1, "restarted", "1")]
+    until(lambda: happened(daemon, "vm_restarted"))
+    ended, again = happened(daemon, "vm_ended")[0], happened(daemon, "vm_restarted")[0]
+    assert ended["data"] == {"exit_code": 137, "at": at}
+    assert again["data"] == {"was": "ended", "failures": 1, "by": "keeper", "at": at + 1}
+    entry = daemon.call("state_log")[0]
+    assert (entry["user"], entry["command"], entry["operation"], entry["at"]) == ("keeper", "restart policy", "vm restart", at + 1)
+    assert f'herocloud_vm_restarts_total{{stack="imperative",vm="vm.web",sid="{sid}"}} 1' in daemon.request("GET", "/metrics").body.decode()
+    assert until(lambda: not beside.events)
+
+
+def test_the_daemon_leaves_restarting_to_what_stands_beside_the_process(start: Any, folder: Path, beside: Beside) -> None:
+    daemon = start(look_seconds=0.1)
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", restart="always", wait=30)["sid"]
+    until(lambda: daemon.service.upkeep._seen)
+    world.set_power(folder, "vm.web", "stopped", "imperative")
+    until(lambda: happened(daemon, "vm_state"))
+    daemon.service.upkeep.look()
+    assert status(daemon, sid) == "stopped"
+    beside.abandoned = True
+    until(lambda: status(daemon, sid) == "running")
+    assert happened(daemon, "vm_restarted")[0]["data"] == {"was": "stopped", "failures": 1, "by": "daemon"}
+
+
+def test_what_was_killed_beside_a_process_is_replaced_and_said(start: Any, beside: Beside) -> None:
+    daemon = start(look_seconds=0.1)
+    daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", restart="always", wait=30)
+    beside.dead = True
+    until(lambda: happened(daemon, "vm_keeper_replaced"))
+    assert beside.replaced == 1
+
+
+def test_one_that_gave_up_or_left_a_vm_off_is_said(start: Any, beside: Beside) -> None:
+    daemon = start(look_seconds=0.1)
+    daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", restart="on-failure", wait=30)
+    beside.events = [RestartEvent(5.0, "left-off", "0"), RestartEvent(9.0, "gave-up", "10")]
+    until(lambda: happened(daemon, "vm_given_up"))
+    assert happened(daemon, "vm_left_off")[0]["data"] == {"policy": "on-failure", "at": 5.0}
+    assert daemon.call("state_log")[0]["operation"] == "vm give up"
+
+
+def test_drift_is_said_when_it_comes_and_when_it_goes(start: Any, folder: Path) -> None:
+    daemon = start(look_seconds=0.1, intervals=chores.Intervals(drift=0.1))
+    daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
+    world.set_power(folder, "vm.web", "stopped", "imperative")
+    until(lambda: happened(daemon, "drift_found"))
+    assert "herocloud_drifted_resources 1" in daemon.request("GET", "/metrics").body.decode()
+    world.set_power(folder, "vm.web", "running", "imperative")
+    until(lambda: happened(daemon, "drift_gone"))
+    found = [(event["address"], event["data"]) for kind in ("drift_found", "drift_gone") for event in happened(daemon, kind)]
+    assert found == [("vm.web", {"parts": ["power"]}), ("vm.web", {})]
+
+
+def test_serial_logs_are_cut_and_old_data_is_thrown_away_by_the_clock(start: Any, beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    expired = []
+    monkeypatch.setattr(chores.leftovers, "forget_expired", lambda _host, how: expired.append(how.caller.user))
+    daemon = start(look_seconds=0.1, intervals=chores.Intervals(logs=0.1, prune=0.1))
+    daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
+    # Each apply throws away too; on a quiet host only the daemon does.
+    assert until(lambda: beside.cut > 1 and expired.count("daemon") > 1)
+
+
+def test_chores_of_many_hosts_do_not_fall_on_one_moment(daemon: Any) -> None:
+    now = [0.0]
+    one = chores.Chores(daemon.service.desk, lambda: now[0], chores.Intervals(60.0, 60.0, 60.0))
+    assert len(one.due()) == 3
+    assert one.due() == []
+    due = set(one._next.values())
+    assert len(due) == 3
+    assert all(54.0 <= at <= 66.0 for at in due)
 
 
 def test_metrics_are_text_that_prometheus_reads(daemon: Any) -> None:

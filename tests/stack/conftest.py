@@ -1,7 +1,5 @@
 """A folder with the files that stacks of these tests name, and a loader that works in it."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,21 +10,8 @@ import pytest
 from herocloud.model.worlds import Desired
 from herocloud.stack import load as stacks
 from herocloud.stack.load import Loaded
-
-
-def _load(name: str) -> ModuleType:
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"herocloud_stack_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_making = _load("making")
-_mistakes = _load("mistakes")
+from tests.stack import making as _making
+from tests.stack import mistakes as _mistakes
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

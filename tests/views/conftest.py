@@ -1,8 +1,6 @@
-"""The plans to look at, for every test of a view. Test folders are no packages, so a fixture hands the module out."""
+"""The plans to look at, for every test of a view."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,19 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.views import plans as example_plans
+
 
 @pytest.fixture(scope="session")
 def plans() -> ModuleType:
     """Return the module with the example plans."""
-    name = "herocloud_example_plans"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("plans.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+    return example_plans
 
 
 @pytest.fixture(scope="session")

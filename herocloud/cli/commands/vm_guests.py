@@ -20,6 +20,8 @@ from herocloud.operations import guests
 from herocloud.operations.guests import Ready
 
 _PATIENCE = 120.0
+_MOST_OUTPUT = 64 * 1024**2
+"""Bytes of output that are kept for a JSON document: a guest must not be able to fill the memory of its host."""
 
 
 def logs(
@@ -65,6 +67,11 @@ def execute(
 
     def hear(is_error: bool, piece: bytes) -> None:  # noqa: FBT001  (as the provider calls it)
         if call.json:
+            if sum(map(len, heard.values())) + len(piece) > _MOST_OUTPUT:
+                detail = f"`{command[0]}` printed more than {sizes.show_size(_MOST_OUTPUT)}, which is too much for one document."
+                raise Refused(
+                    [Diagnostic("too-much-output", "The output is too long", detail, hint="leave out `--json` to get it as it comes")]
+                )
             heard[is_error] += piece
         else:
             call.screen.bytes_result(piece, error=is_error)
@@ -82,7 +89,12 @@ def execute(
         out, err = (bytes(heard[stream]).decode(errors="replace") for stream in (False, True))
         document = {"address": record.address, "exit_code": ended.code, "stdout": out, "stderr": err, "truncated": ended.truncated}
         call.screen.result(presentation.dumps(document))
-    return ended.code
+    return _exit_code(ended.code)
+
+
+def _exit_code(code: int) -> int:
+    """Return what a process of this host can end with: Windows has larger codes, and none but 0 may become 0."""
+    return code if 0 <= code <= 255 else (code & 255) or 1
 
 
 def console(call: Call, name: VM, stack: flags.Stack = None) -> int:

@@ -22,6 +22,7 @@ from herocloud.providers.seam import (
 if TYPE_CHECKING:
     from herocloud.providers.cloud_hypervisor.driving import CloudHypervisorDriver
     from herocloud.providers.cloud_hypervisor.observing import CloudHypervisorObserver
+    from herocloud.providers.vmm.restarter import VmmRestarter
 
 
 def _planning() -> HypervisorPlanning:
@@ -38,8 +39,9 @@ def _observer(context: ProviderContext) -> "CloudHypervisorObserver":
 
 def _driver(context: ProviderContext) -> "CloudHypervisorDriver":
     from herocloud.providers.cloud_hypervisor.driving import CloudHypervisorDriver
+    from herocloud.providers.vmm import users
 
-    return CloudHypervisorDriver(context.folder)
+    return CloudHypervisorDriver(context.folder, users=users.range_of(context.settings_of("vmm")))
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:
@@ -67,6 +69,12 @@ def _runs(data: Path, sid: str) -> bool:
     return identity.running(data, sid) is not None
 
 
+def _restarter(data: Path, sid: str) -> "VmmRestarter":
+    from herocloud.providers.vmm.restarter import VmmRestarter
+
+    return VmmRestarter(data, sid)
+
+
 DECLARATION = Declaration(
     name="cloud-hypervisor",
     observer=_observer,
@@ -80,5 +88,6 @@ DECLARATION = Declaration(
         guest=_guest,
         signs=_signs,
         runs=_runs,
+        restarter=_restarter,
     ),
 )

@@ -6,9 +6,9 @@ A guest is ready when its agent says a number back; what the hypervisor thinks o
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
-from herocloud.providers.guests import channels
+from herocloud.providers.guests import agent_answers, channels
+from herocloud.providers.guests.agent_answers import Info
 from herocloud.providers.guests.channels import Channel, Endpoint, Off, Silent
 
 PATIENCE = 10.0
@@ -16,14 +16,6 @@ PATIENCE = 10.0
 _PAUSE = 0.1
 _ASIDE = 5.0
 """Seconds after which whoever waits for a guest lets others have a turn."""
-
-
-class Info(NamedTuple):
-    """What an agent says of itself."""
-
-    version: str
-    commands: frozenset[str]
-    """Those that it carries out; distributions switch some off."""
 
 
 class Agent:
@@ -76,6 +68,4 @@ class Agent:
 
 def read_info(channel: Channel, timeout: float) -> Info:
     """Ask what the agent at the other end can."""
-    said = channel.ask("guest-info", timeout=timeout)
-    commands = said.get("supported_commands", ())
-    return Info(str(said.get("version", "")), frozenset(one["name"] for one in commands if one.get("enabled", True)))
+    return agent_answers.read_info(channel.ask("guest-info", timeout=timeout))

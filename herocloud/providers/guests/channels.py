@@ -22,11 +22,12 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.guests import agent_answers
 
 DELIMITER = b"\xff"
 """Stands in no UTF-8 text, so an agent that is in the middle of one starts anew."""
-_LONGEST = 64 * 1024**2
-"""Bytes of one answer: QEMU's agent keeps 16 MiB of output of each stream, which base64 makes longer."""
+_LONGEST_LEFTOVER = 1024**2
+"""Bytes in front of the number that an agent says back, after which they are thrown away."""
 _PIECE = 65536
 _POLL = 0.02
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 8.0
@@ -87,10 +88,9 @@ class Channel:
         until = time.monotonic() + timeout
         self._send(_request(command, arguments), until)
         while True:
-            answer = _parse(self._line(until))
+            answer = agent_answers.parse(self._line(until))
             if isinstance(answer, dict) and "error" in answer:
-                error = answer["error"] if isinstance(answer["error"], dict) else {}
-                raise Refusal(str(error.get("class", "")), str(error.get("desc", "the agent gives no reason")))
+                raise Refusal(*agent_answers.refusal(answer["error"]))
             if isinstance(answer, dict) and "return" in answer:
                 return answer["return"]
 
@@ -108,8 +108,11 @@ class Channel:
     def _find_number(self, number: int, until: float) -> None:
         while True:
             # What stands before the delimiter is left over from an earlier conversation, whole or not.
-            line = self._line(until).rpartition(DELIMITER)[2]
-            answer = _parse(line)
+            line = self._line(until, _LONGEST_LEFTOVER).rpartition(DELIMITER)[2]
+            try:
+                answer = agent_answers.parse(line)
+            except agent_answers.BadAnswer:
+                continue
             if isinstance(answer, dict) and answer.get("return") == number:
                 return
 
@@ -124,12 +127,17 @@ class Channel:
             except OSError as error:
                 raise self._hung_up() from error
 
-    def _line(self, until: float) -> bytes:
+    def _line(self, until: float, leftover: int | None = None) -> bytes:
+        """Return the next line; one longer than `leftover` is thrown away, and without that one beyond the limit is refused."""
         start = 0
         while (end := self._read.find(b"\n", start)) < 0:
             start = len(self._read)
-            if start > _LONGEST:
-                raise Permanent(f"the agent's answer is longer than {_LONGEST // 1024**2} MiB")
+            if leftover is not None and start > leftover:
+                # What was in there of a delimiter goes with it; the number is said again.
+                self._read.clear()
+                start = 0
+            if start > agent_answers.LONGEST:
+                raise agent_answers.BadAnswer(f"the answer of the agent in the guest is longer than {agent_answers.LONGEST // 1024**2} MiB")
             self._bound(until)
             try:
                 piece = self._wire.recv(_PIECE)
@@ -216,11 +224,3 @@ def _request(command: str, arguments: Mapping[str, Json] | None) -> bytes:
     if arguments:
         message["arguments"] = dict(arguments)
     return json.dumps(message).encode() + b"\n"
-
-
-def _parse(line: bytes) -> Json:
-    """Read an answer; what cannot be read is half an answer to somebody else."""
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None

@@ -17,7 +17,7 @@ from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.model.hosts import Host
-from herocloud.providers.images import blocks, content_store, copies, downloads, formats
+from herocloud.providers.images import blocks, content_store, copies, decompression, downloads, formats
 from herocloud.providers.images import space as room_of
 from herocloud.providers.images.blocks import SparseWriter
 from herocloud.providers.images.content_store import Entry, Store
@@ -145,13 +145,17 @@ class _Making:
         remote = Remote(
             source,
             bool(self._body["sha256"]),
-            room=lambda _have, more: self._room.require_for_image(more, self._what),
+            room=self._require_download,
             cancelled=self._order.cancelled,
             told=self._tell_download,
             patience=self._order.patience,
         )
         fetched = downloads.download(remote, part)
         return fetched.sha256, fetched.joined
+
+    def _require_download(self, have: int, more: int) -> None:
+        self._room.require_download(have + more, self._what)
+        self._room.require_for_image(more, self._what)
 
     def _copy(self, source: Path, part: Path) -> str:
         """Copy a file of this host, so that what was checked is what is used, whatever happens to the file."""
@@ -161,6 +165,8 @@ class _Making:
             raise Permanent(f"{self._what}: `{source}` cannot be read: {error.strerror}") from error
         if not source.is_file():
             raise Permanent(f"{self._what}: `{source}` is no plain file")
+        apparent = source.stat().st_size
+        self._room.require_unpacked(apparent, apparent, self._what)
         part.unlink(missing_ok=True)
         self._room.require_for_image(size, self._what)
         with source.open("rb", buffering=0) as reading:
@@ -210,6 +216,8 @@ class _Making:
                 self._decompress(part, plain, how)
             form = formats.judge(plain, self._body["format"])
             size = formats.virtual_size(plain, form)
+            # A qcow2 of nothing has a few hundred KiB and any size it likes, which costs only those who read all of it.
+            self._room.require_unpacked(size, size, self._what)
             self._refuse_cancelled()
             if form == "raw" and plain is part and size == part.stat().st_size:
                 # The download is the content: a crash before it has its new name still finds it under the old one.
@@ -239,8 +247,9 @@ class _Making:
         try:
             writer = SparseWriter(descriptor)
             asked = 0
-            for data in formats.unpack(part, how):
+            for data in decompression.unpack(part, how, self._room.unpack_memory):
                 self._refuse_cancelled()
+                self._room.require_unpacked(writer.position + len(data), packed, self._what)
                 if writer.position >= asked:
                     # Asked now and then, because a small file may unpack to more than any disk holds.
                     self._room.require_for_image(len(data), self._what)

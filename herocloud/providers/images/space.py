@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Permanent
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import Host, ImageLimits
 from herocloud.providers.images import image_folders
+
+_SMALL = 1024**3
+"""Bytes of a disk that does no harm, whatever it was unpacked from."""
 
 
 class Bounds(NamedTuple):
@@ -24,11 +27,12 @@ class Bounds(NamedTuple):
     keep_free: int = 5 * 1024**3
     disk: int | None = None
     """The size of the disk; nothing asks the file system."""
+    limits: ImageLimits = ImageLimits()
 
 
 def bounds_of(host: Host | None) -> Bounds:
     """Take the bounds from the host, or from their defaults where there is none."""
-    return Bounds() if host is None else Bounds(host.image_share, host.image_keep_free, host.disk)
+    return Bounds() if host is None else Bounds(host.image_share, host.image_keep_free, host.disk, host.image_limits)
 
 
 class Room:
@@ -53,6 +57,37 @@ class Room:
             raise Permanent(
                 f"insufficient disk space for {what}: {show_size(free)} available, {show_size(more)} needed, {show_size(floor)} stay free. "
                 "Make room on the disk, or lower `images: keep_free` in host.yaml."
+            )
+
+    @property
+    def unpack_memory(self) -> int:
+        """Return the bytes of memory that unpacking an image may take."""
+        return self._bounds.limits.unpack_memory
+
+    def require_download(self, size: int, what: str) -> None:
+        """Refuse to download more than the host allows; a server that never ends is met here as well."""
+        most = self._bounds.limits.download
+        if size > most:
+            raise Permanent(
+                f"{what} is too large to download: {show_size(size)} or more, {show_size(most)} are allowed. "
+                "Raise `limits: download` in host.yaml if it really is."
+            )
+
+    def require_unpacked(self, size: int, packed: int, what: str) -> None:
+        """Refuse a disk whose size the host does not allow, or that is suspiciously larger than the file it comes from.
+
+        Zeros take no room on the disk, so the room alone would let a small file become a disk without end.
+        """
+        limits = self._bounds.limits
+        if size > limits.unpacked:
+            raise Permanent(
+                f"the disk in {what} is too large: {show_size(size)} or more, {show_size(limits.unpacked)} are allowed. "
+                "Raise `limits: unpacked` in host.yaml if it really is."
+            )
+        if size > max(_SMALL, packed * limits.ratio):
+            raise Permanent(
+                f"{what} unpacks from {show_size(packed)} to {show_size(size)} or more, which is over {limits.ratio:g} times as much. "
+                "Raise `limits: ratio` in host.yaml if that is right."
             )
 
     def require_for_copy(self, more: int, what: str) -> None:

@@ -17,6 +17,7 @@ from herocloud.providers.network.dumps import Address, Link, Queue, Route
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.rule_expressions import Rules
+from herocloud.providers.vmm import users
 
 _OF_VM = re.compile(r"^h[ci]-(v[0-9a-z]+)-\d+$")
 """The names of taps and of what belongs to them, which hold the sid of their VM."""
@@ -57,10 +58,14 @@ class Scene:
         sources: Sources,
         rename: Callable[[str, Mark], Mark] = lambda _name, mark: mark,
         user: int | None = None,
+        vm_user: Callable[[str], int | None] = lambda _name: None,
     ) -> None:
-        """Arrange the interfaces. `rename` knows what the owner of an interface is called now; `user` has to be able to open taps."""
+        """Arrange the interfaces. `rename` knows what the owner of an interface is called now.
+
+        `user` runs herocloud and so gets new taps; `vm_user` knows the user of the VM of a tap, who gets it when the VM starts.
+        """
         self._sources = sources
-        self.user = user
+        self._user, self._vm_user = user, vm_user
         self.links = links
         self.by_name = {link.name: link for link in links}
         self.by_number = {link.number: link for link in links}
@@ -69,6 +74,10 @@ class Scene:
         self.networks = {one.link.name: one.mark for one in self.owned if one.mark.part == "network"}
         """The marks of networks, by bridge."""
         self._bridges = {one.mark: one.link for one in self.owned if one.mark.part == "network"}
+
+    def may_own(self, tap: str, owner: int | None) -> bool:
+        """Tell whether a tap may belong to this user."""
+        return self._user is None or owner == self._user or (owner is not None and owner == self._vm_user(tap))
 
     @property
     def network_rules(self) -> Rules:
@@ -186,7 +195,13 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         nftables.read_inbound,
         dumps.dump_proxies,
     )
-    return Scene(dumps.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"), user)
+    rename, vm_user = partial(_renamed, folder / "vms"), partial(_user_of, folder)
+    return Scene(dumps.dump_links() if links is None else links, sources, rename, user, vm_user)
+
+
+def _user_of(folder: Path, tap: str) -> int | None:
+    found = _OF_VM.match(tap)
+    return users.read(folder, found.group(1)) if found else None
 
 
 def _renamed(vms: Path, name: str, mark: Mark) -> Mark:

@@ -21,6 +21,7 @@ from herocloud.providers.seam import (
 if TYPE_CHECKING:
     from herocloud.providers.qemu.driving import QemuDriver
     from herocloud.providers.qemu.observing import QemuObserver
+    from herocloud.providers.vmm.restarter import VmmRestarter
 
 NAME = "qemu"
 
@@ -39,8 +40,9 @@ def _observer(context: ProviderContext) -> "QemuObserver":
 
 def _driver(context: ProviderContext) -> "QemuDriver":
     from herocloud.providers.qemu.driving import QemuDriver
+    from herocloud.providers.vmm import users
 
-    return QemuDriver(context.folder, accelerator=_accelerator(context))
+    return QemuDriver(context.folder, accelerator=_accelerator(context), users=users.range_of(context.settings_of("vmm")))
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (what decides the choice is all that there is to know)
@@ -77,6 +79,12 @@ def _runs(data: Path, sid: str) -> bool:
     return identity.running(data, sid) is not None
 
 
+def _restarter(data: Path, sid: str) -> "VmmRestarter":
+    from herocloud.providers.vmm.restarter import VmmRestarter
+
+    return VmmRestarter(data, sid)
+
+
 DECLARATION = Declaration(
     name=NAME,
     observer=_observer,
@@ -91,6 +99,7 @@ DECLARATION = Declaration(
         signs=_signs,
         note_answer=_note_answer,
         runs=_runs,
+        restarter=_restarter,
         emulates=True,
     ),
     settings={"accelerator": ("auto", "kvm", "tcg")},

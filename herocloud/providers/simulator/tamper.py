@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from herocloud.kits import sizes
+from herocloud.kits import sizes, terminal_text
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.providers.simulator import world
 
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _act(given.folder, given.address, given.act, given.value, given.stack)
     except Refused as refused:
         for found in refused.diagnostics:
-            sys.stderr.write(f"{found.summary}: {found.detail}{f' ({found.hint})' if found.hint else ''}\n")
+            sys.stderr.write(terminal_text.visible(f"{found.summary}: {found.detail}{f' ({found.hint})' if found.hint else ''}\n"))
         return 1
     except (HerocloudError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(terminal_text.visible(f"{error}\n"))
         return 1
     return 0
 

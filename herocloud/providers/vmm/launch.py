@@ -1,9 +1,9 @@
 """Starting a VMM so that it outlives the command that started it, and so that a crash at any instant leaves no unknown process.
 
-A shell stands beside every VMM. It takes the VM's lock (or ends, when somebody holds it) and starts the VMM, which writes down who it is
-before it becomes one: a VMM without a record cannot be, starting twice starts once, and a free lock proves that nobody is there. The
-alternative, writing the record after the process was made, loses it to a kill between the two; the other one, `fork` in Python, is no
-thing to do in a process with threads.
+A shell stands beside every VMM. It takes the VM's lock (or ends, when somebody holds it) and starts `jail`, which writes down who it is,
+enters the cage and becomes the VMM: a VMM without a record cannot be, starting twice starts once, and a free lock proves that nobody is
+there. The alternative, writing the record after the process was made, loses it to a kill between the two; the other one, `fork` in Python,
+must not be done in a process with threads.
 
 The shell stays, for less than a megabyte, because somebody has to notice that a VMM ends: it writes down how, and starts it again where
 the VM asks for that. It reads the command anew every time, since a machine that was changed while it ran has to come back as it was.
@@ -16,6 +16,7 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,39 +25,69 @@ from typing import NamedTuple
 from herocloud.kits import jsons, subprocesses
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import identity
+from herocloud.providers.vmm import control_groups, folders, identity
+from herocloud.providers.vmm.cages import Cage
 from herocloud.providers.vmm.identity import Identity
+from herocloud.providers.vmm.users import User
 
 _KEEP = """\
 record=$1
+python=$2
+jail=$3
+orders=$4
 umask 077
-exec 9>>"$record.lock" && flock -n 9 || exit 75
+exec 9<>"$record.lock" || exit 75
+case $0 in
+*-adopter) adopts=1; exec 8>>"$record.adopter" && flock -n 8 || exit 75 ;;
+*) adopts=; flock -n 9 || exit 75 ;;
+esac
+events=$(dirname "$record")/events.$(basename "$record")
+note() { printf '%s %s\\n' "$(date +%s)" "$*" >>"$events"; }
 read -r boot </proc/sys/kernel/random/boot_id
 read -r stat </proc/self/stat
 printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
 pause=1
+tries=0
 while :; do
     IFS=. read -r began _ </proc/uptime
-    (
-        read -r stat </proc/self/stat
-        . "$record.command"
-        printf '%s\\n' "$boot" "$digest" "$socket" "$stat" >"$record"
-        exec "$@"
-    )
-    code=$?
+    if [ "$adopts" ]; then
+        flock 9 8>&-
+        adopts=
+        code=unknown
+    else
+        "$python" -I -S "$jail" run "$orders" "$record" 8>&-
+        code=$?
+    fi
     printf '%s\\n' "$code" >"$record.ended"
     policy=no
     read -r policy <"$record.restart"
     [ -e "$record.stop" ] && exit 0
-    [ "$policy" = always ] || { [ "$policy" = on-failure ] && [ "$code" -ne 0 ]; } || exit 0
+    note ended "$code"
+    [ "$policy" = always ] || { [ "$policy" = on-failure ] && [ "$code" != 0 ]; } || {
+        note left-off "$code"
+        printf '%s\\n' left-off >"$record.left"
+        exit 0
+    }
     IFS=. read -r now _ </proc/uptime
-    [ $((now - began)) -gt 60 ] && pause=1
+    [ $((now - began)) -gt 60 ] && pause=1 && tries=0
+    [ "$tries" -ge 10 ] && {
+        note gave-up "$tries"
+        printf '%s\\n' gave-up >"$record.left"
+        exit 0
+    }
     sleep "$pause"
     [ -e "$record.stop" ] && exit 0
+    tries=$((tries + 1))
     pause=$((pause < 32 ? pause * 2 : 60))
+    note restarted "$tries"
 done
 """
-"""The shell beside a VMM. `.command` sets what it is called with, `.restart` whether it is kept, and `.stop` that it is not, for now."""
+"""The shell beside a VMM. `.restart` says whether it is kept, and `.stop` that it is not, for now: words that are compared and never run.
+What is run stands in its orders, in the runtime folder, which nobody else can write to.
+
+A process that ends within a minute ten times in a row is given up. What happened stands in `events.` and the name of the record, with its
+time. An adopter takes the place of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit code,
+which counts as a failure then."""
 
 _DETACH = """\
 cd / || exit
@@ -64,6 +95,7 @@ log=$1
 shift
 setsid "$@" </dev/null >>"$log" 2>&1 &
 """
+JAIL = Path(__file__).with_name("jail.py")
 _SHOWN = 1200
 _SHELL_TIME = 10.0
 """Seconds after which even a busy host has started a shell."""
@@ -81,6 +113,12 @@ class Launch(NamedTuple):
     environment: Mapping[str, str]
     unit: str
     """The name of its unit, where systemd runs."""
+    cage: Cage | None = None
+    """What it may use of the host; a program that needs all that its user may has none."""
+    listens: Path | None = None
+    """A socket that it is handed as descriptor 3, for the user of the VM to connect to."""
+    client: User | None = None
+    """Who connects to that socket."""
 
 
 def launch(
@@ -92,7 +130,7 @@ def launch(
     """
     log = _beside(what.record, "log")
     what.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("log", "ended", "keeper"):
+    for name in ("log", "ended", "keeper", "left"):
         _beside(what.record, name).unlink(missing_ok=True)
     what.record.unlink(missing_ok=True)
     _beside(what.record, "stop").touch()
@@ -116,16 +154,47 @@ def launch(
 
 def prepare(what: Launch) -> None:
     """Write down with what the process is started, and when it is started again; the shell beside it reads this whenever it starts it."""
-    words = f"digest={jsons.digest(list(what.command))}\nsocket={shlex.quote(str(what.socket))}\nset -- {shlex.join(what.command)}\n"
-    program = shutil.which(what.command[0])
-    if program is not None:
-        # Where the program is found is decided here: the shell beside it has no PATH of the caller's. This one is not exported.
-        words += f"PATH={shlex.quote(str(Path(program).parent))}:$PATH\n"
-    for name, text in (("command", words), ("restart", f"{what.restart}\n")):
-        path = _beside(what.record, name)
-        draft = path.with_name(f".{path.name}.new")
-        draft.write_text(text)
-        draft.replace(path)
+    program = shutil.which(what.command[0]) or what.command[0]
+    orders = [("digest", jsons.digest(list(what.command))), ("socket", str(what.socket)), ("program", program)]
+    orders += [("word", word) for word in what.command]
+    orders += [("environment", f"{name}={value}") for name, value in what.environment.items()]
+    if what.listens is not None:
+        orders.append(("listen", str(what.listens)))
+    if what.client is not None and what.client.is_own:
+        orders.append(("listen-user", str(what.client.uid)))
+    if what.cage is not None:
+        orders += what.cage.orders(grouped=has_systemd())
+    folders.make_orders_folder()
+    _write(folders.orders_path(what.record), "".join(f"{name}\0{value}\0" for name, value in orders))
+    _write(_beside(what.record, "restart"), f"{what.restart}\n")
+
+
+def forget(record: Path) -> None:
+    """Remove what a process that is dead was started with, and its control groups."""
+    orders = folders.orders_path(record)
+    try:
+        fields = os.fsdecode(orders.read_bytes()).split("\0")
+    except OSError:
+        return
+    for name, value in zip(fields[::2], fields[1::2], strict=False):
+        if name == "group":
+            control_groups.remove(Path(value))
+    orders.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    # Made by this process or not at all: a name that somebody put there beforehand is not followed.
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(os.fsencode(text))
+    draft.replace(path)
+
+
+def adopt(what: Launch) -> None:
+    """Put a shell beside a process that has lost its own; where one stands, the new one ends at once."""
+    _start(what, _beside(what.record, "log"), "herocloud-adopter", f"{what.unit}-adopter")
 
 
 def keep(record: Path, *, kept: bool) -> None:
@@ -168,11 +237,12 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir() and (os.geteuid() == 0 or _user_bus().exists())
 
 
-def _start(what: Launch, log: Path) -> None:
-    become = ["/bin/sh", "-c", _KEEP, "herocloud-keeper", str(what.record.absolute())]
+def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | None = None) -> None:
+    record = what.record.absolute()
+    become = ["/bin/sh", "-c", _KEEP, name, str(record), sys.executable, str(JAIL), str(folders.orders_path(record))]
     if has_systemd():
         try:
-            subprocesses.run(_as_unit(what, become, log), timeout=_SHELL_TIME)
+            subprocesses.run(_as_unit(what, become, log, unit or what.unit), timeout=_SHELL_TIME)
         except CommandError as error:
             if "already" in error.stderr:
                 # The unit of the process before this one is dead, and not yet forgotten.
@@ -188,10 +258,12 @@ def _start(what: Launch, log: Path) -> None:
         raise Permanent(f"`{shlex.join(what.command[:1])}` cannot be started: {error}") from error
 
 
-def _as_unit(what: Launch, become: Sequence[str], log: Path) -> list[str]:
-    words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={what.unit}"]
+def _as_unit(what: Launch, become: Sequence[str], log: Path, unit: str) -> list[str]:
+    words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={unit}"]
     words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue"]
     words += ["--working-directory=/", f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
+    if what.cage is not None:
+        words += [f"--property={name}={value}" for name, value in what.cage.unit_properties()]
     words += [f"--setenv={name}={value}" for name, value in what.environment.items()]
     return [*words, "--", *become]
 

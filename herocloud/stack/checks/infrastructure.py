@@ -125,14 +125,26 @@ def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
 
 def check_overlay(data: Fields, found: Findings) -> None:
     """Check the peers of the overlay."""
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for number, peer in enumerate((data.get("mycelium") or {}).get("peers") or ()):
         path = ("mycelium", "peers", number)
-        if peer in seen:
-            found.add("peer-twice", path, f"`{peer}` is listed already.", "remove one of them")
+        name = _endpoint_of(peer)
+        if name in seen:
+            spelled = "" if seen[name] == peer else f", as `{seen[name]}`"
+            found.add("peer-twice", path, f"`{peer}` is listed already{spelled}.", "remove one of them")
         elif not _is_peer(peer):
-            found.add("bad-peer", path, f"`{peer}` is no peer endpoint.", _peer_hint(peer))
-        seen.add(peer)
+            found.add("bad-peer", path, f"`{peer}` is not a peer endpoint.", _peer_hint(peer))
+        seen.setdefault(name, peer)
+
+
+def _endpoint_of(peer: str) -> str:
+    """Return a peer in the form in which the daemon compares peers; what is not one stays as it is."""
+    from herocloud.providers.mycelium import peer_endpoints
+
+    try:
+        return peer_endpoints.normalize(peer)
+    except ValueError:
+        return peer
 
 
 def _is_peer(peer: str) -> bool:

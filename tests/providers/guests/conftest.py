@@ -29,6 +29,7 @@ class FakeAgent:
         self.commands = set(COMMANDS)
         self.greeting = b""
         """What lies in the channel before whoever connects says anything."""
+        self.version = "9.9.9"
         self.silent_for = 0
         """How many greetings it does not hear."""
         self.hears = threading.Event()
@@ -113,7 +114,7 @@ class FakeAgent:
 
     def _info(self, _arguments: Any) -> dict[str, Any]:
         listed = [{"name": name, "enabled": name in self.commands, "success-response": True} for name in sorted(COMMANDS | FILES)]
-        return {"return": {"version": "9.9.9", "supported_commands": listed}}
+        return {"return": {"version": self.version, "supported_commands": listed}}
 
     def _exec(self, arguments: Any) -> dict[str, Any]:
         # Files and no pipes: nobody reads before the end, and a full pipe would never let a program end.

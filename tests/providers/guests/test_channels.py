@@ -6,7 +6,7 @@ import time
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.guests import channels
+from herocloud.providers.guests import agent_answers, channels
 from herocloud.providers.guests.agents import Agent
 from herocloud.providers.guests.channels import Endpoint, Off, Refusal, Silent
 
@@ -113,7 +113,15 @@ def test_a_socket_that_serves_several_ports_is_told_which(fake) -> None:
 
 
 def test_an_answer_without_end_is_refused(fake, agent, monkeypatch) -> None:
-    monkeypatch.setattr(channels, "_LONGEST", 1000)
-    fake.greeting = b"x" * 200_000
+    monkeypatch.setattr(agent_answers, "LONGEST", 1000)
+    fake.read_files()
+    fake.commands |= {f"guest-{number}" for number in range(1000)}
+    fake.version = "9" * 200_000
     with pytest.raises(Permanent, match="longer than"):
-        agent.ping()
+        agent.info()
+
+
+def test_anything_may_lie_in_the_channel_before_a_conversation(fake, agent, monkeypatch) -> None:
+    monkeypatch.setattr(channels, "_LONGEST_LEFTOVER", 1000)
+    fake.greeting = b"x" * 200_000 + b"[" * 60_000 + b"\n"
+    agent.ping()

@@ -2,13 +2,11 @@
 
 import gzip
 import hashlib
-import importlib.util
 import os
 import random
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +22,7 @@ from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.images import downloads, driving, observing
 from herocloud.providers.images.image_folders import KEEP, Ownership
 from herocloud.providers.seam import Probe, Work
+from tests.providers.images import guests as image_guests
 
 MIB = 1024**2
 GIB = 1024**3
@@ -307,13 +306,7 @@ def sharing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def guests() -> Any:
     """Return the module that runs real guests."""
-    path = Path(__file__).with_name("guests.py")
-    found = importlib.util.spec_from_file_location("images_guests", path)
-    assert found is not None and found.loader is not None  # noqa: PT018
-    module = importlib.util.module_from_spec(found)
-    sys.modules["images_guests"] = module
-    found.loader.exec_module(module)
-    return module
+    return image_guests
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,10 @@
 """Stacks are planned, applied, changed, killed, resumed, taken back and destroyed on real disks; afterwards a plan has nothing to do."""
 
-import importlib.util
-import sys
-
 import pytest
 
 from herocloud.providers import registry
 from herocloud.providers.images import driving
-
-
-def _load():
-    path = __file__.replace("test_with_the_engine", "engine")
-    found = importlib.util.spec_from_file_location("images_engine", path)
-    module = importlib.util.module_from_spec(found)
-    sys.modules["images_engine"] = module
-    found.loader.exec_module(module)
-    return module
-
-
-engine = _load()
+from tests.providers.images import engine
 
 STACK = """\
 stack: shop

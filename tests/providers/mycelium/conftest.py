@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.providers.network import ability
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 
@@ -25,7 +27,7 @@ def make_host(tmp_path: Path, daemon_kind: str) -> Iterator[Callable[..., Any]]:
     """Return a maker of hosts, which are taken down at the end of the test."""
     import hosts
 
-    lacking = hosts.ability.missing()
+    lacking = ability.missing()
     if lacking:
         pytest.skip(lacking)
     made: list[Any] = []

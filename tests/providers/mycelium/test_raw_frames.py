@@ -6,6 +6,8 @@ import daemons
 import hosts
 import pytest
 
+from tests.providers.network import frames
+
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 
 UDP = 17
@@ -40,7 +42,7 @@ def _frame(site: Any, port: int, *, source: str | None = None, mac: str | None =
     import struct
 
     sender, target = source or site.one.nic["address"], site.two.nic["address"]
-    packet = hosts.frames.ipv6(sender, target, _udp(port, body, sender, target), UDP)
+    packet = frames.ipv6(sender, target, _udp(port, body, sender, target), UDP)
     macs = [bytes.fromhex(text.replace(":", "")) for text in (to or site.gateway_mac, mac or site.one.nic["mac"])]
     return b"".join(macs) + struct.pack("!H", 0x86DD) + packet
 

@@ -4,7 +4,6 @@ Nothing here touches the namespace of the machine: the provider itself runs in a
 """
 
 import copy
-import importlib.util
 import itertools
 import json
 import os
@@ -19,23 +18,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.providers.network import ability, dumps
+from tests.providers.network import frames as raw_frames
+
 HERE = Path(__file__).parent
 LINEAGE = "5d41402abc4b2a76b9719d911017c592"
 GATEWAY = "10.42.0.1"
 
 _numbers = itertools.count(1)
-
-
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"network_{name}", HERE / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-dumps = _load("dumps")
 
 
 class Card(NamedTuple):
@@ -308,7 +298,7 @@ def until() -> Callable[[Callable[[], Any]], Any]:
 @pytest.fixture(scope="session")
 def _able() -> None:
     """Skip with the reason where namespaces, taps or rules cannot be made."""
-    lacking = _load("ability").missing()
+    lacking = ability.missing()
     if lacking:
         pytest.skip(lacking)
 
@@ -336,4 +326,4 @@ def site(make_site: Callable[..., Site]) -> Site:
 @pytest.fixture(scope="session")
 def frames() -> Any:
     """Return the makers of raw frames, which live beside this file."""
-    return _load("frames")
+    return raw_frames

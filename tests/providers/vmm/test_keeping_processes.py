@@ -1,11 +1,13 @@
 """A process is started again when its VM asks for it, as it is by then, and never when it was ended on purpose."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm.restarter import VmmRestarter
 
 
 def _again(stand, first):
@@ -65,3 +67,96 @@ def test_a_shell_that_pauses_before_the_next_try_can_be_dismissed(stand, eventua
     assert eventually(lambda: stand.beside("ended").exists())
     launch.dismiss(stand.record)
     assert not identity.is_held(stand.record)
+
+
+def _events(stand) -> list[tuple[str, str]]:
+    return [(event.kind, event.detail) for event in VmmRestarter(stand.data, stand.sid).read_events()]
+
+
+def test_its_acts_are_written_down_with_their_time(stand, eventually) -> None:
+    gate = stand.data / "gate"
+    command = f"until [ -e {gate} ]; do sleep .02; done; read code <{gate}; rm {gate}; exit $code"
+    first = stand.start("sh", "-c", command, restart="on-failure")
+    launch.keep(stand.record, kept=True)
+    gate.write_text("3\n")
+    second = eventually(lambda: _again(stand, first))
+    (gate.with_name("next")).write_text("0\n")
+    gate.with_name("next").rename(gate)
+    assert identity.wait_for_death(second, 10)
+    assert eventually(lambda: not identity.is_held(stand.record))
+    restarter = VmmRestarter(stand.data, stand.sid)
+    found = restarter.read_events()
+    assert [(event.kind, event.detail) for event in found] == [("ended", "3"), ("restarted", "1"), ("ended", "0"), ("left-off", "0")]
+    assert all(abs(event.at - time.time()) < 120 for event in found)
+    assert restarter.read_events() == found
+    restarter.forget_events()
+    assert restarter.read_events() == ()
+
+
+def test_what_is_ended_on_purpose_is_no_event(stand, eventually) -> None:
+    first = stand.start("sleep", "60", restart="always")
+    launch.keep(stand.record, kept=True)
+    launch.keep(stand.record, kept=False)
+    identity.send(first, signal.SIGTERM)
+    launch.dismiss(stand.record)
+    assert _events(stand) == []
+
+
+def test_a_process_that_ends_at_once_again_and_again_is_given_up(stand, eventually, monkeypatch) -> None:
+    # Without the pauses, which are of whole seconds.
+    monkeypatch.setattr(launch, "_KEEP", launch._KEEP.replace('sleep "$pause"', ":"))
+    stand.start("sh", "-c", "sleep .05; exit 9", restart="on-failure")
+    launch.keep(stand.record, kept=True)
+    assert eventually(lambda: stand.beside("left").exists())
+    assert eventually(lambda: not identity.is_held(stand.record))
+    assert stand.beside("left").read_text() == "gave-up\n"
+    found = _events(stand)
+    assert [detail for kind, detail in found if kind == "restarted"] == [str(number) for number in range(1, 11)]
+    assert found[-2:] == [("ended", "9"), ("gave-up", "10")]
+    assert not VmmRestarter(stand.data, stand.sid).is_abandoned()
+
+
+def test_a_shell_that_was_killed_gets_a_successor_that_restarts(stand, eventually) -> None:
+    first = stand.start("sleep", "60", restart="on-failure")
+    launch.keep(stand.record, kept=True)
+    restarter = VmmRestarter(stand.data, stand.sid)
+    assert not restarter.replace_if_dead()
+    keeper = identity.read(stand.beside("keeper"))
+    identity.send(keeper, signal.SIGKILL)
+    assert identity.wait_for_death(keeper, 10)
+    assert restarter.replace_if_dead()
+    assert eventually(lambda: not restarter.replace_if_dead())
+    assert identity.is_alive(first)
+    identity.send(first, signal.SIGKILL)
+    second = eventually(lambda: _again(stand, first))
+    assert eventually(lambda: _events(stand)) == [("ended", "unknown"), ("restarted", "1")]
+    # The successor is a shell like the first one.
+    identity.send(second, signal.SIGKILL)
+    assert eventually(lambda: _again(stand, second))
+
+
+def test_a_successor_goes_when_its_process_is_ended_on_purpose(stand, eventually) -> None:
+    first = stand.start("sleep", "60", restart="always")
+    launch.keep(stand.record, kept=True)
+    identity.send(identity.read(stand.beside("keeper")), signal.SIGKILL)
+    restarter = VmmRestarter(stand.data, stand.sid)
+    assert eventually(restarter.replace_if_dead)
+    assert eventually(lambda: not restarter.replace_if_dead())
+    launch.keep(stand.record, kept=False)
+    identity.send(first, signal.SIGTERM)
+    launch.dismiss(stand.record)
+    assert not identity.is_held(stand.record)
+    assert _events(stand) == []
+
+
+def test_only_where_process_and_shell_died_somebody_else_has_to_start_it(stand, eventually) -> None:
+    first = stand.start("sleep", "60", restart="always")
+    restarter = VmmRestarter(stand.data, stand.sid)
+    assert not restarter.is_abandoned()
+    launch.keep(stand.record, kept=True)
+    assert not restarter.is_abandoned()
+    identity.send(identity.read(stand.beside("keeper")), signal.SIGKILL)
+    identity.send(first, signal.SIGKILL)
+    assert eventually(restarter.is_abandoned)
+    launch.keep(stand.record, kept=False)
+    assert not restarter.is_abandoned()

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from herocloud.kits import subprocesses
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.images import formats
+from herocloud.model.hosts import ImageLimits
+from herocloud.providers.images import decompression
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -167,7 +168,7 @@ def choose(kernel: Kernel, wanted: Iterable[str], required: Iterable[str] = ()) 
 def _content(path: Path) -> bytes:
     """Return a module as the kernel wants it; newer releases of Debian pack theirs."""
     how = {".xz": "xz", ".gz": "gzip", ".zst": "zstd"}.get(path.suffix)
-    return path.read_bytes() if how is None else b"".join(formats.unpack(path, how))
+    return path.read_bytes() if how is None else b"".join(decompression.unpack(path, how, ImageLimits().unpack_memory))
 
 
 def _built_in(kernel: Kernel) -> set[str]:
