@@ -62,9 +62,6 @@ class ProviderContext(NamedTuple):
         return self.settings.get(name, {})
 
 
-# Effects: the driver.
-
-
 class Found(Enum):
     """What a probe finds out about a step by looking at the world, and not at our records."""
 

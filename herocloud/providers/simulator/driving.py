@@ -40,7 +40,7 @@ HALVES = {
 }
 """What a longer kind is at while it is half-way."""
 
-PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role != "state")
+PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role not in ("state", "guest"))
 
 FAULT_POINTS = tuple(
     f"simulator.{point}"
