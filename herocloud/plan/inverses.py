@@ -11,8 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, KINDS, READY, Step, restores_data
-from herocloud.model.words import Action
+from herocloud.model.steps import BESIDE, KINDS, READY, Step
 
 _PASSED_OVER = frozenset({"disk.discard", "seed.discard", READY})
 
@@ -37,6 +36,7 @@ class Inverted(NamedTuple):
 def invert(change: Change, done: Sequence[Step]) -> Inverted:
     """Return what takes back the steps of a change that were done, in the order of the plan."""
     address = change.previous_address or change.address
+    done = _without_pauses(done)
     steps: list[Step] = []
     firsts: dict[StepId, StepId] = {}
     lasts: dict[StepId, StepId] = {}
@@ -50,8 +50,8 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
             number = sum(1 for one in steps if one.kind == kind) + 1
             name = StepId(f"{address}/{kind}" if number == 1 else f"{address}/{kind}#{number}")
             needs = () if previous is None else (previous,)
-            made = Step(name, address, kind, step.provider, step.part, before, after, needs)
-            steps.append(made if previous else _claiming(made, step, at_once=change.action is Action.REPLACE))
+            made = Step(name, address, kind, step.provider, step.part, before, after, needs, origin=step.origin)
+            steps.append(made if previous else made._replace(takes=step.gives, gives=step.takes))
             firsts.setdefault(step.id, name)
             lasts[step.id] = name
             previous = name
@@ -81,6 +81,14 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
     return needs
 
 
+def _without_pauses(done: Sequence[Step]) -> Sequence[Step]:
+    """Leave out that a machine was held and let go again: that is over, and there is nothing to take back."""
+    if not any(KINDS[step.kind].heals for step in done):
+        return done
+    passing = {kind for kind, info in KINDS.items() if info.heals} | {info.inverse for info in KINDS.values() if info.heals}
+    return [step for step in done if step.kind not in passing]
+
+
 def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
     kind, before, after = step.kind, step.before, step.after
     if kind == "vm.stop" and before == "paused":
@@ -89,19 +97,6 @@ def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
         return [("seed.write", after, before)]
     changed_in_place = before is not None and after is not None and step.part not in ("machine", "power")
     return [(kind if changed_in_place else KINDS[kind].inverse, after, before)]
-
-
-def _claiming(made: Step, step: Step, *, at_once: bool) -> Step:
-    """Return an inverse step with what it takes and gives: what the step gave and took, but for data.
-
-    Data that comes back has filled its tombstone until then, and data that goes fills one afterwards, unless it is destroyed at once.
-    """
-    takes, gives = step.gives, step.takes
-    if KINDS[made.kind].destroys_data and made.after is None:
-        gives = gives._replace(disk=made.before["size"] if at_once else 0)
-    elif restores_data(made.kind) and made.before is None:
-        takes = takes._replace(disk=0)
-    return made._replace(takes=takes, gives=gives)
 
 
 def _shrinks(step: Step) -> bool:

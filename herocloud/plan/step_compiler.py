@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, StepId
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Impact
 from herocloud.plan import beside
@@ -46,6 +47,7 @@ class Sequence:
         takes: Claim = NOTHING,
         gives: Claim = NOTHING,
         provider: str | None = None,
+        origin: Json = None,
     ) -> StepId:
         """Append one step; returns its id for the ones that need it."""
         name = f"{self.address}/{kind}"
@@ -58,7 +60,20 @@ class Sequence:
         role = KINDS[kind].role
         who = provider or (STATE_PROVIDER if role == "state" else self._providers[role])
         self.steps.append(
-            Step(step_id, self.address, kind, who, part, before, after, tuple(one for one in needs if one is not None), (), takes, gives)
+            Step(
+                step_id,
+                self.address,
+                kind,
+                who,
+                part,
+                before,
+                after,
+                tuple(one for one in needs if one is not None),
+                (),
+                takes,
+                gives,
+                origin=origin,
+            )
         )
         return step_id
 
@@ -73,8 +88,13 @@ class Sequence:
         return self.steps
 
 
-def compile_plain(seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None) -> None:
-    """Bring the single part of a resource from what is present to its target (nothing: it goes)."""
+def compile_plain(
+    seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None, counted: int | None = None
+) -> None:
+    """Bring the single part of a resource from what is present to its target (nothing: it goes).
+
+    `counted` are the bytes that the host is counted as filled with for it, where that is not what is present.
+    """
     part = next(iter(target or present), None)
     if part is None:
         return
@@ -82,14 +102,14 @@ def compile_plain(seq: Sequence, kind: str, present: Mapping[str, Part], target:
     if before == after:
         return
     which = CREATE if before is None else REMOVE if after is None else CHANGE
-    takes, gives = _claims(kind, before, after)
+    takes, gives = _claims(kind, (before or {"size": 0})["size"] if kind == "volume" and counted is None else counted or 0, after)
     seq.add(_KINDS[kind][which], part, before, after, takes=takes, gives=gives)
 
 
-def _claims(kind: str, before: Part, after: Part) -> tuple[Claim, Claim]:
+def _claims(kind: str, counted: int, after: Part) -> tuple[Claim, Claim]:
     if kind != "volume":
         return NOTHING, NOTHING
-    grown = (after or {"size": 0})["size"] - (before or {"size": 0})["size"]
+    grown = (after or {"size": 0})["size"] - counted
     return (Claim(disk=grown), NOTHING) if grown > 0 else (NOTHING, Claim(disk=-grown))
 
 
@@ -198,6 +218,7 @@ def compile_removal(
     provider: str | None = None,
     gives_disk: bool = False,
     ready: Iterable[StepId] = (),
+    keep_snapshots: bool = False,
 ) -> StepId | None:
     """Take a VM apart; returns its last step. With `keep_disk` only the machine goes, for a move to another hypervisor.
 
@@ -215,6 +236,9 @@ def compile_removal(
     ends = [seq.add("tap.delete", key, present[key], None, [gone]) for key in sorted(present) if key.startswith("nic.")]
     if "seed" in present:
         ends.append(seq.add("seed.delete", "seed", present["seed"], None, [gone]))
+    for key in sorted(key for key in present if key.startswith(SNAPSHOT) and not keep_snapshots):
+        size = present[key]["size"] if gives_disk else 0
+        ends.append(seq.add("snapshot.delete", key, present[key], None, [gone], gives=Claim(disk=size)))
     if "disk" in present:
         size = present["disk"]["size"] if gives_disk else 0
         return seq.add("disk.delete", "disk", present["disk"], None, [gone, *ends], gives=Claim(disk=size))

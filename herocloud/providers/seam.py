@@ -31,6 +31,7 @@ from herocloud.providers.devices import (
     Tap,
     UserNetwork,
 )
+from herocloud.providers.host_fitness import FIRMWARE, Lacking, Standing
 from herocloud.providers.restart_events import Restarter
 
 __all__ = [
@@ -157,30 +158,6 @@ class Observer(Protocol):
 # What the host allows.
 
 
-class Lacking(NamedTuple):
-    """Something that a provider could do, and not on this host."""
-
-    field: str
-    """The field of a VM that cannot be honored, or a few words where it is not one field."""
-    why: str
-    """What is missing, and how to get it."""
-
-
-FIRMWARE = "firmware"
-"""The field of a `Lacking` that says that no disk can boot by itself; VMs whose image has a kernel do not need it."""
-
-
-class Standing(NamedTuple):
-    """What a provider can do on this host."""
-
-    usable: bool
-    why: str
-    """What it works with; or what is missing, and how to get it. For a person, without a full stop."""
-    accelerated: bool = False
-    """Guests run on the processor itself, and are not emulated."""
-    lacking: tuple[Lacking, ...] = ()
-
-
 class Survey(Protocol):
     """Finds out what a provider can do on this host."""
 
@@ -284,6 +261,9 @@ class HypervisorRole(NamedTuple):
     restarter: Callable[[Path, str], Restarter] | None = None
     """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False
+    """Whether it keeps the memory of a VM (`snapshot.save`, `vm.revive`). Disks are copied by their own provider."""
+    version: Callable[[ProviderContext], str | None] = lambda _context: None
+    """Which version of the hypervisor is installed; only that version reads the memory that it keeps."""
     migration: bool = False
     emulates: bool = False
     """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""

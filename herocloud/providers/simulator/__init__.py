@@ -64,6 +64,12 @@ def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: A
     return observing.survey(context.folder)
 
 
+def _version(context: ProviderContext) -> str:
+    from herocloud.providers.simulator import world
+
+    return world.read_version(context.folder)
+
+
 def _exists(folder: Path) -> bool:
     from herocloud.providers.simulator import world_file
 
@@ -98,6 +104,8 @@ DECLARATION = Declaration(
         planning=_planning,
         attaches=frozenset(AttachmentKind),
         live=frozenset(Live),
+        snapshots=True,
+        version=_version,
     ),
     images=ImagesRole(keeper=_driver, disk=_disk),
     network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),
