@@ -1,4 +1,4 @@
-"""What a VM occupies: as it is meant to be, and as what is there of it shows."""
+"""What a VM occupies on its host, from its target or from its machine."""
 
 from herocloud.kits.jsons import Spec
 from herocloud.model import specs
