@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from herocloud.apply import directions, workers
 from herocloud.apply.directions import Way
+from herocloud.apply.listener import Listener
 from herocloud.apply.schedule import Walk
-from herocloud.apply.steering import Clock, Interrupts, Options, Voice
+from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt, Crew, Finished, Progress
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_duration
@@ -62,7 +63,7 @@ class Runner:
         work_of: Callable[[Attempt], Work],
         write: Callable[[Sequence[Entry]], None],
         options: Options,
-        voice: Voice,
+        voice: Listener,
         clock: Clock,
         interrupts: Interrupts,
         began: float,

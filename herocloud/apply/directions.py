@@ -19,7 +19,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import StepId
 from herocloud.model.outcomes import EventData
-from herocloud.model.steps import Step
+from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Status
 from herocloud.providers.seam import Driver, Found, Work
 from herocloud.state.store import Entry
@@ -186,6 +186,9 @@ class Backward:
             if found is (Found.DONE if own else Found.NOT_STARTED):
                 return step.before
         reached("back.undo.before", step.kind)
+        if work.purge and KINDS[step.kind].destroys_data and probe(driver, work) is Found.DONE:
+            # An older tombstone under the same path holds other data, and must not come back in place of what was destroyed.
+            raise Permanent(f"the data that `{step.id}` destroyed is gone for good")
         if original is None:
             driver.undo(work)
         elif original.after is not None and not own:
@@ -205,7 +208,7 @@ class Backward:
 
     def intent(self, step: Step, at: float) -> Entry:
         """Journal that the step is about to be taken back: from here on a resume goes backwards."""
-        return Entry(step.id, "undoing", at)
+        return self._journal.undoing(step, at)
 
     def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:  # noqa: ARG002  (the journal knows the original)
         """Journal that the step is taken back."""

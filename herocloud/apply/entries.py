@@ -196,6 +196,9 @@ class Journal:
         change = self._changes[step.address]
         before = self._record_of(change)
         after = complete_step(before, change, step, result, self.plan.stack)
+        if self.plan.operation == "undo" and after is not None and after.kind == "vm" and "machine" not in after.parts:
+            # What is taken back was the completion of something half-made, which is now half-made again.
+            after = after._replace(complete=False)
         return self._enter(Entry(step.id, "done", at, seconds=seconds), before, after)
 
     def prepare_undo(self, steps: Iterable[Step]) -> None:
@@ -204,6 +207,17 @@ class Journal:
         self._to_undo = {}
         for step in steps:
             self._to_undo[step.address] = self._to_undo.get(step.address, 0) + 1
+
+    def undoing(self, step: Step, at: float) -> Entry:
+        """Say that a step is about to be taken back.
+
+        Something that was removed has a record again from here on: a step that fails half-way may have brought back more than it says.
+        """
+        change = self._changes[step.address]
+        before = self._record_of(change)
+        return self._enter(
+            Entry(step.id, "undoing", at), before, before or undo_step(None, step._replace(kind=RECORD_WRITE), self._original_of(change))
+        )
 
     def undone(self, step: Step, at: float, seconds: float) -> Entry:
         """Say that a step is taken back."""

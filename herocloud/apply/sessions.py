@@ -12,8 +12,9 @@ from herocloud.apply import handover
 from herocloud.apply.coordinator import Ended, Runner
 from herocloud.apply.directions import Backward, Forward, Way
 from herocloud.apply.entries import IN_FLIGHT, Journal
+from herocloud.apply.listener import Listener
 from herocloud.apply.schedule import Walk
-from herocloud.apply.steering import Clock, Interrupts, Options, Voice
+from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt
 from herocloud.kits import faults
 from herocloud.model.ids import Address, StepId
@@ -67,7 +68,7 @@ class Session:
         """
         self.plan = plan
         self.options = options
-        self.voice = Voice(tell)
+        self.voice = Listener(tell)
         self._store = store
         self._number = number
         self._opened = opened

@@ -9,7 +9,7 @@ from herocloud.model import specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.parts import SNAPSHOT, MachinePart
+from herocloud.model.parts import MachinePart
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
@@ -99,7 +99,7 @@ class Decider:
             target = self._volume_target(case, resource, target["volume"])
         if case.marked and case.present:
             _rename_first(seq, "volume.move", case)
-        step_compiler.compile_plain(seq, case.kind, case.present, target)
+        step_compiler.compile_plain(seq, case.kind, case.present, target, _counted(case))
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
@@ -164,8 +164,10 @@ class Decider:
         )
         mark = len(seq.steps)
         left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
-        kept_disk = disk_of(case.record.spec) if keep and case.record else 0
-        step_compiler.compile_vm(seq, left, target, use, cold=False, old=Use(), old_disk=kept_disk)
+        # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
+        kept_use = Use() if "machine" in case.present else old
+        kept_disk = disk_of(case.record.spec) if case.record and (keep or "disk" not in case.present) else 0
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
@@ -183,6 +185,8 @@ class Decider:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
+            if case.kind == "volume" and not case.present:
+                seq.add(RECORD_WRITE, "record", None, None, gives=Claim(disk=_counted(case)))
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         return self._decision(case, seq, (), impact)
@@ -207,7 +211,7 @@ class Decider:
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
-        return [_drift_field(one) for one in self._differ.compare(present, recorded)]
+        return [differences.drift_field(one) for one in self._differ.compare(present, recorded)]
 
     def _boots_with(self, case: Case, provider: str) -> str:
         """Say what a machine that its hypervisor gave up boots on next."""
@@ -254,21 +258,6 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
-
-
-def _drift_field(one: differences.Difference) -> FieldDiff:
-    if one.path.startswith(SNAPSHOT):
-        # A copy of what was cannot be made again: the record follows the world.
-        why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
-        return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
-    return FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
-
-
-_CRASHED = "its hypervisor stopped it with an internal error"
-
-
-def _is_crash(found: differences.Difference) -> bool:
-    return found.path == "power" and found.before == step_compiler.CRASHED
 
 
 def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:

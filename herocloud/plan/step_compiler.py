@@ -87,8 +87,13 @@ class Sequence:
         return self.steps
 
 
-def compile_plain(seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None) -> None:
-    """Bring the single part of a resource from what is present to its target (nothing: it goes)."""
+def compile_plain(
+    seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None, counted: int | None = None
+) -> None:
+    """Bring the single part of a resource from what is present to its target (nothing: it goes).
+
+    `counted` are the bytes that the host is counted as filled with for it, where that is not what is present.
+    """
     part = next(iter(target or present), None)
     if part is None:
         return
@@ -96,14 +101,14 @@ def compile_plain(seq: Sequence, kind: str, present: Mapping[str, Part], target:
     if before == after:
         return
     which = CREATE if before is None else REMOVE if after is None else CHANGE
-    takes, gives = _claims(kind, before, after)
+    takes, gives = _claims(kind, (before or {"size": 0})["size"] if kind == "volume" and counted is None else counted or 0, after)
     seq.add(_KINDS[kind][which], part, before, after, takes=takes, gives=gives)
 
 
-def _claims(kind: str, before: Part, after: Part) -> tuple[Claim, Claim]:
+def _claims(kind: str, counted: int, after: Part) -> tuple[Claim, Claim]:
     if kind != "volume":
         return NOTHING, NOTHING
-    grown = (after or {"size": 0})["size"] - (before or {"size": 0})["size"]
+    grown = (after or {"size": 0})["size"] - counted
     return (Claim(disk=grown), NOTHING) if grown > 0 else (NOTHING, Claim(disk=-grown))
 
 

@@ -218,6 +218,10 @@ class NetworkPlanning(Protocol):
         """Name the VMs whose published ports differ between two specs of a network and cannot change while the VM runs."""
         ...
 
+    def fixed_at_boot(self, before: Spec, after: Spec) -> str:
+        """Name the field of a network that differs and that VMs on it take over only when they start; empty where there is none."""
+        ...
+
     def attachment(self, card: Card) -> Attachment:
         """Say what a card that this provider made hangs on."""
         ...
@@ -333,8 +337,6 @@ class OverlayPlanning(Protocol):
 class OverlayRole(NamedTuple):
     """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and plans derive addresses by it."""
 
-    bridge: str
-    """The bridge that the taps of cards on the overlay join. The provider of the overlay makes it and gives it the subnet."""
     planning: Callable[[], OverlayPlanning] | None = None
     keys: Callable[[ProviderContext, Iterable[Json], Mapping[str, str]], Mapping[str, OverlayKey]] | None = None
     """Looks up the public halves of keys by their reference. Neither is there for one whose observer reports a subnet."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from herocloud.kits import listeners
 from herocloud.providers import ownership
+from herocloud.providers.devices import OVERLAY_BRIDGE
 from herocloud.providers.network import dumps, forward_switch, marks, nftables
 from herocloud.providers.network.dumps import Address, Link, Queue, Route
 from herocloud.providers.network.forward_switch import Serving
@@ -169,7 +170,7 @@ class Scene:
         if network == marks.OVERLAY:
             own = [marks.OVERLAY_MARK, mark.lineage, mark.stack]
             found = next((link for link in self.links if [word for word in link.alias.split(" ") if word != "isolated"] == own), None)
-            return found if found is not None and found.kind == "bridge" else self.by_name.get(marks.OVERLAY_BRIDGE)
+            return found if found is not None and found.kind == "bridge" else self.by_name.get(OVERLAY_BRIDGE)
         return self._bridges.get(mark._replace(address=f"network.{network}", part="network"))
 
     def master_of(self, link: Link) -> Link | None:

@@ -109,7 +109,7 @@ DECLARATION = Declaration(
     ),
     images=ImagesRole(keeper=_driver, disk=_disk),
     network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),
-    overlay=OverlayRole(bridge="hb-mycelium"),
+    overlay=OverlayRole(),
     simulation=Simulation(exists=_exists, copy=_copy, step_seconds=_step_seconds),
     settings={"scenario": "path", "step_time": "duration"},
 )
