@@ -260,6 +260,14 @@ class Decider:
         return Decision(change, steps)
 
 
+def _counted(case: Case) -> int:
+    """Return how many bytes a volume is counted for already: what is recorded, whether or not it is there, else what is seen."""
+    if case.kind != "volume":
+        return 0
+    known = case.record.spec if case.record else case.present.get("volume") or {"size": 0}
+    return int(known["size"])
+
+
 def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:
     """Give what is there its new name before anything else looks for it."""
     seq.add(kind, "mark", {"address": case.moved_from}, {"address": case.address})

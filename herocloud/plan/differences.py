@@ -119,14 +119,6 @@ def _is_crash(found: Difference) -> bool:
     return found.path == "power" and found.before == step_compiler.CRASHED
 
 
-def _counted(case: Case) -> int:
-    """Return how many bytes a volume is counted for already: what is recorded, whether or not it is there, else what is seen."""
-    if case.kind != "volume":
-        return 0
-    known = case.record.spec if case.record else case.present.get("volume") or {"size": 0}
-    return int(known["size"])
-
-
 def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
     """Compare every record of one stack with what was seen; equal parts are passed over before anything looks inside."""
     if observed is None:
