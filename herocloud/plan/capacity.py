@@ -20,7 +20,7 @@ from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import snapshot_space as snapshots
-from herocloud.plan.changes import disk_of, use_of, use_of_machine
+from herocloud.plan.usage import disk_of, use_of, use_of_machine
 
 RESOURCES = Claim._fields
 ORDINARY = "ordinary_memory"

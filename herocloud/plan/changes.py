@@ -7,9 +7,8 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model import specs
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.hosts import SLICE_MEMORY, Host
+from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.parts import MachinePart
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
@@ -17,6 +16,7 @@ from herocloud.model.worlds import Record, Resource
 from herocloud.plan import assignment, diagnostics, differences, resource_parts, step_compiler
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
+from herocloud.plan.usage import disk_of, use_of, use_of_machine
 from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
@@ -300,12 +300,6 @@ def _disk_impact(present: Parts, target: Parts) -> Impact:
     return Impact.LIVE if fits else Impact.DATA
 
 
-def disk_of(spec: Spec) -> int:
-    """Return the size of a VM's root disk, 0 when it has none."""
-    disk = specs.vm(spec)["root_disk"]
-    return disk["size"] if disk else 0
-
-
 def _field(one: differences.Difference, judge: _Judge) -> FieldDiff:
     verdict: Verdict = judge(one.path, one.before, one.after)
     top = one.path.partition(".")[0]
@@ -369,21 +363,3 @@ def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
     with_snapshots = f", with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
     end = "is destroyed at once" if case.purge else "is kept for 7 days"
     return f"{sizes.show_size(size)} of data{with_snapshots} {end}"
-
-
-def use_of(spec: Spec) -> Use:
-    """Count what a VM occupies besides its root disk. A stopped VM keeps its share: it may be started at any time."""
-    vm = specs.vm(spec)
-    network = sum(max(rate["download"] or 0, rate["upload"] or 0) for nic in vm["networks"] if (rate := nic["rate"]))
-    disk = vm["root_disk"]
-    disk_io = disk["rate"]["bandwidth"] or 0 if disk and disk["rate"] else 0
-    huge = vm["memory"] if vm["memory_options"]["hugepages"] else 0
-    return Use(len(vm["slices"]), vm["memory"], vm["vcpus"], network, disk_io, huge)
-
-
-def use_of_machine(machine: MachinePart | None) -> Use:
-    """Count what a machine without a record occupies; its slices are as many as its memory fills."""
-    if machine is None:
-        return Use()
-    memory = machine["memory"]
-    return Use(slices=-(-memory // SLICE_MEMORY), memory=memory, vcpus=machine["vcpus"], hugepages=memory if machine["hugepages"] else 0)
