@@ -13,7 +13,7 @@ from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import assignment, diagnostics, differences, resource_parts, step_compiler
+from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, step_compiler
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
 from herocloud.plan.usage import disk_of, use_of, use_of_machine
@@ -21,6 +21,8 @@ from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
 _Judge = Callable[[str, Json, Json], Verdict]
+_OF_THE_MACHINE = ("machine", "power", "disk.new", "seed.new")
+"""What does not outlast a machine whose disk stays; what was prepared is placed or discarded."""
 _HIDDEN = frozenset({"sid", "memory_options.boot"})
 """Values that follow from others and would only repeat them in a diff."""
 
@@ -50,6 +52,8 @@ class Case(NamedTuple):
     """Whether what is there still carries the mark of its old address."""
     purge: bool = False
     destroy: bool = False
+    beside: bool = True
+    """Whether there is room for a new root disk beside the old one."""
 
 
 class Decision(NamedTuple):
@@ -153,6 +157,14 @@ class Decider:
     def _replace(self, seq: step_compiler.Sequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
         keep = worst is Impact.REPLACE
         before = case.record.spec["hypervisor"] if case.record else None
+        left = {key: part for key, part in case.present.items() if keep and key not in _OF_THE_MACHINE}
+        wanted = {part: target[part] for part in beside.PREPARED if part in target and left.get(part) != target[part]}
+        if "machine" not in case.present or not case.beside or (keep and "disk" in left):
+            # Without a machine nothing is interrupted; a root disk that stays is not made.
+            wanted.pop("disk", None)
+        if "machine" not in case.present:
+            wanted.pop("seed", None)
+        ready = beside.prepare(seq, case.present, wanted)
         gone = step_compiler.compile_removal(
             seq,
             case.present,
@@ -160,14 +172,14 @@ class Decider:
             keep_disk=keep,
             provider=None if not keep else before,
             gives_disk=case.purge,
+            ready=ready,
             keep_snapshots=True,
         )
         mark = len(seq.steps)
-        left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
         # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
         kept_use = Use() if "machine" in case.present else old
         kept_disk = disk_of(case.record.spec) if case.record and (keep or "disk" not in case.present) else 0
-        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk)
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk, placed=wanted)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
@@ -179,6 +191,7 @@ class Decider:
         if case.kind == "vm":
             providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
             seq = step_compiler.Sequence(case.address, providers)
+            beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
             _give_back_vanished(seq, case.present, record.spec)
         else:

@@ -75,6 +75,9 @@ class ImagesDriver(PartsDriver):
 
     def take_back(self, work: Work, half: Half) -> None:
         """Go to `before` from `after` or from half-way."""
+        if work.step.kind.endswith(".discard"):
+            # It lay there for nothing, and nobody misses it.
+            return
         if work.step.kind == MOVE:
             move_volume(self._folder, work, back=True)
         elif work.step.kind in replaced_disks.KINDS:

@@ -5,7 +5,7 @@ images/downloads/       what is on its way
 images/locks/           one file for each content that somebody fetched, locked while it is being made
 images/built/NAME/      what `image build` made, for stacks to name by path
 images/names/STACK/     the images that a stack asked for: marks that point at an entry
-vms/SID/                root.raw, seed.iso, each with its mark
+vms/SID/                root.raw, seed.iso, each with its mark; root.new.raw, seed.new.iso while they wait to take their places
 vms/SID/snapshots/NAME/ the disks of a snapshot; its mark lies beside the folder
 imports/ID/             what was unpacked of an archive, until its VM is made
 volumes/STACK/          NAME.raw, with its mark
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from herocloud.kits import durable_files
 from herocloud.model.errors import Permanent
+from herocloud.model.steps import BESIDE
 
 IMAGES, VMS, VOLUMES, TOMBSTONES = "images", "vms", "volumes", "tombstones"
 STORE, DOWNLOADS, LOCKS, NAMES, BUILT = "images/store", "images/downloads", "images/locks", "images/names", "images/built"
@@ -65,6 +66,11 @@ def name_path(folder: Path, stack: str, address: str) -> Path:
 def draft_of(path: Path) -> Path:
     """Return the name under which an object is made before it gets its own; always the same one, so that the next try takes it over."""
     return path.with_name(f".{path.name}.new")
+
+
+def beside(path: Path) -> Path:
+    """Return where what will take the place of an object waits for it."""
+    return path.with_name(f"{path.stem}{BESIDE}{path.suffix}")
 
 
 def make_folder(path: Path, mode: int = 0o711) -> None:
