@@ -64,7 +64,7 @@ class Vmm:
                 log.write(b"a guest of the stand-in\r\n")
         for name in ("control", "looking"):
             threading.Thread(target=self.accept, args=(servers[name], self.talk_qmp), daemon=True).start()
-        if self.mode == "fine":
+        if self.mode in ("fine", "terse"):
             threading.Thread(target=self.accept, args=(servers["agent"], self.talk_agent), daemon=True).start()
         while self.mode == "silent":
             # Slices, because the threads beside have to get their turn.

@@ -231,7 +231,7 @@ class Decider:
         """Say what a machine that its hypervisor gave up boots on next."""
         known = self._host.abilities
         why = next((why for name, _, why in known.hypervisors if name == provider), "") if known is not None else ""
-        return f"boots again {why}" if why and case.present.get("power") == step_compiler.CRASHED else ""
+        return f"boots again {why}" if why and case.present.get("power") in step_compiler.GIVEN_UP else ""
 
     def _decision(self, case: Case, seq: step_compiler.Sequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
         if not seq.steps:
@@ -279,14 +279,17 @@ def _drift_field(one: differences.Difference) -> FieldDiff:
         # A copy of what was cannot be made again: the record follows the world.
         why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
         return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
-    return FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
+    return FieldDiff(one.path, one.before, one.after, drift=True, why=_why_drifted(one))
 
 
-_CRASHED = "its hypervisor stopped it with an internal error"
+_WHY_DOWN = {
+    step_compiler.CRASHED: "its hypervisor stopped it with an internal error",
+    step_compiler.SILENT: "its guest uses the processor and has never written to its serial line",
+}
 
 
-def _is_crash(found: differences.Difference) -> bool:
-    return found.path == "power" and found.before == step_compiler.CRASHED
+def _why_drifted(found: differences.Difference) -> str:
+    return _WHY_DOWN.get(str(found.before) if found.path == "power" else "", "changed outside herocloud")
 
 
 def _counted(case: Case) -> int:
@@ -358,8 +361,8 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         return Action.MOVE, Reason.MOVED
     if step_compiler.leaves_it_down(steps):
         return Action.STOP, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED
-    if worst is Impact.REBOOT and case.present.get("power") == step_compiler.CRASHED:
-        return Action.REBOOT, Reason.CRASHED
+    if worst is Impact.REBOOT and case.present.get("power") in step_compiler.GIVEN_UP:
+        return Action.REBOOT, Reason.CRASHED if case.present["power"] == step_compiler.CRASHED else Reason.SILENT
     if worst is Impact.REBOOT:
         return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
     if not record.complete:
