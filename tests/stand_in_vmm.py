@@ -1,8 +1,8 @@
 """A stand-in for QEMU on a host whose KVM lies: it speaks QMP, writes its serial log, and plays what the file `plays` beside it names.
 
 Every proof passes here, under KVM as under emulation. What differs are guests: under emulation they write to the serial line and their
-agent answers; under KVM they end in `internal-error` (`crash`), never write a first byte while they use up the processor (`silent`), or are
-as good as anywhere (`fine`).
+agent answers; under KVM they end in `internal-error` (`crash`), never write a first byte while they use up the processor (`silent`),
+write and have no agent (`mute`), answer and write nothing (`terse`), or are as good as anywhere (`fine`).
 """
 
 import contextlib

@@ -9,7 +9,6 @@ from herocloud.model import specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
@@ -225,7 +224,7 @@ class Decider:
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
-        return [_drift_field(one) for one in self._differ.compare(present, recorded)]
+        return [differences.drift_field(one) for one in self._differ.compare(present, recorded)]
 
     def _boots_with(self, case: Case, provider: str) -> str:
         """Say what a machine that its hypervisor gave up boots on next."""
@@ -272,24 +271,6 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
-
-
-def _drift_field(one: differences.Difference) -> FieldDiff:
-    if one.path.startswith(SNAPSHOT):
-        # A copy of what was cannot be made again: the record follows the world.
-        why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
-        return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
-    return FieldDiff(one.path, one.before, one.after, drift=True, why=_why_drifted(one))
-
-
-_WHY_DOWN = {
-    step_compiler.CRASHED: "its hypervisor stopped it with an internal error",
-    step_compiler.SILENT: "its guest uses the processor and has never written to its serial line",
-}
-
-
-def _why_drifted(found: differences.Difference) -> str:
-    return _WHY_DOWN.get(str(found.before) if found.path == "power" else "", "changed outside herocloud")
 
 
 def _counted(case: Case) -> int:

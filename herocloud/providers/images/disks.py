@@ -48,7 +48,7 @@ class Disks:
             self._bury(path, mark, half)
         if KINDS[work.step.kind].places and self._place(path, work, half):
             return
-        source = self._source(work, after)
+        source = None if work.step.origin is not None else self._source(work, after)
         part_states.claim_folder(path, work)
         marks.write(path, mark_for(work, None, half=_COPYING))
         half()
@@ -102,7 +102,9 @@ class Disks:
         marks.remove(path)
 
     def _write(self, work: Work, draft: Path, source: Entry | None, size: int) -> None:
-        if source is None:
+        if work.step.origin is not None:
+            self._copy(work, draft, image_folders.origin_path(self._folder, work.step.origin["path"]), size)
+        elif source is None:
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 os.ftruncate(descriptor, size)
@@ -110,16 +112,23 @@ class Disks:
             finally:
                 os.close(descriptor)
         else:
-            content = self._store.content(source.key)
-            copies.clone(
-                content,
-                draft,
-                size=size,
-                cancelled=work.cancelled,
-                told=lambda done, total: work.progress(f"copying {show_size(total)}", done / total),
-                before_copy=lambda: self._room.require_for_copy(copies.allocated(content), f"the root disk of `{work.step.address}`"),
-            )
+            self._copy(work, draft, self._store.content(source.key), size)
         self._ownership.give(draft)
+
+    def _copy(self, work: Work, draft: Path, content: Path, size: int) -> None:
+        if not content.exists():
+            raise Permanent(f"`{content}` is gone, so the {work.step.part} of `{work.step.address}` cannot be copied from it")
+        if content.stat().st_size > size:
+            smaller = f"{format_size(content.stat().st_size)} do not fit on a disk of {format_size(size)}"
+            raise Permanent(f"`{work.step.address}`: {smaller}")
+        copies.clone(
+            content,
+            draft,
+            size=size,
+            cancelled=work.cancelled,
+            told=lambda done, total: work.progress(f"copying {show_size(total)}", done / total),
+            before_copy=lambda: self._room.require_for_copy(copies.allocated(content), f"the root disk of `{work.step.address}`"),
+        )
 
     def _source(self, work: Work, after: Part) -> Entry | None:
         """Return the content that a disk begins as; nothing for an empty one."""

@@ -6,6 +6,8 @@ images/locks/           one file for each content that somebody fetched, locked 
 images/built/NAME/      what `image build` made, for stacks to name by path
 images/names/STACK/     the images that a stack asked for: marks that point at an entry
 vms/SID/                root.raw, seed.iso, each with its mark; root.new.raw, seed.new.iso while they wait to take their places
+vms/SID/snapshots/NAME/ the disks of a snapshot; its mark lies beside the folder
+imports/ID/             what was unpacked of an archive, until its VM is made
 volumes/STACK/          NAME.raw, with its mark
 tombstones/KEY/         deleted data, with what it was
 """
@@ -21,6 +23,9 @@ from herocloud.model.steps import BESIDE
 IMAGES, VMS, VOLUMES, TOMBSTONES = "images", "vms", "volumes", "tombstones"
 STORE, DOWNLOADS, LOCKS, NAMES, BUILT = "images/store", "images/downloads", "images/locks", "images/names", "images/built"
 
+SNAPSHOTS = "snapshots"
+IMPORTS = "imports"
+
 ROOT_DISK, SEED = "root.raw", "seed.iso"
 BURIED = "data"
 """What the data of a tombstone is called in its folder."""
@@ -35,6 +40,22 @@ def object_path(folder: Path, relative: str) -> Path:
     if path.is_absolute() or ".." in path.parts or path.parts[:1] not in ((VMS,), (VOLUMES,)) or len(path.parts) != 3:
         raise Permanent(f"`{relative}` is no place for a disk: it has to lie in `{VMS}/SID/` or `{VOLUMES}/STACK/`")
     return folder / path
+
+
+def snapshot_path(folder: Path, relative: str) -> Path:
+    """Return where a snapshot lies; a path that leads out of its VM's folder is refused."""
+    path = PurePosixPath(relative)
+    if path.is_absolute() or ".." in path.parts or len(path.parts) != 4 or (path.parts[0], path.parts[2]) != (VMS, SNAPSHOTS):
+        raise Permanent(f"`{relative}` is no place for a snapshot: it has to lie in `{VMS}/SID/{SNAPSHOTS}/`")
+    return folder / path
+
+
+def origin_path(folder: Path, relative: str) -> Path:
+    """Return the file that a disk is copied from: one of a snapshot, or of an archive that was unpacked."""
+    path = PurePosixPath(relative)
+    if path.parts[:1] == (IMPORTS,) and len(path.parts) == 3 and ".." not in path.parts:
+        return folder / path
+    return snapshot_path(folder, str(path.parent)) / path.name
 
 
 def name_path(folder: Path, stack: str, address: str) -> Path:
