@@ -7,9 +7,10 @@ from typing import Annotated
 from herocloud.cli import apply_flow, exit_codes, flags, requests
 from herocloud.cli.command import Call
 from herocloud.cli.commands.vms import VM
-from herocloud.operations import clones, lookups, stack_plans
+from herocloud.operations import clone_requests as clones
+from herocloud.operations import lookups, stack_plans
 from herocloud.operations import snapshot_requests as snapshots
-from herocloud.operations.clones import CloneWanted
+from herocloud.operations.clone_requests import CloneWanted
 
 _NAMED = flags.Approving(auto_approve=True)
 Slices = Annotated[
