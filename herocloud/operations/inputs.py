@@ -78,6 +78,17 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
     return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
 
 
+def sign_of_host_file(folder: Path) -> tuple[int, int, int] | None:
+    """Return what changes when somebody writes the host file."""
+    from herocloud.host import hostfile
+
+    try:
+        status = (folder / hostfile.FILE).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
     """Return the machine with what the command line or the environment wants guests to run on; the host file stands below both."""
     if accelerator is None:

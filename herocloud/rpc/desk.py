@@ -49,21 +49,22 @@ class Sight:
         self._reader = reader
         self._turn = threading.Lock()
         self._looking = threading.Lock()
-        self._hosting: tuple[float, int, Hosting] | None = None
+        self._hosting: tuple[float, tuple[object, ...], Hosting] | None = None
         self._things: Mapping[tuple[str, Address], Thing] = {}
         self._version = -1
         self._at = float("-inf")
 
     def hosting(self) -> Hosting:
-        """Return the machine; detected again every few seconds, and whenever its slices change."""
+        """Return the machine; detected again every few seconds, and whenever its slices or the host file change."""
         recorded = self._reader.recorded()
+        sign = (recorded.slices, inputs.sign_of_host_file(self._folder))
         with self._turn:
             kept = self._hosting
-        if kept is not None and time.monotonic() - kept[0] < _HOST_SECONDS and kept[1] == recorded.slices:
+        if kept is not None and time.monotonic() - kept[0] < _HOST_SECONDS and kept[1] == sign:
             return kept[2]
         found = inputs.find_host(self._folder, recorded)
         with self._turn:
-            self._hosting = (time.monotonic(), recorded.slices, found)
+            self._hosting = (time.monotonic(), sign, found)
         return found
 
     def forget(self, *, machine: bool = False) -> None:
