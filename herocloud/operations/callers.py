@@ -1,4 +1,4 @@
-"""What whoever calls an operation hands in: how to run, whom to tell, when to stop, and what is approved.
+"""What the caller of an operation hands in: how to run, whom to tell, when to stop, and what is approved.
 
 The command line, the daemon and the tests each make their own. Nothing below reads the environment, installs signal handlers or cares
 which thread it runs in.
@@ -35,7 +35,7 @@ class How(NamedTuple):
     interrupts: Interrupts = Interrupts()
     clock: Clock = SYSTEM
     environment: Mapping[str, str] = {}
-    """The variables that a stack may name with `env:`: those of whoever asked, and never those of a daemon."""
+    """The variables that a stack may name with `env:`: the caller's, never those of a daemon."""
     accelerator: str | None = None
     """What guests that are booted run on, `kvm`, `tcg` or `auto`; nothing leaves it to the host file."""
 

@@ -149,7 +149,7 @@ class Sources(NamedTuple):
 
 
 def read_stdin(files: tuple[str, ...]) -> str | None:
-    """Read the standard input when a file is named `-`; bytes that are no text are left for the loader to point at."""
+    """Read the standard input when a file is named `-`; bytes that are not text are left for the loader to point at."""
     if "-" not in files:
         return None
     # A process may be started without any standard input at all.

@@ -239,7 +239,7 @@ class Store:
     ) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished.
 
-        Of steps whose provider is told, how long they took is remembered for estimates.
+        Of steps whose provider is given, the duration is remembered for estimates.
         """
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
@@ -280,7 +280,7 @@ class Store:
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
             except ValueError as error:
-                # A body that is no JSON any more: the page is in order, and what it holds is not.
+                # A body that is not JSON any more: the page is in order, and what it holds is not.
                 raise failures.damaged(self._path, f"a record cannot be read ({error})") from error
 
     @contextmanager

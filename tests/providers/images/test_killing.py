@@ -106,7 +106,7 @@ CASES = {
     "delete volume": Case("volume.delete", 2, 2, _delete_volume),
     "move volume": Case("volume.move", 1, 1, _move_volume),
     "write seed": Case("seed.write", 3, 2, _write_seed),
-    "write seed anew": Case("seed.write", 3, 2, _rewrite_seed),
+    "write seed again": Case("seed.write", 3, 2, _rewrite_seed),
     "delete seed": Case("seed.delete", 2, 3, _delete_seed),
 }
 FORWARD = [
