@@ -170,6 +170,18 @@ def forwards_at_start(address: str, vm: str, place: Place | None) -> Diagnostic:
     )
 
 
+def fixed_at_start(address: str, field: str, vm: str, place: Place | None) -> Diagnostic:
+    """Tell that a running VM keeps what its network was when it started."""
+    return Diagnostic(
+        code="network-fixed-at-start",
+        summary="Network of a running VM cannot be changed in user mode",
+        detail=f"`{field}` of `{address}` is put into force when a VM on it starts, and `{vm}` runs.",
+        address=address,
+        place=place,
+        hint=f"`herocloud vm stop {vm}`, apply, and `herocloud vm start {vm}`: its guest is down that long",
+    )
+
+
 def simulated_before(stack: str) -> Diagnostic:
     """Tell that what is recorded exists on the simulator only, so that real VMs cannot join it."""
     return _MIXED_HYPERVISORS.at(

@@ -218,6 +218,10 @@ class NetworkPlanning(Protocol):
         """Name the VMs whose published ports differ between two specs of a network and cannot change while the VM runs."""
         ...
 
+    def fixed_at_boot(self, before: Spec, after: Spec) -> str:
+        """Name the field of a network that differs and that VMs on it take over only when they start; empty where there is none."""
+        ...
+
     def attachment(self, card: Card) -> Attachment:
         """Say what a card that this provider made hangs on."""
         ...

@@ -21,7 +21,7 @@ from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, grants, marks, probes, supplies, users, virtiofs
+from herocloud.providers.vmm import files, grants, loopback, marks, probes, supplies, users, virtiofs
 from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
@@ -121,6 +121,7 @@ class QemuDriver:
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
             grants.give(self._folder, sid, given.needs_of(target))
+            boot.close_host(place, target, work)
             with boot.open_talk(self._folder, sid) as talk:
                 change = Change(talk, place, given, work.progress, work.cancelled)
                 hotplug.bring(change, mark.machine, target, mark.launched)
@@ -153,6 +154,7 @@ class QemuDriver:
         user = users.read(self._folder, sid)
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
         users.let_go(self._folder, sid, user)
+        loopback.open_again()
         ownership.release(folder)
 
     def _real(self, sid: str, mark: Mark) -> Part:

@@ -91,6 +91,7 @@ which counts as a failure then."""
 
 _DETACH = """\
 cd / || exit
+umask 077
 log=$1
 shift
 setsid "$@" </dev/null >>"$log" 2>&1 &
@@ -133,7 +134,7 @@ def launch(
     for name in ("log", "ended", "keeper", "left"):
         _beside(what.record, name).unlink(missing_ok=True)
     what.record.unlink(missing_ok=True)
-    _beside(what.record, "stop").touch()
+    _beside(what.record, "stop").touch(mode=0o600)
     prepare(what)
     _start(what, log)
     began = time.monotonic()
@@ -203,7 +204,7 @@ def keep(record: Path, *, kept: bool) -> None:
     if kept:
         path.unlink(missing_ok=True)
     else:
-        path.touch()
+        path.touch(mode=0o600)
 
 
 def is_kept(record: Path) -> bool:
