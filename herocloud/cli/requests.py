@@ -133,7 +133,7 @@ def make_plain_how(call: Call, lock_timeout: str) -> "How":
 
 
 def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | None) -> "How":
-    from herocloud.cli import signals
+    from herocloud.cli import daemon_link, signals
     from herocloud.operations.callers import How
 
     return How(
@@ -144,6 +144,7 @@ def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | N
         Caller(_user(), call.command),
         signals.SignalInterrupts(),
         environment=call.environment,
+        carrier=daemon_link.find(call.folder, call.environment),
     )
 
 

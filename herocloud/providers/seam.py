@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.model.hosts import Host, OverlayKey
-from herocloud.model.ids import Address, StackName
+from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
@@ -63,9 +63,6 @@ class ProviderContext(NamedTuple):
         return self.settings.get(name, {})
 
 
-# Effects: the driver.
-
-
 class Found(Enum):
     """What a probe finds out about a step by looking at the world, and not at our records."""
 
@@ -108,6 +105,8 @@ class Work(NamedTuple):
     """For steps of a hypervisor: the network cards that the VM has by now, by their part (`nic.0`)."""
     disks: Mapping[str, Disk] = {}
     """For steps of a hypervisor: the disks that the VM has by now, as `disk`, `seed`, and `volume.NAME` for each volume."""
+    peers: tuple[tuple[Address, Sid], ...] = ()
+    """For waiting until a VM is ready: the other instances of its block that run."""
     running: frozenset[Address] = frozenset()
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
 

@@ -124,7 +124,15 @@ def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
 
 
 def check_overlay(data: Fields, found: Findings) -> None:
-    """Check the peers of the overlay."""
+    """Check the key of the overlay, what its mode leaves without effect, and its peers."""
+    overlay = data.get("mycelium") or {}
+    if (overlay.get("key") or {}).get("file") == "":
+        hint = "name a file, or leave `key` out and run `herocloud mycelium key create NAME`"
+        found.add("bad-key", ("mycelium", "key", "file"), "`file` is empty.", hint)
+    for field in ("key", "interfaces", "daemon") if overlay.get("mode") == "guest" else ():
+        if overlay.get(field):
+            detail = f"In mode `guest` the daemons run inside the VMs, and `{field}` is about one on the host."
+            found.add("overlay-inside", ("mycelium", field), detail, f"take `{field}` out, or choose another mode", on_key=True)
     seen: dict[str, str] = {}
     for number, peer in enumerate((data.get("mycelium") or {}).get("peers") or ()):
         path = ("mycelium", "peers", number)
