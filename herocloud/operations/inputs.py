@@ -11,6 +11,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
+from herocloud.operations import damage
 from herocloud.providers.seam import ProviderContext
 from herocloud.stack.fence import Fence
 from herocloud.stack.loaded import Loaded
@@ -60,7 +61,8 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
         raise Refused(errors or answer.diagnostics)
     context = ProviderContext(folder, answer.host, answer.providers, environment)
     step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
-    return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
+    found = (*answer.diagnostics, *damage.warnings(recorded))
+    return Hosting(answer.host._replace(step_times=tuple(step_times)), context, found)
 
 
 def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:

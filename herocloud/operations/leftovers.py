@@ -61,7 +61,9 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, None)
     found = orphans.find_orphans(recorded, observed)
-    going = tuple(one.thing for one in found if foreign or not one.foreign)
+    # What has a record that cannot be read is no orphan, only unknown.
+    known = [one for one in found if one.thing.address not in recorded.damaged.get(one.thing.stack, {})]
+    going = tuple(one.thing for one in known if foreign or not one.foreign)
     buried = list_tombstones(host)
     plans = tuple(
         orphans.plan_removal(
