@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from herocloud.kits import plain_files
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
@@ -18,6 +19,8 @@ from herocloud.stack.loaded import Loaded
 
 if TYPE_CHECKING:
     from herocloud.stack.sources import VarFile
+
+_MOST_BYTES = 16 * 1024**2
 
 SYSTEM = Path("/var/lib/herocloud")
 
@@ -197,8 +200,8 @@ def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
     import re
 
     try:
-        text = (stdin or "") if not files or files[0] == "-" else Path(files[0]).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = (stdin or "") if not files or files[0] == "-" else plain_files.read(files[0], _MOST_BYTES).decode(errors="replace")
+    except (OSError, ValueError):
         return None
     found = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
     return found.group(1) if found else None

@@ -116,7 +116,10 @@ def load(
 def _parse_all(bodies: list[str]) -> list[jsons.Json]:
     """Read some hundred bodies at once; one by one where one of them is not JSON, or pretends to be several."""
     try:
-        parsed = json.loads("[" + ",".join(bodies) + "]")
+        joined = "[" + ",".join(bodies) + "]"
+        if not joined.isascii():
+            joined.encode()
+        parsed = json.loads(joined)
         if len(parsed) == len(bodies):
             return list(parsed)
     except (ValueError, RecursionError):
@@ -126,7 +129,8 @@ def _parse_all(bodies: list[str]) -> list[jsons.Json]:
 
 def _parse(body: str) -> jsons.Json:
     try:
-        return json.loads(body)
+        # What was not UTF-8 in the database cannot be encoded again.
+        return json.loads(body.encode())
     except (ValueError, RecursionError):
         return None
 

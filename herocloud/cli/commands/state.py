@@ -5,8 +5,8 @@ from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, garbage, presentation, requests
 from herocloud.cli.command import Call
-from herocloud.operations import leftovers as operation
 from herocloud.operations import damage, lookups, record_edits
+from herocloud.operations import leftovers as operation
 
 ADDRESS = Annotated[str, flags.argument(metavar="ADDR", help="An address, such as vm.web[0].")]
 
