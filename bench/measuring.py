@@ -1,4 +1,4 @@
-"""Measuring whole processes: wall time and peak memory of one child, and the middle of several.
+"""Measuring whole processes: wall time, CPU time and peak memory of one child, and the middle of several.
 
 A benchmark inside one process would leave out what a user waits for most at small sizes: the interpreter and its imports. `wait4` gives
 the peak memory of exactly this child; `resource.getrusage(RUSAGE_CHILDREN)` would give the largest of all children so far.
@@ -20,6 +20,8 @@ class Measured(NamedTuple):
     seconds: float
     megabytes: float
     out: str
+    cpu: float
+    """Seconds that processors worked for it, in user and kernel: what a busy machine changes least."""
 
 
 class Failed(Exception):
@@ -47,10 +49,15 @@ def run(command: Sequence[str], *, folder: Path, environment: Mapping[str, str] 
             err.seek(0)
             said = err.read().decode(errors="replace")
             raise Failed(f"{' '.join(command)} ended with {child.returncode}\n{text[-2000:]}{said[-4000:]}")
-    return Measured(seconds, usage.ru_maxrss / 1024, text)
+    return Measured(seconds, usage.ru_maxrss / 1024, text, usage.ru_utime + usage.ru_stime)
 
 
 def repeat(times: int, once: Callable[[], Measured]) -> Measured:
     """Measure several times and return the median of time and of memory."""
     runs = [once() for _ in range(times)]
-    return Measured(statistics.median(run.seconds for run in runs), statistics.median(run.megabytes for run in runs), runs[-1].out)
+    return Measured(
+        statistics.median(run.seconds for run in runs),
+        statistics.median(run.megabytes for run in runs),
+        runs[-1].out,
+        statistics.median(run.cpu for run in runs),
+    )

@@ -34,13 +34,16 @@ def main() -> None:
     )
     loops.compile_product()
     seen = loops.help_time(max(arguments.runs, 11))
-    print(f"{'--help':34}{_time(seen.seconds):>12}{'':28}{_verdict(seen.seconds, HELP_TARGET, '60 ms')}\n")
+    print(f"{'--help':34}{_time(seen.seconds):>12}{_time(seen.cpu):>12}{'':28}{_verdict(seen.seconds, HELP_TARGET, '60 ms')}\n")
     compare = not arguments.no_terraform and loops.has_terraform()
     if not compare:
         print("terraform is not on PATH (or was left out): no ratios\n")
     for form in arguments.forms:
         print("one block with a count" if form == "counted" else "a block for each VM")
-        print(f"{'VMs':>8}  {'':24}{'time':>12}{'a VM':>12}{'memory':>12}    {'target':16}" + ("terraform      ratio" if compare else ""))
+        print(
+            f"{'VMs':>8}  {'':24}{'time':>12}{'CPU':>12}{'a VM':>12}{'memory':>12}    {'target':16}"
+            + ("terraform      ratio" if compare else "")
+        )
         for size in arguments.sizes:
             _measure(size, form, arguments, compare=compare)
         print()
@@ -67,7 +70,8 @@ def _measure(size: int, form: workloads.Form, arguments: argparse.Namespace, *, 
     for question in ("fresh", "apply", "same"):
         mine: measuring.Measured = getattr(ours, question)
         other: measuring.Measured | None = getattr(theirs, question)
-        row = f"{size:>8,}  {NAMES[question]:24}{_time(mine.seconds):>12}{_time(mine.seconds / size):>12}{mine.megabytes:>9.0f} MB"
+        row = f"{size:>8,}  {NAMES[question]:24}{_time(mine.seconds):>12}{_time(mine.cpu):>12}{_time(mine.seconds / size):>12}"
+        row += f"{mine.megabytes:>9.0f} MB"
         row += f"    {_target(question, size, mine):16}"
         if other is not None:
             row += f"{_time(other.seconds):>9}{other.seconds / mine.seconds:>10.1f} x"

@@ -22,14 +22,15 @@ def main() -> None:
         print("skipped: neither `tofu` nor `terraform` is on PATH, so there is nothing to stand beside")
         return
     loops.compile_product()
-    print(f"medians of {arguments.runs} runs, whole processes\n")
-    print(f"{'size':>8}  {'':18}{'herocloud':>12}{peer:>12}{'ratio':>9}")
+    print(f"medians of {arguments.runs} runs, whole processes; CPU time is what all threads worked together\n")
+    print(f"{'size':>8}  {'':18}{'herocloud':>12}{peer:>12}{'ratio':>9}{'CPU':>12}{peer:>12}{'ratio':>9}")
     for size in arguments.sizes:
         ours = loops.herocloud(size, "counted", arguments.runs)
         theirs = loops.terraform(size, "counted", arguments.runs, apply=True)
         for field, words in QUESTIONS:
-            one, other = getattr(ours, field), getattr(theirs, field)
-            print(f"{size:>8}  {words:18}{one.seconds:>10.2f} s{other.seconds:>10.2f} s{one.seconds / other.seconds:>9.2f}")
+            mine, other = getattr(ours, field), getattr(theirs, field)
+            wall = f"{mine.seconds:>10.2f} s{other.seconds:>10.2f} s{mine.seconds / other.seconds:>9.2f}"
+            print(f"{size:>8}  {words:18}{wall}{mine.cpu:>10.2f} s{other.cpu:>10.2f} s{mine.cpu / other.cpu:>9.2f}", flush=True)
 
 
 if __name__ == "__main__":

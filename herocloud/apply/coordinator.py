@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from herocloud.apply import directions, workers
 from herocloud.apply.directions import Way
+from herocloud.apply.listener import Listener
 from herocloud.apply.schedule import Walk
-from herocloud.apply.steering import Clock, Interrupts, Options, Voice
+from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt, Crew, Finished, Progress
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_duration
@@ -62,7 +63,7 @@ class Runner:
         work_of: Callable[[Attempt], Work],
         write: Callable[[Sequence[Entry]], None],
         options: Options,
-        voice: Voice,
+        voice: Listener,
         clock: Clock,
         interrupts: Interrupts,
         began: float,
@@ -132,7 +133,7 @@ class Runner:
         """Take what may start now, with its intents; steps on records are carried out on the spot."""
         starting: list[Attempt] = []
         # What an earlier run left unknown is found out even after a failure: an apply must not end with open questions.
-        while not self._interrupts.requests and (taken := self._walk.take()):
+        while taken := self._take():
             now = self._clock.now()
             for step in taken:
                 if step.id in broken:
@@ -147,6 +148,12 @@ class Runner:
                 else:
                     starting.append(self._make_attempt(step))
         return starting
+
+    def _take(self) -> list[Step]:
+        """Take what may start: everything in its turn, and after the first interrupt only what lets machines go on."""
+        if not self._interrupts.requests:
+            return self._walk.take()
+        return self._walk.take_healing() if self._interrupts.requests == 1 else []
 
     def _make_attempt(self, step: Step) -> Attempt:
         timeout = KINDS[step.kind].timeout if self._options.step_timeout is None else self._options.step_timeout

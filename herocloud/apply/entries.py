@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, RECORD_WRITE, Step, restores_data
+from herocloud.model.steps import BESIDE, KINDS, RECORD_WRITE, Step, beside, restores_data
 from herocloud.model.words import Action
 from herocloud.model.worlds import Record
 from herocloud.state.store import Entry
@@ -67,6 +67,8 @@ def undo_step(record: Record | None, step: Step, original: Record | None) -> Rec
     if record is None or _leaves_parts(step):
         return record
     parts = _parts_with(record, step, step.before, made="vm.delete", gone="vm.create")
+    if KINDS[step.kind].places:
+        parts[f"{step.part}{BESIDE}"] = beside(step.after)
     return record._replace(parts=parts, complete=False)
 
 
@@ -78,6 +80,8 @@ def _leaves_parts(step: Step) -> bool:
 def _parts_with(record: Record, step: Step, value: Part, *, made: str, gone: str) -> dict[str, Part]:
     """Return the parts with that of a step set or dropped. A machine brings its power along, off at first, and takes it away again."""
     parts = dict(record.parts)
+    if KINDS[step.kind].places:
+        parts.pop(f"{step.part}{BESIDE}", None)
     if value is None:
         parts.pop(step.part, None)
     else:
@@ -105,7 +109,7 @@ def _make(change: Change, stack: StackName) -> Record:
 
 
 def _creates(step: Step) -> bool:
-    return step.before is None and step.after is not None
+    return step.before is None and step.after is not None and not KINDS[step.kind].prepares
 
 
 def _with_spec(record: Record, spec: Spec) -> Record:
@@ -158,6 +162,9 @@ class Journal:
         if self.plan.operation != "undo":
             return None
         original = step._replace(kind=KINDS[step.kind].inverse, before=step.after, after=step.before)
+        if KINDS[step.kind].destroys_data and original.kind == step.kind:
+            # Data took the place of other data, which lies in a tombstone.
+            return original
         if restores_data(step.kind) and step.before is None:
             return original
         if KINDS[step.kind].destroys_data and self._changes[step.address].action is Action.REPLACE:
@@ -193,6 +200,9 @@ class Journal:
         change = self._changes[step.address]
         before = self._record_of(change)
         after = complete_step(before, change, step, result, self.plan.stack)
+        if self.plan.operation == "undo" and after is not None and after.kind == "vm" and "machine" not in after.parts:
+            # What is taken back was the completion of something half-made, which is now half-made again.
+            after = after._replace(complete=False)
         return self._enter(Entry(step.id, "done", at, seconds=seconds), before, after)
 
     def prepare_undo(self, steps: Iterable[Step]) -> None:
@@ -201,6 +211,17 @@ class Journal:
         self._to_undo = {}
         for step in steps:
             self._to_undo[step.address] = self._to_undo.get(step.address, 0) + 1
+
+    def undoing(self, step: Step, at: float) -> Entry:
+        """Say that a step is about to be taken back.
+
+        Something that was removed has a record again from here on: a step that fails half-way may have brought back more than it says.
+        """
+        change = self._changes[step.address]
+        before = self._record_of(change)
+        return self._enter(
+            Entry(step.id, "undoing", at), before, before or undo_step(None, step._replace(kind=RECORD_WRITE), self._original_of(change))
+        )
 
     def undone(self, step: Step, at: float, seconds: float) -> Entry:
         """Say that a step is taken back."""

@@ -26,7 +26,7 @@ from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, PlanId, StepId
 from herocloud.model.outcomes import Event, Outcome, Result
 from herocloud.model.plans import Fact, Plan
-from herocloud.model.steps import Step
+from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Status
 from herocloud.model.worlds import Record
 from herocloud.state.store import Store, Unfinished
@@ -222,11 +222,24 @@ def resume(
         )
         if rollback or entries.going_back(states):
             return take_back(session, (), states)
-        left = [step for step in plan.steps if states.get(step.id) != "done"]
+        left = _left_of(plan, states)
         session.voice.note(f"resuming plan {plan.id}: {len(plan.steps) - len(left)} of {len(plan.steps)} steps are done")
         unknown = {step.id for step in left if states.get(step.id) in entries.IN_FLIGHT}
         ended = session.forward(left, unknown=unknown, broken=_broken(unfinished, left, facts))
         return conclude(session, ended, states)
+
+
+def _left_of(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
+    """Return the steps that are still to be done.
+
+    Where an interrupted apply let a machine go on before its turn, holding it is to be done again, and so is letting it go.
+    """
+    left = {step.id for step in plan.steps if states.get(step.id) != "done"}
+    for step in plan.steps:
+        if KINDS[step.kind].heals and step.id not in left and not left.isdisjoint(step.needs):
+            holds = KINDS[step.kind].inverse
+            left.update((step.id, *(one.id for one in plan.steps if one.kind == holds and one.address == step.address)))
+    return [step for step in plan.steps if step.id in left]
 
 
 def _broken(unfinished: Unfinished, left: Iterable[Step], facts: Facts | None) -> Mapping[StepId, str]:

@@ -20,9 +20,17 @@ class Walk:
     """One way through the graph. `needs` may differ from the steps' own: a rollback walks against the arrows."""
 
     def __init__(
-        self, steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]], parallelism: int, urgent: Collection[StepId] = ()
+        self,
+        steps: Sequence[Step],
+        needs: Mapping[StepId, Iterable[StepId]],
+        parallelism: int,
+        urgent: Collection[StepId] = (),
+        heals: Collection[StepId] = (),
     ) -> None:
-        """Prepare the walk; needs on steps that are not part of it count as met. Steps in `urgent` go before all others."""
+        """Prepare the walk; needs on steps that are not part of it count as met. Steps in `urgent` go before all others.
+
+        Steps in `heals` run when what they need has ended, whether or not it went well.
+        """
         self._steps = steps
         self._position = {step.id: position for position, step in enumerate(steps)}
         self._needs = {step.id: [need for need in needs.get(step.id, ()) if need in self._position] for step in steps}
@@ -35,17 +43,27 @@ class Walk:
         self._total_running = 0
         self._parallelism = max(1, parallelism)
         self._left = set(self._position)
+        self._heals = frozenset(heals)
+        self._handed: set[StepId] = set()
+        """What the graph has handed out as ready."""
+        self._busy: set[StepId] = set()
+        self._begun: set[Address] = set()
         self._dependants: dict[StepId, list[StepId]] | None = None
         self._only: set[Address] | None = None
         """Where steps may still start; everywhere until the walk is halted."""
         self._admit()
 
     def _admit(self) -> None:
-        for step in self._graph.get_ready():
-            position = self._position[step]
-            if self._may_start(position):
-                lane = KINDS[self._steps[position].kind].lane
-                heapq.heappush(self._ready.setdefault(lane, []), (self._rank[position], position))
+        while ready := self._graph.get_ready():
+            for step in ready:
+                self._handed.add(step)
+                position = self._position[step]
+                if step not in self._left:
+                    # It was given up; what heals is all that still waits behind it.
+                    self._graph.done(step)
+                elif self._may_start(position):
+                    lane = KINDS[self._steps[position].kind].lane
+                    heapq.heappush(self._ready.setdefault(lane, []), (self._rank[position], position))
 
     def _may_start(self, position: int) -> bool:
         return self._only is None or self._rank[position] == _URGENT or self._steps[position].address in self._only
@@ -79,30 +97,54 @@ class Walk:
                 break
             (_, position), lane = min(open_lanes)
             heapq.heappop(self._ready[lane])
-            self._running[lane] = self._running.get(lane, 0) + 1
-            self._total_running += 1
             step = self._steps[position]
             if step.id in self._left:
+                self._occupy(step)
                 taken.append(step)
-            else:
-                self._release(step)
         return taken
+
+    def take_healing(self) -> list[Step]:
+        """Return what heals and waits for nothing that still runs: all that starts once an apply is interrupted."""
+        taken = [
+            self._steps[self._position[step]]
+            for step in sorted(self._heals & self._left - self._busy, key=self._position.__getitem__)
+            if self._busy.isdisjoint(self._needs[step]) and self._steps[self._position[step]].address in self._begun
+        ]
+        for step in taken:
+            self._occupy(step)
+        return taken
+
+    def _occupy(self, step: Step) -> None:
+        lane = KINDS[step.kind].lane
+        self._running[lane] = self._running.get(lane, 0) + 1
+        self._total_running += 1
+        self._busy.add(step.id)
+        self._begun.add(step.address)
 
     def _release(self, step: Step) -> None:
         self._running[KINDS[step.kind].lane] -= 1
         self._total_running -= 1
+        self._busy.discard(step.id)
 
     def complete(self, step: Step) -> None:
         """Note that a running step is done: what needs it may become ready."""
         self._release(step)
         self._left.discard(step.id)
-        self._graph.done(step.id)
-        self._admit()
+        self._pass(step)
+
+    def _pass(self, step: Step) -> None:
+        """Let what is behind a step become ready. Nothing is behind one that heals and ran before its turn, after an interrupt."""
+        if step.id in self._handed:
+            self._graph.done(step.id)
+            self._admit()
 
     def fail(self, step: Step) -> list[Step]:
         """Note that a running step will not be done, and return everything behind it that therefore never runs."""
         self._release(step)
-        return self.give_up(step)
+        skipped = self.give_up(step)
+        if self._heals:
+            self._pass(step)
+        return skipped
 
     def give_up(self, step: Step) -> list[Step]:
         """Take out a step that is not running, and everything that needs it; returns the latter in the order of the plan."""
@@ -115,7 +157,7 @@ class Walk:
         skipped, frontier = [], [step.id]
         while frontier:
             for dependant in self._dependants.get(frontier.pop(), ()):
-                if dependant in self._left:
+                if dependant in self._left and dependant not in self._heals:
                     self._left.discard(dependant)
                     skipped.append(dependant)
                     frontier.append(dependant)

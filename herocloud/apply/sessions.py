@@ -12,8 +12,9 @@ from herocloud.apply import handover
 from herocloud.apply.coordinator import Ended, Runner
 from herocloud.apply.directions import Backward, Forward, Way
 from herocloud.apply.entries import IN_FLIGHT, Journal
+from herocloud.apply.listener import Listener
 from herocloud.apply.schedule import Walk
-from herocloud.apply.steering import Clock, Interrupts, Options, Voice
+from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt
 from herocloud.kits import faults
 from herocloud.model.ids import Address, StepId
@@ -67,7 +68,7 @@ class Session:
         """
         self.plan = plan
         self.options = options
-        self.voice = Voice(tell)
+        self.voice = Listener(tell)
         self._store = store
         self._number = number
         self._opened = opened
@@ -81,7 +82,8 @@ class Session:
 
     def forward(self, steps: Sequence[Step], *, unknown: Collection[StepId] = (), broken: Mapping[StepId, str] | None = None) -> Ended:
         """Perform steps. The ends of `unknown` ones are asked of the world first; `broken` ones fail for the reason given."""
-        walk = Walk(steps, {step.id: step.needs for step in steps}, self.options.parallelism, unknown)
+        heals = [step.id for step in steps if KINDS[step.kind].heals]
+        walk = Walk(steps, {step.id: step.needs for step in steps}, self.options.parallelism, unknown, heals)
         return self._run(walk, Forward(self._journal, unknown), on_failure=self.options.on_failure, broken=broken)
 
     def back(self, states: Mapping[StepId, str]) -> Ended:
@@ -96,7 +98,8 @@ class Session:
         unknown = {step.id for step in steps if states[step.id] in IN_FLIGHT}
         way = Backward(self._journal, unknown)
         # One step that cannot be taken back must not keep the others: the nearer to the start, the better.
-        return self._run(Walk(steps, dependants, self.options.parallelism), way, on_failure="continue")
+        heals = [step.id for step in steps if KINDS[KINDS[step.kind].inverse].heals]
+        return self._run(Walk(steps, dependants, self.options.parallelism, (), heals), way, on_failure="continue")
 
     def _run(self, walk: Walk, way: Way, *, on_failure: str, broken: Mapping[StepId, str] | None = None) -> Ended:
         runner = Runner(

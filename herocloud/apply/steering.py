@@ -1,7 +1,4 @@
-"""What steers an apply from outside and what hears from it: options, listeners, the clock and requests to stop.
-
-A listener never hurts an apply: when a view fails (the terminal was closed, the pipe has no reader, the disk that `--json-into` writes to
-is full), it goes silent and the work goes on.
+"""What steers an apply from outside: options, the clock and requests to stop.
 
 Time and waiting for the next message live behind one small object, because tests need both: a clock that jumps to the next deadline when
 nothing arrives makes an hour's time-out take milliseconds, without a sleep.
@@ -10,16 +7,12 @@ Requests to stop only count and wake the coordinator. Its loop decides what they
 tears one. Where they come from is up to the caller: signals, a method of the daemon, a test.
 """
 
-import logging
 import queue
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from herocloud.model.ids import Address, StepId
-from herocloud.model.outcomes import Event, EventData, EventType
-from herocloud.model.steps import PARALLELISM, Step
+from herocloud.model.steps import PARALLELISM
 
 
 class Options(NamedTuple):
@@ -39,41 +32,6 @@ class Options(NamedTuple):
     """Seconds that guests have to shut down before their power is cut; 0 cuts it at once, nothing leaves it to the hypervisor."""
     grace: float = 30.0
     """Seconds that running steps have to finish after the first interrupt."""
-
-
-log = logging.getLogger(__name__)
-
-
-class Voice:
-    """A listener wrapped so that its errors stay its own."""
-
-    def __init__(self, tell: Callable[[Event], None]) -> None:
-        """Wrap `tell`."""
-        self._tell = tell
-        self._gone = False
-
-    def say(self, event: Event) -> None:
-        """Tell one event, if anybody still listens."""
-        if self._gone:
-            return
-        try:
-            self._tell(event)
-        except (OSError, ValueError):
-            # ValueError is what a closed Python stream raises; OSError is a closed terminal or pipe.
-            self._gone = True
-            log.warning("nobody listens to the events any more; the work goes on", exc_info=True)
-        except Exception:
-            log.exception("a listener failed on an event of type %s", event.type)
-
-    def step(
-        self, kind: EventType, step: Step, *, seconds: float = 0.0, detail: str = "", data: EventData | None = None, back: bool = False
-    ) -> None:
-        """Tell something about one step, or with `back` about taking it back."""
-        self.say(Event(kind, step.address, step.id, step.kind, seconds, detail, data, back))
-
-    def note(self, detail: str, *, seconds: float = 0.0, address: Address | None = None, step: StepId | None = None) -> None:
-        """Tell something in words."""
-        self.say(Event("note", address, step, None, seconds, detail))
 
 
 Item = TypeVar("Item")

@@ -62,6 +62,11 @@ class Parameter(NamedTuple):
     mark: flags.Flag | flags.Argument
     default: Any
 
+    @property
+    def is_switch(self) -> bool:
+        """Tell whether it stands alone on the command line, without a value."""
+        return self.kind is bool or bool(self.mark.more.get("count"))
+
 
 def function_of(leaf: command_table.Leaf) -> Callable[..., int]:
     """Import the module of a command and return its function."""

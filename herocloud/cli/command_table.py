@@ -5,7 +5,7 @@ and importing thirty modules for it would cost more than the whole start-up budg
 own docstrings.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -22,7 +22,7 @@ class Group(NamedTuple):
     """A word that other commands follow."""
 
     says: str
-    members: Mapping[str, Leaf]
+    members: Mapping[str, "Leaf | Group"]
 
 
 COMMANDS: Mapping[str, Leaf | Group] = {
@@ -87,6 +87,16 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "exec": Leaf("vm_guests", "execute", "Run a program inside a VM."),
             "console": Leaf("vm_guests", "console", "Attach to the console of a VM."),
             "wait": Leaf("vm_guests", "wait", "Wait until the guests of VMs answer."),
+            "snapshot": Group(
+                "Snapshots of VMs: copies of their disks, and of their memory if asked.",
+                {
+                    "create": Leaf("vm_snapshots", "create", "Take a snapshot of VMs."),
+                    "list": Leaf("vm_snapshots", "list_snapshots", "List the snapshots of VMs."),
+                    "show": Leaf("vm_snapshots", "show", "Show one snapshot."),
+                    "restore": Leaf("vm_snapshots", "restore", "Put what a snapshot holds in the place of what the VM has."),
+                    "delete": Leaf("vm_snapshots", "delete", "Delete snapshots of a VM."),
+                },
+            ),
         },
     ),
     "mycelium": Group(
@@ -148,20 +158,22 @@ def find(path: tuple[str, ...]) -> Leaf | Group | Mapping[str, Leaf | Group] | N
     if not path:
         return COMMANDS
     found = COMMANDS.get(path[0])
-    if len(path) == 1:
-        return found
-    return found.members.get(path[1]) if isinstance(found, Group) and len(path) == 2 else None
+    for word in path[1:]:
+        found = found.members.get(word) if isinstance(found, Group) else None
+    return found
 
 
 def leaves() -> list[tuple[tuple[str, ...], Leaf]]:
     """Return every command with the words that lead to it."""
-    found: list[tuple[tuple[str, ...], Leaf]] = []
-    for word, entry in COMMANDS.items():
+    return list(_leaves_of(COMMANDS, ()))
+
+
+def _leaves_of(members: Mapping[str, Leaf | Group], words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Leaf]]:
+    for word, entry in members.items():
         if isinstance(entry, Leaf):
-            found.append(((word,), entry))
+            yield (*words, word), entry
         else:
-            found += [((word, below), leaf) for below, leaf in entry.members.items()]
-    return found
+            yield from _leaves_of(entry.members, (*words, word))
 
 
 def name_of(function: Callable[..., int]) -> str:

@@ -1,20 +1,14 @@
-"""From the words on the command line to a command and its values, by the declarations in `flags` alone.
+"""From the words on the command line to a command and its flags, by the declarations in `flags` alone.
 
-Two habits are served: Terraform users write long flags with one dash (`-out=FILE`, `-refresh=false`), and everybody writes global flags
-before the command as well as behind it. Importing Typer takes as long as the plan of a hundred VMs, so words that leave no doubt are read
-here. Help, mistakes, clusters of short flags and values from the host file go to Typer, in the one spelling that it knows.
+This accepts two habits: Terraform users write long flags with one dash (`-out=FILE`, `-refresh=false`), and everybody writes global flags
+before the command as well as after it. `command_values` turns the result into values, or Typer reads it in the one spelling that it knows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
 from herocloud.cli import command, command_table, flags
-from herocloud.cli.command import REQUIRED, Parameter
-
-
-class Unclear(Exception):
-    """Words are for Typer to read."""
+from herocloud.cli.command import Parameter
 
 
 class Token(NamedTuple):
@@ -106,7 +100,7 @@ def _token(words: Sequence[str], table: _Flags) -> tuple[Token, int]:
         if word[:2] in table and not word.startswith("--"):
             # `-fFILE`, `-f=FILE` or `-qv`.
             parameter, _ = table[word[:2]]
-            if not _is_switch(parameter):
+            if not parameter.is_switch:
                 value = word[2:].removeprefix("=")
                 return Token((word[:2] + value,), parameter, value or None), 1
             if all(f"-{letter}" in table for letter in word[1:]):
@@ -116,7 +110,7 @@ def _token(words: Sequence[str], table: _Flags) -> tuple[Token, int]:
     parameter, on = table[name]
     if isinstance(parameter.mark, flags.Flag) and name in parameter.mark.also:
         name = parameter.mark.names[0]
-    if not _is_switch(parameter):
+    if not parameter.is_switch:
         if equals:
             return Token((f"{name}={value}",), parameter, value), 1
         given = words[1] if len(words) > 1 and (words[1] == "-" or words[1][:1] != "-") else None
@@ -128,72 +122,3 @@ def _token(words: Sequence[str], table: _Flags) -> tuple[Token, int]:
     state = _TRUTH[value.lower()] is on
     spelled = [known for known, (other, set_to) in table.items() if other is parameter and set_to is state and known.startswith("--")]
     return Token(tuple(spelled[:1]), parameter, state), 1
-
-
-def _is_switch(parameter: Parameter) -> bool:
-    return parameter.kind is bool or bool(parameter.mark.more.get("count"))
-
-
-def read(line: Line, environment: Mapping[str, str], setting: Callable[[str], Any]) -> dict[str, Any]:
-    """Return a value for every parameter of the command; raises `Unclear`. `setting` asks the host file for a flag's value."""
-    if line.function is None:
-        raise Unclear
-    values: dict[str, Any] = {}
-    plain: list[str] = []
-    for token in line.tokens:
-        if token.value is None:
-            raise Unclear
-        if token.parameter is None:
-            plain += [token.value] if isinstance(token.value, str) else token.value
-        else:
-            _keep(values, token.parameter, token.value)
-    parameters = command.parameters(line.function)
-    for parameter in parameters:
-        if isinstance(parameter.mark, flags.Argument):
-            many = get_origin(_bare(parameter.kind)) is list
-            for word in plain if many else plain[:1]:
-                _keep(values, parameter, word)
-            plain = [] if many else plain[1:]
-    if plain:
-        raise Unclear
-    for parameter in (one for one in parameters if one.name not in values):
-        variable = parameter.mark.variable if isinstance(parameter.mark, flags.Flag) else ""
-        if variable and variable in environment:
-            if _bare(parameter.kind) not in (str, Path) or not environment[variable]:
-                raise Unclear
-            _keep(values, parameter, environment[variable])
-        elif setting(parameter.name) is not None or parameter.default is REQUIRED:
-            raise Unclear
-        else:
-            values[parameter.name] = parameter.default
-    return values
-
-
-def _keep(values: dict[str, Any], parameter: Parameter, value: Any) -> None:
-    kind = _bare(parameter.kind)
-    if kind is bool:
-        values[parameter.name] = value
-    elif parameter.mark.more.get("count"):
-        values[parameter.name] = values.get(parameter.name, 0) + value
-    elif get_origin(kind) is list:
-        values.setdefault(parameter.name, []).append(_convert(get_args(kind)[0], value, parameter))
-    else:
-        values[parameter.name] = _convert(kind, value, parameter)
-
-
-def _bare(kind: Any) -> Any:
-    """Return a type without `| None`."""
-    inner = [one for one in get_args(kind) if one is not type(None)]
-    return inner[0] if type(None) in get_args(kind) and len(inner) == 1 else kind
-
-
-def _convert(kind: Any, word: str, parameter: Parameter) -> Any:
-    if kind in (str, Path):
-        return kind(word)
-    if kind is int and word.isascii() and word.isdigit() and len(word) < 10:
-        number = int(word)
-        if parameter.mark.more.get("min", 0) <= number <= parameter.mark.more.get("max", number):
-            return number
-    if get_origin(kind) is Literal and word in get_args(kind):
-        return word
-    raise Unclear

@@ -20,7 +20,6 @@ from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import approval, inputs, lookups
-from herocloud.operations.callers import How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked
 from herocloud.plan.scope import PlanOptions
@@ -28,6 +27,7 @@ from herocloud.providers import registry
 
 if TYPE_CHECKING:
     from herocloud.apply.steering import Options
+    from herocloud.operations.callers import How
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -116,7 +116,7 @@ def make_approved(running: flags.Approving) -> frozenset[Approval]:
         raise BadValue(str(error), "--approve") from error
 
 
-def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> How:
+def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> "How":
     """Say how to run, and who watches: people on stderr, and a stream when there is one."""
     from herocloud.apply.steering import Options
 
@@ -125,15 +125,16 @@ def make_how(call: Call, running: flags.Executing, *, purge: bool = False, strea
     return _how(call, options, running.lock_timeout, stream)._replace(accelerator=running.accelerator)
 
 
-def make_plain_how(call: Call, lock_timeout: str) -> How:
+def make_plain_how(call: Call, lock_timeout: str) -> "How":
     """Say how to run something that has no steps."""
     from herocloud.apply.steering import Options
 
     return _how(call, Options(), lock_timeout, None)
 
 
-def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | None) -> How:
-    from herocloud.cli import signals
+def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | None) -> "How":
+    from herocloud.cli import daemon_link, signals
+    from herocloud.operations.callers import How
 
     return How(
         options,
@@ -143,6 +144,7 @@ def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | N
         Caller(_user(), call.command),
         signals.SignalInterrupts(),
         environment=call.environment,
+        carrier=daemon_link.find(call.folder, call.environment),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from herocloud.cli import command, command_words, exit_codes, flags, terminal
+from herocloud.cli import command, command_values, command_words, exit_codes, flags, terminal
 from herocloud.model import errors
 
 NAMES = frozenset(
@@ -85,8 +85,8 @@ def run(arguments: Sequence[str]) -> int:
 def _call(line: command_words.Line, screen: terminal.Screen) -> int:
     inherited = Inherited(line)
     try:
-        values = command_words.read(line, os.environ, inherited.get)
-    except command_words.Unclear:
+        values = command_values.read(line, os.environ, inherited.get)
+    except command_values.Unclear:
         from herocloud.cli import usage_errors
 
         return usage_errors.run_through_typer(screen, line.words, inherited, json=bool(line.value("json")))

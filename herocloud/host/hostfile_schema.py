@@ -18,6 +18,7 @@ Number = TypeVar("Number", int, float)
 INT, FLOAT, STR, BOOL, NULL = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "str", "bool", "null"))
 _MOST_MEMORY = 4 * 1024**5
 _MOST_CPUS = 1_000_000
+_MOST_USERS = 2**31 - 1
 _GROUP = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")
 
@@ -125,6 +126,14 @@ def _group(tag: str, text: str) -> str | Wrong:
     return text
 
 
+def _user(tag: str, text: str) -> int | Wrong:
+    if tag != INT or not text.isdecimal():
+        return Wrong("wrong-type", f"`{text}` is not a whole number.")
+    if not 1000 <= int(text) <= _MOST_USERS:
+        return Wrong("out-of-range", f"`{text}` is out of range.", f"1000 to {_MOST_USERS}")
+    return int(text)
+
+
 def _one_of(words: tuple[str, ...]) -> Reader:
     def read(tag: str, text: str) -> str | Wrong:
         if tag == STR and text in words:
@@ -188,6 +197,7 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     },
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
+    "vmm": {"first_uid": _user, "uids": _user},
     "daemon": {"paths": _absolute, "group": _group},
     **{
         one.name: {key: _one_of(kind) if isinstance(kind, tuple) else _KINDS[kind] for key, kind in one.settings.items()}

@@ -79,7 +79,9 @@ def _settings_of_providers(file: HostFile, folder: Path) -> dict[str, dict[str, 
             value = file.values.get(f"{declaration.name}.{key}")
             if value is not None:
                 found.setdefault(declaration.name, {})[key] = (folder / value).absolute() if kind == "path" else value
-    return found
+    # What hypervisors have in common.
+    users = {key: file.values[f"vmm.{key}"] for key in ("first_uid", "uids") if f"vmm.{key}" in file.values}
+    return {**found, "vmm": users} if users else found
 
 
 def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collection[Sid]) -> Host:

@@ -70,6 +70,49 @@ class MachinePart(TypedDict):
     restart: str
 
 
+class SnapshotDisk(TypedDict):
+    """A disk in a snapshot."""
+
+    disk: str
+    """`disk` for the root disk, `volume.NAME` for a volume."""
+    path: str
+    """Where the original lies."""
+    size: int
+    image: str | None
+    """What a root disk was made from."""
+    source: str | None
+
+
+class SnapshotMemory(TypedDict):
+    """The memory in a snapshot, which only the same hypervisor in the same version can read."""
+
+    size: int
+    hypervisor: str
+    version: str
+    machine: MachinePart
+    """The machine whose memory it is."""
+
+
+class SnapshotPart(TypedDict):
+    """`snapshot.NAME`: copies of the disks of a VM, and with `memory` what it was at."""
+
+    path: str
+    created: int
+    """Seconds since 1970."""
+    power: str
+    """Whether the VM ran: `running`, `paused` or `stopped`."""
+    size: int
+    """Bytes that all of it may come to take."""
+    disks: list[SnapshotDisk]
+    memory: SnapshotMemory | None
+    scheduled: bool
+    """Whether `snapshots` of the VM asked for it, and not a person."""
+
+
+SNAPSHOT = "snapshot."
+"""What the names of these parts begin with."""
+
+
 class VolumePart(TypedDict):
     """`volume`."""
 

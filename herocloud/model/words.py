@@ -68,6 +68,8 @@ class Reason(Enum):
     MOVED = "moved"
     ADOPTED = "adopted"
     UNDO = "undo"
+    SNAPSHOT_ASKED = "snapshot_asked"
+    RESTORE_ASKED = "restore_asked"
 
 
 class Impact(float, Enum):

@@ -8,7 +8,7 @@ from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Plan
-from herocloud.model.words import Action, Approval, Impact
+from herocloud.model.words import Action, Approval, Impact, Reason
 
 EVERYTHING = frozenset(Approval)
 
@@ -59,6 +59,8 @@ def parse(texts: Iterable[str]) -> frozenset[Approval]:
 
 def classes_of(change: Change) -> tuple[Approval, ...]:
     """Return the classes that one change needs: a replacement that loses data needs both words."""
+    if change.reason is Reason.RESTORE_ASKED:
+        return (Approval.DESTROY,)
     classes = _CLASSES[change.action]
     if change.impact is Impact.DATA and Approval.DESTROY not in classes:
         return (*classes, Approval.DESTROY)

@@ -188,7 +188,7 @@ def named_by(recorded: Recorded) -> frozenset[str]:
         for record in records.values():
             if record.kind == "image":
                 found |= {record.spec.get("sha256"), record.spec.get("source")}
-            for part in ("image", "disk"):
+            for part in ("image", "disk", "disk.new"):
                 body = record.parts.get(part) or {}
                 found |= {body.get("sha256"), body.get("source")}
     return frozenset(one for one in found if one)

@@ -206,6 +206,20 @@ class _Chooser:
                     vm = self._records.get(Address(name))
                     if vm is not None and vm.parts.get("power") in ("running", "paused", "crashed"):
                         self._found.append(diagnostics.forwards_at_start(resource.address, name, resource.place))
+                field = planning.fixed_at_boot(self._records[resource.address].spec, resource.spec)
+                for name in self._running_on(resource) if field else ():
+                    self._found.append(diagnostics.fixed_at_start(resource.address, field, name, resource.place))
+
+    def _running_on(self, network: Resource) -> list[Address]:
+        """Name the VMs that run on a network and stay there."""
+        name = network.address.partition(".")[2]
+        found = []
+        for resource in self._desired.resources:
+            record = self._records.get(resource.address)
+            runs = record is not None and record.parts.get("power") in ("running", "paused", "crashed")
+            if resource.kind == "vm" and runs and any(nic["network"] == name for nic in resource.spec["networks"]):
+                found.append(resource.address)
+        return found
 
     def _is_refused(self, address: Address) -> bool:
         return any(one.is_error and one.address == address for one in self._found)

@@ -7,20 +7,22 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model import specs
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.hosts import SLICE_MEMORY, Host
+from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.parts import MachinePart
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import assignment, diagnostics, differences, resource_parts, step_compiler
+from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, step_compiler
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
+from herocloud.plan.usage import disk_of, use_of, use_of_machine
 from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
 _Judge = Callable[[str, Json, Json], Verdict]
+_OF_THE_MACHINE = ("machine", "power", "disk.new", "seed.new")
+"""What does not outlast a machine whose disk stays; what was prepared is placed or discarded."""
 _HIDDEN = frozenset({"sid", "memory_options.boot"})
 """Values that follow from others and would only repeat them in a diff."""
 
@@ -50,6 +52,8 @@ class Case(NamedTuple):
     """Whether what is there still carries the mark of its old address."""
     purge: bool = False
     destroy: bool = False
+    beside: bool = True
+    """Whether there is room for a new root disk beside the old one."""
 
 
 class Decision(NamedTuple):
@@ -99,7 +103,7 @@ class Decider:
             target = self._volume_target(case, resource, target["volume"])
         if case.marked and case.present:
             _rename_first(seq, "volume.move", case)
-        step_compiler.compile_plain(seq, case.kind, case.present, target)
+        step_compiler.compile_plain(seq, case.kind, case.present, target, _counted(case))
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
@@ -153,13 +157,29 @@ class Decider:
     def _replace(self, seq: step_compiler.Sequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
         keep = worst is Impact.REPLACE
         before = case.record.spec["hypervisor"] if case.record else None
+        left = {key: part for key, part in case.present.items() if keep and key not in _OF_THE_MACHINE}
+        wanted = {part: target[part] for part in beside.PREPARED if part in target and left.get(part) != target[part]}
+        if "machine" not in case.present or not case.beside or (keep and "disk" in left):
+            # Without a machine nothing is interrupted; a root disk that stays is not made.
+            wanted.pop("disk", None)
+        if "machine" not in case.present:
+            wanted.pop("seed", None)
+        ready = beside.prepare(seq, case.present, wanted)
         gone = step_compiler.compile_removal(
-            seq, case.present, old, keep_disk=keep, provider=None if not keep else before, gives_disk=case.purge
+            seq,
+            case.present,
+            old,
+            keep_disk=keep,
+            provider=None if not keep else before,
+            gives_disk=case.purge,
+            ready=ready,
+            keep_snapshots=True,
         )
         mark = len(seq.steps)
-        left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
-        kept_disk = disk_of(case.record.spec) if keep and case.record else 0
-        step_compiler.compile_vm(seq, left, target, use, cold=False, old=Use(), old_disk=kept_disk)
+        # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
+        kept_use = Use() if "machine" in case.present else old
+        kept_disk = disk_of(case.record.spec) if case.record and (keep or "disk" not in case.present) else 0
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk, placed=wanted)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
@@ -171,12 +191,15 @@ class Decider:
         if case.kind == "vm":
             providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
             seq = step_compiler.Sequence(case.address, providers)
+            beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
             _give_back_vanished(seq, case.present, record.spec)
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
+            if case.kind == "volume" and not case.present:
+                seq.add(RECORD_WRITE, "record", None, None, gives=Claim(disk=_counted(case)))
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         return self._decision(case, seq, (), impact)
@@ -201,10 +224,7 @@ class Decider:
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
-        return [
-            FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
-            for one in self._differ.compare(present, recorded)
-        ]
+        return [differences.drift_field(one) for one in self._differ.compare(present, recorded)]
 
     def _boots_with(self, case: Case, provider: str) -> str:
         """Say what a machine that its hypervisor gave up boots on next."""
@@ -253,11 +273,12 @@ class Decider:
         return Decision(change, steps)
 
 
-_CRASHED = "its hypervisor stopped it with an internal error"
-
-
-def _is_crash(found: differences.Difference) -> bool:
-    return found.path == "power" and found.before == step_compiler.CRASHED
+def _counted(case: Case) -> int:
+    """Return how many bytes a volume is counted for already: what is recorded, whether or not it is there, else what is seen."""
+    if case.kind != "volume":
+        return 0
+    known = case.record.spec if case.record else case.present.get("volume") or {"size": 0}
+    return int(known["size"])
 
 
 def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:
@@ -290,12 +311,6 @@ def _disk_impact(present: Parts, target: Parts) -> Impact:
         return Impact.LIVE
     fits = after is not None and before["source"] == after["source"] and before["size"] <= after["size"]
     return Impact.LIVE if fits else Impact.DATA
-
-
-def disk_of(spec: Spec) -> int:
-    """Return the size of a VM's root disk, 0 when it has none."""
-    disk = specs.vm(spec)["root_disk"]
-    return disk["size"] if disk else 0
 
 
 def _field(one: differences.Difference, judge: _Judge) -> FieldDiff:
@@ -357,22 +372,7 @@ def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
     size = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data)
     if not size:
         return ""
-    return f"{sizes.show_size(size)} of data is destroyed at once" if case.purge else f"{sizes.show_size(size)} of data is kept for 7 days"
-
-
-def use_of(spec: Spec) -> Use:
-    """Count what a VM occupies besides its root disk. A stopped VM keeps its share: it may be started at any time."""
-    vm = specs.vm(spec)
-    network = sum(max(rate["download"] or 0, rate["upload"] or 0) for nic in vm["networks"] if (rate := nic["rate"]))
-    disk = vm["root_disk"]
-    disk_io = disk["rate"]["bandwidth"] or 0 if disk and disk["rate"] else 0
-    huge = vm["memory"] if vm["memory_options"]["hugepages"] else 0
-    return Use(len(vm["slices"]), vm["memory"], vm["vcpus"], network, disk_io, huge)
-
-
-def use_of_machine(machine: MachinePart | None) -> Use:
-    """Count what a machine without a record occupies; its slices are as many as its memory fills."""
-    if machine is None:
-        return Use()
-    memory = machine["memory"]
-    return Use(slices=-(-memory // SLICE_MEMORY), memory=memory, vcpus=machine["vcpus"], hugepages=memory if machine["hugepages"] else 0)
+    gone = sum(1 for step in steps if step.kind == "snapshot.delete")
+    with_snapshots = f", with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
+    end = "is destroyed at once" if case.purge else "is kept for 7 days"
+    return f"{sizes.show_size(size)} of data{with_snapshots} {end}"

@@ -1,58 +1,96 @@
-"""The planner's diagnostics: one function per finding, so that summaries stay constant and codes stay unique."""
+"""The planner's diagnostics: a table of codes and summaries, which never vary, and a function per finding for its details."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from herocloud.kits import sizes
+from herocloud.model import ids
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.words import Severity
 
 
+class _Finding(NamedTuple):
+    """What one finding always says."""
+
+    code: str
+    summary: str
+    severity: Severity = Severity.ERROR
+
+    def at(self, detail: str, address: str | None = None, place: Place | None = None, *, hint: str | None = None) -> Diagnostic:
+        """Return it for one address, with a way out."""
+        return Diagnostic(self.code, self.summary, detail, self.severity, address, place, hint=hint)
+
+
+_NOT_SUPPORTED_YET = _Finding("not-supported-yet", "Not supported by this provider yet")
+_SIMULATED_HOST = _Finding("simulated-host", "The host is simulated")
+_MIXED_HYPERVISORS = _Finding("mixed-hypervisors", "Simulated and real VMs in one stack")
+_HYPERVISOR_CHOSEN = _Finding("hypervisor-chosen", "Hypervisor chosen", Severity.NOTE)
+_KVM_NOT_PROVEN = _Finding("kvm-not-proven", "Guests may not run on this hypervisor", Severity.WARNING)
+_NO_HYPERVISOR = _Finding("no-hypervisor", "Nothing here can run a VM")
+_NETWORKS_CHOSEN = _Finding("networks-chosen", "Networks in user mode", Severity.NOTE)
+_MIXED_NETWORKS = _Finding("mixed-networks", "Networks of two kinds")
+_NETWORK_KIND_KEPT = _Finding("network-kind-kept", "The kind of a network cannot be changed")
+_NO_BRIDGES = _Finding("no-bridges", "Bridges cannot be made here")
+_NETWORK_NOT_CARRIED = _Finding("network-not-carried", "The hypervisor does not carry these networks")
+_FORWARDS_AT_START = _Finding("forwards-at-start", "Forwarded ports of a running VM cannot be changed in user mode")
+_UNKNOWN_SLICE = _Finding("unknown-slice", "Unknown slice")
+_DOES_NOT_FIT_SLICE = _Finding("does-not-fit-slice", "Slice in use")
+_MEMORY_OVER_SLICES = _Finding("memory-over-slices", "More memory than the slices hold")
+_DOES_NOT_FIT_DISK_BUDGET = _Finding("does-not-fit-disk-budget", "Root disk larger than the disk of its slices")
+_NETWORK_FULL = _Finding("network-full", "No free address in the network")
+_RANGE_TAKEN = _Finding("range-taken", "The host has these addresses already")
+_PORT_TAKEN = _Finding("port-taken", "A port of the host is taken")
+_MISSING_ON_HOST = _Finding("missing-on-host", "This host lacks something that the VM needs")
+_CANNOT_CHANGE = _Finding("cannot-change", "This change cannot be made")
+_UNKNOWN_EXPRESSION = _Finding("unknown-expression", "The expression has no value")
+_CANNOT_REPLACE = _Finding("cannot-replace", "Only VMs can be replaced")
+_NO_SUCH_ADDRESS = _Finding("no-such-address", "No such address")
+_BAD_MOVE = _Finding("bad-move", "The move cannot be made")
+_LOOKS_RENAMED = _Finding("looks-renamed", "This looks like a rename", Severity.WARNING)
+_UNFINISHED_APPLY = _Finding("unfinished-apply", "An apply is unfinished", Severity.WARNING)
+_APPLY_RUNS = _Finding("apply-runs", "An apply is running", Severity.WARNING)
+_UNFINISHED_ELSEWHERE = _Finding("unfinished-elsewhere", "An apply of another stack is unfinished", Severity.NOTE)
+_PROTECTED = _Finding("protected", "Protected", Severity.WARNING)
+
+
 def unsupported_hypervisor(address: str, name: str, known: Iterable[str], place: Place | None) -> Diagnostic:
     """Tell that no provider of this version runs such VMs."""
     usable = ", ".join(f"`{one}`" for one in sorted(known))
-    return Diagnostic(
-        code="not-supported-yet",
-        summary="Not supported by this provider yet",
-        detail=f"`{address}` asks for `hypervisor: {name}`, which this version does not run yet: not supported by this provider yet. "
+    return _NOT_SUPPORTED_YET.at(
+        f"`{address}` asks for `hypervisor: {name}`, which this version does not run yet: not supported by this provider yet. "
         f"Hypervisors that it runs: {usable}.",
-        address=address,
-        place=place,
+        address,
+        place,
         hint="write `hypervisor: auto`, or give `--hypervisor simulator` to try the stack without a real machine",
     )
 
 
 def unsupported_field(address: str, provider: str, path: str, detail: str, place: Place | None) -> Diagnostic:
     """Tell that a field would have no effect, which is worse than an error."""
-    return Diagnostic(
-        code="not-supported-yet",
-        summary="Not supported by this provider yet",
-        detail=f"`{path}` of `{address}` is not supported by this provider yet (`{provider}`): {detail}.",
-        address=address,
-        place=place,
+    return _NOT_SUPPORTED_YET.at(
+        f"`{path}` of `{address}` is not supported by this provider yet (`{provider}`): {detail}.",
+        address,
+        place,
         hint=f"take `{path}` out, or choose another hypervisor",
     )
 
 
 def real_on_simulated_host(address: str, name: str, host: str, place: Place | None) -> Diagnostic:
     """Tell that a host that does not exist runs nothing real."""
-    return Diagnostic(
-        code="simulated-host",
-        summary="The host is simulated",
-        detail=f"`{address}` asks for `hypervisor: {name}`, but the host file describes `{host}` as a simulated host, "
+    return _SIMULATED_HOST.at(
+        f"`{address}` asks for `hypervisor: {name}`, but the host file describes `{host}` as a simulated host, "
         "and plans for it run on the simulator only.",
-        address=address,
-        place=place,
+        address,
+        place,
         hint="write `hypervisor: auto`, give `--hypervisor simulator`, or take `simulated:` out of host.yaml",
     )
 
 
 def mixed_providers(stack: str, names: Iterable[str]) -> Diagnostic:
     """Tell that simulated and real VMs cannot share a stack."""
-    return Diagnostic(
-        code="mixed-hypervisors",
-        summary="Simulated and real VMs in one stack",
-        detail=f"Stack `{stack}` asks for {' and '.join(sorted(names))}; "
+    return _MIXED_HYPERVISORS.at(
+        f"Stack `{stack}` asks for {' and '.join(sorted(names))}; "
         "a network or volume is either simulated or real, so its VMs cannot be of both sorts.",
         hint="split the stack, or give `--hypervisor NAME` for all of it",
     )
@@ -60,164 +98,148 @@ def mixed_providers(stack: str, names: Iterable[str]) -> Diagnostic:
 
 def hypervisor_chosen(name: str, why: str, host: str) -> Diagnostic:
     """Tell what `auto` came to mean, and why."""
-    return Diagnostic(
-        code="hypervisor-chosen",
-        summary="Hypervisor chosen",
-        detail=f"`hypervisor: auto` chose `{name}` on host `{host}`: {why}.",
-        severity=Severity.NOTE,
-    )
+    return _HYPERVISOR_CHOSEN.at(f"`hypervisor: auto` chose `{name}` on host `{host}`: {why}.")
 
 
 def guests_not_proven(address: str, name: str, why: str, place: Place | None) -> Diagnostic:
     """Warn that guests may not run on a hypervisor that was named."""
-    return Diagnostic(
-        code="kvm-not-proven",
-        summary="Guests may not run on this hypervisor",
-        detail=f"`{address}` asks for `hypervisor: {name}`, which needs a KVM that runs guests, and here none is shown to: {why}.",
-        address=address,
-        place=place,
-        severity=Severity.WARNING,
+    return _KVM_NOT_PROVEN.at(
+        f"`{address}` asks for `hypervisor: {name}`, which needs a KVM that runs guests, and here none is shown to: {why}.",
+        address,
+        place,
         hint="`hypervisor: auto` takes one whose guests run",
     )
 
 
 def no_hypervisor(address: str, reasons: Iterable[str], place: Place | None) -> Diagnostic:
     """Tell that nothing here can run a VM."""
-    return Diagnostic(
-        code="no-hypervisor",
-        summary="Nothing here can run a VM",
-        detail=f"`{address}` needs a hypervisor, and this host has none: {'; '.join(reasons)}.",
-        address=address,
-        place=place,
+    return _NO_HYPERVISOR.at(
+        f"`{address}` needs a hypervisor, and this host has none: {'; '.join(reasons)}.",
+        address,
+        place,
         hint="`herocloud doctor` says what is missing; `--hypervisor simulator` tries the stack without a real machine",
     )
 
 
 def networks_chosen(name: str, why: str, reach: str) -> Diagnostic:
     """Tell that networks are of another kind than usual, why, and what that means."""
-    return Diagnostic(
-        code="networks-chosen",
-        summary="Networks in user mode",
-        detail=f"The networks of this stack are made by `{name}`: {why}. {reach}.",
-        severity=Severity.NOTE,
-    )
+    return _NETWORKS_CHOSEN.at(f"The networks of this stack are made by `{name}`: {why}. {reach}.")
 
 
 def mixed_networks(user: str, bridge: str, place: Place | None) -> Diagnostic:
     """Tell that a stack's networks are of one kind."""
-    return Diagnostic(
-        code="mixed-networks",
-        summary="Networks of two kinds",
-        detail=f"`{user}` is to be in user mode and `{bridge}` a bridge; the networks of one stack are all of one kind.",
-        address=user,
-        place=place,
+    return _MIXED_NETWORKS.at(
+        f"`{user}` is to be in user mode and `{bridge}` a bridge; the networks of one stack are all of one kind.",
+        user,
+        place,
         hint="give both the same `mode`, or move one into a stack of its own",
     )
 
 
 def network_kind_kept(address: str, mode: str, provider: str, place: Place | None) -> Diagnostic:
     """Tell that networks that exist do not change their kind."""
-    return Diagnostic(
-        code="network-kind-kept",
-        summary="The kind of a network cannot be changed",
-        detail=f"`{address}` says `mode: {mode}`, and the networks of this stack were made by `{provider}`.",
-        address=address,
-        place=place,
+    return _NETWORK_KIND_KEPT.at(
+        f"`{address}` says `mode: {mode}`, and the networks of this stack were made by `{provider}`.",
+        address,
+        place,
         hint="destroy the stack first, then apply it with the other mode",
     )
 
 
 def no_bridges(address: str, why: str, place: Place | None) -> Diagnostic:
     """Tell that a network that has to be a bridge cannot be one here."""
-    return Diagnostic(
-        code="no-bridges",
-        summary="Bridges cannot be made here",
-        detail=f"`{address}` says `mode: bridge`: {why}.",
-        address=address,
-        place=place,
-        hint="run it as root, or write `mode: user`",
-    )
+    return _NO_BRIDGES.at(f"`{address}` says `mode: bridge`: {why}.", address, place, hint="run it as root, or write `mode: user`")
 
 
 def cannot_carry(address: str, hypervisor: str, networks: str, place: Place | None) -> Diagnostic:
     """Tell that a hypervisor has no way to hang a card on such networks."""
-    return Diagnostic(
-        code="network-not-carried",
-        summary="The hypervisor does not carry these networks",
-        detail=f"`{address}` asks for `hypervisor: {hypervisor}`, which cannot connect a VM to networks made by `{networks}`.",
-        address=address,
-        place=place,
+    return _NETWORK_NOT_CARRIED.at(
+        f"`{address}` asks for `hypervisor: {hypervisor}`, which cannot connect a VM to networks made by `{networks}`.",
+        address,
+        place,
         hint="choose another hypervisor, or another `mode` for the networks",
     )
 
 
 def forwards_at_start(address: str, vm: str, place: Place | None) -> Diagnostic:
     """Tell that ports in user mode are opened when a VM starts."""
+    return _FORWARDS_AT_START.at(
+        f"The ports that `{address}` forwards to `{vm}` are opened when that VM starts, and it runs.",
+        address,
+        place,
+        hint=f"`herocloud vm stop {vm}`, apply, and `herocloud vm start {vm}`",
+    )
+
+
+def fixed_at_start(address: str, field: str, vm: str, place: Place | None) -> Diagnostic:
+    """Tell that a running VM keeps what its network was when it started."""
     return Diagnostic(
-        code="forwards-at-start",
-        summary="Forwarded ports of a running VM cannot be changed in user mode",
-        detail=f"The ports that `{address}` forwards to `{vm}` are opened when that VM starts, and it runs.",
+        code="network-fixed-at-start",
+        summary="Network of a running VM cannot be changed in user mode",
+        detail=f"`{field}` of `{address}` is put into force when a VM on it starts, and `{vm}` runs.",
         address=address,
         place=place,
-        hint=f"`herocloud vm stop {vm}`, apply, and `herocloud vm start {vm}`",
+        hint=f"`herocloud vm stop {vm}`, apply, and `herocloud vm start {vm}`: its guest is down that long",
     )
 
 
 def simulated_before(stack: str) -> Diagnostic:
     """Tell that what is recorded exists on the simulator only, so that real VMs cannot join it."""
-    return Diagnostic(
-        code="mixed-hypervisors",
-        summary="Simulated and real VMs in one stack",
-        detail=f"Stack `{stack}` was applied on the simulator, and what it made there does not exist for a real hypervisor.",
+    return _MIXED_HYPERVISORS.at(
+        f"Stack `{stack}` was applied on the simulator, and what it made there does not exist for a real hypervisor.",
         hint="`herocloud destroy` ends the simulated stack; the next apply makes it for real",
     )
 
 
 def unknown_slice(address: str, sid: str, total: int, place: Place | None) -> Diagnostic:
     """Tell that a pinned slice does not exist."""
-    return Diagnostic(
-        code="unknown-slice",
-        summary="Unknown slice",
-        detail=f"`{address}` is pinned to slice `{sid}`, and this host has {total} slices.",
-        address=address,
-        place=place,
+    return _UNKNOWN_SLICE.at(
+        f"`{address}` is pinned to slice `{sid}`, and this host has {total} slices.",
+        address,
+        place,
         hint="`herocloud slice list` shows them all",
     )
 
 
 def slice_taken(address: str, sid: str, owner: str, place: Place | None) -> Diagnostic:
     """Tell that a pinned slice is in use and stays so."""
-    return Diagnostic(
-        code="does-not-fit-slice",
-        summary="Slice in use",
-        detail=f"`{address}` is pinned to slice `{sid}`, which `{owner}` holds.",
-        address=address,
-        place=place,
+    return _DOES_NOT_FIT_SLICE.at(
+        f"`{address}` is pinned to slice `{sid}`, which `{owner}` holds.",
+        address,
+        place,
         hint="pin another slice, or leave `slice` out and let the plan pick the lowest free one",
+    )
+
+
+def not_beside(addresses: Sequence[str]) -> Diagnostic:
+    """Tell that new root disks are made only after the old ones are gone."""
+    names = ", ".join(f"`{entry}`" for entry in ids.fold_addresses(addresses))
+    return Diagnostic(
+        code="disk-not-beside",
+        summary="The new root disk does not fit beside the old one",
+        detail=f"The old root disk of {names} goes first, so the new one is made while the machine is down, and there is no way back.",
+        severity=Severity.WARNING,
+        address=addresses[0],
     )
 
 
 def memory_over_slices(address: str, memory: int, slices: int, place: Place | None) -> Diagnostic:
     """Tell that a VM asks for more memory than its slices hold."""
-    return Diagnostic(
-        code="memory-over-slices",
-        summary="More memory than the slices hold",
-        detail=f"`{address}` asks for {sizes.format_size(memory)} in {slices} slice{'s' if slices > 1 else ''} of 4 GiB.",
-        address=address,
-        place=place,
+    return _MEMORY_OVER_SLICES.at(
+        f"`{address}` asks for {sizes.format_size(memory)} in {slices} slice{'s' if slices > 1 else ''} of 4 GiB.",
+        address,
+        place,
         hint=f"write `slices: {-(-memory // (4 * sizes.GIB))}`",
     )
 
 
 def disk_over_slices(address: str, size: int, budget: int, slices: int, place: Place | None) -> Diagnostic:
     """Tell that a root disk exceeds its VM's share."""
-    return Diagnostic(
-        code="does-not-fit-disk-budget",
-        summary="Root disk larger than the disk of its slices",
-        detail=f"`{address}` asks for a root disk of {sizes.format_size(size)}; "
+    return _DOES_NOT_FIT_DISK_BUDGET.at(
+        f"`{address}` asks for a root disk of {sizes.format_size(size)}; "
         f"the disk of its {slices} slice{'s' if slices > 1 else ''} is {sizes.show_size(budget)}.",
-        address=address,
-        place=place,
+        address,
+        place,
         hint="take more slices, a smaller root disk, or a volume for the data",
     )
 
@@ -226,114 +248,68 @@ def network_full(addresses: Sequence[str], network: str, cidr: str, place: Place
     """Tell that a network has no address left, once for everybody who needs one."""
     others = len(addresses) - 1
     needed = f"`{addresses[0]}` needs an address" if not others else f"`{addresses[0]}` and {others} more need an address each"
-    return Diagnostic(
-        code="network-full",
-        summary="No free address in the network",
-        detail=f"{needed} in `{network}`, and every one of {cidr} is taken.",
-        address=addresses[0],
-        place=place,
-        hint="give the network a larger `cidr`",
+    return _NETWORK_FULL.at(
+        f"{needed} in `{network}`, and every one of {cidr} is taken.", addresses[0], place, hint="give the network a larger `cidr`"
     )
 
 
 def range_taken(address: str, cidr: str, what: str, place: Place | None) -> Diagnostic:
     """Tell that the host has the addresses of a network already."""
-    return Diagnostic(
-        code="range-taken",
-        summary="The host has these addresses already",
-        detail=f"`{address}` wants {cidr}, and this host has {what}.",
-        address=address,
-        place=place,
-        hint="give the network another `cidr`",
-    )
+    return _RANGE_TAKEN.at(f"`{address}` wants {cidr}, and this host has {what}.", address, place, hint="give the network another `cidr`")
 
 
 def port_taken(address: str, port: str, who: str) -> Diagnostic:
     """Tell that a port of the host is not free."""
-    return Diagnostic(
-        code="port-taken",
-        summary="A port of the host is taken",
-        detail=f"`{address}` publishes port {port} of this host, and {who}.",
-        address=address,
-        hint="choose another `host_port`",
-    )
+    return _PORT_TAKEN.at(f"`{address}` publishes port {port} of this host, and {who}.", address, hint="choose another `host_port`")
 
 
 def missing_on_host(address: str, field: str, why: str, place: Place | None) -> Diagnostic:
     """Tell that this host lacks what a field needs."""
-    return Diagnostic(
-        code="missing-on-host",
-        summary="This host lacks something that the VM needs",
-        detail=f"`{field}` of `{address}` cannot be honoured here: {why}.",
-        address=address,
-        place=place,
+    return _MISSING_ON_HOST.at(
+        f"`{field}` of `{address}` cannot be honoured here: {why}.",
+        address,
+        place,
         hint=f"`herocloud doctor` says what is missing; without it, take `{field}` out",
     )
 
 
 def cannot_change(address: str, path: str, why: str, place: Place | None) -> Diagnostic:
     """Tell that a change cannot be made by any means that keeps data."""
-    return Diagnostic(
-        code="cannot-change",
-        summary="This change cannot be made",
-        detail=f"`{path}` of `{address}`: {why}.",
-        address=address,
-        place=place,
-    )
+    return _CANNOT_CHANGE.at(f"`{path}` of `{address}`: {why}.", address, place)
 
 
 def unknown_value(address: str, expression: str, why: str, place: Place | None) -> Diagnostic:
     """Tell that an expression has no value."""
-    return Diagnostic(
-        code="unknown-expression",
-        summary="The expression has no value",
-        detail=f"`{{{{ {expression} }}}}` in `{address}`: {why}.",
-        address=address,
-        place=place,
-    )
+    return _UNKNOWN_EXPRESSION.at(f"`{{{{ {expression} }}}}` in `{address}`: {why}.", address, place)
 
 
 def cannot_replace(address: str) -> Diagnostic:
     """Tell that only VMs can be asked to be made anew."""
-    return Diagnostic(
-        code="cannot-replace",
-        summary="Only VMs can be replaced",
-        detail=f"`--replace {address}` names something that is no VM.",
-        address=address,
+    return _CANNOT_REPLACE.at(
+        f"`--replace {address}` names something that is no VM.",
+        address,
         hint="to make it anew, take it out of the stack file, apply, and put it back",
     )
 
 
 def no_match(flag: str, pattern: str, nearest: str | None) -> Diagnostic:
     """Tell that `--target` and its kin named nothing."""
-    return Diagnostic(
-        code="no-such-address",
-        summary="No such address",
-        detail=f"`{flag} {pattern}` matches nothing in the stack file or the state.",
+    return _NO_SUCH_ADDRESS.at(
+        f"`{flag} {pattern}` matches nothing in the stack file or the state.",
         hint=f"did you mean `{nearest}`?" if nearest else "`herocloud state list` and the stack file tell the addresses",
     )
 
 
 def bad_move(origin: str, target: str, why: str, place: Place | None, severity: Severity = Severity.ERROR) -> Diagnostic:
     """Tell that a `moved` entry cannot be followed."""
-    return Diagnostic(
-        code="bad-move",
-        summary="The move cannot be made",
-        detail=f"`{origin}` → `{target}`: {why}.",
-        severity=severity,
-        address=target,
-        place=place,
-    )
+    return _BAD_MOVE.at(f"`{origin}` → `{target}`: {why}.", target, place)._replace(severity=severity)
 
 
 def looks_renamed(origin: str, target: str) -> Diagnostic:
     """Propose a `moved` entry where a machine would die for its name."""
-    return Diagnostic(
-        code="looks-renamed",
-        summary="This looks like a rename",
-        detail=f"`{origin}` goes and `{target}` comes with the same specification. As planned, the first is destroyed with its data.",
-        severity=Severity.WARNING,
-        address=target,
+    return _LOOKS_RENAMED.at(
+        f"`{origin}` goes and `{target}` comes with the same specification. As planned, the first is destroyed with its data.",
+        target,
         hint=f"to keep the machine, write `moved: [{{from: {origin}, to: {target}}}]`",
     )
 
@@ -341,44 +317,31 @@ def looks_renamed(origin: str, target: str) -> Diagnostic:
 def unfinished_apply(pending: Pending) -> Diagnostic:
     """Tell that the recorded world may still change."""
     if pending.alive:
-        return Diagnostic(
-            code="apply-runs",
-            summary="An apply is running",
-            detail=f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) is at work on this stack; "
+        return _APPLY_RUNS.at(
+            f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) is at work on this stack; "
             "this plan is made on what it has recorded so far.",
-            severity=Severity.WARNING,
             hint="`herocloud state lock` shows who runs it",
         )
-    return Diagnostic(
-        code="unfinished-apply",
-        summary="An apply is unfinished",
-        detail=f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) did not end; "
-        "this plan is made on what it has recorded so far.",
-        severity=Severity.WARNING,
+    return _UNFINISHED_APPLY.at(
+        f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) did not end; this plan is made on what it has recorded so far.",
         hint="`herocloud resume` finishes it, `herocloud resume --rollback` takes it back",
     )
 
 
 def unfinished_elsewhere(pending: Pending) -> Diagnostic:
     """Mention an apply of another stack that did not end."""
-    return Diagnostic(
-        code="unfinished-elsewhere",
-        summary="An apply of another stack is unfinished",
-        detail=f"`{pending.id}` of stack `{pending.stack}` did not end. It is left alone, and what it may still need counts as taken.",
-        severity=Severity.NOTE,
+    return _UNFINISHED_ELSEWHERE.at(
+        f"`{pending.id}` of stack `{pending.stack}` did not end. It is left alone, and what it may still need counts as taken.",
         hint=f"`herocloud resume {pending.id}` finishes it",
     )
 
 
 def protected(address: str, action: str, place: Place | None) -> Diagnostic:
     """Tell what protection stops, and how it is lifted."""
-    return Diagnostic(
-        code="protected",
-        summary="Protected",
-        detail=f"`{address}` is protected, so it cannot be {action}; the rest of the plan is shown, and none of it can be applied.",
-        severity=Severity.WARNING,
-        address=address,
-        place=place,
+    return _PROTECTED.at(
+        f"`{address}` is protected, so it cannot be {action}; the rest of the plan is shown, and none of it can be applied.",
+        address,
+        place,
         hint=f"set `protect: false` on `{address}` and apply that first (put its block back for it), "
         f"or leave `{address}` out with `--exclude {address}`",
     )

@@ -13,8 +13,10 @@ from typing import NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.ids import Address
-from herocloud.model.plans import Drift
+from herocloud.model.parts import SNAPSHOT
+from herocloud.model.plans import Drift, FieldDiff
 from herocloud.model.worlds import Observed, Record
+from herocloud.plan import step_compiler
 
 SENSITIVE = frozenset({"user_data", "secrets"})
 _NAMED = {"networks": "network", "volumes": "volume", "shares": "tag", "forward": "host_port"}
@@ -99,6 +101,22 @@ def _path(key: str, steps: list[Json]) -> str:
 def shown(spec: Mapping[str, Json]) -> dict[str, Json]:
     """Return a spec as it may be shown: sensitive values as digests."""
     return {key: (jsons.digest(value) if key in SENSITIVE and value else value) for key, value in spec.items()}
+
+
+def drift_field(one: Difference) -> FieldDiff:
+    """Say how the world differs in one value; `before` is what is there, `after` what the record says and the plan restores."""
+    if one.path.startswith(SNAPSHOT):
+        # A copy of what was cannot be made again: the record follows the world.
+        why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
+        return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
+    return FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
+
+
+_CRASHED = "its hypervisor stopped it with an internal error"
+
+
+def _is_crash(found: Difference) -> bool:
+    return found.path == "power" and found.before == step_compiler.CRASHED
 
 
 def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:

@@ -17,9 +17,9 @@ from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
 from herocloud.model.ids import PlanId, StepId
 from herocloud.model.plans import Change, Fact, Plan
-from herocloud.model.steps import NOTHING, Step
+from herocloud.model.steps import KINDS, NOTHING, Step, restores_data
 from herocloud.model.words import Action, Severity
-from herocloud.plan import capacity, conflicts, estimates, facts, order, preparation
+from herocloud.plan import capacity, conflicts, estimates, facts, order, overlay_conflicts, preparation
 from herocloud.plan.capacity import Proof
 from herocloud.plan.draft import Draft
 
@@ -107,6 +107,8 @@ def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]
     if observed is not None and observed.ranges:
         yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
     yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, observed, draft.places)
+    if draft.operation in ("apply", "adopt"):
+        yield from overlay_conflicts.find(draft.stack, draft.decisions, draft.world, draft.places)
     ports = conflicts.new_ports(steps)
     if ports:
         yield from conflicts.find_ports(draft.stack, ports, recorded, observed, host.listening or frozenset())
@@ -153,7 +155,10 @@ def _complete_steps(ordered: Ordered, plan_facts: Iterable[Fact], draft: Draft) 
         more = waits.get(step.id)
         # A set has no order of its own, and the plan's bytes must not depend on one.
         needs = (*step.needs, *sorted(more.difference(step.needs))) if more else step.needs
-        result.append(step._replace(needs=needs, facts=relied, seconds=seconds_of(step)))
+        # Data comes back out of its tombstone as fast as it went in; nothing is copied.
+        restores = draft.operation == "undo" and restores_data(step.kind) and step.before is None
+        seconds = seconds_of(step._replace(kind=KINDS[step.kind].inverse) if restores else step)
+        result.append(step._replace(needs=needs, facts=relied, seconds=seconds))
     return result
 
 

@@ -11,7 +11,9 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import KINDS, Step
+from herocloud.model.steps import BESIDE, KINDS, READY, Step
+
+_PASSED_OVER = frozenset({"disk.discard", "seed.discard", READY})
 
 
 class Inverted(NamedTuple):
@@ -34,18 +36,21 @@ class Inverted(NamedTuple):
 def invert(change: Change, done: Sequence[Step]) -> Inverted:
     """Return what takes back the steps of a change that were done, in the order of the plan."""
     address = change.previous_address or change.address
+    done = _without_pauses(done)
     steps: list[Step] = []
     firsts: dict[StepId, StepId] = {}
     lasts: dict[StepId, StepId] = {}
     found = [_grown(step) for step in done if KINDS[step.kind].grows and not _shrinks(step)]
-    backwards = done[::-1]
+    placed = {f"{step.part}{BESIDE}" for step in done if KINDS[step.kind].places}
+    # What was placed goes from its place; what was discarded was of no use, and waiting has changed nothing.
+    backwards = [step for step in done[::-1] if step.part not in placed and step.kind not in _PASSED_OVER]
     for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):
             number = sum(1 for one in steps if one.kind == kind) + 1
             name = StepId(f"{address}/{kind}" if number == 1 else f"{address}/{kind}#{number}")
             needs = () if previous is None else (previous,)
-            made = Step(name, address, kind, step.provider, step.part, before, after, needs)
+            made = Step(name, address, kind, step.provider, step.part, before, after, needs, origin=step.origin)
             steps.append(made if previous else made._replace(takes=step.gives, gives=step.takes))
             firsts.setdefault(step.id, name)
             lasts[step.id] = name
@@ -76,10 +81,20 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
     return needs
 
 
+def _without_pauses(done: Sequence[Step]) -> Sequence[Step]:
+    """Leave out that a machine was held and let go again: that is over, and there is nothing to take back."""
+    if not any(KINDS[step.kind].heals for step in done):
+        return done
+    passing = {kind for kind, info in KINDS.items() if info.heals} | {info.inverse for info in KINDS.values() if info.heals}
+    return [step for step in done if step.kind not in passing]
+
+
 def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
     kind, before, after = step.kind, step.before, step.after
     if kind == "vm.stop" and before == "paused":
         return [("vm.boot", "stopped", "running"), ("vm.pause", "running", "paused")]
+    if KINDS[kind].places and before is not None:
+        return [("seed.write", after, before)]
     changed_in_place = before is not None and after is not None and step.part not in ("machine", "power")
     return [(kind if changed_in_place else KINDS[kind].inverse, after, before)]
 

@@ -117,6 +117,12 @@ class OverlayAddresses:
         return None
 
 
+def node_subnet(host: Host, reference: Json) -> str | None:
+    """Return the /64 that follows from a key; nothing while the key is not known."""
+    known = dict(host.overlay_keys).get(jsons.dumps(reference))
+    return _planning().node(known.public)[1] if known is not None and known.public is not None else None
+
+
 def wanted_keys(desired: Desired, records: Mapping[Address, Record]) -> list[Json]:
     """Return the references of all keys that a stack needs, and of those that it had: a renamed VM keeps its own."""
     found: list[Json] = [one.spec["key"] for one in desired.resources if one.kind == "mycelium" and one.spec.get("key")]

@@ -79,6 +79,68 @@ def peer_not_connected(address: str, endpoint: str, state: str, place: Place | N
     )
 
 
+def overlay_address_taken(address: str, wanted: str, holder: str, stack: str, place: Place | None) -> Diagnostic:
+    """Report an address that a VM of another stack has."""
+    return Diagnostic(
+        code="overlay-address-taken",
+        summary="The overlay address is taken",
+        detail=f"`{address}` would get {wanted}, which `{holder}` of stack `{stack}` has: both have the same seed in the same /64.",
+        address=address,
+        place=place,
+        hint="choose another seed, or leave it out",
+    )
+
+
+def overlay_key_shared(address: str, subnet: str, holder: str, place: Place | None) -> Diagnostic:
+    """Report a key that two nodes of this host would have."""
+    return Diagnostic(
+        code="overlay-key-shared",
+        summary="Two overlay nodes cannot have the same key",
+        detail=f"The key of `{address}` gives {subnet}, which belongs to {holder}: two nodes with one key take each other's packets.",
+        address=address,
+        place=place,
+        hint="give the network a key of its own: `herocloud mycelium key create NAME`",
+    )
+
+
+def overlay_other_node(address: str, subnet: str, stack: str, other: str, place: Place | None) -> Diagnostic:
+    """Report a second key for the one node of a host."""
+    return Diagnostic(
+        code="overlay-other-node",
+        summary="A host has one overlay node",
+        detail=f"The key of `{address}` gives {subnet}, and stack `{stack}` has the node of this host run with the key of {other}.",
+        address=address,
+        place=place,
+        hint="use the same key, or `mode: network` for a node of its own",
+    )
+
+
+def overlay_moves_others(address: str, subnet: str, stack: str, other: str, place: Place | None) -> Diagnostic:
+    """Warn that other stacks live in the /64 that the host's node leaves."""
+    return Diagnostic(
+        code="overlay-moves-others",
+        summary="VMs of another stack lose their overlay addresses",
+        detail=f"`{address}` moves the node of this host to {subnet}; VMs of stack `{stack}` are in {other} until it is applied too.",
+        severity=Severity.WARNING,
+        address=address,
+        place=place,
+        hint=f"apply stack `{stack}` right after this one",
+    )
+
+
+def overlay_mode_kept(address: str, before: str, after: str, vms: Sequence[str], place: Place | None) -> Diagnostic:
+    """Report a change of mode under VMs that are connected to the place that would go."""
+    listed = f"{', '.join(f'`{one}`' for one in vms)} {'is' if len(vms) == 1 else 'are'}"
+    return Diagnostic(
+        code="overlay-mode-kept",
+        summary="The mode of the overlay cannot change under VMs",
+        detail=f"`{address}` goes from mode `{before}` to `{after}`, and {listed} connected to its bridge.",
+        address=address,
+        place=place,
+        hint="take `mycelium` out of the VMs, apply, and put it back together with the new mode",
+    )
+
+
 def overlay_open_inside(address: str, place: Place | None) -> Diagnostic:
     """Tell that the host cannot judge what is encrypted up to the VM."""
     return Diagnostic(

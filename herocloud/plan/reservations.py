@@ -7,9 +7,10 @@ apply may hold both, and never smaller than what the capacity proof of that appl
 
 from collections.abc import Mapping
 
-from herocloud.kits.jsons import Json, Spec
+from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Plan
 from herocloud.model.worlds import Record, Recorded
 
@@ -17,15 +18,22 @@ from herocloud.model.worlds import Record, Recorded
 def reserve(plan: Plan, records: Mapping[Address, Record]) -> tuple[Record, ...]:
     """Return what a plan may come to hold beside what is recorded."""
     found = []
+    taken: dict[Address, dict[str, Part]] = {}
+    for step in plan.steps:
+        if step.part.startswith(SNAPSHOT) and step.after is not None:
+            taken.setdefault(step.address, {})[step.part] = step.after
     for change in plan.changing:
         if change.after is None:
             continue
         before = records.get(change.address) or records.get(change.previous_address or change.address)
-        if before is not None and before.spec == change.after:
+        parts = taken.get(change.address, {})
+        if before is not None and before.spec == change.after and not parts:
             continue
         sid = change.sid or (before.sid if before else None)
         found.append(
-            Record(plan.stack, change.address, change.kind, change.provider, change.after, {}, complete=False, sid=sid, needs=change.needs)
+            Record(
+                plan.stack, change.address, change.kind, change.provider, change.after, parts, complete=False, sid=sid, needs=change.needs
+            )
         )
     return tuple(found)
 
@@ -40,7 +48,11 @@ def occupied(recorded: Recorded, stack: StackName | None) -> Recorded:
         present = dict(records.get(owner, {}))
         for address, record in reserved.items():
             known = present.get(address)
-            present[address] = record if known is None else known._replace(spec=_larger(known.kind, known.spec, record.spec))
+            if known is None:
+                present[address] = record
+            else:
+                parts = {**known.parts, **record.parts} if record.parts else known.parts
+                present[address] = known._replace(spec=_larger(known.kind, known.spec, record.spec), parts=parts)
         records[owner] = present
     return recorded._replace(records=records)
 

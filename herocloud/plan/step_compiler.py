@@ -4,13 +4,15 @@ One routine serves first creation, completion of a half-made VM, changes and dri
 that are wanted, never at how the difference came about. That makes a plan after a crash as good as any other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, StepId
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Impact
+from herocloud.plan import beside
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
 CRASHED = "crashed"
@@ -45,6 +47,7 @@ class Sequence:
         takes: Claim = NOTHING,
         gives: Claim = NOTHING,
         provider: str | None = None,
+        origin: Json = None,
     ) -> StepId:
         """Append one step; returns its id for the ones that need it."""
         name = f"{self.address}/{kind}"
@@ -57,7 +60,20 @@ class Sequence:
         role = KINDS[kind].role
         who = provider or (STATE_PROVIDER if role == "state" else self._providers[role])
         self.steps.append(
-            Step(step_id, self.address, kind, who, part, before, after, tuple(one for one in needs if one is not None), (), takes, gives)
+            Step(
+                step_id,
+                self.address,
+                kind,
+                who,
+                part,
+                before,
+                after,
+                tuple(one for one in needs if one is not None),
+                (),
+                takes,
+                gives,
+                origin=origin,
+            )
         )
         return step_id
 
@@ -72,8 +88,13 @@ class Sequence:
         return self.steps
 
 
-def compile_plain(seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None) -> None:
-    """Bring the single part of a resource from what is present to its target (nothing: it goes)."""
+def compile_plain(
+    seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None, counted: int | None = None
+) -> None:
+    """Bring the single part of a resource from what is present to its target (nothing: it goes).
+
+    `counted` are the bytes that the host is counted as filled with for it, where that is not what is present.
+    """
     part = next(iter(target or present), None)
     if part is None:
         return
@@ -81,14 +102,14 @@ def compile_plain(seq: Sequence, kind: str, present: Mapping[str, Part], target:
     if before == after:
         return
     which = CREATE if before is None else REMOVE if after is None else CHANGE
-    takes, gives = _claims(kind, before, after)
+    takes, gives = _claims(kind, (before or {"size": 0})["size"] if kind == "volume" and counted is None else counted or 0, after)
     seq.add(_KINDS[kind][which], part, before, after, takes=takes, gives=gives)
 
 
-def _claims(kind: str, before: Part, after: Part) -> tuple[Claim, Claim]:
+def _claims(kind: str, counted: int, after: Part) -> tuple[Claim, Claim]:
     if kind != "volume":
         return NOTHING, NOTHING
-    grown = (after or {"size": 0})["size"] - (before or {"size": 0})["size"]
+    grown = (after or {"size": 0})["size"] - counted
     return (Claim(disk=grown), NOTHING) if grown > 0 else (NOTHING, Claim(disk=-grown))
 
 
@@ -135,20 +156,29 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
     )
 
 
-def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: bool, old: Use, old_disk: int) -> None:
-    """Bring a VM from the parts that are present to its target; `old` and `old_disk` are what its record is counted for already."""
+def compile_vm(
+    seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: bool, old: Use, old_disk: int, placed: Collection[str] = ()
+) -> None:
+    """Bring a VM from the parts that are present to its target; `old` and `old_disk` are what its record is counted for already.
+
+    `placed` are the parts that lie prepared beside the old ones by the time that this begins.
+    """
     power = present.get("power") if "machine" in present else None
+    stops = power == CRASHED or (cold and power in ("running", "paused"))
+    wanted = {part: target[part] for part in ("disk", "seed") if stops and part in target and present.get(part) != target[part]}
+    if "disk" in present:
+        # A root disk that stays only grows.
+        wanted.pop("disk", None)
+    ready = beside.prepare(seq, present, wanted, placed)
+    placed = {*placed, *wanted}
     stop: StepId | None = None
-    if power == CRASHED:
-        # It ran, and whoever takes this back wants it to run.
-        stop = seq.add("vm.stop", "power", "running", "stopped")
-        power = "stopped"
-    if cold and power in ("running", "paused"):
-        stop = seq.add("vm.stop", "power", power, "stopped")
+    if stops:
+        # A crashed one ran, and whoever takes this back wants it to run.
+        stop = seq.add("vm.stop", "power", "running" if power == CRASHED else power, "stopped", ready)
         power = "stopped"
     running = power in ("running", "paused")
-    disk = _disk(seq, present, target, stop, old_disk, live=running)
-    seed = _seed(seq, present, target, stop)
+    disk = _disk(seq, present, target, stop, old_disk, live=running, placed="disk" in placed)
+    seed = _seed(seq, present, target, stop, placed="seed" in placed)
     if "machine" not in present:
         # A half-made VM may have taps that its target no longer knows.
         roots = [disk, seed, _drop_taps(seq, present, target, stop), *_taps(seq, present, target, stop)]
@@ -180,39 +210,56 @@ def leaves_it_down(steps: Iterable[Step]) -> bool:
 
 
 def compile_removal(
-    seq: Sequence, present: Parts, use: Use, *, keep_disk: bool = False, provider: str | None = None, gives_disk: bool = False
+    seq: Sequence,
+    present: Parts,
+    use: Use,
+    *,
+    keep_disk: bool = False,
+    provider: str | None = None,
+    gives_disk: bool = False,
+    ready: Iterable[StepId] = (),
+    keep_snapshots: bool = False,
 ) -> StepId | None:
-    """Take a VM apart; returns its last step. With `keep_disk` only the machine goes, for a move to another hypervisor."""
+    """Take a VM apart; returns its last step. With `keep_disk` only the machine goes, for a move to another hypervisor.
+
+    `ready` are the steps that have to be done before it is interrupted.
+    """
     stop = gone = None
     if present.get("power") in ("running", "paused", CRASHED):
         before = "running" if present["power"] == CRASHED else present["power"]
-        stop = seq.add("vm.stop", "power", before, "stopped", provider=provider)
+        stop = seq.add("vm.stop", "power", before, "stopped", ready, provider=provider)
     if "machine" in present:
-        gone = seq.add("vm.delete", "machine", present["machine"], None, [stop], gives=Claim(**use._asdict()), provider=provider)
+        needs = ready if stop is None else [stop]
+        gone = seq.add("vm.delete", "machine", present["machine"], None, needs, gives=Claim(**use._asdict()), provider=provider)
     if keep_disk:
         return gone
     ends = [seq.add("tap.delete", key, present[key], None, [gone]) for key in sorted(present) if key.startswith("nic.")]
     if "seed" in present:
         ends.append(seq.add("seed.delete", "seed", present["seed"], None, [gone]))
+    for key in sorted(key for key in present if key.startswith(SNAPSHOT) and not keep_snapshots):
+        size = present[key]["size"] if gives_disk else 0
+        ends.append(seq.add("snapshot.delete", key, present[key], None, [gone], gives=Claim(disk=size)))
     if "disk" in present:
         size = present["disk"]["size"] if gives_disk else 0
         return seq.add("disk.delete", "disk", present["disk"], None, [gone, *ends], gives=Claim(disk=size))
     return ends[-1] if ends else gone
 
 
-def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, old_disk: int, *, live: bool) -> StepId | None:
+def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, old_disk: int, *, live: bool, placed: bool) -> StepId | None:
     before, after = present.get("disk"), target.get("disk")
     if after is None or before == after:
         return None
+    if placed and before is None:
+        return seq.add("disk.place", "disk", None, after, [stop])
     takes = Claim(disk=max(0, after["size"] - old_disk))
     kind = "disk.create" if before is None else "vm.grow" if live and before["size"] != after["size"] else "disk.grow"
     return seq.add(kind, "disk", before, after, [stop], takes=takes)
 
 
-def _seed(seq: Sequence, present: Parts, target: Parts, stop: StepId | None) -> StepId | None:
+def _seed(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, *, placed: bool) -> StepId | None:
     if "seed" not in target or present.get("seed") == target["seed"]:
         return None
-    return seq.add("seed.write", "seed", present.get("seed"), target["seed"], [stop])
+    return seq.add("seed.place" if placed else "seed.write", "seed", present.get("seed"), target["seed"], [stop])
 
 
 def _taps(seq: Sequence, present: Parts, target: Parts, stop: StepId | None) -> list[StepId]:

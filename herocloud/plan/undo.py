@@ -13,10 +13,10 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, STATE_PROVIDER, Step, restores_data
+from herocloud.model.steps import KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, inverses, reservations
+from herocloud.plan import capacity, facts, finish, inverses, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
@@ -59,10 +59,13 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         if change.address not in by_address:
             continue
         inverse = inverses.invert(change, by_address[change.address])
+        if not inverse.steps:
+            continue
         found += inverse.found
         found += _refuse_touched(change, inverse.address, past, observed)
         inverted[inverse.address] = inverse
-        decisions[inverse.address] = Decision(_invert_change(change, inverse, past), list(inverse.steps))
+        inverted_change = _invert_change(change, inverse, past)
+        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address)))
     waits = inverses.reverse_needs(done, inverted.values())
     changes = [decision.change for decision in decisions.values()]
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, found)
@@ -92,7 +95,7 @@ def restored(past: Past) -> bool:
 
 def _find_lost(steps: Iterable[Step], kept: Collection[Address]) -> list[Diagnostic]:
     """Name whose data would have to come back and is not kept any more."""
-    wanted = dict.fromkeys(step.address for step in steps if restores_data(step.kind) and step.before is None)
+    wanted = dict.fromkeys(step.address for step in steps if _restores(step) or (restores_data(step.kind) and step.origin is not None))
     return [_lost(address) for address in wanted if address not in kept]
 
 
@@ -110,14 +113,11 @@ def _lost(address: Address) -> Diagnostic:
 def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
     origin = past.before.get(inverse.address)
     present = past.now.get(change.address)
+    if origin is not None and not origin.complete and not _leaves_anything(inverse, present):
+        # What an even earlier apply meant to make and did not: with nothing there, nothing has to be remembered of it.
+        origin = None
     only_records = all(step.provider == STATE_PROVIDER for step in inverse.steps)
-    action = change.action
-    if origin is None:
-        action = Action.FORGET if only_records else Action.DELETE
-    elif present is None:
-        action = Action.ADOPT if only_records else Action.CREATE
-    elif action in (Action.CREATE, Action.ADOPT):
-        action = Action.UPDATE
+    action = _action(change, inverse, origin, present, only_records=only_records)
     loses = any(KINDS[step.kind].destroys_data for step in inverse.steps)
     return Change(
         address=inverse.address,
@@ -139,9 +139,92 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
     )
 
 
+def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[Step]:
+    """Return the steps with what they take and give in all being what the record comes to hold less or more.
+
+    Steps turned around tell most of it. An apply that completed something half-made took nothing that was not counted before, and one
+    that takes a creation back leaves its data in a tombstone, which goes on taking its room.
+    """
+    steps = [step if change.action is Action.REPLACE else _buried(step) for step in inverse.steps]
+    there = capacity.claim_of(present) if present else NOTHING
+    wanted = capacity.claim_of(present._replace(spec=change.after)) if present and change.after is not None else None
+    if wanted is None:
+        if change.after is not None:
+            return steps
+        wanted = NOTHING
+    buried = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data and change.action is not Action.REPLACE)
+    dug = sum(step.after["size"] for step in steps if _restores(step))
+    wanted = wanted._replace(disk=wanted.disk + buried - dug)
+    moved = [sum(step.takes[number] - step.gives[number] for step in steps) for number in range(len(NOTHING))]
+    missing = [now - before - change for now, before, change in zip(wanted, there, moved, strict=True)]
+    more, less = Claim(*(max(0, one) for one in missing)), Claim(*(max(0, -one) for one in missing))
+    steps[0] = steps[0]._replace(takes=_sum(steps[0].takes, more))
+    steps[-1] = steps[-1]._replace(gives=_sum(steps[-1].gives, less))
+    return steps
+
+
+def _restores(step: Step) -> bool:
+    """Tell whether a step brings deleted data back."""
+    return restores_data(step.kind) and step.before is None
+
+
+def _buried(step: Step) -> Step:
+    return step._replace(gives=step.gives._replace(disk=0)) if KINDS[step.kind].destroys_data else step
+
+
+def _sum(one: Claim, other: Claim) -> Claim:
+    return Claim(*map(sum, zip(one, other, strict=True)))
+
+
+def _leaves_anything(inverse: Inverted, present: Record | None) -> bool:
+    """Tell whether anything is there once the inverse steps are done."""
+    parts = dict(present.parts) if present else {}
+    for step in inverse.steps:
+        if step.after is not None and step.part not in ("record", "mark"):
+            parts[step.part] = step.after
+        elif step.after is None:
+            parts.pop(step.part, None)
+    return bool(parts.keys() - {"power"})
+
+
+def _action(change: Change, inverse: Inverted, origin: Record | None, present: Record | None, *, only_records: bool) -> Action:
+    """Name what the inverse steps do to the thing itself; what was done to it before says little about that.
+
+    An apply that completed a half-made VM is called `create` in its plan, although the VM has a record from before.
+    """
+    if only_records:
+        return Action.FORGET if origin is None else Action.ADOPT if present is None else _on_records(change)
+    body = "machine" if change.kind == "vm" else inverse.steps[0].part if len(inverse.steps) == 1 else None
+    of_body = [step for step in inverse.steps if step.part == body]
+    goes, comes = (any(getattr(step, end) is None for step in of_body) for end in ("after", "before"))
+    if origin is None:
+        return Action.DELETE
+    if any(KINDS[step.kind].destroys_data for step in inverse.steps) and any(_restores(step) for step in inverse.steps):
+        # The data that is there makes room for the data from before, whether or not a machine had it then.
+        return Action.REPLACE
+    if goes and not comes:
+        return Action.DELETE
+    if present is None or (comes and not goes):
+        return Action.CREATE
+    if goes:
+        return Action.REPLACE
+    if all(KINDS[step.kind].moves_mark for step in inverse.steps):
+        return Action.MOVE
+    kinds = {step.kind for step in inverse.steps}
+    if step_compiler.leaves_it_down(inverse.steps):
+        return Action.STOP
+    return Action.REBOOT if kinds >= {"vm.stop", "vm.boot"} else Action.UPDATE
+
+
+def _on_records(change: Change) -> Action:
+    return change.action if change.action in (Action.MOVE, Action.UPDATE) else Action.UPDATE
+
+
 def _impact(action: Action, *, loses: bool, only_records: bool) -> Impact:
+    if loses:
+        return Impact.DATA
     if action in (Action.DELETE, Action.REPLACE):
-        return Impact.DATA if loses else Impact.REPLACE
+        return Impact.REPLACE
     if action in (Action.STOP, Action.REBOOT):
         return Impact.STOP if action is Action.STOP else Impact.REBOOT
     return Impact.NONE if only_records or action in (Action.MOVE, Action.FORGET) else Impact.LIVE

@@ -11,6 +11,10 @@ from typing import Literal, NamedTuple
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import Address
 
+OVERLAY_BRIDGE = "hb-mycelium"
+"""The bridge that taps on the overlay join: its provider makes it, the network provider hangs taps on it. One for each host, because a
+/64 can be on one link only."""
+
 
 class AttachmentKind(Enum):
     """How a network card leaves its VM."""

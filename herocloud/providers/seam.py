@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.model.hosts import Host, OverlayKey
-from herocloud.model.ids import Address, StackName
+from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
@@ -31,6 +31,7 @@ from herocloud.providers.devices import (
     Tap,
     UserNetwork,
 )
+from herocloud.providers.host_fitness import FIRMWARE, Lacking, Standing
 from herocloud.providers.restart_events import Restarter
 
 __all__ = [
@@ -60,9 +61,6 @@ class ProviderContext(NamedTuple):
     def settings_of(self, name: str) -> Mapping[str, Json]:
         """Return a provider's own section of the host file."""
         return self.settings.get(name, {})
-
-
-# Effects: the driver.
 
 
 class Found(Enum):
@@ -107,6 +105,8 @@ class Work(NamedTuple):
     """For steps of a hypervisor: the network cards that the VM has by now, by their part (`nic.0`)."""
     disks: Mapping[str, Disk] = {}
     """For steps of a hypervisor: the disks that the VM has by now, as `disk`, `seed`, and `volume.NAME` for each volume."""
+    peers: tuple[tuple[Address, Sid], ...] = ()
+    """For waiting until a VM is ready: the other instances of its block that run."""
     running: frozenset[Address] = frozenset()
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
 
@@ -156,30 +156,6 @@ class Observer(Protocol):
 
 
 # What the host allows.
-
-
-class Lacking(NamedTuple):
-    """Something that a provider could do, and not on this host."""
-
-    field: str
-    """The field of a VM that cannot be honored, or a few words where it is not one field."""
-    why: str
-    """What is missing, and how to get it."""
-
-
-FIRMWARE = "firmware"
-"""The field of a `Lacking` that says that no disk can boot by itself; VMs whose image has a kernel do not need it."""
-
-
-class Standing(NamedTuple):
-    """What a provider can do on this host."""
-
-    usable: bool
-    why: str
-    """What it works with; or what is missing, and how to get it. For a person, without a full stop."""
-    accelerated: bool = False
-    """Guests run on the processor itself, and are not emulated."""
-    lacking: tuple[Lacking, ...] = ()
 
 
 class Survey(Protocol):
@@ -241,6 +217,10 @@ class NetworkPlanning(Protocol):
         """Name the VMs whose published ports differ between two specs of a network and cannot change while the VM runs."""
         ...
 
+    def fixed_at_boot(self, before: Spec, after: Spec) -> str:
+        """Name the field of a network that differs and that VMs on it take over only when they start; empty where there is none."""
+        ...
+
     def attachment(self, card: Card) -> Attachment:
         """Say what a card that this provider made hangs on."""
         ...
@@ -285,6 +265,9 @@ class HypervisorRole(NamedTuple):
     restarter: Callable[[Path, str], Restarter] | None = None
     """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False
+    """Whether it keeps the memory of a VM (`snapshot.save`, `vm.revive`). Disks are copied by their own provider."""
+    version: Callable[[ProviderContext], str | None] = lambda _context: None
+    """Which version of the hypervisor is installed; only that version reads the memory that it keeps."""
     migration: bool = False
     emulates: bool = False
     """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""
@@ -353,8 +336,6 @@ class OverlayPlanning(Protocol):
 class OverlayRole(NamedTuple):
     """What there is to know of a provider of the overlay: it performs `overlay.*` and `peer.*`, and plans derive addresses by it."""
 
-    bridge: str
-    """The bridge that the taps of cards on the overlay join. The provider of the overlay makes it and gives it the subnet."""
     planning: Callable[[], OverlayPlanning] | None = None
     keys: Callable[[ProviderContext, Iterable[Json], Mapping[str, str]], Mapping[str, OverlayKey]] | None = None
     """Looks up the public halves of keys by their reference. Neither is there for one whose observer reports a subnet."""

@@ -39,6 +39,7 @@ from herocloud.rpc.methods import (
     history_methods,
     job_methods,
     node_methods,
+    own_methods,
     resource_methods,
     service_methods,
     stack_methods,
@@ -70,6 +71,7 @@ def methods() -> tuple[Method[Any], ...]:
         *history_methods.METHODS,
         *resource_methods.METHODS,
         *job_methods.METHODS,
+        *own_methods.METHODS,
         *service_methods.METHODS,
     )
 

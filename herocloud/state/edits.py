@@ -1,12 +1,13 @@
-"""Records changed by hand: renamed, forgotten, protected, taken over. Nothing outside the state is touched.
+"""Records changed by hand: forgotten or protected. Nothing outside the state is touched.
 
-Each is one operation with a serial of its own, so that the history shows it and `state diff` what it did. Whoever calls holds the lock.
+Moves and adoptions are plans, see `plan/`, because names of things on the host change with them.
+
+Each is one operation with a serial of its own, so that the history and `state diff` show it. The caller holds the lock.
 """
 
 from collections.abc import Mapping
 
 from herocloud.kits import nearest
-from herocloud.model import ids
 from herocloud.model.applies import NOBODY, Caller
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -15,31 +16,6 @@ from herocloud.model.worlds import Record
 from herocloud.state.store import Entry, Store
 
 _BY_HAND = StepId("by hand")
-
-
-def move_record(store: Store, stack: StackName, origin: Address, target: Address) -> int:
-    """Record what `origin` is under another address; returns the serial. What relied on the old address relies on the new one."""
-    there = store.recorded().records.get(stack, {})
-    _require(there, stack, origin)
-    parts = [ids.split_address(one) for one in (origin, target)]
-    if parts[1] is None or parts[0] is None or parts[0].kind != parts[1].kind:
-        kind = origin.partition(".")[0]
-        raise _refused(
-            "bad-move",
-            "A record keeps its kind",
-            f"`{target}` is not the address of a {kind}. Write it like `{kind}.NAME` or `{kind}.NAME[0]`.",
-            target,
-        )
-    if target in there:
-        raise _refused(
-            "address-taken", "The address is taken", f"`{target}` is recorded in stack `{stack}` already. Move or forget it first.", target
-        )
-    entries = [_entry(rename=(stack, origin, target))]
-    for record in there.values():
-        if origin in record.needs:
-            needs = tuple(target if one == origin else one for one in record.needs)
-            entries.append(_entry(record=record._replace(needs=needs)))
-    return store.edit("state mv", stack, entries)
 
 
 def remove_record(store: Store, stack: StackName, address: Address, caller: Caller = NOBODY) -> int:
@@ -65,20 +41,8 @@ def set_protect(
     return store.edit("protect" if protect else "unprotect", stack, [_entry(record=record._replace(protect=protect))], caller=caller)
 
 
-def adopt(store: Store, record: Record) -> int:
-    """Record something that exists and that no record owns; returns the serial."""
-    if record.address in store.recorded().records.get(record.stack, {}):
-        detail = f"`{record.address}` is recorded in stack `{record.stack}` already. Adopt under another address, or forget that one first."
-        raise _refused("address-taken", "The address is taken", detail, record.address)
-    return store.edit("adopt", record.stack, [_entry(record=record)])
-
-
-def _entry(
-    record: Record | None = None,
-    remove: tuple[StackName, Address] | None = None,
-    rename: tuple[StackName, Address, Address] | None = None,
-) -> Entry:
-    return Entry(_BY_HAND, "done", 0.0, record=record, remove=remove, rename=rename)
+def _entry(record: Record | None = None, remove: tuple[StackName, Address] | None = None) -> Entry:
+    return Entry(_BY_HAND, "done", 0.0, record=record, remove=remove)
 
 
 def _require(there: Mapping[Address, Record], stack: StackName, address: Address) -> Record:
@@ -88,7 +52,3 @@ def _require(there: Mapping[Address, Record], stack: StackName, address: Address
     hint = f"did you mean `{meant}`?" if meant else None
     detail = f"stack `{stack}` has no record of `{address}`. `herocloud state list` shows what is recorded."
     raise Refused([Diagnostic("not-recorded", "The address is not recorded", detail, address=address, hint=hint)])
-
-
-def _refused(code: str, summary: str, detail: str, address: str) -> Refused:
-    return Refused([Diagnostic(code, summary, detail, address=address)])

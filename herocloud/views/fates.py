@@ -52,6 +52,9 @@ def _fate(status: Status | None, result: Result, *, begun: bool, now: str) -> Fa
 _POWER = {
     "vm.boot": "running",
     "vm.resume": "running",
+    "vm.freeze": "paused",
+    "vm.thaw": "running",
+    "vm.revive": "running",
     "vm.stop": "stopped",
     "vm.pause": "paused",
     "vm.create": "stopped",

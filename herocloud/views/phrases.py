@@ -30,6 +30,8 @@ REASONS = {
     Reason.MOVED: "renamed",
     Reason.ADOPTED: "found on the host and taken over",
     Reason.UNDO: "taken back",
+    Reason.SNAPSHOT_ASKED: "asked for by vm snapshot",
+    Reason.RESTORE_ASKED: "asked for by vm snapshot restore",
 }
 
 LIFT = "set `protect: false` in the stack file and apply that first"

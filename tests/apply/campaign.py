@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from herocloud.apply import directions
 from herocloud.kits import faults
 from herocloud.model.plans import Plan
+from herocloud.plan import snapshots
 from herocloud.providers.simulator import driving, world
 
 EMPTY = "stack: shop\n"
@@ -90,6 +91,8 @@ class Scenario(NamedTuple):
     destroy: bool = False
     rollback: bool = False
     """The last steps fail and everything is taken back: then the goal is the start."""
+    snapshots: str = ""
+    """What is done with snapshots instead of planning the goal: `take`, `restore` or `delete`; all but the first begin with one taken."""
 
 
 SCENARIOS = (
@@ -98,7 +101,23 @@ SCENARIOS = (
     Scenario("destroy", BEFORE, EMPTY, destroy=True),
     Scenario("take back a creation", EMPTY, BEFORE, rollback=True),
     Scenario("take back a change", BEFORE, AFTER, rollback=True),
+    Scenario("take snapshots", BEFORE, BEFORE, snapshots="take"),
+    Scenario("restore a snapshot", BEFORE, BEFORE, snapshots="restore"),
+    Scenario("take back a restoring", BEFORE, BEFORE, rollback=True, snapshots="restore"),
 )
+
+
+def plan_snapshots(site: Any, what: str) -> Plan:
+    """Plan to take snapshots of two VMs at one moment with their memory, or to restore or delete one of them."""
+    recorded, observed, host = site.recorded(), site.look(), site.host
+    records = recorded.records["shop"]
+    if what == "take":
+        versions = {"vm.db": "1", "vm.web[0]": "1"}
+        taking = snapshots.Taking("one", 1_700_000_000, memory=True, together=True, versions=versions)
+        return snapshots.plan_taking([records["vm.db"], records["vm.web[0]"]], taking, recorded, observed, host)
+    if what == "restore":
+        return snapshots.plan_restoring(records["vm.db"], snapshots.Restoring("one", 1, True, "1"), recorded, observed, host)
+    return snapshots.plan_deletion(records["vm.db"], ["one"], recorded, observed, host, purge=False)
 
 
 class Blow(NamedTuple):
@@ -132,7 +151,11 @@ class Campaign:
         first = site(self._start)
         if scenario.start != EMPTY:
             require(in_child(lambda: first.apply(scenario.start) and None))
-        self.plan: Plan = first.plan(scenario.goal, destroy=scenario.destroy)
+        if scenario.snapshots not in ("", "take"):
+            require(in_child(lambda: first.run(plan_snapshots(first, "take")) and None))
+        self.plan: Plan = (
+            plan_snapshots(first, scenario.snapshots) if scenario.snapshots else first.plan(scenario.goal, destroy=scenario.destroy)
+        )
         self._data = tokens(first)
         if scenario.rollback:
             first.misbehave(*self._failing_rules())

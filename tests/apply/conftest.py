@@ -3,9 +3,12 @@
 The real store and the simulator have their turn in the scenario tests and in the crash campaign.
 """
 
+import collections
+import os
 import queue
+import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -358,3 +361,20 @@ def campaigns(crashing: ModuleType, tmp_path_factory: pytest.TempPathFactory) ->
     """Every scenario of the campaign, prepared once."""
     prepared: dict[str, Any] = crashing.prepare_all(tmp_path_factory.mktemp("campaign"), sites.Site)
     return prepared
+
+
+@pytest.fixture(scope="session")
+def tally() -> collections.Counter[str]:
+    """Count over all cases of the model of the host."""
+    return collections.Counter()
+
+
+@pytest.fixture
+def quick_folder(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in memory where there is one: what these cases prove does not hang on a disk, and their syncs would take minutes."""
+    shared = Path("/dev/shm")  # noqa: S108
+    if not (shared.is_dir() and os.access(shared, os.W_OK)):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="herocloud-model-", dir=shared) as folder:
+        yield Path(folder)

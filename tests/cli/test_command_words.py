@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herocloud.cli import command, command_table, command_words, flags, runner, typer_tree
+from herocloud.cli import command, command_table, command_values, command_words, flags, runner, typer_tree
 
 _WORDS = (
     "--", "-", "x", "5", "0", "-5", "007", "plan.json", "vm.web[0]", "dot", "bash", "tiny", "--help", "-h", "-qv", "-fx.yaml", "--out=",
@@ -80,8 +80,8 @@ def test_what_is_read_the_short_way_typer_reads_the_same(seed: int) -> None:
     environment = {name: dice.choice(values) for name, values in _ENVIRONMENT.items() if dice.random() < 0.1}
     defaults = _Settings(dice.choice(_SETTINGS))
     try:
-        values = command_words.read(line, environment, defaults.get)
-    except command_words.Unclear:
+        values = command_values.read(line, environment, defaults.get)
+    except command_values.Unclear:
         return
     assert line.function is function
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -102,7 +102,7 @@ def test_what_is_read_the_short_way_typer_reads_the_same(seed: int) -> None:
 )
 def test_plain_words_need_no_typer(line: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     taken = command_words.take_apart(line)
-    assert command_words.read(taken, {}, lambda _name: None) == _typers(taken.words, {}, _Settings({}), monkeypatch)
+    assert command_values.read(taken, {}, lambda _name: None) == _typers(taken.words, {}, _Settings({}), monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_plain_words_need_no_typer(line: list[str], monkeypatch: pytest.MonkeyPa
     ids=" ".join,
 )  # fmt: skip
 def test_whatever_else_there_is_is_left_to_typer(line: list[str]) -> None:
-    with pytest.raises(command_words.Unclear):
-        command_words.read(command_words.take_apart(line), {}, lambda _name: None)
+    with pytest.raises(command_values.Unclear):
+        command_values.read(command_words.take_apart(line), {}, lambda _name: None)
 
 
 def test_a_flag_that_the_host_file_sets_is_left_to_typer() -> None:
-    with pytest.raises(command_words.Unclear):
-        command_words.read(command_words.take_apart(["plan"]), {}, {"parallelism": "3"}.get)
+    with pytest.raises(command_values.Unclear):
+        command_values.read(command_words.take_apart(["plan"]), {}, {"parallelism": "3"}.get)
     assert "parallelism" in runner.NAMES
 
 
@@ -133,6 +133,6 @@ def test_the_data_folder_is_the_same_from_everywhere(tmp_path: Path, monkeypatch
         return 0
 
     monkeypatch.chdir(tmp_path)
-    values = command_words.read(command_words.take_apart(["version", "--data-dir", "state"]), {}, lambda _name: None)
+    values = command_values.read(command_words.take_apart(["version", "--data-dir", "state"]), {}, lambda _name: None)
     assert command.call(probe, values) == 0
     assert seen == [tmp_path / "state"]

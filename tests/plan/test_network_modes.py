@@ -65,3 +65,16 @@ def test_ports_of_a_running_vm_change_only_when_it_is_off(build, pretend) -> Non
     assert _found(plan)["forwards-at-start"].hint == "`herocloud vm stop vm.web`, apply, and `herocloud vm start vm.web`"
     off = pretend.run(world, world.plan(desired(8080, state="stopped"), host), host)
     assert off.plan(desired(8080, 8081, state="stopped"), host).applyable
+
+
+def test_a_way_out_changes_only_when_the_vms_on_it_are_off(build, pretend) -> None:
+    def desired(*, nat: bool, **vm):
+        return build.desired(build.image(), build.network("lan", mode="user", nat=nat), build.vm("web", networks=["lan"], **vm))
+
+    host = _real(build)
+    world = pretend.run(pretend.World(), pretend.World().plan(desired(nat=False), host), host)
+    plan = world.plan(desired(nat=True), host)
+    assert not plan.applyable
+    assert "its guest is down that long" in (_found(plan)["network-fixed-at-start"].hint or "")
+    off = pretend.run(world, world.plan(desired(nat=False, state="stopped"), host), host)
+    assert off.plan(desired(nat=True, state="stopped"), host).applyable

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 # Folders of tests that belong to no single package: the repository itself, and walks through several layers.
-CROSSING = {"project", "scenarios", "crashing", "guests", "hostile"}
+CROSSING = {"project", "scenarios", "crashing", "guests", "hostile", "model_of_host"}
 
 
 def _packages(root: Path) -> set[str]:

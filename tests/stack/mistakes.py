@@ -165,6 +165,7 @@ MISTAKES = (
     Mistake("a network without a range", "missing-key", "  dmz:\n    cidr: 10.43.0.0/24\n", "  §dmz: {}\n", "cidr"),
     Mistake("a peer with a name", "bad-peer", "tcp://188.40.132.242:9651", "§tcp://example.org:9651"),
     Mistake("a peer listed twice", "peer-twice", "    - quic://[2a01:4f8::1]:9651", "    - quic://[2a01:4f8::1]:9651\n    - §quic://[2a01:4f8::1]:9651"),
+    Mistake("a peer listed twice in another spelling", "peer-twice", "    - quic://[2a01:4f8::1]:9651", "    - quic://[2a01:4f8::1]:9651\n    - §quic://[2A01:4F8:0::1]:09651"),
     Mistake("a volume without a size", "missing-key", "scratch: {size: 10 GiB}", "§scratch: {}"),
     Mistake("a size in decimal units", "bad-size", "pgdata: {size: 200 GiB", "pgdata: {size: 200 GB§"),
     Mistake("a size preset that does not exist", "unknown-size", "size: small", "size: §smal"),

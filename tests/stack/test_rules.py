@@ -33,6 +33,8 @@ _RULES = {
     "a seed for several": (f"stack: a\n{_IMAGES}vms:\n  a: {{image: tiny, count: 2, mycelium: {{seed: 0a1b2c3d4e5f}}}}\n", [(5, "seed-twice")]),
     "a seed of zeros": (f"stack: a\n{_IMAGES}vms:\n  a: {{image: tiny, mycelium: {{seed: '000000000000'}}}}\n", [(5, "bad-seed")]),
     "the overlay switched off": (f"stack: a\n{_IMAGES}mycelium: {{addresses: false}}\nvms:\n  a: {{image: tiny, mycelium: true}}\n", [(6, "overlay-off")]),
+    "settings of the host's node in mode guest": ("stack: a\nmycelium:\n  mode: guest\n  key: {env: KEY}\n  interfaces: [eth0]\n  daemon: adopt\n", [(4, "overlay-inside"), (5, "overlay-inside"), (6, "overlay-inside")]),
+    "an overlay key without a name": ("stack: a\nmycelium:\n  key: {file: ''}\n", [(3, "bad-key")]),
     "pins for several": (f"stack: a\n{_IMAGES}vms:\n  a: {{image: tiny, count: 2, slice: s1}}\n", [(5, "slice-twice")]),
     "a pin twice in one VM": (f"stack: a\n{_IMAGES}vms:\n  a: {{image: tiny, slice: [s1, s1]}}\n", [(5, "slice-twice")]),
     "several pins taken by another": (f"stack: a\n{_IMAGES}vms:\n  a: {{image: tiny, slice: [s1, s2]}}\n  b: {{image: tiny, slice: [s1, s2]}}\n", [(6, "slice-twice")]),

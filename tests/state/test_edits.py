@@ -6,7 +6,7 @@ from herocloud.model.ids import Address
 from herocloud.state import edits as state_edits
 from herocloud.state.store import Store
 
-A, B = Address("vm.a"), Address("vm.b")
+A = Address("vm.a")
 
 
 @pytest.fixture
@@ -14,14 +14,6 @@ def edited(store, make) -> Store:
     """Return a store with two VMs of which one needs the other."""
     store.commit(store.begin(make.plan(), 1.0), make.put(make.record("vm.a", "s1"), make.record("vm.c", needs=(Address("image.x"), A))))
     return store
-
-
-def test_a_move_renames_the_record_and_whoever_needs_it(edited, make) -> None:
-    assert state_edits.move_record(edited, make.stack, A, B) == 2
-    records = edited.recorded().records["shop"]
-    assert records == {"vm.b": make.record("vm.b", "s1"), "vm.c": make.record("vm.c", needs=("image.x", "vm.b"))}
-    assert edited.assignments() == {"s1": ("shop", "vm.b")}
-    assert edited.history()[0].operation == "state mv"
 
 
 def test_removal_forgets_the_record_and_frees_its_slices(edited, make) -> None:
@@ -39,32 +31,13 @@ def test_protection_is_kept_in_the_state(edited, make) -> None:
     assert [one.operation for one in edited.history()[:2]] == ["unprotect", "protect"]
 
 
-def test_adoption_records_what_no_record_owned(edited, make) -> None:
-    found = make.record("vm.b", "s2", stack="blog")
-    assert state_edits.adopt(edited, found) == 2
-    assert edited.recorded().records["blog"] == {"vm.b": found}
-    assert edited.history()[0].operation == "adopt"
-
-
-@pytest.mark.parametrize("edit", ["move", "remove", "protect"])
+@pytest.mark.parametrize("edit", ["remove", "protect"])
 def test_what_is_not_recorded_is_refused_with_the_nearest_name(edited, make, edit, refused_with) -> None:
     wrong = Address("vm.aa")
     edits = {
-        "move": lambda: state_edits.move_record(edited, make.stack, wrong, B),
         "remove": lambda: state_edits.remove_record(edited, make.stack, wrong),
         "protect": lambda: state_edits.set_protect(edited, make.stack, wrong, protect=True),
     }
     found = refused_with(edits[edit])
     assert (found.code, found.address, found.hint) == ("not-recorded", "vm.aa", "did you mean `vm.a`?")
     assert edited.serial == 1
-
-
-@pytest.mark.parametrize(("target", "code"), [("vm.c", "address-taken"), ("volume.a", "bad-move"), ("a", "bad-move")])
-def test_a_move_to_where_it_cannot_be_is_refused(edited, make, target, code, refused_with) -> None:
-    assert refused_with(lambda: state_edits.move_record(edited, make.stack, A, Address(target))).code == code
-    assert edited.serial == 1
-
-
-def test_adoption_never_replaces_a_record(edited, make, refused_with) -> None:
-    assert refused_with(lambda: state_edits.adopt(edited, make.record("vm.a", "s3"))).code == "address-taken"
-    assert edited.record(make.stack, A) == make.record("vm.a", "s1")

@@ -39,8 +39,9 @@ def _observer(context: ProviderContext) -> "CloudHypervisorObserver":
 
 def _driver(context: ProviderContext) -> "CloudHypervisorDriver":
     from herocloud.providers.cloud_hypervisor.driving import CloudHypervisorDriver
+    from herocloud.providers.vmm import users
 
-    return CloudHypervisorDriver(context.folder)
+    return CloudHypervisorDriver(context.folder, users=users.range_of(context.settings_of("vmm")))
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:

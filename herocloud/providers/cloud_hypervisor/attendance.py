@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from herocloud.kits import durable_files, jsons
 from herocloud.providers.cloud_hypervisor import attendant, file_layout
-from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm import cages, folders, grants, identity, launch
 from herocloud.providers.vmm.launch import Launch
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ def start(data: Path, sid: str) -> None:
     ]
     environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}"}
     unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}"
-    launch.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit))
+    cage = cages.beside(data, sid, sys.executable, [Path(attendant.__file__)])
+    # It looks whether the VMM is kept, which is told by who holds its lock.
+    grants.readable(data, sid, identity.record_path(data, sid).with_name(f"{identity.RECORD}.lock"))
+    launch.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit, cage))
     launch.keep(record, kept=True)
 
 
@@ -59,6 +62,7 @@ def end(data: Path, sid: str) -> None:
             if identity.wait_for_death(process, _PATIENCE):
                 break
     launch.dismiss(record)
+    launch.forget(record)
     for path in record.parent.glob(f"{record.name}*"):
         path.unlink(missing_ok=True)
 
@@ -69,3 +73,4 @@ def write_config(data: Path, sid: str, config: "VmConfig") -> None:
     left = [str(folders.agent_socket(data, sid)), str(file_layout.serial_socket(data, sid))]
     content = jsons.dumps({"config": config, "unlink": left}).encode()
     durable_files.write_durably(folder / _CONFIG, content, draft=folder / f".{_CONFIG}.new")
+    grants.readable(data, sid, folder / _CONFIG)

@@ -122,10 +122,14 @@ class Attendant:
                 self._cut()
 
     def _cut(self) -> None:
-        """Put the log aside and begin the next one; whoever follows it notices that it is shorter."""
-        os.replace(self._file("serial.log"), self._file("serial.log.1"))  # noqa: PTH105
-        os.close(self._log)
-        self._log = os.open(self._file("serial.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Put what the log holds aside and begin again; whoever follows it notices that it is shorter.
+
+        Copied and not renamed: the folder is not the VM's to make files in.
+        """
+        with open(self._file("serial.log"), "rb") as log, open(self._file("serial.log.1"), "wb") as aside:  # noqa: PTH123
+            while piece := log.read(_PIECE):
+                aside.write(piece)
+        os.ftruncate(self._log, 0)
 
     # The people's side.
 
@@ -170,7 +174,7 @@ class Attendant:
     def _is_kept(self) -> bool:
         """Tell whether the VMM runs, or is started again: whoever keeps it holds its lock."""
         try:
-            lock = os.open(self._file("process.lock"), os.O_RDWR | os.O_CLOEXEC)
+            lock = os.open(self._file("process.lock"), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:

@@ -21,9 +21,11 @@ from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.observing import NAME
 from herocloud.providers.parts import same
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, identity, marks, probes, supplies, virtiofs
+from herocloud.providers.vmm import files, grants, identity, marks, probes, supplies, users, virtiofs
+from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
+from herocloud.providers.vmm.users import Range
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
 
@@ -50,9 +52,15 @@ class CloudHypervisorDriver:
         folder: Path,
         patience: Patience = Patience(),  # noqa: B008  (a named tuple never changes)
         agreement: float = device_changes.PATIENCE,
+        users: Range | None = None,
     ) -> None:
-        """Work in a data folder; `patience` is for guests that are asked to shut down, `agreement` for those that are to let go."""
+        """Work in a data folder.
+
+        `patience` is for guests that are asked to shut down, `agreement` for those that are to let go, and `users` the range of users that
+        the host file has set aside for VMs.
+        """
         self._folder = folder
+        self._users = users
         self._patience = patience
         self._agreement = agreement
 
@@ -103,7 +111,8 @@ class CloudHypervisorDriver:
         sid, owner = self._sid(work), probes.owner_of(work)
         marks.claim(self._folder, sid, owner)
         mark = marks.read(self._folder, sid)
-        place = Place(self._folder, sid, owner)
+        place = Place(self._folder, sid, owner, self._users)
+        given = supplies.of_work(work)
         if mark is None:
             if work.step.before is not None and work.step.after is not None:
                 raise Conflict(f"the machine of `{work.step.address}` is gone")
@@ -114,10 +123,11 @@ class CloudHypervisorDriver:
         elif self._guest_runs(sid, mark):
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
+            grants.give(self._folder, sid, given.needs_of(target))
             process = identity.running(self._folder, sid) or identity.find(self._folder, sid)
             with vmm_process.open_client(self._folder, sid) as client:
                 pid = process.pid if process else 0
-                change = Change(client, pid, place, supplies.of_work(work), work.progress, work.cancelled, self._agreement)
+                change = Change(client, pid, place, given, work.progress, work.cancelled, self._agreement)
                 device_changes.bring(change, mark.machine, target)
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
@@ -126,7 +136,9 @@ class CloudHypervisorDriver:
         if wanted != marks.read(self._folder, sid):
             marks.write(self._folder, sid, wanted)
         if vmm_process.is_living(self._folder, sid, wanted):
-            vmm_process.prepare_again(place, wanted, supplies.of_work(work))
+            vmm_process.prepare_again(place, wanted, given)
+        if given.is_complete(target):
+            grants.take_back(self._folder, sid, given.needs_of(target))
 
     def _remove(self, work: Work, point: str) -> None:
         sid = self._sid(work)
@@ -138,11 +150,15 @@ class CloudHypervisorDriver:
             if self._guest_runs(sid, mark):
                 raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
             # A process without a guest, left by somebody who was killed while it started.
-            vmm_process.stop(Place(self._folder, sid, probes.owner_of(work)), mark, work, self._patience.for_guest(work.shutdown))
+            place = Place(self._folder, sid, probes.owner_of(work), self._users)
+            vmm_process.stop(place, mark, work, self._patience.for_guest(work.shutdown))
         elif mark is not None and mark.booted is not None:
             vmm_process.clear(self._folder, sid, mark)
         files.remove_runtime(self._folder, sid)
+        grants.take_back(self._folder, sid, Needs())
+        user = users.read(self._folder, sid)
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
+        users.let_go(self._folder, sid, user)
         ownership.release(folder)
 
     def _real(self, sid: str, mark: Mark) -> Part:
@@ -167,14 +183,14 @@ class CloudHypervisorDriver:
             if target == "stopped":
                 return
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
-        place = Place(self._folder, sid, probes.owner_of(work))
+        place = Place(self._folder, sid, probes.owner_of(work), self._users)
         if target == "stopped":
             vmm_process.stop(place, mark, work, self._patience.for_guest(work.shutdown))
             return
         if target == "paused" and self._guest_runs(sid, mark):
             vmm_process.pause(self._folder, sid, paused=True)
             return
-        if work.step.kind == "vm.pause" and not vmm_process.is_living(self._folder, sid, mark):
+        if work.step.kind in ("vm.pause", "vm.freeze") and not vmm_process.is_living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
         vmm_process.boot(place, mark, work)
         if target == "paused":

@@ -10,9 +10,10 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import file_layout, installation, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
 from herocloud.providers.ownership import Owner
-from herocloud.providers.vmm import files, folders, virtiofs
+from herocloud.providers.vmm import files, folders, grants, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
+from herocloud.providers.vmm.users import Range
 
 AGENT_PORT = 1024
 """The vsock port on which the agent in a guest listens."""
@@ -24,6 +25,8 @@ class Place(NamedTuple):
     data: Path
     sid: str
     owner: Owner
+    users: Range | None = None
+    """The users that the host file has set aside for VMs."""
 
 
 def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Machine:
@@ -32,7 +35,8 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Ma
     payload = part["payload"]
     for field, what in (("kernel", "the kernel"), ("initramfs", "the initramfs")):
         if payload is not None and payload[field]:
-            files.require(Path(payload[field]), what)
+            path = files.require(Path(payload[field]), what)
+            payload = {**payload, field: str(grants.private_copy(data, sid, path, field))}
     if payload is None and part["root"] is None:
         raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
     firmware = installation.find_firmware() if payload is None else None

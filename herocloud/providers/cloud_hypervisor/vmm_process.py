@@ -19,7 +19,8 @@ from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies, virtiofs
+from herocloud.providers.vmm import cages, files, folders, grants, identity, launch, marks, shutdown, supplies, virtiofs
+from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark
@@ -79,7 +80,7 @@ def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     release = int(mark.launched.get("release") or 0)
     config = machine_config.config_of(hardware.machine_of(place, mark, given, release))
     attendance.write_config(place.data, place.sid, config)
-    launch.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release))))
+    launch.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release)), given))
 
 
 def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
@@ -94,6 +95,7 @@ def clear(data: Path, sid: str, mark: Mark) -> None:
     virtiofs.end(data, sid)
     if mark.booted is not None:
         marks.write(data, sid, mark._replace(booted=None, launched={}))
+    launch.forget(identity.record_path(data, sid))
     for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
         path.unlink(missing_ok=True)
     files.remove_runtime(data, sid)
@@ -133,20 +135,37 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     log = folders.serial_log(data, sid)
     launched = {"release": installed.release.major, "program": installed.path, "said": log.stat().st_size if log.exists() else 0}
     mark = mark._replace(booted=identity.boot_id(), launched=launched)
+    given = supplies.of_work(work)
+    cages.choose_user(data, sid, place.users)
     # Asked before anything is started: a kernel that is missing is no reason to start a process.
-    hardware.machine_of(place, mark, supplies.of_work(work), installed.release.major)
+    hardware.machine_of(place, mark, given, installed.release.major)
     folders.make_runtime_folder(data, sid)
+    _hand_over(place, mark, given)
     marks.write(data, sid, mark)
     faults.reached("cloud-hypervisor.vm.boot.marked")
     virtiofs.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting Cloud Hypervisor {installed.release}", None)
-    process = launch.launch(_launch_of(place, mark, installed), stopped=work.cancelled)
+    process = launch.launch(_launch_of(place, mark, installed, given), stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.boot.launched")
     return process
 
 
-def _launch_of(place: Place, mark: Mark, installed: Installed) -> Launch:
+def _hand_over(place: Place, mark: Mark, given: Supplies) -> None:
+    """Let the user of the VM open what the machine is made of, and write what it and its attendant write."""
     data, sid = place.data, place.sid
+    grants.give(data, sid, given.needs_of(mark.machine))
+    grants.give_folder(data, sid)
+    log = folders.serial_log(data, sid)
+    for path in (log, log.with_name(f"{log.name}.1"), file_layout.event_file(data, sid), file_layout.log_file(data, sid)):
+        grants.give_file(data, sid, path)
+
+
+def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) -> Launch:
+    data, sid = place.data, place.sid
+    needs = given.needs_of(mark.machine)
+    firmware = installation.find_firmware() if mark.machine["payload"] is None else None
+    reads = needs.reads | needs.private | (frozenset() if firmware is None else {firmware})
+    opened = Opened(reads, needs.writes, [share.socket for share in virtiofs.shares_of(data, sid, mark.machine)])
     socket = file_layout.api_socket(data, sid)
     command = [installed.path, "--api-socket", f"path={socket}", "--event-monitor", f"path={file_layout.event_file(data, sid)}"]
     command += ["--log-file", str(file_layout.log_file(data, sid)), "-v", "--seccomp", "true"]
@@ -160,6 +179,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed) -> Launch:
         restart=mark.machine["restart"],
         environment={identity.TOKEN: identity.token(data, sid)},
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
+        cage=cages.cage_of(data, sid, mark.machine, installed.path, opened),
     )
 
 

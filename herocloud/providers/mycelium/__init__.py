@@ -53,5 +53,5 @@ DECLARATION = Declaration(
     observer=_observer,
     driver=_driver,
     survey=_survey,
-    overlay=OverlayRole(bridge="hb-mycelium", planning=_planning, keys=_keys),
+    overlay=OverlayRole(planning=_planning, keys=_keys),
 )

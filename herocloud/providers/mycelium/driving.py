@@ -81,10 +81,8 @@ class MyceliumDriver:
             return
         memberships.write(self._folder, Membership(work.stack, work.lineage, target, known.peers if known else {}))
         faults.reached(half)
-        if known is not None and sites.is_other(known.part, target):
-            site = sites.site_of(work.stack, work.lineage, known.part)
-            if site is not None:
-                site.remove(self._folder)
+        if known is not None:
+            sites.leave_other(self._folder, work.stack, work.lineage, known.part, target)
         sites.bring(self._folder, work.stack, work.lineage, target, self._environment)
         self._apply_peers(work.stack)
 
@@ -149,7 +147,9 @@ class MyceliumDriver:
 
     def _is_others(self, known: Membership, endpoint: str) -> bool:
         """Tell whether another stack wants this peer too."""
-        return any(endpoint in one.peers for one in memberships.all_of(self._folder) if one.stack != known.stack)
+        wanted = peer_endpoints.normalize(endpoint)
+        others = (one for one in memberships.all_of(self._folder) if one.stack != known.stack)
+        return any(peer_endpoints.normalize(peer) == wanted for one in others for peer in one.peers)
 
     def _known(self, work: Work) -> Membership | None:
         known = memberships.read(self._folder, work.stack)

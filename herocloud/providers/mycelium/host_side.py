@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers import devices
 from herocloud.providers.mycelium import arithmetic, iproute
 
-BRIDGE = "hb-mycelium"
+BRIDGE = devices.OVERLAY_BRIDGE
 ALIAS = "herocloud-overlay isolated"
 """The second word tells who makes taps that they are kept apart."""
 MTU = 1400

@@ -14,7 +14,8 @@ from pathlib import Path
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import arithmetic, host_side, iproute, keys, node_process
+from herocloud.providers.mycelium import arithmetic, host_side, iproute, keys, namespace_calls, node_process
+from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.host_side import Bridge
 from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.launch import Launch
@@ -50,7 +51,7 @@ class NetworkSite:
         port = self._ensure_host_node(data)
         host_side.ensure(self._bridge, self._user)
         self._ensure_namespace()
-        self._ensure_daemon(data, port, environment)
+        self._ensure_daemon(data, port, environment, arithmetic.public_key(private))
         self._ensure_routes()
 
     def remove(self, data: Path) -> None:
@@ -120,13 +121,20 @@ class NetworkSite:
         iproute.add("address", "add", f"{self._far}/64", "dev", CABLE, "nodad", namespace=inside)
 
     def _ensure_routes(self) -> None:
+        """Add the ways between bridge and daemon, and remove those of a /64 from before the key was changed."""
+        for route in iproute.show("-6", "route", "show", "via", self._near, namespace=self._namespace):
+            if route["dst"] != self._part["subnet"]:
+                iproute.remove("-6", "route", "del", route["dst"], "via", self._near, "dev", CABLE, namespace=self._namespace)
+        for route in iproute.show("-6", "route", "show", "table", self._table, "dev", self._bridge.name):
+            if route["dst"] != self._part["subnet"]:
+                iproute.remove("-6", "route", "del", route["dst"], "dev", self._bridge.name, "table", self._table)
         iproute.add("-6", "route", "add", self._part["subnet"], "via", self._near, "dev", CABLE, namespace=self._namespace)
         iproute.add("-6", "route", "add", arithmetic.OVERLAY, "via", self._far, "dev", self._cable, "table", self._table)
         iproute.add("-6", "route", "add", self._part["subnet"], "dev", self._bridge.name, "table", self._table)
         if not self._rules():
             iproute.add("-6", "rule", "add", "iif", self._bridge.name, "lookup", self._table, "priority", _PRIORITY)
 
-    def _ensure_daemon(self, data: Path, port: int, environment: Mapping[str, str]) -> None:
+    def _ensure_daemon(self, data: Path, port: int, environment: Mapping[str, str], public: PublicKey) -> None:
         program = shutil.which(node_process.PROGRAM)
         if program is None:
             raise Permanent(f"the program `{node_process.PROGRAM}` is not on PATH, and this network needs a daemon of its own; install it")
@@ -137,7 +145,9 @@ class NetworkSite:
         what = Launch(record, command, Path(self._namespace), "always", {}, f"herocloud-mycelium-{self._cable}")
         ours = self.process(data)
         # One that was started before the namespace was made again lives in the old one.
-        if ours is not None and (ours.digest != jsons.digest(command) or not iproute.lives_in(ours.pid, self._namespace)):
+        if ours is not None and (
+            ours.digest != jsons.digest(command) or not iproute.lives_in(ours.pid, self._namespace) or _has_other_key(ours, public)
+        ):
             self._stop(data)
             ours = None
         node_process.start(what, ours)
@@ -176,3 +186,7 @@ class NetworkSite:
 
     def _rules(self) -> list[dict[str, Json]]:
         return [rule for rule in iproute.show("-6", "rule", "show") if rule.get("iif") == self._bridge.name]
+
+
+def _has_other_key(process: identity.Identity, public: PublicKey) -> bool:
+    return namespace_calls.call_beside(process.pid, lambda: node_process.has_other_key(node_process.API_PORT, public))

@@ -175,11 +175,21 @@ def _manage(data: Path, ours: Identity | None, key: Path, public: PublicKey) -> 
     write_peers(data)
     command = _command(program, data, settings, key)
     what = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), "always", {}, UNIT)
-    if ours is not None and ours.digest != jsons.digest(command):
+    if ours is not None and (ours.digest != jsons.digest(command) or has_other_key(settings.api, public)):
         _end_for_restart(data, ours)
         ours = None
     start(what, ours)
     return _wait(data, settings, public)
+
+
+def has_other_key(port: int, public: PublicKey) -> bool:
+    """Tell whether a daemon runs with another key than this one: a file keeps its name when its content is replaced."""
+    with api.Client(port) as client:
+        try:
+            return client.node().public_key != public
+        except api.NotThere:
+            # It has just been started, or is about to end.
+            return False
 
 
 def start(what: Launch, ours: Identity | None) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
 from herocloud.providers.mycelium import arithmetic, host_side, node_process
@@ -88,6 +87,11 @@ def bring(data: Path, stack: str, lineage: str, part: Part, environment: Mapping
         site.ensure(data, environment)
 
 
-def is_other(before: Part, after: Part) -> bool:
-    """Tell whether another part means another place, and the first has to be left."""
-    return any(before.get(field) != after.get(field) for field in ("mode", "subnet")) and jsons.dumps(before) != jsons.dumps(after)
+def leave_other(data: Path, stack: str, lineage: str, before: Part, after: Part) -> None:
+    """Leave the place of before where after means another one.
+
+    Another /64 is not another place: VMs are connected to the bridge, and it only gets another address.
+    """
+    site = site_of(stack, lineage, before)
+    if site is not None and (before["mode"] != after["mode"] or (before["subnet"] and not after["subnet"])):
+        site.remove(data)

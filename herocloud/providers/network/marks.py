@@ -23,8 +23,6 @@ _LONGEST_COMMENT = 127
 
 OVERLAY = "mycelium"
 """The network of NICs that hang on the overlay and on no network of their stack."""
-OVERLAY_BRIDGE = "hb-mycelium"
-"""The one bridge of the overlay on this host: a /64 can be on one link only. Its own provider makes it."""
 OVERLAY_MARK = "herocloud-overlay"
 """Begins the alias of a bridge of the overlay; lineage and stack follow where it is a stack's alone."""
 BRIDGES = "hb-*"

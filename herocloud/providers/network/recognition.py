@@ -87,7 +87,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "hairpin": link.hairpin if port and link.hairpin is not port.hairpin else None,
         "detour": marks.upload_device(link.name) if not forwarded and marks.upload_device(link.name) in scene.by_name else None,
         "multi_queue": True if link.multi_queue else None,
-        "owner": link.owner if scene.user is not None and link.owner != scene.user else None,
+        "owner": None if scene.may_own(link.name, link.owner) else link.owner,
     }
     return _with_odd(part, odd)
 

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from herocloud.kits import listeners
 from herocloud.providers import ownership
+from herocloud.providers.devices import OVERLAY_BRIDGE
 from herocloud.providers.network import dumps, forward_switch, marks, nftables
 from herocloud.providers.network.dumps import Address, Link, Queue, Route
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.rule_expressions import Rules
+from herocloud.providers.vmm import users
 
 _OF_VM = re.compile(r"^h[ci]-(v[0-9a-z]+)-\d+$")
 """The names of taps and of what belongs to them, which hold the sid of their VM."""
@@ -57,10 +59,14 @@ class Scene:
         sources: Sources,
         rename: Callable[[str, Mark], Mark] = lambda _name, mark: mark,
         user: int | None = None,
+        vm_user: Callable[[str], int | None] = lambda _name: None,
     ) -> None:
-        """Arrange the interfaces. `rename` knows what the owner of an interface is called now; `user` has to be able to open taps."""
+        """Arrange the interfaces. `rename` knows what the owner of an interface is called now.
+
+        `user` runs herocloud and so gets new taps; `vm_user` knows the user of the VM of a tap, who gets it when the VM starts.
+        """
         self._sources = sources
-        self.user = user
+        self._user, self._vm_user = user, vm_user
         self.links = links
         self.by_name = {link.name: link for link in links}
         self.by_number = {link.number: link for link in links}
@@ -69,6 +75,10 @@ class Scene:
         self.networks = {one.link.name: one.mark for one in self.owned if one.mark.part == "network"}
         """The marks of networks, by bridge."""
         self._bridges = {one.mark: one.link for one in self.owned if one.mark.part == "network"}
+
+    def may_own(self, tap: str, owner: int | None) -> bool:
+        """Tell whether a tap may belong to this user."""
+        return self._user is None or owner == self._user or (owner is not None and owner == self._vm_user(tap))
 
     @property
     def network_rules(self) -> Rules:
@@ -160,7 +170,7 @@ class Scene:
         if network == marks.OVERLAY:
             own = [marks.OVERLAY_MARK, mark.lineage, mark.stack]
             found = next((link for link in self.links if [word for word in link.alias.split(" ") if word != "isolated"] == own), None)
-            return found if found is not None and found.kind == "bridge" else self.by_name.get(marks.OVERLAY_BRIDGE)
+            return found if found is not None and found.kind == "bridge" else self.by_name.get(OVERLAY_BRIDGE)
         return self._bridges.get(mark._replace(address=f"network.{network}", part="network"))
 
     def master_of(self, link: Link) -> Link | None:
@@ -186,7 +196,13 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         nftables.read_inbound,
         dumps.dump_proxies,
     )
-    return Scene(dumps.dump_links() if links is None else links, sources, partial(_renamed, folder / "vms"), user)
+    rename, vm_user = partial(_renamed, folder / "vms"), partial(_user_of, folder)
+    return Scene(dumps.dump_links() if links is None else links, sources, rename, user, vm_user)
+
+
+def _user_of(folder: Path, tap: str) -> int | None:
+    found = _OF_VM.match(tap)
+    return users.read(folder, found.group(1)) if found else None
 
 
 def _renamed(vms: Path, name: str, mark: Mark) -> Mark:

@@ -82,7 +82,7 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         tap = None
         if link is None:
             tap = holding.enter_context(Tap(name, owner, multi_queue=multi_queue))
-        elif link.owner != owner:
+        elif not scene.may_own(name, link.owner):
             # Whoever opens a tap that is there may give it to another user; it stays, because it was told to.
             holding.enter_context(Tap(name, owner, multi_queue=multi_queue))
         number = link.number if link else tap.number if tap else 0

@@ -40,8 +40,9 @@ def _observer(context: ProviderContext) -> "QemuObserver":
 
 def _driver(context: ProviderContext) -> "QemuDriver":
     from herocloud.providers.qemu.driving import QemuDriver
+    from herocloud.providers.vmm import users
 
-    return QemuDriver(context.folder, accelerator=_accelerator(context))
+    return QemuDriver(context.folder, accelerator=_accelerator(context), users=users.range_of(context.settings_of("vmm")))
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (what decides the choice is all that there is to know)

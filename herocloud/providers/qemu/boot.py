@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Self
 
 from herocloud.kits import faults
+from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
 from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
-from herocloud.providers.seam import Work
-from herocloud.providers.vmm import files, folders, identity, launch, marks, shutdown, supplies, virtiofs
+from herocloud.providers.seam import UserNetwork, Work
+from herocloud.providers.vmm import cages, files, folders, grants, identity, launch, loopback, marks, shutdown, supplies, virtiofs
+from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 from herocloud.providers.vmm.marks import Mark
@@ -65,7 +67,7 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
 def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
     machine = command_inputs.machine_of(place, mark, given, kvm_probe.require_program(), str(mark.launched["accelerator"]))
-    launch.prepare(_launch_of(place, mark, machine))
+    launch.prepare(_launch_of(place, mark, machine, given))
 
 
 def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
@@ -77,6 +79,7 @@ def clear(data: Path, sid: str, mark: Mark) -> None:
     """Forget a process that is proven dead, and what only it needed."""
     if mark.booted is not None:
         marks.write(data, sid, mark._replace(booted=None, launched={}))
+    launch.forget(identity.record_path(data, sid))
     for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
         path.unlink(missing_ok=True)
     files.remove_runtime(data, sid)
@@ -116,21 +119,47 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str) -> Identity:
     if mark.machine["hugepages"]:
         files.require_huge_pages(mark.machine["memory"])
     files.remove_runtime(data, sid)
+    cages.choose_user(data, sid, place.users)
     folders.make_runtime_folder(data, sid)
     files.cut_log(folders.serial_log(data, sid))
-    machine = command_inputs.machine_of(place, mark, supplies.of_work(work), program, accelerator.name)
+    given = supplies.of_work(work)
+    machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)
+    _hand_over(place, mark, machine, given)
+    close_host(place, mark.machine, work)
     launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
     marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
     faults.reached("qemu.vm.boot.marked")
     virtiofs.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting QEMU with {accelerator.name.upper()}", None)
-    process = launch.launch(_launch_of(place, mark, machine), meanwhile=qmp.load, stopped=work.cancelled)
+    process = launch.launch(_launch_of(place, mark, machine, given), meanwhile=qmp.load, stopped=work.cancelled)
     faults.reached("qemu.vm.boot.launched")
     return process
 
 
-def _launch_of(place: Place, mark: Mark, machine: Machine) -> Launch:
+def close_host(place: Place, machine: Part, work: Work) -> None:
+    """Keep the guest away from what listens on the host itself, where one of its cards is on a network in user mode."""
+    links = [work.attachments[key].link for key in machine["nics"] if key in work.attachments]
+    if any(isinstance(link, UserNetwork) and link.nat for link in links):
+        open_because = loopback.close(place.users)
+        if open_because:
+            work.progress(f"its guest reaches what listens on this host itself: {open_because}", None)
+
+
+def _hand_over(place: Place, mark: Mark, machine: Machine, given: Supplies) -> None:
+    """Let the user of the VM open what the machine is made of."""
     data, sid = place.data, place.sid
+    grants.give(data, sid, given.needs_of(mark.machine))
+    grants.give_folder(data, sid)
+    grants.give_file(data, sid, machine.sockets.log)
+    if machine.firmware is not None:
+        grants.give_file(data, sid, machine.firmware[1])
+
+
+def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> Launch:
+    data, sid = place.data, place.sid
+    needs = given.needs_of(mark.machine)
+    code = frozenset() if machine.firmware is None else frozenset(machine.firmware[:1])
+    opened = Opened(needs.reads | needs.private | code, needs.writes, [share.socket for share in machine.shares])
     return Launch(
         record=identity.record_path(data, sid),
         command=command_line.command(machine),
@@ -138,6 +167,7 @@ def _launch_of(place: Place, mark: Mark, machine: Machine) -> Launch:
         restart=mark.machine["restart"],
         environment={identity.TOKEN: identity.token(data, sid)},
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
+        cage=cages.cage_of(data, sid, mark.machine, machine.program, opened),
     )
 
 

@@ -17,9 +17,10 @@ from herocloud.providers.ownership import Owner
 from herocloud.providers.qemu import command_line, firmware
 from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
 from herocloud.providers.seam import Attachment, UserNetwork
-from herocloud.providers.vmm import files, folders, virtiofs
+from herocloud.providers.vmm import files, folders, grants, virtiofs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
+from herocloud.providers.vmm.users import Range
 
 CONTROL, LOOKING = "qmp.sock", "look.sock"
 _MOST_QUEUES = 8
@@ -31,6 +32,8 @@ class Place(NamedTuple):
     data: Path
     sid: str
     owner: Owner
+    users: Range | None = None
+    """The users that the host file has set aside for VMs."""
 
 
 def sockets_of(data: Path, sid: str) -> Sockets:
@@ -51,7 +54,8 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, program: str, accel
     payload = part["payload"]
     for field, what in (("kernel", "the kernel"), ("initramfs", "the initramfs")):
         if payload is not None and payload[field]:
-            files.require(Path(payload[field]), what)
+            path = files.require(Path(payload[field]), what)
+            payload = {**payload, field: str(grants.private_copy(data, sid, path, field))}
     if payload is None and part["root"] is None:
         raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
     root = root_of(supplies, part)

@@ -21,9 +21,11 @@ from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, marks, probes, supplies, virtiofs
+from herocloud.providers.vmm import files, grants, loopback, marks, probes, supplies, users, virtiofs
+from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
+from herocloud.providers.vmm.users import Range
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
 
@@ -43,9 +45,20 @@ FAULT_POINTS = (
 class QemuDriver:
     """Performs the steps of the role `hypervisor`; it may be used by many threads."""
 
-    def __init__(self, folder: Path, patience: Patience = Patience(), accelerator: str = "auto") -> None:  # noqa: B008  (a named tuple never changes)
-        """Work in a data folder; `patience` is for guests that are asked to shut down, `accelerator` what people want guests to run on."""
+    def __init__(
+        self,
+        folder: Path,
+        patience: Patience = Patience(),  # noqa: B008  (a named tuple never changes)
+        accelerator: str = "auto",
+        users: Range | None = None,
+    ) -> None:
+        """Work in a data folder.
+
+        `patience` is for guests that are asked to shut down, `accelerator` what people want guests to run on, and `users` the range of
+        users that the host file has set aside for VMs.
+        """
         self._folder = folder
+        self._users = users
         self._accelerator = accelerator
         self._patience = patience
 
@@ -96,7 +109,8 @@ class QemuDriver:
         sid, owner = self._sid(work), probes.owner_of(work)
         marks.claim(self._folder, sid, owner)
         mark = marks.read(self._folder, sid)
-        place = Place(self._folder, sid, owner)
+        place = Place(self._folder, sid, owner, self._users)
+        given = supplies.of_work(work)
         if mark is None:
             kvm_probe.require_program()
             if target["shares"]:
@@ -106,8 +120,10 @@ class QemuDriver:
         elif boot.living(self._folder, sid, mark):
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
+            grants.give(self._folder, sid, given.needs_of(target))
+            boot.close_host(place, target, work)
             with boot.open_talk(self._folder, sid) as talk:
-                change = Change(talk, place, supplies.of_work(work), work.progress, work.cancelled)
+                change = Change(talk, place, given, work.progress, work.cancelled)
                 hotplug.bring(change, mark.machine, target, mark.launched)
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
@@ -116,7 +132,9 @@ class QemuDriver:
         if wanted != marks.read(self._folder, sid):
             marks.write(self._folder, sid, wanted)
         if boot.living(self._folder, sid, wanted):
-            boot.prepare_again(place, wanted, supplies.of_work(work))
+            boot.prepare_again(place, wanted, given)
+        if given.is_complete(target):
+            grants.take_back(self._folder, sid, given.needs_of(target))
 
     def _refuse_changing(self, work: Work, mark: Mark | None) -> None:
         step = work.step
@@ -132,7 +150,11 @@ class QemuDriver:
         if mark is not None and boot.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
         files.remove_runtime(self._folder, sid)
+        grants.take_back(self._folder, sid, Needs())
+        user = users.read(self._folder, sid)
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
+        users.let_go(self._folder, sid, user)
+        loopback.open_again()
         ownership.release(folder)
 
     def _real(self, sid: str, mark: Mark) -> Part:
@@ -150,14 +172,14 @@ class QemuDriver:
             if target == "stopped":
                 return
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
-        place = Place(self._folder, sid, probes.owner_of(work))
+        place = Place(self._folder, sid, probes.owner_of(work), self._users)
         if target == "stopped":
             boot.stop(place, mark, work, self._patience.for_guest(work.shutdown))
             return
         if target == "paused" and boot.living(self._folder, sid, mark):
             boot.pause(self._folder, sid, paused=True)
             return
-        if work.step.kind == "vm.pause" and not boot.living(self._folder, sid, mark):
+        if work.step.kind in ("vm.pause", "vm.freeze") and not boot.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
         boot.boot(place, mark, work, self._accelerator)
         if target == "paused":

@@ -64,6 +64,12 @@ def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: A
     return observing.survey(context.folder)
 
 
+def _version(context: ProviderContext) -> str:
+    from herocloud.providers.simulator import world
+
+    return world.read_version(context.folder)
+
+
 def _exists(folder: Path) -> bool:
     from herocloud.providers.simulator import world_file
 
@@ -98,10 +104,12 @@ DECLARATION = Declaration(
         planning=_planning,
         attaches=frozenset(AttachmentKind),
         live=frozenset(Live),
+        snapshots=True,
+        version=_version,
     ),
     images=ImagesRole(keeper=_driver, disk=_disk),
     network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),
-    overlay=OverlayRole(bridge="hb-mycelium"),
+    overlay=OverlayRole(),
     simulation=Simulation(exists=_exists, copy=_copy, step_seconds=_step_seconds),
     settings={"scenario": "path", "step_time": "duration"},
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model.parts import SNAPSHOT
 
 
 class Use(NamedTuple):
@@ -49,9 +50,11 @@ def wire(stack: str, address: str, part: str, body: Part) -> Wiring:
             return Wiring(claims=(f"peer {stack}/{body['endpoint']}",), uses=(Use(f"overlay {stack}", ""),))
         case "volume":
             return Wiring(claims=(f"volume {stack}/{name}", *_claim("path", body.get("path"))), disk=int(body["size"]))
-        case "disk" | "seed":
+        case "disk" | "seed" | "disk.new" | "seed.new":
             own = claim_of_part(stack, address, part)
-            return Wiring(claims=(own, *_claim("path", body.get("path"))), disk=int(body["size"]) if part == "disk" else 0)
+            return Wiring(claims=(own, *_claim("path", body.get("path"))), disk=int(body.get("size") or 0))
+        case _ if part.startswith(SNAPSHOT):
+            return Wiring(claims=_claim("path", body.get("path")), disk=int(body["size"]))
         case "machine":
             return Wiring(uses=tuple(_machine_uses(stack, address, body)), memory=int(body.get("memory") or 0))
         case _:

@@ -12,11 +12,11 @@ from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
-from herocloud.model.steps import KINDS
+from herocloud.model.steps import BESIDE, KINDS, beside
 from herocloud.providers import parts
 from herocloud.providers.parts import Seen
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
-from herocloud.providers.simulator import moves, refusals, rows, scenarios, world_file
+from herocloud.providers.simulator import copied_data, moves, refusals, rows, scenarios, world_file
 from herocloud.providers.simulator.misbehavior import Mischief
 from herocloud.providers.simulator.rows import Limits, Row
 from herocloud.providers.simulator.scenarios import Scenario
@@ -25,21 +25,29 @@ from herocloud.providers.simulator.world_file import World
 HALVES = {
     "image.fetch": "downloading",
     "disk.create": "copying",
+    "disk.prepare": "copying",
     "disk.grow": "growing",
+    "disk.copy": "copying",
+    "disk.restore": "restoring",
     "volume.create": "allocating",
     "volume.grow": "growing",
+    "volume.copy": "copying",
+    "volume.restore": "restoring",
+    "snapshot.create": "copying",
+    "snapshot.save": "saving memory",
     "network.create": "bridging",
     "overlay.enable": "joining",
     "vm.create": "starting",
     "vm.configure": "redefining",
     "vm.boot": "booting",
+    "vm.revive": "reading memory",
     "vm.stop": "stopping",
     "vm.resize": "resizing",
     "vm.delete": "ending",
 }
 """What a longer kind is at while it is half-way."""
 
-PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role != "state")
+PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role not in ("state", "guest"))
 
 FAULT_POINTS = tuple(
     f"simulator.{point}"
@@ -123,8 +131,14 @@ class SimulatorDriver:
     def _check(self, world: sqlite3.Connection, row: Row, work: Work) -> None:
         step = work.step
         current = row.parts.get(step.part)
+        if step.kind in copied_data.RESTORES:
+            parts.refuse_unexpected(_seen(row, work), work)
+            refusals.check_replacing(world, row, step.part, current)
+            return
         if parts.same(current, step.after):
             return
+        if step.kind == "vm.revive":
+            copied_data.check_reviving(world, row, step.origin)
         if step.part != "power":
             parts.refuse_unexpected(_seen(row, work), work)
         refusals.check(world, row, step.kind, step.part, current=current, target=step.after)
@@ -135,19 +149,55 @@ class SimulatorDriver:
         """Make `target` the part, with what goes along: data of disks, and the power that a machine has."""
         part = work.step.part
         current = row.parts.get(part)
-        if part in refusals.DATA and target is None and current is not None:
+        if work.step.kind in copied_data.RESTORES:
+            self._settle_restored(world, row, work, target, undoing=undoing)
+            return
+        holds_data = part in refusals.DATA or copied_data.is_snapshot(part)
+        places = KINDS[work.step.kind].places
+        kept = self._take_prepared(world, row, part) if places and not undoing else row.contents.get(part)
+        if holds_data and target is None and current is not None:
             # What an undone step made was empty until now; a tombstone of it would only be litter.
             if not work.purge and not undoing:
                 moves.bury(world, row, part, current)
             row.contents.pop(part, None)
         rows.put(world, row, part, target, self._limits)
-        if part in refusals.DATA and current is None and target is not None:
-            row.contents[part] = _restored(world, row, part, target) if undoing else moves.new_content()
+        if holds_data and current is None and target is not None:
+            row.contents[part] = _restored(world, row, part, target) if undoing else kept or self._new_content(world, row, work)
+        if places and undoing:
+            rows.put(world, row, f"{part}{BESIDE}", beside(work.step.after), self._limits)
+            if kept is not None:
+                row.contents[f"{part}{BESIDE}"] = kept
+        if part == refusals.PREPARED:
+            row.contents.pop(part, None)
+            if target is not None:
+                row.contents[part] = moves.new_content()
         if part == "machine" and target is None:
             row.parts.pop("power", None)
             row.halves.pop("power", None)
         elif part == "machine" and current is None:
             row.parts["power"] = "stopped"
+
+    def _take_prepared(self, world: sqlite3.Connection, row: Row, part: str) -> str | None:
+        """Take what was prepared from beside its place; returns the data on it."""
+        rows.put(world, row, f"{part}{BESIDE}", None, self._limits)
+        return row.contents.pop(f"{part}{BESIDE}", None)
+
+    def _settle_restored(self, world: sqlite3.Connection, row: Row, work: Work, target: Part, *, undoing: bool) -> None:
+        part = work.step.part
+        if undoing:
+            if copied_data.is_restored(row, work):
+                copied_data.take_back(world, row, work)
+        else:
+            copied_data.restore(world, row, work, self._world.path.parent)
+        rows.put(world, row, part, target, self._limits)
+
+    def _new_content(self, world: sqlite3.Connection, row: Row, work: Work) -> str:
+        """Return what a new disk or snapshot holds."""
+        if copied_data.is_snapshot(work.step.part):
+            return copied_data.take(world, row, work.step.after)
+        if work.step.origin is not None:
+            return copied_data.read(world, work.step.origin, self._world.path.parent)
+        return moves.new_content()
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
@@ -160,7 +210,7 @@ class SimulatorDriver:
         half = row.halves.get(step.part)
         if half is not None:
             return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} is {half['word']} (`{half['kind']}`)")
-        return parts.judge(_seen(row, work), work)
+        return copied_data.probe(row, work) if step.kind in copied_data.RESTORES else parts.judge(_seen(row, work), work)
 
     def undo(self, work: Work) -> None:
         """Bring the part back to `before`, from `after` or from half-way."""
@@ -182,7 +232,8 @@ class SimulatorDriver:
         row = rows.load(world, work.stack, step.address)
         turned_back = rows.abandon(world, row, step.part)
         current = row.parts.get(step.part)
-        if not parts.same(current, step.before):
+        restored = step.kind in copied_data.RESTORES and copied_data.is_restored(row, work)
+        if restored or not parts.same(current, step.before):
             if step.part != "power" and not parts.same(current, step.after):
                 raise Conflict(parts.describe(_seen(row, work), work))
             parts.refuse_foreign(_seen(row, work), work)
@@ -235,6 +286,8 @@ def _is_done(row: Row, work: Work) -> bool:
     step = work.step
     if step.part in row.halves or not parts.same(row.parts.get(step.part), step.after):
         return False
+    if step.kind in copied_data.RESTORES:
+        return copied_data.is_restored(row, work)
     if step.before is None and step.after is not None and parts.is_foreign(_seen(row, work), work):
         raise Conflict(f"`{step.address}` exists and carries the mark of another state, {row.lineage}")
     return True

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import time
 
+from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import Address, StackName
@@ -24,7 +25,10 @@ def new_content() -> str:
 def bury(world: sqlite3.Connection, row: Row, part: str, body: Part) -> None:
     """Keep the data of a part that is about to go; it goes on taking its room on the disk."""
     content = row.contents.get(part)
-    key = f"{row.stack}/{row.address}/{part}/{content}"
+    key = f"{row.stack}/{row.address}/{part}/{content if content is None or len(content) < 40 else jsons.digest_text(content)}"
+    while world.execute("SELECT 1 FROM tombstones WHERE key = ?", (key,)).fetchone():
+        # A copy holds the same as its original.
+        key += "+"
     values = (key, row.stack, row.address, part, json.dumps(body), content, int(body["size"]), time.time())
     world.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     rows.weigh(world, "disk", int(body["size"]))

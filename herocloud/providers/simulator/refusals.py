@@ -8,7 +8,8 @@ import sqlite3
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.simulator import claims, rows
+from herocloud.model.steps import READY
+from herocloud.providers.simulator import claims, copied_data, rows
 from herocloud.providers.simulator.rows import Row
 
 _AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "affinity", "topology", "root", "payload")
@@ -18,9 +19,9 @@ _LIVE = ("vm.resize", "vm.attach", "vm.detach")
 """What talks to a running VMM, and has nobody to talk to otherwise."""
 
 _WAYS = {
-    ("stopped", "running"): ("vm.boot",),
-    ("running", "paused"): ("vm.pause",),
-    ("paused", "running"): ("vm.resume",),
+    ("stopped", "running"): ("vm.boot", "vm.revive"),
+    ("running", "paused"): ("vm.pause", "vm.freeze"),
+    ("paused", "running"): ("vm.resume", "vm.thaw"),
     ("running", "stopped"): ("vm.stop",),
     ("paused", "stopped"): ("vm.stop",),
     ("crashed", "stopped"): ("vm.stop",),
@@ -30,6 +31,9 @@ _REFUSALS = {
     "vm.boot": "cannot be booted",
     "vm.pause": "cannot be paused, it is not running",
     "vm.resume": "cannot be resumed, it is not paused",
+    "vm.freeze": "cannot be held, it is not running",
+    "vm.thaw": "cannot go on, it is not held",
+    "vm.revive": "cannot go on from memory, it is not stopped",
     "vm.stop": "cannot be stopped",
 }
 
@@ -40,6 +44,8 @@ def check_power(row: Row, kind: str, current: Part, target: Part, *, undoing: bo
         raise Permanent(f"VM does not exist: `{row.address}` has no machine, so there is nothing to do `{kind}` to")
     if undoing:
         return
+    if kind == READY:
+        raise Permanent(f"`{row.address}` is {current}, so it will not get ready")
     if kind not in _WAYS.get((current, target), ()):
         raise Permanent(f"Invalid state transition: `{row.address}` is {current} and {_REFUSALS.get(kind, f'does not know `{kind}`')}")
 
@@ -85,6 +91,8 @@ def _check_sizes(row: Row, machine: Part) -> None:
 
 DATA = ("disk", "volume")
 """Parts whose loss loses data."""
+PREPARED = "disk.new"
+"""A root disk that waits to take its place; what is on it nobody has used yet."""
 
 
 def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current: Part, target: Part, undoing: bool = False) -> None:
@@ -94,18 +102,39 @@ def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current:
         if current == "stopped":
             _check_boot(world, row)
         return
+    if copied_data.is_snapshot(part):
+        _check_snapshot(row, current, target, undoing=undoing)
+        return
     if target is None:
         _check_unused(world, row, part, current)
     else:
         _check_ties(world, row, part, current, target)
     if part == "machine":
         check_machine(row, kind, current, target)
-    elif part in DATA and target is not None:
+    elif part in (*DATA, PREPARED) and target is not None:
         if kind == "vm.grow":
             check_live(row, kind)
         _check_data(world, row, part, current, target, undoing=undoing)
     elif current is not None and target is not None:
         _check_fixed(row, part, current, target)
+
+
+def _check_snapshot(row: Row, current: Part, target: Part, *, undoing: bool) -> None:
+    if undoing or target is None:
+        return
+    if current is None:
+        copied_data.check_taking(row)
+    else:
+        copied_data.check_saving(row, target)
+
+
+def check_replacing(world: sqlite3.Connection, row: Row, part: str, current: Part) -> None:
+    """Refuse to put other data under a machine that runs."""
+    for claim in claims.wire(row.stack, row.address, part, current).claims:
+        for stack, address, _part, mode in rows.users(world, claim):
+            power = rows.load(world, stack, address).parts.get("power")
+            if mode == "rw" and power not in (None, "stopped"):
+                raise Conflict(f"Device or resource busy: {claim} is in use by `{address}`, which is {power}")
 
 
 def _check_boot(world: sqlite3.Connection, row: Row) -> None:

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import nearest
+from herocloud.kits import jsons, nearest
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.worlds import Observed
-from herocloud.providers.simulator import moves, refusals, rows, world_file
+from herocloud.providers.simulator import copied_data, moves, refusals, rows, world_file
 from herocloud.providers.simulator.rows import Limits, Row
 
 
@@ -100,6 +100,34 @@ def change_part(folder: Path, address: str, part: str, changes: Mapping[str, Jso
         return body
 
 
+def write(folder: Path, address: str, part: str = "disk", stack: str | None = None) -> str:
+    """Write to a disk or a volume, as its guest would; returns the token of what it holds now."""
+    with _changing(folder) as connection:
+        row = _find(connection, address, stack)
+        _known_part(row, part)
+        row.contents[part] = moves.new_content()
+        rows.save(connection, row)
+        return row.contents[part]
+
+
+def set_version(folder: Path, version: str) -> None:
+    """Give the hypervisor another version."""
+    with _changing(folder) as connection:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (version,))
+
+
+def read_version(folder: Path) -> str:
+    """Return the version of the hypervisor of a world, and of one that is not there yet."""
+    world = world_file.open_for_reading(folder)
+    if world is None:
+        return copied_data.VERSION
+    try:
+        with world.reading() as connection:
+            return copied_data.version_of(connection)
+    finally:
+        world.close()
+
+
 def add_orphan(folder: Path, address: str, parts: Mapping[str, Part], *, stack: str = "lost", lineage: str = "somebody-else") -> None:
     """Put a thing into the world that carries our mark and that no record owns."""
     world = world_file.open_world(folder)
@@ -117,6 +145,8 @@ def put_thing(connection: sqlite3.Connection, row: Row, parts: Mapping[str, Part
         rows.put(connection, row, part, body, Limits())
         if part in refusals.DATA:
             row.contents[part] = moves.new_content()
+        elif copied_data.is_snapshot(part):
+            row.contents[part] = jsons.dumps({disk["disk"]: moves.new_content() for disk in body["disks"]})
     rows.save(connection, row)
 
 

@@ -5,7 +5,7 @@ What lives here keeps record of such networks and of the cards on them, and hand
 
 from typing import TYPE_CHECKING
 
-from herocloud.providers.seam import AttachmentKind, Declaration, NetworkPlanning, NetworkRole, ProviderContext, Standing
+from herocloud.providers.seam import AttachmentKind, Declaration, Lacking, NetworkPlanning, NetworkRole, ProviderContext, Standing
 
 if TYPE_CHECKING:
     from herocloud.providers.user_network.driving import UserNetworkDriver
@@ -31,7 +31,15 @@ def _driver(context: ProviderContext) -> "UserNetworkDriver":
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (they need nothing of the host)
-    return Standing(True, "ready; carries VMs of users without CAP_NET_ADMIN")
+    says = "ready; carries VMs of users without CAP_NET_ADMIN"
+    if not thorough:
+        return Standing(True, says)
+    from herocloud.providers.vmm import loopback
+
+    because = loopback.why_open()
+    if not because:
+        return Standing(True, f"{says}; guests reach nothing that listens on this host itself")
+    return Standing(True, says, lacking=(Lacking("nat", f"guests also reach what listens on this host's loopback: {because}"),))
 
 
 DECLARATION = Declaration(

@@ -37,6 +37,11 @@ def fixed_forwards(before: Spec, after: Spec) -> list[str]:
     return sorted({key[0] for key in sides[0] ^ sides[1]})
 
 
+def fixed_at_boot(before: Spec, after: Spec) -> str:
+    """Name what VMs on a network take over only when they start: the VMM is the network, and is told of it by its command line."""
+    return "nat" if (before.get("nat") is not False) != (after.get("nat") is not False) else ""
+
+
 def attachment(card: Card) -> Attachment:
     """Say what a card hangs on: a network that its VMM brings about, in which the forwards that lead to its address are its own."""
     network, address = card.network, card.nic["address"]

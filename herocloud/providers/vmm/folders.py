@@ -35,7 +35,7 @@ def runtime_root(data: Path, environment: Mapping[str, str] | None = None) -> Pa
     Two data folders on one host may both have a VM `v1`, so the data folder is part of the path.
     """
     digest = hashlib.blake2b(os.fsencode(data.resolve()), digest_size=_DIGEST // 2).hexdigest()
-    return _base(os.environ if environment is None else environment) / digest
+    return base(environment) / digest
 
 
 def control_socket(data: Path, sid: str, name: str) -> Path:
@@ -59,28 +59,58 @@ def serial_log(data: Path, sid: str) -> Path:
 
 
 def make_runtime_folder(data: Path, sid: str) -> Path:
-    """Make the folder of the sockets of a VM, for nobody but this user, and return it."""
+    """Make the folder of the sockets of a VM, for nobody but this user, and return it.
+
+    Users of VMs pass through the folders above it, and see nothing there.
+    """
     folder = runtime_folder(data, sid)
-    for one in (folder.parent.parent, folder.parent, folder):
-        try:
-            one.mkdir(mode=0o755 if one is folder.parent.parent else 0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise Permanent(f"`{one}` cannot be made ({error.strerror}); sockets of VMs lie there") from error
-    owned = folder.parent.lstat()
-    if owned.st_uid != os.geteuid() or not stat.S_ISDIR(owned.st_mode):
-        # In a folder that everybody may write to, somebody else could have put it there to listen in.
-        raise Permanent(f"`{folder.parent}` belongs to somebody else; the sockets of VMs cannot lie there")
+    passing = 0o711 if os.geteuid() == 0 else 0o700
+    _make_own(folder.parent.parent, 0o755)
+    _make_own(folder.parent, passing)
+    # It may belong to the VM's user already, who can do nothing to the folders above it.
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
-def _base(environment: Mapping[str, str]) -> Path:
+def orders_path(record: Path) -> Path:
+    """Return where it is written down how the process of a record is started.
+
+    What is executed is never read from the data folder, which may come from elsewhere; and whoever empties this folder takes away what a
+    process would be started again with, and no process.
+    """
+    digest = hashlib.blake2b(os.fsencode(record.absolute()), digest_size=8).hexdigest()
+    return base() / "orders" / digest
+
+
+def make_orders_folder() -> Path:
+    """Make the folder of orders, which nobody but this user may enter."""
+    folder = base() / "orders"
+    _make_own(folder.parent, 0o755)
+    _make_own(folder, 0o700)
+    return folder
+
+
+def _make_own(folder: Path, mode: int) -> None:
+    """Make a folder of this user; one that somebody else made is refused, since they could listen in, or say what is to be run."""
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        status = folder.lstat()
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
+            folder.chmod(mode)
+    except OSError as error:
+        raise Permanent(f"`{folder}` cannot be made ({error.strerror}); sockets and orders of VMs lie there") from error
+    if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
+        raise Permanent(f"`{folder}` belongs to somebody else; sockets and orders of VMs cannot lie there")
+
+
+def base(environment: Mapping[str, str] | None = None) -> Path:
     """Return the folder for sockets of this user: the system's for root, the session's otherwise.
 
     A session without one (su, cron) gets a folder of its own name in the system's folder for temporary files.
     """
     if os.geteuid() == 0:
         return Path("/run/herocloud")
-    given = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    given = (os.environ if environment is None else environment).get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     if os.access(given, os.W_OK):
         return Path(given) / "herocloud"
     return Path(f"/tmp/herocloud-{os.geteuid()}")  # noqa: S108  (made and checked by `make_runtime_folder`)

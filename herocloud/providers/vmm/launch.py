@@ -1,9 +1,9 @@
 """Starting a VMM so that it outlives the command that started it, and so that a crash at any instant leaves no unknown process.
 
-A shell stands beside every VMM. It takes the VM's lock (or ends, when somebody holds it) and starts the VMM, which writes down who it is
-before it becomes one: a VMM without a record cannot be, starting twice starts once, and a free lock proves that nobody is there. The
-alternative, writing the record after the process was made, loses it to a kill between the two; the other one, `fork` in Python, is no
-thing to do in a process with threads.
+A shell stands beside every VMM. It takes the VM's lock (or ends, when somebody holds it) and starts `jail`, which writes down who it is,
+enters the cage and becomes the VMM: a VMM without a record cannot be, starting twice starts once, and a free lock proves that nobody is
+there. The alternative, writing the record after the process was made, loses it to a kill between the two; the other one, `fork` in Python,
+must not be done in a process with threads.
 
 The shell stays, for less than a megabyte, because somebody has to notice that a VMM ends: it writes down how, and starts it again where
 the VM asks for that. It reads the command anew every time, since a machine that was changed while it ran has to come back as it was.
@@ -16,6 +16,7 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,13 +25,18 @@ from typing import NamedTuple
 from herocloud.kits import jsons, subprocesses
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import identity
+from herocloud.providers.vmm import control_groups, folders, identity
+from herocloud.providers.vmm.cages import Cage
 from herocloud.providers.vmm.identity import Identity
+from herocloud.providers.vmm.users import User
 
 _KEEP = """\
 record=$1
+python=$2
+jail=$3
+orders=$4
 umask 077
-exec 9>>"$record.lock" || exit 75
+exec 9<>"$record.lock" || exit 75
 case $0 in
 *-adopter) adopts=1; exec 8>>"$record.adopter" && flock -n 8 || exit 75 ;;
 *) adopts=; flock -n 9 || exit 75 ;;
@@ -49,12 +55,7 @@ while :; do
         adopts=
         code=unknown
     else
-        (
-            read -r stat </proc/self/stat
-            . "$record.command"
-            printf '%s\\n' "$boot" "$digest" "$socket" "$stat" >"$record"
-            exec "$@"
-        ) 8>&-
+        "$python" -I -S "$jail" run "$orders" "$record" 8>&-
         code=$?
     fi
     printf '%s\\n' "$code" >"$record.ended"
@@ -81,7 +82,8 @@ while :; do
     note restarted "$tries"
 done
 """
-"""The shell beside a VMM. `.command` sets what it is called with, `.restart` whether it is kept, and `.stop` that it is not, for now.
+"""The shell beside a VMM. `.restart` says whether it is kept, and `.stop` that it is not, for now: words that are compared and never run.
+What is run stands in its orders, in the runtime folder, which nobody else can write to.
 
 A process that ends within a minute ten times in a row is given up. What happened stands in `events.` and the name of the record, with its
 time. An adopter takes the place of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit code,
@@ -89,10 +91,12 @@ which counts as a failure then."""
 
 _DETACH = """\
 cd / || exit
+umask 077
 log=$1
 shift
 setsid "$@" </dev/null >>"$log" 2>&1 &
 """
+JAIL = Path(__file__).with_name("jail.py")
 _SHOWN = 1200
 _SHELL_TIME = 10.0
 """Seconds after which even a busy host has started a shell."""
@@ -110,6 +114,12 @@ class Launch(NamedTuple):
     environment: Mapping[str, str]
     unit: str
     """The name of its unit, where systemd runs."""
+    cage: Cage | None = None
+    """What it may use of the host; a program that needs all that its user may has none."""
+    listens: Path | None = None
+    """A socket that it is handed as descriptor 3, for the user of the VM to connect to."""
+    client: User | None = None
+    """Who connects to that socket."""
 
 
 def launch(
@@ -124,7 +134,7 @@ def launch(
     for name in ("log", "ended", "keeper", "left"):
         _beside(what.record, name).unlink(missing_ok=True)
     what.record.unlink(missing_ok=True)
-    _beside(what.record, "stop").touch()
+    _beside(what.record, "stop").touch(mode=0o600)
     prepare(what)
     _start(what, log)
     began = time.monotonic()
@@ -145,16 +155,42 @@ def launch(
 
 def prepare(what: Launch) -> None:
     """Write down with what the process is started, and when it is started again; the shell beside it reads this whenever it starts it."""
-    words = f"digest={jsons.digest(list(what.command))}\nsocket={shlex.quote(str(what.socket))}\nset -- {shlex.join(what.command)}\n"
-    program = shutil.which(what.command[0])
-    if program is not None:
-        # Where the program is found is decided here: the shell beside it has no PATH of the caller's. This one is not exported.
-        words += f"PATH={shlex.quote(str(Path(program).parent))}:$PATH\n"
-    for name, text in (("command", words), ("restart", f"{what.restart}\n")):
-        path = _beside(what.record, name)
-        draft = path.with_name(f".{path.name}.new")
-        draft.write_text(text)
-        draft.replace(path)
+    program = shutil.which(what.command[0]) or what.command[0]
+    orders = [("digest", jsons.digest(list(what.command))), ("socket", str(what.socket)), ("program", program)]
+    orders += [("word", word) for word in what.command]
+    orders += [("environment", f"{name}={value}") for name, value in what.environment.items()]
+    if what.listens is not None:
+        orders.append(("listen", str(what.listens)))
+    if what.client is not None and what.client.is_own:
+        orders.append(("listen-user", str(what.client.uid)))
+    if what.cage is not None:
+        orders += what.cage.orders(grouped=has_systemd())
+    folders.make_orders_folder()
+    _write(folders.orders_path(what.record), "".join(f"{name}\0{value}\0" for name, value in orders))
+    _write(_beside(what.record, "restart"), f"{what.restart}\n")
+
+
+def forget(record: Path) -> None:
+    """Remove what a process that is dead was started with, and its control groups."""
+    orders = folders.orders_path(record)
+    try:
+        fields = os.fsdecode(orders.read_bytes()).split("\0")
+    except OSError:
+        return
+    for name, value in zip(fields[::2], fields[1::2], strict=False):
+        if name == "group":
+            control_groups.remove(Path(value))
+    orders.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    # Made by this process or not at all: a name that somebody put there beforehand is not followed.
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(os.fsencode(text))
+    draft.replace(path)
 
 
 def adopt(what: Launch) -> None:
@@ -168,7 +204,7 @@ def keep(record: Path, *, kept: bool) -> None:
     if kept:
         path.unlink(missing_ok=True)
     else:
-        path.touch()
+        path.touch(mode=0o600)
 
 
 def is_kept(record: Path) -> bool:
@@ -203,7 +239,8 @@ def has_systemd() -> bool:
 
 
 def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | None = None) -> None:
-    become = ["/bin/sh", "-c", _KEEP, name, str(what.record.absolute())]
+    record = what.record.absolute()
+    become = ["/bin/sh", "-c", _KEEP, name, str(record), sys.executable, str(JAIL), str(folders.orders_path(record))]
     if has_systemd():
         try:
             subprocesses.run(_as_unit(what, become, log, unit or what.unit), timeout=_SHELL_TIME)
@@ -226,6 +263,8 @@ def _as_unit(what: Launch, become: Sequence[str], log: Path, unit: str) -> list[
     words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={unit}"]
     words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue"]
     words += ["--working-directory=/", f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
+    if what.cage is not None:
+        words += [f"--property={name}={value}" for name, value in what.cage.unit_properties()]
     words += [f"--setenv={name}={value}" for name, value in what.environment.items()]
     return [*words, "--", *become]
 

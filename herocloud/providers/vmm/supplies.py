@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.providers.seam import Attachment, Disk, Tap, UserNetwork, Work
 from herocloud.providers.vmm import files
+from herocloud.providers.vmm.grants import Needs
 
 _DEVICES = Path("/sys/class/net")
 
@@ -47,6 +49,28 @@ class Supplies(NamedTuple):
         if isinstance(attachment.link, UserNetwork):
             raise Permanent(f"`{key}` of `{self.address}` is on a network in user mode, which this hypervisor does not carry")
         return attachment, attachment.link
+
+    def is_complete(self, part: Part) -> bool:
+        """Tell whether all volumes of a machine came along."""
+        return all(f"volume.{use['volume']}" in self.disks for use in part["volumes"])
+
+    def needs_of(self, part: Part) -> Needs:
+        """Say what a machine opens: disks and taps that are there."""
+        used = [(use["volume"], bool(use["readonly"])) for use in part["volumes"]]
+        volumes = [(self.disks[f"volume.{name}"].path, readonly) for name, readonly in used if f"volume.{name}" in self.disks]
+        payload = part["payload"] or {}
+        named = [Path(payload[field]) for field in ("kernel", "initramfs") if payload.get(field)]
+        links = [self.attachments[key].link for key in part["nics"] if key in self.attachments]
+        writes = [path for path, readonly in volumes if not readonly]
+        writes += [self.disks["disk"].path] if part["root"] is not None and "disk" in self.disks else []
+        reads = [*named, *(path for path, readonly in volumes if readonly)]
+        private = [self.disks["seed"].path] if part["seed"] and "seed" in self.disks else []
+        return Needs(
+            writes=frozenset(path for path in writes if path.exists()),
+            reads=frozenset(path for path in reads if path.exists()),
+            taps=frozenset(link.name for link in links if isinstance(link, Tap)),
+            private=frozenset(path for path in private if path.exists()),
+        )
 
 
 def of_work(work: Work) -> Supplies:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import files, folders, identity, launch
+from herocloud.providers.vmm import files, folders, identity, launch, users
 from herocloud.providers.vmm.launch import Launch
 
 MISSING = "the program virtiofsd is missing; install the package virtiofsd"
@@ -21,6 +21,8 @@ _PLACES = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtio
 _PATIENCE = 10.0
 _STEP = 0.01
 _NAME = "-share-"
+_SOCKET = 3
+"""The descriptor of the socket that it is handed, made by `jail`: both kinds of this daemon take one."""
 
 
 class Share(NamedTuple):
@@ -55,11 +57,13 @@ def start(data: Path, sid: str, part: Part, address: str) -> None:
         folder = files.require(Path(use["path"]), "the shared folder")
         if "," in str(folder):
             raise Permanent(f"`{folder}` has a comma, and virtiofsd would take what is behind it for options")
-        command = [require_program(address), f"--socket-path={share.socket}", "-o", f"source={folder}", "-o", "cache=auto"]
+        command = [require_program(address), f"--fd={_SOCKET}", "-o", f"source={folder}", "-o", "cache=auto"]
         record = identity.record_path(data, sid, f"{_NAME}{number}")
         environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}{number}"}
         unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}{number}"
-        process = launch.launch(Launch(record, command, share.socket, "always", environment, unit))
+        # It serves files of all users and so needs its own rights; the VM's user gets to the socket, and to nothing else of it.
+        what = Launch(record, command, share.socket, "always", environment, unit, listens=share.socket, client=users.of(data, sid))
+        process = launch.launch(what)
         until = time.monotonic() + _PATIENCE
         while not share.socket.exists():
             if not identity.is_alive(process):
@@ -82,5 +86,6 @@ def end(data: Path, sid: str) -> None:
                 if identity.wait_for_death(process, _PATIENCE):
                     break
         launch.dismiss(record)
+        launch.forget(record)
         for path in record.parent.glob(f"{record.name}*"):
             path.unlink(missing_ok=True)

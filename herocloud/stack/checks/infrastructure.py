@@ -124,15 +124,35 @@ def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
 
 
 def check_overlay(data: Fields, found: Findings) -> None:
-    """Check the peers of the overlay."""
-    seen: set[str] = set()
+    """Check the key of the overlay, what its mode leaves without effect, and its peers."""
+    overlay = data.get("mycelium") or {}
+    if (overlay.get("key") or {}).get("file") == "":
+        hint = "name a file, or leave `key` out and run `herocloud mycelium key create NAME`"
+        found.add("bad-key", ("mycelium", "key", "file"), "`file` is empty.", hint)
+    for field in ("key", "interfaces", "daemon") if overlay.get("mode") == "guest" else ():
+        if overlay.get(field):
+            detail = f"In mode `guest` the daemons run inside the VMs, and `{field}` is about one on the host."
+            found.add("overlay-inside", ("mycelium", field), detail, f"take `{field}` out, or choose another mode", on_key=True)
+    seen: dict[str, str] = {}
     for number, peer in enumerate((data.get("mycelium") or {}).get("peers") or ()):
         path = ("mycelium", "peers", number)
-        if peer in seen:
-            found.add("peer-twice", path, f"`{peer}` is listed already.", "remove one of them")
+        name = _endpoint_of(peer)
+        if name in seen:
+            spelled = "" if seen[name] == peer else f", as `{seen[name]}`"
+            found.add("peer-twice", path, f"`{peer}` is listed already{spelled}.", "remove one of them")
         elif not _is_peer(peer):
-            found.add("bad-peer", path, f"`{peer}` is no peer endpoint.", _peer_hint(peer))
-        seen.add(peer)
+            found.add("bad-peer", path, f"`{peer}` is not a peer endpoint.", _peer_hint(peer))
+        seen.setdefault(name, peer)
+
+
+def _endpoint_of(peer: str) -> str:
+    """Return a peer in the form in which the daemon compares peers; what is not one stays as it is."""
+    from herocloud.providers.mycelium import peer_endpoints
+
+    try:
+        return peer_endpoints.normalize(peer)
+    except ValueError:
+        return peer
 
 
 def _is_peer(peer: str) -> bool:

@@ -16,7 +16,7 @@ Seed = Annotated[
     kinds.matching(
         spellings.SEED,
         "bad-seed",
-        "{} is no seed for an overlay address.",
+        "{} is not a seed for an overlay address.",
         "write six bytes as 12 hexadecimal digits or as 8 characters of base64, not all zeros and not all ones",
     ),
 ]

@@ -22,7 +22,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 OverlayMode = Annotated[str, kinds.choice("host", "network", "guest")]
 OverlayDaemon = Annotated[str, kinds.choice("auto", "adopt", "manage")]
 Interface = Annotated[
-    str, kinds.matching(spellings.INTERFACE, "bad-interface", "{} is no name of an interface.", "`ip link` shows the names of this host's")
+    str,
+    kinds.matching(spellings.INTERFACE, "bad-interface", "{} is not an interface name.", "`ip link` shows the names of this host's"),
 ]
 NetworkMode = Annotated[str, kinds.choice("auto", "bridge", "user")]
 

@@ -55,6 +55,8 @@ class OverlayHost:
         self._namespaces: list[str] = []
         self._processes: list[subprocess.Popen[str]] = []
         self._worker: subprocess.Popen[str] | None = None
+        self.settings: dict[str, str] = {}
+        self.enter: list[str] = []
         self.programs = folder.parent / f"programs-{letter}"
         self.programs.mkdir(exist_ok=True)
         if kind == "standin":
@@ -136,14 +138,29 @@ class OverlayHost:
         """Have the command line manage this host: it makes its own state, and does not use what the tests wrote for the providers."""
         (self.folder / "state.lineage").unlink(missing_ok=True)
         (self.folder / "host.yaml").write_text("name: node1\n")
+        # Mounts that all its commands share: `ip netns exec` gives each its own, and namespaces of networks, which are mounts, get lost.
+        script = "mount --make-rprivate / && umount -l /sys && mount -t sysfs sysfs /sys && echo ready && exec cat"
+        holder = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.name}", "unshare", "--mount", "sh", "-c", script],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._processes.append(holder)
+        assert holder.stdout
+        assert holder.stderr
+        assert holder.stdout.readline() == "ready\n", holder.stderr.read()
+        self.enter = ["nsenter", "--target", str(holder.pid), "--mount", "--net"]
+
+    def run_guests(self) -> None:
+        """Have the command line run real guests without KVM."""
+        self.settings = {"HEROCLOUD_HYPERVISOR": "qemu", "HEROCLOUD_ACCELERATOR": "tcg"}
 
     def ask(self, *words: str, faults: str = "") -> "subprocess.CompletedProcess[str]":
         """Run the command line on this host."""
         path = f"{self.programs}:{os.environ['PATH']}" if self.kind == "standin" else os.environ["PATH"]
         environment = {**os.environ, "PATH": path, "HEROCLOUD_DATA_DIR": str(self.folder), "HEROCLOUD_FAULTS": faults, "NO_COLOR": "1"}
-        # Unlike `ip netns exec`, this keeps the mounts of the machine: namespaces of networks are mounts too.
-        enter = ["nsenter", f"--net=/run/netns/{self.name}", sys.executable, "-m", "herocloud", "--chdir", str(self.folder)]
-        return subprocess.run([*enter, *words], capture_output=True, text=True, env=environment, check=False, timeout=120)
+        environment.update(self.settings)
+        program = [sys.executable, "-m", "herocloud", "--chdir", str(self.folder)]
+        return subprocess.run([*self.enter, *program, *words], capture_output=True, text=True, env=environment, check=False, timeout=300)
 
     def herocloud(self, *words: str, code: int = 0) -> str:
         """Run the command line, and return what it printed; for JSON that is the result alone."""
@@ -243,11 +260,6 @@ class OverlayHost:
         return found
 
     def close(self) -> None:
-        for process in reversed(self._processes):
-            process.kill()
-            process.communicate()
-        for pid in run(["ip", "netns", "pids", self.name]).split():
-            subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
         from herocloud.kits import jsons
 
         lineage = self.folder / "state.lineage"
@@ -255,7 +267,12 @@ class OverlayHost:
             self.lineage = lineage.read_text().strip()
         # What a failed test left of a network with a node of its own.
         inner = f"herocloud-{jsons.digest([self.lineage, 'shop'])[:8]}"
-        for pid in run(["ip", "netns", "pids", inner], check=False).split():
+        for pid in run([*self.enter, "ip", "netns", "pids", inner], check=False).split():
+            subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
+        for process in reversed(self._processes):
+            process.kill()
+            process.communicate()
+        for pid in run(["ip", "netns", "pids", self.name]).split():
             subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
         for namespace in (inner, *reversed(self._namespaces)):
             run(["ip", "netns", "delete", namespace], check=False)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from herocloud.model.steps import beside
 from herocloud.providers.seam import Found
 from herocloud.providers.simulator import driving, world
 
@@ -35,6 +36,16 @@ for number, story in list(enumerate(json.load(sys.stdin)))[first:]:
     if verb == "undo":
         break
 """
+
+
+_FROM = {"stack": "shop", "address": "vm.web", "snapshot": "one", "token": "one-1"}
+ORIGINS = {
+    "disk.copy": {**_FROM, "disk": "disk"},
+    "disk.restore": {**_FROM, "disk": "disk"},
+    "volume.copy": {**_FROM, "disk": "volume.data"},
+    "volume.restore": {**_FROM, "disk": "volume.data"},
+    "vm.revive": {**_FROM, "disk": ""},
+}
 
 
 def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
@@ -68,6 +79,7 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     yield ("tap.update", "vm.web", "nic.0", nic, {**nic, "rate": {"download": 1000, "upload": None}})
     yield ("vm.update", "vm.web", "machine", resized, labelled)
     yield from (("vm.pause", "vm.web", "power", "running", "paused"), ("vm.resume", "vm.web", "power", "paused", "running"))
+    yield from _tell_of_snapshots(disk, volume, attached)
     yield ("vm.stop", "vm.web", "power", "running", "stopped")
     yield ("vm.configure", "vm.web", "machine", labelled, configured)
     yield ("vm.move", "vm.www", "mark", {"address": "vm.web"}, {"address": "vm.www"})
@@ -75,6 +87,12 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     yield ("vm.delete", "vm.www", "machine", configured, None)
     yield ("tap.delete", "vm.www", "nic.0", {**nic, "rate": {"download": 1000, "upload": None}}, None)
     yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", {**disk, "size": 18 * GIB}, None))
+    prepared, unwanted = beside(disk), beside({**disk, "size": 12 * GIB})
+    yield from (("disk.prepare", "vm.www", "disk.new", None, unwanted), ("disk.discard", "vm.www", "disk.new", unwanted, None))
+    yield from (("seed.prepare", "vm.www", "seed.new", None, beside(seed)), ("seed.discard", "vm.www", "seed.new", beside(seed), None))
+    yield from (("disk.prepare", "vm.www", "disk.new", None, prepared), ("disk.place", "vm.www", "disk", None, disk))
+    yield from (("seed.prepare", "vm.www", "seed.new", None, beside(seed)), ("seed.place", "vm.www", "seed", None, seed))
+    yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", disk, None))
     yield ("volume.delete", "volume.db", "volume", {**volume, "size": 30 * GIB}, None)
     yield from (
         ("peer.remove", f"peer.{peer['endpoint']}", "peer", peer, None),
@@ -84,7 +102,30 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     yield ("image.delete", "image.debian", "image", image, None)
 
 
+def _tell_of_snapshots(disk: Any, volume: Any, machine: Any) -> Iterator[tuple[str, str, str, Any, Any]]:
+    disk, volume = {**disk, "size": 18 * GIB}, {**volume, "size": 30 * GIB}
+    held = [{"disk": "disk", "size": 18 * GIB}, {"disk": "volume.data", "size": 30 * GIB}]
+    plain = {"path": "vms/v1/snapshots/one", "created": 1, "power": "running", "size": 48 * GIB, "disks": held, "memory": None}
+    memory = {"size": 6 * GIB, "hypervisor": "simulator", "version": "1", "machine": machine}
+    saved = {**plain, "memory": memory, "size": 54 * GIB}
+    yield ("vm.freeze", "vm.web", "power", "running", "paused")
+    yield ("snapshot.create", "vm.web", "snapshot.one", None, plain)
+    yield ("snapshot.save", "vm.web", "snapshot.one", plain, saved)
+    yield ("vm.thaw", "vm.web", "power", "paused", "running")
+    yield ("vm.stop", "vm.web", "power", "running", "stopped")
+    yield ("disk.restore", "vm.web", "disk", disk, disk)
+    yield ("volume.restore", "volume.data", "volume", volume, volume)
+    yield ("vm.revive", "vm.web", "power", "stopped", "running")
+    yield ("disk.copy", "vm.copy", "disk", None, {**disk, "path": "vms/v2/root.raw"})
+    yield ("volume.copy", "volume.copy", "volume", None, {**volume, "path": "volumes/shop/copy.raw"})
+    yield ("snapshot.delete", "vm.web", "snapshot.one", saved, None)
+
+
 STORY = list(_tell_story())
+
+
+def _perform(bench: Any, step: tuple[str, str, str, Any, Any]) -> None:
+    bench.perform(*step, origin=ORIGINS.get(step[0]))
 
 
 class Told(NamedTuple):
@@ -101,7 +142,7 @@ def told(shapes: Any, tmp_path_factory: pytest.TempPathFactory) -> Told:
     for number in range(len(STORY) + 1):
         bench = shapes.Bench(folder / str(number))
         if number:
-            bench.perform(*STORY[number - 1])
+            _perform(bench, STORY[number - 1])
         snapshots.append(bench.snapshot())
         bench.driver.close()
         folders.append(folder / str(number))
@@ -111,7 +152,8 @@ def told(shapes: Any, tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def _kill(folder: Path, point: str, verb: str, first: int) -> int:
     """Let a child die at the point; returns the number of the step it was at."""
-    steps = [{"id": str(number), "address": address, "kind": kind, "provider": "simulator", "part": part, "before": before, "after": after}
+    steps = [{"id": str(number), "address": address, "kind": kind, "provider": "simulator", "part": part, "before": before, "after": after,
+              "origin": ORIGINS.get(kind)}
              for number, (kind, address, part, before, after) in enumerate(STORY)]  # fmt: skip
     environment = {**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:kill"}
     ran = subprocess.run(
@@ -146,14 +188,14 @@ def test_a_kill_while_performing_is_healed_in_both_directions(shapes: Any, told:
 
     bench = shapes.Bench(tmp_path / "forward")
     expected = {"before": Found.NOT_STARTED, "half": Found.PARTIAL, "after": Found.DONE}[moment]
-    assert bench.probe(*STORY[number]).found is expected
+    assert bench.probe(*STORY[number], origin=ORIGINS.get(kind)).found is expected
     for step in STORY[number:]:
-        bench.perform(*step)
+        _perform(bench, step)
     assert _same(bench.snapshot(), told.snapshots[-1])
     bench.driver.close()
 
     bench = shapes.Bench(tmp_path / "back")
-    bench.undo(*STORY[number])
+    bench.undo(*STORY[number], origin=ORIGINS.get(kind))
     assert _same(bench.snapshot(), told.snapshots[number])
     bench.driver.close()
 
@@ -165,6 +207,6 @@ def test_a_kill_while_undoing_is_healed_by_undoing_again(shapes: Any, told: Told
     shutil.copytree(told.folders[number + 1], tmp_path / "data")
     _kill(tmp_path / "data", point, "undo", number)
     bench = shapes.Bench(tmp_path / "data")
-    bench.undo(*STORY[number])
+    bench.undo(*STORY[number], origin=ORIGINS.get(kind))
     assert _same(bench.snapshot(), told.snapshots[number])
     bench.driver.close()

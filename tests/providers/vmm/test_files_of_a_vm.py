@@ -50,7 +50,7 @@ def test_a_log_that_grew_too_large_is_cut_and_its_end_kept(tmp_path: Path) -> No
 
 
 def test_the_folder_of_the_sockets_goes_with_the_last_vm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "_base", lambda _environment: tmp_path / "run" / "herocloud")
+    monkeypatch.setattr(folders, "base", lambda _environment=None: tmp_path / "run" / "herocloud")
     one, other = (folders.make_runtime_folder(tmp_path, sid) for sid in ("v1", "v2"))
     assert one.stat().st_mode & 0o777 == 0o700
     files.remove_runtime(tmp_path, "v1")

@@ -1,0 +1,149 @@
+"""Snapshots of VMs: planned, listed, found. They are planned, proven and journalled like a stack."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
+from herocloud.model.known_snapshots import Snapshot
+from herocloud.model.parts import SNAPSHOT
+from herocloud.model.plans import Plan
+from herocloud.model.worlds import Desired, Observed, Record, Recorded
+from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.operations.inputs import Hosting
+from herocloud.operations.stack_plans import Planned
+
+
+class Wanted(NamedTuple):
+    """A snapshot that is asked for."""
+
+    vms: tuple[str, ...]
+    stack: str | None = None
+    name: str | None = None
+    """Nothing takes the time as its name."""
+    memory: bool = False
+    together: bool = False
+    scheduled: bool = False
+
+
+def name_at(now: float) -> str:
+    """Return the name of a snapshot that nobody named: the moment in UTC."""
+    return time.strftime("s%Y%m%d-%H%M%S", time.gmtime(now))
+
+
+def plan_create(folder: Path, wanted: Wanted, now: float) -> list[Planned]:
+    """Plan snapshots of these VMs, one plan for each stack that they are of."""
+    from herocloud.plan import snapshots
+
+    recorded = lookups.read_recorded(folder)
+    found = [lookups.find_record(recorded, name, wanted.stack, kind="vm") for name in wanted.vms]
+    records = list({(record.stack, record.address): record for record in found}.values())
+    for record in records:
+        _require_vm(record)
+    stacks = list(dict.fromkeys(record.stack for record in records))
+    if wanted.together and len(stacks) > 1:
+        names = ", ".join(f"`{stack}`" for stack in stacks)
+        detail = f"The VMs are of the stacks {names}, and what is held together is of one stack."
+        raise Refused([Diagnostic("several-stacks", "VMs of several stacks", detail, hint="take the snapshots one stack after the other")])
+    host = inputs.find_host(folder, recorded)
+    observed = stack_plans.look(host, tuple(stacks))
+    versions = {record.address: _version(record, host) for record in records} if wanted.memory else {}
+    if wanted.memory:
+        _require_memory(records)
+    taking = snapshots.Taking(wanted.name or name_at(now), int(now), wanted.memory, wanted.together, wanted.scheduled, versions)
+    return [
+        _planned(
+            snapshots.plan_taking([one for one in records if one.stack == stack], taking, recorded, observed, host.host),
+            recorded,
+            observed,
+            host,
+        )
+        for stack in stacks
+    ]
+
+
+def plan_delete(folder: Path, vm: str, names: Sequence[str], stack: str | None, *, purge: bool) -> Planned:
+    """Plan the deletion of snapshots of a VM."""
+    from herocloud.plan import snapshots
+
+    recorded, record, host, observed = _look(folder, vm, stack)
+    plan = snapshots.plan_deletion(record, tuple(dict.fromkeys(names)), recorded, observed, host.host, purge=purge)
+    return _planned(plan, recorded, observed, host)
+
+
+def plan_restore(folder: Path, vm: str, name: str, stack: str | None, now: float, *, memory: bool) -> Planned:
+    """Plan to put what a snapshot holds in the place of what a VM has."""
+    from herocloud.plan import snapshots
+
+    recorded, record, host, observed = _look(folder, vm, stack)
+    restoring = snapshots.Restoring(name, int(now), memory, _version(record, host))
+    return _planned(snapshots.plan_restoring(record, restoring, recorded, observed, host.host), recorded, observed, host)
+
+
+def list_all(folder: Path, vms: Sequence[str], stack: str | None) -> list[Snapshot]:
+    """List the snapshots of these VMs, or of all, oldest first."""
+    recorded = lookups.read_recorded(folder)
+    if vms:
+        records = [lookups.find_record(recorded, name, stack, kind="vm") for name in vms]
+        for record in records:
+            _require_vm(record)
+    else:
+        records = [record for record in lookups.records_of(recorded, stack) if record.kind == "vm"]
+    if not records:
+        return []
+    host = inputs.find_host(folder, recorded)
+    observed = stack_plans.look(host, tuple(dict.fromkeys(record.stack for record in records)))
+    return [one for record in records for one in _of(record, observed)]
+
+
+def find(folder: Path, vm: str, name: str, stack: str | None) -> Snapshot:
+    """Return one snapshot; raises Refused that names the nearest."""
+    from herocloud.plan import snapshot_checks
+
+    _, record, _, observed = _look(folder, vm, stack)
+    known = {one.name: one for one in _of(record, observed)}
+    if name in known:
+        return known[name]
+    raise Refused(list(snapshot_checks.existing(record, {f"{SNAPSHOT}{one.name}": one.part for one in known.values()}, name)))
+
+
+def _of(record: Record, observed: Observed) -> list[Snapshot]:
+    thing = observed.things.get(record.stack, {}).get(record.address)
+    seen = thing.parts if thing is not None else {}
+    parts = {**record.parts, **seen}
+    found = [Snapshot(record, key.removeprefix(SNAPSHOT), part, key in seen) for key, part in parts.items() if key.startswith(SNAPSHOT)]
+    return sorted(found, key=lambda one: (one.part["created"], one.name))
+
+
+def _look(folder: Path, vm: str, stack: str | None) -> tuple[Recorded, Record, Hosting, Observed]:
+    recorded = lookups.read_recorded(folder)
+    record = lookups.find_record(recorded, vm, stack, kind="vm")
+    _require_vm(record)
+    host = inputs.find_host(folder, recorded)
+    return recorded, record, host, stack_plans.look(host, (record.stack,))
+
+
+def _require_vm(record: Record) -> None:
+    if record.kind != "vm":
+        raise Refused([Diagnostic("not-a-vm", "Not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
+
+
+def _require_memory(records: Sequence[Record]) -> None:
+    from herocloud.providers import registry
+
+    for record in records:
+        if not registry.hypervisor(record.provider).snapshots:
+            detail = f"`{record.address}` runs on {record.provider}, of which only disks are kept."
+            raise Refused([Diagnostic("snapshot-memory", "No memory to keep", detail, address=record.address, hint="leave out `--memory`")])
+
+
+def _version(record: Record, host: Hosting) -> str:
+    from herocloud.providers import registry
+
+    return registry.hypervisor(record.provider).version(host.context) or ""
+
+
+def _planned(plan: Plan, recorded: Recorded, observed: Observed, host: Hosting) -> Planned:
+    return Planned(plan, Desired(plan.stack, ()), recorded, observed, host)

@@ -1,0 +1,95 @@
+"""What a stack wants of the overlay that another stack of this host has: addresses, a /64, the one node of the host.
+
+An address follows from a key and a seed, so two stacks get the same one whenever they share both, and nothing on the way would notice.
+Only what the plan changes is judged: what was applied before stays as it is.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Spec
+from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName
+from herocloud.model.words import Action
+from herocloud.model.worlds import Record, Thing
+from herocloud.plan import capacity, overlay_diagnostics
+from herocloud.plan.changes import Decision
+from herocloud.plan.draft import World
+from herocloud.plan.overlay_addresses import GUEST, HOST, HOST_KEY, NETWORK, NODE, node_subnet
+
+_CARD = "mycelium"
+"""What the part of a card on the overlay names as its network."""
+_LEAVES = (Action.DELETE, Action.FORGET)
+Places = Mapping[Address, Place | None]
+Other = tuple[StackName, Record]
+"""A record of another stack; the name of the stack is the one that it is kept under."""
+
+
+def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, places: Places) -> Iterator[Diagnostic]:
+    """Find what cannot be had, or what changes for other stacks with it."""
+    recorded, observed, host = world
+    changes = [one.change for one in decisions.values() if one.change.after is not None and one.change.action not in _LEAVES]
+    if not any(_address(change.after) or change.kind == "mycelium" for change in changes):
+        return
+    others = [(other, record) for other, records in recorded.records.items() if other != stack for record in records.values()]
+    # What an orphan still holds is never given away.
+    orphans = capacity.without_record(recorded, observed) if observed is not None else ()
+    taken = _taken(others, orphans)
+    for change in changes:
+        address = _address(change.after)
+        holder = taken.get(address or "")
+        if address and holder and holder != (stack, change.address):
+            yield overlay_diagnostics.overlay_address_taken(change.address, address, holder[1], holder[0], places.get(change.address))
+    node = decisions.get(NODE)
+    if node is not None and node.change.after is not None and node.change.action not in _LEAVES:
+        before, after = node.change.before or {}, node.change.after
+        yield from _find_nodes(after, others, host, places.get(NODE))
+        staying = sorted(
+            address
+            for address, record in recorded.records.get(stack, {}).items()
+            if record.kind == "vm" and _address(record.spec) and not _is_leaving(decisions.get(address))
+        )
+        if before and before.get("mode", HOST) != after["mode"] and before.get("mode", HOST) != GUEST and staying:
+            yield overlay_diagnostics.overlay_mode_kept(str(NODE), before.get("mode", HOST), after["mode"], staying, places.get(NODE))
+
+
+def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple[StackName, Address]]:
+    """Return who has which address."""
+    taken = {address: (other, record.address) for other, record in others if (address := _address(record.spec))}
+    for thing in orphans:
+        for key, part in thing.parts.items():
+            if key.startswith("nic.") and part and part.get("network") == _CARD:
+                taken.setdefault(part["address"], (thing.stack, thing.address))
+    return taken
+
+
+def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | None) -> Iterator[Diagnostic]:
+    subnet = wanted.get("subnet")
+    if not subnet:
+        return
+    nodes = [(other, record.spec) for other, record in others if record.kind == "mycelium" and record.spec.get("subnet")]
+    if wanted["mode"] == NETWORK:
+        holder = next((f"stack `{other}`" for other, spec in nodes if spec["subnet"] == subnet), None)
+        if holder is None and node_subnet(host, HOST_KEY) == subnet:
+            holder = "the node of this host"
+        if holder is not None:
+            yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, holder, place)
+        return
+    for other, spec in nodes:
+        mode = spec.get("mode", HOST)
+        if mode == NETWORK and spec["subnet"] == subnet:
+            yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, f"stack `{other}`", place)
+        elif mode == HOST and spec["subnet"] != subnet:
+            same_key = jsons.dumps(spec.get("key")) == jsons.dumps(wanted.get("key"))
+            found = overlay_diagnostics.overlay_moves_others if same_key else overlay_diagnostics.overlay_other_node
+            yield found(str(NODE), subnet, other, spec["subnet"], place)
+
+
+def _address(spec: Spec | None) -> str | None:
+    overlay = (spec or {}).get("mycelium")
+    return overlay["address"] if overlay else None
+
+
+def _is_leaving(decision: Decision | None) -> bool:
+    return decision is not None and (decision.change.action in _LEAVES or not _address(decision.change.after))

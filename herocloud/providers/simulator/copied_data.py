@@ -1,0 +1,119 @@
+"""Data that comes from other data: snapshots, disks copied out of them or out of an archive, and disks restored in place.
+
+What is on a disk is a token; whoever copies a disk gets the same token, so a test sees which data is where.
+"""
+
+import json
+import sqlite3
+from pathlib import Path
+
+from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.model.parts import SNAPSHOT
+from herocloud.providers import parts as judgements
+from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.simulator import moves, rows
+from herocloud.providers.simulator.rows import Row
+
+RESTORES = ("disk.restore", "volume.restore")
+VERSION = "1"
+"""Which version of a hypervisor the simulator is, where nobody tampered with it."""
+
+
+def is_snapshot(part: str) -> bool:
+    """Tell whether a part is a snapshot."""
+    return part.startswith(SNAPSHOT)
+
+
+def version_of(world: sqlite3.Connection) -> str:
+    """Return the version that this world's hypervisor has."""
+    found = world.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+    return str(found[0]) if found else VERSION
+
+
+def take(world: sqlite3.Connection, row: Row, body: Part) -> str:
+    """Return what a new snapshot holds: the tokens of all its disks."""
+    tokens: dict[str, str] = {}
+    for disk in body["disks"]:
+        owner = row if disk["disk"] == "disk" else rows.load(world, row.stack, disk["disk"])
+        part = "disk" if disk["disk"] == "disk" else "volume"
+        token = owner.contents.get(part)
+        if token is None:
+            raise Permanent(f"`{disk['disk']}` of `{row.address}` is gone, so it cannot be copied")
+        tokens[disk["disk"]] = token
+    return json.dumps(tokens)
+
+
+def check_taking(row: Row) -> None:
+    """Refuse to copy what is being written to."""
+    if row.parts.get("power") == "running":
+        raise Conflict(f"VM is running: `{row.address}` must be paused or stopped while its disks are copied")
+
+
+def check_saving(row: Row, target: Part) -> None:
+    """Refuse to keep the memory of what is not held."""
+    if target is not None and target["memory"] is not None and row.parts.get("power") != "paused":
+        raise Conflict(f"VM is {row.parts.get('power', 'gone')}: `{row.address}` must be paused while its memory is kept")
+
+
+def check_reviving(world: sqlite3.Connection, row: Row, origin: Json) -> None:
+    """Refuse to go on from memory that is not there or that this version cannot read."""
+    memory = (row.parts.get(f"{SNAPSHOT}{origin['snapshot']}") or {}).get("memory")
+    if memory is None:
+        raise Permanent(f"snapshot `{origin['snapshot']}` of `{row.address}` holds no memory")
+    version = version_of(world)
+    if memory["version"] != version:
+        raise Permanent(f"the memory of snapshot `{origin['snapshot']}` was kept by version {memory['version']}, and this is {version}")
+
+
+def read(world: sqlite3.Connection, origin: Json, folder: Path) -> str:
+    """Return the token of the disk that is copied."""
+    if "archive" in origin:
+        path = folder / origin["path"]
+        try:
+            return str(path.read_text())
+        except OSError as error:
+            raise Permanent(f"`{path}` cannot be read: {error.strerror}") from error
+    row = rows.load(world, origin["stack"], origin["address"])
+    held = row.contents.get(f"{SNAPSHOT}{origin['snapshot']}")
+    token = json.loads(held).get(origin["disk"]) if held else None
+    if token is None:
+        raise Permanent(f"snapshot `{origin['snapshot']}` of `{origin['address']}` holds no `{origin['disk']}`")
+    return str(token)
+
+
+def _mark(part: str) -> str:
+    return f"{part} restored"
+
+
+def is_restored(row: Row, work: Work) -> bool:
+    """Tell whether a part holds what this step puts there."""
+    return bool(row.contents.get(_mark(work.step.part)) == work.step.origin["token"])
+
+
+def restore(world: sqlite3.Connection, row: Row, work: Work, folder: Path) -> None:
+    """Put other data in the place of a part's; what was there goes to a tombstone."""
+    part = work.step.part
+    token = read(world, work.step.origin, folder)
+    if not work.purge:
+        moves.bury(world, row, part, row.parts[part])
+    row.contents[part] = token
+    row.contents[_mark(part)] = work.step.origin["token"]
+
+
+def take_back(world: sqlite3.Connection, row: Row, work: Work) -> None:
+    """Bring back the data that was replaced."""
+    part = work.step.part
+    content = moves.dig_up(world, row, part, row.parts[part])
+    if content is None:
+        raise Permanent(f"the data of `{row.address}` is gone: it was purged, so the restoring cannot be undone")
+    row.contents[part] = content
+    row.contents.pop(_mark(part), None)
+
+
+def probe(row: Row, work: Work) -> Probe:
+    """Say whether a part holds other data already."""
+    step = work.step
+    if not judgements.same(row.parts.get(step.part), step.after):
+        return Probe(Found.CONTRADICTED, f"the {step.part} of `{step.address}` is not there as it was")
+    return Probe(Found.DONE if is_restored(row, work) else Found.NOT_STARTED)

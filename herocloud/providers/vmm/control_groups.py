@@ -1,0 +1,121 @@
+"""A control group for each VM: how much memory its VMM takes, how many processes and threads it has, and its share of the processors.
+
+Version 2 where it is mounted with these controllers, else version 1, else nothing: then resource limits have to do. Where systemd runs, a
+VM is a unit and its group is systemd's, so limits are properties of the unit and nothing is made here.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+_ROOT = Path("/sys/fs/cgroup")
+_OURS = "herocloud"
+_CONTROLLERS = ("memory", "pids", "cpu")
+_USUAL_SHARES = 1024
+
+
+class Limits(NamedTuple):
+    """What one group may take."""
+
+    memory: int | None
+    processes: int
+    weight: int
+    """100 is the weight of one processor."""
+
+
+def make(name: str, limits: Limits) -> tuple[Path, ...]:
+    """Make the group of a VM and return the files that a process writes itself into; none where no group can be made."""
+    made = []
+    for controllers, folder in _places():
+        group = folder / _OURS / name
+        try:
+            group.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if controllers == _CONTROLLERS:
+                _delegate(group.parent)
+            for file, value in _settings(controllers, limits):
+                with contextlib.suppress(FileNotFoundError):
+                    (group / file).write_text(value)
+        except OSError:
+            # Read-only, or not ours to change: the usual thing in containers.
+            continue
+        made.append(group / "cgroup.procs")
+    return tuple(made)
+
+
+def remove(joined: Path) -> None:
+    """Remove a group whose processes are dead, by the file that `make` returned for it."""
+    for folder in (joined.parent, joined.parent.parent):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def version() -> int | None:
+    """Return which version of control groups can be used here; nothing when none can."""
+    for controllers, folder in _places():
+        try:
+            (folder / _OURS).mkdir(mode=0o755, exist_ok=True)
+            if controllers == _CONTROLLERS:
+                _delegate(folder / _OURS)
+        except OSError:
+            continue
+        finally:
+            with contextlib.suppress(OSError):
+                (folder / _OURS).rmdir()
+        return 2 if controllers == _CONTROLLERS else 1
+    return None
+
+
+def limits_memory(joined: Path) -> bool:
+    """Tell whether one of the files that `make` returned is that of a group that limits memory."""
+    return any((joined.parent / name).exists() for name in ("memory.max", "memory.limit_in_bytes"))
+
+
+def _places() -> Iterator[tuple[tuple[str, ...], Path]]:
+    """Yield the folders in which groups can be made, with the controllers that work there."""
+    available = _read(_ROOT / "cgroup.controllers").split()
+    if set(_CONTROLLERS) <= set(available):
+        yield _CONTROLLERS, _ROOT
+        return
+    own = _own_groups()
+    for controller in _CONTROLLERS:
+        folder = _ROOT / controller
+        if controller in own and (folder / "cgroup.procs").exists():
+            # Below the group that herocloud runs in: whoever limited that one meant what it starts as well.
+            yield (controller,), folder / own[controller].lstrip("/") if (folder / own[controller].lstrip("/")).is_dir() else folder
+
+
+def _own_groups() -> dict[str, str]:
+    found = {}
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        found.update(dict.fromkeys(controllers.split(","), path))
+    return found
+
+
+def _delegate(group: Path) -> None:
+    """Have the controllers in the groups below this one, which version 2 asks for at every level."""
+    for folder in (group.parent, group):
+        have = set(_read(folder / "cgroup.subtree_control").split())
+        missing = [one for one in _CONTROLLERS if one not in have]
+        if missing:
+            (folder / "cgroup.subtree_control").write_text(" ".join(f"+{one}" for one in missing))
+
+
+def _settings(controllers: tuple[str, ...], limits: Limits) -> Iterator[tuple[str, str]]:
+    unified = controllers == _CONTROLLERS
+    if "memory" in controllers and limits.memory is not None:
+        yield "memory.max" if unified else "memory.limit_in_bytes", str(limits.memory)
+    if "pids" in controllers:
+        yield "pids.max", str(limits.processes)
+    if "cpu" in controllers and unified:
+        yield "cpu.weight", str(max(1, min(10000, limits.weight)))
+    elif "cpu" in controllers:
+        yield "cpu.shares", str(max(2, min(262144, limits.weight * _USUAL_SHARES // 100)))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

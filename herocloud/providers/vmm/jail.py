@@ -1,0 +1,340 @@
+"""The program between a keeper and a VMM: it enters the cage that its orders describe, writes down who it is, and becomes the VMM.
+
+`python -I -S jail.py run ORDERS RECORD` is started by the keeper as the user who runs herocloud. Orders are read from a file that only this
+user can write, in the runtime folder and never in the data folder. Everything is set up here and nothing in the VMM, so both hypervisors
+and their companions get the same: resource limits, a control group, a view of the file system with only its own files, a user of its own,
+no capabilities, no way to get any, no open files but those that are meant for it, and an environment of one variable.
+
+`jail.py show PID PATH WAY` and `jail.py hide PID PATH` put a file into the view of a VMM that runs, or take it out: a volume that is
+plugged in is seen from then on. All of it is one file with the standard library alone: it starts once per VM and has to be quick.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import resource
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+
+Orders = dict[str, list[str]]
+
+_NEW_MOUNTS, _NEW_NAMES, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
+_READ_ONLY, _NO_SUID, _NO_DEVICES, _NO_EXEC, _REMOUNT = 1, 2, 4, 8, 32
+_BIND, _RECURSIVE, _PRIVATE, _DETACH = 4096, 16384, 1 << 18, 2
+_KEPT_FLAGS = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
+"""Flags of a mount as statvfs tells them, and as mount takes them: those that a host has set must not be taken away."""
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41}
+_OPEN_TREE, _MOVE_MOUNT, _SET_ATTRIBUTES = 428, 429, 442
+_HERE, _CLONE, _CLOSE_ON_EXEC, _EMPTY_PATH, _FROM_EMPTY = -100, 1, 0o2000000, 0x1000, 4
+_DROP_BOUNDING, _NO_NEW_PRIVILEGES, _AMBIENT, _CLEAR_ALL = 24, 38, 47, 4
+_CAPABILITIES = 64
+_SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu")
+"""Where a host keeps its programs and what they load."""
+_SETTINGS = ("ld.so.cache", "ld.so.conf", "nsswitch.conf", "resolv.conf", "hosts", "services", "gai.conf", "localtime", "ssl/openssl.cnf")
+_HARMLESS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
+_KERNEL = ("/sys/class/net", "/sys/devices/virtual/net", "/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/kernel/mm")
+"""What VMMs ask the kernel: whether a tap has several queues, which processors and huge pages there are."""
+_LOCK = 9
+"""The descriptor of the keeper's lock, which a VMM holds for as long as it lives."""
+_GIVEN = 3
+"""The descriptor of the socket that a program is handed."""
+
+
+class Failed(Exception):
+    """Something that keeps the program from being started."""
+
+
+def main(words: list[str]) -> int:
+    """Do what the command line says; returns only when it fails, or has nothing to become."""
+    try:
+        if words[0] == "run":
+            _run(words[1], words[2])
+        elif words[0] == "show":
+            _show(int(words[1]), words[2], read_only=words[3] == "ro")
+        else:
+            _hide(int(words[1]), words[2])
+    except Failed as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 126
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or 'the cage'}: {error.strerror}\n")
+        return 127 if error.errno == errno.ENOENT and words[0] == "run" else 126
+    return 0
+
+
+def _run(path: str, record: str) -> None:
+    orders = _read(path)
+    given = _listen(orders)
+    _note(record, orders)
+    _join(orders)
+    _limit(orders)
+    _wait_for_sockets(orders)
+    if "view" in orders:
+        _see_only(orders, os.path.dirname(path))  # noqa: PTH120
+    _close_all(given)
+    _become_user(orders)
+    os.umask(0o077)
+    os.chdir("/")
+    environment = dict(one.split("=", 1) for one in orders.get("environment", ()))
+    os.execve(orders["program"][0], orders["word"], environment)  # noqa: S606
+
+
+def _read(path: str) -> Orders:
+    """Read orders: pairs of a name and a value. Only who runs this may have written them."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:  # noqa: PTH123
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022 or not stat.S_ISREG(status.st_mode):
+            raise Failed(f"`{path}` may be written by somebody else, so nothing is started from it")
+        fields = os.fsdecode(stream.read()).split("\0")
+    orders: Orders = {}
+    for name, value in zip(fields[::2], fields[1::2], strict=False):
+        orders.setdefault(name, []).append(value)
+    return orders
+
+
+def _note(record: str, orders: Orders) -> None:
+    """Write down who this process is: it stays the same one when it becomes the VMM."""
+    with open("/proc/sys/kernel/random/boot_id") as boot, open("/proc/self/stat") as status:  # noqa: PTH123
+        text = f"{boot.read().strip()}\n{orders['digest'][0]}\n{orders['socket'][0]}\n{status.read().strip()}\n"
+    descriptor = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.write(descriptor, os.fsencode(text))
+    os.close(descriptor)
+
+
+def _listen(orders: Orders) -> int | None:
+    """Make the socket that the program is handed, so that the VM's user may connect to it whatever user the program is."""
+    for path in orders.get("listen", ()):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108
+        wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        wire.bind(path)
+        if "listen-user" in orders:
+            os.chown(path, int(orders["listen-user"][0]), -1)
+        os.chmod(path, 0o600)  # noqa: PTH101
+        wire.listen(1)
+        return wire.detach()
+    return None
+
+
+def _join(orders: Orders) -> None:
+    """Go into the control groups; one that is gone or full of other processes is no reason not to start a VM."""
+    for path in orders.get("group", ()):
+        try:
+            with open(path, "w") as stream:  # noqa: PTH123
+                stream.write(str(os.getpid()))
+        except OSError as error:
+            sys.stderr.write(f"not in the control group `{path}`: {error.strerror}\n")
+
+
+def _limit(orders: Orders) -> None:
+    for text in orders.get("limit", ()):
+        name, value = text.split("=")
+        kind = getattr(resource, f"RLIMIT_{name}")
+        wanted, (_, most) = int(value), resource.getrlimit(kind)
+        if most != resource.RLIM_INFINITY:
+            wanted = min(wanted, most)
+        resource.setrlimit(kind, (wanted, wanted))
+
+
+# The view: a root of its own.
+
+
+def _see_only(orders: Orders, stage: str) -> None:
+    """Put a file system into place in which nothing is but the host's programs and what the orders name."""
+    # The VM's user passes through what is made here.
+    os.umask(0o022)
+    _call("unshare", _NEW_MOUNTS | _NEW_IPC | _NEW_NAMES)
+    _mount("none", "/", None, _RECURSIVE | _PRIVATE)
+    # Orders of all VMs lie on this place, and nothing in it is needed below.
+    _mount("tmpfs", stage, "tmpfs", _NO_SUID | _NO_EXEC, "mode=0755,size=4m,nr_inodes=8k")
+    for name in _SYSTEM:
+        path = f"/{name}"
+        if os.path.islink(path):  # noqa: PTH114
+            os.symlink(os.readlink(path), stage + path)  # noqa: PTH115, PTH211
+        elif os.path.isdir(path):  # noqa: PTH112
+            _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES, recursive=True)
+    for name in _SETTINGS:
+        path = f"/etc/{name}"
+        if os.path.isfile(path):  # noqa: PTH113
+            _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC)
+    for path in _KERNEL:
+        if os.path.isdir(path):  # noqa: PTH112
+            _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC)
+    for path in orders.get("read", ()):
+        _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES)
+    for path in orders.get("write", ()):
+        _show_at(path, stage + path, _NO_SUID | _NO_DEVICES | _NO_EXEC)
+    _make_devices(orders, stage)
+    os.makedirs(f"{stage}/proc", 0o755)  # noqa: PTH103
+    with contextlib.suppress(OSError):
+        _mount("proc", f"{stage}/proc", "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC, "hidepid=2")
+    os.chdir(stage)
+    number = _PIVOT_ROOT.get(os.uname().machine)
+    if number is None:
+        raise Failed(f"no way to change the root directory is known for {os.uname().machine}")
+    _call("syscall", number, b".", b".")
+    _call("umount2", b".", _DETACH)
+    os.chdir("/")
+
+
+def _wait_for_sockets(orders: Orders) -> None:
+    """Wait for the sockets of companions: one that comes back together with its VM may need a moment."""
+    import time
+
+    until = time.monotonic() + 5
+    for path in orders.get("await", ()):
+        while not os.path.exists(path) and time.monotonic() < until:  # noqa: PTH110
+            time.sleep(0.01)
+
+
+def _make_devices(orders: Orders, stage: str) -> None:
+    """Make device nodes for this VM alone; where nodes cannot be made, the host's are shown."""
+    user, group = (int(orders[name][0]) if name in orders else -1 for name in ("user", "own-group"))
+    os.makedirs(f"{stage}/dev", 0o755, exist_ok=True)  # noqa: PTH103
+    nodes = [(f"/dev/{name}", os.makedev(*numbers), 0o666) for name, numbers in _HARMLESS.items()]
+    nodes += [(path, os.stat(path).st_rdev, 0o600) for path in orders.get("device", ()) if os.path.exists(path)]  # noqa: PTH110, PTH116
+    for path, numbers, mode in nodes:
+        target = stage + path
+        os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
+        try:
+            os.mknod(target, stat.S_IFCHR | mode, numbers)
+        except PermissionError:
+            if os.path.exists(path):  # noqa: PTH110
+                _show_at(path, target, _NO_SUID | _NO_EXEC)
+            continue
+        os.chmod(target, mode)  # noqa: PTH101
+        if mode == 0o600 and user >= 0:
+            os.chown(target, user, group)
+
+
+def _show_at(path: str, target: str, flags: int, *, recursive: bool = False) -> None:
+    """Show a file or folder of the host at `target`."""
+    _make_place(path, target)
+    _mount(path, target, None, _BIND | (_RECURSIVE if recursive else 0))
+    there = os.statvfs(target).f_flag
+    kept = sum(kind for told, kind in _KEPT_FLAGS.items() if there & told)
+    _mount("none", target, None, _BIND | _REMOUNT | flags | kept)
+
+
+def _make_place(path: str, target: str) -> None:
+    os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
+    if os.path.isdir(path):  # noqa: PTH112
+        os.makedirs(target, 0o755, exist_ok=True)  # noqa: PTH103
+    elif not os.path.exists(target):  # noqa: PTH110
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+
+
+# The user: what a guest that got out would be.
+
+
+def _close_all(given: int | None) -> None:
+    if given is not None:
+        os.dup2(given, _GIVEN)
+        os.set_inheritable(_GIVEN, True)
+    kept = {0, 1, 2, _LOCK, *([] if given is None else [_GIVEN])}
+    for number in _open_files():
+        if number not in kept:
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+
+def _open_files() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208
+    except OSError:
+        return list(range(3, 1024))
+
+
+def _become_user(orders: Orders) -> None:
+    if "confined" not in orders:
+        return
+    _drop_bounding()
+    if "user" in orders:
+        user, group = int(orders["user"][0]), int(orders["own-group"][0])
+        os.setgroups([int(one) for one in orders.get("also-group", ())])
+        os.setresgid(group, group, group)
+        os.setresuid(user, user, user)
+    _call("prctl", _AMBIENT, _CLEAR_ALL, 0, 0, 0, quietly=True)
+    _drop_own()
+    _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+
+
+def _drop_bounding() -> None:
+    """Take away what any program could ever get. Who has not the right to has nothing to take away."""
+    for number in range(_CAPABILITIES):
+        _call("prctl", _DROP_BOUNDING, number, 0, 0, 0, quietly=True)
+
+
+def _drop_own() -> None:
+    """Take away the capabilities of this process, which root has until it is told not to."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    _call("capset", header, nothing, quietly=True)
+
+
+# Files of a running VMM.
+
+
+def _show(process: int, path: str, *, read_only: bool) -> None:
+    """Let a VMM that runs see one more file, at the place where the host has it."""
+    tree = _call("syscall", _OPEN_TREE, _HERE, os.fsencode(path), _CLONE | _CLOSE_ON_EXEC)
+    flags = _NO_SUID | _NO_DEVICES | _NO_EXEC | (_READ_ONLY if read_only else 0)
+    attributes = (ctypes.c_uint64 * 4)(flags, 0, 0, 0)
+    _call("syscall", _SET_ATTRIBUTES, tree, b"", _EMPTY_PATH, attributes, ctypes.c_size_t(32), quietly=True)
+    wanted = os.fstat(tree)
+    with _view_of(process):
+        try:
+            there = os.stat(path)  # noqa: PTH116
+        except FileNotFoundError:
+            there = None
+        if there is not None and (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
+            return
+        if there is not None:
+            _call("umount2", os.fsencode(path), _DETACH, quietly=True)
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+        _call("syscall", _MOVE_MOUNT, tree, b"", _HERE, os.fsencode(path), _FROM_EMPTY)
+
+
+def _hide(process: int, path: str) -> None:
+    """Take a file out of the view of a VMM that runs."""
+    with _view_of(process):
+        _call("umount2", os.fsencode(path), _DETACH, quietly=True)
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
+
+
+@contextlib.contextmanager
+def _view_of(process: int) -> Iterator[None]:
+    view = os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    _call("setns", view, _NEW_MOUNTS)
+    os.umask(0o022)
+    yield
+
+
+# The system.
+
+_SYSTEM_CALLS = ctypes.CDLL(None, use_errno=True)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    words = [os.fsencode(source), os.fsencode(target), kind.encode() if kind else None]
+    if _SYSTEM_CALLS.mount(*words, ctypes.c_ulong(flags), options.encode() if options else None) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), target)
+
+
+def _call(name: str, *words: object, quietly: bool = False) -> int:
+    done: int = getattr(_SYSTEM_CALLS, name)(*words)
+    if done < 0 and not quietly:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), name)
+    return done
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,106 @@
+"""Keeping guests on networks in user mode away from what listens on the host itself.
+
+Such a network is made by the VMM, which connects to wherever its guest wants: to the guest it is the internet, and to the host it is a
+program like any other, for which `127.0.0.1` and every other address of the host is open. Since each VM has a user of its own, one rule for
+all of these users closes that: what they send never reaches the host itself, but for answers on published ports and questions to a name
+server that runs here. Addresses beyond the host are not touched.
+"""
+
+import functools
+import ipaddress
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from herocloud.kits import subprocesses
+from herocloud.kits.subprocesses import CommandError
+from herocloud.providers.vmm import users
+from herocloud.providers.vmm.users import Range
+
+TABLE = "herocloud-vms"
+_TIMEOUT = 10.0
+
+
+def close(wanted: Range | None = None) -> str:
+    """Close the host itself to the users of VMs; returns why it stays open, which is nothing when it is closed."""
+    numbers = users.usable_range(wanted)
+    if numbers is None:
+        return "VMs run as the user who runs herocloud, and rules for that user would hold for everything else it does"
+    if shutil.which("nft") is None:
+        return "the program `nft` is missing; install the package nftables"
+    try:
+        subprocesses.run(["nft", "-f", "-"], stdin=rules(numbers), timeout=_TIMEOUT)
+    except CommandError as error:
+        return f"the rule cannot be loaded: {error.stderr.strip().splitlines()[0] if error.stderr.strip() else error}"
+    return ""
+
+
+def open_again() -> None:
+    """Remove the rules once no VM has a user of its own any more."""
+    if os.geteuid() == 0 and shutil.which("nft") is not None and not users.any_taken():
+        try:
+            subprocesses.run(["nft", "delete", "table", "inet", TABLE], timeout=_TIMEOUT)
+        except CommandError:
+            # It was never loaded, or is gone already.
+            return
+
+
+def is_closed() -> bool:
+    """Tell whether the rules are loaded."""
+    try:
+        said = subprocesses.run(["nft", "list", "table", "inet", TABLE], timeout=_TIMEOUT).stdout
+    except CommandError:
+        return False
+    return "reject" in said and "dormant" not in said
+
+
+@functools.cache
+def why_open() -> str:
+    """Say, without changing anything, why the host would stay open to guests; nothing when it would be closed."""
+    if users.usable_range() is None:
+        return "VMs run as the user who runs herocloud"
+    if shutil.which("nft") is None:
+        return "the program `nft` is missing; install the package nftables"
+    try:
+        subprocesses.run(["nft", "--check", "-f", "-"], stdin=rules(Range()), timeout=_TIMEOUT)
+    except CommandError:
+        return "this process may not load rules (CAP_NET_ADMIN), or the kernel lacks them"
+    return ""
+
+
+def rules(numbers: Range) -> str:
+    """Return what nft loads: at once, and the same when it is there already. Users of other data folders stay in the set."""
+    last = numbers.first + numbers.size - 1
+    lines = [
+        f"add table inet {TABLE}",
+        f"add set inet {TABLE} users {{ type uid; flags interval; auto-merge; }}",
+        f"add element inet {TABLE} users {{ {numbers.first}-{last} }}",
+        f"add chain inet {TABLE} output {{ type filter hook output priority filter; policy accept; }}",
+        f"add chain inet {TABLE} host",
+        f"flush chain inet {TABLE} output",
+        f"flush chain inet {TABLE} host",
+        # Everything that is sent to an address of the host itself goes through its loopback interface.
+        f'add rule inet {TABLE} output meta skuid @users oifname "lo" goto host',
+        f"add rule inet {TABLE} host ct state established,related accept",
+    ]
+    for address in _name_servers():
+        family = "ip6" if address.version == 6 else "ip"
+        lines.append(f"add rule inet {TABLE} host {family} daddr {address} meta l4proto {{ tcp, udp }} th dport 53 accept")
+    lines += [f"add rule inet {TABLE} host meta l4proto tcp reject with tcp reset", f"add rule inet {TABLE} host reject"]
+    return "\n".join(lines) + "\n"
+
+
+def _name_servers() -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Yield the name servers of the host that may be on the host itself."""
+    try:
+        lines = Path("/etc/resolv.conf").read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        words = line.split()
+        if len(words) > 1 and words[0] == "nameserver":
+            try:
+                yield ipaddress.ip_address(words[1].partition("%")[0])
+            except ValueError:
+                continue

@@ -1,0 +1,214 @@
+"""The user that a VMM runs as: one of its own for each VM where root starts them, and whoever starts them elsewhere.
+
+The number is chosen when a VM boots for the first time and kept beside its mark until the VM is deleted, so disks and taps keep their
+owner. Numbers come from a range that nobody else uses (the first one is the group of what several VMs read). Which are taken on this host,
+by whatever data folder, stands in the runtime folder: one small file each, made only if it does not exist, so two never get the same.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Json
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers.vmm import folders
+
+FILE = "user"
+_ALL = 2**32 - 2
+
+
+class Range(NamedTuple):
+    """The numbers that VMs may have."""
+
+    first: int = 0x70000000
+    """Above everything that distributions, containers and systemd hand out."""
+    size: int = 0x1000000
+
+
+def range_of(settings: Mapping[str, Json]) -> Range | None:
+    """Return the range that the host file sets aside (section `vmm`); nothing when it says nothing of it."""
+    if not settings:
+        return None
+    usual = Range()
+    return Range(int(settings.get("first_uid") or usual.first), int(settings.get("uids") or usual.size))
+
+
+class User(NamedTuple):
+    """Who a VMM is."""
+
+    uid: int
+    gid: int
+    shared: int | None = None
+    """The group that may read what several VMs read: kernels, volumes that are attached read-only."""
+
+    @property
+    def is_own(self) -> bool:
+        """Tell whether it is a user of the VM's own."""
+        return self.shared is not None
+
+
+def caller() -> User:
+    """Return the user who runs herocloud."""
+    return User(os.geteuid(), os.getegid())
+
+
+def of(data: Path, sid: str) -> User:
+    """Return the user of a VM: its own when one was chosen for it, else the one who runs herocloud."""
+    number = read(data, sid)
+    if number is None or os.geteuid() != 0:
+        return caller()
+    return User(number, number, shared_group(data, sid))
+
+
+def read(data: Path, sid: str) -> int | None:
+    """Return the number that was chosen for a VM; nothing when none was."""
+    try:
+        return int((folders.machine_folder(data, sid) / FILE).read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def shared_group(data: Path, sid: str) -> int | None:
+    """Return the group of what several VMs read, which was the first of the range when the user of this VM was chosen."""
+    try:
+        return int((folders.machine_folder(data, sid) / FILE).read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def choose(data: Path, sid: str, wanted: Range | None = None) -> User:
+    """Have a user for a VM, the same one every time; the folder of the VM has to be there."""
+    numbers = usable_range(wanted)
+    if numbers is None:
+        return caller()
+    known = read(data, sid)
+    if known is not None:
+        if not _take(known, data, sid):
+            raise Conflict(
+                f"user {known} of `{data / 'vms' / sid}` runs a VM of another data folder; "
+                f"remove `{folders.machine_folder(data, sid) / FILE}`, and another user is chosen"
+            )
+        return of(data, sid)
+    for number in _candidates(data, sid, numbers):
+        if _take(number, data, sid):
+            _write(folders.machine_folder(data, sid) / FILE, f"{number} {numbers.first}\n")
+            return User(number, number, numbers.first)
+    raise Permanent(f"all {numbers.size} users for VMs are taken; `vmm: {{uids: …}}` in host.yaml makes the range larger")
+
+
+def let_go(data: Path, sid: str, number: int | None) -> None:
+    """Give back the number that a VM had which is deleted."""
+    if number is not None and _holder(_entry(number)) == _name(data, sid):
+        _entry(number).unlink(missing_ok=True)
+
+
+def any_taken() -> bool:
+    """Tell whether any VM on this host has a user of its own."""
+    try:
+        return any(name.isdecimal() for name in os.listdir(_entry(0).parent))  # noqa: PTH208  (nobody needs paths)
+    except OSError:
+        return False
+
+
+def usable_range(wanted: Range | None = None) -> Range | None:
+    """Return the range that this process can use; nothing when it cannot become another user."""
+    if os.geteuid() != 0:
+        return None
+    first, count = wanted or Range()
+    spans = list(_spans())
+    if any(low <= first and first + count <= low + size for low, size in spans):
+        return Range(first, count)
+    if wanted is not None:
+        return None
+    # A container that knows few users: the upper half of what it knows, below what is nobody's.
+    low, size = max(spans, key=lambda span: span[1], default=(0, 0))
+    if size < 2048:
+        return None
+    return Range(low + size // 2, min(size // 2, 65536 - 2) - 8)
+
+
+def _spans() -> Iterator[tuple[int, int]]:
+    """Yield the numbers that this user namespace knows: first and count."""
+    try:
+        for line in Path("/proc/self/uid_map").read_text().splitlines():
+            low, _, count = line.split()
+            yield int(low), int(count)
+    except (OSError, ValueError):
+        yield 0, _ALL
+
+
+def _candidates(data: Path, sid: str, numbers: Range) -> Iterator[int]:
+    """Yield numbers to try, beginning where no two VMs are likely to begin."""
+    digest = int.from_bytes(hashlib.blake2b(_name(data, sid).encode(), digest_size=8).digest(), "big")
+    most = numbers.size - 1
+    for step in range(most):
+        yield numbers.first + 1 + (digest + step) % most
+
+
+def _take(number: int, data: Path, sid: str) -> bool:
+    """Take a number unless somebody has it whose VM is still there."""
+    entry = _entry(number)
+    name = _name(data, sid)
+    _make_register(entry.parent)
+    draft = entry.with_name(f".{os.getpid()}.{threading.get_ident()}.new")
+    try:
+        _write_new(draft, name)
+        while True:
+            try:
+                # A name that appears with its content: nobody finds an empty one and takes it for nobody's.
+                os.link(draft, entry)
+            except FileExistsError:
+                holder = _holder(entry)
+                if holder == name:
+                    return True
+                if holder is not None and _is_there(holder):
+                    return False
+                entry.unlink(missing_ok=True)
+                continue
+            return True
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _is_there(name: str) -> bool:
+    data, _, sid = name.rpartition("/")
+    return (Path(data) / "vms" / sid).is_dir()
+
+
+def _make_register(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.chmod(0o755)
+    except OSError as error:
+        raise Permanent(f"`{folder}` cannot be made ({error.strerror}); which users VMs have stands there") from error
+
+
+def _holder(entry: Path) -> str | None:
+    """Return who has a number; nothing when it was given back a moment ago."""
+    try:
+        return entry.read_text()
+    except OSError:
+        return None
+
+
+def _entry(number: int) -> Path:
+    return folders.base() / "users" / str(number)
+
+
+def _name(data: Path, sid: str) -> str:
+    return f"{data.resolve()}/{sid}"
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    _write_new(draft, text)
+    draft.replace(path)
+
+
+def _write_new(draft: Path, text: str) -> None:
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w") as stream:
+        stream.write(text)

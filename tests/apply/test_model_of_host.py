@@ -1,0 +1,49 @@
+"""Whatever goes wrong on the way: what happens on the host is what the plan said, measured by a model that knows no plans.
+
+Each case is a random stack with edits, applied with failures, interrupts, kills, resumes and rollbacks in random orders by the real
+executor over the real state. `scripts/bench host_model` plays thousands more; a case there has the number that it has here.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.model_of_host import cases
+
+CASES = 300
+_BUNDLE = 10
+_FOLDER = Path(cases.__file__).parent
+
+
+@pytest.mark.world
+@pytest.mark.parametrize("first", range(0, CASES, _BUNDLE))
+def test_what_happens_is_what_the_plan_said(first: int, quick_folder: Path, tally) -> None:
+    broken = []
+    for seed in range(first, first + _BUNDLE):
+        folder = quick_folder / str(seed)
+        folder.mkdir()
+        told = cases.play(seed, folder)
+        tally.update(told.counts)
+        broken += [f"seed {seed}: {deviation}" for deviation in told.deviations]
+    assert broken == []
+
+
+def test_enough_went_wrong_in_these_cases(tally) -> None:
+    """Applies that nobody disturbs would prove little; run alone, this has nothing to count."""
+    if not tally:
+        pytest.skip("the cases were not played before it")
+    for what in ("killed", "resumes", "rollbacks", "interrupt", "interrupt twice", "kill at commit", "failed calls"):
+        assert tally[what] >= 30, f"{what}: {tally[what]}"
+    assert tally["undos"] >= 10
+    assert tally["plans"] >= 500
+    assert tally["refused plans"] < tally["plans"] / 3
+
+
+@pytest.mark.parametrize("name", ["machines", "provider", "clock", "promises", "stacks"])
+def test_the_model_shares_no_code_with_the_planner(name: str) -> None:
+    tree = ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    forbidden = ("herocloud.plan", "herocloud.host", "herocloud.providers.simulator", "herocloud.providers.costs", "herocloud.operations")
+    assert [module for module in imported if module.startswith(forbidden)] == []

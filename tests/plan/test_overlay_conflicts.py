@@ -1,0 +1,102 @@
+"""What a stack wants of the overlay and another stack of the host has: addresses, a /64, the one node; and what cannot change under VMs."""
+
+import pytest
+
+from herocloud.kits import jsons
+from herocloud.model.hosts import OverlayKey
+from herocloud.model.ids import Address
+from herocloud.model.words import Severity
+from herocloud.model.worlds import Resource
+
+PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
+OTHER = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+SEED = "010203040506"
+HOST_KEY, FILE_KEY = {"name": "host"}, {"file": "/srv/overlay.key"}
+
+
+def _host(build, **publics):
+    keys = {"host": HOST_KEY, "file": FILE_KEY}
+    return build.host()._replace(overlay_keys=tuple((jsons.dumps(keys[name]), OverlayKey(public)) for name, public in publics.items()))
+
+
+def _stack(build, stack="shop", *, mode="host", key=HOST_KEY, seed=SEED, vms=("web",)):
+    spec = {"addresses": True, "mode": mode, "daemon": "auto", "key": key, "interfaces": []}
+    node = Resource(Address("mycelium.node"), "mycelium", "node", None, spec)
+    wanted = build.desired(build.image(), node, *(build.vm(name, mycelium={"seed": seed}) for name in vms))
+    return wanted._replace(stack=stack)
+
+
+@pytest.fixture
+def beside(build, pretend):
+    """Return a world in which stack `first` is applied, with a VM in the /64 of the host's node or of its own."""
+
+    def make(**fields):
+        host = _host(build, host=PUBLIC, file=OTHER)
+        wanted = _stack(build, "first", **fields)
+        return pretend.run(pretend.World(), pretend.World().plan(wanted, host), host)
+
+    return make
+
+
+def _codes(plan):
+    return {one.code for one in plan.diagnostics if one.is_error}
+
+
+def test_an_address_that_a_vm_of_another_stack_has_is_an_error_that_names_it(build, beside) -> None:
+    plan = beside().plan(_stack(build), _host(build, host=PUBLIC))
+    (found,) = [one for one in plan.diagnostics if one.is_error]
+    assert (found.code, found.address) == ("overlay-address-taken", "vm.web")
+    assert "`vm.web` of stack `first`" in found.detail
+    assert _codes(beside().plan(_stack(build, seed="0a0203040506"), _host(build, host=PUBLIC))) == set()
+
+
+def test_a_stack_that_is_applied_already_is_not_in_its_own_way(build, beside) -> None:
+    world = beside()
+    assert _codes(world.plan(_stack(build, "first", vms=("web",)), _host(build, host=PUBLIC))) == set()
+
+
+@pytest.mark.parametrize("first", ["host", "network"])
+def test_a_network_cannot_have_the_key_of_another_node(build, beside, first) -> None:
+    world = beside(mode=first, key=HOST_KEY if first == "host" else FILE_KEY)
+    host = _host(build, host=PUBLIC, file=PUBLIC if first == "host" else OTHER)
+    plan = world.plan(_stack(build, mode="network", key=FILE_KEY, seed="0a0203040506"), host)
+    assert _codes(plan) == {"overlay-key-shared"}
+
+
+def test_a_network_cannot_have_the_key_of_the_host_even_where_no_stack_uses_it(build, pretend) -> None:
+    plan = pretend.World().plan(_stack(build, mode="network", key=FILE_KEY), _host(build, host=PUBLIC, file=PUBLIC))
+    assert _codes(plan) == {"overlay-key-shared"}
+
+
+def test_a_host_has_one_node_and_so_one_key(build, beside) -> None:
+    plan = beside().plan(_stack(build, key=FILE_KEY), _host(build, host=PUBLIC, file=OTHER))
+    assert _codes(plan) == {"overlay-other-node"}
+
+
+def test_networks_with_keys_of_their_own_stand_beside_the_host(build, beside) -> None:
+    assert _codes(beside().plan(_stack(build, mode="network", key=FILE_KEY), _host(build, host=PUBLIC, file=OTHER))) == set()
+
+
+def test_a_changed_key_warns_for_the_other_stacks_in_the_old_subnet(build, beside) -> None:
+    plan = beside().plan(_stack(build), _host(build, host=OTHER))
+    (warning,) = [one for one in plan.diagnostics if one.severity is Severity.WARNING]
+    assert warning.code == "overlay-moves-others"
+    assert "stack `first`" in warning.detail
+    assert _codes(plan) == set()
+
+
+def test_the_mode_does_not_change_under_vms_and_does_when_they_have_left(build, pretend, beside) -> None:
+    host = _host(build, host=PUBLIC, file=OTHER)
+    world = beside()
+    moved = _stack(build, "first", mode="network", key=FILE_KEY)
+    assert _codes(world.plan(moved, host)) == {"overlay-mode-kept"}
+    left = world.plan(_stack(build, "first", vms=()), host)
+    assert _codes(pretend.run(world, left, host).plan(moved, host)) == set()
+
+
+def test_an_address_that_an_orphan_holds_is_not_given_away(build, beside) -> None:
+    world = beside()
+    lost = world._replace(recorded=world.recorded._replace(records={}))
+    plan = lost.plan(_stack(build), _host(build, host=PUBLIC))
+    (found,) = [one for one in plan.diagnostics if one.code == "overlay-address-taken"]
+    assert "`vm.web` of stack `first`" in found.detail

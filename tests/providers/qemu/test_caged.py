@@ -1,0 +1,195 @@
+"""A VMM owns nothing but its VM: what /proc says of it, and what somebody who became its user can do."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from herocloud.providers.vmm import cages, folders, grants, identity, users
+from tests.providers.vmm import process_facts
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(os.geteuid() == 0 and not cages.can_mount(), reason="needs the right to mount"),
+]
+
+GOLDEN = """\
+uid own own own own
+gid own own own own
+groups shared
+capabilities none
+no new privileges 1
+seccomp 2
+umask 0077
+cwd /
+root its own
+environment HEROCLOUD_VM
+sees / rw,nosuid,noexec
+sees <data>/vms/v1 rw,nosuid,nodev,noexec
+sees <data>/volumes/shop/data.raw rw,nosuid,nodev,noexec
+sees <sockets> rw,nosuid,nodev,noexec
+open /dev/null
+open <data>/vms/v1/root.raw
+open <data>/vms/v1/seed.iso
+open <data>/vms/v1/vmm/process.lock
+open <data>/vms/v1/vmm/process.log
+open <data>/vms/v1/vmm/serial.log
+open <data>/volumes/shop/data.raw
+open event
+open socket
+"""
+
+_TRY = """
+import json, os, signal, socket, sys
+wanted = json.loads(sys.argv[1])
+got = []
+def attempt(what, act):
+    try:
+        act()
+    except (OSError, ValueError) as error:
+        return
+    got.append(what)
+for path in wanted["read"]:
+    attempt(f"read {path}", lambda: open(path, "rb").read(1))
+    attempt(f"write {path}", lambda: open(path, "r+b"))
+for path in wanted["list"]:
+    attempt(f"list {path}", lambda: os.listdir(path))
+    attempt(f"make a file in {path}", lambda: open(path + "/planted", "x"))
+    attempt(f"make a link in {path}", lambda: os.symlink("/etc/passwd", path + "/linked"))
+for path in wanted["connect"]:
+    attempt(f"connect to {path}", lambda: socket.socket(socket.AF_UNIX).connect(path))
+for pid in wanted["signal"]:
+    attempt(f"signal {pid}", lambda: os.kill(pid, 0))
+    attempt(f"look into {pid}", lambda: open(f"/proc/{pid}/environ", "rb").read(1))
+for name in wanted["own"]:
+    open(name, "r+b")
+attempt("become root", lambda: os.setuid(0))
+print(json.dumps(got))
+"""
+
+
+@pytest.fixture(scope="module")
+def pair(make_bench, tmp_path_factory) -> Iterator:
+    """Two VMs of two data folders that run; the second one is the victim. They lie where everybody may pass."""
+    from tests.providers.qemu import conftest
+
+    place = Path(tempfile.mkdtemp(prefix="hc-caged-", dir="/var/tmp"))
+    place.chmod(0o755)
+    made = []
+    # The benches of this folder lie where only root may pass; the fixture is used for what it prepares.
+    make_bench()
+    for name in ("one", "other"):
+        bench = conftest.Bench(place / name)
+        bench.volume("data")
+        (bench.data / "vms" / "v1" / "seed.iso").write_bytes(b"secret" * 1024)
+        part = conftest.make_machine(
+            volumes=[{"volume": "data", "readonly": False}],
+            seed={"user_data": "x"},
+            boot_memory=128 * conftest.MIB,
+            memory=128 * conftest.MIB,
+        )
+        subprocess.run(
+            [sys.executable, "-m", "herocloud", "host", "refresh", "--data-dir", str(bench.data)], check=True, capture_output=True
+        )
+        bench.do("vm.create", None, part)
+        bench.power("vm.boot", "stopped", "running")
+        bench.part = part
+        made.append(bench)
+    yield made
+    for bench in made:
+        bench.clean()
+        users.let_go(bench.data, "v1", users.read(bench.data, "v1"))
+    shutil.rmtree(place)
+
+
+def test_every_process_is_as_the_golden_description_says(pair) -> None:
+    bench = pair[0]
+    found = process_facts.describe(bench.process.pid, bench.data, "v1")
+    groups = [line for line in found if line.startswith("group ")]
+    shown = [line for line in found if line.startswith("sees the host's")]
+    assert [line for line in found if line not in (*groups, *shown)] == GOLDEN.splitlines()
+    # Which folders hold programs, and which groups can be made, differs from host to host.
+    assert {line for line in shown if not line.endswith(" ro,nosuid,nodev")} == {"sees the host's /proc rw,nosuid,nodev"}
+    assert groups in ([], ["group cpu", "group memory", "group pids"], ["group unified"])
+    keeper = identity.read(identity.record_path(bench.data, "v1").with_name("process.keeper"))
+    assert keeper is not None
+    said = process_facts.describe(keeper.pid, bench.data, "v1")
+    assert {"uid root root root root", "cwd /", "environment HEROCLOUD_VM", "open <data>/vms/v1/vmm/process.lock"} <= set(said)
+
+
+def _attempts(one, other) -> str:
+    state = [str(path) for path in other.data.iterdir() if path.is_file()] + [str(path) for path in one.data.iterdir() if path.is_file()]
+    machine, mine = folders.machine_folder(other.data, "v1"), folders.machine_folder(one.data, "v1")
+    private = [other.root, other.data / "vms/v1/seed.iso", other.data / "volumes/shop/data.raw", *machine.iterdir()]
+    private += [path for path in mine.iterdir() if path.name not in ("serial.log", "process.stop")]
+    sockets = list(folders.runtime_folder(other.data, "v1").iterdir())
+    assert state
+    assert sockets
+    keeper = identity.read(mine / "process.keeper")
+    assert keeper is not None
+    return json.dumps(
+        {
+            "read": state + [str(path) for path in private if not path.name.endswith(".stop")],
+            "list": [
+                str(one.data),
+                str(mine),
+                str(mine.parent),
+                str(folders.runtime_folder(other.data, "v1")),
+                str(folders.base() / "orders"),
+            ],
+            "connect": [str(path) for path in sockets],
+            "signal": [other.process.pid, keeper.pid, 1],
+            "own": [str(one.root), str(one.data / "volumes/shop/data.raw")],
+        }
+    )
+
+
+def _listable(got: list[str], one) -> list[str]:
+    """Drop what is no secret: names in folders that were made for all to pass, and the public words of processes."""
+    return [line for line in got if line not in (f"list {one.data}", f"list {one.data / 'vms/v1'}")]
+
+
+@pytest.mark.parametrize("where", ["in the cage", "outside of it"])
+def test_its_user_gets_to_nothing_but_its_own_vm(pair, where: str) -> None:
+    one, other = pair
+    user = users.of(one.data, "v1")
+    words = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", f"--groups={user.shared}", "--no-new-privs"]
+    if where == "in the cage":
+        words = ["nsenter", f"--mount=/proc/{one.process.pid}/ns/mnt", *words]
+    ran = subprocess.run([*words, "/usr/bin/python3", "-I", "-c", _TRY, _attempts(one, other)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert _listable(json.loads(ran.stdout), one) == []
+    assert one.process is not None
+    assert other.process is not None
+
+
+def test_a_volume_that_leaves_is_taken_back(pair) -> None:
+    bench = pair[0]
+    volume = bench.data / "volumes/shop/data.raw"
+    assert volume.stat().st_uid == users.of(bench.data, "v1").uid
+    grants.take_back(bench.data, "v1", grants.Needs(writes=frozenset({bench.root})))
+    assert volume.stat().st_uid == 0
+    assert not Path(f"/proc/{bench.process.pid}/root{volume}").exists()
+    grants.give(bench.data, "v1", grants.Needs(writes=frozenset({bench.root, volume})))
+    assert Path(f"/proc/{bench.process.pid}/root{volume}").stat().st_ino == volume.stat().st_ino
+
+
+def test_it_keeps_its_user_over_power_and_gives_it_back_when_it_is_deleted(pair) -> None:
+    bench = pair[0]
+    number = users.read(bench.data, "v1")
+    assert number is not None
+    bench.power("vm.stop", "running", "stopped")
+    bench.power("vm.boot", "stopped", "running")
+    assert users.read(bench.data, "v1") == number
+    assert os.stat(f"/proc/{bench.process.pid}").st_uid == number  # noqa: PTH116
+    bench.power("vm.stop", "running", "stopped")
+    bench.do("vm.delete", bench.part, None)
+    assert not (folders.base() / "users" / str(number)).exists()
+    assert bench.root.stat().st_uid == 0
