@@ -42,9 +42,14 @@ _KINDS = (
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
-def user_data(spec: Spec, secrets: Mapping[str, bytes], overlay_key: bytes | None = None) -> bytes:
-    """Return the user data of a VM; `overlay_key` is the key of one that runs an overlay daemon of its own."""
+def user_data(spec: Spec, secrets: Mapping[str, bytes], overlay_key: bytes | None = None, renewal: list[str] | None = None) -> bytes:
+    """Return the user data of a VM.
+
+    `overlay_key` is the key of one that runs an overlay daemon of its own, `renewal` a command for its guest to run at each boot.
+    """
     ours = own_config(spec, secrets)
+    if renewal is not None:
+        ours["bootcmd"] = [renewal]
     if overlay_key is not None:
         files, start = guest_daemon.setup(overlay_key, spec["mycelium"]["peers"])
         ours["write_files"] = [*ours.get("write_files", ()), *(file_entry(*one) for one in files)]
@@ -120,7 +125,7 @@ def merge(ours: Mapping[str, Json], theirs: Mapping[str, Json]) -> dict[str, Jso
         known = merged.get(key)
         if isinstance(known, dict) and isinstance(value, dict):
             merged[key] = merge(known, value)
-        elif key in ("write_files", "ssh_authorized_keys", "runcmd") and isinstance(known, list) and isinstance(value, list):
+        elif key in ("write_files", "ssh_authorized_keys", "runcmd", "bootcmd") and isinstance(known, list) and isinstance(value, list):
             merged[key] = [*known, *(one for one in value if one not in known)]
         else:
             merged[key] = value
