@@ -39,7 +39,7 @@ class Cpu(TypedDict):
     """How far the vCPUs may grow, where they run, and how they look."""
 
     max: int
-    affinity: list[int] | None
+    affinity: list[list[int]] | None
     topology: Topology | None
 
 

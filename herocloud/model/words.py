@@ -62,6 +62,7 @@ class Reason(Enum):
     DRIFTED = "drifted"
     VANISHED = "vanished"
     CRASHED = "crashed"
+    SILENT = "silent"
     GONE_FROM_FILE = "gone_from_file"
     DESTROY = "destroy"
     REPLACE_ASKED = "replace_asked"

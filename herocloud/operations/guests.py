@@ -284,7 +284,7 @@ def _require_running(record: Record) -> None:
     power = record.parts.get("power")
     if power == "running":
         return
-    way = {"paused": "resume", "crashed": "restart"}.get(str(power), "start")
+    way = {"paused": "resume", "crashed": "restart", "silent": "restart"}.get(str(power), "start")
     detail = f"`{record.address}` is {power or 'not made yet'}; a guest answers only while its VM runs."
     hint = f"`herocloud vm {way} {record.address}`" if power else "`herocloud apply` makes it"
     raise Refused([Diagnostic("wrong-state", "Wrong state", detail, address=record.address, hint=hint)])

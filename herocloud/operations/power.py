@@ -54,7 +54,7 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
                 )
             ]
         )
-    if wanted.action in ("pause", "resume") and power == "crashed":
+    if wanted.action in ("pause", "resume") and power in ("crashed", "silent"):
         detail = f"`{name}` was stopped by its hypervisor with an internal error, and only a power-cycle helps."
         raise Refused(
             [Diagnostic("wrong-state", "Wrong state", detail, address=name, hint=f"`herocloud vm restart {name}` boots it again")]

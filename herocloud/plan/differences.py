@@ -16,7 +16,6 @@ from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Drift, FieldDiff
 from herocloud.model.worlds import Observed, Record
-from herocloud.plan import step_compiler
 
 SENSITIVE = frozenset({"user_data", "secrets"})
 _NAMED = {"networks": "network", "volumes": "volume", "shares": "tag", "forward": "host_port"}
@@ -109,14 +108,17 @@ def drift_field(one: Difference) -> FieldDiff:
         # A copy of what was cannot be made again: the record follows the world.
         why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
         return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
-    return FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
+    return FieldDiff(one.path, one.before, one.after, drift=True, why=_why_drifted(one))
 
 
-_CRASHED = "its hypervisor stopped it with an internal error"
+_WHY_DOWN = {
+    "crashed": "its hypervisor stopped it with an internal error",
+    "silent": "its guest uses the processor and has never written to its serial line",
+}
 
 
-def _is_crash(found: Difference) -> bool:
-    return found.path == "power" and found.before == step_compiler.CRASHED
+def _why_drifted(found: Difference) -> str:
+    return _WHY_DOWN.get(str(found.before) if found.path == "power" else "", "changed outside herocloud")
 
 
 def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:

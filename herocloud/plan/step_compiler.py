@@ -17,6 +17,10 @@ from herocloud.plan import beside
 CREATE, CHANGE, REMOVE = 0, 1, 2
 CRASHED = "crashed"
 """The power of a VM whose hypervisor stopped it with an internal error: its process is there, and its guest never goes on."""
+SILENT = "silent"
+"""The power of a VM whose guest uses the processor and never wrote a first byte, as on hosts whose KVM lies."""
+GIVEN_UP = (CRASHED, SILENT)
+"""What only another boot helps."""
 _KINDS = {
     "image": ("image.fetch", "image.fetch", "image.delete"),
     "network": ("network.create", "network.update", "network.delete"),
@@ -142,7 +146,7 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
     before, after = present.get("machine"), target["machine"]
     if before is None or present.get("power") == "stopped":
         return False
-    if present.get("power") == CRASHED:
+    if present.get("power") in GIVEN_UP:
         return bool(target["power"] != "stopped")
     # A value that is left at its default may be absent on either side.
     differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
@@ -166,7 +170,7 @@ def compile_vm(
     `placed` are the parts that lie prepared beside the old ones by the time that this begins.
     """
     power = present.get("power") if "machine" in present else None
-    stops = power == CRASHED or (cold and power in ("running", "paused"))
+    stops = power in GIVEN_UP or (cold and power in ("running", "paused"))
     wanted = {part: target[part] for part in ("disk", "seed") if stops and part in target and present.get(part) != target[part]}
     if "disk" in present:
         # A root disk that stays only grows.
@@ -175,8 +179,8 @@ def compile_vm(
     placed = {*placed, *wanted}
     stop: StepId | None = None
     if stops:
-        # A crashed one ran, and whoever takes this back wants it to run.
-        stop = seq.add("vm.stop", "power", "running" if power == CRASHED else power, "stopped", ready)
+        # One that crashed or fell silent ran, and whoever takes this back wants it to run.
+        stop = seq.add("vm.stop", "power", "running" if power in GIVEN_UP else power, "stopped", ready)
         power = "stopped"
     running = power in ("running", "paused")
     disk = _disk(seq, present, target, stop, old_disk, live=running, placed="disk" in placed)
@@ -227,8 +231,8 @@ def compile_removal(
     `ready` are the steps that have to be done before it is interrupted.
     """
     stop = gone = None
-    if present.get("power") in ("running", "paused", CRASHED):
-        before = "running" if present["power"] == CRASHED else present["power"]
+    if present.get("power") in ("running", "paused", *GIVEN_UP):
+        before = "running" if present["power"] in GIVEN_UP else present["power"]
         stop = seq.add("vm.stop", "power", before, "stopped", ready, provider=provider)
     if "machine" in present:
         needs = ready if stop is None else [stop]

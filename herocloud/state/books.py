@@ -128,7 +128,8 @@ class Book:
             self._since[owner] = None if row is None else row[0]
             if row is not None:
                 self._first[owner] = row[1]
-                self._held[owner] = state_records.slices_of(state_records.read_body(row[1]))
+                record = state_records.read_sound(row[1], *owner)
+                self._held[owner] = state_records.held_by(connection, owner) if record is None else state_records.slices_of(record)
         return self._since[owner]
 
 

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 from herocloud.kits import faults
@@ -30,6 +31,8 @@ def check(connection: sqlite3.Connection, path: Path, newest: int, *, whole: boo
     version = migrating.version_of(connection)
     if version > newest:
         raise _newer(path, version, newest)
+    if version < 1:
+        raise failures.damaged(path, f"its `user_version` is {version}, and no state has such a format")
     if whole:
         (says,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if says != "ok":
@@ -154,7 +157,10 @@ def close(connection: sqlite3.Connection, folder: Path) -> None:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     name = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(f"file:{name}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
+    connection = sqlite3.connect(f"file:{name}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
+    # A text that is not UTF-8 spoils its own row, and not every question about the table.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    return connection
 
 
 def _connect_reader(folder: Path, seen: Seen) -> sqlite3.Connection:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, garbage, presentation, requests
 from herocloud.cli.command import Call
+from herocloud.operations import damage, lookups, record_edits
 from herocloud.operations import leftovers as operation
-from herocloud.operations import lookups, record_edits
 
 ADDRESS = Annotated[str, flags.argument(metavar="ADDR", help="An address, such as vm.web[0].")]
 
@@ -16,6 +16,7 @@ def list_records(call: Call, stack: flags.Stack = None) -> int:
     from herocloud.views import listings
 
     recorded = lookups.read_recorded(call.folder)
+    exit_codes.tell_diagnostics(call.screen, damage.warnings(recorded), quiet=call.quiet)
     presentation.show_listing(call, listings.records(lookups.records_of(recorded, requests.choose_stack(call, stack))))
     return exit_codes.DONE
 

@@ -16,7 +16,7 @@ from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
 from herocloud.model.steps import KINDS
 from herocloud.providers import guest_keys
-from herocloud.providers.images import image_folders, marks, network_config, part_states, seed_texts
+from herocloud.providers.images import guest_identity, image_folders, marks, network_config, part_states, seed_texts
 from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.part_states import mark_for
 from herocloud.providers.parts import Half, Seen
@@ -52,7 +52,7 @@ class Seeds:
         path = self._path(work)
         content = self._prepared(path, part) if KINDS[work.step.kind].places else None
         if content is None:
-            content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment))
+            content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment, work.lineage))
         mark = marks.read(path)
         if mark is not None and mark.half == _WRITING:
             # The one before was kept when this work began; what lies there now may be the new one.
@@ -165,7 +165,7 @@ class Seeds:
         return image_folders.object_path(self._folder, part["path"])
 
 
-def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str]) -> dict[str, bytes]:
+def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str], lineage: str = "") -> dict[str, bytes]:
     """Return the files of a seed, by name."""
     secrets = seed_texts.read_secrets(folder, address, spec, environment)
     overlay = spec["mycelium"]
@@ -173,7 +173,7 @@ def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Map
     network = network_config.network_config(address, spec, network_config.find_servers())
     return {
         "meta-data": seed_texts.meta_data(part["instance"], spec),
-        "user-data": seed_texts.user_data(spec, secrets, overlay_key),
+        "user-data": seed_texts.user_data(spec, secrets, overlay_key, guest_identity.renewal(spec["sid"], lineage) if lineage else None),
         "network-config": seed_texts.yaml(network).encode(),
     }
 

@@ -25,6 +25,7 @@ _WAYS = {
     ("running", "stopped"): ("vm.stop",),
     ("paused", "stopped"): ("vm.stop",),
     ("crashed", "stopped"): ("vm.stop",),
+    ("silent", "stopped"): ("vm.stop",),
 }
 
 _REFUSALS = {

@@ -170,6 +170,14 @@ def _look_at_block(path: Path, fields: Fields, world: World, *, host_is_here: bo
             world.look_at_secret((*path, "secrets", name), secret)
     for number, share in enumerate(fields.get("shares") or ()):
         text = share.get("path")
+        if text and "," in text:
+            # The daemon of shares takes its options as one list with commas, and would read the rest of the path as more of them.
+            world.found.add(
+                "path-unreadable",
+                (*path, "shares", number, "path"),
+                f"`{text}` cannot be shared: it has a comma.",
+                "rename it, or share the folder above it",
+            )
         # An absolute path belongs to the host that is planned for, and a simulated host is not this machine.
         if text and (host_is_here or world.is_fenced((*path, "shares", number)) or not text.startswith(("/", "~"))):
             world.check_path((*path, "shares", number, "path"), text, folder=True)
