@@ -50,7 +50,7 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
                     "The VM is gone",
                     f"`{name}` is recorded, and nothing runs there.",
                     address=name,
-                    hint="`herocloud apply` makes it anew",
+                    hint="`herocloud apply` re-creates it",
                 )
             ]
         )
