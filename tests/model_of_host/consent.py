@@ -95,10 +95,12 @@ class Person:
             raise Blocked([])
 
 
-def play(seed: int, folder: Path, commands: int = 10) -> Told:
+def play(seed: int, folder: Path, commands: int = 8) -> Told:
     """Play the case of this seed in an empty folder."""
     case = Case(seed, folder)
     with case.as_provider():
+        if case.chance.random() < 0.5:
+            case.settle()
         for _ in range(commands):
             case.command()
         case.settle()
@@ -147,12 +149,15 @@ class Case:
     def command(self) -> None:
         """Run a random command in a process of its own."""
         name = self.chance.choice(NAMES)
-        if self.chance.random() < 0.5:
-            self.stacks[name] = {**inventing.edited(self.stacks[name], self.chance), "stack": name}
+        if self.chance.random() < 0.7:
+            self.stacks[name] = {**inventing.edited(self.stacks[name], self.chance, boldly=True), "stack": name}
         sources = self.write(name)
-        what = self.chance.choice(("apply", "apply", "apply", "destroy", "resume", "resume", "rollback", "undo", "plan"))
-        answer = self.chance.choice(("all", "all", "some", "some", "no"))
-        classes = [one for one in Approval if self.chance.random() < 0.6]
+        usual = ("apply", "apply", "apply", "apply", "destroy", "undo", "plan", "resume")
+        left = unfinished.list_unfinished(self.folder)
+        what = self.chance.choice(("resume", "rollback", "rollback", "apply", "destroy", "undo", "plan") if left else usual)
+        answer = self.chance.choice(("all", "some", "some", "some", "no"))
+        refused = self.chance.sample([*Approval, Approval.DESTROY, Approval.STOP], self.chance.choice((1, 1, 2, 3)))
+        classes = [one for one in Approval if one not in refused]
         person = Person(answer, classes)
         options = Options(on_failure=self.chance.choice(("stop", "stop", "continue", "rollback")), grace=self.chance.choice((3.0, 30.0)))
         stop = Interrupts()
@@ -170,7 +175,9 @@ class Case:
         first = len(self.machines.effects)
         ended = self.run(acts[what], trouble, stop)
         effects = self.machines.effects[first:]
-        self.log.append(f"{what} {name}, {answer} {[one.value for one in classes] if answer == 'some' else ''}, {options.on_failure}: {ended}")
+        self.log.append(
+            f"{what} {name}, {answer} {[one.value for one in classes] if answer == 'some' else ''}, {options.on_failure}: {ended}"
+        )
         self.counts.update([what, f"answered {answer}", ended.partition(" ")[0]])
         self.counts["effects"] += len(effects)
         self.judge(person, effects, by_itself=options.on_failure == "rollback")
@@ -181,9 +188,9 @@ class Case:
         return Sources((str(path),))
 
     def trouble(self) -> Trouble:
-        kind = self.chance.choice(("none", "none", "failures", "interrupt", "interrupt twice", "kill", "kill at commit"))
+        kind = self.chance.choice(("none", "failures", "interrupt", "interrupt twice", "kill", "kill at commit", "kill at commit"))
         share = 0.1 if kind == "failures" or self.chance.random() < 0.15 else 0.0
-        return Trouble(kind, share, self.chance.uniform(0, 40), self.chance.randint(1, 25), self.chance.random() < 0.5)
+        return Trouble(kind, share, self.chance.uniform(0, 30), self.chance.randint(1, 12), self.chance.random() < 0.5)
 
     def run(self, act: Callable[[], object], trouble: Trouble, stop: Interrupts) -> str:
         """Run one process to its end, and say how it ended."""
