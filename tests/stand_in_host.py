@@ -2,8 +2,9 @@
 
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,15 @@ def stand_in(herocloud: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield herocloud
     herocloud("destroy", "-y", "--purge", "-q")
     shutil.rmtree(folders.runtime_root(herocloud.data_folder), ignore_errors=True)
+
+
+@pytest.fixture
+def spawn(herocloud: Any) -> Callable[..., subprocess.Popen[str]]:
+    """Return a function that starts herocloud as a process of its own, in the working folder."""
+
+    def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "herocloud", *arguments]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen(command, cwd=herocloud.folder, text=True, **streams)
+
+    return start

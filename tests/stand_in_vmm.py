@@ -1,8 +1,8 @@
 """A stand-in for QEMU on a host whose KVM lies: it speaks QMP, writes its serial log, and plays what the file `plays` beside it names.
 
 Every proof passes here, under KVM as under emulation. What differs are guests: under emulation they write to the serial line and their
-agent answers; under KVM they end in `internal-error` (`crash`), never write a first byte while they use up the processor (`silent`), or are
-as good as anywhere (`fine`).
+agent answers; under KVM they end in `internal-error` (`crash`), never write a first byte while they use up the processor (`silent`),
+write and have no agent (`mute`), answer and write nothing (`terse`), or are as good as anywhere (`fine`).
 """
 
 import contextlib
@@ -59,12 +59,12 @@ class Vmm:
 
     def serve(self):
         servers = {name: self.listen(path) for name, path in self.sockets.items()}
-        if self.mode == "fine":
+        if self.mode in ("fine", "mute"):
             with Path(self.log).open("ab") as log:
                 log.write(b"a guest of the stand-in\r\n")
         for name in ("control", "looking"):
             threading.Thread(target=self.accept, args=(servers[name], self.talk_qmp), daemon=True).start()
-        if self.mode == "fine":
+        if self.mode in ("fine", "terse"):
             threading.Thread(target=self.accept, args=(servers["agent"], self.talk_agent), daemon=True).start()
         while self.mode == "silent":
             # Slices, because the threads beside have to get their turn.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, RECORD_WRITE, Step, restores_data
+from herocloud.model.steps import BESIDE, KINDS, RECORD_WRITE, Step, beside, restores_data
 from herocloud.model.words import Action
 from herocloud.model.worlds import Record
 from herocloud.state.store import Entry
@@ -67,6 +67,8 @@ def undo_step(record: Record | None, step: Step, original: Record | None) -> Rec
     if record is None or _leaves_parts(step):
         return record
     parts = _parts_with(record, step, step.before, made="vm.delete", gone="vm.create")
+    if KINDS[step.kind].places:
+        parts[f"{step.part}{BESIDE}"] = beside(step.after)
     return record._replace(parts=parts, complete=False)
 
 
@@ -78,6 +80,8 @@ def _leaves_parts(step: Step) -> bool:
 def _parts_with(record: Record, step: Step, value: Part, *, made: str, gone: str) -> dict[str, Part]:
     """Return the parts with that of a step set or dropped. A machine brings its power along, off at first, and takes it away again."""
     parts = dict(record.parts)
+    if KINDS[step.kind].places:
+        parts.pop(f"{step.part}{BESIDE}", None)
     if value is None:
         parts.pop(step.part, None)
     else:
@@ -105,7 +109,7 @@ def _make(change: Change, stack: StackName) -> Record:
 
 
 def _creates(step: Step) -> bool:
-    return step.before is None and step.after is not None
+    return step.before is None and step.after is not None and not KINDS[step.kind].prepares
 
 
 def _with_spec(record: Record, spec: Spec) -> Record:

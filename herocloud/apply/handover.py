@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model.ids import Address
-from herocloud.model.steps import KINDS, Step
+from herocloud.model.ids import Address, Sid
+from herocloud.model.steps import KINDS, READY, Step
 from herocloud.model.worlds import Record
 from herocloud.plan import assignment
 from herocloud.providers import registry
@@ -23,6 +23,8 @@ def supply(work: Work, record: Record | None, records: Records, folder: Path) ->
     """Return the work with what its step needs of other providers; `record` is that of its address."""
     step = work.step
     role = KINDS[step.kind].role
+    if step.kind == READY:
+        return work._replace(peers=tuple(_peers(step, records)))
     declaration = registry.known_as(step.provider) if role in ("hypervisor", "network") else None
     if declaration is None or declaration.simulation is not None:
         return work
@@ -36,6 +38,15 @@ def supply(work: Work, record: Record | None, records: Records, folder: Path) ->
         attachments=dict(_attachments(record, records, roles["network"])),
         disks=dict(_disks(step, record, records, roles["images"], folder)),
     )
+
+
+def _peers(step: Step, records: Records) -> Iterator[tuple[Address, Sid]]:
+    """Yield the instances of the same block that run, and are not being changed."""
+    block = step.address.partition("[")[0]
+    for record in records.values():
+        passed_over = record.address == step.address or record.address.partition("[")[0] != block
+        if not passed_over and record.complete and record.sid is not None and record.parts.get("power") == "running":
+            yield record.address, record.sid
 
 
 def _attachments(record: Record, records: Records, provider: str) -> Iterator[tuple[str, Attachment]]:

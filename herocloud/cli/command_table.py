@@ -87,6 +87,7 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "exec": Leaf("vm_guests", "execute", "Run a program inside a VM."),
             "console": Leaf("vm_guests", "console", "Attach to the console of a VM."),
             "wait": Leaf("vm_guests", "wait", "Wait until the guests of VMs answer."),
+            "clone": Leaf("vm_copies", "clone", "Make a new VM from copies of the disks of a VM."),
             "snapshot": Group(
                 "Snapshots of VMs: copies of their disks, and of their memory if asked.",
                 {

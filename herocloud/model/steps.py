@@ -15,7 +15,7 @@ class KindInfo(NamedTuple):
     """Everything that the planner and the executor know of a kind of step. A new kind is a line here and work in one driver."""
 
     role: str
-    """Which face of a provider performs it: hypervisor, images, network, overlay, or state (no provider)."""
+    """Which face of a provider performs it: hypervisor, guest (who waits for one), images, network, overlay, or state (no provider)."""
     lane: str
     """The resource class whose concurrency bounds it."""
     timeout: float
@@ -40,6 +40,10 @@ class KindInfo(NamedTuple):
     """A machine may write to a volume from here on."""
     gives_volumes: bool = False
     """A machine no longer writes to the volumes that it lost."""
+    prepares: bool = False
+    """It makes something beside what is there, and touches nothing that runs."""
+    places: bool = False
+    """It puts what was prepared in its place: the part `disk.new` becomes `disk`."""
     heals: bool = False
     """It runs as soon as what it needs has ended, however that ended: it lets a machine go on that was held for the others."""
 
@@ -58,6 +62,9 @@ KINDS: dict[str, KindInfo] = {
     "disk.create": KindInfo(_IMAGES, "disk", 1800, 2, "disk.delete", _needs("image")),
     "disk.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "disk.grow", grows=True),
     "disk.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.create", removes=True, destroys_data=True),
+    "disk.prepare": KindInfo(_IMAGES, "disk", 1800, 2, "disk.discard", _needs("image"), prepares=True),
+    "disk.discard": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.prepare", removes=True),
+    "disk.place": KindInfo(_IMAGES, "disk", 60, 0.1, "disk.delete", places=True),
     "disk.copy": KindInfo(_IMAGES, "disk", 7200, 2, "disk.delete", _needs("image")),
     "disk.restore": KindInfo(_IMAGES, "disk", 7200, 2, "disk.restore", destroys_data=True),
     "volume.create": KindInfo(_IMAGES, "disk", 600, 0.5, "volume.delete"),
@@ -68,6 +75,9 @@ KINDS: dict[str, KindInfo] = {
     "volume.move": KindInfo(_IMAGES, "disk", 60, 0.1, "volume.move", moves_mark=True),
     "seed.write": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.delete", _needs("image")),
     "seed.delete": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.write", removes=True),
+    "seed.prepare": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.discard", _needs("image"), prepares=True),
+    "seed.discard": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.prepare", removes=True),
+    "seed.place": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.delete", places=True),
     "snapshot.create": KindInfo(_IMAGES, "disk", 7200, 2, "snapshot.delete"),
     "snapshot.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "snapshot.create", removes=True, destroys_data=True),
     "network.create": KindInfo(_NETWORK, "network", 60, 0.2, "network.delete"),
@@ -96,6 +106,7 @@ KINDS: dict[str, KindInfo] = {
     "vm.attach": KindInfo(_VM, "live", 120, 0.5, "vm.detach", _needs("volume", "network", "mycelium"), takes_volumes=True),
     "vm.detach": KindInfo(_VM, "live", 120, 1, "vm.attach", lets_go=True, gives_volumes=True),
     "vm.grow": KindInfo(_VM, "live", 60, 0.2, "vm.grow", grows=True),
+    "vm.ready": KindInfo("guest", "live", 300, 5, "vm.ready"),
     "vm.update": KindInfo(_VM, "live", 60, 0.1, "vm.update", _needs("volume"), lets_go=True),
     "vm.delete": KindInfo(_VM, "boot", 120, 0.5, "vm.create", lets_go=True, removes=True, gives_volumes=True),
     "vm.move": KindInfo(_VM, "live", 60, 0.1, "vm.move", moves_mark=True),
@@ -104,6 +115,19 @@ KINDS: dict[str, KindInfo] = {
 
 RECORD_WRITE = "record.write"
 """The kind of step that touches records only."""
+
+
+READY = "vm.ready"
+"""The kind of step that waits until the guest of a VM is ready, and changes nothing."""
+
+BESIDE = ".new"
+"""Behind the name of a part, and before the ending of its file: what was prepared and is not in its place yet."""
+
+
+def beside(part: Part) -> Part:
+    """Return a disk or a seed as it is while it waits beside the one whose place it will take."""
+    path, dot, ending = part["path"].rpartition(".")
+    return {**part, "path": f"{path}{BESIDE}{dot}{ending}"}
 
 
 def restores_data(kind: str) -> bool:

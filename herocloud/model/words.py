@@ -62,6 +62,7 @@ class Reason(Enum):
     DRIFTED = "drifted"
     VANISHED = "vanished"
     CRASHED = "crashed"
+    SILENT = "silent"
     GONE_FROM_FILE = "gone_from_file"
     DESTROY = "destroy"
     REPLACE_ASKED = "replace_asked"
@@ -81,7 +82,7 @@ class Impact(float, Enum):
     """A machine that runs does not run afterwards: it is stopped or paused."""
     REBOOT = 2
     REPLACE = 3
-    """Made anew; its data stays."""
+    """Re-created; its data stays."""
     DATA = 4
     """Data is destroyed (or put into a tombstone until its time to live passes)."""
 

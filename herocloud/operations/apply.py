@@ -22,7 +22,7 @@ from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Observed, Recorded
 from herocloud.operations import admission, approval, execution, inputs, leftovers, lookups, stack_plans, unfinished
-from herocloud.operations.callers import Approver, How
+from herocloud.operations.callers import Approver, Carrier, Handed, How
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import reservations
@@ -91,6 +91,10 @@ def run_made(
     else:
         # What it leaves behind is not known yet, so there is nothing to decide about before the lock is free.
         attempt.must_plan_again = True
+    if how.carrier is not None and not attempt.must_plan_again and not first.lacks_key:
+        carried = attempt.hand_over(first, how.carrier)
+        if carried is not None:
+            return carried._replace(recovered=recovered)
     with admission.working(folder, scope, how.caller.command or first.plan.operation, first.plan.id, how) as store:
         applied = attempt.run(store, first)
     return applied._replace(recovered=recovered)
@@ -113,6 +117,19 @@ class _Attempt:
             self._decided = planned.plan.id
         return stack_plans.changes_something(planned.plan)
 
+    def hand_over(self, planned: Planned, carrier: Carrier) -> Applied | None:
+        """Have another process run it; nothing where nobody takes it."""
+        for _ in range(_MOST_TRIES):
+            if not self.decide(planned):
+                return Applied(planned.plan)
+            try:
+                carried = carrier.carry(Handed(planned.plan, self._approved, self._scope.address, planned.undoes), self._how)
+            except Stale:
+                planned = self._again()
+            else:
+                return None if carried is None else Applied(planned.plan, carried.result, None, carried.apply)
+        raise Locked([_OVERTAKEN])
+
     def run(self, store: Store, planned: Planned) -> Applied:
         """Run under the lock, with facts that nobody has changed."""
         fresh = False
@@ -122,7 +139,7 @@ class _Attempt:
                 planned, fresh, self.must_plan_again = self._again(), True, False
             blocking = unfinished.in_the_way(self._folder, planned.recorded.unfinished, self._scope)
             if blocking:
-                # Whoever had the lock before did not come to its end.
+                # The previous holder of the lock did not finish.
                 raise unfinished.refuse(blocking)
             if not self.decide(planned):
                 return Applied(planned.plan)
@@ -160,11 +177,16 @@ def _tidy(host: Hosting, how: How, result: Result) -> None:
 
 
 def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
-    """Run a plan that was made earlier; whoever saved it has approved it."""
+    """Run a plan that was made earlier; saving it approved it."""
     from herocloud.state import store as states
 
     admission.require_own(plan, states.read_recorded(folder))
     stack_plans.refuse_unapplyable(plan)
+    if how.carrier is not None:
+        approved = frozenset(approval.missing(plan, ()))
+        carried = how.carrier.carry(Handed(plan, approved, saved=True), how)
+        if carried is not None:
+            return Applied(plan, carried.result, None, carried.apply)
     with admission.working(folder, Scope(plan.stack), how.caller.command or plan.operation, plan.id, how) as store:
         for _ in range(_MOST_TRIES):
             recorded = store.recorded()
@@ -179,6 +201,35 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
             approved = frozenset(approval.missing(plan, ()))
             try:
                 ran = execution.run(plan, store, host, how, recorded, approved=approved)
+            except Moved:
+                continue
+            _tidy(host, how, ran.result)
+            return Applied(plan, ran.result, None, apply_id(ran.number))
+    raise Locked([_OVERTAKEN])
+
+
+def run_handed(folder: Path, handed: Handed, how: How) -> Applied:
+    """Run a plan that another process made and got approved; raises Stale when it has to be made again."""
+    from herocloud.state import store as states
+
+    plan, scope = handed.plan, Scope(handed.plan.stack, handed.address)
+    if handed.saved:
+        return apply_saved(folder, plan, how)
+    admission.require_own(plan, states.read_recorded(folder))
+    stack_plans.refuse_unapplyable(plan)
+    with admission.working(folder, scope, how.caller.command or plan.operation, plan.id, how) as store:
+        for _ in range(_MOST_TRIES):
+            recorded = store.recorded()
+            blocking = unfinished.in_the_way(folder, recorded.unfinished, scope)
+            if blocking:
+                raise unfinished.refuse(blocking)
+            host = inputs.find_host(folder, recorded, how.environment)
+            admission.require_fresh(plan, recorded, host)
+            _require_free(plan, recorded)
+            try:
+                ran = execution.run(
+                    plan, store, host, how, recorded, approved=handed.approved, address=handed.address, undoes=handed.undoes
+                )
             except Moved:
                 continue
             _tidy(host, how, ran.result)
@@ -263,7 +314,7 @@ def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
     _require_ended(planned.recorded, planned.plan.stack)
     stack_plans.refuse_unapplyable(planned.plan)
     after = _run(planned.plan, planned.recorded, planned.hosting, how)
-    # What `--replace` asks for was made anew; asking again would never come to an end.
+    # What `--replace` asks for was re-created; asking again would never come to an end.
     options = asked.options._replace(replace=())
     again = planner.plan(planned.desired, after.recorded, after.observed, planned.hosting.host, options)
     return Rehearsed(planned.plan, after.result, tuple(change.address for change in again.changing))

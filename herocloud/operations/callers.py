@@ -1,4 +1,4 @@
-"""What whoever calls an operation hands in: how to run, whom to tell, when to stop, and what is approved.
+"""What the caller of an operation hands in: how to run, whom to tell, when to stop, and what is approved.
 
 The command line, the daemon and the tests each make their own. Nothing below reads the environment, installs signal handlers or cares
 which thread it runs in.
@@ -12,8 +12,8 @@ from herocloud.apply.inspection import Rest
 from herocloud.apply.steering import SYSTEM, Clock, Interrupts, Options
 from herocloud.model.applies import NOBODY, Caller
 from herocloud.model.errors import Blocked
-from herocloud.model.ids import StepId
-from herocloud.model.outcomes import Event
+from herocloud.model.ids import Address, PlanId, StepId
+from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import approval, unfinished
@@ -22,6 +22,34 @@ from herocloud.operations.stack_plans import Planned
 Tell = Callable[[Event], None]
 Watch = Callable[[Plan, Collection[StepId]], AbstractContextManager[Tell]]
 """Opened for each apply that runs, with the steps that an earlier run finished; gives the listener of its events."""
+
+
+class Handed(NamedTuple):
+    """A plan that is approved and on its way to whoever runs it."""
+
+    plan: Plan
+    approved: frozenset[Approval]
+    address: Address | None = None
+    """The one VM that it is about."""
+    undoes: PlanId | None = None
+    saved: bool = False
+    """Whether it comes from a file: then a repetition finds that it was applied."""
+
+
+class Ran(NamedTuple):
+    """An apply that ran."""
+
+    apply: str | None
+    """Its name; nothing when there was nothing to run."""
+    result: Result | None
+
+
+class Carrier(Protocol):
+    """Has plans run by another process: a daemon of the same data folder, which goes on when the caller is gone."""
+
+    def carry(self, handed: Handed, how: "How") -> Ran | None:
+        """Have a plan run, telling of it as if it ran here; nothing where nobody takes it. Raises what running it would raise."""
+        ...
 
 
 class How(NamedTuple):
@@ -35,7 +63,9 @@ class How(NamedTuple):
     interrupts: Interrupts = Interrupts()
     clock: Clock = SYSTEM
     environment: Mapping[str, str] = {}
-    """The variables that a stack may name with `env:`: those of whoever asked, and never those of a daemon."""
+    """The variables that a stack may name with `env:`: the caller's, never those of a daemon."""
+    carrier: Carrier | None = None
+    """Who is asked to run plans first; nothing runs them here."""
     accelerator: str | None = None
     """What guests that are booted run on, `kvm`, `tcg` or `auto`; nothing leaves it to the host file."""
 

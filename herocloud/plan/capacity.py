@@ -17,7 +17,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
-from herocloud.model.steps import NOTHING, Claim, Step
+from herocloud.model.steps import BESIDE, NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import snapshot_space as snapshots
 from herocloud.plan.usage import disk_of, use_of, use_of_machine
@@ -29,6 +29,10 @@ NAMES = {
     "slices": "slices", "memory": "RAM", "vcpus": "vCPUs", "disk": "disk", "network": "bandwidth", "disk_io": "disk bandwidth",
     "hugepages": "memory in huge pages", ORDINARY: "RAM outside of huge pages",
 }  # fmt: skip
+
+
+_PREPARED = f"disk{BESIDE}"
+"""A root disk that lies beside the one whose place it will take."""
 
 
 class Proof(NamedTuple):
@@ -107,7 +111,7 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
 
 def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
     """Return what something occupies that only its parts tell of."""
-    disk = sum(parts[name]["size"] for name in ("disk", "volume") if name in parts) + snapshots.bytes_of(parts)
+    disk = sum(parts[name]["size"] for name in ("disk", _PREPARED, "volume") if name in parts) + snapshots.bytes_of(parts)
     return Claim(**use_of_machine(parts.get("machine"))._asdict(), disk=disk)
 
 
@@ -124,7 +128,8 @@ def claim_of(record: Record) -> Claim:
     if record.kind != "vm":
         return NOTHING
     use = use_of(record.spec)
-    return Claim(**use._asdict(), disk=disk_of(record.spec) + snapshots.bytes_of(record.parts))
+    prepared = (record.parts.get(_PREPARED) or {"size": 0})["size"]
+    return Claim(**use._asdict(), disk=disk_of(record.spec) + prepared + snapshots.bytes_of(record.parts))
 
 
 def prove(

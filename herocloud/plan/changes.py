@@ -9,12 +9,11 @@ from herocloud.model import specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import assignment, diagnostics, differences, resource_parts, step_compiler
+from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, step_compiler
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
 from herocloud.plan.usage import disk_of, use_of, use_of_machine
@@ -22,6 +21,8 @@ from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
 _Judge = Callable[[str, Json, Json], Verdict]
+_OF_THE_MACHINE = ("machine", "power", "disk.new", "seed.new")
+"""What does not outlast a machine whose disk stays; what was prepared is placed or discarded."""
 _HIDDEN = frozenset({"sid", "memory_options.boot"})
 """Values that follow from others and would only repeat them in a diff."""
 
@@ -51,6 +52,8 @@ class Case(NamedTuple):
     """Whether what is there still carries the mark of its old address."""
     purge: bool = False
     destroy: bool = False
+    beside: bool = True
+    """Whether there is room for a new root disk beside the old one."""
 
 
 class Decision(NamedTuple):
@@ -154,6 +157,14 @@ class Decider:
     def _replace(self, seq: step_compiler.Sequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
         keep = worst is Impact.REPLACE
         before = case.record.spec["hypervisor"] if case.record else None
+        left = {key: part for key, part in case.present.items() if keep and key not in _OF_THE_MACHINE}
+        wanted = {part: target[part] for part in beside.PREPARED if part in target and left.get(part) != target[part]}
+        if "machine" not in case.present or not case.beside or (keep and "disk" in left):
+            # Without a machine nothing is interrupted; a root disk that stays is not made.
+            wanted.pop("disk", None)
+        if "machine" not in case.present:
+            wanted.pop("seed", None)
+        ready = beside.prepare(seq, case.present, wanted)
         gone = step_compiler.compile_removal(
             seq,
             case.present,
@@ -161,14 +172,14 @@ class Decider:
             keep_disk=keep,
             provider=None if not keep else before,
             gives_disk=case.purge,
+            ready=ready,
             keep_snapshots=True,
         )
         mark = len(seq.steps)
-        left = {key: part for key, part in case.present.items() if keep and key not in ("machine", "power")}
         # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
         kept_use = Use() if "machine" in case.present else old
         kept_disk = disk_of(case.record.spec) if case.record and (keep or "disk" not in case.present) else 0
-        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk)
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk, placed=wanted)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
@@ -180,6 +191,7 @@ class Decider:
         if case.kind == "vm":
             providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
             seq = step_compiler.Sequence(case.address, providers)
+            beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
             _give_back_vanished(seq, case.present, record.spec)
         else:
@@ -212,13 +224,13 @@ class Decider:
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
-        return [_drift_field(one) for one in self._differ.compare(present, recorded)]
+        return [differences.drift_field(one) for one in self._differ.compare(present, recorded)]
 
     def _boots_with(self, case: Case, provider: str) -> str:
         """Say what a machine that its hypervisor gave up boots on next."""
         known = self._host.abilities
         why = next((why for name, _, why in known.hypervisors if name == provider), "") if known is not None else ""
-        return f"boots again {why}" if why and case.present.get("power") == step_compiler.CRASHED else ""
+        return f"boots again {why}" if why and case.present.get("power") in step_compiler.GIVEN_UP else ""
 
     def _decision(self, case: Case, seq: step_compiler.Sequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
         if not seq.steps:
@@ -259,21 +271,6 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
-
-
-def _drift_field(one: differences.Difference) -> FieldDiff:
-    if one.path.startswith(SNAPSHOT):
-        # A copy of what was cannot be made again: the record follows the world.
-        why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
-        return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
-    return FieldDiff(one.path, one.before, one.after, drift=True, why=_CRASHED if _is_crash(one) else "changed outside herocloud")
-
-
-_CRASHED = "its hypervisor stopped it with an internal error"
-
-
-def _is_crash(found: differences.Difference) -> bool:
-    return found.path == "power" and found.before == step_compiler.CRASHED
 
 
 def _counted(case: Case) -> int:
@@ -345,8 +342,8 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         return Action.MOVE, Reason.MOVED
     if step_compiler.leaves_it_down(steps):
         return Action.STOP, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED
-    if worst is Impact.REBOOT and case.present.get("power") == step_compiler.CRASHED:
-        return Action.REBOOT, Reason.CRASHED
+    if worst is Impact.REBOOT and case.present.get("power") in step_compiler.GIVEN_UP:
+        return Action.REBOOT, Reason.CRASHED if case.present["power"] == step_compiler.CRASHED else Reason.SILENT
     if worst is Impact.REBOOT:
         return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
     if not record.complete:

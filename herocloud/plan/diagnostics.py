@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from herocloud.kits import sizes
+from herocloud.model import ids
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.words import Severity
@@ -207,6 +208,18 @@ def slice_taken(address: str, sid: str, owner: str, place: Place | None) -> Diag
         address,
         place,
         hint="pin another slice, or leave `slice` out and let the plan pick the lowest free one",
+    )
+
+
+def not_beside(addresses: Sequence[str]) -> Diagnostic:
+    """Tell that new root disks are made only after the old ones are gone."""
+    names = ", ".join(f"`{entry}`" for entry in ids.fold_addresses(addresses))
+    return Diagnostic(
+        code="disk-not-beside",
+        summary="The new root disk does not fit beside the old one",
+        detail=f"The old root disk of {names} goes first, so the new one is made while the machine is down, and there is no way back.",
+        severity=Severity.WARNING,
+        address=addresses[0],
     )
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.ids import Address
-from herocloud.model.plans import Drift
+from herocloud.model.parts import SNAPSHOT
+from herocloud.model.plans import Drift, FieldDiff
 from herocloud.model.worlds import Observed, Record
 
 SENSITIVE = frozenset({"user_data", "secrets"})
@@ -99,6 +100,25 @@ def _path(key: str, steps: list[Json]) -> str:
 def shown(spec: Mapping[str, Json]) -> dict[str, Json]:
     """Return a spec as it may be shown: sensitive values as digests."""
     return {key: (jsons.digest(value) if key in SENSITIVE and value else value) for key, value in spec.items()}
+
+
+def drift_field(one: Difference) -> FieldDiff:
+    """Say how the world differs in one value; `before` is what is there, `after` what the record says and the plan restores."""
+    if one.path.startswith(SNAPSHOT):
+        # A copy of what was cannot be made again: the record follows the world.
+        why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
+        return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
+    return FieldDiff(one.path, one.before, one.after, drift=True, why=_why_drifted(one))
+
+
+_WHY_DOWN = {
+    "crashed": "its hypervisor stopped it with an internal error",
+    "silent": "its guest uses the processor and has never written to its serial line",
+}
+
+
+def _why_drifted(found: Difference) -> str:
+    return _WHY_DOWN.get(str(found.before) if found.path == "power" else "", "changed outside herocloud")
 
 
 def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:

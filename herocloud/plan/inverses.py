@@ -11,7 +11,9 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import KINDS, Step
+from herocloud.model.steps import BESIDE, KINDS, READY, Step
+
+_PASSED_OVER = frozenset({"disk.discard", "seed.discard", READY})
 
 
 class Inverted(NamedTuple):
@@ -39,7 +41,9 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     firsts: dict[StepId, StepId] = {}
     lasts: dict[StepId, StepId] = {}
     found = [_grown(step) for step in done if KINDS[step.kind].grows and not _shrinks(step)]
-    backwards = done[::-1]
+    placed = {f"{step.part}{BESIDE}" for step in done if KINDS[step.kind].places}
+    # What was placed goes from its place; what was discarded was of no use, and waiting has changed nothing.
+    backwards = [step for step in done[::-1] if step.part not in placed and step.kind not in _PASSED_OVER]
     for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):
@@ -89,6 +93,8 @@ def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
     kind, before, after = step.kind, step.before, step.after
     if kind == "vm.stop" and before == "paused":
         return [("vm.boot", "stopped", "running"), ("vm.pause", "running", "paused")]
+    if KINDS[kind].places and before is not None:
+        return [("seed.write", after, before)]
     changed_in_place = before is not None and after is not None and step.part not in ("machine", "power")
     return [(kind if changed_in_place else KINDS[kind].inverse, after, before)]
 

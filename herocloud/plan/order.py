@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from herocloud.model import ids
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import KINDS, RECORD_WRITE, Step
+from herocloud.model.steps import BESIDE, KINDS, READY, RECORD_WRITE, Step
 from herocloud.model.words import Action
 from herocloud.plan.changes import Decision
 
@@ -92,7 +92,7 @@ def _holds(change: Change) -> Iterator[Address]:
 def _ready(steps: Sequence[Step]) -> tuple[StepId, ...]:
     """Find the steps after which the resource can be relied on: the last one that does not remove."""
     for step in reversed(steps):
-        if not KINDS[step.kind].removes and step.kind != RECORD_WRITE:
+        if not KINDS[step.kind].removes and step.kind not in (RECORD_WRITE, READY):
             return (step.id,)
     return ()
 
@@ -111,7 +111,8 @@ def _wait_for_needs(
 
 def _wait_for_letting_go(removed: Sequence[Step], holder: Sequence[Step], waits: dict[StepId, set[StepId]]) -> None:
     """Make the first removing steps of one resource wait until another has let go of it."""
-    firsts = [step for step in removed if KINDS[step.kind].removes and not step.needs]
+    removing = {step.id for step in removed if KINDS[step.kind].removes}
+    firsts = [step for step in removed if step.id in removing and removing.isdisjoint(step.needs) and BESIDE not in step.part]
     if not firsts:
         return
     letting = [step.id for step in holder if KINDS[step.kind].lets_go] or [step.id for step in holder if KINDS[step.kind].removes][-1:]

@@ -16,7 +16,7 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import assignment, capacity, facts, finish, reservations, step_compiler
+from herocloud.plan import assignment, beside, capacity, facts, finish, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.step_compiler import Use
@@ -51,6 +51,7 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
         kind = thing.address.partition(".")[0]
         seq = step_compiler.Sequence(thing.address, _providers_of(thing, kind, networks))
         if kind == "vm":
+            beside.prepare(seq, thing.parts, {})
             step_compiler.compile_removal(seq, thing.parts, Use(), gives_disk=False)
         else:
             step_compiler.compile_plain(seq, kind, thing.parts, None)

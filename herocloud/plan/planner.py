@@ -38,11 +38,23 @@ from herocloud.plan.spec_values import Valued
 
 def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Plan:
     """Make the plan that turns what is there into what is desired; see the module's text."""
-    return finish.finish(draft(desired, recorded, observed, host, options))
+    made = finish.finish(draft(desired, recorded, observed, host, options))
+    if not any(found.code == "does-not-fit-disk" for found in made.diagnostics):
+        return made
+    replaced = [step.address for step in made.steps if step.kind == "disk.prepare"]
+    if not replaced:
+        return made
+    # What has no room beside the old disk may have it in its place.
+    alone = draft(desired, recorded, observed, host, options, beside=False)
+    found = (*alone.found, diagnostics.not_beside(replaced))
+    again = finish.finish(alone._replace(found=found))
+    return made if any(found.code == "does-not-fit-disk" for found in again.diagnostics) else again
 
 
-def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Draft:
-    """Decide everything about a stack but the order of its steps."""
+def draft(
+    desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions, *, beside: bool = True
+) -> Draft:
+    """Decide everything about a stack but the order of its steps; `beside` tells whether new root disks fit beside the old ones."""
     recorded = reservations.occupied(recorded, desired.stack)
     world = World(recorded, observed, host)
     found: list[Diagnostic] = []
@@ -65,7 +77,7 @@ def draft(desired: Desired, recorded: Recorded, observed: Observed | None, host:
         found.append(capacity.too_few_slices(host, short, len(holders)))
     outputs = _outputs(desired, recorded, specs, options, found)
 
-    decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found)
+    decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, beside=beside)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
     if seen is not None and not options.destroy:
@@ -174,6 +186,8 @@ def _decide(
     host: Host,
     options: PlanOptions,
     found: list[Diagnostic],
+    *,
+    beside: bool,
 ) -> dict[Address, Decision]:
     """Decide address by address; `before` is what was seen under the names that things have until the plan is applied."""
     decider = Decider(found, host)
@@ -210,6 +224,7 @@ def _decide(
             marked=origin is not None and (old_names is None or (origin in old_names and address not in old_names)),
             purge=options.purge,
             destroy=options.destroy,
+            beside=beside,
         )
         decision = decider.decide(case)
         if decision is not None:

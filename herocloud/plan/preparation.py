@@ -9,10 +9,12 @@ other changes would stay down with it.
 from collections.abc import Mapping, Sequence
 
 from herocloud.model.ids import StepId
-from herocloud.model.steps import Step
+from herocloud.model.steps import KINDS, Step
 
-_PREPARES = frozenset({"image.fetch", "network.create", "overlay.enable", "peer.add", "volume.create"})
-"""What touches nothing that runs. Root disks are not here: a new one takes the place of the old one."""
+_PREPARES = frozenset({"image.fetch", "network.create", "overlay.enable", "peer.add", "volume.create"}) | {
+    kind for kind, info in KINDS.items() if info.prepares
+}
+"""What touches nothing that runs."""
 _INTERRUPTS = frozenset({"vm.stop", "vm.pause", "vm.detach", "vm.delete", "tap.delete", "disk.delete", "volume.delete", "network.delete"})
 _MOST_EDGES = 20_000
 """Beyond this many waits only fetches and networks are waited for, which are few however many VMs there are."""

@@ -1,6 +1,7 @@
 """Rolling changes: of the instances of one block only so many are down at once.
 
-The first step that interrupts an instance waits for the last step of the one whose turn was before it, so a failure ends the roll and
+The first step that interrupts an instance waits for the last step of the one whose turn was before it, and that last step waits until
+its guest is ready. So a failure ends the roll, as does a guest that does not come back, and
 the instances behind it keep running. `update: {max_unavailable: N}` on the block says how many may be down together; one by default.
 """
 
@@ -9,8 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from herocloud.model.ids import Address, StepId
-from herocloud.model.steps import Step
-from herocloud.model.words import Action
+from herocloud.model.steps import BESIDE, READY, Step
+from herocloud.model.words import Action, Reason
 from herocloud.model.worlds import Resource
 from herocloud.plan import order
 from herocloud.plan.changes import Decision
@@ -49,6 +50,7 @@ _Turns = list[tuple[StepId, set[StepId]]]
 
 def _turns(decisions: Mapping[Address, Decision], resources: Iterable[Resource]) -> Iterable[_Turns]:
     blocks: dict[str, list[tuple[int, Decision]]] = {}
+    settling: dict[str, list[Decision]] = {}
     sizes: dict[str, tuple[int, str]] = {}
     for resource in resources:
         if resource.kind != "vm" or resource.number is None:
@@ -58,16 +60,41 @@ def _turns(decisions: Mapping[Address, Decision], resources: Iterable[Resource])
         decision = decisions.get(resource.address)
         if decision is not None and decision.change.action in _INTERRUPTED:
             blocks.setdefault(resource.name, []).append((resource.number, decision))
+        elif decision is not None and _is_settling(decision):
+            settling.setdefault(resource.name, []).append(decision)
     for name, members in blocks.items():
         count, most = sizes[name]
         members.sort(key=lambda member: member[0])
-        pairs = zip(members, members[how_many(most, count) :], strict=False)
-        yield [turn for (_, before), (_, after) in pairs for turn in _turn(before.steps, after.steps)]
+        pairs = [(before, after) for (_, before), (_, after) in zip(members, members[how_many(most, count) :], strict=False)]
+        # What an earlier apply did not see through is not there yet either.
+        pairs += [(before, after) for before in settling.get(name, ()) for _, after in members]
+        for before in {id(before): before for before, _ in pairs}.values():
+            _wait_until_ready(before)
+        yield [turn for before, after in pairs for turn in _turn(before.steps, after.steps)]
+
+
+def _is_settling(decision: Decision) -> bool:
+    """Tell whether a VM runs that an earlier apply booted, and did not see getting ready."""
+    change = decision.change
+    return change.reason is Reason.UNFINISHED and (change.parts_before or {}).get("power") == "running"
+
+
+def _wait_until_ready(decision: Decision) -> None:
+    """Let the change of a VM that runs afterwards end with waiting until its guest is ready."""
+    change, steps = decision.change, decision.steps
+    if not steps or steps[-1].kind == READY or (change.after or {}).get("state") != "running":
+        return
+    name = StepId(f"{change.address}/{READY}")
+    ready = Step(name, change.address, READY, change.provider, "power", "running", "running", (steps[-1].id,), last=True)
+    steps[-1] = steps[-1]._replace(last=False)
+    steps.append(ready)
 
 
 def _turn(before: list[Step], after: list[Step]) -> _Turns:
     lasts = {step.id for step in before if step.last}
-    return [(step.id, lasts) for step in after if not step.needs]
+    # What is made beside a machine may be made at any time; its turn is to be interrupted.
+    beside = {step.id for step in after if BESIDE in step.part}
+    return [(step.id, lasts) for step in after if step.id not in beside and beside.issuperset(step.needs)]
 
 
 def _together(waits: Mapping[StepId, set[StepId]], blocks: Iterable[_Turns]) -> Mapping[StepId, set[StepId]]:

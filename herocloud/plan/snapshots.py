@@ -187,8 +187,8 @@ def _restore(
     seq, present = scene.sequence(record), scene.present(record.address)
     snapshot, power = present[key_of(restoring.name)], present.get("power")
     stop = None
-    if power in ("running", "paused", step_compiler.CRASHED):
-        stop = seq.add("vm.stop", "power", "running" if power == step_compiler.CRASHED else power, "stopped")
+    if power in ("running", "paused", *step_compiler.GIVEN_UP):
+        stop = seq.add("vm.stop", "power", "running" if power in step_compiler.GIVEN_UP else power, "stopped")
     back: list[StepId] = []
     decisions: dict[Address, Decision] = {}
     waits: dict[StepId, set[StepId]] = {}

@@ -4,7 +4,7 @@ One routine serves first creation, completion of a half-made VM, changes and dri
 that are wanted, never at how the difference came about. That makes a plan after a crash as good as any other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
@@ -12,10 +12,15 @@ from herocloud.model.ids import Address, StepId
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Impact
+from herocloud.plan import beside
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
 CRASHED = "crashed"
 """The power of a VM whose hypervisor stopped it with an internal error: its process is there, and its guest never goes on."""
+SILENT = "silent"
+"""The power of a VM whose guest uses the processor and never wrote a first byte, as on hosts whose KVM lies."""
+GIVEN_UP = (CRASHED, SILENT)
+"""What only another boot helps."""
 _KINDS = {
     "image": ("image.fetch", "image.fetch", "image.delete"),
     "network": ("network.create", "network.update", "network.delete"),
@@ -141,9 +146,11 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
     before, after = present.get("machine"), target["machine"]
     if before is None or present.get("power") == "stopped":
         return False
-    if present.get("power") == CRASHED:
+    if present.get("power") in GIVEN_UP:
         return bool(target["power"] != "stopped")
-    if any(judge(MACHINE_PATHS[key], before.get(key), after[key]) >= Impact.REBOOT for key in after if before.get(key) != after[key]):
+    # A value that is left at its default may be absent on either side.
+    differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    if any(judge(MACHINE_PATHS[key], before.get(key), after.get(key)) >= Impact.REBOOT for key in differing):
         return True
     old_disk, new_disk = present.get("disk"), target.get("disk")
     if (old_disk is None) != (new_disk is None):
@@ -155,20 +162,29 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
     )
 
 
-def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: bool, old: Use, old_disk: int) -> None:
-    """Bring a VM from the parts that are present to its target; `old` and `old_disk` are what its record is counted for already."""
+def compile_vm(
+    seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: bool, old: Use, old_disk: int, placed: Collection[str] = ()
+) -> None:
+    """Bring a VM from the parts that are present to its target; `old` and `old_disk` are what its record is counted for already.
+
+    `placed` are the parts that lie prepared beside the old ones by the time that this begins.
+    """
     power = present.get("power") if "machine" in present else None
+    stops = power in GIVEN_UP or (cold and power in ("running", "paused"))
+    wanted = {part: target[part] for part in ("disk", "seed") if stops and part in target and present.get(part) != target[part]}
+    if "disk" in present:
+        # A root disk that stays only grows.
+        wanted.pop("disk", None)
+    ready = beside.prepare(seq, present, wanted, placed)
+    placed = {*placed, *wanted}
     stop: StepId | None = None
-    if power == CRASHED:
-        # It ran, and whoever takes this back wants it to run.
-        stop = seq.add("vm.stop", "power", "running", "stopped")
-        power = "stopped"
-    if cold and power in ("running", "paused"):
-        stop = seq.add("vm.stop", "power", power, "stopped")
+    if stops:
+        # One that crashed or fell silent ran, and whoever takes this back wants it to run.
+        stop = seq.add("vm.stop", "power", "running" if power in GIVEN_UP else power, "stopped", ready)
         power = "stopped"
     running = power in ("running", "paused")
-    disk = _disk(seq, present, target, stop, old_disk, live=running)
-    seed = _seed(seq, present, target, stop)
+    disk = _disk(seq, present, target, stop, old_disk, live=running, placed="disk" in placed)
+    seed = _seed(seq, present, target, stop, placed="seed" in placed)
     if "machine" not in present:
         # A half-made VM may have taps that its target no longer knows.
         roots = [disk, seed, _drop_taps(seq, present, target, stop), *_taps(seq, present, target, stop)]
@@ -207,15 +223,20 @@ def compile_removal(
     keep_disk: bool = False,
     provider: str | None = None,
     gives_disk: bool = False,
+    ready: Iterable[StepId] = (),
     keep_snapshots: bool = False,
 ) -> StepId | None:
-    """Take a VM apart; returns its last step. With `keep_disk` only the machine goes, for a move to another hypervisor."""
+    """Take a VM apart; returns its last step. With `keep_disk` only the machine goes, for a move to another hypervisor.
+
+    `ready` are the steps that have to be done before it is interrupted.
+    """
     stop = gone = None
-    if present.get("power") in ("running", "paused", CRASHED):
-        before = "running" if present["power"] == CRASHED else present["power"]
-        stop = seq.add("vm.stop", "power", before, "stopped", provider=provider)
+    if present.get("power") in ("running", "paused", *GIVEN_UP):
+        before = "running" if present["power"] in GIVEN_UP else present["power"]
+        stop = seq.add("vm.stop", "power", before, "stopped", ready, provider=provider)
     if "machine" in present:
-        gone = seq.add("vm.delete", "machine", present["machine"], None, [stop], gives=Claim(**use._asdict()), provider=provider)
+        needs = ready if stop is None else [stop]
+        gone = seq.add("vm.delete", "machine", present["machine"], None, needs, gives=Claim(**use._asdict()), provider=provider)
     if keep_disk:
         return gone
     ends = [seq.add("tap.delete", key, present[key], None, [gone]) for key in sorted(present) if key.startswith("nic.")]
@@ -230,19 +251,21 @@ def compile_removal(
     return ends[-1] if ends else gone
 
 
-def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, old_disk: int, *, live: bool) -> StepId | None:
+def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, old_disk: int, *, live: bool, placed: bool) -> StepId | None:
     before, after = present.get("disk"), target.get("disk")
     if after is None or before == after:
         return None
+    if placed and before is None:
+        return seq.add("disk.place", "disk", None, after, [stop])
     takes = Claim(disk=max(0, after["size"] - old_disk))
     kind = "disk.create" if before is None else "vm.grow" if live and before["size"] != after["size"] else "disk.grow"
     return seq.add(kind, "disk", before, after, [stop], takes=takes)
 
 
-def _seed(seq: Sequence, present: Parts, target: Parts, stop: StepId | None) -> StepId | None:
+def _seed(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, *, placed: bool) -> StepId | None:
     if "seed" not in target or present.get("seed") == target["seed"]:
         return None
-    return seq.add("seed.write", "seed", present.get("seed"), target["seed"], [stop])
+    return seq.add("seed.place" if placed else "seed.write", "seed", present.get("seed"), target["seed"], [stop])
 
 
 def _taps(seq: Sequence, present: Parts, target: Parts, stop: StepId | None) -> list[StepId]:

@@ -12,8 +12,8 @@ from herocloud.kits import jsons, sizes
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
-from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
+from herocloud.model.plans import Change, FieldDiff, Plan
+from herocloud.model.steps import BESIDE, KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
 from herocloud.plan import capacity, facts, finish, inverses, reservations, step_compiler
@@ -106,7 +106,7 @@ def _lost(address: Address) -> Diagnostic:
         "Deleted data is gone",
         detail,
         address=address,
-        hint="apply a stack file that asks for it: it is made anew, and empty",
+        hint="apply a stack file that asks for it: it is re-created, and empty",
     )
 
 
@@ -128,7 +128,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         provider=origin.provider if origin else present.provider if present else change.provider,
         before=present.spec if present else None,
         after=origin.spec if origin else None,
-        fields=tuple(one._replace(before=one.after, after=one.before) for one in change.fields),
+        fields=tuple(_turned(one, action) for one in change.fields),
         previous_address=change.address if change.previous_address else None,
         sid=origin.sid if origin else present.sid if present else change.sid,
         protect=origin.protect if origin else False,
@@ -139,6 +139,13 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
     )
 
 
+def _turned(field: FieldDiff, action: Action) -> FieldDiff:
+    """Return a field diff the other way round, without the reason for a replacement where nothing is replaced."""
+    turned = field._replace(before=field.after, after=field.before)
+    staying = field.impact >= Impact.REPLACE and action in (Action.UPDATE, Action.STOP, Action.REBOOT)
+    return turned._replace(impact=Impact.LIVE, why="") if staying else turned
+
+
 def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[Step]:
     """Return the steps with what they take and give in all being what the record comes to hold less or more.
 
@@ -147,7 +154,9 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     """
     steps = [step if change.action is Action.REPLACE else _buried(step) for step in inverse.steps]
     there = capacity.claim_of(present) if present else NOTHING
-    wanted = capacity.claim_of(present._replace(spec=change.after)) if present and change.after is not None else None
+    # What was prepared and not placed is discarded.
+    staying = {part: body for part, body in present.parts.items() if not part.endswith(BESIDE)} if present else {}
+    wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying)) if present and change.after is not None else None
     if wanted is None:
         if change.after is not None:
             return steps

@@ -25,9 +25,20 @@ class Drivers:
 
     def __call__(self, name: str, role: str) -> Driver:
         """Return the driver of a provider for a role. Called from one thread; the drivers themselves serve many."""
+        if role == "guest":
+            return self._waiting(name)
         if name not in self._open:
             self._open[name] = open_driver(name, role, self._context)
         return self._open[name]
+
+    def _waiting(self, name: str) -> Driver:
+        """Return what waits for guests of a hypervisor; one whose VMs have no inside tells by their power."""
+        role = registry.hypervisor(name)
+        if role.guest is None:
+            return self(name, "hypervisor")
+        from herocloud.providers.guests.readiness import ReadinessDriver
+
+        return ReadinessDriver(role, self._context)
 
     def close(self) -> None:
         """Close every driver that was opened."""

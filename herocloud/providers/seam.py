@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.model.hosts import Host, OverlayKey
-from herocloud.model.ids import Address, StackName
+from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
@@ -56,14 +56,11 @@ class ProviderContext(NamedTuple):
     settings: Mapping[str, Mapping[str, Json]] = {}
     """The sections of the host file that belong to providers, by the name of the provider (see `Declaration.settings`)."""
     environment: Mapping[str, str] = {}
-    """The variables of whoever asked, for what a stack names with `env:`; those of this process may belong to somebody else."""
+    """The caller's variables, for what a stack names with `env:`; those of this process may belong to somebody else."""
 
     def settings_of(self, name: str) -> Mapping[str, Json]:
         """Return a provider's own section of the host file."""
         return self.settings.get(name, {})
-
-
-# Effects: the driver.
 
 
 class Found(Enum):
@@ -108,6 +105,8 @@ class Work(NamedTuple):
     """For steps of a hypervisor: the network cards that the VM has by now, by their part (`nic.0`)."""
     disks: Mapping[str, Disk] = {}
     """For steps of a hypervisor: the disks that the VM has by now, as `disk`, `seed`, and `volume.NAME` for each volume."""
+    peers: tuple[tuple[Address, Sid], ...] = ()
+    """For waiting until a VM is ready: the other instances of its block that run."""
     running: frozenset[Address] = frozenset()
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
 

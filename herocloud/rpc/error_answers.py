@@ -98,6 +98,11 @@ def wrong_state(detail: str, hint: str | None = None, code: str = "wrong-state")
     return RpcError(error_codes.WRONG_STATE, document([Diagnostic(code, "Wrong state", detail, hint=hint)]))
 
 
+def blocked(detail: str, hint: str | None = None) -> RpcError:
+    """Say that something may not be done by this caller."""
+    return RpcError(error_codes.BLOCKED, document([Diagnostic("not-yours", "Not allowed", detail, hint=hint)]))
+
+
 def document(found: Sequence[Diagnostic]) -> dict[str, Json]:
     """Return diagnostics as `data`."""
     return {"diagnostics": [views.document(one) for one in found]}

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from herocloud.apply.steering import Interrupts
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
+from herocloud.model import outcome_codec
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.rpc import error_answers, error_codes
@@ -26,7 +27,7 @@ from herocloud.rpc.admission_gate import AdmissionGate
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
-from herocloud.rpc.job_marks import job_id, secret_in
+from herocloud.rpc.job_marks import digest_asked, job_id, secret_in
 from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,8 @@ class Run:
         self.error: RpcError | None = None
         self.leave_gate: Callable[[], None] = lambda: None
         self._owner = owner
+        self.tells_all = False
+        """Whether every event of the apply is told, for a command line that shows it as its own."""
         self._secrets: Mapping[str, str] = {}
         """The digests of the VMs that the plan is about, by address: a job may work on more than its own subject."""
 
@@ -108,9 +111,15 @@ class Run:
 
     def _tell(self, event: Event) -> None:
         kind = _STEP_EVENTS.get(event.type)
+        self.job = self.job._replace(steps_done=self.job.steps_done + (kind == "step_done"))
+        if self.tells_all:
+            secret = self._secrets.get(event.address or "")
+            self._owner.tell(
+                self, kind or "apply_event", {"event": outcome_codec.encode_event(event)}, address=event.address, secret=secret
+            )
+            return
         if kind is None:
             return
-        self.job = self.job._replace(steps_done=self.job.steps_done + (kind == "step_done"))
         data = {
             "step": event.step,
             "kind": event.kind,
@@ -174,7 +183,7 @@ class Jobs:
         if found.status == "failed" and found.plan is None:
             # It ended before it began, so nothing was done under this key.
             return None
-        if found.asked != _digest_asked(request):
+        if found.asked != digest_asked(request.method, request.asked):
             detail = "The same `idempotency_key` was used within a day for a request with other parameters."
             raise error_answers.invalid(detail, "choose a new key for a new request", "idempotency_key")
         run = self._runs.get(found.number)
@@ -196,7 +205,7 @@ class Jobs:
                 caller=caller.name,
                 uid=caller.uid,
                 key=None if request.key is None else _scoped(request, caller),
-                asked=_digest_asked(request),
+                asked=digest_asked(request.method, request.asked),
                 params=None if request.params is None else json.dumps(request.params),
                 created=self._clock(),
                 started=None,
@@ -379,10 +388,6 @@ class Jobs:
 def _scoped(request: Request, caller: Caller) -> str:
     # Of another user, or behind another secret, the same key is another key: it must not tell of their jobs.
     return jsons.digest([request.key, caller.uid, request.subject.secret, request.method])
-
-
-def _digest_asked(request: Request) -> str:
-    return jsons.digest([request.method, request.asked])
 
 
 def _cancelled() -> RpcError:

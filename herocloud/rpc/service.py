@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ from herocloud.rpc.methods import (
     history_methods,
     job_methods,
     node_methods,
+    own_methods,
     resource_methods,
     service_methods,
     stack_methods,
@@ -70,6 +72,7 @@ def methods() -> tuple[Method[Any], ...]:
         *history_methods.METHODS,
         *resource_methods.METHODS,
         *job_methods.METHODS,
+        *own_methods.METHODS,
         *service_methods.METHODS,
     )
 
@@ -270,7 +273,12 @@ def run(settings: Settings, environment: Mapping[str, str], ready: Callable[[Pat
             unix_socket.remove(settings.socket, identity)
 
 
+_SWITCH_SECONDS = 0.001
+"""How long one thread computes before another may: a call of a millisecond should not wait five for each plan in the making."""
+
+
 async def _run(service: Service, listeners: list[socket.socket], environment: Mapping[str, str], ready: Callable[[], None]) -> None:
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -60,6 +60,8 @@ SUMMARIES = {
     "peer-twice": "Peer is listed twice",
     "seed-twice": "Overlay seed is used twice",
     "tag-twice": "Share tag is used twice",
+    "bad-key": "Not a key of the overlay",
+    "overlay-inside": "No effect in this mode",
     "overlay-off": "Overlay addresses are switched off",
     "memory-over-slices": "More memory than the slices have",
     "too-few-vcpus": "Fewer vCPUs than the VM starts with",

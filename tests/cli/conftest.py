@@ -1,7 +1,5 @@
 """A stack that is small and has one of everything, applied or not."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,18 +33,6 @@ def applied(herocloud: Any, shop: Path) -> Path:
     """Write the stack and apply it."""
     herocloud.done("apply", "-y", "-q")
     return shop
-
-
-@pytest.fixture
-def spawn(herocloud: Any) -> Callable[..., subprocess.Popen[str]]:
-    """Return a function that starts herocloud as a process of its own, in the working folder."""
-
-    def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "herocloud", *arguments]
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen(command, cwd=herocloud.folder, text=True, **streams)
-
-    return start
 
 
 @pytest.fixture

@@ -79,6 +79,36 @@ def test_the_plan_boots_a_crashed_vm_on_what_works(lying, monkeypatch) -> None:
     assert shop("plan", "--detailed-exitcode").code == 0
 
 
+def test_the_plan_boots_a_vm_that_never_said_a_first_byte_on_what_works(lying) -> None:
+    play("silent")
+    lying.done("apply", "-y", "-q")
+    until = time.monotonic() + 120
+    while _state(lying) == "running":
+        assert time.monotonic() < until, "nobody saw that the guest says nothing"
+    assert _state(lying) == "silent"
+    ran = lying("plan", "--detailed-exitcode")
+    assert ran.code == 2, ran.both
+    assert "! vm.web   reboot   power silent → running, its guest uses the processor and has never written to its serial line" in ran.out
+    assert "boots again with TCG: `vm.web` used " in ran.out
+    (change,) = [one for one in json.loads(lying.done("plan", "--json").out)["resource_changes"] if one["address"] == "vm.web"]
+    assert (change["action"], change["action_reason"]) == ("reboot", "silent")
+    assert lying("drift", "--detailed-exitcode").code == 2
+    assert lying("apply", "--approve", "update", "--no-input").code == 12
+    lying.done("apply", "--approve", "reboot")
+    assert "vm.web is ready" in lying.done("vm", "wait", "--timeout", "100s").out
+    assert lying("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_guest_that_writes_nothing_and_answers_is_not_silent(lying, monkeypatch) -> None:
+    from herocloud.providers.qemu import vitals
+
+    monkeypatch.setattr(vitals, "_patience", lambda: -1.0)
+    play("terse")
+    lying.done("apply", "-y", "-q")
+    assert _state(lying) == "running"
+    assert lying("plan", "--detailed-exitcode").code == 0
+
+
 def test_what_a_crash_showed_is_remembered_for_the_next_vm(lying, monkeypatch) -> None:
     shop = _crashed(lying, monkeypatch)
     shop.done("destroy", "-y", "-q")

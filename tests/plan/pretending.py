@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from herocloud.model.hosts import Host
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import Claim, Step
+from herocloud.model.steps import BESIDE, KINDS, Claim, Step
 from herocloud.model.words import Action
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Thing
 from herocloud.plan import capacity
@@ -112,6 +112,8 @@ def _perform(step: Step, there: dict[str, dict]) -> None:
         parts["power"] = "stopped"
     if step.kind == "vm.delete":
         parts.pop("power")
+    if KINDS[step.kind].places:
+        parts.pop(f"{step.part}{BESIDE}")
     if step.after is None:
         parts.pop(step.part)
     else:

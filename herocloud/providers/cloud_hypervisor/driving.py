@@ -190,7 +190,7 @@ class CloudHypervisorDriver:
         if target == "paused" and self._guest_runs(sid, mark):
             vmm_process.pause(self._folder, sid, paused=True)
             return
-        if work.step.kind == "vm.pause" and not vmm_process.is_living(self._folder, sid, mark):
+        if work.step.kind in ("vm.pause", "vm.freeze") and not vmm_process.is_living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
         vmm_process.boot(place, mark, work)
         if target == "paused":

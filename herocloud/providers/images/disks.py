@@ -14,6 +14,7 @@ from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import format_size, show_size
 from herocloud.model.errors import Conflict, Permanent
+from herocloud.model.steps import BESIDE, KINDS
 from herocloud.providers.images import copies, image_folders, image_names, marks, part_states, tombstones
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.image_folders import Ownership
@@ -25,6 +26,7 @@ from herocloud.providers.parts import Half, Seen
 from herocloud.providers.seam import Found, Probe, Work
 
 _COPYING, _GROWING, _SHRINKING, _BURYING, _DELETING, _RESTORING = "copying", "growing", "shrinking", "burying", "deleting", "restoring"
+_PLACING = "being put in its place"
 
 
 class Disks:
@@ -36,7 +38,7 @@ class Disks:
 
     def look(self, work: Work) -> Seen:
         """Say what is there."""
-        return part_states.look(self._path(work), work)
+        return part_states.look_at_place(self._path(work), work)
 
     def make(self, work: Work, half: Half) -> None:
         """Copy the image, or make a hole, beside the place of the disk; it gets its name when it is whole."""
@@ -44,7 +46,9 @@ class Disks:
         mark = marks.read(path)
         if mark is not None and mark.half == _BURYING:
             self._bury(path, mark, half)
-        source = self._source(work, after)
+        if KINDS[work.step.kind].places and self._place(path, work, half):
+            return
+        source = None if work.step.origin is not None else self._source(work, after)
         part_states.claim_folder(path, work)
         marks.write(path, mark_for(work, None, half=_COPYING))
         half()
@@ -62,8 +66,45 @@ class Disks:
         half()
         marks.write(path, mark_for(work, after))
 
+    def _place(self, path: Path, work: Work, half: Half) -> bool:
+        """Put the disk that was prepared in its place; tells whether there was one. One that has gone since is made now."""
+        ready, own = image_folders.beside(path), marks.read(path)
+        if own is None or own.half != _PLACING:
+            prepared, size = marks.read(ready), part_states.size_of(ready)
+            if prepared is None or prepared.half is not None or size is None:
+                return False
+            if {**(prepared.body or {}), "path": work.step.after["path"], "size": size} != work.step.after:
+                return False
+        part_states.claim_folder(path, work)
+        marks.write(path, mark_for(work, None, half=_PLACING))
+        half()
+        if ready.exists():
+            ready.rename(path)
+            durable_files.sync_folder(path.parent)
+        half()
+        if not path.exists():
+            return False
+        marks.remove(ready)
+        marks.write(path, mark_for(work, work.step.after))
+        return True
+
+    def _put_back(self, path: Path, mark: Mark, work: Work, half: Half) -> None:
+        """Put a disk beside its place again, where it was prepared."""
+        ready = image_folders.beside(path)
+        marks.write(path, mark._replace(half=_PLACING))
+        half()
+        if path.exists():
+            path.rename(ready)
+            durable_files.sync_folder(path.parent)
+        half()
+        if ready.exists():
+            marks.write(ready, part_states.waiting(work))
+        marks.remove(path)
+
     def _write(self, work: Work, draft: Path, source: Entry | None, size: int) -> None:
-        if source is None:
+        if work.step.origin is not None:
+            self._copy(work, draft, image_folders.origin_path(self._folder, work.step.origin["path"]), size)
+        elif source is None:
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 os.ftruncate(descriptor, size)
@@ -71,16 +112,23 @@ class Disks:
             finally:
                 os.close(descriptor)
         else:
-            content = self._store.content(source.key)
-            copies.clone(
-                content,
-                draft,
-                size=size,
-                cancelled=work.cancelled,
-                told=lambda done, total: work.progress(f"copying {show_size(total)}", done / total),
-                before_copy=lambda: self._room.require_for_copy(copies.allocated(content), f"the root disk of `{work.step.address}`"),
-            )
+            self._copy(work, draft, self._store.content(source.key), size)
         self._ownership.give(draft)
+
+    def _copy(self, work: Work, draft: Path, content: Path, size: int) -> None:
+        if not content.exists():
+            raise Permanent(f"`{content}` is gone, so the {work.step.part} of `{work.step.address}` cannot be copied from it")
+        if content.stat().st_size > size:
+            smaller = f"{format_size(content.stat().st_size)} do not fit on a disk of {format_size(size)}"
+            raise Permanent(f"`{work.step.address}`: {smaller}")
+        copies.clone(
+            content,
+            draft,
+            size=size,
+            cancelled=work.cancelled,
+            told=lambda done, total: work.progress(f"copying {show_size(total)}", done / total),
+            before_copy=lambda: self._room.require_for_copy(copies.allocated(content), f"the root disk of `{work.step.address}`"),
+        )
 
     def _source(self, work: Work, after: Part) -> Entry | None:
         """Return the content that a disk begins as; nothing for an empty one."""
@@ -124,7 +172,7 @@ class Disks:
         if mark is None:
             part_states.sweep(path)
             return
-        if work.purge or mark.half == _COPYING:
+        if work.purge or mark.half == _COPYING or work.step.part.endswith(BESIDE):
             self._destroy(path, mark, half)
         else:
             self._bury(path, mark, half)
@@ -155,9 +203,11 @@ class Disks:
         """Destroy what was made: it held nothing of anybody's until the step that is taken back."""
         path = self._path(work)
         mark = marks.read(path)
-        if mark is not None:
+        if mark is not None and KINDS[work.step.kind].places:
+            self._put_back(path, mark, work, half)
+        elif mark is not None:
             self._destroy(path, mark, half)
-        part_states.sweep(path)
+        self.sweep(work)
 
     def unchange(self, work: Work, half: Half) -> None:
         """Give back room that a disk has grown by, as long as nobody has written to the disk since."""
@@ -204,8 +254,12 @@ class Disks:
         durable_files.sync_folder(path.parent)
 
     def sweep(self, work: Work) -> None:
-        """Remove drafts of a try that did not get as far as a mark."""
-        part_states.sweep(self._path(work))
+        """Remove drafts of a try that did not get as far as a mark, and what a disk in its place has left beside."""
+        path = self._path(work)
+        ready = image_folders.beside(path)
+        if KINDS[work.step.kind].places and path.exists() and not ready.exists():
+            marks.remove(ready)
+        part_states.sweep(path)
 
     def _path(self, work: Work) -> Path:
         part = work.step.after or work.step.before

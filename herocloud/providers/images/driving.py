@@ -10,13 +10,15 @@ from pathlib import Path
 
 from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS
-from herocloud.providers.images import downloads, space
+from herocloud.providers.images import downloads, replaced_disks, space
 from herocloud.providers.images import tombstones as images_tombstones
 from herocloud.providers.images.content_store import Store
 from herocloud.providers.images.disks import MOVE, Disks, move_volume, probe_move
 from herocloud.providers.images.image_folders import KEEP, Ownership
 from herocloud.providers.images.image_names import Images
+from herocloud.providers.images.replaced_disks import Replacements
 from herocloud.providers.images.seeds import Seeds
+from herocloud.providers.images.snapshot_folders import Snapshots
 from herocloud.providers.parts import Half, PartsDriver
 from herocloud.providers.seam import Probe, Tombstone, Work
 
@@ -50,25 +52,44 @@ class ImagesDriver(PartsDriver):
         store, there = Store(folder), space.Room(folder, space.bounds_of(host))
         disks = Disks(folder, store, there, ownership)
         seeds = Seeds(folder, ownership, environment or {})
-        super().__init__("images", {"image": Images(folder, store, there, patience), "disk": disks, "volume": disks, "seed": seeds})
+        self._replacements = Replacements(folder, there, ownership)
+        super().__init__(
+            "images",
+            {
+                "image": Images(folder, store, there, patience),
+                "disk": disks,
+                "volume": disks,
+                "seed": seeds,
+                "snapshot": Snapshots(folder, there),
+            },
+        )
 
     def bring(self, work: Work, half: Half) -> None:
         """Go to `after` from whatever is there."""
         if work.step.kind == MOVE:
             move_volume(self._folder, work)
+        elif work.step.kind in replaced_disks.KINDS:
+            self._replacements.perform(work, half)
         else:
             super().bring(work, half)
 
     def take_back(self, work: Work, half: Half) -> None:
         """Go to `before` from `after` or from half-way."""
+        if work.step.kind.endswith(".discard"):
+            # It lay there for nothing, and nobody misses it.
+            return
         if work.step.kind == MOVE:
             move_volume(self._folder, work, back=True)
+        elif work.step.kind in replaced_disks.KINDS:
+            self._replacements.undo(work, half)
         else:
             super().take_back(work, half)
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
-        return probe_move(self._folder, work) if work.step.kind == MOVE else super().probe(work)
+        if work.step.kind == MOVE:
+            return probe_move(self._folder, work)
+        return self._replacements.probe(work) if work.step.kind in replaced_disks.KINDS else super().probe(work)
 
     def tombstones(self) -> list[Tombstone]:
         """List the data that was deleted and is still there, oldest first."""

@@ -5,7 +5,9 @@ images/downloads/       what is on its way
 images/locks/           one file for each content that somebody fetched, locked while it is being made
 images/built/NAME/      what `image build` made, for stacks to name by path
 images/names/STACK/     the images that a stack asked for: marks that point at an entry
-vms/SID/                root.raw, seed.iso, each with its mark
+vms/SID/                root.raw, seed.iso, each with its mark; root.new.raw, seed.new.iso while they wait to take their places
+vms/SID/snapshots/NAME/ the disks of a snapshot; its mark lies beside the folder
+imports/ID/             what was unpacked of an archive, until its VM is made
 volumes/STACK/          NAME.raw, with its mark
 tombstones/KEY/         deleted data, with what it was
 """
@@ -16,9 +18,13 @@ from typing import NamedTuple
 
 from herocloud.kits import durable_files
 from herocloud.model.errors import Permanent
+from herocloud.model.steps import BESIDE
 
 IMAGES, VMS, VOLUMES, TOMBSTONES = "images", "vms", "volumes", "tombstones"
 STORE, DOWNLOADS, LOCKS, NAMES, BUILT = "images/store", "images/downloads", "images/locks", "images/names", "images/built"
+
+SNAPSHOTS = "snapshots"
+IMPORTS = "imports"
 
 ROOT_DISK, SEED = "root.raw", "seed.iso"
 BURIED = "data"
@@ -36,6 +42,22 @@ def object_path(folder: Path, relative: str) -> Path:
     return folder / path
 
 
+def snapshot_path(folder: Path, relative: str) -> Path:
+    """Return where a snapshot lies; a path that leads out of its VM's folder is refused."""
+    path = PurePosixPath(relative)
+    if path.is_absolute() or ".." in path.parts or len(path.parts) != 4 or (path.parts[0], path.parts[2]) != (VMS, SNAPSHOTS):
+        raise Permanent(f"`{relative}` is no place for a snapshot: it has to lie in `{VMS}/SID/{SNAPSHOTS}/`")
+    return folder / path
+
+
+def origin_path(folder: Path, relative: str) -> Path:
+    """Return the file that a disk is copied from: one of a snapshot, or of an archive that was unpacked."""
+    path = PurePosixPath(relative)
+    if path.parts[:1] == (IMPORTS,) and len(path.parts) == 3 and ".." not in path.parts:
+        return folder / path
+    return snapshot_path(folder, str(path.parent)) / path.name
+
+
 def name_path(folder: Path, stack: str, address: str) -> Path:
     """Return what stands for an image of a stack; its mark lies beside it."""
     return folder / NAMES / stack / address.removeprefix("image.")
@@ -44,6 +66,11 @@ def name_path(folder: Path, stack: str, address: str) -> Path:
 def draft_of(path: Path) -> Path:
     """Return the name under which an object is made before it gets its own; always the same one, so that the next try takes it over."""
     return path.with_name(f".{path.name}.new")
+
+
+def beside(path: Path) -> Path:
+    """Return where what will take the place of an object waits for it."""
+    return path.with_name(f"{path.stem}{BESIDE}{path.suffix}")
 
 
 def make_folder(path: Path, mode: int = 0o711) -> None:

@@ -14,7 +14,7 @@ from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers import ownership
-from herocloud.providers.images import image_folders, marks, part_states, tombstones
+from herocloud.providers.images import image_folders, marks, part_states, snapshot_folders, tombstones
 from herocloud.providers.images.content_store import Store
 from herocloud.providers.ownership import Owner
 from herocloud.providers.seam import Standing
@@ -40,7 +40,8 @@ class ImagesObserver:
         wanted = None if stacks is None else frozenset(stacks)
         try:
             images, sizes = self._images(wanted)
-            found = [*images, *self._objects(image_folders.VMS, None), *self._objects(image_folders.VOLUMES, wanted)]
+            disks, snapshots = self._objects(image_folders.VMS, None), self._snapshots()
+            found = [*images, *disks, *snapshots, *self._objects(image_folders.VOLUMES, wanted)]
             buried = tombstones.total_bytes(self._folder)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
@@ -77,6 +78,16 @@ class ImagesObserver:
                 owners[path.parent] = _owner_of(path.parent) if name == image_folders.VMS else None
             owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
             yield _Found(owner, mark.part, part_states.with_size(mark.body, size))
+
+    def _snapshots(self) -> Iterator[_Found]:
+        """Yield the snapshots of all VMs."""
+        for folder in _folders(self._folder / image_folders.VMS):
+            contents = list(marks.scan(folder / image_folders.SNAPSHOTS))
+            for (place, _), mark in zip(contents, marks.parse(contents) if contents else (), strict=True):
+                path = marks.object_of(place)
+                body = snapshot_folders.body_of(path, mark) if path.is_dir() else None
+                if body is not None:
+                    yield _Found(_owner_of(folder) or Owner(mark.stack, mark.address, mark.lineage), mark.part, body)
 
 
 def _owner_of(folder: Path) -> Owner | None:

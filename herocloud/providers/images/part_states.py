@@ -4,11 +4,12 @@ import contextlib
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model.steps import BESIDE, KINDS, beside
 from herocloud.providers import ownership
 from herocloud.providers.images import image_folders, marks
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.ownership import Owner
-from herocloud.providers.parts import Seen
+from herocloud.providers.parts import Seen, same
 from herocloud.providers.seam import Work
 
 
@@ -25,6 +26,19 @@ def look(path: Path, work: Work) -> Seen:
     if (owner.stack, owner.address) != (work.stack, work.step.address):
         return Seen(None, stray=f"`{path}` belongs to `{owner.address}` of stack `{owner.stack}`")
     return Seen(None if size is None else with_size(mark.body, size), mark.lineage, mark.half, litter=litter)
+
+
+def look_at_place(path: Path, work: Work) -> Seen:
+    """Look at an object that takes the place of another: while anything of it is left beside, it is not done."""
+    seen = look(path, work)
+    left = KINDS[work.step.kind].places and seen.current is not None and marks.read(image_folders.beside(path)) is not None
+    return seen._replace(litter=True) if left and same(seen.current, work.step.after) else seen
+
+
+def waiting(work: Work) -> Mark:
+    """Return the mark of what waits beside the place that this step would put it in."""
+    body = beside(work.step.after)
+    return mark_for(work, body)._replace(part=f"{work.step.part}{BESIDE}")
 
 
 def drafts_of(path: Path) -> tuple[Path, Path]:

@@ -11,13 +11,12 @@ that was planned is refused: a guest would get a password that nobody has approv
 
 import base64
 import hashlib
-import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from herocloud.kits import plain_files
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.images import guest_daemon
@@ -43,9 +42,14 @@ _KINDS = (
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
-def user_data(spec: Spec, secrets: Mapping[str, bytes], overlay_key: bytes | None = None) -> bytes:
-    """Return the user data of a VM; `overlay_key` is the key of one that runs an overlay daemon of its own."""
+def user_data(spec: Spec, secrets: Mapping[str, bytes], overlay_key: bytes | None = None, renewal: list[str] | None = None) -> bytes:
+    """Return the user data of a VM.
+
+    `overlay_key` is the key of one that runs an overlay daemon of its own, `renewal` a command for its guest to run at each boot.
+    """
     ours = own_config(spec, secrets)
+    if renewal is not None:
+        ours["bootcmd"] = [renewal]
     if overlay_key is not None:
         files, start = guest_daemon.setup(overlay_key, spec["mycelium"]["peers"])
         ours["write_files"] = [*ours.get("write_files", ()), *(file_entry(*one) for one in files)]
@@ -121,7 +125,7 @@ def merge(ours: Mapping[str, Json], theirs: Mapping[str, Json]) -> dict[str, Jso
         known = merged.get(key)
         if isinstance(known, dict) and isinstance(value, dict):
             merged[key] = merge(known, value)
-        elif key in ("write_files", "ssh_authorized_keys", "runcmd") and isinstance(known, list) and isinstance(value, list):
+        elif key in ("write_files", "ssh_authorized_keys", "runcmd", "bootcmd") and isinstance(known, list) and isinstance(value, list):
             merged[key] = [*known, *(one for one in value if one not in known)]
         else:
             merged[key] = value
@@ -217,14 +221,9 @@ def _read(address: str, name: str, secret: Json, environment: Mapping[str, str])
             raise Permanent(f"the secret `{name}` of `{address}` is missing: {_origin(secret)} is not set; set it, and resume")
         return text.encode("utf-8", "surrogateescape")
     try:
-        # Only a plain file: a pipe may never end.
-        if not stat.S_ISREG(os.stat(secret["file"]).st_mode):  # noqa: PTH116  (text in, as in the plan)
-            raise Permanent(f"the secret `{name}` of `{address}` is missing: {_origin(secret)} is no plain file")
-        value = Path(secret["file"]).read_bytes()
+        value = plain_files.read(secret["file"], LARGEST)
     except OSError as error:
         raise Permanent(f"the secret `{name}` of `{address}` is missing: {_origin(secret)}: {error.strerror}") from error
-    if len(value) > LARGEST:
-        raise Permanent(f"the secret `{name}` of `{address}` is larger than {LARGEST // 1024} KiB")
     return value
 
 

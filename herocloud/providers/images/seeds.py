@@ -14,8 +14,9 @@ from pathlib import Path
 from herocloud.kits import durable_files
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
+from herocloud.model.steps import KINDS
 from herocloud.providers import guest_keys
-from herocloud.providers.images import image_folders, marks, network_config, part_states, seed_texts
+from herocloud.providers.images import guest_identity, image_folders, marks, network_config, part_states, seed_texts
 from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.part_states import mark_for
 from herocloud.providers.parts import Half, Seen
@@ -34,7 +35,7 @@ class Seeds:
     def look(self, work: Work) -> Seen:
         """Say what is there."""
         path = self._path(work)
-        seen = part_states.look(path, work)
+        seen = part_states.look_at_place(path, work)
         mark = marks.read(path) if seen.stray is None else None
         unknown = mark is not None and not mark.more.get("old") and _old_of(path).exists()
         return seen._replace(litter=True) if unknown else seen
@@ -49,7 +50,9 @@ class Seeds:
 
     def _write(self, work: Work, part: Part, before: Part, half: Half) -> None:
         path = self._path(work)
-        content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment))
+        content = self._prepared(path, part) if KINDS[work.step.kind].places else None
+        if content is None:
+            content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment, work.lineage))
         mark = marks.read(path)
         if mark is not None and mark.half == _WRITING:
             # The one before was kept when this work began; what lies there now may be the new one.
@@ -67,6 +70,19 @@ class Seeds:
         durable_files.sync_folder(path.parent)
         half()
         marks.write(path, mark_for(work, part, old=old))
+        if KINDS[work.step.kind].places:
+            _forget_prepared(path)
+
+    def _prepared(self, path: Path, part: Part) -> bytes | None:
+        """Return the seed that was prepared for this place; nothing where it has gone since."""
+        ready = image_folders.beside(path)
+        mark = marks.read(ready)
+        if mark is None or mark.half is not None or {**(mark.body or {}), "path": part["path"]} != part:
+            return None
+        try:
+            return ready.read_bytes()
+        except FileNotFoundError:
+            return None
 
     def _keep(self, path: Path) -> str | None:
         """Keep what is there under another name; tells whether there was anything, by that name."""
@@ -82,8 +98,21 @@ class Seeds:
         self._remove(work, half)
 
     def unmake(self, work: Work, half: Half) -> None:
-        """Remove what was written."""
+        """Remove what was written; what was put in its place waits beside it again."""
+        self._put_back(work)
         self._remove(work, half)
+
+    def _put_back(self, work: Work) -> None:
+        path = self._path(work)
+        ready = image_folders.beside(path)
+        if not KINDS[work.step.kind].places or ready.exists() or not path.exists():
+            return
+        draft = image_folders.draft_of(ready)
+        _write_private(draft, path.read_bytes())
+        self._ownership.give(draft)
+        draft.rename(ready)
+        durable_files.sync_folder(path.parent)
+        marks.write(ready, part_states.waiting(work))
 
     def _remove(self, work: Work, half: Half) -> None:
         path = self._path(work)
@@ -104,10 +133,13 @@ class Seeds:
         mark = marks.read(path)
         if mark is not None and mark.half is None and not mark.more.get("old"):
             _old_of(path).unlink(missing_ok=True)
+        if KINDS[work.step.kind].places:
+            _forget_prepared(path)
         part_states.sweep(path)
 
     def unchange(self, work: Work, half: Half) -> None:
         """Put the seed of before back."""
+        self._put_back(work)
         path, before = self._path(work), work.step.before
         mark = marks.read(path)
         old = _old_of(path)
@@ -133,7 +165,7 @@ class Seeds:
         return image_folders.object_path(self._folder, part["path"])
 
 
-def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str]) -> dict[str, bytes]:
+def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str], lineage: str = "") -> dict[str, bytes]:
     """Return the files of a seed, by name."""
     secrets = seed_texts.read_secrets(folder, address, spec, environment)
     overlay = spec["mycelium"]
@@ -141,9 +173,16 @@ def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Map
     network = network_config.network_config(address, spec, network_config.find_servers())
     return {
         "meta-data": seed_texts.meta_data(part["instance"], spec),
-        "user-data": seed_texts.user_data(spec, secrets, overlay_key),
+        "user-data": seed_texts.user_data(spec, secrets, overlay_key, guest_identity.renewal(spec["sid"], lineage) if lineage else None),
         "network-config": seed_texts.yaml(network).encode(),
     }
+
+
+def _forget_prepared(path: Path) -> None:
+    """Remove what was prepared for this place: it is in it."""
+    ready = image_folders.beside(path)
+    ready.unlink(missing_ok=True)
+    marks.remove(ready)
 
 
 def _old_of(path: Path) -> Path:

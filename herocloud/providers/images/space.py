@@ -148,9 +148,19 @@ def _own_files(folder: Path) -> Iterator[Path]:
             continue
         for one in inner:
             if wanted is not None:
-                yield Path(one, wanted)
+                path = Path(one, wanted)
+                yield from (inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else (path,)
+                if name == image_folders.VMS:
+                    yield from _snapshot_files(Path(one))
             else:
                 yield from Path(one).glob("*.raw")
+
+
+def _snapshot_files(folder: Path) -> Iterator[Path]:
+    """Yield the files in the snapshots of the VM whose folder this is."""
+    snapshots = folder / image_folders.SNAPSHOTS
+    if snapshots.is_dir():
+        yield from (path for path in snapshots.rglob("*") if path.is_file())
 
 
 def _taken(path: Path) -> int:

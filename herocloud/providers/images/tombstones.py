@@ -6,6 +6,7 @@ that data never lies there without saying what it is.
 
 import errno
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,6 +90,8 @@ def destroy(folder: Path, key: str) -> bool:
     if not place.is_dir():
         return False
     note = place / _NOTE
+    if (place / _DATA).is_dir():
+        shutil.rmtree(place / _DATA)
     for path in (place / _DATA, image_folders.draft_of(note), note):
         path.unlink(missing_ok=True)
     place.rmdir()
@@ -126,9 +129,16 @@ def _keys(folder: Path) -> list[str]:
         return []
 
 
+def holds(folder: Path, key: str) -> bool:
+    """Tell whether the data of a tombstone is in it."""
+    return (_place(folder, key) / _DATA).exists()
+
+
 def _bytes(place: Path) -> int:
-    size = part_states.size_of(place / _DATA)
-    return 0 if size is None else (place / _DATA).stat().st_blocks * 512
+    data = place / _DATA
+    if data.is_dir():
+        return sum(path.stat().st_blocks * 512 for path in data.rglob("*") if path.is_file())
+    return 0 if part_states.size_of(data) is None else data.stat().st_blocks * 512
 
 
 def _place(folder: Path, key: str) -> Path:

@@ -23,6 +23,7 @@ FOLDER = "mycelium/keys"
 HOST = "host"
 """The name of the key of this host's own node."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")
+_NAMED = "name a file that holds the 32 bytes of a key, or leave `key` out and run `herocloud mycelium key create NAME`"
 _MOST = 4096
 """A file larger than this is not a key; the daemon itself reads the first 32 bytes of anything."""
 
@@ -62,7 +63,7 @@ def read_file(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise _refused("key-unreadable", "A key cannot be read", f"`{path}` cannot be opened: {error.strerror}") from error
+        raise _refused("key-unreadable", "A key cannot be read", f"`{path}` cannot be opened: {error.strerror}", _NAMED) from error
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
@@ -103,7 +104,7 @@ def read_environment(variable: str, environment: Mapping[str, str]) -> bytes:
             "key-unreadable",
             "A key cannot be read",
             f"the environment variable `{variable}` {'does not hold 64 hexadecimal digits' if text else 'is not set'}",
-            "write the key as 64 hexadecimal digits",
+            f"set `{variable}` to the 64 hexadecimal digits of the key",
         )
     return content
 

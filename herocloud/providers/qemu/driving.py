@@ -179,7 +179,7 @@ class QemuDriver:
         if target == "paused" and boot.living(self._folder, sid, mark):
             boot.pause(self._folder, sid, paused=True)
             return
-        if work.step.kind == "vm.pause" and not boot.living(self._folder, sid, mark):
+        if work.step.kind in ("vm.pause", "vm.freeze") and not boot.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
         boot.boot(place, mark, work, self._accelerator)
         if target == "paused":

@@ -57,7 +57,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
         seen = queries.read(answers[sockets[one.sid]])
         parts[one.sid] = {
             "machine": queries.machine_part(one.mark.machine, seen),
-            "power": seen.power if seen is not None else "running",
+            "power": vitals.power_of(folder, one.sid, one.mark, seen),
         }
         vitals.note(folder, one.sid, one.owner.address, one.mark, seen)
         files.cut_log(folders.serial_log(folder, one.sid))

@@ -20,6 +20,8 @@ _TRIALS = 60.0
 _UNTRIED = 30.0
 """Seconds of CPU time for a first byte on a host that was never tried."""
 _LEAST, _MOST = 2.0, 120.0
+_ASKED = 1.0
+"""Seconds that the agent of a guest has for saying that it is there after all."""
 INTERNAL_ERROR = "was stopped by KVM with an internal error"
 
 
@@ -46,6 +48,25 @@ def read(data: Path, sid: str, mark: Mark) -> Vitals | None:
     seconds = identity.cpu_seconds(process.pid)
     silent = accelerator == "kvm" and written == 0 and _must_write(mark.machine) and seconds > _patience()
     return Vitals(accelerator, seconds, written, silent)
+
+
+def power_of(data: Path, sid: str, mark: Mark, seen: queries.Look | None) -> str:
+    """Return the power of a VM as its part is; `silent` where its guest has used the processor under KVM and done nothing else.
+
+    A guest whose agent answers is not silent, whatever it writes; it is asked only where everything else speaks against it.
+    """
+    power = seen.power if seen is not None else "running"
+    if power != "running" or mark.launched.get("accelerator") != "kvm":
+        return power
+    found = read(data, sid, mark)
+    return "silent" if found is not None and found.silent and not _answers(data, sid) else power
+
+
+def _answers(data: Path, sid: str) -> bool:
+    from herocloud.providers.guests.agents import Agent
+    from herocloud.providers.guests.channels import Endpoint
+
+    return Agent(Endpoint(command_inputs.sockets_of(data, sid).agent)).wait(_ASKED)
 
 
 def note(data: Path, sid: str, address: str, mark: Mark, seen: queries.Look | None) -> None:

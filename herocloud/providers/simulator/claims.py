@@ -50,9 +50,9 @@ def wire(stack: str, address: str, part: str, body: Part) -> Wiring:
             return Wiring(claims=(f"peer {stack}/{body['endpoint']}",), uses=(Use(f"overlay {stack}", ""),))
         case "volume":
             return Wiring(claims=(f"volume {stack}/{name}", *_claim("path", body.get("path"))), disk=int(body["size"]))
-        case "disk" | "seed":
+        case "disk" | "seed" | "disk.new" | "seed.new":
             own = claim_of_part(stack, address, part)
-            return Wiring(claims=(own, *_claim("path", body.get("path"))), disk=int(body["size"]) if part == "disk" else 0)
+            return Wiring(claims=(own, *_claim("path", body.get("path"))), disk=int(body.get("size") or 0))
         case _ if part.startswith(SNAPSHOT):
             return Wiring(claims=_claim("path", body.get("path")), disk=int(body["size"]))
         case "machine":

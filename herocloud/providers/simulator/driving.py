@@ -12,7 +12,7 @@ from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.hosts import Host
-from herocloud.model.steps import KINDS
+from herocloud.model.steps import BESIDE, KINDS, beside
 from herocloud.providers import parts
 from herocloud.providers.parts import Seen
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
@@ -25,6 +25,7 @@ from herocloud.providers.simulator.world_file import World
 HALVES = {
     "image.fetch": "downloading",
     "disk.create": "copying",
+    "disk.prepare": "copying",
     "disk.grow": "growing",
     "disk.copy": "copying",
     "disk.restore": "restoring",
@@ -46,7 +47,7 @@ HALVES = {
 }
 """What a longer kind is at while it is half-way."""
 
-PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role != "state")
+PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role not in ("state", "guest"))
 
 FAULT_POINTS = tuple(
     f"simulator.{point}"
@@ -152,6 +153,8 @@ class SimulatorDriver:
             self._settle_restored(world, row, work, target, undoing=undoing)
             return
         holds_data = part in refusals.DATA or copied_data.is_snapshot(part)
+        places = KINDS[work.step.kind].places
+        kept = self._take_prepared(world, row, part) if places and not undoing else row.contents.get(part)
         if holds_data and target is None and current is not None:
             # What an undone step made was empty until now; a tombstone of it would only be litter.
             if not work.purge and not undoing:
@@ -159,12 +162,25 @@ class SimulatorDriver:
             row.contents.pop(part, None)
         rows.put(world, row, part, target, self._limits)
         if holds_data and current is None and target is not None:
-            row.contents[part] = _restored(world, row, part, target) if undoing else self._new_content(world, row, work)
+            row.contents[part] = _restored(world, row, part, target) if undoing else kept or self._new_content(world, row, work)
+        if places and undoing:
+            rows.put(world, row, f"{part}{BESIDE}", beside(work.step.after), self._limits)
+            if kept is not None:
+                row.contents[f"{part}{BESIDE}"] = kept
+        if part == refusals.PREPARED:
+            row.contents.pop(part, None)
+            if target is not None:
+                row.contents[part] = moves.new_content()
         if part == "machine" and target is None:
             row.parts.pop("power", None)
             row.halves.pop("power", None)
         elif part == "machine" and current is None:
             row.parts["power"] = "stopped"
+
+    def _take_prepared(self, world: sqlite3.Connection, row: Row, part: str) -> str | None:
+        """Take what was prepared from beside its place; returns the data on it."""
+        rows.put(world, row, f"{part}{BESIDE}", None, self._limits)
+        return row.contents.pop(f"{part}{BESIDE}", None)
 
     def _settle_restored(self, world: sqlite3.Connection, row: Row, work: Work, target: Part, *, undoing: bool) -> None:
         part = work.step.part
@@ -284,6 +300,6 @@ def _seen(row: Row, work: Work) -> Seen:
 
 def _mark(row: Row, work: Work) -> None:
     row.lineage = work.lineage
-    # A VM is its hypervisor's, whoever made its disk: what is observed then names the provider that the record names.
+    # A VM belongs to its hypervisor, no matter which provider made its disk: then world and record name the same provider.
     if not row.parts or KINDS[work.step.kind].role == "hypervisor":
         row.provider = work.step.provider

@@ -8,11 +8,12 @@ import sqlite3
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
+from herocloud.model.steps import READY
 from herocloud.providers.simulator import claims, copied_data, rows
 from herocloud.providers.simulator.rows import Row
 
 _AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "affinity", "topology", "root", "payload")
-"""What a guest is told once, when it boots; a VMM has no call to change it afterwards."""
+"""What a guest learns once, when it boots; a VMM has no call to change it afterwards."""
 
 _LIVE = ("vm.resize", "vm.attach", "vm.detach")
 """What talks to a running VMM, and has nobody to talk to otherwise."""
@@ -24,6 +25,7 @@ _WAYS = {
     ("running", "stopped"): ("vm.stop",),
     ("paused", "stopped"): ("vm.stop",),
     ("crashed", "stopped"): ("vm.stop",),
+    ("silent", "stopped"): ("vm.stop",),
 }
 
 _REFUSALS = {
@@ -43,6 +45,8 @@ def check_power(row: Row, kind: str, current: Part, target: Part, *, undoing: bo
         raise Permanent(f"VM does not exist: `{row.address}` has no machine, so there is nothing to do `{kind}` to")
     if undoing:
         return
+    if kind == READY:
+        raise Permanent(f"`{row.address}` is {current}, so it will not get ready")
     if kind not in _WAYS.get((current, target), ()):
         raise Permanent(f"Invalid state transition: `{row.address}` is {current} and {_REFUSALS.get(kind, f'does not know `{kind}`')}")
 
@@ -88,6 +92,8 @@ def _check_sizes(row: Row, machine: Part) -> None:
 
 DATA = ("disk", "volume")
 """Parts whose loss loses data."""
+PREPARED = "disk.new"
+"""A root disk that waits to take its place; what is on it nobody has used yet."""
 
 
 def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current: Part, target: Part, undoing: bool = False) -> None:
@@ -106,7 +112,7 @@ def check(world: sqlite3.Connection, row: Row, kind: str, part: str, *, current:
         _check_ties(world, row, part, current, target)
     if part == "machine":
         check_machine(row, kind, current, target)
-    elif part in DATA and target is not None:
+    elif part in (*DATA, PREPARED) and target is not None:
         if kind == "vm.grow":
             check_live(row, kind)
         _check_data(world, row, part, current, target, undoing=undoing)

@@ -16,7 +16,7 @@ from herocloud.kits import sizes, terminal_text
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.providers.simulator import world
 
-_POWER = {"stop": "stopped", "start": "running", "pause": "paused", "crash": "crashed"}
+_POWER = {"stop": "stopped", "start": "running", "pause": "paused", "crash": "crashed", "silence": "silent"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

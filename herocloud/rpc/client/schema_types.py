@@ -227,6 +227,27 @@ class RpcErrorInfo(TypedDict):
     data: NotRequired[Any]
 
 
+class RunOptions(TypedDict):
+    """How to run a plan that was handed over."""
+
+    approved: NotRequired[list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]]]
+    address: NotRequired[str | None]
+    """The one VM that it is about."""
+    undoes: NotRequired[str | None]
+    """The plan that it takes back."""
+    saved: NotRequired[bool]
+    """Whether it comes from a file."""
+    parallelism: NotRequired[int]
+    on_failure: NotRequired[Literal["stop", "continue", "rollback"]]
+    purge: NotRequired[bool]
+    lock_timeout: NotRequired[float]
+    accelerator: NotRequired[Literal["auto", "kvm", "tcg"] | None]
+    user: NotRequired[str]
+    """Who is to stand in `state log`."""
+    command: NotRequired[str]
+    """With what."""
+
+
 class SliceInfo(TypedDict):
     """One slice: the unit of capacity, 4 GiB of memory with its share of the disk."""
 

@@ -18,6 +18,7 @@ from herocloud.rpc.client.schema_types import (
     NodeInfo,
     PlanInfo,
     ResourcesInfo,
+    RunOptions,
     SliceInfo,
     StackInfo,
     UnfinishedInfo,
@@ -533,6 +534,21 @@ class SyncMethods:
         job that has ended stays as it is.
         """
         return cast("JobInfo", self.call("cancel_job", {"job_id": job_id, "secret": secret, "at_once": at_once}))
+
+    def run_plan(
+        self,
+        *,
+        plan: dict[str, Any] | None = None,
+        options: RunOptions | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> JobInfo | None:
+        """Run a plan that the command line made, as a job that goes on when the command is gone.
+
+        A plan may hold any step with any path, so only the user that the daemon runs as may hand one over, over the
+        unix socket; for anybody else it is -32007. Without a plan nothing is done. The events of the job carry every
+        event of the apply.
+        """
+        return cast("JobInfo | None", self.call("run_plan", {"plan": plan, "options": options, "environment": environment}))
 
     def rpc_discover(
         self,

@@ -102,7 +102,7 @@ def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
     numbers = [int(part) for part in match.groups()] if match else []
     if not match or any(number > 255 for number in numbers[:4]) or numbers[4] > 32:
         hint = "networks are IPv4 so far; write it like `10.42.0.0/24`" if ":" in text else "write it like `10.42.0.0/24`"
-        found.add("bad-cidr", path, f"`{text}` is no IPv4 network.", hint)
+        found.add("bad-cidr", path, f"`{text}` is not an IPv4 network.", hint)
         return None
     prefix = numbers[4]
     if not 8 <= prefix <= 30:
@@ -124,7 +124,15 @@ def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
 
 
 def check_overlay(data: Fields, found: Findings) -> None:
-    """Check the peers of the overlay."""
+    """Check the key of the overlay, what its mode leaves without effect, and its peers."""
+    overlay = data.get("mycelium") or {}
+    if (overlay.get("key") or {}).get("file") == "":
+        hint = "name a file, or leave `key` out and run `herocloud mycelium key create NAME`"
+        found.add("bad-key", ("mycelium", "key", "file"), "`file` is empty.", hint)
+    for field in ("key", "interfaces", "daemon") if overlay.get("mode") == "guest" else ():
+        if overlay.get(field):
+            detail = f"In mode `guest` the daemons run inside the VMs, and `{field}` is about one on the host."
+            found.add("overlay-inside", ("mycelium", field), detail, f"take `{field}` out, or choose another mode", on_key=True)
     seen: dict[str, str] = {}
     for number, peer in enumerate((data.get("mycelium") or {}).get("peers") or ()):
         path = ("mycelium", "peers", number)

@@ -44,7 +44,7 @@ class Bench:
 
     def work(self, kind: str, address: str, part: str, before: Any, after: Any, **more: Any) -> Work:
         """Put a step together; `more` goes to the work around it."""
-        step = Step(StepId(f"{address}/{kind}"), Address(address), kind, "images", part, before, after)
+        step = Step(StepId(f"{address}/{kind}"), Address(address), kind, "images", part, before, after, origin=more.pop("origin", None))
         return Work(**{"step": step, "stack": StackName("shop"), "spec": {}, "lineage": "ours", "plan": "p1", **more})
 
     def perform(self, *step: Any, **more: Any) -> Any:

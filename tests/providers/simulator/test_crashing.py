@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from herocloud.model.steps import beside
 from herocloud.providers.seam import Found
 from herocloud.providers.simulator import driving, world
 
@@ -86,6 +87,12 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     yield ("vm.delete", "vm.www", "machine", configured, None)
     yield ("tap.delete", "vm.www", "nic.0", {**nic, "rate": {"download": 1000, "upload": None}}, None)
     yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", {**disk, "size": 18 * GIB}, None))
+    prepared, unwanted = beside(disk), beside({**disk, "size": 12 * GIB})
+    yield from (("disk.prepare", "vm.www", "disk.new", None, unwanted), ("disk.discard", "vm.www", "disk.new", unwanted, None))
+    yield from (("seed.prepare", "vm.www", "seed.new", None, beside(seed)), ("seed.discard", "vm.www", "seed.new", beside(seed), None))
+    yield from (("disk.prepare", "vm.www", "disk.new", None, prepared), ("disk.place", "vm.www", "disk", None, disk))
+    yield from (("seed.prepare", "vm.www", "seed.new", None, beside(seed)), ("seed.place", "vm.www", "seed", None, seed))
+    yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", disk, None))
     yield ("volume.delete", "volume.db", "volume", {**volume, "size": 30 * GIB}, None)
     yield from (
         ("peer.remove", f"peer.{peer['endpoint']}", "peer", peer, None),

@@ -1,0 +1,231 @@
+"""Plans handed over to the daemon of this data folder: it runs them, and goes on when this command is gone.
+
+The plan is made, shown and approved here; the daemon is sent exactly that plan, and its events come back and are shown as if it ran here.
+Where nobody takes it (there is no daemon, it runs as another user or in another version, the plan is too long for a request), it runs
+here. Commands that only look read the state themselves: they see what a daemon sees.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from herocloud.model import errors, outcome_codec, plan_codec
+from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.outcomes import Event
+from herocloud.model.words import Severity
+from herocloud.operations.callers import Handed, How, Ran
+
+if TYPE_CHECKING:
+    from herocloud.rpc.client import Client
+
+RECORD = "daemon.json"
+OFF = "HEROCLOUD_DAEMON"
+"""`off` in this variable keeps the command line from a daemon."""
+_MOST_BYTES = 900_000
+_GONE_SECONDS = 20.0
+"""For how long a daemon that ended may take to come back."""
+_ERRORS: Mapping[int, type[errors.Refused]] = {
+    -32004: errors.DoesNotFit,
+    -32005: errors.Locked,
+    -32006: errors.Stale,
+    -32007: errors.Blocked,
+}
+
+
+def find(folder: Path, environment: Mapping[str, str]) -> "Link | None":
+    """Return the way to the daemon of a data folder; nothing where none has left its record."""
+    if environment.get(OFF, "").lower() in ("off", "no", "0") or not (folder / RECORD).exists():
+        return None
+    return Link(folder)
+
+
+class Link:
+    """The daemon of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Ask nobody yet."""
+        self._folder = folder
+
+    def carry(self, handed: Handed, how: How) -> Ran | None:
+        """Have a plan run by the daemon, with its events told as they happen; nothing where it does not take it."""
+        from herocloud.rpc.client import Client
+        from herocloud.rpc.client.call_errors import ClientError
+
+        socket = self._find_socket()
+        if socket is None:
+            return None
+        with Client(socket, timeout=60.0) as client:
+            try:
+                if client.rpc_health()["version"] != _version():
+                    how.note("the daemon is of another version, so this runs here")
+                    return None
+                client.call("run_plan", {})
+            except ClientError:
+                # It ends just now, or it is not ours to ask.
+                return None
+            return self._run(client, handed, how)
+
+    def _find_socket(self) -> str | None:
+        from herocloud.rpc import daemon_process
+
+        found = daemon_process.find(self._folder)
+        return None if found is None else found.socket
+
+    def _run(self, client: "Client", handed: Handed, how: How) -> Ran | None:
+        import json
+
+        from herocloud.rpc.client.call_errors import CallError
+
+        plan = handed.plan
+        params = {"plan": plan_codec.encode_plan(plan), "options": _options(handed, how), "environment": _variables(handed, how)}
+        if len(json.dumps(params)) > _MOST_BYTES:
+            how.note("the plan is too long for the daemon, so this runs here")
+            return None
+        first = int(client.events(from_=0, limit=1)["last"]) + 1
+        with how.interrupts as interrupts, _stopping(interrupts) as messages, how.watch(plan, ()) as tell:
+            try:
+                job = client.call("run_plan", params)
+            except CallError as error:
+                if error.code == -32007 and not _diagnostics(error.data, "not-approved", "protected", "blocked"):
+                    return None
+                raise _refusal(error.code, error.data) from error
+            done = threading.Event()
+            canceller = threading.Thread(target=_cancel_when_asked, args=(client, job["job_id"], messages, done), daemon=True)
+            canceller.start()
+            try:
+                for event in _events(client, job["job_id"], first):
+                    tell(event)
+            finally:
+                done.set()
+                messages.put(None)
+        return _ran(client.get_job(job["job_id"]))
+
+
+def _version() -> str:
+    import herocloud
+
+    return herocloud.__version__
+
+
+def _options(handed: Handed, how: How) -> dict[str, Any]:
+    return {
+        "approved": sorted(one.value for one in handed.approved),
+        "address": handed.address,
+        "undoes": handed.undoes,
+        "saved": handed.saved,
+        "parallelism": how.options.parallelism,
+        "on_failure": how.options.on_failure,
+        "purge": how.options.purge,
+        "lock_timeout": how.lock_timeout,
+        "accelerator": how.accelerator,
+        "user": how.caller.user,
+        "command": how.caller.command,
+    }
+
+
+def _variables(handed: Handed, how: How) -> dict[str, str]:
+    """Return only those variables that the plan names: nothing else of this process is anybody's business."""
+    names: set[str] = set()
+    for change in handed.plan.changes:
+        for spec in (change.before, change.after):
+            _find_names(spec, names)
+    return {name: how.environment[name] for name in names if name in how.environment}
+
+
+def _find_names(value: Any, names: set[str]) -> None:
+    if isinstance(value, Mapping):
+        named = value.get("env")
+        if isinstance(named, str):
+            names.add(named)
+        for one in value.values():
+            _find_names(one, names)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            _find_names(one, names)
+
+
+@contextlib.contextmanager
+def _stopping(interrupts: Any) -> Iterator["queue.SimpleQueue[object]"]:
+    """Hear of requests to stop."""
+    messages: queue.SimpleQueue[object] = queue.SimpleQueue()
+    interrupts.attach(messages)
+    try:
+        yield messages
+    finally:
+        interrupts.detach(messages)
+
+
+def _cancel_when_asked(client: "Client", job: str, messages: "queue.SimpleQueue[object]", done: threading.Event) -> None:
+    """Cancel the job at the first request to stop, and at once at the second."""
+    from herocloud.rpc.client import Client
+    from herocloud.rpc.client.call_errors import ClientError
+
+    requests = 0
+    with Client(client.path, timeout=60.0) as own:
+        while messages.get() is not None and not done.is_set():
+            requests += 1
+            with contextlib.suppress(ClientError):
+                own.cancel_job(job, at_once=requests > 1)
+
+
+def _events(client: "Client", job: str, first: int) -> Iterator[Event]:
+    """Yield the events of the apply of a job until it has ended; a daemon that comes back goes on with it."""
+    from herocloud.rpc.client.call_errors import ClientError
+
+    gone = None
+    while True:
+        try:
+            for event in client.stream_events(first, reconnect=False):
+                first, gone = event["seq"] + 1, None
+                if event["job_id"] != job:
+                    continue
+                if event["type"] in ("job_done", "job_failed", "job_cancelled"):
+                    return
+                told = (event["data"] or {}).get("event")
+                if told is not None:
+                    yield outcome_codec.decode_event(told)
+        except ClientError as error:
+            gone = gone or time.monotonic()
+            if time.monotonic() - gone > _GONE_SECONDS:
+                detail = "The daemon ended while it ran this. What it did is recorded, and the next daemon goes on with it."
+                hint = "`herocloud daemon run --detach` starts one; `herocloud resume` finishes without"
+                raise errors.Refused([Diagnostic("daemon-gone", "The daemon is gone", detail, hint=hint)]) from error
+            time.sleep(0.2)
+
+
+def _ran(job: Mapping[str, Any]) -> Ran:
+    """Return how the apply of a job ended, or raise what it refused."""
+    error = job["error"] or {}
+    found = job["result"] if job["status"] == "done" else (error.get("data") or {}).get("ran")
+    if found is None:
+        raise _refusal(int(error.get("code", 0)), error.get("data"))
+    return Ran(found["apply"], None if found["result"] is None else outcome_codec.decode_result(found["result"]))
+
+
+def _refusal(code: int, data: Any) -> errors.HerocloudError:
+    found = _diagnostics(data)
+    if not found and code == -32011:
+        return errors.Cancelled("cancelled before it began")
+    return _ERRORS.get(code, errors.Refused)(found or [Diagnostic("daemon-failed", "The daemon failed", "Its log says why.")])
+
+
+def _diagnostics(data: Any, *codes: str) -> list[Diagnostic]:
+    """Read findings as the daemon writes them; with codes, only those."""
+    found = data.get("diagnostics") if isinstance(data, Mapping) else None
+    return [_read(one) for one in found or () if not codes or one["code"] in codes]
+
+
+def _read(found: Mapping[str, Any]) -> Diagnostic:
+    range_ = found.get("range")
+    place = None
+    if range_:
+        start, end = range_["start"], range_["end"]
+        place = Place(range_["filename"], start["line"], start["column"], end["line"], end["column"])
+    severity = Severity(found["severity"])
+    return Diagnostic(
+        found["code"], found["summary"], found["detail"], severity, found.get("address"), place, found.get("snippet"), found.get("hint")
+    )

@@ -1,0 +1,128 @@
+"""What only the daemon's own user may ask for: the command line hands over plans that it made and got approved itself."""
+
+import os
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from herocloud.apply.steering import Options
+from herocloud.kits.jsons import Json
+from herocloud.model import outcome_codec, plan_codec
+from herocloud.model.applies import Caller
+from herocloud.model.ids import Address, PlanId
+from herocloud.model.outcomes import Result
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval
+from herocloud.operations import apply
+from herocloud.operations.callers import Handed
+from herocloud.rpc import error_answers, error_codes, infos, work
+from herocloud.rpc.answers import JobInfo
+from herocloud.rpc.desk import Desk
+from herocloud.rpc.error_codes import (
+    BLOCKED,
+    CANCELLED,
+    DOES_NOT_FIT,
+    HYPERVISOR_UNAVAILABLE,
+    IMAGE_ERROR,
+    LOCKED,
+    NOT_FOUND,
+    STALE_PLAN,
+    TIMED_OUT,
+    WRONG_STATE,
+    RpcError,
+)
+from herocloud.rpc.job_marks import secret_in
+from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.method_table import Example, Method, declare
+
+Seconds = Annotated[float, Field(ge=0, le=86400)]
+
+
+class RunOptions(pydantic.BaseModel):
+    """How to run a plan that was handed over."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    approved: Annotated[list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]], Field(max_length=16)] = []
+    address: Annotated[str | None, Field(max_length=256, description="The one VM that it is about.")] = None
+    undoes: Annotated[str | None, Field(max_length=64, description="The plan that it takes back.")] = None
+    saved: Annotated[bool, Field(description="Whether it comes from a file.")] = False
+    parallelism: Annotated[int, Field(ge=1, le=1000)] = 10
+    on_failure: Literal["stop", "continue", "rollback"] = "stop"
+    purge: bool = False
+    lock_timeout: Seconds = 30.0
+    accelerator: Literal["auto", "kvm", "tcg"] | None = None
+    user: Annotated[str, Field(max_length=256, description="Who is to stand in `state log`.")] = ""
+    command: Annotated[str, Field(max_length=64, description="With what.")] = ""
+
+
+@declare(
+    "jobs",
+    example=Example({}, None, "a question whether this caller may"),
+    errors=(NOT_FOUND, WRONG_STATE, LOCKED, STALE_PLAN, BLOCKED, HYPERVISOR_UNAVAILABLE, TIMED_OUT, CANCELLED, DOES_NOT_FIT, IMAGE_ERROR),
+)
+def run_plan(
+    desk: Desk,
+    plan: Annotated[dict[str, Any] | None, Field(description="The second line of a file of `herocloud plan --out`.")] = None,
+    options: Annotated[RunOptions, Field(description="How to run it.")] = RunOptions(),  # noqa: B008  (frozen)
+    environment: Annotated[dict[str, str], Field(max_length=1000, description="The variables that the stack names with `env:`.")] = {},  # noqa: B006
+) -> JobInfo | None:
+    """Run a plan that the command line made, as a job that goes on when the command is gone.
+
+    A plan may hold any step with any path, so only the user that the daemon runs as may hand one over, over the unix socket; for anybody
+    else it is -32007. Without a plan nothing is done. The events of the job carry every event of the apply.
+    """
+    if desk.caller.uid != os.geteuid():
+        raise error_answers.blocked(
+            "Only the user that the daemon runs as may hand over plans.", "`plan_stack` makes one that you may apply"
+        )
+    if plan is None:
+        return None
+    handed = Handed(
+        _decode(plan),
+        frozenset(Approval(word) for word in options.approved),
+        None if options.address is None else Address(options.address),
+        None if options.undoes is None else PlanId(options.undoes),
+        options.saved,
+    )
+
+    if any(secret_in(change.after) or secret_in(change.before) for change in handed.plan.changes):
+        raise error_answers.blocked("The plan is about a VM behind a secret, whose job the command line could not follow.")
+
+    def run_it(run: Run) -> Json:
+        run.tells_all = True
+        how = work.how_for(run, Options(options.parallelism, options.on_failure, options.purge), environment)
+        caller = Caller(options.user or run.job.caller, options.command or "run_plan", run.id)
+        how = how._replace(caller=caller, lock_timeout=options.lock_timeout, accelerator=options.accelerator)
+        try:
+            applied = apply.run_handed(desk.folder, handed, how)
+        finally:
+            desk.sight.forget()
+        return _judge(run, applied.apply, applied.result)
+
+    stack = handed.plan.stack
+    lane = f"vm:{stack}:{handed.address}" if handed.address else f"stack:{stack}"
+    request = Request("run_plan", Subject(lane, stack, handed.address), run_it, asked=[handed.plan.id])
+    return infos.job_info(desk.jobs.submit(request, desk.caller))
+
+
+def _decode(plan: dict[str, Any]) -> Plan:
+    try:
+        return plan_codec.decode_plan(plan)
+    except (ValueError, TypeError, KeyError, AttributeError, plan_codec.NotFiled) as error:
+        raise error_answers.invalid("This is not a plan of this version.", None, "plan") from error
+
+
+def _judge(run: Run, name: str | None, result: Result | None) -> Json:
+    """Return how it ended, for a job that is done; one that is not carries the same in its error."""
+    found = {"apply": name, "result": None if result is None else outcome_codec.encode_result(result)}
+    if result is None or not (result.failed or result.interrupted):
+        return found
+    if result.interrupted:
+        raise RpcError(error_codes.CANCELLED, {**error_answers.document([]), "job_id": run.id, "ran": found})
+    error = error_answers.of_outcomes(result.outcomes, run.id)
+    raise RpcError(error.kind, {**(error.data or {}), "ran": found})
+
+
+METHODS: tuple[Method[Any], ...] = (run_plan,)
