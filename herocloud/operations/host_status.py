@@ -106,7 +106,7 @@ class Check(NamedTuple):
 
 def check(folder: Path) -> list[Check]:
     """Look at everything; a finding never keeps the next check from being made."""
-    return [*_check_programs(), *_check_folder(folder), *_check_state(folder), *_check_providers(folder)]
+    return [*_check_programs(), *_check_folder(folder), *_check_state(folder), *_check_providers(folder), *_check_cage(folder)]
 
 
 def _check_programs() -> Iterator[Check]:
@@ -176,8 +176,16 @@ def _check_providers(folder: Path) -> Iterator[Check]:
         yield from (Check(name, one.field, ok=None, detail=one.why, needed=False) for one in standing.lacking)
 
 
+def _check_cage(folder: Path) -> Iterator[Check]:
+    """Say how far a VMM is kept in its place here. Less than everything is no failure: it is what such a host offers."""
+    from herocloud.providers.vmm import offers, users
+
+    for one in offers.offers(folder, users.range_of(_context(folder).settings_of("vmm"))):
+        yield Check("herocloud", one.name, ok=True if one.ok else None, detail=one.says, hint=one.way_out, needed=False)
+
+
 def _context(folder: Path) -> "ProviderContext":
-    """Tell providers what the host file wants of them; one that is wrong was told of above."""
+    """Tell providers what the host file wants of them; one that is wrong was reported above."""
     from herocloud.providers.seam import ProviderContext
 
     try:

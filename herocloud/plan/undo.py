@@ -12,11 +12,11 @@ from herocloud.kits import jsons, sizes
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
-from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
+from herocloud.model.plans import Change, FieldDiff, Plan
+from herocloud.model.steps import BESIDE, KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, inverses, reservations, step_compiler
+from herocloud.plan import capacity, facts, finish, inverses, order, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
@@ -67,8 +67,11 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         inverted_change = _invert_change(change, inverse, past)
         decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address)))
     waits = inverses.reverse_needs(done, inverted.values())
+    order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, found)
+    # What was removed under another name than its first is kept under that.
+    kept = {*kept, *(change.previous_address for change in plan.changing if change.previous_address and change.address in kept)}
     found += _find_lost((step for inverse in inverted.values() for step in inverse.steps), kept)
     return finish.finish(
         Draft(
@@ -106,7 +109,7 @@ def _lost(address: Address) -> Diagnostic:
         "Deleted data is gone",
         detail,
         address=address,
-        hint="apply a stack file that asks for it: it is made anew, and empty",
+        hint="apply a stack file that asks for it: it is re-created, and empty",
     )
 
 
@@ -128,8 +131,8 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         provider=origin.provider if origin else present.provider if present else change.provider,
         before=present.spec if present else None,
         after=origin.spec if origin else None,
-        fields=tuple(one._replace(before=one.after, after=one.before) for one in change.fields),
-        previous_address=change.address if change.previous_address else None,
+        fields=tuple(_turned(one, action) for one in change.fields),
+        previous_address=change.address if change.previous_address and present is not None else None,
         sid=origin.sid if origin else present.sid if present else change.sid,
         protect=origin.protect if origin else False,
         protected=bool(present and present.protect) and action in (Action.DELETE, Action.REPLACE),
@@ -137,6 +140,13 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         note=_note(action, inverse),
         parts_before=present.parts if present else None,
     )
+
+
+def _turned(field: FieldDiff, action: Action) -> FieldDiff:
+    """Return a field diff the other way round, without the reason for a replacement where nothing is replaced."""
+    turned = field._replace(before=field.after, after=field.before)
+    staying = field.impact >= Impact.REPLACE and action in (Action.UPDATE, Action.STOP, Action.REBOOT)
+    return turned._replace(impact=Impact.LIVE, why="") if staying else turned
 
 
 def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[Step]:
@@ -147,7 +157,9 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     """
     steps = [step if change.action is Action.REPLACE else _buried(step) for step in inverse.steps]
     there = capacity.claim_of(present) if present else NOTHING
-    wanted = capacity.claim_of(present._replace(spec=change.after)) if present and change.after is not None else None
+    # What was prepared and not placed is discarded.
+    staying = {part: body for part, body in present.parts.items() if not part.endswith(BESIDE)} if present else {}
+    wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying)) if present and change.after is not None else None
     if wanted is None:
         if change.after is not None:
             return steps

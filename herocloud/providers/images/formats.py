@@ -5,12 +5,13 @@ sector would be read as one, and its backing file could be any file of the host.
 reason. After the check everything is kept as raw, which every hypervisor reads and every file system copies fast.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
-from herocloud.kits import jsons, subprocesses
-from herocloud.kits.subprocesses import CommandError
+from herocloud.kits import jsons
 from herocloud.model.errors import Permanent
+from herocloud.providers.images import foreign_programs
 
 SECTOR = 512
 
@@ -61,7 +62,7 @@ def virtual_size(path: Path, declared: str) -> int:
     if declared == "raw":
         # A disk ends with a whole sector, so a raw image that does not is filled up.
         return -(-path.stat().st_size // SECTOR) * SECTOR
-    said = _ask("info", "-f", declared, "--output=json", str(path))
+    said = _ask("info", "-f", declared, "--output=json", path=path)
     inner = (said.get("format-specific") or {}).get("data") or {}
     for key in ("backing-filename", "full-backing-filename"):
         if said.get(key):
@@ -79,25 +80,17 @@ def needed(path: Path, declared: str) -> int:
     """Return how many bytes the image takes as raw, holes left out."""
     if declared == "raw":
         return path.stat().st_blocks * SECTOR
-    return int(_ask("measure", "-f", declared, "-O", "raw", "--output=json", str(path))["required"])
+    return int(_ask("measure", "-f", declared, "-O", "raw", "--output=json", path=path)["required"])
 
 
-def convert(path: Path, declared: str, target: Path, *, timeout: float = 3600.0) -> None:
-    """Write an image as a raw file with holes."""
-    _run("convert", "-f", declared, "-O", "raw", "-t", "writeback", str(path), str(target), timeout=timeout)
+def convert(path: Path, declared: str, target: Path, *, size: int, timeout: float = 3600.0) -> None:
+    """Write an image as a raw file of `size` bytes, with holes."""
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    words = ("convert", "-f", declared, "-O", "raw", "-t", "writeback", str(path.absolute()), str(target.absolute()))
+    foreign_programs.qemu_img(*words, reads=path, writes=target, output=size, timeout=timeout)
 
 
-def _ask(*arguments: str) -> dict[str, Any]:
-    said: dict[str, Any] = jsons.loads(_run(*arguments, timeout=120.0))
+def _ask(*arguments: str, path: Path) -> dict[str, Any]:
+    said: dict[str, Any] = jsons.loads(foreign_programs.qemu_img(*arguments, str(path.absolute()), reads=path, timeout=120.0))
     return said
-
-
-def _run(*arguments: str, timeout: float) -> str:
-    try:
-        return subprocesses.run(["qemu-img", *arguments], timeout=timeout).stdout
-    except CommandError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise Permanent(
-                "qcow2 images need the program `qemu-img`: install it (`apt-get install qemu-utils` on Debian), or use a raw image"
-            ) from error
-        raise Permanent(f"the image cannot be read: {error}") from error

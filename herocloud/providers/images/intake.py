@@ -17,7 +17,7 @@ from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.model.hosts import Host
-from herocloud.providers.images import blocks, content_store, copies, decompression, downloads, formats
+from herocloud.providers.images import blocks, content_store, copies, downloads, foreign_programs, formats
 from herocloud.providers.images import space as room_of
 from herocloud.providers.images.blocks import SparseWriter
 from herocloud.providers.images.content_store import Entry, Store
@@ -237,7 +237,7 @@ class _Making:
         else:
             self._room.require_for_image(formats.needed(plain, form), self._what)
             self._order.told(f"converting from {form}", None)
-            formats.convert(plain, form, draft)
+            formats.convert(plain, form, draft, size=size)
         self._order.told("checking", None)
         return blocks.fingerprint_of(draft, self._order.cancelled)
 
@@ -247,7 +247,7 @@ class _Making:
         try:
             writer = SparseWriter(descriptor)
             asked = 0
-            for data in decompression.unpack(part, how, self._room.unpack_memory):
+            for data in foreign_programs.unpack(part, how, self._room.unpack_memory):
                 self._refuse_cancelled()
                 self._room.require_unpacked(writer.position + len(data), packed, self._what)
                 if writer.position >= asked:

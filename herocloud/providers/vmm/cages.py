@@ -54,7 +54,7 @@ class Cage(NamedTuple):
     memory: int | None = None
     """Bytes it may take; nothing sets no limit."""
     weight: int = 100
-    """Its share of the processors when all want them; 100 is one processor's."""
+    """Its share of the processors when all want them; 100 is that of one thread, and a VMM has one beside its vCPUs."""
 
     def orders(self, *, grouped: bool) -> Iterator[tuple[str, str]]:
         """Yield what `jail` has to do; `grouped` says that somebody else has put the process into a control group with limits."""
@@ -111,7 +111,7 @@ def cage_of(data: Path, sid: str, machine: Part, program: str, opened: Opened) -
         devices=DEVICES,
         group=group_of(data, sid),
         memory=machine["memory"] if machine["hugepages"] else machine["boot_memory"] + (machine["hotplug"] or 0) + _BESIDE_MEMORY,
-        weight=100 * machine["vcpus"],
+        weight=100 * (machine["vcpus"] + 1),
     )
 
 

@@ -36,6 +36,7 @@ def make(name: str, limits: Limits) -> tuple[Path, ...]:
             for file, value in _settings(controllers, limits):
                 with contextlib.suppress(FileNotFoundError):
                     (group / file).write_text(value)
+            _weigh(group.parent)
         except OSError:
             # Read-only, or not ours to change: the usual thing in containers.
             continue
@@ -112,6 +113,18 @@ def _settings(controllers: tuple[str, ...], limits: Limits) -> Iterator[tuple[st
         yield "cpu.weight", str(max(1, min(10000, limits.weight)))
     elif "cpu" in controllers:
         yield "cpu.shares", str(max(2, min(262144, limits.weight * _USUAL_SHARES // 100)))
+
+
+def _weigh(ours: Path) -> None:
+    """Give the group that holds the groups of all VMs the sum of their weights.
+
+    With its usual weight all VMs together would get as much as one other process of the host.
+    """
+    for name, most in (("cpu.weight", 10000), ("cpu.shares", 262144)):
+        weights = [int(text) for path in ours.glob(f"*/{name}") if (text := _read(path).strip()).isdecimal()]
+        with contextlib.suppress(OSError):
+            if weights:
+                (ours / name).write_text(str(min(most, sum(weights))))
 
 
 def _read(path: Path) -> str:

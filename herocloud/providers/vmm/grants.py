@@ -92,7 +92,7 @@ def give_file(data: Path, sid: str, path: Path) -> Path:
 
 
 def give_folder(data: Path, sid: str) -> None:
-    """Give the folder of its sockets to the user of a VM, and let it pass to its files."""
+    """Give the folder of its sockets to the user of a VM, and let it pass to its files through folders in which it can make nothing."""
     user = users.of(data, sid)
     if not user.is_own:
         return
@@ -100,8 +100,8 @@ def give_folder(data: Path, sid: str) -> None:
     machine = folders.machine_folder(data, sid)
     for folder in (machine, machine.parent, machine.parent.parent):
         mode = stat.S_IMODE(folder.stat().st_mode)
-        if mode & 0o011 != 0o011:
-            folder.chmod(mode | 0o011)
+        if mode & 0o033 != 0o011:
+            folder.chmod(mode & ~0o022 | 0o011)
 
 
 def readable(data: Path, sid: str, path: Path) -> None:

@@ -68,7 +68,8 @@ def main(words: list[str]) -> int:
 def _run(path: str, record: str) -> None:
     orders = _read(path)
     given = _listen(orders)
-    _note(record, orders)
+    if record:
+        _note(record, orders)
     _join(orders)
     _limit(orders)
     _wait_for_sockets(orders)

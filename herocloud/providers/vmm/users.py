@@ -130,6 +130,11 @@ def usable_range(wanted: Range | None = None) -> Range | None:
     return Range(low + size // 2, min(size // 2, 65536 - 2) - 8)
 
 
+def for_tools(numbers: Range) -> int:
+    """Return how many numbers at the end of a range are for programs that read foreign data, and not for VMs."""
+    return min(4096, numbers.size // 16)
+
+
 def _spans() -> Iterator[tuple[int, int]]:
     """Yield the numbers that this user namespace knows: first and count."""
     try:
@@ -143,7 +148,7 @@ def _spans() -> Iterator[tuple[int, int]]:
 def _candidates(data: Path, sid: str, numbers: Range) -> Iterator[int]:
     """Yield numbers to try, beginning where no two VMs are likely to begin."""
     digest = int.from_bytes(hashlib.blake2b(_name(data, sid).encode(), digest_size=8).digest(), "big")
-    most = numbers.size - 1
+    most = numbers.size - 1 - for_tools(numbers)
     for step in range(most):
         yield numbers.first + 1 + (digest + step) % most
 

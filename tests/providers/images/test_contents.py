@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import blocks, formats
+from herocloud.providers.images import blocks, decompression, formats
 
 needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (package qemu-utils)")
 
@@ -72,7 +72,7 @@ def test_zstd_without_its_package_says_what_to_install(monkeypatch, tmp_path) ->
     monkeypatch.setitem(__import__("sys").modules, "backports", None)
     monkeypatch.setitem(__import__("sys").modules, "compression", None)
     with pytest.raises(Permanent, match=r"needs the Python package `backports\.zstd`"):
-        list(formats.unpack(tmp_path / "nothing", "zstd"))
+        list(decompression.unpack(tmp_path / "nothing", "zstd", 2**20))
 
 
 @needs_qemu_img

@@ -124,7 +124,7 @@ def test_every_process_is_as_the_golden_description_says(pair) -> None:
     assert {"uid root root root root", "cwd /", "environment HEROCLOUD_VM", "open <data>/vms/v1/vmm/process.lock"} <= set(said)
 
 
-def _attempts(one, other) -> str:
+def _attempts(one, other, *, inside: bool) -> str:
     state = [str(path) for path in other.data.iterdir() if path.is_file()] + [str(path) for path in one.data.iterdir() if path.is_file()]
     machine, mine = folders.machine_folder(other.data, "v1"), folders.machine_folder(one.data, "v1")
     private = [other.root, other.data / "vms/v1/seed.iso", other.data / "volumes/shop/data.raw", *machine.iterdir()]
@@ -146,7 +146,8 @@ def _attempts(one, other) -> str:
             ],
             "connect": [str(path) for path in sockets],
             "signal": [other.process.pid, keeper.pid, 1],
-            "own": [str(one.root), str(one.data / "volumes/shop/data.raw")],
+            # Outside of the cage it may not even get to these.
+            "own": [str(one.root), str(one.data / "volumes/shop/data.raw")] if inside else [],
         }
     )
 
@@ -163,7 +164,12 @@ def test_its_user_gets_to_nothing_but_its_own_vm(pair, where: str) -> None:
     words = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", f"--groups={user.shared}", "--no-new-privs"]
     if where == "in the cage":
         words = ["nsenter", f"--mount=/proc/{one.process.pid}/ns/mnt", *words]
-    ran = subprocess.run([*words, "/usr/bin/python3", "-I", "-c", _TRY, _attempts(one, other)], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [*words, "/usr/bin/python3", "-I", "-c", _TRY, _attempts(one, other, inside=where == "in the cage")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     assert _listable(json.loads(ran.stdout), one) == []
     assert one.process is not None
@@ -193,3 +199,27 @@ def test_it_keeps_its_user_over_power_and_gives_it_back_when_it_is_deleted(pair)
     bench.do("vm.delete", bench.part, None)
     assert not (folders.base() / "users" / str(number)).exists()
     assert bench.root.stat().st_uid == 0
+
+
+@pytest.mark.parametrize("passable", [True, False])
+def test_where_nothing_can_be_mounted_it_has_as_little_as_that_host_allows(make_bench, monkeypatch, *, passable: bool) -> None:
+    from tests.providers.qemu import conftest
+
+    monkeypatch.setattr(cages, "can_mount", lambda: False)
+    monkeypatch.setattr(cages, "obstacle", lambda _data: None if passable else "closed")
+    make_bench()
+    place = Path(tempfile.mkdtemp(prefix="hc-caged-", dir="/var/tmp"))
+    place.chmod(0o755)
+    bench = conftest.Bench(place / "data")
+    part = conftest.make_machine()
+    try:
+        bench.do("vm.create", None, part)
+        bench.power("vm.boot", "stopped", "running")
+        found = set(process_facts.describe(bench.process.pid, bench.data, "v1"))
+        whose = "own own own own" if passable else "root root root root"
+        assert {f"uid {whose}", "capabilities none", "no new privileges 1", "root the host", "cwd /"} <= found
+        bench.power("vm.stop", "running", "stopped")
+        bench.do("vm.delete", part, None)
+    finally:
+        bench.clean()
+        shutil.rmtree(place)

@@ -1,0 +1,67 @@
+"""What this host offers to keep a VMM in its place, for the doctor: one line for each part of the cage."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from herocloud.providers.vmm import cages, control_groups, launch, loopback, users
+from herocloud.providers.vmm.cages import Depth
+from herocloud.providers.vmm.users import Range
+
+
+class Offer(NamedTuple):
+    """One part of the cage."""
+
+    name: str
+    ok: bool
+    says: str
+    way_out: str = ""
+
+
+def offers(folder: Path, wanted: Range | None = None) -> Iterator[Offer]:
+    """Say what holds for VMMs that are started now, by whoever asks."""
+    depth = cages.depth(folder, wanted)
+    yield _user(folder, depth, wanted)
+    yield _view(depth)
+    yield Offer("VMM: rights", True, "no capabilities, no way to get any, no files or environment of the caller")
+    yield _limits()
+    because = loopback.why_open()
+    says = f"open to guests of user-mode networks with `nat`: {because}" if because else "closed to guests of user-mode networks"
+    yield Offer(
+        "VMM: host's loopback", not because, says, "give such networks `nat: false`, or run as root with nftables" if because else ""
+    )
+
+
+def _user(folder: Path, depth: Depth, wanted: Range | None) -> Offer:
+    name = "VMM: user"
+    numbers = users.usable_range(wanted)
+    if depth is not Depth.CALLER and numbers is not None:
+        return Offer(name, True, f"one of its own for each VM, {numbers.first} to {numbers.first + numbers.size - 1}")
+    if os.geteuid() != 0:
+        return Offer(
+            name, False, f"the user who runs herocloud ({os.geteuid()}) for all VMs", "run as root: each VM gets a user of its own"
+        )
+    if numbers is None:
+        hint = "choose another range with `vmm: {first_uid: …, uids: …}` in host.yaml"
+        return Offer(name, False, "root without capabilities: this host does not know the users that host.yaml sets aside", hint)
+    why = cages.obstacle(folder) or "unknown"
+    return Offer(name, False, f"root without capabilities: {why}", "allow mounts (CAP_SYS_ADMIN), or open that for others to pass")
+
+
+def _view(depth: Depth) -> Offer:
+    name = "VMM: files"
+    if depth is Depth.VIEW:
+        return Offer(name, True, "sees its own files, its own device nodes and the host's programs")
+    hint = "run as root with the right to mount (CAP_SYS_ADMIN)"
+    return Offer(name, False, "sees the file system of the host, with the permissions of its user", hint)
+
+
+def _limits() -> Offer:
+    name = "VMM: limits"
+    if launch.has_systemd():
+        return Offer(name, True, "memory, processes and weight by a unit of systemd")
+    version = control_groups.version()
+    if version is not None:
+        return Offer(name, True, f"memory, processes and weight by control groups of version {version}")
+    return Offer(name, False, "resource limits only: no control group can be made here", "let herocloud write to /sys/fs/cgroup")
