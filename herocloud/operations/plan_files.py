@@ -21,6 +21,11 @@ _MOST_BYTES = 512 * 1024**2
 
 def write(path: Path, plan: Plan) -> None:
     """Save a plan, readable by its owner only."""
+    durable_files.write_where_named(path, dump(plan), mode=0o600)
+
+
+def dump(plan: Plan) -> bytes:
+    """Return a plan as its file has it."""
     import json
 
     import herocloud
@@ -36,15 +41,11 @@ def write(path: Path, plan: Plan) -> None:
         "stack": plan.stack,
         "lineage": plan.lineage,
     }
-    durable_files.write_where_named(path, json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n", mode=0o600)
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n"
 
 
 def read(path: Path) -> Plan:
     """Read a saved plan; raises Refused with the reason when it is none, damaged, or newer than this program."""
-    import json
-
-    from herocloud.model import plan_codec
-
     try:
         content = plain_files.read(path, _MOST_BYTES)
     except FileNotFoundError:
@@ -58,6 +59,15 @@ def read(path: Path) -> Plan:
     except plain_files.NotPlain as error:
         detail = f"`{path}` cannot be a plan: {error.strerror}."
         raise Refused([Diagnostic("not-a-plan", "Not a plan file", detail, hint="`herocloud plan --out FILE` writes one")]) from None
+    return load(path, content)
+
+
+def load(path: Path, content: bytes) -> Plan:
+    """Return the plan in the content of a file; `path` is what messages call it."""
+    import json
+
+    from herocloud.model import plan_codec
+
     head, body = _take_apart(path, content)
     if head["version"] > VERSION:
         made_by = head.get("herocloud", "?")
