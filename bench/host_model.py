@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.model_of_host import cases  # noqa: E402  (the tests are no package of the product)
+from tests.model_of_host import cases  # noqa: E402  (the tests are not a package of the product)
 
 _BUNDLE = 25
 """How many cases a process plays before it is asked for the next."""

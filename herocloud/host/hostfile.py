@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import caches, jsons
+from herocloud.kits import caches, jsons, plain_files
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, Place
 
@@ -36,17 +36,14 @@ def read_host_file(folder: Path) -> tuple[HostFile | None, tuple[Diagnostic, ...
     """Read the host file of a data folder; nothing and no diagnostics when there is none."""
     path = folder / FILE
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-        text = content.decode("utf-8")
+        text = plain_files.read(path, _MOST_BYTES).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None, ()
     except OSError as error:
-        return None, (_whole_file(path, f"{error.strerror}."),)
+        reason = error.strerror or str(error)
+        return None, (_whole_file(path, f"{reason[:1].upper()}{reason[1:]}."),)
     except UnicodeDecodeError:
         return None, (_whole_file(path, "It is not UTF-8 text."),)
-    if len(content) > _MOST_BYTES:
-        return None, (_whole_file(path, f"It is longer than {_MOST_BYTES} bytes."),)
     kept = _read_cache(folder, text)
     if kept is not None:
         return kept, ()

@@ -52,7 +52,7 @@ class MachinePart(TypedDict):
     sid: Sid
     vcpus: int
     max_vcpus: int
-    affinity: list[int] | None
+    affinity: list[list[int]] | None
     topology: Topology | None
     memory: int
     boot_memory: int

@@ -96,6 +96,10 @@ class Recorded(NamedTuple):
     """What steps took on this host, learnt from what ran here."""
     lost: Mapping[StackName, Mapping[Address, Record]] = {}
     """The last record of each orphan that was seen: what it says is held as long as the orphan is there."""
+    damaged: Mapping[StackName, Mapping[Address, str]] = {}
+    """Addresses whose rows hold no record, and what is wrong with each; nothing of such a stack is changed until that is settled."""
+    held: Mapping[Sid, str] = {}
+    """Slices that such addresses hold, and the words for who does."""
 
 
 class Thing(NamedTuple):

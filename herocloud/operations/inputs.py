@@ -6,17 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from herocloud.kits import plain_files
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
+from herocloud.operations import damage
 from herocloud.providers.seam import ProviderContext
 from herocloud.stack.fence import Fence
 from herocloud.stack.loaded import Loaded
 
 if TYPE_CHECKING:
     from herocloud.stack.sources import VarFile
+
+_MOST_BYTES = 16 * 1024**2
 
 SYSTEM = Path("/var/lib/herocloud")
 
@@ -45,6 +49,21 @@ class Hosting(NamedTuple):
     """Warnings only: errors were raised."""
 
 
+class Known(NamedTuple):
+    """What a plan starts from."""
+
+    recorded: Recorded
+    hosting: Hosting
+
+
+def read_known(folder: Path) -> Known:
+    """Read the records and look at the machine; a process that stays knows both already."""
+    from herocloud.state import store
+
+    recorded = store.read_recorded(folder)
+    return Known(recorded, find_host(folder, recorded))
+
+
 def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] = {}) -> Hosting:
     """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong.
 
@@ -60,7 +79,19 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
         raise Refused(errors or answer.diagnostics)
     context = ProviderContext(folder, answer.host, answer.providers, environment)
     step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
-    return Hosting(answer.host._replace(step_times=tuple(step_times)), context, tuple(answer.diagnostics))
+    found = (*answer.diagnostics, *damage.warnings(recorded))
+    return Hosting(answer.host._replace(step_times=tuple(step_times)), context, found)
+
+
+def sign_of_host_file(folder: Path) -> tuple[int, int, int] | None:
+    """Return what changes when somebody writes the host file."""
+    from herocloud.host import hostfile
+
+    try:
+        status = (folder / hostfile.FILE).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
@@ -149,7 +180,7 @@ class Sources(NamedTuple):
 
 
 def read_stdin(files: tuple[str, ...]) -> str | None:
-    """Read the standard input when a file is named `-`; bytes that are no text are left for the loader to point at."""
+    """Read the standard input when a file is named `-`; bytes that are not text are left for the loader to point at."""
     if "-" not in files:
         return None
     # A process may be started without any standard input at all.
@@ -195,8 +226,8 @@ def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
     import re
 
     try:
-        text = (stdin or "") if not files or files[0] == "-" else Path(files[0]).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = (stdin or "") if not files or files[0] == "-" else plain_files.read(files[0], _MOST_BYTES).decode(errors="replace")
+    except (OSError, ValueError):
         return None
     found = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
     return found.group(1) if found else None

@@ -13,7 +13,7 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Desired, Recorded, Thing
-from herocloud.operations import admission, execution, inputs, lookups, stack_plans
+from herocloud.operations import admission, deletion_times, execution, inputs, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.stack_plans import Planned
@@ -61,8 +61,10 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, None)
     found = orphans.find_orphans(recorded, observed)
-    going = tuple(one.thing for one in found if foreign or not one.foreign)
-    buried = list_tombstones(host)
+    # What has a record that cannot be read is no orphan, only unknown.
+    known = [one for one in found if one.thing.address not in recorded.damaged.get(one.thing.stack, {})]
+    going = tuple(one.thing for one in known if foreign or not one.foreign)
+    buried = dated_tombstones(host, now)
     plans = tuple(
         orphans.plan_removal(
             StackName(stack), [thing for thing in going if thing.stack == stack], recorded, observed, host.host, purge=purge
@@ -99,10 +101,10 @@ def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
 def forget_expired(host: Hosting, how: How) -> None:
     """Destroy deleted data whose time has passed, at the end of an apply: nobody should have to remember it.
 
-    It is no part of what was asked for, so trouble with it is told and fails nothing.
+    It is not part of what was asked for, so trouble with it is reported and fails nothing.
     """
     try:
-        gone = _drop(host, tuple(expired(list_tombstones(host), how.clock.now(), KEEP_SECONDS)))
+        gone = _drop(host, tuple(expired(dated_tombstones(host, how.clock.now()), how.clock.now(), KEEP_SECONDS)))
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return
@@ -130,6 +132,11 @@ def list_tombstones(host: Hosting) -> list[Tombstone]:
     for keeper in _keepers(host):
         found += keeper.tombstones()
     return found
+
+
+def dated_tombstones(host: Hosting, now: float) -> list[Tombstone]:
+    """List deleted data with the times at which it was deleted by a clock that is right."""
+    return deletion_times.correct(host.context.folder, list_tombstones(host), now)
 
 
 def _keepers(host: Hosting) -> Iterator[Keeper]:

@@ -16,7 +16,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Drift
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.operations import inputs, stack_plans
+from herocloud.operations import damage, inputs, stack_plans
 from herocloud.state.history import Applied, Version
 from herocloud.state.history import Applied as PastApply
 from herocloud.state.holders import Holder
@@ -54,6 +54,7 @@ def records_of(recorded: Recorded, stack: str | None) -> tuple[Record, ...]:
 def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: str | None = None) -> Record:
     """Return the one record that an address means; raises Refused that names the nearest, or the stacks that all have it."""
     wanted = _candidates(address, kind)
+    damage.require_record(recorded, wanted, stack)
     found = [
         record for record in records_of(recorded, stack) if record.address in wanted or (record.sid is not None and record.sid == address)
     ]

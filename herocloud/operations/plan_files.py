@@ -1,20 +1,22 @@
 """Plans in files: one line that says what the file is, one line with the plan.
 
 The first line holds a checksum over the exact bytes of the second, so that a file that was cut off, edited or mangled on its way between
-two machines is refused before anything of it is believed. The checksum guards against accidents and not against people: whoever may
+two machines is refused before anything of it is believed. The checksum guards against accidents and not against people: anyone who may
 write the file may run a plan anyway, and the mode keeps others from reading it.
 """
 
 from pathlib import Path
 from typing import Any
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import durable_files, jsons, plain_files
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.plans import Plan
 
 FORMAT = "herocloud-plan"
 VERSION = 1
+_MOST_BYTES = 512 * 1024**2
+"""A plan of ten thousand VMs has some forty MiB."""
 
 
 def write(path: Path, plan: Plan) -> None:
@@ -44,7 +46,7 @@ def read(path: Path) -> Plan:
     from herocloud.model import plan_codec
 
     try:
-        content = path.read_bytes()
+        content = plain_files.read(path, _MOST_BYTES)
     except FileNotFoundError:
         raise Refused(
             [
@@ -53,6 +55,9 @@ def read(path: Path) -> Plan:
                 )
             ]
         ) from None
+    except plain_files.NotPlain as error:
+        detail = f"`{path}` cannot be a plan: {error.strerror}."
+        raise Refused([Diagnostic("not-a-plan", "Not a plan file", detail, hint="`herocloud plan --out FILE` writes one")]) from None
     head, body = _take_apart(path, content)
     if head["version"] > VERSION:
         made_by = head.get("herocloud", "?")
@@ -64,7 +69,7 @@ def read(path: Path) -> Plan:
         raise _damaged(path, "its checksum does not fit its content")
     try:
         return plan_codec.decode_plan(json.loads(body))
-    except (ValueError, plan_codec.NotFiled) as error:
+    except (ValueError, RecursionError, plan_codec.NotFiled) as error:
         raise _damaged(path, f"it cannot be read ({error})") from error
 
 
@@ -74,12 +79,12 @@ def _take_apart(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
     first, _, body = content.partition(b"\n")
     try:
         head = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         head = None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         detail = f"`{path}` does not begin like a plan that `herocloud plan --out` wrote."
         raise Refused([Diagnostic("not-a-plan", "Not a plan file", detail, hint="stack files are given with `-f`")])
-    if not isinstance(head.get("version"), int):
+    if type(head.get("version")) is not int or not isinstance(head.get("checksum"), str):
         raise _damaged(path, "it does not tell its version")
     return head, body.removesuffix(b"\n")
 

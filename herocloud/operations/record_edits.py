@@ -11,7 +11,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Move, Record
-from herocloud.operations import admission, inputs, lookups, stack_plans
+from herocloud.operations import admission, damage, inputs, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.stack_plans import Planned
 from herocloud.plan import recorded_stack
@@ -20,9 +20,15 @@ from herocloud.state.store import Store
 
 
 def remove(folder: Path, address: str, stack: str | None, how: How) -> Record:
-    """Forget a record; returns what it was."""
+    """Forget a record; returns what it was, or what is left of one that cannot be read."""
     from herocloud.state import edits
 
+    unreadable = damage.find(lookups.read_recorded(folder), address, stack)
+    if unreadable is not None:
+        with admission.editing(folder, unreadable.stack, "state rm", how) as store:
+            admission.require_ended(store.pending(), unreadable.stack)
+            edits.drop_row(store, unreadable.stack, unreadable.address, how.caller)
+        return unreadable
     found = lookups.find_record(lookups.read_recorded(folder), address, stack)
     with admission.editing(folder, found.stack, "state rm", how) as store:
         record = _find(store, address, found.stack)
@@ -92,7 +98,7 @@ def _target_address(record: Record, target: str) -> Address:
 
 
 def _rename_need(record: Record, old: Address, new: Address) -> Record:
-    """Make whoever relied on the old name rely on the new one; volumes and networks are named inside of targets too."""
+    """Make records that rely on the old name rely on the new one; volumes and networks are named inside of targets too."""
     kind, _, old_name = old.partition(".")
     new_name = new.partition(".")[2]
     record = record._replace(needs=tuple(new if need == old else need for need in record.needs))

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import durable_files
+from herocloud.kits import durable_files, plain_files
 from herocloud.kits.jsons import Json
+from herocloud.kits.yaml.documents import MAX_BYTES
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -103,7 +104,7 @@ def difference(one: Laid) -> str:
 
 def _read(name: str, wrong: list[Diagnostic]) -> str | None:
     try:
-        return Path(name).read_bytes().decode("utf-8", "surrogateescape")
+        return plain_files.read(name, MAX_BYTES).decode("utf-8", "surrogateescape")
     except OSError as error:
         wrong.append(
             Diagnostic("file-unreadable", "A stack file cannot be read", f"`{name}`: {error.strerror}.", hint="name it with `-f FILE`")

@@ -13,7 +13,7 @@ from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Severity
 from herocloud.model.worlds import Desired, Observed, Record, Recorded
-from herocloud.operations import inputs
+from herocloud.operations import damage, inputs
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.plan.scope import PlanOptions
 
@@ -123,6 +123,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     """Look at the world and plan."""
     from herocloud.plan import planner
 
+    damage.require_sound(recorded, desired.stack)
     observed = look(host, None) if asked.refresh else None
     recorded = remember(recorded, observed, host)
     if not asked.options.destroy:
@@ -204,7 +205,7 @@ def changes_something(plan: Plan) -> bool:
 
 
 def refuse_unapplyable(plan: Plan) -> None:
-    """Raise what stands against this plan, with the error that tells how the command shall end."""
+    """Raise what stands against this plan, with the error that decides the exit code."""
     errors = [found for found in plan.diagnostics if found.is_error]
     if not errors and not plan.blocked:
         return

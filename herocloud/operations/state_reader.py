@@ -38,7 +38,7 @@ class StateReader:
                 return 0, Recorded()
             version = store.data_version
             if version != self._version:
-                self._recorded = store.recorded()
+                self._recorded = store.recorded(checked=True)
                 # Asked before the records: what is written in between is read once more, and never missed.
                 self._version = version
             return version, self._recorded

@@ -16,6 +16,9 @@ from herocloud.model.worlds import Record, Recorded
 Owner = tuple[StackName, Address]
 
 
+_UNREADABLE: Owner = (StackName(""), Address("a record that cannot be read"))
+
+
 class Ledger:
     """The book of what is taken. Mutable while one plan is made, and gone with it."""
 
@@ -40,6 +43,8 @@ class Ledger:
             for address, record in records.items():
                 if record.kind == "vm":
                     self._enter_lost(record, (stack, address))
+        for held in recorded.held:
+            self.slices.setdefault(held, _UNREADABLE)
         self._all = [one.sid for one in host.slices]
         self._kept_back = kept_back
         self._known = frozenset(self._all)

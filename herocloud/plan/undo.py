@@ -106,7 +106,7 @@ def _lost(address: Address) -> Diagnostic:
         "Deleted data is gone",
         detail,
         address=address,
-        hint="apply a stack file that asks for it: it is made anew, and empty",
+        hint="apply a stack file that asks for it: it is re-created, and empty",
     )
 
 

@@ -6,6 +6,7 @@ guest must not get an address that nobody has planned.
 
 from pathlib import Path
 
+from herocloud.kits import plain_files
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Conflict, Permanent
 
@@ -19,7 +20,7 @@ def read(data: Path, address: str, key: Json) -> bytes:
 
     path = data / _FOLDER / f"{key['name']}.key"
     try:
-        private = path.read_bytes()
+        private = plain_files.read(path, 4096)
     except OSError as error:
         raise Permanent(f"the overlay key `{key['name']}` of `{address}` cannot be read: {error.strerror}") from error
     if len(private) != _BYTES or X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw().hex() != key["public"]:

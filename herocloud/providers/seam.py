@@ -56,7 +56,7 @@ class ProviderContext(NamedTuple):
     settings: Mapping[str, Mapping[str, Json]] = {}
     """The sections of the host file that belong to providers, by the name of the provider (see `Declaration.settings`)."""
     environment: Mapping[str, str] = {}
-    """The variables of whoever asked, for what a stack names with `env:`; those of this process may belong to somebody else."""
+    """The caller's variables, for what a stack names with `env:`; those of this process may belong to somebody else."""
 
     def settings_of(self, name: str) -> Mapping[str, Json]:
         """Return a provider's own section of the host file."""

@@ -42,7 +42,7 @@ class Book:
         self._waiting[record.stack, record.address] = record
 
     def drop(self, connection: sqlite3.Connection, stack: StackName, address: Address) -> None:
-        """End the present record of an address. One that is gone already is no error: a resumed step may say it twice."""
+        """End the present record of an address. One that is gone already is not an error: a resumed step may say it twice."""
         self._write(connection)
         owner = stack, address
         since = self._look(connection, owner)
@@ -128,7 +128,8 @@ class Book:
             self._since[owner] = None if row is None else row[0]
             if row is not None:
                 self._first[owner] = row[1]
-                self._held[owner] = state_records.slices_of(state_records.read_body(row[1]))
+                record = state_records.read_sound(row[1], *owner)
+                self._held[owner] = state_records.held_by(connection, owner) if record is None else state_records.slices_of(record)
         return self._since[owner]
 
 

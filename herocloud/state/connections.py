@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 from herocloud.kits import faults
@@ -30,6 +31,8 @@ def check(connection: sqlite3.Connection, path: Path, newest: int, *, whole: boo
     version = migrating.version_of(connection)
     if version > newest:
         raise _newer(path, version, newest)
+    if version < 1:
+        raise failures.damaged(path, f"its `user_version` is {version}, and no state has such a format")
     if whole:
         (says,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if says != "ok":
@@ -145,8 +148,8 @@ def close(connection: sqlite3.Connection, folder: Path) -> None:
     with closing(_connect(state_files.database(folder), "ro")) as keeper:
         keeper.execute("SELECT 1 FROM world").fetchall()
         connection.close()
-    # Whoever comes first makes the index anew. Done here, it is made already, and a look at the state leaves every byte of the folder
-    # alone.
+    # The first to open the state creates the index again. Done here, it exists already, and a look at the state leaves every byte of the
+    # folder alone.
     with closing(_connect(state_files.database(folder), "ro")) as first:
         first.execute("SELECT 1 FROM world").fetchall()
     faults.reached("state.close.after")
@@ -154,7 +157,10 @@ def close(connection: sqlite3.Connection, folder: Path) -> None:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     name = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(f"file:{name}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
+    connection = sqlite3.connect(f"file:{name}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
+    # A text that is not UTF-8 spoils its own row, and not every question about the table.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    return connection
 
 
 def _connect_reader(folder: Path, seen: Seen) -> sqlite3.Connection:
@@ -167,7 +173,7 @@ def _connect_reader(folder: Path, seen: Seen) -> sqlite3.Connection:
         connection.close()
         if not error.sqlite_errorname.startswith("SQLITE_IOERR_SHM"):
             raise
-        # The first to open the file makes the index anew, and on a full disk there is no room for it. A plan needs none.
+        # The first to open the file creates the index again, and on a full disk there is no room for it. A plan needs none.
         return _open_copy(folder)
     except BaseException:
         connection.close()

@@ -24,6 +24,11 @@ def remove_record(store: Store, stack: StackName, address: Address, caller: Call
     return store.edit("state rm", stack, [_entry(remove=(stack, address))], caller=caller)
 
 
+def drop_row(store: Store, stack: StackName, address: Address, caller: Caller = NOBODY) -> int:
+    """Forget an address whose row cannot be read; returns the serial."""
+    return store.edit("state rm", stack, [_entry(remove=(stack, address))], caller=caller)
+
+
 def set_protect(
     store: Store,
     stack: StackName,

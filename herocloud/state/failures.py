@@ -132,6 +132,8 @@ def explain(error: BaseException, path: Path) -> Refused | None:
     if isinstance(error, OSError):
         where = Path(error.filename) if isinstance(error.filename, str) else path
         return refusal(_BY_NUMBER.get(error.errno or 0, "state-unusable"), where, error.strerror or str(error))
+    if type(error).__module__ == "sqlite3" and str(error).startswith(("no such table", "no such column", "Could not decode")):
+        return damaged(path, f"{error}")
     # By name and not by class: the lock and the key need this module without loading SQLite.
     name = getattr(error, "sqlite_errorname", None)
     if (

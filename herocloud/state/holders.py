@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import moments
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.ids import Address, StackName
 from herocloud.state import state_files
@@ -74,7 +75,7 @@ def describe_self(operation: str, plan: str | None, proc: Path = PROC, scope: Sc
 
 
 def name_stranger(pid: int, proc: Path = PROC, scope: Scope = HOST) -> Holder:
-    """Return what can be told of a process that left no readable record."""
+    """Return what is known of a process that left no readable record."""
     started = read_start_time(pid, proc)
     try:
         owner = (proc / str(pid)).stat().st_uid
@@ -183,7 +184,7 @@ def _is_sound(holder: Holder) -> bool:
 
 
 def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    return moments.write_utc(seconds, "%Y-%m-%d %H:%M:%S UTC")
 
 
 def _up() -> float:

@@ -6,11 +6,13 @@ step. Each runs in one transaction with its number, so that a crash leaves the o
 
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 from herocloud.kits import faults
+from herocloud.state import failures
 
 APPLICATION_ID = 0x68636C64
-"""`hcld` in the file's header: another program's database is told apart before anything reads it."""
+"""`hcld` in the file's header: another program's database is recognized before anything reads it."""
 
 _FIRST = (
     # One row: what the state as a whole is.
@@ -155,6 +157,13 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] 
             connection.execute(f"PRAGMA user_version = {number + 1}")
             faults.reached("state.migrate.written")
             connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            connection.execute("ROLLBACK")
+            if "already exists" in str(error) or "duplicate column" in str(error):
+                path = Path(connection.execute("PRAGMA database_list").fetchone()[2] or "the copy in memory")
+                fact = f"its `user_version` is {number}, and it has what only a later format has ({error})"
+                raise failures.damaged(path, fact) from error
+            raise
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -19,6 +19,7 @@ from herocloud.model import ids
 from herocloud.model.errors import Conflict
 from herocloud.model.ids import HERE, Address, Sid, StackName
 from herocloud.model.worlds import Record
+from herocloud.state import record_shapes
 
 Owner = tuple[StackName, Address]
 
@@ -45,6 +46,12 @@ def assign(connection: sqlite3.Connection, owner: Owner, slices: Iterable[Sid]) 
                 raise
             whose = "itself, twice" if holder == owner else f"{holder[1]} of stack {holder[0]}"
             raise Conflict(f"slice {sid} was meant for {owner[1]} of stack {owner[0]} and is held by {whose}") from error
+
+
+def held_by(connection: sqlite3.Connection, owner: Owner) -> tuple[Sid, ...]:
+    """Return the slices that an address holds by the table of them, for a record that cannot tell."""
+    rows = connection.execute("SELECT sid FROM assignments WHERE stack = ? AND address = ? ORDER BY sid", owner)
+    return tuple(Sid(sid) for (sid,) in rows)
 
 
 def owners(connection: sqlite3.Connection) -> dict[Sid, Owner]:
@@ -81,28 +88,73 @@ def read_bodies(texts: str) -> list[Record]:
     return [_record(fields) for fields in json.loads(texts)]
 
 
-def load(connection: sqlite3.Connection, where: str = "until IS NULL", values: tuple[int, ...] = ()) -> Records:
-    """Return every record that the condition selects, by stack and address in the order of their texts."""
+Damaged = dict[StackName, dict[Address, str]]
+"""Rows that hold no record, and what is wrong with each."""
+
+
+def load(
+    connection: sqlite3.Connection, where: str = "until IS NULL", values: tuple[int, ...] = (), damaged: Damaged | None = None
+) -> Records:
+    """Return every record that the condition selects, by stack and address in the order of their texts.
+
+    What is not a record is left out, and noted in `damaged`; who asks for the notes gets the specs looked into as well.
+    """
     found: Records = {}
-    rows = connection.execute(f"SELECT body FROM records WHERE {where} ORDER BY stack, address", values)  # noqa: S608  (conditions are ours)
+    inside, damaged = damaged is not None, {} if damaged is None else damaged
+    rows = connection.execute(f"SELECT stack, address, body FROM records WHERE {where} ORDER BY stack, address", values)  # noqa: S608  (conditions are ours)
     with _without_collector():
-        while bodies := rows.fetchmany(_TOGETHER):
-            for fields in json.loads("[" + ",".join([body for (body,) in bodies]) + "]"):
-                record = _record(fields)
-                found.setdefault(record.stack, {})[record.address] = record
+        while some := rows.fetchmany(_TOGETHER):
+            for (stack, address, _), fields in zip(some, _parse_all([body for _, _, body in some]), strict=True):
+                wrong = record_shapes.judge(fields, stack, address, inside=inside)
+                if wrong is None:
+                    found.setdefault(stack, {})[address] = _record(fields)
+                else:
+                    damaged.setdefault(stack, {})[address] = wrong
     return found
 
 
+def _parse_all(bodies: list[str]) -> list[jsons.Json]:
+    """Read some hundred bodies at once; one by one where one of them is not JSON, or pretends to be several."""
+    try:
+        joined = "[" + ",".join(bodies) + "]"
+        if not joined.isascii():
+            joined.encode()
+        parsed = json.loads(joined)
+        if len(parsed) == len(bodies):
+            return list(parsed)
+    except (ValueError, RecursionError):
+        pass
+    return [_parse(body) for body in bodies]
+
+
+def _parse(body: str) -> jsons.Json:
+    try:
+        # What was not UTF-8 in the database cannot be encoded again.
+        return json.loads(body.encode())
+    except (ValueError, RecursionError):
+        return None
+
+
 def find(connection: sqlite3.Connection, stack: str, address: str) -> Record | None:
-    """Return the present record of an address."""
+    """Return the present record of an address; nothing for one that cannot be read."""
     row = connection.execute("SELECT body FROM records WHERE stack = ? AND address = ? AND until IS NULL", (stack, address)).fetchone()
-    return None if row is None else read_body(row[0])
+    return None if row is None else read_sound(row[0], stack, address)
+
+
+def read_sound(body: str, stack: str, address: str) -> Record | None:
+    """Return the record from its JSON; nothing when it is not one."""
+    fields = _parse(body)
+    return None if record_shapes.judge(fields, stack, address) is not None else _record(fields)
 
 
 def versions_with(connection: sqlite3.Connection, text: str) -> list[tuple[tuple[int, ...], Record]]:
     """Return every version of a record whose body holds a text, with the serials that made and ended it."""
-    rows = connection.execute("SELECT since, until, body FROM records WHERE instr(body, ?) > 0 ORDER BY since", (text,))
-    return [(tuple(serial for serial in (since, until) if serial is not None), read_body(body)) for since, until, body in rows]
+    rows = connection.execute("SELECT since, until, stack, address, body FROM records WHERE instr(body, ?) > 0 ORDER BY since", (text,))
+    return [
+        (tuple(serial for serial in (since, until) if serial is not None), record)
+        for since, until, stack, address, body in rows
+        if (record := read_sound(body, stack, address)) is not None
+    ]
 
 
 def _record(fields: list[jsons.Json]) -> Record:
@@ -111,10 +163,10 @@ def _record(fields: list[jsons.Json]) -> Record:
 
 
 def last(connection: sqlite3.Connection, stack: str, address: str) -> Record | None:
-    """Return the newest record that ever was at an address and is past."""
-    question = "SELECT body FROM records WHERE stack = ? AND address = ? AND until IS NOT NULL ORDER BY until DESC LIMIT 1"
-    row = connection.execute(question, (stack, address)).fetchone()
-    return None if row is None else read_body(row[0])
+    """Return the newest record that ever was at an address and is past; what cannot be read is passed over."""
+    question = "SELECT body FROM records WHERE stack = ? AND address = ? AND until IS NOT NULL ORDER BY until DESC"
+    rows = connection.execute(question, (stack, address))
+    return next((record for (body,) in rows if (record := read_sound(body, stack, address)) is not None), None)
 
 
 @contextmanager

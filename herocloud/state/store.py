@@ -6,6 +6,7 @@ the threads of an apply share the connection.
 
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,9 @@ __all__ = [
 ]
 
 Answer = TypeVar("Answer")
+
+
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError, zlib.error)
 
 
 class Moved(Exception):
@@ -106,9 +110,9 @@ class Store:
         with self._turn, failures.Guarded(self._path):
             return not connections.is_of(self._connection, self._path)
 
-    def recorded(self) -> Recorded:
-        """Return everything that plans compare with."""
-        return self._read(lambda c: _recorded(c, self.folder))
+    def recorded(self, *, checked: bool = False) -> Recorded:
+        """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
+        return self._read(lambda c: _recorded(c, self.folder, checked=checked))
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
@@ -239,7 +243,7 @@ class Store:
     ) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished.
 
-        Of steps whose provider is told, how long they took is remembered for estimates.
+        Of steps whose provider is given, the duration is remembered for estimates.
         """
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
@@ -279,9 +283,9 @@ class Store:
                 finally:
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
-            except ValueError as error:
-                # A body that is no JSON any more: the page is in order, and what it holds is not.
-                raise failures.damaged(self._path, f"a record cannot be read ({error})") from error
+            except _UNREADABLE as error:
+                # The pages are in order, and what they hold is not: no JSON any more, or JSON of another shape.
+                raise failures.damaged(self._path, f"what is in it cannot be read ({type(error).__name__}: {error})") from error
 
     @contextmanager
     def _writing(self, point: str) -> Iterator[sqlite3.Connection]:
@@ -318,7 +322,7 @@ def read_recorded(folder: Path) -> Recorded:
     if store is None:
         return Recorded()
     with store:
-        return store.recorded()
+        return store.recorded(checked=True)
 
 
 def read_pending(folder: Path) -> tuple[Pending, ...]:
@@ -347,16 +351,28 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _recorded(connection: sqlite3.Connection, folder: Path) -> Recorded:
+def _recorded(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
     lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
     unfinished = journal.pending(connection, folder)
+    damaged: records.Damaged = {}
+    present = records.load(connection, damaged=damaged if checked else None)
     return Recorded(
         lineage=lineage,
         serial=serial,
-        records=records.load(connection),
+        records=present,
         slices=slices,
         unfinished=unfinished,
         reserved=journal.reserved(connection) if unfinished else {},
         outputs=journal.outputs(connection),
         durations=journal.durations(connection),
+        damaged=damaged,
+        held=_held_by(connection, damaged),
     )
+
+
+def _held_by(connection: sqlite3.Connection, damaged: records.Damaged) -> dict[Sid, str]:
+    """Return the slices of addresses whose records cannot be read: the assignments are kept beside the records."""
+    if not damaged:
+        return {}
+    owners = records.owners(connection).items()
+    return {sid: f"{address} of stack {stack}" for sid, (stack, address) in owners if address in damaged.get(stack, {})}

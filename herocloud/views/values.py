@@ -11,10 +11,9 @@ holds `true` where something was taken out. Secrets never get this far (the load
 people put passwords there.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from herocloud.kits import credentials, jsons, sizes
+from herocloud.kits import credentials, jsons, moments, sizes
 from herocloud.kits.jsons import Json, Spec
 
 SENSITIVE = ("user_data", "secrets")
@@ -175,13 +174,14 @@ def _spell_out(value: Json) -> str:
 
 def stamp(seconds: float) -> str:
     """Write a time for machines, with milliseconds: `2026-11-21T10:00:00.250Z`."""
+    seconds = moments.clamp(seconds)
     whole = int(seconds)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
+    return f"{moments.write_utc(whole, '%Y-%m-%dT%H:%M:%S')}.{int((seconds - whole) * 1000):03d}Z"
 
 
 def show_moment(seconds: float) -> str:
     """Write a time for people: `2026-11-21 10:00:00 UTC`."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(seconds)))
+    return moments.write_utc(seconds, "%Y-%m-%d %H:%M:%S UTC")
 
 
 def mask(spec: Spec | None, extra: Iterable[str] = ()) -> tuple[Json, Json]:

@@ -101,7 +101,11 @@ def records_of() -> Callable[[Path], Mapping[str, Mapping[str, Record]]]:
     """Return a function that reads the records of a folder."""
 
     def read(folder: Path) -> Mapping[str, Mapping[str, Record]]:
-        return states.read_recorded(folder).records
+        store = states.open_state(folder, write=False)
+        if store is None:
+            return {}
+        with store:
+            return store.recorded().records
 
     return read
 

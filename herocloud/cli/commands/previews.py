@@ -8,7 +8,7 @@ from herocloud.cli.command import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Recorded
-from herocloud.operations import lookups, plan_files, stack_files, stack_plans
+from herocloud.operations import damage, lookups, plan_files, stack_files, stack_plans
 from herocloud.operations.lookups import Seen
 
 
@@ -91,6 +91,7 @@ def show(
         presentation.export_plan(exports, plan)
         return exit_codes.DONE
     recorded = lookups.read_recorded(call.folder)
+    exit_codes.tell_diagnostics(call.screen, damage.warnings(recorded), quiet=call.quiet)
     chosen = requests.choose_stack(call, stack)
     seen = lookups.see(call.folder, recorded, chosen)
     presentation.show(call, lambda: _document(recorded, seen), lambda: _text(call, recorded, seen))

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, garbage, presentation, requests
 from herocloud.cli.command import Call
+from herocloud.operations import damage, lookups, record_edits
 from herocloud.operations import leftovers as operation
-from herocloud.operations import lookups, record_edits
 
 ADDRESS = Annotated[str, flags.argument(metavar="ADDR", help="An address, such as vm.web[0].")]
 
@@ -16,6 +16,7 @@ def list_records(call: Call, stack: flags.Stack = None) -> int:
     from herocloud.views import listings
 
     recorded = lookups.read_recorded(call.folder)
+    exit_codes.tell_diagnostics(call.screen, damage.warnings(recorded), quiet=call.quiet)
     presentation.show_listing(call, listings.records(lookups.records_of(recorded, requests.choose_stack(call, stack))))
     return exit_codes.DONE
 
@@ -63,7 +64,7 @@ def lock(call: Call) -> int:
 def move(
     call: Call,
     origin: Annotated[str, flags.argument(metavar="A", help="The address as it is.")],
-    target: Annotated[str, flags.argument(metavar="B", help="The address as it shall be.")],
+    target: Annotated[str, flags.argument(metavar="B", help="The new address.")],
     approval: flags.Approving,
     running: flags.Executing,
     stack: flags.Stack = None,
@@ -129,7 +130,7 @@ def adopt(
 ) -> int:
     """Take an orphan back into the records.
 
-    What it shall be comes from the stack file, or from the last record that this state had of it.
+    Its specification comes from the stack file, or from the last record that this state had of it.
     """
     sources = requests.make_sources(call, variables)
     return apply_flow.run_planned(call, approval, running, lambda: operation.plan_adopt(call.folder, address, stack, sources))

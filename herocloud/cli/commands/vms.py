@@ -7,7 +7,7 @@ from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
 from herocloud.cli.command import Call
-from herocloud.operations import lookups, power
+from herocloud.operations import damage, lookups, power
 
 VM = Annotated[str, flags.argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]
 
@@ -17,6 +17,7 @@ def list_vms(call: Call, stack: flags.Stack = None) -> int:
     from herocloud.views import listings
 
     recorded = lookups.read_recorded(call.folder)
+    exit_codes.tell_diagnostics(call.screen, damage.warnings(recorded), quiet=call.quiet)
     seen = lookups.see(call.folder, recorded, requests.choose_stack(call, stack))
     presentation.show_listing(call, listings.vms(seen.records, seen.things))
     return exit_codes.DONE

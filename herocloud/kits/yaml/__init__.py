@@ -12,6 +12,7 @@ SUMMARIES = {
     "yaml-documents": "Several documents in one file",
     "yaml-not-a-mapping": "File is not a mapping",
     "yaml-limit": "File is over a limit",
+    "yaml-nul": "Text with a NUL character",
     "yaml-alias": "Alias without its anchor",
     "yaml-tag": "Unknown YAML tag",
     "yaml-key": "Key is not a text",

@@ -20,6 +20,7 @@ from herocloud.kits.yaml.tree import Duplicate, Spot, Spots, Tree, Unreadable
 MAX_NODES = 200_000
 MAX_ALIASES = 1_000
 MAX_DEPTH = 64
+_NUL = re.compile(r"\\(?:0|x00|u0000|U00000000)")
 _QUESTION = re.compile(r"[\[{,]\s*\?\S")
 
 
@@ -61,6 +62,7 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
     scalar, alias_kind = events.ScalarEvent, events.AliasEvent
     map_start, list_start = events.MappingStartEvent, events.SequenceStartEvent
     map_end, list_end = events.MappingEndEvent, events.SequenceEndEvent
+    nul = _NUL.search(written) is not None
     words, numbers, read_number = scalars.WORDS, scalars.NUMBERS_BEGIN, scalars.read_number
     # Every event brings a text of its own; keys and short values repeat thousands of times, and one copy of each saves half the memory.
     same: dict[str, str] = {}
@@ -86,6 +88,9 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
         if kind is scalar:
             text = event.value if restore is None else restore(event.value)
             text = same.setdefault(text, text)
+            if nul and "\0" in text:
+                detail = "A text here has a NUL character, at which programs and kernels stop reading."
+                raise Unreadable("yaml-nul", detail, event.start_mark, event.end_mark, "leave it out")
             if is_map and key is None:
                 if wary and start.flow_style:
                     _check_question(event, written)

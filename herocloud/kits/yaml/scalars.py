@@ -8,6 +8,8 @@ its kin are how YAML files attack programs, and `!!timestamp`, `!!binary` and `!
 import re
 from typing import Any
 
+_LONGEST_NUMBER = 400
+"""Letters of a number. Python refuses to write one of thousands of digits, and nothing here needs such a one."""
 _INTEGER = re.compile(r"^[-+]?[0-9]+$")
 _OCTAL = re.compile(r"^0o[0-7]+$")
 _HEXADECIMAL = re.compile(r"^0x[0-9a-fA-F]+$")
@@ -41,6 +43,8 @@ def read_number(text: str) -> Any:
             return _written_int(text, int(text))
         except ValueError:  # Python refuses to convert thousands of digits, and nothing here needs such a number.
             return text
+    if len(text) > _LONGEST_NUMBER:
+        return text
     if _OCTAL.match(text):
         return _written_int(text, int(text, 8))
     if _HEXADECIMAL.match(text):

@@ -26,7 +26,7 @@ from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.guests import agent_answers
 
 DELIMITER = b"\xff"
-"""Stands in no UTF-8 text, so an agent that is in the middle of one starts anew."""
+"""Stands in no UTF-8 text, so an agent that is in the middle of one starts over."""
 _LONGEST_LEFTOVER = 1024**2
 """Bytes in front of the number that an agent says back, after which they are thrown away."""
 _PIECE = 65536
@@ -100,7 +100,7 @@ class Channel:
         self._send(_request(command, arguments), time.monotonic() + timeout)
 
     def enter(self, port: int, until: float) -> None:
-        """Name the vsock port that a shared socket shall lead to."""
+        """Name the vsock port that a shared socket leads to."""
         self._send(f"CONNECT {port}\n".encode(), until)
         answer = self._line(until)
         if not answer.startswith(b"OK "):

@@ -11,13 +11,12 @@ that was planned is refused: a guest would get a password that nobody has approv
 
 import base64
 import hashlib
-import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from herocloud.kits import plain_files
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.images import guest_daemon
@@ -222,14 +221,9 @@ def _read(address: str, name: str, secret: Json, environment: Mapping[str, str])
             raise Permanent(f"the secret `{name}` of `{address}` is missing: {_origin(secret)} is not set; set it, and resume")
         return text.encode("utf-8", "surrogateescape")
     try:
-        # Only a plain file: a pipe may never end.
-        if not stat.S_ISREG(os.stat(secret["file"]).st_mode):  # noqa: PTH116  (text in, as in the plan)
-            raise Permanent(f"the secret `{name}` of `{address}` is missing: {_origin(secret)} is no plain file")
-        value = Path(secret["file"]).read_bytes()
+        value = plain_files.read(secret["file"], LARGEST)
     except OSError as error:
         raise Permanent(f"the secret `{name}` of `{address}` is missing: {_origin(secret)}: {error.strerror}") from error
-    if len(value) > LARGEST:
-        raise Permanent(f"the secret `{name}` of `{address}` is larger than {LARGEST // 1024} KiB")
     return value
 
 

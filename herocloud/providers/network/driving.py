@@ -90,7 +90,7 @@ class NetworkDriver:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Be the only one on this host who changes networks."""
-    # Whoever has the capability without being root has a folder of the session; two such users do not wait for each other.
+    # A user who has the capability without being root has a folder of the session; two such users do not wait for each other.
     folder = _FOLDER if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", _FOLDER)) / "herocloud"
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     with durable_files.flock(folder / _LOCK, blocking=True):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from herocloud.kits import jsons, nearest, sizes
+from herocloud.kits import jsons, nearest, plain_files, sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -26,7 +26,7 @@ class Rule(NamedTuple):
     """One way to misbehave."""
 
     key: str
-    """Names the rule in the world file, where its uses are counted: a rule that was edited starts anew."""
+    """Names the rule in the world file, where its uses are counted: a rule that was edited starts over."""
     address: str = "*"
     step: str = "*"
     times: int | None = None
@@ -61,6 +61,8 @@ class Scenario(NamedTuple):
         return any(rule.vanish for rule in self.rules)
 
 
+_MOST_BYTES = 16 * 1024**2
+
 NOTHING = Scenario()
 
 
@@ -70,7 +72,7 @@ def load(path: Path) -> Scenario:
     from herocloud.kits.yaml import documents
 
     try:
-        content = path.read_bytes()
+        content = plain_files.read(path, _MOST_BYTES)
     except OSError as error:
         raise Refused([Diagnostic("scenario-unreadable", "The scenario file cannot be read", f"`{path}`: {error}")]) from error
     if not content.strip():

@@ -1,6 +1,6 @@
 """Hands that reach into the simulated world past every rule, and worlds made from worlds.
 
-Hands that reach into the simulated world past every rule: for tests, demonstrations, and whoever wants to see drift found.
+Hands that reach into the simulated world past every rule: for tests, demonstrations, and anyone who wants to see drift found.
 
 What they do is what a stranger with root does to a host. Claims and totals stay true, because a stranger cannot break arithmetic either.
 
@@ -199,7 +199,7 @@ def copy_world(source: Path, target: Path) -> bool:
         return False
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        # SQLite's own copy sees one moment of the world, whoever is writing to it meanwhile.
+        # SQLite's own copy sees one moment of the world, even while others write to it.
         with original.reading() as connection:
             copy = sqlite3.connect(target / world_file.FILE)
             try:

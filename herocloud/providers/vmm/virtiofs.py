@@ -55,6 +55,8 @@ def start(data: Path, sid: str, part: Part, address: str) -> None:
     end(data, sid)
     for number, (use, share) in enumerate(zip(part["shares"], shares_of(data, sid, part), strict=True)):
         folder = files.require(Path(use["path"]), "the shared folder")
+        if "," in str(folder):
+            raise Permanent(f"`{folder}` has a comma, and virtiofsd would take what is behind it for options")
         command = [require_program(address), f"--fd={_SOCKET}", "-o", f"source={folder}", "-o", "cache=auto"]
         record = identity.record_path(data, sid, f"{_NAME}{number}")
         environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}{number}"}

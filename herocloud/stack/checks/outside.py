@@ -88,7 +88,7 @@ class World:
         try:
             self.texts[full] = content.decode()
         except UnicodeDecodeError:
-            self.found.add("path-unreadable", path, f"`{full}` is no UTF-8 text.", None)
+            self.found.add("path-unreadable", path, f"`{full}` is not UTF-8 text.", None)
             return
         guest_input.check_user_data(path, self.texts[full], self.found)
 
@@ -170,6 +170,14 @@ def _look_at_block(path: Path, fields: Fields, world: World, *, host_is_here: bo
             world.look_at_secret((*path, "secrets", name), secret)
     for number, share in enumerate(fields.get("shares") or ()):
         text = share.get("path")
+        if text and "," in text:
+            # The daemon of shares takes its options as one list with commas, and would read the rest of the path as more of them.
+            world.found.add(
+                "path-unreadable",
+                (*path, "shares", number, "path"),
+                f"`{text}` cannot be shared: it has a comma.",
+                "rename it, or share the folder above it",
+            )
         # An absolute path belongs to the host that is planned for, and a simulated host is not this machine.
         if text and (host_is_here or world.is_fenced((*path, "shares", number)) or not text.startswith(("/", "~"))):
             world.check_path((*path, "shares", number, "path"), text, folder=True)
@@ -179,7 +187,7 @@ def read_file(path: str, limit: int) -> bytes | str:
     """Return the content of a file, or what is wrong with it; only plain files are opened, because a pipe may never end."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - texts in, as everywhere in this package.
-            return "it is no plain file"
+            return "it is not a plain file"
         with open(path, "rb") as stream:  # noqa: PTH123
             content = stream.read(limit + 1)
     except FileNotFoundError:
