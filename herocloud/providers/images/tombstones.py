@@ -1,7 +1,7 @@
 """Tombstones: deleted data that is still there, until its time to live passes or somebody purges it.
 
-A rename into a folder with a note beside it: it costs nothing, and what was deleted comes back as it was. The note is written first, so
-that data never lies there without saying what it is.
+A disk is renamed into a folder, with a note beside it: that costs nothing, and what was deleted comes back as it was. The note is written
+first, so that data never lies there without saying what it is.
 """
 
 import errno

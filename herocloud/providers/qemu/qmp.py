@@ -1,7 +1,7 @@
 """Speaking QMP: the only module that knows the package `qemu.qmp` and that there is such a thing as asyncio.
 
-Two ways: a `Talk` with one machine, call by call, and `ask_many`, which puts the same short questions to many machines at once. Nothing
-waits without a bound: a VMM that is stopped by a debugger, or whose socket somebody else holds, must not hang a plan.
+There are two ways: a `Talk` with one machine, call by call, and `ask_many`, which puts the same short questions to many machines at once.
+Nothing waits without a bound: a VMM that is stopped by a debugger, or whose socket somebody else holds, must not hang a plan.
 """
 
 import contextlib
