@@ -331,7 +331,7 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
     if record is None and not case.present:
         return Action.CREATE, Reason.NOT_RECORDED
     if record is None:
-        # What is adopted may still have to be rebooted or made anew to become what the file asks for, and then is shown as that.
+        # What is adopted may still have to be rebooted or re-created to become what the file asks for, and then is shown as that.
         return {Impact.REBOOT: Action.REBOOT, Impact.REPLACE: Action.REPLACE, Impact.DATA: Action.REPLACE}.get(
             worst, Action.ADOPT
         ), Reason.ADOPTED

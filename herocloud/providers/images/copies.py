@@ -67,7 +67,7 @@ def share_blocks(source: int, target: int) -> bool:
 
 
 def copy_data(source: int, target: int, *, cancelled: Callable[[], bool] = lambda: False, told: Told = lambda _done, _all: None) -> None:
-    """Copy what is no hole from one open file to another, which must be empty."""
+    """Copy what is not a hole from one open file to another, which must be empty."""
     size = os.fstat(source).st_size
     offset = 0
     by_kernel = True

@@ -147,7 +147,7 @@ def look(folder: Path, store: Store, work: Work) -> Seen:
 
 
 def body_of(store: Store, mark: Mark) -> Part:
-    """Return the part of an image as it is: one whose content is gone is no image any more."""
+    """Return the part of an image as it is: one whose content is gone is not an image any more."""
     key = mark.more.get("key")
     return mark.body if key is None or store.content(str(key)).exists() else None
 
@@ -197,4 +197,4 @@ def _pointer(entry: Entry) -> dict[str, Json]:
 def _require_file(work: Work, body: Part, field: str) -> None:
     path = body[field]
     if path is not None and not Path(path).is_file():
-        raise Permanent(f"`{work.step.address}`: the {field} `{path}` does not exist or is no plain file")
+        raise Permanent(f"`{work.step.address}`: the {field} `{path}` does not exist or is not a plain file")

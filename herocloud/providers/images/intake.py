@@ -164,7 +164,7 @@ class _Making:
         except OSError as error:
             raise Permanent(f"{self._what}: `{source}` cannot be read: {error.strerror}") from error
         if not source.is_file():
-            raise Permanent(f"{self._what}: `{source}` is no plain file")
+            raise Permanent(f"{self._what}: `{source}` is not a plain file")
         apparent = source.stat().st_size
         self._room.require_unpacked(apparent, apparent, self._what)
         part.unlink(missing_ok=True)

@@ -45,7 +45,7 @@ class Seeds:
         self._write(work, work.step.after, None, half)
 
     def change(self, work: Work, before: Part, half: Half) -> None:
-        """Write the seed anew, keeping the one before."""
+        """Write the seed again, keeping the one before."""
         self._write(work, work.step.after, before, half)
 
     def _write(self, work: Work, part: Part, before: Part, half: Half) -> None:

@@ -145,5 +145,5 @@ def _bytes(place: Path) -> int:
 
 def _place(folder: Path, key: str) -> Path:
     if not key or "/" in key or key in (".", ".."):
-        raise Permanent(f"`{key}` is no key of a tombstone")
+        raise Permanent(f"`{key}` is not a key of a tombstone")
     return folder / image_folders.TOMBSTONES / key

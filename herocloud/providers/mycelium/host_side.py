@@ -196,7 +196,7 @@ def _guards() -> dict[str, list[list[Json]]]:
 
     into, out_of = equals({"meta": {"key": "oifname"}}, bridges), equals({"meta": {"key": "iifname"}}, bridges)
     return {
-        # The overlay is no way out of the host, and nothing but the overlay a way in.
+        # The overlay is not a way out of the host, and nothing but the overlay a way in.
         "forward": [[out_of, differs(target, overlay), {"drop": None}], [into, differs(source, overlay), {"drop": None}]],
         "input": [[out_of, equals(source, "::"), equals(kind, "nd-neighbor-solicit"), {"drop": None}]],
         "output": [[into, equals(kind, "nd-redirect"), {"drop": None}]],

@@ -108,7 +108,7 @@ def _leaves(device: str, target: Part) -> bool:
 def _renew_seed(change: Change) -> None:
     """Put the seed as it is now into the machine, so that a guest finds the address of a card that it did not begin with.
 
-    A seed is written anew under its name, and the machine goes on holding the file that it opened.
+    A seed is written again under its name, and the machine goes on holding the file that it opened.
     """
     before = queries.look(change.talk).disks.get("seed", {}).get("node-name")
     if before is None or "seed" not in change.supplies.disks:

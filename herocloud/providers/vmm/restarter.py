@@ -31,7 +31,7 @@ class VmmRestarter:
         """Return what happened since `forget_events`, oldest first; what happens meanwhile comes with the next call."""
         if not self._taken.exists():
             try:
-                # The shell opens the file anew for each line, so that none is lost by this.
+                # The shell opens the file again for each line, so that none is lost by this.
                 self._events.rename(self._taken)
             except FileNotFoundError:
                 return ()

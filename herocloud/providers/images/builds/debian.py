@@ -92,7 +92,7 @@ class Built(NamedTuple):
 
 
 def build(folder: Path, *, release: str = "bookworm", progress: Callable[[str], None] = lambda _text: None, again: bool = False) -> Built:
-    """Build the image into a folder, unless what lies there was made from the same recipe; `again` asks the package archive anew."""
+    """Build the image into a folder, unless what lies there was made from the same recipe; `again` asks the package archive again."""
     if packages.architecture() != "amd64":
         raise Permanent("a Debian image can be built on amd64 only: its boot loaders are those of that architecture")
     folder.mkdir(parents=True, exist_ok=True)

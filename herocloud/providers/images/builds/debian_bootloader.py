@@ -38,7 +38,7 @@ _MODULES = (
 )
 _EARLY = f"search --no-floppy --set=root --label {LABEL}\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n"
 _CONFIGURATION = f"""\
-# The links follow the newest kernel that is installed, so that this file never needs to be made anew.
+# The links follow the newest kernel that is installed, so that this file never needs to be re-created.
 serial --unit=0 --speed=115200
 terminal_input console serial
 terminal_output console serial
