@@ -232,5 +232,6 @@ def probe(driver: Driver, work: Work) -> Found:
     answer = driver.probe(work)
     reached("resume.probe.after", kind)
     if answer.found is Found.CONTRADICTED:
-        raise Conflict(f"found something else than this step made or was to change: {answer.detail or 'no details'}. Nothing was touched")
+        detail = answer.detail or "no details"
+        raise Conflict(f"the host matches neither the state before nor after this step: {detail}. Nothing was touched")
     return answer.found

@@ -74,7 +74,7 @@ class Decider:
         self._found = found
 
     def decide(self, case: Case) -> Decision | None:
-        """Decide one address; nothing when all is as it shall be."""
+        """Decide one address; nothing when all is as wanted."""
         resource, valued = case.resource, case.valued
         if resource is None or valued is None:
             return self._remove(case)
@@ -308,7 +308,7 @@ def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec)
 
 
 def _disk_impact(present: Parts, target: Parts) -> Impact:
-    """Tell whether the root disk that is there can become what it shall be."""
+    """Tell whether the root disk that is there can become what is wanted."""
     before, after = present.get("disk"), target.get("disk")
     if before is None:
         return Impact.LIVE

@@ -146,7 +146,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
     targets = select("--target", options.target, known, found) if options.target else None
     excluded = select("--exclude", options.exclude, known, found) if options.exclude else set()
     if options.destroy:
-        # Destroying runs against the order of creation: whoever needs a target has to go before it.
+        # Destroying runs against the order of creation: what needs a target has to go before it.
         reverse: dict[Address, list[Address]] = {}
         for address, others in needs.items():
             for other in others:

@@ -152,7 +152,7 @@ class Valuer:
                 self._ledger.let_go(sid, (self._stack, resource.address))
 
     def _volumes(self, uses: Json) -> Json:
-        """Give each volume of a VM its size: a running machine has to be told when it grows."""
+        """Give each volume of a VM its size: a running machine has to hear of growth."""
         if not uses:
             return uses
         if id(uses) not in self._sized:

@@ -1,7 +1,7 @@
 """Copies of large files that cost as little as the file system allows.
 
 A reflink shares the blocks and takes a millisecond, however large the file; where the file system cannot, only what holds data is copied
-and holes stay holes. Calling `cp` would do the same, with a process per disk and without a way to be told to stop.
+and holes stay holes. Calling `cp` would do the same, with a process per disk and without a way to stop it.
 """
 
 import errno

@@ -233,7 +233,8 @@ class _Download:
         except httpx.TooManyRedirects as error:
             raise Permanent(f"`{show(self._remote.url)}` redirects more than {_REDIRECTS} times") from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise Permanent(f"`{show(self._remote.url)}` is not an address to download from, or leads to one that is none: {error}") from error
+            address = show(self._remote.url)
+            raise Permanent(f"`{address}` is not an address to download from, or leads to one that is none: {error}") from error
         except httpx.TimeoutException as error:
             raise _Again(f"nothing came for {self._remote.patience.silence:g} s") from error
         except httpx.TransportError as error:

@@ -85,7 +85,7 @@ class Images:
         return Order(body, name, cancelled=work.cancelled, told=work.progress, reached=half, patience=self._patience)
 
     def drop(self, work: Work, half: Half) -> None:
-        """Forget the name. The content stays for whoever else uses it, or for the next time; a purge takes it when nobody does."""
+        """Forget the name. The content stays for other users of it, or for the next time; a purge takes it when nobody does."""
         path = self._path(work)
         mark = marks.read(path)
         if mark is None:

@@ -201,7 +201,7 @@ def _write_private(path: Path, content: bytes) -> None:
 
 LABEL = "cidata"
 _MODE = 0o100400
-"""Readable by the guest's root alone; whoever may mount disks in the guest is root anyway."""
+"""Readable by the guest's root alone; a user who may mount disks in the guest is root anyway."""
 
 
 def make_iso(contents: Mapping[str, bytes]) -> bytes:

@@ -203,7 +203,7 @@ def _set_memory(change: Change, wanted: int, *, huge: bool) -> None:
         there = plugged()
         change.talk.ask("qom-set", path=path, property="requested-size", value=before)
         shown = f"{sizes.show_size(there)} of {sizes.show_size(wanted)} beyond its memory at boot were in use"
-        raise Permanent(f"{error}: {shown} after {PATIENCE:g} s, and it is back at what it was told before") from error
+        raise Permanent(f"{error}: {shown} after {PATIENCE:g} s, and it is back at its earlier settings") from error
 
 
 def _ask_until(change: Change, ask: Callable[[], None], is_done: Callable[[], bool], why: str) -> None:

@@ -1,6 +1,6 @@
 """What the shell beside a VMM did while nobody looked, and whether it is still there.
 
-The shell restarts the process by the policy of its VM, with or without a daemon, and writes each of its acts into a file. Whoever looks
+The shell restarts the process by the policy of its VM, with or without a daemon, and writes each of its acts into a file. Anyone who looks
 after the host reads that file, and puts a new shell beside a process that has lost its own.
 """
 

@@ -18,7 +18,7 @@ from herocloud.providers.images.builds.archives import Member
 from herocloud.providers.images.builds.debian_disks import LABEL, SECTOR, Layout
 
 COMMAND_LINE = f"root=LABEL={LABEL} ro console=tty0 console=ttyS0,115200"
-"""What the kernel is told, by GRUB and by whoever boots kernel and initramfs directly."""
+"""The kernel's command line, for GRUB and for direct boots of kernel and initramfs."""
 
 _PACKAGES = ("grub-common", "libdevmapper1.02.1", "grub-pc-bin", "grub-efi-amd64-bin")
 _MODULES = (
