@@ -1,16 +1,15 @@
 """Executing a plan, taking it back, and going on where an apply was cut off: the only place where effects happen.
 
-Executing a plan: the only place where effects happen. Nothing is decided here. The plan holds every value and the order; this module
-opens what the plan needs, lets the session walk it, and closes the books. Everything that may be refused is refused before the apply
-begins, while the world is still untouched.
+An execution decides nothing. The plan holds every value and the order; this module opens what the plan needs, lets the session walk it,
+and closes the books. Everything that may be refused is refused before the apply begins, while the world is still untouched.
 
-Taking back what an apply did, within that apply: the rollback. It walks the same graph against its arrows and writes to the same journal,
-so it can itself be killed at any instant and resumed. When the last step of an address is undone, its record is put back as it was before
-the apply, byte for byte, and not computed from the steps: only so does a rollback end in exactly the records before.
+A rollback takes back what an apply did, within that apply. It walks the same graph against its arrows and writes to the same journal, so it
+can itself be killed at any instant and resumed. When the last step of an address is undone, its record is put back as it was before the
+apply, byte for byte, and not computed from the steps: only so does a rollback end in exactly the records before.
 
-Going on with an apply that did not end: killed, cut off, or interrupted. The journal tells which steps were begun and not seen to end; of
+A resume goes on with an apply that was killed, cut off, or interrupted. The journal knows which steps were begun and not seen to end; for
 each of those the world is asked how far it got before anything touches it. What is done is recorded, what is half-done is performed again
-(performing is idempotent), what is neither is left alone and named. The rejected alternative, planning anew over whatever is there, would
+(performing is idempotent), what is neither is left alone and named. The rejected alternative, planning again over whatever is there, would
 forget why things are half-made and in what order they go on.
 """
 
