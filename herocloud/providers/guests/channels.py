@@ -5,7 +5,7 @@ requests that wait until the guest has booted. So every conversation begins with
 that JSON cannot hold, and everything before it is thrown away. QEMU serves one client and lets the others wait in silence, so clients
 queue for a lock beside the socket, where a wait can be bounded and explained.
 
-Synchronous with time-outs, and not asyncio: a conversation is a few lines, and its callers are commands and the threads of an apply.
+It is synchronous with time-outs, and not asyncio: a conversation is a few lines, and its callers are commands and the threads of an apply.
 """
 
 import errno
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import own_sockets
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.guests import agent_answers
@@ -185,7 +186,8 @@ def _connect(path: Path, until: float) -> socket.socket:
     wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         wire.settimeout(max(until - time.monotonic(), _POLL))
-        wire.connect(str(path))
+        with own_sockets.held(path) as place:
+            wire.connect(place)
     except OSError as error:
         wire.close()
         if error.errno in _OFF:
