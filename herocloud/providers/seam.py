@@ -307,6 +307,8 @@ class ImagesRole(NamedTuple):
     """From the data folder: hands a disk, volume or seed that this provider made to a hypervisor. Looks at nothing."""
     own_bytes: Callable[[Path], int] = lambda _folder: 0
     """How much of the file system of the data folder our own disks, volumes and tombstones occupy: a plan may count on that room."""
+    forget_before: Callable[[Path, StackName], None] = lambda _folder, _stack: None
+    """Throws away what an apply of a stack kept of before, so that it could have been taken back, once the apply is done."""
 
 
 class NetworkRole(NamedTuple):
