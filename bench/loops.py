@@ -33,7 +33,7 @@ def _folder() -> Iterator[Path]:
 def compile_product() -> None:
     """Compile the checkout as pip compiles an installed package.
 
-    Otherwise every command would compile again whatever was edited, or all of it where the interpreter is told to write no bytecode.
+    Otherwise every command would compile again whatever was edited, or all of it where the interpreter writes no bytecode.
     """
     compileall.compile_dir(Path(__file__).resolve().parent.parent / "herocloud", quiet=1)
 

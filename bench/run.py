@@ -1,7 +1,7 @@
 """Prints how long the commands take and how much memory they need, beside the targets, and beside Terraform where it is on PATH.
 
-It judges nothing: a slow machine is no defect, and a ratio against a tool that ran a minute ago on the same machine says more than a
-limit. Whoever changes the hot path runs it before and after.
+It judges nothing: a slow machine is not a defect, and a ratio against a tool that ran a minute ago on the same machine says more than a
+limit. People who change the hot path run it before and after.
 """
 
 import argparse

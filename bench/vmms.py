@@ -49,7 +49,7 @@ _PATIENCE = 60.0
 
 
 class Started(NamedTuple):
-    """One run: seconds for all VMs, and the memory of whoever started them."""
+    """One run: seconds for all VMs, and the memory of the process that started them."""
 
     seconds: float
     megabytes: float

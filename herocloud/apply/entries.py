@@ -60,10 +60,11 @@ def complete_step(record: Record | None, change: Change, step: Step, result: Par
 def undo_step(record: Record | None, step: Step, original: Record | None) -> Record | None:
     """Return the record once `step` is taken back, while other steps of its change are not yet.
 
-    `original` is the record from before the apply: it comes back without parts when the change had removed it already.
+    `original` is the record from before the apply: it comes back without parts when the change had removed it already, and under the
+    name that it was removed under.
     """
     if record is None:
-        record = original and original._replace(parts={}, complete=False)
+        record = original and original._replace(address=step.address, parts={}, complete=False)
     if record is None or _leaves_parts(step):
         return record
     parts = _parts_with(record, step, step.before, made="vm.delete", gone="vm.create")
@@ -237,10 +238,9 @@ class Journal:
         return self._to_undo[step.address]
 
     def _original_of(self, change: Change) -> Record | None:
-        original = self._originals.get(change.address)
-        if original is None and change.previous_address is not None:
-            original = self._originals.get(change.previous_address)
-        return original
+        # Its old name comes first: under its new one there may have been something else.
+        original = self._originals.get(change.previous_address) if change.previous_address is not None else None
+        return original or self._originals.get(change.address)
 
     def _enter(self, entry: Entry, before: Record | None, after: Record | None) -> Entry:
         """Put the difference between two records into an entry, and into memory."""

@@ -91,7 +91,7 @@ def get_removal_approved(call: Call, names: Sequence[str], approved: Collection[
     if silent is not None:
         detail = f"Nobody approved the removal of {shown}, and {silent}."
         raise Blocked([Diagnostic("not-approved", "Not approved", detail, hint="`--approve destroy` or `-y` approves it")])
-    if _answer(call, f"\nRemove {shown} for good? Only `yes` is a yes: ") != "yes":
+    if _answer(call, f"\nRemove {shown} for good? Type `yes` to continue: ") != "yes":
         raise Blocked([Diagnostic("not-approved", "Not approved", "The answer was not `yes`; nothing was removed.")])
 
 
@@ -106,7 +106,7 @@ def _why_not_asked(call: Call, *, may_ask: bool) -> str | None:
 
 def _words(question: str, asked: Question) -> str:
     if not asked.loses_data:
-        return f"\n{question} Only `yes` is a yes: "
+        return f"\n{question} Type `yes` to continue: "
     what = ", ".join(f"`{address}`" for address in asked.addresses[:8])
     more = f" and {len(asked.addresses) - 8} more" if len(asked.addresses) > 8 else ""
     whose = "its name" if len(asked.addresses) == 1 else "the name of the stack"

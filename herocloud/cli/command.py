@@ -30,7 +30,7 @@ class BadValue(Exception):
 
 
 class Call(NamedTuple):
-    """What every command gets: where it works, and how it shall answer."""
+    """What every command gets: where it works, and how it answers."""
 
     screen: Screen
     folder: Path
@@ -38,7 +38,7 @@ class Call(NamedTuple):
     files: tuple[str, ...]
     """The stack files that were named, else the default one."""
     files_named: bool
-    """Whether somebody named them; a default that is absent is no error where no stack is needed."""
+    """Whether somebody named them; a default that is absent is not an error where no stack is needed."""
     json: bool
     quiet: bool
     verbose: int
@@ -140,7 +140,7 @@ def _answer(everywhere: flags.Everywhere, environment: Mapping[str, str]) -> Cal
     files = tuple(str(path) for path in everywhere.file or ())
     return Call(
         screen=terminal.open_screen(environment, no_color=everywhere.no_color),
-        # What runs longer than this command is told this folder, and it may be asked about from elsewhere.
+        # What runs longer than this command gets this folder, and it may be asked about from elsewhere.
         folder=Path(os.path.abspath(inputs.choose_folder(everywhere.data_dir, environment, root=os.geteuid() == 0))),  # noqa: PTH100  (links stay)
         files=files or (DEFAULT_STACK,),
         files_named=bool(files),

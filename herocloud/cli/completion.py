@@ -33,7 +33,7 @@ COMP_CWORD=(count (commandline -opc)) _HEROCLOUD_COMPLETE=complete_fish heroclou
 
 
 def answer() -> int:
-    """Answer a shell that asks through the environment; anything that goes wrong is no completion and never a traceback."""
+    """Answer a shell that asks through the environment; anything that goes wrong is not a completion and never a traceback."""
     try:
         shell = os.environ[VARIABLE].removeprefix("complete_")
         if shell not in SHELLS:

@@ -52,7 +52,7 @@ def _leave(code: int) -> None:
             if stream is not None:
                 stream.flush()
         except (OSError, ValueError):
-            # Whoever should read it is gone, and was told so where it mattered.
+            # The reader is gone, and the error was reported where it mattered.
             continue
     os._exit(code)
 

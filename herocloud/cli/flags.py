@@ -82,7 +82,7 @@ class Planning(NamedTuple):
     exclude: Annotated[
         list[str] | None, option("--exclude", metavar="ADDR", help="Leave this address and what needs it out, repeatable.")
     ] = None
-    replace: Annotated[list[str] | None, option("--replace", metavar="ADDR", help="Make this VM anew, repeatable.")] = None
+    replace: Annotated[list[str] | None, option("--replace", metavar="ADDR", help="Force re-creation of this VM (repeatable).")] = None
     refresh: Annotated[bool, option("--refresh/--no-refresh", help="Look at the world, or trust the records.")] = True
     hypervisor: Annotated[
         str | None, option("--hypervisor", metavar="NAME", help="Run every VM on this hypervisor, whatever the file says.")
@@ -124,7 +124,7 @@ class Exports(NamedTuple):
     junit: Annotated[Path | None, option("--junit", metavar="FILE", help="Write JUnit XML.")] = None
     sarif: Annotated[Path | None, option("--sarif", metavar="FILE", help="Write the findings as SARIF.")] = None
     json_into: Annotated[Path | None, option("--json-into", metavar="FILE", help="Write the JSON beside the human view.")] = None
-    max_bytes: Annotated[int, option("--max-bytes", metavar="N", min=1000, help="Longest Markdown; 60000.")] = 60_000
+    max_bytes: Annotated[int, option("--max-bytes", metavar="N", min=1000, help="Maximum Markdown size in bytes (default 60000).")] = 60_000
 
 
 Detailed = Annotated[bool, switch("--detailed-exitcode", help="Exit 2 when there are changes.")]

@@ -38,7 +38,7 @@ def set_up(environment: Mapping[str, str], verbose: int) -> None:
 
     level = environment.get("HEROCLOUD_LOG", "").lower()
     if level and level not in LEVELS:
-        raise BadValue(f"`{level}` is no level; use {', '.join(f'`{one}`' for one in LEVELS)}", "HEROCLOUD_LOG")
+        raise BadValue(f"`{level}` is not a level; use {', '.join(f'`{one}`' for one in LEVELS)}", "HEROCLOUD_LOG")
     if not level:
         level = "debug" if verbose > 1 else "info" if verbose else ""
     ours = logging.getLogger("herocloud")
@@ -91,10 +91,10 @@ def make_asked(
 
 
 def _require_text(values: Iterable[str], flag: str) -> None:
-    """Refuse bytes that are no text; they could name nothing, and a plan's identity could not be made of them."""
+    """Refuse bytes that are not text; they could name nothing, and a plan's identity could not be made of them."""
     for value in values:
         if not value.isprintable():
-            raise BadValue(f"{value!r} holds what is no text", flag)
+            raise BadValue(f"{value!r} holds what is not text", flag)
 
 
 def _require_hypervisor(name: str) -> None:
@@ -103,7 +103,7 @@ def _require_hypervisor(name: str) -> None:
     if name not in known:
         close = nearest.nearest(name, known)
         hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
-        raise BadValue(f"`{name}` is no hypervisor; {hint}", "--hypervisor")
+        raise BadValue(f"`{name}` is not a hypervisor; {hint}", "--hypervisor")
 
 
 def make_approved(running: flags.Approving) -> frozenset[Approval]:

@@ -55,7 +55,7 @@ class Inherited:
         start = self._line.value("chdir") or os.environ.get("HEROCLOUD_CHDIR")
         if start:
             folder = Path(start) / folder
-        # Names that are no flag are refused where the host file is read; values are read by the flags themselves.
+        # Names that are not flags are refused where the host file is read; values are read by the flags themselves.
         return {name.replace("-", "_"): value for name, value in inputs.read_settings(folder).items()}
 
 

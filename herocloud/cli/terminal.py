@@ -1,7 +1,7 @@
 """Where results and talk go: stdout and stderr, with or without colour.
 
 A reader that goes away (`| head`, a closed terminal) must never end an apply half-way, so the first broken pipe silences a stream
-and is told to nobody. A full disk behind `> file` is another matter: the result would be lost, so that is an error.
+and is not reported. A full disk behind `> file` is another matter: the result would be lost, so that is an error.
 
 Both streams are the edge where foreign words meet a terminal, so control characters are written out here and nowhere else. Two methods
 let some through: `redraw`, for lines of our own that change in place, and `bytes_result`, for what a program in a guest printed.
@@ -106,7 +106,7 @@ class Screen:
                 raise
             self._silence(stream)
         except ValueError:
-            # The stream was closed by whoever started us.
+            # The stream was closed by the parent process.
             self._silent.add(id(stream))
 
     def _silence(self, stream: TextIO) -> None:

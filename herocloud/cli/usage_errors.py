@@ -57,7 +57,7 @@ def _message(error: Any) -> str:
 
 
 def _origin(error: Any, context: Any) -> tuple[str, int]:
-    """Tell where a bad value came from when it was not typed; one in the host file is no error of usage."""
+    """Tell where a bad value came from when it was not typed; one in the host file is not an error of usage."""
     parameter = getattr(error, "param", None)
     if context is None or parameter is None or parameter.name is None:
         return "", exit_codes.USAGE

@@ -29,7 +29,7 @@ class Detected(NamedTuple):
     numa: tuple[NumaNode, ...]
     uplink: Uplink | None
     hugepages: int
-    """Bytes set aside in huge pages, whoever uses them."""
+    """Bytes set aside in huge pages, used or not."""
 
 
 def detect(folder: Path, *, proc: Path = PROC, sys: Path = SYS) -> Detected:

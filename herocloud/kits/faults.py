@@ -18,7 +18,7 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
     for rule in filter(None, text.split(",")):
         name, nth, what = rule.rsplit(":", 2) if rule.count(":") > 1 else (rule, "", "")
         if not nth.isdecimal() or what not in _ACTS:
-            raise SystemExit(f"HEROCLOUD_FAULTS: `{rule}` is no rule; write `point:number:act` with {', '.join(_ACTS)} as the act")
+            raise SystemExit(f"HEROCLOUD_FAULTS: `{rule}` is not a rule; write `point:number:act` with {', '.join(_ACTS)} as the act")
         rules[name] = (int(nth), what)
     return rules
 

@@ -25,7 +25,7 @@ _DURATION_UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 class NotASize(ValueError):
-    """A text that is no size, rate or duration; `hint` tells the spelling that was probably meant."""
+    """A text that is not a size, rate or duration; `hint` tells the spelling that was probably meant."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         """Keep the hint beside the message, because diagnostics show the two apart."""

@@ -42,7 +42,7 @@ class Slice(NamedTuple):
 
 
 class Abilities(NamedTuple):
-    """What can run VMs and carry networks here. Finding out takes effects, so whoever plans looks it up before."""
+    """What can run VMs and carry networks here. Finding out takes effects, so it is looked up before planning."""
 
     hypervisors: tuple[tuple[str, bool, str], ...]
     """Name, whether it can be used, and why (not)."""
@@ -70,7 +70,7 @@ class OverlayKey(NamedTuple):
 
 
 class ImageLimits(NamedTuple):
-    """What an image may cost before it is proven to be one: whoever made it chose the size of what it unpacks to."""
+    """What an image may cost before it is proven to be one: its author chose the size of what it unpacks to."""
 
     download: int = 64 * 1024**3
     """Bytes that may come from a server."""

@@ -67,7 +67,7 @@ EventData = ProgressData | SkippedData | TakenBackData | RetryData | SummaryData
 
 
 class Event(NamedTuple):
-    """Something that happened during an apply, for whoever shows it."""
+    """Something that happened during an apply, for any view that shows it."""
 
     type: EventType
     address: Address | None = None

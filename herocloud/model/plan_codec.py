@@ -163,7 +163,7 @@ def _word_turns(words: type[Enum]) -> tuple[_Turn, _Turn]:
         try:
             return words(data)
         except ValueError:
-            raise NotFiled(f"`{data}` is no {words.__name__}") from None
+            raise NotFiled(f"`{data}` is not a value of {words.__name__}") from None
 
     return (lambda word: word.value), read_word
 

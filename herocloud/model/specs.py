@@ -1,7 +1,7 @@
 """What each kind of resource is to be, every value decided: the shape of `Record.spec` and `Change.after`.
 
 They are typed dictionaries, because specs are compared ten thousand at a time, stored and digested: a class instance per level would
-triple memory and time, and a type costs nothing at run time. Whoever has a `Spec` whose kind is known looks at it through the function
+triple memory and time, and a type costs nothing at run time. Code that knows the kind of a `Spec` looks at it through the function
 of that kind; the loader and the decoder of the state have checked what is in it.
 """
 

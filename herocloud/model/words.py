@@ -82,7 +82,7 @@ class Impact(float, Enum):
     """A machine that runs does not run afterwards: it is stopped or paused."""
     REBOOT = 2
     REPLACE = 3
-    """Made anew; its data stays."""
+    """Re-created; its data stays."""
     DATA = 4
     """Data is destroyed (or put into a tombstone until its time to live passes)."""
 

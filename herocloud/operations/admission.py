@@ -58,7 +58,7 @@ def editing(folder: Path, stack: StackName, operation: str, how: How) -> Iterato
 
 
 def require_ended(pending: Iterable[Pending], stack: StackName) -> None:
-    """Raise while an apply of this stack is unfinished: whoever changes records by hand did not ask for the rest of it."""
+    """Raise while an apply of this stack is unfinished: an edit of records by hand does not ask for the rest of it."""
     from herocloud.operations import unfinished
 
     found = [one for one in pending if one.stack == stack and not one.alive]

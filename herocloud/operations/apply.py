@@ -139,7 +139,7 @@ class _Attempt:
                 planned, fresh, self.must_plan_again = self._again(), True, False
             blocking = unfinished.in_the_way(self._folder, planned.recorded.unfinished, self._scope)
             if blocking:
-                # Whoever had the lock before did not come to its end.
+                # The previous holder of the lock did not finish.
                 raise unfinished.refuse(blocking)
             if not self.decide(planned):
                 return Applied(planned.plan)
@@ -179,7 +179,7 @@ def _tidy(host: Hosting, how: How, plan: Plan, result: Result) -> None:
 
 
 def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
-    """Run a plan that was made earlier; whoever saved it has approved it."""
+    """Run a plan that was made earlier; saving it approved it."""
     from herocloud.state import store as states
 
     admission.require_own(plan, states.read_recorded(folder))
@@ -316,7 +316,7 @@ def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
     _require_ended(planned.recorded, planned.plan.stack)
     stack_plans.refuse_unapplyable(planned.plan)
     after = _run(planned.plan, planned.recorded, planned.hosting, how)
-    # What `--replace` asks for was made anew; asking again would never come to an end.
+    # What `--replace` asks for was re-created; asking again would never come to an end.
     options = asked.options._replace(replace=())
     again = planner.plan(planned.desired, after.recorded, after.observed, planned.hosting.host, options)
     return Rehearsed(planned.plan, after.result, tuple(change.address for change in again.changing))

@@ -27,7 +27,7 @@ _CLASSES = {
 
 
 class NotAClass(ValueError):
-    """A word that is no class of approval."""
+    """A word that is not a class of approval."""
 
 
 class Question(NamedTuple):
@@ -52,7 +52,7 @@ def parse(texts: Iterable[str]) -> frozenset[Approval]:
         if word not in known:
             close = nearest.nearest(word, known)
             hint = f"did you mean `{close}`?" if close else f"classes are {', '.join(known)}"
-            raise NotAClass(f"`{word}` is no class of approval; {hint}")
+            raise NotAClass(f"`{word}` is not a class of approval; {hint}")
         found.add(known[word])
     return frozenset(found)
 

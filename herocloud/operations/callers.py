@@ -1,4 +1,4 @@
-"""What whoever calls an operation hands in: how to run, whom to tell, when to stop, and what is approved.
+"""What the caller of an operation hands in: how to run, whom to tell, when to stop, and what is approved.
 
 The command line, the daemon and the tests each make their own. Nothing below reads the environment, installs signal handlers or cares
 which thread it runs in.
@@ -63,7 +63,7 @@ class How(NamedTuple):
     interrupts: Interrupts = Interrupts()
     clock: Clock = SYSTEM
     environment: Mapping[str, str] = {}
-    """The variables that a stack may name with `env:`: those of whoever asked, and never those of a daemon."""
+    """The variables that a stack may name with `env:`: the caller's, never those of a daemon."""
     carrier: Carrier | None = None
     """Who is asked to run plans first; nothing runs them here."""
     accelerator: str | None = None

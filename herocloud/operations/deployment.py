@@ -13,8 +13,8 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Desired, Record, Recorded, Resource
-from herocloud.operations import inputs, lookups, stack_plans
-from herocloud.operations.inputs import Hosting, Sources
+from herocloud.operations import inputs, stack_plans
+from herocloud.operations.inputs import Hosting, Known, Sources
 from herocloud.operations.stack_plans import Planned
 
 STACK = StackName("imperative")
@@ -39,12 +39,11 @@ class DeployWanted(NamedTuple):
     """More fields of the VM, as a stack file has them."""
 
 
-def plan_deploy(folder: Path, wanted: DeployWanted) -> Planned:
-    """Plan one new VM; everything else in its stack stays as it is."""
+def plan_deploy(folder: Path, wanted: DeployWanted, known: Known | None = None) -> Planned:
+    """Plan one new VM; everything else in its stack stays as it is. What is `known` is not read again."""
     from herocloud.plan import imperative_vms
 
-    recorded = lookups.read_recorded(folder)
-    host = inputs.find_host(folder, recorded)
+    recorded, host = known or inputs.read_known(folder)
     require_free(recorded, host, wanted.slices)
     address = ids.make_address("vm", wanted.name)
     standing = recorded.records.get(STACK, {})

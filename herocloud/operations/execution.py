@@ -68,7 +68,7 @@ def run(
 
 
 def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved: Collection[Approval]) -> Ran:
-    """Finish an apply that did not end, or take it back; whoever calls holds the lock of its stack."""
+    """Finish an apply that did not end, or take it back; the caller holds the lock of its stack."""
     from herocloud.apply import executor
 
     unfinished = store.unfinished(pending.number)

@@ -1,7 +1,7 @@
 """What goes on inside of VMs: whether their guests are ready, programs, console, log.
 
-A simulated VM has no inside: whoever wants in is told so. Waiting is the exception, because it asks for a state and not for an inside: a
-simulated VM is ready when its state machine says that it runs.
+A simulated VM has no guest inside, and commands that need one report that. Waiting is the exception, because it asks for a state and not
+for a guest: a simulated VM is ready when its state machine says that it runs.
 """
 
 import contextlib
@@ -97,7 +97,7 @@ def last_lines(folder: Path, record: Record, count: int) -> tuple[list[str], int
     require_inside(record, "logs")
     path = _log(folder, record)
     try:
-        # Measured first: what is written in between is shown twice by whoever follows, and not lost.
+        # Measured first: what is written in between is shown twice to a follower, and not lost.
         size = path.stat().st_size
         return logs.last_lines(path, count), size
     except FileNotFoundError:
@@ -151,7 +151,7 @@ def wait(
     told: Callable[[Ready], None],
     watched: Watched = lambda _record, _signs: None,
 ) -> list[Ready]:
-    """Wait until the guests of these VMs answer; each is told as it does, does not, or never will.
+    """Wait until the guests of these VMs answer; each is reported when it does, does not, or never will.
 
     Now and then `watched` hears of those that have not answered yet.
     """
@@ -170,7 +170,7 @@ def wait(
                 record = left.get_nowait()
                 try:
                     answers.put(_wait_for(folder, record, began, seconds, stopped=lambda record=record: not watch.waits_for(record)))  # type: ignore[misc]
-                except Exception as error:  # noqa: BLE001  (raised again by whoever waits for the answer)
+                except Exception as error:  # noqa: BLE001  (raised again where the answer is awaited)
                     answers.put(error)
 
     for _ in range(min(_AT_ONCE, len(records))):

@@ -185,7 +185,7 @@ def _check_cage(folder: Path) -> Iterator[Check]:
 
 
 def _context(folder: Path) -> "ProviderContext":
-    """Tell providers what the host file wants of them; one that is wrong was told of above."""
+    """Tell providers what the host file wants of them; one that is wrong was reported above."""
     from herocloud.providers.seam import ProviderContext
 
     try:

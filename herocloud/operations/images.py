@@ -160,7 +160,7 @@ def verify(folder: Path, told: Told) -> list[Verified]:
 
 
 def remove_wrong(folder: Path, found: Sequence[Verified], how: How) -> int:
-    """Remove the contents that are not what was stored; whoever needs them fetches them again. Returns the bytes that came free."""
+    """Remove the contents that are not what was stored; the next use fetches them again. Returns the bytes that came free."""
     from herocloud.state import locking
 
     with locking.hold(folder, "image verify", None, how.lock_timeout, how.note):
@@ -228,6 +228,6 @@ def _target(folder: Path, out: Path | None, name: str) -> Path:
 
 
 def _path(path: Path) -> str:
-    """Write a path as a stack file beside it would: one below the folder that we are in is told from there."""
+    """Write a path as a stack file beside it would: one below the current folder is relative to it."""
     here = path.absolute()
     return f"./{here.relative_to(Path.cwd())}" if here.is_relative_to(Path.cwd()) else str(here)

@@ -49,6 +49,21 @@ class Hosting(NamedTuple):
     """Warnings only: errors were raised."""
 
 
+class Known(NamedTuple):
+    """What a plan starts from."""
+
+    recorded: Recorded
+    hosting: Hosting
+
+
+def read_known(folder: Path) -> Known:
+    """Read the records and look at the machine; a process that stays knows both already."""
+    from herocloud.state import store
+
+    recorded = store.read_recorded(folder)
+    return Known(recorded, find_host(folder, recorded))
+
+
 def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] = {}) -> Hosting:
     """Detect the machine, or read it from the host file when it is simulated; raises Refused for a host file that is wrong.
 
@@ -66,6 +81,17 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
     step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
     found = (*answer.diagnostics, *damage.warnings(recorded))
     return Hosting(answer.host._replace(step_times=tuple(step_times)), context, found)
+
+
+def sign_of_host_file(folder: Path) -> tuple[int, int, int] | None:
+    """Return what changes when somebody writes the host file."""
+    from herocloud.host import hostfile
+
+    try:
+        status = (folder / hostfile.FILE).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
@@ -154,7 +180,7 @@ class Sources(NamedTuple):
 
 
 def read_stdin(files: tuple[str, ...]) -> str | None:
-    """Read the standard input when a file is named `-`; bytes that are no text are left for the loader to point at."""
+    """Read the standard input when a file is named `-`; bytes that are not text are left for the loader to point at."""
     if "-" not in files:
         return None
     # A process may be started without any standard input at all.

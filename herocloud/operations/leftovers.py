@@ -102,7 +102,7 @@ def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
 def forget_expired(host: Hosting, how: How) -> None:
     """Destroy deleted data whose time has passed, at the end of an apply: nobody should have to remember it.
 
-    It is no part of what was asked for, so trouble with it is told and fails nothing.
+    It is not part of what was asked for, so trouble with it is reported and fails nothing.
     """
     try:
         gone = _drop(host, tuple(expired(dated_tombstones(host, how.clock.now()), how.clock.now(), KEEP_SECONDS)))

@@ -1,7 +1,7 @@
 """Plans in files: one line that says what the file is, one line with the plan.
 
 The first line holds a checksum over the exact bytes of the second, so that a file that was cut off, edited or mangled on its way between
-two machines is refused before anything of it is believed. The checksum guards against accidents and not against people: whoever may
+two machines is refused before anything of it is believed. The checksum guards against accidents and not against people: anyone who may
 write the file may run a plan anyway, and the mode keeps others from reading it.
 """
 

@@ -7,6 +7,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Desired, Observed, Record
 from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.operations.inputs import Known
 from herocloud.operations.stack_plans import Planned
 
 
@@ -20,15 +21,14 @@ class Wanted(NamedTuple):
     purge: bool = False
 
 
-def plan_power(folder: Path, wanted: Wanted) -> Planned:
-    """Plan one action on one VM."""
+def plan_power(folder: Path, wanted: Wanted, known: Known | None = None) -> Planned:
+    """Plan one action on one VM. What is `known` is not read again."""
     from herocloud.plan import vm_power
 
-    recorded = lookups.read_recorded(folder)
+    recorded, host = known or inputs.read_known(folder)
     record = lookups.find_record(recorded, wanted.name, wanted.stack, kind="vm")
     if record.kind != "vm":
         raise Refused([Diagnostic("not-a-vm", "Not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
-    host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, (record.stack,))
     _require_possible(wanted, record, observed)
     plan = vm_power.plan_power(wanted.action, record, recorded, observed, host.host, purge=wanted.purge)
@@ -50,7 +50,7 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
                     "The VM is gone",
                     f"`{name}` is recorded, and nothing runs there.",
                     address=name,
-                    hint="`herocloud apply` makes it anew",
+                    hint="`herocloud apply` re-creates it",
                 )
             ]
         )

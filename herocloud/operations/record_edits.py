@@ -98,7 +98,7 @@ def _target_address(record: Record, target: str) -> Address:
 
 
 def _rename_need(record: Record, old: Address, new: Address) -> Record:
-    """Make whoever relied on the old name rely on the new one; volumes and networks are named inside of targets too."""
+    """Make records that rely on the old name rely on the new one; volumes and networks are named inside of targets too."""
     kind, _, old_name = old.partition(".")
     new_name = new.partition(".")[2]
     record = record._replace(needs=tuple(new if need == old else need for need in record.needs))

@@ -205,7 +205,7 @@ def changes_something(plan: Plan) -> bool:
 
 
 def refuse_unapplyable(plan: Plan) -> None:
-    """Raise what stands against this plan, with the error that tells how the command shall end."""
+    """Raise what stands against this plan, with the error that decides the exit code."""
     errors = [found for found in plan.diagnostics if found.is_error]
     if not errors and not plan.blocked:
         return

@@ -191,9 +191,12 @@ class Decider:
         if case.kind == "vm":
             providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
             seq = step_compiler.Sequence(case.address, providers)
+            if case.marked and case.present:
+                _rename_first(seq, "vm.move", case)
             beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
             _give_back_vanished(seq, case.present, record.spec)
+            _wait_for_rename(seq)
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
@@ -370,9 +373,10 @@ def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
     if impact is not Impact.DATA or action not in (Action.DELETE, Action.REPLACE):
         return ""
     size = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data)
+    was = f"was `{case.moved_from}`, whose name another takes" if action is Action.DELETE and case.moved_from else ""
     if not size:
-        return ""
+        return was
     gone = sum(1 for step in steps if step.kind == "snapshot.delete")
     with_snapshots = f", with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
     end = "is destroyed at once" if case.purge else "is kept for 7 days"
-    return f"{sizes.show_size(size)} of data{with_snapshots} {end}"
+    return f"{was}{'; ' if was else ''}{sizes.show_size(size)} of data{with_snapshots} {end}"

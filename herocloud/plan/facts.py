@@ -97,14 +97,21 @@ def gather(
     records = recorded.records.get(stack, {})
     things = observed.things.get(stack, {}) if observed else {}
     found: list[Fact] = []
+    changes = list(changes)
+    vacated = {change.previous_address for change in changes}
     for change in changes:
         for address in filter(None, (change.address, change.previous_address)):
+            if address == change.address and address in vacated:
+                # What is there now is somebody else's, who has these facts.
+                continue
             found.append(record_fact(stack, address, records.get(address)))
             if observed is not None:
                 found.append(observed_fact(stack, address, things.get(address)))
         if change.kind == "vm" and change.before is None and change.sid:
             found.append(
-                _sid_fact(change.sid, None) if change.address not in records else _sid_fact(change.sid, f"{stack}/{change.address}")
+                _sid_fact(change.sid, None)
+                if change.address not in records or change.address in vacated
+                else _sid_fact(change.sid, f"{stack}/{change.address}")
             )
         if change.after and (change.after.get("mycelium") or change.kind == "mycelium"):
             found.extend(_overlay_facts(change.after, host, observed))

@@ -148,8 +148,10 @@ def _complete_steps(ordered: Ordered, plan_facts: Iterable[Fact], draft: Draft) 
             general.append(fact.key)
     keys = {address: tuple(names) for address, names in by_address.items()}
     result = []
+    vacated = {decision.change.previous_address for decision in draft.decisions.values()}
     for step in ordered.steps:
-        relied = keys.get(step.address, ())
+        # What is at a name that another gives up is about that one, which this plan changes itself.
+        relied = () if step.address in vacated else keys.get(step.address, ())
         if general and step.takes is not NOTHING:
             relied = (*relied, *general)
         more = waits.get(step.id)

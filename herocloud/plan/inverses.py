@@ -44,6 +44,9 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     placed = {f"{step.part}{BESIDE}" for step in done if KINDS[step.kind].places}
     # What was placed goes from its place; what was discarded was of no use, and waiting has changed nothing.
     backwards = [step for step in done[::-1] if step.part not in placed and step.kind not in _PASSED_OVER]
+    if change.after is None and any(step.last for step in done):
+        # What is gone comes back under the name that it had first.
+        backwards = [step for step in backwards if not KINDS[step.kind].moves_mark]
     for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):

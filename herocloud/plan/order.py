@@ -38,6 +38,16 @@ def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address,
     return waits
 
 
+def wait_for_names(decisions: Mapping[Address, Decision], waits: dict[StepId, set[StepId]]) -> None:
+    """Make whoever takes the name of something that is renamed in the same plan wait until that has its new name."""
+    for decision in decisions.values():
+        origin = decision.change.previous_address
+        taker = decisions.get(origin) if origin is not None else None
+        moves = {step.id for step in decision.steps if KINDS[step.kind].moves_mark} or {step.id for step in decision.steps[-1:]}
+        for step in taker.steps if taker is not None and taker is not decision else ():
+            waits.setdefault(step.id, set()).update(moves)
+
+
 def _volume_holders(decisions: Mapping[Address, Decision]) -> dict[str, list[Address]]:
     """Return which of these VMs have a volume now, by its name."""
     holders: dict[str, list[Address]] = {}

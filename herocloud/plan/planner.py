@@ -115,6 +115,7 @@ _WHOLE = ("apply", "destroy", "adopt")
 def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> Mapping[StepId, set[StepId]]:
     """Return what steps wait for in other changes: for what they need, for slices that others let go, for their turn."""
     waits = order.order(decisions, {address: record.needs for address, record in inputs.records.items()})
+    order.wait_for_names(decisions, waits)
     for address, target in valued.items():
         if target.waits and address in decisions:
             _wait_for_slices(decisions[address].steps, target.waits, decisions, waits)
@@ -196,6 +197,7 @@ def _decide(
     images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
     again = scope.select("--replace", options.replace, inputs.resources, []) if options.replace else set()
     decisions: dict[Address, Decision] = {}
+    vacated = set(inputs.moves.values())
     removed = sorted((one for one in inputs.records if one not in inputs.resources), key=ids.sort_key, reverse=True)
     for address in (*inputs.resources, *removed):
         if address not in inputs.allowed:
@@ -221,7 +223,7 @@ def _decide(
             forced=address in again,
             moved_from=origin,
             # A part that an earlier apply made at the new address, before it came to rename the record, has its name already.
-            marked=origin is not None and (old_names is None or (origin in old_names and address not in old_names)),
+            marked=origin is not None and (old_names is None or (origin in old_names and (address not in old_names or address in vacated))),
             purge=options.purge,
             destroy=options.destroy,
             beside=beside,

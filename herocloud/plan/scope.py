@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 from herocloud.kits import jsons, nearest
 from herocloud.kits.jsons import Spec
-from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import PARALLELISM
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import diagnostics
+from herocloud.plan import diagnostics, renames
 
 
 class PlanOptions(NamedTuple):
@@ -90,73 +89,6 @@ def _closure(start: set[Address], edges: Mapping[Address, Iterable[Address]]) ->
     return seen
 
 
-MOVABLE = ("vm", "volume")
-
-
-def follow(desired: Desired, records: Mapping[Address, Record], found: list[Diagnostic]) -> dict[Address, Address]:
-    """Return old address by new one, for every move that is still to be made. Moves made long ago are passed over in silence."""
-    wanted = {resource.address for resource in desired.resources}
-    moves: dict[Address, Address] = {}
-    for move in desired.moved:
-        for origin, target in _expand(move.origin, move.target, records, wanted):
-            if origin not in records:
-                continue
-            if target in records:
-                found.append(
-                    diagnostics.bad_move(
-                        origin,
-                        target,
-                        f"both are recorded; `herocloud state rm {origin}` or `state mv` settles which one it is",
-                        move.place,
-                    )
-                )
-                continue
-            if origin in wanted:
-                found.append(diagnostics.bad_move(origin, target, f"`{origin}` is still in the stack file", move.place))
-                continue
-            if target not in wanted:
-                found.append(diagnostics.bad_move(origin, target, f"`{target}` is not in the stack file", move.place))
-                continue
-            parts = ids.split_address(target)
-            if parts is None or parts.kind not in MOVABLE or parts.kind != origin.partition(".")[0]:
-                found.append(diagnostics.bad_move(origin, target, "only VMs and volumes can be renamed, each to its own kind", move.place))
-                continue
-            moves[target] = origin
-    taken = set(moves.values())
-    moves.update({target: origin for target, origin in _counted(records, wanted) if target not in moves and origin not in taken})
-    return moves
-
-
-def _counted(records: Mapping[Address, Record], wanted: set[Address]) -> list[tuple[Address, Address]]:
-    """Keep a VM that gets a `count` as its instance 0, and instance 0 as the only one when the count goes; gives (new, old)."""
-    pairs = []
-    for address in wanted if records else ():
-        if address in records or not address.startswith("vm."):
-            continue
-        name, bracket, number = address.partition("[")
-        if number in {"", "0]"}:
-            origin = Address(name if bracket else f"{address}[0]")
-            if origin in records and origin not in wanted:
-                pairs.append((address, origin))
-    return pairs
-
-
-def _expand(origin: str, target: str, records: Mapping[Address, Record], wanted: set[Address]) -> list[tuple[Address, Address]]:
-    """Turn `vm.www → vm.web` into its instances when they are counted; `vm.www → vm.web[0]` stands as it is."""
-    if "[" in origin or "[" in target or Address(origin) in records:
-        single = Address(target)
-        if Address(origin) in records and single not in wanted and Address(f"{target}[0]") in wanted:
-            single = Address(f"{target}[0]")
-        return [(Address(origin), single)]
-    pairs = []
-    for address in records:
-        parts = ids.split_address(address)
-        if parts is not None and parts.number is not None and f"{parts.kind}.{parts.name}" == origin:
-            numbered = Address(f"{target}[{parts.number}]")
-            pairs.append((address, Address(target) if numbered not in wanted and Address(target) in wanted else numbered))
-    return pairs
-
-
 def suspect(created: list[Resource], deleted: list[Record]) -> list[Diagnostic]:
     """Point out pairs of a new and a leaving VM that ask for the same; counted instances of one name are no rename."""
     leaving: dict[str, list[Record]] = {}
@@ -203,7 +135,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
     stack = desired.stack
     resources = {} if options.destroy else {one.address: one for one in desired.resources}
     before = recorded.records.get(stack, {})
-    moves = {} if options.destroy else follow(desired, before, found)
+    moves = {} if options.destroy else renames.follow(desired, before, recorded.lost.get(stack, {}), found)
     origins = set(moves.values())
     records = {address: record for address, record in before.items() if address not in origins}
     for target, origin in moves.items():
@@ -234,8 +166,10 @@ def renamed(observed: Observed | None, inputs: Inputs) -> Observed | None:
     """Return what was seen, under the addresses that things have after their renames."""
     if observed is None or not inputs.moves:
         return observed
-    things = dict(observed.things.get(inputs.stack, {}))
+    seen = observed.things.get(inputs.stack, {})
+    origins = set(inputs.moves.values())
+    things = {address: thing for address, thing in seen.items() if address not in origins}
     for target, origin in inputs.moves.items():
-        if origin in things:
-            things.setdefault(target, things.pop(origin)._replace(address=target))
+        if origin in seen:
+            things.setdefault(target, seen[origin]._replace(address=target))
     return observed._replace(things={**observed.things, inputs.stack: things})

@@ -148,7 +148,9 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
         return False
     if present.get("power") in GIVEN_UP:
         return bool(target["power"] != "stopped")
-    if any(judge(MACHINE_PATHS[key], before.get(key), after[key]) >= Impact.REBOOT for key in after if before.get(key) != after[key]):
+    # A value that is left at its default may be absent on either side.
+    differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    if any(judge(MACHINE_PATHS[key], before.get(key), after.get(key)) >= Impact.REBOOT for key in differing):
         return True
     old_disk, new_disk = present.get("disk"), target.get("disk")
     if (old_disk is None) != (new_disk is None):

@@ -16,7 +16,7 @@ from herocloud.model.plans import Change, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, inverses, reservations, step_compiler
+from herocloud.plan import capacity, facts, finish, inverses, order, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
@@ -67,8 +67,11 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         inverted_change = _invert_change(change, inverse, past)
         decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address)))
     waits = inverses.reverse_needs(done, inverted.values())
+    order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, found)
+    # What was removed under another name than its first is kept under that.
+    kept = {*kept, *(change.previous_address for change in plan.changing if change.previous_address and change.address in kept)}
     found += _find_lost((step for inverse in inverted.values() for step in inverse.steps), kept)
     return finish.finish(
         Draft(
@@ -106,7 +109,7 @@ def _lost(address: Address) -> Diagnostic:
         "Deleted data is gone",
         detail,
         address=address,
-        hint="apply a stack file that asks for it: it is made anew, and empty",
+        hint="apply a stack file that asks for it: it is re-created, and empty",
     )
 
 
@@ -129,7 +132,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         before=present.spec if present else None,
         after=origin.spec if origin else None,
         fields=tuple(_turned(one, action) for one in change.fields),
-        previous_address=change.address if change.previous_address else None,
+        previous_address=change.address if change.previous_address and present is not None else None,
         sid=origin.sid if origin else present.sid if present else change.sid,
         protect=origin.protect if origin else False,
         protected=bool(present and present.protect) and action in (Action.DELETE, Action.REPLACE),

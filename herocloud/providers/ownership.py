@@ -2,7 +2,7 @@
 
 A VM has parts of several providers, and its rename is one step of one of them. So the name is written down once, where all look; a name
 in the mark of every part would have to be changed by every provider at once, which a crash would tear apart. Parts of one VM are made at
-the same time, so whoever writes or removes the name holds a lock on the folder itself, which needs no file of its own.
+the same time, so a writer or remover of the name holds a lock on the folder itself, which needs no file of its own.
 """
 
 import fcntl
@@ -62,7 +62,7 @@ def is_bare(folder: Path) -> bool:
 def release(folder: Path) -> bool:
     """Remove the folder of a VM once nothing but its owner's name is left in it; tells whether it is gone.
 
-    Several providers end their part at the same time, so whoever is not the last one finds the folder in use, which is no error.
+    Several providers end their part at the same time, so all but the last find the folder in use, which is not an error.
     """
     if not folder.exists():
         return True
@@ -102,7 +102,7 @@ def _locked(folder: Path) -> Iterator[None]:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Whoever had the lock before may have removed the folder, and somebody may have made it again.
+            # The previous holder of the lock may have removed the folder, and somebody may have made it again.
             if _number_of(folder) == os.fstat(descriptor).st_ino:
                 yield
                 return

@@ -178,7 +178,7 @@ def judge(seen: Seen, work: Work) -> Probe:
 
 
 def refuse_unexpected(seen: Seen, work: Work) -> None:
-    """Raise when performing a step would build on something else than it was planned from."""
+    """Raise when performing a step would build on a state other than the planned one."""
     step = work.step
     refuse_foreign(seen, work)
     if seen.stray is not None:

@@ -131,7 +131,7 @@ def change_row(change: Change, *, purge: bool = False) -> dict[str, Json]:
                 "after": _side(field.path, field.after, sensitive=field.sensitive),
                 "why": field.why,
             }
-            # A thing that is made anew has all its fields above; how the old one had drifted says nothing about it.
+            # A thing that is re-created has all its fields above; how the old one had drifted says nothing about it.
             for field in (() if change.action is Action.CREATE else change.fields)
         ],
         "hidden": phrases.hidden_fields(change),

@@ -65,7 +65,7 @@ def policy(css: str) -> str:
 
 @cache
 def _environment() -> "jinja2.Environment":
-    # 37 ms of import, paid by whoever asks for a report.
+    # 37 ms of import, paid only when a report is asked for.
     import jinja2
 
     environment = jinja2.Environment(

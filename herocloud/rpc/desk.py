@@ -11,7 +11,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Record, Recorded, Thing
 from herocloud.operations import inputs, lookups, stack_plans
-from herocloud.operations.inputs import Hosting
+from herocloud.operations.inputs import Hosting, Known
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import error_answers
 from herocloud.rpc.daemon_store import DaemonStore
@@ -49,27 +49,29 @@ class Sight:
         self._reader = reader
         self._turn = threading.Lock()
         self._looking = threading.Lock()
-        self._hosting: tuple[float, int, Hosting] | None = None
+        self._hosting: tuple[float, tuple[object, ...], Hosting] | None = None
         self._things: Mapping[tuple[str, Address], Thing] = {}
         self._version = -1
         self._at = float("-inf")
 
     def hosting(self) -> Hosting:
-        """Return the machine; detected again every few seconds, and whenever its slices change."""
+        """Return the machine; detected again every few seconds, and whenever its slices or the host file change."""
         recorded = self._reader.recorded()
+        sign = (recorded.slices, inputs.sign_of_host_file(self._folder))
         with self._turn:
             kept = self._hosting
-        if kept is not None and time.monotonic() - kept[0] < _HOST_SECONDS and kept[1] == recorded.slices:
+        if kept is not None and time.monotonic() - kept[0] < _HOST_SECONDS and kept[1] == sign:
             return kept[2]
         found = inputs.find_host(self._folder, recorded)
         with self._turn:
-            self._hosting = (time.monotonic(), recorded.slices, found)
+            self._hosting = (time.monotonic(), sign, found)
         return found
 
-    def forget(self) -> None:
-        """Look again at the next question."""
+    def forget(self, *, machine: bool = False) -> None:
+        """Look again at the next question; at a machine that exists too, whose free room has changed."""
         with self._turn:
-            self._hosting = None
+            if machine or self._hosting is None or not self._hosting[2].host.simulated:
+                self._hosting = None
             self._at = float("-inf")
 
     def thing(self, record: Record) -> tuple[bool, Thing | None]:
@@ -125,6 +127,11 @@ class Desk(NamedTuple):
     def recorded(self) -> Recorded:
         """Return everything that is recorded."""
         return self.reader.recorded()
+
+    @property
+    def known(self) -> Known:
+        """Return what a plan starts from."""
+        return Known(self.recorded, self.sight.hosting())
 
     @property
     def host(self) -> Host:

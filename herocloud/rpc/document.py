@@ -44,8 +44,30 @@ def make(methods: Iterable[Method[Any]]) -> dict[str, Json]:
             "license": {"name": "Apache-2.0"},
         },
         "methods": documents,
-        "components": {"schemas": {name: schemas[name] for name in sorted(schemas)}},
+        "components": {"schemas": {name: _untitled(schemas[name], name) for name in sorted(schemas)}},
     }
+
+
+def _untitled(schema: Json, name: str | None = None) -> Json:
+    """Return a schema whose only titles are names of models.
+
+    pydantic titles each field too (`Status`), and generators of clients would make one type of all that happen to be called alike.
+    """
+    if isinstance(schema, list):
+        return [_untitled(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+    literal = ("default", "const", "enum", "examples")
+    made = {key: value if key in literal else _untitled_parts(key, value) for key, value in kept.items()}
+    return {**made, "title": name} if name is not None else made
+
+
+def _untitled_parts(key: str, value: Json) -> Json:
+    # The keys of `properties` are names of fields, of which one may be `title`.
+    if key in ("properties", "$defs") and isinstance(value, dict):
+        return {name: _untitled(one) for name, one in value.items()}
+    return _untitled(value)
 
 
 def _take_model(schema: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
@@ -67,14 +89,14 @@ def _method(method: Method[Any], params: Mapping[str, Any], result: Json) -> dic
         "tags": [{"name": method.group}],
         "paramStructure": "either",
         "params": [_parameter(name, properties[name], required=name in required) for name in names],
-        "result": {"name": f"{method.name}_result", "schema": result},
+        "result": {"name": f"{method.name}_result", "schema": _untitled(result)},
         "errors": [_error(kind) for kind in method.errors],
         "examples": [_example(method, example, names) for example in method.examples],
     }
 
 
 def _parameter(name: str, schema: Mapping[str, Any], *, required: bool) -> dict[str, Json]:
-    rest = {key: value for key, value in schema.items() if key != "description"}
+    rest = _untitled({key: value for key, value in schema.items() if key != "description"})
     # Of `T | None` the words stand with the T.
     told = [schema, *schema.get("anyOf", ())]
     return {

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -272,7 +273,12 @@ def run(settings: Settings, environment: Mapping[str, str], ready: Callable[[Pat
             unix_socket.remove(settings.socket, identity)
 
 
+_SWITCH_SECONDS = 0.001
+"""How long one thread computes before another may: a call of a millisecond should not wait five for each plan in the making."""
+
+
 async def _run(service: Service, listeners: list[socket.socket], environment: Mapping[str, str], ready: Callable[[], None]) -> None:
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,6 +1,6 @@
 """A stack file from what is recorded; loading and planning it again changes nothing.
 
-A record holds what was decided, the file what was asked for. What the plan decides anew each time from the record (slices by number,
+A record holds what was decided, the file what was asked for. What the plan decides again each time from the record (slices by number,
 addresses, MACs) is left out, so that the file stays one that a person would write; sizes and limits are written with their decided
 values, because a default of tomorrow may differ from today's.
 
@@ -182,11 +182,11 @@ _NUMBER = re.compile(r"\d+")
 
 
 class _Different(Exception):
-    """Two instances cannot be told by one text."""
+    """Two instances cannot be written as one text."""
 
 
 def protect_braces(value: Any) -> Any:
-    """Write braces that are no expression so that they are read as braces."""
+    """Write braces that are not expressions so that they are read as braces."""
     if isinstance(value, str):
         return value.replace("{{", "{{ '{{' }}")
     if isinstance(value, dict):

@@ -49,14 +49,14 @@ class Pointer:
         return None if isinstance(document, documents.Broken) else document.locate(inner, on_key=on_key, needle=needle)
 
     def report_broken(self, number: int, found: Findings) -> None:
-        """Report a file that is no YAML."""
+        """Report a file that is not YAML."""
         broken = self.document(number)
         if isinstance(broken, documents.Broken):
             hint = EMPTY if broken.code == "yaml-empty" else broken.hint
             found.add(broken.code, None, broken.detail, hint, place=broken.place, snippet=broken.snippet)
 
     def report_shape(self, number: int, value: Any, found: Findings) -> None:
-        """Report a file whose top level is no mapping."""
+        """Report a file whose top level is not a mapping."""
         document = self.document(number)
         place, snippet = document.locate((), on_key=False) if isinstance(document, documents.Document) else (None, None)
         if value is None:

@@ -181,7 +181,7 @@ class _Substitution:
             known = ", ".join(f"`{field}`" for field in expressions.HOST_FIELDS)
             return "bad-expression", f"The host has no `{name}`; it has {known}.", f"did you mean `host.{near}`?" if near else None
         if expression.plus and name not in {"cpus", "slices"}:
-            return "bad-expression", f"`{expression.text}` adds to something that is no whole number.", None
+            return "bad-expression", f"`{expression.text}` adds to something that is not a whole number.", None
         if self.host is None:
             return (
                 "unknown-host",

@@ -192,7 +192,7 @@ def _check_declaration(name: str, variable: Mapping[str, Any], found: Findings) 
         found.add(
             "sensitive-value",
             (*path, "default"),
-            f"`{name}` is sensitive, and a default in the file is no secret.",
+            f"`{name}` is sensitive, and a default in the file is not a secret.",
             f"give it with `{PREFIX}{name}`",
         )
 

@@ -42,7 +42,7 @@ class Book:
         self._waiting[record.stack, record.address] = record
 
     def drop(self, connection: sqlite3.Connection, stack: StackName, address: Address) -> None:
-        """End the present record of an address. One that is gone already is no error: a resumed step may say it twice."""
+        """End the present record of an address. One that is gone already is not an error: a resumed step may say it twice."""
         self._write(connection)
         owner = stack, address
         since = self._look(connection, owner)

@@ -150,8 +150,8 @@ def close(connection: sqlite3.Connection, folder: Path) -> None:
     with closing(_connect(state_files.database(folder), "ro")) as keeper:
         keeper.execute("SELECT 1 FROM world").fetchall()
         connection.close()
-    # Whoever comes first makes the index anew. Done here, it is made already, and a look at the state leaves every byte of the folder
-    # alone.
+    # The first to open the state creates the index again. Done here, it exists already, and a look at the state leaves every byte of the
+    # folder alone.
     with closing(_connect(state_files.database(folder), "ro")) as first:
         first.execute("SELECT 1 FROM world").fetchall()
     faults.reached("state.close.after")
@@ -175,7 +175,7 @@ def _connect_reader(folder: Path, seen: Seen) -> sqlite3.Connection:
         connection.close()
         if not error.sqlite_errorname.startswith("SQLITE_IOERR_SHM"):
             raise
-        # The first to open the file makes the index anew, and on a full disk there is no room for it. A plan needs none.
+        # The first to open the file creates the index again, and on a full disk there is no room for it. A plan needs none.
         return _open_copy(folder)
     except BaseException:
         connection.close()

@@ -4,7 +4,7 @@ One creator at a time, for the moments in which a file is made for the first tim
 very command that creates, and not by everybody who may. This one is on the file of the holder's record and lasts some milliseconds.
 
 The first write to a data folder: a new database and its marker. The order makes every instant of a crash harmless. The database is made
-under another name and gets its own only when it is whole and on disk: killed before that, the next start begins anew. The marker comes
+under another name and gets its own only when it is whole and on disk: killed before that, the next start starts over. The marker comes
 last, and a database without one is valid: killed between the two, the next write adds it. Marker first would turn the same crash into a
 missing state.
 
@@ -74,7 +74,7 @@ def mark(folder: Path, lineage: str) -> None:
 
 
 def _draw_up(draft: Path) -> None:
-    # Mode 0600 from the first byte: SQLite itself would create the file with the umask of whoever runs us.
+    # Mode 0600 from the first byte: SQLite itself would create the file with the umask of the calling process.
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
         # A draft that a crash interrupts is thrown away, so nothing here needs to be durable before `_sync`.

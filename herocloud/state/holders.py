@@ -75,7 +75,7 @@ def describe_self(operation: str, plan: str | None, proc: Path = PROC, scope: Sc
 
 
 def name_stranger(pid: int, proc: Path = PROC, scope: Scope = HOST) -> Holder:
-    """Return what can be told of a process that left no readable record."""
+    """Return what is known of a process that left no readable record."""
     started = read_start_time(pid, proc)
     try:
         owner = (proc / str(pid)).stat().st_uid

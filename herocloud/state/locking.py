@@ -3,7 +3,7 @@
 There are three kinds. The lock of the host is held for the moments in which an apply is admitted or records are edited; the lock of a
 stack while its apply runs; the lock of a VM, inside of a shared lock of its stack, while a command about that one VM runs. Each is a lock
 of the kernel and ends with its process. The one of the host is on the data folder itself, where no stray `rm` can split it in two; the
-others are on files that go with the work, and whoever gets such a lock checks that the file is still the one that the name leads to.
+others are on files that go with the work, and after getting such a lock, a process checks that the name still leads to that file.
 Plans take no lock. Waiting is polling, because a blocking lock cannot be bounded without signals; the time is measured by a clock that
 nobody can set back.
 """
@@ -130,7 +130,7 @@ class _Waiting:
             else:
                 if _is_still(descriptor, path):
                     return descriptor
-                # Whoever had it took the file away with it; the name leads to another one by now.
+                # The previous holder removed the file; the name now leads to another one.
                 os.close(descriptor)
                 continue
             left = self._deadline - self._clock()

@@ -12,7 +12,7 @@ from herocloud.kits import faults
 from herocloud.state import failures
 
 APPLICATION_ID = 0x68636C64
-"""`hcld` in the file's header: another program's database is told apart before anything reads it."""
+"""`hcld` in the file's header: another program's database is recognized before anything reads it."""
 
 _FIRST = (
     # One row: what the state as a whole is.

@@ -124,7 +124,7 @@ def _missing(folder: Path, lineage: str | None) -> Refused:
                 "The state is missing",
                 f"`{database(folder)}` is gone, but {evidence}. Herocloud does not take that for an empty host, because it would "
                 f"make everything a second time. Put `{DATABASE}` back from a backup. Only when nothing of ours is left on this "
-                f"host: remove `{MARKER}`, `{LOG}` and `{LOG_INDEX}` from the folder and begin anew.",
+                f"host: remove `{MARKER}`, `{LOG}` and `{LOG_INDEX}` from the folder and start over.",
             )
         ]
     )

@@ -244,7 +244,7 @@ class Store:
     ) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished.
 
-        Of steps whose provider is told, how long they took is remembered for estimates.
+        Of steps whose provider is given, the duration is remembered for estimates.
         """
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"

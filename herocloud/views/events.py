@@ -111,7 +111,7 @@ def event_document(event: Event) -> dict[str, Json]:
     """Return the body of an event's line."""
     body: dict[str, Json] = {"address": event.address, "step": event.step, "kind": event.kind, "elapsed_seconds": round(event.seconds, 3)}
     if event.step is not None:
-        # Whoever counts what was made must not count what a rollback took back.
+        # A count of what was made must not include what a rollback took back.
         body["direction"] = "back" if event.back else "forward"
     if event.type == "apply_errored":
         body["error"] = event.detail

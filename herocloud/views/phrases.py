@@ -19,7 +19,7 @@ REASONS = {
     Reason.UNFINISHED: "an earlier apply did not finish it",
     Reason.FIELDS_CHANGED: "fields changed",
     Reason.NEEDS_POWER_CYCLE: "needs a power-cycle",
-    Reason.NEEDS_REPLACEMENT: "has to be made anew",
+    Reason.NEEDS_REPLACEMENT: "has to be re-created",
     Reason.IMAGE_CHANGED: "the image changed",
     Reason.DRIFTED: "changed outside herocloud",
     Reason.VANISHED: "is gone from the host",
@@ -103,7 +103,7 @@ def hidden_fields(change: Change) -> int:
     """Count the fields that stay as they are."""
     if not change.fields or change.after is None or change.action is Action.CREATE:
         return 0
-    # Drift is told in fields of parts, and `protect` stands beside the spec: neither is among the fields that are counted here.
+    # Drift is reported in fields of parts, and `protect` stands beside the spec: neither is among the fields that are counted here.
     shown = sum(_tally(field.after) for field in change.fields if not field.drift and field.path.partition(".")[0] in change.after)
     return max(0, values.tally_fields(change.after) - shown)
 
@@ -171,7 +171,7 @@ def time_line(plan: Plan) -> str:
 
 
 def drift_rows(found: Iterable[Drift]) -> Iterator[tuple[Address, str]]:
-    """Say what differs between the records and the world, as (address, line); what is gone from one address is told on one line."""
+    """Say what differs between the records and the world, as (address, line); what is gone from one address is shown on one line."""
     for address, group in itertools.groupby(found, key=lambda drift: drift.address):
         gone = []
         for drift in group:
@@ -284,5 +284,5 @@ def _unmade(change: Change, *, purge: bool) -> str:
 
 
 def _about(seconds: float) -> str:
-    # An estimate is no measurement: below a second its digits would say more than anybody knows.
+    # An estimate is not a measurement: below a second its digits would say more than anybody knows.
     return sizes.show_duration(max(1, round(seconds)))

@@ -254,7 +254,7 @@ class Progress:
             self._draw([])
 
     def _draw(self, block: list[str]) -> None:
-        # Up to the top of what was drawn last, and everything below it away; then the lines that stay, then the block anew.
+        # Up to the top of what was drawn last, and everything below it away; then the lines that stay, then the block again.
         erase = f"\x1b[{self._drawn}A\x1b[J" if self._drawn else ""
         # Details come from guests and servers; whatever moves a cursor in this text is ours.
         lines = [terminal_text.visible(line, colors=True) for line in (*self._pending, *block)]

@@ -146,7 +146,7 @@ def kept_outputs(plan: Plan, result: Result) -> Mapping[str, Json]:
 
 
 def left_lines(plan: Plan, result: Result) -> list[tuple[str, list[Change]]]:
-    """Sort what is left by why it is: never started, begun and not ended, or not yet taken back; what failures hold back is told there."""
+    """Sort what is left by why it is: never started, begun and not ended, or not yet taken back; what failures hold back is shown there."""
     left = _left(plan, result)
     if result.went_back:
         found = [("Not taken back", left)]

@@ -89,7 +89,7 @@ def ensure(folder: Path, *, told: Callable[[str], None], again: bool = False) ->
             work = folder / ".building"
             debian_disks.wipe(work)
             _build(wanted, work)
-            # Whoever runs on an older one has it open, and keeps it until it ends.
+            # A host that runs on an older one has it open, and keeps it until it ends.
             for older in folder.glob("host-*"):
                 shutil.rmtree(older)
             work.rename(target)

@@ -53,7 +53,7 @@ def _note(word: str, nodeid: str) -> None:
 def _write(text: str) -> None:
     if not PORT.exists() or _divides:
         return
-    # A port is one process's at a time, and whoever else opens it then is told that it is busy.
+    # A port is one process's at a time, and another process that opens it gets the error that it is busy.
     with DONE.with_name("notes.lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with PORT.open("a", encoding="utf-8") as port:

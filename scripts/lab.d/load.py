@@ -21,7 +21,7 @@ from herocloud.providers.images.builds import debian_programs as programs
 
 MARKERS = "root or kvm or guest or live"
 PROGRAMS = ("cloud-hypervisor", "ch-remote", "mycelium", "virtiofsd")
-"""Programs that are no Debian packages: they come along when this machine has them."""
+"""Programs that are not Debian packages: they come along when this machine has them."""
 DEBIAN = "debian-bookworm"
 """The folder in the cache of images with the Debian image, which takes minutes to build and cannot be built without a network."""
 

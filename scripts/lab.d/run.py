@@ -64,7 +64,7 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog="Everything else goes on to pytest; without -m the tests marked root, kvm, guest or live are run.",
     )
     parser.add_argument("--shell", action="store_true", help="a shell inside instead of tests; leaving it ends the lab")
-    parser.add_argument("--rebuild", action="store_true", help="build the host's image anew, with the newest packages")
+    parser.add_argument("--rebuild", action="store_true", help="rebuild the host's image, with the newest packages")
     parser.add_argument("--memory", type=int, default=default_memory(), metavar="MIB", help="of the host inside (%(default)s)")
     parser.add_argument(
         "--cpus", type=int, default=max(2, min(4, os.cpu_count() or 2)), metavar="N", help="of the host inside (%(default)s)"
@@ -145,7 +145,7 @@ def boot(options: argparse.Namespace, arguments: tuple[str, ...], image: host.Im
 
 
 def spread(arguments: list[str], cpus: int) -> tuple[str, ...]:
-    """Spread the whole suite over the processors, file by file; whoever picks tests or says how they run has their way."""
+    """Spread the whole suite over the processors, file by file; explicit choices of tests and options win."""
     picks = any(one.startswith(("-n", "-x", "-k", "--pdb", "--maxfail")) for one in arguments) or load.name_files(ROOT, tuple(arguments))
     return tuple(arguments) if picks or cpus < 2 else (*arguments, "-n", str(cpus), "--dist", "loadfile")
 

@@ -99,7 +99,7 @@ def test_a_path_that_leads_out_of_the_data_folder_is_refused() -> None:
 
     records = _records()
     records[Address("volume.data")] = _record("volume.data", "images", volume={"path": "../secret", "size": 9})
-    with pytest.raises(Permanent, match="is no place for a disk"):
+    with pytest.raises(Permanent, match="is not a place for a disk"):
         _supply(BOOT, records)
 
 

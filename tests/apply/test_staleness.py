@@ -1,4 +1,4 @@
-"""Staleness names the fact that changed; the same plan twice is no staleness."""
+"""Staleness names the fact that changed; the same plan twice is not staleness."""
 
 import pytest
 

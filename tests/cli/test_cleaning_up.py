@@ -65,6 +65,6 @@ def test_what_is_gone_is_drift_and_not_an_orphan(herocloud: Any, applied: Path) 
     assert "gone" in herocloud.done("vm", "list").out
     refused = herocloud("vm", "stop", "db")
     assert refused.code == 1
-    assert "`herocloud apply` makes it anew" in refused.err
+    assert "`herocloud apply` re-creates it" in refused.err
     herocloud.done("apply", "-y")
     assert herocloud.done("drift").out == "No drift.\n"

@@ -1,4 +1,4 @@
-"""Everything fits a screen of 80 columns; what is no screen gets whole lines."""
+"""Everything fits a screen of 80 columns; what is not a screen gets whole lines."""
 
 from collections.abc import Callable
 from typing import Any

@@ -54,7 +54,7 @@ def answer(herocloud: Any) -> Answer:
             if not read:
                 break
             screen += read
-            if not asked and (b"is a yes: " in screen or b"to approve: " in screen):
+            if not asked and (b"to continue: " in screen or b"to approve: " in screen):
                 asked = True
                 os.write(terminal, answer.encode())
         _, status = os.waitpid(child, 0)
@@ -97,7 +97,7 @@ def test_the_loss_of_several_things_data_takes_the_name_of_the_stack(herocloud: 
 def test_what_is_approved_by_class_is_not_asked_again(herocloud: Any, shop: Path, answer: Answer) -> None:
     code, screen = answer("apply", "--approve", "create", answer="no\n")
     assert code == 0
-    assert "is a yes" not in screen
+    assert "to continue" not in screen
 
 
 def test_a_closed_line_is_a_no(herocloud: Any, shop: Path, answer: Answer) -> None:
@@ -119,7 +119,7 @@ def test_an_interrupt_at_the_question_changes_nothing(herocloud: Any, shop: Path
 def test_a_terminal_is_not_asked_when_told_so(herocloud: Any, shop: Path, answer: Answer, flag: str, why: str) -> None:
     code, screen = answer("apply", flag, answer="yes\n")
     assert code == 12
-    assert "is a yes" not in screen
+    assert "to continue" not in screen
     assert why in screen
     assert "no terminal" not in screen
 
@@ -128,7 +128,7 @@ def test_a_saved_plan_never_asks(herocloud: Any, shop: Path, answer: Answer) -> 
     herocloud.done("plan", "--out", "p.hcplan")
     code, screen = answer("apply", "p.hcplan", answer="no\n")
     assert code == 0, screen
-    assert "is a yes" not in screen
+    assert "to continue" not in screen
 
 
 def test_nothing_waits_for_input_without_a_terminal(herocloud: Any, shop: Path) -> None:

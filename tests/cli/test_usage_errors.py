@@ -16,11 +16,11 @@ CASES = {
     "a flag without its value": (("plan", "--out"), "Option '--out' requires an argument"),
     "a number that is none": (("apply", "--parallelism", "many"), "'many' is not a valid int"),
     "a number out of bounds": (("apply", "--parallelism", "0"), "0 is not in the range"),
-    "a word that is no choice": (("apply", "--on-failure", "panic"), "'panic' is not one of 'stop', 'continue', 'rollback'"),
+    "a word that is not a choice": (("apply", "--on-failure", "panic"), "'panic' is not one of 'stop', 'continue', 'rollback'"),
     "a class that does not exist": (("apply", "--approve", "creat"), "did you mean `create`?"),
     "a time that is none": (("apply", "--lock-timeout", "soon"), "`soon` is not a duration"),
     "a switch with a value": (("plan", "--json=maybe"), "does not take a value"),
-    "bytes that are no text": (("plan", "--target", "\udcff"), "holds what is no text"),
+    "bytes that are not text": (("plan", "--target", "\udcff"), "holds what is not text"),
     "a flag that a saved plan cannot take": (("apply", "p.hcplan", "--target", "vm.web"), "a saved plan is run as it is; --target"),
 }
 

@@ -101,5 +101,5 @@ def test_a_field_without_default_that_is_missing_is_refused() -> None:
 
 
 def test_an_unknown_word_is_refused() -> None:
-    with pytest.raises(plan_codec.NotFiled, match="`terrible` is no Severity"):
+    with pytest.raises(plan_codec.NotFiled, match="`terrible` is not a value of Severity"):
         plan_codec.decode(diagnostics.Diagnostic, {"code": "c", "summary": "s", "detail": "d", "severity": "terrible"})

@@ -62,7 +62,7 @@ def state(shared: Any) -> Any:
 
 
 # What these do is meant to change the state, and a fuzzer hits a good input now and then.
-CHANGING = {"deploy_vm", "node_register", "apply_plan", "undo", "resume_stack", "destroy_stack"}
+CHANGING = {"deploy_vm", "node_register", "apply_plan", "run_plan", "undo", "resume_stack", "destroy_stack"}
 
 
 @pytest.mark.parametrize("name", [method["name"] for method in service.openrpc()["methods"]])

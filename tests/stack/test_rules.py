@@ -48,7 +48,7 @@ _RULES = {
     "a circle of renames": (f"stack: a\n{_IMAGES}vms: {{a: {{image: tiny}}, b: {{image: tiny}}}}\nmoved:\n  - {{from: vm.a, to: vm.b}}\n  - {{from: vm.b, to: vm.a}}\n", [(6, "move-cycle")]),
     "a chain of renames": (f"stack: a\n{_IMAGES}vms: {{c: {{image: tiny}}}}\nmoved:\n  - {{from: vm.a, to: vm.b}}\n  - {{from: vm.b, to: vm.c}}\n", []),
     "a rename from one to several": (f"stack: a\n{_IMAGES}vms: {{a: {{image: tiny, count: 2}}}}\nmoved:\n  - {{from: vm.a, to: 'vm.a[0]'}}\n", []),
-    "a rename that is no address": (f"stack: a\n{_IMAGES}vms: {{a: {{image: tiny}}}}\nmoved:\n  - {{from: old, to: vm.a}}\n", [(6, "bad-address")]),
+    "a rename that is not an address": (f"stack: a\n{_IMAGES}vms: {{a: {{image: tiny}}}}\nmoved:\n  - {{from: old, to: vm.a}}\n", [(6, "bad-address")]),
     "a rename of a volume": ("stack: a\nvolumes: {d: {size: 1 GiB}}\nmoved:\n  - {from: volume.old, to: volume.d}\n", []),
     "user data from two places": (f"stack: a\n{_IMAGES}vms:\n  a: {{image: tiny, user_data: {{file: ./init.yaml, text: x}}}}\n", [(5, "one-of-two")]),
     "user data as a text": (f"stack: a\n{_IMAGES}vms:\n  a: {{image: tiny, user_data: x}}\n", [(5, "wrong-type")]),

@@ -90,7 +90,7 @@ def reboot(address: str = "vm.cache") -> Change:
 
 
 def replace(address: str = "vm.old") -> Change:
-    """Return a VM that is made anew and loses its root disk."""
+    """Return a VM that is re-created and loses its root disk."""
     fields = (FieldDiff("image", "debian11", "debian12", Impact.DATA, "root disk is destroyed"),)
     return Change(
         Address(address), "vm", Action.REPLACE, Reason.IMAGE_CHANGED, Impact.DATA, "simulator", vm_spec(image="debian11"), vm_spec(), fields

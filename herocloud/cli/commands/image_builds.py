@@ -23,7 +23,7 @@ def build(
     release: Annotated[
         str | None, flags.option("--release", variable="", metavar="NAME", help="Release of a Debian image, such as bookworm.")
     ] = None,
-    again: Annotated[bool, flags.switch("--again", variable="", help="Build anew, with the packages of today.")] = False,
+    again: Annotated[bool, flags.switch("--again", variable="", help="Build again, with the packages of today.")] = False,
 ) -> int:
     """Build an image out of Debian packages.
 

@@ -34,7 +34,7 @@ def list_images(
 def pull(call: Call, variables: flags.Variables, images: NAMES = None) -> int:
     """Fetch images of the stack before an apply needs them.
 
-    What is here already is left alone; an image without a checksum is asked for anew every time.
+    What is here already is left alone; an image without a checksum is fetched again every time.
     """
     from herocloud.views import listings, values
 

@@ -64,7 +64,7 @@ def lock(call: Call) -> int:
 def move(
     call: Call,
     origin: Annotated[str, flags.argument(metavar="A", help="The address as it is.")],
-    target: Annotated[str, flags.argument(metavar="B", help="The address as it shall be.")],
+    target: Annotated[str, flags.argument(metavar="B", help="The new address.")],
     approval: flags.Approving,
     running: flags.Executing,
     stack: flags.Stack = None,
@@ -130,7 +130,7 @@ def adopt(
 ) -> int:
     """Take an orphan back into the records.
 
-    What it shall be comes from the stack file, or from the last record that this state had of it.
+    Its specification comes from the stack file, or from the last record that this state had of it.
     """
     sources = requests.make_sources(call, variables)
     return apply_flow.run_planned(call, approval, running, lambda: operation.plan_adopt(call.folder, address, stack, sources))

@@ -38,7 +38,7 @@ _LONGEST = 10_000
 
 
 class Broken(NamedTuple):
-    """A file that is no YAML that we read."""
+    """A file that is not YAML as we read it."""
 
     code: str
     detail: str

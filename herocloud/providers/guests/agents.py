@@ -15,7 +15,7 @@ PATIENCE = 10.0
 """Seconds that an agent has for an answer; one under emulation on a busy machine takes one or two."""
 _PAUSE = 0.1
 _ASIDE = 5.0
-"""Seconds after which whoever waits for a guest lets others have a turn."""
+"""Seconds after which a waiting caller lets others have a turn."""
 
 
 class Agent:

@@ -20,12 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import own_sockets
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.guests import agent_answers
 
 DELIMITER = b"\xff"
-"""Stands in no UTF-8 text, so an agent that is in the middle of one starts anew."""
+"""Stands in no UTF-8 text, so an agent that is in the middle of one starts over."""
 _LONGEST_LEFTOVER = 1024**2
 """Bytes in front of the number that an agent says back, after which they are thrown away."""
 _PIECE = 65536
@@ -99,7 +100,7 @@ class Channel:
         self._send(_request(command, arguments), time.monotonic() + timeout)
 
     def enter(self, port: int, until: float) -> None:
-        """Name the vsock port that a shared socket shall lead to."""
+        """Name the vsock port that a shared socket leads to."""
         self._send(f"CONNECT {port}\n".encode(), until)
         answer = self._line(until)
         if not answer.startswith(b"OK "):
@@ -185,7 +186,8 @@ def _connect(path: Path, until: float) -> socket.socket:
     wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         wire.settimeout(max(until - time.monotonic(), _POLL))
-        wire.connect(str(path))
+        with own_sockets.held(path) as place:
+            wire.connect(place)
     except OSError as error:
         wire.close()
         if error.errno in _OFF:

@@ -1,6 +1,6 @@
 """The log of what a guest said on its serial console: its last lines, and what is added to them.
 
-The hypervisor appends to the file; whoever keeps it small moves the old part to `<name>.1` and cuts it (`vmm.keeping`). Both are read, so
+The hypervisor appends to the file; whatever keeps it small moves the old part to `<name>.1` and cuts it (`vmm.keeping`). Both are read, so
 that a cut a moment ago does not hide what led to a crash. What a guest prints comes from a guest: sequences that would move the cursor,
 rename the window or type for its reader are taken out, and colours with them.
 """
@@ -38,7 +38,7 @@ def last_lines(log: Path, count: int) -> list[str]:
 def follow(log: Path, place: int, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[str]:
     """Yield what is written to a log after `place`, whole lines and beginnings of lines as they come.
 
-    A log that was cut begins anew; one whose folder is gone has ended.
+    A log that was cut starts over; one whose folder is gone has ended.
     """
     while not stopped():
         try:

@@ -59,11 +59,13 @@ def bury(folder: Path, path: Path, what: Buried) -> None:
 
 
 def find(folder: Path, stack: str, address: str, part: str, path: str) -> Buried | None:
-    """Return the youngest tombstone of a part; another path is another disk, while a drifted size is no reason to leave data buried."""
-    fitting = [
-        one for one in _read_all(folder) if (one.stack, one.address, one.part) == (stack, address, part) and one.body["path"] == path
-    ]
-    return fitting[-1] if fitting else None
+    """Return the youngest tombstone of a part; another path is another disk, while a drifted size is no reason to leave data buried.
+
+    The path of a root disk names its VM, whatever the VM was called when it went.
+    """
+    fitting = [one for one in _read_all(folder) if (one.stack, one.part) == (stack, part) and one.body["path"] == path]
+    own = [one for one in fitting if one.address == address]
+    return next(reversed(own or (fitting if part == "disk" else [])), None)
 
 
 def read(folder: Path, key: str) -> Buried | None:

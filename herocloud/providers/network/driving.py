@@ -95,7 +95,7 @@ def _alone(cancelled: Callable[[], bool]) -> Iterator[None]:
 
     The wait has an end: a change of another command takes seconds, and a lock that is held for longer will not be let go of.
     """
-    # Whoever has the capability without being root has a folder of the session; two such users do not wait for each other.
+    # A user who has the capability without being root has a folder of the session; two such users do not wait for each other.
     folder = _FOLDER if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", _FOLDER)) / "herocloud"
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     lock = durable_files.wait_for_lock(folder / _LOCK, _PATIENCE, cancelled)

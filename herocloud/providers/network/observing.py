@@ -1,6 +1,6 @@
 """One batched look at the networks of this host: five dumps, whatever there is.
 
-A host on which no interface carries our mark is told from the first dump alone, without a firewall program being started: plans on the
+A host on which no interface carries our mark is recognized from the first dump alone, without starting a firewall program: plans on the
 simulator's or an ordinary user's machine pay nothing.
 """
 

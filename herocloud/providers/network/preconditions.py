@@ -56,7 +56,7 @@ def check_range(scene: Scene, mark: Mark, part: Part) -> None:
 def check_ports(scene: Scene, mark: Mark, part: Part) -> None:
     """Refuse published ports that another network or a program of the host has, or that lead nowhere.
 
-    A published port is taken from whoever listens on it: without this, publishing port 22 would lock the operator out.
+    A published port is taken from the program that listens on it: without this, publishing port 22 would lock the operator out.
     """
     taken = network_rules.published(scene.network_rules)
     for forward in part["forward"]:

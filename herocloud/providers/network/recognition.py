@@ -209,7 +209,7 @@ def _remains(scene: Scene, work: Work, name: str) -> list[str]:
 
 
 def _unsettled_ports(scene: Scene, link: Link, part: Part) -> list[str]:
-    """Name the ports of a network that are not isolated although they shall be, or the other way round."""
+    """Name the ports of a network that are not isolated although they should be, or the other way round."""
     wanted = network_rules.port_of(part)
     return [f"`{port.name}`" for port in scene.ports_of(link) if (port.isolated, port.hairpin) != wanted]
 

@@ -1,7 +1,7 @@
 """One look at everything that parts are recognised from: interfaces, addresses, routes, queues, rules, the forwarding switch.
 
 Interfaces are read at once, the rest when it is first asked for: a step on one tap reads the rules of that tap, and not those of a
-thousand others. Whoever looks at everything pays for everything once.
+thousand others. A look at everything pays for everything once.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Bringing the tap of a NIC about, changing it and taking it away: device, guard, limits, port of its bridge.
 
-Making a tap is no netlink message but a file that is opened. The tap lives as long as its file is open, until it is told to persist. It
-is told last: a process that dies on the way takes an unmarked tap with it, and nothing is left that could not be told from somebody
-else's. The guard is loaded before the tap becomes a port, and both before it is up.
+Making a tap is not a netlink message but a file that is opened. The tap lives as long as its file is open, until it is made persistent.
+That comes last: a process that dies on the way takes an unmarked tap with it, and nothing remains that could not be told apart from
+somebody else's. The guard is loaded before the tap becomes a port, and both before it is up.
 """
 
 import errno
@@ -83,7 +83,7 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         if link is None:
             tap = holding.enter_context(Tap(name, owner, multi_queue=multi_queue))
         elif not scene.may_own(name, link.owner):
-            # Whoever opens a tap that is there may give it to another user; it stays, because it was told to.
+            # Opening an existing tap may give it to another user; it stays, because it is persistent.
             holding.enter_context(Tap(name, owner, multi_queue=multi_queue))
         number = link.number if link else tap.number if tap else 0
         alias = marks.write_mark(mark, Purpose(part["mac"], part["address"], part["network"]))
@@ -198,5 +198,5 @@ def _explain(error: OSError, name: str) -> Exception:
     if error.errno == errno.EBUSY:
         return Temporary(f"the tap `{name}` is in use by another process")
     if error.errno == errno.EINVAL:
-        return Conflict(f"`{name}` exists and is no tap of the kind that is wanted")
+        return Conflict(f"`{name}` exists and is not a tap of the kind that is wanted")
     return Permanent(f"the tap `{name}` cannot be made ({error.strerror})")

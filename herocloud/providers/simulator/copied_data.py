@@ -1,6 +1,6 @@
 """Data that comes from other data: snapshots, disks copied out of them or out of an archive, and disks restored in place.
 
-What is on a disk is a token; whoever copies a disk gets the same token, so a test sees which data is where.
+What is on a disk is a token; a copy of a disk has the same token, so a test sees which data is where.
 """
 
 import json

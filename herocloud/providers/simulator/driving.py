@@ -300,6 +300,6 @@ def _seen(row: Row, work: Work) -> Seen:
 
 def _mark(row: Row, work: Work) -> None:
     row.lineage = work.lineage
-    # A VM is its hypervisor's, whoever made its disk: what is observed then names the provider that the record names.
+    # A VM belongs to its hypervisor, no matter which provider made its disk: then world and record name the same provider.
     if not row.parts or KINDS[work.step.kind].role == "hypervisor":
         row.provider = work.step.provider

@@ -36,9 +36,12 @@ def bury(world: sqlite3.Connection, row: Row, part: str, body: Part) -> None:
 
 def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str | None:
     """Take the youngest fitting tombstone away and return its content; nothing when the data is gone for good."""
-    query = "SELECT key, body, content FROM tombstones WHERE stack = ? AND address = ? AND part = ? ORDER BY deleted DESC, rowid DESC"
-    for key, kept, content in world.execute(query, (row.stack, row.address, part)).fetchall():
-        # A drifted size is no reason to leave data buried; another path is another disk.
+    query = (
+        "SELECT key, body, content FROM tombstones WHERE stack = ? AND part = ? AND (address = ? OR part = 'disk')"
+        " ORDER BY address = ? DESC, deleted DESC, rowid DESC"
+    )
+    for key, kept, content in world.execute(query, (row.stack, part, row.address, row.address)).fetchall():
+        # A drifted size is no reason to leave data buried; another path is another disk. That of a root disk names its VM.
         if json.loads(kept).get("path") == body.get("path"):
             drop(world, key)
             return str(content)

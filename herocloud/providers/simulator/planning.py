@@ -1,6 +1,6 @@
 """What each field of a VM costs on the simulator: the same as on Cloud Hypervisor, the strictest of the real ones.
 
-A plan tried here shall not promise more than the real machine keeps. Pure: a table and two functions over it.
+A plan tried here must not promise more than the real machine keeps. Pure: a table and two functions over it.
 """
 
 from herocloud.kits.jsons import Json, Part, Spec

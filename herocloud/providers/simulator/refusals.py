@@ -13,7 +13,7 @@ from herocloud.providers.simulator import claims, copied_data, rows
 from herocloud.providers.simulator.rows import Row
 
 _AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "affinity", "topology", "root", "payload")
-"""What a guest is told once, when it boots; a VMM has no call to change it afterwards."""
+"""What a guest learns once, when it boots; a VMM has no call to change it afterwards."""
 
 _LIVE = ("vm.resize", "vm.attach", "vm.detach")
 """What talks to a running VMM, and has nobody to talk to otherwise."""

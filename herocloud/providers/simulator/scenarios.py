@@ -26,7 +26,7 @@ class Rule(NamedTuple):
     """One way to misbehave."""
 
     key: str
-    """Names the rule in the world file, where its uses are counted: a rule that was edited starts anew."""
+    """Names the rule in the world file, where its uses are counted: a rule that was edited starts over."""
     address: str = "*"
     step: str = "*"
     times: int | None = None

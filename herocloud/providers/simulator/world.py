@@ -1,6 +1,6 @@
 """Hands that reach into the simulated world past every rule, and worlds made from worlds.
 
-Hands that reach into the simulated world past every rule: for tests, demonstrations, and whoever wants to see drift found.
+Hands that reach into the simulated world past every rule: for tests, demonstrations, and anyone who wants to see drift found.
 
 What they do is what a stranger with root does to a host. Claims and totals stay true, because a stranger cannot break arithmetic either.
 
@@ -128,6 +128,12 @@ def read_version(folder: Path) -> str:
         world.close()
 
 
+def read_data(folder: Path, origin: Json) -> bytes:
+    """Return what stands for the data that an origin names."""
+    with _changing(folder) as connection:
+        return copied_data.read(connection, origin, folder).encode()
+
+
 def add_orphan(folder: Path, address: str, parts: Mapping[str, Part], *, stack: str = "lost", lineage: str = "somebody-else") -> None:
     """Put a thing into the world that carries our mark and that no record owns."""
     world = world_file.open_world(folder)
@@ -199,7 +205,7 @@ def copy_world(source: Path, target: Path) -> bool:
         return False
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        # SQLite's own copy sees one moment of the world, whoever is writing to it meanwhile.
+        # SQLite's own copy sees one moment of the world, even while others write to it.
         with original.reading() as connection:
             copy = sqlite3.connect(target / world_file.FILE)
             try:

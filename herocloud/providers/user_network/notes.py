@@ -56,7 +56,7 @@ def read(data: Path, path: Path) -> Note | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError, KeyError) as error:
-        raise Permanent(f"the note `{path}` of a network is damaged; remove it, and the next apply writes it anew") from error
+        raise Permanent(f"the note `{path}` of a network is damaged; remove it, and the next apply writes it again") from error
     return Note(path, mark._replace(address=_address_now(data, mark, said)), said)
 
 

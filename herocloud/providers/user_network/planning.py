@@ -1,7 +1,7 @@
 """What a network in user mode is and is not, for plans. Pure.
 
 Each VM stands behind a network of its own: it reaches the outside (with `nat`) and answers on forwarded ports, and no other VM. So such
-networks are always what `isolated` says, rates have nothing to be set on, and neighbours that shall talk need a bridge.
+networks are always what `isolated` says, rates have nothing to be set on, and neighbors that should reach each other need a bridge.
 """
 
 from herocloud.kits.jsons import Spec
@@ -11,7 +11,7 @@ REACH = (
     "VMs on them are reached through forwarded ports, reach the outside where `nat` is true, and do not reach each other, "
     "whatever `isolated` says"
 )
-"""What to tell whoever gets such networks."""
+"""What the plan says about such networks."""
 
 
 def unsupported(spec: Spec) -> list[Unsupported]:

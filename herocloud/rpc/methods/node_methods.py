@@ -46,7 +46,7 @@ def node_register(desk: Desk) -> NodeInfo:
     names of the VMs. Calling it again changes nothing.
     """
     host_status.refresh(desk.folder, how_for_edit(desk, "node_register"))
-    desk.sight.forget()
+    desk.sight.forget(machine=True)
     return _node(desk)
 
 

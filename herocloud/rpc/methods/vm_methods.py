@@ -12,6 +12,7 @@ from herocloud.model import ids
 from herocloud.model.worlds import Record
 from herocloud.operations import deployment, host_boot, power
 from herocloud.operations.deployment import DeployWanted
+from herocloud.operations.stack_plans import Planned
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
 from herocloud.rpc.desk import Desk, secret_of
@@ -153,7 +154,7 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
     def run_it(run: Run) -> Json:
         options = Options(on_failure="rollback")
         work.run_planned(
-            desk, run, lambda: deployment.plan_deploy(desk.folder, wanted), work.only(address), options=options, address=address
+            desk, run, lambda: deployment.plan_deploy(desk.folder, wanted, desk.known), work.only(address), options=options, address=address
         )
         record = desk.recorded.records[deployment.STACK][address]
         return infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
@@ -207,7 +208,10 @@ def acting(
             work.take_back_unfinished(desk, run, record)
             if record.address not in desk.recorded.records.get(record.stack, {}):
                 return None
-        plan = functools.partial(power.plan_power, desk.folder, wanted)
+
+        def plan() -> Planned:
+            return power.plan_power(desk.folder, wanted, desk.known)
+
         work.run_planned(desk, run, plan, work.only(record.address), options=options, address=record.address)
         now = desk.recorded.records.get(record.stack, {}).get(record.address)
         return None if now is None else infos.vm_info(desk, now).model_dump(mode="json") | {"job_id": None}

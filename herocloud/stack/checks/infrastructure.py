@@ -102,7 +102,7 @@ def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
     numbers = [int(part) for part in match.groups()] if match else []
     if not match or any(number > 255 for number in numbers[:4]) or numbers[4] > 32:
         hint = "networks are IPv4 so far; write it like `10.42.0.0/24`" if ":" in text else "write it like `10.42.0.0/24`"
-        found.add("bad-cidr", path, f"`{text}` is no IPv4 network.", hint)
+        found.add("bad-cidr", path, f"`{text}` is not an IPv4 network.", hint)
         return None
     prefix = numbers[4]
     if not 8 <= prefix <= 30:

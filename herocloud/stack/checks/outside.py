@@ -88,7 +88,7 @@ class World:
         try:
             self.texts[full] = content.decode()
         except UnicodeDecodeError:
-            self.found.add("path-unreadable", path, f"`{full}` is no UTF-8 text.", None)
+            self.found.add("path-unreadable", path, f"`{full}` is not UTF-8 text.", None)
             return
         guest_input.check_user_data(path, self.texts[full], self.found)
 
@@ -187,7 +187,7 @@ def read_file(path: str, limit: int) -> bytes | str:
     """Return the content of a file, or what is wrong with it; only plain files are opened, because a pipe may never end."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - texts in, as everywhere in this package.
-            return "it is no plain file"
+            return "it is not a plain file"
         with open(path, "rb") as stream:  # noqa: PTH123
             content = stream.read(limit + 1)
     except FileNotFoundError:

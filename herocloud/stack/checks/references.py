@@ -40,14 +40,14 @@ def _check_dependency(address: str, path: Path, names: Names, found: Findings) -
             if instance and instance.name in names.vms
             else "addresses look like `vm.db`, `vm.web[0]` or `volume.data`"
         )
-        found.add("bad-address", path, f"`{address}` is no address.", near)
+        found.add("bad-address", path, f"`{address}` is not an address.", near)
         return
     if not found.knows(SECTIONS[kind]):
         return
     if kind == "vm":
         instance = read_instance(address)
         if instance is None:
-            found.add("bad-address", path, f"`{address}` is no address.", "addresses look like `vm.db` or `vm.web[0]`")
+            found.add("bad-address", path, f"`{address}` is not an address.", "addresses look like `vm.db` or `vm.web[0]`")
         elif trouble := instance_trouble(instance.name, instance.number, names, found, one=False):
             found.add("unknown-vm", path, *trouble)
     elif rest not in names.of_kind(kind):

@@ -49,7 +49,7 @@ def _check_form(number: int, move: Fields, found: Findings) -> bool:
             found.add(
                 "bad-address",
                 ("moved", number, key),
-                f"`{move[key]}` is no address.",
+                f"`{move[key]}` is not an address.",
                 "addresses look like `vm.web`, `vm.web[0]` or `volume.data`",
             )
             sound = False

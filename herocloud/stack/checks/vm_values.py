@@ -10,7 +10,7 @@ from herocloud.stack.layers import View
 from herocloud.stack.names import Names
 
 SMALLEST_MEMORY = 16 * sizes.MIB
-"""Below this no kernel gets to its first line; whoever writes less forgot a letter of the unit."""
+"""Below this no kernel gets to its first line; a smaller number usually lacks a letter of the unit."""
 
 
 def check_views(views: Iterable[View], names: Names, host: Host | None, found: Findings, *, overlay_is_off: bool) -> None:

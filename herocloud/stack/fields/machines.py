@@ -41,10 +41,10 @@ Unavailable = Annotated[
     ),
 ]
 Sid = Annotated[
-    str, kinds.matching(spellings.SID, "bad-sid", "{} is no slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
+    str, kinds.matching(spellings.SID, "bad-sid", "{} is not a slice id.", "slice ids look like `s1`; `herocloud slice list` shows them")
 ]
 EnvironmentName = Annotated[
-    str, kinds.matching(spellings.ENVIRONMENT, "bad-name", "{} is no name of an environment variable.", "use letters, digits and `_`")
+    str, kinds.matching(spellings.ENVIRONMENT, "bad-name", "{} is not a name of an environment variable.", "use letters, digits and `_`")
 ]
 Threads = Annotated[int, Field(ge=1, le=2)]
 Processors = Annotated[int, Field(ge=1, le=1024)]

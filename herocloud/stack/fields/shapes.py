@@ -1,4 +1,4 @@
-"""Makes `shapes.json` out of the models: what `gating` needs to know of them. `python -m herocloud.stack.fields.shapes` writes it anew.
+"""Makes `shapes.json` out of the models: what `gating` needs to know of them. `python -m herocloud.stack.fields.shapes` writes it again.
 
 A shape is a word (`text`, `bool`, `size`) or a list that begins with one: `["int", 1, 64]`, `["list", SHAPE]`, `["named", SHAPE]` for a
 mapping below names of the user's, `["block", NAME]`. What the markers of `kinds` do to a value has a word too, and `maybe` stands around

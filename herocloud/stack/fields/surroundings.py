@@ -13,7 +13,7 @@ Format = Annotated[str, kinds.choice("raw", "qcow2")]
 Sha256 = Annotated[
     str,
     kinds.matching(
-        spellings.SHA256, "bad-sha256", "{} is no SHA-256 digest.", "write its 64 hexadecimal digits, as `sha256sum` prints them"
+        spellings.SHA256, "bad-sha256", "{} is not a SHA-256 digest.", "write its 64 hexadecimal digits, as `sha256sum` prints them"
     ),
 ]
 VariableKind = Annotated[str, kinds.choice("string", "integer", "number", "boolean", "list")]

@@ -79,7 +79,7 @@ _ATTEMPTS: tuple[Callable[[str, Order], str], ...] = (_arrange_and_lay_out, _ind
 
 
 def lay_out(text: str, order: Order, *, move: bool) -> str:
-    """Let ruamel write the text anew: blanks around `:` and `,`, brackets that fit a line, joined lines."""
+    """Let ruamel write the text again: blanks around `:` and `,`, brackets that fit a line, joined lines."""
     import io
 
     yaml = dump.make_yaml()

@@ -11,7 +11,7 @@ from herocloud.kits.yaml.complaints import LINE_BREAK
 
 
 class Scalar(NamedTuple):
-    """A value that is no collection."""
+    """A value that is not a collection."""
 
     start: Any
     end: Any

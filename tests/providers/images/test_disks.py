@@ -74,7 +74,7 @@ def test_the_stacks_own_image_is_taken_where_two_have_the_same_source(bench, raw
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "vms/../../root.raw", "elsewhere/v1/root.raw", "vms/root.raw", "vms/v1/a/root.raw"])
 def test_a_path_out_of_our_folders_is_refused(bench, path) -> None:
-    with pytest.raises(Permanent, match="is no place for a disk"):
+    with pytest.raises(Permanent, match="is not a place for a disk"):
         bench.perform(*ROOT, {"size": 512, "path": path, "image": None, "source": None})
 
 

@@ -179,7 +179,7 @@ CASES = {
     "copy disk": Case("disk.copy", 3, 2, _copy_disk),
     "copy volume": Case("volume.copy", 3, 2, _copy_volume),
     "write seed": Case("seed.write", 3, 2, _write_seed),
-    "write seed anew": Case("seed.write", 3, 2, _rewrite_seed),
+    "write seed again": Case("seed.write", 3, 2, _rewrite_seed),
     "delete seed": Case("seed.delete", 2, 3, _delete_seed),
 }
 FORWARD = [

@@ -82,7 +82,7 @@ def test_missing_secrets_say_which_and_what_to_do(keyed, shapes, monkeypatch, tm
     with pytest.raises(Permanent, match="`/nowhere`: No such file"):
         write(keyed, shapes, secret("0", file="/nowhere"))
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(Permanent, match="is no plain file"):
+    with pytest.raises(Permanent, match="is not a plain file"):
         write(keyed, shapes, secret("0", file=str(tmp_path / "pipe")))
     (tmp_path / "large").write_bytes(bytes(70_000))
     with pytest.raises(Permanent, match="larger than 64 KiB"):

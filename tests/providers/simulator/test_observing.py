@@ -110,10 +110,10 @@ def test_a_vm_vanishes_only_once_it_is_made(make_bench: Any, tmp_path: Path, sha
 @pytest.mark.parametrize("open_it", [world_file.open_world, world_file.open_for_reading])
 def test_a_damaged_or_newer_world_is_refused_and_kept(tmp_path: Path, open_it: Any) -> None:
     path = tmp_path / world_file.FILE
-    path.write_bytes(b"this is no database" * 100)
+    path.write_bytes(b"this is not a database" * 100)
     with pytest.raises(Refused, match="cannot be read"):
         open_it(tmp_path)
-    assert path.read_bytes() == b"this is no database" * 100
+    assert path.read_bytes() == b"this is not a database" * 100
     path.unlink()
     opened = world_file.open_world(tmp_path)
     with opened.changing() as connection:
