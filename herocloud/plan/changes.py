@@ -13,7 +13,7 @@ from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, step_compiler
+from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
 from herocloud.plan.usage import disk_of, use_of, use_of_machine
@@ -74,7 +74,7 @@ class Decider:
         self._found = found
 
     def decide(self, case: Case) -> Decision | None:
-        """Decide one address; nothing when all is as it shall be."""
+        """Decide one address; nothing when all is as wanted."""
         resource, valued = case.resource, case.valued
         if resource is None or valued is None:
             return self._remove(case)
@@ -151,6 +151,7 @@ class Decider:
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
             step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=old_disk)
+        _promise(seq, valued.spec, record, present)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, worst)
 
@@ -196,6 +197,7 @@ class Decider:
             beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
             _give_back_vanished(seq, case.present, record.spec)
+            step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
             _wait_for_rename(seq)
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
@@ -284,6 +286,13 @@ def _counted(case: Case) -> int:
     return int(known["size"])
 
 
+def _promise(seq: step_compiler.Sequence, spec: Spec, record: Record | None, present: Parts) -> None:
+    """Account for the room of snapshots that are taken by themselves."""
+    more = snapshot_space.reserved(spec, present) - (snapshot_space.reserved(record.spec, record.parts) if record else 0)
+    if more:
+        step_compiler.claim(seq, Claim(disk=max(0, more)), Claim(disk=max(0, -more)))
+
+
 def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:
     """Give what is there its new name before anything else looks for it."""
     seq.add(kind, "mark", {"address": case.moved_from}, {"address": case.address})
@@ -308,7 +317,7 @@ def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec)
 
 
 def _disk_impact(present: Parts, target: Parts) -> Impact:
-    """Tell whether the root disk that is there can become what it shall be."""
+    """Tell whether the root disk that is there can become what is wanted."""
     before, after = present.get("disk"), target.get("disk")
     if before is None:
         return Impact.LIVE
@@ -331,7 +340,7 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
     if record is None and not case.present:
         return Action.CREATE, Reason.NOT_RECORDED
     if record is None:
-        # What is adopted may still have to be rebooted or made anew to become what the file asks for, and then is shown as that.
+        # What is adopted may still have to be rebooted or re-created to become what the file asks for, and then is shown as that.
         return {Impact.REBOOT: Action.REBOOT, Impact.REPLACE: Action.REPLACE, Impact.DATA: Action.REPLACE}.get(
             worst, Action.ADOPT
         ), Reason.ADOPTED

@@ -142,7 +142,7 @@ class Use(NamedTuple):
 
 
 def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
-    """Tell whether a running machine has to be stopped to become what it shall be."""
+    """Tell whether a running machine has to be stopped to become what is wanted."""
     before, after = present.get("machine"), target["machine"]
     if before is None or present.get("power") == "stopped":
         return False
@@ -179,7 +179,7 @@ def compile_vm(
     placed = {*placed, *wanted}
     stop: StepId | None = None
     if stops:
-        # One that crashed or fell silent ran, and whoever takes this back wants it to run.
+        # One that crashed or fell silent ran, and taking this back means running it again.
         stop = seq.add("vm.stop", "power", "running" if power in GIVEN_UP else power, "stopped", ready)
         power = "stopped"
     running = power in ("running", "paused")
@@ -202,7 +202,7 @@ def compile_vm(
             after = seq.add("vm.configure", "machine", present["machine"], target["machine"], [*roots, stop], takes=takes, gives=gives)
             roots = []
         else:
-            _claim(seq, takes, gives)
+            claim(seq, takes, gives)
         after = _drop_taps(seq, present, target, after)
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
@@ -329,7 +329,7 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
     if machine != goal:
         change("vm.update", takes, gives, **goal)
     else:
-        _claim(seq, takes, gives)
+        claim(seq, takes, gives)
     return last
 
 
@@ -338,7 +338,7 @@ def _plugged(one: Mapping[str, Json]) -> Mapping[str, Json]:
     return {key: value for key, value in one.items() if key != "size"}
 
 
-def _claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
+def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
     """Account for what a VM takes or gives although its machine stays the same: a slice more, a rate less."""
     if takes == NOTHING == gives:
         return
