@@ -7,6 +7,7 @@ nothing else remembers where it lies.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -149,7 +150,7 @@ def _own(path: Path, uid: int, gid: int, mode: int) -> None:
 
 
 def _own_tap(name: str, uid: int) -> None:
-    """Let a user open a tap, which stays: it was told to."""
+    """Let a user open a tap, which is persistent."""
     try:
         flags = int((_DEVICES / name / "tun_flags").read_text(), 16)
         owner = int((_DEVICES / name / "owner").read_text())
@@ -164,6 +165,10 @@ def _own_tap(name: str, uid: int) -> None:
         fcntl.ioctl(device, _SET, struct.pack("16sH22x", name.encode(), wanted))
         fcntl.ioctl(device, _OWNER, uid)
     except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise Permanent(
+                f"the tap `{name}` is busy: another program holds this tap; `ip -details link show` and `fuser /dev/net/tun` find it"
+            ) from error
         raise Permanent(f"the tap `{name}` cannot be given to user {uid} ({error.strerror})") from error
     finally:
         os.close(device)
