@@ -72,6 +72,10 @@ class Decider:
         self._differ = differences.Differ()
         self._contents: dict[tuple[int, ...], str] = {}
         self._found = found
+        self.renamed: Mapping[str, str] = {}
+        """The new names of volumes that this plan renames, by the old ones."""
+        self.made_as: Mapping[str, str] = {}
+        """The names that the files of volumes have or get."""
 
     def decide(self, case: Case) -> Decision | None:
         """Decide one address; nothing when all is as it shall be."""
@@ -93,7 +97,14 @@ class Decider:
             and record.parts == case.present
             and record.protect == resource.protect
             and record.needs == resource.depends_on
+            and not self._renamed_uses(case)
         )
+
+    def _renamed_uses(self, case: Case) -> list[FieldDiff]:
+        """Name the volumes of a VM that have another name than it knows them by; they stay plugged in."""
+        uses = (case.present.get("machine") or {}).get("volumes", ()) if self.renamed else ()
+        pairs = [(use["volume"], self.renamed[use["volume"]]) for use in uses if use["volume"] in self.renamed]
+        return [FieldDiff("volumes", old, new, Impact.NONE, "renamed, and stays plugged in") for old, new in pairs]
 
     def _bring_plain(self, case: Case, resource: Resource, valued: Valued) -> Decision:
         target = resource_parts.plain_parts(case.stack, case.kind, case.name, valued.spec)
@@ -112,7 +123,8 @@ class Decider:
         recorded = case.record.parts.get("volume") if case.record else None
         there = case.present.get("volume") or recorded
         if there is None:
-            return {"volume": wanted}
+            folder = wanted["path"].rpartition("/")[0]
+            return {"volume": {**wanted, "path": f"{folder}/{self.made_as.get(case.name, case.name)}.raw"}}
         before = max(there["size"], recorded["size"] if recorded and case.present else 0)
         if before > wanted["size"]:
             smaller = f"from {sizes.format_size(before)} to {sizes.format_size(wanted['size'])}"
@@ -223,7 +235,7 @@ class Decider:
             found.append(FieldDiff("depends_on", list(record.needs), list(case.resource.depends_on)))
         if record.parts != case.present and record.complete:
             found.extend(self._drift_fields(record.parts, case.present))
-        return tuple(found)
+        return (*found, *self._renamed_uses(case))
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
