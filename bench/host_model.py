@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.model_of_host import cases  # noqa: E402  (the tests are not a package of the product)
+from tests.model_of_host import cases, consent  # noqa: E402  (the tests are not a package of the product)
 
 _BUNDLE = 25
 """How many cases a process plays before it is asked for the next."""
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000, help="how many cases")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--consent", action="store_true", help="play commands of people who approve and refuse, in place of plans")
     parser.add_argument("--show", action="store_true", help="tell what was done in each case that deviates, and in a single one")
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -36,7 +38,7 @@ def main() -> int:
     counts: Counter[str] = Counter()
     deviating = 0
     with ProcessPoolExecutor(arguments.processes) as pool:
-        for told in pool.map(_play, bundles):
+        for told in pool.map(_play_consent if arguments.consent else _play, bundles):
             for one in told:
                 counts.update(one.counts)
                 if one.deviations:
@@ -51,12 +53,20 @@ def main() -> int:
 
 
 def _play(seeds: range) -> list[cases.Told]:
+    return _play_with(cases.play, seeds)
+
+
+def _play_consent(seeds: range) -> list[cases.Told]:
+    return _play_with(consent.play, seeds)
+
+
+def _play_with(play: Callable[[int, Path], cases.Told], seeds: range) -> list[cases.Told]:
     shared = Path("/dev/shm")  # noqa: S108  (syncs of a disk would take most of the time)
     told = []
     for seed in seeds:
         folder = Path(tempfile.mkdtemp(prefix="herocloud-model-", dir=shared if shared.is_dir() else None))
         try:
-            told.append(cases.play(seed, folder))
+            told.append(play(seed, folder))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return told

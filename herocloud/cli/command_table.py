@@ -88,6 +88,8 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "console": Leaf("vm_guests", "console", "Attach to the console of a VM."),
             "wait": Leaf("vm_guests", "wait", "Wait until the guests of VMs answer."),
             "clone": Leaf("vm_copies", "clone", "Make a new VM from copies of the disks of a VM."),
+            "export": Leaf("vm_copies", "export", "Write a VM with its disks into one file."),
+            "import": Leaf("vm_copies", "import_file", "Make a VM from a file that `vm export` wrote."),
             "snapshot": Group(
                 "Snapshots of VMs: copies of their disks, and of their memory if asked.",
                 {

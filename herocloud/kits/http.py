@@ -8,12 +8,13 @@ the caller. What is an error is that no answer came; whether the request was rec
 import socket as socket_module
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from herocloud.kits import jsons
+from herocloud.kits import jsons, own_sockets
 from herocloud.kits.jsons import Json
 
 if TYPE_CHECKING:
@@ -84,9 +85,10 @@ class HttpClient:
             _knock(self._socket)
         self._answers = False
         try:
-            answer = self._open().request(
-                method, f"{self._base}{path}", content=content, headers=headers, timeout=self._timeout if timeout is None else timeout
-            )
+            with self._ready() as client:
+                answer = client.request(
+                    method, f"{self._base}{path}", content=content, headers=headers, timeout=self._timeout if timeout is None else timeout
+                )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable(f"nobody answers at `{where}` ({error})") from error
         except httpx.TimeoutException as error:
@@ -110,19 +112,27 @@ class HttpClient:
         """Close the connections."""
         self.close()
 
-    def _open(self) -> "httpx.Client":
-        import httpx
-
+    @contextmanager
+    def _ready(self) -> "Iterator[httpx.Client]":
+        """Yield a client; one that keeps no connection connects to the socket that was looked at, and to no other."""
+        if self._socket is not None and not self._kept:
+            try:
+                with own_sockets.held(self._socket) as place, self._make(place) as client:
+                    yield client
+            except OSError as error:
+                raise Unreachable(f"nobody answers at `{self._socket}` ({error.strerror})") from error
+            return
         with self._lock:
             if self._client is None:
-                transport = httpx.HTTPTransport(
-                    uds=None if self._socket is None else str(self._socket),
-                    verify=False,
-                    trust_env=False,
-                    limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._kept),
-                )
-                self._client = httpx.Client(transport=transport, trust_env=False)
-            return self._client
+                self._client = self._make(None if self._socket is None else str(self._socket))
+        yield self._client
+
+    def _make(self, socket: str | None) -> "httpx.Client":
+        import httpx
+
+        limits = httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._kept)
+        transport = httpx.HTTPTransport(uds=socket, verify=False, trust_env=False, limits=limits)
+        return httpx.Client(transport=transport, trust_env=False)
 
 
 def _get_once(socket: Path, base: str, path: str, timeout: float) -> Answer:
@@ -133,7 +143,8 @@ def _get_once(socket: Path, base: str, path: str, timeout: float) -> Answer:
     with socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM | socket_module.SOCK_CLOEXEC) as wire:
         wire.settimeout(timeout)
         try:
-            wire.connect(str(socket))
+            with own_sockets.held(socket) as place:
+                wire.connect(place)
         except OSError as error:
             raise Unreachable(f"nobody answers at `{socket}` ({error.strerror})") from error
         try:
@@ -177,6 +188,7 @@ def _knock(path: Path) -> None:
     """Find out whether anybody listens on a socket. httpcore forgets to close its own when nobody does, which warns at random later."""
     with socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM | socket_module.SOCK_CLOEXEC) as probe:
         try:
-            probe.connect(str(path))
+            with own_sockets.held(path) as place:
+                probe.connect(place)
         except OSError as error:
             raise Unreachable(f"nobody answers at `{path}` ({error.strerror})") from error

@@ -119,6 +119,19 @@ def parse_duration(text: str) -> float:
     return float(match.group(1)) * _DURATION_UNITS[match.group(2)]
 
 
+def parse_seconds(text: str) -> int:
+    """Read a duration into whole seconds."""
+    return round(parse_duration(text))
+
+
+def format_duration(seconds: int) -> str:
+    """Write whole seconds so that they can be read back exactly: `1 d`, `90 min`, `45 s`."""
+    for unit in ("d", "h", "min"):
+        if seconds and seconds % _DURATION_UNITS[unit] == 0:
+            return f"{seconds // int(_DURATION_UNITS[unit])} {unit}"
+    return f"{seconds} s"
+
+
 def show_duration(seconds: float) -> str:
     """Write seconds for people: `0.3 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `7 days`."""
     if seconds < 9.95:

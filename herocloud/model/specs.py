@@ -133,6 +133,15 @@ class ImageId(TypedDict):
     nocloud: bool
 
 
+class SnapshotPolicy(TypedDict):
+    """Snapshots that are taken by themselves."""
+
+    keep: int
+    every: int
+    """Seconds."""
+    memory: bool
+
+
 class VmSpec(TypedDict):
     """A VM."""
 
@@ -157,6 +166,7 @@ class VmSpec(TypedDict):
     labels: dict[str, str]
     secrets: dict[str, Secret]
     restart: str
+    snapshots: NotRequired[SnapshotPolicy]
     state: str
 
 

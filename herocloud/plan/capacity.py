@@ -129,7 +129,10 @@ def claim_of(record: Record) -> Claim:
         return NOTHING
     use = use_of(record.spec)
     prepared = (record.parts.get(_PREPARED) or {"size": 0})["size"]
-    return Claim(**use._asdict(), disk=disk_of(record.spec) + prepared + snapshots.bytes_of(record.parts))
+    return Claim(
+        **use._asdict(),
+        disk=disk_of(record.spec) + prepared + snapshots.room_of(record.spec, record.parts),
+    )
 
 
 def prove(

@@ -13,7 +13,7 @@ from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, step_compiler
+from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
 from herocloud.plan.usage import disk_of, use_of, use_of_machine
@@ -163,6 +163,7 @@ class Decider:
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
             step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=old_disk)
+        _promise(seq, valued.spec, record, present)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, worst)
 
@@ -208,6 +209,7 @@ class Decider:
             beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
             _give_back_vanished(seq, case.present, record.spec)
+            step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
             _wait_for_rename(seq)
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
@@ -294,6 +296,13 @@ def _counted(case: Case) -> int:
         return 0
     known = case.record.spec if case.record else case.present.get("volume") or {"size": 0}
     return int(known["size"])
+
+
+def _promise(seq: step_compiler.Sequence, spec: Spec, record: Record | None, present: Parts) -> None:
+    """Account for the room of snapshots that are taken by themselves."""
+    more = snapshot_space.reserved(spec, present) - (snapshot_space.reserved(record.spec, record.parts) if record else 0)
+    if more:
+        step_compiler.claim(seq, Claim(disk=max(0, more)), Claim(disk=max(0, -more)))
 
 
 def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:

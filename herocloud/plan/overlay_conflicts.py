@@ -69,7 +69,7 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
     if not subnet:
         return
     nodes = [(other, record.spec) for other, record in others if record.kind == "mycelium" and record.spec.get("subnet")]
-    if wanted["mode"] == NETWORK:
+    if wanted.get("mode", HOST) == NETWORK:
         holder = next((f"stack `{other}`" for other, spec in nodes if spec["subnet"] == subnet), None)
         if holder is None and node_subnet(host, HOST_KEY) == subnet:
             holder = "the node of this host"

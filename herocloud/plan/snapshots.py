@@ -18,7 +18,7 @@ from herocloud.model.plans import Change, FieldDiff, Plan
 from herocloud.model.steps import Claim
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import assignment, capacity, finish, reservations, snapshot_checks, step_compiler
+from herocloud.plan import assignment, capacity, finish, reservations, snapshot_checks, snapshot_space, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.providers import registry
@@ -89,9 +89,13 @@ def _take(scene: _Scene, record: Record, taking: Taking) -> Decision:
     plain: Part = part
     if taking.memory:
         plain = {**part, "memory": None, "size": part["size"] - (part["memory"] or {"size": 0})["size"]}
-    copied = seq.add("snapshot.create", key, None, plain, [frozen], takes=Claim(disk=plain["size"]))
+    # Room for a scheduled one is promised to its VM already.
+    free = snapshot_space.reserved(record.spec, record.parts) if taking.scheduled else 0
+    copied = seq.add("snapshot.create", key, None, plain, [frozen], takes=Claim(disk=max(0, plain["size"] - free)))
     if taking.memory:
-        copied = seq.add("snapshot.save", key, plain, part, [copied], takes=Claim(disk=part["size"] - plain["size"]))
+        free = max(0, free - plain["size"])
+        more = max(0, part["size"] - plain["size"] - free)
+        copied = seq.add("snapshot.save", key, plain, part, [copied], takes=Claim(disk=more))
     if running:
         seq.add("vm.thaw", "power", "paused", "running", [frozen, copied])
     note = f"{sizes.show_size(part['size'])}" + (", paused meanwhile" if running else "")

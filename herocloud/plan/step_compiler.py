@@ -204,7 +204,7 @@ def compile_vm(
             after = seq.add("vm.configure", "machine", present["machine"], target["machine"], [*roots, stop], takes=takes, gives=gives)
             roots = []
         else:
-            _claim(seq, takes, gives)
+            claim(seq, takes, gives)
         after = _drop_taps(seq, present, target, after)
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
@@ -331,7 +331,7 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
     if machine != goal:
         change("vm.update", takes, gives, **goal)
     else:
-        _claim(seq, takes, gives)
+        claim(seq, takes, gives)
     return last
 
 
@@ -349,7 +349,7 @@ def _as_plugged(before: Part, after: Part) -> Part:
     return {**before, "volumes": renamed} if renamed else before
 
 
-def _claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
+def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
     """Account for what a VM takes or gives although its machine stays the same: a slice more, a rate less."""
     if takes == NOTHING == gives:
         return

@@ -305,6 +305,8 @@ class ImagesRole(NamedTuple):
     keeper: Callable[[ProviderContext], Keeper]
     disk: Callable[[Path, DiskUse], Disk]
     """From the data folder: hands a disk, volume or seed that this provider made to a hypervisor. Looks at nothing."""
+    data: Callable[[ProviderContext, Json], Path | bytes]
+    """The data that an origin of a step names (a disk in a snapshot), as a file with holes, or as it is where it is small."""
     own_bytes: Callable[[Path], int] = lambda _folder: 0
     """How much of the file system of the data folder our own disks, volumes and tombstones occupy: a plan may count on that room."""
 

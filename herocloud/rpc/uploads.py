@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.kits import jsons
+from herocloud.model.worlds import Desired
 from herocloud.operations import inputs
 from herocloud.operations.inputs import Sources
 from herocloud.rpc import error_answers
@@ -47,6 +48,22 @@ def receive(
     given = tuple(f"{name}={value}" for name, value in variables.items())
     paths = tuple(str(folder / name) for name in files)
     return Sources(paths, given, (), {**names.as_environment(given, ()), **environment}, None, Fence(str(folder), host_paths))
+
+
+def require_shares(desired: Desired, root: Path, host_paths: tuple[str, ...]) -> None:
+    """Raise unless every share still lies where callers may name one: a folder can have become a link since the plan."""
+    fence = Fence(str(root / "stacks"), host_paths)
+    outside = [
+        resource.address
+        for resource in desired.resources
+        for share in resource.spec.get("shares") or ()
+        if not fence.lets_name(str(share["path"]))
+    ]
+    if outside:
+        detail = (
+            f"A share of {', '.join(f'`{address}`' for address in outside)} does not lie where the daemon's callers may name it any more."
+        )
+        raise error_answers.wrong_state(detail, "plan again", "path-refused")
 
 
 def shown_without(text: str, root: Path) -> str:

@@ -178,6 +178,7 @@ def vm_spec(work: Expansion, view: View) -> Spec:
         "labels": work.spell_out(fields.get("labels", {})),
         "secrets": {name: _secret(work, view, name, secret) for name, secret in (fields.get("secrets") or {}).items()},
         "restart": fields.get("restart", "no"),
+        **({"snapshots": _snapshots(fields["snapshots"])} if fields.get("snapshots") else {}),
         "state": fields.get("state", "running"),
     }
 
@@ -211,6 +212,10 @@ def _root_disk(disk: Fields | None, *, has_image: bool) -> Spec | None:
         "direct": disk.get("direct", False),
         "rate": _limits(disk.get("rate"), ("bandwidth", "burst", "iops")),
     }
+
+
+def _snapshots(fields: Fields) -> Spec:
+    return {"keep": fields["keep"], "every": fields["every"], "memory": fields.get("memory", False)}
 
 
 def _limits(rate: Fields | None, keys: tuple[str, ...]) -> Spec | None:

@@ -132,8 +132,13 @@ def export_vm(record: Record, imageless: set[str]) -> Fields:
         protect=record.protect,
         env=protect_braces(dict(spec["env"])),
         labels=protect_braces(dict(spec["labels"])),
+        snapshots=_snapshots(spec["snapshots"]) if spec.get("snapshots") else None,
         secrets={name: {key: one[key] for key in ("env", "file") if key in one} for name, one in spec["secrets"].items()},
     )
+
+
+def _snapshots(policy: Spec) -> Fields:
+    return {"keep": policy["keep"], "every": sizes.format_duration(policy["every"]), **_set(memory=policy["memory"])}
 
 
 def _size(value: int | None) -> str | None:

@@ -13,6 +13,7 @@ SUMMARIES = {
     "out-of-range": "Number is out of range",
     "bad-size": "Not a size",
     "bad-rate": "Not a rate",
+    "bad-duration": "Not a duration",
     "bad-name": "Not a valid name",
     "bad-choice": "Not one of the choices",
     "bad-text": "Text is too short or too long",

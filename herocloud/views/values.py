@@ -50,6 +50,8 @@ def show(path: str, value: Json) -> str:
         return _show_text(value)
     if kind is bool:
         return "true" if value else "false"
+    if kind is int and path == "snapshots.every":
+        return sizes.format_duration(value)
     if kind is int:
         return _show_number(path.rpartition(".")[2], value)
     if isinstance(value, Mapping):

@@ -19,8 +19,8 @@ stack: pair
 images:
   tiny: {kernel: ./vmlinuz, initramfs: ./initramfs, cmdline: console=ttyS0 quiet, nocloud: true}
 vms:
-  killed: {image: tiny, memory: 128 MiB, restart: on-failure}
-  leaves: {image: tiny, memory: 128 MiB, restart: on-failure}
+  killed: {image: tiny, memory: 256 MiB, restart: on-failure}
+  leaves: {image: tiny, memory: 256 MiB, restart: on-failure}
 """
 
 

@@ -31,6 +31,7 @@ class Effect(NamedTuple):
     """`comes`, `goes`, `down`, `up`, `stayed up`, `paused`, `data made`, `data goes`, `data back`, `purged`, `renamed` or `changed`."""
     identity: str = ""
     part: str = ""
+    stack: str = ""
 
 
 class Thing:
@@ -101,7 +102,7 @@ class Machines:
         return (thing for thing in list(self.things.values()) if thing.stack == stack)
 
     def note(self, moment: float, thing: Thing, what: str, part: str = "") -> None:
-        self.effects.append(Effect(moment, thing.address, what, thing.identity.get(part, ""), part))
+        self.effects.append(Effect(moment, thing.address, what, thing.identity.get(part, ""), part, thing.stack))
 
     # How full it is.
 

@@ -100,7 +100,7 @@ class Course(NamedTuple):
 
     @property
     def effects(self) -> list[Effect]:
-        return self.machines.effects[self.before.effects :]
+        return [effect for effect in self.machines.effects[self.before.effects :] if effect.stack == self.plan.stack]
 
     def changes(self) -> Mapping[str, Change]:
         return {change.address: change for change in self.plan.changes}

@@ -1,6 +1,7 @@
 """The face of the model towards the engine: a driver for every role, and the observer."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
-from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.seam import Found, Probe, Tombstone, Work
 from tests.model_of_host.clock import Cut, HostClock
 from tests.model_of_host.machines import DATA, Gone, Impossible, Machines
 from tests.model_of_host.machines import Thing as ModelThing
@@ -203,6 +204,20 @@ class ModelProvider:
         origin, target = (self.machines.things.get((work.stack, end["address"])) for end in (work.step.before, work.step.after))
         there = (origin is not None and bool(origin.parts), target is not None and bool(target.parts))
         return Probe({(True, False): Found.NOT_STARTED, (False, True): Found.DONE}.get(there, Found.CONTRADICTED))
+
+    def tombstones(self) -> list[Tombstone]:
+        with self._lock:
+            # Deleted today, whatever day it is on the clock of the model.
+            return [
+                Tombstone(grave.identity, StackName(grave.stack), Address(grave.address), grave.body["size"], time.time())
+                for grave in self.machines.graves
+            ]
+
+    def drop_tombstone(self, key: str) -> bool:
+        with self._lock:
+            found = [grave for grave in self.machines.graves if grave.identity == key]
+            self.machines.graves = [grave for grave in self.machines.graves if grave not in found]
+            return bool(found)
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         with self._lock:

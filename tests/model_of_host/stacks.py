@@ -29,12 +29,12 @@ def text_of(stack: Stack) -> str:
     return json.dumps(stack, indent=1)
 
 
-def edited(stack: Stack, chance: Random) -> Stack:
-    """Return a copy with a few edits, as somebody makes them between two applies."""
+def edited(stack: Stack, chance: Random, *, boldly: bool = False) -> Stack:
+    """Return a copy with a few edits, as somebody makes them between two applies; bold ones are those that need consent most."""
     new = copy.deepcopy(stack)
     new.pop("moved", None)
     for _ in range(chance.randint(1, 4)):
-        chance.choice(_EDITS)(new, chance)
+        chance.choice(_BOLD if boldly else _EDITS)(new, chance)
     names = [(move["from"].partition(".")[2], move["to"].partition(".")[2]) for move in new.get("moved", ())]
     if any(old in new["vms"] or target not in new["vms"] for old, target in names):
         del new["moved"]
@@ -171,3 +171,5 @@ _EDITS = (
     _edit_image, _edit_cpus, _edit_cpus, _edit_memory, _edit_state, _edit_disk, _edit_networks, _edit_volumes, _edit_labels,
     _edit_count, _edit_members, _edit_members, _edit_name, _drop_volume,
 )  # fmt: skip
+
+_BOLD = (_edit_state, _edit_state, _edit_state, _edit_image, _edit_cpus, _edit_members, _edit_members, _drop_volume)

@@ -1,5 +1,8 @@
 """The daemon is root and its callers are not: what they may name, they have sent along, or the operator has named a folder for it."""
 
+import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 
 from herocloud.providers import drivers
 from herocloud.providers.seam import Driver, ProviderContext
+from herocloud.rpc import peer_identity
 
 VM = "stack: shop\nimages:\n  tiny: {kernel: ./vmlinuz}\nvms:\n  front:\n    image: tiny\n    memory: 1 GiB\n"
 SENT = {"vmlinuz": "a kernel"}
@@ -142,3 +146,50 @@ def test_the_stack_of_deployed_vms_cannot_be_planned_over(shared: Any) -> None:
     yaml = VM.replace("stack: shop", "stack: imperative")
     assert shared.refused("plan_stack", yaml=yaml, contents=SENT).code == -32003
     assert shared.refused("destroy_stack", stack="imperative", approve=["destroy"]).code == -32003
+
+
+def test_a_share_that_became_a_link_after_the_plan_is_refused(start: Any, folder: Path, tmp_path: Path) -> None:
+    shares = tmp_path / "shares"
+    (shares / "data").mkdir(parents=True)
+    with (folder / "host.yaml").open("a", encoding="utf-8") as host:
+        host.write(f"daemon: {{paths: ['{shares}']}}\n")
+    daemon = start()
+    plan = daemon.call("plan_stack", yaml=VM + f"    shares: [{{path: {shares}/data, tag: data}}]\n", contents=SENT)
+    (shares / "data").rmdir()
+    (shares / "data").symlink_to("/etc")
+    refused = daemon.refused("apply_plan", plan_id=plan["plan_id"], approve=["create"])
+    assert (refused.code, refused.data["diagnostics"][0]["code"]) == (-32003, "path-refused")
+    assert daemon.call("list_stacks") == []
+
+
+ASK = """
+import json, socket, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "run_plan"}).encode()
+connection.sendall(b"POST /rpc HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\ncontent-length: %d\\r\\n\\r\\n" % len(body) + body)
+answer = b""
+while piece := connection.recv(65536):
+    answer += piece
+print(answer.partition(b"\\r\\n\\r\\n")[2].decode())
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to call as another user")
+def test_plans_are_taken_from_the_daemons_own_user_only(daemon: Any) -> None:
+    assert daemon.call("run_plan") is None
+    daemon.folder.chmod(0o755)
+    daemon.path.chmod(0o666)
+    for user, own in ((0, True), (65534, False)):
+        command = ["python3", "-I", "-c", ASK, str(daemon.path)]
+        said = subprocess.run(command, user=user, group=user, extra_groups=[], capture_output=True, text=True, check=True, cwd="/").stdout
+        answer = json.loads(said)
+        assert ("result" in answer) is own
+        assert own or answer["error"]["code"] == -32007
+
+
+def test_plans_are_not_taken_over_tcp(daemon: Any) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "run_plan"}).encode()
+    answer = json.loads(daemon.service.answer(body, peer_identity.TCP))
+    assert answer["error"]["code"] == -32007

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from herocloud.providers.restart_events import RestartEvent
+from herocloud.providers.seam import Work
 from herocloud.providers.simulator import world
+from herocloud.providers.simulator.driving import SimulatorDriver
 from herocloud.rpc import chores, restarts
 from herocloud.state import holders
 
@@ -85,6 +87,40 @@ def test_after_a_reboot_of_the_host_what_should_run_runs_and_what_was_stopped_st
     until(lambda: (folder / "last-boot").read_text(encoding="ascii") == holders.read_boot_id())
     entry = second.call("state_log")[0]
     assert (entry["user"], entry["operation"], entry["outcome"]) == ("daemon", "boot", "done")
+
+
+ORDERED = """\
+stack: shop
+images: {tiny: {kernel: ./vmlinuz}}
+vms:
+  a: {image: tiny, memory: 1 GiB, depends_on: [vm.m]}
+  m: {image: tiny, memory: 1 GiB, depends_on: [vm.z]}
+  z: {image: tiny, memory: 1 GiB}
+"""
+
+
+def test_after_a_reboot_vms_come_in_the_order_of_their_dependencies(start: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = start()
+    plan = first.call("plan_stack", yaml=ORDERED, contents={"vmlinuz": "a kernel"})
+    first.call("apply_plan", plan_id=plan["plan_id"], approve=["create"], wait=60)
+    first.close()
+    for name in "amz":
+        world.set_power(folder, f"vm.{name}", "stopped", "shop")
+    (folder / "last-boot").write_text("another boot", encoding="ascii")
+    booted: list[str] = []
+    perform = SimulatorDriver.perform
+
+    def look(self: SimulatorDriver, step: Work) -> Any:
+        done = perform(self, step)
+        booted.append(step.step.address)
+        return done
+
+    monkeypatch.setattr(SimulatorDriver, "perform", look)
+    second = start()
+    until(lambda: (folder / "last-boot").read_text(encoding="ascii") == holders.read_boot_id())
+    assert booted == ["vm.z", "vm.m", "vm.a"]
+    entry = second.call("state_log", stack="shop")[0]
+    assert (entry["user"], entry["operation"], entry["outcome"], entry["changed"]) == ("daemon", "boot", "done", 3)
 
 
 def test_without_a_reboot_nothing_is_brought_back(start: Any, folder: Path) -> None:

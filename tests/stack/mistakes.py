@@ -171,6 +171,9 @@ MISTAKES = (
     Mistake("a size preset that does not exist", "unknown-size", "size: small", "size: §smal"),
     Mistake("a count out of range", "out-of-range", 'count: "{{ pets }}"', "count: -1§"),
     Mistake("a rate without time", "bad-rate", "download: 100 Mbit/s", "download: 100 Mbit§"),
+    Mistake(
+        "a duration without unit", "bad-duration", "labels: {tier: cache}", "labels: {tier: cache}\n    snapshots: {keep: 2, every: 1d5§}"
+    ),
     Mistake("a network that does not exist", "unknown-network", "networks: [dmz], depends_on", "networks: [dnz§], depends_on"),
     Mistake("user data that is not there", "path-missing", "file: ./init.yaml", "file: ./nothing.yaml§"),
     Mistake("a dependency on nobody", "unknown-vm", "depends_on: [vm.db]", "depends_on: [vm.bd§]"),

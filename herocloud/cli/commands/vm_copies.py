@@ -1,14 +1,16 @@
-"""VMs made from the disks of others: `vm clone`."""
+"""VMs that are copied: `vm clone`, `vm export`, `vm import`."""
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, requests
 from herocloud.cli.command import Call
 from herocloud.cli.commands.vms import VM
+from herocloud.kits import sizes
 from herocloud.operations import clone_requests as clones
-from herocloud.operations import lookups, stack_plans
+from herocloud.operations import lookups, stack_plans, vm_archives
 from herocloud.operations import snapshot_requests as snapshots
 from herocloud.operations.clone_requests import CloneWanted
 
@@ -76,3 +78,52 @@ def _delete(call: Call, running: flags.Executing, vm: str, stack: str, name: str
         )
         or exit_codes.DONE
     )
+
+
+def export(
+    call: Call,
+    *,
+    vm: VM,
+    archive: Annotated[Path, flags.argument(metavar="FILE", help="The file to write; nothing is replaced.")],
+    running: flags.Executing,
+    snapshot: Annotated[
+        str | None, flags.option("--snapshot", variable="", metavar="NAME", help="Export the VM as it was in this snapshot.")
+    ] = None,
+    stack: flags.Stack = None,
+) -> int:
+    """Write a VM with its disks into one file.
+
+    The file has checksums, and `vm import` makes a VM of it on this host or another one.
+    """
+    vm_archives.refuse_target(archive)
+    mine = requests.choose_stack(call, stack)
+    record = clones.find_vm(lookups.read_recorded(call.folder), vm, mine)
+
+    def write(name: str) -> int:
+        size = vm_archives.export(call.folder, record.address, name, record.stack, archive)
+        call.note(f"wrote `{archive}`: {sizes.show_size(size)}")
+        return exit_codes.DONE
+
+    if snapshot is not None:
+        return write(snapshot)
+    name = clones.passing_name("export", record.address.partition(".")[2].replace("[", "-").replace("]", ""))
+    return with_passing_snapshot(call, running, record.address, record.stack, name, int(time.time()), lambda: write(name))
+
+
+def import_file(
+    call: Call,
+    *,
+    archive: Annotated[Path, flags.argument(metavar="FILE", help="The file that `vm export` wrote.")],
+    running: flags.Executing,
+    name: Annotated[
+        str | None, flags.option("--name", variable="", metavar="NAME", help="What the VM is called; by default what it was called.")
+    ] = None,
+    slices: Slices = None,
+) -> int:
+    """Make a VM from a file that `vm export` wrote.
+
+    It belongs to the stack `imperative`, and has addresses, MACs and an identity of its own. The file is checked before anything is made.
+    """
+    wanted = vm_archives.ImportWanted(archive, name, tuple(slices or ()), call.environment)
+    with vm_archives.unpacked(call.folder, archive) as content:
+        return apply_flow.run_planned(call, _NAMED, running, lambda: vm_archives.plan_import(call.folder, wanted, content))

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import own_sockets
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.guests import agent_answers
@@ -185,7 +186,8 @@ def _connect(path: Path, until: float) -> socket.socket:
     wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         wire.settimeout(max(until - time.monotonic(), _POLL))
-        wire.connect(str(path))
+        with own_sockets.held(path) as place:
+            wire.connect(place)
     except OSError as error:
         wire.close()
         if error.errno in _OFF:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from herocloud.kits import own_sockets
 from herocloud.model.errors import Permanent
 from herocloud.providers.guests.channels import Off
 
@@ -61,7 +62,8 @@ def _write(screen: int, said: bytes) -> None:
 def _connected(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as wire:
         try:
-            wire.connect(str(path))
+            with own_sockets.held(path) as place:
+                wire.connect(place)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ECONNREFUSED):
                 raise Off("nobody is at the console's socket; the VM does not run") from error

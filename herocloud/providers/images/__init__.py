@@ -7,6 +7,7 @@ moves, copies or deletes a disk by hand moves, copies or deletes what is known o
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from herocloud.kits.jsons import Json
 from herocloud.providers.seam import Declaration, Disk, DiskUse, ImagesRole, Lock, ProviderContext, Standing
 
 if TYPE_CHECKING:
@@ -45,10 +46,16 @@ def _disk(folder: Path, use: DiskUse) -> Disk:
     return Disk(image_folders.object_path(folder, use.part["path"]), "raw", use.part.get("size"), use.serial, use.readonly, lock)
 
 
+def _data(context: ProviderContext, origin: Json) -> Path:
+    from herocloud.providers.images import image_folders
+
+    return image_folders.origin_path(context.folder, origin["path"])
+
+
 DECLARATION = Declaration(
     name="images",
     observer=_observer,
     driver=_driver,
     survey=_survey,
-    images=ImagesRole(keeper=_driver, disk=_disk, own_bytes=_own_bytes),
+    images=ImagesRole(keeper=_driver, disk=_disk, data=_data, own_bytes=_own_bytes),
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from herocloud.kits import own_sockets
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError
 
@@ -146,7 +147,8 @@ async def _connect(socket: Path) -> Any:
     for attempt in range(1, _CALLS + 1):
         client = QMPClient(socket.parent.name)
         try:
-            await client.connect(str(socket))
+            with own_sockets.held(socket) as place:
+                await client.connect(place)
         except ConnectError as error:
             # What happens in the machine at that very moment may be told before the first answer, and the package takes it for the answer.
             if attempt == _CALLS or not isinstance(error.exc, NegotiationError):

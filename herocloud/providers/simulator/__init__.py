@@ -7,6 +7,7 @@ by hand. `DECLARATION` is what the engine knows of it; `planning` is the part th
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from herocloud.kits.jsons import Json
 from herocloud.model.worlds import Observed
 from herocloud.providers.seam import (
     AttachmentKind,
@@ -81,6 +82,12 @@ def _disk(folder: Path, use: DiskUse) -> Disk:
     return Disk(folder / use.part["path"], "raw", use.part.get("size"), use.serial, use.readonly, lock)
 
 
+def _data(context: ProviderContext, origin: Json) -> bytes:
+    from herocloud.providers.simulator import world
+
+    return world.read_data(context.folder, origin)
+
+
 def _copy(observed: Observed, context: ProviderContext) -> None:
     from herocloud.providers.simulator import world
 
@@ -107,7 +114,7 @@ DECLARATION = Declaration(
         snapshots=True,
         version=_version,
     ),
-    images=ImagesRole(keeper=_driver, disk=_disk),
+    images=ImagesRole(keeper=_driver, disk=_disk, data=_data),
     network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),
     overlay=OverlayRole(),
     simulation=Simulation(exists=_exists, copy=_copy, step_seconds=_step_seconds),

@@ -128,6 +128,12 @@ def read_version(folder: Path) -> str:
         world.close()
 
 
+def read_data(folder: Path, origin: Json) -> bytes:
+    """Return what stands for the data that an origin names."""
+    with _changing(folder) as connection:
+        return copied_data.read(connection, origin, folder).encode()
+
+
 def add_orphan(folder: Path, address: str, parts: Mapping[str, Part], *, stack: str = "lost", lineage: str = "somebody-else") -> None:
     """Put a thing into the world that carries our mark and that no record owns."""
     world = world_file.open_world(folder)

@@ -36,7 +36,7 @@ def make(name: str, limits: Limits) -> tuple[Path, ...]:
             for file, value in _settings(controllers, limits):
                 with contextlib.suppress(FileNotFoundError):
                     (group / file).write_text(value)
-            _weigh(group.parent)
+            _weigh(group.parent, name)
         except OSError:
             # Read-only, or not ours to change: the usual thing in containers.
             continue
@@ -49,6 +49,7 @@ def remove(joined: Path) -> None:
     for folder in (joined.parent, joined.parent.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
+    _weigh(joined.parent.parent)
 
 
 def version() -> int | None:
@@ -115,13 +116,14 @@ def _settings(controllers: tuple[str, ...], limits: Limits) -> Iterator[tuple[st
         yield "cpu.shares", str(max(2, min(262144, limits.weight * _USUAL_SHARES // 100)))
 
 
-def _weigh(ours: Path) -> None:
-    """Give the group that holds the groups of all VMs the sum of their weights.
+def _weigh(ours: Path, coming: str = "") -> None:
+    """Give the group that holds the groups of all VMs the sum of the weights of those that run, and of the one that is just coming.
 
     With its usual weight all VMs together would get as much as one other process of the host.
     """
     for name, most in (("cpu.weight", 10000), ("cpu.shares", 262144)):
-        weights = [int(text) for path in ours.glob(f"*/{name}") if (text := _read(path).strip()).isdecimal()]
+        there = [path for path in ours.glob(f"*/{name}") if path.parent.name == coming or _read(path.parent / "cgroup.procs")]
+        weights = [int(text) for path in there if (text := _read(path).strip()).isdecimal()]
         with contextlib.suppress(OSError):
             if weights:
                 (ours / name).write_text(str(min(most, sum(weights))))

@@ -65,8 +65,8 @@ def make_runtime_folder(data: Path, sid: str) -> Path:
     """
     folder = runtime_folder(data, sid)
     passing = 0o711 if os.geteuid() == 0 else 0o700
-    _make_own(folder.parent.parent, 0o755)
-    _make_own(folder.parent, passing)
+    make_own(folder.parent.parent, 0o755)
+    make_own(folder.parent, passing)
     # It may belong to the VM's user already, who can do nothing to the folders above it.
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
@@ -85,12 +85,12 @@ def orders_path(record: Path) -> Path:
 def make_orders_folder() -> Path:
     """Make the folder of orders, which nobody but this user may enter."""
     folder = base() / "orders"
-    _make_own(folder.parent, 0o755)
-    _make_own(folder, 0o700)
+    make_own(folder.parent, 0o755)
+    make_own(folder, 0o700)
     return folder
 
 
-def _make_own(folder: Path, mode: int) -> None:
+def make_own(folder: Path, mode: int) -> None:
     """Make a folder of this user; one that somebody else made is refused, since they could listen in, or say what is to be run."""
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -98,9 +98,9 @@ def _make_own(folder: Path, mode: int) -> None:
         if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
             folder.chmod(mode)
     except OSError as error:
-        raise Permanent(f"`{folder}` cannot be made ({error.strerror}); sockets and orders of VMs lie there") from error
+        raise Permanent(f"`{folder}` cannot be made ({error.strerror}); sockets of VMs lie there") from error
     if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
-        raise Permanent(f"`{folder}` belongs to somebody else; sockets and orders of VMs cannot lie there")
+        raise Permanent(f"`{folder}` belongs to somebody else; sockets of VMs cannot lie there")
 
 
 def base(environment: Mapping[str, str] | None = None) -> Path:

@@ -7,6 +7,7 @@ nothing else remembers where it lies.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -164,6 +165,10 @@ def _own_tap(name: str, uid: int) -> None:
         fcntl.ioctl(device, _SET, struct.pack("16sH22x", name.encode(), wanted))
         fcntl.ioctl(device, _OWNER, uid)
     except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise Permanent(
+                f"the tap `{name}` is busy: another program holds this tap; `ip -details link show` and `fuser /dev/net/tun` find it"
+            ) from error
         raise Permanent(f"the tap `{name}` cannot be given to user {uid} ({error.strerror})") from error
     finally:
         os.close(device)

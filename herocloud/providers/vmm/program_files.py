@@ -5,13 +5,14 @@ under `/opt` or in somebody's home.
 """
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/gnu")
 """Folders that hold the host's programs; `jail` shows all of them."""
-_LONGEST_LINE = 256
+_LONGEST_SCRIPT = 64 * 1024
 _MOST_LINKS = 40
 
 
@@ -24,19 +25,23 @@ def needed_by(program: str) -> list[Path]:
 
 
 def _chain(program: str) -> list[Path]:
-    """Return a program and, when it is a script, its interpreter."""
-    path = Path(program)
-    chain = [path]
-    try:
-        with path.open("rb") as stream:
-            line = stream.readline(_LONGEST_LINE)
-    except OSError:
-        return chain
-    if line.startswith(b"#!"):
-        words = os.fsdecode(line[2:]).split()
-        if words and Path(words[0]).is_absolute() and words[0] != program:
-            chain.append(Path(words[0]))
+    """Return a program and, when it is a script, its interpreter and the programs that it names: a wrapper becomes one of them."""
+    chain = [Path(program)]
+    for path in chain:
+        chain += [one for one in _named_by(path) if one not in chain][: _MOST_LINKS - len(chain)]
     return chain
+
+
+def _named_by(script: Path) -> list[Path]:
+    try:
+        with script.open("rb") as stream:
+            text = stream.read(_LONGEST_SCRIPT)
+    except OSError:
+        return []
+    if not text.startswith(b"#!"):
+        return []
+    words = {Path(word) for word in re.findall(r"/[\w./+-]+", os.fsdecode(text))}
+    return sorted(word for word in words if word.is_file() and os.access(word, os.X_OK))
 
 
 def _around(path: Path) -> list[Path]:

@@ -157,7 +157,8 @@ def _take(number: int, data: Path, sid: str) -> bool:
     """Take a number unless somebody has it whose VM is still there."""
     entry = _entry(number)
     name = _name(data, sid)
-    _make_register(entry.parent)
+    folders.make_own(entry.parent.parent, 0o755)
+    folders.make_own(entry.parent, 0o700)
     draft = entry.with_name(f".{os.getpid()}.{threading.get_ident()}.new")
     try:
         _write_new(draft, name)
@@ -181,14 +182,6 @@ def _take(number: int, data: Path, sid: str) -> bool:
 def _is_there(name: str) -> bool:
     data, _, sid = name.rpartition("/")
     return (Path(data) / "vms" / sid).is_dir()
-
-
-def _make_register(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.parent.chmod(0o755)
-    except OSError as error:
-        raise Permanent(f"`{folder}` cannot be made ({error.strerror}); which users VMs have stands there") from error
 
 
 def _holder(entry: Path) -> str | None:

@@ -210,6 +210,7 @@ def apply_plan(
     approved = frozenset(Approval(word) for word in approve)
     work.within(approved).approve(planned)
     stack_plans.refuse_unapplyable(planned.plan)
+    uploads.require_shares(planned.desired, desk.runtime, inputs.read_daemon_settings(desk.folder).paths)
 
     def run_it(run: Run) -> Json:
         options = Options(on_failure=on_failure)

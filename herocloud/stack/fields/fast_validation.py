@@ -213,7 +213,7 @@ _READERS: dict[str, _Reader] = {}
 _FIXED: Mapping[str, _Reader] = {
     "any": _anything, "bool": _bool, "number": _int(None, None), "str": _text, "text": _as_written,
     "size": _measured(sizes.parse_size), "rate": _measured(sizes.parse_rate),
-    "room": _measured(sizes.parse_size),
+    "room": _measured(sizes.parse_size), "duration": _measured(sizes.parse_seconds),
 }  # fmt: skip
 _MAKERS: Mapping[str, Callable[..., _Reader]] = {
     "block": _block, "entry": _entry, "int": _int, "like": _like, "list": _list, "many": _many, "named": _named, "short": _short,

@@ -123,6 +123,17 @@ Rate = Annotated[
 ]
 
 
+Duration = Annotated[
+    int,
+    Kind(
+        _measured(sizes.parse_seconds, "bad-duration", "a duration", "1 d"),
+        {"type": "string", "pattern": spellings.DURATION, "examples": ["30 min", "6 h", "1 d"]},
+        "duration",
+    ),
+]
+"""In whole seconds."""
+
+
 def _as_written(value: Any) -> str:
     text = scalars.as_text(value)
     if text is None:

@@ -50,6 +50,7 @@ Threads = Annotated[int, Field(ge=1, le=2)]
 Processors = Annotated[int, Field(ge=1, le=1024)]
 Processor = Annotated[int, Field(ge=0, le=4095)]
 Operations = Annotated[int, Field(ge=1, le=100_000_000)]
+Kept = Annotated[int, Field(ge=1, le=1000)]
 Many = Annotated[int, Field(ge=1, le=100_000)]
 Count = Annotated[int, Field(ge=0, le=100_000)]
 
@@ -145,6 +146,14 @@ class MyceliumUse(Block):
     open: list[Opening] | None = optional("Ports that the overlay may reach: `22` (TCP) or `53/udp`; none by default.")
 
 
+class Snapshots(Block):
+    """Snapshots that are taken by themselves."""
+
+    keep: Kept | None = needed("How many are kept; an older one goes when a new one is there.")
+    every: kinds.Duration | None = needed("How long after the last one: `6 h`, `1 d`.")
+    memory: bool | None = optional("Keeps what the VM has in memory too; false by default.")
+
+
 class Update(Block):
     """How changes that interrupt the instances of a block go through them."""
 
@@ -194,6 +203,7 @@ class Defaults(Block):
     env: dict[str, kinds.Text] | None = optional("Environment variables for the guest, written into its seed.")
     labels: dict[str, kinds.Text] | None = optional("Words to find and group VMs by.")
     secrets: dict[str, Secret] | None = optional("Secrets by name; delivered in the seed, never stored.")
+    snapshots: Snapshots | None = optional("Snapshots that the daemon takes; the plan counts the room for all of them.")
 
 
 class Vm(Defaults):
@@ -202,7 +212,7 @@ class Vm(Defaults):
     written: ClassVar[tuple[str, ...]] = (
         "count", "image", "hypervisor", "size", "slice", "slices", "vcpus", "memory", "cpu", "memory_options", "root_disk", "volumes",
         "shares", "networks", "mycelium", "ssh_keys", "user_data", "restart", "update", "state", "protect", "depends_on", "env", "labels",
-        "secrets",
+        "secrets", "snapshots",
     )  # fmt: skip
     """The order of the keys; a base class would put its own before these."""
 

@@ -126,7 +126,7 @@ def test_a_program_that_answers_garbage(bench: Any, misbehave: Callable[..., Non
 
 def test_a_folder_of_sockets_that_cannot_be_made(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.NamedTemporaryFile(prefix="hc-") as file:
-        monkeypatch.setattr(folders, "_base", lambda _environment: Path(file.name) / "herocloud")
+        monkeypatch.setattr(folders, "base", lambda _environment=None: Path(file.name) / "herocloud")
         assert "cannot be made (Not a directory); sockets of VMs lie there" in _fail(bench, Permanent)
 
 
