@@ -13,7 +13,7 @@ from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler
+from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler, volume_names
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
 from herocloud.plan.usage import disk_of, use_of, use_of_machine
@@ -97,14 +97,8 @@ class Decider:
             and record.parts == case.present
             and record.protect == resource.protect
             and record.needs == resource.depends_on
-            and not self._renamed_uses(case)
+            and not volume_names.renamed_uses(case.present, self.renamed)
         )
-
-    def _renamed_uses(self, case: Case) -> list[FieldDiff]:
-        """Name the volumes of a VM that have another name than it knows them by; they stay plugged in."""
-        uses = (case.present.get("machine") or {}).get("volumes", ()) if self.renamed else ()
-        pairs = [(use["volume"], self.renamed[use["volume"]]) for use in uses if use["volume"] in self.renamed]
-        return [FieldDiff("volumes", old, new, Impact.NONE, "renamed, and stays plugged in") for old, new in pairs]
 
     def _bring_plain(self, case: Case, resource: Resource, valued: Valued) -> Decision:
         target = resource_parts.plain_parts(case.stack, case.kind, case.name, valued.spec)
@@ -237,7 +231,7 @@ class Decider:
             found.append(FieldDiff("depends_on", list(record.needs), list(case.resource.depends_on)))
         if record.parts != case.present and record.complete:
             found.extend(self._drift_fields(record.parts, case.present))
-        return (*found, *self._renamed_uses(case))
+        return (*found, *volume_names.renamed_uses(case.present, self.renamed))
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""

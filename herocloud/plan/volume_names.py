@@ -6,8 +6,10 @@ the file name of one that was renamed.
 
 from collections.abc import Iterable, Mapping
 
-from herocloud.kits.jsons import Json, Spec
+from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.ids import Address
+from herocloud.model.plans import FieldDiff
+from herocloud.model.words import Impact
 from herocloud.model.worlds import Record, Resource
 
 
@@ -40,6 +42,13 @@ def renamed(moves: Mapping[Address, Address]) -> dict[str, str]:
     """Return the new names of volumes by their old ones; `moves` has old addresses by new ones."""
     found = [(origin, target) for target, origin in moves.items() if origin.startswith("volume.")]
     return {origin.removeprefix("volume."): target.removeprefix("volume.") for origin, target in found}
+
+
+def renamed_uses(present: Mapping[str, Part], names: Mapping[str, str]) -> list[FieldDiff]:
+    """Name the volumes of a VM that have another name than it knows them by; they stay plugged in."""
+    uses = (present.get("machine") or {}).get("volumes", ()) if names else ()
+    pairs = [(use["volume"], names[use["volume"]]) for use in uses if use["volume"] in names]
+    return [FieldDiff("volumes", old, new, Impact.NONE, "renamed, and stays plugged in") for old, new in pairs]
 
 
 def follow(records: Mapping[Address, Record], names: Mapping[str, str]) -> dict[Address, Record]:
