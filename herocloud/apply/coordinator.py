@@ -36,7 +36,7 @@ LONGEST_GATHERING = 0.02
 """Seconds that a turn waits for more news at most, however slow the disk is."""
 
 HEARTBEAT = 10.0
-"""Seconds after which a step of which nothing was heard is told to be still running."""
+"""Seconds after which a step that sent nothing is reported as still running."""
 
 
 class Ended(NamedTuple):

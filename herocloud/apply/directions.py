@@ -1,13 +1,11 @@
-"""The two ways through the steps of a plan, forward by performing and backward by undoing, with their fault points.
+"""The two ways through the steps of a plan: forward by performing, backward by undoing.
 
-The fault points of this package: where a test may make the process die, fail or stall. The names are published as data so that the crash
-campaign aims at every one of them without a copy that can fall behind. A point is always told twice, plain and with the kind of step
-behind it (`apply.perform.after` and `apply.perform.after:vm.boot`), which lets a rule mean either the nth step of all or the nth of one
-kind.
+The runner walks a graph and does not know what a step means; a way says what a worker calls and what the journal gets. Both ways may have
+steps of which nobody knows how far they got, and ask the world about those before they touch anything.
 
-The two ways through the steps of a plan: forward by performing, backward by undoing. The runner walks a graph and knows nothing of what a
-step means; a way says what a worker calls and what the journal gets. Both ways may have steps of which nobody knows how far they got, and
-ask the world about those before they touch anything.
+A test may make the process die, fail or stall at fault points on these ways. Their names are published as data, so that the crash campaign
+aims at every one of them without a copy that can fall behind. A point is always reached twice, plain and with the kind of step behind it
+(`apply.perform.after` and `apply.perform.after:vm.boot`), which lets a rule mean either the nth step of all or the nth of one kind.
 """
 
 from collections.abc import Collection
@@ -234,5 +232,6 @@ def probe(driver: Driver, work: Work) -> Found:
     answer = driver.probe(work)
     reached("resume.probe.after", kind)
     if answer.found is Found.CONTRADICTED:
-        raise Conflict(f"found something else than this step made or was to change: {answer.detail or 'no details'}. Nothing was touched")
+        detail = answer.detail or "no details"
+        raise Conflict(f"the host matches neither the state before nor after this step: {detail}. Nothing was touched")
     return answer.found

@@ -1,16 +1,15 @@
 """Executing a plan, taking it back, and going on where an apply was cut off: the only place where effects happen.
 
-Executing a plan: the only place where effects happen. Nothing is decided here. The plan holds every value and the order; this module
-opens what the plan needs, lets the session walk it, and closes the books. Everything that may be refused is refused before the apply
-begins, while the world is still untouched.
+An execution decides nothing. The plan holds every value and the order; this module opens what the plan needs, lets the session walk it,
+and closes the books. Everything that may be refused is refused before the apply begins, while the world is still untouched.
 
-Taking back what an apply did, within that apply: the rollback. It walks the same graph against its arrows and writes to the same journal,
-so it can itself be killed at any instant and resumed. When the last step of an address is undone, its record is put back as it was before
-the apply, byte for byte, and not computed from the steps: only so does a rollback end in exactly the records before.
+A rollback takes back what an apply did, within that apply. It walks the same graph against its arrows and writes to the same journal, so it
+can itself be killed at any instant and resumed. When the last step of an address is undone, its record is put back as it was before the
+apply, byte for byte, and not computed from the steps: only so does a rollback end in exactly the records before.
 
-Going on with an apply that did not end: killed, cut off, or interrupted. The journal tells which steps were begun and not seen to end; of
+A resume goes on with an apply that was killed, cut off, or interrupted. The journal knows which steps were begun and not seen to end; for
 each of those the world is asked how far it got before anything touches it. What is done is recorded, what is half-done is performed again
-(performing is idempotent), what is neither is left alone and named. The rejected alternative, planning anew over whatever is there, would
+(performing is idempotent), what is neither is left alone and named. The rejected alternative, planning again over whatever is there, would
 forget why things are half-made and in what order they go on.
 """
 
@@ -151,7 +150,7 @@ def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[Ste
             now[outcome.step] = _STATES[outcome.status]
     session.voice.note("taking back what this apply did, newest first")
     ended = session.back(now)
-    merged = merge_outcomes(outcomes, ended)
+    merged = merge_outcomes(outcomes, ended, {step for step, state in now.items() if state == "done"})
     if ended.at_once:
         return session.finish(merged, status=None, back=True)
     if ended.interrupted:
@@ -162,14 +161,15 @@ def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[Ste
     return session.finish(merged, status="partial", notes=late, back=True)
 
 
-def merge_outcomes(forward: Sequence[Outcome], back: Ended) -> list[Outcome]:
-    """Tell each step once: why it failed counts more than that its half was taken back."""
+def merge_outcomes(forward: Sequence[Outcome], back: Ended, done: Collection[StepId]) -> list[Outcome]:
+    """Tell each step once: why it failed counts more than that its half was taken back. `done` are the steps that were done before."""
     merged = {outcome.step: outcome for outcome in forward}
     for outcome in back.outcomes:
         before = merged.get(outcome.step)
         if outcome.status is Status.FAILED:
             why = f"could not be taken back: {outcome.error}"
-            merged[outcome.step] = outcome._replace(error=f"{before.error}; {why}" if before is not None and before.error else why)
+            error = f"{before.error}; {why}" if before is not None and before.error else why
+            merged[outcome.step] = outcome._replace(error=error, back_failed=True, stays=outcome.step in done)
         elif outcome.status is Status.UNDONE and (before is None or before.status is not Status.FAILED):
             merged[outcome.step] = outcome
     return list(merged.values())

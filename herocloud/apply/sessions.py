@@ -1,4 +1,4 @@
-"""One apply from its first step to its last entry, whoever runs it: execute, resume or a rollback.
+"""One apply from its first step to its last entry, for an execution, a resume or a rollback.
 
 A session holds what those have in common (the open drivers, the journal's memory of the records, the clock), walks a set of steps forward
 or back, and writes how the apply ended.
@@ -31,7 +31,7 @@ Drivers = Callable[[str, str], Driver]
 
 
 class Opened:
-    """The drivers that some steps need, all opened before the first of them runs. Whoever gave them closes them."""
+    """The drivers that some steps need, all opened before the first of them runs. The caller closes them."""
 
     def __init__(self, steps: Iterable[Step], drivers: Drivers) -> None:
         """Open them; what one of them raises is raised here, while nothing has changed yet."""

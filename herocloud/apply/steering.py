@@ -16,7 +16,7 @@ from herocloud.model.steps import PARALLELISM
 
 
 class Options(NamedTuple):
-    """The choices of whoever starts an apply."""
+    """The choices of the caller who starts an apply."""
 
     parallelism: int = PARALLELISM
     """How many steps run at once at most; `model.steps.LANES` bounds each resource class below that."""
@@ -83,7 +83,7 @@ WAKE = Wake()
 
 
 class Interrupts:
-    """Counts the requests to stop: one is polite, two mean now. Whoever started an apply calls `stop`, from any thread."""
+    """Counts the requests to stop: one is polite, two mean now. The caller of an apply calls `stop`, from any thread."""
 
     def __init__(self) -> None:
         """Start without any request."""
@@ -97,7 +97,7 @@ class Interrupts:
             messages.put(WAKE)
 
     def attach(self, messages: "queue.SimpleQueue[object]") -> None:
-        """Wake whoever waits on `messages` at each request."""
+        """Wake the thread that waits on `messages` at each request."""
         self._queues.append(messages)
         if self.requests:
             messages.put(WAKE)

@@ -1,14 +1,11 @@
 """One step while it runs: its tries, its deadline, and the thread that calls its provider.
 
-When to try a step again, as arithmetic. The provider knows best how long its trouble lasts, so its own delay is the first wait; each
-further one doubles, up to a bound. There is no jitter: jitter keeps many clients of one server apart, and here one executor speaks to one
-host.
+The provider knows best how long its trouble lasts, so its own delay is the first wait before another try; each further one doubles, up to
+a bound. There is no jitter: jitter keeps many clients of one server apart, and here one executor speaks to one host.
 
-One step while it runs: its deadline, its tries, and what its provider may ask or tell meanwhile.
-
-The threads that call providers. A pool of our own: `concurrent.futures` joins its threads when the interpreter ends, so that one hung
-provider would keep the process alive for ever. These are daemon threads; one that is stuck is left behind and a fresh one takes its
-place. Threads are made when work finds none idle, never per step.
+Providers are called in a pool of our own: `concurrent.futures` joins its threads when the interpreter ends, so that one hung provider would
+keep the process alive forever. These are daemon threads; one that is stuck is left behind and a fresh one takes its place. Threads are
+made when work finds none idle, never per step.
 """
 
 import queue

@@ -244,12 +244,12 @@ def _scan(descriptor: int) -> Iterator[Stored]:
             return
         info = _header(header)
         if info.type != b"x" or not 0 < info.size <= _LARGEST_HEADER:
-            raise BadArchive("it holds something else than files: links, folders and devices are refused")
+            raise BadArchive("it may hold files only; links, folders and devices are refused")
         records = _records(os.pread(descriptor, info.size, place + BLOCK))
         place += BLOCK + _rounded(info.size)
         inner = _header(os.pread(descriptor, BLOCK, place))
         if inner.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or inner.linkname:
-            raise BadArchive("it holds something else than files: links, folders and devices are refused")
+            raise BadArchive("it may hold files only; links, folders and devices are refused")
         place += BLOCK
         # A size that tar's own field cannot hold stands in the records.
         size = _number(records.get("size", str(inner.size)))

@@ -25,7 +25,7 @@ Watch = Callable[[Plan, Collection[StepId]], AbstractContextManager[Tell]]
 
 
 class Handed(NamedTuple):
-    """A plan that is approved and on its way to whoever runs it."""
+    """A plan that is approved and on its way to execution."""
 
     plan: Plan
     approved: frozenset[Approval]

@@ -177,7 +177,7 @@ def _check_providers(folder: Path) -> Iterator[Check]:
 
 
 def _check_cage(folder: Path) -> Iterator[Check]:
-    """Say how far a VMM is kept in its place here. Less than everything is no failure: it is what such a host offers."""
+    """Say how far a VMM is kept in its place here. Less than everything is not a failure: it is what such a host offers."""
     from herocloud.providers.vmm import offers, users
 
     for one in offers.offers(folder, users.range_of(_context(folder).settings_of("vmm"))):

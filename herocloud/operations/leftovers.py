@@ -61,7 +61,7 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, None)
     found = orphans.find_orphans(recorded, observed)
-    # What has a record that cannot be read is no orphan, only unknown.
+    # What has a record that cannot be read is not an orphan, only unknown.
     known = [one for one in found if one.thing.address not in recorded.damaged.get(one.thing.stack, {})]
     going = tuple(one.thing for one in known if foreign or not one.foreign)
     buried = dated_tombstones(host, now)

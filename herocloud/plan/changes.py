@@ -74,7 +74,7 @@ class Decider:
         self._found = found
 
     def decide(self, case: Case) -> Decision | None:
-        """Decide one address; nothing when all is as it shall be."""
+        """Decide one address; nothing when all is as wanted."""
         resource, valued = case.resource, case.valued
         if resource is None or valued is None:
             return self._remove(case)
@@ -317,7 +317,7 @@ def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec)
 
 
 def _disk_impact(present: Parts, target: Parts) -> Impact:
-    """Tell whether the root disk that is there can become what it shall be."""
+    """Tell whether the root disk that is there can become what is wanted."""
     before, after = present.get("disk"), target.get("disk")
     if before is None:
         return Impact.LIVE
@@ -340,7 +340,7 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
     if record is None and not case.present:
         return Action.CREATE, Reason.NOT_RECORDED
     if record is None:
-        # What is adopted may still have to be rebooted or made anew to become what the file asks for, and then is shown as that.
+        # What is adopted may still have to be rebooted or re-created to become what the file asks for, and then is shown as that.
         return {Impact.REBOOT: Action.REBOOT, Impact.REPLACE: Action.REPLACE, Impact.DATA: Action.REPLACE}.get(
             worst, Action.ADOPT
         ), Reason.ADOPTED

@@ -284,11 +284,11 @@ def unknown_value(address: str, expression: str, why: str, place: Place | None) 
 
 
 def cannot_replace(address: str) -> Diagnostic:
-    """Tell that only VMs can be asked to be made anew."""
+    """Tell that only VMs can be asked to be re-created."""
     return _CANNOT_REPLACE.at(
-        f"`--replace {address}` names something that is no VM.",
+        f"`--replace {address}` names something that is not a VM.",
         address,
-        hint="to make it anew, take it out of the stack file, apply, and put it back",
+        hint="to re-create it, take it out of the stack file, apply, and put it back",
     )
 
 

@@ -1,10 +1,7 @@
 """Differences: between two specs, field by field, and between the world and the records, part by part.
 
-Field diffs of two specs, for people and for judging what a change costs. Equal things never get here. Whole-fleet deepdiff takes seconds
-even when nothing differs, so top-level values are compared with `==` first, and deepdiff looks only into the nested values that differ;
-counted VMs share those, hence the memory of earlier answers.
-
-Drift: where the world differs from the records, part by part.
+Equal things never get here. Whole-fleet deepdiff takes seconds even when nothing differs, so top-level values are compared with `==` first,
+and deepdiff looks only into the nested values that differ; counted VMs share those, hence the memory of earlier answers.
 """
 
 from collections.abc import Iterator, Mapping

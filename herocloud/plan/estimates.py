@@ -4,7 +4,7 @@ Each step takes what steps of its kind took here with the same provider before, 
 played through with the executor's own rules: lanes, the bound on all of them, begun changes first. The longest chain alone would promise
 that a thousand VMs boot in the time of one; adding up what each lane has to do forgets that lanes wait for each other.
 
-What was learnt is an input like any other. It changes what is told of a plan, and neither what the plan does nor its name.
+What was learnt is an input like any other. It changes what is shown of a plan, and neither what the plan does nor its name.
 """
 
 import heapq

@@ -1,7 +1,7 @@
 """Who holds what: slices, sids, MACs and network addresses, taken from the records and extended while the plan decides values.
 
 Everything here goes by "lowest free", in the order of the stack file, so that the same inputs give the same values. What a plan is about
-to free is used last, because whoever takes it has to wait for the one that lets go.
+to free is used last, because its taker has to wait for the one that lets go.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

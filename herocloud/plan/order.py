@@ -27,7 +27,7 @@ def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address,
             removed = decisions.get(need)
             if removed is None:
                 continue
-            # Whoever stays waits for what it needs to be ready again; only one that goes as well can be waited for here.
+            # What stays waits for what it needs to be ready again; only one that goes as well can be waited for here.
             both = removed.change.action is Action.REPLACE and holder.change.action in {Action.DELETE, Action.REPLACE}
             if removed.change.action is Action.DELETE or both:
                 _wait_for_letting_go(removed.steps, holder.steps, waits)
@@ -39,7 +39,7 @@ def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address,
 
 
 def wait_for_names(decisions: Mapping[Address, Decision], waits: dict[StepId, set[StepId]]) -> None:
-    """Make whoever takes the name of something that is renamed in the same plan wait until that has its new name."""
+    """Make steps that take the name of something that is renamed in the same plan wait until that has its new name."""
     for decision in decisions.values():
         origin = decision.change.previous_address
         taker = decisions.get(origin) if origin is not None else None
@@ -76,7 +76,7 @@ def _grow_while_stopped(
 def _hand_over_volumes(
     decisions: Mapping[Address, Decision], holders: Mapping[str, list[Address]], waits: dict[StepId, set[StepId]]
 ) -> None:
-    """Make whoever takes a volume wait until the one who has it lets go: two machines writing to one disk destroy it."""
+    """Make a VM that takes a volume wait until the one that has it lets go: two machines writing to one disk destroy it."""
     for address, decision in decisions.items():
         for one in (decision.change.after or {}).get("volumes", ()):
             for other in holders.get(one["volume"], ()):

@@ -24,7 +24,7 @@ class PlanOptions(NamedTuple):
     exclude: tuple[str, ...] = ()
     """Not these addresses, nor what needs them."""
     replace: tuple[str, ...] = ()
-    """Make these anew even when nothing differs."""
+    """Make these again even when nothing differs."""
     destroy: bool = False
     """Plan for nothing at all."""
     hypervisor: str | None = None
@@ -90,7 +90,7 @@ def _closure(start: set[Address], edges: Mapping[Address, Iterable[Address]]) ->
 
 
 def suspect(created: list[Resource], deleted: list[Record]) -> list[Diagnostic]:
-    """Point out pairs of a new and a leaving VM that ask for the same; counted instances of one name are no rename."""
+    """Point out pairs of a new and a leaving VM that ask for the same; counted instances of one name are not rename."""
     leaving: dict[str, list[Record]] = {}
     for record in deleted:
         if record.kind == "vm":
@@ -146,7 +146,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
     targets = select("--target", options.target, known, found) if options.target else None
     excluded = select("--exclude", options.exclude, known, found) if options.exclude else set()
     if options.destroy:
-        # Destroying runs against the order of creation: whoever needs a target has to go before it.
+        # Destroying runs against the order of creation: what needs a target has to go before it.
         reverse: dict[Address, list[Address]] = {}
         for address, others in needs.items():
             for other in others:

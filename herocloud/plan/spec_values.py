@@ -74,7 +74,7 @@ class Valuer:
         return Valued(spec, None)
 
     def vm(self, resource: Resource, hypervisor: str, old: Spec, image_id: ImageId | None, *, fresh: bool = False) -> Valued:
-        """Value one VM; `old` is its recorded target, and `fresh` when it is made anew, so that growth limits need not be kept."""
+        """Value one VM; `old` is its recorded target, and `fresh` when it is re-created, so that growth limits need not be kept."""
         asked = resource.spec
         sid = old.get("sid") or self._ledger.new_sid((self._stack, resource.address))
         slices, waits, new = self._slices(resource, old)
@@ -152,7 +152,7 @@ class Valuer:
                 self._ledger.let_go(sid, (self._stack, resource.address))
 
     def _volumes(self, uses: Json) -> Json:
-        """Give each volume of a VM its size: a running machine has to be told when it grows."""
+        """Give each volume of a VM its size: a running machine has to hear of growth."""
         if not uses:
             return uses
         if id(uses) not in self._sized:

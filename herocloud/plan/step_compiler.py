@@ -142,7 +142,7 @@ class Use(NamedTuple):
 
 
 def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
-    """Tell whether a running machine has to be stopped to become what it shall be."""
+    """Tell whether a running machine has to be stopped to become what is wanted."""
     before, after = present.get("machine"), target["machine"]
     if before is None or present.get("power") == "stopped":
         return False
@@ -179,7 +179,7 @@ def compile_vm(
     placed = {*placed, *wanted}
     stop: StepId | None = None
     if stops:
-        # One that crashed or fell silent ran, and whoever takes this back wants it to run.
+        # One that crashed or fell silent ran, and taking this back means running it again.
         stop = seq.add("vm.stop", "power", "running" if power in GIVEN_UP else power, "stopped", ready)
         power = "stopped"
     running = power in ("running", "paused")

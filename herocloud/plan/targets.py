@@ -206,7 +206,7 @@ def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple
 
 
 def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -> set[Address]:
-    """Find the VMs that `--replace` names; other resources hold nothing that making them anew would mend."""
+    """Find the VMs that `--replace` names; other resources hold nothing that making them again would mend."""
     named = scope.select("--replace", options.replace, inputs.resources, found)
     vms = {address for address in named if inputs.resources[address].kind == "vm"}
     found.extend(diagnostics.cannot_replace(address) for address in sorted(named - vms))

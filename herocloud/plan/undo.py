@@ -278,7 +278,7 @@ def _wait_for_slices(
     stack: StackName,
     found: list[Diagnostic],
 ) -> int:
-    """Make whoever gets slices back wait until they are free in the state; returns how many of them are free already."""
+    """Make VMs that get slices back wait until they are free in the state; returns how many of them are free already."""
     holders = facts.held_slices(recorded)
     keeps = {f"{stack}/{change.previous_address or change.address}": change for change in changes}
     free = 0

@@ -1,6 +1,6 @@
 """The memory of a VM in its snapshot: a folder beside the copies of its disks, which the provider of disks makes and a hypervisor fills.
 
-Shared by both on purpose: what describes the memory is written last, so that it is there or it is not.
+Both share it on purpose: what describes the memory is written last, so that it is there or it is not.
 """
 
 import shutil

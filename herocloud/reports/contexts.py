@@ -1,10 +1,7 @@
 """What the templates are given: words and numbers that are ready to be shown, so that a template decides about nothing.
 
-Long lists of addresses as ranges: `vm.web[0 to 4999]` on one line and not on five thousand.
-
-A report of 10,000 VMs must open at once and still name every one of them.
-
-Only so many changes are unfolded; the rest is named in ranges. What destroys data is unfolded before anything else.
+A report of 10,000 VMs must open at once and still name every one of them. So long lists of addresses are written as ranges (`vm.web[0 to
+4999]` on one line and not on five thousand), and only so many changes are unfolded. What destroys data is unfolded before anything else.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,12 +1,11 @@
 """Reports as single HTML files: a plan, how an apply ended, and what is there; and the templates that make them.
 
-Templates: where they are, and the environment that fills them. In a checkout they lie at the root of the repository, where people look
-for them; a wheel carries a copy inside the package. Everything is escaped; the one thing that is not is our own style sheet, which the
-page's policy names by its hash, so that a value that got through as markup could still neither run nor style anything.
+A file needs nothing beside it and loads nothing: it can be attached to a change request, kept for years and opened anywhere. It has no
+script, so that the strictest policy can stand in its head; folding is left to `<details>`.
 
-Reports as single HTML files: a plan, how an apply ended, and what is there. A file needs nothing beside it and loads nothing: it can be
-attached to a change request, kept for years and opened anywhere. It has no script, so that the strictest policy can stand in its head;
-folding is left to `<details>`.
+In a checkout the templates lie at the root of the repository, where people look for them; a wheel carries a copy inside the package.
+Everything is escaped except our own style sheet, which the page's policy names by its hash, so that a value that got through as markup
+could still neither run nor style anything.
 """
 
 import base64

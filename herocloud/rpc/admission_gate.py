@@ -1,6 +1,6 @@
 """How many jobs of this daemon are on their way from plan to admission at once.
 
-Each plan is made for the state as it is, and whoever is admitted in between makes the others plan again. Many at once would mostly plan
+Each plan is made for the state as it is, and each admission in between makes the others plan again. Many at once would mostly plan
 in vain. The way through is short; a job that is held up on it, by a lock that a command holds, makes room after a moment.
 """
 

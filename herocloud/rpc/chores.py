@@ -33,7 +33,7 @@ class Intervals(NamedTuple):
 
 
 class Chores:
-    """The chores of one daemon, done by whoever calls `due`."""
+    """The chores of one daemon, done by the caller of `due`."""
 
     def __init__(self, desk: Desk, clock: Callable[[], float], intervals: Intervals = Intervals()) -> None:  # noqa: B008  (never changes)
         """Be due for everything but drift, for which there is no news yet."""

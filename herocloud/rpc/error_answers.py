@@ -82,7 +82,7 @@ def of_outcomes(outcomes: Sequence[Outcome], job_id: str) -> RpcError:
 
 
 def not_found(code: str, summary: str, detail: str, hint: str | None = None) -> RpcError:
-    """Say that something is not there, which is also what callers without the right secret are told."""
+    """Say that something is not there, which is also the answer to callers without the right secret."""
     return RpcError(error_codes.NOT_FOUND, document([Diagnostic(code, summary, detail, hint=hint)]))
 
 

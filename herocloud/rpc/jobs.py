@@ -88,7 +88,7 @@ class Run:
         self.leave_gate: Callable[[], None] = lambda: None
         self._owner = owner
         self.tells_all = False
-        """Whether every event of the apply is told, for a command line that shows it as its own."""
+        """Whether every event of the apply is sent, for a command line that shows it as its own."""
         self._secrets: Mapping[str, str] = {}
         """The digests of the VMs that the plan is about, by address: a job may work on more than its own subject."""
 
@@ -145,7 +145,7 @@ class Jobs:
         self._closing = False
         self.gate = AdmissionGate()
         self.conceal: Callable[[Json, str | None], Json] = lambda data, _digest: data
-        """Takes out of errors what the owner of a job may not know; set by whoever knows the records."""
+        """Takes out of errors what the owner of a job may not know; set by code that knows the records."""
         self.ended_total: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def submit(self, request: Request, caller: Caller, *, wait: float = 0.0) -> StoredJob:

@@ -29,7 +29,7 @@ def parse(address: str, token_file: Path | None, certificate: Path | None, key: 
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise _refuse("bad-address", "The address to listen at is wrong", f"`{address}` is not `ADDRESS:PORT`.", "write `127.0.0.1:8443`")
     if token_file is None:
-        detail = "Whoever reaches a port may be anybody, so a listener over TCP wants a token."
+        detail = "Anybody may reach a port, so a listener over TCP wants a token."
         raise _refuse("no-token", "There is no token", detail, "name a file of mode 0600 that holds it with `--token-file`")
     if certificate is not None or key is not None:
         _require_pair(certificate, key)

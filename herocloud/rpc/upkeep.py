@@ -1,6 +1,6 @@
 """What the daemon does without being asked: brings VMs back after a reboot of the host, sees to restarts, does its chores.
 
-A VM is restarted only where the records want it running and nobody works on it: whoever stops a VM records that first, so a stop is never
+A VM is restarted only where the records want it running and nobody works on it: a stop is recorded first, so a stop is never
 taken for a failure. Each restart is a job like any other, journalled, and visible in the state log.
 """
 

@@ -1,16 +1,14 @@
 """Files of the state that are made for the first time: the database, its marker, and the key for secrets.
 
-One creator at a time, for the moments in which a file is made for the first time. The lock of `locking` is not enough: it is held by the
-very command that creates, and not by everybody who may. This one is on the file of the holder's record and lasts some milliseconds.
+There is one creator at a time, for the moments in which a file is made for the first time. The lock of `locking` is not enough: it is held
+by the very command that creates, and not by everybody who may. This one is on the file of the holder's record and lasts some milliseconds.
 
-The first write to a data folder: a new database and its marker. The order makes every instant of a crash harmless. The database is made
-under another name and gets its own only when it is whole and on disk: killed before that, the next start starts over. The marker comes
-last, and a database without one is valid: killed between the two, the next write adds it. Marker first would turn the same crash into a
-missing state.
+The order of the first write to a data folder makes every instant of a crash harmless. The database is made under another name and gets its
+own only when it is whole and on disk: killed before that, the next run starts over. The marker comes last, and a database without one is
+valid: killed between the two, the next write adds it. Marker first would turn the same crash into a missing state.
 
-The key with which secrets are digested: state and plans hold a name and a keyed digest, so a change is seen and nothing leaks.
-
-Without a key of its own, a digest of a weak password could be guessed from a plan file. The key never leaves the data folder.
+State and plans hold a name of each secret and a digest with the key, so a change is seen and nothing leaks. Without a key of its own, a
+digest of a weak password could be guessed from a plan file. The key never leaves the data folder.
 """
 
 import os

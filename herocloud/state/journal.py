@@ -1,9 +1,7 @@
 """Applies in the database: their plans, their journal, and the records that changed with it.
 
-Whole plans in the database, for resume and undo. The head of a plan (all but its changes and steps) is one piece, then come changes and
-steps by the hundred, each piece compressed: the steps of one plan resemble each other so much that a plan of fifty megabytes takes two.
-
-Applies and their journal: what was meant, what came of it, and the records that changed with it.
+Whole plans are kept, for resume and undo. The head of a plan (all but its changes and steps) is one piece, then come changes and steps by
+the hundred, each piece compressed: the steps of one plan resemble each other so much that a plan of fifty megabytes takes two.
 
 Everything here runs inside a transaction of the caller, and costs as much as the entries it is given, whatever the state holds.
 """

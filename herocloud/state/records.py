@@ -1,11 +1,11 @@
 """Records in the database, and the slices that they hold.
 
-Which VM holds which slice, kept beside the records and in the same transactions. The slices follow from the records; this table exists
-for its primary key, which makes it impossible to give one slice to two VMs, whatever two writers believed when they made their plans.
+There is one row per version and one JSON text per record. A row's body is the whole record as a JSON list in the order of `Record`'s
+fields. Ten thousand of them are read by joining the texts into a few hundred-record arrays, because one call of the JSON reader per record
+would take twice as long.
 
-Records in the database: one row per version, one JSON text per record. A row's body is the whole record as a JSON list in the order of
-`Record`'s fields. Ten thousand of them are read by joining the texts into a few hundred-record arrays, because one call of the JSON
-reader per record would take twice as long.
+Which VM holds which slice is kept beside the records and in the same transactions. The slices follow from the records; their table exists
+for its primary key, which makes it impossible to give one slice to two VMs, whatever two writers believed when they made their plans.
 """
 
 import gc

@@ -1,14 +1,12 @@
 """Values in the units and the brevity in which people write them; times of day; what is sensitive masked.
 
-Values in the units and the brevity in which people write them. Specs hold bytes and bytes a second as integers; which of the two a number
-is follows from the last word of its path, because the vocabulary of the stack file uses each such word for one unit only. Free maps
-(`labels`, `env`) hold texts, so a label called `size` is not taken for bytes.
+Specs hold bytes and bytes a second as integers; which of the two a number is follows from the last word of its path, because the vocabulary
+of the stack file uses each such word for one unit only. Free maps (`labels`, `env`) hold texts, so a label called `size` is not taken for
+bytes. Times of day are always in UTC, because logs of several hosts get compared, and a local time would need its zone beside it.
 
-Times of day, always in UTC: logs of several hosts get compared, and a local time would need its zone beside it.
-
-Sensitive values out of specs, with a mask that tells where they were. The shape is Terraform's: `before_sensitive` mirrors the value and
-holds `true` where something was taken out. Secrets never get this far (the loader keeps a name and a keyed digest); user data does, and
-people put passwords there.
+Sensitive values are taken out of specs, with a mask that shows where they were. The shape is Terraform's: `before_sensitive` mirrors the
+value and holds `true` where something was taken out. Secrets never get this far (the loader keeps a name and a keyed digest); user data
+does, and people put passwords there.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

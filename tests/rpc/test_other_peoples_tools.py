@@ -96,7 +96,7 @@ export async function wrong(client: Herocloud): Promise<string> {
 def typescript(packages: Path) -> Path:
     """The packages with the client that the generator makes of our document."""
     document = json.loads((ROOT / "openrpc.json").read_text(encoding="utf-8"))
-    # It writes names of methods as they are, and those of the `rpc.` namespace are no names in TypeScript.
+    # It writes names of methods as they are, and those of the `rpc.` namespace are not names in TypeScript.
     document["methods"] = [method for method in document["methods"] if "." not in method["name"]]
     (packages / "document.json").write_text(json.dumps(document), encoding="utf-8")
     wanted = {"type": "client", "name": "herocloud", "language": "typescript"}

@@ -37,7 +37,7 @@ def start(data: Path, sid: str) -> None:
     environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}"}
     unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}"
     cage = cages.beside(data, sid, sys.executable, [Path(attendant.__file__)])
-    # It looks whether the VMM is kept, which is told by who holds its lock.
+    # It checks whether the VMM is kept, which shows in who holds its lock.
     grants.readable(data, sid, identity.record_path(data, sid).with_name(f"{identity.RECORD}.lock"))
     launch.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit, cage))
     launch.keep(record, kept=True)

@@ -122,7 +122,7 @@ class Attendant:
                 self._cut()
 
     def _cut(self) -> None:
-        """Put what the log holds aside and begin again; whoever follows it notices that it is shorter.
+        """Put what the log holds aside and begin again; a follower notices that it is shorter.
 
         Copied and not renamed: the folder is not the VM's to make files in.
         """
@@ -172,7 +172,7 @@ class Attendant:
     # The VMM.
 
     def _is_kept(self) -> bool:
-        """Tell whether the VMM runs, or is started again: whoever keeps it holds its lock."""
+        """Tell whether the VMM runs, or is started again: its keeper holds its lock."""
         try:
             lock = os.open(self._file("process.lock"), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -97,7 +97,7 @@ def _free_place(change: Change, device: str) -> int:
     taken = slots.taken_in(change.look().tree)
     place = slots.find_free(device, taken)
     if place is None:
-        raise Permanent(f"all slots of `{change.place.owner.address}` are in use; a power-cycle sorts them anew")
+        raise Permanent(f"all slots of `{change.place.owner.address}` are in use; a power-cycle sorts them again")
     return place
 
 

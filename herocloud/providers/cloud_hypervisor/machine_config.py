@@ -1,6 +1,6 @@
 """The configuration of a VM in the words of the API. Pure: everything that has to be looked up is handed in.
 
-Every device has an id of ours, so that whoever looks at a running machine can tell what belongs to what: `root`, `seed`, `volume-NAME`,
+Every device has an id of ours, so that a look at a running machine shows what belongs to what: `root`, `seed`, `volume-NAME`,
 `nic-0`. Every disk says its format, because a raw disk whose format is guessed refuses writes to its first sector. Disks have one queue and
 cards one pair of queues: more must not exceed the processors, so a machine that lost some could neither take devices nor start again.
 """
@@ -117,7 +117,7 @@ def _place(device: str, places: Mapping[str, int]) -> int | None:
 
 
 def _named(config: _Device, name: str, place: int | None, release: int) -> _Device:
-    """Name a device and say where it sits, where the release can be told."""
+    """Name a device and say where it sits, where the release is known."""
     fields: Any = config
     fields["id"] = name
     if place is not None and release >= slots.SINCE:

@@ -44,7 +44,7 @@ def doubts(release: Release) -> list[str]:
         if release.major < hole.fixed
     ]
     if not release.major:
-        return ["its release cannot be told; v50 to v54 are known to work"]
+        return ["its release is unknown; v50 to v54 are known to work"]
     if release.major < OLDEST:
         found.append(f"{release} is older than v{OLDEST}.0, the oldest release that is supported; install a newer Cloud Hypervisor")
     elif release.major > NEWEST:

@@ -1,9 +1,9 @@
 """Starting and ending the process of a VM.
 
 The mark says that a process may be there before it is started, and the process writes down who it is before it becomes Cloud Hypervisor. So
-whoever comes after a kill at any instant finds what there is: nothing, a process without a VM, one whose VM was not booted, or one that
+the next process after a kill at any instant finds what there is: nothing, a process without a VM, one whose VM was not booted, or one that
 runs; and goes on from there. The program ends with its guest (there is a flag that lets it stay): a process that holds nothing would have
-to be told from one that holds a VM by everybody who looks.
+to be distinguishable from one that holds a VM.
 """
 
 import contextlib

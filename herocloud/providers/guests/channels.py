@@ -5,7 +5,7 @@ requests that wait until the guest has booted. So every conversation begins with
 that JSON cannot hold, and everything before it is thrown away. QEMU serves one client and lets the others wait in silence, so clients
 queue for a lock beside the socket, where a wait can be bounded and explained.
 
-Synchronous with time-outs, and not asyncio: a conversation is a few lines, and its callers are commands and the threads of an apply.
+It is synchronous with time-outs, and not asyncio: a conversation is a few lines, and its callers are commands and the threads of an apply.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """Images, disks, volumes and seeds on a Linux host, all of them inside the data folder.
 
-`DECLARATION` is what the engine knows of it. What is there is told by small mark files beside the objects, never by a database: whoever
-moves, copies or deletes a disk by hand moves, copies or deletes what is known of it.
+`DECLARATION` is what the engine knows of it. What is there is recorded in small mark files beside the objects, never in a database: to
+move, copy or delete a disk by hand is to move, copy or delete what is known of it.
 """
 
 from pathlib import Path

@@ -61,10 +61,10 @@ class SparseWriter:
                 _write_all(self._file, view[begin:run], self._offset + begin)
                 begin = run
         # Another buffer instead of a shorter one: an interrupt that is on its way out still holds views of this. And both at once, so that
-        # whoever finishes after an interrupt writes the rest to its place.
+        # the process that finishes after an interrupt writes the rest to its place.
         rest = self._buffer[length:]
         self._buffer, self._offset = rest, self._offset + length
-        # A hole at the end has to be told, so that whoever goes on after a crash knows how far this came.
+        # A hole at the end has to be recorded, so that a resume after a crash knows how far this came.
         os.ftruncate(self._file, self._offset)
 
     def _is_zero(self, begin: int, end: int) -> bool:

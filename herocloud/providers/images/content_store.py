@@ -1,7 +1,7 @@
 """The store of contents: one raw file for each content, named after what it was made from, with an entry beside it.
 
 Two stacks that ask for the same image share one file. The name of a content follows from the checksum of the download and from how it was
-unpacked, so nobody has to keep a table of what is where. Whoever makes a content holds its lock; the kernel drops it with the process, so
+unpacked, so nobody has to keep a table of what is where. The maker of a content holds its lock; the kernel drops it with the process, so
 that a crash never leaves a content that everybody waits for.
 """
 
@@ -90,7 +90,7 @@ class Store:
             path.unlink(missing_ok=True)
 
     def tidy(self) -> int:
-        """Remove the drafts of all tries that have ended, whoever made them; returns the bytes that came free."""
+        """Remove the drafts of all tries that have ended, by any process; returns the bytes that came free."""
         freed = 0
         for path in (self._folder / image_folders.STORE).glob(".*new"):
             with self.try_lock(path.name[1:].partition("-")[0]) as got:
@@ -139,7 +139,7 @@ class Store:
     def lock(
         self, name: str, *, cancelled: Callable[[], bool] = lambda: False, waiting: Callable[[], None] = lambda: None
     ) -> Iterator[None]:
-        """Hold the lock of a content or a download. `waiting` is told once, when somebody else has it."""
+        """Hold the lock of a content or a download. `waiting` is called once, when somebody else has it."""
         path = self._lock_path(name)
         told = False
         while True:

@@ -1,7 +1,7 @@
 """Copies of large files that cost as little as the file system allows.
 
 A reflink shares the blocks and takes a millisecond, however large the file; where the file system cannot, only what holds data is copied
-and holes stay holes. Calling `cp` would do the same, with a process per disk and without a way to be told to stop.
+and holes stay holes. Calling `cp` would do the same, with a process per disk and without a way to stop it.
 """
 
 import errno
@@ -67,7 +67,7 @@ def share_blocks(source: int, target: int) -> bool:
 
 
 def copy_data(source: int, target: int, *, cancelled: Callable[[], bool] = lambda: False, told: Told = lambda _done, _all: None) -> None:
-    """Copy what is no hole from one open file to another, which must be empty."""
+    """Copy what is not a hole from one open file to another, which must be empty."""
     size = os.fstat(source).st_size
     offset = 0
     by_kernel = True

@@ -42,7 +42,7 @@ def _zstd(path: Path, memory: int) -> Iterator[bytes]:
         raise _unfit("zstd", "it ends too early") from error
 
 
-def _gzip(path: Path, memory: int) -> Iterator[bytes]:  # noqa: ARG001  (its window has 32 KiB, whoever made it)
+def _gzip(path: Path, memory: int) -> Iterator[bytes]:  # noqa: ARG001  (its window has 32 KiB in any case)
     import gzip
     import zlib
 

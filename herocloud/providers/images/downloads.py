@@ -40,7 +40,7 @@ class Patience(NamedTuple):
     tries: int = 4
     """How often in a row little may come of a try, and how often the content may turn out to be another one."""
     enough: int = 256 * 1024
-    """Bytes that make a try worth it: after them the tries are counted anew."""
+    """Bytes that make a try worth it: after them the tries are counted again."""
     first: float = 0.5
     longest: float = 15.0
     wait: Callable[[float], None] = _wait
@@ -233,7 +233,8 @@ class _Download:
         except httpx.TooManyRedirects as error:
             raise Permanent(f"`{show(self._remote.url)}` redirects more than {_REDIRECTS} times") from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise Permanent(f"`{show(self._remote.url)}` is no address to download from, or leads to one that is none: {error}") from error
+            address = show(self._remote.url)
+            raise Permanent(f"`{address}` is not an address to download from, or leads to one that is none: {error}") from error
         except httpx.TimeoutException as error:
             raise _Again(f"nothing came for {self._remote.patience.silence:g} s") from error
         except httpx.TransportError as error:

@@ -1,4 +1,4 @@
-"""Formats of disk images: checked by qemu-img, which is told what to expect and answers in JSON.
+"""Formats of disk images: checked by qemu-img, which gets the expected format and answers in JSON.
 
 Nothing is left to its own recognition, not here and not at boot: a raw disk whose guest writes the header of a qcow2 into its first
 sector would be read as one, and its backing file could be any file of the host. Images that name other files are refused for the same

@@ -38,7 +38,7 @@ def object_path(folder: Path, relative: str) -> Path:
     """
     path = PurePosixPath(relative)
     if path.is_absolute() or ".." in path.parts or path.parts[:1] not in ((VMS,), (VOLUMES,)) or len(path.parts) != 3:
-        raise Permanent(f"`{relative}` is no place for a disk: it has to lie in `{VMS}/SID/` or `{VOLUMES}/STACK/`")
+        raise Permanent(f"`{relative}` is not a place for a disk: it has to lie in `{VMS}/SID/` or `{VOLUMES}/STACK/`")
     return folder / path
 
 
@@ -46,7 +46,7 @@ def snapshot_path(folder: Path, relative: str) -> Path:
     """Return where a snapshot lies; a path that leads out of its VM's folder is refused."""
     path = PurePosixPath(relative)
     if path.is_absolute() or ".." in path.parts or len(path.parts) != 4 or (path.parts[0], path.parts[2]) != (VMS, SNAPSHOTS):
-        raise Permanent(f"`{relative}` is no place for a snapshot: it has to lie in `{VMS}/SID/{SNAPSHOTS}/`")
+        raise Permanent(f"`{relative}` is not a place for a snapshot: it has to lie in `{VMS}/SID/{SNAPSHOTS}/`")
     return folder / path
 
 

@@ -85,7 +85,7 @@ class Images:
         return Order(body, name, cancelled=work.cancelled, told=work.progress, reached=half, patience=self._patience)
 
     def drop(self, work: Work, half: Half) -> None:
-        """Forget the name. The content stays for whoever else uses it, or for the next time; a purge takes it when nobody does."""
+        """Forget the name. The content stays for other users of it, or for the next time; a purge takes it when nobody does."""
         path = self._path(work)
         mark = marks.read(path)
         if mark is None:
@@ -147,7 +147,7 @@ def look(folder: Path, store: Store, work: Work) -> Seen:
 
 
 def body_of(store: Store, mark: Mark) -> Part:
-    """Return the part of an image as it is: one whose content is gone is no image any more."""
+    """Return the part of an image as it is: one whose content is gone is not an image any more."""
     key = mark.more.get("key")
     return mark.body if key is None or store.content(str(key)).exists() else None
 
@@ -197,4 +197,4 @@ def _pointer(entry: Entry) -> dict[str, Json]:
 def _require_file(work: Work, body: Part, field: str) -> None:
     path = body[field]
     if path is not None and not Path(path).is_file():
-        raise Permanent(f"`{work.step.address}`: the {field} `{path}` does not exist or is no plain file")
+        raise Permanent(f"`{work.step.address}`: the {field} `{path}` does not exist or is not a plain file")

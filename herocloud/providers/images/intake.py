@@ -1,7 +1,7 @@
 """From the source of an image to a content in the store: get, hash, unpack, check, convert.
 
 Nothing that was not proven gets a name in the store: until the checksum, the format and the size are known everything lies under the name
-of a draft. Whoever wants the same image meanwhile waits for the lock and finds it done.
+of a draft. A process that wants the same image meanwhile waits for the lock and finds it done.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def fetch(store: Store, room: Room, order: Order) -> Entry:
     with store.lock(name, cancelled=order.cancelled, waiting=waiting):
         known = _already(store, order.body, began)
         if known is not None:
-            # Whoever brought it may have died before it threw away what it had downloaded.
+            # The process that brought it may have died before it threw away what it had downloaded.
             store.forget_download(name)
             return known
         return _Making(store, room, order, name).make()
@@ -164,7 +164,7 @@ class _Making:
         except OSError as error:
             raise Permanent(f"{self._what}: `{source}` cannot be read: {error.strerror}") from error
         if not source.is_file():
-            raise Permanent(f"{self._what}: `{source}` is no plain file")
+            raise Permanent(f"{self._what}: `{source}` is not a plain file")
         apparent = source.stat().st_size
         self._room.require_unpacked(apparent, apparent, self._what)
         part.unlink(missing_ok=True)

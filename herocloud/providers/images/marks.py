@@ -75,7 +75,7 @@ def write(path: Path, mark: Mark) -> None:
                 image_folders.make_folder(place.parent)
             durable_files.write_durably(place, content, draft=image_folders.draft_of(place))
         except (FileNotFoundError, FileExistsError):
-            # Whoever removed the last object beside this one has just taken the folder of both along.
+            # The process that removed the last object beside this one has just taken the folder of both along.
             if number == _ATTEMPTS - 1:
                 raise
         else:
@@ -90,7 +90,7 @@ def remove(path: Path) -> None:
         place.unlink()
     except FileNotFoundError:
         return
-    # Whoever removed the last object beside this one may have taken the folder along already.
+    # The process that removed the last object beside this one may have taken the folder along already.
     with contextlib.suppress(FileNotFoundError):
         durable_files.sync_folder(place.parent)
 

@@ -57,7 +57,7 @@ class ImagesObserver:
                 if key is not None and not store.content(str(key)).exists():
                     continue
                 if key is not None and body is not None:
-                    # Every stack profits from what another has fetched: sizes are told for all of them.
+                    # Every stack profits from what another has fetched: sizes are reported for all of them.
                     sizes[body["source"]] = mark.more["size"]
                 if wanted is None or mark.stack in wanted:
                     found.append(_Found(Owner(mark.stack, mark.address, mark.lineage), mark.part, body))

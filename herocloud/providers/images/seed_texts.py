@@ -114,7 +114,7 @@ def _is_json(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_json(inner) for inner in value)
     if isinstance(value, float):
-        return value == value and value not in (float("inf"), float("-inf"))  # noqa: PLR0124  (what is not equal to itself is no number)
+        return value == value and value not in (float("inf"), float("-inf"))  # noqa: PLR0124  (what is not equal to itself is not a number)
     return value is None or isinstance(value, (str, int, bool))
 
 

@@ -45,7 +45,7 @@ class Seeds:
         self._write(work, work.step.after, None, half)
 
     def change(self, work: Work, before: Part, half: Half) -> None:
-        """Write the seed anew, keeping the one before."""
+        """Write the seed again, keeping the one before."""
         self._write(work, work.step.after, before, half)
 
     def _write(self, work: Work, part: Part, before: Part, half: Half) -> None:
@@ -201,7 +201,7 @@ def _write_private(path: Path, content: bytes) -> None:
 
 LABEL = "cidata"
 _MODE = 0o100400
-"""Readable by the guest's root alone; whoever may mount disks in the guest is root anyway."""
+"""Readable by the guest's root alone; a user who may mount disks in the guest is root anyway."""
 
 
 def make_iso(contents: Mapping[str, bytes]) -> bytes:

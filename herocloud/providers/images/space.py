@@ -1,4 +1,4 @@
-"""Whether there is room for what shall be stored, said with all numbers before anything is written; and what our own disks hold already.
+"""Whether there is room for what will be stored, with all numbers before anything is written; and what our own disks hold already.
 
 Two bounds, as hypeman has them: images together take a share of the disk and no more, and some of the disk stays free for the host
 and for what running VMs still write. Disks of VMs are weighed by the plan; here only what really has to be written counts.

@@ -76,7 +76,7 @@ def prune(folder: Path, *, recorded: Collection[str] = (), rehearse: bool = Fals
 
 
 def remove(folder: Path, entries: Iterable[Entry]) -> int:
-    """Remove contents whoever points at them, except those that somebody is fetching at the moment; returns the bytes that came free.
+    """Remove contents even if something points at them, except those that are being fetched; returns the bytes that came free.
 
     An image that points at what is gone is seen as gone itself, so the next plan fetches it.
     """

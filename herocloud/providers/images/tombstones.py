@@ -1,7 +1,7 @@
 """Tombstones: deleted data that is still there, until its time to live passes or somebody purges it.
 
-A rename into a folder with a note beside it: it costs nothing, and what was deleted comes back as it was. The note is written first, so
-that data never lies there without saying what it is.
+A disk is renamed into a folder, with a note beside it: that costs nothing, and what was deleted comes back as it was. The note is written
+first, so that data never lies there without saying what it is.
 """
 
 import errno
@@ -145,5 +145,5 @@ def _bytes(place: Path) -> int:
 
 def _place(folder: Path, key: str) -> Path:
     if not key or "/" in key or key in (".", ".."):
-        raise Permanent(f"`{key}` is no key of a tombstone")
+        raise Permanent(f"`{key}` is not a key of a tombstone")
     return folder / image_folders.TOMBSTONES / key

@@ -29,7 +29,7 @@ class _BeyondJson(Exception):
 
 
 def read(text: str) -> Any:
-    """Return what a text means, or nothing when it is no YAML or says more than JSON can."""
+    """Return what a text means, or nothing when it is not YAML or says more than JSON can."""
     from yaml import YAMLError
 
     get = parser.make_parser(text).get_event

@@ -71,7 +71,7 @@ def ensure(bridge: Bridge, user: str) -> None:
     check(bridge)
     iproute.load_rules(_rules(user))
     for name in _listening_for_routers():
-        # A host that forwards ignores routers, and loses the route it has from them, unless it is told otherwise first.
+        # A host that forwards ignores routers, and loses the route it has from them, unless it is configured otherwise first.
         iproute.write_setting(f"{_CONF}/{name}/accept_ra", "2")
     iproute.write_setting(_ALL, "1")
     seen = iproute.link(bridge.name)
@@ -180,7 +180,7 @@ def _rules(user: str) -> list[Json]:
 
 
 def _guards() -> dict[str, list[list[Json]]]:
-    """Return what the bridge's neighbors must not be told: that an address of theirs is taken, and a way that is closed."""
+    """Return what the bridge's neighbors must not hear: that an address of theirs is taken, and a way that is closed."""
 
     def equals(left: Json, right: Json) -> Json:
         return {"match": {"op": "==", "left": left, "right": right}}
@@ -196,7 +196,7 @@ def _guards() -> dict[str, list[list[Json]]]:
 
     into, out_of = equals({"meta": {"key": "oifname"}}, bridges), equals({"meta": {"key": "iifname"}}, bridges)
     return {
-        # The overlay is no way out of the host, and nothing but the overlay a way in.
+        # The overlay is not a way out of the host, and nothing but the overlay a way in.
         "forward": [[out_of, differs(target, overlay), {"drop": None}], [into, differs(source, overlay), {"drop": None}]],
         "input": [[out_of, equals(source, "::"), equals(kind, "nd-neighbor-solicit"), {"drop": None}]],
         "output": [[into, equals(kind, "nd-redirect"), {"drop": None}]],

@@ -1,7 +1,7 @@
 """The daemon of this host: found running, or run by us.
 
-One node per host: two would both want the route 400::/7. Ours is started by the keeper that VMMs have, which starts it again when it
-ends, and reads its command again each time. Peers stand in a configuration file beside the key and not in that command, so that a peer
+There is one node per host: two would both want the route 400::/7. Ours is started by the keeper that VMMs have, which starts it again when
+it ends, and reads its command again each time. Peers stand in a configuration file beside the key and not in that command, so that a peer
 more or less is no reason to restart, while a restart for any reason brings them back.
 """
 

@@ -45,7 +45,7 @@ def read(shape: Any) -> Endpoint:
         host, _, port = str(where["socket"]).rpartition(":")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the daemon shows an endpoint in a form that is not known: {shape!r}") from error
-    # Discovered peers have link-local addresses with a zone, which names an interface and is no part of a declared endpoint.
+    # Discovered peers have link-local addresses with a zone, which names an interface and is not part of a declared endpoint.
     zone = host.strip("[]").partition("%")
     address = ipaddress.ip_address(zone[0])
     text = f"[{address}{zone[1]}{zone[2]}]" if address.version == 6 else str(address)

@@ -1,6 +1,6 @@
 """Starting and ending the process of a VM.
 
-The mark says that a process may be there before it is started, and the process writes down who it is before it becomes QEMU. So whoever
+The mark says that a process may be there before it is started, and the process writes down who it is before it becomes QEMU. So anyone who
 comes after a kill at any instant finds what there is: nothing, a machine whose guest has not begun, or one that runs; and goes on from
 there. Limits are in the command line; a machine that is pinned begins halted, is pinned, and only then its guest starts.
 """
@@ -71,7 +71,7 @@ def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
 
 
 def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
-    """Tell whether a machine that shall be started again when it ends would not be."""
+    """Tell whether a machine that should be started again when it ends would not be."""
     return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
 
 

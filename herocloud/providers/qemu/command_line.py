@@ -1,6 +1,6 @@
 """The command line of a VM. Pure: everything that has to be looked up is handed in.
 
-Every device is named after the part that it is for, so that whoever looks at a running machine can tell what belongs to what:
+Every device is named after the part that it is for, so that a look at a running machine shows what belongs to what:
 `root`, `seed`, `volume-NAME`, `nic-0`. What may be unplugged sits in a slot of its own; what stays sits on the bus itself, in places that
 never change, because guests name their devices after places. A machine that is pinned starts with its processors halted (`-S`), so that
 pinning is in force before the guest's first instruction; one that is started again by itself has nobody to let it go, and begins at once.

@@ -205,7 +205,7 @@ class QemuDriver:
             return Probe(Found.NOT_STARTED)
         return Probe(Found.PARTIAL, f"`{step.address}` is {power}")
 
-    # The root disk, which a running machine has to be told of.
+    # The root disk, whose growth a running machine has to hear of.
 
     def _bring_disk(self, work: Work, target: Part, origin: Part) -> None:
         sid = self._sid(work)

@@ -108,7 +108,7 @@ def _leaves(device: str, target: Part) -> bool:
 def _renew_seed(change: Change) -> None:
     """Put the seed as it is now into the machine, so that a guest finds the address of a card that it did not begin with.
 
-    A seed is written anew under its name, and the machine goes on holding the file that it opened.
+    A seed is written again under its name, and the machine goes on holding the file that it opened.
     """
     before = queries.look(change.talk).disks.get("seed", {}).get("node-name")
     if before is None or "seed" not in change.supplies.disks:
@@ -203,7 +203,7 @@ def _set_memory(change: Change, wanted: int, *, huge: bool) -> None:
         there = plugged()
         change.talk.ask("qom-set", path=path, property="requested-size", value=before)
         shown = f"{sizes.show_size(there)} of {sizes.show_size(wanted)} beyond its memory at boot were in use"
-        raise Permanent(f"{error}: {shown} after {PATIENCE:g} s, and it is back at what it was told before") from error
+        raise Permanent(f"{error}: {shown} after {PATIENCE:g} s, and it is back at its earlier settings") from error
 
 
 def _ask_until(change: Change, ask: Callable[[], None], is_done: Callable[[], bool], why: str) -> None:

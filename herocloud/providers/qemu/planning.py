@@ -60,7 +60,7 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slot
 
 
 def board_of(machine: Part) -> str:
-    """Choose the type of the machine where there is KVM; it follows from what the machine is told at boot and stays as long as it runs."""
+    """Choose the type of the machine where there is KVM; it follows from the machine's settings at boot and stays as long as it runs."""
     grows = machine["max_vcpus"] > 1 or machine["hotplug"] or machine["volumes"] or machine["shares"]
     return "q35" if grows or not machine["payload"] else "microvm"
 

@@ -1,7 +1,7 @@
 """Speaking QMP: the only module that knows the package `qemu.qmp` and that there is such a thing as asyncio.
 
-Two ways: a `Talk` with one machine, call by call, and `ask_many`, which puts the same short questions to many machines at once. Nothing
-waits without a bound: a VMM that is stopped by a debugger, or whose socket somebody else holds, must not hang a plan.
+There are two ways: a `Talk` with one machine, call by call, and `ask_many`, which puts the same short questions to many machines at once.
+Nothing waits without a bound: a VMM that is stopped by a debugger, or whose socket somebody else holds, must not hang a plan.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError
 
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL + 1)
-"""The package reports every connection that is refused; whoever called us says it better."""
+"""The package reports every connection that is refused; our caller says it better."""
 
 _AT_ONCE = 64
 """Machines that are asked at the same time."""
@@ -25,7 +25,7 @@ _CALLS = 4
 
 
 def load() -> None:
-    """Load what a conversation takes, which is a sixteenth of a second: for whoever has to wait for something else anyway."""
+    """Load what a conversation takes, which is a sixteenth of a second: for callers that have to wait for something else anyway."""
     import asyncio  # noqa: F401
 
     import qemu.qmp  # noqa: F401
@@ -150,7 +150,7 @@ async def _connect(socket: Path) -> Any:
             with own_sockets.held(socket) as place:
                 await client.connect(place)
         except ConnectError as error:
-            # What happens in the machine at that very moment may be told before the first answer, and the package takes it for the answer.
+            # What happens in the machine at that moment may be reported before the first answer, and the package takes it for the answer.
             if attempt == _CALLS or not isinstance(error.exc, NegotiationError):
                 raise
         else:

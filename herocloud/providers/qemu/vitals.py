@@ -42,7 +42,7 @@ def read(data: Path, sid: str, mark: Mark) -> Vitals | None:
     if process is None:
         return None
     written = size_of_log(data, sid) - int(mark.launched.get("said") or 0)
-    # Whoever looks cuts a log that grew long, and then less is there than before.
+    # A look cuts a log that grew long, and then less is there than before.
     written = written if written >= 0 else size_of_log(data, sid)
     accelerator = str(mark.launched.get("accelerator") or "")
     seconds = identity.cpu_seconds(process.pid)

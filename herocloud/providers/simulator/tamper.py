@@ -2,9 +2,9 @@
 
     python -m herocloud.providers.simulator.tamper DATA_FOLDER ADDRESS ACT [VALUE] [--stack NAME]
 
-Acts: `stop`, `start`, `pause` (the guest or a stranger did it), `crash` (its hypervisor gave it up),
+The acts are `stop`, `start`, `pause` (the guest or a stranger did it), `crash` (its hypervisor gave it up),
 `vanish` (the whole thing), `lose PART` (`disk`, `nic.0`, `machine` …),
-`set-memory SIZE`, `set-vcpus NUMBER`. It is a module and no command of herocloud, because nobody wants it beside `apply`.
+`set-memory SIZE`, `set-vcpus NUMBER`. It is a module and not a command of herocloud, because nobody wants it beside `apply`.
 """
 
 import argparse

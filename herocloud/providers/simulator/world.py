@@ -1,12 +1,10 @@
 """Hands that reach into the simulated world past every rule, and worlds made from worlds.
 
-Hands that reach into the simulated world past every rule: for tests, demonstrations, and anyone who wants to see drift found.
+Tests, demonstrations and anyone who wants to see drift found use the first. What they do is what a stranger with root does to a host.
+Claims and totals stay true, because a stranger cannot break arithmetic either.
 
-What they do is what a stranger with root does to a host. Claims and totals stay true, because a stranger cannot break arithmetic either.
-
-Worlds made from worlds, for a rehearsal: the same executor runs against a copy, and the original never knows.
-
-A copy of the file where the simulator is the real provider, data tokens included; a world filled from an observation for every other.
+A rehearsal uses the second: the same executor runs against a copy, and the original never knows. It is a copy of the file where the
+simulator is the real provider, data tokens included, and a world filled from an observation for every other.
 """
 
 import json

@@ -38,7 +38,7 @@ def fixed_forwards(before: Spec, after: Spec) -> list[str]:
 
 
 def fixed_at_boot(before: Spec, after: Spec) -> str:
-    """Name what VMs on a network take over only when they start: the VMM is the network, and is told of it by its command line."""
+    """Name what VMs on a network take over only when they start: the VMM is the network, and gets it on its command line."""
     return "nat" if (before.get("nat") is not False) != (after.get("nat") is not False) else ""
 
 

@@ -83,7 +83,7 @@ def _places() -> Iterator[tuple[tuple[str, ...], Path]]:
     for controller in _CONTROLLERS:
         folder = _ROOT / controller
         if controller in own and (folder / "cgroup.procs").exists():
-            # Below the group that herocloud runs in: whoever limited that one meant what it starts as well.
+            # Below the group that herocloud runs in: a limit on that one covers what it starts as well.
             yield (controller,), folder / own[controller].lstrip("/") if (folder / own[controller].lstrip("/")).is_dir() else folder
 
 

@@ -35,7 +35,7 @@ def cut_log(log: Path, limit: int = LOG_LIMIT) -> bool:
     try:
         return _cut(log, limit)
     except OSError:
-        # Whoever only looks may not be the one who may write here.
+        # A user who only looks may not have the right to write here.
         return False
 
 

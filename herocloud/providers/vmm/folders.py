@@ -39,7 +39,7 @@ def runtime_root(data: Path, environment: Mapping[str, str] | None = None) -> Pa
 
 
 def control_socket(data: Path, sid: str, name: str) -> Path:
-    """Return the socket over which a VMM is told what to do; each program has a name for its own."""
+    """Return the socket over which a VMM is controlled; each program has a name for its own."""
     return _checked(runtime_folder(data, sid) / name)
 
 
@@ -75,7 +75,7 @@ def make_runtime_folder(data: Path, sid: str) -> Path:
 def orders_path(record: Path) -> Path:
     """Return where it is written down how the process of a record is started.
 
-    What is executed is never read from the data folder, which may come from elsewhere; and whoever empties this folder takes away what a
+    What is executed is never read from the data folder, which may come from elsewhere; and emptying this folder takes away what a
     process would be started again with, and no process.
     """
     digest = hashlib.blake2b(os.fsencode(record.absolute()), digest_size=8).hexdigest()

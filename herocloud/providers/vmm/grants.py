@@ -150,7 +150,7 @@ def _own(path: Path, uid: int, gid: int, mode: int) -> None:
 
 
 def _own_tap(name: str, uid: int) -> None:
-    """Let a user open a tap, which stays: it was told to."""
+    """Let a user open a tap, which is persistent."""
     try:
         flags = int((_DEVICES / name / "tun_flags").read_text(), 16)
         owner = int((_DEVICES / name / "owner").read_text())

@@ -4,7 +4,7 @@ A process is touched only after its identity is proven, and taken for gone only 
 kernel gives it to somebody else as soon as it is free. Number and start time together name one process in one boot of the host.
 
 The record is written by the process itself before it becomes the VMM (see `launch`), so there is no instant at which a VMM runs without
-one. It lies with the data and not with the sockets: whoever empties the runtime folder must not make running VMs look dead.
+one. It lies with the data and not with the sockets: emptying the runtime folder must not make running VMs look dead.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ class Identity(NamedTuple):
     digest: str = ""
     """Of the configuration that it was started with."""
     socket: str = ""
-    """Where it is told what to do."""
+    """Where it takes commands."""
 
 
 def record_path(data: Path, sid: str, companion: str = "") -> Path:
@@ -134,7 +134,7 @@ def send(identity: Identity, number: signal.Signals) -> None:
     except ProcessLookupError:
         return
     try:
-        # The descriptor stands for one process, whoever gets its number afterwards.
+        # The descriptor stands for one process, even when another gets its number afterwards.
         if is_alive(identity):
             signal.pidfd_send_signal(descriptor, number)
     except ProcessLookupError:

@@ -271,7 +271,7 @@ def _drop_bounding() -> None:
 
 
 def _drop_own() -> None:
-    """Take away the capabilities of this process, which root has until it is told not to."""
+    """Take away the capabilities of this process, which root has until they are dropped."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     nothing = (ctypes.c_uint32 * 6)()
     _call("capset", header, nothing, quietly=True)

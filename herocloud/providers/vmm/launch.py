@@ -6,10 +6,10 @@ there. The alternative, writing the record after the process was made, loses it 
 must not be done in a process with threads.
 
 The shell stays, for less than a megabyte, because somebody has to notice that a VMM ends: it writes down how, and starts it again where
-the VM asks for that. It reads the command anew every time, since a machine that was changed while it ran has to come back as it was.
+the VM asks for that. It reads the command again every time, since a machine that was changed while it ran has to come back as it was.
 
 Where systemd runs, both become a transient unit and are not ended with the session they were started from. Elsewhere they get a session
-of their own and are given to whoever takes orphans.
+of their own and are given to the process that takes orphans.
 """
 
 import os

@@ -20,7 +20,7 @@ class Offer(NamedTuple):
 
 
 def offers(folder: Path, wanted: Range | None = None) -> Iterator[Offer]:
-    """Say what holds for VMMs that are started now, by whoever asks."""
+    """Say what holds for VMMs that are started now, by any process."""
     depth = cages.depth(folder, wanted)
     yield _user(folder, depth, wanted)
     yield _view(depth)

@@ -1,6 +1,6 @@
 """What the shell beside a VMM did while nobody looked, and whether it is still there.
 
-The shell restarts the process by the policy of its VM, with or without a daemon, and writes each of its acts into a file. Whoever looks
+The shell restarts the process by the policy of its VM, with or without a daemon, and writes each of its acts into a file. Anyone who looks
 after the host reads that file, and puts a new shell beside a process that has lost its own.
 """
 
@@ -31,7 +31,7 @@ class VmmRestarter:
         """Return what happened since `forget_events`, oldest first; what happens meanwhile comes with the next call."""
         if not self._taken.exists():
             try:
-                # The shell opens the file anew for each line, so that none is lost by this.
+                # The shell opens the file again for each line, so that none is lost by this.
                 self._events.rename(self._taken)
             except FileNotFoundError:
                 return ()

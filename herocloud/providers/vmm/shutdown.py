@@ -1,7 +1,7 @@
 """Ending a VMM: from the gentlest way to the surest, each with its time, each one told.
 
 Power button, then a bounded wait, then the hypervisor's own way to cut the power, then SIGTERM, then SIGKILL. A guest that listens loses
-nothing; one that does not listen cannot hold up an apply for ever. Whoever has to hurry starts further down the ladder.
+nothing; one that does not listen cannot hold up an apply for ever. A caller in a hurry starts further down the ladder.
 """
 
 import signal
@@ -52,7 +52,7 @@ def end(
 ) -> str:
     """Walk down the ladder until the process is dead; returns the rung that did it.
 
-    When `stopped` says so during the wait for the guest, the wait ends with `Temporary`: an apply that is interrupted shall not cut power.
+    When `stopped` says so during the wait for the guest, the wait ends with `Temporary`: an interrupted apply must not cut power.
     """
     if not identity.is_alive(process):
         return "already gone"

@@ -1,4 +1,4 @@
-"""The user that a VMM runs as: one of its own for each VM where root starts them, and whoever starts them elsewhere.
+"""The user that a VMM runs as: one of its own for each VM where root starts them, and the starting user elsewhere.
 
 The number is chosen when a VM boots for the first time and kept beside its mark until the VM is deleted, so disks and taps keep their
 owner. Numbers come from a range that nobody else uses (the first one is the group of what several VMs read). Which are taken on this host,

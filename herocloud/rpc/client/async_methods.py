@@ -94,8 +94,8 @@ class AsyncMethods:
         """Deploy a VM on a free slice.
 
         The slice is marked InUse, and is Free again when the VM is deleted or its deployment fails. Everything is
-        checked before anything is done. Of several callers who want one slice, one gets it, and the others are told
-        that it is in use. The answer is a job; its `sid` is the VM's.
+        checked before anything is done. Of several callers who want one slice, one gets it, and the others get the
+        error that it is in use. The answer is a job; its `sid` is the VM's.
         """
         return cast(
             "JobInfo",

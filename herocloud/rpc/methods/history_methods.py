@@ -75,7 +75,7 @@ def _hidden(desk: Desk, digest: str | None) -> frozenset[int]:
 
     def is_hidden(record: Record) -> bool:
         now = desk.recorded.records.get(record.stack, {}).get(record.address)
-        # What a VM was under an earlier secret belongs to whoever has the present one.
+        # What a VM was under an earlier secret belongs to the holder of the present one.
         migrated = now is not None and digest is not None and secret_of(now) == digest
         return not migrated and not desk.sees(record, digest)
 

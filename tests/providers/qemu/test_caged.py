@@ -153,7 +153,7 @@ def _attempts(one, other, *, inside: bool) -> str:
 
 
 def _listable(got: list[str], one) -> list[str]:
-    """Drop what is no secret: names in folders that were made for all to pass, and the public words of processes."""
+    """Drop what is not a secret: names in folders that were made for all to pass, and the public words of processes."""
     return [line for line in got if line not in (f"list {one.data}", f"list {one.data / 'vms/v1'}")]
 
 

@@ -74,7 +74,7 @@ RestartSec=1
 """
 """Cloud Hypervisor has no virtio-serial; its provider looks for the agent on vsock port 1024."""
 _FSTAB = f"LABEL={debian_disks.LABEL} / ext4 errors=remount-ro,x-systemd.growfs 0 1\n"
-# The two timers are for machines that are on for days; at the first boot they take the disk from whoever waits for the guest.
+# The two timers are for machines that are on for days; at the first boot they take the disk from those who wait for the guest.
 _ASLEEP = ("apt-daily.timer", "apt-daily-upgrade.timer", "man-db.timer", "e2scrub_all.timer", "e2scrub_reap.service")
 
 
@@ -92,7 +92,7 @@ class Built(NamedTuple):
 
 
 def build(folder: Path, *, release: str = "bookworm", progress: Callable[[str], None] = lambda _text: None, again: bool = False) -> Built:
-    """Build the image into a folder, unless what lies there was made from the same recipe; `again` asks the package archive anew."""
+    """Build the image into a folder, unless what lies there was made from the same recipe; `again` asks the package archive again."""
     if packages.architecture() != "amd64":
         raise Permanent("a Debian image can be built on amd64 only: its boot loaders are those of that architecture")
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from herocloud.providers.images.builds.archives import Member
 from herocloud.providers.images.builds.debian_disks import LABEL, SECTOR, Layout
 
 COMMAND_LINE = f"root=LABEL={LABEL} ro console=tty0 console=ttyS0,115200"
-"""What the kernel is told, by GRUB and by whoever boots kernel and initramfs directly."""
+"""The kernel's command line, for GRUB and for direct boots of kernel and initramfs."""
 
 _PACKAGES = ("grub-common", "libdevmapper1.02.1", "grub-pc-bin", "grub-efi-amd64-bin")
 _MODULES = (
@@ -38,7 +38,7 @@ _MODULES = (
 )
 _EARLY = f"search --no-floppy --set=root --label {LABEL}\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n"
 _CONFIGURATION = f"""\
-# The links follow the newest kernel that is installed, so that this file never needs to be made anew.
+# The links follow the newest kernel that is installed, so that this file never needs to be re-created.
 serial --unit=0 --speed=115200
 terminal_input console serial
 terminal_output console serial

@@ -27,7 +27,7 @@ rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 [ -L "$1/etc/resolv.conf" ] || : >"$1/etc/resolv.conf"
 """
 """What was only there for the making: lists and packages of apt (whose folders otherwise belong to somebody else when an ordinary user
-builds), how apt and dpkg were told to keep it small, and names and resolvers of this machine."""
+builds), the settings of apt and dpkg that keep it small, and names and resolvers of this machine."""
 _MINUTES = 30
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 _KEPT = ("/usr/share/doc/*/copyright",)
@@ -74,7 +74,7 @@ def make(recipe: Recipe, archive: Path, work: Path) -> None:
 def sources(release: str) -> list[str]:
     """Return the lines of sources from which this machine itself gets this release; none when it gets another, then mmdebstrap knows one.
 
-    Whoever has set up a mirror near by wants it used here too. What does not come from Debian is left out: an image gets no packages that
+    A mirror near by that was set up is used here too. What does not come from Debian is left out: an image gets no packages that
     nobody asked for.
     """
     keys = ("REPO_URI", "RELEASE", "COMPONENT", "ORIGIN")

@@ -2,7 +2,7 @@
 
 The mirror, its keys and a proxy are apt's business. `dpkg-deb -x` unpacks without running a line of what is in the package.
 
-Of a package of a kernel, what a guest needs: its file, its release, and its modules in the order in which they load.
+Of a kernel's package a guest needs the kernel's file, its release, and its modules in the order in which they load.
 """
 
 import os

@@ -22,7 +22,7 @@ from herocloud.providers.images.builds.packages import Kernel
 
 KERNEL, INITRAMFS, _RELEASE = "vmlinuz", "initramfs", "release"
 COMMAND_LINE = "console=ttyS0 quiet swiotlb=noforce"
-"""What its kernel is told; the console carries the line that says that it is ready."""
+"""Its kernel's command line; the console carries the line that says that it is ready."""
 _MONTH = 30 * 86400
 _FORM = 1
 """Counts changes to how the image is put together that the scripts and lists below do not show."""
@@ -94,7 +94,7 @@ def _forget_old(images: Path) -> None:
 
 
 def build(target: Path, *, cache: Path, again: bool = False, told: Callable[[str], None] = lambda _text: None) -> Built:
-    """Put the image into a folder, for whoever wants it at a place of its own."""
+    """Put the image into a folder, for users who want it at a place of its own."""
     made = ensure(cache, again=again, told=told)
     for source, name in ((made.kernel, KERNEL), (made.initramfs, INITRAMFS)):
         durable_files.write_durably(target / name, source.read_bytes(), 0o644)
