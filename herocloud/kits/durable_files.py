@@ -21,10 +21,13 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600, *, draft: Path 
     A killed process leaves its draft behind. Where only one writer can be at work, a `draft` with a fixed name is taken over by the next.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = draft or path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = draft or path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.new")
     try:
         faults.reached("file.open")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+        # Made here or not at all: in a folder that others may write to, somebody could have put a link under a name that can be guessed.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
             stream.write(content)
