@@ -36,7 +36,7 @@ def dump(plan: Plan) -> bytes:
         "format": FORMAT,
         "version": VERSION,
         "herocloud": herocloud.__version__,
-        "checksum": _checksum(body),
+        "checksum": checksum(body),
         "plan_id": plan.id,
         "stack": plan.stack,
         "lineage": plan.lineage,
@@ -59,11 +59,11 @@ def read(path: Path) -> Plan:
     except plain_files.NotPlain as error:
         detail = f"`{path}` cannot be a plan: {error.strerror}."
         raise Refused([Diagnostic("not-a-plan", "Not a plan file", detail, hint="`herocloud plan --out FILE` writes one")]) from None
-    return load(path, content)
+    return parse(path, content)
 
 
-def load(path: Path, content: bytes) -> Plan:
-    """Return the plan in the content of a file; `path` is what messages call it."""
+def parse(path: Path, content: bytes) -> Plan:
+    """Return the plan in a file with this content; raises Refused as `read` does."""
     import json
 
     from herocloud.model import plan_codec
@@ -75,7 +75,7 @@ def load(path: Path, content: bytes) -> Plan:
         raise Refused(
             [Diagnostic("plan-newer", "The plan file is newer than this program", detail, hint="use the newer herocloud, or plan again")]
         )
-    if head.get("checksum") != _checksum(body):
+    if head.get("checksum") != checksum(body):
         raise _damaged(path, "its checksum does not fit its content")
     try:
         return plan_codec.decode_plan(json.loads(body))
@@ -99,7 +99,8 @@ def _take_apart(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
     return head, body.removesuffix(b"\n")
 
 
-def _checksum(body: bytes) -> str:
+def checksum(body: bytes) -> str:
+    """Return what the first line says of the second."""
     return jsons.blake2b(body, digest_size=16).hexdigest()
 
 

@@ -113,7 +113,7 @@ def run_plan(
 
 def _decode(plan: str) -> Plan:
     try:
-        return plan_files.load(Path("plan"), plan.encode("utf-8", "surrogatepass"))
+        return plan_files.parse(Path("plan"), plan.encode("utf-8", "surrogatepass"))
     except Refused as error:
         raise error_answers.invalid(error.diagnostics[0].detail, error.diagnostics[0].hint, "plan") from error
 
