@@ -150,7 +150,7 @@ def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[Ste
             now[outcome.step] = _STATES[outcome.status]
     session.voice.note("taking back what this apply did, newest first")
     ended = session.back(now)
-    merged = merge_outcomes(outcomes, ended)
+    merged = merge_outcomes(outcomes, ended, {step for step, state in now.items() if state == "done"})
     if ended.at_once:
         return session.finish(merged, status=None, back=True)
     if ended.interrupted:
@@ -161,14 +161,15 @@ def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[Ste
     return session.finish(merged, status="partial", notes=late, back=True)
 
 
-def merge_outcomes(forward: Sequence[Outcome], back: Ended) -> list[Outcome]:
-    """Tell each step once: why it failed counts more than that its half was taken back."""
+def merge_outcomes(forward: Sequence[Outcome], back: Ended, done: Collection[StepId]) -> list[Outcome]:
+    """Tell each step once: why it failed counts more than that its half was taken back. `done` are the steps that were done before."""
     merged = {outcome.step: outcome for outcome in forward}
     for outcome in back.outcomes:
         before = merged.get(outcome.step)
         if outcome.status is Status.FAILED:
             why = f"could not be taken back: {outcome.error}"
-            merged[outcome.step] = outcome._replace(error=f"{before.error}; {why}" if before is not None and before.error else why)
+            error = f"{before.error}; {why}" if before is not None and before.error else why
+            merged[outcome.step] = outcome._replace(error=error, back_failed=True, stays=outcome.step in done)
         elif outcome.status is Status.UNDONE and (before is None or before.status is not Status.FAILED):
             merged[outcome.step] = outcome
     return list(merged.values())

@@ -290,7 +290,9 @@ def code_of(result: Result) -> int:
         return exit_codes.INTERRUPTED
     if not result.failed:
         return exit_codes.DONE
-    return exit_codes.PARTLY if result.tally(Status.DONE) and not result.rolled_back else exit_codes.ERROR
+    # What an earlier run did, and a rollback that did not come to its end, leave something changed as well.
+    changed = result.tally(Status.DONE) or result.tally(Status.UNDONE) or result.earlier
+    return exit_codes.PARTLY if changed and not result.rolled_back else exit_codes.ERROR
 
 
 def rehearse_new(call: Call, sources: Sources, asked: Asked, running: flags.Executing, exports: flags.Exports) -> int:

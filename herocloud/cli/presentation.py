@@ -82,6 +82,10 @@ def export_result(exports: flags.Exports, plan: Plan, result: Result) -> None:
         from herocloud.views import junit
 
         write(exports.junit, junit.render_result(plan, result))
+    if exports.sarif is not None:
+        from herocloud.views import sarif
+
+        write(exports.sarif, sarif.render(sarif.result_document(plan, result)))
 
 
 def export_refusal(exports: flags.Exports, error: Refused) -> None:

@@ -19,6 +19,10 @@ class Outcome(NamedTuple):
     error: str | None = None
     skipped_because: StepId | None = None
     """What a skipped step needs and did not get; nothing when it was not started because the apply stopped at the first failure."""
+    back_failed: bool = False
+    """True when it could not be taken back: what it did, or a part of it, may still be there."""
+    stays: bool = False
+    """True when it could not be taken back and was done before: what it did is still there."""
 
 
 EventType = Literal["apply_start", "apply_progress", "apply_complete", "apply_errored", "apply_skipped", "retry", "note", "summary"]

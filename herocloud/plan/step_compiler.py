@@ -10,6 +10,7 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, StepId
 from herocloud.model.parts import SNAPSHOT
+from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Impact
 from herocloud.plan import beside
@@ -148,6 +149,7 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
         return False
     if present.get("power") in GIVEN_UP:
         return bool(target["power"] != "stopped")
+    before = _as_plugged(before, target["machine"])
     # A value that is left at its default may be absent on either side.
     differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     if any(judge(MACHINE_PATHS[key], before.get(key), after.get(key)) >= Impact.REBOOT for key in differing):
@@ -334,8 +336,17 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
 
 
 def _plugged(one: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Reduce a volume or share to what has to be unplugged to change; a volume that grew is only told."""
-    return {key: value for key, value in one.items() if key != "size"}
+    """Reduce a volume or share to what has to be unplugged to change; a volume that grew or was renamed is only told."""
+    if "volume" not in one:
+        return one
+    return {"plugged": plugged(one), **{key: value for key, value in one.items() if key not in ("size", "volume", "plugged")}}
+
+
+def _as_plugged(before: Part, after: Part) -> Part:
+    """Return a machine with its volumes under the names of `after`: another name of a volume is nothing to a machine."""
+    names = {plugged(one): {key: one[key] for key in ("volume", "plugged") if key in one} for one in after.get("volumes") or ()}
+    renamed = [{**one, **names.get(plugged(one), {})} for one in before.get("volumes") or ()]
+    return {**before, "volumes": renamed} if renamed else before
 
 
 def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:

@@ -31,19 +31,30 @@ def of_result(plan: Plan, result: Result, endings: Mapping[Address, Status | Non
     acted = {outcome.address for outcome in result.outcomes if outcome.status is not Status.SKIPPED}
     acted |= {step.address for step in plan.steps if step.id in result.earlier}
     power = _powers(plan, result)
+    if result.went_back:
+        return {change.address: _fate_back(change.address, plan, result, power.get(change.address, "")) for change in plan.changing}
     return {
         change.address: _fate(endings[change.address], result, begun=change.address in acted, now=power.get(change.address, ""))
         for change in plan.changing
     }
 
 
+def _fate_back(address: Address, plan: Plan, result: Result, now: str) -> Fate:
+    """Return the fate of a change after its apply was taken back, wholly or as far as that went."""
+    outcomes = [outcome for outcome in result.outcomes if outcome.address == address]
+    told = {outcome.step for outcome in outcomes}
+    begun = {outcome.status for outcome in outcomes} - {Status.SKIPPED}
+    if any(outcome.back_failed for outcome in outcomes):
+        return Fate(FAILED, now)
+    untouched = any(step.id in result.earlier and step.id not in told for step in plan.steps if step.address == address)
+    if not result.rolled_back and (untouched or begun & {Status.DONE, Status.CANCELLED}):
+        return Fate(NOT_TAKEN_BACK, now)
+    return Fate(TAKEN_BACK) if begun else Fate(NOT_STARTED)
+
+
 def _fate(status: Status | None, result: Result, *, begun: bool, now: str) -> Fate:
     if result.already or status is Status.DONE:
-        return Fate(NOT_TAKEN_BACK, now) if result.went_back and not result.already else Fate(DONE)
-    if status is Status.UNDONE:
-        return Fate(TAKEN_BACK)
-    if result.rolled_back:
-        return Fate(TAKEN_BACK) if begun else Fate(NOT_STARTED)
+        return Fate(DONE)
     if status is Status.FAILED:
         return Fate(FAILED, now)
     return Fate(BEGUN, now) if begun else Fate(NOT_STARTED)
@@ -64,7 +75,7 @@ _POWER = {
 
 def _powers(plan: Plan, result: Result) -> dict[Address, str]:
     """Follow what the steps that were done have made of each VM."""
-    ended = {outcome.step: outcome.status for outcome in result.outcomes}
+    ended = {outcome.step: Status.DONE if outcome.stays else outcome.status for outcome in result.outcomes}
     now = {change.address: _before(change) for change in plan.changing if change.kind == "vm"}
     for step in plan.steps:
         if step.address in now and step.kind in _POWER and _is_done(step.id, ended, result):

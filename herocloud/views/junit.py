@@ -56,9 +56,9 @@ def render_result(plan: Plan, result: Result) -> str:
     for change in phrases.arrange(plan):
         fate = every[change.address]
         why = cause.get(change.address)
-        if fate.word == fates.BEGUN and change.address not in failed:
+        if fate.word in (fates.BEGUN, fates.NOT_TAKEN_BACK) and change.address not in failed:
             failed[change.address] = f"{fate.words}, {why}" if why else fate.words
-        left = fate.word not in (fates.DONE, fates.BEGUN) and change.address not in failed
+        left = fate.word not in (fates.DONE, fates.BEGUN, fates.NOT_TAKEN_BACK) and change.address not in failed
         reason = (f"{fate.words} {why}" if why else fate.words) if left else None
         cases.append(
             Case(

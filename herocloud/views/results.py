@@ -78,7 +78,8 @@ def failures(result: Result) -> list[Failure]:
     by_step: dict[StepId, Outcome] = {outcome.step: outcome for outcome in result.outcomes}
     held: dict[StepId, dict[Address, None]] = {outcome.step: {} for outcome in result.outcomes if outcome.status is Status.FAILED}
     for outcome in result.outcomes:
-        if outcome.status is Status.SKIPPED:
+        # Once all is taken back as far as it goes, what waited in vain is told of by its own fate.
+        if outcome.status is Status.SKIPPED and not result.went_back:
             cause = _cause(outcome, by_step)
             if cause in held and by_step[cause].address != outcome.address:
                 held[cause][outcome.address] = None
@@ -251,7 +252,7 @@ def left_names(changes: list[Change], fate: Mapping[Address, Fate]) -> str:
 
 
 def _now(fate: Fate) -> str:
-    return fate.now if fate.word in (fates.BEGUN, fates.FAILED) else ""
+    return fate.now if fate.word in (fates.BEGUN, fates.FAILED, fates.NOT_TAKEN_BACK) else ""
 
 
 def _counted(changes: tuple[Change, ...], found: Mapping[Address, Status | None]) -> str:

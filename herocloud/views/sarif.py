@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, for code scanning: findings with their places, and what a plan destroys, interrupts or cannot do.
+"""SARIF 2.1.0, for code scanning: findings with their places, what a plan destroys, interrupts or cannot do, and how an apply ended.
 
 Only what GitHub and editors read is written. A finding without a place in a file is located by its address alone.
 """
@@ -10,9 +10,11 @@ from urllib.parse import quote
 import herocloud
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
+from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Impact
-from herocloud.views import phrases
+from herocloud.views import fates, phrases, results
+from herocloud.views.fates import Fate
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -31,6 +33,28 @@ class Finding(NamedTuple):
 def document(plan: Plan) -> dict[str, Json]:
     """Return a plan as SARIF: its diagnostics, and a finding for each change that people should look at twice."""
     return _log([*map(_diagnosed, sort_diagnostics(list(plan.diagnostics))), *filter(None, map(_notable, phrases.arrange(plan)))])
+
+
+def result_document(plan: Plan, result: Result) -> dict[str, Json]:
+    """Return how an apply ended: what failed, and each change that is not done or was taken back, with what its thing is now."""
+    errors = {failure.outcome.address: failure.outcome for failure in results.failures(result)}
+    every = results.fates_of(plan, result)
+    ended = [_ended(change, every[change.address], errors.get(change.address)) for change in phrases.arrange(plan)]
+    return _log([*map(_diagnosed, sort_diagnostics(list(plan.diagnostics))), *filter(None, ended)])
+
+
+def _ended(change: Change, fate: Fate, failed: Outcome | None) -> Finding | None:
+    if failed is not None:
+        text = f"{change.address}: {fate.words}; {failed.kind}: {failed.error or 'failed'}"
+        return Finding("apply-failed", "A step failed", "error", text, change.address)
+    text = f"{change.address}: {fate.words}"
+    if fate.word in (fates.BEGUN, fates.FAILED, fates.NOT_TAKEN_BACK):
+        return Finding("apply-unfinished", "A change was begun and not finished", "error", text, change.address)
+    if fate.word == fates.NOT_STARTED:
+        return Finding("apply-not-started", "A change was not started", "warning", text, change.address)
+    if fate.word == fates.TAKEN_BACK:
+        return Finding("apply-taken-back", "A change was taken back", "note", text, change.address)
+    return None
 
 
 def diagnostics_document(found: Sequence[Diagnostic]) -> dict[str, Json]:

@@ -24,7 +24,7 @@ from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan.scope import PlanOptions
 from herocloud.providers import registry, simulator
-from herocloud.providers.seam import ImagesRole, ProviderContext
+from herocloud.providers.seam import ProviderContext
 from herocloud.state import store as states
 from tests.model_of_host import promises
 from tests.model_of_host import stacks as inventing
@@ -135,7 +135,7 @@ class Case:
 
         original = simulator.DECLARATION
         assert original.images is not None
-        images = ImagesRole(keeper=opened, disk=original.images.disk)
+        images = original.images._replace(keeper=opened)
         simulator.DECLARATION = original._replace(driver=opened, observer=opened, images=images)
         registry._load.cache_clear()
         try:

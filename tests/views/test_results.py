@@ -108,7 +108,7 @@ def test_an_interrupted_rollback_lists_what_is_not_taken_back_and_goes_on_backwa
     outcomes = tuple(one._replace(status=Status.UNDONE) if one.address == "vm.b" else one for one in plans.done(plan).outcomes)
     shown = results.render(plan, plans.done(plan)._replace(outcomes=outcomes, interrupted=True, went_back=True))
     assert shown.startswith("Interrupted while taking back")
-    assert "Not taken back: vm.a\n" in shown
+    assert "Not taken back: vm.a (running)\n" in shown
     assert shown.endswith("`herocloud resume` goes on taking it back.")
     assert "--rollback" not in shown
 
