@@ -106,7 +106,7 @@ def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
 
 
 def _shrinks(step: Step) -> bool:
-    """Tell whether a step that is called growing did not change the size: then there is nothing to lose."""
+    """Return whether a step that is called growing did not change the size: then there is nothing to lose."""
     return bool(step.before and step.after and step.before.get("size") == step.after.get("size"))
 
 
