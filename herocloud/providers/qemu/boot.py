@@ -47,6 +47,25 @@ def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> Non
         launch.keep(identity.record_path(data, sid), kept=True)
 
 
+def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callable[[Talk], None]) -> None:
+    """Bring a VM to run where it was; `read` lets its process have the memory."""
+    data, sid = place.data, place.sid
+    process = _living(data, sid, mark)
+    if process is None:
+        process = _start(place, mark, work, accelerator, waits=True)
+    with _first_talk(data, sid, process, work.cancelled) as talk:
+        if queries.look(talk).status == "inmigrate":
+            read(talk)
+        if hotplug.settle(talk, mark.machine).power != "running":
+            talk.ask("cont")
+    known = marks.read(data, sid)
+    if known is not None:
+        # Started again by itself it boots.
+        prepare_again(place, known, supplies.of_work(work))
+    if mark.machine["restart"] != "no":
+        launch.keep(identity.record_path(data, sid), kept=True)
+
+
 def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     """End a VM's process by the ladder, and clean up behind it."""
     data, sid = place.data, place.sid
@@ -110,7 +129,7 @@ def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
     return known
 
 
-def _start(place: Place, mark: Mark, work: Work, wanted: str) -> Identity:
+def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = False) -> Identity:
     data, sid = place.data, place.sid
     program = kvm_probe.require_program()
     accelerator = kvm_probe.accelerate(program, wanted)
@@ -123,7 +142,7 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str) -> Identity:
     folders.make_runtime_folder(data, sid)
     files.cut_log(folders.serial_log(data, sid))
     given = supplies.of_work(work)
-    machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)
+    machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits)
     _hand_over(place, mark, machine, given)
     close_host(place, mark.machine, work)
     launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
