@@ -5,11 +5,14 @@ the bytes were safe.
 """
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from herocloud.kits import faults
+
+_POLL = 0.02
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600, *, draft: Path | None = None) -> None:
@@ -62,6 +65,27 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def wait_for_lock(path: Path, seconds: float, stopped: Callable[[], bool]) -> int | None:
+    """Return a descriptor that holds an OS lock on `path`; nothing when it was not to be had in time, or nobody wants it any more."""
+    import fcntl
+
+    until = time.monotonic() + seconds
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < until and not stopped():
+                time.sleep(_POLL)
+                continue
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 @contextmanager

@@ -93,6 +93,8 @@ def open_for_reading(folder: Path, migrations: Migrations = migrating.MIGRATIONS
         connection = _connect_reader(folder, seen)
         try:
             version = check(connection, path, len(migrations), whole=seen.size <= SMALL)
+            if seen.lineage:
+                require_lineage(connection, path, seen.lineage)
             if version < len(migrations):
                 connection = _migrated_copy(connection, migrations)
             connection.execute("PRAGMA query_only = ON")

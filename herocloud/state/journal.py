@@ -125,6 +125,11 @@ def next_serial(connection: sqlite3.Connection, at: float, operation: str, plan:
     return int(serial)
 
 
+def skip_serials(connection: sqlite3.Connection, mark: int) -> None:
+    """Begin above a mark that is ahead of the state: serials up to it were given to what this state does not know."""
+    connection.execute("UPDATE world SET serial = ? WHERE serial < ?", (mark, mark))
+
+
 def generation(connection: sqlite3.Connection) -> Generation:
     """Return what changes whenever anybody takes something or edits a record."""
     return Generation(*connection.execute("SELECT serial, slices FROM world").fetchone())

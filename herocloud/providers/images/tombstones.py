@@ -6,7 +6,6 @@ first, so that data never lies there without saying what it is.
 
 import errno
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,6 +92,8 @@ def destroy(folder: Path, key: str) -> bool:
         return False
     note = place / _NOTE
     if (place / _DATA).is_dir():
+        import shutil  # brings lzma along, which nobody needs to open this provider
+
         shutil.rmtree(place / _DATA)
     for path in (place / _DATA, image_folders.draft_of(note), note):
         path.unlink(missing_ok=True)

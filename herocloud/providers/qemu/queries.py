@@ -49,13 +49,23 @@ class Look(NamedTuple):
 
 
 def read(answers: Sequence[Json] | None) -> Look | None:
-    """Make sense of the answers, or of the first of them; nothing when the machine did not give any."""
+    """Make sense of the answers, or of the first of them; nothing when the machine did not give any.
+
+    A machine whose guest broke out of it may answer anything, and what makes no sense is no answer.
+    """
+    try:
+        return _read(answers)
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
+        return None
+
+
+def _read(answers: Sequence[Json] | None) -> Look | None:
     if answers is None or answers[0] is None:
         return None
     all_answers: list[Json] = [*answers, *([None] * (len(QUESTIONS) - len(answers)))]
     status, cpus, blocks, devices, memory, limits = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
-    return Look(status["status"], cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0), limits or {})
+    return Look(str(status["status"]), cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0), limits or {})
 
 
 def look(talk: Talk) -> Look:

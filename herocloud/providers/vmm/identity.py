@@ -88,13 +88,16 @@ def is_there(data: Path, sid: str, booted: str) -> bool:
 
 
 def is_held(record: Path) -> bool:
-    """Tell whether anybody holds the lock of a record: the VMM does until it ends, and so does one that is just being started."""
+    """Tell whether anybody holds the lock of a record: the VMM does until it ends, and so does one that is just being started.
+
+    Asked with a shared lock: two who look do not take each other for the VMM, and a start that meets a look waits for it (see `launch`).
+    """
     try:
-        descriptor = os.open(record.with_name(record.name + ".lock"), os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(record.with_name(record.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

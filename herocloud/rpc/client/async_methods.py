@@ -544,7 +544,7 @@ class AsyncMethods:
     async def run_plan(
         self,
         *,
-        plan: dict[str, Any] | None = None,
+        plan: str | None = None,
         options: RunOptions | None = None,
         environment: dict[str, str] | None = None,
     ) -> JobInfo | None:

@@ -538,7 +538,7 @@ class SyncMethods:
     def run_plan(
         self,
         *,
-        plan: dict[str, Any] | None = None,
+        plan: str | None = None,
         options: RunOptions | None = None,
         environment: dict[str, str] | None = None,
     ) -> JobInfo | None:
