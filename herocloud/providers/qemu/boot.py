@@ -56,7 +56,9 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
     with _first_talk(data, sid, process, work.cancelled) as talk:
         if queries.look(talk).status == "inmigrate":
             read(talk)
-        if hotplug.settle(talk, mark.machine).power != "running":
+        seen = hotplug.settle(talk, mark.machine)
+        faults.reached("qemu.vm.boot.settled")
+        if seen.power != "running":
             talk.ask("cont")
     known = marks.read(data, sid)
     if known is not None:
