@@ -233,16 +233,19 @@ class Machines:
 
     def place(self, moment: float, thing: Thing, part: str, after: Any) -> None:
         """Put what waits beside a part in its place."""
-        _require(part + BESIDE in thing.parts and part not in thing.parts, f"nothing waits to be the {part} of {thing.address}")
+        _require(part + BESIDE in thing.parts, f"nothing waits to be the {part} of {thing.address}")
+        _require(part not in DATA or part not in thing.parts, f"{thing.address} has a {part} already")
         del thing.parts[part + BESIDE]
         thing.parts[part], thing.identity[part] = after, thing.identity.pop(part + BESIDE)
         self.note(moment, thing, "data made" if part in DATA else "changed", part)
 
-    def put_beside(self, moment: float, thing: Thing, part: str) -> None:
-        """Put a part where it waited before it was placed."""
+    def put_beside(self, moment: float, thing: Thing, part: str, before: Any) -> None:
+        """Put a part where it waited before it was placed, and what it took the place of back."""
         path, dot, ending = thing.parts[part]["path"].rpartition(".")
         thing.parts[part + BESIDE] = {**thing.parts.pop(part), "path": f"{path}{BESIDE}{dot}{ending}"}
         thing.identity[part + BESIDE] = thing.identity.pop(part)
+        if before is not None:
+            thing.parts[part], thing.identity[part] = before, f"{part}-{next(self._numbers)}"
         self.note(moment, thing, "changed", part)
 
     def put(self, moment: float, thing: Thing, part: str, after: Any, *, purge: bool = False, undoing: bool = False) -> None:

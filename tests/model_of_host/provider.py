@@ -20,7 +20,7 @@ TIMES = {
 }  # fmt: skip
 """Seconds that things take on this host."""
 
-LONG = ("image", "disk", "disk.new", "volume", "network", "machine")
+LONG = ("image", "disk", "volume", "network", "machine")
 """What takes long enough to make to be found half made; a card is there or it is not."""
 
 GIVES_UP_AFTER = 4.0
@@ -108,8 +108,6 @@ class ModelProvider:
             thing = self.machines.thing(work.stack, work.step.address)
             if self._is_there(thing, part, after) and part not in thing.halves:
                 return
-            if undoing and work.step.kind.endswith(".place") and part not in thing.parts:
-                return
             self._attempt(lambda: self._begin(work, thing, before, after, fate, undoing=undoing))
         kind = work.step.kind
         if undoing:
@@ -152,10 +150,10 @@ class ModelProvider:
 
     def _end(self, work: Work, thing: ModelThing, after: Any, *, undoing: bool) -> None:
         part = work.step.part
-        if work.step.kind.endswith(".place") and part not in thing.parts:
+        if work.step.kind.endswith(".place") and not undoing:
             self.machines.place(self.clock.time, thing, part, after)
         elif work.step.kind.endswith(".place"):
-            self.machines.put_beside(self.clock.time, thing, part)
+            self.machines.put_beside(self.clock.time, thing, part, after)
         elif after is None and part not in thing.parts:
             thing.halves.pop(part, None)
         else:
