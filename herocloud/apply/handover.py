@@ -9,6 +9,7 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, Sid
+from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, READY, Step
 from herocloud.model.worlds import Record
 from herocloud.plan import assignment
@@ -64,9 +65,16 @@ def _disks(step: Step, record: Record, records: Records, provider: str, folder: 
     if (seed := record.parts.get("seed")) is not None:
         yield "seed", images.disk(folder, DiskUse(seed, "seed", readonly=True))
     for use in _volumes(record.parts.get("machine"), step):
-        volume = records.get(Address(f"volume.{use['volume']}"))
+        volume = records.get(Address(f"volume.{use['volume']}")) or _made_as(plugged(use), records)
         if volume is not None and "volume" in volume.parts:
-            yield f"volume.{use['volume']}", images.disk(folder, DiskUse(volume.parts["volume"], use["volume"], bool(use["readonly"])))
+            yield f"volume.{use['volume']}", images.disk(folder, DiskUse(volume.parts["volume"], plugged(use), bool(use["readonly"])))
+
+
+def _made_as(name: str, records: Records) -> Record | None:
+    """Return the volume whose file has a name: one that is being renamed, or whose rename is taken back, goes by another for a while."""
+    file = f"/{name}.raw"
+    volumes = (record for record in records.values() if record.kind == "volume" and "volume" in record.parts)
+    return next((record for record in volumes if str(record.parts["volume"]["path"]).endswith(file)), None)
 
 
 def _volumes(machine: Part, step: Step) -> Iterator[Json]:

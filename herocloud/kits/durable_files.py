@@ -5,11 +5,14 @@ the bytes were safe.
 """
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from herocloud.kits import faults
+
+_POLL = 0.02
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600, *, draft: Path | None = None) -> None:
@@ -18,10 +21,13 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600, *, draft: Path 
     A killed process leaves its draft behind. Where only one writer can be at work, a `draft` with a fixed name is taken over by the next.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = draft or path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = draft or path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.new")
     try:
         faults.reached("file.open")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+        # Made here or not at all: in a folder that others may write to, somebody could have put a link under a name that can be guessed.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
             stream.write(content)
@@ -59,6 +65,27 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def wait_for_lock(path: Path, seconds: float, stopped: Callable[[], bool]) -> int | None:
+    """Return a descriptor that holds an OS lock on `path`; nothing when it was not to be had in time, or nobody wants it any more."""
+    import fcntl
+
+    until = time.monotonic() + seconds
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < until and not stopped():
+                time.sleep(_POLL)
+                continue
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Only local programs are called this way, so the environment's proxies are never 
 the caller. What is an error is that no answer came; whether the request was received is then unknown, except for `Unreachable`.
 """
 
+import re
 import socket as socket_module
 import threading
 import time
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _LONGEST_SOCKET_PATH = 107
 _LARGEST_ANSWER = 16 * 1024**2
+
+
+_STATUS, _LENGTH = re.compile(r"[0-9]{3}"), re.compile(r"[0-9]{1,12}")
 
 
 class HttpError(Exception):
@@ -45,7 +49,7 @@ class Answer(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Tell whether the status is one of success."""
+        """Return whether the status is one of success."""
         return 200 <= self.status < 300
 
     def json(self) -> Json:
@@ -149,7 +153,7 @@ def _get_once(socket: Path, base: str, path: str, timeout: float) -> Answer:
             raise Unreachable(f"nobody answers at `{socket}` ({error.strerror})") from error
         try:
             wire.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode())
-            while (answer := _parse(read)) is None:
+            while (answer := parse_answer(read)) is None:
                 wire.settimeout(max(0.001, until - time.monotonic()))
                 piece = wire.recv(65536)
                 if not piece or len(read) > _LARGEST_ANSWER:
@@ -162,7 +166,7 @@ def _get_once(socket: Path, base: str, path: str, timeout: float) -> Answer:
     return answer
 
 
-def _parse(read: bytearray) -> Answer | None:
+def parse_answer(read: bytearray) -> Answer | None:
     """Return an answer once all of it is there; one without a length has no body."""
     head, end, body = bytes(read).partition(b"\r\n\r\n")
     if not end:
@@ -174,8 +178,8 @@ def _parse(read: bytearray) -> Answer | None:
     if (
         not words[0].startswith("HTTP/1.")
         or len(words) < 2
-        or not words[1].isdigit()
-        or not length.isdigit()
+        or not _STATUS.fullmatch(words[1])
+        or not _LENGTH.fullmatch(length)
         or "transfer-encoding" in headers
     ):
         raise HttpError(f"the answer is not understood: {first[:100]!r}")

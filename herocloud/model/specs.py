@@ -5,9 +5,10 @@ triple memory and time, and a type costs nothing at run time. Code that knows th
 of that kind; the loader and the decoder of the state have checked what is in it.
 """
 
+from collections.abc import Mapping
 from typing import NotRequired, TypedDict, cast
 
-from herocloud.kits.jsons import Spec
+from herocloud.kits.jsons import Json, Spec
 from herocloud.model.ids import Sid
 
 
@@ -66,6 +67,13 @@ class VolumeUse(TypedDict):
     volume: str
     readonly: bool
     size: int | None
+    plugged: NotRequired[str]
+    """The name that its guest knows it by, where the volume was renamed since it was made."""
+
+
+def plugged(use: Mapping[str, Json]) -> str:
+    """Return the name under which a guest knows a volume: a rename does not change what is plugged in."""
+    return str(use.get("plugged") or use["volume"])
 
 
 class Share(TypedDict):

@@ -98,6 +98,8 @@ class Recorded(NamedTuple):
     """The last record of each orphan that was seen: what it says is held as long as the orphan is there."""
     damaged: Mapping[StackName, Mapping[Address, str]] = {}
     """Addresses whose rows hold no record, and what is wrong with each; nothing of such a stack is changed until that is settled."""
+    behind: int = 0
+    """How many serials this state lacks of those that were written here: it was put back from a backup, or lost the end of its log."""
     held: Mapping[Sid, str] = {}
     """Slices that such addresses hold, and the words for who does."""
 

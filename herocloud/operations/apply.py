@@ -158,7 +158,7 @@ class _Attempt:
                 )
             except Moved:
                 continue
-            _tidy(planned.hosting, self._how, ran.result)
+            _tidy(planned.hosting, self._how, planned.plan, ran.result)
             return Applied(planned.plan, ran.result, None, apply_id(ran.number))
         raise Locked([_OVERTAKEN])
 
@@ -171,7 +171,9 @@ _OVERTAKEN = Diagnostic(
 )
 
 
-def _tidy(host: Hosting, how: How, result: Result) -> None:
+def _tidy(host: Hosting, how: How, plan: Plan, result: Result) -> None:
+    if not (result.interrupted or result.failed or result.went_back):
+        leftovers.forget_before(host, plan.stack)
     if not result.interrupted:
         leftovers.forget_expired(host, how)
 
@@ -203,7 +205,7 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
                 ran = execution.run(plan, store, host, how, recorded, approved=approved)
             except Moved:
                 continue
-            _tidy(host, how, ran.result)
+            _tidy(host, how, plan, ran.result)
             return Applied(plan, ran.result, None, apply_id(ran.number))
     raise Locked([_OVERTAKEN])
 
@@ -232,7 +234,7 @@ def run_handed(folder: Path, handed: Handed, how: How) -> Applied:
                 )
             except Moved:
                 continue
-            _tidy(host, how, ran.result)
+            _tidy(host, how, plan, ran.result)
             return Applied(plan, ran.result, None, apply_id(ran.number))
     raise Locked([_OVERTAKEN])
 

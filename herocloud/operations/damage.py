@@ -15,8 +15,9 @@ from herocloud.model.worlds import Record, Recorded
 
 
 def warnings(recorded: Recorded) -> list[Diagnostic]:
-    """Say which records cannot be read."""
-    return [
+    """Say which records cannot be read, and whether the whole state is an older one."""
+    found = [_say_behind(recorded)] if recorded.behind else []
+    return found + [
         _say(stack, address, why, Severity.WARNING)
         for stack, found in sorted(recorded.damaged.items())
         for address, why in sorted(found.items(), key=lambda item: ids.sort_key(item[0]))
@@ -45,6 +46,18 @@ def find(recorded: Recorded, address: str, stack: str | None) -> Record | None:
             where = Address(address)
             return Record(name, where, address.partition(".")[0], "", {}, {}, complete=False)
     return None
+
+
+def _say_behind(recorded: Recorded) -> Diagnostic:
+    return Diagnostic(
+        "state-behind",
+        "The state went back in time",
+        f"It ends with serial {recorded.serial}, and serial {recorded.serial + recorded.behind} was written here: it was put back from a "
+        "backup, or lost the end of its log. What was made since is on the host without a record; a plan of its stack takes it over where "
+        "the stack asks for it.",
+        severity=Severity.WARNING,
+        hint="put the newer `state.db` back if there is one; else plan each stack, and look at `herocloud state orphans`",
+    )
 
 
 def _say(stack: StackName, address: Address, why: str, severity: Severity = Severity.ERROR) -> Diagnostic:

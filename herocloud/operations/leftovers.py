@@ -1,5 +1,6 @@
 """What carries our mark without a record that owns it, and deleted data that is still kept: listed, removed, or adopted."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -112,6 +113,17 @@ def forget_expired(host: Hosting, how: How) -> None:
         how.note(
             f"the deleted data of `{stone.address}` of stack `{stone.stack}` was kept for {KEEP_SECONDS / 86400:.0f} days and is gone now"
         )
+
+
+def forget_before(host: Hosting, stack: StackName) -> None:
+    """Throw away what an apply that is done kept of before; a rest that stays is removed with the next one."""
+    from herocloud.providers import registry
+
+    for name in inputs.observing_names(host.context):
+        images = registry.find(name).images
+        if images is not None:
+            with contextlib.suppress(HerocloudError, OSError):
+                images.forget_before(host.context.folder, stack)
 
 
 def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[Tombstone]:

@@ -21,6 +21,11 @@ _MOST_BYTES = 512 * 1024**2
 
 def write(path: Path, plan: Plan) -> None:
     """Save a plan, readable by its owner only."""
+    durable_files.write_where_named(path, dump(plan), mode=0o600)
+
+
+def dump(plan: Plan) -> bytes:
+    """Return a plan as its file has it."""
     import json
 
     import herocloud
@@ -31,20 +36,16 @@ def write(path: Path, plan: Plan) -> None:
         "format": FORMAT,
         "version": VERSION,
         "herocloud": herocloud.__version__,
-        "checksum": _checksum(body),
+        "checksum": checksum(body),
         "plan_id": plan.id,
         "stack": plan.stack,
         "lineage": plan.lineage,
     }
-    durable_files.write_where_named(path, json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n", mode=0o600)
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n"
 
 
 def read(path: Path) -> Plan:
     """Read a saved plan; raises Refused with the reason when it is none, damaged, or newer than this program."""
-    import json
-
-    from herocloud.model import plan_codec
-
     try:
         content = plain_files.read(path, _MOST_BYTES)
     except FileNotFoundError:
@@ -58,6 +59,15 @@ def read(path: Path) -> Plan:
     except plain_files.NotPlain as error:
         detail = f"`{path}` cannot be a plan: {error.strerror}."
         raise Refused([Diagnostic("not-a-plan", "Not a plan file", detail, hint="`herocloud plan --out FILE` writes one")]) from None
+    return parse(path, content)
+
+
+def parse(path: Path, content: bytes) -> Plan:
+    """Return the plan in a file with this content; raises Refused as `read` does."""
+    import json
+
+    from herocloud.model import plan_codec
+
     head, body = _take_apart(path, content)
     if head["version"] > VERSION:
         made_by = head.get("herocloud", "?")
@@ -65,7 +75,7 @@ def read(path: Path) -> Plan:
         raise Refused(
             [Diagnostic("plan-newer", "The plan file is newer than this program", detail, hint="use the newer herocloud, or plan again")]
         )
-    if head.get("checksum") != _checksum(body):
+    if head.get("checksum") != checksum(body):
         raise _damaged(path, "its checksum does not fit its content")
     try:
         return plan_codec.decode_plan(json.loads(body))
@@ -89,7 +99,8 @@ def _take_apart(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
     return head, body.removesuffix(b"\n")
 
 
-def _checksum(body: bytes) -> str:
+def checksum(body: bytes) -> str:
+    """Return what the first line says of the second."""
     return jsons.blake2b(body, digest_size=16).hexdigest()
 
 

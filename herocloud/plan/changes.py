@@ -13,7 +13,7 @@ from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler
+from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler, volume_names
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
 from herocloud.plan.usage import disk_of, use_of, use_of_machine
@@ -72,6 +72,10 @@ class Decider:
         self._differ = differences.Differ()
         self._contents: dict[tuple[int, ...], str] = {}
         self._found = found
+        self.renamed: Mapping[str, str] = {}
+        """The new names of volumes that this plan renames, by the old ones."""
+        self.made_as: Mapping[str, str] = {}
+        """The names that the files of volumes have or get."""
 
     def decide(self, case: Case) -> Decision | None:
         """Decide one address; nothing when all is as wanted."""
@@ -93,6 +97,7 @@ class Decider:
             and record.parts == case.present
             and record.protect == resource.protect
             and record.needs == resource.depends_on
+            and not volume_names.renamed_uses(case.present, self.renamed)
         )
 
     def _bring_plain(self, case: Case, resource: Resource, valued: Valued) -> Decision:
@@ -112,7 +117,8 @@ class Decider:
         recorded = case.record.parts.get("volume") if case.record else None
         there = case.present.get("volume") or recorded
         if there is None:
-            return {"volume": wanted}
+            folder = wanted["path"].rpartition("/")[0]
+            return {"volume": {**wanted, "path": f"{folder}/{self.made_as.get(case.name, case.name)}.raw"}}
         before = max(there["size"], recorded["size"] if recorded and case.present else 0)
         if before > wanted["size"]:
             smaller = f"from {sizes.format_size(before)} to {sizes.format_size(wanted['size'])}"
@@ -227,7 +233,7 @@ class Decider:
             found.append(FieldDiff("depends_on", list(record.needs), list(case.resource.depends_on)))
         if record.parts != case.present and record.complete:
             found.extend(self._drift_fields(record.parts, case.present))
-        return tuple(found)
+        return (*found, *volume_names.renamed_uses(case.present, self.renamed))
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
@@ -319,7 +325,7 @@ def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec)
 
 
 def _disk_impact(present: Parts, target: Parts) -> Impact:
-    """Tell whether the root disk that is there can become what is wanted."""
+    """Return whether the root disk that is there can become what is wanted."""
     before, after = present.get("disk"), target.get("disk")
     if before is None:
         return Impact.LIVE
@@ -375,7 +381,7 @@ def _replace_reason(case: Case, fields: tuple[FieldDiff, ...]) -> Reason:
 
 
 def _forbidden(case: Case, action: Action) -> bool:
-    """Tell whether protection stands against this; a block that says `protect: false` lifts it, a missing block does not."""
+    """Return whether protection stands against this; a block that says `protect: false` lifts it, a missing block does not."""
     lifted = case.resource is not None and not case.resource.protect
     return action in (Action.DELETE, Action.REPLACE) and not lifted
 

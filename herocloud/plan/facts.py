@@ -37,6 +37,9 @@ def observed_fact(stack: StackName, address: Address, thing: Thing | None) -> Fa
     return Fact(key, jsons.digest(thing.parts), says)
 
 
+_NO_SLICE = "nobody: this host has no such slice any more"
+
+
 def _slice_fact(sid: str, holder: str | None) -> Fact:
     return Fact(f"slice:{sid}", holder or "free", "free" if holder is None else f"held by {holder}")
 
@@ -46,7 +49,7 @@ def _sid_fact(sid: str, holder: str | None) -> Fact:
 
 
 def capacity_fact(drawn: Mapping[str, int], recorded: Recorded, host: Host, observed: Observed | None) -> Fact:
-    """Tell whether as much is free as the plan draws; more or less of it does not matter."""
+    """Return whether as much is free as the plan draws; more or less of it does not matter."""
     wanted = {name: amount for name, amount in drawn.items() if amount and name != "slices"}
     key = "capacity:" + ",".join(f"{name}={amount}" for name, amount in wanted.items())
     bound, before = capacity.limits(host), capacity.used(recorded, observed)
@@ -123,6 +126,7 @@ def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | 
     """Look at the same facts again. What was not observed now is left out."""
     slices = held_slices(recorded)
     sids = sid_holders(recorded)
+    known_slices = {one.sid for one in host.slices}
     found: dict[str, Fact] = {}
     for key in keys:
         kind, _, rest = key.partition(":")
@@ -134,7 +138,7 @@ def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | 
             elif observed is not None:
                 found[key] = observed_fact(stack, address, observed.things.get(stack, {}).get(address))
         elif kind == "slice":
-            found[key] = _slice_fact(rest, slices.get(rest))
+            found[key] = _slice_fact(rest, slices.get(rest) or (None if rest in known_slices else _NO_SLICE))
         elif kind == "vm-sid":
             found[key] = _sid_fact(rest, sids.get(rest))
         elif kind == "capacity":

@@ -29,6 +29,7 @@ from herocloud.plan import (
     rollout,
     scope,
     targets,
+    volume_names,
 )
 from herocloud.plan.changes import Case, Decider, Decision
 from herocloud.plan.draft import Draft, World
@@ -192,6 +193,8 @@ def _decide(
 ) -> dict[Address, Decision]:
     """Decide address by address; `before` is what was seen under the names that things have until the plan is applied."""
     decider = Decider(found, host)
+    decider.renamed = volume_names.renamed(inputs.moves)
+    decider.made_as = volume_names.made_as(inputs.resources.values(), inputs.records, inputs.lost)
     things = observed.things.get(inputs.stack, {}) if observed else {}
     old_names = before.things.get(inputs.stack, {}) if before else None
     images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}

@@ -13,7 +13,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import PARALLELISM
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import diagnostics, renames
+from herocloud.plan import diagnostics, renames, volume_names
 
 
 class PlanOptions(NamedTuple):
@@ -140,6 +140,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
     records = {address: record for address, record in before.items() if address not in origins}
     for target, origin in moves.items():
         records[target] = before[origin]._replace(address=target)
+    records = volume_names.follow(records, volume_names.renamed(moves))
     known = [*resources, *(address for address in records if address not in resources)]
     needs: dict[Address, Iterable[Address]] = {address: record.needs for address, record in records.items()}
     needs.update({address: resource.depends_on for address, resource in resources.items()})

@@ -14,7 +14,7 @@ from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
-from herocloud.plan import diagnostics, orphan_diagnostics
+from herocloud.plan import diagnostics, orphan_diagnostics, volume_names
 from herocloud.plan.ledger import Ledger, Owner, overlay_seed
 from herocloud.plan.overlay_addresses import OverlayAddresses, host_name, is_inside, vm_address
 
@@ -48,11 +48,12 @@ class Valuer:
         observed: Observed | None,
         found: list[Diagnostic],
         overlay: OverlayAddresses,
+        made_as: Mapping[str, str] = {},
     ) -> None:
         """Take what values depend on; `images` and `networks` are the specs of this stack by name."""
         self._stack, self._host, self._ledger, self._records = stack, host, ledger, records
         self._images, self._networks, self._observed, self._found = images, networks, observed, found
-        self._volume_sizes = volume_sizes
+        self._volume_sizes, self._made_as = volume_sizes, made_as
         self._addresses = overlay
         self._sized: dict[int, tuple[Json, Json]] = {}
         self._slice_disk = {one.sid: one.disk for one in host.slices}
@@ -157,7 +158,10 @@ class Valuer:
             return uses
         if id(uses) not in self._sized:
             # Counted VMs share one list; keeping it keeps its identity its own.
-            self._sized[id(uses)] = (uses, [{**one, "size": self._volume_sizes.get(one["volume"])} for one in uses])
+            self._sized[id(uses)] = (
+                uses,
+                [volume_names.use_of({**one, "size": self._volume_sizes.get(one["volume"])}, self._made_as) for one in uses],
+            )
         return self._sized[id(uses)][1]
 
     def _root_disk(self, resource: Resource, old: Spec, slices: list[Sid]) -> Json:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, StepId
 from herocloud.model.parts import SNAPSHOT
+from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Impact
 from herocloud.plan import beside
@@ -142,12 +143,13 @@ class Use(NamedTuple):
 
 
 def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
-    """Tell whether a running machine has to be stopped to become what is wanted."""
+    """Return whether a running machine has to be stopped to become what is wanted."""
     before, after = present.get("machine"), target["machine"]
     if before is None or present.get("power") == "stopped":
         return False
     if present.get("power") in GIVEN_UP:
         return bool(target["power"] != "stopped")
+    before = _as_plugged(before, target["machine"])
     # A value that is left at its default may be absent on either side.
     differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     if any(judge(MACHINE_PATHS[key], before.get(key), after.get(key)) >= Impact.REBOOT for key in differing):
@@ -214,7 +216,7 @@ def compile_vm(
 
 
 def leaves_it_down(steps: Iterable[Step]) -> bool:
-    """Tell whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment."""
+    """Return whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment."""
     kinds = {step.kind for step in steps if step.part == "power"}
     return bool(kinds & {"vm.stop", "vm.pause"}) and "vm.boot" not in kinds
 
@@ -338,8 +340,17 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
 
 
 def _plugged(one: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Reduce a volume or share to what has to be unplugged to change; a volume that grew is only told."""
-    return {key: value for key, value in one.items() if key != "size"}
+    """Reduce a volume or share to what has to be unplugged to change; a volume that grew or was renamed is only told."""
+    if "volume" not in one:
+        return one
+    return {"plugged": plugged(one), **{key: value for key, value in one.items() if key not in ("size", "volume", "plugged")}}
+
+
+def _as_plugged(before: Part, after: Part) -> Part:
+    """Return a machine with its volumes under the names of `after`: another name of a volume is nothing to a machine."""
+    names = {plugged(one): {key: one[key] for key in ("volume", "plugged") if key in one} for one in after.get("volumes") or ()}
+    renamed = [{**one, **names.get(plugged(one), {})} for one in before.get("volumes") or ()]
+    return {**before, "volumes": renamed} if renamed else before
 
 
 def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
@@ -354,7 +365,7 @@ def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
 
 
 def _is_other_nic(before: Part, after: Part) -> bool:
-    """Tell whether a NIC has to be unplugged to become the other one; a new rate or address is no such thing."""
+    """Return whether a NIC has to be unplugged to become the other one; a new rate or address is no such thing."""
     return any(before[field] != after[field] for field in ("network", "mac", "tap"))
 
 

@@ -15,7 +15,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan import assignment, capacity, diagnostics, resource_parts, scope, spec_values
+from herocloud.plan import assignment, capacity, diagnostics, resource_parts, scope, spec_values, volume_names
 from herocloud.plan.ledger import Ledger
 from herocloud.plan.overlay_addresses import OverlayAddresses, node_of
 from herocloud.plan.scope import Inputs, PlanOptions
@@ -41,7 +41,7 @@ def resolve(value: Json, specs: Mapping[Address, Spec], where: str, found: list[
 
 
 def has_expression(value: Json) -> bool:
-    """Tell whether anything in `value` is left to resolve."""
+    """Return whether anything in `value` is left to resolve."""
     if isinstance(value, str):
         return "{{" in value and _EXPRESSION.search(value) is not None
     if isinstance(value, dict):
@@ -137,10 +137,10 @@ def decide_values(
     if observed is not None:
         for orphan in capacity.without_record(recorded, observed):
             ledger.enter_unrecorded(orphan.parts, here=orphan.stack == inputs.stack)
-    sizes = _volume_sizes(inputs)
+    sizes, made_as = _volume_sizes(inputs), volume_names.made_as(inputs.resources.values(), inputs.records, inputs.lost)
     node = node_of(inputs.resources.values())
     overlay = OverlayAddresses(inputs.stack, host, node, inputs.records, observed, simulated=choice.simulated, found=found)
-    valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, sizes, observed, found, overlay)
+    valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, sizes, observed, found, overlay, made_as)
     vms = [one for one in touched if one.kind == "vm"]
     for resource in vms:
         record = inputs.records.get(resource.address) or inputs.lost.get(resource.address)

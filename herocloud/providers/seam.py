@@ -309,6 +309,8 @@ class ImagesRole(NamedTuple):
     """The data that an origin of a step names (a disk in a snapshot), as a file with holes, or as it is where it is small."""
     own_bytes: Callable[[Path], int] = lambda _folder: 0
     """How much of the file system of the data folder our own disks, volumes and tombstones occupy: a plan may count on that room."""
+    forget_before: Callable[[Path, StackName], None] = lambda _folder, _stack: None
+    """Throws away what an apply of a stack kept of before, so that it could have been taken back, once the apply is done."""
 
 
 class NetworkRole(NamedTuple):

@@ -93,6 +93,8 @@ def open_for_reading(folder: Path, migrations: Migrations = migrating.MIGRATIONS
         connection = _connect_reader(folder, seen)
         try:
             version = check(connection, path, len(migrations), whole=seen.size <= SMALL)
+            if seen.lineage:
+                require_lineage(connection, path, seen.lineage)
             if version < len(migrations):
                 connection = _migrated_copy(connection, migrations)
             connection.execute("PRAGMA query_only = ON")
@@ -133,7 +135,7 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
 
 
 def is_of(connection: sqlite3.Connection, path: Path) -> bool:
-    """Tell whether a connection has this file open, and not a copy of it."""
+    """Return whether a connection has this file open, and not a copy of it."""
     (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
     return bool(file) and os.path.realpath(file) == os.path.realpath(path)
 

@@ -89,6 +89,9 @@ _CAUSES: dict[str, tuple[str, str]] = {
     "state-unusable": ("The state cannot be used", "Correct the cause, then run the same command again."),
 }
 
+_TABLES = ("world", "serials", "records", "assignments", "outputs", "applies", "pieces", "journal", "durations")
+"""Those of every state: one that is missing was taken out by hand."""
+
 _TOO_LITTLE = 256 * 1024
 """Bytes free on a disk that counts as full: several times what one commit adds."""
 
@@ -132,7 +135,7 @@ def explain(error: BaseException, path: Path) -> Refused | None:
     if isinstance(error, OSError):
         where = Path(error.filename) if isinstance(error.filename, str) else path
         return refusal(_BY_NUMBER.get(error.errno or 0, "state-unusable"), where, error.strerror or str(error))
-    if type(error).__module__ == "sqlite3" and str(error).startswith(("no such table", "no such column", "Could not decode")):
+    if type(error).__module__ == "sqlite3" and str(error).removeprefix("no such table: ") in _TABLES:
         return damaged(path, f"{error}")
     # By name and not by class: the lock and the key need this module without loading SQLite.
     name = getattr(error, "sqlite_errorname", None)

@@ -125,6 +125,11 @@ def next_serial(connection: sqlite3.Connection, at: float, operation: str, plan:
     return int(serial)
 
 
+def skip_serials(connection: sqlite3.Connection, mark: int) -> None:
+    """Begin above a mark that is ahead of the state: serials up to it were given to what this state does not know."""
+    connection.execute("UPDATE world SET serial = ? WHERE serial < ?", (mark, mark))
+
+
 def generation(connection: sqlite3.Connection) -> Generation:
     """Return what changes whenever anybody takes something or edits a record."""
     return Generation(*connection.execute("SELECT serial, slices FROM world").fetchone())
@@ -299,7 +304,7 @@ def reserved(connection: sqlite3.Connection) -> records.Records:
 
 
 def _is_alive(folder: Path, stack: StackName, text: str) -> bool:
-    """Tell whether the process that was last at work on an apply holds the lock for it."""
+    """Return whether the process that was last at work on an apply holds the lock for it."""
     try:
         holder = holders.Holder(**json.loads(text))
     except (ValueError, TypeError):

@@ -158,7 +158,9 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] 
             faults.reached("state.migrate.written")
             connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            connection.execute("ROLLBACK")
+            # SQLite has rolled back by itself after some failures.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             if "already exists" in str(error) or "duplicate column" in str(error):
                 path = Path(connection.execute("PRAGMA database_list").fetchone()[2] or "the copy in memory")
                 fact = f"its `user_version` is {number}, and it has what only a later format has ({error})"

@@ -18,7 +18,7 @@ from herocloud.model.applies import NOBODY, Caller, Pending
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, history, journal, records, state_files
+from herocloud.state import connections, failures, high_water, history, journal, records, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
@@ -106,7 +106,7 @@ class Store:
 
     @property
     def is_copy(self) -> bool:
-        """Tell whether this reads a copy of the file, which will never see what is written later."""
+        """Return whether this reads a copy of the file, which will never see what is written later."""
         with self._turn, failures.Guarded(self._path):
             return not connections.is_of(self._connection, self._path)
 
@@ -217,6 +217,7 @@ class Store:
         with self._writing("state.begin") as connection:
             if expecting is not None and journal.generation(connection) != expecting:
                 raise Moved
+            journal.skip_serials(connection, high_water.read(self.folder, self.lineage))
             apply, _ = journal.begin(connection, prepared, started, rollback_of)
         return apply
 
@@ -259,6 +260,7 @@ class Store:
     ) -> int:
         """Change records outside of an apply, as one operation with a serial of its own; returns the serial."""
         with self._writing("state.edit") as connection:
+            journal.skip_serials(connection, high_water.read(self.folder, self.lineage))
             serial = journal.next_serial(connection, time.time() if at is None else at, operation, None, stack, caller)
             journal.change_records(connection, Book(serial), entries)
             return serial
@@ -297,7 +299,9 @@ class Store:
                 raise failures.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                serial = self._serial()
                 yield self._connection
+                after = self._serial()
                 faults.reached(f"{point}.written")
                 self._connection.execute("COMMIT")
             except BaseException:
@@ -305,7 +309,12 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            if after != serial:
+                high_water.raise_to(self.folder, self.lineage, after)
             faults.reached(f"{point}.after")
+
+    def _serial(self) -> int:
+        return int(self._connection.execute("SELECT serial FROM world").fetchone()[0])
 
 
 def open_state(folder: Path, *, write: bool) -> Store | None:
@@ -367,6 +376,7 @@ def _recorded(connection: sqlite3.Connection, folder: Path, *, checked: bool) ->
         durations=journal.durations(connection),
         damaged=damaged,
         held=_held_by(connection, damaged),
+        behind=max(0, high_water.read(folder, lineage) - serial),
     )
 
 

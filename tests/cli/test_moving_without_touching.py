@@ -120,3 +120,71 @@ def test_a_vm_of_another_name_does_not_push_one_out(herocloud) -> None:
     ran = herocloud("plan")
     assert ran.code == 1, ran.both
     assert "both are recorded" in ran.err
+
+
+DISKS = """\
+volumes: {{{name}: {{size: 20 GiB}}{more}}}
+vms: {{db: {{image: debian, memory: 1 GiB, volumes: [{{volume: {name}}}]}}}}
+"""
+RENAMED = DISKS.format(name="syslog", more="") + "moved: [{from: volume.journal, to: volume.syslog}]\n"
+
+
+@pytest.fixture
+def attached(herocloud: Any) -> Any:
+    """Apply a VM that runs with a volume."""
+    _write(herocloud, DISKS.format(name="journal", more=""))
+    herocloud.done("apply", "-y", "-q")
+    return herocloud
+
+
+def test_a_renamed_volume_stays_plugged_in(attached) -> None:
+    _write(attached, RENAMED)
+    ran = attached.done("plan")
+    assert _kinds(attached) == ["volume.syslog/volume.move", "vm.db/vm.update"], "the volume is unplugged from a VM that runs"
+    assert "renamed, and stays plugged in" in ran.out
+    attached.done("apply", "--approve", "update")
+    assert "No changes." in attached.done("plan").out
+    assert "No drift." in attached.done("drift").out
+    (use,) = _state(attached, "vm.db")["parts"]["machine"]["volumes"]
+    assert (use["volume"], use["plugged"]) == ("syslog", "journal")
+    _write(attached, DISKS.format(name="syslog", more=""))
+    assert "No changes." in attached.done("plan").out
+
+
+@pytest.mark.parametrize("way", [(), ("--rollback",)], ids=["finished", "taken back"])
+@pytest.mark.parametrize("point", ["volume.move.after:1", "vm.update.before:1", "vm.update.after:1"])
+def test_a_kill_while_a_volume_is_renamed_is_finished_or_taken_back(attached, spawn, point, way) -> None:
+    import os
+
+    before = _state(attached, "vm.db")["parts"]
+    _write(attached, RENAMED)
+    killed = spawn("apply", "-y", "-q", env={**os.environ, "HEROCLOUD_FAULTS": f"simulator.{point}:kill"})
+    killed.communicate(timeout=60)
+    assert killed.returncode == -9
+    ran = attached("resume", "-y", "-q", *way)
+    assert ran.code == 0, ran.both
+    assert "No drift." in attached.done("drift").out
+    if way:
+        assert _state(attached, "vm.db")["parts"] == before
+
+
+def test_undo_gives_a_volume_its_name_back_without_unplugging_it(attached) -> None:
+    before = _state(attached, "vm.db")["parts"]
+    _write(attached, RENAMED)
+    attached.done("apply", "-y", "-q")
+    attached.done("undo", "-y", "-q")
+    assert _state(attached, "vm.db")["parts"] == before
+    _write(attached, DISKS.format(name="journal", more=""))
+    assert "No changes." in attached.done("plan").out
+
+
+def test_a_new_volume_of_the_old_name_is_another_disk(attached) -> None:
+    _write(attached, RENAMED)
+    attached.done("apply", "-y", "-q")
+    both = DISKS.format(name="syslog", more=", journal: {size: 5 GiB}")
+    _write(attached, both.replace("[{volume: syslog}]", "[{volume: syslog}, {volume: journal}]"))
+    attached.done("apply", "-y", "-q")
+    paths = {name: _state(attached, f"volume.{name}")["parts"]["volume"]["path"] for name in ("syslog", "journal")}
+    assert paths == {"syslog": "volumes/shop/journal.raw", "journal": "volumes/shop/journal-2.raw"}
+    assert "No changes." in attached.done("plan").out
+    assert "No drift." in attached.done("drift").out

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from herocloud.providers.simulator import tamper
+from herocloud.providers.simulator import tamper, world
 from herocloud.providers.vmm import identity
 
 
@@ -40,6 +40,14 @@ class Inside:
         assert process is not None, f"{vm} does not run"
         identity.send(process, 9)  # type: ignore[arg-type]
         assert identity.wait_for_death(process, 20)
+
+    def write(self, vm: str, word: str) -> None:
+        """Write to the disk of a VM."""
+        self.site.shell(vm, f"printf {word} | dd of=/dev/vda bs=512 conv=sync,fsync 2>/dev/null; sync")
+
+    def _holds(self, vm: str, word: str) -> bool:
+        found = self.site.shell(vm, "echo 3 >/proc/sys/vm/drop_caches; head -c 16 /dev/vda | tr -d '\\000'")
+        return found == word
 
     def _boot(self, vm: str) -> str:
         return self.site.shell(vm, "cat /proc/sys/kernel/random/boot_id")
@@ -94,6 +102,11 @@ class Outside:
 
     def __init__(self, site: Any, _wait_until: Any) -> None:
         self.site = site
+        self._written: dict[str, str] = {}
+
+    def write(self, vm: str, word: str) -> None:
+        """Write to the disk of a VM."""
+        self._written[word] = world.write(self.site.data, f"vm.{vm}")
 
     def expect(self, vm: str, what: str) -> None:
         """See that it is so; nothing of the simulator comes later."""
@@ -107,6 +120,8 @@ class Outside:
             assert power == "stopped"
             return
         assert power == "running"
+        if word == "holds":
+            assert world.contents(self.site.data, f"vm.{vm}")["disk"] == self._written[rest]
         machine = shown["parts"]["machine"]
         if word in ("processors", "memory", "disks", "cards"):
             seen = {

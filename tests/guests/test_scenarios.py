@@ -1,6 +1,7 @@
 r"""Scenarios of whole lives of VMs, the same on every hypervisor: one script, one transcript.
 
-A line of `commands.txt` is a herocloud command, `edit FILE | OLD | NEW`, `kill VM`, `remember VM boot`, `expect VM WHAT`, or a comment.
+A line of `commands.txt` is a herocloud command, `edit FILE | OLD | NEW`, `kill VM`, `write VM WORD`, `remember VM boot`,
+`expect VM WHAT`, or a comment.
 What differs between hypervisors and machines by right is taken out of the transcript: names of hypervisors, sids, times, the host's size.
 `pytest --snapshot-update` writes the transcript from the simulator; the others have to say the same.
 """
@@ -72,6 +73,8 @@ def _act(line: str, site, eyes) -> list[str]:
         (site.folder / name).write_text(text.replace(old, new), encoding="utf-8")
     elif word == "kill":
         eyes.kill(rest)
+    elif word == "write":
+        eyes.write(*rest.split(" ", 1))
     elif word == "remember":
         eyes.remember_boot(rest.removesuffix(" boot"))
     elif word == "expect":

@@ -88,3 +88,15 @@ def test_a_folder_that_is_not_there_is_not_made_for_a_user(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         durable_files.write_where_named(tmp_path / "typo" / "plan", b"x")
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_link_that_somebody_made_under_the_name_of_the_draft_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    for name in (f".plan.{os.getpid()}.new", ".plan.new"):
+        (tmp_path / name).symlink_to(victim)
+    durable_files.write_durably(tmp_path / "plan", b"new")
+    durable_files.write_durably(tmp_path / "plan", b"new", draft=tmp_path / ".plan.new")
+    durable_files.write_where_named(tmp_path / "plan", b"new")
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "plan").read_text() == "new"

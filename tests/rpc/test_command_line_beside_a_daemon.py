@@ -48,7 +48,7 @@ COMMANDS: list[list[str]] = [
     ["plan", "--out", "saved.plan"],
     ["apply", "saved.plan"],
     ["apply", "saved.plan"],
-    ["apply", "-y", "--json", "--replace", "vm.web[0]"],
+    ["apply", "-y", "--json", "--parallelism", "1", "--replace", "vm.web[0]"],
     ["undo", "-y"],
     ["show"],
     ["state", "list"],

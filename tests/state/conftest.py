@@ -24,6 +24,33 @@ SHOP = StackName("shop")
 _LEVEL = Level(0, 1, 1, 7)
 
 
+VM: dict[str, Any] = {
+    "hypervisor": "simulator",
+    "image": "tiny",
+    "image_id": {"source": None, "payload": None, "nocloud": False},
+    "hostname": "web",
+    "sid": "v1",
+    "slices": [],
+    "vcpus": 1,
+    "memory": 4 * 1024**3,
+    "cpu": {"max": 1, "affinity": None, "topology": None},
+    "memory_options": {"hugepages": False, "mergeable": False, "boot": 4 * 1024**3, "hotplug": None},
+    "root_disk": None,
+    "volumes": [],
+    "shares": [],
+    "networks": [],
+    "mycelium": None,
+    "ssh_keys": [],
+    "user_data": None,
+    "env": {},
+    "labels": {},
+    "secrets": {},
+    "restart": "no",
+    "state": "running",
+}
+"""The target of a VM with everything that one has."""
+
+
 class Make:
     """Builds what the state keeps, with defaults for all that a test does not speak of."""
 
@@ -50,7 +77,7 @@ class Make:
 
     def record(self, address: str = "vm.web[0]", *slices: str, stack: str = SHOP, **more: Any) -> Record:
         kind = address.partition(".")[0]
-        spec = {"vcpus": 1, "slices": [Sid(sid) for sid in slices]} if kind == "vm" else {"size": 1}
+        spec = {**VM, "slices": [Sid(sid) for sid in slices]} if kind == "vm" else {"size": 1}
         usual = {"kind": kind, "provider": "simulator", "spec": spec, "parts": {"power": "running"}, "complete": True}
         return Record(stack=StackName(stack), address=Address(address), **(usual | more))
 

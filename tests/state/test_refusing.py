@@ -134,11 +134,13 @@ def test_a_state_of_another_folder_is_not_written_to(used, refused_with, content
     assert content_of(used) == before
 
 
-def test_a_record_that_is_no_json_any_more_is_damage_and_not_an_empty_record(used, refused_with) -> None:
+def test_a_record_that_is_no_json_any_more_is_damage_and_not_an_empty_record(used) -> None:
     with closing(sqlite3.connect(state_files.database(used))) as connection:
         connection.execute("UPDATE records SET body = '[\"shop\", '")
         connection.commit()
-    assert refused_with(lambda: states.read_recorded(used)).code == "state-damaged"
+    recorded = states.read_recorded(used)
+    assert recorded.records == {}
+    assert set(recorded.damaged["shop"]) == {"vm.web[0]"}
 
 
 def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path, refused_with) -> None:

@@ -172,13 +172,13 @@ class Attendant:
     # The VMM.
 
     def _is_kept(self) -> bool:
-        """Tell whether the VMM runs, or is started again: its keeper holds its lock."""
+        """Return whether the VMM runs, or is started again: its keeper holds its lock."""
         try:
             lock = os.open(self._file("process.lock"), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         finally:

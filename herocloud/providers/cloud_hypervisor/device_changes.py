@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import specs
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import hardware, machine_config, readings, slots
 from herocloud.providers.cloud_hypervisor.client import Client, Refusal
@@ -51,11 +52,11 @@ def bring(change: Change, machine: Part, target: Part) -> None:
         if slots.nic_id(key) not in seen.tree:
             _plug_nic(change, key)
     for use in target["volumes"]:
-        if slots.volume_id(use["volume"]) not in seen.tree:
+        if slots.volume_id(specs.plugged(use)) not in seen.tree:
             _plug_volume(change, use)
         elif use.get("size") is not None and use not in machine["volumes"]:
             # Its file may have grown already; the guest learns of it by this.
-            change.client.resize_disk(slots.volume_id(use["volume"]), use["size"])
+            change.client.resize_disk(slots.volume_id(specs.plugged(use)), use["size"])
     _set_vcpus(change, target["vcpus"])
     if machine["hotplug"]:
         _set_memory(change, machine["memory"], target["memory"], huge=target["hugepages"])
@@ -70,7 +71,7 @@ def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
 def _leaves(device: str, target: Part) -> bool:
     if device.startswith("nic-"):
         return device not in {slots.nic_id(key) for key in target["nics"]}
-    return device.startswith("volume-") and device not in {slots.volume_id(use["volume"]) for use in target["volumes"]}
+    return device.startswith("volume-") and device not in {slots.volume_id(specs.plugged(use)) for use in target["volumes"]}
 
 
 def _plug_nic(change: Change, key: str) -> None:

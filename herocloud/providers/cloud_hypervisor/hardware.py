@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import specs
 from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import file_layout, installation, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
@@ -76,7 +77,7 @@ def seed_of(supplies: Supplies) -> Disk:
 def volume_of(supplies: Supplies, use: Json) -> Disk:
     """Describe a volume in a VM."""
     disk = supplies.volume(use["volume"])
-    return Disk(slots.volume_id(use["volume"]), disk.path, readonly=bool(use["readonly"]), serial=disk.serial)
+    return Disk(slots.volume_id(specs.plugged(use)), disk.path, readonly=bool(use["readonly"]), serial=disk.serial)
 
 
 def nic_of(supplies: Supplies, key: str) -> Nic:

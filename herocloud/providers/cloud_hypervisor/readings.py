@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import specs
 from herocloud.providers.cloud_hypervisor import rate_limits, slots
 from herocloud.providers.cloud_hypervisor.event_file import EventFile
 
@@ -33,7 +34,7 @@ class Reading(NamedTuple):
 
     @property
     def has_begun(self) -> bool:
-        """Tell whether its guest runs, or is halted; a machine that failed to start looks like one that was never started."""
+        """Return whether its guest runs, or is halted; a machine that failed to start looks like one that was never started."""
         return self.state in _RUNNING or self.state in _PAUSED
 
     @property
@@ -63,7 +64,7 @@ def count_vcpus(pid: int) -> int:
 
 
 def has_panicked(events: Path | None) -> bool:
-    """Tell whether the guest panicked since it was started last."""
+    """Return whether the guest panicked since it was started last."""
     panicked = False
     for event in EventFile(events).read() if events is not None else ():
         panicked = event.key == "guest/panic" or (panicked and event.key not in ("vm/booted", "vm/rebooted"))
@@ -79,7 +80,7 @@ def machine_part(machine: Part, seen: Reading | None) -> Part:
     changed["vcpus"] = seen.vcpus or cpus["boot_vcpus"]
     changed["memory"] = memory["size"] + (memory.get("hotplugged_size") or 0)
     changed["nics"] = [key for key in machine["nics"] if slots.nic_id(key) in seen.tree] + _more_nics(machine, seen)
-    there = [use for use in machine["volumes"] if slots.volume_id(use["volume"]) in seen.tree]
+    there = [use for use in machine["volumes"] if slots.volume_id(specs.plugged(use)) in seen.tree]
     changed["volumes"] = [_as_seen(use, seen) for use in there] + _more_volumes(machine, seen)
     root = _disks(seen).get("root")
     if machine["root"] is not None and root is not None:
@@ -110,7 +111,7 @@ def _more_nics(machine: Part, seen: Reading) -> list[str]:
 
 
 def _more_volumes(machine: Part, seen: Reading) -> list[Json]:
-    known = {slots.volume_id(use["volume"]) for use in machine["volumes"]}
+    known = {slots.volume_id(specs.plugged(use)) for use in machine["volumes"]}
     more = sorted(name for name in seen.tree if name.startswith("volume-") and name not in known)
     disks = _disks(seen)
     return [
@@ -121,7 +122,7 @@ def _more_volumes(machine: Part, seen: Reading) -> list[Json]:
 
 def _as_seen(use: Mapping[str, Json], seen: Reading) -> Json:
     """Return a volume with the size of its file, where its size is known at all: the program opens no disk larger than that."""
-    disk = _disks(seen).get(slots.volume_id(use["volume"]))
+    disk = _disks(seen).get(slots.volume_id(specs.plugged(use)))
     if use.get("size") is None or disk is None:
         return use
     try:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Part
+from herocloud.model import specs
 
 RNG, BALLOON, VSOCK, ROOT, SEED = 8, 9, 10, 11, 12
 _SHARES = range(13, 16)
@@ -39,7 +40,7 @@ def share_id(number: int) -> str:
 def assign(machine: Part) -> dict[str, int]:
     """Give every device of a machine that boots its place; what is more than there is room for has none."""
     taken: dict[str, int] = {share_id(number): place for number, place in zip(range(len(machine["shares"])), _SHARES, strict=False)}
-    for device in [*map(nic_id, machine["nics"]), *(volume_id(use["volume"]) for use in machine["volumes"])]:
+    for device in [*map(nic_id, machine["nics"]), *(volume_id(specs.plugged(use)) for use in machine["volumes"])]:
         place = find_free(device, taken.values())
         if place is not None:
             taken[device] = place

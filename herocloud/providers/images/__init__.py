@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from herocloud.kits.jsons import Json
+from herocloud.model.ids import StackName
 from herocloud.providers.seam import Declaration, Disk, DiskUse, ImagesRole, Lock, ProviderContext, Standing
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ def _own_bytes(folder: Path) -> int:
     return space.own_bytes(folder)
 
 
+def _forget_before(folder: Path, stack: StackName) -> None:
+    from herocloud.providers.images import seeds
+
+    seeds.forget_old(folder, stack)
+
+
 def _disk(folder: Path, use: DiskUse) -> Disk:
     from herocloud.providers.images import image_folders
 
@@ -57,5 +64,5 @@ DECLARATION = Declaration(
     observer=_observer,
     driver=_driver,
     survey=_survey,
-    images=ImagesRole(keeper=_driver, disk=_disk, data=_data, own_bytes=_own_bytes),
+    images=ImagesRole(keeper=_driver, disk=_disk, data=_data, own_bytes=_own_bytes, forget_before=_forget_before),
 )

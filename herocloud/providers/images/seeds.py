@@ -14,6 +14,7 @@ from pathlib import Path
 from herocloud.kits import durable_files
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.errors import Permanent
+from herocloud.model.ids import StackName
 from herocloud.model.steps import KINDS
 from herocloud.providers import guest_keys
 from herocloud.providers.images import guest_identity, image_folders, marks, network_config, part_states, seed_texts
@@ -163,6 +164,18 @@ class Seeds:
     def _path(self, work: Work) -> Path:
         part = work.step.after or work.step.before
         return image_folders.object_path(self._folder, part["path"])
+
+
+def forget_old(folder: Path, stack: StackName) -> None:
+    """Remove the seeds that were kept in case an apply of this stack had to be taken back: they hold secrets that are rotated by now."""
+    for old in sorted((folder / image_folders.VMS).glob("*/*.old.iso")):
+        path = old.with_name(old.name.replace(".old.", "."))
+        mark = marks.read(path)
+        if mark is None or mark.half is not None or mark.stack != stack or mark.more.get("old") != old.name:
+            continue
+        marks.write(path, mark._replace(more={name: value for name, value in mark.more.items() if name != "old"}))
+        old.unlink(missing_ok=True)
+        durable_files.sync_folder(old.parent)
 
 
 def compose(folder: Path, address: str, part: Part, spec: Spec, environment: Mapping[str, str], lineage: str = "") -> dict[str, bytes]:

@@ -5,7 +5,8 @@ function. What a stack asked is written down first and forgotten last; the world
 host: the bridge, the daemon and its peers are shared by all stacks.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,8 @@ FAULT_POINTS = tuple(f"mycelium.{way}{kind}.{point}" for way in ("", "undo.") fo
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
 
 _LOCK = Path("/run/herocloud/overlay.lock")
+_LOCK_PATIENCE = 30.0
+"""Seconds to wait for another command; a change takes one or two."""
 
 
 class MyceliumDriver:
@@ -66,7 +69,7 @@ class MyceliumDriver:
         return None if site is None or site.is_gone(self._folder) else {**wanted, "membership": "missing"}
 
     def _go(self, work: Work, target: Part, point: str) -> None:
-        with _wrapped(), _alone():
+        with _wrapped(), _alone(work.cancelled):
             faults.reached(f"{point}.before")
             if work.step.part == "peer":
                 self._bring_peer(work, target, f"{point}.half")
@@ -146,7 +149,7 @@ class MyceliumDriver:
         node_process.write_peers(self._folder)
 
     def _is_others(self, known: Membership, endpoint: str) -> bool:
-        """Tell whether another stack wants this peer too."""
+        """Return whether another stack wants this peer too."""
         wanted = peer_endpoints.normalize(endpoint)
         others = (one for one in memberships.all_of(self._folder) if one.stack != known.stack)
         return any(peer_endpoints.normalize(peer) == wanted for one in others for peer in one.peers)
@@ -163,11 +166,17 @@ def _endpoint(work: Work) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone(cancelled: Callable[[], bool]) -> Iterator[None]:
     """Be the only one on this host who changes the overlay."""
     _LOCK.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with durable_files.flock(_LOCK, blocking=True):
+    lock = durable_files.wait_for_lock(_LOCK, _LOCK_PATIENCE, cancelled)
+    if lock is None:
+        why = "cancelled while waiting for" if cancelled() else f"waited {_LOCK_PATIENCE:g} s for"
+        raise Temporary(f"{why} another command that changes the overlay of this host, and holds `{_LOCK}`", delay=1.0)
+    try:
         yield
+    finally:
+        os.close(lock)
 
 
 @contextmanager

@@ -6,13 +6,13 @@ transactions of nftables wait for each other anyway.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
-from herocloud.model.errors import Permanent
+from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.network import dumps, marks, networks, recognition, snapshot, taps
 from herocloud.providers.network.links import Wires
 from herocloud.providers.seam import Probe, Work
@@ -24,6 +24,8 @@ FAULT_POINTS = tuple(f"network.{way}{kind}.{point}" for way in ("", "undo.") for
 
 _FOLDER = Path("/run/herocloud")
 _LOCK = "network.lock"
+_PATIENCE = 30.0
+"""Seconds to wait for another command; a change takes one or two, and a plan has a few dozen."""
 
 
 class NetworkDriver:
@@ -59,7 +61,7 @@ class NetworkDriver:
 
     def _go(self, work: Work, target: Part, point: str) -> None:
         dumps.require_admin()
-        with _wrapped(), _alone():
+        with _wrapped(), _alone(work.cancelled):
             faults.reached(f"{point}.before")
             scene = self._look(work)
             if not recognition.is_at(scene, work, target):
@@ -88,13 +90,22 @@ class NetworkDriver:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Be the only one on this host who changes networks."""
+def _alone(cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Be the only one on this host who changes networks.
+
+    The wait has an end: a change of another command takes seconds, and a lock that is held for longer will not be let go of.
+    """
     # A user who has the capability without being root has a folder of the session; two such users do not wait for each other.
     folder = _FOLDER if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", _FOLDER)) / "herocloud"
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with durable_files.flock(folder / _LOCK, blocking=True):
+    lock = durable_files.wait_for_lock(folder / _LOCK, _PATIENCE, cancelled)
+    if lock is None:
+        why = "cancelled while waiting for" if cancelled() else f"waited {_PATIENCE:g} s for"
+        raise Temporary(f"{why} another command that changes the networks of this host, and holds `{folder / _LOCK}`", delay=1.0)
+    try:
         yield
+    finally:
+        os.close(lock)
 
 
 @contextmanager

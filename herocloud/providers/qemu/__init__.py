@@ -85,6 +85,12 @@ def _restarter(data: Path, sid: str) -> "VmmRestarter":
     return VmmRestarter(data, sid)
 
 
+def _version(context: ProviderContext) -> str | None:  # noqa: ARG001  (there is one program on a host)
+    from herocloud.providers.qemu import kvm_probe
+
+    return kvm_probe.version()
+
+
 DECLARATION = Declaration(
     name=NAME,
     observer=_observer,
@@ -95,6 +101,8 @@ DECLARATION = Declaration(
         attaches=frozenset({AttachmentKind.TAP, AttachmentKind.USER}),
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VIRTIO_SERIAL,
+        snapshots=True,
+        version=_version,
         guest=_guest,
         signs=_signs,
         note_answer=_note_answer,

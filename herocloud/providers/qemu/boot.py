@@ -47,6 +47,27 @@ def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> Non
         launch.keep(identity.record_path(data, sid), kept=True)
 
 
+def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callable[[Talk], None]) -> None:
+    """Bring a VM to run where it was; `read` lets its process have the memory."""
+    data, sid = place.data, place.sid
+    process = _living(data, sid, mark)
+    if process is None:
+        process = _start(place, mark, work, accelerator, waits=True)
+    with _first_talk(data, sid, process, work.cancelled) as talk:
+        if queries.look(talk).status == "inmigrate":
+            read(talk)
+        seen = hotplug.settle(talk, mark.machine)
+        faults.reached("qemu.vm.boot.settled")
+        if seen.power != "running":
+            talk.ask("cont")
+    known = marks.read(data, sid)
+    if known is not None:
+        # Started again by itself it boots.
+        prepare_again(place, known, supplies.of_work(work))
+    if mark.machine["restart"] != "no":
+        launch.keep(identity.record_path(data, sid), kept=True)
+
+
 def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     """End a VM's process by the ladder, and clean up behind it."""
     data, sid = place.data, place.sid
@@ -71,7 +92,7 @@ def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
 
 
 def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
-    """Tell whether a machine that should be started again when it ends would not be."""
+    """Return whether a machine that should be started again when it ends would not be."""
     return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
 
 
@@ -91,7 +112,7 @@ def open_talk(data: Path, sid: str) -> Talk:
 
 
 def living(data: Path, sid: str, mark: Mark) -> bool:
-    """Tell whether the process of a VM is there."""
+    """Return whether the process of a VM is there."""
     return mark.booted is not None and identity.is_there(data, sid, mark.booted)
 
 
@@ -110,7 +131,7 @@ def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
     return known
 
 
-def _start(place: Place, mark: Mark, work: Work, wanted: str) -> Identity:
+def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = False) -> Identity:
     data, sid = place.data, place.sid
     program = kvm_probe.require_program()
     accelerator = kvm_probe.accelerate(program, wanted)
@@ -123,7 +144,7 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str) -> Identity:
     folders.make_runtime_folder(data, sid)
     files.cut_log(folders.serial_log(data, sid))
     given = supplies.of_work(work)
-    machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)
+    machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits)
     _hand_over(place, mark, machine, given)
     close_host(place, mark.machine, work)
     launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
@@ -197,11 +218,11 @@ class _Handle:
 
     @property
     def answers(self) -> bool:
-        """Tell whether anything can be said to the machine at all."""
+        """Return whether anything can be said to the machine at all."""
         return self._talk is not None
 
     def can_hear(self) -> bool:
-        """Tell whether a guest runs that could hear its power button; a paused one is woken for it."""
+        """Return whether a guest runs that could hear its power button; a paused one is woken for it."""
         with contextlib.suppress(Lost, Refusal):
             if self._talk is None:
                 return False

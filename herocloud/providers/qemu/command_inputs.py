@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import specs
 from herocloud.model.errors import Permanent
 from herocloud.providers import seam
 from herocloud.providers.ownership import Owner
@@ -92,7 +93,7 @@ def seed_of(supplies: Supplies) -> Disk:
 def volume_of(supplies: Supplies, use: Json) -> Disk:
     """Describe a volume in a VM."""
     disk = supplies.volume(use["volume"])
-    return _disk(command_line.volume_id(use["volume"]), disk._replace(readonly=bool(use["readonly"])))
+    return _disk(command_line.volume_id(specs.plugged(use)), disk._replace(readonly=bool(use["readonly"])))
 
 
 def nic_of(supplies: Supplies, key: str) -> Nic:

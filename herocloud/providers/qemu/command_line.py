@@ -81,6 +81,8 @@ class Machine(NamedTuple):
     firmware: tuple[Path, Path] | None = None
     """Code and variables of a UEFI firmware; without them the machine starts with a BIOS."""
     vsock: int | None = None
+    waits: bool = False
+    """It begins with memory that it is given, and not with a boot."""
 
 
 def command(machine: Machine) -> list[str]:
@@ -89,6 +91,7 @@ def command(machine: Machine) -> list[str]:
     board = board_of(machine)
     words = [machine.program, "-name", f"guest={machine.name},debug-threads=on", "-uuid", machine.uuid]
     words += ["-nodefaults", "-no-user-config", "-display", "none", "-sandbox", _SANDBOX, "-action", "panic=exit-failure"]
+    words += ["-incoming", "defer"] if machine.waits else []
     words += ["-S"] if part["affinity"] and part["restart"] == "no" else []
     words += ["-machine", _board(machine, board), *_accelerator(machine.accelerator)]
     words += ["-smp", _processors(part), *_memory(part, shared=bool(machine.shares))]

@@ -5,6 +5,7 @@ and starts nothing; the process of a VM lives from its boot to its stop. On a ru
 mark afterwards, so that a mark never promises what is not there; a probe compares both.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,11 @@ from pathlib import Path
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.parts import same
-from herocloud.providers.qemu import boot, hotplug, kvm_probe, queries
+from herocloud.providers.qemu import boot, hotplug, kvm_probe, memory_files, queries
 from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
@@ -29,7 +31,7 @@ from herocloud.providers.vmm.users import Range
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
 
-_HALVES = ("vm.create", "vm.configure", "vm.resize", "vm.attach", "vm.detach", "vm.update", "vm.delete")
+_HALVES = ("vm.create", "vm.configure", "vm.resize", "vm.attach", "vm.detach", "vm.update", "vm.delete", "snapshot.save")
 
 FAULT_POINTS = (
     *(f"qemu.{way}{kind}.{point}" for way in ("", "undo.") for kind in PERFORMED for point in ("before", "after")),
@@ -82,6 +84,8 @@ class QemuDriver:
                 return self._probe_power(work, mark)
             if work.step.part == "disk":
                 return self._probe_disk(work, mark)
+            if work.step.part.startswith(SNAPSHOT):
+                return memory_files.probe(self._folder, work)
             return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
 
     def close(self) -> None:
@@ -97,6 +101,10 @@ class QemuDriver:
                 self._bring_power(work, target)
             elif step.part == "disk":
                 self._bring_disk(work, target, origin)
+            elif step.part.startswith(SNAPSHOT):
+                sid = self._sid(work)
+                half = functools.partial(faults.reached, f"{point}.half")
+                memory_files.bring(self._folder, sid, marks.read(self._folder, sid), work, target, half)
             elif target is None:
                 self._remove(work, point)
             else:
@@ -181,7 +189,10 @@ class QemuDriver:
             return
         if work.step.kind in ("vm.pause", "vm.freeze") and not boot.living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
-        boot.boot(place, mark, work, self._accelerator)
+        if work.step.kind == "vm.revive":
+            boot.revive(place, mark, work, self._accelerator, lambda talk: memory_files.read_back(talk, self._folder, work))
+        else:
+            boot.boot(place, mark, work, self._accelerator)
         if target == "paused":
             boot.pause(self._folder, sid, paused=True)
 

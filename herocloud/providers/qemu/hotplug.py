@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import specs
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import command_inputs, command_line, queries
 from herocloud.providers.qemu.command_inputs import Place
@@ -49,10 +50,10 @@ def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Js
             _renew_seed(change)
             _plug_nic(change, key)
     for use in target["volumes"]:
-        if command_line.volume_id(use["volume"]) not in seen.devices:
+        if command_line.volume_id(specs.plugged(use)) not in seen.devices:
             _plug_volume(change, use)
         elif use.get("size") is not None:
-            grow(change.talk, command_line.volume_id(use["volume"]), use["size"])
+            grow(change.talk, command_line.volume_id(specs.plugged(use)), use["size"])
     if launched.get("board") == "q35":
         _set_processors(change, target["vcpus"], emulated=launched.get("accelerator") != "kvm")
         if machine["hotplug"]:
@@ -101,7 +102,7 @@ def _leaves(device: str, target: Part) -> bool:
     if device.startswith("nic-"):
         return device not in {command_line.nic_id(key) for key in target["nics"]}
     if device.startswith("volume-"):
-        return device not in {command_line.volume_id(one["volume"]) for one in target["volumes"]}
+        return device not in {command_line.volume_id(specs.plugged(one)) for one in target["volumes"]}
     return False
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import subprocesses
 from herocloud.model.errors import Permanent
 from herocloud.providers.qemu import kvm_memory, kvm_trial
 
@@ -41,6 +42,21 @@ def require_program() -> str:
     if found is None:
         raise Permanent(missing())
     return found
+
+
+def version() -> str | None:
+    """Return the version of the program; nothing where there is none."""
+    import re
+
+    program = find_program()
+    if program is None:
+        return None
+    try:
+        said = subprocesses.run([program, "--version"], timeout=10.0).stdout
+    except subprocesses.CommandError:
+        return None
+    found = re.search(r"version (\S+)", said)
+    return found.group(1) if found else None
 
 
 def missing() -> str:

@@ -70,6 +70,15 @@ class Talk:
         """Put one question whose arguments are as QEMU names them."""
         return self._wait(_put(self._client, question))
 
+    def hand_over(self, descriptor: int, name: str) -> None:
+        """Give an open file to the machine, which knows it by a name from then on."""
+
+        async def give() -> Json:
+            self._client.send_fd_scm(descriptor)
+            return await _put(self._client, Question("getfd", {"fdname": name}))
+
+        self._wait(give())
+
     def pause(self, seconds: float) -> None:
         """Let time pass while the conversation goes on, so that a closed connection is noticed."""
         import asyncio

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import specs
 from herocloud.providers.qemu import command_line
 from herocloud.providers.qemu.qmp import Question, Talk
 
@@ -48,13 +49,23 @@ class Look(NamedTuple):
 
 
 def read(answers: Sequence[Json] | None) -> Look | None:
-    """Make sense of the answers, or of the first of them; nothing when the machine did not give any."""
+    """Make sense of the answers, or of the first of them; nothing when the machine did not give any.
+
+    A machine whose guest broke out of it may answer anything, and what makes no sense is not an answer.
+    """
+    try:
+        return _read(answers)
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
+        return None
+
+
+def _read(answers: Sequence[Json] | None) -> Look | None:
     if answers is None or answers[0] is None:
         return None
     all_answers: list[Json] = [*answers, *([None] * (len(QUESTIONS) - len(answers)))]
     status, cpus, blocks, devices, memory, limits = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
-    return Look(status["status"], cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0), limits or {})
+    return Look(str(status["status"]), cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0), limits or {})
 
 
 def look(talk: Talk) -> Look:
@@ -81,7 +92,7 @@ def machine_part(machine: Part, seen: Look | None) -> Part:
     changed["vcpus"] = len(seen.cpus)
     changed["memory"] = machine["boot_memory"] + seen.hot_memory
     changed["nics"] = [key for key in machine["nics"] if command_line.nic_id(key) in seen.devices] + _more_nics(machine, seen)
-    there = [one for one in machine["volumes"] if command_line.volume_id(one["volume"]) in seen.devices]
+    there = [one for one in machine["volumes"] if command_line.volume_id(specs.plugged(one)) in seen.devices]
     changed["volumes"] = [_as_seen(one, seen) for one in there] + _more_volumes(machine, seen)
     if machine["root"] is not None and seen.limits:
         changed["root"] = {**machine["root"], "rate": rate_of(machine["root"]["rate"], seen.limits)}
@@ -130,7 +141,7 @@ def _more_nics(machine: Part, seen: Look) -> list[str]:
 
 
 def _more_volumes(machine: Part, seen: Look) -> list[Json]:
-    known = {command_line.volume_id(one["volume"]) for one in machine["volumes"]}
+    known = {command_line.volume_id(specs.plugged(one)) for one in machine["volumes"]}
     more = sorted(name for name in seen.devices if name.startswith("volume-") and name not in known)
     found = [{"volume": name.removeprefix("volume-"), "readonly": bool(seen.disks.get(name, {}).get("ro")), "size": 0} for name in more]
     return [_as_seen(one, seen) for one in found]
@@ -138,7 +149,7 @@ def _more_volumes(machine: Part, seen: Look) -> list[Json]:
 
 def _as_seen(use: Mapping[str, Json], seen: Look) -> Json:
     """Return a volume with the size that the guest sees, where its size is known at all."""
-    size = seen.disks.get(command_line.volume_id(use["volume"]), {}).get("image", {}).get("virtual-size")
+    size = seen.disks.get(command_line.volume_id(specs.plugged(use)), {}).get("image", {}).get("virtual-size")
     return use if use.get("size") is None or size is None else {**use, "size": int(size)}
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.parts import SNAPSHOT
+from herocloud.model.specs import plugged
 
 
 class Use(NamedTuple):
@@ -49,7 +50,9 @@ def wire(stack: str, address: str, part: str, body: Part) -> Wiring:
         case "peer":
             return Wiring(claims=(f"peer {stack}/{body['endpoint']}",), uses=(Use(f"overlay {stack}", ""),))
         case "volume":
-            return Wiring(claims=(f"volume {stack}/{name}", *_claim("path", body.get("path"))), disk=int(body["size"]))
+            # What holds on to a volume does so whatever it is called now: its file keeps the name that it was made under.
+            made_as = str(body.get("path") or name).rpartition("/")[2].removesuffix(".raw")
+            return Wiring(claims=(f"volume {stack}/{made_as}", *_claim("path", body.get("path"))), disk=int(body["size"]))
         case "disk" | "seed" | "disk.new" | "seed.new":
             own = claim_of_part(stack, address, part)
             return Wiring(claims=(own, *_claim("path", body.get("path"))), disk=int(body.get("size") or 0))
@@ -72,7 +75,7 @@ def network_of(stack: str, nic: Part) -> str:
 
 
 def is_overlay(nic: Part) -> bool:
-    """Tell whether a network card belongs to the overlay and not to a network of the stack."""
+    """Return whether a network card belongs to the overlay and not to a network of the stack."""
     return nic.get("network") in (None, "mycelium")
 
 
@@ -92,7 +95,7 @@ def _machine_uses(stack: str, address: str, machine: Part) -> Iterator[Use]:
     for nic in machine.get("nics") or ():
         yield Use(claim_of_part(stack, address, nic), "")
     for volume in machine.get("volumes") or ():
-        yield Use(f"volume {stack}/{volume['volume']}", "ro" if volume.get("readonly") else "rw")
+        yield Use(f"volume {stack}/{plugged(volume)}", "ro" if volume.get("readonly") else "rw")
 
 
 def _claim(word: str, value: Json) -> tuple[str, ...]:

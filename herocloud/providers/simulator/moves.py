@@ -85,7 +85,6 @@ def move(world: sqlite3.Connection, work: Work, *, back: bool = False) -> None:
     # The machine comes last, because it holds on to the parts beside it.
     for part in sorted(parts, key=lambda part: part == "machine"):
         rows.put(world, new, part, parts[part], Limits())
-        _keep_users(world, work.stack, part, origin, target)
     new.parts = parts
     rows.save(world, new)
 
@@ -104,9 +103,3 @@ def probe(world: sqlite3.Connection, work: Work) -> Probe:
 def _ends(work: Work, *, back: bool) -> tuple[str, str]:
     origin, target = work.step.before["address"], work.step.after["address"]
     return (target, origin) if back else (origin, target)
-
-
-def _keep_users(world: sqlite3.Connection, stack: str, part: str, origin: str, target: str) -> None:
-    if part == "volume":
-        old, new = (f"volume {stack}/{address.partition('.')[2]}" for address in (origin, target))
-        world.execute("UPDATE uses SET target = ? WHERE target = ?", (new, old))

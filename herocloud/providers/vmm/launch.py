@@ -39,7 +39,7 @@ umask 077
 exec 9<>"$record.lock" || exit 75
 case $0 in
 *-adopter) adopts=1; exec 8>>"$record.adopter" && flock -n 8 || exit 75 ;;
-*) adopts=; flock -n 9 || exit 75 ;;
+*) adopts=; flock -w 1 9 || exit 75 ;;
 esac
 events=$(dirname "$record")/events.$(basename "$record")
 note() { printf '%s %s\\n' "$(date +%s)" "$*" >>"$events"; }
@@ -86,8 +86,8 @@ done
 What is run stands in its orders, in the runtime folder, which nobody else can write to.
 
 A process that ends within a minute ten times in a row is given up. What happened stands in `events.` and the name of the record, with its
-time. An adopter takes the place of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit code,
-which counts as a failure then."""
+time. The lock is waited for, because a look at it holds it for an instant. An adopter takes the place of a shell that was killed: it waits
+for the lock that the process holds, and does not learn its exit code, which counts as a failure then."""
 
 _DETACH = """\
 cd / || exit
@@ -208,7 +208,7 @@ def keep(record: Path, *, kept: bool) -> None:
 
 
 def is_kept(record: Path) -> bool:
-    """Tell whether a process is started again when it ends, in as far as its VM asks for it."""
+    """Return whether a process is started again when it ends, in as far as its VM asks for it."""
     return not _beside(record, "stop").exists()
 
 
@@ -234,7 +234,7 @@ def said(log: Path) -> str:
 
 
 def has_systemd() -> bool:
-    """Tell whether systemd runs this host, or this user's session."""
+    """Return whether systemd runs this host, or this user's session."""
     return Path("/run/systemd/system").is_dir() and (os.geteuid() == 0 or _user_bus().exists())
 
 

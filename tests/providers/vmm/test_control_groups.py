@@ -1,0 +1,66 @@
+"""Each VM has a control group with its limits, and all of them together weigh what they weigh one by one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from herocloud.providers.vmm import control_groups
+from herocloud.providers.vmm.control_groups import Limits
+
+_MIB = 1024**2
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree of version 2 whose files are plain ones."""
+    (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+    (tmp_path / "cgroup.subtree_control").write_text("")
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    ours = tmp_path / "herocloud"
+    ours.mkdir()
+    for folder in (ours, ours / "a-v1", ours / "a-v2"):
+        folder.mkdir(exist_ok=True)
+        for name in ("cgroup.procs", "cgroup.subtree_control", "memory.max", "pids.max", "cpu.weight"):
+            (folder / name).write_text("")
+    return ours
+
+
+def test_version_2_has_all_limits_in_one_group(tree: Path) -> None:
+    joined = control_groups.make("a-v1", Limits(512 * _MIB, 100, 300))
+    assert joined == (tree / "a-v1/cgroup.procs",)
+    assert {name: (tree / "a-v1" / name).read_text() for name in ("memory.max", "pids.max", "cpu.weight")} == {
+        "memory.max": str(512 * _MIB),
+        "pids.max": "100",
+        "cpu.weight": "300",
+    }
+    assert (tree / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
+    assert control_groups.limits_memory(joined[0])
+
+
+def test_all_vms_together_weigh_the_sum_of_those_that_run(tree: Path) -> None:
+    control_groups.make("a-v1", Limits(None, 100, 300))
+    (tree / "a-v1/cgroup.procs").write_text("1\n")
+    control_groups.make("a-v2", Limits(None, 100, 500))
+    assert (tree / "cpu.weight").read_text() == "800"
+    control_groups.make("a-v1", Limits(None, 100, 300))
+    assert (tree / "cpu.weight").read_text() == "300"
+
+
+def test_a_host_that_allows_no_group_gets_none(tree: Path, monkeypatch) -> None:
+    monkeypatch.setattr(control_groups, "_ROOT", tree / "nowhere")
+    assert control_groups.make("a-v1", Limits(None, 100, 100)) == ()
+    assert control_groups.version() is None
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_real_group_is_made_and_removed() -> None:
+    if control_groups.version() is None:
+        pytest.skip("needs a control group that can be written to")
+    joined = control_groups.make("test-of-groups", Limits(64 * _MIB, 100, 200))
+    assert joined
+    assert all(path.exists() for path in joined)
+    for path in joined:
+        control_groups.remove(path)
+    assert not any(path.parent.exists() for path in joined)
