@@ -137,7 +137,9 @@ class Decider:
 
         target = resource_parts.vm_parts(specs.vm(valued.spec), specs.image(case.image), self._contents)
         fields = self._fields(case, verdict)
-        worst = max((field.impact for field in fields), default=Impact.LIVE) if present else Impact.LIVE
+        # Where neither a machine nor its disk is left, nothing can be interrupted or lost any more.
+        left = "machine" in present or "disk" in present
+        worst = max((field.impact for field in fields), default=Impact.LIVE) if left else Impact.LIVE
         worst = max(worst, _disk_impact(present, target))
         if case.forced:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)

@@ -209,6 +209,10 @@ def compile_vm(
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
         seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
+    there = present.get("disk")
+    if there is not None and there == target.get("disk") and there["size"] > old_disk:
+        # It grew in an apply that did not come to its end, and its record is still counted as it was.
+        claim(seq, Claim(disk=there["size"] - old_disk), NOTHING)
 
 
 def leaves_it_down(steps: Iterable[Step]) -> bool:
