@@ -327,7 +327,7 @@ def _require_room(folder: Path, needed: int) -> None:
 
 
 def _is_needed(folder: Path) -> bool:
-    """Tell whether an apply did not end that may go on copying from what was unpacked."""
+    """Return whether an apply did not end that may go on copying from what was unpacked."""
     return any(one.stack == STACK for one in lookups.read_recorded(folder).unfinished)
 
 

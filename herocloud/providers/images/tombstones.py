@@ -133,7 +133,7 @@ def _keys(folder: Path) -> list[str]:
 
 
 def holds(folder: Path, key: str) -> bool:
-    """Tell whether the data of a tombstone is in it."""
+    """Return whether the data of a tombstone is in it."""
     return (_place(folder, key) / _DATA).exists()
 
 
