@@ -292,7 +292,8 @@ def _keep_payload(folder: Path, content: Unpacked) -> dict[str, str]:
     if not place.is_dir():
         draft = place.with_name(f".{place.name}.{os.getpid()}.new")
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True, mode=0o711)
+        for one in (place.parent.parent, place.parent, draft):
+            one.mkdir(mode=0o711, exist_ok=True)
         for name, source in sources.items():
             shutil.copyfile(source, draft / name)
             (draft / name).chmod(0o644)
