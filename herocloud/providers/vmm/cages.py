@@ -147,7 +147,7 @@ def depth(data: Path, wanted: Range | None = None) -> Depth:
 
 @functools.cache
 def can_mount() -> bool:
-    """Tell whether this process may make a view of the file system: tried in a process that ends with it."""
+    """Return whether this process may make a view of the file system: tried in a process that ends with it."""
     if os.geteuid() != 0:
         return False
     stage = folders.make_orders_folder()

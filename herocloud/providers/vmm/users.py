@@ -46,7 +46,7 @@ class User(NamedTuple):
 
     @property
     def is_own(self) -> bool:
-        """Tell whether it is a user of the VM's own."""
+        """Return whether it is a user of the VM's own."""
         return self.shared is not None
 
 
@@ -106,7 +106,7 @@ def let_go(data: Path, sid: str, number: int | None) -> None:
 
 
 def any_taken() -> bool:
-    """Tell whether any VM on this host has a user of its own."""
+    """Return whether any VM on this host has a user of its own."""
     try:
         return any(name.isdecimal() for name in os.listdir(_entry(0).parent))  # noqa: PTH208  (nobody needs paths)
     except OSError:

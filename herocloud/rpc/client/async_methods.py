@@ -568,7 +568,7 @@ class AsyncMethods:
     async def rpc_health(
         self,
     ) -> HealthInfo:
-        """Tell whether the daemon can work, and if not, why.
+        """Return whether the daemon can work, and if not, why.
 
         The same as `GET /health`, whose status code is 503 while the daemon is not ready.
         """
