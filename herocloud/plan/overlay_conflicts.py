@@ -33,6 +33,9 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
     if not any(_address(change.after) or change.kind == "mycelium" for change in changes):
         return
     others = [(other, record) for other, records in recorded.records.items() if other != stack for record in records.values()]
+    # So does a VM of this stack that the plan leaves as it is, because it is outside of `--target`.
+    touched = {*decisions, *(change.previous_address for change in changes)}
+    others += [(stack, record) for address, record in recorded.records.get(stack, {}).items() if address not in touched]
     # What an orphan still holds is never given away.
     orphans = capacity.without_record(recorded, observed) if observed is not None else ()
     taken = _taken(others, orphans)
@@ -40,7 +43,13 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
         address = _address(change.after)
         holder = taken.get(address or "")
         if address and holder and holder != (stack, change.address):
-            yield overlay_diagnostics.overlay_address_taken(change.address, address, holder[1], holder[0], places.get(change.address))
+            same = _same(change.after)
+            yield overlay_diagnostics.overlay_address_taken(
+                change.address, address, holder[1], holder[0], same, places.get(change.address), own=holder[0] == stack
+            )
+        elif address:
+            # The next one of this plan with the same address finds this one.
+            taken[address] = (stack, change.address)
     node = decisions.get(NODE)
     if node is not None and node.change.after is not None and node.change.action not in _LEAVES:
         before, after = node.change.before or {}, node.change.after
@@ -89,6 +98,12 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
 def _address(spec: Spec | None) -> str | None:
     overlay = (spec or {}).get("mycelium")
     return overlay["address"] if overlay else None
+
+
+def _same(spec: Spec | None) -> str | None:
+    """Return the name of the key that a VM with a daemon of its own has its address from; nothing for one with a seed."""
+    key = ((spec or {}).get("mycelium") or {}).get("key")
+    return str(key["name"]) if key else None
 
 
 def _is_leaving(decision: Decision | None) -> bool:

@@ -79,15 +79,20 @@ def peer_not_connected(address: str, endpoint: str, state: str, place: Place | N
     )
 
 
-def overlay_address_taken(address: str, wanted: str, holder: str, stack: str, place: Place | None) -> Diagnostic:
-    """Report an address that a VM of another stack has."""
+def overlay_address_taken(
+    address: str, wanted: str, holder: str, stack: str, key: str | None, place: Place | None, *, own: bool
+) -> Diagnostic:
+    """Report an address that another VM has; `key` is that of a VM with a daemon of its own, whose address follows from it alone."""
+    who = f"`{holder}`" if own else f"`{holder}` of stack `{stack}`"
+    both = "both have the same seed in the same /64" if key is None else "both have the same key, and would take each other's packets"
+    another = f"give one of them another name, or put another key in the place of `{key}` (`herocloud mycelium key create`)"
     return Diagnostic(
         code="overlay-address-taken",
         summary="The overlay address is taken",
-        detail=f"`{address}` would get {wanted}, which `{holder}` of stack `{stack}` has: both have the same seed in the same /64.",
+        detail=f"`{address}` would get {wanted}, which {who} has: {both}.",
         address=address,
         place=place,
-        hint="choose another seed, or leave it out",
+        hint="choose another seed, or leave it out" if key is None else another,
     )
 
 

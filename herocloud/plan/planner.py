@@ -25,6 +25,7 @@ from herocloud.plan import (
     order,
     orphan_diagnostics,
     overlay_diagnostics,
+    overlay_handovers,
     reservations,
     rollout,
     scope,
@@ -115,8 +116,10 @@ _WHOLE = ("apply", "destroy", "adopt")
 
 def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> Mapping[StepId, set[StepId]]:
     """Return what steps wait for in other changes: for what they need, for slices that others let go, for their turn."""
+    overlay_handovers.break_circles(decisions)
     waits = order.order(decisions, {address: record.needs for address, record in inputs.records.items()})
     order.wait_for_names(decisions, waits)
+    overlay_handovers.wait_for_release(decisions, waits)
     for address, target in valued.items():
         if target.waits and address in decisions:
             _wait_for_slices(decisions[address].steps, target.waits, decisions, waits)

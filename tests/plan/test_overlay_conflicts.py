@@ -6,7 +6,7 @@ from herocloud.kits import jsons
 from herocloud.model.hosts import OverlayKey
 from herocloud.model.ids import Address
 from herocloud.model.words import Severity
-from herocloud.model.worlds import Resource
+from herocloud.model.worlds import Move, Resource
 
 PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
 OTHER = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
@@ -100,3 +100,38 @@ def test_an_address_that_an_orphan_holds_is_not_given_away(build, beside) -> Non
     plan = lost.plan(_stack(build), _host(build, host=PUBLIC))
     (found,) = [one for one in plan.diagnostics if one.code == "overlay-address-taken"]
     assert "`vm.web` of stack `first`" in found.detail
+
+
+def _guests(build, *names, stack="shop", moves=()):
+    guests = [
+        build.vm(name, networks=["lan"], mycelium={"seed": None, "mode": "guest", "peers": ["tcp://192.0.2.1:9651"]}) for name in names
+    ]
+    return build.desired(
+        build.image(), build.network(cidr="10.42.0.0/24" if stack == "shop" else "10.43.0.0/24"), *guests, stack=stack, moved=moves
+    )
+
+
+def test_a_vm_does_not_get_the_key_that_a_renamed_one_keeps(build, pretend) -> None:
+    host = build.host()
+    world = pretend.run(pretend.World(), pretend.World().plan(_guests(build, "web"), host), host)
+    moved = world.plan(_guests(build, "front", moves=(Move("vm.web", "vm.front", None),)), host)
+    plan = pretend.run(world, moved, host).plan(_guests(build, "front", "web"), host)
+    (found,) = [one for one in plan.diagnostics if one.is_error]
+    assert found.code == "overlay-address-taken"
+    assert "the same key" in found.detail
+    assert "`shop.web`" in (found.hint or "")
+
+
+@pytest.mark.parametrize("stacks", [("shop", "shop"), ("first", "shop")])
+def test_two_guests_with_copies_of_one_key_are_an_error(build, pretend, stacks) -> None:
+    names = ("first.a", "shop.a", "shop.b")
+    host = build.host()._replace(overlay_keys=tuple((jsons.dumps({"name": name}), OverlayKey(PUBLIC)) for name in names))
+    world = pretend.World()
+    if stacks[0] == "first":
+        first = _guests(build, "a", stack="first")
+        world = pretend.run(world, world.plan(first, host), host)
+        assert {one.address for one in world.plan(first, host).diagnostics if one.is_error} == set()
+    plan = world.plan(_guests(build, *(("a", "b") if stacks[0] == "shop" else ("a",))), host)
+    (found,) = [one for one in plan.diagnostics if one.is_error]
+    assert found.code == "overlay-address-taken"
+    assert "the same key" in found.detail

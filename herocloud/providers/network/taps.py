@@ -127,7 +127,11 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
 def _judge_inbound(scene: Scene, wires: Wires, mark: Mark, part: Part, bridge: Link, link: Link | None) -> None:
     """Close a guest on the overlay but for its open ports, and answer for it to neighbors; before it can be reached."""
     openings = inbound.openings_of(part)
+    before = marks.read_purpose(link.alias) if link else None
     if openings is None:
+        if before is not None and before.network == marks.OVERLAY and before.address is not None:
+            # It gives its address up before it takes another one.
+            _forget_inbound(scene, wires, part["tap"], before)
         return
     gone = inbound.stale(scene.inbound_rules, [*scene.by_name, part["tap"]])
     nftables.change_rules(
@@ -136,8 +140,7 @@ def _judge_inbound(scene: Scene, wires: Wires, mark: Mark, part: Part, bridge: L
             *rule_expressions.unload(inbound.FAMILY, inbound.TABLE, gone),
         ]
     )
-    before = marks.read_purpose(link.alias) if link else None
-    if before is not None and before.address not in (None, openings.address):
+    if before is not None and before.address not in (None, openings.address) and not _has_other(scene, part["tap"], before.address):
         wires.remove_proxy(bridge.number, str(before.address))
     wires.add_proxy(bridge.number, openings.address)
 
@@ -148,12 +151,21 @@ def _forget_inbound(scene: Scene, wires: Wires, name: str, purpose: Purpose | No
     known = inbound.read(rules, name)
     address = purpose.address if purpose else known.address if known else None
     for number, proxied in scene.proxies:
-        if proxied == address:
+        if proxied == address and not _has_other(scene, name, address):
             wires.remove_proxy(number, proxied)
     if gone and gone == set(rules):
         nftables.change_rules(rule_expressions.drop_table(inbound.FAMILY, inbound.TABLE))
     elif gone:
         nftables.change_rules(rule_expressions.unload(inbound.FAMILY, inbound.TABLE, sorted(gone)))
+
+
+def _has_other(scene: Scene, name: str, address: str | None) -> bool:
+    """Return whether another tap has this address on the overlay by now, and with it the answer to neighbors."""
+    for one in scene.owned:
+        purpose = marks.read_purpose(one.link.alias) if one.link.name != name and one.mark.part.startswith("nic.") else None
+        if purpose is not None and purpose.network == marks.OVERLAY and purpose.address == address:
+            return True
+    return False
 
 
 def beside(mark: Mark) -> Mark:
