@@ -27,6 +27,8 @@ LINK_LOCAL = "fe80::1"
 FAMILY, TABLE = "inet", "herocloud-overlay"
 KEPT = "before"
 USERS = "user-"
+ORIGIN = "from-"
+"""Begins the name of the chain that keeps the addresses of a bridge's /64 to that bridge."""
 _CONF = "net/ipv6/conf"
 _ALL = f"{_CONF}/all/forwarding"
 _OURS = ("hb-", "hc-", "hi-", "hv-", "lo")
@@ -69,7 +71,7 @@ def check(bridge: Bridge) -> None:
 def ensure(bridge: Bridge, user: str) -> None:
     """Bring a bridge about, with what it needs of the host."""
     check(bridge)
-    iproute.load_rules(_rules(user))
+    iproute.load_rules(_rules(user, bridge))
     for name in _listening_for_routers():
         # A host that forwards ignores routers, and loses the route it has from them, unless it is configured otherwise first.
         iproute.write_setting(f"{_CONF}/{name}/accept_ra", "2")
@@ -103,8 +105,13 @@ def remove(bridge: Bridge, user: str) -> None:
     if not others or bridge.owner:
         _remove_bridge(bridge)
     if others:
-        if f"{USERS}{user}" in (rules or {}):
-            iproute.load_rules([{"delete": {"chain": {"family": FAMILY, "table": TABLE, "name": f"{USERS}{user}"}}}])
+        gone = [f"{USERS}{user}", *([f"{ORIGIN}{bridge.name}"] if bridge.owner else [])]
+        place = {"family": FAMILY, "table": TABLE}
+        known = [name for name in gone if name in (rules or {})]
+        # A chain goes only when it is empty.
+        empty: list[Json] = [{"flush": {"chain": {**place, "name": name}}} for name in known]
+        if known:
+            iproute.load_rules([*empty, *({"delete": {"chain": {**place, "name": name}}} for name in known)])
         return
     for rule in (rules or {}).get(KEPT, ()):
         name, _, value = str(rule.get("comment", "")).partition("=")
@@ -144,7 +151,7 @@ def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
         "link_local": None if LINK_LOCAL in _link_locals(bridge.name) else "missing",
         "route": None if iproute.show("-6", "route", "show", bridge.subnet, "dev", bridge.name) else "missing",
         "forwarding": None if iproute.read_setting(_ALL) == "1" else False,
-        "rules": None if rules is not None and {*_guards(), f"{USERS}{user}"} <= rules.keys() and _is_whole(rules) else "missing",
+        "rules": None if rules is not None and {*_guards(), f"{USERS}{user}"} <= rules.keys() and _is_whole(rules, bridge) else "missing",
     }
     for field, value in _OF_BRIDGE.items():
         odd[field] = None if iproute.read_setting(f"{_CONF}/{bridge.name}/{field}") == value else False
@@ -161,7 +168,7 @@ def is_gone(user: str, bridge: Bridge) -> bool:
     return f"{USERS}{user}" not in rules and (not bridge.owner or not there)
 
 
-def _rules(user: str) -> list[Json]:
+def _rules(user: str, bridge: Bridge) -> list[Json]:
     place = {"family": FAMILY, "table": TABLE}
     rules = iproute.read_rules(FAMILY, TABLE) or {}
     commands: list[Json] = [{"add": {"table": {"family": FAMILY, "name": TABLE}}}]
@@ -172,11 +179,24 @@ def _rules(user: str) -> list[Json]:
             for name, value in _values_to_keep()
         ]
     commands.append({"add": {"chain": {**place, "name": f"{USERS}{user}"}}})
-    for hook, expressions in _guards().items():
-        chain = {**place, "name": hook, "type": "filter", "hook": hook, "prio": 0, "policy": "accept"}
-        commands += [{"add": {"chain": chain}}, {"flush": {"chain": {**place, "name": hook}}}]
-        commands += [{"add": {"rule": {**place, "chain": hook, "expr": expression, "comment": hook}}} for expression in expressions]
+    chains = [(hook, hook, expressions) for hook, expressions in _guards().items()]
+    for name, hook, expressions in [*chains, (f"{ORIGIN}{bridge.name}", "forward", [_foreign(bridge)])]:
+        chain = {**place, "name": name, "type": "filter", "hook": hook, "prio": 0, "policy": "accept"}
+        commands += [{"add": {"chain": chain}}, {"flush": {"chain": {**place, "name": name}}}]
+        commands += [{"add": {"rule": {**place, "chain": name, "expr": expression, "comment": hook}}} for expression in expressions]
     return commands
+
+
+def _foreign(bridge: Bridge) -> list[Json]:
+    """Drop what the host would forward for somebody outside who takes the address of a VM: into the overlay, and so in its name."""
+    address, _, length = bridge.subnet.partition("/")
+    inside = {"prefix": {"addr": address, "len": int(length)}}
+    source = {"payload": {"protocol": "ip6", "field": "saddr"}}
+    return [
+        {"match": {"op": "==", "left": source, "right": inside}},
+        {"match": {"op": "!=", "left": {"meta": {"key": "iifname"}}, "right": bridge.name}},
+        {"drop": None},
+    ]
 
 
 def _guards() -> dict[str, list[list[Json]]]:
@@ -203,8 +223,10 @@ def _guards() -> dict[str, list[list[Json]]]:
     }
 
 
-def _is_whole(rules: dict[str, list[Json]]) -> bool:
-    return all(len(rules[hook]) == len(expressions) for hook, expressions in _guards().items())
+def _is_whole(rules: dict[str, list[Json]], bridge: Bridge) -> bool:
+    return len(rules.get(f"{ORIGIN}{bridge.name}", ())) == 1 and all(
+        len(rules[hook]) == len(expressions) for hook, expressions in _guards().items()
+    )
 
 
 def _values_to_keep() -> Iterable[tuple[str, str]]:

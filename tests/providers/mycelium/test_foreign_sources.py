@@ -1,0 +1,54 @@
+"""What comes in from the uplink with the address of a VM is not forwarded into the overlay in its name."""
+
+import errno
+import sys
+from typing import Any
+
+import hosts
+import pytest
+
+pytestmark = pytest.mark.root
+
+SEND = """
+import socket
+sending = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+sending.bind(('{source}', 0))
+sending.sendto(b'x', ('{target}', 53))
+# By the same way to the host itself, which answers that nobody listens: the first packet was judged by then.
+print(socket.socket(socket.AF_INET6, socket.SOCK_STREAM).connect_ex(('2001:db8::1', 9)))
+"""
+TARGET = "5ff:1:2:3::1"
+
+
+@pytest.fixture
+def outside(host: Any) -> Any:
+    """Return a host on the overlay whose uplink leads to a machine that uses it as its router."""
+    host.subnet = host.key()
+    host.enable(hosts.node(host.subnet))
+    host.outside = f"{host.name}-out"
+    host.namespace(host.outside)
+    host.on_host(f"ip link add up0 type veth peer name eth0 netns {host.outside}")
+    host.on_host("ip address add 2001:db8::1/64 dev up0 nodad")
+    host.on_host("ip link set up0 up")
+    for line in ("address add 2001:db8::2/64 dev eth0 nodad", "link set eth0 up", "-6 route add 400::/7 via 2001:db8::1"):
+        host.within(host.outside, "ip", *line.split())
+    return host
+
+
+def _into_the_overlay(host: Any, source: str) -> bool:
+    """Return whether a packet with this source leaves by the interface of the daemon."""
+    host.within(host.outside, "ip", "address", "add", f"{source}/128", "dev", "eth0", "nodad")
+
+    def count() -> int:
+        return int(host.on_host("cat /sys/class/net/mycelium/statistics/tx_packets"))
+
+    before = count()
+    answer = host.within(host.outside, sys.executable, "-c", SEND.format(source=source, target=TARGET))
+    assert int(answer) == errno.ECONNREFUSED
+    return count() > before
+
+
+def test_the_address_of_a_vm_is_not_taken_by_somebody_at_the_uplink(outside: Any) -> None:
+    prefix = outside.subnet.removesuffix("::/64")
+    assert _into_the_overlay(outside, "5aa:1:2:3::9"), "the way is open to others, or this test would show nothing"
+    assert not _into_the_overlay(outside, f"{prefix}:ff0f:102:304:506")
