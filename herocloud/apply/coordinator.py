@@ -10,7 +10,6 @@ import contextlib
 import functools
 import logging
 import queue
-import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -284,6 +283,8 @@ class Runner:
         elif isinstance(error, HerocloudError):
             why = str(error)
         else:
+            import secrets
+
             reference = secrets.token_hex(4)
             log.error("unexpected error in step %s, reference %s", attempt.step.id, reference, exc_info=error)
             what = f"{type(error).__name__}: {error}"

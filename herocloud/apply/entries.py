@@ -74,7 +74,7 @@ def undo_step(record: Record | None, step: Step, original: Record | None) -> Rec
 
 
 def _leaves_parts(step: Step) -> bool:
-    """Tell whether a step changes a record or a mark, and no part."""
+    """Return whether a step changes a record or a mark, and no part."""
     return step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark
 
 
@@ -259,5 +259,5 @@ class Journal:
 
 
 def going_back(states: Mapping[StepId, str]) -> bool:
-    """Tell whether a rollback had begun: then going on means going on backwards."""
+    """Return whether a rollback had begun: then going on means going on backwards."""
     return any(state in ("undoing", "undone") for state in states.values())

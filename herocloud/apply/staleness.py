@@ -85,7 +85,7 @@ def broken_steps(plan: Plan, steps: Sequence[Step], now: Mapping[str, Fact]) -> 
 
 
 def applied_before(plan: Plan, applies: Collection[AppliedPlan], recorded: Recorded, observed: Observed | None) -> bool:
-    """Tell whether this very plan was applied to its end and everything is as it left it: then applying it again is nothing to do."""
+    """Return whether this very plan was applied to its end and everything is as it left it: then applying it again is nothing to do."""
     if not any(one.status == "done" for one in applies):
         return False
     records = recorded.records.get(plan.stack, {})

@@ -64,7 +64,7 @@ class Parameter(NamedTuple):
 
     @property
     def is_switch(self) -> bool:
-        """Tell whether it stands alone on the command line, without a value."""
+        """Return whether it stands alone on the command line, without a value."""
         return self.kind is bool or bool(self.mark.more.get("count"))
 
 

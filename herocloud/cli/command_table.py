@@ -57,7 +57,7 @@ COMMANDS: Mapping[str, Leaf | Group] = {
     "graph": Leaf("previews", "graph", "Draw what depends on what, as dot or mermaid."),
     "schema": Leaf("yaml_files", "schema", "Print the JSON Schema of stack files, for editors."),
     "report": Leaf("information", "report", "Write an HTML report of what is recorded and observed."),
-    "doctor": Leaf("host", "doctor", "Tell what is missing on this host, for which provider."),
+    "doctor": Leaf("host", "doctor", "Show what is missing on this host, and for which provider."),
     "host": Group(
         "The machine that plans are made for.",
         {

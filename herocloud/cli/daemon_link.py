@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from herocloud.model import errors, outcome_codec, plan_codec
+from herocloud.model import errors, outcome_codec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.outcomes import Event
 from herocloud.model.words import Severity
+from herocloud.operations import plan_files
 from herocloud.operations.callers import Handed, How, Ran
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Link:
         from herocloud.rpc.client.call_errors import CallError
 
         plan = handed.plan
-        params = {"plan": plan_codec.encode_plan(plan), "options": _options(handed, how), "environment": _variables(handed, how)}
+        params = {"plan": plan_files.dump(plan).decode(), "options": _options(handed, how), "environment": _variables(handed, how)}
         if len(json.dumps(params)) > _MOST_BYTES:
             how.note("the plan is too long for the daemon, so this runs here")
             return None

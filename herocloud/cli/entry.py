@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def _is_own_process() -> bool:
-    """Tell whether this process was started for this command, by the console script or with `-m`, and will end after it."""
+    """Return whether this process was started for this command, by the console script or with `-m`, and will end after it."""
     program = sys.modules["__main__"]
     spec = getattr(program, "__spec__", None)
     if spec is not None:

@@ -165,7 +165,7 @@ def wants_color(environment: Mapping[str, str], *, no_color: bool, terminal: boo
 
 
 def can_ask() -> bool:
-    """Tell whether a person can be asked: both ends of the conversation are a terminal."""
+    """Return whether a person can be asked: both ends of the conversation are a terminal."""
     return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 

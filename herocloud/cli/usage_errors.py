@@ -40,7 +40,7 @@ def _tell_usage(screen: Screen, error: Any, *, json: bool) -> int:
     origin, code = _origin(error, context)
     lines = [f"error: {message}{origin}"]
     if context is not None:
-        lines += [f"  {context.get_usage().strip()}", f"  `{context.command_path} --help` tells its flags."]
+        lines += [f"  {context.get_usage().strip()}", f"  `{context.command_path} --help` shows its flags."]
     screen.talk("\n".join(lines))
     if json:
         exit_codes.tell_as_json(screen, "usage", "The command line is wrong", f"{message}{origin}")

@@ -6,7 +6,7 @@ _USERINFO = re.compile(r"(?<=://)[^/?#\s\"'`@]+(?:@[^/?#\s\"'`@]+)*(?=@)")
 
 
 def has_credentials(text: str) -> bool:
-    """Tell whether an address in a text carries a user name or a password."""
+    """Return whether an address in a text carries a user name or a password."""
     return "@" in text and _USERINFO.search(text) is not None
 
 

@@ -49,7 +49,7 @@ class Answer(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Tell whether the status is one of success."""
+        """Return whether the status is one of success."""
         return 200 <= self.status < 300
 
     def json(self) -> Json:

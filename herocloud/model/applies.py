@@ -33,7 +33,7 @@ class Scope(NamedTuple):
         return "stack" if self.address is None else "vm"
 
     def covers(self, other: "Scope") -> bool:
-        """Tell whether two works cannot run at once, because one of the two locks is inside of the other."""
+        """Return whether two works cannot run at once, because one of the two locks is inside of the other."""
         if self.stack is None or other.stack is None:
             return True
         return self.stack == other.stack and (self.address is None or other.address is None or self.address == other.address)

@@ -28,7 +28,7 @@ class Diagnostic(NamedTuple):
 
     @property
     def is_error(self) -> bool:
-        """Tell whether it stops the work."""
+        """Return whether it stops the work."""
         return self.severity is Severity.ERROR
 
 

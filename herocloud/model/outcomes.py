@@ -107,5 +107,5 @@ class Result(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Tell whether any step failed."""
+        """Return whether any step failed."""
         return any(outcome.status is Status.FAILED for outcome in self.outcomes)

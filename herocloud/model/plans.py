@@ -129,12 +129,12 @@ class Plan(NamedTuple):
 
     @property
     def errored(self) -> bool:
-        """Tell whether the plan could not be made."""
+        """Return whether the plan could not be made."""
         return any(found.is_error for found in self.diagnostics)
 
     @property
     def blocked(self) -> bool:
-        """Tell whether protection stands in the way."""
+        """Return whether protection stands in the way."""
         return any(change.protected for change in self.changes)
 
     @property
@@ -144,10 +144,10 @@ class Plan(NamedTuple):
 
     @property
     def applyable(self) -> bool:
-        """Tell whether apply would run it."""
+        """Return whether apply would run it."""
         return not self.errored and not self.blocked and (bool(self.changing) or self.changes_outputs)
 
     @property
     def changes_outputs(self) -> bool:
-        """Tell whether the recorded outputs will change; a plan of a part of the stack leaves them alone."""
+        """Return whether the recorded outputs will change; a plan of a part of the stack leaves them alone."""
         return self.complete and dict(self.outputs) != dict(self.outputs_before)

@@ -131,7 +131,7 @@ def beside(part: Part) -> Part:
 
 
 def restores_data(kind: str) -> bool:
-    """Tell whether this kind brings back data when it takes a step back: what it is the inverse of has destroyed some."""
+    """Return whether this kind brings back data when it takes a step back: what it is the inverse of has destroyed some."""
     return KINDS[KINDS[kind].inverse].destroys_data
 
 

@@ -40,7 +40,7 @@ class Question(NamedTuple):
     """What would lose data."""
 
     def accepts(self, answer: str) -> bool:
-        """Tell whether this answer approves; the plan shows addresses, so the whole address of the one thing is as good as its name."""
+        """Return whether this answer approves; the plan shows addresses, so the whole address of the one thing is as good as its name."""
         return answer == self.word or (len(self.addresses) == 1 and answer == self.addresses[0])
 
 

@@ -70,7 +70,7 @@ class How(NamedTuple):
     """What guests that are booted run on, `kvm`, `tcg` or `auto`; nothing leaves it to the host file."""
 
     def is_cancelled(self) -> bool:
-        """Tell whether the caller has asked to stop."""
+        """Return whether the caller has asked to stop."""
         return self.interrupts.requests > 0
 
 

@@ -66,7 +66,7 @@ def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Reco
 
 
 def has_inside(record: Record) -> bool:
-    """Tell whether programs, a console and a log are to be had of a VM; a simulated one is a state machine and no more."""
+    """Return whether programs, a console and a log are to be had of a VM; a simulated one is a state machine and no more."""
     return registry.hypervisor(record.provider).guest is not None
 
 
@@ -209,7 +209,7 @@ class _Watch:
         return self._left.pop((record.stack, record.address), None) is not None
 
     def waits_for(self, record: Record) -> bool:
-        """Tell whether anybody still waits for a VM."""
+        """Return whether anybody still waits for a VM."""
         return (record.stack, record.address) in self._left
 
     def look(self) -> list[Ready]:

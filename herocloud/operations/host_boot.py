@@ -31,7 +31,7 @@ class Due(NamedTuple):
 
 
 def find_due(folder: Path, boot_id: str) -> Due:
-    """Tell whether the host was rebooted, and which stacks have VMs that should run. The first look of all only remembers the boot."""
+    """Return whether the host was rebooted, and which stacks have VMs that should run. The first look of all only remembers the boot."""
     try:
         known = (folder / MARK).read_text(encoding="ascii").strip()
     except FileNotFoundError:

@@ -150,7 +150,7 @@ def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
 
 
 def simulated_only(context: ProviderContext) -> bool:
-    """Tell whether nothing real may be touched on this host."""
+    """Return whether nothing real may be touched on this host."""
     return context.host is not None and context.host.simulated
 
 
@@ -212,7 +212,7 @@ def load(folder: Path, sources: Sources, host: Host | None, *, make_key: bool = 
 
 
 def has_key(folder: Path) -> bool:
-    """Tell whether there is a key for digests of secrets."""
+    """Return whether there is a key for digests of secrets."""
     from herocloud.state import creation
 
     return creation.load_key(folder, create=False) is not None

@@ -21,6 +21,11 @@ _MOST_BYTES = 512 * 1024**2
 
 def write(path: Path, plan: Plan) -> None:
     """Save a plan, readable by its owner only."""
+    durable_files.write_where_named(path, dump(plan), mode=0o600)
+
+
+def dump(plan: Plan) -> bytes:
+    """Return a plan as its file has it."""
     import json
 
     import herocloud
@@ -36,7 +41,7 @@ def write(path: Path, plan: Plan) -> None:
         "stack": plan.stack,
         "lineage": plan.lineage,
     }
-    durable_files.write_where_named(path, json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n", mode=0o600)
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + body + b"\n"
 
 
 def read(path: Path) -> Plan:

@@ -66,7 +66,7 @@ def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:
 
 
 def _is_meant(past: PastApply, which: str, applies: Sequence[PastApply]) -> bool:
-    """Tell whether a serial, the name of an apply, or a plan id means this apply."""
+    """Return whether a serial, the name of an apply, or a plan id means this apply."""
     number = apply_number(which)
     if number is not None:
         return past.apply == number

@@ -63,7 +63,7 @@ class Laid(NamedTuple):
 
     @property
     def changed(self) -> bool:
-        """Tell whether the layout differs."""
+        """Return whether the layout differs."""
         return self.before != self.after
 
 

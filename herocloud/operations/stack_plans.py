@@ -200,7 +200,7 @@ def remember(recorded: Recorded, observed: Observed | None, host: Hosting) -> Re
 
 
 def changes_something(plan: Plan) -> bool:
-    """Tell whether applying the plan would do anything; outputs are recorded too."""
+    """Return whether applying the plan would do anything; outputs are recorded too."""
     return bool(plan.changing) or plan.changes_outputs
 
 

@@ -148,13 +148,13 @@ class _Chooser:
         return asked
 
     def _is_doubtful(self, hypervisor: str) -> bool:
-        """Tell whether guests may not run on a hypervisor that was named, and nobody was warned yet."""
+        """Return whether guests may not run on a hypervisor that was named, and nobody was warned yet."""
         able = self._host.abilities
         needs_kvm = not registry.hypervisor(hypervisor).emulates
         return able is not None and needs_kvm and hypervisor not in able.accelerated and hypervisor not in self._doubted
 
     def _carries(self, hypervisor: str, resource: Resource) -> bool:
-        """Tell whether a hypervisor can carry the networks that a VM hangs on."""
+        """Return whether a hypervisor can carry the networks that a VM hangs on."""
         return all(kind in registry.hypervisor(hypervisor).attaches for kind in self._needs(resource))
 
     def _needs(self, resource: Resource) -> Iterable[AttachmentKind]:

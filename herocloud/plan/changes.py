@@ -137,7 +137,9 @@ class Decider:
 
         target = resource_parts.vm_parts(specs.vm(valued.spec), specs.image(case.image), self._contents)
         fields = self._fields(case, verdict)
-        worst = max((field.impact for field in fields), default=Impact.LIVE) if present else Impact.LIVE
+        # Where neither a machine nor its disk is left, nothing can be interrupted or lost any more.
+        left = "machine" in present or "disk" in present
+        worst = max((field.impact for field in fields), default=Impact.LIVE) if left else Impact.LIVE
         worst = max(worst, _disk_impact(present, target))
         if case.forced:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
@@ -323,7 +325,7 @@ def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec)
 
 
 def _disk_impact(present: Parts, target: Parts) -> Impact:
-    """Tell whether the root disk that is there can become what is wanted."""
+    """Return whether the root disk that is there can become what is wanted."""
     before, after = present.get("disk"), target.get("disk")
     if before is None:
         return Impact.LIVE
@@ -379,7 +381,7 @@ def _replace_reason(case: Case, fields: tuple[FieldDiff, ...]) -> Reason:
 
 
 def _forbidden(case: Case, action: Action) -> bool:
-    """Tell whether protection stands against this; a block that says `protect: false` lifts it, a missing block does not."""
+    """Return whether protection stands against this; a block that says `protect: false` lifts it, a missing block does not."""
     lifted = case.resource is not None and not case.resource.protect
     return action in (Action.DELETE, Action.REPLACE) and not lifted
 

@@ -78,7 +78,7 @@ def _networks(stack: StackName, recorded: Recorded, observed: Observed | None) -
 
 
 def _is_shared(provider: str) -> bool:
-    """Tell whether the addresses of its networks are seen by the whole host; in user mode they are inside of one process."""
+    """Return whether the addresses of its networks are seen by the whole host; in user mode they are inside of one process."""
     return registry.network(provider).uses_host_ranges or registry.is_simulated(provider)
 
 

@@ -117,7 +117,7 @@ def no_hypervisor(address: str, reasons: Iterable[str], place: Place | None) -> 
         f"`{address}` needs a hypervisor, and this host has none: {'; '.join(reasons)}.",
         address,
         place,
-        hint="`herocloud doctor` says what is missing; `--hypervisor simulator` tries the stack without a real machine",
+        hint="`herocloud doctor` shows what is missing; `--hypervisor simulator` tries the stack without a real machine",
     )
 
 
@@ -269,7 +269,7 @@ def missing_on_host(address: str, field: str, why: str, place: Place | None) -> 
         f"`{field}` of `{address}` cannot be honoured here: {why}.",
         address,
         place,
-        hint=f"`herocloud doctor` says what is missing; without it, take `{field}` out",
+        hint=f"`herocloud doctor` shows what is missing; without it, take `{field}` out",
     )
 
 
@@ -296,7 +296,7 @@ def no_match(flag: str, pattern: str, nearest: str | None) -> Diagnostic:
     """Tell that `--target` and its kin named nothing."""
     return _NO_SUCH_ADDRESS.at(
         f"`{flag} {pattern}` matches nothing in the stack file or the state.",
-        hint=f"did you mean `{nearest}`?" if nearest else "`herocloud state list` and the stack file tell the addresses",
+        hint=f"did you mean `{nearest}`?" if nearest else "`herocloud state list` and the stack file show the addresses",
     )
 
 

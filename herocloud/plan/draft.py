@@ -64,5 +64,5 @@ class Draft(NamedTuple):
 
     @property
     def errored(self) -> bool:
-        """Tell whether it is known already that this can be no plan to apply."""
+        """Return whether it is known already that this can be no plan to apply."""
         return any(diagnostic.is_error for diagnostic in self.found)

@@ -49,7 +49,7 @@ def _sid_fact(sid: str, holder: str | None) -> Fact:
 
 
 def capacity_fact(drawn: Mapping[str, int], recorded: Recorded, host: Host, observed: Observed | None) -> Fact:
-    """Tell whether as much is free as the plan draws; more or less of it does not matter."""
+    """Return whether as much is free as the plan draws; more or less of it does not matter."""
     wanted = {name: amount for name, amount in drawn.items() if amount and name != "slices"}
     key = "capacity:" + ",".join(f"{name}={amount}" for name, amount in wanted.items())
     bound, before = capacity.limits(host), capacity.used(recorded, observed)

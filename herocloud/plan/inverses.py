@@ -75,7 +75,7 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
             if need in firsts and step.id in lasts and need not in moved and step.id not in moved:
                 needs.setdefault(firsts[need], set()).add(lasts[step.id])
             elif need in moved and need in lasts and step.id in firsts and step.id not in moved:
-                # What was told a new name is told the old one once there is something of that name.
+                # What got a new name gets the old one back once there is something of that name.
                 needs.setdefault(firsts[step.id], set()).add(lasts[need])
     for one in everything:
         moves = [step.id for step in one.steps if KINDS[step.kind].moves_mark]
@@ -106,7 +106,7 @@ def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
 
 
 def _shrinks(step: Step) -> bool:
-    """Tell whether a step that is called growing did not change the size: then there is nothing to lose."""
+    """Return whether a step that is called growing did not change the size: then there is nothing to lose."""
     return bool(step.before and step.after and step.before.get("size") == step.after.get("size"))
 
 

@@ -86,11 +86,11 @@ class Ledger:
                 self.macs.add(nic["mac"])
 
     def holds(self, sid: str, owner: Owner) -> bool:
-        """Tell whether a slice is in the hands of this VM."""
+        """Return whether a slice is in the hands of this VM."""
         return self.slices.get(sid) == owner
 
     def slice_exists(self, sid: str) -> bool:
-        """Tell whether the host has this slice."""
+        """Return whether the host has this slice."""
         return sid in self._known
 
     def let_go(self, sid: str, owner: Owner) -> None:
@@ -167,7 +167,7 @@ class _Addresses:
         self._end = first + self._net.num_addresses - (1 if self._net.version == 4 else 0)
 
     def holds(self, address: str | None) -> bool:
-        """Tell whether a recorded address still belongs here."""
+        """Return whether a recorded address still belongs here."""
         return address is not None and self._text(address) in self._net and address != self.gateway
 
     def lowest_free(self) -> str | None:

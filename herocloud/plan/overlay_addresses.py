@@ -134,7 +134,7 @@ def wanted_keys(desired: Desired, records: Mapping[Address, Record]) -> list[Jso
 
 
 def is_inside(spec: Spec) -> bool:
-    """Tell whether a VM has a daemon of its own inside."""
+    """Return whether a VM has a daemon of its own inside."""
     return (spec.get("mycelium") or {}).get("mode") == GUEST
 
 

@@ -62,7 +62,7 @@ def follow(
 
 
 def _takes_the_place(origin: Address, target: Address, staying: set[Address]) -> bool:
-    """Tell whether an instance that would go takes the name of another one of its block, which goes in its stead."""
+    """Return whether an instance that would go takes the name of another one of its block, which goes in its stead."""
     numbered = "[" in origin and "[" in target
     return numbered and origin.partition("[")[0] == target.partition("[")[0] and origin not in staying
 

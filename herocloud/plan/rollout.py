@@ -74,7 +74,7 @@ def _turns(decisions: Mapping[Address, Decision], resources: Iterable[Resource])
 
 
 def _is_settling(decision: Decision) -> bool:
-    """Tell whether a VM runs that an earlier apply booted, and did not see getting ready."""
+    """Return whether a VM runs that an earlier apply booted, and did not see getting ready."""
     change = decision.change
     return change.reason is Reason.UNFINISHED and (change.parts_before or {}).get("power") == "running"
 

@@ -143,7 +143,7 @@ class Use(NamedTuple):
 
 
 def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
-    """Tell whether a running machine has to be stopped to become what is wanted."""
+    """Return whether a running machine has to be stopped to become what is wanted."""
     before, after = present.get("machine"), target["machine"]
     if before is None or present.get("power") == "stopped":
         return False
@@ -209,10 +209,14 @@ def compile_vm(
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
         seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
+    there = present.get("disk")
+    if there is not None and there == target.get("disk") and there["size"] > old_disk:
+        # It grew in an apply that did not come to its end, and its record is still counted as it was.
+        claim(seq, Claim(disk=there["size"] - old_disk), NOTHING)
 
 
 def leaves_it_down(steps: Iterable[Step]) -> bool:
-    """Tell whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment."""
+    """Return whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment."""
     kinds = {step.kind for step in steps if step.part == "power"}
     return bool(kinds & {"vm.stop", "vm.pause"}) and "vm.boot" not in kinds
 
@@ -361,7 +365,7 @@ def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
 
 
 def _is_other_nic(before: Part, after: Part) -> bool:
-    """Tell whether a NIC has to be unplugged to become the other one; a new rate or address is no such thing."""
+    """Return whether a NIC has to be unplugged to become the other one; a new rate or address is no such thing."""
     return any(before[field] != after[field] for field in ("network", "mac", "tap"))
 
 

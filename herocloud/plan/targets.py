@@ -41,7 +41,7 @@ def resolve(value: Json, specs: Mapping[Address, Spec], where: str, found: list[
 
 
 def has_expression(value: Json) -> bool:
-    """Tell whether anything in `value` is left to resolve."""
+    """Return whether anything in `value` is left to resolve."""
     if isinstance(value, str):
         return "{{" in value and _EXPRESSION.search(value) is not None
     if isinstance(value, dict):

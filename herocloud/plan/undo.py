@@ -92,7 +92,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
 
 
 def restored(past: Past) -> bool:
-    """Tell whether taking this back brings deleted data back, so that what is kept of it has to be looked up."""
+    """Return whether taking this back brings deleted data back, so that what is kept of it has to be looked up."""
     return any(KINDS[step.kind].destroys_data for step in past.done)
 
 
@@ -176,7 +176,7 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
 
 
 def _restores(step: Step) -> bool:
-    """Tell whether a step brings deleted data back."""
+    """Return whether a step brings deleted data back."""
     return restores_data(step.kind) and step.before is None
 
 
@@ -189,7 +189,7 @@ def _sum(one: Claim, other: Claim) -> Claim:
 
 
 def _leaves_anything(inverse: Inverted, present: Record | None) -> bool:
-    """Tell whether anything is there once the inverse steps are done."""
+    """Return whether anything is there once the inverse steps are done."""
     parts = dict(present.parts) if present else {}
     for step in inverse.steps:
         if step.after is not None and step.part not in ("record", "mark"):

@@ -52,7 +52,7 @@ def rename(folder: Path, address: str) -> None:
 
 
 def is_bare(folder: Path) -> bool:
-    """Tell whether a folder holds nothing but its owner's name: then whatever was to lie in it has not been made."""
+    """Return whether a folder holds nothing but its owner's name: then whatever was to lie in it has not been made."""
     try:
         return all(path.name in _OURS for path in folder.iterdir())
     except FileNotFoundError:

@@ -198,7 +198,7 @@ def refuse_foreign(seen: Seen, work: Work) -> None:
 
 
 def is_foreign(seen: Seen, work: Work) -> bool:
-    """Tell whether what is there belongs to another state."""
+    """Return whether what is there belongs to another state."""
     return seen.lineage is not None and seen.lineage != work.lineage
 
 

@@ -97,7 +97,7 @@ def simulation() -> Declaration:
 
 
 def is_simulated(name: str) -> bool:
-    """Tell whether nothing of what this provider makes is real."""
+    """Return whether nothing of what this provider makes is real."""
     declaration = known_as(name)
     return declaration is not None and declaration.simulation is not None
 

@@ -30,7 +30,7 @@ class Restarter(Protocol):
         ...
 
     def is_abandoned(self) -> bool:
-        """Tell whether both died in this boot of the host, so that nobody will start the VM again."""
+        """Return whether both died in this boot of the host, so that nobody will start the VM again."""
         ...
 
     def cut_log(self) -> bool:

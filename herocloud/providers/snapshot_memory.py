@@ -3,7 +3,6 @@
 Both share it on purpose: what describes the memory is written last, so that it is there or it is not.
 """
 
-import shutil
 from pathlib import Path
 
 from herocloud.kits import durable_files, jsons
@@ -51,4 +50,6 @@ def remove(snapshot: Path) -> None:
     """Remove the memory; what describes it goes first."""
     (snapshot / _NOTE).unlink(missing_ok=True)
     (snapshot / f".{_NOTE}.new").unlink(missing_ok=True)
+    import shutil
+
     shutil.rmtree(folder_of(snapshot), ignore_errors=True)

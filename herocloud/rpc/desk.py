@@ -143,7 +143,7 @@ class Desk(NamedTuple):
         return self.secrets.digest(secret) if secret else None
 
     def sees(self, record: Record, digest: str | None) -> bool:
-        """Tell whether a caller with this secret may know of a record."""
+        """Return whether a caller with this secret may know of a record."""
         kept = secret_of(record)
         return kept is None or kept == digest
 

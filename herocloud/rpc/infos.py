@@ -141,6 +141,6 @@ def event_info(event: StoredEvent) -> EventInfo:
 
 
 def is_hidden(record: Record, digest: str | None) -> bool:
-    """Tell whether a record is behind a secret that the caller did not give."""
+    """Return whether a record is behind a secret that the caller did not give."""
     kept = secret_of(record)
     return kept is not None and kept != digest

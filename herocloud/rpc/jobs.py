@@ -381,7 +381,7 @@ class Jobs:
 
     @property
     def closing(self) -> bool:
-        """Tell whether the daemon ends."""
+        """Return whether the daemon ends."""
         return self._closing
 
 

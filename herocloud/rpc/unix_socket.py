@@ -51,7 +51,7 @@ def bind(path: Path, group: str | None = None) -> socket.socket:
 
 
 def is_answered(path: Path) -> bool:
-    """Tell whether a process listens at a path."""
+    """Return whether a process listens at a path."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(2.0)
         try:

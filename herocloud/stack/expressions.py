@@ -108,7 +108,7 @@ def find(text: str) -> Iterator[Expression]:
 
 
 def has_any(value: Any) -> bool:
-    """Tell whether any text in a value holds an expression."""
+    """Return whether any text in a value holds an expression."""
     if isinstance(value, str):
         return "{{" in value
     if isinstance(value, dict):

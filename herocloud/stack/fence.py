@@ -17,11 +17,11 @@ class Fence(NamedTuple):
     """Folders of the host that may be named for shares, kernels and images."""
 
     def lets_read(self, path: str) -> bool:
-        """Tell whether the content of a file may be read for the caller."""
+        """Return whether the content of a file may be read for the caller."""
         return _is_below(path, (self.sent,))
 
     def lets_name(self, path: str) -> bool:
-        """Tell whether a share, a kernel or an image may lie there; links are followed before it is judged."""
+        """Return whether a share, a kernel or an image may lie there; links are followed before it is judged."""
         return _is_below(path, (self.sent, *self.host))
 
 

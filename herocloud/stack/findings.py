@@ -47,7 +47,7 @@ class Findings:
 
     @property
     def is_long(self) -> bool:
-        """Tell whether there are more mistakes than anybody reads; finding the nearest name for each could then take for ever."""
+        """Return whether there are more mistakes than anybody reads; finding the nearest name for each could then take for ever."""
         return len(self.items) > _ENOUGH
 
     def add(
@@ -76,12 +76,12 @@ class Findings:
         self._above.update(path[:length] for length in range(len(path)))
 
     def knows(self, *path: str | int) -> bool:
-        """Tell whether neither the value at `path` nor anything around it was refused."""
+        """Return whether neither the value at `path` nor anything around it was refused."""
         if not self._poisoned:
             return True
         path = self.pruned.original(path)
         return not any(path[:length] in self._poisoned for length in range(1, len(path) + 1))
 
     def knows_within(self, *path: str | int) -> bool:
-        """Tell whether nothing in, at or around `path` was refused."""
+        """Return whether nothing in, at or around `path` was refused."""
         return self.knows(*path) and self.pruned.original(path) not in self._above

@@ -51,7 +51,7 @@ class View(NamedTuple):
         return self.layers[0].path
 
     def knows(self, found: Findings, *keys: str | int) -> bool:
-        """Tell whether the value (or its absence) is certain, which it is not below a mistake."""
+        """Return whether the value (or its absence) is certain, which it is not below a mistake."""
         for layer in self.layers:
             if layer.fields is None:
                 if keys[0] in _LENT:

@@ -11,7 +11,7 @@ HOST, NETWORK, GUEST = "host", "network", "guest"
 
 
 def is_inside(data: Fields) -> bool:
-    """Tell whether the daemons run inside the VMs."""
+    """Return whether the daemons run inside the VMs."""
     return _mode(data) == GUEST
 
 

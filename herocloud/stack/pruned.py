@@ -53,7 +53,7 @@ class Pruned:
         self._renamed[(*self.original(path[:-1]), name)] = str(path[-1])
 
     def was_renamed(self, path: Path) -> bool:
-        """Tell whether the value at `path` has its name from us."""
+        """Return whether the value at `path` has its name from us."""
         return bool(self._renamed) and (*self.original(path[:-1]), path[-1]) in self._renamed
 
     def note(self, path: Path, gone: Iterable[int], length: int) -> None:

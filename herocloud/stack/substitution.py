@@ -206,7 +206,7 @@ class _Substitution:
 
 
 def _may_wait(path: Path) -> bool:
-    """Tell whether the planner looks for expressions here."""
+    """Return whether the planner looks for expressions here."""
     if path[0] == "outputs":
         return True
     below = path[2:] if path[0] == "vms" else path[1:] if path[0] == "defaults" else ()

@@ -135,7 +135,7 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
 
 
 def is_of(connection: sqlite3.Connection, path: Path) -> bool:
-    """Tell whether a connection has this file open, and not a copy of it."""
+    """Return whether a connection has this file open, and not a copy of it."""
     (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
     return bool(file) and os.path.realpath(file) == os.path.realpath(path)
 

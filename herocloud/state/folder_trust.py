@@ -48,12 +48,12 @@ def _writers(status: os.stat_result) -> str:
 
 
 def _keeps_others_out(status: os.stat_result) -> bool:
-    """Tell whether only the owner and trusted groups may enter a folder, so that the modes of what is inside protect nothing more."""
+    """Return whether only the owner and trusted groups may enter a folder, so that the modes of what is inside protect nothing more."""
     return not status.st_mode & stat.S_IXOTH and (not status.st_mode & stat.S_IXGRP or status.st_gid in (0, os.getegid()))
 
 
 def _holds_nothing_to_trust(folder: Path, trusted: set[int]) -> bool:
-    """Tell whether a folder has no state yet and nothing of somebody else in it."""
+    """Return whether a folder has no state yet and nothing of somebody else in it."""
     known = (state_files.DATABASE, state_files.MARKER)
     if folder.lstat().st_uid != os.geteuid() or any((folder / name).exists() for name in known):
         return False
@@ -62,7 +62,7 @@ def _holds_nothing_to_trust(folder: Path, trusted: set[int]) -> bool:
 
 
 def _is_outside_of_namespace(uid: int) -> bool:
-    """Tell whether an owner is one whom this user namespace does not know: the root of the host, as containers see it."""
+    """Return whether an owner is one whom this user namespace does not know: the root of the host, as containers see it."""
     try:
         unknown = int(Path("/proc/sys/kernel/overflowuid").read_text())
         spans = [int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()]

@@ -46,7 +46,7 @@ class Holder(NamedTuple):
         return Scope(self.stack and StackName(self.stack), self.address and Address(self.address))  # type: ignore[arg-type]
 
     def is_alive(self, proc: Path = PROC) -> bool | None:
-        """Tell whether the process lives; nothing when it runs on another host, which cannot be asked."""
+        """Return whether the process lives; nothing when it runs on another host, which cannot be asked."""
         if self.boot_id != read_boot_id(proc):
             return None if self.host != os.uname().nodename else False
         return read_start_time(self.pid, proc) == self.start_time
@@ -133,7 +133,7 @@ def clear(folder: Path, scope: Scope = HOST) -> None:
 
 
 def was_left(folder: Path, scope: Scope = HOST) -> bool:
-    """Tell whether the file of the record holds anything, understood or not."""
+    """Return whether the file of the record holds anything, understood or not."""
     try:
         return state_files.holder(folder, scope).stat().st_size > 0
     except FileNotFoundError:

@@ -304,7 +304,7 @@ def reserved(connection: sqlite3.Connection) -> records.Records:
 
 
 def _is_alive(folder: Path, stack: StackName, text: str) -> bool:
-    """Tell whether the process that was last at work on an apply holds the lock for it."""
+    """Return whether the process that was last at work on an apply holds the lock for it."""
     try:
         holder = holders.Holder(**json.loads(text))
     except (ValueError, TypeError):

@@ -106,7 +106,7 @@ class Store:
 
     @property
     def is_copy(self) -> bool:
-        """Tell whether this reads a copy of the file, which will never see what is written later."""
+        """Return whether this reads a copy of the file, which will never see what is written later."""
         with self._turn, failures.Guarded(self._path):
             return not connections.is_of(self._connection, self._path)
 

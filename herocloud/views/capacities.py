@@ -17,7 +17,7 @@ class Gauge(NamedTuple):
 
     @property
     def over(self) -> bool:
-        """Tell whether it does not fit at its worst moment."""
+        """Return whether it does not fit at its worst moment."""
         return self.level.limit is not None and max(self.level.peak, self.level.after) > self.level.limit
 
 

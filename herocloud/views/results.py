@@ -78,7 +78,7 @@ def failures(result: Result) -> list[Failure]:
     by_step: dict[StepId, Outcome] = {outcome.step: outcome for outcome in result.outcomes}
     held: dict[StepId, dict[Address, None]] = {outcome.step: {} for outcome in result.outcomes if outcome.status is Status.FAILED}
     for outcome in result.outcomes:
-        # Once all is taken back as far as it goes, what waited in vain is told of by its own fate.
+        # Once all is taken back as far as it goes, what waited in vain is shown with its own outcome.
         if outcome.status is Status.SKIPPED and not result.went_back:
             cause = _cause(outcome, by_step)
             if cause in held and by_step[cause].address != outcome.address:

@@ -27,7 +27,7 @@ _LONGEST = 100
 
 
 def is_sensitive(path: str) -> bool:
-    """Tell whether the value at this path is hidden everywhere."""
+    """Return whether the value at this path is hidden everywhere."""
     return path.partition(".")[0].partition("[")[0] in SENSITIVE
 
 

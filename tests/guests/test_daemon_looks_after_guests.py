@@ -103,7 +103,7 @@ def test_a_guest_that_is_killed_comes_back_and_one_that_powers_itself_off_stays_
     assert {'herocloud_vms{state="running"} 1', 'herocloud_vms{state="stopped"} 1'} <= set(watched.metrics())
     log = watched.site.done("state", "log")
     assert "keeper" in log
-    assert "vm restart" in log
+    assert "restart policy" in log
 
 
 def test_the_shell_beside_a_guest_is_replaced_and_its_successor_restarts(watched: Watched, waiting: Any) -> None:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 GIB = 1024**3
 DATA = ("disk", "volume")
+BESIDE = ".new"
+"""Behind the name of a part: it waits beside the one whose place it will take."""
 AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "affinity", "topology", "root", "payload", "seed", "sid")
 """What a guest learns when it boots and never again."""
 
@@ -110,7 +112,8 @@ class Machines:
         """Add up everything that is there."""
         machines = [thing.parts["machine"] for thing in self.things.values() if "machine" in thing.parts]
         cards = [part for thing in self.things.values() for name, part in thing.parts.items() if name.startswith("nic.")]
-        bytes_kept = sum(part["size"] for thing in self.things.values() for name, part in thing.parts.items() if name in DATA)
+        bodies = [part for thing in self.things.values() for name, part in thing.parts.items() if name.removesuffix(BESIDE) in DATA]
+        bytes_kept = sum(part["size"] for part in bodies)
         bytes_half = sum(size for thing in self.things.values() for _, size in thing.halves.values())
         rates = [card["rate"] for card in cards if card.get("rate")]
         return Usage(
@@ -141,6 +144,9 @@ class Machines:
             self._check_machine(thing, before, after)
         elif part.startswith("nic."):
             self._check_card(thing, part, before, after)
+        elif part == "disk" + BESIDE:
+            _require(before is None or after is None, f"what waits beside {thing.address} does not change")
+            self._check_image(thing, after, undoing=undoing)
         elif part in DATA:
             self._check_data(thing, part, before, after, undoing=undoing)
         elif part == "network" and after is None:
@@ -212,14 +218,35 @@ class Machines:
                 name = thing.address.partition(".")[2]
                 _require(not any(self._writers(thing.stack, name)), f"a machine holds {thing.address}")
         elif before is None:
-            image = after.get("image")
-            known = undoing or not image or "image" in self.thing(thing.stack, f"image.{image}").parts
-            _require(known, f"there is no image {image} for the disk of {thing.address}")
+            if part + BESIDE not in thing.parts:
+                self._check_image(thing, after, undoing=undoing)
         else:
             _require(before["path"] == after["path"], f"the {part} of {thing.address} cannot move")
             _require(undoing or before["size"] <= after["size"], f"the {part} of {thing.address} cannot shrink")
 
+    def _check_image(self, thing: Thing, after: Any, *, undoing: bool) -> None:
+        image = (after or {}).get("image")
+        known = undoing or not image or "image" in self.thing(thing.stack, f"image.{image}").parts
+        _require(known, f"there is no image {image} for the disk of {thing.address}")
+
     # Doing it.
+
+    def place(self, moment: float, thing: Thing, part: str, after: Any) -> None:
+        """Put what waits beside a part in its place."""
+        _require(part + BESIDE in thing.parts, f"nothing waits to be the {part} of {thing.address}")
+        _require(part not in DATA or part not in thing.parts, f"{thing.address} has a {part} already")
+        del thing.parts[part + BESIDE]
+        thing.parts[part], thing.identity[part] = after, thing.identity.pop(part + BESIDE)
+        self.note(moment, thing, "data made" if part in DATA else "changed", part)
+
+    def put_beside(self, moment: float, thing: Thing, part: str, before: Any) -> None:
+        """Put a part where it waited before it was placed, and what it took the place of back."""
+        path, dot, ending = thing.parts[part]["path"].rpartition(".")
+        thing.parts[part + BESIDE] = {**thing.parts.pop(part), "path": f"{path}{BESIDE}{dot}{ending}"}
+        thing.identity[part + BESIDE] = thing.identity.pop(part)
+        if before is not None:
+            thing.parts[part], thing.identity[part] = before, f"{part}-{next(self._numbers)}"
+        self.note(moment, thing, "changed", part)
 
     def put(self, moment: float, thing: Thing, part: str, after: Any, *, purge: bool = False, undoing: bool = False) -> None:
         """Make `after` the part, with everything that goes along."""

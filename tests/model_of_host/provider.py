@@ -11,12 +11,12 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
 from tests.model_of_host.clock import Cut, HostClock
-from tests.model_of_host.machines import DATA, Gone, Impossible, Machines
+from tests.model_of_host.machines import BESIDE, DATA, Gone, Impossible, Machines
 from tests.model_of_host.machines import Thing as ModelThing
 
 TIMES = {
     "image.fetch": 20.0, "disk.create": 2.0, "volume.create": 0.5, "vm.create": 0.3, "vm.boot": 1.5, "vm.stop": 8.0,
-    "vm.resize": 1.0, "vm.attach": 0.5, "vm.detach": 1.0, "network.create": 0.2,
+    "vm.ready": 3.0, "disk.prepare": 2.0, "vm.resize": 1.0, "vm.attach": 0.5, "vm.detach": 1.0, "network.create": 0.2,
 }  # fmt: skip
 """Seconds that things take on this host."""
 
@@ -86,7 +86,10 @@ class ModelProvider:
         if fate in {"before", "again"}:
             self._spend(work, 0.05)
             raise (Permanent if fate == "before" else Temporary)(f"{step.id} fails {fate}")
-        if step.kind.endswith(".move"):
+        if step.kind == "vm.ready":
+            if not undoing:
+                self._spend(work, seconds_of(step.kind))
+        elif step.kind.endswith(".move"):
             self._spend(work, seconds_of(step.kind))
             with self._lock:
                 self._attempt(lambda: self._rename(work, before["address"], after["address"]))
@@ -141,13 +144,17 @@ class ModelProvider:
         if part == "power" and after == "stopped":
             if fate != "half":
                 self.machines.begin_stopping(self.clock.time, thing)
-        elif current is None and part in LONG and not undoing:
-            thing.halves[part] = (work.step.kind, after["size"] if part in DATA else 0)
+        elif current is None and part in LONG and not undoing and not work.step.kind.endswith(".place"):
+            thing.halves[part] = (work.step.kind, after["size"] if part.removesuffix(BESIDE) in DATA else 0)
         self.machines.measure()
 
     def _end(self, work: Work, thing: ModelThing, after: Any, *, undoing: bool) -> None:
         part = work.step.part
-        if after is None and part not in thing.parts:
+        if work.step.kind.endswith(".place") and not undoing:
+            self.machines.place(self.clock.time, thing, part, after)
+        elif work.step.kind.endswith(".place"):
+            self.machines.put_beside(self.clock.time, thing, part, after)
+        elif after is None and part not in thing.parts:
             thing.halves.pop(part, None)
         else:
             self.machines.check(thing, part, after, undoing=undoing)

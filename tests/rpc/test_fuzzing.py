@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from herocloud.operations import plan_files
 from herocloud.rpc import error_codes, service
 
 CASES = int(os.environ.get("HEROCLOUD_FUZZ_CASES", "60"))
@@ -85,3 +86,19 @@ def test_wrong_inputs_give_errors_that_say_what_is_wrong(state: Any, name: str) 
         assert str(state.folder) not in text, (body, text)
     if name not in CHANGING:
         assert state.service.desk.recorded.serial == before
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda text: text[:-40] + "\n", lambda text: text.replace('"vm.front"', '"vm.other"', 1), lambda _text: "{}\n{}\n", str.upper]
+)
+def test_a_plan_that_is_damaged_on_its_way_is_not_run(state: Any, harm: Any) -> None:
+    yaml = "stack: shop\nimages:\n  tiny: {kernel: ./vmlinuz}\nvms:\n  front: {image: tiny, memory: 1 GiB}\n"
+    made = state.call("plan_stack", yaml=yaml, contents={"vmlinuz": "x"})
+    whole = plan_files.dump(state.service.desk.shelf.get(made["plan_id"]).plan).decode()
+    head, _, body = whole.partition("\n")
+    before = state.service.desk.recorded.serial
+    refused = state.refused(
+        "run_plan", plan=f"{head}\n{harm(body)}" if harm is not str.upper else harm(whole), options={"approved": ["create"]}
+    )
+    assert refused.code == -32602
+    assert state.service.desk.recorded.serial == before

@@ -63,7 +63,7 @@ def show_slice(call: Call, sid: Annotated[str, flags.argument(metavar="SID", hel
 
 
 def doctor(call: Call) -> int:
-    """Tell what is missing on this host, for which provider.
+    """Show what is missing on this host, and for which provider.
 
     Exits 1 when something fails that herocloud needs; a provider that cannot be used here is not a failure.
     """

@@ -38,7 +38,7 @@ def restore(text: str) -> str:
 
 
 def is_yaml(text: str) -> bool:
-    """Tell whether the parser gets to the end of a text."""
+    """Return whether the parser gets to the end of a text."""
     from yaml import YAMLError, events
 
     try:

@@ -89,7 +89,7 @@ def shorten(tag: str) -> str:
 
 
 def is_collection(tag: str) -> bool:
-    """Tell whether a tag says no more than that this is a mapping or a list."""
+    """Return whether a tag says no more than that this is a mapping or a list."""
     return tag in {"!", _PREFIX + "map", _PREFIX + "seq"}
 
 

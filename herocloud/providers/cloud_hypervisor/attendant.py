@@ -172,7 +172,7 @@ class Attendant:
     # The VMM.
 
     def _is_kept(self) -> bool:
-        """Tell whether the VMM runs, or is started again: its keeper holds its lock."""
+        """Return whether the VMM runs, or is started again: its keeper holds its lock."""
         try:
             lock = os.open(self._file("process.lock"), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -35,32 +35,32 @@ class Refusal(HerocloudError):
         self.call, self.status, self.messages = call, status, messages
 
     def says(self, *words: str) -> bool:
-        """Tell whether one of these stands in a message."""
+        """Return whether one of these stands in a message."""
         return any(word in message for word in words for message in self.messages)
 
     @property
     def is_absent(self) -> bool:
-        """Tell whether there is no VM in the process."""
+        """Return whether there is no VM in the process."""
         return self.says("VM is not created", "VM config is missing")
 
     @property
     def is_off(self) -> bool:
-        """Tell whether the VM in the process does not run."""
+        """Return whether the VM in the process does not run."""
         return self.says("VM is not running")
 
     @property
     def is_taken(self) -> bool:
-        """Tell whether there is a VM in the process already."""
+        """Return whether there is a VM in the process already."""
         return self.says("VM is already created")
 
     @property
     def is_unknown_device(self) -> bool:
-        """Tell whether the device is not there; releases word it differently."""
+        """Return whether the device is not there; releases word it differently."""
         return self.says("No device with id", "Failed to find device", "Missing device")
 
     @property
     def is_pending(self) -> bool:
-        """Tell whether the guest still works on an earlier request, so that trying again later may succeed."""
+        """Return whether the guest still works on an earlier request, so that trying again later may succeed."""
         return self.status == 429 or self.says("pending vCPU", "VcpuPendingRemovedVcpu", "pending removed vCPU")
 
 

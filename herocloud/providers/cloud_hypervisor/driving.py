@@ -168,7 +168,7 @@ class CloudHypervisorDriver:
         return readings.machine_part(mark.machine, live_view.look(self._folder, sid))
 
     def _guest_runs(self, sid: str, mark: Mark) -> bool:
-        """Tell whether a guest runs or is halted; a process that does not answer is taken to have one."""
+        """Return whether a guest runs or is halted; a process that does not answer is taken to have one."""
         if not vmm_process.is_living(self._folder, sid, mark):
             return False
         seen = live_view.look(self._folder, sid)
@@ -268,8 +268,8 @@ _WAYS = (
     (("Resource busy", "os error 16"), "another program holds this tap; `ip -details link show` and `fuser /dev/net/tun` find it"),
     (("Cannot open kernel", "Cannot open initramfs"), "the image's `kernel` and `initramfs` have to be files that exist"),
     (("Cannot allocate memory", "os error 12"), "the host has not enough free memory; stop a VM, or give this one less"),
-    (("kvm", "/dev/kvm"), "`herocloud doctor` says what KVM needs here"),
-    (("Operation not permitted", "os error 1)"), "the host does not allow it; `herocloud doctor` says what is missing"),
+    (("kvm", "/dev/kvm"), "`herocloud doctor` shows what KVM needs here"),
+    (("Operation not permitted", "os error 1)"), "the host does not allow it; `herocloud doctor` shows what is missing"),
 )
 """What to do about a refusal, by words in its messages; the first that matches."""
 

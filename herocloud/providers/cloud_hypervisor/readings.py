@@ -34,7 +34,7 @@ class Reading(NamedTuple):
 
     @property
     def has_begun(self) -> bool:
-        """Tell whether its guest runs, or is halted; a machine that failed to start looks like one that was never started."""
+        """Return whether its guest runs, or is halted; a machine that failed to start looks like one that was never started."""
         return self.state in _RUNNING or self.state in _PAUSED
 
     @property
@@ -64,7 +64,7 @@ def count_vcpus(pid: int) -> int:
 
 
 def has_panicked(events: Path | None) -> bool:
-    """Tell whether the guest panicked since it was started last."""
+    """Return whether the guest panicked since it was started last."""
     panicked = False
     for event in EventFile(events).read() if events is not None else ():
         panicked = event.key == "guest/panic" or (panicked and event.key not in ("vm/booted", "vm/rebooted"))

@@ -53,5 +53,5 @@ def doubts(release: Release) -> list[str]:
 
 
 def is_supported(release: Release) -> bool:
-    """Tell whether VMs may be started with a release: what is newer than known is, what is older is not."""
+    """Return whether VMs may be started with a release: what is newer than known is, what is older is not."""
     return release.major >= OLDEST

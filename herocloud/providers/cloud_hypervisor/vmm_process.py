@@ -84,7 +84,7 @@ def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
 
 
 def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
-    """Tell whether a machine that is to be started again when it ends would not be."""
+    """Return whether a machine that is to be started again when it ends would not be."""
     return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
 
 
@@ -107,7 +107,7 @@ def open_client(data: Path, sid: str) -> Client:
 
 
 def is_living(data: Path, sid: str, mark: Mark) -> bool:
-    """Tell whether the process of a VM is there."""
+    """Return whether the process of a VM is there."""
     return mark.booted is not None and identity.is_there(data, sid, mark.booted)
 
 
@@ -165,7 +165,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) 
     needs = given.needs_of(mark.machine)
     firmware = installation.find_firmware() if mark.machine["payload"] is None else None
     reads = needs.reads | needs.private | (frozenset() if firmware is None else {firmware})
-    opened = Opened(reads, needs.writes, [share.socket for share in virtiofs.shares_of(data, sid, mark.machine)])
+    opened = Opened(reads, needs.writes, needs.private, [share.socket for share in virtiofs.shares_of(data, sid, mark.machine)])
     socket = file_layout.api_socket(data, sid)
     command = [installed.path, "--api-socket", f"path={socket}", "--event-monitor", f"path={file_layout.event_file(data, sid)}"]
     command += ["--log-file", str(file_layout.log_file(data, sid)), "-v", "--seccomp", "true"]
@@ -237,7 +237,7 @@ def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
 
 
 def _can_hear(client: Client, events: Path) -> bool:
-    """Tell whether a guest runs that could hear its power button; a paused one is woken for it, and one that panicked hears nothing."""
+    """Return whether a guest runs that could hear its power button; a paused one is woken for it, and one that panicked hears nothing."""
     with contextlib.suppress(Lost, Silent, Refusal):
         seen = readings.read(client.info(), 0, events)
         if seen.power == "paused":

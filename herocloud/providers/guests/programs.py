@@ -77,7 +77,7 @@ class _Limit(NamedTuple):
 
     @property
     def over(self) -> bool:
-        """Tell whether the time of the command has run out."""
+        """Return whether the time of the command has run out."""
         return self.until is not None and time.monotonic() >= self.until
 
     def late(self) -> Permanent:

@@ -1,6 +1,5 @@
 """The programs that read images of strangers, each in a cage of its own (`vmm.tool_cage`): qemu-img, and what unpacks xz, zstd and gzip."""
 
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -9,8 +8,6 @@ from pathlib import Path
 import herocloud
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import tool_cage
-from herocloud.providers.vmm.tool_cage import Bounds, Files
 
 _MIB = 1024**2
 _MEMORY = 2048 * _MIB
@@ -40,6 +37,12 @@ except MemoryError:
 
 def qemu_img(*arguments: str, reads: Path, writes: Path | None = None, output: int = _WORDS, timeout: float) -> str:
     """Run qemu-img on one image, which may write one file of so many bytes."""
+    # Loaded when it is needed: most steps of this provider read nothing foreign.
+    import shutil
+
+    from herocloud.providers.vmm import tool_cage
+    from herocloud.providers.vmm.tool_cage import Bounds, Files
+
     if shutil.which("qemu-img") is None:
         raise Permanent("qcow2 images need the program `qemu-img`: install it (`apt-get install qemu-utils` on Debian), or use a raw image")
     files = Files(reads=[reads], writes=[] if writes is None else [writes])
@@ -55,6 +58,9 @@ def qemu_img(*arguments: str, reads: Path, writes: Path | None = None, output: i
 
 def unpack(path: Path, how: str, memory: int) -> Iterator[bytes]:
     """Yield the content of a packed image, as `decompression.unpack` does in the same process."""
+    from herocloud.providers.vmm import tool_cage
+    from herocloud.providers.vmm.tool_cage import Bounds, Files
+
     places = [str(Path(one).absolute()) for one in sys.path if one and Path(one).is_dir()]
     home = str(Path(herocloud.__file__).parent.parent)
     command = [sys.executable, "-I", "-c", _CHILD, str(path.absolute()), how, str(memory), "\x1f".join([home, *places])]

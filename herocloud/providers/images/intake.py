@@ -67,7 +67,7 @@ def pull(folder: Path, host: Host | None, order: Order) -> Entry:
 
 
 def is_remote(source: str) -> bool:
-    """Tell whether a source is on another machine."""
+    """Return whether a source is on another machine."""
     return source.startswith(("http://", "https://"))
 
 

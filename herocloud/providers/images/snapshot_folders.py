@@ -4,7 +4,6 @@ The folder gets its name when all copies are whole, so a snapshot is there or it
 another VM's disk there, nor an old one of its own.
 """
 
-import shutil
 from pathlib import Path
 
 from herocloud.kits import durable_files
@@ -66,7 +65,7 @@ class Snapshots(Parts):
                 draft.rename(path)
         except BaseException:
             # Half a copy may be gigabytes, on a disk that has just run full; and it holds nothing that is not elsewhere.
-            shutil.rmtree(draft, ignore_errors=True)
+            _remove(draft)
             marks.remove(path)
             self.sweep(work)
             raise
@@ -76,7 +75,7 @@ class Snapshots(Parts):
 
     def _copy(self, work: Work, draft: Path) -> None:
         after = work.step.after
-        shutil.rmtree(draft, ignore_errors=True)
+        _remove(draft)
         draft.mkdir(mode=0o700)
         total, before = after["size"] or 1, 0
         for disk in after["disks"]:
@@ -159,7 +158,7 @@ class Snapshots(Parts):
         marks.write(path, mark._replace(half=_DELETING, goal=None, more={}))
         half()
         for folder in (image_folders.draft_of(path), path):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
         durable_files.sync_folder(path.parent)
         half()
         marks.remove(path)
@@ -169,7 +168,7 @@ class Snapshots(Parts):
         path = self._path(work)
         for draft in part_states.drafts_of(path):
             if draft.is_dir():
-                shutil.rmtree(draft, ignore_errors=True)
+                _remove(draft)
             else:
                 draft.unlink(missing_ok=True)
         try:
@@ -204,3 +203,10 @@ def body_of(path: Path, mark: Mark) -> Part:
         return body
     size = sum(disk["size"] for disk in body["disks"]) + (memory["size"] if memory else 0)
     return {**body, "memory": memory, "size": size}
+
+
+def _remove(folder: Path) -> None:
+    # Loaded when it is needed: it brings lzma along, and most steps of this provider remove no folder.
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

@@ -171,7 +171,7 @@ def _taken(path: Path) -> int:
 
 
 def _can_share(folder: Path) -> bool:
-    """Tell whether the folder lies on a file system whose files may share blocks; asking every file costs ten times as much."""
+    """Return whether the folder lies on a file system whose files may share blocks; asking every file costs ten times as much."""
     place, best, kind = os.fsencode(folder.resolve()), b"", b""
     try:
         mounts = Path("/proc/self/mounts").read_bytes().splitlines()

@@ -6,7 +6,6 @@ first, so that data never lies there without saying what it is.
 
 import errno
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,6 +92,8 @@ def destroy(folder: Path, key: str) -> bool:
         return False
     note = place / _NOTE
     if (place / _DATA).is_dir():
+        import shutil  # brings lzma along, which nobody needs to open this provider
+
         shutil.rmtree(place / _DATA)
     for path in (place / _DATA, image_folders.draft_of(note), note):
         path.unlink(missing_ok=True)
@@ -132,7 +133,7 @@ def _keys(folder: Path) -> list[str]:
 
 
 def holds(folder: Path, key: str) -> bool:
-    """Tell whether the data of a tombstone is in it."""
+    """Return whether the data of a tombstone is in it."""
     return (_place(folder, key) / _DATA).exists()
 
 

@@ -70,7 +70,7 @@ def vm_address(subnet: str, seed: str) -> str:
 
 
 def is_vm_address(address: str, subnet: str) -> bool:
-    """Tell whether an address is one that a VM in this /64 can have."""
+    """Return whether an address is one that a VM in this /64 can have."""
     return int(ipaddress.IPv6Address(address)) >> 48 == int(_prefix(subnet).network_address) >> 48 | _VM_WORD
 
 

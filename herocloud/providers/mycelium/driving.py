@@ -149,7 +149,7 @@ class MyceliumDriver:
         node_process.write_peers(self._folder)
 
     def _is_others(self, known: Membership, endpoint: str) -> bool:
-        """Tell whether another stack wants this peer too."""
+        """Return whether another stack wants this peer too."""
         wanted = peer_endpoints.normalize(endpoint)
         others = (one for one in memberships.all_of(self._folder) if one.stack != known.stack)
         return any(peer_endpoints.normalize(peer) == wanted for one in others for peer in one.peers)

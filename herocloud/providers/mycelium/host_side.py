@@ -152,7 +152,7 @@ def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
 
 
 def is_gone(user: str, bridge: Bridge) -> bool:
-    """Tell whether nothing of a user is left here."""
+    """Return whether nothing of a user is left here."""
     rules = iproute.read_rules(FAMILY, TABLE)
     seen = iproute.link(bridge.name)
     there = seen is not None and seen.get("ifalias") == bridge.alias

@@ -62,13 +62,13 @@ def link(name: str, namespace: str | None = None) -> dict[str, Any] | None:
 
 
 def has_namespace(name: str) -> bool:
-    """Tell whether there is a network namespace of this name, and not only the file that one was mounted on."""
+    """Return whether there is a network namespace of this name, and not only the file that one was mounted on."""
     path = Path(f"{_NAMESPACES}/{name}")
     return path.exists() and path.stat().st_dev != path.parent.stat().st_dev
 
 
 def lives_in(pid: int, name: str) -> bool:
-    """Tell whether a process lives in this network namespace."""
+    """Return whether a process lives in this network namespace."""
     try:
         own, wanted = Path(f"/proc/{pid}/ns/net").stat(), Path(f"{_NAMESPACES}/{name}").stat()
     except OSError:

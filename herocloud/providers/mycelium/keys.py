@@ -54,7 +54,7 @@ def create(data: Path, name: str) -> PublicKey:
 
 
 def exists(data: Path, name: str) -> bool:
-    """Tell whether there is a key of this name."""
+    """Return whether there is a key of this name."""
     return path_of(data, name).exists()
 
 

@@ -183,7 +183,7 @@ def _manage(data: Path, ours: Identity | None, key: Path, public: PublicKey) -> 
 
 
 def has_other_key(port: int, public: PublicKey) -> bool:
-    """Tell whether a daemon runs with another key than this one: a file keeps its name when its content is replaced."""
+    """Return whether a daemon runs with another key than this one: a file keeps its name when its content is replaced."""
     with api.Client(port) as client:
         try:
             return client.node().public_key != public
@@ -261,7 +261,7 @@ def _command(program: str, data: Path, settings: Settings, key: Path) -> list[st
 
 
 def _is_as_wanted(data: Path) -> bool:
-    """Tell whether our daemon runs with the interfaces that are wanted now; the rest of its command never changes by itself."""
+    """Return whether our daemon runs with the interfaces that are wanted now; the rest of its command never changes by itself."""
     ours, settings = running(data), read_settings(data)
     if ours is None or settings is None:
         return False

@@ -29,7 +29,7 @@ class Site(Protocol):
         ...
 
     def is_gone(self, data: Path) -> bool:
-        """Tell whether nothing is left of it."""
+        """Return whether nothing is left of it."""
         ...
 
 

@@ -174,7 +174,7 @@ def require_admin() -> None:
 
 
 def has_admin() -> bool:
-    """Tell whether this process may change interfaces and rules."""
+    """Return whether this process may change interfaces and rules."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff:"))
     return bool(int(line.split()[1], 16) >> _NET_ADMIN & 1)
 

@@ -24,7 +24,7 @@ _RESET = ("all/accept_redirects", "default/forwarding")
 
 
 def is_on() -> bool:
-    """Tell whether this host forwards IPv4."""
+    """Return whether this host forwards IPv4."""
     return _read(_SWITCH) != "0"
 
 

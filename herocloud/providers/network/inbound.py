@@ -54,7 +54,7 @@ def read(rules: Rules, tap: str) -> Openings | None:
 
 
 def is_whole(rules: Rules, mark: Mark, tap: str, openings: Openings) -> bool:
-    """Tell whether the rules of a tap are those that open exactly this."""
+    """Return whether the rules of a tap are those that open exactly this."""
     return read(rules, tap) == openings and rule_expressions.outline(build(mark, tap, openings)) == rule_expressions.outline_read(
         rules[tap]
     )

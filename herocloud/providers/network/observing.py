@@ -51,7 +51,7 @@ class NetworkObserver:
             raise Permanent(f"the networks of this host cannot be read: {error}") from error
 
     def _is_concerned(self, links: "tuple[dumps.Link, ...]", own: str | None) -> bool:
-        """Tell whether there is anything to look at here.
+        """Return whether there is anything to look at here.
 
         Rules are shown to nobody without CAP_NET_ADMIN. Such a user has made no network, so what others have here is no concern of theirs;
         interfaces of their own state would be, and to take those for gone would be worse than to say that they cannot be seen.

@@ -75,7 +75,7 @@ def check_ports(scene: Scene, mark: Mark, part: Part) -> None:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Tell whether two networks share an address: as much as the shorter prefix says is then the same in both."""
+    """Return whether two networks share an address: as much as the shorter prefix says is then the same in both."""
     ranges = [(address, int(prefix)) for address, _, prefix in (one.partition("/"), other.partition("/"))]
     shorter = min(prefix for _, prefix in ranges)
     return len({dumps.network_of(address, shorter) for address, _ in ranges}) == 1

@@ -174,7 +174,7 @@ def probe(scene: Scene, work: Work) -> Probe:
 
 
 def is_at(scene: Scene, work: Work, target: Part) -> bool:
-    """Tell whether there is nothing left to do to be at `target`."""
+    """Return whether there is nothing left to do to be at `target`."""
     mark, name = marks.owner_of(work), name_of(work)
     link = scene.by_name.get(name)
     if target is None:

@@ -77,7 +77,7 @@ class Scene:
         self._bridges = {one.mark: one.link for one in self.owned if one.mark.part == "network"}
 
     def may_own(self, tap: str, owner: int | None) -> bool:
-        """Tell whether a tap may belong to this user."""
+        """Return whether a tap may belong to this user."""
         return self._user is None or owner == self._user or (owner is not None and owner == self._vm_user(tap))
 
     @property
@@ -87,7 +87,7 @@ class Scene:
 
     @property
     def has_table(self) -> bool:
-        """Tell whether our table of networks is there, be it empty."""
+        """Return whether our table of networks is there, be it empty."""
         return self._network_table is not None
 
     @cached_property
@@ -97,14 +97,14 @@ class Scene:
 
     @property
     def is_without_taps(self) -> bool:
-        """Tell whether no tap is left, of any stack, and our table of them is there all the same."""
+        """Return whether no tap is left, of any stack, and our table of them is there all the same."""
         if any(one.mark.part.startswith("nic.") for one in self.owned):
             return False
         return (self._sources.tap_table() if self._sources.tap_table is not None else self._taps) is not None
 
     @cached_property
     def forwards(self) -> bool:
-        """Tell whether the host forwards."""
+        """Return whether the host forwards."""
         return self._sources.forwards()
 
     @cached_property

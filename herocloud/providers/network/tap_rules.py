@@ -67,7 +67,7 @@ def read(rules: Rules, tap: str) -> Guarded | None:
 
 
 def is_whole(rules: Rules, mark: Mark, tap: str, guarded: Guarded) -> bool:
-    """Tell whether the rules of a tap are those that let exactly this pass."""
+    """Return whether the rules of a tap are those that let exactly this pass."""
     return read(rules, tap) == guarded and rule_expressions.outline(build(mark, tap, guarded)) == rule_expressions.outline_read(rules[tap])
 
 

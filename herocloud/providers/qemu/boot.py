@@ -56,7 +56,9 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
     with _first_talk(data, sid, process, work.cancelled) as talk:
         if queries.look(talk).status == "inmigrate":
             read(talk)
-        if hotplug.settle(talk, mark.machine).power != "running":
+        seen = hotplug.settle(talk, mark.machine)
+        faults.reached("qemu.vm.boot.settled")
+        if seen.power != "running":
             talk.ask("cont")
     known = marks.read(data, sid)
     if known is not None:
@@ -90,7 +92,7 @@ def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
 
 
 def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
-    """Tell whether a machine that should be started again when it ends would not be."""
+    """Return whether a machine that should be started again when it ends would not be."""
     return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
 
 
@@ -110,7 +112,7 @@ def open_talk(data: Path, sid: str) -> Talk:
 
 
 def living(data: Path, sid: str, mark: Mark) -> bool:
-    """Tell whether the process of a VM is there."""
+    """Return whether the process of a VM is there."""
     return mark.booted is not None and identity.is_there(data, sid, mark.booted)
 
 
@@ -178,7 +180,7 @@ def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> L
     data, sid = place.data, place.sid
     needs = given.needs_of(mark.machine)
     code = frozenset() if machine.firmware is None else frozenset(machine.firmware[:1])
-    opened = Opened(needs.reads | needs.private | code, needs.writes, [share.socket for share in machine.shares])
+    opened = Opened(needs.reads | needs.private | code, needs.writes, needs.private, [share.socket for share in machine.shares])
     return Launch(
         record=identity.record_path(data, sid),
         command=command_line.command(machine),
@@ -216,11 +218,11 @@ class _Handle:
 
     @property
     def answers(self) -> bool:
-        """Tell whether anything can be said to the machine at all."""
+        """Return whether anything can be said to the machine at all."""
         return self._talk is not None
 
     def can_hear(self) -> bool:
-        """Tell whether a guest runs that could hear its power button; a paused one is woken for it."""
+        """Return whether a guest runs that could hear its power button; a paused one is woken for it."""
         with contextlib.suppress(Lost, Refusal):
             if self._talk is None:
                 return False

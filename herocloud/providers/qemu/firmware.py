@@ -51,7 +51,7 @@ def find() -> tuple[Path, Path] | None:
 
 
 def needs_uefi(disk: Path) -> bool:
-    """Tell whether a disk has partitions and no program that a BIOS could run."""
+    """Return whether a disk has partitions and no program that a BIOS could run."""
     with disk.open("rb") as stream:
         sector = stream.read(_SECTOR)
     if len(sector) < _SECTOR or sector[-2:] != b"\x55\xaa":

@@ -51,7 +51,7 @@ class Look(NamedTuple):
 def read(answers: Sequence[Json] | None) -> Look | None:
     """Make sense of the answers, or of the first of them; nothing when the machine did not give any.
 
-    A machine whose guest broke out of it may answer anything, and what makes no sense is no answer.
+    A machine whose guest broke out of it may answer anything, and what makes no sense is not an answer.
     """
     try:
         return _read(answers)

@@ -75,7 +75,7 @@ def network_of(stack: str, nic: Part) -> str:
 
 
 def is_overlay(nic: Part) -> bool:
-    """Tell whether a network card belongs to the overlay and not to a network of the stack."""
+    """Return whether a network card belongs to the overlay and not to a network of the stack."""
     return nic.get("network") in (None, "mycelium")
 
 

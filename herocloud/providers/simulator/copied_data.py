@@ -21,7 +21,7 @@ VERSION = "1"
 
 
 def is_snapshot(part: str) -> bool:
-    """Tell whether a part is a snapshot."""
+    """Return whether a part is a snapshot."""
     return part.startswith(SNAPSHOT)
 
 
@@ -87,7 +87,7 @@ def _mark(part: str) -> str:
 
 
 def is_restored(row: Row, work: Work) -> bool:
-    """Tell whether a part holds what this step puts there."""
+    """Return whether a part holds what this step puts there."""
     return bool(row.contents.get(_mark(work.step.part)) == work.step.origin["token"])
 
 

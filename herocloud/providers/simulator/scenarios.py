@@ -41,11 +41,11 @@ class Rule(NamedTuple):
     vanish: bool = False
 
     def matches(self, address: str, step: str, at: str) -> bool:
-        """Tell whether it is about this address and step, at this moment."""
+        """Return whether it is about this address and step, at this moment."""
         return not self.vanish and self.at == at and _fits(self.address, address) and _fits(self.step, step)
 
     def takes(self, address: str) -> bool:
-        """Tell whether it makes this address vanish."""
+        """Return whether it makes this address vanish."""
         return self.vanish and _fits(self.address, address)
 
 
@@ -57,7 +57,7 @@ class Scenario(NamedTuple):
 
     @property
     def vanishing(self) -> bool:
-        """Tell whether any rule makes things vanish; without one an observation has nothing to write."""
+        """Return whether any rule makes things vanish; without one an observation has nothing to write."""
         return any(rule.vanish for rule in self.rules)
 
 

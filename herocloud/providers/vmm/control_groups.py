@@ -69,7 +69,7 @@ def version() -> int | None:
 
 
 def limits_memory(joined: Path) -> bool:
-    """Tell whether one of the files that `make` returned is that of a group that limits memory."""
+    """Return whether one of the files that `make` returned is that of a group that limits memory."""
     return any((joined.parent / name).exists() for name in ("memory.max", "memory.limit_in_bytes"))
 
 

@@ -189,7 +189,7 @@ def _show(data: Path, sid: str, needs: Needs) -> None:
 
 
 def _sees(process: int, path: Path) -> bool:
-    """Tell whether a VMM that runs sees the file that lies there now."""
+    """Return whether a VMM that runs sees the file that lies there now."""
     try:
         there, here = Path(f"/proc/{process}/root{path}").stat(), path.stat()
     except OSError:

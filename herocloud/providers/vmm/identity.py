@@ -77,7 +77,7 @@ def running(data: Path, sid: str, companion: str = "") -> Identity | None:
 
 
 def is_there(data: Path, sid: str, booted: str) -> bool:
-    """Tell whether a VM that was started in the boot `booted` runs. A record that got lost makes this look through all processes."""
+    """Return whether a VM that was started in the boot `booted` runs. A record that got lost makes this look through all processes."""
     if booted != boot_id():
         return False
     record = record_path(data, sid)
@@ -88,7 +88,7 @@ def is_there(data: Path, sid: str, booted: str) -> bool:
 
 
 def is_held(record: Path) -> bool:
-    """Tell whether anybody holds the lock of a record: the VMM does until it ends, and so does one that is just being started.
+    """Return whether anybody holds the lock of a record: the VMM does until it ends, and so does one that is just being started.
 
     Asked with a shared lock: two who look do not take each other for the VMM, and a start that meets a look waits for it (see `launch`).
     """

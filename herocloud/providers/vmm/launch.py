@@ -208,7 +208,7 @@ def keep(record: Path, *, kept: bool) -> None:
 
 
 def is_kept(record: Path) -> bool:
-    """Tell whether a process is started again when it ends, in as far as its VM asks for it."""
+    """Return whether a process is started again when it ends, in as far as its VM asks for it."""
     return not _beside(record, "stop").exists()
 
 
@@ -234,7 +234,7 @@ def said(log: Path) -> str:
 
 
 def has_systemd() -> bool:
-    """Tell whether systemd runs this host, or this user's session."""
+    """Return whether systemd runs this host, or this user's session."""
     return Path("/run/systemd/system").is_dir() and (os.geteuid() == 0 or _user_bus().exists())
 
 

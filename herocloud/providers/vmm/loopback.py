@@ -47,7 +47,7 @@ def open_again() -> None:
 
 
 def is_closed() -> bool:
-    """Tell whether the rules are loaded."""
+    """Return whether the rules are loaded."""
     try:
         said = subprocesses.run(["nft", "list", "table", "inet", TABLE], timeout=_TIMEOUT).stdout
     except CommandError:

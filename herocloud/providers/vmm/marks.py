@@ -76,7 +76,7 @@ def remove(data: Path, sid: str, half: Callable[[], None] = lambda: None) -> Non
 
 
 def is_litter(data: Path, sid: str) -> bool:
-    """Tell whether there is a folder without a mark, which a process left that was killed while it made or removed a VM."""
+    """Return whether there is a folder without a mark, which a process left that was killed while it made or removed a VM."""
     folder = folders.machine_folder(data, sid)
     return folder.is_dir() and not (folder / FILE).exists()
 

@@ -54,7 +54,7 @@ class VmmRestarter:
         return True
 
     def is_abandoned(self) -> bool:
-        """Tell whether process and shell both died in this boot, so that nobody will start the VM again."""
+        """Return whether process and shell both died in this boot, so that nobody will start the VM again."""
         known = identity.read(self._record)
         if known is None or known.boot != identity.boot_id() or not launch.is_kept(self._record):
             return False

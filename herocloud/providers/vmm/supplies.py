@@ -51,7 +51,7 @@ class Supplies(NamedTuple):
         return attachment, attachment.link
 
     def is_complete(self, part: Part) -> bool:
-        """Tell whether all volumes of a machine came along."""
+        """Return whether all volumes of a machine came along."""
         return all(f"volume.{use['volume']}" in self.disks for use in part["volumes"])
 
     def needs_of(self, part: Part) -> Needs:

@@ -46,7 +46,7 @@ class User(NamedTuple):
 
     @property
     def is_own(self) -> bool:
-        """Tell whether it is a user of the VM's own."""
+        """Return whether it is a user of the VM's own."""
         return self.shared is not None
 
 
@@ -79,6 +79,14 @@ def shared_group(data: Path, sid: str) -> int | None:
         return None
 
 
+def lend(data: Path, sid: str, path: Path) -> None:
+    """Let the user of a VM read a file that takes the place of another while it runs: its VMM opens it when the guest restarts."""
+    user = of(data, sid)
+    if user.is_own:
+        os.chown(path, -1, user.gid)
+        path.chmod(0o640)
+
+
 def choose(data: Path, sid: str, wanted: Range | None = None) -> User:
     """Have a user for a VM, the same one every time; the folder of the VM has to be there."""
     numbers = usable_range(wanted)
@@ -106,7 +114,7 @@ def let_go(data: Path, sid: str, number: int | None) -> None:
 
 
 def any_taken() -> bool:
-    """Tell whether any VM on this host has a user of its own."""
+    """Return whether any VM on this host has a user of its own."""
     try:
         return any(name.isdecimal() for name in os.listdir(_entry(0).parent))  # noqa: PTH208  (nobody needs paths)
     except OSError:

@@ -544,7 +544,7 @@ class AsyncMethods:
     async def run_plan(
         self,
         *,
-        plan: dict[str, Any] | None = None,
+        plan: str | None = None,
         options: RunOptions | None = None,
         environment: dict[str, str] | None = None,
     ) -> JobInfo | None:
@@ -568,7 +568,7 @@ class AsyncMethods:
     async def rpc_health(
         self,
     ) -> HealthInfo:
-        """Tell whether the daemon can work, and if not, why.
+        """Return whether the daemon can work, and if not, why.
 
         The same as `GET /health`, whose status code is 503 while the daemon is not ready.
         """

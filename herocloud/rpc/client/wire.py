@@ -64,7 +64,7 @@ def require_done(job: Any) -> Any:
 
 
 def has_ended(job: Any) -> bool:
-    """Tell whether a job goes on no more."""
+    """Return whether a job goes on no more."""
     return job["status"] in ("done", "failed", "cancelled")
 
 

@@ -1,6 +1,7 @@
 """What only the daemon's own user may ask for: the command line hands over plans that it made and got approved itself."""
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -8,13 +9,14 @@ from pydantic import Field
 
 from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
-from herocloud.model import outcome_codec, plan_codec
+from herocloud.model import outcome_codec
 from herocloud.model.applies import Caller
+from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import apply
+from herocloud.operations import apply, plan_files
 from herocloud.operations.callers import Handed
 from herocloud.rpc import error_answers, error_codes, infos, work
 from herocloud.rpc.answers import JobInfo
@@ -64,7 +66,9 @@ class RunOptions(pydantic.BaseModel):
 )
 def run_plan(
     desk: Desk,
-    plan: Annotated[dict[str, Any] | None, Field(description="The second line of a file of `herocloud plan --out`.")] = None,
+    plan: Annotated[
+        str | None, Field(max_length=1_000_000, description="The content of a file of `herocloud plan --out`, with its checksum.")
+    ] = None,
     options: Annotated[RunOptions, Field(description="How to run it.")] = RunOptions(),  # noqa: B008  (frozen)
     environment: Annotated[dict[str, str], Field(max_length=1000, description="The variables that the stack names with `env:`.")] = {},  # noqa: B006
 ) -> JobInfo | None:
@@ -107,11 +111,11 @@ def run_plan(
     return infos.job_info(desk.jobs.submit(request, desk.caller))
 
 
-def _decode(plan: dict[str, Any]) -> Plan:
+def _decode(plan: str) -> Plan:
     try:
-        return plan_codec.decode_plan(plan)
-    except (ValueError, TypeError, KeyError, AttributeError, plan_codec.NotFiled) as error:
-        raise error_answers.invalid("This is not a plan of this version.", None, "plan") from error
+        return plan_files.parse(Path("plan"), plan.encode("utf-8", "surrogatepass"))
+    except Refused as error:
+        raise error_answers.invalid(error.diagnostics[0].detail, error.diagnostics[0].hint, "plan") from error
 
 
 def _judge(run: Run, name: str | None, result: Result | None) -> Json:

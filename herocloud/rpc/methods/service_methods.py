@@ -38,7 +38,7 @@ def rpc_discover(desk: Desk) -> JsonObject:
     ),
 )
 def rpc_health(desk: Desk) -> HealthInfo:
-    """Tell whether the daemon can work, and if not, why.
+    """Return whether the daemon can work, and if not, why.
 
     The same as `GET /health`, whose status code is 503 while the daemon is not ready.
     """

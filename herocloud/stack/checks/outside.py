@@ -45,7 +45,7 @@ class World:
         return Outside(self.texts, self.secrets)
 
     def is_fenced(self, path: Path) -> bool:
-        """Tell whether what may be named at a place is bounded."""
+        """Return whether what may be named at a place is bounded."""
         return self._fence_of(path) is not None
 
     def check_path(self, path: Path, text: str, *, folder: bool = False) -> None:
@@ -198,7 +198,7 @@ def read_file(path: str, limit: int) -> bytes | str:
 
 
 def look_at_secret(kind: str, name: str, environment: Mapping[str, str], key: bytes | None) -> tuple[bool, str | None]:
-    """Tell whether a secret can be read, and its keyed digest; the value itself goes nowhere."""
+    """Return whether a secret can be read, and its keyed digest; the value itself goes nowhere."""
     value: bytes | str | None
     if kind == "env":
         text = environment.get(name)

@@ -211,7 +211,7 @@ def _check_pins(views: Iterable[View], host: Host | None, found: Findings) -> No
 
 def _slices_hint(host: Host | None) -> str | None:
     if host is None or not host.slices:
-        return "this host has no slices; `herocloud host show` tells why"
+        return "this host has no slices; `herocloud host show` shows why"
     return (
         f"its slices are `{host.slices[0].sid}` to `{host.slices[-1].sid}`"
         if len(host.slices) > 1

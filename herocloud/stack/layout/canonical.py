@@ -138,7 +138,7 @@ _NAMES = tuple(section for section in NAMED if section not in {"defaults", "myce
 
 
 def means_the_same(before: str, after: str) -> bool:
-    """Tell whether two texts hold the same values, the same names in the same order, and the same comments."""
+    """Return whether two texts hold the same values, the same names in the same order, and the same comments."""
     try:
         one, two = reader.read_tree(before), reader.read_tree(after)
     except Unreadable:

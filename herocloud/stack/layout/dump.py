@@ -73,5 +73,5 @@ def _prepare(value: Any, depth: int) -> Any:
 
 
 def fits_line(value: Any) -> bool:
-    """Tell whether a value is short and flat enough for one line."""
+    """Return whether a value is short and flat enough for one line."""
     return isinstance(value, dict | list) and "\n" not in str(value).replace("\\n", "\n") and len(str(value)) < WIDTH - 40

@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from herocloud.model.errors import Conflict
 from herocloud.providers.qemu import driving
 from herocloud.providers.seam import Found
 from herocloud.providers.vmm import identity
@@ -28,7 +29,7 @@ from herocloud.providers.vmm.shutdown import Patience
 launch.has_systemd = lambda: False
 kvm_probe.accelerate = lambda program, *_, **__: kvm_probe.Acceleration("tcg", "for a test")
 said = json.load(sys.stdin)
-step = Step("id", "vm.web", said["kind"], "qemu", said["part"], said["before"], said["after"])
+step = Step("id", "vm.web", said["kind"], "qemu", said["part"], said["before"], said["after"], origin=said["origin"])
 root = Disk(Path(said["data"]) / "vms/v1/root.raw", "raw", None, "root", False, Lock.EXCLUSIVE)
 work = Work(step, "shop", said["spec"], "lineage-1", "plan", disks={"disk": root})
 driver = driving.QemuDriver(Path(said["data"]), Patience(button=0.3, again=0.2))
@@ -38,7 +39,7 @@ driver = driving.QemuDriver(Path(said["data"]), Patience(button=0.3, again=0.2))
 
 def _kill_at(bench, point: str, work, *, back: bool = False) -> None:
     step = work.step
-    said = {"kind": step.kind, "part": step.part, "before": step.before, "after": step.after}
+    said = {"kind": step.kind, "part": step.part, "before": step.before, "after": step.after, "origin": step.origin}
     said |= {"spec": bench.spec, "data": str(bench.data), "back": back}
     environment = {**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:kill"}
     ran = subprocess.run(
@@ -142,6 +143,66 @@ def test_removing_a_machine(bench, machine, point: str) -> None:
     assert bench.see() == {}
     assert bench.driver.probe(work).found is Found.DONE
     assert [entry.name for entry in (bench.data / "vms" / "v1").iterdir() if entry.name != "root.raw"] == ["owner.json"]
+
+
+def _held_with_snapshot(bench, machine):
+    """Run a machine, hold it, and give it a snapshot; returns the part before and after its memory is kept."""
+    bench.do("vm.create", None, machine())
+    bench.power("vm.boot", "stopped", "running")
+    bench.power("vm.freeze", "running", "paused")
+    path = "vms/v1/snapshots/one"
+    (bench.data / path).mkdir(parents=True)
+    plain = {"path": path, "size": 0, "disks": [], "memory": None}
+    memory = {"size": machine()["memory"], "hypervisor": "qemu", "version": "7", "machine": machine()}
+    return plain, {**plain, "size": memory["size"], "memory": memory}
+
+
+def _revival(bench):
+    work = bench.work("vm.revive", "stopped", "running", part="power")
+    origin = {"stack": "shop", "address": "vm.web", "snapshot": "one", "disk": "", "path": "vms/v1/snapshots/one"}
+    return work._replace(step=work.step._replace(origin=origin))
+
+
+def test_a_kill_before_memory_is_kept_changes_nothing(bench, machine) -> None:
+    plain, saved = _held_with_snapshot(bench, machine)
+    work = bench.work("snapshot.save", plain, saved, part="snapshot.one")
+    _kill_at(bench, "qemu.snapshot.save.before", work)
+    assert bench.driver.probe(work).found is Found.NOT_STARTED
+    bench.driver.perform(work)
+    assert bench.driver.probe(work).found is Found.DONE
+    bench.driver.undo(work)
+    assert bench.driver.probe(work).found is Found.NOT_STARTED
+    assert list((bench.data / "vms/v1/snapshots/one").iterdir()) == []
+
+
+def test_a_kill_while_memory_is_kept_is_seen_and_can_be_undone(bench, machine) -> None:
+    plain, saved = _held_with_snapshot(bench, machine)
+    work = bench.work("snapshot.save", plain, saved, part="snapshot.one")
+    _kill_at(bench, "qemu.snapshot.save.half", work)
+    assert bench.driver.probe(work).found is Found.PARTIAL
+    bench.driver.perform(work)
+    assert bench.driver.probe(work).found is Found.DONE
+
+
+@pytest.mark.parametrize("point", ["vm.boot.launched", "vm.boot.settled", "vm.revive.after"])
+def test_going_on_from_memory_after_a_kill(bench, machine, point: str) -> None:
+    plain, saved = _held_with_snapshot(bench, machine)
+    bench.do("snapshot.save", plain, saved, part="snapshot.one")
+    bench.power("vm.thaw", "paused", "running")
+    bench.power("vm.stop", "running", "stopped")
+    work = _revival(bench)
+    _kill_at(bench, f"qemu.{point}", work)
+    assert bench.driver.probe(work).found is (Found.DONE if point == "vm.revive.after" else Found.PARTIAL)
+    bench.driver.perform(work)
+    assert bench.driver.probe(work).found is Found.DONE
+    assert bench.see()["power"] == "running"
+
+
+def test_memory_is_kept_of_what_is_held_alone(bench, machine) -> None:
+    plain, saved = _held_with_snapshot(bench, machine)
+    bench.power("vm.thaw", "paused", "running")
+    with pytest.raises(Conflict, match="must be paused"):
+        bench.driver.perform(bench.work("snapshot.save", plain, saved, part="snapshot.one"))
 
 
 def test_every_point_of_a_boot_has_a_name() -> None:

@@ -1,0 +1,58 @@
+"""docs/architecture.md names files, folders, functions and types that are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (Path(__file__).resolve().parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def _paths(page: str) -> set[str]:
+    """Return what looks like a file or a folder in the text and its tables."""
+    names = re.findall(r"`([a-z_.-]+(?:/[a-z_.-]+)*/?)`", page)
+    return {name for name in names if name.endswith((".py", ".md", ".toml", ".json", "/")) or "/" in name}
+
+
+def test_every_file_and_folder_is_there(page: str, repository: Path) -> None:
+    named = _paths(page)
+    assert len(named) > 20
+    package = repository / "herocloud"
+    missing = [
+        name
+        for name in named
+        if not any((root / name).exists() for root in (repository, package, package / "stack", package / "state"))
+        and name not in {"herocloud/_shipped", "state.db"}
+    ]
+    assert not missing
+
+
+def test_every_provider_has_its_row(page: str) -> None:
+    from herocloud.providers import registry
+
+    rows = set(re.findall(r"^\| `([a-z_-]+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE))
+    assert {name.rpartition(".")[2].replace("_", "-") for name in registry.PROVIDERS} <= {row.replace("_", "-") for row in rows}
+
+
+@pytest.mark.parametrize("name", ["Temporary", "Permanent", "Conflict"])
+def test_errors_that_it_names_are_in_the_tree(name: str) -> None:
+    from herocloud.model import errors
+
+    assert issubclass(getattr(errors, name), errors.HerocloudError)
+
+
+def test_what_it_says_of_the_database_is_so(tmp_path: Path) -> None:
+    from herocloud.state import connections
+
+    connection = connections.open_for_writing(tmp_path / "data")
+    try:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        # 2 is FULL.
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        tables = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
+        assert [name for name, sql in tables if "STRICT" not in sql] == []
+    finally:
+        connection.close()
