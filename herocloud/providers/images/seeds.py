@@ -22,6 +22,7 @@ from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.part_states import mark_for
 from herocloud.providers.parts import Half, Seen
 from herocloud.providers.seam import Work
+from herocloud.providers.vmm import users
 
 _WRITING, _REMOVING, _RETURNING = "being written", "being removed", "being put back"
 
@@ -66,6 +67,7 @@ class Seeds:
         draft = image_folders.draft_of(path)
         _write_private(draft, content)
         self._ownership.give(draft)
+        users.lend(self._folder, path.parent.name, draft)
         half()
         draft.rename(path)
         durable_files.sync_folder(path.parent)
@@ -111,6 +113,7 @@ class Seeds:
         draft = image_folders.draft_of(ready)
         _write_private(draft, path.read_bytes())
         self._ownership.give(draft)
+        users.lend(self._folder, path.parent.name, draft)
         draft.rename(ready)
         durable_files.sync_folder(path.parent)
         marks.write(ready, part_states.waiting(work))
