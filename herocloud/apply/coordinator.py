@@ -151,9 +151,8 @@ class Runner:
 
     def _take(self) -> list[Step]:
         """Take what may start: everything in its turn, and after the first interrupt only what lets machines go on."""
-        if not self._interrupts.requests:
-            return self._walk.take()
-        return self._walk.take_healing() if self._interrupts.requests == 1 else []
+        takes = (self._walk.take, self._walk.take_healing, list)
+        return takes[min(self._interrupts.requests, 2)]()
 
     def _make_attempt(self, step: Step) -> Attempt:
         timeout = KINDS[step.kind].timeout if self._options.step_timeout is None else self._options.step_timeout
