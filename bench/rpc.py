@@ -7,6 +7,7 @@ Clients run in processes of their own. `--seconds` is how long each part takes (
 import argparse
 import multiprocessing
 import os
+import queue
 import random
 import shutil
 import statistics
@@ -217,11 +218,18 @@ def measure(folder: Path, path: Path, pid: int, seconds: float, clients: int) ->
     readers = [multiprocessing.Process(target=subscribe, args=(path, first, count, done)) for _ in range(16)]
     for reader in readers:
         reader.start()
-    makers = [threading.Thread(target=make_events, args=(path, count // 4 + 50, number)) for number in range(4)]
+    free = [found["sid"] for found in client.list_slices() if found["state"] == "Free"]
+    makers = [threading.Thread(target=make_events, args=(path, count // 4 + 50, number, free[number])) for number in range(4)]
     began = time.monotonic()
     for maker in makers:
         maker.start()
-    whole = all(done.get() for _ in readers)
+    try:
+        # A reader that misses one waits for it for ever.
+        whole = all(done.get(timeout=120.0 + 10 * seconds) for _ in readers)
+    except queue.Empty:
+        whole = False
+        for reader in readers:
+            reader.terminate()
     spent = time.monotonic() - began
     for worker in (*makers, *readers):
         worker.join()
@@ -231,12 +239,12 @@ def measure(folder: Path, path: Path, pid: int, seconds: float, clients: int) ->
     return 0 if complete and whole and leaked == 0 else 1
 
 
-def make_events(path: Path, count: int, number: int) -> None:
+def make_events(path: Path, count: int, number: int, slice_sid: str) -> None:
     """Make events: each refused deployment is two of them."""
     client = Client(path)
     for _ in range(count // 2):
         try:
-            client.call("deploy_vm", {"name": f"event{number}", "slice_sid": f"s{number + 1}", "image": "nothing-of-this-name"})
+            client.call("deploy_vm", {"name": f"event{number}", "slice_sid": slice_sid, "image": "nothing-of-this-name"})
         except CallError:
             continue
     client.close()

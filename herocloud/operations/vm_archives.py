@@ -241,6 +241,8 @@ def _here(recorded: Any) -> Iterator[str]:
 
 def _load(folder: Path, host: inputs.Hosting, wanted: ImportWanted, content: Unpacked) -> tuple[Resource, Mapping[str, Resource], Resource]:
     """Read what the archive asks for as if a stack file had asked for it, so that the same checks hold."""
+    from herocloud.providers import registry
+
     manifest = content.manifest
     kernel = _keep_payload(folder, content)
     fields = {key: value for key, value in manifest["vm"].items() if key not in _LEFT_OUT}
@@ -259,7 +261,7 @@ def _load(folder: Path, host: inputs.Hosting, wanted: ImportWanted, content: Unp
             "stack": STACK,
             "images": {image_name: stand_in},
             "networks": manifest["networks"],
-            "vms": {"imported": {**fields, "image": image_name, "hypervisor": "simulator" if simulated else "auto"}},
+            "vms": {"imported": {**fields, "image": image_name, "hypervisor": registry.simulation().name if simulated else "auto"}},
         }
     )
     fence = Fence(str(folder / content.place), (str(folder / "images" / "built"), str(wanted.file.absolute())))
@@ -292,7 +294,8 @@ def _keep_payload(folder: Path, content: Unpacked) -> dict[str, str]:
     if not place.is_dir():
         draft = place.with_name(f".{place.name}.{os.getpid()}.new")
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True, mode=0o711)
+        for one in (place.parent.parent, place.parent, draft):
+            one.mkdir(mode=0o711, exist_ok=True)
         for name, source in sources.items():
             shutil.copyfile(source, draft / name)
             (draft / name).chmod(0o644)

@@ -12,7 +12,7 @@ from herocloud.model.steps import KINDS
 
 NAMES = [
     "create", "change", "destroy", "take back a creation", "take back a change", "take snapshots", "restore a snapshot",
-    "take back a restoring",
+    "take back a restoring", "delete a snapshot",
 ]  # fmt: skip
 HALVES = [(name, half) for name in NAMES for half in (0, 1)]
 

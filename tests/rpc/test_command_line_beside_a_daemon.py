@@ -6,11 +6,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+_pause = threading.Event().wait
+"""Between two looks at a condition that has a deadline."""
 
 STACK = """\
 stack: shop
@@ -151,11 +155,11 @@ def test_what_the_daemon_began_goes_on_when_the_command_is_killed(places: list[P
     running = subprocess.Popen(command, cwd=place.folder, env=place.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not [job for job in place.jobs() if job["status"] == "running" and job["steps"]["total"]] and time.monotonic() < deadline:
-        time.sleep(0.02)
+        _pause(0.02)
     running.send_signal(signal.SIGKILL)
     running.wait(30)
     while [job for job in place.jobs() if job["status"] in ("queued", "running")] and time.monotonic() < deadline:
-        time.sleep(0.05)
+        _pause(0.05)
     assert [job["status"] for job in place.jobs() if job["method"] == "run_plan"] == ["done"]
     assert place.run("plan").stdout.strip() == "No changes."
 
@@ -178,7 +182,7 @@ def test_an_interrupted_command_cancels_what_the_daemon_does_for_it(places: list
     )
     deadline = time.monotonic() + 60
     while not [job for job in place.jobs() if job["status"] == "running" and job["steps"]["total"]] and time.monotonic() < deadline:
-        time.sleep(0.02)
+        _pause(0.02)
     running.send_signal(signal.SIGINT)
     said, _ = running.communicate(timeout=60)
     assert running.returncode == 130, said

@@ -6,18 +6,16 @@ and their companions get the same: resource limits, a control group, a view of t
 no capabilities, no way to get any, no open files but those that are meant for it, and an environment of one variable.
 
 `jail.py show PID PATH WAY` and `jail.py hide PID PATH` put a file into the view of a VMM that runs, or take it out: a volume that is
-plugged in is seen from then on. All of it is one file with the standard library alone: it starts once per VM and has to be quick.
+plugged in is seen from then on. All of it is one file with the standard library alone, and of that only what is small: this starts once
+per VM and has to be quick.
 """
 
-import contextlib
 import ctypes
 import errno
 import os
 import resource
-import socket
 import stat
 import sys
-from collections.abc import Iterator
 
 Orders = dict[str, list[str]]
 
@@ -73,6 +71,7 @@ def _run(path: str, record: str) -> None:
     _join(orders)
     _limit(orders)
     _wait_for_sockets(orders)
+    _lend(orders)
     if "view" in orders:
         _see_only(orders, os.path.dirname(path))  # noqa: PTH120
     _close_all(given)
@@ -109,8 +108,9 @@ def _note(record: str, orders: Orders) -> None:
 def _listen(orders: Orders) -> int | None:
     """Make the socket that the program is handed, so that the VM's user may connect to it whatever user the program is."""
     for path in orders.get("listen", ()):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108
+        import socket
+
+        _remove(path)
         wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         wire.bind(path)
         if "listen-user" in orders:
@@ -139,6 +139,20 @@ def _limit(orders: Orders) -> None:
         if most != resource.RLIM_INFINITY:
             wanted = min(wanted, most)
         resource.setrlimit(kind, (wanted, wanted))
+
+
+def _lend(orders: Orders) -> None:
+    """Give files of ours that the VM only reads to its group: a seed that was written again meanwhile is a new file, and root's."""
+    for path in orders.get("lend", ()):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            # What the VMM says about it is the better message.
+            continue
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.fchown(descriptor, -1, int(orders["own-group"][0]))
+            os.fchmod(descriptor, 0o640)
+        os.close(descriptor)
 
 
 # The view: a root of its own.
@@ -171,8 +185,11 @@ def _see_only(orders: Orders, stage: str) -> None:
         _show_at(path, stage + path, _NO_SUID | _NO_DEVICES | _NO_EXEC)
     _make_devices(orders, stage)
     os.makedirs(f"{stage}/proc", 0o755)  # noqa: PTH103
-    with contextlib.suppress(OSError):
+    try:
         _mount("proc", f"{stage}/proc", "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC, "hidepid=2")
+    except OSError as error:
+        # A container may hide its own from new ones. VMMs ask it for little.
+        sys.stderr.write(f"no /proc of its own: {error.strerror}\n")
     os.chdir(stage)
     number = _PIVOT_ROOT.get(os.uname().machine)
     if number is None:
@@ -239,8 +256,11 @@ def _close_all(given: int | None) -> None:
     kept = {0, 1, 2, _LOCK, *([] if given is None else [_GIVEN])}
     for number in _open_files():
         if number not in kept:
-            with contextlib.suppress(OSError):
+            try:
                 os.close(number)
+            except OSError:
+                # The one that the list was read from.
+                continue
 
 
 def _open_files() -> list[int]:
@@ -287,34 +307,38 @@ def _show(process: int, path: str, *, read_only: bool) -> None:
     attributes = (ctypes.c_uint64 * 4)(flags, 0, 0, 0)
     _call("syscall", _SET_ATTRIBUTES, tree, b"", _EMPTY_PATH, attributes, ctypes.c_size_t(32), quietly=True)
     wanted = os.fstat(tree)
-    with _view_of(process):
-        try:
-            there = os.stat(path)  # noqa: PTH116
-        except FileNotFoundError:
-            there = None
-        if there is not None and (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
-            return
-        if there is not None:
-            _call("umount2", os.fsencode(path), _DETACH, quietly=True)
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
-        _call("syscall", _MOVE_MOUNT, tree, b"", _HERE, os.fsencode(path), _FROM_EMPTY)
+    _enter_view_of(process)
+    try:
+        there = os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        there = None
+    if there is not None and (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
+        return
+    if there is not None:
+        _call("umount2", os.fsencode(path), _DETACH, quietly=True)
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+    _call("syscall", _MOVE_MOUNT, tree, b"", _HERE, os.fsencode(path), _FROM_EMPTY)
 
 
 def _hide(process: int, path: str) -> None:
     """Take a file out of the view of a VMM that runs."""
-    with _view_of(process):
-        _call("umount2", os.fsencode(path), _DETACH, quietly=True)
-        with contextlib.suppress(OSError):
-            os.unlink(path)  # noqa: PTH108
+    _enter_view_of(process)
+    _call("umount2", os.fsencode(path), _DETACH, quietly=True)
+    _remove(path)
 
 
-@contextlib.contextmanager
-def _view_of(process: int) -> Iterator[None]:
+def _enter_view_of(process: int) -> None:
     view = os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     _call("setns", view, _NEW_MOUNTS)
     os.umask(0o022)
-    yield
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)  # noqa: PTH108
+    except FileNotFoundError:
+        return
 
 
 # The system.

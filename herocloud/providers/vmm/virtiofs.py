@@ -19,6 +19,8 @@ from herocloud.providers.vmm.launch import Launch
 MISSING = "the program virtiofsd is missing; install the package virtiofsd"
 _PLACES = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd")
 _PATIENCE = 10.0
+_SETTLING = 0.3
+"""Seconds in which a daemon that cannot work has ended."""
 _STEP = 0.01
 _NAME = "-share-"
 _SOCKET = 3
@@ -65,7 +67,8 @@ def start(data: Path, sid: str, part: Part, address: str) -> None:
         what = Launch(record, command, share.socket, "always", environment, unit, listens=share.socket, client=users.of(data, sid))
         process = launch.launch(what)
         until = time.monotonic() + _PATIENCE
-        while not share.socket.exists():
+        # The socket is there before the daemon is, so what tells is that the daemon stays.
+        while not share.socket.exists() or identity.wait_for_death(process, _SETTLING):
             if not identity.is_alive(process):
                 raise Permanent(f"virtiofsd does not share `{folder}`{launch.said(record.with_name(f'{record.name}.log'))}")
             if time.monotonic() > until:

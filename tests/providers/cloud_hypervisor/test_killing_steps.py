@@ -114,7 +114,15 @@ def test_a_stop(bench: Any, point: str, victim: str) -> None:
 
 
 @pytest.mark.parametrize("point", ["before", "after"])
-@pytest.mark.parametrize(("kind", "before", "after"), [("vm.pause", "running", "paused"), ("vm.resume", "paused", "running")])
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("vm.pause", "running", "paused"),
+        ("vm.resume", "paused", "running"),
+        ("vm.freeze", "running", "paused"),
+        ("vm.thaw", "paused", "running"),
+    ],
+)
 def test_a_pause_and_its_end(bench: Any, kind: str, before: str, after: str, point: str) -> None:
     bench.running()
     if before == "paused":
