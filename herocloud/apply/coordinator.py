@@ -9,6 +9,7 @@ of the journal falls with the load. The alternative, a transaction per step and 
 import contextlib
 import functools
 import logging
+import os
 import queue
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -282,9 +283,7 @@ class Runner:
         elif isinstance(error, HerocloudError):
             why = str(error)
         else:
-            import secrets
-
-            reference = secrets.token_hex(4)
+            reference = os.urandom(4).hex()
             log.error("unexpected error in step %s, reference %s", attempt.step.id, reference, exc_info=error)
             what = f"{type(error).__name__}: {error}"
             why = f"unexpected error in the provider `{attempt.step.provider}`: {what} (reference {reference} in the log)"
@@ -357,8 +356,8 @@ class Runner:
     def _note(
         self, step: Step, status: Status, started: float, ended: float, *, error: str | None = None, because: StepId | None = None
     ) -> None:
-        outcome = Outcome(step.id, step.address, step.kind, status, started - self._began, ended - self._began, error, because)
-        self._outcomes.append(outcome)
+        seconds = started - self._began, ended - self._began
+        self._outcomes.append(Outcome(step.id, step.address, step.kind, status, *seconds, error, because))
 
     # Interrupts and the end.
 
