@@ -165,7 +165,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) 
     needs = given.needs_of(mark.machine)
     firmware = installation.find_firmware() if mark.machine["payload"] is None else None
     reads = needs.reads | needs.private | (frozenset() if firmware is None else {firmware})
-    opened = Opened(reads, needs.writes, [share.socket for share in virtiofs.shares_of(data, sid, mark.machine)])
+    opened = Opened(reads, needs.writes, needs.private, [share.socket for share in virtiofs.shares_of(data, sid, mark.machine)])
     socket = file_layout.api_socket(data, sid)
     command = [installed.path, "--api-socket", f"path={socket}", "--event-monitor", f"path={file_layout.event_file(data, sid)}"]
     command += ["--log-file", str(file_layout.log_file(data, sid)), "-v", "--seccomp", "true"]

@@ -180,7 +180,7 @@ def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> L
     data, sid = place.data, place.sid
     needs = given.needs_of(mark.machine)
     code = frozenset() if machine.firmware is None else frozenset(machine.firmware[:1])
-    opened = Opened(needs.reads | needs.private | code, needs.writes, [share.socket for share in machine.shares])
+    opened = Opened(needs.reads | needs.private | code, needs.writes, needs.private, [share.socket for share in machine.shares])
     return Launch(
         record=identity.record_path(data, sid),
         command=command_line.command(machine),

@@ -46,6 +46,8 @@ class Cage(NamedTuple):
     view: bool = False
     reads: Sequence[Path] = ()
     writes: Sequence[Path] = ()
+    lends: Sequence[Path] = ()
+    """Files that its group gets to read whenever it starts."""
     awaits: Sequence[Path] = ()
     """Sockets of others that it connects to as soon as it starts."""
     devices: Sequence[str] = ()
@@ -69,6 +71,7 @@ class Cage(NamedTuple):
             yield "user", str(self.user.uid)
             yield "own-group", str(self.user.gid)
             yield "limit", f"NPROC={_MOST_PROCESSES}"
+            yield from (("lend", str(path)) for path in self.lends)
             shared = set() if self.user.shared is None else {self.user.shared}
             for number in sorted(shared | (set() if self.view else _groups_of(self.devices))):
                 yield "also-group", str(number)
@@ -95,6 +98,8 @@ class Opened(NamedTuple):
 
     reads: frozenset[Path] = frozenset()
     writes: frozenset[Path] = frozenset()
+    private: frozenset[Path] = frozenset()
+    """What it reads and nobody else does."""
     sockets: Sequence[Path] = ()
     """Of companions, which have to be there before it starts."""
 
@@ -107,6 +112,7 @@ def cage_of(data: Path, sid: str, machine: Part, program: str, opened: Opened) -
         view=user.is_own and can_mount(),
         reads=tuple(dict.fromkeys([*program_files.needed_by(program), *sorted(path for path in opened.reads if own not in path.parents)])),
         writes=(own, folders.runtime_folder(data, sid), *sorted(path for path in opened.writes if own not in path.parents)),
+        lends=sorted(opened.private),
         awaits=opened.sockets,
         devices=DEVICES,
         group=group_of(data, sid),

@@ -201,6 +201,34 @@ def test_it_keeps_its_user_over_power_and_gives_it_back_when_it_is_deleted(pair)
     assert bench.root.stat().st_uid == 0
 
 
+def test_a_seed_that_was_written_again_can_be_read_by_a_vm_that_comes_back_by_itself(bench, machine) -> None:
+    seed = bench.data / "vms" / "v1" / "seed.iso"
+    seed.write_bytes(b"one" * 1024)
+    bench.do("vm.create", None, machine(restart="always", seed={"user_data": "x"}))
+    bench.power("vm.boot", "stopped", "running")
+    first = bench.process
+    seed.unlink()
+    seed.write_bytes(b"two" * 1024)
+    seed.chmod(0o600)
+    os.kill(first.pid, 9)
+    second = bench.wait(lambda: bench.process if bench.process not in (None, first) else None)
+    assert bench.wait(lambda: identity.is_alive(second) and any(seed.samefile(link) for link in _opened(second.pid)))
+
+
+def test_a_seed_that_is_put_in_the_place_of_another_is_lent_to_the_vm(pair) -> None:
+    bench, draft = pair[1], pair[1].data / "vms" / "v1" / "draft"
+    draft.write_bytes(b"new")
+    users.lend(bench.data, "v1", draft)
+    number = users.of(bench.data, "v1").gid
+    assert (draft.stat().st_uid, draft.stat().st_gid, draft.stat().st_mode & 0o777) == (0, number, 0o640)
+    draft.unlink()
+
+
+def _opened(pid: int) -> list[Path]:
+    folder = Path(f"/proc/{pid}/fd")
+    return [folder / name for name in os.listdir(folder) if (folder / name).exists()]  # noqa: PTH208  (links are read one by one)
+
+
 @pytest.mark.parametrize("passable", [True, False])
 def test_where_nothing_can_be_mounted_it_has_as_little_as_that_host_allows(make_bench, monkeypatch, *, passable: bool) -> None:
     from tests.providers.qemu import conftest
