@@ -9,6 +9,7 @@ of the journal falls with the load. The alternative, a transaction per step and 
 import contextlib
 import functools
 import logging
+import os
 import queue
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -150,9 +151,8 @@ class Runner:
 
     def _take(self) -> list[Step]:
         """Take what may start: everything in its turn, and after the first interrupt only what lets machines go on."""
-        if not self._interrupts.requests:
-            return self._walk.take()
-        return self._walk.take_healing() if self._interrupts.requests == 1 else []
+        takes = (self._walk.take, self._walk.take_healing, list)
+        return takes[min(self._interrupts.requests, 2)]()
 
     def _make_attempt(self, step: Step) -> Attempt:
         timeout = KINDS[step.kind].timeout if self._options.step_timeout is None else self._options.step_timeout
@@ -283,9 +283,7 @@ class Runner:
         elif isinstance(error, HerocloudError):
             why = str(error)
         else:
-            import secrets
-
-            reference = secrets.token_hex(4)
+            reference = os.urandom(4).hex()
             log.error("unexpected error in step %s, reference %s", attempt.step.id, reference, exc_info=error)
             what = f"{type(error).__name__}: {error}"
             why = f"unexpected error in the provider `{attempt.step.provider}`: {what} (reference {reference} in the log)"
@@ -358,8 +356,8 @@ class Runner:
     def _note(
         self, step: Step, status: Status, started: float, ended: float, *, error: str | None = None, because: StepId | None = None
     ) -> None:
-        outcome = Outcome(step.id, step.address, step.kind, status, started - self._began, ended - self._began, error, because)
-        self._outcomes.append(outcome)
+        seconds = started - self._began, ended - self._began
+        self._outcomes.append(Outcome(step.id, step.address, step.kind, status, *seconds, error, because))
 
     # Interrupts and the end.
 

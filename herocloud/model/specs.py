@@ -166,8 +166,8 @@ class VmSpec(TypedDict):
     labels: dict[str, str]
     secrets: dict[str, Secret]
     restart: str
-    snapshots: NotRequired[SnapshotPolicy]
     state: str
+    snapshots: NotRequired[SnapshotPolicy]
 
 
 class ImageSpec(TypedDict, total=False):

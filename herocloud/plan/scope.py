@@ -13,7 +13,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import PARALLELISM
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import diagnostics, renames, volume_names
+from herocloud.plan import diagnostics, moved_names, volume_names
 
 
 class PlanOptions(NamedTuple):
@@ -135,7 +135,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
     stack = desired.stack
     resources = {} if options.destroy else {one.address: one for one in desired.resources}
     before = recorded.records.get(stack, {})
-    moves = {} if options.destroy else renames.follow(desired, before, recorded.lost.get(stack, {}), found)
+    moves = {} if options.destroy else moved_names.follow(desired, before, recorded.lost.get(stack, {}), found)
     origins = set(moves.values())
     records = {address: record for address, record in before.items() if address not in origins}
     for target, origin in moves.items():

@@ -53,6 +53,7 @@ class Sight:
         self._things: Mapping[tuple[str, Address], Thing] = {}
         self._version = -1
         self._at = float("-inf")
+        self._began = float("-inf")
 
     def hosting(self) -> Hosting:
         """Return the machine; detected again every few seconds, and whenever its slices or the host file change."""
@@ -97,11 +98,14 @@ class Sight:
 
     def look_now(self) -> Mapping[tuple[str, Address], Thing]:
         """Look at everything that is recorded."""
+        began = time.monotonic()
         version, recorded = self._reader.current()
         stacks = tuple(recorded.records)
         things = lookups.things_by_key(stack_plans.look(self.hosting(), stacks)) if stacks else {}
         with self._turn:
-            self._things, self._version, self._at = things, version, time.monotonic()
+            # Of two looks at once, the one that began first may end last, and knows less.
+            if began >= self._began:
+                self._things, self._version, self._at, self._began = things, version, time.monotonic(), began
         return things
 
 

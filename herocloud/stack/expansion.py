@@ -178,8 +178,8 @@ def vm_spec(work: Expansion, view: View) -> Spec:
         "labels": work.spell_out(fields.get("labels", {})),
         "secrets": {name: _secret(work, view, name, secret) for name, secret in (fields.get("secrets") or {}).items()},
         "restart": fields.get("restart", "no"),
-        **({"snapshots": _snapshots(fields["snapshots"])} if fields.get("snapshots") else {}),
         "state": fields.get("state", "running"),
+        **({"snapshots": _snapshots(fields["snapshots"])} if fields.get("snapshots") else {}),
     }
 
 

@@ -103,6 +103,7 @@ SCENARIOS = (
     Scenario("take back a change", BEFORE, AFTER, rollback=True),
     Scenario("take snapshots", BEFORE, BEFORE, snapshots="take"),
     Scenario("restore a snapshot", BEFORE, BEFORE, snapshots="restore"),
+    Scenario("delete a snapshot", BEFORE, BEFORE, snapshots="delete"),
     Scenario("take back a restoring", BEFORE, BEFORE, rollback=True, snapshots="restore"),
 )
 
@@ -230,7 +231,8 @@ class Campaign:
         names += [point for point in driving.FAULT_POINTS if point.removeprefix("simulator.").rpartition(".")[0] in kinds]
         if self.scenario.rollback:
             names = [f"{point}:{kind}" for point in directions.BACK_POINTS for kind in kinds]
-            names += [point for point in driving.FAULT_POINTS if point.startswith("simulator.undo.")]
+            undone = {f"simulator.undo.{kind}" for kind in kinds}
+            names += [point for point in driving.FAULT_POINTS if point.rpartition(".")[0] in undone]
         names += list(directions.WHOLE_POINTS)
         blows = [Blow(name) for name in names]
         writes = [f"state.{what}.{when}" for what in ("begin", "commit", "finish") for when in ("before", "written", "after")]

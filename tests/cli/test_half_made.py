@@ -97,3 +97,17 @@ def test_undo_and_diff_take_a_serial_or_an_apply_id(herocloud: Any, applied: Pat
     herocloud.done("undo", "apply-2", "-y")
     assert "vm.web[2]" not in herocloud.done("state", "list").out
     assert herocloud("undo", "2", "-y").code == 1, "what serial 2 did is taken back already"
+
+
+def test_undoing_the_completion_of_a_half_made_vm_says_that_it_goes(herocloud: Any, misbehave: Any) -> None:
+    herocloud.write(BASE)
+    misbehave('{address: vm.db, step: vm.create, fail: "no memory"}')
+    assert herocloud("apply", "-y", "-q").code == 13
+    (herocloud.data_folder / "scenario.yaml").write_text("", encoding="utf-8")
+    herocloud.done("apply", "-y", "-q")
+    ran = herocloud("undo", "--approve", "create,update,stop,reboot,replace")
+    assert ran.code == 12, ran.both
+    assert "destroy: `vm.db`" in ran.err
+    assert _powers(herocloud)["vm.db"] == "running"
+    herocloud.done("undo", "-y")
+    assert _powers(herocloud)["vm.db"] == "gone"

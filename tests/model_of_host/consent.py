@@ -262,7 +262,8 @@ class Case:
         """Tell whether an effect only undoes what this very apply has done before, as it was asked to do at a failure."""
         if not any(one.plan.stack == effect.stack for one in person.approved):
             return False
-        changed = effect.address in self._born[effect.stack]
+        # A paused machine that was to be stopped runs for a moment, of which the host notes nothing.
+        changed = effect.address in self._born[effect.stack] or effect.what == "paused"
         return changed and (effect.what not in {"data goes", "purged", "goes"} or effect.identity in self._born[effect.stack])
 
     def settle(self) -> None:

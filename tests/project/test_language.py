@@ -12,7 +12,7 @@ PHRASES = {
     "whoever": r"\b[Ww]hoever\b",
     "is told": r"\b(?:is|are|was|were|be) told\b(?! apart)",
     "is no X": (
-        r"(?<![Tt]here )(?<!where )(?<!Where )\b(?:is|are|was|were) no "
+        r"(?<![Tt]here\s)(?<![Tt]here\n\s\s)(?<![Tt]here\n   )(?<![Ww]here\s)\b(?:is|are|was|were) no "
         r"(?!longer|more\b|reason|question|concern|use\b|room|place|such|help|less|other|sid|way out)[A-Za-z]+"
     ),
     "let … not say": r"\b[Ll]et [a-z ]{1,30} not say\b",

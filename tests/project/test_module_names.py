@@ -7,7 +7,6 @@ _OF_EVERY_PROVIDER = {"observing", "planning", "driving"}
 _SHARED_NAMES = {
     "diagnostics": "the type in model/, and the findings of the planner in plan/",
     "marks": "each provider has one, for what it makes: objects of the store, links, VMs",
-    "renames": "followed in plan/, and checked where the file says them in stack/checks/",
     "parts": "the types in model/, and the engine in providers/ that brings one about",
 }
 """Basenames in more than one room, each with its reason."""

@@ -13,7 +13,7 @@ from herocloud.providers.restart_events import RestartEvent
 from herocloud.providers.seam import Work
 from herocloud.providers.simulator import world
 from herocloud.providers.simulator.driving import SimulatorDriver
-from herocloud.rpc import chores, restarts
+from herocloud.rpc import chores, desk, restarts
 from herocloud.state import holders
 
 SECONDS = 60.0
@@ -258,3 +258,23 @@ def test_metrics_are_text_that_prometheus_reads(daemon: Any) -> None:
         line.split()[2].endswith("_total") or "serial" in line for line in lines if line.startswith("# TYPE ") and line.endswith("counter")
     )
     assert json.dumps(sorted(named)).count("herocloud_") == len(named)
+
+
+def test_of_two_looks_the_one_that_began_later_counts(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
+    sight, look = daemon.service.desk.sight, desk.stack_plans.look
+    newer: list[Any] = []
+
+    def overtaken(*args: Any) -> Any:
+        found = look(*args)
+        if not newer:
+            newer.append(None)
+            world.set_power(daemon.folder, "vm.web", "stopped", "imperative")
+            newer[0] = sight.look_now()
+        return found
+
+    daemon.service.upkeep.close()
+    monkeypatch.setattr(desk.stack_plans, "look", overtaken)
+    sight.look_now()
+    assert newer[0]["imperative", "vm.web"].parts["power"] == "stopped"
+    assert sight._things is newer[0]

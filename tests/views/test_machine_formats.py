@@ -38,7 +38,7 @@ def test_no_findings_are_one_good_case() -> None:
 
 def test_letters_that_xml_cannot_hold_are_replaced(plans) -> None:
     found = Diagnostic("x", "s\x00", "bell \x07 and \x1b[31m", address="vm.<a>&")
-    assert "bell \ufffd and" in _read(junit.render_diagnostics([found])).find(".//error").text
+    assert "bell \\x07 and" in _read(junit.render_diagnostics([found])).find(".//error").text
 
 
 def test_sarif_of_a_plan_points_at_what_to_look_at_twice(plans, snapshot) -> None:

@@ -27,9 +27,14 @@ PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "images")
 FAULT_POINTS = tuple(
     f"images.{point}"
     for kind in PERFORMED
-    for point in (f"{kind}.before", f"{kind}.half", f"{kind}.after", f"undo.{kind}.before", f"undo.{kind}.half", f"undo.{kind}.after")
+    for way in ("", "undo.")
+    for point in (f"{way}{kind}.before", f"{way}{kind}.half", f"{way}{kind}.after")
+    if not (way and kind.endswith(".discard"))
 )
-"""Every point at which `HEROCLOUD_FAULTS` can strike; `half` is reached more than once in the kinds that have several ways to be torn."""
+"""Every point at which `HEROCLOUD_FAULTS` can strike; `half` is reached more than once in the kinds that have several ways to be torn.
+
+Taking back that something prepared was discarded does nothing: it lay there for nothing.
+"""
 
 
 class ImagesDriver(PartsDriver):

@@ -20,7 +20,7 @@ from herocloud.providers import guest_keys
 from herocloud.providers.images import guest_identity, image_folders, marks, network_config, part_states, seed_texts
 from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.part_states import mark_for
-from herocloud.providers.parts import Half, Seen
+from herocloud.providers.parts import Half, Seen, same
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import users
 
@@ -116,7 +116,7 @@ class Seeds:
         users.lend(self._folder, path.parent.name, draft)
         draft.rename(ready)
         durable_files.sync_folder(path.parent)
-        marks.write(ready, part_states.waiting(work))
+        marks.write(ready, part_states.waiting(work)._replace(more={"old": None}))
 
     def _remove(self, work: Work, half: Half) -> None:
         path = self._path(work)
@@ -137,7 +137,7 @@ class Seeds:
         mark = marks.read(path)
         if mark is not None and mark.half is None and not mark.more.get("old"):
             _old_of(path).unlink(missing_ok=True)
-        if KINDS[work.step.kind].places:
+        if KINDS[work.step.kind].places and mark is not None and same(mark.body, work.step.after):
             _forget_prepared(path)
         part_states.sweep(path)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from herocloud.model.steps import beside
 from herocloud.providers.images import driving
 from herocloud.providers.seam import Found
 
@@ -159,7 +160,43 @@ def _copy_volume(bench, raw, shapes):
     return ("volume.copy", "volume", None, {**there, "path": "volumes/shop/copy.raw"}), _origin("volume.data")
 
 
+def _prepare_disk(bench, raw, shapes):
+    return ("vm.web", "disk.new", None, beside(shapes.disk(bench.image(raw)))), {}
+
+
+def _place_disk(bench, raw, shapes):
+    body = shapes.disk(bench.image(raw))
+    bench.perform("disk.prepare", "vm.web", "disk.new", None, beside(body))
+    return ("vm.web", "disk", None, body), {}
+
+
+def _discard_disk(bench, raw, shapes):
+    body = beside(shapes.disk(bench.image(raw)))
+    bench.perform("disk.prepare", "vm.web", "disk.new", None, body)
+    return ("vm.web", "disk.new", body, None), {}
+
+
+def _prepare_seed(bench, raw, shapes):
+    return ("vm.web", "seed.new", None, beside(shapes.SEED)), {"spec": shapes.spec()}
+
+
+def _place_seed(bench, raw, shapes):
+    bench.perform("seed.prepare", "vm.web", "seed.new", None, beside(shapes.SEED), spec=shapes.spec())
+    return ("vm.web", "seed", None, shapes.SEED), {"spec": shapes.spec()}
+
+
+def _discard_seed(bench, raw, shapes):
+    bench.perform("seed.prepare", "vm.web", "seed.new", None, beside(shapes.SEED), spec=shapes.spec())
+    return ("vm.web", "seed.new", beside(shapes.SEED), None), {"spec": shapes.spec()}
+
+
 CASES = {
+    "prepare disk": Case("disk.prepare", 3, 2, _prepare_disk),
+    "place disk": Case("disk.place", 2, 2, _place_disk),
+    "purge prepared disk": Case("disk.discard", 2, 0, _discard_disk),
+    "prepare seed": Case("seed.prepare", 3, 2, _prepare_seed),
+    "place seed": Case("seed.place", 3, 2, _place_seed),
+    "purge prepared seed": Case("seed.discard", 2, 0, _discard_seed),
     "fetch": Case("image.fetch", 4, 1, _fetch),
     "fetch another": Case("image.fetch", 4, 1, _fetch_other),
     "forget": Case("image.delete", 1, 1, _forget),
