@@ -4,7 +4,9 @@ A plan of one caller may meet what another has hidden: a slice that is pinned al
 and does not name it.
 """
 
+import os
 import re
+from pathlib import Path
 
 from herocloud.kits.jsons import Json
 from herocloud.model.worlds import Recorded
@@ -21,7 +23,12 @@ def conceal(value: Json, recorded: Recorded, digest: str | None) -> Json:
         for record in records.values()
         if (record.spec.get("labels") or {}).get(SECRET_LABEL) not in (None, digest)
     ]
-    return _replace(value, re.compile("|".join(names))) if names else value
+    return _replace(value, re.compile("|".join(names)), NOBODY) if names else value
+
+
+def without_folders(value: Json, root: Path) -> Json:
+    """Return texts without the folders of uploads: callers know their files by the names that they sent."""
+    return _replace(value, re.compile(re.escape(f"{root / 'stacks'}{os.sep}") + r"[^/`]+/"), "")
 
 
 def _pattern(stack: str, address: str) -> str:
@@ -29,11 +36,11 @@ def _pattern(stack: str, address: str) -> str:
     return rf"`?{address}`? of stack `?{stack}\b`?|\b{stack}/{address}(?![\w\[])"
 
 
-def _replace(value: Json, names: re.Pattern[str]) -> Json:
+def _replace(value: Json, pattern: re.Pattern[str], word: str) -> Json:
     if isinstance(value, str):
-        return names.sub(NOBODY, value)
+        return pattern.sub(word, value)
     if isinstance(value, dict):
-        return {key: _replace(one, names) for key, one in value.items()}
+        return {key: _replace(one, pattern, word) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_replace(one, names) for one in value]
+        return [_replace(one, pattern, word) for one in value]
     return value

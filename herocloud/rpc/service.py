@@ -134,7 +134,7 @@ class Service:
             document=lambda: self.document,
             caller=_NOBODY,
         )
-        self.jobs.conceal = lambda data, digest: concealment.conceal(data, self.reader.recorded(), digest)
+        self.jobs.conceal = self._conceal
         recovery.take_over(self.desk)
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
         self.upkeep = Upkeep(self.desk, look_seconds=settings.look_seconds, intervals=settings.intervals)
@@ -150,7 +150,11 @@ class Service:
         known = error if isinstance(error, RpcError) else error_answers.translate(error)
         secret = given.get("secret")
         digest = self.desk.digest(secret) if isinstance(secret, str) else None
-        return None if known is None else RpcError(known.kind, concealment.conceal(known.data, self.desk.recorded, digest))
+        return None if known is None else RpcError(known.kind, self._conceal(known.data, digest))
+
+    def _conceal(self, data: Json, digest: str | None) -> Json:
+        """Take out of an error what its caller may not know."""
+        return concealment.without_folders(concealment.conceal(data, self.desk.recorded, digest), self.desk.runtime)
 
     def handlers(self) -> Handlers:
         """Return what the paths need."""

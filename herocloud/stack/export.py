@@ -303,6 +303,8 @@ def _unite_texts(texts: Sequence[str], *, numbers: bool) -> str:
         before, after = texts[0][: match.start()], texts[0][match.end() :]
         if not numbers and not before and not after:
             continue  # A value that is only an expression would come back as a number.
+        if before.endswith("{"):
+            continue  # Three braces in a row would be read as an expression that begins one early.
         if all(text == f"{before}{base + number}{after}" for number, text in enumerate(texts)):
             return f"{before}{{{{ index{plus} }}}}{after}"
     raise _Different

@@ -107,6 +107,13 @@ def test_what_was_sent_along_is_used(shared: Any) -> None:
     assert codes(shared, yaml, contents={"front.yaml": "#cloud-config\n", "secrets/password": "hush"}) == []
 
 
+def test_errors_name_files_as_they_were_sent(shared: Any) -> None:
+    for method in ("plan_stack", "validate_stack"):
+        wrong = shared.post(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"yaml": "stack: shop\nvms: {Bad: {}}\n"}}))
+        assert b'"filename": "stack.yaml"' in wrong.body or b'"filename":"stack.yaml"' in wrong.body
+        assert str(shared.folder).encode() not in wrong.body
+
+
 @pytest.mark.parametrize("name", ["/etc/cron.d/x", "../x", "a/../../x", "a//../x", "", ".", "a\0b", "./x/.."])
 def test_files_cannot_be_sent_to_other_places(shared: Any, name: str) -> None:
     refused = shared.refused("validate_stack", yaml=VM, contents={name: "x"})

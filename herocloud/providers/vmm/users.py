@@ -116,9 +116,11 @@ def let_go(data: Path, sid: str, number: int | None) -> None:
 def any_taken() -> bool:
     """Return whether any VM on this host has a user of its own."""
     try:
-        return any(name.isdecimal() for name in os.listdir(_entry(0).parent))  # noqa: PTH208  (nobody needs paths)
+        holders = [_holder(entry) for entry in _entry(0).parent.iterdir() if entry.name.isdecimal()]
     except OSError:
         return False
+    # A data folder that was removed by hand leaves its entries behind.
+    return any(holder is not None and _is_there(holder) for holder in holders)
 
 
 def usable_range(wanted: Range | None = None) -> Range | None:

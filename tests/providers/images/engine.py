@@ -123,7 +123,7 @@ class Site:
         self.images = driving.ImagesDriver(folder, self.host, environment=os.environ)
 
     def driver(self, name: str, role: str) -> Any:
-        return {(NAME, "hypervisor"): self.machines, ("images", "images"): self.images}[name, role]
+        return {(NAME, "hypervisor"): self.machines, (NAME, "guest"): self.machines, ("images", "images"): self.images}[name, role]
 
     def look(self) -> Observed:
         return observer.merge([observing.ImagesObserver(self.folder).observe(None), self.machines.observe(None)])
