@@ -229,8 +229,7 @@ class Decider:
             found.append(_field(one, judge))
         if record.protect != case.resource.protect:
             found.append(FieldDiff("protect", record.protect, case.resource.protect))
-        if set(record.needs) != set(case.resource.depends_on):
-            found.append(FieldDiff("depends_on", list(record.needs), list(case.resource.depends_on)))
+        found.extend(differences.dependency_fields(record.needs, case.resource.depends_on))
         if record.parts != case.present and record.complete:
             found.extend(self._drift_fields(record.parts, case.present))
         return (*found, *volume_names.renamed_uses(case.present, self.renamed))

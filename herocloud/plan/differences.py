@@ -4,7 +4,7 @@ Equal things never get here. Whole-fleet deepdiff takes seconds even when nothin
 and deepdiff looks only into the nested values that differ; counted VMs share those, hence the memory of earlier answers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.kits import jsons
@@ -141,3 +141,12 @@ def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> 
             else:
                 found.append(Drift(address, record.kind, part, before, after))
     return tuple(found)
+
+
+def dependency_fields(before: Sequence[Address], after: Sequence[Address]) -> list[FieldDiff]:
+    """Return how the dependencies of a resource change.
+
+    That a VM on the overlay waits for its node is said by `mycelium` already; nobody wrote it down as a dependency.
+    """
+    needs, wanted = ([one for one in listed if not one.startswith("mycelium.")] for listed in (before, after))
+    return [FieldDiff("depends_on", needs, wanted)] if set(needs) != set(wanted) else []

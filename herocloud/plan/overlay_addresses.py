@@ -27,6 +27,8 @@ class _Missing(NamedTuple):
     name: str
     address: Address
     place: Place | None
+    used: bool
+    """Addresses that were applied follow from it."""
 
 
 class OverlayAddresses:
@@ -58,47 +60,66 @@ class OverlayAddresses:
             return self._seen_subnet(resource)
         mode = self._node.spec["mode"] if self._node is not None else HOST
         known = self._keys[jsons.dumps(reference)]
-        if known.missing and self._simulated and mode == HOST and self._observed is not None and self._observed.overlay_subnet:
-            self._derived.append(known.name)
-            return self._observed.overlay_subnet
-        public = self._public(reference, resource)
+        recorded = self._recorded_subnet(reference)
+        if known.missing and self._simulated and mode == HOST:
+            derived = self._observed.overlay_subnet if self._observed is not None else recorded
+            if derived and recorded in (None, derived):
+                self._derived.append(known.name)
+                return derived
+        public = self._public(reference, resource, recorded)
         if mode == NETWORK and self._node is not None and self._node.spec["daemon"] != "adopt":
             # The network's node is a peer of the host's, which herocloud starts where none runs.
             self._public(HOST_KEY, self._node)
-        return None if public is None else _planning().node(public)[1]
+        # A key that cannot be had is an error, and no reason to show addresses as changed.
+        return recorded if public is None else _planning().node(public)[1]
 
     def use(self, resource: Resource, asked: Spec, before: Spec) -> Json:
         """Return what a VM with a daemon of its own is on the overlay; one that was renamed keeps its key."""
         named = (before.get("key") or {}).get("name")
         reference = {"name": named} if named else guest_key(self._stack, host_name(resource.address))
-        public = self._public(reference, resource)
+        known = before.get("key") or {}
+        public = self._public(reference, resource, known.get("public"))
+        if asked.get("seed"):
+            self._found.append(overlay_diagnostics.overlay_seed_inside(resource.address, resource.place))
         if asked.get("open"):
             self._found.append(overlay_diagnostics.overlay_open_inside(resource.address, resource.place))
         if not resource.spec["networks"]:
             self._found.append(overlay_diagnostics.overlay_without_underlay(resource.address, resource.place))
-        address = None if public is None else _planning().node(public)[0]
-        return {**asked, "address": address, "key": {**reference, "public": public}}
+        if public is None:
+            return {**asked, "address": before.get("address"), "key": {**reference, "public": known.get("public")}}
+        return {**asked, "address": _planning().node(public)[0], "key": {**reference, "public": public}}
 
     def finish(self) -> None:
         """Report keys that are missing, all at once: they are made with one command."""
         if self._missing:
             names = list(dict.fromkeys(one.name for one in self._missing))
             addresses = list(dict.fromkeys(one.address for one in self._missing))
-            self._found.append(overlay_diagnostics.overlay_key_missing(names, addresses, self._missing[0].place))
+            used = any(one.used for one in self._missing)
+            self._found.append(overlay_diagnostics.overlay_key_missing(names, addresses, self._missing[0].place, used=used))
         if self._derived:
             self._found.append(overlay_diagnostics.overlay_key_derived(self._host.name, list(dict.fromkeys(self._derived))))
 
-    def _public(self, reference: Json, resource: Resource) -> str | None:
+    def _recorded_subnet(self, reference: Json) -> str | None:
+        """Return the /64 that was applied with this key."""
+        recorded = self._records.get(NODE)
+        if recorded is None or jsons.dumps(recorded.spec.get("key")) != jsons.dumps(reference):
+            return None
+        return recorded.spec.get("subnet")
+
+    def _public(self, reference: Json, resource: Resource, before: str | None = None) -> str | None:
+        """Return the public half of a key; `before` is what was applied with it: its public half, or the /64 that follows."""
         text = jsons.dumps(reference)
         known = self._keys.get(text)
         if known is not None and known.public is not None:
             return known.public
         name = known.name if known is not None else str(reference.get("name", ""))
         if known is None or known.missing:
-            if self._simulated:
+            derived = jsons.blake2b(f"herocloud simulator {self._host.name} {name}".encode(), digest_size=32).hexdigest()
+            # A key that was there and is lost is not replaced by a name: all addresses would change.
+            if self._simulated and before in (None, derived, _planning().node(derived)[1]):
                 self._derived.append(name)
-                return jsons.blake2b(f"herocloud simulator {self._host.name} {name}".encode(), digest_size=32).hexdigest()
-            self._missing.append(_Missing(name, resource.address, resource.place))
+                return derived
+            self._missing.append(_Missing(name, resource.address, resource.place, before is not None))
         elif text not in self._said:
             self._said.add(text)
             self._found.append(overlay_diagnostics.overlay_key_unusable(resource.address, known.problem, known.hint, resource.place))

@@ -18,16 +18,18 @@ def overlay_unusable(address: str, why: str, place: Place | None) -> Diagnostic:
     )
 
 
-def overlay_key_missing(names: Sequence[str], addresses: Sequence[str], place: Place | None) -> Diagnostic:
-    """Tell which keys have to be made."""
+def overlay_key_missing(names: Sequence[str], addresses: Sequence[str], place: Place | None, *, used: bool) -> Diagnostic:
+    """Tell which keys have to be made, or put back where they were `used`."""
     listed = ", ".join(f"`{name}`" for name in names)
+    command = f"run `herocloud mycelium key create {' '.join(names)}`"
+    back = f"put the key file back from a backup to keep the addresses that are applied; for new ones {command}"
     return Diagnostic(
         code="overlay-key-missing",
         summary="A key of the overlay is missing",
         detail=f"{', '.join(f'`{one}`' for one in addresses)} cannot have an address: there is no key {listed} in the data folder.",
         address=addresses[0],
         place=place,
-        hint=f"run `herocloud mycelium key create {' '.join(names)}`",
+        hint=back if used else command,
     )
 
 
@@ -143,6 +145,18 @@ def overlay_mode_kept(address: str, before: str, after: str, vms: Sequence[str],
         address=address,
         place=place,
         hint="take `mycelium` out of the VMs, apply, and put it back together with the new mode",
+    )
+
+
+def overlay_seed_inside(address: str, place: Place | None) -> Diagnostic:
+    """Tell that a seed means nothing where the address follows from a key alone."""
+    return Diagnostic(
+        code="overlay-seed-inside",
+        summary="A seed means nothing in mode `guest`",
+        detail=f"The address of `{address}` follows from its own key alone, because the daemon runs inside the VM.",
+        address=address,
+        place=place,
+        hint="take `seed` out",
     )
 
 

@@ -124,3 +124,60 @@ def test_what_a_guest_with_a_daemon_of_its_own_cannot_have_is_an_error(build, pr
         _host(build, OverlayKey(PUBLIC), jsons.dumps({"name": "shop.web"})),
     )
     assert {one.code for one in plan.diagnostics if one.is_error} == {"overlay-open-inside", "overlay-without-underlay"}
+
+
+def _lost(build, pretend, build_stack, names):
+    """Return the plan after the keys of these names were made, applied, and deleted."""
+
+    def host(key):
+        return build.host()._replace(overlay_keys=tuple((jsons.dumps({"name": name}), key._replace(name=name)) for name in names))
+
+    there, gone = host(OverlayKey(PUBLIC)), host(OverlayKey(None, missing=True))
+    world = pretend.run(pretend.World(), pretend.World().plan(build_stack(), there), there)
+    return world.plan(build_stack(), gone)
+
+
+def test_a_key_that_is_lost_is_not_replaced_by_a_name_on_the_simulator(build, pretend) -> None:
+    plan = _lost(build, pretend, lambda: _stack(build), ["host"])
+    (found,) = [one for one in plan.diagnostics if one.is_error]
+    assert found.code == "overlay-key-missing"
+    assert "back from a backup" in (found.hint or "")
+    assert "key create host" in (found.hint or "")
+    assert not plan.changing, "the addresses are not shown as changed"
+
+
+def test_the_same_holds_for_the_key_of_a_guest(build, pretend) -> None:
+    asked = {"seed": None, "mode": "guest", "peers": ["tcp://192.0.2.1:9651"]}
+
+    def stack():
+        return build.desired(build.image(), build.network(), build.vm("web", mycelium=asked, networks=["lan"]))
+
+    plan = _lost(build, pretend, stack, ["shop.web"])
+    (found,) = [one for one in plan.diagnostics if one.is_error]
+    assert found.code == "overlay-key-missing"
+    assert not plan.changing
+
+
+def test_a_key_that_was_never_there_goes_on_being_derived(build, pretend) -> None:
+    host = _host(build, OverlayKey(None, missing=True, name="host"))
+    world = pretend.run(pretend.World(), pretend.World().plan(_stack(build), host), host)
+    for observed in (world.observed, None):
+        plan = world._replace(observed=observed).plan(_stack(build), host)
+        assert not [one for one in plan.diagnostics if one.is_error]
+        assert not plan.changing
+
+
+def test_a_seed_in_mode_guest_is_an_error(build, pretend) -> None:
+    asked = {"seed": "010203040506", "mode": "guest", "peers": ["tcp://192.0.2.1:9651"]}
+    vm = build.vm("web", mycelium=asked, networks=["lan"])
+    plan = pretend.World().plan(build.desired(build.image(), build.network(), vm), build.host())
+    assert {one.code for one in plan.diagnostics if one.is_error} == {"overlay-seed-inside"}
+
+
+def test_leaving_the_overlay_does_not_read_as_a_dependency_that_goes(build, pretend) -> None:
+    host = _host(build, OverlayKey(PUBLIC))
+    world = pretend.run(pretend.World(), pretend.World().plan(_stack(build), host), host)
+    plan = world.plan(build.desired(build.image(), build.vm("web")), host)
+    (change,) = [one for one in plan.changing if one.address == "vm.web"]
+    assert "mycelium.address" in {field.path for field in change.fields} | {f"{field.path}.address" for field in change.fields}
+    assert "depends_on" not in {field.path for field in change.fields}

@@ -43,7 +43,10 @@ def path_of(data: Path, name: str) -> Path:
 def create(data: Path, name: str) -> PublicKey:
     """Make a key and return its public half."""
     path = path_of(data, name)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # `parents` would make the folder in between as the umask says.
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
     with durable_files.flock(path.parent / ".lock", blocking=True):
         if path.exists():
             raise Refused([taken(path)])

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,13 @@ def test_a_key_in_the_environment_stands_in_hexadecimal() -> None:
         with pytest.raises(Refused, match=words) as raised:
             keys.read_environment("KEY", environment)
         assert "secret!" not in str(raised.value), "what may be a secret is not repeated"
+
+
+def test_the_folders_of_keys_are_closed_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        keys.create(tmp_path / "data", "host")
+    finally:
+        os.umask(before)
+    folders = [tmp_path / "data/mycelium/keys", tmp_path / "data/mycelium", tmp_path / "data"]
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 3
