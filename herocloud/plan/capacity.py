@@ -20,7 +20,7 @@ from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import BESIDE, NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import snapshot_space as snapshots
-from herocloud.plan.usage import disk_of, use_of, use_of_machine
+from herocloud.plan.usage import disk_of, prepared_in, use_of, use_of_machine
 
 RESOURCES = Claim._fields
 ORDINARY = "ordinary_memory"
@@ -95,10 +95,23 @@ def used(recorded: Recorded, observed: Observed | None) -> Claim:
     if observed is not None:
         claims.extend(claim_of_orphan(thing, recorded) for thing in without_record(recorded, observed))
         claims.append(Claim(disk=observed.tombstones))
+        claims.append(Claim(disk=_unrecorded_beside(recorded, observed)))
     for claim in claims:
         for number, amount in enumerate(claim):
             total[number] += amount
     return Claim(*total)
+
+
+def _unrecorded_beside(recorded: Recorded, observed: Observed) -> int:
+    """Add up root disks that lie prepared and are in no record, because the apply that made them was cut off before it heard so."""
+    more = 0
+    for stack, things in observed.things.items():
+        records = recorded.records.get(stack, {})
+        for address, thing in things.items():
+            if _PREPARED in thing.parts and (record := records.get(address)) is not None:
+                there = prepared_in(thing.parts) + (thing.parts.get("disk") or {"size": 0})["size"]
+                more += max(0, there - disk_of(record.spec) - prepared_in(record.parts))
+    return more
 
 
 def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
@@ -128,10 +141,9 @@ def claim_of(record: Record) -> Claim:
     if record.kind != "vm":
         return NOTHING
     use = use_of(record.spec)
-    prepared = (record.parts.get(_PREPARED) or {"size": 0})["size"]
     return Claim(
         **use._asdict(),
-        disk=disk_of(record.spec) + prepared + snapshots.room_of(record.spec, record.parts),
+        disk=disk_of(record.spec) + prepared_in(record.parts) + snapshots.room_of(record.spec, record.parts),
     )
 
 

@@ -16,7 +16,7 @@ from herocloud.model.worlds import Record, Resource
 from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler, volume_names
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
-from herocloud.plan.usage import disk_of, use_of, use_of_machine
+from herocloud.plan.usage import disk_besides, disk_of, use_of, use_of_machine
 from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
@@ -147,7 +147,7 @@ class Decider:
         seq = step_compiler.Sequence(case.address, providers)
         if case.marked and present:
             _rename_first(seq, "vm.move", case)
-        use, old, old_disk = use_of(valued.spec), use_of(record.spec) if record else Use(), disk_of(record.spec) if record else 0
+        use, old, old_disk = use_of(valued.spec), use_of(record.spec) if record else Use(), disk_besides(record, present) if record else 0
         if record is None and present:
             # What is adopted fills the host already, and was counted with what has no record.
             old, old_disk = use_of_machine(present.get("machine")), (present.get("disk") or {"size": 0})["size"]
@@ -187,7 +187,7 @@ class Decider:
         mark = len(seq.steps)
         # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
         kept_use = Use() if "machine" in case.present else old
-        kept_disk = disk_of(case.record.spec) if case.record and (keep or "disk" not in case.present) else 0
+        kept_disk = disk_besides(case.record, case.present) if case.record and (keep or "disk" not in case.present) else 0
         step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk, placed=wanted)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]

@@ -99,11 +99,10 @@ def _play(steps: Sequence[Step], parallelism: int) -> tuple[list[float], list[fl
 
 
 def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Timing) -> dict[Address, Change]:
-    """Return the changes that interrupt a VM, each with the time from its stop to its last boot, or to its end when it stays off."""
+    """Return the changes that interrupt a VM, each with the time from its stop to its last boot; it has none when it stays off."""
     down = {change.address: change for change in changes if change.kind == "vm" and change.action in _INTERRUPTING}
     began: dict[Address, float] = {}
     back: dict[Address, float] = {}
-    last: dict[Address, float] = {}
     for number, step in enumerate(steps if down else ()):
         if step.address not in down:
             continue
@@ -111,10 +110,13 @@ def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Tim
             began.setdefault(step.address, timing.starts[number])
         elif step.kind == "vm.boot":
             back[step.address] = timing.ends[number]
-        last[step.address] = timing.ends[number]
-    off = {address: change._replace(downtime=None) for address, change in down.items() if change.action is Action.STOP}
-    return off | {
-        address: change._replace(downtime=round(back.get(address, last[address]) - began[address], 3) if address in began else 0.0)
-        for address, change in down.items()
-        if address not in off
-    }
+    return {address: change._replace(downtime=_downtime(change, began.get(address), back.get(address))) for address, change in down.items()}
+
+
+def _downtime(change: Change, began: float | None, back: float | None) -> float | None:
+    """Return the seconds between a VM's stop and its last boot, nothing when it stays off."""
+    if change.action is Action.STOP:
+        return None
+    if began is None:
+        return 0.0
+    return None if back is None else round(back - began, 3)

@@ -1,9 +1,13 @@
 """What a VM occupies on its host, from its target or from its machine."""
 
-from herocloud.kits.jsons import Spec
+from collections.abc import Mapping
+
+from herocloud.kits.jsons import Part, Spec
 from herocloud.model import specs
 from herocloud.model.hosts import SLICE_MEMORY
 from herocloud.model.parts import MachinePart
+from herocloud.model.steps import BESIDE
+from herocloud.model.worlds import Record
 from herocloud.plan.step_compiler import Use
 
 
@@ -11,6 +15,21 @@ def disk_of(spec: Spec) -> int:
     """Return the size of a VM's root disk, 0 when it has none."""
     disk = specs.vm(spec)["root_disk"]
     return disk["size"] if disk else 0
+
+
+def prepared_in(parts: Mapping[str, Part]) -> int:
+    """Return the size of a root disk that lies beside the one whose place it will take."""
+    size: int = (parts.get(f"disk{BESIDE}") or {"size": 0})["size"]
+    return size
+
+
+def disk_besides(record: Record, present: Mapping[str, Part]) -> int:
+    """Return the room of a root disk that a record is counted for and that nothing prepared fills without being recorded.
+
+    The answer to making a disk can get lost. Where no disk is in its place then, the one beside it lies in the room that the record has.
+    """
+    room = disk_of(record.spec)
+    return room if "disk" in present else max(0, room - max(0, prepared_in(present) - prepared_in(record.parts)))
 
 
 def use_of(spec: Spec) -> Use:
