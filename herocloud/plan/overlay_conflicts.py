@@ -11,8 +11,8 @@ from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
-from herocloud.model.words import Action
-from herocloud.model.worlds import Record, Thing
+from herocloud.model.words import Action, Impact
+from herocloud.model.worlds import Record, Recorded, Thing
 from herocloud.plan import capacity, overlay_diagnostics
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import World
@@ -61,6 +61,26 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
         )
         if before and before.get("mode", HOST) != after["mode"] and before.get("mode", HOST) != GUEST and staying:
             yield overlay_diagnostics.overlay_mode_kept(str(NODE), before.get("mode", HOST), after["mode"], staying, places.get(NODE))
+
+
+def approve_cutting_off(stack: StackName, decisions: dict[Address, Decision], recorded: Recorded) -> None:
+    """Have a change of the host's /64 approved as reboots are where VMs of other stacks lose their addresses by it, and name them."""
+    node = decisions.get(NODE)
+    before, after = (node.change.before or {}, node.change.after or {}) if node is not None else ({}, {})
+    was = before.get("subnet")
+    if node is None or not was or not after.get("subnet") or was == after["subnet"] or after.get("mode", HOST) != HOST:
+        return
+    prefix = was.removesuffix("::/64") + ":"
+    lost = [
+        f"`{record.address}` of stack `{other}` ({address})"
+        for other, records in recorded.records.items()
+        for record in (records.values() if other != stack else ())
+        if record.kind == "vm" and (address := _address(record.spec)) and address.startswith(prefix)
+    ]
+    if lost:
+        note = f"cuts off {', '.join(lost)}"
+        change = node.change._replace(impact=max(node.change.impact, Impact.REBOOT), note=note)
+        decisions[NODE] = node._replace(change=change)
 
 
 def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple[StackName, Address]]:

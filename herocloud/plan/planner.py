@@ -24,6 +24,7 @@ from herocloud.plan import (
     finish,
     order,
     orphan_diagnostics,
+    overlay_conflicts,
     overlay_diagnostics,
     overlay_handovers,
     reservations,
@@ -80,6 +81,7 @@ def draft(
     outputs = _outputs(desired, recorded, specs, options, found)
 
     decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, beside=beside)
+    overlay_conflicts.approve_cutting_off(inputs.stack, decisions, recorded)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
     if seen is not None and not options.destroy:

@@ -5,7 +5,7 @@ import pytest
 from herocloud.kits import jsons
 from herocloud.model.hosts import OverlayKey
 from herocloud.model.ids import Address
-from herocloud.model.words import Severity
+from herocloud.model.words import Impact, Severity
 from herocloud.model.worlds import Move, Resource
 
 PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
@@ -83,6 +83,17 @@ def test_a_changed_key_warns_for_the_other_stacks_in_the_old_subnet(build, besid
     assert warning.code == "overlay-moves-others"
     assert "stack `first`" in warning.detail
     assert _codes(plan) == set()
+
+
+def test_cutting_off_vms_of_another_stack_is_approved_like_their_reboot_and_names_them(build, pretend, beside) -> None:
+    host, after = _host(build, host=PUBLIC), _host(build, host=OTHER)
+    mine = _stack(build, seed="0a0203040506", vms=())
+    world = pretend.run(beside(), beside().plan(mine, host), host)
+    (change,) = [one for one in world.plan(mine, after).changing if one.address == "mycelium.node"]
+    assert change.impact is Impact.REBOOT
+    assert change.note == "cuts off `vm.web` of stack `first` (430:9364:d8d8:84a9:ff0f:102:304:506)"
+    alone = pretend.run(pretend.World(), pretend.World().plan(mine, host), host).plan(mine, after)
+    assert [one.impact for one in alone.changing if one.address == "mycelium.node"] != [Impact.REBOOT]
 
 
 def test_the_mode_does_not_change_under_vms_and_does_when_they_have_left(build, pretend, beside) -> None:
