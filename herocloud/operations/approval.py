@@ -64,6 +64,9 @@ def classes_of(change: Change) -> tuple[Approval, ...]:
     classes = _CLASSES[change.action]
     if change.impact is Impact.DATA and Approval.DESTROY not in classes:
         return (*classes, Approval.DESTROY)
+    if change.kind == "mycelium" and change.impact is Impact.REBOOT:
+        # VMs of other stacks lose their addresses until they are rebooted.
+        return (*classes, Approval.REBOOT)
     return classes
 
 

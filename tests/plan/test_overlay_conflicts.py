@@ -5,8 +5,9 @@ import pytest
 from herocloud.kits import jsons
 from herocloud.model.hosts import OverlayKey
 from herocloud.model.ids import Address
-from herocloud.model.words import Impact, Severity
+from herocloud.model.words import Approval, Impact, Severity
 from herocloud.model.worlds import Move, Resource
+from herocloud.operations import approval
 
 PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
 OTHER = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
@@ -89,8 +90,10 @@ def test_cutting_off_vms_of_another_stack_is_approved_like_their_reboot_and_name
     host, after = _host(build, host=PUBLIC), _host(build, host=OTHER)
     mine = _stack(build, seed="0a0203040506", vms=())
     world = pretend.run(beside(), beside().plan(mine, host), host)
-    (change,) = [one for one in world.plan(mine, after).changing if one.address == "mycelium.node"]
+    plan = world.plan(mine, after)
+    (change,) = [one for one in plan.changing if one.address == "mycelium.node"]
     assert change.impact is Impact.REBOOT
+    assert approval.missing(plan, {Approval.UPDATE}) == {Approval.REBOOT: [change]}
     assert change.note == "cuts off `vm.web` of stack `first` (430:9364:d8d8:84a9:ff0f:102:304:506)"
     alone = pretend.run(pretend.World(), pretend.World().plan(mine, host), host).plan(mine, after)
     assert [one.impact for one in alone.changing if one.address == "mycelium.node"] != [Impact.REBOOT]
