@@ -1,10 +1,11 @@
 """Snapshots of VMs: planned, listed, found. They are planned, proven and journalled like a stack."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.known_snapshots import Snapshot
@@ -111,7 +112,11 @@ def find(folder: Path, vm: str, name: str, stack: str | None) -> Snapshot:
 
 def _of(record: Record, observed: Observed) -> list[Snapshot]:
     thing = observed.things.get(record.stack, {}).get(record.address)
-    seen = thing.parts if thing is not None else {}
+    return of_vm(record, thing.parts if thing is not None else {})
+
+
+def of_vm(record: Record, seen: Mapping[str, Part]) -> list[Snapshot]:
+    """Return the snapshots of a VM that are recorded or seen, oldest first."""
     parts = {**record.parts, **seen}
     found = [Snapshot(record, key.removeprefix(SNAPSHOT), part, key in seen) for key, part in parts.items() if key.startswith(SNAPSHOT)]
     return sorted(found, key=lambda one: (one.part["created"], one.name))

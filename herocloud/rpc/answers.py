@@ -69,6 +69,21 @@ class VmInfo(Answer):
     job_id: str | None = Field(description="The job that works on it now.")
 
 
+class SnapshotInfo(Answer):
+    """A snapshot of a VM."""
+
+    sid: str = Field(description="The VM that it is of.")
+    vm: str = Field(description="The address of that VM.")
+    stack: str
+    name: str
+    created_at: int = Field(description="Seconds since 1970.")
+    size_bytes: int = Field(description="What all of it may come to take on the disk.")
+    disks: list[str] = Field(description="The disks that it holds: `disk` and `volume.NAME`.")
+    memory_bytes: int | None = Field(description="How much memory it holds; null when it holds disks alone.")
+    scheduled: bool = Field(description="Whether the VM's schedule asked for it, and not a person.")
+    present: bool = Field(description="Whether it is on the host; false when it is recorded and gone.")
+
+
 class RpcErrorInfo(Answer):
     """An error, as a response would carry it."""
 

@@ -30,6 +30,7 @@ _NOT_FOUND = frozenset(
         "no-such-job",
         "no-such-plan",
         "no-such-vm",
+        "no-snapshot",
         "no-such-snapshot",
         "unknown-snapshot",
         "unknown-serial",
@@ -58,6 +59,8 @@ def refuse(error: errors.Refused) -> RpcError:
     codes = {found.code for found in error.diagnostics}
     if codes & _NOT_FOUND:
         return RpcError(error_codes.NOT_FOUND, document(error.diagnostics))
+    if "protected" in codes:
+        return RpcError(error_codes.BLOCKED, document(error.diagnostics))
     if codes & _UNREACHABLE:
         return RpcError(error_codes.HYPERVISOR_UNAVAILABLE, document(error.diagnostics))
     if any(found.place is not None for found in error.diagnostics):

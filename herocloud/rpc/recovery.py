@@ -9,8 +9,9 @@ import logging
 from collections.abc import Mapping
 
 from herocloud.kits.jsons import Json
+from herocloud.model import ids
 from herocloud.model.applies import Pending
-from herocloud.operations import apply, lookups, unfinished
+from herocloud.operations import apply, deployment, lookups, unfinished
 from herocloud.operations.callers import Granted
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import error_answers, error_codes, work
@@ -19,7 +20,7 @@ from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.job_marks import job_id
 from herocloud.rpc.jobs import Request, Run, Subject
-from herocloud.rpc.methods import vm_methods
+from herocloud.rpc.methods import clone_methods, snapshot_methods, vm_methods
 from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ def _find_work(desk: Desk, job: StoredJob, pending: Pending | None) -> Request:
     subject = Subject(_lane(job), job.stack, job.address, job.sid, job.secret)
     if job.status == "cancelling":
         return Request(job.method, subject, _close_cancelled)
+    if job.method == "clone_vm" and job.params is not None:
+        return Request(job.method, subject, lambda run: _go_on_cloning(desk, run, job, pending))
     if pending is not None:
         return Request(job.method, subject, lambda run: _go_on(desk, run, pending))
     if job.plan is not None:
@@ -67,6 +70,20 @@ def _go_on(desk: Desk, run: Run, pending: Pending) -> Json:
     return _result(desk, run)
 
 
+def _go_on_cloning(desk: Desk, run: Run, job: StoredJob, pending: Pending | None) -> Json:
+    """Finish a clone, which is up to three applies: a snapshot, the new VM, and the snapshot's end."""
+    if pending is not None:
+        _go_on(desk, run, pending)
+    params = json.loads(job.params or "{}")
+    record = desk.recorded.records.get(params["stack"], {}).get(params["address"])
+    if record is None:
+        raise error_answers.wrong_state("The VM that was to be cloned is gone.", None, "daemon-restarted")
+    began = [one for one in lookups.past_applies(desk.folder) if one.started >= job.created and one.operation == clone_methods.OPERATION]
+    standing = desk.recorded.records.get(deployment.STACK, {}).get(ids.make_address("vm", params["name"]))
+    made = standing is not None and standing.complete and any(one.status == "done" for one in began)
+    return clone_methods.cloning(desk, record, params, again=True, made=made).work(run)
+
+
 def _close_ended(desk: Desk, run: Run, job: StoredJob) -> Json:
     """Say how an apply ended whose daemon was killed after its end, or before its beginning."""
     ended = next((one for one in lookups.past_applies(desk.folder) if one.plan == job.plan and one.started >= (job.started or 0.0)), None)
@@ -85,6 +102,10 @@ def _result(desk: Desk, run: Run) -> Json:
     from herocloud.rpc import infos
 
     job = run.job
+    if job.method == "delete_snapshot":
+        return None
+    if job.method == "create_snapshot":
+        return snapshot_methods.taken(desk, json.loads(job.params or "{}"))
     record = desk.recorded.records.get(job.stack, {}).get(job.address) if job.address else None  # type: ignore[call-overload]
     return None if record is None else infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
 
@@ -94,7 +115,12 @@ def _begin_again(desk: Desk, job: StoredJob, params: Mapping[str, Json]) -> Requ
     if job.method == "deploy_vm":
         wanted = DeployWanted(params["name"], tuple(params["slices"]), params["image"], params["fields"])
         return vm_methods.deploying(desk, wanted, job.secret, None)
-    record = desk.recorded.records.get(params["stack"], {}).get(params["address"])
+    records = desk.recorded.records.get(params["stack"], {})
+    if job.method == "create_snapshot" and all(address in records for address in params["vms"]):
+        return snapshot_methods.taking(desk, [records[address] for address in params["vms"]], dict(params))
+    record = records.get(params.get("address", ""))
+    if job.method in snapshot_methods.AGAIN and record is not None:
+        return snapshot_methods.AGAIN[job.method](desk, record, dict(params))
     if job.method not in _ON_VMS or record is None:
         return Request(job.method, Subject(_lane(job), job.stack, job.address, job.sid, job.secret), _close_unbegun)
     return vm_methods.acting(desk, job.method, params["action"], record, purge=bool(params["purge"]), shutdown=params.get("shutdown"))

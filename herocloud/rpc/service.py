@@ -36,6 +36,7 @@ from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.method_table import Method
 from herocloud.rpc.methods import (
+    clone_methods,
     guest_methods,
     history_methods,
     job_methods,
@@ -43,6 +44,7 @@ from herocloud.rpc.methods import (
     own_methods,
     resource_methods,
     service_methods,
+    snapshot_methods,
     stack_methods,
     vm_methods,
 )
@@ -67,6 +69,8 @@ def methods() -> tuple[Method[Any], ...]:
         *node_methods.METHODS,
         *vm_methods.METHODS[:-1],
         *guest_methods.METHODS,
+        *snapshot_methods.METHODS,
+        *clone_methods.METHODS,
         *vm_methods.METHODS[-1:],
         *stack_methods.METHODS,
         *history_methods.METHODS,

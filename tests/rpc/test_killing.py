@@ -101,6 +101,46 @@ def test_the_apply_of_a_plan_is_gone_on_with_within_what_was_approved(processes:
     assert [(vm["address"], vm["status"]) for vm in client.list_vms()] == [("vm.front", "running")]
 
 
+IN_A_CLONE = ("state.begin.after:1", "state.finish.after:1", "state.begin.after:2", "state.finish.after:2", "state.finish.before:3")
+"""It is three applies: a snapshot, the new VM, and the snapshot's end."""
+
+
+@pytest.mark.parametrize("point", IN_A_CLONE)
+def test_a_clone_is_gone_on_with(processes: Processes, point: str) -> None:
+    prepare(processes)
+    client = processes.start(HEROCLOUD_FAULTS=f"{point}:kill")
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("clone_vm", {"sid": SID, "name": "copy", "wait": 30})
+    assert processes.has_died()
+    client = processes.start()
+    job = client.wait("j2", timeout=SECONDS)
+    assert (job["status"], job["result"]["name"]) == ("done", "copy")
+    assert {(vm["name"], vm["status"]) for vm in client.list_vms()} == {("web", "running"), ("copy", "running")}
+    assert client.list_snapshots() == []
+    assert client.drift() == []
+    assert client.list_unfinished() == []
+
+
+@pytest.mark.parametrize("point", ["state.begin.before:1", "state.begin.after:1", "state.finish.after:1"])
+def test_a_snapshot_is_gone_on_with(processes: Processes, point: str) -> None:
+    prepare(processes)
+    client = processes.start(HEROCLOUD_FAULTS=f"{point}:kill")
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("create_snapshot", {"sid": SID, "name": "first", "wait": 30})
+    assert processes.has_died()
+    client = processes.start()
+    job = client.wait("j2", timeout=SECONDS)
+    assert (job["status"], job["result"]) == ("done", client.list_snapshots())
+    assert [one["name"] for one in job["result"]] == ["first"]
+    assert client.get_vm(SID)["status"] == "running"
+
+
+def prepare(processes: Processes) -> None:
+    processes.start().deploy_vm("web", "s1", "tiny", wait=30)
+    processes.running[-1].terminate()
+    processes.running[-1].wait(SECONDS)
+
+
 def test_a_cancelled_job_is_left_to_its_owner(processes: Processes, folder: Path) -> None:
     (folder / "scenario.yaml").write_text('rules:\n  - {address: "vm.web", step: "*boot*", delay: 20 s}\n', encoding="utf-8")
     with (folder / "host.yaml").open("a", encoding="utf-8") as host:

@@ -20,6 +20,7 @@ from herocloud.rpc.client.schema_types import (
     ResourcesInfo,
     RunOptions,
     SliceInfo,
+    SnapshotInfo,
     StackInfo,
     UnfinishedInfo,
     ValidationInfo,
@@ -251,6 +252,130 @@ class AsyncMethods:
         Their jobs and events go along. Nothing is found when no VM has the old secret.
         """
         return cast("MigratedSecret", await self.call("migrate_secret", {"old_secret": old_secret, "new_secret": new_secret}))
+
+    async def create_snapshot(
+        self,
+        *,
+        sid: str | None = None,
+        sids: list[str] | None = None,
+        name: str | None = None,
+        memory: bool = False,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+    ) -> JobInfo:
+        """Take a snapshot of a VM, or of several at one moment.
+
+        A VM that runs is paused while its disks are copied, and goes on whatever becomes of the copies. Several VMs
+        are all held before the first copy, and none goes on before the last. The result of the job is the list of the
+        snapshots.
+        """
+        return cast(
+            "JobInfo",
+            await self.call(
+                "create_snapshot",
+                {
+                    "sid": sid,
+                    "sids": sids,
+                    "name": name,
+                    "memory": memory,
+                    "secret": secret,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                },
+            ),
+        )
+
+    async def list_snapshots(
+        self,
+        *,
+        secret: str = "",
+        sid: str | None = None,
+    ) -> list[SnapshotInfo]:
+        """Return the snapshots of the VMs, those of one VM oldest first.
+
+        With a secret: only those of VMs that were deployed with it. Without one: those of VMs that were deployed
+        without.
+        """
+        return cast("list[SnapshotInfo]", await self.call("list_snapshots", {"secret": secret, "sid": sid}))
+
+    async def restore_snapshot(
+        self,
+        sid: str,
+        name: str,
+        *,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        memory: bool = True,
+    ) -> JobInfo:
+        """Put what a snapshot holds in the place of what a VM has.
+
+        The call is the consent; a protected VM stays as it is. What the VM has now is kept for a time, and `undo`
+        brings it back.
+        """
+        return cast(
+            "JobInfo",
+            await self.call(
+                "restore_snapshot",
+                {"sid": sid, "name": name, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "memory": memory},
+            ),
+        )
+
+    async def delete_snapshot(
+        self,
+        sid: str,
+        name: str,
+        *,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        purge: bool = False,
+    ) -> JobInfo:
+        """Delete a snapshot of a VM.
+
+        The call is the consent. Its data is kept for a time, so that `undo` can bring it back, unless `purge` is true.
+        """
+        return cast(
+            "JobInfo",
+            await self.call(
+                "delete_snapshot",
+                {"sid": sid, "name": name, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "purge": purge},
+            ),
+        )
+
+    async def clone_vm(
+        self,
+        sid: str,
+        name: str,
+        *,
+        secret: str = "",
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
+        snapshot: str | None = None,
+        slices: list[str] | None = None,
+    ) -> JobInfo:
+        """Make a new VM from copies of the disks of a VM.
+
+        It belongs to the stack `imperative`, has addresses, MACs and an identity of its own, and is behind the same
+        secret. Without a snapshot one is taken, and is deleted when the clone is there. The job and its `sid` are the
+        new VM's. What the original has in memory is not copied.
+        """
+        return cast(
+            "JobInfo",
+            await self.call(
+                "clone_vm",
+                {
+                    "sid": sid,
+                    "name": name,
+                    "secret": secret,
+                    "idempotency_key": idempotency_key,
+                    "wait": wait,
+                    "snapshot": snapshot,
+                    "slices": slices,
+                },
+            ),
+        )
 
     async def delete_vm(
         self,

@@ -265,6 +265,29 @@ class SliceInfo(TypedDict):
     """The stack of that VM."""
 
 
+class SnapshotInfo(TypedDict):
+    """A snapshot of a VM."""
+
+    sid: str
+    """The VM that it is of."""
+    vm: str
+    """The address of that VM."""
+    stack: str
+    name: str
+    created_at: int
+    """Seconds since 1970."""
+    size_bytes: int
+    """What all of it may come to take on the disk."""
+    disks: list[str]
+    """The disks that it holds: `disk` and `volume.NAME`."""
+    memory_bytes: int | None
+    """How much memory it holds; null when it holds disks alone."""
+    scheduled: bool
+    """Whether the VM's schedule asked for it, and not a person."""
+    present: bool
+    """Whether it is on the host; false when it is recorded and gone."""
+
+
 class StackInfo(TypedDict):
     """A stack, as far as it is recorded."""
 

@@ -149,7 +149,7 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
 
     def check() -> None:
         deployment.require_free(desk.recorded, desk.sight.hosting(), wanted.slices)
-        _require_name(desk, address, digest)
+        require_name(desk, address, digest)
 
     def run_it(run: Run) -> Json:
         options = Options(on_failure="rollback")
@@ -163,7 +163,8 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
     return Request("deploy_vm", subject, run_it, params=wanted._asdict(), key=key, asked=wanted._asdict(), check=check)
 
 
-def _require_name(desk: Desk, address: ids.Address, digest: str | None) -> None:
+def require_name(desk: Desk, address: ids.Address, digest: str | None) -> None:
+    """Raise where the name of a new VM is taken."""
     there = desk.recorded.records.get(deployment.STACK, {}).get(address)
     if there is not None:
         # A name that somebody else has behind a secret cannot be given twice; whose it is, is not said.
