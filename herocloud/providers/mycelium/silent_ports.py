@@ -1,6 +1,6 @@
-"""Asking on a port that somebody else may hold: with little patience where that is no daemon, and never twice in a row.
+"""Asking on a port that somebody else may hold: with little patience where that turns out not to be a daemon, and never twice in a row.
 
-One command asks several times, and whoever holds the port without answering would cost it that patience each time.
+One command asks several times, and a program that holds the port without answering would cost it that patience each time.
 """
 
 import time
@@ -44,10 +44,8 @@ def ask(port: int, asking: Callable[[int, float], _Answer]) -> _Answer:
 
 def _explain(port: int, holder: Holder) -> Temporary:
     if holder.pid is None:
-        who, way = (
-            "a program that cannot be looked up",
-            "stop it, or wait if it is a daemon that a program which waits for messages keeps busy",
-        )
+        who = "a program that cannot be looked up"
+        way = "stop it, or wait if it is a daemon that a program which waits for messages keeps busy"
     else:
         who, way = f"`{holder.program}` (process {holder.pid})", "stop it"
     return Temporary(f"the port {port} of the overlay daemon is held by {who}, which does not answer; {way}", 2.0)

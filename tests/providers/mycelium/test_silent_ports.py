@@ -23,10 +23,9 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
 def test_it_is_given_three_seconds_once_and_named(silent: socket.socket, tmp_path: Path) -> None:
     assert silent_ports.PATIENCE == 3.0
     begun = time.monotonic()
+    words = rf"port {node_process.API_PORT} .* is held by .* \(process {os.getpid()}\), which does not answer"
     for _ in range(3):
-        with pytest.raises(
-            Temporary, match=rf"port {node_process.API_PORT} .* is held by .* \(process {os.getpid()}\), which does not answer"
-        ):
+        with pytest.raises(Temporary, match=words):
             node_process.find(tmp_path)
     seen = running_daemon.look_up(tmp_path)
     assert seen is not None
