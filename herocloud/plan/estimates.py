@@ -108,7 +108,7 @@ def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Tim
             continue
         if step.kind == "vm.stop":
             began.setdefault(step.address, timing.starts[number])
-        elif step.kind == "vm.boot":
+        elif step.kind in ("vm.boot", "vm.revive"):
             back[step.address] = timing.ends[number]
     return {address: change._replace(downtime=_downtime(change, began.get(address), back.get(address))) for address, change in down.items()}
 

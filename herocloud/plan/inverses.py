@@ -69,9 +69,11 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
     everything = list(inverted)
     firsts = {step: first for one in everything for step, first in one.firsts.items()}
     lasts = {step: last for one in everything for step, last in one.lasts.items()}
+    done = list(done)
     moved = {step.id for step in done if KINDS[step.kind].moves_mark}
+    passed = {step.id: step.needs for step in done if step.kind in _PASSED_OVER}
     for step in done:
-        for need in step.needs:
+        for need in _seen_through(step.needs, passed):
             if need in firsts and step.id in lasts and need not in moved and step.id not in moved:
                 needs.setdefault(firsts[need], set()).add(lasts[step.id])
             elif need in moved and need in lasts and step.id in firsts and step.id not in moved:
@@ -85,6 +87,15 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
         if one.steps:
             needs.setdefault(one.last, set()).update(step.id for step in one.steps[:-1])
     return needs
+
+
+def _seen_through(needs: Iterable[StepId], passed: Mapping[StepId, Sequence[StepId]]) -> Iterable[StepId]:
+    """Return what steps need when those that have no inverse stand for what they needed: the turns of a roll hang on them."""
+    for need in needs:
+        if need in passed:
+            yield from _seen_through(passed[need], passed)
+        else:
+            yield need
 
 
 def _without_pauses(done: Sequence[Step]) -> Sequence[Step]:

@@ -57,7 +57,8 @@ class OverlayAddresses:
         """Return the /64 that the VMs of the stack live in."""
         reference = self._node.spec.get("key") if self._node is not None else None
         if reference is None or jsons.dumps(reference) not in self._keys:
-            return self._seen_subnet(resource)
+            # Commands about one VM look no keys up: the address stays as it was applied.
+            return (self._recorded_subnet(reference) if reference is not None else None) or self._seen_subnet(resource)
         mode = self._node.spec["mode"] if self._node is not None else HOST
         known = self._keys[jsons.dumps(reference)]
         recorded = self._recorded_subnet(reference)
@@ -78,7 +79,8 @@ class OverlayAddresses:
         named = (before.get("key") or {}).get("name")
         reference = {"name": named} if named else guest_key(self._stack, host_name(resource.address))
         known = before.get("key") or {}
-        public = self._public(reference, resource, known.get("public"))
+        looked_up = jsons.dumps(reference) in self._keys
+        public = self._public(reference, resource, known.get("public")) if looked_up or not known else known.get("public")
         if asked.get("seed"):
             self._found.append(overlay_diagnostics.overlay_seed_inside(resource.address, resource.place))
         if asked.get("open"):

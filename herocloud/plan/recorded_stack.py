@@ -13,6 +13,8 @@ from herocloud.model.worlds import Desired, Move, Observed, Record, Recorded, Re
 
 _DECIDED = frozenset({"sid", "image_id", "gateway", "subnet"})
 """Values that the planner adds and no file asks for."""
+_OVERLAY_ASKED = ("open", "mode", "peers")
+"""What a file asks of the overlay beside the seed; address, key and card are decided."""
 
 
 def resource_of(record: Record) -> Resource:
@@ -25,7 +27,7 @@ def resource_of(record: Record) -> Resource:
         provider = str(spec["hypervisor"])
         spec["slice"], spec["slices"] = list(spec["slices"]), None
         spec["networks"] = [{"network": nic["network"], "rate": nic.get("rate")} for nic in spec["networks"]]
-        spec["mycelium"] = spec["mycelium"] and {"seed": spec["mycelium"]["seed"]}
+        spec["mycelium"] = spec["mycelium"] and _overlay_use(spec["mycelium"])
         spec["memory_options"] = {key: value for key, value in spec["memory_options"].items() if key != "boot"}
     elif record.kind == "network":
         spec["forward"] = [_without(one, "address") for one in spec.get("forward") or ()]
@@ -54,6 +56,10 @@ def calm(observed: Observed, recorded: Recorded, stack: StackName, touched: Iter
         if address not in wanted:
             things[address] = Thing(stack, address, record.provider, record.parts, recorded.lineage)
     return observed._replace(things={**observed.things, stack: things})
+
+
+def _overlay_use(use: Mapping[str, Json]) -> dict[str, Json]:
+    return {"seed": use.get("seed"), **{key: use[key] for key in _OVERLAY_ASKED if key in use}}
 
 
 def _without(mapping: Mapping[str, Json], key: str) -> dict[str, Json]:

@@ -105,3 +105,14 @@ def test_undo_passes_over_the_waiting(shop) -> None:
     shop.done("undo", "-y", "-q")
     shop.write(STACK.format(image="old", more=""))
     assert "No changes." in shop.done("plan").out
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["replace", "reboot"])
+def test_taking_a_roll_back_rolls_the_other_way(shop, change) -> None:
+    shop.write(STACK.format(**change))
+    shop.done("apply", "-y", "-q")
+    events = [json.loads(line) for line in shop.done("undo", "-y", "--json").out.splitlines()]
+    moments = [(one["type"], one["step"]) for one in events if one.get("kind") in ("vm.stop", "vm.boot")]
+    for back, goes in ((2, 1), (1, 0)):
+        came = moments.index(("apply_complete", f"vm.web[{back}]/vm.boot"))
+        assert came < moments.index(("apply_start", f"vm.web[{goes}]/vm.stop")), "several instances are down at once"
