@@ -69,6 +69,18 @@ class OverlayKey(NamedTuple):
     hint: str | None = None
 
 
+class OverlayDaemon(NamedTuple):
+    """The overlay daemon that runs on a host."""
+
+    subnet: str
+    managed: bool
+    """herocloud runs it for this data folder."""
+    carries: bool = True
+    """The host has the route into the overlay; it has none by a daemon without a TUN."""
+    trouble: str = ""
+    """Why it could not be asked; the rest says nothing then."""
+
+
 class ImageLimits(NamedTuple):
     """What an image may cost before it is proven to be one: its author chose the size of what it unpacks to."""
 
@@ -116,5 +128,7 @@ class Host(NamedTuple):
     """Ports on which programs of this host wait for callers, as protocol and number; nothing where no plan had to know."""
     overlay_keys: tuple[tuple[str, OverlayKey], ...] = ()
     """The keys of the overlay that a stack names, by their reference as JSON."""
+    overlay_daemon: OverlayDaemon | None = None
+    """The daemon that runs; nothing where none does, where nobody had to look, and on a simulated host."""
     step_times: tuple[tuple[str, float], ...] = ()
     """Providers all of whose steps take the same time, and how long, as long as nothing was learnt about them."""

@@ -152,7 +152,21 @@ def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Ho
         return host
     from herocloud.plan import overlay_addresses
 
-    return with_keys(host, overlay_addresses.wanted_keys(desired, recorded.records.get(desired.stack, {})))
+    host = with_keys(host, overlay_addresses.wanted_keys(desired, recorded.records.get(desired.stack, {})))
+    node = overlay_addresses.node_of(desired.resources)
+    if node is None or node.spec.get("mode") == overlay_addresses.GUEST:
+        return host
+    return _with_overlay_daemon(host)
+
+
+def _with_overlay_daemon(host: Hosting) -> Hosting:
+    """Look for the daemon of the overlay that runs here; a simulated host has none."""
+    from herocloud.providers import registry
+
+    role = registry.find(registry.usual("overlay")).overlay
+    if host.host.simulated or role is None or role.daemon is None:
+        return host
+    return host._replace(host=host.host._replace(overlay_daemon=role.daemon(host.context)))
 
 
 def with_keys(host: Hosting, references: Sequence[Json]) -> Hosting:

@@ -182,3 +182,40 @@ def overlay_without_underlay(address: str, place: Place | None) -> Diagnostic:
         place=place,
         hint="give it a network with `nat: true`",
     )
+
+
+def overlay_foreign_daemon(address: str, running: str, subnet: str, place: Place | None) -> Diagnostic:
+    """Report a daemon of the host that has another key than the plan."""
+    return Diagnostic(
+        code="overlay-foreign-daemon",
+        summary="An overlay daemon with another key runs on this host",
+        detail=f"The key of `{address}` gives {subnet}, and the daemon that runs on this host, not started by herocloud, has {running}.",
+        address=address,
+        place=place,
+        hint="name the key file of that daemon (`mycelium: {key: {file: …}}`), stop the daemon, or use `mode: network`",
+    )
+
+
+def overlay_daemon_unmanaged(address: str, running: str, place: Place | None) -> Diagnostic:
+    """Report a daemon of the host where the stack wants herocloud to run it."""
+    return Diagnostic(
+        code="overlay-daemon-unmanaged",
+        summary="An overlay daemon runs on this host that herocloud did not start",
+        detail=f"`{address}` says `daemon: manage`, and a daemon that herocloud did not start runs with {running}.",
+        address=address,
+        place=place,
+        hint="say `daemon: adopt` or `daemon: auto`, or stop the daemon",
+    )
+
+
+def overlay_without_route(address: str, running: str, place: Place | None) -> Diagnostic:
+    """Warn about an adopted daemon that carries no traffic of this host. It is not drift: herocloud does not start it."""
+    return Diagnostic(
+        code="overlay-without-route",
+        summary="The overlay daemon carries no traffic of this host",
+        detail=f"The adopted daemon with {running} gives this host no route to 400::/7: VMs reach nobody outside of their /64.",
+        severity=Severity.WARNING,
+        address=address,
+        place=place,
+        hint="start the daemon without `--no-tun`",
+    )

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.guest_access import GuestAccess, Signs
-from herocloud.model.hosts import Host, OverlayKey
+from herocloud.model.hosts import Host, OverlayDaemon, OverlayKey
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
@@ -343,6 +343,8 @@ class OverlayRole(NamedTuple):
     planning: Callable[[], OverlayPlanning] | None = None
     keys: Callable[[ProviderContext, Iterable[Json], Mapping[str, str]], Mapping[str, OverlayKey]] | None = None
     """Looks up the public halves of keys by their reference. Neither is there for one whose observer reports a subnet."""
+    daemon: Callable[[ProviderContext], OverlayDaemon | None] | None = None
+    """Looks for the daemon that runs on the host."""
 
 
 class Simulation(NamedTuple):

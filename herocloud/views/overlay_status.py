@@ -27,6 +27,7 @@ def _daemon(report: Json) -> dict[str, Json]:
         "subnet": report.subnet,
         "public_key": report.public_key,
         "started": report.started,
+        "carries": report.carries,
         "trouble": report.trouble,
         "peers": [one._asdict() for one in report.peers],
         "routes": [one._asdict() for one in report.routes],
@@ -44,6 +45,7 @@ def status_text(state: Json, *, color: bool = False) -> str:
     late = [f"`{one.endpoint}` ({one.state})" for report in reports for one in report.peers if one.declared and one.state != "alive"]
     if late:
         blocks.append(f"warning: not connected to {', '.join(late)}; the daemon keeps trying.")
+    blocks += [_NO_ROUTE.format(one.subnet) for one in reports if one.running and not one.carries]
     return "\n\n".join(block.rstrip("\n") for block in blocks)
 
 
@@ -88,6 +90,7 @@ def _daemon_rows(name: str, report: Json) -> list[tuple[str, str]]:
 
 
 _INFINITE = 0xFFFF
+_NO_ROUTE = "warning: the daemon of {} carries no VM traffic: there is no route to 400::/7; start it again with a TUN."
 
 
 def _bytes(value: Json) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from herocloud.kits.jsons import Json
-from herocloud.model.hosts import OverlayKey
+from herocloud.model.hosts import OverlayDaemon, OverlayKey
 from herocloud.providers.seam import Declaration, OverlayPlanning, OverlayRole, ProviderContext, Standing
 
 if TYPE_CHECKING:
@@ -48,10 +48,16 @@ def _keys(context: ProviderContext, wanted: Iterable[Json], environment: Mapping
     return keyring.look_up(context.folder, wanted, environment)
 
 
+def _daemon(context: ProviderContext) -> OverlayDaemon | None:
+    from herocloud.providers.mycelium import running_daemon
+
+    return running_daemon.look_up(context.folder)
+
+
 DECLARATION = Declaration(
     name=NAME,
     observer=_observer,
     driver=_driver,
     survey=_survey,
-    overlay=OverlayRole(planning=_planning, keys=_keys),
+    overlay=OverlayRole(planning=_planning, keys=_keys, daemon=_daemon),
 )

@@ -61,6 +61,19 @@ def link(name: str, namespace: str | None = None) -> dict[str, Any] | None:
     return next(iter(show("-d", "link", "show", "dev", name, namespace=namespace)), None)
 
 
+def has_route(subnet: str) -> bool:
+    """Return whether the tables of this network namespace have a route to exactly this IPv6 subnet."""
+    from ipaddress import IPv6Network
+
+    wanted = IPv6Network(subnet)
+    start = [wanted.network_address.packed.hex(), f"{wanted.prefixlen:02x}"]
+    try:
+        lines = Path("/proc/thread-self/net/ipv6_route").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return any(line.split()[:2] == start for line in lines)
+
+
 def has_namespace(name: str) -> bool:
     """Return whether there is a network namespace of this name, and not only the file that one was mounted on."""
     path = Path(f"{_NAMESPACES}/{name}")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import api, arithmetic, iproute, keys, memberships
+from herocloud.providers.mycelium import api, arithmetic, iproute, keys, memberships, silent_ports
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.identity import Identity
@@ -76,13 +76,17 @@ def find(data: Path) -> Node | None:
     else:
         ports.append((API_PORT, False))
     for port, managed in ports:
-        with api.Client(port) as client:
-            try:
-                return Node(port, managed, client.node())
-            except (api.NotThere, Permanent):
-                # Nobody, or another program on the usual port: ours then takes the next one.
-                continue
+        try:
+            return Node(port, managed, _ask(port) if managed else silent_ports.ask(port, _ask))
+        except (api.NotThere, Permanent):
+            # Nobody, or another program on the usual port: ours then takes the next one.
+            continue
     return None
+
+
+def _ask(port: int, patience: float = api.PATIENCE) -> api.Node:
+    with api.Client(port, patience=patience) as client:
+        return client.node()
 
 
 def ensure(data: Path, mode: str, key: Path, public: PublicKey) -> Node:

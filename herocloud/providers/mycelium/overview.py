@@ -62,7 +62,8 @@ def _describe_daemon(report: "status.Report") -> str:
     count, sent, received = report.vm_traffic()
     traffic = f"{sizes.show_size(sent)} from and {sizes.show_size(received)} to {count} {'VM' if count == 1 else 'VMs'}"
     address = [f"address {report.address}"] if report.address else []
-    return ", ".join((*address, f"subnet {report.subnet}", peers, *dead, routes, traffic))
+    carried = [] if report.carries else ["no route to 400::/7 (started without a TUN?)"]
+    return ", ".join((*address, f"subnet {report.subnet}", *carried, peers, *dead, routes, traffic))
 
 
 def _has_admin() -> bool:

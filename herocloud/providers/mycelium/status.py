@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.model.errors import HerocloudError, Temporary
-from herocloud.providers.mycelium import api, arithmetic, memberships, namespace_calls, node_process, peer_endpoints, sites
+from herocloud.providers.mycelium import api, arithmetic, iproute, memberships, namespace_calls, node_process, peer_endpoints, sites
 from herocloud.providers.mycelium.api import PeerKind, Statistics, Traffic
 from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.network_site import NetworkSite
@@ -53,6 +53,8 @@ class Report(NamedTuple):
     routes: tuple[RouteStatus, ...]
     statistics: Statistics
     trouble: str | None = None
+    carries: bool = True
+    """The route 400::/7 is there; a daemon without a TUN has none."""
 
     def traffic_of(self, address: str) -> tuple[Traffic, Traffic]:
         """Return what an address sent and received."""
@@ -117,12 +119,14 @@ def _ask(port: int, version: str | None, declared: Mapping[Endpoint, str] | None
     there = {peer.endpoint for peer in peers}
     missing = tuple(one for one in _missing(declared or {}) if peer_endpoints.normalize(one.endpoint) not in there)
     listed = tuple(RouteStatus(route.subnet, route.next_hop, route.metric) for route in routes)
-    return Report(True, managed, version, node.address, node.subnet, node.public_key, node.started, (*peers, *missing), listed, statistics)
+    who = (node.address, node.subnet, node.public_key, node.started)
+    carries = iproute.has_route(arithmetic.OVERLAY)
+    return Report(True, managed, version, *who, (*peers, *missing), listed, statistics, carries=carries)
 
 
 def _silent(version: str | None, declared: Mapping[Endpoint, str], trouble: str | None, *, managed: bool) -> Report:
     """Report a daemon that does not answer."""
-    return Report(False, managed, version, None, None, None, None, _missing(declared), (), _NOTHING, trouble)
+    return Report(False, managed, version, None, None, None, None, _missing(declared), (), _NOTHING, trouble, carries=False)
 
 
 def _missing(declared: Mapping[Endpoint, str]) -> tuple[PeerStatus, ...]:

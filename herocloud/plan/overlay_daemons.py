@@ -1,0 +1,45 @@
+"""What a plan has to say of the overlay daemon that runs on the host and was not started by herocloud.
+
+It was looked for before (`Host.overlay_daemon`). Addresses never follow from it; a plan that could not be applied beside it is an error.
+"""
+
+from collections.abc import Iterator
+
+from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.hosts import Host
+from herocloud.model.words import Action
+from herocloud.model.worlds import Resource
+from herocloud.plan import overlay_diagnostics
+from herocloud.plan.changes import Decision
+from herocloud.plan.overlay_addresses import HOST, NETWORK, NODE, node_subnet
+
+_MANAGE = "manage"
+_LEAVES = (Action.DELETE, Action.FORGET)
+
+
+def find(node: Resource, decision: Decision | None, host: Host) -> Iterator[Diagnostic]:
+    """Find what keeps the node of a stack from being brought about, and what an adopted daemon does not do."""
+    daemon = host.overlay_daemon
+    mode = node.spec.get("mode", HOST)
+    if daemon is None or daemon.managed or mode not in (HOST, NETWORK):
+        return
+    place: Place | None = node.place
+    changes = decision is not None and decision.change.action not in _LEAVES
+    if daemon.trouble:
+        # The look at what this host can run, which not every plan needs, comes to the same.
+        if changes and not (host.abilities is not None and host.abilities.overlay):
+            yield overlay_diagnostics.overlay_unusable(str(NODE), daemon.trouble, place)
+        return
+    subnet = node_subnet(host, node.spec["key"]) if node.spec.get("key") else None
+    if changes:
+        if mode == HOST and subnet is not None and subnet != daemon.subnet:
+            yield overlay_diagnostics.overlay_foreign_daemon(str(NODE), daemon.subnet, subnet, place)
+            return
+        if mode == NETWORK and subnet == daemon.subnet:
+            yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, "the daemon that runs on this host", place)
+            return
+        if node.spec.get("daemon") == _MANAGE:
+            yield overlay_diagnostics.overlay_daemon_unmanaged(str(NODE), daemon.subnet, place)
+            return
+    if mode == HOST and not daemon.carries:
+        yield overlay_diagnostics.overlay_without_route(str(NODE), daemon.subnet, place)

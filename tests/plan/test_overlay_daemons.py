@@ -1,0 +1,94 @@
+"""A daemon that runs on the host and was not started by herocloud: what cannot be applied beside it is an error of the plan."""
+
+import pytest
+
+from herocloud.kits import jsons
+from herocloud.model.hosts import OverlayDaemon, OverlayKey
+from herocloud.model.ids import Address
+from herocloud.model.worlds import Resource
+
+PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
+SUBNET, OTHER = "430:9364:d8d8:84a9::/64", "5c3:943d:3d21:1d4b::/64"
+OWN = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+"""Its subnet is OTHER."""
+HOST_KEY, OWN_KEY = {"name": "host"}, {"name": "shop"}
+BLIND = OverlayDaemon(SUBNET, managed=False, carries=False)
+
+
+@pytest.fixture
+def host(build):
+    def make(running=None):
+        keys = ((jsons.dumps(HOST_KEY), OverlayKey(PUBLIC)), (jsons.dumps(OWN_KEY), OverlayKey(OWN)))
+        return build.host()._replace(simulated=False, overlay_keys=keys, overlay_daemon=running)
+
+    return make
+
+
+@pytest.fixture
+def stack(build):
+    def make(mode="host", daemon="auto"):
+        spec = {"addresses": True, "mode": mode, "daemon": daemon, "key": HOST_KEY if mode == "host" else OWN_KEY, "interfaces": []}
+        return build.desired(Resource(Address("mycelium.node"), "mycelium", "node", None, spec))
+
+    return make
+
+
+def _said(plan):
+    return [(one.code, one.severity.value) for one in plan.diagnostics]
+
+
+def test_another_key_is_an_error_with_both_subnets_and_a_way_out(pretend, stack, host) -> None:
+    plan = pretend.World().plan(stack(), host(OverlayDaemon(OTHER, managed=False)))
+    (found,) = plan.diagnostics
+    assert plan.errored
+    assert found.code == "overlay-foreign-daemon"
+    assert SUBNET in found.detail
+    assert OTHER in found.detail
+    assert "key: {file: …}" in found.hint
+
+
+@pytest.mark.parametrize("mode", ["host", "network"])
+def test_to_manage_one_that_somebody_else_started_is_an_error(pretend, stack, host, mode) -> None:
+    plan = pretend.World().plan(stack(mode, "manage"), host(OverlayDaemon(SUBNET, managed=False)))
+    assert _said(plan) == [("overlay-daemon-unmanaged", "error")]
+
+
+def test_a_network_lives_beside_one_with_another_key_and_not_beside_one_with_its_own(pretend, stack, host) -> None:
+    assert _said(pretend.World().plan(stack("network"), host(OverlayDaemon(SUBNET, managed=False)))) == []
+    assert _said(pretend.World().plan(stack("network"), host(OverlayDaemon(OTHER, managed=False)))) == [("overlay-key-shared", "error")]
+
+
+@pytest.mark.parametrize("running", [OverlayDaemon(SUBNET, managed=False), OverlayDaemon(OTHER, managed=True)])
+def test_a_plan_is_the_same_beside_one_that_fits_or_is_ours(pretend, stack, host, running) -> None:
+    assert pretend.World().plan(stack(), host(running)) == pretend.World().plan(stack(), host())
+
+
+def test_an_adopted_one_without_a_tun_is_a_warning_before_and_after_the_apply_and_no_drift(pretend, stack, host) -> None:
+    world = pretend.World()
+    first = world.plan(stack(), host(BLIND))
+    assert _said(first) == [("overlay-without-route", "warning")]
+    world = pretend.run(world, first, host(BLIND))
+    again = world.plan(stack(), host(BLIND))
+    assert _said(again) == [("overlay-without-route", "warning")]
+    assert list(again.changing) == []
+    assert again.drift == ()
+
+
+def test_a_stack_can_always_be_removed(pretend, stack, host) -> None:
+    world = pretend.run(pretend.World(), pretend.World().plan(stack(), host()), host())
+    assert _said(world.plan(stack(), host(OverlayDaemon(OTHER, managed=False)), destroy=True)) == []
+
+
+def test_a_simulated_host_has_no_daemon(pretend, stack, host) -> None:
+    assert "overlay-foreign-daemon" not in dict(
+        _said(pretend.World().plan(stack(), host(OverlayDaemon(OTHER, managed=False))._replace(simulated=True)))
+    )
+
+
+def test_who_keeps_silent_on_the_port_is_an_error_where_the_node_changes(pretend, stack, host) -> None:
+    silent = host(OverlayDaemon("", managed=False, trouble="`nc` holds port 8989"))
+    (found,) = pretend.World().plan(stack(), silent).diagnostics
+    assert (found.code, found.severity.value) == ("overlay-unusable", "error")
+    assert "`nc` holds port 8989" in found.detail
+    world = pretend.run(pretend.World(), pretend.World().plan(stack(), host()), host())
+    assert _said(world.plan(stack(), silent)) == []
