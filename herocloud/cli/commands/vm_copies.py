@@ -9,6 +9,8 @@ from herocloud.cli import apply_flow, exit_codes, flags, requests
 from herocloud.cli.command import Call
 from herocloud.cli.commands.vms import VM
 from herocloud.kits import sizes
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
 from herocloud.operations import clone_requests as clones
 from herocloud.operations import lookups, stack_plans, vm_archives
 from herocloud.operations import snapshot_requests as snapshots
@@ -56,10 +58,9 @@ def with_passing_snapshot(
     record = clones.find_vm(lookups.read_recorded(call.folder), vm, stack)
     calm = call._replace(quiet=True)
     if any(one.name == name for one in snapshots.list_all(call.folder, [record.address], record.stack)):
-        # One that was killed has left it.
-        code = _delete(calm, running, record.address, record.stack, name)
-        if code:
-            return code
+        detail = f"`{record.address}` has a snapshot `{name}` already; a copy that was cut off may have left it, or somebody made it."
+        hint = f"delete it with `herocloud vm snapshot delete {vm} {name}`, or copy from it with `--snapshot {name}`"
+        raise Refused([Diagnostic("snapshot-exists", "The name is taken", detail, address=record.address, hint=hint)])
     asked = snapshots.Wanted((record.address,), record.stack, name)
     code = apply_flow.run_planned(calm, _NAMED, running, lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True)
     if code:
