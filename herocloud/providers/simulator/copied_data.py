@@ -82,13 +82,9 @@ def read(world: sqlite3.Connection, origin: Json, folder: Path) -> str:
     return str(token)
 
 
-def _mark(part: str) -> str:
-    return f"{part} restored"
-
-
 def is_restored(row: Row, work: Work) -> bool:
     """Return whether a part holds what this step puts there."""
-    return bool(row.contents.get(_mark(work.step.part)) == work.step.origin["token"])
+    return bool(row.contents.get(moves.restored_mark(work.step.part)) == work.step.origin["token"])
 
 
 def restore(world: sqlite3.Connection, row: Row, work: Work, folder: Path) -> None:
@@ -98,7 +94,7 @@ def restore(world: sqlite3.Connection, row: Row, work: Work, folder: Path) -> No
     if not work.purge:
         moves.bury(world, row, part, row.parts[part])
     row.contents[part] = token
-    row.contents[_mark(part)] = work.step.origin["token"]
+    row.contents[moves.restored_mark(part)] = work.step.origin["token"]
 
 
 def take_back(world: sqlite3.Connection, row: Row, work: Work) -> None:
@@ -108,7 +104,6 @@ def take_back(world: sqlite3.Connection, row: Row, work: Work) -> None:
     if content is None:
         raise Permanent(f"the data of `{row.address}` is gone: it was purged, so the restoring cannot be undone")
     row.contents[part] = content
-    row.contents.pop(_mark(part), None)
 
 
 def probe(row: Row, work: Work) -> Probe:

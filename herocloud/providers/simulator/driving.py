@@ -160,6 +160,7 @@ class SimulatorDriver:
             if not work.purge and not undoing:
                 moves.bury(world, row, part, current)
             row.contents.pop(part, None)
+            row.contents.pop(moves.restored_mark(part), None)
         rows.put(world, row, part, target, self._limits)
         if holds_data and current is None and target is not None:
             row.contents[part] = _restored(world, row, part, target) if undoing else kept or self._new_content(world, row, work)

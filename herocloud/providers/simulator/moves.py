@@ -16,10 +16,18 @@ from herocloud.providers.seam import Found, Probe, Tombstone, Work
 from herocloud.providers.simulator import rows
 from herocloud.providers.simulator.rows import Limits, Row
 
+_RESTORED = "restored"
+"""In the body of a tombstone: which restoring its data came from."""
+
 
 def new_content() -> str:
     """Make a token that stands for the data on one disk: no two disks ever have the same."""
     return os.urandom(8).hex()
+
+
+def restored_mark(part: str) -> str:
+    """Return where a thing keeps which restoring the data of a part comes from."""
+    return f"{part} restored"
 
 
 def bury(world: sqlite3.Connection, row: Row, part: str, body: Part) -> None:
@@ -29,21 +37,29 @@ def bury(world: sqlite3.Connection, row: Row, part: str, body: Part) -> None:
     while world.execute("SELECT 1 FROM tombstones WHERE key = ?", (key,)).fetchone():
         # A copy holds the same as its original.
         key += "+"
-    values = (key, row.stack, row.address, part, json.dumps(body), content, int(body["size"]), time.time())
+    kept = {**body, _RESTORED: row.contents.get(restored_mark(part))}
+    values = (key, row.stack, row.address, part, json.dumps(kept), content, int(body["size"]), time.time())
     world.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     rows.weigh(world, "disk", int(body["size"]))
 
 
 def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str | None:
-    """Take the youngest fitting tombstone away and return its content; nothing when the data is gone for good."""
+    """Take the youngest fitting tombstone away and return its content; nothing when the data is gone for good.
+
+    The thing knows again which restoring that data came from.
+    """
     query = (
         "SELECT key, body, content FROM tombstones WHERE stack = ? AND part = ? AND (address = ? OR part = 'disk')"
         " ORDER BY address = ? DESC, deleted DESC, rowid DESC"
     )
     for key, kept, content in world.execute(query, (row.stack, part, row.address, row.address)).fetchall():
         # A drifted size is no reason to leave data buried; another path is another disk. That of a root disk names its VM.
-        if json.loads(kept).get("path") == body.get("path"):
+        was = json.loads(kept)
+        if was.get("path") == body.get("path"):
             drop(world, key)
+            row.contents.pop(restored_mark(part), None)
+            if was.get(_RESTORED):
+                row.contents[restored_mark(part)] = was[_RESTORED]
             return str(content)
     return None
 

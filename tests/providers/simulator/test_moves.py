@@ -37,14 +37,16 @@ def test_a_rename_done_twice_and_undone_twice_ends_where_it_began(bench: Any) ->
 
 
 def test_a_volume_keeps_its_user(bench: Any, shapes: Any) -> None:
+    """What is plugged in is known by the name that its file was made under, whatever it is called now."""
     bench.volume("old")
     bench.vm(volumes=[{"volume": "old", "readonly": False}])
     bench.perform("volume.move", "volume.new", "mark", {"address": "volume.old"}, {"address": "volume.new"})
-    with pytest.raises(Conflict, match=r"volume shop/new is in use by `vm.web`"):
+    with pytest.raises(Conflict, match=r"volume shop/old is in use by `vm.web`"):
         bench.perform("volume.delete", "volume.new", "volume", shapes.volume("old"), None)
     bench.change("vm.detach", "vm.web", "machine", volumes=[])
-    bench.change("vm.attach", "vm.web", "machine", volumes=[{"volume": "new", "readonly": False}])
-    assert bench.part("vm.web", "machine")["volumes"] == [{"volume": "new", "readonly": False}]
+    again = [{"volume": "new", "plugged": "old", "readonly": False}]
+    bench.change("vm.attach", "vm.web", "machine", volumes=again)
+    assert bench.part("vm.web", "machine")["volumes"] == again
 
 
 def test_a_name_that_is_taken_is_refused(bench: Any) -> None:

@@ -38,7 +38,7 @@ def perform(kind, part, before, after, number):
             refused += 1
 
 def build(number):
-    perform("volume.create", "volume", None, {"size": 100, "path": f"{me}-{number}"}, number)
+    perform("volume.create", "volume", None, {"size": 100, "path": f"p{me}-{number}"}, number)
     machine = {"vcpus": 1, "memory": 10, "volumes": [{"volume": f"p{me}-{number}", "readonly": False}]}
     perform("vm.create", "machine", None, machine, number)
     perform("vm.boot", "power", "stopped", "running", number)
