@@ -165,7 +165,7 @@ def test_redirects_are_followed_and_a_circle_of_them_is_not(bench, server, shape
 
 def test_a_redirect_out_of_the_web_is_refused(bench, server, shapes) -> None:
     server.tricks = [shapes.status(302, Location="file:///etc/passwd")]
-    with pytest.raises(Permanent, match="no address to download from"):
+    with pytest.raises(Permanent, match="not an address to download from"):
         fetch(bench, server.put(b"x"))
 
 
