@@ -8,6 +8,8 @@ import os
 import stat
 from pathlib import Path
 
+from herocloud.kits import sizes
+
 
 class NotPlain(OSError):
     """What the name leads to is not a file that can be read to its end, or it is too long."""
@@ -28,5 +30,5 @@ def read(path: Path | str, limit: int) -> bytes:
     finally:
         os.close(descriptor)
     if len(content) > limit:
-        raise NotPlain(errno.EFBIG, f"it is longer than {limit} bytes", str(path))
+        raise NotPlain(errno.EFBIG, f"it is larger than {sizes.format_size(limit)}", str(path))
     return content
