@@ -312,6 +312,10 @@ def look(site: Any) -> dict[str, Any]:
     said = subprocess.run(["sh", "-c", site.dumps.SCRIPT], capture_output=True, text=True, check=False).stdout
     host = site.dumps.read(said)
     host["settings"] = [line for line in host["settings"] if not any(word in line for word in from_sysctl)]
+    for link in host["links"].values():
+        # Each VM has a user of its own, which follows from the folder that it is in.
+        owner = link.get("linkinfo", {}).get("info_data", {})
+        owner.update({key: "its own" for key in ("user", "group") if owner.get(key)})
     recorded = states.read_recorded(site.folder)
     with states.open_state(site.folder, write=False) as store:  # type: ignore[union-attr]
         assignments = dict(store.assignments())
