@@ -100,9 +100,20 @@ def write_esp(disk: Path, area: Area, files: dict[str, Path], identity: str) -> 
 
 
 def wipe(work: Path) -> None:
-    """Remove a folder of a build, whatever its state. Files of subordinate ids need the ids to go."""
+    """Remove a folder of a build, whatever its state. Files of subordinate ids need the ids to go, mounts of a killed build an end."""
     if work.exists():
+        for mounted in reversed(_mounts_below(work)):
+            _run(["umount", "--lazy", mounted], 60)
         _run([*programs.as_root(), "rm", "-rf", "--one-file-system", str(work)], 300)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    """Return where something is mounted inside of a folder, outer mounts first."""
+    with Path("/proc/self/mountinfo").open(encoding="utf-8", errors="surrogateescape") as lines:
+        places = [line.split()[4] for line in lines]
+    # The kernel writes blanks and the like as octal numbers.
+    names = [place.encode("utf-8", "surrogateescape").decode("unicode_escape") if "\\" in place else place for place in places]
+    return [name for name in names if name.startswith(f"{folder.resolve()}/")]
 
 
 def identify(identity: str, what: str) -> uuid.UUID:
