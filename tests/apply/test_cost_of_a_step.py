@@ -33,7 +33,9 @@ def test_a_step_takes_few_statements(site: Any, statements: list[str]) -> None:
     plan = site.plan(text)
     statements.clear()
     site.run(plan)
-    run = [one for one in statements if not one.startswith(("BEGIN", "COMMIT", "--")) and "durations" not in one]
+    # How many turns there are depends on how busy the machine is: what each turn does once is not counted.
+    once = ("durations", "SELECT serial FROM world")
+    run = [one for one in statements if not one.startswith(("BEGIN", "COMMIT", "--")) and not any(words in one for words in once)]
     # Two lines of the journal, a look at the record, and its two versions; what an apply does once is the rest.
     assert len(run) / len(plan.steps) < 6, "\n".join(run[-40:])
 

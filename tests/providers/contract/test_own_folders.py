@@ -22,14 +22,14 @@ from herocloud.providers import ownership, registry
 from herocloud.providers.drivers import Drivers
 from herocloud.providers.qemu import driving, kvm_probe
 from herocloud.providers.seam import ProviderContext, Work
-from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm import folders, identity, launch, users
 from herocloud.providers.vmm.shutdown import Patience
 from herocloud.stack import load as stacks
 from herocloud.state import store as states
 
 GIB = 1024**3
-SHARED = (ownership.FILE, f".{ownership.FILE}.new")
-"""Whose a VM's folder is, which `providers.ownership` keeps for all that have parts in it."""
+SHARED = (ownership.FILE, f".{ownership.FILE}.new", users.FILE)
+"""Whose a VM's folder is, which `providers.ownership` keeps for all that have parts in it, and which user the VM is, who owns its disks."""
 STACK = """\
 stack: shop
 images: {{plain: {{source: {image}, format: raw, unpinned: true}}}}
