@@ -145,7 +145,7 @@ def test_a_successor_goes_when_its_process_is_ended_on_purpose(stand, eventually
     launch.keep(stand.record, kept=False)
     identity.send(first, signal.SIGTERM)
     launch.dismiss(stand.record)
-    assert not identity.is_held(stand.record)
+    assert eventually(lambda: not identity.is_held(stand.record))
     assert _events(stand) == []
 
 
