@@ -133,7 +133,7 @@ class Walk:
         self._pass(step)
 
     def _pass(self, step: Step) -> None:
-        """Let what is behind a step become ready. Nothing is behind one that heals and ran before its turn, after an interrupt."""
+        """Free the steps that wait for this one; a healing step that ran early after an interrupt has none."""
         if step.id in self._handed:
             self._graph.done(step.id)
             self._admit()

@@ -114,7 +114,7 @@ def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:
 
 
 def _with_variables(made: Call, values: Mapping[str, Any]) -> Call:
-    """Let the values of variables reach secrets too, which name a variable as `{env: HEROCLOUD_VAR_NAME}`.
+    """Pass variable values on to secrets, which name a variable as `{env: HEROCLOUD_VAR_NAME}`.
 
     Variable files are read here, once: one may be a pipe, as in `--var-file <(sops -d secrets.yaml)`.
     """
