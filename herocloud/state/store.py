@@ -19,7 +19,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, high_water, history, journal, records, reserve, state_files
+from herocloud.state import connections, failures, high_water, history, journal, recorded_state, records, reserve, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
@@ -113,7 +113,7 @@ class Store:
 
     def recorded(self, *, checked: bool = False) -> Recorded:
         """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
-        return self._read(lambda c: _recorded(c, self.folder, checked=checked))
+        return self._read(lambda c: recorded_state.read(c, self.folder, checked=checked))
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
@@ -376,31 +376,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _recorded(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
-    lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
-    unfinished = journal.pending(connection, folder)
-    damaged: records.Damaged = {}
-    present = records.load(connection, damaged=damaged if checked else None)
-    return Recorded(
-        lineage=lineage,
-        serial=serial,
-        records=present,
-        slices=slices,
-        unfinished=unfinished,
-        reserved=journal.reserved(connection) if unfinished else {},
-        outputs=journal.outputs(connection),
-        durations=journal.durations(connection),
-        damaged=damaged,
-        held=_held_by(connection, damaged),
-        behind=max(0, high_water.read(folder, lineage) - serial),
-    )
-
-
-def _held_by(connection: sqlite3.Connection, damaged: records.Damaged) -> dict[Sid, str]:
-    """Return the slices of addresses whose records cannot be read: the assignments are kept beside the records."""
-    if not damaged:
-        return {}
-    owners = records.owners(connection).items()
-    return {sid: f"{address} of stack {stack}" for sid, (stack, address) in owners if address in damaged.get(stack, {})}
