@@ -38,6 +38,7 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
         after = opened.records_at(applied.serial).get(owner, {})
     past = planner.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(owner, {}))
     host = stack_plans.with_listeners(inputs.find_host(folder, recorded))
+    host = stack_plans.with_recorded_keys(host, before)
     observed = stack_plans.look(host, None)
     recorded = stack_plans.remember(recorded, observed, host)
     stones = leftovers.list_tombstones(host) if planner.restored(past) else ()

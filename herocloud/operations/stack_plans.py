@@ -1,7 +1,7 @@
 """Making a plan: read the records, load the stack, look at the world, and let the planner decide. Locks nothing and writes nothing."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -157,6 +157,16 @@ def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Ho
     if node is None or node.spec.get("mode") == overlay_addresses.GUEST:
         return host
     return _with_overlay_daemon(host)
+
+
+def with_recorded_keys(host: Hosting, records: Mapping[Address, Record]) -> Hosting:
+    """Look up the keys that addresses in these records follow from, for a plan that gives them back."""
+    from herocloud.plan import overlay_addresses
+
+    references = overlay_addresses.recorded_keys(records)
+    host = with_keys(host, references) if references else host
+    node = records.get(overlay_addresses.NODE)
+    return host if node is None or node.spec.get("mode") == overlay_addresses.GUEST else _with_overlay_daemon(host)
 
 
 def _with_overlay_daemon(host: Hosting) -> Hosting:

@@ -11,9 +11,10 @@ from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Change
 from herocloud.model.words import Action, Impact
 from herocloud.model.worlds import Record, Recorded, Thing
-from herocloud.plan import capacity, overlay_diagnostics
+from herocloud.plan import capacity, overlay_diagnostics, reservations
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import World
 from herocloud.plan.overlay_addresses import GUEST, HOST, HOST_KEY, NETWORK, NODE, node_subnet
@@ -39,8 +40,11 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
     # What an orphan still holds is never given away.
     orphans = capacity.without_record(recorded, observed) if observed is not None else ()
     taken = _taken(others, orphans)
+    taken |= {address: (stack, change.address) for change in changes if (address := _address(change.after)) and not _gains(change)}
     for change in changes:
         address = _address(change.after)
+        if not _gains(change):
+            continue
         holder = taken.get(address or "")
         if address and holder and holder != (stack, change.address):
             same = _same(change.after)
@@ -63,13 +67,13 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
             yield overlay_diagnostics.overlay_mode_kept(str(NODE), before.get("mode", HOST), after["mode"], staying, places.get(NODE))
 
 
-def approve_cutting_off(stack: StackName, decisions: dict[Address, Decision], recorded: Recorded) -> None:
+def approve_cutting_off(stack: StackName, decisions: Mapping[Address, Decision], recorded: Recorded) -> Mapping[Address, Decision]:
     """Have a change of the host's /64 approved as reboots are where VMs of other stacks lose their addresses by it, and name them."""
     node = decisions.get(NODE)
     before, after = (node.change.before or {}, node.change.after or {}) if node is not None else ({}, {})
     was = before.get("subnet")
     if node is None or not was or not after.get("subnet") or was == after["subnet"] or after.get("mode", HOST) != HOST:
-        return
+        return decisions
     prefix = was.removesuffix("::/64") + ":"
     lost = [
         f"`{record.address}` of stack `{other}` ({address})"
@@ -77,15 +81,15 @@ def approve_cutting_off(stack: StackName, decisions: dict[Address, Decision], re
         for record in (records.values() if other != stack else ())
         if record.kind == "vm" and (address := _address(record.spec)) and address.startswith(prefix)
     ]
-    if lost:
-        note = f"cuts off {', '.join(lost)}"
-        change = node.change._replace(impact=max(node.change.impact, Impact.REBOOT), note=note)
-        decisions[NODE] = node._replace(change=change)
+    if not lost:
+        return decisions
+    change = node.change._replace(impact=max(node.change.impact, Impact.REBOOT), note=f"cuts off {', '.join(lost)}")
+    return {**decisions, NODE: node._replace(change=change)}
 
 
 def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple[StackName, Address]]:
     """Return who has which address."""
-    taken = {address: (other, record.address) for other, record in others if (address := _address(record.spec))}
+    taken = {address: (other, record.address) for other, record in others for address in reservations.overlay_addresses(record.spec)}
     for thing in orphans:
         for key, part in thing.parts.items():
             if key.startswith("nic.") and part and part.get("network") == _CARD:
@@ -113,6 +117,12 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
             same_key = jsons.dumps(spec.get("key")) == jsons.dumps(wanted.get("key"))
             found = overlay_diagnostics.overlay_moves_others if same_key else overlay_diagnostics.overlay_other_node
             yield found(str(NODE), subnet, other, spec["subnet"], place)
+
+
+def _gains(change: Change) -> bool:
+    """Return whether a VM has an address afterwards that it has not now."""
+    after = _address(change.after)
+    return after is not None and after != _address(change.before)
 
 
 def _address(spec: Spec | None) -> str | None:

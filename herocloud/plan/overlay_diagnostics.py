@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.words import Severity
 
@@ -42,6 +43,18 @@ def overlay_key_unusable(address: str, problem: str, hint: str | None, place: Pl
         address=address,
         place=place,
         hint=hint,
+    )
+
+
+def overlay_key_replaced(address: str, key: Json) -> Diagnostic:
+    """Report a key that gives other addresses by now than the ones that come back."""
+    kind, name = next(iter(key.items()))
+    return Diagnostic(
+        code="overlay-key-replaced",
+        summary="A key of the overlay was replaced",
+        detail=f"`{address}` would get back what followed from the key `{name}`, and this key gives other addresses by now.",
+        address=address,
+        hint=f"put the former key back ({kind} `{name}`), or change the stack file and apply it",
     )
 
 

@@ -183,7 +183,14 @@ def _manage(data: Path, ours: Identity | None, key: Path, public: PublicKey) -> 
         _end_for_restart(data, ours)
         ours = None
     start(what, ours)
-    return _wait(data, settings, public)
+    answers = _wait(data, settings, public)
+    if answers is None and ours is not None:
+        # It was about to end when it was looked at, so nobody has started it yet.
+        start(what, None)
+        answers = _wait(data, settings, public)
+    if answers is None:
+        raise Permanent(f"the overlay daemon ended at once{launch.said(_log_of(data))}")
+    return answers
 
 
 def has_other_key(port: int, public: PublicKey) -> bool:
@@ -223,7 +230,8 @@ def _end_for_restart(data: Path, ours: Identity) -> None:
     launch.dismiss(record_of(data))
 
 
-def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
+def _wait(data: Path, settings: Settings, public: PublicKey) -> Node | None:
+    """Return our daemon once it answers; nothing when it has ended."""
     until = time.monotonic() + _PATIENCE
     while True:
         with api.Client(settings.api) as client:
@@ -235,12 +243,15 @@ def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
             if node.public_key != public:
                 raise Conflict("another overlay daemon answers on the port of ours; stop it")
             return Node(settings.api, managed=True, node=node)
-        log = record_of(data).with_name(f"{identity.RECORD}.log")
         if running(data) is None and record_of(data).with_name(f"{identity.RECORD}.ended").exists():
-            raise Permanent(f"the overlay daemon ended at once{launch.said(log)}")
+            return None
         if time.monotonic() > until:
-            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{launch.said(log)}")
+            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{launch.said(_log_of(data))}")
         time.sleep(_STEP)
+
+
+def _log_of(data: Path) -> Path:
+    return record_of(data).with_name(f"{identity.RECORD}.log")
 
 
 def _settings(data: Path) -> Settings:
