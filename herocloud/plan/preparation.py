@@ -9,12 +9,12 @@ other changes would stay down with it.
 from collections.abc import Mapping, Sequence
 
 from herocloud.model.ids import StepId
-from herocloud.model.steps import KINDS, Step
+from herocloud.model.steps import KINDS, Step, moves_node
 
 _PREPARES = frozenset({"image.fetch", "network.create", "overlay.enable", "peer.add", "volume.create"}) | {
     kind for kind, info in KINDS.items() if info.prepares
 }
-"""What touches nothing that runs."""
+"""What touches nothing that runs; a node of the overlay that moves to another /64 cuts VMs off and interrupts them instead."""
 _INTERRUPTS = frozenset({"vm.stop", "vm.pause", "vm.detach", "vm.delete", "tap.delete", "disk.delete", "volume.delete", "network.delete"})
 _MOST_EDGES = 20_000
 """Beyond this many waits only fetches and networks are waited for, which are few however many VMs there are."""
@@ -29,7 +29,7 @@ def wait_for_preparations(steps: Sequence[Step], waits: Mapping[StepId, set[Step
     for step in steps:
         needs = {*step.needs, *waits.get(step.id, ())}
         interrupted = not after_interrupt.isdisjoint(needs)
-        if step.kind in _INTERRUPTS:
+        if step.kind in _INTERRUPTS or moves_node(step):
             if not interrupted:
                 first.append(step.id)
             after_interrupt.add(step.id)
