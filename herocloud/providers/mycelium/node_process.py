@@ -104,7 +104,7 @@ def ensure(data: Path, mode: str, key: Path, public: PublicKey) -> Node:
                 raise Conflict("an overlay daemon runs on this host that herocloud did not start; say `daemon: adopt`, or stop it")
             return found
     if mode == ADOPT and ours is None and read_settings(data) is None:
-        # Ours is as good as any other: it was set up for another stack, and comes back after a reboot whoever is brought back first.
+        # Ours is as good as any other: it was set up for another stack, and a reboot brings it back, too.
         raise Permanent(f"no overlay daemon answers on port {API_PORT}; start it, or say `daemon: manage`")
     return manage(data, ours, key, public)
 
