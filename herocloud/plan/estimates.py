@@ -14,7 +14,7 @@ from typing import NamedTuple
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.plans import Change
-from herocloud.model.steps import KINDS, LANES, PARALLELISM, Step, expected_seconds, moves_node
+from herocloud.model.steps import FETCH, KINDS, LANES, PARALLELISM, Step, expected_seconds, moves_node
 from herocloud.model.words import Action
 from herocloud.model.worlds import Durations
 
@@ -43,7 +43,7 @@ def pace(learnt: Durations, host: Host) -> Callable[[Step], float]:
         found = known.get(key)
         if found is None:
             found = steady[step.provider] if step.provider in steady else expected_seconds(step)
-            if step.kind != "image.fetch":
+            if step.kind != FETCH:
                 # Where an image comes from decides how long it takes; everything else is the same for all of its kind.
                 known[key] = found
         return found
@@ -114,9 +114,9 @@ def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Tim
     for number, step in enumerate(steps if down else ()):
         if step.address not in down:
             continue
-        if step.kind == "vm.stop":
+        if KINDS[step.kind].stops:
             began.setdefault(step.address, timing.starts[number])
-        elif step.kind in ("vm.boot", "vm.revive"):
+        elif KINDS[step.kind].boots:
             back[step.address] = timing.ends[number]
     stopped = {
         address: change._replace(downtime=_downtime(change, began.get(address), back.get(address))) for address, change in down.items()

@@ -217,8 +217,8 @@ def compile_vm(
 
 def leaves_it_down(steps: Iterable[Step]) -> bool:
     """Return whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment."""
-    kinds = {step.kind for step in steps if step.part == "power"}
-    return bool(kinds & {"vm.stop", "vm.pause"}) and not kinds & {"vm.boot", "vm.revive"}
+    kinds = [KINDS[step.kind] for step in steps if step.part == "power"]
+    return any(kind.interrupts for kind in kinds) and not any(kind.boots for kind in kinds)
 
 
 def compile_removal(

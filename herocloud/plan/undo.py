@@ -222,10 +222,10 @@ def _action(change: Change, inverse: Inverted, origin: Record | None, present: R
         return Action.REPLACE
     if all(KINDS[step.kind].moves_mark for step in inverse.steps):
         return Action.MOVE
-    kinds = {step.kind for step in inverse.steps}
+    kinds = [KINDS[step.kind] for step in inverse.steps]
     if step_compiler.leaves_it_down(inverse.steps):
         return Action.STOP
-    return Action.REBOOT if kinds >= {"vm.stop", "vm.boot"} else Action.UPDATE
+    return Action.REBOOT if any(kind.stops for kind in kinds) and any(kind.boots for kind in kinds) else Action.UPDATE
 
 
 def _on_records(change: Change) -> Action:

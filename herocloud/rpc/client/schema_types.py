@@ -94,6 +94,8 @@ class HealthInfo(TypedDict):
     ready: bool
     reasons: list[str]
     """Why it is not ready."""
+    warnings: list[str]
+    """What fails while it works, such as scheduled snapshots."""
     version: str
     uptime_seconds: float
     jobs_open: int
