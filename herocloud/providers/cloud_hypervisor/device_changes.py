@@ -17,7 +17,7 @@ from herocloud.providers.cloud_hypervisor import hardware, machine_config, readi
 from herocloud.providers.cloud_hypervisor.client import Client, Refusal
 from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.vmm import files
-from herocloud.providers.vmm.places import Place
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
 _LIVE = ("vcpus", "memory", "volumes", "nics", "labels", "restart")

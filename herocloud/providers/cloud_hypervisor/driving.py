@@ -14,8 +14,8 @@ from herocloud.providers.cloud_hypervisor.observing import NAME
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import identity, machine_driver
 from herocloud.providers.vmm.machine_driver import Control, MachineDriver
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
-from herocloud.providers.vmm.places import Place
 from herocloud.providers.vmm.shutdown import Patience
 from herocloud.providers.vmm.supplies import Supplies
 from herocloud.providers.vmm.users import Range

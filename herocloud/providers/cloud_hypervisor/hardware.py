@@ -10,8 +10,8 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import file_layout, installation, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
 from herocloud.providers.vmm import files, folders, grants, virtiofs
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
-from herocloud.providers.vmm.places import Place
 from herocloud.providers.vmm.supplies import Supplies
 
 AGENT_PORT = 1024

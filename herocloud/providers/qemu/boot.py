@@ -22,8 +22,8 @@ from herocloud.providers.vmm import cages, files, folders, grants, identity, lau
 from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
-from herocloud.providers.vmm.places import Place
 from herocloud.providers.vmm.shutdown import Patience, Ways
 from herocloud.providers.vmm.supplies import Supplies
 

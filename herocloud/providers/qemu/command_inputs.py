@@ -17,8 +17,8 @@ from herocloud.providers.qemu import command_line, firmware
 from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
 from herocloud.providers.seam import Attachment, UserNetwork
 from herocloud.providers.vmm import files, folders, grants, virtiofs
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
-from herocloud.providers.vmm.places import Place
 from herocloud.providers.vmm.supplies import Supplies
 
 CONTROL, LOOKING = "qmp.sock", "look.sock"

@@ -14,8 +14,8 @@ from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Probe, Work
 from herocloud.providers.vmm import loopback, machine_driver
 from herocloud.providers.vmm.machine_driver import Control, MachineDriver
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
-from herocloud.providers.vmm.places import Place
 from herocloud.providers.vmm.shutdown import Patience
 from herocloud.providers.vmm.supplies import Supplies
 from herocloud.providers.vmm.users import Range

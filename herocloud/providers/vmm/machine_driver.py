@@ -23,8 +23,8 @@ from herocloud.providers.parts import same, wrap
 from herocloud.providers.seam import Found, Probe, Work
 from herocloud.providers.vmm import files, grants, marks, probes, supplies, users, virtiofs
 from herocloud.providers.vmm.grants import Needs
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
-from herocloud.providers.vmm.places import Place
 from herocloud.providers.vmm.shutdown import Patience
 from herocloud.providers.vmm.supplies import Supplies
 from herocloud.providers.vmm.users import Range
