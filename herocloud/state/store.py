@@ -7,7 +7,7 @@ the threads of an apply share the connection.
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -18,10 +18,12 @@ from herocloud.model.applies import NOBODY, Caller, Pending
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, high_water, history, journal, records, state_files
+from herocloud.state import connections, failures, high_water, history, journal, pruning, records, state_files
+from herocloud.state import recorded as present
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
+from herocloud.state.pruning import Limits, Pruned
 
 __all__ = [
     "Applied",
@@ -112,7 +114,7 @@ class Store:
 
     def recorded(self, *, checked: bool = False) -> Recorded:
         """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
-        return self._read(lambda c: _recorded(c, self.folder, checked=checked))
+        return self._read(lambda c: present.read(c, self.folder, checked=checked))
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
@@ -163,10 +165,18 @@ class Store:
                     journal.states(connection, one.apply),
                     one.serial,
                 )
-                for one in journal.applies(connection, "plan = ?", (plan,))
+                for one in journal.applies(connection, f"plan = ? AND {journal.WHOLE}", (plan,))
             ]
 
         return self._read(look)
+
+    def undoable(self) -> list[Applied]:
+        """Return every apply whose plan is still whole, newest first."""
+        return self._read(lambda c: journal.applies(c, journal.WHOLE))
+
+    def has_history_beyond(self, limits: Limits, now: float) -> bool:
+        """Return whether `prune` would throw anything away."""
+        return self._read(lambda c: pruning.find_cut(c, limits, now) > pruning.kept_from(c))
 
     def durations(self) -> Durations:
         """Return the median seconds of each kind of step that ran here, by provider."""
@@ -183,6 +193,10 @@ class Store:
     def last_record(self, stack: StackName, address: Address) -> Record | None:
         """Return the last record of an address that has none now."""
         return self._read(lambda c: records.last(c, stack, address))
+
+    def records_around(self, serial: int) -> tuple[records.Records, records.Records]:
+        """Return the records before and after the operation of `serial`, which may be one of which only its own stack is still known."""
+        return self._read(lambda c: history.records_around(c, serial))
 
     def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
         """Return the records as they were after the operation of `serial`; serial 0 is before the first."""
@@ -264,6 +278,13 @@ class Store:
             serial = journal.next_serial(connection, time.time() if at is None else at, operation, None, stack, caller)
             journal.change_records(connection, Book(serial), entries)
             return serial
+
+    def prune(self, limits: Limits, now: float, spared: Collection[tuple[StackName, Address]]) -> Pruned:
+        """Throw away history beyond the limits, or the oldest of it where that is a lot."""
+        # What refers to a serial is asked for before it goes; SQLite would look through all records for each of them once more.
+        self._connection.execute("PRAGMA foreign_keys = OFF")
+        with self._writing("state.edit") as connection:
+            return pruning.prune(connection, pruning.find_cut(connection, limits, now), spared)
 
     def grow_slices(self, slices: int) -> None:
         """Remember that the host has so many slices; the number never falls."""
@@ -358,31 +379,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _recorded(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
-    lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
-    unfinished = journal.pending(connection, folder)
-    damaged: records.Damaged = {}
-    present = records.load(connection, damaged=damaged if checked else None)
-    return Recorded(
-        lineage=lineage,
-        serial=serial,
-        records=present,
-        slices=slices,
-        unfinished=unfinished,
-        reserved=journal.reserved(connection) if unfinished else {},
-        outputs=journal.outputs(connection),
-        durations=journal.durations(connection),
-        damaged=damaged,
-        held=_held_by(connection, damaged),
-        behind=max(0, high_water.read(folder, lineage) - serial),
-    )
-
-
-def _held_by(connection: sqlite3.Connection, damaged: records.Damaged) -> dict[Sid, str]:
-    """Return the slices of addresses whose records cannot be read: the assignments are kept beside the records."""
-    if not damaged:
-        return {}
-    owners = records.owners(connection).items()
-    return {sid: f"{address} of stack {stack}" for sid, (stack, address) in owners if address in damaged.get(stack, {})}
