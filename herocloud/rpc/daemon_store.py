@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
+from herocloud.state import reserve
 
 FILE = "daemon.db"
 
@@ -196,6 +197,8 @@ class DaemonStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._turn:
+            # A job that frees room has to be written down first.
+            reserve.open_up(self.path.parent, frees=True)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

@@ -1,4 +1,4 @@
-"""What plans compare with, read from the database in one piece."""
+"""Everything that plans compare with, read in one transaction."""
 
 import sqlite3
 from pathlib import Path
@@ -9,7 +9,7 @@ from herocloud.state import high_water, journal, records
 
 
 def read(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
-    """Return everything that is recorded, of one moment; `checked` sets aside what has not the shape of a record."""
+    """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
     lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
     unfinished = journal.pending(connection, folder)
     damaged: records.Damaged = {}
