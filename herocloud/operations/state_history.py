@@ -9,7 +9,7 @@ from herocloud.operations import leftovers, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import orphans
-from herocloud.state.pruning import Limits, Pruned
+from herocloud.state.old_history import Limits, Pruned
 
 DAYS = 365
 OPERATIONS = 20_000

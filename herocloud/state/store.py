@@ -19,11 +19,11 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, high_water, history, journal, pruning, recorded_state, records, reserve, state_files
+from herocloud.state import connections, failures, high_water, history, journal, old_history, recorded_state, records, reserve, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
-from herocloud.state.pruning import Limits, Pruned
+from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
     "Applied",
@@ -176,7 +176,7 @@ class Store:
 
     def has_history_beyond(self, limits: Limits, now: float) -> bool:
         """Return whether `prune` would throw anything away."""
-        return self._read(lambda c: pruning.find_cut(c, limits, now) > pruning.kept_from(c))
+        return self._read(lambda c: old_history.find_cut(c, limits, now) > old_history.kept_from(c))
 
     def durations(self) -> Durations:
         """Return the median seconds of each kind of step that ran here, by provider."""
@@ -291,7 +291,7 @@ class Store:
         """Throw away history beyond the limits, or the oldest of it where that is a lot."""
         # What refers to a serial is asked for before it goes; SQLite would look through all records for each of them once more.
         self._connection.execute("PRAGMA foreign_keys = OFF")
-        return self._transact("state.edit", lambda connection: pruning.prune(connection, pruning.find_cut(connection, limits, now), spared))
+        return self._transact("state.edit", lambda connection: old_history.prune(connection, old_history.find_cut(connection, limits, now), spared))
 
     def grow_slices(self, slices: int) -> None:
         """Remember that the host has so many slices; the number never falls."""

@@ -10,7 +10,7 @@ from herocloud.model.errors import Refused
 from herocloud.operations import leftovers, lookups, record_edits, state_history
 from herocloud.operations.inputs import Sources
 from herocloud.rpc import chores, work
-from herocloud.state import pruning
+from herocloud.state import old_history
 from tests.rpc.conftest import Daemon, make_folder
 
 
@@ -18,7 +18,7 @@ from tests.rpc.conftest import Daemon, make_folder
 def folder(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     made = make_folder()
-    monkeypatch.setattr(pruning, "ALWAYS_KEPT", 1)
+    monkeypatch.setattr(old_history, "ALWAYS_KEPT", 1)
     # Nothing is young.
     monkeypatch.setattr(leftovers, "KEEP_SECONDS", -86400.0)
     yield made

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from herocloud.model.errors import Refused
-from herocloud.state import pruning, state_files
+from herocloud.state import old_history, state_files
 from herocloud.state import store as states
-from herocloud.state.pruning import Limits
+from herocloud.state.old_history import Limits
 
 DAY = 86400.0
 NOW = 1_000_000 * DAY
@@ -19,7 +19,7 @@ EVERYTHING = Limits(0.0, 1, 0.0)
 
 @pytest.fixture(autouse=True)
 def few_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "ALWAYS_KEPT", 1)
+    monkeypatch.setattr(old_history, "ALWAYS_KEPT", 1)
 
 
 def apply(store, make, name: str, at: float, *entries, stack: str = "shop", status: str | None = "done", **more) -> int:
@@ -63,14 +63,14 @@ def test_nothing_goes_that_deleted_data_may_need(store, make) -> None:
 
 
 def test_the_newest_operations_stay_however_old_they_are(store, make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "ALWAYS_KEPT", 3)
+    monkeypatch.setattr(old_history, "ALWAYS_KEPT", 3)
     aged(store, make, 900, 900, 900, 900, 900)
     store.prune(EVERYTHING, NOW, ())
     assert serials(store) == [3, 4, 5]
 
 
 def test_one_transaction_throws_away_a_limited_number(store, make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "AT_ONCE", 2)
+    monkeypatch.setattr(old_history, "AT_ONCE", 2)
     aged(store, make, 900, 900, 900, 900, 900)
     assert [store.prune(EVERYTHING, NOW, ()).operations for _ in range(2)] == [2, 2]
 
