@@ -291,7 +291,9 @@ class Store:
         """Throw away history beyond the limits, or the oldest of it where that is a lot."""
         # What refers to a serial is asked for before it goes; SQLite would look through all records for each of them once more.
         self._connection.execute("PRAGMA foreign_keys = OFF")
-        return self._transact("state.edit", lambda connection: old_history.prune(connection, old_history.find_cut(connection, limits, now), spared))
+        return self._transact(
+            "state.edit", lambda connection: old_history.prune(connection, old_history.find_cut(connection, limits, now), spared)
+        )
 
     def grow_slices(self, slices: int) -> None:
         """Remember that the host has so many slices; the number never falls."""
