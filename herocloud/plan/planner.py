@@ -22,6 +22,7 @@ from herocloud.plan import (
     differences,
     facts,
     finish,
+    lost_files,
     order,
     orphan_diagnostics,
     overlay_addresses,
@@ -86,6 +87,8 @@ def draft(
     overlay_conflicts.approve_cutting_off(inputs.stack, decisions, recorded)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
+    if seen is not None:
+        found.extend(lost_files.find(seen.things.get(inputs.stack, {}), decisions, options))
     if seen is not None and not options.destroy:
         found.extend(_about_peers(inputs, decisions, seen))
     if not options.destroy and not choice.simulated:
