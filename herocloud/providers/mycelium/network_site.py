@@ -14,9 +14,10 @@ from pathlib import Path
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import arithmetic, host_side, iproute, keys, namespace_calls, node_process
+from herocloud.providers.mycelium import arithmetic, host_node, host_side, iproute, namespace_calls, node_process
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.host_side import Bridge
+from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.launch import Launch
 
@@ -34,6 +35,7 @@ class NetworkSite:
     def __init__(self, stack: str, lineage: str, part: Part) -> None:
         """Take the part `overlay`; all names follow from the stack."""
         self._stack, self._part = stack, part
+        self._known = Membership(stack, lineage, part, {})
         digest = jsons.digest([lineage, stack])
         self._user = host_side.user_of(lineage, stack)
         self._bridge = Bridge(f"hb-my-{digest[:8]}", part["subnet"], owner=f"{lineage} {stack}")
@@ -48,7 +50,7 @@ class NetworkSite:
         private = node_process.read_key(data, self._part["key"], environment)
         if self._part["subnet"] != arithmetic.node_subnet(arithmetic.public_key(private)):
             raise Conflict("the key of the overlay network is not the one that the plan was made with; plan again")
-        port = self._ensure_host_node(data)
+        port = self._ensure_host_node(data, environment)
         host_side.ensure(self._bridge, self._user)
         self._ensure_namespace()
         self._ensure_daemon(data, port, environment, arithmetic.public_key(private))
@@ -92,16 +94,11 @@ class NetworkSite:
         known = identity.read(self._folder(data) / identity.RECORD)
         return known if known is not None and identity.is_alive(known) else None
 
-    def _ensure_host_node(self, data: Path) -> int:
+    def _ensure_host_node(self, data: Path, environment: Mapping[str, str]) -> int:
         """Have the host's node run, whichever it is, and return the port where it takes peers."""
-        found = node_process.find(data)
-        if found is None or found.managed:
-            key = {"name": keys.HOST}
-            public = arithmetic.public_key(node_process.read_key(data, key, {}))
-            node_process.ensure(data, self._part["daemon"], node_process.key_path(data, key, {}), public)
-            found = node_process.find(data)
+        found = host_node.ensure(data, self._known, environment)
         settings = node_process.read_settings(data)
-        return settings.port if found is not None and found.managed and settings is not None else node_process.PORT
+        return settings.port if found.managed and settings is not None else node_process.PORT
 
     def _ensure_namespace(self) -> None:
         iproute.drop_stale_namespace(self._namespace)
