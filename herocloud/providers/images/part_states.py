@@ -47,7 +47,7 @@ def body_of(path: Path, mark: Mark, stamps: Stamps) -> Part:
         found = None
     known = file_identity.read(mark.more) if mark.half is None else None
     wrong = "" if found is None else file_identity.judge(path, found, known)
-    # A seed can be written again, whoever has the old one open.
+    # A seed can be written again, no matter who has the old one open.
     lost = known is not None and not mark.part.startswith("seed") and (found is None or wrong)
     holder = open_files.find_holder(known, path.parent) if known is not None and lost else None
     if found is None and holder is None:

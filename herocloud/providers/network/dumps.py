@@ -321,7 +321,7 @@ def _queues(body: bytes) -> Iterator[Queue]:
     if 1 in options:
         rate, peak, limit, ticks = struct.unpack_from("=8xI8xIII", options[1])
         rate = struct.unpack("=Q", options[4])[0] if 4 in options else rate
-        # A bucket is told how long it takes to empty.
+        # The kernel keeps how long a bucket takes to empty, and not its size.
         queue = queue._replace(rate=rate, burst=round(ticks * _TICK * rate / 1e9), limit=limit, peak=bool(peak))
     yield queue
 
