@@ -260,3 +260,16 @@ def overlay_without_route(address: str, running: str, place: Place | None) -> Di
         place=place,
         hint="start the daemon without `--no-tun`",
     )
+
+
+def overlay_host_open(address: str, place: Place | None) -> Diagnostic:
+    """Warn about openings of a host that herocloud does not close."""
+    return Diagnostic(
+        code="overlay-host-open",
+        summary="The host is not closed to the overlay",
+        detail=f"`{address}` opens ports of the host, and the overlay daemon was not started by herocloud: its interface is left as it is.",
+        severity=Severity.WARNING,
+        address=address,
+        place=place,
+        hint="take `host_open` out, and close the interface of the daemon in the firewall of the host",
+    )

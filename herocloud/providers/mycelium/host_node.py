@@ -42,7 +42,9 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
         node_process.stop(data)
         return
     node_process.write_peers(data, leaving)
-    ours = node_process.running(data)
+    ours, settings = node_process.running(data), node_process.read_settings(data)
+    if settings is not None:
+        node_process.guard(data, settings, leaving)
     if ours is None or node_process.is_as_wanted(data, leaving):
         return
     key = next((one.part["key"] for one in needing if one.part["mode"] != _NETWORK), KEY)
@@ -51,7 +53,6 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
     except Refused:
         # A stack can leave whatever became of the keys of others; the node is then seen to run with other settings.
         return
-    settings = node_process.read_settings(data)
     if settings is not None and not node_process.has_other_key(settings.api, public):
         node_process.manage(data, ours, node_process.key_path(data, key, environment), public, leaving)
 
