@@ -1,7 +1,7 @@
 """What networks are called: a rename changes the name on a bridge and on the cards that hang on it, and unplugs nothing.
 
 A bridge keeps its own name, which was made from the name that the network had first, and so does what follows from that name in the
-seeds of VMs. The cards are told the new name one by one, after the network has it, so an apply that was cut off between leaves records
+seeds of VMs. The cards get the new label one by one, after the network has its name, so an apply that was cut off between leaves records
 that name a network which is not there any more: the entry in the stack file tells what it is called now.
 """
 

@@ -1,6 +1,6 @@
 """Giving a network another name: the comment in its rules and the alias of its bridge change, and not one frame is lost.
 
-Rules come first, as everywhere here. The cards on the bridge bear the old name until they are told the new one; until then their bridge
+Rules come first, as everywhere here. The cards on the bridge bear the old name until they get their new label; until then their bridge
 is the one that they are a port of (`Scene.bridge_under`).
 """
 

@@ -244,7 +244,7 @@ class Scene:
     def bridge_under(self, mark: Mark, network: str, tap: Link | None) -> Link | None:
         """Return the bridge of the network of a card.
 
-        The cards of a network that was renamed bear its old name until they are told the new one: they hang on the bridge that they are a
+        The cards of a network that was renamed bear its old name until they get a new label: they hang on the bridge that they are a
         port of, as long as no other network has that name.
         """
         bridge = self.bridge_of(mark, network)
