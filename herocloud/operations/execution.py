@@ -12,6 +12,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Fact, Plan
+from herocloud.model.steps import FETCH
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record, Recorded
 from herocloud.operations import admission, inputs
@@ -50,7 +51,7 @@ def run(
     from herocloud.apply import executor
 
     records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
-    drivers = _open_drivers(host, how)
+    drivers = _open_drivers(_with_image_room(host, plan), how)
     _keep_reserve(store.folder, host)
     try:
         with _told_how_to_go_on(store.folder, store, None):
@@ -104,6 +105,16 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
         drivers.close()
         _keep_reserve(store.folder, host)
     return Ran(pending.number, result)
+
+
+def _with_image_room(host: Hosting, plan: Plan) -> Hosting:
+    """Leave to images what the plan does not promise to others, beside what it counts for them already."""
+    level = plan.capacity.disk
+    if host.host.simulated or level.limit is None:
+        return host
+    counted = sum(step.takes.disk for step in plan.steps if step.kind == FETCH)
+    known = host.host._replace(image_room=max(0, level.limit - level.peak) + counted)
+    return host._replace(host=known, context=host.context._replace(host=known))
 
 
 def _keep_reserve(folder: Path, host: Hosting) -> None:

@@ -17,7 +17,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
-from herocloud.model.steps import BESIDE, NOTHING, Claim, Step
+from herocloud.model.steps import BESIDE, FETCH, NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import snapshot_space as snapshots
 from herocloud.plan.usage import disk_of, prepared_in, use_of, use_of_machine
@@ -102,6 +102,11 @@ def used(recorded: Recorded, observed: Observed | None) -> Claim:
     return Claim(*total)
 
 
+def with_stored(before: Claim, host: Host) -> Claim:
+    """Return what is occupied with what belongs to no resource: images, and the state itself."""
+    return before._replace(disk=before.disk + host.disk_stored) if host.disk_stored else before
+
+
 def _unrecorded_beside(recorded: Recorded, observed: Observed) -> int:
     """Add up root disks that lie prepared and are in no record, because the apply that made them was cut off before it heard so."""
     more = 0
@@ -125,7 +130,7 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
 def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
     """Return what something occupies that only its parts tell of."""
     disk = sum(parts[name]["size"] for name in ("disk", _PREPARED, "volume") if name in parts) + snapshots.bytes_of(parts)
-    return Claim(**use_of_machine(parts.get("machine"))._asdict(), disk=disk)
+    return Claim(**use_of_machine(parts.get("machine"))._replace(disk=disk)._asdict())
 
 
 def claim_of_orphan(thing: Thing, recorded: Recorded) -> Claim:
@@ -141,10 +146,8 @@ def claim_of(record: Record) -> Claim:
     if record.kind != "vm":
         return NOTHING
     use = use_of(record.spec)
-    return Claim(
-        **use._asdict(),
-        disk=disk_of(record.spec) + prepared_in(record.parts) + snapshots.room_of(record.spec, record.parts),
-    )
+    disks = disk_of(record.spec) + prepared_in(record.parts) + snapshots.room_of(record.spec, record.parts)
+    return Claim(**use._replace(disk=use.disk + disks)._asdict())
 
 
 def prove(
@@ -158,6 +161,7 @@ def prove(
     bound = limits(host)
     waits: dict[StepId, set[StepId]] = {}
     drawn = dict.fromkeys(bound, 0)
+    before = with_stored(before, host)
     held = {resource: amount_of(before, resource) for resource in bound}
     after = dict(held)
     short: dict[str, list[tuple[int, Step]]] = {}
@@ -211,7 +215,8 @@ def _draw(step: Step, amount: int, tokens: Iterable[_Token], waits: dict[StepId,
     for token in tokens:
         if amount == 0:
             break
-        if token.left == 0 or reach.leads(step.id, token.giver):
+        if token.left == 0 or reach.leads(step.id, token.giver) or (step.kind == FETCH and token.giver == step.id):
+            # What an image is converted from lies beside it until it is there; any other step only exchanges what it gives.
             continue
         taken = min(amount, token.left)
         token.left -= taken

@@ -72,6 +72,7 @@ class Decider:
         self._differ = differences.Differ()
         self._contents: dict[tuple[int, ...], str] = {}
         self._found = found
+        self._fetched: set[str] = set()
         self.renamed: Mapping[str, str] = {}
         """The new names of volumes that this plan renames, by the old ones."""
         self.made_as: Mapping[str, str] = {}
@@ -109,8 +110,17 @@ class Decider:
         if case.marked and case.present:
             _rename_first(seq, "volume.move", case)
         step_compiler.compile_plain(seq, case.kind, case.present, target, _counted(case))
+        if case.kind == "image":
+            self._claim_image(seq, valued.spec)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
+
+    def _claim_image(self, seq: step_compiler.Sequence, spec: Spec) -> None:
+        """Account for the room that an image takes, where that is known; several images of one source are stored once."""
+        need = dict(self._host.image_needs).get(spec.get("source") or "")
+        if seq.steps and need is not None and spec["source"] not in self._fetched:
+            self._fetched.add(spec["source"])
+            step_compiler.claim(seq, Claim(disk=need.most), Claim(disk=need.most - need.kept))
 
     def _volume_target(self, case: Case, resource: Resource, wanted: Part) -> dict[str, Part]:
         """Leave a volume where it lies, whatever it is called now, and never make it smaller."""
@@ -319,7 +329,7 @@ def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec)
     last = seq.steps[-1]
     gone = Claim(**use_of(spec)._asdict()) if "machine" not in present else Claim()
     if "disk" not in present:
-        gone = gone._replace(disk=disk_of(spec))
+        gone = gone._replace(disk=gone.disk + disk_of(spec))
     seq.steps[-1] = last._replace(gives=Claim(*(one + other for one, other in zip(last.gives, gone, strict=True))))
 
 
