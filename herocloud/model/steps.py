@@ -160,6 +160,12 @@ def restores_data(kind: str) -> bool:
     return KINDS[KINDS[kind].inverse].destroys_data
 
 
+def moves_node(step: "Step") -> bool:
+    """Return whether a step moves a node of the overlay to another /64: VMs in the old one are cut off from then on."""
+    before, after = (part if step.part == "overlay" and part else {} for part in (step.before, step.after))
+    return bool(before.get("subnet") and after.get("subnet") and before["subnet"] != after["subnet"])
+
+
 _AT_HAND = 0.5
 """Seconds to take in an image that is a file of this host already."""
 

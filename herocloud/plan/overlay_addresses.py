@@ -164,6 +164,12 @@ def recorded_keys(records: Mapping[Address, Record]) -> list[Json]:
     return found + [{"name": one["key"]["name"]} for one in overlays if one.get("key")]
 
 
+def keys_of_networks(stacks: Iterable[Mapping[Address, Record]]) -> list[Json]:
+    """Return the key that networks among these stacks want for the node of the host."""
+    nodes = (records.get(NODE) for records in stacks)
+    return [HOST_KEY] if any(node is not None and node.spec.get("mode") == NETWORK for node in nodes) else []
+
+
 def is_inside(spec: Spec) -> bool:
     """Return whether a VM has a daemon of its own inside."""
     return (spec.get("mycelium") or {}).get("mode") == GUEST

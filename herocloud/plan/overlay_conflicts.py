@@ -21,6 +21,7 @@ from herocloud.plan.overlay_addresses import GUEST, HOST, HOST_KEY, NETWORK, NOD
 
 _CARD = "mycelium"
 """What the part of a card on the overlay names as its network."""
+_ADOPT = "adopt"
 _LEAVES = (Action.DELETE, Action.FORGET)
 Places = Mapping[Address, Place | None]
 Other = tuple[StackName, Record]
@@ -68,18 +69,24 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
 
 
 def approve_cutting_off(stack: StackName, decisions: Mapping[Address, Decision], recorded: Recorded) -> Mapping[Address, Decision]:
-    """Have a change of the host's /64 approved as reboots are where VMs of other stacks lose their addresses by it, and name them."""
+    """Have a node that moves to another /64 approved as reboots are where VMs lose their addresses by it, and name them.
+
+    Those of the stack itself are rebooted by the plan, unless they are outside of `--target`; the node of the host has VMs of other stacks.
+    """
     node = decisions.get(NODE)
     before, after = (node.change.before or {}, node.change.after or {}) if node is not None else ({}, {})
     was = before.get("subnet")
-    if node is None or not was or not after.get("subnet") or was == after["subnet"] or after.get("mode", HOST) != HOST:
+    if node is None or not was or not after.get("subnet") or was == after["subnet"]:
         return decisions
     prefix = was.removesuffix("::/64") + ":"
+    shared = after.get("mode", HOST) == HOST
+    touched = {*decisions, *(one.change.previous_address for one in decisions.values())}
     lost = [
-        f"`{record.address}` of stack `{other}` ({address})"
+        f"`{record.address}` of stack `{other}` ({address})" if other != stack else f"`{record.address}` ({address})"
         for other, records in recorded.records.items()
-        for record in (records.values() if other != stack else ())
+        for record in (records.values() if other == stack or shared else ())
         if record.kind == "vm" and (address := _address(record.spec)) and address.startswith(prefix)
+        if other != stack or record.address not in touched
     ]
     if not lost:
         return decisions
@@ -108,15 +115,34 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
             holder = "the node of this host"
         if holder is not None:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, holder, place)
+        for other, spec in nodes:
+            if spec.get("mode", HOST) == HOST and _wants_another_key(wanted, spec, host):
+                replaced = jsons.dumps(spec.get("key")) == jsons.dumps(HOST_KEY)
+                yield overlay_diagnostics.overlay_network_beside(str(NODE), other, spec["subnet"], place, replaced=replaced)
         return
     for other, spec in nodes:
         mode = spec.get("mode", HOST)
+        if mode == NETWORK and _wants_another_key(spec, wanted, host):
+            yield overlay_diagnostics.overlay_beside_network(str(NODE), subnet, other, place)
         if mode == NETWORK and spec["subnet"] == subnet:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, f"stack `{other}`", place)
         elif mode == HOST and spec["subnet"] != subnet:
             same_key = jsons.dumps(spec.get("key")) == jsons.dumps(wanted.get("key"))
             found = overlay_diagnostics.overlay_moves_others if same_key else overlay_diagnostics.overlay_other_node
             yield found(str(NODE), subnet, other, spec["subnet"], place)
+
+
+def _wants_another_key(network: Spec, node: Spec, host: Host) -> bool:
+    """Return whether a network would start the node of the host with another key than the stack in mode `host` does."""
+    running = host.overlay_daemon
+    adopts = running is not None and not running.managed and running.subnet == node["subnet"]
+    if network.get("daemon") == _ADOPT or adopts:
+        return False
+    own = node_subnet(host, HOST_KEY)
+    if own is None:
+        # A key that cannot be had is a finding of its own; on a simulated host it follows from the name of the host.
+        return jsons.dumps(node.get("key")) != jsons.dumps(HOST_KEY)
+    return bool(own != node["subnet"])
 
 
 def _gains(change: Change) -> bool:

@@ -40,5 +40,7 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
         if node.get("daemon") == _MANAGE:
             yield overlay_diagnostics.overlay_daemon_unmanaged(str(NODE), daemon.subnet, place)
             return
+    if node.get("host_open"):
+        yield overlay_diagnostics.overlay_host_open(str(NODE), place)
     if mode == HOST and not daemon.carries:
         yield overlay_diagnostics.overlay_without_route(str(NODE), daemon.subnet, place)

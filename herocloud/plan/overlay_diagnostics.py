@@ -135,6 +135,34 @@ def overlay_other_node(address: str, subnet: str, stack: str, other: str, place:
     )
 
 
+def overlay_network_beside(address: str, stack: str, subnet: str, place: Place | None, *, replaced: bool) -> Diagnostic:
+    """Report a network that would have the node of the host run with another key than the one that it runs with."""
+    return Diagnostic(
+        code="overlay-other-node",
+        summary="A host has one overlay node",
+        detail=f"The network of `{address}` peers with the node of this host and wants the key `host` for it; "
+        f"stack `{stack}` has that node run with the key of {subnet}.",
+        address=address,
+        place=place,
+        hint=f"the key `host` was replaced: apply stack `{stack}` first" if replaced else _ONE_KEY,
+    )
+
+
+def overlay_beside_network(address: str, subnet: str, stack: str, place: Place | None) -> Diagnostic:
+    """Report a key for the node of the host where a network has it run with another one."""
+    return Diagnostic(
+        code="overlay-other-node",
+        summary="A host has one overlay node",
+        detail=f"The key of `{address}` gives {subnet}; the network of stack `{stack}` has the node of this host run with the key `host`.",
+        address=address,
+        place=place,
+        hint=_ONE_KEY,
+    )
+
+
+_ONE_KEY = "leave `key` out of the stack in mode `host`, and put its key in the place of `host` (`mycelium/keys/host.key`)"
+
+
 def overlay_moves_others(address: str, subnet: str, stack: str, other: str, place: Place | None) -> Diagnostic:
     """Warn that other stacks live in the /64 that the host's node leaves."""
     return Diagnostic(
@@ -231,4 +259,17 @@ def overlay_without_route(address: str, running: str, place: Place | None) -> Di
         address=address,
         place=place,
         hint="start the daemon without `--no-tun`",
+    )
+
+
+def overlay_host_open(address: str, place: Place | None) -> Diagnostic:
+    """Warn about openings of a host that herocloud does not close."""
+    return Diagnostic(
+        code="overlay-host-open",
+        summary="The host is not closed to the overlay",
+        detail=f"`{address}` opens ports of the host, and the overlay daemon was not started by herocloud: its interface is left as it is.",
+        severity=Severity.WARNING,
+        address=address,
+        place=place,
+        hint="take `host_open` out, and close the interface of the daemon in the firewall of the host",
     )

@@ -159,7 +159,10 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     there = capacity.claim_of(present) if present else NOTHING
     # What was prepared and not placed is discarded.
     staying = {part: body for part, body in present.parts.items() if not part.endswith(BESIDE)} if present else {}
-    wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying)) if present and change.after is not None else None
+    wanted = None
+    if present and change.after is not None:
+        # What is there by then is what the record promises, whatever lies there now.
+        wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying), {})
     if wanted is None:
         if change.after is not None:
             return steps

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Record
-from herocloud.operations import leftovers, lookups
+from herocloud.operations import leftovers, lookups, state_history
 from herocloud.rpc import work
 from herocloud.rpc.daemon_store import NewEvent
 from herocloud.rpc.desk import Desk, secret_of
@@ -20,6 +20,7 @@ LOG_SECONDS = 30.0
 DRIFT_SECONDS = 60.0
 PRUNE_SECONDS = 3600.0
 SNAPSHOT_SECONDS = 15.0
+HISTORY_SECONDS = 24 * 3600.0
 KEEP_JOBS_SECONDS = 7 * 24 * 3600.0
 KEEP_EVENTS = 1_000_000
 JITTER = 0.1
@@ -33,6 +34,7 @@ class Intervals(NamedTuple):
     drift: float = DRIFT_SECONDS
     prune: float = PRUNE_SECONDS
     snapshots: float = SNAPSHOT_SECONDS
+    history: float = HISTORY_SECONDS
 
 
 class Chores:
@@ -49,6 +51,7 @@ class Chores:
             "look_for_drift": intervals.drift,
             "throw_away": intervals.prune,
             "take_snapshots": intervals.snapshots,
+            "prune_history": intervals.history,
         }
         self._next = dict.fromkeys(self._intervals, clock())
         self._drifted: dict[tuple[str, Address], tuple[str, ...]] = {}
@@ -78,6 +81,13 @@ class Chores:
         self._desk.store.prune(KEEP_JOBS_SECONDS, KEEP_EVENTS)
         how = work.how_for_edit(self._desk, "expire")._replace(note=lambda text: log.info("%s", text))
         leftovers.forget_expired(self._desk.sight.hosting(), how)
+
+    def prune_history(self) -> None:
+        """Throw away history of the state beyond its limits."""
+        pruned = state_history.prune(self._desk.sight.hosting(), work.how_for_edit(self._desk, "history"))
+        if pruned.operations:
+            log.info("%d operations of the history were thrown away; it begins with serial %d", pruned.operations, pruned.kept_from)
+            self._desk.events.add(NewEvent("history_pruned", data=pruned._asdict()))
 
     def take_snapshots(self) -> None:
         """Begin the snapshots that are due by their schedules, and delete those that they do not keep any more."""

@@ -7,7 +7,7 @@ the threads of an apply share the connection.
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -19,10 +19,11 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, high_water, history, journal, recorded_state, records, reserve, state_files
+from herocloud.state import connections, failures, high_water, history, journal, old_history, recorded_state, records, reserve, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
+from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
     "Applied",
@@ -164,10 +165,18 @@ class Store:
                     journal.states(connection, one.apply),
                     one.serial,
                 )
-                for one in journal.applies(connection, "plan = ?", (plan,))
+                for one in journal.applies(connection, f"plan = ? AND {journal.WHOLE}", (plan,))
             ]
 
         return self._read(look)
+
+    def undoable(self) -> list[Applied]:
+        """Return every apply whose plan is still whole, newest first."""
+        return self._read(lambda c: journal.applies(c, journal.WHOLE))
+
+    def has_history_beyond(self, limits: Limits, now: float) -> bool:
+        """Return whether `prune` would throw anything away."""
+        return self._read(lambda c: old_history.find_cut(c, limits, now) > old_history.kept_from(c))
 
     def durations(self) -> Durations:
         """Return the median seconds of each kind of step that ran here, by provider."""
@@ -184,6 +193,10 @@ class Store:
     def last_record(self, stack: StackName, address: Address) -> Record | None:
         """Return the last record of an address that has none now."""
         return self._read(lambda c: records.last(c, stack, address))
+
+    def records_around(self, serial: int) -> tuple[records.Records, records.Records]:
+        """Return the records before and after the operation of `serial`, which may be one of which only its own stack is still known."""
+        return self._read(lambda c: history.records_around(c, serial))
 
     def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
         """Return the records as they were after the operation of `serial`; serial 0 is before the first."""
@@ -273,6 +286,14 @@ class Store:
             return serial
 
         return self._transact("state.edit", write)
+
+    def prune(self, limits: Limits, now: float, spared: Collection[tuple[StackName, Address]]) -> Pruned:
+        """Throw away history beyond the limits, or the oldest of it where that is a lot."""
+        # What refers to a serial is asked for before it goes; SQLite would look through all records for each of them once more.
+        self._connection.execute("PRAGMA foreign_keys = OFF")
+        return self._transact(
+            "state.edit", lambda connection: old_history.prune(connection, old_history.find_cut(connection, limits, now), spared)
+        )
 
     def grow_slices(self, slices: int) -> None:
         """Remember that the host has so many slices; the number never falls."""

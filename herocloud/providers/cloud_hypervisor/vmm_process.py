@@ -15,7 +15,6 @@ from herocloud.kits import faults
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import attendance, event_file, file_layout, hardware, installation, machine_config, readings
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal, Silent
-from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
@@ -23,6 +22,7 @@ from herocloud.providers.vmm import cages, files, folders, grants, identity, lau
 from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience, Ways
 from herocloud.providers.vmm.supplies import Supplies

@@ -242,6 +242,8 @@ class RunOptions(TypedDict):
     parallelism: NotRequired[int]
     on_failure: NotRequired[Literal["stop", "continue", "rollback"]]
     purge: NotRequired[bool]
+    shutdown: NotRequired[float | None]
+    """Seconds that guests have to shut down."""
     lock_timeout: NotRequired[float]
     accelerator: NotRequired[Literal["auto", "kvm", "tcg"] | None]
     user: NotRequired[str]

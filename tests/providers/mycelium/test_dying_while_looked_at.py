@@ -27,7 +27,7 @@ def manage(monkeypatch, tmp_path: Path) -> Any:
         command = node_process._command("/usr/bin/mycelium", tmp_path, Settings(1, 2, 3, "tun"), tmp_path / "key")
         ours = SimpleNamespace(digest=jsons.digest(command)) if seen_alive else None
         monkeypatch.setattr(node_process, "_wait", lambda *_: answers.pop(0))
-        return node_process._manage(tmp_path, ours, tmp_path / "key", PUBLIC), [one is None for one in started]
+        return node_process.manage(tmp_path, ours, tmp_path / "key", PUBLIC), [one is None for one in started]
 
     return run
 
