@@ -19,7 +19,7 @@ from herocloud.operations import admission, inputs
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
-from herocloud.state import reserve
+from herocloud.state import high_water, reserve
 from herocloud.state.store import Grant, Store
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def run(
         grant = Grant(how.caller, frozenset(approved), address, reservations.reserve(plan, records))
         prepared = store.prepare(plan, grant)
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, None):
+            if recorded.behind:
+                # What only the marks know so far: the next serial begins above them.
+                high_water.raise_to(store.folder, store.lineage, recorded.serial + recorded.behind)
             with admission.locked(store.folder, HOST, plan.operation, plan.id, how):
                 number = store.begin(plan, how.clock.now(), undoes, prepared=prepared, expecting=admission.generation_of(recorded))
             with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store, number):

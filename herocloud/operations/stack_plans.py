@@ -125,7 +125,10 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
 
     damage.require_sound(recorded, desired.stack)
     observed = look(host, None) if asked.refresh else None
-    recorded = remember(recorded, observed, host)
+    told = recorded.behind
+    recorded = behind_marks(remember(recorded, observed, host), observed, host)
+    if recorded.behind and not told:
+        notes = (*notes, damage.say_behind(recorded))
     if not asked.options.destroy:
         host = with_overlay_keys(host, desired, recorded)
         host = able(inputs.with_accelerator(host, asked.accelerator), desired, asked.options.hypervisor)
@@ -244,6 +247,23 @@ def remember(recorded: Recorded, observed: Observed | None, host: Hosting) -> Re
             if record is not None and thing.parts.get("machine", {}).get("sid", record.sid) == record.sid:
                 lost.setdefault(thing.stack, {})[thing.address] = record
     return recorded._replace(lost=lost)
+
+
+def behind_marks(recorded: Recorded, observed: Observed | None, host: Hosting) -> Recorded:
+    """Return the records with how far they are behind what stands on the marks: a backup of the whole folder knows no later serial.
+
+    An apply that began meanwhile writes newer marks than what was read before; then the state has that serial by now.
+    """
+    from herocloud.state import store
+
+    seen = observed.serials.get(recorded.lineage or "", 0) if observed is not None else 0
+    if seen <= recorded.serial + recorded.behind:
+        return recorded
+    opened = store.open_state(host.context.folder, write=False)
+    if opened is None:
+        return recorded
+    with opened:
+        return recorded if opened.serial >= seen else recorded._replace(behind=seen - recorded.serial)
 
 
 def changes_something(plan: Plan) -> bool:

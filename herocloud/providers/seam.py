@@ -107,6 +107,8 @@ class Work(NamedTuple):
     """For steps of a hypervisor: the disks that the VM has by now, as `disk`, `seed`, and `volume.NAME` for each volume."""
     peers: tuple[tuple[Address, Sid], ...] = ()
     """For waiting until a VM is ready: the other instances of its block that run."""
+    serial: int = 0
+    """That of the apply, which goes into the marks as well: a state that was put back from a backup is older than they are."""
     running: frozenset[Address] = frozenset()
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
 
@@ -314,8 +316,7 @@ class ImagesRole(NamedTuple):
     data: Callable[[ProviderContext, Json], Path | bytes]
     """The data that an origin of a step names (a disk in a snapshot), as a file with holes, or as it is where it is small."""
     own_bytes: Callable[[Path], int] = lambda _folder: 0
-    """How much of the file system of the disks our own disks, volumes, tombstones, seeds and logs occupy: a plan counts each of them
-    in full, so it may count on that room."""
+    """How much of the file system of the disks our disks, volumes, tombstones, seeds and logs occupy: a plan counts each in full."""
     disks_at: Callable[[Path], Path] = lambda folder: folder
     """From the data folder: a folder on the file system that disks lie on, which may be another one than the data folder's."""
     stored_bytes: Callable[[Path], int] = lambda _folder: 0

@@ -34,18 +34,20 @@ class ImagesObserver:
     def __init__(self, folder: Path) -> None:
         """Remember where to look."""
         self._folder = folder
+        self._serials: dict[str, int] = {}
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         wanted = None if stacks is None else frozenset(stacks)
         try:
+            self._serials = {}
             images, sizes = self._images(wanted)
             disks, snapshots = self._objects(image_folders.VMS, None), self._snapshots()
             found = [*images, *disks, *snapshots, *self._objects(image_folders.VOLUMES, wanted)]
             buried = tombstones.total_bytes(self._folder)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
-        return Observed(things=_gather(found, wanted), images=sizes, tombstones=buried)
+        return Observed(things=_gather(found, wanted), images=sizes, tombstones=buried, serials=self._serials)
 
     def _images(self, wanted: frozenset[str] | None) -> tuple[list[_Found], dict[str, int]]:
         store = Store(self._folder)
@@ -53,6 +55,7 @@ class ImagesObserver:
         sizes: dict[str, int] = {}
         for folder in _folders(self._folder / image_folders.NAMES):
             for mark in marks.parse(marks.scan(folder)):
+                self._heed(mark)
                 key, body = mark.more.get("key"), mark.body
                 if key is not None and not store.content(str(key)).exists():
                     continue
@@ -70,6 +73,7 @@ class ImagesObserver:
         ]
         owners: dict[Path, Owner | None] = {}
         for (place, _), mark in zip(contents, marks.parse(contents), strict=True):
+            self._heed(mark)
             path = marks.object_of(place)
             size = part_states.size_of(path)
             if size is None or mark.body is None:
@@ -78,6 +82,10 @@ class ImagesObserver:
                 owners[path.parent] = _owner_of(path.parent) if name == image_folders.VMS else None
             owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
             yield _Found(owner, mark.part, part_states.with_size(mark.body, size))
+
+    def _heed(self, mark: marks.Mark) -> None:
+        if mark.serial > self._serials.get(mark.lineage, 0):
+            self._serials[mark.lineage] = mark.serial
 
     def _snapshots(self) -> Iterator[_Found]:
         """Yield the snapshots of all VMs."""
