@@ -79,6 +79,8 @@ class OverlayDaemon(NamedTuple):
     """The host has the route into the overlay; it has none by a daemon without a TUN."""
     trouble: str = ""
     """Why it could not be asked; the rest says nothing then."""
+    running: bool = True
+    """False where somebody looked and found none; `managed` tells then whether herocloud has set one up."""
 
 
 class ImageLimits(NamedTuple):
@@ -138,7 +140,7 @@ class Host(NamedTuple):
     overlay_keys: tuple[tuple[str, OverlayKey], ...] = ()
     """The keys of the overlay that a stack names, by their reference as JSON."""
     overlay_daemon: OverlayDaemon | None = None
-    """The daemon that runs; nothing where none does, where nobody had to look, and on a simulated host."""
+    """The daemon that runs; nothing where nobody had to look, and on a simulated host."""
     disk_stored: int = 0
     """Bytes of that which belong to no VM and no volume: images, what is on its way to become one, and the state."""
     image_needs: tuple[tuple[str, ImageNeed], ...] = ()
