@@ -48,6 +48,8 @@ def _find_daemons(draft: Draft) -> Iterator[Diagnostic]:
 def _find_keys(changes: Iterable[Change], host: Host, *, simulated: bool) -> Iterator[Diagnostic]:
     """Find addresses that come back while the keys that they follow from do not give them any more."""
     keys = dict(host.overlay_keys)
+    if not keys:
+        return
     lost: dict[str, Address] = {}
     for change in changes:
         if change.after is None or change.action in _LEAVES:

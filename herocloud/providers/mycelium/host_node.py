@@ -24,7 +24,7 @@ def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Nod
     """Have the host's node run for a stack, and return it."""
     part = known.part
     found = node_process.find(data)
-    networked = part["mode"] == _NETWORK and bool(part["subnet"])
+    networked = part["mode"] == _NETWORK
     if networked and found is not None and not found.managed and part["daemon"] != node_process.MANAGE:
         # A network peers with whatever node the host has.
         return found
@@ -42,7 +42,9 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
         node_process.stop(data)
         return
     node_process.write_peers(data, leaving)
-    ours = node_process.running(data)
+    ours, settings = node_process.running(data), node_process.read_settings(data)
+    if settings is not None:
+        node_process.guard(data, settings, leaving)
     if ours is None or node_process.is_as_wanted(data, leaving):
         return
     key = next((one.part["key"] for one in needing if one.part["mode"] != _NETWORK), KEY)
@@ -51,7 +53,6 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
     except Refused:
         # A stack can leave whatever became of the keys of others; the node is then seen to run with other settings.
         return
-    settings = node_process.read_settings(data)
     if settings is not None and not node_process.has_other_key(settings.api, public):
         node_process.manage(data, ours, node_process.key_path(data, key, environment), public, leaving)
 
@@ -69,13 +70,13 @@ def _refuse_second(data: Path, known: Membership, key: Key, public: PublicKey, e
     networked = known.part["mode"] == _NETWORK
     for other in memberships.all_of(data):
         part = other.part
-        if other.stack == known.stack or not memberships.needs_node(other) or not part["subnet"]:
+        if other.stack == known.stack or not memberships.needs_node(other):
             continue
         if part["mode"] == _NETWORK:
             theirs = subnet if networked or key == KEY else _subnet_of(data, KEY, environment)
         else:
             # With the same key, replaced meanwhile, the other stack follows when it is applied.
-            theirs = subnet if part["key"] == key and not networked else part["subnet"]
+            theirs = subnet if part["key"] == key and not networked else part["subnet"] or _subnet_of(data, part["key"], environment)
         if theirs != subnet:
             raise Conflict(
                 f"the overlay node of this host would be started again with another key: stack `{other.stack}` relies on "

@@ -156,7 +156,9 @@ def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
         "link_local": None if LINK_LOCAL in _link_locals(bridge.name) else "missing",
         "route": None if iproute.show("-6", "route", "show", bridge.subnet, "dev", bridge.name) else "missing",
         "forwarding": None if iproute.read_setting(_ALL) == "1" else False,
-        "rules": None if rules is not None and {*_guards(), f"{USERS}{user}"} <= rules.keys() and _is_whole(rules, bridge) else "missing",
+        "rules": None
+        if rules is not None and {*_guards(switched=False), f"{USERS}{user}"} <= rules.keys() and _is_whole(rules, bridge)
+        else "missing",
     }
     for field, value in _OF_BRIDGE.items():
         odd[field] = None if iproute.read_setting(f"{_CONF}/{bridge.name}/{field}") == value else False
@@ -185,7 +187,8 @@ def _rules(user: str, bridge: Bridge) -> list[Json]:
         commands += [_note(KEPT, f"{name}={value}") for name, value in missing]
     commands += [{"add": {"chain": {**place, "name": f"{USERS}{user}"}}}, {"flush": {"chain": {**place, "name": f"{USERS}{user}"}}}]
     commands.append(_note(f"{USERS}{user}", bridge.name))
-    chains = [(hook, hook, expressions) for hook, expressions in _guards().items()]
+    switched = KEPT in rules or bool(missing)
+    chains = [(hook, hook, expressions) for hook, expressions in _guards(switched=switched).items()]
     for name, hook, expressions in [*chains, (f"{ORIGIN}{bridge.name}", "forward", [_foreign(bridge)])]:
         chain = {**place, "name": name, "type": "filter", "hook": hook, "prio": 0, "policy": "accept"}
         commands += [{"add": {"chain": chain}}, {"flush": {"chain": {**place, "name": name}}}]
@@ -216,8 +219,11 @@ def _foreign(bridge: Bridge) -> list[Json]:
     ]
 
 
-def _guards() -> dict[str, list[list[Json]]]:
-    """Return what the bridge's neighbors must not hear: that an address of theirs is taken, and a way that is closed."""
+def _guards(*, switched: bool) -> dict[str, list[list[Json]]]:
+    """Return what must not pass: between bridges and the rest of the world, and to neighbors about taken addresses and closed ways.
+
+    Where we `switched` forwarding on, the host forwarded nothing before, and forwards nothing between the overlay and others than VMs now.
+    """
 
     def equals(left: Json, right: Json) -> Json:
         return {"match": {"op": "==", "left": left, "right": right}}
@@ -232,9 +238,11 @@ def _guards() -> dict[str, list[list[Json]]]:
         return {"match": {"op": "!=", "left": left, "right": right}}
 
     into, out_of = equals({"meta": {"key": "oifname"}}, bridges), equals({"meta": {"key": "iifname"}}, bridges)
+    apart = [differs({"meta": {"key": key}}, bridges) for key in ("iifname", "oifname")] if switched else []
+    through = [[*apart, equals(target, overlay), {"drop": None}], [*apart, equals(source, overlay), {"drop": None}]] if switched else []
     return {
         # The overlay is not a way out of the host, and nothing but the overlay a way in.
-        "forward": [[out_of, differs(target, overlay), {"drop": None}], [into, differs(source, overlay), {"drop": None}]],
+        "forward": [[out_of, differs(target, overlay), {"drop": None}], [into, differs(source, overlay), {"drop": None}], *through],
         "input": [[out_of, equals(source, "::"), equals(kind, "nd-neighbor-solicit"), {"drop": None}]],
         "output": [[into, equals(kind, "nd-redirect"), {"drop": None}]],
     }
@@ -242,7 +250,7 @@ def _guards() -> dict[str, list[list[Json]]]:
 
 def _is_whole(rules: dict[str, list[Json]], bridge: Bridge) -> bool:
     return len(rules.get(f"{ORIGIN}{bridge.name}", ())) == 1 and all(
-        len(rules[hook]) == len(expressions) for hook, expressions in _guards().items()
+        len(rules[hook]) == len(expressions) for hook, expressions in _guards(switched=KEPT in rules).items()
     )
 
 

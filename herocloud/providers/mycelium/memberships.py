@@ -89,3 +89,9 @@ def wanted_interfaces(data: Path, leaving: str | None = None) -> list[str]:
     """Return every interface on which some stack wants peers to be discovered, but for one that is `leaving`."""
     wanting = (one for one in all_of(data) if one.stack != leaving and needs_node(one))
     return sorted({name for one in wanting for name in one.part["interfaces"]})
+
+
+def wanted_openings(data: Path, leaving: str | None = None) -> list[str]:
+    """Return every port of the host that some stack opens to the overlay, but for one that is `leaving`."""
+    wanting = (one for one in all_of(data) if one.stack != leaving and needs_node(one))
+    return sorted({opening for one in wanting for opening in one.part.get("host_open", ())})

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import api, arithmetic, iproute, keys, memberships, silent_ports
+from herocloud.providers.mycelium import api, arithmetic, host_guard, iproute, keys, memberships, silent_ports
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.identity import Identity
@@ -121,9 +121,17 @@ def stop(data: Path) -> None:
             identity.send(process, signal.SIGKILL)
             if not identity.wait_for_death(process, 10.0):
                 raise Temporary(f"the overlay daemon (process {process.pid}) does not end", 2.0)
+    settings = read_settings(data)
+    if settings is not None:
+        host_guard.remove(settings.tun)
     if record.parent.exists():
         launch.dismiss(record)
         shutil.rmtree(record.parent, ignore_errors=True)
+
+
+def guard(data: Path, settings: Settings, leaving: str | None = None) -> None:
+    """Close the host to the overlay, but for what all stacks but one that is `leaving` open."""
+    host_guard.ensure(settings.tun, memberships.wanted_openings(data, leaving), settings.port)
 
 
 def write_peers(data: Path, leaving: str | None = None) -> None:
@@ -148,7 +156,16 @@ def flaws(data: Path, part: Mapping[str, object]) -> dict[str, str]:
         return {"node": f"has {found.node.subnet}"}
     if found.managed and not is_as_wanted(data):
         return {"node": "runs with other settings"}
+    settings = read_settings(data)
+    if found.managed and settings is not None and not host_guard.is_whole(settings.tun, memberships.wanted_openings(data), settings.port):
+        return {"host_rules": "missing"}
     return {}
+
+
+def peering_port(data: Path) -> int:
+    """Return the port where the daemon of this host takes peers: ours where it runs, the usual one of any other."""
+    settings = read_settings(data)
+    return settings.port if settings is not None and running(data) is not None else PORT
 
 
 def version() -> str | None:
@@ -178,6 +195,7 @@ def manage(data: Path, ours: Identity | None, key: Path, public: PublicKey, leav
     if program is None:
         raise Permanent(f"the program `{PROGRAM}` is not on PATH, and no daemon answers on port {API_PORT}; install it, or start one")
     settings = _settings(data)
+    guard(data, settings, leaving)
     write_peers(data, leaving)
     command = _command(program, data, settings, key, leaving)
     what = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), "always", {}, UNIT)
@@ -282,7 +300,11 @@ def is_as_wanted(data: Path, leaving: str | None = None) -> bool:
     ours, settings = running(data), read_settings(data)
     if ours is None or settings is None:
         return False
-    words = Path(f"/proc/{ours.pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    try:
+        words = Path(f"/proc/{ours.pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        # It has just ended; what starts it again reads the command that was written for it.
+        return True
     seen = [words[at + 1] for at, word in enumerate(words) if word == "--peer-discovery-interface"]
     return sorted(seen) == memberships.wanted_interfaces(data, leaving)
 
