@@ -56,9 +56,12 @@ class Sight:
         self._looks = ThreadPoolExecutor(1, thread_name_prefix="look")
         self._hosting: tuple[float, tuple[object, ...], Hosting] | None = None
         self._things: Mapping[tuple[str, Address], Thing] = {}
+        self._records: Mapping[tuple[str, Address], Record] = {}
+        """What was recorded of each when it was looked at; nothing once somebody worked on the host."""
         self._version = -1
         self._at = float("-inf")
         self._began = float("-inf")
+        self._forgotten = float("-inf")
 
     def hosting(self) -> Hosting:
         """Return the machine; detected again every few seconds, and whenever its slices or the host file change."""
@@ -78,14 +81,18 @@ class Sight:
         with self._turn:
             if machine or self._hosting is None or not self._hosting[2].host.simulated:
                 self._hosting = None
-            self._at = float("-inf")
+            self._at, self._forgotten = float("-inf"), time.monotonic()
+            self._records = {}
 
     def thing(self, record: Record) -> tuple[bool, Thing | None]:
         """Return whether the last look is as new as the records, and what it saw of one of them."""
         version = self._finder.version()
         self._refresh_if_old()
+        key = (record.stack, record.address)
         with self._turn:
-            return self._version == version, self._things.get((record.stack, record.address))
+            at_version, looked_at, thing = self._version, self._records.get(key), self._things.get(key)
+        # What others write says nothing against a look at this one.
+        return at_version == version or looked_at == record, thing
 
     def _refresh_if_old(self) -> None:
         now = time.monotonic()
@@ -114,6 +121,10 @@ class Sight:
             # Of two looks at once, the one that began first may end last, and knows less.
             if began >= self._began:
                 self._things, self._version, self._at, self._began = things, version, time.monotonic(), began
+                self._records = {(stack, address): one for stack, inside in recorded.records.items() for address, one in inside.items()}
+                if began <= self._forgotten:
+                    # Somebody worked on the host meanwhile: this look saw some of it.
+                    self._records, self._at = {}, float("-inf")
         return things
 
 
