@@ -16,7 +16,7 @@ from herocloud.model.worlds import Record, Resource
 from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler, volume_names
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
-from herocloud.plan.usage import filled_by, room_of, use_of, use_of_machine
+from herocloud.plan.usage import filled_by, room_of, use_of, use_of_machine, use_there
 from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
@@ -148,10 +148,10 @@ class Decider:
         seq = step_compiler.Sequence(case.address, providers)
         if case.marked and present:
             _rename_first(seq, "vm.move", case)
-        use, old = use_of(valued.spec), use_of(record.spec) if record else Use()
+        use, old = use_of(valued.spec), use_there(record.spec, present) if record else Use()
         if record is None and present:
             # What is adopted fills the host already, and was counted with what has no record.
-            old = use_of_machine(present.get("machine")) if case.lost is None else use_of(case.lost.spec)
+            old = use_of_machine(present.get("machine")) if case.lost is None else use_there(case.lost.spec, present)
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case, target, use, old, worst)
         else:
@@ -202,7 +202,7 @@ class Decider:
             if case.marked and case.present:
                 _rename_first(seq, "vm.move", case)
             beside.prepare(seq, case.present, {})
-            step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
+            step_compiler.compile_removal(seq, case.present, use_there(record.spec, case.present), gives_disk=case.purge)
             _give_back_vanished(seq, case.present, record.spec)
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
             _wait_for_rename(seq)

@@ -161,8 +161,10 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     staying = {part: body for part, body in present.parts.items() if not part.endswith(BESIDE)} if present else {}
     wanted = None
     if present and change.after is not None:
-        # What is there by then is what the record promises, whatever lies there now.
-        wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying), {})
+        # What is there by then is what the record promises, and the disks that no step touches: those that grew stay as large as they are.
+        touched = {step.part for step in steps}
+        untouched = {part: staying[part] for part in ("disk", "volume") if part in staying and part not in touched}
+        wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying), untouched)
     if wanted is None:
         if change.after is not None:
             return steps

@@ -56,6 +56,18 @@ def use_of(spec: Spec) -> Use:
     return Use(len(vm["slices"]), vm["memory"], vm["vcpus"], network, disk_io, huge)
 
 
+def use_there(spec: Spec, present: Mapping[str, Part]) -> Use:
+    """Count what a recorded VM occupies: what its record promises, and what its machine has beyond it.
+
+    The answer to a step can get lost, and a machine can be changed behind our back: what it really has fills the host.
+    """
+    use, machine = use_of(spec), present.get("machine")
+    if machine is None:
+        return use
+    real = use_of_machine(machine)
+    return use._replace(memory=max(use.memory, real.memory), vcpus=max(use.vcpus, real.vcpus), hugepages=max(use.hugepages, real.hugepages))
+
+
 def use_of_machine(machine: MachinePart | None) -> Use:
     """Count what a machine without a record occupies; its slices are as many as its memory fills."""
     if machine is None:
