@@ -163,7 +163,7 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     if present and change.after is not None:
         # What is there by then is what the record promises, and the disks that no step touches: those that grew stay as large as they are.
         touched = {step.part for step in steps}
-        untouched = {part: staying[part] for part in ("disk", "volume") if part in staying and part not in touched}
+        untouched = {part: body for part, body in staying.items() if part in ("disk", "volume") and part not in touched}
         wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying), untouched)
     if wanted is None:
         if change.after is not None:
