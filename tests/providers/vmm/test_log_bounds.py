@@ -29,7 +29,7 @@ def chatty(stand: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return stand
 
 
-NUMBERS = "n=0; while :; do seq $n $((n + 20000)) >>LOG; n=$((n + 20001)); sleep 0.05; done"
+NUMBERS = "n=0; while :; do seq $n $((n + 20000)) >>LOG; n=$((n + 20001)); sleep .05; done"
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_log_that_grows_is_cut_while_nobody_looks(chatty: Any, eventually: Any
 
 
 def test_no_line_is_lost_between_the_two_halves(chatty: Any, eventually: Any) -> None:
-    chatty.speak("sleep 0.3; seq 1 250000 >LOG.all; cat LOG.all >>LOG; exec sleep 60")
+    chatty.speak("sleep .3; seq 1 250000 >LOG.all; cat LOG.all >>LOG; exec tail -f /dev/null")
     old = chatty.log.with_name("serial.log.1")
     assert eventually(lambda: old.exists() and chatty.log.stat().st_size == 0)
     wanted = [str(number) for number in range(250_000 - 999, 250_001)]
@@ -57,14 +57,14 @@ def test_no_line_is_lost_between_the_two_halves(chatty: Any, eventually: Any) ->
 
 
 def test_a_small_log_is_left_alone(chatty: Any) -> None:
-    process = chatty.speak("seq 1 1000 >>LOG; sleep 1")
+    process = chatty.speak("seq 1 1000 >>LOG; sleep .9")
     assert identity.wait_for_death(process, 20)
     assert chatty.log.read_text().splitlines() == [str(number) for number in range(1, 1001)]
     assert not chatty.log.with_name("serial.log.1").exists()
 
 
 def test_it_weighs_little_and_is_not_taken_for_the_machine(chatty: Any, eventually: Any, watcher_of: Any) -> None:
-    process = chatty.speak("exec sleep 60")
+    process = chatty.speak("exec tail -f /dev/null")
     proc = Path("/proc") / str(watcher_of(chatty))
     assert eventually(lambda: b"herocloud-log" in (proc / "cmdline").read_bytes())
     assert identity.TOKEN.encode() not in (proc / "environ").read_bytes()
@@ -79,7 +79,7 @@ def test_it_weighs_little_and_is_not_taken_for_the_machine(chatty: Any, eventual
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_it_ends_with_the_shell_beside_the_machine(how: signal.Signals, chatty: Any, eventually: Any, watcher_of: Any) -> None:
-    chatty.speak("exec sleep 60")
+    chatty.speak("exec tail -f /dev/null")
     watcher = watcher_of(chatty)
     keeper = identity.read(chatty.beside("keeper"))
     assert keeper is not None
@@ -89,7 +89,7 @@ def test_it_ends_with_the_shell_beside_the_machine(how: signal.Signals, chatty: 
 
 def test_it_ends_at_once_when_the_machine_is_ended_on_purpose(chatty: Any, eventually: Any, watcher_of: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(log_bounds, "SECONDS", "600")
-    process = chatty.speak("exec sleep 60")
+    process = chatty.speak("exec tail -f /dev/null")
     watcher = watcher_of(chatty)
     identity.send(process, signal.SIGKILL)
     launch.dismiss(chatty.record)
@@ -104,13 +104,14 @@ def _is_dead(pid: int) -> bool:
 
 
 def test_a_new_shell_beside_the_machine_bounds_its_log_too(chatty: Any, eventually: Any) -> None:
-    process = chatty.speak("sleep 2; seq 1 250000 >>LOG; exec sleep 60")
+    process = chatty.speak("until [ -e LOG.go ]; do sleep .02; done; seq 1 250000 >>LOG; exec tail -f /dev/null")
     launch.keep(chatty.record, kept=True)
     keeper = identity.read(chatty.beside("keeper"))
     assert keeper is not None
     identity.send(keeper, signal.SIGKILL)
     assert identity.wait_for_death(keeper, 10)
     launch.adopt(chatty.order())
+    chatty.log.with_name("serial.log.go").touch()
     assert eventually(lambda: chatty.log.with_name("serial.log.1").exists())
     assert identity.is_alive(process)
 
