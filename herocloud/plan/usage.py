@@ -65,16 +65,18 @@ def room_beside_disks(hypervisor: str | None) -> int:
     return declared.hypervisor.room if declared is not None and declared.hypervisor is not None else 0
 
 
-def use_there(spec: Spec, present: Mapping[str, Part]) -> Use:
-    """Count what a recorded VM occupies: what its record promises, and what its machine has beyond it.
+def counted(record: Record, present: Mapping[str, Part]) -> Use:
+    """Count what a recorded VM occupies besides its disk: what is promised to it, or more where more is there.
 
-    The answer to a step can get lost, and a machine can be changed behind our back: what it really has fills the host.
+    A machine that grew in an apply which did not come to its end has more than its record says.
     """
-    use, machine = use_of(spec), present.get("machine")
+    use, machine = use_of(record.spec), present.get("machine")
     if machine is None:
         return use
-    real = use_of_machine(machine)
-    return use._replace(memory=max(use.memory, real.memory), vcpus=max(use.vcpus, real.vcpus), hugepages=max(use.hugepages, real.hugepages))
+    there = use_of_machine(machine)
+    return use._replace(
+        memory=max(use.memory, there.memory), vcpus=max(use.vcpus, there.vcpus), hugepages=max(use.hugepages, there.hugepages)
+    )
 
 
 def use_of_machine(machine: MachinePart | None) -> Use:
