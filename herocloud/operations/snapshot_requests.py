@@ -50,7 +50,7 @@ def plan_create(folder: Path, wanted: Wanted, now: float) -> list[Planned]:
         raise Refused([Diagnostic("several-stacks", "VMs of several stacks", detail, hint="take the snapshots one stack after the other")])
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, tuple(stacks))
-    versions = {record.address: _version(record, host) for record in records} if wanted.memory else {}
+    versions = {record.address: _running_version(folder, record) or _version(record, host) for record in records} if wanted.memory else {}
     if wanted.memory:
         _require_memory(records)
     taking = snapshots.Taking(wanted.name or name_at(now), int(now), wanted.memory, wanted.together, wanted.scheduled, versions)
@@ -148,6 +148,12 @@ def _version(record: Record, host: Hosting) -> str:
     from herocloud.providers import registry
 
     return registry.hypervisor(record.provider).version(host.context) or ""
+
+
+def _running_version(folder: Path, record: Record) -> str | None:
+    from herocloud.providers import registry
+
+    return registry.hypervisor(record.provider).runs_version(folder, record.sid) if record.sid else None
 
 
 def _planned(plan: Plan, recorded: Recorded, observed: Observed, host: Hosting) -> Planned:

@@ -268,6 +268,8 @@ class HypervisorRole(NamedTuple):
     """Whether it keeps the memory of a VM (`snapshot.save`, `vm.revive`). Disks are copied by their own provider."""
     version: Callable[[ProviderContext], str | None] = lambda _context: None
     """Which version of the hypervisor is installed; only that version reads the memory that it keeps."""
+    runs_version: Callable[[Path, str], str | None] = lambda _folder, _sid: None
+    """Which version a VM (data folder and sid) was started with, which need not be the installed one; nothing where it is unknown."""
     migration: bool = False
     emulates: bool = False
     """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""

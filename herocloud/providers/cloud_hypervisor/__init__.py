@@ -75,6 +75,25 @@ def _restarter(data: Path, sid: str) -> "VmmRestarter":
     return VmmRestarter(data, sid)
 
 
+def _version(context: ProviderContext) -> str | None:  # noqa: ARG001  (there is one program on a host)
+    from herocloud.model.errors import Permanent
+    from herocloud.providers.cloud_hypervisor import installation
+
+    path = installation.find_program()
+    try:
+        return str(installation.inspect(path).release) if path is not None else None
+    except Permanent:
+        return None
+
+
+def _runs_version(data: Path, sid: str) -> str | None:
+    from herocloud.providers.vmm import marks
+
+    mark = marks.read(data, sid)
+    version = mark.launched.get("version") if mark is not None else None
+    return None if version is None else str(version)
+
+
 DECLARATION = Declaration(
     name="cloud-hypervisor",
     observer=_observer,
@@ -85,6 +104,9 @@ DECLARATION = Declaration(
         attaches=frozenset({AttachmentKind.TAP}),
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VSOCK,
+        snapshots=True,
+        version=_version,
+        runs_version=_runs_version,
         guest=_guest,
         signs=_signs,
         runs=_runs,

@@ -12,16 +12,17 @@ from pathlib import Path
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
-from herocloud.providers.cloud_hypervisor import device_changes, installation, live_view, readings, vmm_process
+from herocloud.providers.cloud_hypervisor import device_changes, installation, live_view, memory_files, readings, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.device_changes import Change
 from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.observing import NAME
 from herocloud.providers.parts import same
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, grants, identity, marks, probes, supplies, users, virtiofs
+from herocloud.providers.vmm import files, grants, identity, kept_memory, marks, memory_folders, probes, supplies, users, virtiofs
 from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
@@ -29,7 +30,7 @@ from herocloud.providers.vmm.users import Range
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "hypervisor")
 
-_HALVES = ("vm.create", "vm.configure", "vm.resize", "vm.attach", "vm.detach", "vm.update", "vm.delete")
+_HALVES = ("vm.create", "vm.configure", "vm.resize", "vm.attach", "vm.detach", "vm.update", "vm.delete", "snapshot.save")
 
 FAULT_POINTS = (
     *(f"{NAME}.{way}{kind}.{point}" for way in ("", "undo.") for kind in PERFORMED for point in ("before", "after")),
@@ -40,6 +41,11 @@ FAULT_POINTS = (
     f"{NAME}.vm.boot.begun",
     f"{NAME}.vm.boot.settled",
     f"{NAME}.vm.stop.ended",
+    f"{NAME}.snapshot.save.written",
+    f"{NAME}.undo.snapshot.save.written",
+    f"{NAME}.vm.revive.lent",
+    f"{NAME}.vm.revive.restored",
+    f"{NAME}.vm.revive.noted",
 )
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
 
@@ -84,6 +90,8 @@ class CloudHypervisorDriver:
                 return self._probe_power(work, mark)
             if work.step.part == "disk":
                 return self._probe_disk(work)
+            if work.step.part.startswith(SNAPSHOT):
+                return kept_memory.probe(self._folder, sid, work)
             return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
 
     def close(self) -> None:
@@ -99,6 +107,8 @@ class CloudHypervisorDriver:
                 self._bring_power(work, target)
             elif step.part == "disk":
                 self._bring_disk(work, target, origin)
+            elif step.part.startswith(SNAPSHOT):
+                self._bring_memory(work, target, point)
             elif target is None:
                 self._remove(work, point)
             else:
@@ -157,6 +167,7 @@ class CloudHypervisorDriver:
         files.remove_runtime(self._folder, sid)
         grants.take_back(self._folder, sid, Needs())
         user = users.read(self._folder, sid)
+        memory_folders.remove(self._folder, sid)
         marks.remove(self._folder, sid, lambda: faults.reached(f"{point}.half"))
         users.let_go(self._folder, sid, user)
         ownership.release(folder)
@@ -188,13 +199,13 @@ class CloudHypervisorDriver:
             vmm_process.stop(place, mark, work, self._patience.for_guest(work.shutdown))
             return
         if target == "paused" and self._guest_runs(sid, mark):
-            vmm_process.pause(self._folder, sid, paused=True)
+            vmm_process.pause(self._folder, sid, work, paused=True)
             return
         if work.step.kind in ("vm.pause", "vm.freeze") and not vmm_process.is_living(self._folder, sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
-        vmm_process.boot(place, mark, work)
+        (vmm_process.revive if work.step.kind == "vm.revive" else vmm_process.boot)(place, mark, work)
         if target == "paused":
-            vmm_process.pause(self._folder, sid, paused=True)
+            vmm_process.pause(self._folder, sid, work, paused=True)
 
     def _probe_power(self, work: Work, mark: Mark | None) -> Probe:
         step, sid = work.step, self._sid(work)
@@ -215,6 +226,18 @@ class CloudHypervisorDriver:
         if power == step.before or step.after == "stopped":
             return Probe(Found.NOT_STARTED)
         return Probe(Found.PARTIAL, f"`{step.address}` is {power}")
+
+    # The memory in a snapshot.
+
+    def _bring_memory(self, work: Work, target: Part, point: str) -> None:
+        sid = self._sid(work)
+        mark = marks.read(self._folder, sid)
+
+        def keep(snapshot: Path) -> None:
+            memory_files.keep(self._folder, sid, mark, work, snapshot, lambda word: faults.reached(f"{point}.{word}"))
+
+        memory_files.end_earlier(self._folder, sid, mark, work)
+        kept_memory.bring(self._folder, target, keep)
 
     # The root disk, whose growth a running machine has to hear of.
 
@@ -268,6 +291,7 @@ _WAYS = (
     (("Resource busy", "os error 16"), "another program holds this tap; `ip -details link show` and `fuser /dev/net/tun` find it"),
     (("Cannot open kernel", "Cannot open initramfs"), "the image's `kernel` and `initramfs` have to be files that exist"),
     (("Cannot allocate memory", "os error 12"), "the host has not enough free memory; stop a VM, or give this one less"),
+    (("No space left", "os error 28"), "make room on the file system of the data folder; `herocloud capacity` shows what is on it"),
     (("kvm", "/dev/kvm"), "`herocloud doctor` shows what KVM needs here"),
     (("Operation not permitted", "os error 1)"), "the host does not allow it; `herocloud doctor` shows what is missing"),
 )

@@ -19,7 +19,7 @@ from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import UserNetwork, Work
-from herocloud.providers.vmm import cages, files, folders, grants, identity, launch, loopback, marks, shutdown, supplies, virtiofs
+from herocloud.providers.vmm import cages, files, folders, grants, identity, launch, loopback, marks, revivals, shutdown, supplies, virtiofs
 from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
@@ -30,6 +30,8 @@ from herocloud.providers.vmm.supplies import Supplies
 _FIRST_ANSWER = 30.0
 """Seconds until QEMU has to answer; a busy host takes one or two."""
 _STEP = 0.01
+_HALTED = ("paused", "postmigrate")
+"""States of a machine whose guest is held; the second one is since its memory was kept."""
 
 
 def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> None:
@@ -52,6 +54,10 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
     data, sid = place.data, place.sid
     process = _living(data, sid, mark)
     if process is None:
+        if revivals.has_gone_on(mark, work):
+            work.progress(revivals.ENDED_SINCE, None)
+            boot(place, mark, work, accelerator)
+            return
         process = _start(place, mark, work, accelerator, waits=True)
     with _first_talk(data, sid, process, work.cancelled) as talk:
         if queries.look(talk).status == "inmigrate":
@@ -59,6 +65,8 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
         seen = hotplug.settle(talk, mark.machine)
         faults.reached("qemu.vm.boot.settled")
         if seen.power != "running":
+            revivals.note(data, sid, work)
+            faults.reached("qemu.vm.revive.noted")
             talk.ask("cont")
     known = marks.read(data, sid)
     if known is not None:
@@ -227,9 +235,9 @@ class _Handle:
             if self._talk is None:
                 return False
             status = self._talk.ask("query-status")["status"]
-            if status == "paused":
+            if status in _HALTED:
                 self._talk.ask("cont")
-            return status in ("running", "paused")
+            return status in ("running", *_HALTED)
         return False
 
     def press_button(self) -> None:

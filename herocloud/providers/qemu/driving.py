@@ -23,7 +23,7 @@ from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, grants, loopback, marks, probes, supplies, users, virtiofs
+from herocloud.providers.vmm import files, grants, kept_memory, loopback, marks, probes, supplies, users, virtiofs
 from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
@@ -39,6 +39,7 @@ FAULT_POINTS = (
     "qemu.vm.boot.marked",
     "qemu.vm.boot.launched",
     "qemu.vm.boot.settled",
+    "qemu.vm.revive.noted",
     "qemu.vm.stop.ended",
 )
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
@@ -85,7 +86,7 @@ class QemuDriver:
             if work.step.part == "disk":
                 return self._probe_disk(work, mark)
             if work.step.part.startswith(SNAPSHOT):
-                return memory_files.probe(self._folder, work)
+                return kept_memory.probe(self._folder, sid, work)
             return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
 
     def close(self) -> None:
@@ -104,7 +105,8 @@ class QemuDriver:
             elif step.part.startswith(SNAPSHOT):
                 sid = self._sid(work)
                 half = functools.partial(faults.reached, f"{point}.half")
-                memory_files.bring(self._folder, sid, marks.read(self._folder, sid), work, target, half)
+                mark = marks.read(self._folder, sid)
+                kept_memory.bring(self._folder, target, lambda snapshot: memory_files.keep(self._folder, sid, mark, work, snapshot, half))
             elif target is None:
                 self._remove(work, point)
             else:
