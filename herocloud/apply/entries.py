@@ -110,7 +110,7 @@ def _make(change: Change, stack: StackName) -> Record:
 
 
 def _creates(step: Step) -> bool:
-    return step.before is None and step.after is not None and not KINDS[step.kind].prepares
+    return step.before is None and step.after is not None and not KINDS[step.kind].beside
 
 
 def _with_spec(record: Record, spec: Spec) -> Record:

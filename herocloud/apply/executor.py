@@ -251,9 +251,9 @@ def _broken(unfinished: Unfinished, left: Iterable[Step], facts: Facts | None) -
 
 
 def _originals(store: Store, unfinished: Unfinished) -> Mapping[Address, Record]:
-    """Return the records from before the apply: it has a serial of its own, and the state keeps every serial."""
+    """Return the records from before the apply: it has a serial of its own, and of an apply that did not end everything is kept."""
     applied = next(one for one in store.load_plan(unfinished.plan.id) if one.apply == unfinished.apply)
-    return store.records_at(applied.serial - 1).get(unfinished.plan.stack, {})
+    return store.records_around(applied.serial)[0].get(unfinished.plan.stack, {})
 
 
 _NOTHING = Diagnostic(

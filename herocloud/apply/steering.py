@@ -34,6 +34,15 @@ class Options(NamedTuple):
     """Seconds that running steps have to finish after the first interrupt."""
 
 
+_GUEST_SECONDS = 60.0
+"""What a step that stops a guest can give it within its own time-out."""
+
+
+def limit_for(shutdown: float | None) -> float | None:
+    """Return the time-out of steps when guests have so long to shut down: one that was given longer has it."""
+    return None if shutdown is None or shutdown <= _GUEST_SECONDS else shutdown + _GUEST_SECONDS
+
+
 Item = TypeVar("Item")
 
 

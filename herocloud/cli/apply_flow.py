@@ -183,11 +183,12 @@ def run_approved(
     work: Callable[[How, Approver], Applied],
     *,
     purge: bool = False,
+    shutdown: float | None = None,
 ) -> int:
     """Do the work with a plan that is shown and approved first, and return the exit code."""
     with open_streams(call, exports.json_into) as streams:
         asking = Asking(call, streams, exports, approval)
-        how = requests.make_how(call, running, purge=purge, stream=streams.listener)
+        how = requests.make_how(call, running, purge=purge, shutdown=shutdown, stream=streams.listener)
         try:
             return tell_applied(call, exports, streams, work(how, asking))
         except Refused as error:
@@ -230,10 +231,12 @@ def run_planned(
     purge: bool = False,
     recovers: bool = True,
     one_vm: bool = False,
+    shutdown: float | None = None,
 ) -> int:
     """Make a plan, get it approved, run it: every imperative command.
 
     Without `recovers` it refuses while an apply of the stack is unfinished; `one_vm` says that it is about one VM and locks only that.
+    `shutdown` is how many seconds guests have to shut down.
     """
 
     def work(how: How, approver: Approver) -> Applied:
@@ -241,7 +244,7 @@ def run_planned(
         address = _only_address(planned.plan) if one_vm else None
         return operation.run_made(call.folder, planned, plan, how, approver, address=address, recovers=recovers)
 
-    return run_approved(call, approval, running, flags.Exports(), work, purge=purge)
+    return run_approved(call, approval, running, flags.Exports(), work, purge=purge, shutdown=shutdown)
 
 
 def _only_address(plan: Plan) -> Address | None:

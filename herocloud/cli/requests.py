@@ -116,12 +116,15 @@ def make_approved(running: flags.Approving) -> frozenset[Approval]:
         raise BadValue(str(error), "--approve") from error
 
 
-def make_how(call: Call, running: flags.Executing, *, purge: bool = False, stream: Listener | None = None) -> "How":
+def make_how(
+    call: Call, running: flags.Executing, *, purge: bool = False, shutdown: float | None = None, stream: Listener | None = None
+) -> "How":
     """Say how to run, and who watches: people on stderr, and a stream when there is one."""
-    from herocloud.apply.steering import Options
+    from herocloud.apply.steering import Options, limit_for
 
     set_up(call.environment, call.verbose)
-    options = Options(parallelism=running.parallelism, on_failure=running.on_failure, purge=purge)
+    limit = limit_for(shutdown)
+    options = Options(running.parallelism, running.on_failure, purge, step_timeout=limit, shutdown=shutdown)
     return _how(call, options, running.lock_timeout, stream)._replace(accelerator=running.accelerator)
 
 

@@ -18,6 +18,7 @@ Number = TypeVar("Number", int, float)
 INT, FLOAT, STR, BOOL, NULL = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "str", "bool", "null"))
 _MOST_MEMORY = 4 * 1024**5
 _MOST_CPUS = 1_000_000
+_MOST_KEPT = 10_000_000
 _MOST_USERS = 2**31 - 1
 _GROUP = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")
@@ -74,6 +75,14 @@ def _count(tag: str, text: str) -> int | Wrong:
         return Wrong("wrong-type", f"`{text}` is not a whole number.")
     if not 1 <= int(text) <= _MOST_CPUS:
         return Wrong("out-of-range", f"`{text}` is out of range.", f"1 to {_MOST_CPUS}")
+    return int(text)
+
+
+def _limit(tag: str, text: str) -> int | Wrong:
+    if tag != INT or not text.isdecimal():
+        return Wrong("wrong-type", f"`{text}` is not a whole number.")
+    if not 1 <= int(text) <= _MOST_KEPT:
+        return Wrong("out-of-range", f"`{text}` is out of range.", f"1 to {_MOST_KEPT}")
     return int(text)
 
 
@@ -199,6 +208,7 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     SETTINGS: dict.fromkeys(FLAGS, _setting),
     "vmm": {"first_uid": _user, "uids": _user},
     "daemon": {"paths": _absolute, "group": _group},
+    "history": {"days": _limit, "operations": _limit},
     **{
         one.name: {key: _one_of(kind) if isinstance(kind, tuple) else _KINDS[kind] for key, kind in one.settings.items()}
         for one in registry.declarations()

@@ -58,7 +58,7 @@ def make_host(
     """Put the host together.
 
     `recorded_slices` is how many slices there were so far, `own_bytes` what our own disks occupy of the file system (space that a plan
-    may count on, since it already belongs to VMs), `in_use` the slices that VMs hold.
+    may count on, since it already belongs to VMs) less what it must not count on, `in_use` the slices that VMs hold.
     """
     file, wrong = read_host_file(folder)
     if any(one.is_error for one in wrong):
@@ -93,7 +93,7 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
     # A simulated host sets huge pages aside as VMs ask for them, unless its file says how many there are.
     found = (None, "default") if file.simulated else (detected.hugepages, "detected")
     hugepages = choice.take("hugepages", *found, key="simulated.hugepages")
-    uplink, numa, free = detected.uplink, detected.numa, min(disk, detected.disk_free + own_bytes)
+    uplink, numa, free = detected.uplink, detected.numa, max(0, min(disk, detected.disk_free + own_bytes))
     if file.simulated:
         # A machine that does not exist has no memory nodes and no cards of this one, and nothing on its disk but what we put there.
         speed = file.values.get("simulated.uplink")

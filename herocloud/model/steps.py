@@ -41,11 +41,31 @@ class KindInfo(NamedTuple):
     gives_volumes: bool = False
     """A machine no longer writes to the volumes that it lost."""
     prepares: bool = False
-    """It makes something beside what is there, and touches nothing that runs."""
+    """It touches nothing that runs, so it comes before the first step that interrupts something."""
+    few: bool = False
+    """A plan has few of it, however many VMs it has."""
+    interrupts: bool = False
+    """It takes something away from what runs."""
+    beside: bool = False
+    """It makes a part beside the one whose place it will take."""
     places: bool = False
     """It puts what was prepared in its place: the part `disk.new` becomes `disk`."""
+    passes: bool = False
+    """It leaves nothing to take back."""
+    power: str = ""
+    """What a VM is after it: `running`, `paused`, `stopped` or `gone`; nothing where it stays as it is."""
     heals: bool = False
     """It runs as soon as what it needs has ended, however that ended: it lets a machine go on that was held for the others."""
+
+    @property
+    def stops(self) -> bool:
+        """Return whether a VM that runs is off after it."""
+        return self.interrupts and self.power == "stopped"
+
+    @property
+    def boots(self) -> bool:
+        """Return whether a VM that was off runs after it."""
+        return self.lane == "boot" and self.power == "running"
 
 
 def _needs(*kinds: str) -> frozenset[str]:
@@ -57,58 +77,60 @@ _LINKS = _needs("network", "mycelium")
 _ALL = _needs("image", "volume", "network", "mycelium", "vm")
 
 KINDS: dict[str, KindInfo] = {
-    "image.fetch": KindInfo(_IMAGES, "download", 3600, 20, "image.delete"),
+    "image.fetch": KindInfo(_IMAGES, "download", 3600, 20, "image.delete", prepares=True, few=True),
     "image.delete": KindInfo(_IMAGES, "disk", 120, 0.1, "image.fetch", removes=True),
     "disk.create": KindInfo(_IMAGES, "disk", 1800, 2, "disk.delete", _needs("image")),
     "disk.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "disk.grow", grows=True),
-    "disk.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.create", removes=True, destroys_data=True),
-    "disk.prepare": KindInfo(_IMAGES, "disk", 1800, 2, "disk.discard", _needs("image"), prepares=True),
-    "disk.discard": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.prepare", removes=True),
+    "disk.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.create", removes=True, destroys_data=True, interrupts=True),
+    "disk.prepare": KindInfo(_IMAGES, "disk", 1800, 2, "disk.discard", _needs("image"), prepares=True, beside=True),
+    "disk.discard": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.prepare", removes=True, passes=True),
     "disk.place": KindInfo(_IMAGES, "disk", 60, 0.1, "disk.delete", places=True),
     "disk.copy": KindInfo(_IMAGES, "disk", 7200, 2, "disk.delete", _needs("image")),
     "disk.restore": KindInfo(_IMAGES, "disk", 7200, 2, "disk.restore", destroys_data=True),
-    "volume.create": KindInfo(_IMAGES, "disk", 600, 0.5, "volume.delete"),
+    "volume.create": KindInfo(_IMAGES, "disk", 600, 0.5, "volume.delete", prepares=True),
     "volume.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "volume.grow", grows=True),
-    "volume.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "volume.create", removes=True, destroys_data=True),
+    "volume.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "volume.create", removes=True, destroys_data=True, interrupts=True),
     "volume.copy": KindInfo(_IMAGES, "disk", 7200, 2, "volume.delete"),
     "volume.restore": KindInfo(_IMAGES, "disk", 7200, 2, "volume.restore", destroys_data=True),
     "volume.move": KindInfo(_IMAGES, "disk", 60, 0.1, "volume.move", moves_mark=True),
     "seed.write": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.delete", _needs("image")),
     "seed.delete": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.write", removes=True),
-    "seed.prepare": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.discard", _needs("image"), prepares=True),
-    "seed.discard": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.prepare", removes=True),
+    "seed.prepare": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.discard", _needs("image"), prepares=True, beside=True),
+    "seed.discard": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.prepare", removes=True, passes=True),
     "seed.place": KindInfo(_IMAGES, "disk", 60, 0.1, "seed.delete", places=True),
     "snapshot.create": KindInfo(_IMAGES, "disk", 7200, 2, "snapshot.delete"),
     "snapshot.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "snapshot.create", removes=True, destroys_data=True),
-    "network.create": KindInfo(_NETWORK, "network", 60, 0.2, "network.delete"),
+    "network.create": KindInfo(_NETWORK, "network", 60, 0.2, "network.delete", prepares=True, few=True),
     "network.update": KindInfo(_NETWORK, "network", 60, 0.2, "network.update"),
-    "network.delete": KindInfo(_NETWORK, "network", 60, 0.2, "network.create", removes=True),
+    "network.delete": KindInfo(_NETWORK, "network", 60, 0.2, "network.create", removes=True, interrupts=True),
     "tap.create": KindInfo(_NETWORK, "network", 60, 0.1, "tap.delete", _LINKS),
     "tap.update": KindInfo(_NETWORK, "network", 60, 0.1, "tap.update", _LINKS, lets_go=True),
-    "tap.delete": KindInfo(_NETWORK, "network", 60, 0.1, "tap.create", lets_go=True, removes=True),
-    "overlay.enable": KindInfo(_OVERLAY, "network", 120, 1, "overlay.disable"),
+    "tap.delete": KindInfo(_NETWORK, "network", 60, 0.1, "tap.create", lets_go=True, removes=True, interrupts=True),
+    "overlay.enable": KindInfo(_OVERLAY, "network", 120, 1, "overlay.disable", prepares=True, few=True),
     "overlay.disable": KindInfo(_OVERLAY, "network", 120, 1, "overlay.enable", removes=True),
-    "peer.add": KindInfo(_OVERLAY, "network", 60, 0.2, "peer.remove", _needs("mycelium")),
+    "peer.add": KindInfo(_OVERLAY, "network", 60, 0.2, "peer.remove", _needs("mycelium"), prepares=True),
     "peer.remove": KindInfo(_OVERLAY, "network", 60, 0.2, "peer.add", removes=True),
-    "vm.create": KindInfo(_VM, "boot", 60, 0.3, "vm.delete", _ALL, takes_volumes=True),
+    "vm.create": KindInfo(_VM, "boot", 60, 0.3, "vm.delete", _ALL, takes_volumes=True, power="stopped"),
     "vm.configure": KindInfo(
         _VM, "boot", 60, 0.3, "vm.configure", _needs("image", "volume", "vm"), lets_go=True, takes_volumes=True, gives_volumes=True
     ),
-    "vm.boot": KindInfo(_VM, "boot", 120, 1, "vm.stop", _needs("vm", "volume", "network", "mycelium")),
-    "vm.stop": KindInfo(_VM, "boot", 120, 8, "vm.boot", removes=True),
-    "vm.pause": KindInfo(_VM, "live", 60, 0.1, "vm.resume"),
-    "vm.resume": KindInfo(_VM, "live", 60, 0.1, "vm.pause", _needs("vm")),
-    "vm.freeze": KindInfo(_VM, "live", 60, 0.1, "vm.thaw"),
-    "vm.thaw": KindInfo(_VM, "live", 60, 0.1, "vm.freeze", heals=True),
-    "vm.revive": KindInfo(_VM, "boot", 3600, 2, "vm.stop", _needs("vm", "volume", "network", "mycelium")),
+    "vm.boot": KindInfo(_VM, "boot", 120, 1, "vm.stop", _needs("vm", "volume", "network", "mycelium"), power="running"),
+    "vm.stop": KindInfo(_VM, "boot", 120, 8, "vm.boot", removes=True, interrupts=True, power="stopped"),
+    "vm.pause": KindInfo(_VM, "live", 60, 0.1, "vm.resume", interrupts=True, power="paused"),
+    "vm.resume": KindInfo(_VM, "live", 60, 0.1, "vm.pause", _needs("vm"), power="running"),
+    "vm.freeze": KindInfo(_VM, "live", 60, 0.1, "vm.thaw", power="paused"),
+    "vm.thaw": KindInfo(_VM, "live", 60, 0.1, "vm.freeze", heals=True, power="running"),
+    "vm.revive": KindInfo(_VM, "boot", 3600, 2, "vm.stop", _needs("vm", "volume", "network", "mycelium"), power="running"),
     "snapshot.save": KindInfo(_VM, "live", 3600, 5, "snapshot.save"),
     "vm.resize": KindInfo(_VM, "live", 120, 1, "vm.resize"),
     "vm.attach": KindInfo(_VM, "live", 120, 0.5, "vm.detach", _needs("volume", "network", "mycelium"), takes_volumes=True),
-    "vm.detach": KindInfo(_VM, "live", 120, 1, "vm.attach", lets_go=True, gives_volumes=True),
+    "vm.detach": KindInfo(_VM, "live", 120, 1, "vm.attach", lets_go=True, gives_volumes=True, interrupts=True),
     "vm.grow": KindInfo(_VM, "live", 60, 0.2, "vm.grow", grows=True),
-    "vm.ready": KindInfo("guest", "live", 300, 5, "vm.ready"),
+    "vm.ready": KindInfo("guest", "live", 300, 5, "vm.ready", passes=True),
     "vm.update": KindInfo(_VM, "live", 60, 0.1, "vm.update", _needs("volume"), lets_go=True),
-    "vm.delete": KindInfo(_VM, "boot", 120, 0.5, "vm.create", lets_go=True, removes=True, gives_volumes=True),
+    "vm.delete": KindInfo(
+        _VM, "boot", 120, 0.5, "vm.create", lets_go=True, removes=True, gives_volumes=True, interrupts=True, power="gone"
+    ),
     "vm.move": KindInfo(_VM, "live", 60, 0.1, "vm.move", moves_mark=True),
     "record.write": KindInfo("state", "state", 60, 0.0, "record.write"),
 }
@@ -116,6 +138,9 @@ KINDS: dict[str, KindInfo] = {
 RECORD_WRITE = "record.write"
 """The kind of step that touches records only."""
 
+
+FETCH = "image.fetch"
+"""The kind of step that brings an image to the host."""
 
 READY = "vm.ready"
 """The kind of step that waits until the guest of a VM is ready, and changes nothing."""
@@ -135,13 +160,19 @@ def restores_data(kind: str) -> bool:
     return KINDS[KINDS[kind].inverse].destroys_data
 
 
+def moves_node(step: "Step") -> bool:
+    """Return whether a step moves a node of the overlay to another /64: VMs in the old one are cut off from then on."""
+    before, after = (part if step.part == "overlay" and part else {} for part in (step.before, step.after))
+    return bool(before.get("subnet") and after.get("subnet") and before["subnet"] != after["subnet"])
+
+
 _AT_HAND = 0.5
 """Seconds to take in an image that is a file of this host already."""
 
 
 def expected_seconds(step: "Step") -> float:
     """Return how long a step takes on an ordinary host."""
-    if step.kind == "image.fetch" and not str((step.after or {}).get("source") or "").startswith("http"):
+    if step.kind == FETCH and not str((step.after or {}).get("source") or "").startswith("http"):
         return _AT_HAND
     info = KINDS.get(step.kind)
     return info.expected if info else 0.0

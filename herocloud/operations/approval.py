@@ -65,7 +65,7 @@ def classes_of(change: Change) -> tuple[Approval, ...]:
     if change.impact is Impact.DATA and Approval.DESTROY not in classes:
         return (*classes, Approval.DESTROY)
     if change.kind == "mycelium" and change.impact is Impact.REBOOT:
-        # VMs of other stacks lose their addresses until they are rebooted.
+        # VMs that the plan does not reboot lose their addresses until somebody does.
         return (*classes, Approval.REBOOT)
     return classes
 

@@ -18,6 +18,7 @@ from herocloud.operations import admission, inputs
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
+from herocloud.state import reserve
 from herocloud.state.store import Grant, Store
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def run(
 
     records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
     drivers = _open_drivers(host, how)
+    _keep_reserve(store.folder, host)
     try:
         with _told_how_to_go_on(store.folder, store, None):
             opened = executor.make_ready(plan, store, drivers)
@@ -64,6 +66,7 @@ def run(
                 )
     finally:
         drivers.close()
+        _keep_reserve(store.folder, host)
     return Ran(number, result)
 
 
@@ -99,7 +102,14 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
                 )
     finally:
         drivers.close()
+        _keep_reserve(store.folder, host)
     return Ran(pending.number, result)
+
+
+def _keep_reserve(folder: Path, host: Hosting) -> None:
+    """Keep room for the state where guests could fill the disk; those of a simulated host cannot."""
+    if not host.host.simulated:
+        reserve.keep(folder)
 
 
 def _open_drivers(host: Hosting, how: How) -> "Drivers":

@@ -71,8 +71,9 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
     """
     from herocloud.host import machine
     from herocloud.providers import registry
+    from herocloud.state import reserve
 
-    own_bytes = sum(one.images.own_bytes(folder) for one in registry.declarations() if one.images is not None)
+    own_bytes = sum(one.images.own_bytes(folder) for one in registry.declarations() if one.images is not None) - reserve.missing(folder)
     answer = machine.make_host(folder, recorded.slices, own_bytes, in_use=slice_owners(recorded).keys())
     errors = [found for found in answer.diagnostics if found.is_error]
     if errors or answer.host is None:

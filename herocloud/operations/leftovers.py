@@ -175,6 +175,8 @@ def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) ->
     observed = stack_plans.look(host, None)
     thing = _find_orphan([one.thing for one in orphans.find_orphans(recorded, observed)], address, stack)
     recorded = stack_plans.remember(recorded, observed, host)
+    lost = recorded.lost.get(thing.stack, {}).get(thing.address)
+    host = stack_plans.with_recorded_keys(host, thing.stack, {thing.address: lost} if lost is not None else {}, recorded)
     plan = orphans.plan_adoption(thing.stack, [thing], recorded, observed, host.host)
     if any(found.code == "never-recorded" for found in plan.diagnostics):
         by_file = _from_file(folder, thing, given, host)

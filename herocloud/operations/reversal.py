@@ -31,13 +31,13 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
         raise Refused([Diagnostic("nothing-to-undo", "There is nothing to undo", f"Nothing was applied in `{folder}` yet.")])
     with opened:
         recorded = opened.recorded()
-        chosen = choose([past for past in opened.applies() if which or stack is None or past.stack == stack], which)
+        chosen = choose([past for past in opened.undoable() if which or stack is None or past.stack == stack], which)
         applied = next(past for past in opened.load_plan(chosen.plan) if past.apply == chosen.apply)
         owner = applied.plan.stack
-        before = opened.records_at(applied.serial - 1).get(owner, {})
-        after = opened.records_at(applied.serial).get(owner, {})
+        before, after = (side.get(owner, {}) for side in opened.records_around(applied.serial))
     past = planner.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(owner, {}))
     host = stack_plans.with_listeners(inputs.find_host(folder, recorded))
+    host = stack_plans.with_recorded_keys(host, owner, before, recorded)
     observed = stack_plans.look(host, None)
     recorded = stack_plans.remember(recorded, observed, host)
     stones = leftovers.list_tombstones(host) if planner.restored(past) else ()

@@ -65,6 +65,11 @@ def plan_create(folder: Path, wanted: Wanted, now: float) -> list[Planned]:
     ]
 
 
+def fits(planned: Sequence[Planned]) -> bool:
+    """Return whether the host has room for what these plans take."""
+    return not any(found.code.startswith("does-not-fit") for one in planned for found in one.plan.diagnostics)
+
+
 def plan_delete(folder: Path, vm: str, names: Sequence[str], stack: str | None, *, purge: bool) -> Planned:
     """Plan the deletion of snapshots of a VM."""
     from herocloud.plan import snapshots

@@ -1,7 +1,7 @@
 """Making a plan: read the records, load the stack, look at the world, and let the planner decide. Locks nothing and writes nothing."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,11 +152,25 @@ def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Ho
         return host
     from herocloud.plan import overlay_addresses
 
-    host = with_keys(host, overlay_addresses.wanted_keys(desired, recorded.records.get(desired.stack, {})))
+    wanted = overlay_addresses.wanted_keys(desired, recorded.records.get(desired.stack, {}))
+    others = [records for stack, records in recorded.records.items() if stack != desired.stack]
+    host = with_keys(host, [*wanted, *overlay_addresses.keys_of_networks(others)])
     node = overlay_addresses.node_of(desired.resources)
     if node is None or node.spec.get("mode") == overlay_addresses.GUEST:
         return host
     return _with_overlay_daemon(host)
+
+
+def with_recorded_keys(host: Hosting, stack: StackName, records: Mapping[Address, Record], recorded: Recorded) -> Hosting:
+    """Look up the keys that addresses in these records of a stack follow from, for a plan that gives them back."""
+    from herocloud.plan import overlay_addresses
+
+    references = overlay_addresses.recorded_keys(records)
+    if references:
+        others = [known for other, known in recorded.records.items() if other != stack]
+        host = with_keys(host, [*references, *overlay_addresses.keys_of_networks(others)])
+    node = records.get(overlay_addresses.NODE)
+    return host if node is None or node.spec.get("mode") == overlay_addresses.GUEST else _with_overlay_daemon(host)
 
 
 def _with_overlay_daemon(host: Hosting) -> Hosting:

@@ -17,10 +17,10 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
-from herocloud.model.steps import BESIDE, NOTHING, Claim, Step
+from herocloud.model.steps import NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import snapshot_space as snapshots
-from herocloud.plan.usage import disk_of, prepared_in, use_of, use_of_machine
+from herocloud.plan.usage import filled_by, room_of, use_of, use_of_machine
 
 RESOURCES = Claim._fields
 ORDINARY = "ordinary_memory"
@@ -29,10 +29,6 @@ NAMES = {
     "slices": "slices", "memory": "RAM", "vcpus": "vCPUs", "disk": "disk", "network": "bandwidth", "disk_io": "disk bandwidth",
     "hugepages": "memory in huge pages", ORDINARY: "RAM outside of huge pages",
 }  # fmt: skip
-
-
-_PREPARED = f"disk{BESIDE}"
-"""A root disk that lies beside the one whose place it will take."""
 
 
 class Proof(NamedTuple):
@@ -91,27 +87,21 @@ def amount_of(claim: Claim, resource: str) -> int:
 def used(recorded: Recorded, observed: Observed | None) -> Claim:
     """Add up what is occupied: by all recorded resources of all stacks, by what was seen without a record, and by deleted data."""
     total = [0] * len(RESOURCES)
-    claims = [claim_of(record) for records in recorded.records.values() for record in records.values()]
+    claims: list[Claim] = []
+    for stack, records in recorded.records.items():
+        seen = None if observed is None else observed.things.get(stack, {})
+        claims.extend(claim_of(record, None if seen is None else _parts_of(seen.get(record.address))) for record in records.values())
     if observed is not None:
         claims.extend(claim_of_orphan(thing, recorded) for thing in without_record(recorded, observed))
         claims.append(Claim(disk=observed.tombstones))
-        claims.append(Claim(disk=_unrecorded_beside(recorded, observed)))
     for claim in claims:
         for number, amount in enumerate(claim):
             total[number] += amount
     return Claim(*total)
 
 
-def _unrecorded_beside(recorded: Recorded, observed: Observed) -> int:
-    """Add up root disks that lie prepared and are in no record, because the apply that made them was cut off before it heard so."""
-    more = 0
-    for stack, things in observed.things.items():
-        records = recorded.records.get(stack, {})
-        for address, thing in things.items():
-            if _PREPARED in thing.parts and (record := records.get(address)) is not None:
-                there = prepared_in(thing.parts) + (thing.parts.get("disk") or {"size": 0})["size"]
-                more += max(0, there - disk_of(record.spec) - prepared_in(record.parts))
-    return more
+def _parts_of(thing: Thing | None) -> Mapping[str, Part]:
+    return thing.parts if thing else {}
 
 
 def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
@@ -124,27 +114,21 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
 
 def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
     """Return what something occupies that only its parts tell of."""
-    disk = sum(parts[name]["size"] for name in ("disk", _PREPARED, "volume") if name in parts) + snapshots.bytes_of(parts)
-    return Claim(**use_of_machine(parts.get("machine"))._asdict(), disk=disk)
+    return Claim(**use_of_machine(parts.get("machine"))._asdict(), disk=filled_by(parts) + snapshots.bytes_of(parts))
 
 
 def claim_of_orphan(thing: Thing, recorded: Recorded) -> Claim:
     """Return what an orphan occupies: as it was last recorded, else as its parts show."""
     record = recorded.lost.get(thing.stack, {}).get(thing.address)
-    return claim_of_parts(thing.parts) if record is None else claim_of(record)
+    return claim_of_parts(thing.parts) if record is None else claim_of(record, thing.parts)
 
 
-def claim_of(record: Record) -> Claim:
-    """Return what one record occupies."""
-    if record.kind == "volume":
-        return Claim(disk=record.spec["size"])
+def claim_of(record: Record, present: Mapping[str, Part] | None = None) -> Claim:
+    """Return what one record occupies; `present` are the parts that are there, where somebody looked."""
+    room = room_of(record, record.parts if present is None else present)
     if record.kind != "vm":
-        return NOTHING
-    use = use_of(record.spec)
-    return Claim(
-        **use._asdict(),
-        disk=disk_of(record.spec) + prepared_in(record.parts) + snapshots.room_of(record.spec, record.parts),
-    )
+        return Claim(disk=room) if room else NOTHING
+    return Claim(**use_of(record.spec)._asdict(), disk=room + snapshots.room_of(record.spec, record.parts))
 
 
 def prove(

@@ -16,7 +16,7 @@ from herocloud.model.worlds import Record, Resource
 from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler, volume_names
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
-from herocloud.plan.usage import disk_besides, disk_of, use_of, use_of_machine
+from herocloud.plan.usage import filled_by, room_of, use_of, use_of_machine
 from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
@@ -108,7 +108,8 @@ class Decider:
             target = self._volume_target(case, resource, target["volume"])
         if case.marked and case.present:
             _rename_first(seq, "volume.move", case)
-        step_compiler.compile_plain(seq, case.kind, case.present, target, _counted(case))
+        step_compiler.compile_plain(seq, case.kind, case.present, target)
+        step_compiler.fill_promised(seq, _unfilled(case))
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
@@ -147,18 +148,17 @@ class Decider:
         seq = step_compiler.Sequence(case.address, providers)
         if case.marked and present:
             _rename_first(seq, "vm.move", case)
-        use, old, old_disk = use_of(valued.spec), use_of(record.spec) if record else Use(), disk_besides(record, present) if record else 0
+        use, old = use_of(valued.spec), use_of(record.spec) if record else Use()
         if record is None and present:
             # What is adopted fills the host already, and was counted with what has no record.
-            old, old_disk = use_of_machine(present.get("machine")), (present.get("disk") or {"size": 0})["size"]
-            if case.lost is not None:
-                old, old_disk = use_of(case.lost.spec), disk_of(case.lost.spec)
+            old = use_of_machine(present.get("machine")) if case.lost is None else use_of(case.lost.spec)
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case, target, use, old, worst)
         else:
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
-            step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old, old_disk=old_disk)
+            step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old)
+        step_compiler.fill_promised(seq, _unfilled(case))
         _promise(seq, valued.spec, record, present)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, worst)
@@ -187,8 +187,7 @@ class Decider:
         mark = len(seq.steps)
         # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
         kept_use = Use() if "machine" in case.present else old
-        kept_disk = disk_besides(case.record, case.present) if case.record and (keep or "disk" not in case.present) else 0
-        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, old_disk=kept_disk, placed=wanted)
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, placed=wanted)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
@@ -211,8 +210,7 @@ class Decider:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
-            if case.kind == "volume" and not case.present:
-                seq.add(RECORD_WRITE, "record", None, None, gives=Claim(disk=_counted(case)))
+        step_compiler.fill_promised(seq, _unfilled(case))
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         return self._decision(case, seq, (), impact)
@@ -253,7 +251,7 @@ class Decider:
         if action is Action.STOP:
             impact = Impact.STOP
         if action is Action.UPDATE:
-            impact = Impact.LIVE if any(step.kind != RECORD_WRITE for step in steps) else Impact.NONE
+            impact = Impact.NONE if _touches_names_only(steps) else Impact.LIVE
         elif action in (Action.MOVE, Action.FORGET):
             impact = Impact.NONE
         record, valued = case.record, case.valued
@@ -285,12 +283,10 @@ class Decider:
         return Decision(change, steps)
 
 
-def _counted(case: Case) -> int:
-    """Return how many bytes a volume is counted for already: what is recorded, whether or not it is there, else what is seen."""
-    if case.kind != "volume":
-        return 0
-    known = case.record.spec if case.record else case.present.get("volume") or {"size": 0}
-    return int(known["size"])
+def _unfilled(case: Case) -> int:
+    """Return how many bytes the disk or volume at an address is counted for although nothing there fills them."""
+    known = case.record or (case.lost if case.present else None)
+    return 0 if known is None else room_of(known, case.present) - filled_by(case.present)
 
 
 def _promise(seq: step_compiler.Sequence, spec: Spec, record: Record | None, present: Parts) -> None:
@@ -316,11 +312,8 @@ def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec)
     """Give back what a record is counted for although nothing of it is left to be removed."""
     if not seq.steps:
         seq.add(RECORD_WRITE, "record", None, None)
-    last = seq.steps[-1]
-    gone = Claim(**use_of(spec)._asdict()) if "machine" not in present else Claim()
-    if "disk" not in present:
-        gone = gone._replace(disk=disk_of(spec))
-    seq.steps[-1] = last._replace(gives=Claim(*(one + other for one, other in zip(last.gives, gone, strict=True))))
+    if "machine" not in present:
+        step_compiler.claim(seq, Claim(), Claim(**use_of(spec)._asdict()))
 
 
 def _disk_impact(present: Parts, target: Parts) -> Impact:
@@ -357,7 +350,7 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         return Action.REPLACE, _replace_reason(case, fields)
     drifted = any(field.drift for field in fields)
     wanted = any(not field.drift for field in fields)
-    if case.moved_from is not None and not fields and all(step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark for step in steps):
+    if case.moved_from is not None and not fields and _touches_names_only(steps):
         return Action.MOVE, Reason.MOVED
     if step_compiler.leaves_it_down(steps):
         return Action.STOP, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED
@@ -366,9 +359,15 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
     if worst is Impact.REBOOT:
         return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
     if not record.complete:
-        creating = not record.parts or (case.kind == "vm" and "machine" not in case.present)
+        # What was made and is only not recorded as made is not created once more.
+        creating = case.kind == "vm" and "machine" not in case.present
         return (Action.CREATE if creating else Action.UPDATE), Reason.UNFINISHED
     return Action.UPDATE, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED if drifted else Reason.FIELDS_CHANGED
+
+
+def _touches_names_only(steps: list[Step]) -> bool:
+    """Return whether nothing happens to the thing itself: only the records and the names on the host change."""
+    return all(step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark for step in steps)
 
 
 def _replace_reason(case: Case, fields: tuple[FieldDiff, ...]) -> Reason:

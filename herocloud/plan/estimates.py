@@ -14,7 +14,7 @@ from typing import NamedTuple
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.plans import Change
-from herocloud.model.steps import KINDS, LANES, PARALLELISM, Step, expected_seconds
+from herocloud.model.steps import FETCH, KINDS, LANES, PARALLELISM, Step, expected_seconds, moves_node
 from herocloud.model.words import Action
 from herocloud.model.worlds import Durations
 
@@ -43,7 +43,7 @@ def pace(learnt: Durations, host: Host) -> Callable[[Step], float]:
         found = known.get(key)
         if found is None:
             found = steady[step.provider] if step.provider in steady else expected_seconds(step)
-            if step.kind != "image.fetch":
+            if step.kind != FETCH:
                 # Where an image comes from decides how long it takes; everything else is the same for all of its kind.
                 known[key] = found
         return found
@@ -99,18 +99,29 @@ def _play(steps: Sequence[Step], parallelism: int) -> tuple[list[float], list[fl
 
 
 def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Timing) -> dict[Address, Change]:
-    """Return the changes that interrupt a VM, each with the time from its stop to its last boot; it has none when it stays off."""
+    """Return the changes that interrupt a VM, each with the time from its stop to its last boot; it has none when it stays off.
+
+    A node of the overlay that moves carries nothing while its step runs.
+    """
     down = {change.address: change for change in changes if change.kind == "vm" and change.action in _INTERRUPTING}
+    nodes = {change.address: change for change in changes if change.kind == "mycelium" and change.action is Action.UPDATE}
+    moved: dict[Address, Change] = {}
+    for number, step in enumerate(steps if nodes else ()):
+        if step.address in nodes and moves_node(step):
+            moved[step.address] = nodes[step.address]._replace(downtime=round(timing.ends[number] - timing.starts[number], 3))
     began: dict[Address, float] = {}
     back: dict[Address, float] = {}
     for number, step in enumerate(steps if down else ()):
         if step.address not in down:
             continue
-        if step.kind == "vm.stop":
+        if KINDS[step.kind].stops:
             began.setdefault(step.address, timing.starts[number])
-        elif step.kind in ("vm.boot", "vm.revive"):
+        elif KINDS[step.kind].boots:
             back[step.address] = timing.ends[number]
-    return {address: change._replace(downtime=_downtime(change, began.get(address), back.get(address))) for address, change in down.items()}
+    stopped = {
+        address: change._replace(downtime=_downtime(change, began.get(address), back.get(address))) for address, change in down.items()
+    }
+    return stopped | moved
 
 
 def _downtime(change: Change, began: float | None, back: float | None) -> float | None:

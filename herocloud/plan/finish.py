@@ -19,7 +19,7 @@ from herocloud.model.ids import PlanId, StepId
 from herocloud.model.plans import Change, Fact, Plan
 from herocloud.model.steps import KINDS, NOTHING, Step, restores_data
 from herocloud.model.words import Action, Severity
-from herocloud.plan import capacity, conflicts, estimates, facts, order, overlay_conflicts, preparation
+from herocloud.plan import capacity, conflicts, estimates, facts, order, overlay_rules, preparation
 from herocloud.plan.capacity import Proof
 from herocloud.plan.draft import Draft
 
@@ -35,6 +35,7 @@ class Ordered(NamedTuple):
 
 def finish(draft: Draft) -> Plan:
     """Turn a draft into the plan that is shown, approved and executed."""
+    draft = overlay_rules.judge(draft)
     recorded, observed, host = draft.world
     changes = tuple(decision.change for decision in draft.decisions.values())
     ordered = _order_and_prove(draft)
@@ -107,8 +108,6 @@ def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]
     if observed is not None and observed.ranges:
         yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
     yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, observed, draft.places)
-    if draft.operation in ("apply", "adopt"):
-        yield from overlay_conflicts.find(draft.stack, draft.decisions, draft.world, draft.places)
     ports = conflicts.new_ports(steps)
     if ports:
         yield from conflicts.find_ports(draft.stack, ports, recorded, observed, host.listening or frozenset())

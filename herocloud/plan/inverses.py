@@ -11,9 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, KINDS, READY, Step
-
-_PASSED_OVER = frozenset({"disk.discard", "seed.discard", READY})
+from herocloud.model.steps import BESIDE, KINDS, Step
 
 
 class Inverted(NamedTuple):
@@ -43,7 +41,7 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     found = [_grown(step) for step in done if KINDS[step.kind].grows and not _shrinks(step)]
     placed = {f"{step.part}{BESIDE}" for step in done if KINDS[step.kind].places}
     # What was placed goes from its place; what was discarded was of no use, and waiting has changed nothing.
-    backwards = [step for step in done[::-1] if step.part not in placed and step.kind not in _PASSED_OVER]
+    backwards = [step for step in done[::-1] if step.part not in placed and not KINDS[step.kind].passes]
     if change.after is None and any(step.last for step in done):
         # What is gone comes back under the name that it had first.
         backwards = [step for step in backwards if not KINDS[step.kind].moves_mark]
@@ -71,7 +69,7 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
     lasts = {step: last for one in everything for step, last in one.lasts.items()}
     done = list(done)
     moved = {step.id for step in done if KINDS[step.kind].moves_mark}
-    passed = {step.id: step.needs for step in done if step.kind in _PASSED_OVER}
+    passed = {step.id: step.needs for step in done if KINDS[step.kind].passes}
     for step in done:
         for need in _seen_through(step.needs, passed):
             if need in firsts and step.id in lasts and need not in moved and step.id not in moved:

@@ -83,7 +83,7 @@ def plan_adoption(stack: StackName, things: Collection[Thing], recorded: Recorde
         found += [_held(thing.address, f"slice `{sid}`", slices[sid]) for sid in wanted if sid in slices]
         if record.sid in sids:
             found.append(_held(thing.address, f"the sid `{record.sid}`", sids[record.sid or ""]))
-        name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), capacity.claim_of(record)
+        name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), capacity.claim_of(record, thing.parts)
         step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, takes=claim, last=True)
         decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
     return finish.finish(_draft("adopt", stack, decisions, recorded, observed, host, found))

@@ -152,8 +152,22 @@ def wanted_keys(desired: Desired, records: Mapping[Address, Record]) -> list[Jso
     found += [guest_key(desired.stack, host_name(one.address)) for one in desired.resources if one.kind == "vm" and is_inside(one.spec)]
     if any(one.kind == "mycelium" and one.spec.get("mode") == NETWORK for one in desired.resources):
         found.append(HOST_KEY)
+    return found + recorded_keys({address: record for address, record in records.items() if record.kind == "vm"})
+
+
+def recorded_keys(records: Mapping[Address, Record]) -> list[Json]:
+    """Return the references of all keys that addresses in these records follow from."""
+    found: list[Json] = [record.spec["key"] for record in records.values() if record.kind == "mycelium" and record.spec.get("key")]
+    if any(record.kind == "mycelium" and record.spec.get("mode") == NETWORK for record in records.values()):
+        found.append(HOST_KEY)
     overlays = [record.spec.get("mycelium") or {} for record in records.values() if record.kind == "vm"]
     return found + [{"name": one["key"]["name"]} for one in overlays if one.get("key")]
+
+
+def keys_of_networks(stacks: Iterable[Mapping[Address, Record]]) -> list[Json]:
+    """Return the key that networks among these stacks want for the node of the host."""
+    nodes = (records.get(NODE) for records in stacks)
+    return [HOST_KEY] if any(node is not None and node.spec.get("mode") == NETWORK for node in nodes) else []
 
 
 def is_inside(spec: Spec) -> bool:

@@ -11,15 +11,17 @@ from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Change
 from herocloud.model.words import Action, Impact
 from herocloud.model.worlds import Record, Recorded, Thing
-from herocloud.plan import capacity, overlay_diagnostics
+from herocloud.plan import capacity, overlay_diagnostics, reservations
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import World
 from herocloud.plan.overlay_addresses import GUEST, HOST, HOST_KEY, NETWORK, NODE, node_subnet
 
 _CARD = "mycelium"
 """What the part of a card on the overlay names as its network."""
+_ADOPT = "adopt"
 _LEAVES = (Action.DELETE, Action.FORGET)
 Places = Mapping[Address, Place | None]
 Other = tuple[StackName, Record]
@@ -39,8 +41,11 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
     # What an orphan still holds is never given away.
     orphans = capacity.without_record(recorded, observed) if observed is not None else ()
     taken = _taken(others, orphans)
+    taken |= {address: (stack, change.address) for change in changes if (address := _address(change.after)) and not _gains(change)}
     for change in changes:
         address = _address(change.after)
+        if not _gains(change):
+            continue
         holder = taken.get(address or "")
         if address and holder and holder != (stack, change.address):
             same = _same(change.after)
@@ -63,29 +68,35 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
             yield overlay_diagnostics.overlay_mode_kept(str(NODE), before.get("mode", HOST), after["mode"], staying, places.get(NODE))
 
 
-def approve_cutting_off(stack: StackName, decisions: dict[Address, Decision], recorded: Recorded) -> None:
-    """Have a change of the host's /64 approved as reboots are where VMs of other stacks lose their addresses by it, and name them."""
+def approve_cutting_off(stack: StackName, decisions: Mapping[Address, Decision], recorded: Recorded) -> Mapping[Address, Decision]:
+    """Have a node that moves to another /64 approved as reboots are where VMs lose their addresses by it, and name them.
+
+    Those of the stack itself are rebooted by the plan, unless they are outside of `--target`; the node of the host has VMs of other stacks.
+    """
     node = decisions.get(NODE)
     before, after = (node.change.before or {}, node.change.after or {}) if node is not None else ({}, {})
     was = before.get("subnet")
-    if node is None or not was or not after.get("subnet") or was == after["subnet"] or after.get("mode", HOST) != HOST:
-        return
+    if node is None or not was or not after.get("subnet") or was == after["subnet"]:
+        return decisions
     prefix = was.removesuffix("::/64") + ":"
+    shared = after.get("mode", HOST) == HOST
+    touched = {*decisions, *(one.change.previous_address for one in decisions.values())}
     lost = [
-        f"`{record.address}` of stack `{other}` ({address})"
+        f"`{record.address}` of stack `{other}` ({address})" if other != stack else f"`{record.address}` ({address})"
         for other, records in recorded.records.items()
-        for record in (records.values() if other != stack else ())
+        for record in (records.values() if other == stack or shared else ())
         if record.kind == "vm" and (address := _address(record.spec)) and address.startswith(prefix)
+        if other != stack or record.address not in touched
     ]
-    if lost:
-        note = f"cuts off {', '.join(lost)}"
-        change = node.change._replace(impact=max(node.change.impact, Impact.REBOOT), note=note)
-        decisions[NODE] = node._replace(change=change)
+    if not lost:
+        return decisions
+    change = node.change._replace(impact=max(node.change.impact, Impact.REBOOT), note=f"cuts off {', '.join(lost)}")
+    return {**decisions, NODE: node._replace(change=change)}
 
 
 def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple[StackName, Address]]:
     """Return who has which address."""
-    taken = {address: (other, record.address) for other, record in others if (address := _address(record.spec))}
+    taken = {address: (other, record.address) for other, record in others for address in reservations.overlay_addresses(record.spec)}
     for thing in orphans:
         for key, part in thing.parts.items():
             if key.startswith("nic.") and part and part.get("network") == _CARD:
@@ -104,15 +115,40 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
             holder = "the node of this host"
         if holder is not None:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, holder, place)
+        for other, spec in nodes:
+            if spec.get("mode", HOST) == HOST and _wants_another_key(wanted, spec, host):
+                replaced = jsons.dumps(spec.get("key")) == jsons.dumps(HOST_KEY)
+                yield overlay_diagnostics.overlay_network_beside(str(NODE), other, spec["subnet"], place, replaced=replaced)
         return
     for other, spec in nodes:
         mode = spec.get("mode", HOST)
+        if mode == NETWORK and _wants_another_key(spec, wanted, host):
+            yield overlay_diagnostics.overlay_beside_network(str(NODE), subnet, other, place)
         if mode == NETWORK and spec["subnet"] == subnet:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, f"stack `{other}`", place)
         elif mode == HOST and spec["subnet"] != subnet:
             same_key = jsons.dumps(spec.get("key")) == jsons.dumps(wanted.get("key"))
             found = overlay_diagnostics.overlay_moves_others if same_key else overlay_diagnostics.overlay_other_node
             yield found(str(NODE), subnet, other, spec["subnet"], place)
+
+
+def _wants_another_key(network: Spec, node: Spec, host: Host) -> bool:
+    """Return whether a network would start the node of the host with another key than the stack in mode `host` does."""
+    running = host.overlay_daemon
+    adopts = running is not None and not running.managed and running.subnet == node["subnet"]
+    if network.get("daemon") == _ADOPT or adopts:
+        return False
+    own = node_subnet(host, HOST_KEY)
+    if own is None:
+        # A key that cannot be had is a finding of its own; on a simulated host it follows from the name of the host.
+        return jsons.dumps(node.get("key")) != jsons.dumps(HOST_KEY)
+    return bool(own != node["subnet"])
+
+
+def _gains(change: Change) -> bool:
+    """Return whether a VM has an address afterwards that it has not now."""
+    after = _address(change.after)
+    return after is not None and after != _address(change.before)
 
 
 def _address(spec: Spec | None) -> str | None:

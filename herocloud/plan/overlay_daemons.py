@@ -5,10 +5,10 @@ It was looked for before (`Host.overlay_daemon`). Addresses never follow from it
 
 from collections.abc import Iterator
 
+from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.words import Action
-from herocloud.model.worlds import Resource
 from herocloud.plan import overlay_diagnostics
 from herocloud.plan.changes import Decision
 from herocloud.plan.overlay_addresses import HOST, NETWORK, NODE, node_subnet
@@ -17,20 +17,19 @@ _MANAGE = "manage"
 _LEAVES = (Action.DELETE, Action.FORGET)
 
 
-def find(node: Resource, decision: Decision | None, host: Host) -> Iterator[Diagnostic]:
+def find(node: Spec, decision: Decision | None, host: Host, place: Place | None) -> Iterator[Diagnostic]:
     """Find what keeps the node of a stack from being brought about, and what an adopted daemon does not do."""
     daemon = host.overlay_daemon
-    mode = node.spec.get("mode", HOST)
+    mode = node.get("mode", HOST)
     if daemon is None or daemon.managed or mode not in (HOST, NETWORK):
         return
-    place: Place | None = node.place
     changes = decision is not None and decision.change.action not in _LEAVES
     if daemon.trouble:
         # The look at what this host can run, which not every plan needs, comes to the same.
         if changes and not (host.abilities is not None and host.abilities.overlay):
             yield overlay_diagnostics.overlay_unusable(str(NODE), daemon.trouble, place)
         return
-    subnet = node_subnet(host, node.spec["key"]) if node.spec.get("key") else None
+    subnet = node_subnet(host, node["key"]) if node.get("key") else None
     if changes:
         if mode == HOST and subnet is not None and subnet != daemon.subnet:
             yield overlay_diagnostics.overlay_foreign_daemon(str(NODE), daemon.subnet, subnet, place)
@@ -38,8 +37,10 @@ def find(node: Resource, decision: Decision | None, host: Host) -> Iterator[Diag
         if mode == NETWORK and subnet == daemon.subnet:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, "the daemon that runs on this host", place)
             return
-        if node.spec.get("daemon") == _MANAGE:
+        if node.get("daemon") == _MANAGE:
             yield overlay_diagnostics.overlay_daemon_unmanaged(str(NODE), daemon.subnet, place)
             return
+    if node.get("host_open"):
+        yield overlay_diagnostics.overlay_host_open(str(NODE), place)
     if mode == HOST and not daemon.carries:
         yield overlay_diagnostics.overlay_without_route(str(NODE), daemon.subnet, place)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.words import Severity
 
@@ -42,6 +43,18 @@ def overlay_key_unusable(address: str, problem: str, hint: str | None, place: Pl
         address=address,
         place=place,
         hint=hint,
+    )
+
+
+def overlay_key_replaced(address: str, key: Json) -> Diagnostic:
+    """Report a key that gives other addresses by now than the ones that come back."""
+    kind, name = next(iter(key.items()))
+    return Diagnostic(
+        code="overlay-key-replaced",
+        summary="A key of the overlay was replaced",
+        detail=f"`{address}` would get back what followed from the key `{name}`, and this key gives other addresses by now.",
+        address=address,
+        hint=f"put the former key back ({kind} `{name}`), or change the stack file and apply it",
     )
 
 
@@ -120,6 +133,34 @@ def overlay_other_node(address: str, subnet: str, stack: str, other: str, place:
         place=place,
         hint="use the same key, or `mode: network` for a node of its own",
     )
+
+
+def overlay_network_beside(address: str, stack: str, subnet: str, place: Place | None, *, replaced: bool) -> Diagnostic:
+    """Report a network that would have the node of the host run with another key than the one that it runs with."""
+    return Diagnostic(
+        code="overlay-other-node",
+        summary="A host has one overlay node",
+        detail=f"The network of `{address}` peers with the node of this host and wants the key `host` for it; "
+        f"stack `{stack}` has that node run with the key of {subnet}.",
+        address=address,
+        place=place,
+        hint=f"the key `host` was replaced: apply stack `{stack}` first" if replaced else _ONE_KEY,
+    )
+
+
+def overlay_beside_network(address: str, subnet: str, stack: str, place: Place | None) -> Diagnostic:
+    """Report a key for the node of the host where a network has it run with another one."""
+    return Diagnostic(
+        code="overlay-other-node",
+        summary="A host has one overlay node",
+        detail=f"The key of `{address}` gives {subnet}; the network of stack `{stack}` has the node of this host run with the key `host`.",
+        address=address,
+        place=place,
+        hint=_ONE_KEY,
+    )
+
+
+_ONE_KEY = "leave `key` out of the stack in mode `host`, and put its key in the place of `host` (`mycelium/keys/host.key`)"
 
 
 def overlay_moves_others(address: str, subnet: str, stack: str, other: str, place: Place | None) -> Diagnostic:
@@ -218,4 +259,17 @@ def overlay_without_route(address: str, running: str, place: Place | None) -> Di
         address=address,
         place=place,
         hint="start the daemon without `--no-tun`",
+    )
+
+
+def overlay_host_open(address: str, place: Place | None) -> Diagnostic:
+    """Warn about openings of a host that herocloud does not close."""
+    return Diagnostic(
+        code="overlay-host-open",
+        summary="The host is not closed to the overlay",
+        detail=f"`{address}` opens ports of the host, and the overlay daemon was not started by herocloud: its interface is left as it is.",
+        severity=Severity.WARNING,
+        address=address,
+        place=place,
+        hint="take `host_open` out, and close the interface of the daemon in the firewall of the host",
     )

@@ -24,9 +24,6 @@ from herocloud.plan import (
     finish,
     order,
     orphan_diagnostics,
-    overlay_addresses,
-    overlay_conflicts,
-    overlay_daemons,
     overlay_diagnostics,
     overlay_handovers,
     reservations,
@@ -83,15 +80,10 @@ def draft(
     outputs = _outputs(desired, recorded, specs, options, found)
 
     decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, beside=beside)
-    overlay_conflicts.approve_cutting_off(inputs.stack, decisions, recorded)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
     if seen is not None and not options.destroy:
         found.extend(_about_peers(inputs, decisions, seen))
-    if not options.destroy and not choice.simulated:
-        node = inputs.resources.get(overlay_addresses.NODE)
-        if node is not None and node.address in inputs.allowed:
-            found.extend(overlay_daemons.find(node, decisions.get(node.address), host))
     # What is adopted was counted as filling slices before it had any.
     takers = [target for address, target in valued.items() if address in decisions and not _is_adopted(decisions[address])]
     return Draft(

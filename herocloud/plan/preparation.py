@@ -9,16 +9,10 @@ other changes would stay down with it.
 from collections.abc import Mapping, Sequence
 
 from herocloud.model.ids import StepId
-from herocloud.model.steps import KINDS, Step
+from herocloud.model.steps import KINDS, Step, moves_node
 
-_PREPARES = frozenset({"image.fetch", "network.create", "overlay.enable", "peer.add", "volume.create"}) | {
-    kind for kind, info in KINDS.items() if info.prepares
-}
-"""What touches nothing that runs."""
-_INTERRUPTS = frozenset({"vm.stop", "vm.pause", "vm.detach", "vm.delete", "tap.delete", "disk.delete", "volume.delete", "network.delete"})
 _MOST_EDGES = 20_000
 """Beyond this many waits only fetches and networks are waited for, which are few however many VMs there are."""
-_FEW = frozenset({"image.fetch", "network.create", "overlay.enable"})
 
 
 def wait_for_preparations(steps: Sequence[Step], waits: Mapping[StepId, set[StepId]]) -> dict[StepId, set[StepId]]:
@@ -29,16 +23,17 @@ def wait_for_preparations(steps: Sequence[Step], waits: Mapping[StepId, set[Step
     for step in steps:
         needs = {*step.needs, *waits.get(step.id, ())}
         interrupted = not after_interrupt.isdisjoint(needs)
-        if step.kind in _INTERRUPTS:
+        # A node of the overlay that moves to another /64 cuts VMs off, although its kind touches nothing that runs otherwise.
+        if KINDS[step.kind].interrupts or moves_node(step):
             if not interrupted:
                 first.append(step.id)
             after_interrupt.add(step.id)
         elif interrupted:
             after_interrupt.add(step.id)
-        elif step.kind in _PREPARES:
+        elif KINDS[step.kind].prepares:
             preparing.append(step)
     if len(preparing) * len(first) > _MOST_EDGES:
-        preparing = [step for step in preparing if step.kind in _FEW]
+        preparing = [step for step in preparing if KINDS[step.kind].few]
     result = dict(waits)
     if preparing:
         ready = {step.id for step in preparing}

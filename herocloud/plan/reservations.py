@@ -14,6 +14,9 @@ from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Plan
 from herocloud.model.worlds import Record, Recorded
 
+OVERLAY_ADDRESSES = "overlay_addresses"
+"""In the record of a VM whose apply is not finished: what it had and what it gets."""
+
 
 def reserve(plan: Plan, records: Mapping[Address, Record]) -> tuple[Record, ...]:
     """Return what a plan may come to hold beside what is recorded."""
@@ -58,11 +61,17 @@ def occupied(recorded: Recorded, stack: StackName | None) -> Recorded:
 
 
 def find_taken(plan: Plan, taken: Recorded) -> list[Diagnostic]:
-    """Return which ranges and ports that a plan counts on have gone to another stack since it was made; `taken` are all records."""
+    """Return what a plan counts on that went to another stack since: ranges, ports, overlay addresses; `taken` are all records."""
     found = []
     others = [record for stack, records in taken.records.items() if stack != plan.stack for record in records.values()]
     networks = [record for record in others if record.kind == "network"]
+    held = {address: record for record in others if record.kind == "vm" for address in overlay_addresses(record.spec)}
     for change in plan.changing:
+        if change.kind == "vm" and change.after is not None:
+            for address in set(overlay_addresses(change.after)).difference(overlay_addresses(change.before or {})):
+                if address in held:
+                    whose = f"`{held[address].address}` of stack `{held[address].stack}`"
+                    found.append(_gone(change.address, f"the overlay address {address}", whose))
         if change.kind != "network" or change.after is None:
             continue
         for record in networks:
@@ -109,8 +118,15 @@ def _larger(kind: str, before: Spec, after: Spec) -> Spec:
         "memory": max(before["memory"], after["memory"]),
         "vcpus": max(before["vcpus"], after["vcpus"]),
         "networks": max(before["networks"], after["networks"], key=_bandwidth),
+        OVERLAY_ADDRESSES: sorted({*overlay_addresses(before), *overlay_addresses(after)}),
         "root_disk": max(before["root_disk"], after["root_disk"], key=lambda disk: disk["size"] if disk else 0),
     }
+
+
+def overlay_addresses(spec: Spec) -> tuple[str, ...]:
+    """Return the addresses on the overlay that a VM has, or may come to have while its apply is not finished."""
+    own = (spec.get("mycelium") or {}).get("address")
+    return tuple({*spec.get(OVERLAY_ADDRESSES, ()), *([own] if own else ())})
 
 
 def _both(before: Spec, after: Spec, field: str) -> list[Json]:

@@ -93,13 +93,8 @@ class Sequence:
         return self.steps
 
 
-def compile_plain(
-    seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None, counted: int | None = None
-) -> None:
-    """Bring the single part of a resource from what is present to its target (nothing: it goes).
-
-    `counted` are the bytes that the host is counted as filled with for it, where that is not what is present.
-    """
+def compile_plain(seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None) -> None:
+    """Bring the single part of a resource from what is present to its target (nothing: it goes)."""
     part = next(iter(target or present), None)
     if part is None:
         return
@@ -107,14 +102,14 @@ def compile_plain(
     if before == after:
         return
     which = CREATE if before is None else REMOVE if after is None else CHANGE
-    takes, gives = _claims(kind, (before or {"size": 0})["size"] if kind == "volume" and counted is None else counted or 0, after)
+    takes, gives = _claims(kind, before, after)
     seq.add(_KINDS[kind][which], part, before, after, takes=takes, gives=gives)
 
 
-def _claims(kind: str, counted: int, after: Part) -> tuple[Claim, Claim]:
+def _claims(kind: str, before: Part, after: Part) -> tuple[Claim, Claim]:
     if kind != "volume":
         return NOTHING, NOTHING
-    grown = (after or {"size": 0})["size"] - counted
+    grown = _size_of(after) - _size_of(before)
     return (Claim(disk=grown), NOTHING) if grown > 0 else (NOTHING, Claim(disk=-grown))
 
 
@@ -164,10 +159,8 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
     )
 
 
-def compile_vm(
-    seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: bool, old: Use, old_disk: int, placed: Collection[str] = ()
-) -> None:
-    """Bring a VM from the parts that are present to its target; `old` and `old_disk` are what its record is counted for already.
+def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: bool, old: Use, placed: Collection[str] = ()) -> None:
+    """Bring a VM from the parts that are present to its target; `old` is what its record is counted for already.
 
     `placed` are the parts that lie prepared beside the old ones by the time that this begins.
     """
@@ -185,7 +178,7 @@ def compile_vm(
         stop = seq.add("vm.stop", "power", "running" if power in GIVEN_UP else power, "stopped", ready)
         power = "stopped"
     running = power in ("running", "paused")
-    disk = _disk(seq, present, target, stop, old_disk, live=running, placed="disk" in placed)
+    disk = _disk(seq, present, target, stop, live=running, placed="disk" in placed)
     seed = _seed(seq, present, target, stop, placed="seed" in placed)
     if "machine" not in present:
         # A half-made VM may have taps that its target no longer knows.
@@ -209,16 +202,12 @@ def compile_vm(
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
         seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
-    there = present.get("disk")
-    if there is not None and there == target.get("disk") and there["size"] > old_disk:
-        # It grew in an apply that did not come to its end, and its record is still counted as it was.
-        claim(seq, Claim(disk=there["size"] - old_disk), NOTHING)
 
 
 def leaves_it_down(steps: Iterable[Step]) -> bool:
     """Return whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment."""
-    kinds = {step.kind for step in steps if step.part == "power"}
-    return bool(kinds & {"vm.stop", "vm.pause"}) and not kinds & {"vm.boot", "vm.revive"}
+    kinds = [KINDS[step.kind] for step in steps if step.part == "power"]
+    return any(kind.interrupts for kind in kinds) and not any(kind.boots for kind in kinds)
 
 
 def compile_removal(
@@ -257,13 +246,13 @@ def compile_removal(
     return ends[-1] if ends else gone
 
 
-def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, old_disk: int, *, live: bool, placed: bool) -> StepId | None:
+def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, *, live: bool, placed: bool) -> StepId | None:
     before, after = present.get("disk"), target.get("disk")
     if after is None or before == after:
         return None
     if placed and before is None:
         return seq.add("disk.place", "disk", None, after, [stop])
-    takes = Claim(disk=max(0, after["size"] - old_disk))
+    takes = Claim(disk=max(0, after["size"] - _size_of(before)))
     kind = "disk.create" if before is None else "vm.grow" if live and before["size"] != after["size"] else "disk.grow"
     return seq.add(kind, "disk", before, after, [stop], takes=takes)
 
@@ -362,6 +351,19 @@ def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
     step = seq.steps[-1]
     both = [Claim(*map(sum, zip(*pair, strict=True))) for pair in ((step.takes, takes), (step.gives, gives))]
     seq.steps[-1] = step._replace(takes=both[0], gives=both[1])
+
+
+def fill_promised(seq: Sequence, room: int) -> None:
+    """Let steps that take disk live on `room`, which is counted already and filled by nothing; what they leave is given back."""
+    for number, step in enumerate(seq.steps):
+        used = min(room, step.takes.disk)
+        seq.steps[number] = step._replace(takes=step.takes._replace(disk=step.takes.disk - used))
+        room -= used
+    claim(seq, NOTHING, Claim(disk=room))
+
+
+def _size_of(part: Part) -> int:
+    return int(part["size"]) if part else 0
 
 
 def _is_other_nic(before: Part, after: Part) -> bool:

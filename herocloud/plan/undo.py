@@ -159,7 +159,10 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     there = capacity.claim_of(present) if present else NOTHING
     # What was prepared and not placed is discarded.
     staying = {part: body for part, body in present.parts.items() if not part.endswith(BESIDE)} if present else {}
-    wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying)) if present and change.after is not None else None
+    wanted = None
+    if present and change.after is not None:
+        # What is there by then is what the record promises, whatever lies there now.
+        wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying), {})
     if wanted is None:
         if change.after is not None:
             return steps
@@ -222,10 +225,10 @@ def _action(change: Change, inverse: Inverted, origin: Record | None, present: R
         return Action.REPLACE
     if all(KINDS[step.kind].moves_mark for step in inverse.steps):
         return Action.MOVE
-    kinds = {step.kind for step in inverse.steps}
+    kinds = [KINDS[step.kind] for step in inverse.steps]
     if step_compiler.leaves_it_down(inverse.steps):
         return Action.STOP
-    return Action.REBOOT if kinds >= {"vm.stop", "vm.boot"} else Action.UPDATE
+    return Action.REBOOT if any(kind.stops for kind in kinds) and any(kind.boots for kind in kinds) else Action.UPDATE
 
 
 def _on_records(change: Change) -> Action:

@@ -19,17 +19,31 @@ def disk_of(spec: Spec) -> int:
 
 def prepared_in(parts: Mapping[str, Part]) -> int:
     """Return the size of a root disk that lies beside the one whose place it will take."""
-    size: int = (parts.get(f"disk{BESIDE}") or {"size": 0})["size"]
-    return size
+    return size_of(parts.get(f"disk{BESIDE}"))
 
 
-def disk_besides(record: Record, present: Mapping[str, Part]) -> int:
-    """Return the room of a root disk that a record is counted for and that nothing prepared fills without being recorded.
+def room_of(record: Record, present: Mapping[str, Part]) -> int:
+    """Return the bytes that the disk of a VM or a volume is counted for: what is there, and what is promised and not there yet.
 
-    The answer to making a disk can get lost. Where no disk is in its place then, the one beside it lies in the room that the record has.
+    Records promise, and `present` tells what there is: the answer to a step can get lost, so neither follows from the other. A new
+    root disk without one in its place lies in the room that was promised.
     """
-    room = disk_of(record.spec)
-    return room if "disk" in present else max(0, room - max(0, prepared_in(present) - prepared_in(record.parts)))
+    if record.kind == "volume":
+        return max(int(record.spec["size"]), filled_by(present))
+    if record.kind != "vm":
+        return 0
+    promised, there, prepared = disk_of(record.spec), size_of(present.get("disk")), prepared_in(present)
+    return max(promised, there) + prepared if there else max(promised, prepared)
+
+
+def filled_by(present: Mapping[str, Part]) -> int:
+    """Return the bytes that the disks and volumes among these parts take, without snapshots."""
+    return size_of(present.get("disk")) + prepared_in(present) + size_of(present.get("volume"))
+
+
+def size_of(part: Part) -> int:
+    """Return the size of a part, 0 where there is none."""
+    return int(part["size"]) if part else 0
 
 
 def use_of(spec: Spec) -> Use:

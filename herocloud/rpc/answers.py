@@ -156,6 +156,7 @@ class HealthInfo(Answer):
     status: Literal["ok", "degraded"]
     ready: bool
     reasons: list[str] = Field(description="Why it is not ready.")
+    warnings: list[str] = Field(description="What fails while it works, such as scheduled snapshots.")
     version: str
     uptime_seconds: float
     jobs_open: int

@@ -7,17 +7,20 @@ from typing import NamedTuple
 
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Record
-from herocloud.operations import leftovers, lookups
+from herocloud.operations import leftovers, lookups, state_history
 from herocloud.rpc import work
 from herocloud.rpc.daemon_store import NewEvent
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.restarts import restarter_of
+from herocloud.rpc.snapshot_schedules import SnapshotSchedules
 
 log = logging.getLogger(__name__)
 
 LOG_SECONDS = 30.0
 DRIFT_SECONDS = 60.0
 PRUNE_SECONDS = 3600.0
+SNAPSHOT_SECONDS = 15.0
+HISTORY_SECONDS = 24 * 3600.0
 KEEP_JOBS_SECONDS = 7 * 24 * 3600.0
 KEEP_EVENTS = 1_000_000
 JITTER = 0.1
@@ -30,6 +33,8 @@ class Intervals(NamedTuple):
     logs: float = LOG_SECONDS
     drift: float = DRIFT_SECONDS
     prune: float = PRUNE_SECONDS
+    snapshots: float = SNAPSHOT_SECONDS
+    history: float = HISTORY_SECONDS
 
 
 class Chores:
@@ -40,7 +45,14 @@ class Chores:
         self._desk = desk
         self._clock = clock
         self._chance = random.Random()  # noqa: S311  (guards nothing)
-        self._intervals = {"cut_logs": intervals.logs, "look_for_drift": intervals.drift, "throw_away": intervals.prune}
+        self.schedules = SnapshotSchedules(desk)
+        self._intervals = {
+            "cut_logs": intervals.logs,
+            "look_for_drift": intervals.drift,
+            "throw_away": intervals.prune,
+            "take_snapshots": intervals.snapshots,
+            "prune_history": intervals.history,
+        }
         self._next = dict.fromkeys(self._intervals, clock())
         self._drifted: dict[tuple[str, Address], tuple[str, ...]] = {}
 
@@ -69,6 +81,17 @@ class Chores:
         self._desk.store.prune(KEEP_JOBS_SECONDS, KEEP_EVENTS)
         how = work.how_for_edit(self._desk, "expire")._replace(note=lambda text: log.info("%s", text))
         leftovers.forget_expired(self._desk.sight.hosting(), how)
+
+    def prune_history(self) -> None:
+        """Throw away history of the state beyond its limits."""
+        pruned = state_history.prune(self._desk.sight.hosting(), work.how_for_edit(self._desk, "history"))
+        if pruned.operations:
+            log.info("%d operations of the history were thrown away; it begins with serial %d", pruned.operations, pruned.kept_from)
+            self._desk.events.add(NewEvent("history_pruned", data=pruned._asdict()))
+
+    def take_snapshots(self) -> None:
+        """Begin the snapshots that are due by their schedules, and delete those that they do not keep any more."""
+        self.schedules.look()
 
     def look_for_drift(self) -> None:
         """Compare the world with the records, and say what has come to differ and what does not any more."""

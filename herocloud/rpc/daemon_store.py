@@ -8,6 +8,7 @@ One connection behind one lock. `synchronous=FULL` for jobs, because an answered
 many callers share one transaction.
 """
 
+import itertools
 import json
 import sqlite3
 import threading
@@ -21,9 +22,9 @@ from typing import NamedTuple, Self
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
+from herocloud.state import reserve
 
 FILE = "daemon.db"
-_VERSION = 1
 
 _TABLES = (
     """CREATE TABLE jobs (
@@ -64,6 +65,17 @@ _TABLES = (
         body TEXT NOT NULL
     ) STRICT""",
 )
+_SCHEDULES = (
+    """CREATE TABLE schedules (
+        sid TEXT PRIMARY KEY,
+        slot REAL NOT NULL,
+        failures INTEGER NOT NULL,
+        again REAL NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT""",
+)
+_FORMATS = (_TABLES, _SCHEDULES)
+"""What each format adds to the one before."""
 
 _JOB = (
     "number, method, status, stack, address, sid, secret, caller, uid, key, asked, params, created, started, ended, plan, apply,"
@@ -126,6 +138,20 @@ class NewEvent(NamedTuple):
     data: Json = None
 
 
+class StoredSchedule(NamedTuple):
+    """How far the snapshot schedule of a VM is."""
+
+    sid: str
+    slot: float
+    """The moment for which the last snapshot was taken, or when the schedule began: the next one is due one interval later."""
+    failures: int = 0
+    """How often it failed in a row."""
+    again: float = 0.0
+    """Not tried before this moment."""
+    reason: str = ""
+    """Why it failed last."""
+
+
 class DaemonStore:
     """The open file."""
 
@@ -159,18 +185,20 @@ class DaemonStore:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > _VERSION:
-            detail = f"`{self.path}` has format {version}, and this program knows formats up to {_VERSION}."
+        if version > len(_FORMATS):
+            detail = f"`{self.path}` has format {version}, and this program knows formats up to {len(_FORMATS)}."
             raise Refused([Diagnostic("state-newer", "The daemon's file was written by a newer herocloud", detail)])
-        if version == 0:
+        if version < len(_FORMATS):
             with self._writing():
-                for statement in _TABLES:
+                for statement in itertools.chain.from_iterable(_FORMATS[version:]):
                     self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+                self._connection.execute(f"PRAGMA user_version = {len(_FORMATS)}")
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._turn:
+            # A job that frees room has to be written down first.
+            reserve.open_up(self.path.parent, frees=True)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -257,6 +285,25 @@ class DaemonStore:
         with self._turn:
             row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
             return 0 if row is None else int(row[0])
+
+    # Snapshot schedules
+
+    def schedules(self) -> dict[str, StoredSchedule]:
+        """Return how far each schedule is, by the sid of its VM."""
+        with self._turn:
+            return {
+                row[0]: StoredSchedule(*row) for row in self._connection.execute("SELECT sid, slot, failures, again, reason FROM schedules")
+            }
+
+    def keep_schedule(self, schedule: StoredSchedule) -> None:
+        """Write down how far a schedule is."""
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO schedules (sid, slot, failures, again, reason) VALUES (?, ?, ?, ?, ?)", schedule)
+
+    def drop_schedule(self, sid: str) -> None:
+        """Forget a schedule that a VM does not have any more."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM schedules WHERE sid = ?", (sid,))
 
     # Secrets and age
 

@@ -125,6 +125,8 @@ class Desk(NamedTuple):
     clock: Callable[[], float]
     started: float
     document: Callable[[], Mapping[str, object]]
+    warnings: Callable[[], list[str]]
+    """What needs a look by somebody while the daemon works, without a word of VMs behind a secret."""
     caller: Caller
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import herocloud
 from herocloud.model.worlds import Record
 from herocloud.rpc.desk import Desk, secret_of
+from herocloud.rpc.snapshot_schedules import SnapshotSchedules
 
 MOST_VMS = 1000
 """VMs with lines of their own; a host with more of them is watched by its totals."""
@@ -17,9 +18,23 @@ Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
 
-def write(desk: Desk, restarts: Mapping[str, int], drifted: int) -> str:
+def write(desk: Desk, restarts: Mapping[str, int], drifted: int, schedules: SnapshotSchedules) -> str:
     """Return all metrics as text."""
-    return "".join(_lines(desk, restarts, drifted))
+    return "".join((*_lines(desk, restarts, drifted), *_of_schedules(schedules)))
+
+
+def _of_schedules(schedules: SnapshotSchedules) -> Iterator[str]:
+    known = schedules.known()
+    shown = [one for one in known if secret_of(one.record) is None][:MOST_VMS]
+    says = "When a VM's schedule last took a snapshot."
+    newest = [(_labels(one.record), one.taken[-1][0]) for one in shown if one.taken]
+    yield from _metric("herocloud_vm_scheduled_snapshot_timestamp_seconds", "gauge", says, newest)
+    says = "VMs of which the last scheduled snapshot failed."
+    failing = sum(1 for one in known if one.schedule.failures)
+    yield from _metric("herocloud_snapshot_schedules_failing", "gauge", says, [({}, failing)])
+    says = "Scheduled snapshots by what became of them, since the daemon started."
+    counts = [({"outcome": outcome}, float(count)) for outcome, count in sorted(schedules.counts.items())]
+    yield from _metric("herocloud_scheduled_snapshots_total", "counter", says, counts)
 
 
 def _lines(desk: Desk, restarts: Mapping[str, int], drifted: int) -> Iterator[str]:

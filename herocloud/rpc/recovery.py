@@ -14,7 +14,7 @@ from herocloud.model.applies import Pending
 from herocloud.operations import apply, deployment, lookups, unfinished
 from herocloud.operations.callers import Granted
 from herocloud.operations.deployment import DeployWanted
-from herocloud.rpc import error_answers, error_codes, work
+from herocloud.rpc import error_answers, error_codes, snapshot_schedules, work
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
@@ -102,7 +102,7 @@ def _result(desk: Desk, run: Run) -> Json:
     from herocloud.rpc import infos
 
     job = run.job
-    if job.method == "delete_snapshot":
+    if job.method in ("delete_snapshot", snapshot_schedules.METHOD):
         return None
     if job.method == "create_snapshot":
         return snapshot_methods.taken(desk, json.loads(job.params or "{}"))

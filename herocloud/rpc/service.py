@@ -29,7 +29,7 @@ from herocloud.rpc import (
 )
 from herocloud.rpc.chores import Intervals
 from herocloud.rpc.daemon_store import DaemonStore
-from herocloud.rpc.desk import Desk, SecretKey, Sight
+from herocloud.rpc.desk import Desk, SecretKey, Sight, secret_of
 from herocloud.rpc.endpoints import Handlers, Health
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
@@ -136,6 +136,7 @@ class Service:
             clock=settings.clock,
             started=settings.clock(),
             document=lambda: self.document,
+            warnings=self._warn,
             caller=_NOBODY,
         )
         self.jobs.conceal = self._conceal
@@ -160,13 +161,21 @@ class Service:
         """Take out of an error what its caller may not know."""
         return concealment.without_folders(concealment.conceal(data, self.desk.recorded, digest), self.desk.runtime)
 
+    def _warn(self) -> list[str]:
+        failing = self.upkeep.chores.schedules.failing()
+        return [
+            f"the scheduled snapshot of {one.record.address} of stack {one.record.stack} fails: {one.schedule.reason}"
+            for one in failing
+            if secret_of(one.record) is None
+        ]
+
     def handlers(self) -> Handlers:
         """Return what the paths need."""
         return Handlers(
             answer=self.answer,
             openrpc=endpoints.dump(self.document),
             health=self._health,
-            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts.counts, self.upkeep.chores.drifted),
+            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts.counts, self.upkeep.chores.drifted, self.upkeep.chores.schedules),
             discovery=discovery(),
             events=self.events,
             digest=self.desk.secrets.digest,

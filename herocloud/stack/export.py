@@ -235,6 +235,8 @@ def _overlay(spec: Spec) -> Fields:
     usual = {"mode": "host", "daemon": "auto", "interfaces": []}
     block: Fields = {"addresses": spec["addresses"]}
     block.update({key: spec[key] for key, value in usual.items() if spec.get(key, value) != value})
+    if spec.get("host_open"):
+        block["host_open"] = [one.removesuffix("/tcp") for one in spec["host_open"]]
     key = spec.get("key") or {}
     if key and "name" not in key:
         block["key"] = dict(key)

@@ -19,13 +19,17 @@ def node_spec(data: Fields, folder: str) -> Spec:
     """Return the spec of the node that a stack's VMs live behind; the plan adds its subnet."""
     overlay = data.get("mycelium") or {}
     mode = _mode(data)
-    return {
+    spec: dict[str, Json] = {
         "addresses": overlay.get("addresses", True),
         "mode": mode,
         "daemon": overlay.get("daemon", "auto"),
         "key": _key(overlay.get("key"), "host" if mode == HOST else str(data["stack"]), folder),
         "interfaces": sorted(set(overlay.get("interfaces") or ())),
     }
+    opened = sorted(set(_openings(overlay.get("host_open") or ())))
+    if opened:
+        spec["host_open"] = opened
+    return spec
 
 
 def use_spec(data: Fields, use: Fields) -> Spec:

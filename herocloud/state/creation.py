@@ -81,7 +81,10 @@ def _draw_up(draft: Path) -> None:
         connection.execute(f"PRAGMA application_id = {migrating.APPLICATION_ID}")
         migrating.migrate(connection)
         connection.execute("INSERT INTO serials (serial, at, operation) VALUES (0, ?, 'created')", (time.time(),))
-        connection.execute("INSERT INTO world VALUES (1, ?, 0, 0, ?)", (os.urandom(16).hex(), os.urandom(8).hex()))
+        connection.execute(
+            "INSERT INTO world (only_row, lineage, serial, slices, host) VALUES (1, ?, 0, 0, ?)",
+            (os.urandom(16).hex(), os.urandom(8).hex()),
+        )
         # Closing empties the log again; from here on the header says that there is one.
         connection.execute("PRAGMA journal_mode = WAL")
 

@@ -35,6 +35,8 @@ FAULT_POINTS = (
     "state.edit.before",
     "state.edit.written",
     "state.edit.after",
+    "state.serial.before",
+    "state.serial.written",
     "state.close.before",
     "state.close.checkpointed",
     "state.close.after",

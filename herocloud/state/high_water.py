@@ -2,29 +2,57 @@
 
 A database that is put back from a backup, or that lost the end of its log, is sound and says nothing of what came after. This file does:
 it is written after each serial, so it may be one behind after a crash and is never ahead. A state whose serial is lower went back in time.
-The next serial begins above the mark, so that a number never means two operations.
+The next serial begins above the mark, so that a number never means two operations. A backup of the whole folder takes this file along;
+then the marks on what was made since tell it (`Observed.serials`).
+
+The file is written in place, always to the same length, under a lock on itself: several processes raise it one after the other, it never
+falls, and a full disk has room for it because it takes no new block.
 """
 
+import os
 from pathlib import Path
 
-from herocloud.kits import durable_files, plain_files
+from herocloud.kits import durable_files, faults, plain_files
 
 FILE = "state.serial"
 _LONGEST = 200
+_DIGITS = 19
+"""Width of the number, which makes every content as long as the one before it."""
+_PATIENCE = 5.0
+"""Seconds that a process waits for another one to write its number."""
 
 
 def read(folder: Path, lineage: str | None) -> int:
     """Return the highest serial that was written here for this state; 0 when nothing is known."""
     try:
-        known, _, serial = plain_files.read(folder / FILE, _LONGEST).decode("ascii", "replace").strip().partition(" ")
+        return _parse(plain_files.read(folder / FILE, _LONGEST), lineage)
     except OSError:
         return 0
-    return int(serial) if known == lineage and serial.isdecimal() and len(serial) < 19 else 0
 
 
 def raise_to(folder: Path, lineage: str, serial: int) -> None:
     """Note a serial. Nothing is lost where this fails: the mark is then an older one, which is true as well."""
     try:
-        durable_files.write_durably(folder / FILE, f"{lineage} {serial}\n".encode(), draft=folder / f".{FILE}.new")
+        descriptor = durable_files.wait_for_lock(folder / FILE, _PATIENCE, lambda: False)
+        if descriptor is None:
+            return
+        try:
+            known = os.pread(descriptor, _LONGEST, 0)
+            if _parse(known, lineage) < serial:
+                content = f"{lineage} {serial:0{_DIGITS}d}\n".encode()
+                faults.reached("state.serial.before")
+                os.pwrite(descriptor, content, 0)
+                faults.reached("state.serial.written")
+                if len(known) != len(content):
+                    os.ftruncate(descriptor, len(content))
+                    durable_files.sync_folder(folder)
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError:
         return
+
+
+def _parse(content: bytes, lineage: str | None) -> int:
+    known, _, serial = content.decode("ascii", "replace").strip().partition(" ")
+    return int(serial) if known == lineage and serial.isdecimal() and len(serial) <= _DIGITS else 0

@@ -150,7 +150,7 @@ SELECT serials.serial, at, user, command, serials.stack, apply, serials.operatio
        CASE WHEN apply IS NULL THEN 0.0 ELSE applies.ended - applies.started END
 FROM serials LEFT JOIN began USING (serial) LEFT JOIN ended USING (serial) LEFT JOIN followed USING (serial)
      LEFT JOIN applies USING (serial)
-WHERE serials.serial > 0 ORDER BY serials.serial DESC
+WHERE serials.serial > 0 AND (serials.serial >= (SELECT kept_from FROM world) OR apply IS NOT NULL) ORDER BY serials.serial DESC
 """
 """An apply that ended says itself what it did: a replaced VM can have the record that it had before."""
 
@@ -169,6 +169,11 @@ def records_at(connection: sqlite3.Connection, serial: int) -> records.Records:
     return records.load(connection, _AT, (serial,))
 
 
+def records_around(connection: sqlite3.Connection, serial: int) -> tuple[records.Records, records.Records]:
+    """Return the records as they were before and after the operation of `serial`; the number before it may be nobody's."""
+    return records.load(connection, _AT, (serial - 1,)), records.load(connection, _AT, (serial,))
+
+
 def diff(connection: sqlite3.Connection, before: int, after: int) -> list[Difference]:
     """Return what differs between two serials, in either direction of time."""
     _require(connection, before)
@@ -183,14 +188,8 @@ def diff(connection: sqlite3.Connection, before: int, after: int) -> list[Differ
 
 
 def _require(connection: sqlite3.Connection, serial: int) -> None:
-    if connection.execute("SELECT 1 FROM serials WHERE serial = ?", (serial,)).fetchone() is None:
-        (last,) = connection.execute("SELECT serial FROM world").fetchone()
-        raise Refused(
-            [
-                Diagnostic(
-                    "unknown-serial",
-                    "There is no such serial",
-                    f"serial {serial} was asked for, and this state has serials 0 to {last}. `herocloud state log` lists them.",
-                )
-            ]
-        )
+    last, first = connection.execute("SELECT serial, kept_from FROM world").fetchone()
+    if serial < first or connection.execute("SELECT 1 FROM serials WHERE serial = ?", (serial,)).fetchone() is None:
+        older = ", and the history before them was thrown away" if 0 <= serial < first else ""
+        detail = f"serial {serial} was asked for, and this state has serials {first} to {last}{older}. `herocloud state log` lists them."
+        raise Refused([Diagnostic("unknown-serial", "There is no such serial", detail)])

@@ -112,6 +112,8 @@ _APPLIED = "apply, plan, stack, operation, status, started, ended, serial, rollb
 
 
 UNFINISHED = "status IN ('running', 'interrupted')"
+WHOLE = "(serial >= (SELECT kept_from FROM world) OR EXISTS (SELECT 1 FROM pieces WHERE pieces.apply = applies.apply AND part <> 'head'))"
+"""Of an apply whose history was thrown away the head of its plan is left at most."""
 
 
 def next_serial(connection: sqlite3.Connection, at: float, operation: str, plan: str | None, stack: str | None, caller: Caller) -> int:

@@ -19,13 +19,18 @@ from herocloud.kits import faults, sizes
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Cancelled, Locked
-from herocloud.state import failures, folder_trust, holders, state_files
+from herocloud.state import failures, folder_trust, holders, reserve, state_files
 from herocloud.state.holders import Holder
 
 __all__ = ["Holder", "hold", "read_holder", "read_holders"]
 
 _INTERVAL = 0.1
 """Seconds between two attempts at most: short for a person, nothing for the machine."""
+_FREEING = frozenset(
+    {"destroy", "undo", "resume", "state gc", "state rm", "image prune", "vm delete", "vm snapshot delete", "vm stop"}
+    | {"rpc undo", "rpc destroy_stack", "rpc resume_stack", "rpc delete_vm", "rpc delete_snapshot", "rpc stop_vm"}
+)
+"""Operations after which there may be more room; they may use all that is kept for the state on a full disk."""
 _FIRST_INTERVAL = 0.002
 """Seconds to the second attempt: an admission is over in a few milliseconds, and the next one should not wait for fifty of them."""
 
@@ -53,6 +58,7 @@ def hold(
         with failures.Guarded(folder):
             folder_trust.require(folder)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            reserve.open_up(folder, frees=operation in _FREEING)
             if scope.stack is not None:
                 (folder / state_files.LOCKS).mkdir(mode=0o700, exist_ok=True)
             if scope.address is not None:

@@ -132,7 +132,12 @@ _HOSTS = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _AUDIT, _HOSTS)
+_PRUNED = (
+    # The first serial of which everything is still known: history before it was thrown away.
+    "ALTER TABLE world ADD COLUMN kept_from INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _AUDIT, _HOSTS, _PRUNED)
 """Each entry takes a database from its position to the next number."""
 
 

@@ -7,7 +7,7 @@ the threads of an apply share the connection.
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -15,13 +15,15 @@ from typing import Self, TypeVar
 
 from herocloud.kits import faults
 from herocloud.model.applies import NOBODY, Caller, Pending
+from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, high_water, history, journal, records, state_files
+from herocloud.state import connections, failures, high_water, history, journal, old_history, recorded_state, records, reserve, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
+from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
     "Applied",
@@ -112,7 +114,7 @@ class Store:
 
     def recorded(self, *, checked: bool = False) -> Recorded:
         """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
-        return self._read(lambda c: _recorded(c, self.folder, checked=checked))
+        return self._read(lambda c: recorded_state.read(c, self.folder, checked=checked))
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
@@ -163,10 +165,18 @@ class Store:
                     journal.states(connection, one.apply),
                     one.serial,
                 )
-                for one in journal.applies(connection, "plan = ?", (plan,))
+                for one in journal.applies(connection, f"plan = ? AND {journal.WHOLE}", (plan,))
             ]
 
         return self._read(look)
+
+    def undoable(self) -> list[Applied]:
+        """Return every apply whose plan is still whole, newest first."""
+        return self._read(lambda c: journal.applies(c, journal.WHOLE))
+
+    def has_history_beyond(self, limits: Limits, now: float) -> bool:
+        """Return whether `prune` would throw anything away."""
+        return self._read(lambda c: old_history.find_cut(c, limits, now) > old_history.kept_from(c))
 
     def durations(self) -> Durations:
         """Return the median seconds of each kind of step that ran here, by provider."""
@@ -183,6 +193,10 @@ class Store:
     def last_record(self, stack: StackName, address: Address) -> Record | None:
         """Return the last record of an address that has none now."""
         return self._read(lambda c: records.last(c, stack, address))
+
+    def records_around(self, serial: int) -> tuple[records.Records, records.Records]:
+        """Return the records before and after the operation of `serial`, which may be one of which only its own stack is still known."""
+        return self._read(lambda c: history.records_around(c, serial))
 
     def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
         """Return the records as they were after the operation of `serial`; serial 0 is before the first."""
@@ -214,30 +228,32 @@ class Store:
         that the caller has looked at.
         """
         prepared = prepared or journal.prepare(plan, Grant())
-        with self._writing("state.begin") as connection:
+
+        def write(connection: sqlite3.Connection) -> int:
             if expecting is not None and journal.generation(connection) != expecting:
                 raise Moved
             journal.skip_serials(connection, high_water.read(self.folder, self.lineage))
             apply, _ = journal.begin(connection, prepared, started, rollback_of)
-        return apply
+            return apply
+
+        return self._transact("state.begin", write)
 
     def take_over(self, apply: int, grant: Grant) -> None:
         """Go on with an apply that did not end, in the name of this process."""
-        with self._writing("state.begin") as connection:
-            journal.take_over(connection, apply, grant)
+        self._transact("state.begin", lambda connection: journal.take_over(connection, apply, grant))
 
     def commit(self, apply: int, entries: Sequence[Entry]) -> None:
         """Add entries to the journal and carry out what they change in the records."""
-        try:
-            with self._writing("state.commit") as connection:
-                run = self._runs.get(apply)
-                if run is None:
-                    run = self._runs[apply] = journal.Run(connection, apply)
-                run.commit(connection, entries)
-        except BaseException:
-            # What it believes to have written is not there.
-            self._runs.pop(apply, None)
-            raise
+
+        def write(connection: sqlite3.Connection) -> None:
+            run = self._runs.pop(apply, None) or journal.Run(connection, apply)
+            run.commit(connection, entries)
+            committed.append(run)
+
+        committed: list[Run] = []
+        # One whose transaction failed believes to have written what is not there.
+        self._transact("state.commit", write)
+        self._runs[apply] = committed[-1]
 
     def finish(
         self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = MappingProxyType({})
@@ -249,31 +265,43 @@ class Store:
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
             raise ValueError(msg)
-        with self._writing("state.finish") as connection:
+
+        def write(connection: sqlite3.Connection) -> None:
             # Of a plan that left something out, the outputs speak of a part of the stack only.
             plan = journal.load_head(connection, apply, self._path) if status == "done" else None
             journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None, did, providers)
+
+        self._transact("state.finish", write)
         self._runs.pop(apply, None)
 
     def edit(
         self, operation: str, stack: StackName | None, entries: Sequence[Entry], *, at: float | None = None, caller: Caller = NOBODY
     ) -> int:
         """Change records outside of an apply, as one operation with a serial of its own; returns the serial."""
-        with self._writing("state.edit") as connection:
+
+        def write(connection: sqlite3.Connection) -> int:
             journal.skip_serials(connection, high_water.read(self.folder, self.lineage))
             serial = journal.next_serial(connection, time.time() if at is None else at, operation, None, stack, caller)
             journal.change_records(connection, Book(serial), entries)
             return serial
 
+        return self._transact("state.edit", write)
+
+    def prune(self, limits: Limits, now: float, spared: Collection[tuple[StackName, Address]]) -> Pruned:
+        """Throw away history beyond the limits, or the oldest of it where that is a lot."""
+        # What refers to a serial is asked for before it goes; SQLite would look through all records for each of them once more.
+        self._connection.execute("PRAGMA foreign_keys = OFF")
+        return self._transact(
+            "state.edit", lambda connection: old_history.prune(connection, old_history.find_cut(connection, limits, now), spared)
+        )
+
     def grow_slices(self, slices: int) -> None:
         """Remember that the host has so many slices; the number never falls."""
-        with self._writing("state.edit") as connection:
-            journal.raise_slices(connection, slices)
+        self._transact("state.edit", lambda connection: journal.raise_slices(connection, slices))
 
     def settle_slices(self, slices: int) -> None:
         """Accept that the host has so many slices from now on, more or fewer; raises Conflict when VMs hold higher ones."""
-        with self._writing("state.edit") as connection:
-            journal.settle_slices(connection, slices)
+        self._transact("state.edit", lambda connection: journal.settle_slices(connection, slices))
 
     def _read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Ask within one transaction, so that all of the answer is of the same moment."""
@@ -288,6 +316,17 @@ class Store:
             except _UNREADABLE as error:
                 # The pages are in order, and what they hold is not: no JSON any more, or JSON of another shape.
                 raise failures.damaged(self._path, f"what is in it cannot be read ({type(error).__name__}: {error})") from error
+
+    def _transact(self, point: str, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Do work as one transaction, again with a piece of the reserve where the disk is full."""
+        while True:
+            try:
+                with self._writing(point) as connection:
+                    return work(connection)
+            except Refused as refused:
+                full = isinstance(refused.__cause__, sqlite3.Error) and refused.diagnostics[0].code == "state-disk-full"
+                if not full or not reserve.give(self.folder, frees=True):
+                    raise
 
     @contextmanager
     def _writing(self, point: str) -> Iterator[sqlite3.Connection]:
@@ -358,31 +397,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _recorded(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
-    lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
-    unfinished = journal.pending(connection, folder)
-    damaged: records.Damaged = {}
-    present = records.load(connection, damaged=damaged if checked else None)
-    return Recorded(
-        lineage=lineage,
-        serial=serial,
-        records=present,
-        slices=slices,
-        unfinished=unfinished,
-        reserved=journal.reserved(connection) if unfinished else {},
-        outputs=journal.outputs(connection),
-        durations=journal.durations(connection),
-        damaged=damaged,
-        held=_held_by(connection, damaged),
-        behind=max(0, high_water.read(folder, lineage) - serial),
-    )
-
-
-def _held_by(connection: sqlite3.Connection, damaged: records.Damaged) -> dict[Sid, str]:
-    """Return the slices of addresses whose records cannot be read: the assignments are kept beside the records."""
-    if not damaged:
-        return {}
-    owners = records.owners(connection).items()
-    return {sid: f"{address} of stack {stack}" for sid, (stack, address) in owners if address in damaged.get(stack, {})}

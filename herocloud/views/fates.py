@@ -6,6 +6,7 @@ from typing import NamedTuple
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import KINDS
 from herocloud.model.words import Status
 
 DONE, FAILED = "done", "failed"
@@ -60,26 +61,13 @@ def _fate(status: Status | None, result: Result, *, begun: bool, now: str) -> Fa
     return Fate(BEGUN, now) if begun else Fate(NOT_STARTED)
 
 
-_POWER = {
-    "vm.boot": "running",
-    "vm.resume": "running",
-    "vm.freeze": "paused",
-    "vm.thaw": "running",
-    "vm.revive": "running",
-    "vm.stop": "stopped",
-    "vm.pause": "paused",
-    "vm.create": "stopped",
-    "vm.delete": "gone",
-}
-
-
 def _powers(plan: Plan, result: Result) -> dict[Address, str]:
     """Follow what the steps that were done have made of each VM."""
     ended = {outcome.step: Status.DONE if outcome.stays else outcome.status for outcome in result.outcomes}
     now = {change.address: _before(change) for change in plan.changing if change.kind == "vm"}
     for step in plan.steps:
-        if step.address in now and step.kind in _POWER and _is_done(step.id, ended, result):
-            now[step.address] = _POWER[step.kind]
+        if step.address in now and KINDS[step.kind].power and _is_done(step.id, ended, result):
+            now[step.address] = KINDS[step.kind].power
     return now
 
 

@@ -146,6 +146,11 @@ class MemoryStore:
     def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
         return {STACK: dict(self.versions[serial])}
 
+    def records_around(
+        self, serial: int
+    ) -> tuple[Mapping[StackName, Mapping[Address, Record]], Mapping[StackName, Mapping[Address, Record]]]:
+        return self.records_at(serial - 1), {STACK: dict(self.records)}
+
     def begin(self, plan: Plan, started: float, rollback_of: PlanId | None = None) -> int:
         self.versions[self.serial] = dict(self.records)
         self.serial += 1

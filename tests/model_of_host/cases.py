@@ -14,6 +14,7 @@ from herocloud.model.hosts import Host, Slice, Uplink
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.steps import KINDS
+from herocloud.model.worlds import Record
 from herocloud.plan import planner
 from herocloud.plan import undo as undoing
 from herocloud.plan.scope import PlanOptions
@@ -23,7 +24,7 @@ from herocloud.state.store import Store
 from tests.model_of_host import promises
 from tests.model_of_host import stacks as inventing
 from tests.model_of_host.clock import HostClock, Killed
-from tests.model_of_host.machines import GIB, Machines, Usage
+from tests.model_of_host.machines import DATA, GIB, Machines, Usage
 from tests.model_of_host.promises import Before, Course
 from tests.model_of_host.provider import Fates, ModelProvider, seconds_of
 
@@ -193,7 +194,7 @@ class Case:
         result = self.run(
             plan, trouble, lambda store, stop: executor.execute(plan, store, self.provider, options=options, **self.steer(stop))
         )
-        back = result is not None and result.went_back
+        back = self._went_back(result)
         self.judge(plan, before, result, back=back, calm=trouble.kind == "none")
         for attempt in range(6):
             with self.store() as store:
@@ -201,7 +202,7 @@ class Case:
             if left is None:
                 break
             rollback = self.chance.random() < 0.4
-            back = back or rollback or "undoing" in left.states.values()
+            back = back or rollback
             next_trouble = self.trouble() if attempt < 3 else CALM
             result = self.run(
                 plan, next_trouble,
@@ -210,12 +211,21 @@ class Case:
                 ),
             )  # fmt: skip
             self.counts["rollbacks" if rollback else "resumes"] += 1
-            back = back or (result is not None and result.went_back)
+            back = back or self._went_back(result)
             self.judge(plan, before, result, back=back, calm=False)
         else:
             self.deviations.append("an apply never ends")
         if result is not None and result.rolled_back:
             self._check_records(plan, records)
+
+    def _went_back(self, result: Result | None) -> bool:
+        """Tell whether anything was taken back. A process that was killed on the way back has told nobody but the journal."""
+        if result is not None:
+            return result.went_back
+        with self.store() as store:
+            newest = store.applies()[0]
+            states = next(past.states for past in store.load_plan(newest.plan) if past.apply == newest.apply)
+        return bool({"undoing", "undone"} & set(states.values()))
 
     def _check_records(self, plan: Plan, before: dict[Any, Any]) -> None:
         now = dict(states.read_recorded(self.folder).records.get(plan.stack, {}))
@@ -226,7 +236,14 @@ class Case:
     def _is_whole(self, stack: str) -> bool:
         """Tell whether everything that is recorded is there, and nothing half made."""
         records = states.read_recorded(self.folder).records.get(ids.StackName(stack), {})
-        return not any(thing.halves for thing in self.machines.of(stack)) and all(record.complete for record in records.values())
+        if any(thing.halves for thing in self.machines.of(stack)):
+            return False
+        return all(record.complete and self._is_as_large(record) for record in records.values())
+
+    def _is_as_large(self, record: Record) -> bool:
+        """Tell whether the data of a record is there in the size that is recorded; what is not there yet is promised to it."""
+        there = self.machines.thing(record.stack, record.address).parts
+        return all(record.parts[part]["size"] == there.get(part, {}).get("size") for part in DATA if part in record.parts)
 
     def steer(self, stop: Interrupts) -> dict[str, Any]:
         return {"tell": lambda _event: None, "clock": self.clock, "interrupts": stop}

@@ -176,15 +176,21 @@ def broken_when_done(course: Course, *, whole: bool) -> Iterator[str]:
         yield f"slices: {slices}, and the plan says {plan.capacity.slices}"
     for change in plan.changes:
         did = _what_happened(course, change)
-        if did not in _says(change):
+        if did not in _says(course, change):
             yield f"{change.address}: {did}, and the plan says {change.action.value} ({change.impact.name})"
         yield from _data(course, change)
 
 
-def _says(change: Change) -> set[str]:
+def _says(course: Course, change: Change) -> set[str]:
+    origin = change.previous_address
+    named_already = origin is not None and origin not in course.before.things
     if change.action is Action.UPDATE:
-        # Of a field that only we keep books about, the host sees nothing.
-        return {"update", "nothing"} if change.impact is Impact.NONE or change.kind == "vm" else {"update"}
+        # Of a field that only we keep books about, the host sees nothing, or a new name.
+        books = {"nothing", "move"} if origin else {"nothing"}
+        return {"update", *books} if change.impact is Impact.NONE or change.kind == "vm" else {"update"}
+    if change.action is Action.MOVE and named_already:
+        # The thing got its name from an apply that was cut off, and only its record is still to follow.
+        return {"move", "nothing"}
     if change.action in (Action.NO_OP, Action.FORGET) or (change.action is Action.DELETE and change.impact is Impact.NONE):
         return {"nothing"}
     return {change.action.value}

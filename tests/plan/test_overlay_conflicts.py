@@ -3,7 +3,7 @@
 import pytest
 
 from herocloud.kits import jsons
-from herocloud.model.hosts import OverlayKey
+from herocloud.model.hosts import OverlayDaemon, OverlayKey
 from herocloud.model.ids import Address
 from herocloud.model.words import Approval, Impact, Severity
 from herocloud.model.worlds import Move, Resource
@@ -11,6 +11,7 @@ from herocloud.operations import approval
 
 PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
 OTHER = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+FIELD = "3b77c9f3f2d1a4e5968778695a4b3c2d1e0f00112233445566778899aabbccdd"
 SEED = "010203040506"
 HOST_KEY, FILE_KEY = {"name": "host"}, {"file": "/srv/overlay.key"}
 
@@ -72,6 +73,35 @@ def test_a_network_cannot_have_the_key_of_the_host_even_where_no_stack_uses_it(b
 def test_a_host_has_one_node_and_so_one_key(build, beside) -> None:
     plan = beside().plan(_stack(build, key=FILE_KEY), _host(build, host=PUBLIC, file=OTHER))
     assert _codes(plan) == {"overlay-other-node"}
+
+
+@pytest.mark.parametrize("first", ["host", "network"])
+def test_a_network_and_a_stack_with_another_key_for_the_node_of_the_host_exclude_each_other(build, pretend, first) -> None:
+    file, own = {"file": "/srv/host.key"}, {"name": "shop"}
+    publics = ((HOST_KEY, PUBLIC), (file, OTHER), (own, FIELD))
+    host = build.host()._replace(overlay_keys=tuple((jsons.dumps(key), OverlayKey(public)) for key, public in publics))
+    stacks = {"host": _stack(build, "host", key=file), "network": _stack(build, "network", mode="network", key=own)}
+    (second,) = set(stacks) - {first}
+    world = pretend.run(pretend.World(), pretend.World().plan(stacks[first], host), host)
+    plan = world.plan(stacks[second], host)
+    (found,) = [one for one in plan.diagnostics if one.is_error]
+    assert (found.code, found.address) == ("overlay-other-node", "mycelium.node")
+    assert f"stack `{first}`" in found.detail
+    # They stand beside each other where the file holds the key of the host, and where somebody else runs the node with that key.
+    same = host._replace(overlay_keys=tuple((jsons.dumps(key), OverlayKey(PUBLIC if key == file else public)) for key, public in publics))
+    world = pretend.run(pretend.World(), pretend.World().plan(stacks[first], same), same)
+    assert _codes(world.plan(stacks[second], same)) == set()
+    adopted = host._replace(simulated=False, overlay_daemon=OverlayDaemon("5c3:943d:3d21:1d4b::/64", managed=False))
+    world = pretend.run(pretend.World(), pretend.World().plan(stacks[first], adopted), adopted)
+    assert _codes(world.plan(stacks[second], adopted)) == set()
+
+
+def test_a_network_is_not_brought_about_while_the_node_has_still_to_follow_its_replaced_key(build, beside) -> None:
+    own = {"name": "shop"}
+    keys = ((HOST_KEY, OTHER), (own, FIELD))
+    host = build.host()._replace(overlay_keys=tuple((jsons.dumps(key), OverlayKey(public)) for key, public in keys))
+    (found,) = [one for one in beside().plan(_stack(build, mode="network", key=own, seed="0a0203040506"), host).diagnostics if one.is_error]
+    assert (found.code, found.hint) == ("overlay-other-node", "the key `host` was replaced: apply stack `first` first")
 
 
 def test_networks_with_keys_of_their_own_stand_beside_the_host(build, beside) -> None:

@@ -74,6 +74,18 @@ def test_an_adopted_one_without_a_tun_is_a_warning_before_and_after_the_apply_an
     assert again.drift == ()
 
 
+def test_openings_of_a_host_that_is_left_as_it_is_are_a_warning(pretend, stack, host) -> None:
+    wanted = stack()
+    node = wanted.resources[0]
+    wanted = wanted._replace(resources=(node._replace(spec={**node.spec, "host_open": ["22/tcp"]}),))
+    adopted = OverlayDaemon(SUBNET, managed=False)
+    first = pretend.World().plan(wanted, host(adopted))
+    assert _said(first) == [("overlay-host-open", "warning")]
+    world = pretend.run(pretend.World(), first, host(adopted))
+    assert _said(world.plan(wanted, host(adopted))) == [("overlay-host-open", "warning")]
+    assert _said(world.plan(wanted, host(OverlayDaemon(SUBNET, managed=True)))) == []
+
+
 def test_a_stack_can_always_be_removed(pretend, stack, host) -> None:
     world = pretend.run(pretend.World(), pretend.World().plan(stack(), host()), host())
     assert _said(world.plan(stack(), host(OverlayDaemon(OTHER, managed=False)), destroy=True)) == []

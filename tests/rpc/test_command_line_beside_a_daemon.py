@@ -39,7 +39,7 @@ COMMANDS: list[list[str]] = [
     ["vm", "list"],
     ["vm", "list", "--json"],
     ["vm", "show", "web[0]"],
-    ["vm", "stop", "web[0]"],
+    ["vm", "stop", "--force", "web[0]"],
     ["vm", "stop", "web[0]"],
     ["vm", "restart", "web[1]", "--json"],
     ["vm", "pause", "web[1]"],

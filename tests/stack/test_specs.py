@@ -115,6 +115,14 @@ def test_the_overlay_node_appears_only_when_somebody_uses_it(sound) -> None:
     ]
 
 
+def test_ports_of_the_host_that_are_opened_belong_to_the_node_and_others_leave_no_trace(sound) -> None:
+    head = _HEAD.replace(", disk: {source: ./disk.raw}", "")
+    opened = sound(f"{head}mycelium: {{host_open: [53/udp, 22, 22/tcp]}}\nvms: {{web: {{image: tiny}}}}").resources
+    assert [one.spec["host_open"] for one in opened if one.kind == "mycelium"] == [["22/tcp", "53/udp"]]
+    closed = sound(f"{head}mycelium: {{host_open: []}}\nvms: {{web: {{image: tiny}}}}").resources
+    assert ["host_open" in one.spec for one in closed if one.kind == "mycelium"] == [False]
+
+
 def test_every_resource_of_a_small_file_knows_its_line(sound, mistakes) -> None:
     desired = sound(mistakes.SOUND, environment=mistakes.ENVIRONMENT)
     lines = mistakes.SOUND.split("\n")

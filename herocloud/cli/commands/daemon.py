@@ -68,11 +68,12 @@ def status(call: Call) -> int:
         return exit_codes.ERROR
     health = daemon_process.ask_health(found)
     reasons = "; ".join(health.get("reasons") or ()) or "it works"
+    warnings = "".join(f"\nWarning: {warning}" for warning in health.get("warnings") or ())
     seconds = round(time.time() - found.since)
     presentation.show(
         call,
         lambda: {**_document(found), "health": health},
-        lambda: f"The daemon runs as process {found.pid} since {seconds} s and listens at {found.socket}: {reasons}.",
+        lambda: f"The daemon runs as process {found.pid} since {seconds} s and listens at {found.socket}: {reasons}.{warnings}",
     )
     return exit_codes.DONE if health.get("ready") else exit_codes.ERROR
 

@@ -6,7 +6,7 @@ To name an action on one VM is to approve it, so nothing is asked, except before
 from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
-from herocloud.cli.command import Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.operations import damage, lookups, power
 
 VM = Annotated[str, flags.argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]
@@ -36,14 +36,25 @@ def show(call: Call, name: VM, stack: flags.Stack = None) -> int:
     return exit_codes.DONE
 
 
+_LONGEST = 86400.0
 _NAMED = flags.Approving(auto_approve=True)
 
 
 def _act(
-    call: Call, action: str, name: str, stack: str | None, running: flags.Executing, approval: flags.Approving, *, purge: bool = False
+    call: Call,
+    action: str,
+    name: str,
+    stack: str | None,
+    running: flags.Executing,
+    approval: flags.Approving,
+    *,
+    purge: bool = False,
+    shutdown: float | None = None,
 ) -> int:
     wanted = power.Wanted(action, name, requests.choose_stack(call, stack), purge)
-    return apply_flow.run_planned(call, approval, running, lambda: power.plan_power(call.folder, wanted), purge=purge, one_vm=True)
+    return apply_flow.run_planned(
+        call, approval, running, lambda: power.plan_power(call.folder, wanted), purge=purge, one_vm=True, shutdown=shutdown
+    )
 
 
 def start(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:
@@ -51,9 +62,25 @@ def start(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = N
     return _act(call, "start", name, stack, running, _NAMED)
 
 
-def stop(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:
+def stop(
+    call: Call,
+    *,
+    name: VM,
+    running: flags.Executing,
+    force: Annotated[bool, flags.option("--force", variable="", help="Cut the power at once, without asking the guest.")] = False,
+    timeout: Annotated[
+        str | None,
+        flags.option("--timeout", variable="", metavar="TIME", help="How long the guest has before its power is cut: 30s, 5min."),
+    ] = None,
+    stack: flags.Stack = None,
+) -> int:
     """Shut a VM down."""
-    return _act(call, "stop", name, stack, running, _NAMED)
+    seconds = None if timeout is None else requests.parse_seconds(timeout, "--timeout")
+    if force and seconds is not None:
+        raise BadValue("`--force` cuts the power at once, so there is nothing to wait for", "--timeout")
+    if seconds is not None and seconds > _LONGEST:
+        raise BadValue("a guest has a day at most", "--timeout")
+    return _act(call, "stop", name, stack, running, _NAMED, shutdown=0.0 if force else seconds)
 
 
 def restart(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:

@@ -15,9 +15,9 @@ from herocloud.model import specs
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import hardware, machine_config, readings, slots
 from herocloud.providers.cloud_hypervisor.client import Client, Refusal
-from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.readings import Reading
 from herocloud.providers.vmm import files
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
 _LIVE = ("vcpus", "memory", "volumes", "nics", "labels", "restart")

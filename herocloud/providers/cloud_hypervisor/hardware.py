@@ -3,31 +3,19 @@
 import hashlib
 import uuid
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import specs
 from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import file_layout, installation, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
-from herocloud.providers.ownership import Owner
 from herocloud.providers.vmm import files, folders, grants, virtiofs
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
-from herocloud.providers.vmm.users import Range
 
 AGENT_PORT = 1024
 """The vsock port on which the agent in a guest listens."""
-
-
-class Place(NamedTuple):
-    """One VM in a data folder."""
-
-    data: Path
-    sid: str
-    owner: Owner
-    users: Range | None = None
-    """The users that the host file has set aside for VMs."""
 
 
 def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Machine:

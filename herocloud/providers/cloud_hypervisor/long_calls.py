@@ -1,6 +1,6 @@
 """Calls that move the memory of a VM. The program answers nothing else meanwhile, and no call of its API ends them early.
 
-So the call is made beside the one who waits for it: that one says how far it is, and gives up after a while. Whoever comes next waits until
+So the call is made beside the one who waits for it: that one says how far it is, and gives up after a while. The next command waits until
 the program is free again.
 """
 

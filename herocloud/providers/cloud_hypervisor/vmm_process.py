@@ -22,11 +22,10 @@ from herocloud.providers.cloud_hypervisor import (
     installation,
     long_calls,
     machine_config,
-    memory_files,
+    memory_transfers,
     readings,
 )
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal, Silent
-from herocloud.providers.cloud_hypervisor.hardware import Place
 from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
@@ -47,6 +46,7 @@ from herocloud.providers.vmm import (
 from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience, Ways
 from herocloud.providers.vmm.supplies import Supplies
@@ -99,7 +99,7 @@ def revive(place: Place, mark: Mark, work: Work) -> None:
             config = _make_way(place, mark, work, client)
             attendance.start(data, sid)
             reached = lambda point: faults.reached(f"cloud-hypervisor.vm.revive.{point}")  # noqa: E731
-            memory_files.read_back(data, sid, mark, work, config, reached)
+            memory_transfers.read_back(data, sid, mark, work, config, reached)
         if seen.power != "running":
             revivals.note(data, sid, work)
             faults.reached("cloud-hypervisor.vm.revive.noted")
@@ -126,11 +126,11 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     clear(data, sid, mark)
 
 
-def pause(data: Path, sid: str, work: Work, *, paused: bool) -> None:
-    """Halt the guest, or let it go on."""
+def pause(data: Path, sid: str, work: Work) -> None:
+    """Halt the guest."""
     with open_client(data, sid) as client:
         long_calls.wait_until_free(client, work.progress)
-        (client.pause if paused else client.resume)()
+        client.pause()
 
 
 def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import api, memberships, node_process, overlay_parts, peer_endpoints, sites
+from herocloud.providers.mycelium import api, host_node, memberships, node_process, overlay_parts, peer_endpoints, sites
 from herocloud.providers.mycelium.memberships import ADDED, FOUND, Membership
 from herocloud.providers.seam import Found, Probe, Work
 
@@ -87,6 +87,7 @@ class MyceliumDriver:
         if known is not None:
             sites.leave_other(self._folder, work.stack, work.lineage, known.part, target)
         sites.bring(self._folder, work.stack, work.lineage, target, self._environment)
+        host_node.settle(self._folder, self._environment)
         self._apply_peers(work.stack)
 
     def _leave(self, work: Work, known: Membership | None, half: str) -> None:
@@ -95,13 +96,8 @@ class MyceliumDriver:
         if site is not None:
             site.remove(self._folder)
         faults.reached(half)
-        others = [one for one in memberships.all_of(self._folder) if one.stack != work.stack]
-        if others:
-            memberships.remove(self._folder, work.stack)
-            node_process.write_peers(self._folder)
-            return
-        # The daemon goes before the note: a crash in between finds the note and ends it again.
-        node_process.stop(self._folder)
+        # The daemon goes before the note, or is given what the others want: a crash in between finds the note and does it again.
+        host_node.settle(self._folder, self._environment, leaving=work.stack)
         memberships.remove(self._folder, work.stack)
 
     def _apply_peers(self, stack: str) -> None:

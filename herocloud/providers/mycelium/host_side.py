@@ -49,9 +49,14 @@ class Bridge(NamedTuple):
         return f"{ALIAS} {self.owner}" if self.owner else ALIAS
 
 
-def users() -> set[str]:
-    """Return who uses the overlay bridge of this host: `<lineage>-<stack>` each, of all data folders."""
-    return {name.removeprefix(USERS) for name in iproute.read_rules(FAMILY, TABLE) or {} if name.startswith(USERS)}
+def _users_in(rules: dict[str, list[Json]], bridge: str | None = None) -> set[str]:
+    """Return who uses the overlay of this host: `<lineage>-<stack>` each, of all data folders; of one bridge, or of all."""
+    found = {name.removeprefix(USERS): _comments(listed) or [BRIDGE] for name, listed in rules.items() if name.startswith(USERS)}
+    return {user for user, bridges in found.items() if bridge is None or bridge in bridges}
+
+
+def _comments(rules: Iterable[Json]) -> list[str]:
+    return [str(rule.get("comment", "")) for rule in rules]
 
 
 def user_of(lineage: str, stack: str) -> str:
@@ -72,9 +77,10 @@ def ensure(bridge: Bridge, user: str) -> None:
     """Bring a bridge about, with what it needs of the host."""
     check(bridge)
     iproute.load_rules(_rules(user, bridge))
-    for name in _listening_for_routers():
+    for name, _ in _kept(iproute.read_rules(FAMILY, TABLE) or {}):
         # A host that forwards ignores routers, and loses the route it has from them, unless it is configured otherwise first.
-        iproute.write_setting(f"{_CONF}/{name}/accept_ra", "2")
+        if name.endswith("/accept_ra") and iproute.read_setting(name) == "1":
+            iproute.write_setting(name, "2")
     iproute.write_setting(_ALL, "1")
     seen = iproute.link(bridge.name)
     if seen is None:
@@ -101,20 +107,19 @@ def ensure(bridge: Bridge, user: str) -> None:
 def remove(bridge: Bridge, user: str) -> None:
     """Leave a bridge, and take it away with the last user, with everything that it needed."""
     rules = iproute.read_rules(FAMILY, TABLE)
-    others = users() - {user}
-    if not others or bridge.owner:
+    known = rules or {}
+    others = _users_in(known) - {user}
+    alone = bool(bridge.owner) or not _users_in(known, bridge.name) - {user}
+    if alone:
         _remove_bridge(bridge)
     if others:
-        gone = [f"{USERS}{user}", *([f"{ORIGIN}{bridge.name}"] if bridge.owner else [])]
-        place = {"family": FAMILY, "table": TABLE}
-        known = [name for name in gone if name in (rules or {})]
+        gone = [name for name in (f"{USERS}{user}", *([f"{ORIGIN}{bridge.name}"] if alone else [])) if name in known]
+        chains = [{"chain": {"family": FAMILY, "table": TABLE, "name": name}} for name in gone]
         # A chain goes only when it is empty.
-        empty: list[Json] = [{"flush": {"chain": {**place, "name": name}}} for name in known]
-        if known:
-            iproute.load_rules([*empty, *({"delete": {"chain": {**place, "name": name}}} for name in known)])
+        if chains:
+            iproute.load_rules([*({"flush": chain} for chain in chains), *({"delete": chain} for chain in chains)])
         return
-    for rule in (rules or {}).get(KEPT, ()):
-        name, _, value = str(rule.get("comment", "")).partition("=")
+    for name, value in _kept(known):
         if iproute.read_setting(name) is not None:
             iproute.write_setting(name, value)
     if rules is not None:
@@ -151,7 +156,9 @@ def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
         "link_local": None if LINK_LOCAL in _link_locals(bridge.name) else "missing",
         "route": None if iproute.show("-6", "route", "show", bridge.subnet, "dev", bridge.name) else "missing",
         "forwarding": None if iproute.read_setting(_ALL) == "1" else False,
-        "rules": None if rules is not None and {*_guards(), f"{USERS}{user}"} <= rules.keys() and _is_whole(rules, bridge) else "missing",
+        "rules": None
+        if rules is not None and {*_guards(switched=False), f"{USERS}{user}"} <= rules.keys() and _is_whole(rules, bridge)
+        else "missing",
     }
     for field, value in _OF_BRIDGE.items():
         odd[field] = None if iproute.read_setting(f"{_CONF}/{bridge.name}/{field}") == value else False
@@ -163,28 +170,41 @@ def is_gone(user: str, bridge: Bridge) -> bool:
     rules = iproute.read_rules(FAMILY, TABLE)
     seen = iproute.link(bridge.name)
     there = seen is not None and seen.get("ifalias") == bridge.alias
-    if rules is None or not users():
+    if rules is None or not _users_in(rules):
         return rules is None and not there
-    return f"{USERS}{user}" not in rules and (not bridge.owner or not there)
+    shared = not bridge.owner and bool(_users_in(rules, bridge.name) - {user})
+    return f"{USERS}{user}" not in rules and (shared or not there)
 
 
 def _rules(user: str, bridge: Bridge) -> list[Json]:
     place = {"family": FAMILY, "table": TABLE}
     rules = iproute.read_rules(FAMILY, TABLE) or {}
     commands: list[Json] = [{"add": {"table": {"family": FAMILY, "name": TABLE}}}]
-    if KEPT not in rules and iproute.read_setting(_ALL) == "0":
+    kept = {name for name, _ in _kept(rules)}
+    missing = [(name, value) for name, value in _values_to_keep(switched=KEPT in rules) if name not in kept]
+    if missing:
         commands.append({"add": {"chain": {**place, "name": KEPT}}})
-        commands += [
-            {"add": {"rule": {**place, "chain": KEPT, "expr": [{"return": None}], "comment": f"{name}={value}"}}}
-            for name, value in _values_to_keep()
-        ]
-    commands.append({"add": {"chain": {**place, "name": f"{USERS}{user}"}}})
-    chains = [(hook, hook, expressions) for hook, expressions in _guards().items()]
+        commands += [_note(KEPT, f"{name}={value}") for name, value in missing]
+    commands += [{"add": {"chain": {**place, "name": f"{USERS}{user}"}}}, {"flush": {"chain": {**place, "name": f"{USERS}{user}"}}}]
+    commands.append(_note(f"{USERS}{user}", bridge.name))
+    switched = KEPT in rules or bool(missing)
+    chains = [(hook, hook, expressions) for hook, expressions in _guards(switched=switched).items()]
     for name, hook, expressions in [*chains, (f"{ORIGIN}{bridge.name}", "forward", [_foreign(bridge)])]:
         chain = {**place, "name": name, "type": "filter", "hook": hook, "prio": 0, "policy": "accept"}
         commands += [{"add": {"chain": chain}}, {"flush": {"chain": {**place, "name": name}}}]
         commands += [{"add": {"rule": {**place, "chain": name, "expr": expression, "comment": hook}}} for expression in expressions]
     return commands
+
+
+def _note(chain: str, text: str) -> Json:
+    """Keep a text in a chain that is hooked in nowhere."""
+    return {"add": {"rule": {"family": FAMILY, "table": TABLE, "chain": chain, "expr": [{"return": None}], "comment": text}}}
+
+
+def _kept(rules: dict[str, list[Json]]) -> list[tuple[str, str]]:
+    """Return the settings that were changed, with the values from before, in the order in which they are put back."""
+    pairs = (text.partition("=") for text in _comments(rules.get(KEPT, ())))
+    return [(name, value) for name, _, value in pairs]
 
 
 def _foreign(bridge: Bridge) -> list[Json]:
@@ -199,8 +219,11 @@ def _foreign(bridge: Bridge) -> list[Json]:
     ]
 
 
-def _guards() -> dict[str, list[list[Json]]]:
-    """Return what the bridge's neighbors must not hear: that an address of theirs is taken, and a way that is closed."""
+def _guards(*, switched: bool) -> dict[str, list[list[Json]]]:
+    """Return what must not pass: between bridges and the rest of the world, and to neighbors about taken addresses and closed ways.
+
+    Where we `switched` forwarding on, the host forwarded nothing before, and forwards nothing between the overlay and others than VMs now.
+    """
 
     def equals(left: Json, right: Json) -> Json:
         return {"match": {"op": "==", "left": left, "right": right}}
@@ -215,9 +238,11 @@ def _guards() -> dict[str, list[list[Json]]]:
         return {"match": {"op": "!=", "left": left, "right": right}}
 
     into, out_of = equals({"meta": {"key": "oifname"}}, bridges), equals({"meta": {"key": "iifname"}}, bridges)
+    apart = [differs({"meta": {"key": key}}, bridges) for key in ("iifname", "oifname")] if switched else []
+    through = [[*apart, equals(target, overlay), {"drop": None}], [*apart, equals(source, overlay), {"drop": None}]] if switched else []
     return {
         # The overlay is not a way out of the host, and nothing but the overlay a way in.
-        "forward": [[out_of, differs(target, overlay), {"drop": None}], [into, differs(source, overlay), {"drop": None}]],
+        "forward": [[out_of, differs(target, overlay), {"drop": None}], [into, differs(source, overlay), {"drop": None}], *through],
         "input": [[out_of, equals(source, "::"), equals(kind, "nd-neighbor-solicit"), {"drop": None}]],
         "output": [[into, equals(kind, "nd-redirect"), {"drop": None}]],
     }
@@ -225,13 +250,20 @@ def _guards() -> dict[str, list[list[Json]]]:
 
 def _is_whole(rules: dict[str, list[Json]], bridge: Bridge) -> bool:
     return len(rules.get(f"{ORIGIN}{bridge.name}", ())) == 1 and all(
-        len(rules[hook]) == len(expressions) for hook, expressions in _guards().items()
+        len(rules[hook]) == len(expressions) for hook, expressions in _guards(switched=KEPT in rules).items()
     )
 
 
-def _values_to_keep() -> Iterable[tuple[str, str]]:
-    """Yield the settings that `ensure` changes, in the order in which they are put back: the switch first, because it resets the others."""
-    for name in ("all", "default", *_interfaces()):
+def _values_to_keep(*, switched: bool) -> Iterable[tuple[str, str]]:
+    """Yield the settings that `ensure` changes, in the order in which they are put back: the switch first, because it resets the others.
+
+    A host that forwarded before us ignored routers before us too, where it is not configured otherwise: nothing changes there. What came
+    after we `switched` forwarding on is kept as well.
+    """
+    forwards = iproute.read_setting(_ALL) != "0"
+    if forwards and not switched:
+        return
+    for name in () if forwards else ("all", "default", *_interfaces()):
         path = f"{_CONF}/{name}/forwarding"
         value = iproute.read_setting(path)
         if value is not None and (name in ("all", "default") or value != "0"):

@@ -75,11 +75,23 @@ def all_of(data: Path) -> Iterator[Membership]:
             yield membership
 
 
-def wanted_peers(data: Path) -> list[str]:
-    """Return every endpoint that some stack wants, each once."""
-    return sorted({endpoint for one in all_of(data) for endpoint in one.peers})
+def needs_node(known: Membership) -> bool:
+    """Return whether a stack needs the node of this host; those in mode `guest` have theirs inside the VMs."""
+    return bool(known.part["mode"] != "guest")
 
 
-def wanted_interfaces(data: Path) -> list[str]:
-    """Return every interface on which some stack wants peers to be discovered."""
-    return sorted({name for one in all_of(data) for name in one.part["interfaces"]})
+def wanted_peers(data: Path, leaving: str | None = None) -> list[str]:
+    """Return every endpoint that some stack wants, but for one that is `leaving`, each once."""
+    return sorted({endpoint for one in all_of(data) if one.stack != leaving for endpoint in one.peers})
+
+
+def wanted_interfaces(data: Path, leaving: str | None = None) -> list[str]:
+    """Return every interface on which some stack wants peers to be discovered, but for one that is `leaving`."""
+    wanting = (one for one in all_of(data) if one.stack != leaving and needs_node(one))
+    return sorted({name for one in wanting for name in one.part["interfaces"]})
+
+
+def wanted_openings(data: Path, leaving: str | None = None) -> list[str]:
+    """Return every port of the host that some stack opens to the overlay, but for one that is `leaving`."""
+    wanting = (one for one in all_of(data) if one.stack != leaving and needs_node(one))
+    return sorted({opening for one in wanting for opening in one.part.get("host_open", ())})

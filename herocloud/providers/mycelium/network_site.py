@@ -14,9 +14,10 @@ from pathlib import Path
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import arithmetic, host_side, iproute, keys, namespace_calls, node_process
+from herocloud.providers.mycelium import arithmetic, host_guard, host_node, host_side, iproute, namespace_calls, node_process
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.host_side import Bridge
+from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.launch import Launch
 
@@ -34,6 +35,7 @@ class NetworkSite:
     def __init__(self, stack: str, lineage: str, part: Part) -> None:
         """Take the part `overlay`; all names follow from the stack."""
         self._stack, self._part = stack, part
+        self._known = Membership(stack, lineage, part, {})
         digest = jsons.digest([lineage, stack])
         self._user = host_side.user_of(lineage, stack)
         self._bridge = Bridge(f"hb-my-{digest[:8]}", part["subnet"], owner=f"{lineage} {stack}")
@@ -48,8 +50,9 @@ class NetworkSite:
         private = node_process.read_key(data, self._part["key"], environment)
         if self._part["subnet"] != arithmetic.node_subnet(arithmetic.public_key(private)):
             raise Conflict("the key of the overlay network is not the one that the plan was made with; plan again")
-        port = self._ensure_host_node(data)
+        port = self._ensure_host_node(data, environment)
         host_side.ensure(self._bridge, self._user)
+        host_guard.ensure(self._cable, self._part.get("host_open", ()), port)
         self._ensure_namespace()
         self._ensure_daemon(data, port, environment, arithmetic.public_key(private))
         self._ensure_routes()
@@ -61,6 +64,7 @@ class NetworkSite:
         for rule in self._rules():
             iproute.remove("-6", "rule", "del", "iif", self._bridge.name, "lookup", self._table, "priority", str(rule["priority"]))
         iproute.remove("link", "del", self._cable)
+        host_guard.remove(self._cable)
         if iproute.has_namespace(self._namespace):
             iproute.remove("netns", "delete", self._namespace)
         iproute.drop_stale_namespace(self._namespace)
@@ -76,6 +80,7 @@ class NetworkSite:
         missing = {
             "daemon_process": not self._is_inside(data) or iproute.link(TUN, self._namespace) is None,
             "cable": iproute.link(self._cable) is None or iproute.link(CABLE, self._namespace) is None,
+            "cable_rules": not self._is_guarded(data),
             "rule": not self._rules(),
             "ways": not iproute.show("-6", "route", "show", arithmetic.OVERLAY, "table", self._table),
             "way_back": not iproute.show("-6", "route", "show", self._part["subnet"], namespace=self._namespace),
@@ -85,6 +90,7 @@ class NetworkSite:
     def is_gone(self, data: Path) -> bool:
         """Look for what is left of it."""
         left = iproute.has_namespace(self._namespace) or iproute.link(self._cable) is not None or self.process(data) is not None
+        left = left or not host_guard.is_gone(self._cable)
         return not left and host_side.is_gone(self._user, self._bridge)
 
     def process(self, data: Path) -> identity.Identity | None:
@@ -92,16 +98,10 @@ class NetworkSite:
         known = identity.read(self._folder(data) / identity.RECORD)
         return known if known is not None and identity.is_alive(known) else None
 
-    def _ensure_host_node(self, data: Path) -> int:
+    def _ensure_host_node(self, data: Path, environment: Mapping[str, str]) -> int:
         """Have the host's node run, whichever it is, and return the port where it takes peers."""
-        found = node_process.find(data)
-        if found is None or found.managed:
-            key = {"name": keys.HOST}
-            public = arithmetic.public_key(node_process.read_key(data, key, {}))
-            node_process.ensure(data, self._part["daemon"], node_process.key_path(data, key, {}), public)
-            found = node_process.find(data)
-        settings = node_process.read_settings(data)
-        return settings.port if found is not None and found.managed and settings is not None else node_process.PORT
+        host_node.ensure(data, self._known, environment)
+        return node_process.peering_port(data)
 
     def _ensure_namespace(self) -> None:
         iproute.drop_stale_namespace(self._namespace)
@@ -167,6 +167,9 @@ class NetworkSite:
     def _is_inside(self, data: Path) -> bool:
         process = self.process(data)
         return process is not None and iproute.lives_in(process.pid, self._namespace)
+
+    def _is_guarded(self, data: Path) -> bool:
+        return host_guard.is_whole(self._cable, self._part.get("host_open", ()), node_process.peering_port(data))
 
     def _stop(self, data: Path) -> None:
         record = self._folder(data) / identity.RECORD

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import api, arithmetic, iproute, keys, memberships, silent_ports
+from herocloud.providers.mycelium import api, arithmetic, host_guard, iproute, keys, memberships, silent_ports
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.identity import Identity
@@ -103,9 +103,10 @@ def ensure(data: Path, mode: str, key: Path, public: PublicKey) -> Node:
             if mode == MANAGE:
                 raise Conflict("an overlay daemon runs on this host that herocloud did not start; say `daemon: adopt`, or stop it")
             return found
-    if mode == ADOPT:
+    if mode == ADOPT and ours is None and read_settings(data) is None:
+        # Ours is as good as any other: it was set up for another stack, and a reboot brings it back, too.
         raise Permanent(f"no overlay daemon answers on port {API_PORT}; start it, or say `daemon: manage`")
-    return _manage(data, ours, key, public)
+    return manage(data, ours, key, public)
 
 
 def stop(data: Path) -> None:
@@ -120,16 +121,24 @@ def stop(data: Path) -> None:
             identity.send(process, signal.SIGKILL)
             if not identity.wait_for_death(process, 10.0):
                 raise Temporary(f"the overlay daemon (process {process.pid}) does not end", 2.0)
+    settings = read_settings(data)
+    if settings is not None:
+        host_guard.remove(settings.tun)
     if record.parent.exists():
         launch.dismiss(record)
         shutil.rmtree(record.parent, ignore_errors=True)
 
 
-def write_peers(data: Path) -> None:
+def guard(data: Path, settings: Settings, leaving: str | None = None) -> None:
+    """Close the host to the overlay, but for what all stacks but one that is `leaving` open."""
+    host_guard.ensure(settings.tun, memberships.wanted_openings(data, leaving), settings.port)
+
+
+def write_peers(data: Path, leaving: str | None = None) -> None:
     """Write down which peers our daemon has when it is started again."""
     folder = folder_of(data)
     if folder.exists():
-        listed = ", ".join(f'"{endpoint}"' for endpoint in memberships.wanted_peers(data))
+        listed = ", ".join(f'"{endpoint}"' for endpoint in memberships.wanted_peers(data, leaving))
         durable_files.write_durably(folder / "mycelium.toml", f"peers = [{listed}]\n".encode())
 
 
@@ -145,9 +154,18 @@ def flaws(data: Path, part: Mapping[str, object]) -> dict[str, str]:
         return {"node": "not running"}
     if subnet is not None and found.node.subnet != subnet:
         return {"node": f"has {found.node.subnet}"}
-    if found.managed and not _is_as_wanted(data):
+    if found.managed and not is_as_wanted(data):
         return {"node": "runs with other settings"}
+    settings = read_settings(data)
+    if found.managed and settings is not None and not host_guard.is_whole(settings.tun, memberships.wanted_openings(data), settings.port):
+        return {"host_rules": "missing"}
     return {}
+
+
+def peering_port(data: Path) -> int:
+    """Return the port where the daemon of this host takes peers: ours where it runs, the usual one of any other."""
+    settings = read_settings(data)
+    return settings.port if settings is not None and running(data) is not None else PORT
 
 
 def version() -> str | None:
@@ -171,19 +189,28 @@ def read_settings(data: Path) -> Settings | None:
         return None
 
 
-def _manage(data: Path, ours: Identity | None, key: Path, public: PublicKey) -> Node:
+def manage(data: Path, ours: Identity | None, key: Path, public: PublicKey, leaving: str | None = None) -> Node:
+    """Have our daemon run with this key and with what all stacks but one that is `leaving` want of it; `ours` is the one that runs."""
     program = shutil.which(PROGRAM)
     if program is None:
         raise Permanent(f"the program `{PROGRAM}` is not on PATH, and no daemon answers on port {API_PORT}; install it, or start one")
     settings = _settings(data)
-    write_peers(data)
-    command = _command(program, data, settings, key)
+    guard(data, settings, leaving)
+    write_peers(data, leaving)
+    command = _command(program, data, settings, key, leaving)
     what = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), "always", {}, UNIT)
     if ours is not None and (ours.digest != jsons.digest(command) or has_other_key(settings.api, public)):
         _end_for_restart(data, ours)
         ours = None
     start(what, ours)
-    return _wait(data, settings, public)
+    answers = _wait(data, settings, public)
+    if answers is None and ours is not None:
+        # It was about to end when it was looked at, so nobody has started it yet.
+        start(what, None)
+        answers = _wait(data, settings, public)
+    if answers is None:
+        raise Permanent(f"the overlay daemon ended at once{launch.said(_log_of(data))}")
+    return answers
 
 
 def has_other_key(port: int, public: PublicKey) -> bool:
@@ -223,7 +250,8 @@ def _end_for_restart(data: Path, ours: Identity) -> None:
     launch.dismiss(record_of(data))
 
 
-def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
+def _wait(data: Path, settings: Settings, public: PublicKey) -> Node | None:
+    """Return our daemon once it answers; nothing when it has ended."""
     until = time.monotonic() + _PATIENCE
     while True:
         with api.Client(settings.api) as client:
@@ -235,12 +263,15 @@ def _wait(data: Path, settings: Settings, public: PublicKey) -> Node:
             if node.public_key != public:
                 raise Conflict("another overlay daemon answers on the port of ours; stop it")
             return Node(settings.api, managed=True, node=node)
-        log = record_of(data).with_name(f"{identity.RECORD}.log")
         if running(data) is None and record_of(data).with_name(f"{identity.RECORD}.ended").exists():
-            raise Permanent(f"the overlay daemon ended at once{launch.said(log)}")
+            return None
         if time.monotonic() > until:
-            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{launch.said(log)}")
+            raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{launch.said(_log_of(data))}")
         time.sleep(_STEP)
+
+
+def _log_of(data: Path) -> Path:
+    return record_of(data).with_name(f"{identity.RECORD}.log")
 
 
 def _settings(data: Path) -> Settings:
@@ -255,8 +286,8 @@ def _settings(data: Path) -> Settings:
     return chosen
 
 
-def _command(program: str, data: Path, settings: Settings, key: Path) -> list[str]:
-    interfaces = memberships.wanted_interfaces(data)
+def _command(program: str, data: Path, settings: Settings, key: Path, leaving: str | None = None) -> list[str]:
+    interfaces = memberships.wanted_interfaces(data, leaving)
     discovery = [word for name in interfaces for word in ("--peer-discovery-interface", name)] or ["--disable-peer-discovery"]
     words = [program, "--key-file", str(key), "--config-file", str(folder_of(data) / "mycelium.toml")]
     words += ["--tcp-listen-port", str(settings.port), "--quic-listen-port", str(settings.port)]
@@ -264,14 +295,14 @@ def _command(program: str, data: Path, settings: Settings, key: Path) -> list[st
     return [*words, "--tun-name", settings.tun, *discovery]
 
 
-def _is_as_wanted(data: Path) -> bool:
+def is_as_wanted(data: Path, leaving: str | None = None) -> bool:
     """Return whether our daemon runs with the interfaces that are wanted now; the rest of its command never changes by itself."""
     ours, settings = running(data), read_settings(data)
     if ours is None or settings is None:
         return False
     words = Path(f"/proc/{ours.pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     seen = [words[at + 1] for at, word in enumerate(words) if word == "--peer-discovery-interface"]
-    return sorted(seen) == memberships.wanted_interfaces(data)
+    return sorted(seen) == memberships.wanted_interfaces(data, leaving)
 
 
 def _free_port(first: int, taken: set[int]) -> int:

@@ -6,8 +6,9 @@ from typing import Protocol
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
-from herocloud.providers.mycelium import arithmetic, host_side, node_process
+from herocloud.providers.mycelium import arithmetic, host_node, host_side, node_process
 from herocloud.providers.mycelium.host_side import Bridge
+from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.network_site import NetworkSite
 
 HOST, NETWORK, GUEST = "host", "network", "guest"
@@ -39,6 +40,7 @@ class HostSite:
     def __init__(self, stack: str, lineage: str, part: Part) -> None:
         """Take the part `overlay`."""
         self._part = part
+        self._known = Membership(stack, lineage, part, {})
         self._user = host_side.user_of(lineage, stack)
         self._bridge = Bridge(host_side.BRIDGE, part["subnet"]) if part["subnet"] else None
 
@@ -50,7 +52,7 @@ class HostSite:
         public = arithmetic.public_key(node_process.read_key(data, key, environment))
         if self._part["subnet"] not in (None, arithmetic.node_subnet(public)):
             raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again")
-        node_process.ensure(data, self._part["daemon"], node_process.key_path(data, key, environment), public)
+        host_node.ensure(data, self._known, environment)
         if self._bridge is not None:
             host_side.ensure(self._bridge, self._user)
 

@@ -15,7 +15,6 @@ from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
-from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import UserNetwork, Work
@@ -23,6 +22,7 @@ from herocloud.providers.vmm import cages, files, folders, grants, identity, lau
 from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience, Ways
 from herocloud.providers.vmm.supplies import Supplies

@@ -8,33 +8,21 @@ import hashlib
 import os
 import uuid
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import specs
 from herocloud.model.errors import Permanent
 from herocloud.providers import seam
-from herocloud.providers.ownership import Owner
 from herocloud.providers.qemu import command_line, firmware
 from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
 from herocloud.providers.seam import Attachment, UserNetwork
 from herocloud.providers.vmm import files, folders, grants, virtiofs
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
-from herocloud.providers.vmm.users import Range
 
 CONTROL, LOOKING = "qmp.sock", "look.sock"
 _MOST_QUEUES = 8
-
-
-class Place(NamedTuple):
-    """One VM in a data folder."""
-
-    data: Path
-    sid: str
-    owner: Owner
-    users: Range | None = None
-    """The users that the host file has set aside for VMs."""
 
 
 def sockets_of(data: Path, sid: str) -> Sockets:

@@ -15,9 +15,9 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.model import specs
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import command_inputs, command_line, queries
-from herocloud.providers.qemu.command_inputs import Place
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
 from herocloud.providers.vmm import files
+from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
 _LIVE = ("vcpus", "memory", "affinity", "root", "volumes", "nics", "labels", "restart")

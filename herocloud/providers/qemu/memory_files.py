@@ -23,7 +23,7 @@ _FASTEST = 64 * 1024**3
 _STEP = 0.05
 
 
-def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, half: Callable[[], None]) -> None:
+def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
     """Write the memory of a VM that is held into its snapshot."""
     if mark is None or not boot.living(data, sid, mark):
         raise kept_memory.gone(work)
@@ -32,7 +32,7 @@ def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, ha
             # An earlier try came as far as this: the guest was held all the time, and all of its memory is there.
             return
         folder = snapshot_memory.make_folder(snapshot)
-        half()
+        reached("half")
         descriptor = os.open(folder / _FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             talk.hand_over(descriptor, _NAME)
@@ -42,7 +42,7 @@ def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, ha
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    half()
+    reached("written")
 
 
 def _require_held(talk: Talk, snapshot: Path, work: Work) -> bool:

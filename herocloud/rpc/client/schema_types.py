@@ -94,6 +94,8 @@ class HealthInfo(TypedDict):
     ready: bool
     reasons: list[str]
     """Why it is not ready."""
+    warnings: list[str]
+    """What fails while it works, such as scheduled snapshots."""
     version: str
     uptime_seconds: float
     jobs_open: int
@@ -240,6 +242,8 @@ class RunOptions(TypedDict):
     parallelism: NotRequired[int]
     on_failure: NotRequired[Literal["stop", "continue", "rollback"]]
     purge: NotRequired[bool]
+    shutdown: NotRequired[float | None]
+    """Seconds that guests have to shut down."""
     lock_timeout: NotRequired[float]
     accelerator: NotRequired[Literal["auto", "kvm", "tcg"] | None]
     user: NotRequired[str]

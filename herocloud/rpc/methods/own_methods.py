@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from herocloud.apply import steering
 from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import outcome_codec
@@ -53,10 +54,16 @@ class RunOptions(pydantic.BaseModel):
     parallelism: Annotated[int, Field(ge=1, le=1000)] = 10
     on_failure: Literal["stop", "continue", "rollback"] = "stop"
     purge: bool = False
+    shutdown: Annotated[float | None, Field(ge=0, le=86400, description="Seconds that guests have to shut down.")] = None
     lock_timeout: Seconds = 30.0
     accelerator: Literal["auto", "kvm", "tcg"] | None = None
     user: Annotated[str, Field(max_length=256, description="Who is to stand in `state log`.")] = ""
     command: Annotated[str, Field(max_length=64, description="With what.")] = ""
+
+
+def _options(given: RunOptions) -> Options:
+    limit = steering.limit_for(given.shutdown)
+    return Options(given.parallelism, given.on_failure, given.purge, step_timeout=limit, shutdown=given.shutdown)
 
 
 @declare(
@@ -96,7 +103,7 @@ def run_plan(
 
     def run_it(run: Run) -> Json:
         run.tells_all = True
-        how = work.how_for(run, Options(options.parallelism, options.on_failure, options.purge), environment)
+        how = work.how_for(run, _options(options), environment)
         caller = Caller(options.user or run.job.caller, options.command or "run_plan", run.id)
         how = how._replace(caller=caller, lock_timeout=options.lock_timeout, accelerator=options.accelerator)
         try:

@@ -30,6 +30,7 @@ def rpc_discover(desk: Desk) -> JsonObject:
             "status": "ok",
             "ready": True,
             "reasons": [],
+            "warnings": [],
             "version": herocloud.__version__,
             "uptime_seconds": 1.0,
             "jobs_open": 0,
@@ -55,10 +56,12 @@ def health(desk: Desk) -> HealthInfo:
             question()
         except Exception as error:  # noqa: BLE001  (a health check reports; it does not fail)
             reasons.append(f"the {name} cannot be read: {_words(error)}")
+    warnings = [] if reasons else desk.warnings()
     return HealthInfo(
-        status="degraded" if reasons else "ok",
+        status="degraded" if reasons or warnings else "ok",
         ready=not reasons,
         reasons=reasons,
+        warnings=warnings,
         version=herocloud.__version__,
         uptime_seconds=round(desk.clock() - desk.started, 3),
         jobs_open=len(desk.jobs.open()),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from herocloud.apply import steering
 from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
@@ -202,9 +203,7 @@ def acting(
     wanted = power.Wanted(action, record.address, record.stack, purge)
 
     def run_it(run: Run) -> Json:
-        # A step of a stop has two minutes; a guest that was given longer has them too.
-        limit = None if shutdown is None or shutdown <= 60 else shutdown + 60
-        options = Options(purge=purge, shutdown=shutdown, step_timeout=limit)
+        options = Options(purge=purge, shutdown=shutdown, step_timeout=steering.limit_for(shutdown))
         if action == "delete":
             work.take_back_unfinished(desk, run, record)
             if record.address not in desk.recorded.records.get(record.stack, {}):

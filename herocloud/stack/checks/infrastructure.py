@@ -129,7 +129,7 @@ def check_overlay(data: Fields, found: Findings) -> None:
     if (overlay.get("key") or {}).get("file") == "":
         hint = "name a file, or leave `key` out and run `herocloud mycelium key create NAME`"
         found.add("bad-key", ("mycelium", "key", "file"), "`file` is empty.", hint)
-    for field in ("key", "interfaces", "daemon") if overlay.get("mode") == "guest" else ():
+    for field in ("key", "interfaces", "daemon", "host_open") if overlay.get("mode") == "guest" else ():
         if overlay.get(field):
             detail = f"In mode `guest` the daemons run inside the VMs, and `{field}` is about one on the host."
             found.add("overlay-inside", ("mycelium", field), detail, f"take `{field}` out, or choose another mode", on_key=True)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from herocloud.stack.fields import kinds, spellings
 from herocloud.stack.fields.kinds import Block, needed, optional
-from herocloud.stack.fields.machines import EnvironmentName, Size
+from herocloud.stack.fields.machines import EnvironmentName, Opening, Size
 
 Decompress = Annotated[str, kinds.choice("none", "zstd", "xz", "gzip")]
 Format = Annotated[str, kinds.choice("raw", "qcow2")]
@@ -105,6 +105,9 @@ class Mycelium(Block):
     )
     key: OverlayKey | None = optional("Where the key is; by default in the data folder, made by `herocloud mycelium key create`.")
     interfaces: list[Interface] | None = optional("Interfaces of the host on which peers are discovered; none by default.")
+    host_open: list[Opening] | None = optional(
+        "Ports of the host itself that the overlay may reach where herocloud runs the daemon: `22` (TCP) or `53/udp`; none by default."
+    )
 
 
 class Volume(Block):

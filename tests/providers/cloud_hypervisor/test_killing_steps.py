@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.cloud_hypervisor import driving
 from herocloud.providers.seam import Found
 from herocloud.providers.vmm import folders, identity
 
@@ -214,8 +213,3 @@ def test_a_vmm_that_was_killed_is_seen_and_started_again(bench: Any) -> None:
     bench.power("vm.boot", "stopped", "running")
     assert "the process before this one is gone: it crashed or was killed" in bench.told
     nothing_is_left(bench)
-
-
-def test_every_kind_of_step_of_a_hypervisor_can_be_struck() -> None:
-    kinds = {point.removeprefix("cloud-hypervisor.").removeprefix("undo.").rpartition(".")[0] for point in driving.FAULT_POINTS}
-    assert set(driving.PERFORMED) <= kinds

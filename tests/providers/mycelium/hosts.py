@@ -267,13 +267,14 @@ class OverlayHost:
             self.lineage = lineage.read_text().strip()
         # What a failed test left of a network with a node of its own.
         inner = f"herocloud-{jsons.digest([self.lineage, 'shop'])[:8]}"
-        for pid in run([*self.enter, "ip", "netns", "pids", inner], check=False).split():
-            subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
+        # The keepers, which live on the host, would start the daemon of the network again.
+        for namespace in (self.name, inner):
+            for pid in run([*self.enter, "ip", "netns", "pids", namespace], check=False).split():
+                if int(pid) not in {one.pid for one in self._processes}:
+                    subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
         for process in reversed(self._processes):
             process.kill()
             process.communicate()
-        for pid in run(["ip", "netns", "pids", self.name]).split():
-            subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
         for namespace in (inner, *reversed(self._namespaces)):
             run(["ip", "netns", "delete", namespace], check=False)
 

@@ -22,6 +22,7 @@ ran against both. No test relies on any of it:
 | `sent`, `received` of a peer | payload | with the protocol's own packets |
 | packets to an unknown subnet | dropped without a word | up to 15 s of queries, then ICMPv6 unreachable |
 | packets for an address in the own /64 that the kernel hands back | written to the TUN again | answered with ICMPv6 unreachable |
+| packets whose source is outside of the own /64 | carried | encrypted with the node's key, which the far node cannot undo: lost |
 | `metric` and `seqno` of a route | ten a hop, always 1 | from round-trip times, counted |
 | `nextHop` | `TCP <endpoint>` | `TCP <own side> <-> <other side>` |
 | `/pubkey/<IPv6>` | always 404 | the key, once a route is known |

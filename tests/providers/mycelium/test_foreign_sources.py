@@ -1,4 +1,4 @@
-"""What comes in from the uplink with the address of a VM is not forwarded into the overlay in its name."""
+"""What comes in from the uplink is not forwarded into the overlay in the name of a VM, or at all where the host did not forward before."""
 
 import errno
 import sys
@@ -20,10 +20,16 @@ print(socket.socket(socket.AF_INET6, socket.SOCK_STREAM).connect_ex(('2001:db8::
 TARGET = "5ff:1:2:3::1"
 
 
+@pytest.fixture(params=["0", "1"], ids=["a host that did not forward", "a host that forwarded before"])
+def forwarded(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def outside(host: Any) -> Any:
+def outside(host: Any, forwarded: str) -> Any:
     """Return a host on the overlay whose uplink leads to a machine that uses it as its router."""
     host.subnet = host.key()
+    host.on_host(f"sysctl -q -w net.ipv6.conf.all.forwarding={forwarded}")
     host.enable(hosts.node(host.subnet))
     host.outside = f"{host.name}-out"
     host.namespace(host.outside)
@@ -47,7 +53,7 @@ def _into_the_overlay(host: Any, source: str) -> bool:
     return "packets 0 " not in host.on_host("nft list chain ip6 seen out")
 
 
-def test_the_address_of_a_vm_is_not_taken_by_somebody_at_the_uplink(outside: Any) -> None:
+def test_nothing_from_the_uplink_goes_into_the_overlay_that_did_not_before(outside: Any, forwarded: str) -> None:
     prefix = outside.subnet.removesuffix("::/64")
-    assert _into_the_overlay(outside, "5aa:1:2:3::9"), "the way is open to others, or this test would show nothing"
+    assert _into_the_overlay(outside, "5aa:1:2:3::9") == (forwarded == "1")
     assert not _into_the_overlay(outside, f"{prefix}:ff0f:102:304:506")

@@ -5,10 +5,8 @@ import os
 import pytest
 
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.model.steps import KINDS
 from herocloud.providers.ownership import read_owner
 from herocloud.providers.qemu import boot as qemu_boot
-from herocloud.providers.qemu import driving
 from herocloud.providers.seam import Found
 from herocloud.providers.vmm import folders
 
@@ -17,10 +15,6 @@ def _life(bench, machine):
     """Make a machine and run it."""
     bench.do("vm.create", None, machine)
     bench.power("vm.boot", "stopped", "running")
-
-
-def test_every_kind_of_a_hypervisor_is_performed() -> None:
-    assert set(driving.PERFORMED) == {kind for kind, info in KINDS.items() if info.role == "hypervisor"}
 
 
 def test_creating_starts_nothing(bench, machine) -> None:

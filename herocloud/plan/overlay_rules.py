@@ -1,0 +1,77 @@
+"""What holds of the overlay in every plan, whichever entrance it came through: nothing is given out twice, and cutting off is approved.
+
+`finish` asks here, so that an undo, an adoption or a clone is held against the same rules as a stack. Plans whose addresses do not come
+from keys are held against the keys too: an undo gives back what was recorded, and a key file may have been replaced or lost since.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from herocloud.kits import jsons
+from herocloud.kits.jsons import Json
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address
+from herocloud.model.plans import Change
+from herocloud.model.words import Action
+from herocloud.plan import overlay_conflicts, overlay_daemons, overlay_diagnostics
+from herocloud.plan.draft import Draft
+from herocloud.plan.overlay_addresses import NODE, node_subnet
+
+_LEAVES = (Action.DELETE, Action.FORGET)
+
+
+def judge(draft: Draft) -> Draft:
+    """Return the draft with what the rules find in it, and with what they want approved."""
+    world = draft.world
+    decisions = overlay_conflicts.approve_cutting_off(draft.stack, draft.decisions, world.recorded)
+    found = list(overlay_conflicts.find(draft.stack, decisions, world, draft.places))
+    found += _find_daemons(draft)
+    if not any(one.code.startswith("overlay-key") for one in draft.found):
+        found += _find_keys([one.change for one in decisions.values()], world.host, simulated=draft.simulated)
+    everything = draft.everything
+    if everything is not None and decisions is not draft.decisions:
+        everything = tuple(decisions[NODE].change if change.address == NODE else change for change in everything)
+    return draft._replace(decisions=decisions, everything=everything, found=(*draft.found, *found))
+
+
+def _find_daemons(draft: Draft) -> Iterator[Diagnostic]:
+    host = draft.world.host
+    if host.overlay_daemon is None or draft.simulated or draft.operation == "destroy":
+        return
+    decision = draft.decisions.get(NODE)
+    recorded = draft.world.recorded.records.get(draft.stack, {}).get(NODE)
+    spec = decision.change.after if decision is not None else recorded.spec if recorded is not None and NODE in draft.places else None
+    if spec is not None:
+        yield from overlay_daemons.find(spec, decision, host, draft.places.get(NODE))
+
+
+def _find_keys(changes: Iterable[Change], host: Host, *, simulated: bool) -> Iterator[Diagnostic]:
+    """Find addresses that come back while the keys that they follow from do not give them any more."""
+    keys = dict(host.overlay_keys)
+    if not keys:
+        return
+    lost: dict[str, Address] = {}
+    for change in changes:
+        if change.after is None or change.action in _LEAVES:
+            continue
+        reference, wanted, before = _follows(change)
+        known = keys.get(jsons.dumps(reference)) if reference else None
+        if known is None or wanted is None or wanted == before:
+            continue
+        if known.public is None and not known.missing:
+            yield overlay_diagnostics.overlay_key_unusable(change.address, known.problem, known.hint, None)
+        elif known.public is None:
+            lost.setdefault(known.name, change.address)
+        elif wanted not in (known.public, node_subnet(host, reference)):
+            yield overlay_diagnostics.overlay_key_replaced(change.address, reference)
+    if lost and not simulated:
+        yield overlay_diagnostics.overlay_key_missing(list(lost), list(lost.values()), None, used=True)
+
+
+def _follows(change: Change) -> tuple[Json, str | None, str | None]:
+    """Return a key that a change needs, and what follows from it afterwards and before: the /64 of a node, the public key of a guest."""
+    after, before = change.after or {}, change.before or {}
+    if change.kind == "mycelium":
+        return after.get("key"), after.get("subnet"), before.get("subnet")
+    own, was = (((spec.get("mycelium") or {}).get("key") or {}) for spec in (after, before))
+    return ({"name": own["name"]} if own else None), own.get("public"), was.get("public")

@@ -1,0 +1,91 @@
+"""Whose node the host's is: which stacks need it, and the one key that it runs with.
+
+A stack in mode `host` brings the key; networks peer with that node and want the key `host`, which makes it theirs where nobody else names
+one. Two keys would take turns: each apply would restart the node with its own and cut the others off. So a second key is refused here,
+whatever the plan said, and only a stack whose own key was replaced moves the node.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from herocloud.model.errors import Conflict, Refused
+from herocloud.providers.mycelium import arithmetic, keys, memberships, node_process
+from herocloud.providers.mycelium.arithmetic import PublicKey
+from herocloud.providers.mycelium.memberships import Membership
+from herocloud.providers.mycelium.node_process import Node
+
+Key = Mapping[str, str]
+KEY: Key = {"name": keys.HOST}
+"""The key of the node where no stack names another one."""
+_NETWORK = "network"
+
+
+def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Node:
+    """Have the host's node run for a stack, and return it."""
+    part = known.part
+    found = node_process.find(data)
+    networked = part["mode"] == _NETWORK and bool(part["subnet"])
+    if networked and found is not None and not found.managed and part["daemon"] != node_process.MANAGE:
+        # A network peers with whatever node the host has.
+        return found
+    key: Key = _key_for_networks(data, part["daemon"]) if networked else part["key"]
+    public = arithmetic.public_key(node_process.read_key(data, key, environment))
+    if found is None or found.managed:
+        _refuse_second(data, known, key, public, environment)
+    return node_process.ensure(data, part["daemon"], node_process.key_path(data, key, environment), public)
+
+
+def settle(data: Path, environment: Mapping[str, str], leaving: str | None = None) -> None:
+    """End our node when no stack needs it but one that is `leaving`; have it discover peers only where the others want it."""
+    needing = [one for one in memberships.all_of(data) if one.stack != leaving and memberships.needs_node(one)]
+    if not needing:
+        node_process.stop(data)
+        return
+    node_process.write_peers(data, leaving)
+    ours, settings = node_process.running(data), node_process.read_settings(data)
+    if settings is not None:
+        node_process.guard(data, settings, leaving)
+    if ours is None or node_process.is_as_wanted(data, leaving):
+        return
+    key = next((one.part["key"] for one in needing if one.part["mode"] != _NETWORK), KEY)
+    try:
+        public = arithmetic.public_key(node_process.read_key(data, key, environment))
+    except Refused:
+        # A stack can leave whatever became of the keys of others; the node is then seen to run with other settings.
+        return
+    if settings is not None and not node_process.has_other_key(settings.api, public):
+        node_process.manage(data, ours, node_process.key_path(data, key, environment), public, leaving)
+
+
+def _key_for_networks(data: Path, mode: str) -> Key:
+    """Return the key of the node that a network peers with; one that only adopts takes that of whichever stack runs it."""
+    if mode != node_process.ADOPT:
+        return KEY
+    owners = (one.part for one in memberships.all_of(data) if memberships.needs_node(one) and one.part["mode"] != _NETWORK)
+    return next((part["key"] for part in owners), KEY)
+
+
+def _refuse_second(data: Path, known: Membership, key: Key, public: PublicKey, environment: Mapping[str, str]) -> None:
+    subnet = arithmetic.node_subnet(public)
+    networked = known.part["mode"] == _NETWORK
+    for other in memberships.all_of(data):
+        part = other.part
+        if other.stack == known.stack or not memberships.needs_node(other) or not part["subnet"]:
+            continue
+        if part["mode"] == _NETWORK:
+            theirs = subnet if networked or key == KEY else _subnet_of(data, KEY, environment)
+        else:
+            # With the same key, replaced meanwhile, the other stack follows when it is applied.
+            theirs = subnet if part["key"] == key and not networked else part["subnet"]
+        if theirs != subnet:
+            raise Conflict(
+                f"the overlay node of this host would be started again with another key: stack `{other.stack}` relies on "
+                f"{theirs or 'the key `host`'}, and `mycelium.node` of stack `{known.stack}` wants {subnet}; plan again"
+            )
+
+
+def _subnet_of(data: Path, key: Key, environment: Mapping[str, str]) -> str | None:
+    try:
+        return arithmetic.node_subnet(arithmetic.public_key(node_process.read_key(data, key, environment)))
+    except Refused:
+        return None

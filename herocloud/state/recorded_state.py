@@ -1,0 +1,37 @@
+"""Everything that plans compare with, read in one transaction."""
+
+import sqlite3
+from pathlib import Path
+
+from herocloud.model.ids import Sid
+from herocloud.model.worlds import Recorded
+from herocloud.state import high_water, journal, records
+
+
+def read(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
+    """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
+    lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
+    unfinished = journal.pending(connection, folder)
+    damaged: records.Damaged = {}
+    present = records.load(connection, damaged=damaged if checked else None)
+    return Recorded(
+        lineage=lineage,
+        serial=serial,
+        records=present,
+        slices=slices,
+        unfinished=unfinished,
+        reserved=journal.reserved(connection) if unfinished else {},
+        outputs=journal.outputs(connection),
+        durations=journal.durations(connection),
+        damaged=damaged,
+        held=_held_by(connection, damaged),
+        behind=max(0, high_water.read(folder, lineage) - serial),
+    )
+
+
+def _held_by(connection: sqlite3.Connection, damaged: records.Damaged) -> dict[Sid, str]:
+    """Return the slices of addresses whose records cannot be read: the assignments are kept beside the records."""
+    if not damaged:
+        return {}
+    owners = records.owners(connection).items()
+    return {sid: f"{address} of stack {stack}" for sid, (stack, address) in owners if address in damaged.get(stack, {})}
