@@ -113,6 +113,13 @@ SNAPSHOT = "snapshot."
 """What the names of these parts begin with."""
 
 
+ANOTHER = "another file"
+LOST, REPLACED = "removed, and still open as ", "replaced, and the old one is still open as "
+"""How `file` of a disk or volume begins when a process has a file open that has no name any more; the way to it follows.
+
+Where a plain file takes the place of another that nobody has open, or something that is not a file does, `file` says that and no more."""
+
+
 class VolumePart(TypedDict):
     """`volume`."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from herocloud.kits import sizes
+from herocloud.kits.jsons import Part
 from herocloud.model import ids
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic, Place
@@ -43,6 +44,9 @@ _RANGE_TAKEN = _Finding("range-taken", "The host has these addresses already")
 _PORT_TAKEN = _Finding("port-taken", "A port of the host is taken")
 _MISSING_ON_HOST = _Finding("missing-on-host", "This host lacks something that the VM needs")
 _CANNOT_CHANGE = _Finding("cannot-change", "This change cannot be made")
+_DATA_WITHOUT_NAME = _Finding("data-without-name", "Data of a running VM would be lost")
+_DATA_WITHOUT_NAME_KNOWN = _Finding("data-without-name", "Data of a running VM is lost", Severity.WARNING)
+_NOT_A_DISK = _Finding("not-a-disk", "What lies there is not a disk")
 _UNKNOWN_EXPRESSION = _Finding("unknown-expression", "The expression has no value")
 _CANNOT_REPLACE = _Finding("cannot-replace", "Only VMs can be replaced")
 _NO_SUCH_ADDRESS = _Finding("no-such-address", "No such address")
@@ -276,6 +280,25 @@ def missing_on_host(address: str, field: str, why: str, place: Place | None) -> 
 def cannot_change(address: str, path: str, why: str, place: Place | None) -> Diagnostic:
     """Tell that a change cannot be made by any means that keeps data."""
     return _CANNOT_CHANGE.at(f"`{path}` of `{address}`: {why}.", address, place)
+
+
+def data_without_name(address: str, part: Part, source: str, *, users: Sequence[str], stands: bool, asked: bool) -> Diagnostic:
+    """Tell that a process has a disk open whose name is gone, or leads to another file by now (`stands`)."""
+    who = " and ".join(f"`{user}`" for user in users) or "a process"
+    what = "replaced" if stands else "removed"
+    detail = f"The file `{part['path']}` of `{address}` was {what} while {who} has it open: what the guest writes is lost when it stops."
+    pause = f"`herocloud vm pause {users[0]}`, then " if users else ""
+    again = f", then `herocloud vm restart {users[0]}`" if users else ""
+    save = f"{pause}`cp --sparse=always {source} COPY` saves it; put COPY there{again}; `--purge` gives it up"
+    if stands and users:
+        save = f"`herocloud vm restart {users[0]}` goes on with what lies there now; to keep what the guest has: {save}"
+    return (_DATA_WITHOUT_NAME_KNOWN if asked else _DATA_WITHOUT_NAME).at(detail, address, hint=save)
+
+
+def not_a_disk(address: str, part: Part) -> Diagnostic:
+    """Tell that something that is not a plain file takes the place of a disk."""
+    detail = f"`{part['path']}` in the data folder, the file of `{address}`, is {part['file']} now."
+    return _NOT_A_DISK.at(detail, address, hint="put the file back, or remove what lies there")
 
 
 def unknown_value(address: str, expression: str, why: str, place: Place | None) -> Diagnostic:

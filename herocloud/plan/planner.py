@@ -22,6 +22,7 @@ from herocloud.plan import (
     differences,
     facts,
     finish,
+    lost_files,
     order,
     orphan_diagnostics,
     overlay_diagnostics,
@@ -82,6 +83,8 @@ def draft(
     decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, beside=beside)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
+    if seen is not None:
+        found.extend(lost_files.find(seen.things.get(inputs.stack, {}), decisions, options))
     if seen is not None and not options.destroy:
         found.extend(_about_peers(inputs, decisions, seen))
     # What is adopted was counted as filling slices before it had any.

@@ -9,11 +9,13 @@ from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import finish, planner, recorded_stack
+from herocloud.plan import finish, lost_files, planner, recorded_stack
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import PlanOptions
 
+_ENDING = ("vm.stop", "vm.delete")
+"""Steps with which the process of a VM ends, and what it alone has open is gone."""
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}
 """What each action wants the VM to be; `restart` and `delete` are more than that."""
 
@@ -24,11 +26,21 @@ def plan_power(action: str, record: Record, recorded: Recorded, observed: Observ
     world = World(recorded, calm, host)
     options = PlanOptions(target=(record.address,), purge=purge, operation=f"vm {action}")
     if action == "delete":
-        return finish.finish(_draft(world, record, None, options))
-    if action == "restart":
-        thing = calm.things[record.stack][record.address]
-        return finish.finish(_restart(world, record, thing, options))
-    return finish.finish(_draft(world, record, recorded_stack.with_spec(record, state=STATES[action]), options))
+        draft = _draft(world, record, None, options)
+    elif action == "restart":
+        draft = _restart(world, record, calm.things[record.stack][record.address], options)
+    else:
+        draft = _draft(world, record, recorded_stack.with_spec(record, state=STATES[action]), options)
+    return finish.finish(_with_lost_files(draft, observed))
+
+
+def _with_lost_files(draft: Draft, observed: Observed) -> Draft:
+    """Add what would be lost of volumes with the process of the VM; the draft knows them as they are recorded."""
+    if not any(step.kind in _ENDING for decision in draft.decisions.values() for step in decision.steps):
+        return draft
+    known = {(found.code, found.address) for found in draft.found}
+    lost = lost_files.find(observed.things.get(draft.stack, {}), draft.decisions, PlanOptions(purge=draft.purge, operation=draft.operation))
+    return draft._replace(found=(*draft.found, *(found for found in lost if (found.code, found.address) not in known)))
 
 
 def _draft(world: World, record: Record, target: Record | None, options: PlanOptions) -> Draft:

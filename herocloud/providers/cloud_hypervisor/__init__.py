@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.providers.seam import (
+    SEED_AND_LOGS,
     AttachmentKind,
     Channel,
     Declaration,
@@ -108,6 +109,7 @@ DECLARATION = Declaration(
         version=_version,
         runs_version=_runs_version,
         guest=_guest,
+        room=SEED_AND_LOGS,
         signs=_signs,
         runs=_runs,
         restarter=_restarter,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.images import image_folders
+from herocloud.providers.images import blocks, image_folders
 
 _POLL = 0.1
 """Seconds between two looks at a lock that somebody else holds: waiting in the kernel could not be cancelled."""
@@ -194,3 +194,14 @@ def make_entry(key: str, sha256: str, body: Part, *, form: str, size: int, finge
     """Describe a content that was made from an image."""
     moment = time.time() if now is None else now
     return Entry(key, sha256, body["decompress"], form, size, body["source"], moment, fingerprint)
+
+
+def what_is_wrong(path: Path, entry: Entry, cancelled: Callable[[], bool]) -> str | None:
+    """Read a content again and say why it is not what was stored; nothing when it is."""
+    size = path.stat().st_size
+    if size != entry.size:
+        return f"it is {size} bytes long and should be {entry.size}"
+    if entry.fingerprint:
+        return None if blocks.fingerprint_of(path, cancelled) == entry.fingerprint else "its content has changed since it was stored"
+    found = blocks.sha256_of(path, cancelled)
+    return None if found == entry.sha256 else f"its sha256 is {found} and should be {entry.sha256}"

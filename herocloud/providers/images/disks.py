@@ -14,6 +14,7 @@ from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import format_size, show_size
 from herocloud.model.errors import Conflict, Permanent
+from herocloud.model.parts import ANOTHER
 from herocloud.model.steps import BESIDE, KINDS
 from herocloud.providers.images import copies, image_folders, image_names, marks, part_states, tombstones
 from herocloud.providers.images.content_store import Entry, Store
@@ -151,6 +152,8 @@ class Disks:
         """Grow in place. The room behind the old end is a hole, so it takes a truncate and no copying."""
         path, after = self._path(work), work.step.after
         mark = marks.read(path)
+        if before.get("file") not in (None, ANOTHER):
+            raise Conflict(f"the file of `{work.step.address}` was {before['file']}; `herocloud plan` shows how its data is saved")
         if mark is None or before["path"] != after["path"] or before.get("source") != after.get("source"):
             raise Permanent(f"`{work.step.address}`: a disk stays where it is and what it was made from; this change needs a new one")
         if after["size"] < before["size"]:
@@ -267,7 +270,7 @@ class Disks:
 
 
 def _resize(path: Path, size: int) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.ftruncate(descriptor, size)
         os.fsync(descriptor)

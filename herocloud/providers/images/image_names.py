@@ -9,9 +9,10 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import content_store, image_folders, intake, marks
+from herocloud.providers.images import content_store, image_folders, image_states, intake, marks
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.downloads import Patience
+from herocloud.providers.images.file_stamps import Stamps
 from herocloud.providers.images.intake import Order
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.images.part_states import mark_for
@@ -49,15 +50,27 @@ class Images:
         marks.write(path, mark_for(work, before, half=_FETCHING, **kept)._replace(goal=body))
         half()
         pointer: dict[str, Json] = {}
+        if (before or {}).get("content") and kept.get("key"):
+            self._drop_changed(str(kept["key"]), work)
         if body["source"] is not None:
             entry = intake.fetch(self._store, self._room, self._order(work, body, half))
             pointer = _pointer(entry)
-        for field in ("kernel", "initramfs"):
+        for field in image_states.BOOTED:
             _require_file(work, body, field)
         half()
         if kept.get("key"):
             pointer["before"] = kept["key"]
-        marks.write(path, mark_for(work, body, **pointer))
+        marks.write(path, mark_for(work, body, **pointer, stamps=image_states.stamps_of(self._store, body, pointer.get("key"))))
+
+    def _drop_changed(self, key: str, work: Work) -> None:
+        """Remove a content that is not what was stored, so that it is fetched again; one that only looks so stays."""
+        entry = self._store.find(key)
+        if entry is None:
+            return
+        with self._store.lock(key.partition("-")[0], cancelled=work.cancelled):
+            work.progress("reading the stored image again", None)
+            if content_store.what_is_wrong(self._store.content(key), entry, work.cancelled):
+                self._store.remove(key)
 
     def _point_back(self, work: Work, half: Half) -> None:
         """Point at what the image was before; it is fetched again only when somebody has pruned it."""
@@ -68,7 +81,8 @@ class Images:
             self._bring(work, body, None, half)
             return
         half()
-        marks.write(path, mark_for(work, body, **({} if entry is None else _pointer(entry))))
+        pointer = {} if entry is None else _pointer(entry)
+        marks.write(path, mark_for(work, body, **pointer, stamps=image_states.stamps_of(self._store, body, pointer.get("key"))))
 
     def _kept(self, body: Part, known: Mark | None) -> Entry | None:
         keys = (
@@ -143,13 +157,11 @@ def look(folder: Path, store: Store, work: Work) -> Seen:
     path = image_folders.name_path(folder, work.stack, work.step.address)
     mark = marks.read(path)
     litter = image_folders.draft_of(marks.mark_of(path)).exists()
-    return Seen(body_of(store, mark), mark.lineage, mark.half, litter=litter) if mark is not None else Seen(None, litter=litter)
-
-
-def body_of(store: Store, mark: Mark) -> Part:
-    """Return the part of an image as it is: one whose content is gone is not an image any more."""
-    key = mark.more.get("key")
-    return mark.body if key is None or store.content(str(key)).exists() else None
+    return (
+        Seen(image_states.body_of(store, mark, Stamps(folder)), mark.lineage, mark.half, litter=litter)
+        if mark is not None
+        else Seen(None, litter=litter)
+    )
 
 
 def find_content(folder: Path, store: Store, stack: str, name: str, identity: str) -> Entry | None:

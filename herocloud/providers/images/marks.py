@@ -12,10 +12,12 @@ from typing import NamedTuple
 from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import image_folders
+from herocloud.providers.images import file_identity, file_stamps, image_folders
 
 ENDING = ".mark"
 _ATTEMPTS = 20
+WRONG = ("file", "content", "kernel_file", "initramfs_file")
+"""Fields of a part that say what is wrong with its files."""
 
 
 class Mark(NamedTuple):
@@ -33,6 +35,8 @@ class Mark(NamedTuple):
     """Where that work goes."""
     more: Mapping[str, Json] = {}
     """What the object's own kind has to remember."""
+    serial: int = 0
+    """Of the state when this was written."""
 
 
 def mark_of(path: Path) -> Path:
@@ -67,7 +71,10 @@ def parse(contents: Iterable[tuple[Path, bytes]]) -> list[Mark]:
 
 
 def write(path: Path, mark: Mark) -> None:
-    """Write the mark of an object durably."""
+    """Write the mark of an object durably. One that says that its object is whole remembers which file that is."""
+    mark = mark._replace(body=_plain(mark.body), goal=_plain(mark.goal))
+    if mark.half is None and mark.body is not None and "file" not in mark.more:
+        mark = mark._replace(more={**mark.more, **_identity(path, mark.part)})
     place, content = mark_of(path), jsons.dumps(mark._asdict()).encode()
     for number in range(_ATTEMPTS):
         try:
@@ -80,6 +87,18 @@ def write(path: Path, mark: Mark) -> None:
                 raise
         else:
             return
+
+
+def _identity(path: Path, part: str) -> dict[str, Json]:
+    found = file_identity.identify(path)
+    if found is None:
+        return {}
+    return {"file": found, "stamp": file_stamps.stamp(path)} if part.startswith("seed") else {"file": found}
+
+
+def _plain(body: Part) -> Part:
+    """Return a part without what was wrong with it: that is looked at again each time."""
+    return {field: value for field, value in body.items() if field not in WRONG} if isinstance(body, dict) else body
 
 
 def remove(path: Path) -> None:

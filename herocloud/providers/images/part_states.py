@@ -4,9 +4,11 @@ import contextlib
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model.parts import ANOTHER, LOST, REPLACED
 from herocloud.model.steps import BESIDE, KINDS, beside
 from herocloud.providers import ownership
-from herocloud.providers.images import image_folders, marks
+from herocloud.providers.images import file_identity, file_stamps, image_folders, marks, open_files
+from herocloud.providers.images.file_stamps import Stamps
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.ownership import Owner
 from herocloud.providers.parts import Seen, same
@@ -16,7 +18,7 @@ from herocloud.providers.seam import Work
 def look(path: Path, work: Work) -> Seen:
     """Look at an object and its mark. What another address owns is not ours, even when it is equal."""
     mark = marks.read(path)
-    size = size_of(path)
+    size = size_of(path) if mark is None else None
     litter = any(draft.exists() for draft in drafts_of(path))
     if mark is None:
         if size is not None:
@@ -25,7 +27,41 @@ def look(path: Path, work: Work) -> Seen:
     owner = owner_of(path, mark)
     if (owner.stack, owner.address) != (work.stack, work.step.address):
         return Seen(None, stray=f"`{path}` belongs to `{owner.address}` of stack `{owner.stack}`")
-    return Seen(None if size is None else with_size(mark.body, size), mark.lineage, mark.half, litter=litter)
+    return Seen(body_of(path, mark, Stamps(data_folder(path))), mark.lineage, mark.half, litter=litter)
+
+
+def data_folder(path: Path) -> Path:
+    """Return the data folder of an object, which lies in `vms/SID` or `volumes/STACK`."""
+    return path.parent.parent.parent
+
+
+def body_of(path: Path, mark: Mark, stamps: Stamps) -> Part:
+    """Return the part as it is: with its real size, and with what is wrong about its file where something is.
+
+    A file that is gone while somebody has it open is not gone yet: what it holds can be saved until then, and a new one in its place would
+    hide that it has to be.
+    """
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
+    known = file_identity.read(mark.more) if mark.half is None else None
+    wrong = "" if found is None else file_identity.judge(path, found, known)
+    # A seed can be written again, no matter who has the old one open.
+    lost = known is not None and not mark.part.startswith("seed") and (found is None or wrong)
+    holder = open_files.find_holder(known, path.parent) if known is not None and lost else None
+    if found is None and holder is None:
+        return None
+    if mark.body is None:
+        return None
+    size = found.st_size if found is not None and not wrong else holder.size if holder is not None else size_of(path)
+    body = mark.body if size is None else with_size(mark.body, size)
+    if holder is not None:
+        return {**body, "file": f"{REPLACED if wrong == ANOTHER else LOST}{holder.path}"}
+    if wrong:
+        return {**body, "file": wrong}
+    changed = stamps.judge(path, file_stamps.read(mark.more.get("stamp"))) if mark.half is None else ""
+    return {**body, "content": changed} if changed else body
 
 
 def look_at_place(path: Path, work: Work) -> Seen:
@@ -100,4 +136,4 @@ def with_size(body: Part, size: int) -> Part:
 def mark_for(work: Work, body: Part, *, half: str | None = None, **more: Json) -> Mark:
     """Return the mark that says that this step is at work on a part, or has done it."""
     step = work.step
-    return Mark(work.stack, step.address, work.lineage, step.part, body, half, step.after if half else None, more)
+    return Mark(work.stack, step.address, work.lineage, step.part, body, half, step.after if half else None, more, work.serial)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.providers.images import blocks, image_names
+from herocloud.providers.images import content_store, image_names
 from herocloud.providers.images.content_store import Entry, Store
 
 
@@ -97,15 +97,5 @@ def verify(
     found: list[Verified] = []
     for number, entry in enumerate(entries):
         told(f"checking {number + 1} of {len(entries)}", number / len(entries))
-        found.append(Verified(entry, _check(store.content(entry.key), entry, cancelled)))
+        found.append(Verified(entry, content_store.what_is_wrong(store.content(entry.key), entry, cancelled)))
     return found
-
-
-def _check(path: Path, entry: Entry, cancelled: Callable[[], bool]) -> str | None:
-    size = path.stat().st_size
-    if size != entry.size:
-        return f"it is {size} bytes long and should be {entry.size}"
-    if entry.fingerprint:
-        return None if blocks.fingerprint_of(path, cancelled) == entry.fingerprint else "its content has changed since it was stored"
-    found = blocks.sha256_of(path, cancelled)
-    return None if found == entry.sha256 else f"its sha256 is {found} and should be {entry.sha256}"

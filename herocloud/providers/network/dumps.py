@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.network import bridge_settings
 
 UP = 0x1
 """IFF_UP."""
+_NO_ARP = 0x80
+"""IFF_NOARP."""
+_OPERATING = b"\x06"
+"""IF_OPER_UP."""
 
 SYSTEM = "/usr/sbin:/sbin"
 """Where programs of administrators lie."""
@@ -30,16 +35,14 @@ _SKIP_STATISTICS = struct.pack("=HHI", 8, 29, 1 << 3)
 _ATTEMPTS = 20
 _PLAIN = 0x3FFF
 """An attribute's kind without the two flags above it."""
-_OF_LINK = frozenset({1, 3, 4, 10, 18, 20})
-"""IFLA_ADDRESS, IFNAME, MTU, MASTER, LINKINFO, IFALIAS."""
+_OF_LINK = frozenset({1, 3, 4, 10, 16, 18, 20, 43})
+"""IFLA_ADDRESS, IFNAME, MTU, MASTER, OPERSTATE, LINKINFO, IFALIAS, XDP."""
 _OF_INFO = frozenset({1, 2, 4, 5})
 """IFLA_INFO_KIND, DATA, SLAVE_KIND, SLAVE_DATA."""
-_OF_BRIDGE = frozenset({5})
-"""IFLA_BR_STP_STATE."""
 _OF_TUN = frozenset({1, 7})
 """IFLA_TUN_OWNER, MULTI_QUEUE."""
-_OF_PORT = frozenset({4, 33})
-"""IFLA_BRPORT_MODE, ISOLATED."""
+_OF_XDP = frozenset({2})
+"""IFLA_XDP_ATTACHED."""
 _OF_ADDRESS = frozenset({1, 2})
 """IFA_ADDRESS, LOCAL."""
 _OF_ROUTE = frozenset({1, 4, 15})
@@ -48,13 +51,15 @@ _OF_QUEUE = frozenset({1, 2})
 """TCA_KIND, OPTIONS."""
 _OF_BUCKET = frozenset({1, 4})
 """TCA_TBF_PARMS, RATE64."""
+_TICK = 64
+"""Nanoseconds in which queues count time."""
 _MAIN_TYPES = (1,)
 """RTN_UNICAST: routes that lead somewhere, and not those to ourselves or to everybody."""
 _OF_NEIGHBOR = frozenset({1})
 """NDA_DST."""
 _PROXY = 0x08
 """NTF_PROXY."""
-_ROOT = 0xFFFFFFFF
+_ROOT, _INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 _WIDEST = 1
 """Routes this wide are ways out and no claim on what lies in them."""
 _NET_ADMIN = 12
@@ -82,6 +87,8 @@ class Link(NamedTuple):
     multi_queue: bool = False
     owner: int | None = None
     """The user who may open a tap."""
+    odd: tuple[str, ...] = ()
+    """Settings of a bridge, of a port or of frames at their entry that are not those of a new one; we never set them."""
 
 
 class Address(NamedTuple):
@@ -102,37 +109,44 @@ class Route(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """The queue that an interface sends through, when it limits a rate."""
+    """A queue that an interface sends through, or what is hooked in where its frames come in."""
 
     link: int
     kind: str
     rate: int | None
     """Bytes a second."""
+    burst: int | None = None
+    limit: int | None = None
+    peak: bool = False
+    """Whether there is a second limit."""
+    own: bool = True
+    """Somebody made it; the others come with an interface."""
+    ingress: bool = False
 
 
 def dump_links() -> tuple[Link, ...]:
     """Read all interfaces."""
-    return tuple(_link(body) for body in _dump(_GET_LINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _SKIP_STATISTICS))
+    return tuple(_link(body) for body in dump(_GET_LINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _SKIP_STATISTICS))
 
 
 def dump_addresses() -> tuple[Address, ...]:
     """Read all addresses."""
-    return tuple(_address(body) for body in _dump(_GET_ADDRESS, struct.pack("=BBBBi", 0, 0, 0, 0, 0)))
+    return tuple(_address(body) for body in dump(_GET_ADDRESS, struct.pack("=BBBBi", 0, 0, 0, 0, 0)))
 
 
 def dump_routes() -> tuple[Route, ...]:
     """Read all routes that lead somewhere."""
-    return tuple(route for body in _dump(_GET_ROUTE, struct.pack("=BBBBBBBBI", *[0] * 9)) for route in _routes(body))
+    return tuple(route for body in dump(_GET_ROUTE, struct.pack("=BBBBBBBBI", *[0] * 9)) for route in _routes(body))
 
 
 def dump_queues() -> tuple[Queue, ...]:
     """Read what interfaces send through."""
-    return tuple(queue for body in _dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body))
+    return tuple(queue for body in dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body))
 
 
 def dump_proxies() -> frozenset[tuple[int, str]]:
     """Read for which IPv6 addresses this host answers in place of a guest: pairs of interface and address."""
-    return frozenset(_proxy(body) for body in _dump(_GET_NEIGHBOR, struct.pack("=BxxxiHBB", socket.AF_INET6, 0, 0, _PROXY, 0)))
+    return frozenset(_proxy(body) for body in dump(_GET_NEIGHBOR, struct.pack("=BxxxiHBB", socket.AF_INET6, 0, 0, _PROXY, 0)))
 
 
 def network_of(address: str, prefix: int) -> str:
@@ -179,9 +193,10 @@ def has_admin() -> bool:
     return bool(int(line.split()[1], 16) >> _NET_ADMIN & 1)
 
 
-def _dump(kind: int, body: bytes) -> list[bytes]:
+def dump(kind: int, body: bytes, protocol: int = socket.NETLINK_ROUTE) -> list[bytes]:
+    """Ask the kernel for everything of a kind; one message each."""
     for _ in range(_ATTEMPTS):
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as kernel:
             kernel.bind((0, 0))
             # NLM_F_REQUEST | NLM_F_DUMP.
             kernel.send(_HEADER.pack(_HEADER.size + len(body), kind, 0x301, 1, 0) + body)
@@ -211,7 +226,7 @@ def _receive(kernel: socket.socket) -> list[bytes] | None:
             found.append(body)
 
 
-def _attributes(body: bytes, at: int, wanted: frozenset[int]) -> dict[int, bytes]:
+def attributes(body: bytes, at: int, wanted: frozenset[int]) -> dict[int, bytes]:
     """Take the wanted attributes out of a message. An interface has a hundred, and of a thousand interfaces each costs as much."""
     found: dict[int, bytes] = {}
     end = len(body) - 3
@@ -227,18 +242,29 @@ def _attributes(body: bytes, at: int, wanted: frozenset[int]) -> dict[int, bytes
     return found
 
 
+def listed(body: bytes) -> Iterator[bytes]:
+    """Yield the attributes of a list, which all bear the same number."""
+    at = 0
+    while at < len(body) - 3:
+        length, _ = _ATTRIBUTE.unpack_from(body, at)
+        if length < _ATTRIBUTE.size:
+            return
+        yield body[at + 4 : at + length]
+        at += (length + 3) & ~3
+
+
 def _text(value: bytes) -> str:
     return value.rstrip(b"\0").decode(errors="replace")
 
 
 def _link(body: bytes) -> Link:
     _, _, number, flags, _ = struct.unpack_from("=BxHiII", body)
-    seen = _attributes(body, 16, _OF_LINK)
-    about = _attributes(seen.get(18, b""), 0, _OF_INFO)
+    seen = attributes(body, 16, _OF_LINK)
+    about = attributes(seen.get(18, b""), 0, _OF_INFO)
     kind = _text(about.get(1, b""))
-    bridge = _attributes(about[2], 0, _OF_BRIDGE) if kind == "bridge" and 2 in about else {}
-    tun = _attributes(about[2], 0, _OF_TUN) if kind == "tun" and 2 in about else {}
-    port = _attributes(about[5], 0, _OF_PORT) if 5 in about and about.get(4) == b"bridge\0" else {}
+    bridge = attributes(about[2], 0, bridge_settings.OF_BRIDGE) if kind == "bridge" and 2 in about else {}
+    tun = attributes(about[2], 0, _OF_TUN) if kind == "tun" and 2 in about else {}
+    port = attributes(about[5], 0, bridge_settings.OF_PORT) if 5 in about and about.get(4) == b"bridge\0" else {}
     return Link(
         number=number,
         name=_text(seen.get(3, b"")),
@@ -253,12 +279,18 @@ def _link(body: bytes) -> Link:
         hairpin=any(port.get(4, b"")),
         multi_queue=any(tun.get(7, b"")),
         owner=_NUMBER.unpack(tun[1])[0] if 1 in tun else None,
+        odd=(
+            *bridge_settings.odd_of_bridge(bridge),
+            *bridge_settings.odd_of_port(port, works=seen.get(16) == _OPERATING),
+            *(("xdp",) if any(attributes(seen.get(43, b""), 0, _OF_XDP).get(2, b"")) else ()),
+            *(("noarp",) if kind == "bridge" and flags & _NO_ARP else ()),
+        ),
     )
 
 
 def _address(body: bytes) -> Address:
     family, prefix, _, _, number = struct.unpack_from("=BBBBi", body)
-    seen = _attributes(body, 8, _OF_ADDRESS)
+    seen = attributes(body, 8, _OF_ADDRESS)
     # IFA_LOCAL is ours; IFA_ADDRESS is the other end on links between two.
     return Address(number, _ip(family, seen.get(2) or seen.get(1, b"")), prefix)
 
@@ -267,27 +299,31 @@ def _routes(body: bytes) -> Iterator[Route]:
     family, prefix, _, _, table, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", body)
     if kind not in _MAIN_TYPES or family not in (socket.AF_INET, socket.AF_INET6):
         return
-    seen = _attributes(body, 12, _OF_ROUTE)
+    seen = attributes(body, 12, _OF_ROUTE)
     destination = _ip(family, seen.get(1, bytes(4 if family == socket.AF_INET else 16)))
     yield Route(_NUMBER.unpack(seen[4])[0] if 4 in seen else 0, destination, prefix, _NUMBER.unpack(seen[15])[0] if 15 in seen else table)
 
 
 def _proxy(body: bytes) -> tuple[int, str]:
     family, number, _, _, _ = struct.unpack_from("=BxxxiHBB", body)
-    return number, _ip(family, _attributes(body, 12, _OF_NEIGHBOR).get(1, b""))
+    return number, _ip(family, attributes(body, 12, _OF_NEIGHBOR).get(1, b""))
 
 
 def _queues(body: bytes) -> Iterator[Queue]:
-    number, _, parent, _ = struct.unpack_from("=xxxxiIII", body)
-    if parent != _ROOT:
+    number, handle, parent, _ = struct.unpack_from("=xxxxiIII", body)
+    if parent not in (_ROOT, _INGRESS):
         return
-    seen = _attributes(body, 20, _OF_QUEUE)
+    seen = attributes(body, 20, _OF_QUEUE)
     kind = _text(seen.get(1, b""))
-    rate = None
-    if kind == "tbf":
-        options = _attributes(seen.get(2, b""), 0, _OF_BUCKET)
-        rate = struct.unpack("=Q", options[4])[0] if 4 in options else _NUMBER.unpack_from(options[1], 8)[0]
-    yield Queue(number, kind, rate)
+    # What comes with an interface has no handle.
+    queue = Queue(number, kind, None, own=bool(handle), ingress=parent == _INGRESS)
+    options = attributes(seen.get(2, b""), 0, _OF_BUCKET) if kind == "tbf" else {}
+    if 1 in options:
+        rate, peak, limit, ticks = struct.unpack_from("=8xI8xIII", options[1])
+        rate = struct.unpack("=Q", options[4])[0] if 4 in options else rate
+        # The kernel keeps how long a bucket takes to empty, and not its size.
+        queue = queue._replace(rate=rate, burst=round(ticks * _TICK * rate / 1e9), limit=limit, peak=bool(peak))
+    yield queue
 
 
 def _ip(family: int, packed: bytes) -> str:

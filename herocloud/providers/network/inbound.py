@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.providers.network import marks, rule_expressions
+from herocloud.providers.network import marks, rule_expressions, table_hooks
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.rule_expressions import ACCEPT, DROP, Chain, Expression, Rules
 
@@ -53,10 +53,13 @@ def read(rules: Rules, tap: str) -> Openings | None:
     return Openings(str(rule_expressions.value(chain[-1], "ip6", "daddr") or ""), tuple(ports))
 
 
-def is_whole(rules: Rules, mark: Mark, tap: str, openings: Openings) -> bool:
-    """Return whether the rules of a tap are those that open exactly this."""
-    return read(rules, tap) == openings and rule_expressions.outline(build(mark, tap, openings)) == rule_expressions.outline_read(
-        rules[tap]
+def is_whole(rules: Rules, mark: Mark, tap: str, openings: Openings, table: table_hooks.Table | None = None) -> bool:
+    """Return whether the rules of a tap are those that open exactly this, and every packet to it gets to them."""
+    chain = build(mark, tap, openings)
+    return (
+        read(rules, tap) == openings
+        and rule_expressions.outline(chain) == rule_expressions.outline_read(rules[tap])
+        and table_hooks.is_hooked(table, chain)
     )
 
 

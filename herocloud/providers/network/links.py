@@ -6,12 +6,13 @@ One connection for a driver, used by one thread at a time; making it and importi
 import errno
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from herocloud.kits import faults
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
+from herocloud.providers.network import bridge_settings
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.marks import Port
 
@@ -98,6 +99,36 @@ class Wires:
         with self._talking("bridge", "a bridge") as route:
             route.link("set", index=number, kind="bridge", br_stp_state=0, br_mcast_snooping=0)
             route.link("set", index=number, address=mac, mtu=mtu, state="up", IFLA_AF_SPEC=_NO_ADDRESSES)
+
+    def reset_bridge(self, number: int, odd: Collection[str]) -> None:
+        """Give a bridge back those settings that we never change (see `bridge_settings`); not every kernel has all of them."""
+        settings = {setting.name: setting.value for setting in bridge_settings.BRIDGE.values() if setting.name in odd}
+        with self._talking("bridge", "a bridge") as route:
+            if settings:
+                route.link("set", index=number, kind="bridge", **settings)
+            # IFF_NOARP, off.
+            route.link("set", index=number, flags=0, change=0x80)
+
+    def leave_bridge(self, number: int) -> None:
+        """Take a port down and out of its bridge: when it comes back, every setting of it is that of a new one."""
+        with self._talking("port", "a port") as route:
+            route.link("set", index=number, state="down")
+            route.link("set", index=number, master=0)
+
+    def drop_program(self, number: int) -> None:
+        """Take away a program that handles frames before anything else does."""
+        with self._talking("", "an interface") as route:
+            route.link("set", index=number, xdp_fd=-1)
+
+    def drop_queue(self, number: int, kind: str) -> None:
+        """Take a queue away that somebody else put there."""
+        with self._talking("", "an interface", fine=(errno.ENOENT, errno.EINVAL, errno.ENODEV)) as route:
+            route.tc("del", kind, number, parent=0xFFFFFFFF)
+
+    def drop_ingress(self, number: int, kind: str) -> None:
+        """Take away what is hooked in where frames come in."""
+        with self._talking("", "an interface", fine=(errno.ENOENT, errno.EINVAL, errno.ENODEV)) as route:
+            route.tc("del", kind, number, parent=0xFFFFFFF1)
 
     def set_alias(self, number: int, alias: str) -> None:
         """Write the mark on an interface."""

@@ -5,10 +5,11 @@ maps by interface would look at fewer rules for a packet; a host has a handful o
 Nothing here accepts on behalf of the host: a base chain's accept ends that chain only, and a host's own firewall still has its say.
 """
 
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.providers.network import marks, rule_expressions
+from herocloud.providers.network import marks, rule_expressions, table_hooks
 from herocloud.providers.network.marks import Mark, Port
 from herocloud.providers.network.rule_expressions import ACCEPT, DROP, MASQUERADE, Chain, Expression, Rules
 
@@ -53,8 +54,23 @@ def build(mark: Mark, part: Part) -> tuple[Chain, ...]:
     )
 
 
-def read(rules: Rules, mark: Mark, bridge: str) -> Seen:
-    """Return what the rules of a network say now."""
+def is_named(rules: Rules, name: str, bridges: Container[str]) -> bool:
+    """Return whether a chain is one of a network.
+
+    One whose bridge is not there was loaded before its bridge, or is left of it: no packet gets there while all five are as we load them.
+    """
+    kind, _, bridge = name.partition("-")
+    if kind not in _KINDS:
+        return False
+    if bridge in bridges:
+        return True
+    first = next(iter(rules.get(f"{_KINDS[0]}-{bridge}", ())), None)
+    mark = marks.read_mark(first.comment) if first else None
+    return mark is not None and not read(rules, mark, bridge).wrong
+
+
+def read(rules: Rules, mark: Mark, bridge: str, table: table_hooks.Table | None = None) -> Seen:
+    """Return what the rules of a network say now, and which of its chains are not as they are to be."""
     forward, _, incoming, _, leaving = (rules.get(name, ()) for name in chain_names(bridge))
     source = next((rule for rule in forward if rule.comment == "source"), None)
     prefix = (rule_expressions.value(source, "ip", "saddr") or {}).get("prefix") if source else None
@@ -65,13 +81,27 @@ def read(rules: Rules, mark: Mark, bridge: str) -> Seen:
         forward=[_read_published(rule) for rule in incoming],
         wrong=(),
     )
-    like = {"bridge": bridge, "cidr": seen.cidr or _HOST, "nat": seen.nat, "isolated": seen.isolated, "forward": seen.forward}
+    like = {
+        "bridge": bridge,
+        "cidr": seen.cidr or _range_of(leaving) or _HOST,
+        "nat": seen.nat,
+        "isolated": seen.isolated,
+        "forward": seen.forward,
+    }
     wrong = tuple(
         chain.name.removesuffix(f"-{bridge}")
         for chain in build(mark, like)
-        if chain.name not in rules or rule_expressions.outline(chain) != rule_expressions.outline_read(rules[chain.name])
+        if chain.name not in rules
+        or rule_expressions.outline(chain) != rule_expressions.outline_read(rules[chain.name])
+        or not table_hooks.is_hooked(table, chain)
     )
     return seen._replace(wrong=wrong)
+
+
+def _range_of(leaving: Sequence[rule_expressions.Rule]) -> str | None:
+    """Return the range of a network whose rules in the forward chain do not tell."""
+    prefix = next((found for rule in leaving if rule.comment == "hairpin" and (found := rule_expressions.value(rule, "ip", "saddr"))), None)
+    return f"{prefix['prefix']['addr']}/{prefix['prefix']['len']}" if isinstance(prefix, dict) and "prefix" in prefix else None
 
 
 def port_of(part: Part) -> Port:

@@ -17,6 +17,7 @@ from herocloud.providers.network import (
     preconditions,
     recognition,
     rule_expressions,
+    table_hooks,
     tap_rules,
 )
 from herocloud.providers.network.dumps import Link
@@ -37,7 +38,10 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
     preconditions.check_ports(scene, mark, part)
     chains = list(network_rules.build(mark, part))
     kept = forward_switch.to_keep(scene.network_rules)
-    nftables.change_rules(rule_expressions.load(network_rules.FAMILY, network_rules.TABLE, [*([kept] if kept else []), *chains]))
+    family, table = network_rules.FAMILY, network_rules.TABLE
+    for commands in table_hooks.mend(family, table, scene.network_hooks, chains, scene.network_surplus, scene.network_rules):
+        nftables.change_rules(commands)
+    nftables.change_rules(rule_expressions.load(family, table, [*([kept] if kept else []), *chains]))
     mac = marks.own_mac(mark.lineage, name)
     number = link.number if link else wires.add_bridge(name, mac, recognition.MTU)
     wanted = network_rules.port_of(part)
@@ -47,6 +51,10 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
     forward_switch.turn_on()
     forward_switch.serve(name, Serving(forwarding=True, loopback=bool(part["forward"])))
     half()
+    if link and link.odd:
+        wires.reset_bridge(number, link.odd)
+    if link:
+        clear_queues(scene, wires, link, limited=False)
     wires.set_bridge(number, mac, recognition.MTU)
     _address(scene, wires, number, link, part)
     for port in scene.ports_of(link) if link else ():
@@ -79,10 +87,21 @@ def _drop_taps(scene: Scene) -> list[Json]:
     return rule_expressions.unload(tap_rules.FAMILY, tap_rules.TABLE, stale)
 
 
+def clear_queues(scene: Scene, wires: Wires, link: Link, *, limited: bool) -> None:
+    """Take away the queues of an interface that are not ours; its limit stays for one that is to have one."""
+    queue, ingress = scene.queues.get(link.number), scene.ingresses.get(link.number)
+    if queue is not None and queue.own and queue.kind != "tbf":
+        wires.drop_queue(link.number, queue.kind)
+    elif queue is not None and queue.rate is not None and not limited:
+        wires.unlimit(link.number)
+    if ingress is not None:
+        wires.drop_ingress(link.number, ingress.kind)
+
+
 def _address(scene: Scene, wires: Wires, number: int, link: Link | None, part: Part) -> None:
     prefix = int(part["cidr"].partition("/")[2])
     known = scene.addresses_of(link) if link else []
-    for one in known:
+    for one in (*known, *(scene.addresses6_of(link) if link else ())):
         if (one.address, one.prefix) != (part["gateway"], prefix):
             wires.remove_address(number, one.address, one.prefix)
     if (part["gateway"], prefix) not in [(one.address, one.prefix) for one in known]:

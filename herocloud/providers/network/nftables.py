@@ -5,12 +5,13 @@ speaks to nf_tables as well, and would need every expression spelled as the regi
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 from herocloud.kits import faults, jsons, subprocesses
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
-from herocloud.providers.network import dumps, inbound, network_rules, rule_expressions, tap_rules
+from herocloud.providers.network import dumps, inbound, network_rules, rule_expressions, table_hooks, tap_rules
 from herocloud.providers.network.links import EFFECT
 from herocloud.providers.network.rule_expressions import Rule, Rules
 
@@ -18,6 +19,8 @@ _TIMEOUT = 60.0
 _ABSENT = "No such file or directory"
 _FORBIDDEN = "Operation not permitted"
 _BUSY = "Device or resource busy"
+_OUR_NAME = re.compile(r"^[a-z][a-z0-9-]*$")
+"""Of chains; others are known to be there, and nobody asks what is in them."""
 
 
 def read_networks() -> Rules | None:
@@ -64,6 +67,8 @@ def missing_features() -> list[str]:
 
 
 def _list(what: list[str]) -> Rules | None:
+    if what[0] == "table" and dumps.has_admin() and table_hooks.has_flags(what[1], what[2]):
+        return _list_by_chain(what[1], what[2])
     try:
         answer = _nft(["list", *what], "")
     except subprocesses.CommandError as error:
@@ -76,8 +81,18 @@ def _list(what: list[str]) -> Rules | None:
             found.setdefault(item["chain"]["name"], [])
         elif "rule" in item:
             rule = item["rule"]
-            found.setdefault(rule["chain"], []).append(Rule(rule.get("comment", ""), rule["expr"]))
+            found.setdefault(rule["chain"], []).append(Rule(rule.get("comment", ""), rule["expr"], rule.get("handle", 0)))
     return {name: tuple(rules) for name, rules in found.items()}
+
+
+def _list_by_chain(family: str, table: str) -> Rules:
+    """Read a table that has flags (it is asleep, say) chain by chain: nft 1.0.6 prints flags as whatever lies in memory there."""
+    known = table_hooks.read(family, table)
+    found: dict[str, tuple[Rule, ...]] = {}
+    for name in known.chains if known is not None else ():
+        if _OUR_NAME.match(name):
+            found.update(_list(["chain", family, table, name]) or {})
+    return found
 
 
 def _nft(arguments: list[str], document: str) -> str:

@@ -8,14 +8,16 @@ or as after, things that are not set yet, remains without their interface. Any o
 instead of overwritten.
 """
 
+from collections.abc import Container
 from typing import Any
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
-from herocloud.providers.network import dumps, inbound, marks, network_rules, preconditions, tap_rules
-from herocloud.providers.network.dumps import Link
+from herocloud.providers.network import dumps, inbound, links, marks, network_rules, preconditions, tap_rules
+from herocloud.providers.network.dumps import Link, Queue
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.snapshot import Scene
+from herocloud.providers.network.table_hooks import Hook, Surplus, Table
 from herocloud.providers.network.tap_rules import Guarded
 from herocloud.providers.seam import Found, Probe, Work
 
@@ -25,7 +27,7 @@ _UNSET: tuple[Json, ...] = (None, False, [])
 
 def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
     """Return the part of a network."""
-    seen = network_rules.read(scene.network_rules, mark, link.name)
+    seen = network_rules.read(scene.network_rules, mark, link.name, scene.network_hooks)
     addresses = scene.addresses_of(link)
     own = next((one for one in addresses if dumps.network_of(one.address, one.prefix) == seen.cidr), addresses[0] if addresses else None)
     cidr = dumps.network_of(own.address, own.prefix) if own else seen.cidr
@@ -38,6 +40,7 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "bridge": link.name,
     }
     serving = scene.serving(link)
+    more = [f"{one.address}/{one.prefix}" for one in (*(one for one in addresses if one is not own), *scene.addresses6_of(link))]
     odd: dict[str, Any] = {
         "mtu": link.mtu if link.mtu != MTU else None,
         "stp": True if link.stp else None,
@@ -47,8 +50,12 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "loopback": None if serving.loopback is bool(seen.forward) else serving.loopback,
         "rules": list(seen.wrong) or None,
         "ports": None if seen.wrong or marks.read_port(link.alias) == network_rules.port_of(part) else "changed",
-        "addresses": [f"{one.address}/{one.prefix}" for one in addresses if one is not own] or None,
+        "addresses": more or None,
         "route": "missing" if own and link.up and not _has_route(scene, link, cidr) else None,
+        "settings": list(link.odd) or None,
+        "queues": odd_queues(scene, link, None),
+        "table": _odd_table(scene.network_hooks),
+        "surplus": scene.network_surplus.names() or None if scene.is_first(mark, "network") else None,
     }
     return _with_odd(part, odd)
 
@@ -74,10 +81,10 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
     wanted = Guarded(purpose.mac, purpose.address, forwarded)
     # The rules bear the name that the tap was made under, as its alias does.
     made = marks.read_mark(link.alias) or mark
-    whole = guarded is not None and tap_rules.is_whole(scene.tap_rules, made, link.name, wanted)
+    whole = guarded is not None and tap_rules.is_whole(scene.tap_rules, made, link.name, wanted, scene.tap_hooks)
     port = marks.read_port(bridge.alias) if bridge and master == bridge else None
     if network == marks.OVERLAY and part["address"]:
-        part.update(_inbound(scene, made, link, part["address"], bridge))
+        part.update(_inbound(scene, mark, made, link, part["address"], bridge))
     odd: dict[str, Any] = {
         "guard": None if whole else "changed" if guarded else "missing",
         "bridge": None if master and master == bridge else master.name if master else "none",
@@ -88,6 +95,11 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "detour": marks.upload_device(link.name) if not forwarded and marks.upload_device(link.name) in scene.by_name else None,
         "multi_queue": True if link.multi_queue else None,
         "owner": None if scene.may_own(link.name, link.owner) else link.owner,
+        "addresses": [f"{one.address}/{one.prefix}" for one in (*scene.addresses_of(link), *scene.addresses6_of(link))] or None,
+        "settings": list(link.odd) or None,
+        "queues": [*(odd_queues(scene, link, download) or ()), *((detour and odd_queues(scene, detour, upload)) or ())] or None,
+        "table": _odd_table(scene.tap_hooks),
+        "surplus": surplus_of_tap(scene, link, mark).names() or None,
     }
     return _with_odd(part, odd)
 
@@ -116,14 +128,55 @@ def left_of_all(scene: Scene) -> list[str]:
     return ["the table of networks"]
 
 
-def _inbound(scene: Scene, made: Mark, link: Link, address: str, bridge: Link | None) -> dict[str, Json]:
+def odd_queues(scene: Scene, link: Link, rate: int | None) -> list[str] | None:
+    """Name what is not as it is to be where an interface sends and receives; a limit that is missing shows as the rate."""
+    found = [f"{scene.ingresses[link.number].kind} on {link.name}"] if link.number in scene.ingresses else []
+    queue = scene.queues.get(link.number)
+    if queue is not None and queue.kind != "tbf" and queue.own:
+        found.append(f"{queue.kind} on {link.name}")
+    elif queue is not None and queue.rate is not None and queue.burst is not None and not _is_bucket(queue, rate):
+        found.append(f"another bucket on {link.name}")
+    return found or None
+
+
+def _is_bucket(queue: Queue, rate: int | None) -> bool:
+    """Return whether a bucket is set as we set it; time is counted in steps, so its size may differ by a few bytes."""
+    if rate is None:
+        # The rate is drift by itself, or nobody limits this interface.
+        return rate is not queue.rate
+    wanted = links.make_bucket(rate)
+    return queue.limit == wanted.limit and not queue.peak and abs((queue.burst or 0) - wanted.burst) <= max(64, wanted.burst // 100)
+
+
+def surplus_of_tap(scene: Scene, link: Link, mark: Mark) -> Surplus:
+    """Return what lies in the table of taps, is not ours and concerns this tap; what concerns none is shown at the first one."""
+    if scene.tap_hooks is None:
+        return Surplus()
+    first = scene.is_first(mark, "nic")
+    ours = {one.link.name for one in scene.owned}
+    chains = tuple(name for name in scene.tap_surplus.chains if _concerns(scene.tap_hooks.chains[name], link.name, ours, first=first))
+    return Surplus(chains, scene.tap_surplus.others if first else ())
+
+
+def _concerns(hook: Hook | None, tap: str, ours: Container[str], *, first: bool) -> bool:
+    devices = hook.devices if hook is not None else ()
+    return tap in devices or (first and not any(device in ours for device in devices))
+
+
+def _odd_table(table: Table | None) -> str | None:
+    return "switched off" if table is not None and table.flags else None
+
+
+def _inbound(scene: Scene, mark: Mark, made: Mark, link: Link, address: str, bridge: Link | None) -> dict[str, Json]:
     """Return the open ports of a guest on the overlay, and what is not as it ought to be about them."""
     seen = inbound.read(scene.inbound_rules, link.name)
-    whole = seen is not None and inbound.is_whole(scene.inbound_rules, made, link.name, inbound.Openings(address, seen.ports))
+    openings = inbound.Openings(address, seen.ports) if seen else None
+    whole = openings is not None and inbound.is_whole(scene.inbound_rules, made, link.name, openings, scene.inbound_hooks)
     odd = {
         "open": list(seen.ports) if seen and seen.ports else None,
         "inbound": None if whole else "changed" if seen else "missing",
         "proxy": "missing" if bridge and (bridge.number, address) not in scene.proxies else None,
+        "inbound_surplus": scene.inbound_surplus.names() or None if scene.is_first(mark, "nic") else None,
     }
     return {key: value for key, value in odd.items() if value is not None}
 

@@ -8,9 +8,11 @@ listing two thousand taps five times slower. Numbers stay below 2^63: nft 1.0.6 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 
 Expression = dict[str, Json]
+Outline = tuple[tuple[str, str], ...]
 
 ACCEPT: Expression = {"accept": None}
 DROP: Expression = {"drop": None}
@@ -32,6 +34,8 @@ class Rule(NamedTuple):
 
     comment: str
     expr: list[Expression]
+    handle: int = 0
+    """What the kernel calls it."""
 
 
 Rules = Mapping[str, tuple[Rule, ...]]
@@ -97,18 +101,18 @@ def drop_table(family: str, table: str) -> list[Json]:
     return [{verb: {"table": {"family": family, "name": table}}} for verb in ("add", "delete")]
 
 
-def outline(chain: Chain) -> list[tuple[str, str]]:
-    """Reduce a chain to the role and the verdict of each rule."""
-    return [(role, _verdict(expr)) for role, expr in chain.rules]
+def outline(chain: Chain) -> list[tuple[str, Outline]]:
+    """Reduce a chain to the role of each rule, and to what it does with which packets."""
+    return [(role, _outline(expr)) for role, expr in chain.rules]
 
 
-def outline_read(rules: Iterable[Rule]) -> list[tuple[str, str]]:
+def outline_read(rules: Iterable[Rule]) -> list[tuple[str, Outline]]:
     """Reduce a chain that was read to the same.
 
-    Whole expressions are not compared: another nft writes the same rule differently, and a difference that is none would show as drift
-    for ever. What a part says (addresses, ports) is read out of the expressions and compared by itself.
+    Names that another nft may write differently (kinds of frames, states of connections) are left out: a difference that is none would
+    show as drift for ever. Which words a rule is made of, and every interface, address and port in it, count.
     """
-    return [(rule.comment, _verdict(rule.expr)) for rule in rules]
+    return [(rule.comment, _outline(rule.expr)) for rule in rules]
 
 
 def value(rule: Rule, protocol: str, field: str) -> Json:
@@ -125,5 +129,23 @@ def statement(rule: Rule, word: str) -> Json:
     return next((expression[word] for expression in rule.expr if word in expression), None)
 
 
-def _verdict(expr: list[Expression]) -> str:
-    return next(iter(expr[-1]), "") if expr else ""
+_BY_VALUE = (("meta", "iifname"), ("meta", "oifname"), ("ether", "saddr"), ("arp", "saddr ether"), ("arp", "saddr ip"), ("ip", "saddr"),
+             ("ip", "daddr"), ("ip6", "saddr"), ("ip6", "daddr"), ("tcp", "dport"), ("udp", "dport"))  # fmt: skip
+"""What is compared with interfaces, addresses and ports, which are written in one way only."""
+
+
+def _outline(expr: list[Expression]) -> Outline:
+    return tuple(_word(expression) for expression in expr)
+
+
+def _word(expression: Expression) -> tuple[str, str]:
+    """Reduce one expression to its word and what is sure to be the same in every nft."""
+    word = next(iter(expression), "")
+    body: Any = expression.get(word)
+    if word != "match":
+        return word, jsons.dumps(body)
+    left: Any = body["left"]
+    subject = ("meta", left["meta"]["key"]) if "meta" in left else tuple(left.get("payload", {}).get(key) for key in ("protocol", "field"))
+    if subject not in _BY_VALUE:
+        return f"match {'!=' if body['op'] == '!=' else '=='}", ""
+    return f"match {body['op']}", jsons.dumps([*subject, body["right"]])

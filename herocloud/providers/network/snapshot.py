@@ -13,11 +13,12 @@ from typing import NamedTuple
 from herocloud.kits import listeners
 from herocloud.providers import ownership
 from herocloud.providers.devices import OVERLAY_BRIDGE
-from herocloud.providers.network import dumps, forward_switch, marks, nftables
+from herocloud.providers.network import dumps, forward_switch, inbound, marks, network_rules, nftables, table_hooks, tap_rules
 from herocloud.providers.network.dumps import Address, Link, Queue, Route
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.rule_expressions import Rules
+from herocloud.providers.network.table_hooks import Hook, Surplus, Table
 from herocloud.providers.vmm import users
 
 _OF_VM = re.compile(r"^h[ci]-(v[0-9a-z]+)-\d+$")
@@ -48,6 +49,8 @@ class Sources(NamedTuple):
     inbound: Callable[[], Rules | None] = lambda: None
     """What reaches guests on the overlay."""
     proxies: Callable[[], frozenset[tuple[int, str]]] = frozenset
+    hooks: Callable[[str, str], Table | None] = lambda _family, _table: None
+    """How a table of ours is set up; nothing where it is not there, or was not looked at."""
 
 
 class Scene:
@@ -110,7 +113,11 @@ class Scene:
     @cached_property
     def addresses(self) -> tuple[Address, ...]:
         """Return the IPv4 addresses of the host."""
-        return tuple(one for one in self._sources.addresses() if ":" not in one.address)
+        return tuple(one for one in self._every_address if ":" not in one.address)
+
+    @cached_property
+    def _every_address(self) -> tuple[Address, ...]:
+        return self._sources.addresses()
 
     @cached_property
     def routes(self) -> tuple[Route, ...]:
@@ -120,7 +127,64 @@ class Scene:
     @cached_property
     def rates(self) -> dict[int, int]:
         """Return the rates that interfaces are limited to, by their number."""
-        return {queue.link: queue.rate for queue in self._sources.queues() if queue.rate is not None}
+        return {number: queue.rate for number, queue in self.queues.items() if queue.rate is not None}
+
+    @cached_property
+    def queues(self) -> dict[int, Queue]:
+        """Return what interfaces send through, by their number."""
+        return {queue.link: queue for queue in self._queues if not queue.ingress}
+
+    @cached_property
+    def ingresses(self) -> dict[int, Queue]:
+        """Return what is hooked in where frames come in, before our rules see them."""
+        return {queue.link: queue for queue in self._queues if queue.ingress}
+
+    @cached_property
+    def _queues(self) -> tuple[Queue, ...]:
+        return self._sources.queues()
+
+    @cached_property
+    def network_hooks(self) -> Table | None:
+        """Return how the table of networks is set up."""
+        return self._sources.hooks(network_rules.FAMILY, network_rules.TABLE)
+
+    @cached_property
+    def tap_hooks(self) -> Table | None:
+        """Return how the table of taps is set up."""
+        return self._sources.hooks(tap_rules.FAMILY, tap_rules.TABLE)
+
+    @cached_property
+    def inbound_hooks(self) -> Table | None:
+        """Return how the table of what reaches guests is set up."""
+        return self._sources.hooks(inbound.FAMILY, inbound.TABLE)
+
+    @cached_property
+    def network_surplus(self) -> Surplus:
+        """Return what lies in the table of networks and is not ours."""
+        return table_hooks.surplus_of(self.network_hooks, lambda name, _hook: self._is_of_network(name))
+
+    def _is_of_network(self, chain: str) -> bool:
+        return chain == forward_switch.KEPT or network_rules.is_named(self.network_rules, chain, self.networks)
+
+    @cached_property
+    def tap_surplus(self) -> Surplus:
+        """Return what lies in the table of taps and is not ours."""
+        return table_hooks.surplus_of(self.tap_hooks, _is_of_tap)
+
+    @cached_property
+    def inbound_surplus(self) -> Surplus:
+        """Return what lies in the table of what reaches guests and is not ours."""
+        return table_hooks.surplus_of(self.inbound_hooks, lambda name, _hook: _OF_VM.match(name) is not None)
+
+    @cached_property
+    def every_tap_rule(self) -> Rules:
+        """Return the chains of all taps, also where a step is about one of them."""
+        return (self._sources.tap_table() if self._sources.tap_table is not None else self._taps) or {}
+
+    def is_first(self, mark: Mark, kind: str) -> bool:
+        """Return whether an interface is the first of its kind (`network`, `nic`) in its stack: what belongs to all is shown there."""
+        found = [one.mark for one in self.owned if one.mark[:2] == mark[:2] and one.mark.part.partition(".")[0] == kind]
+        return min((one for one in found if not one.part.endswith(".upload")), default=mark) == mark
 
     @cached_property
     def listeners(self) -> frozenset[tuple[str, int]]:
@@ -156,6 +220,10 @@ class Scene:
     def addresses_of(self, link: Link) -> list[Address]:
         """Return the IPv4 addresses of an interface."""
         return [one for one in self.addresses if one.link == link.number]
+
+    def addresses6_of(self, link: Link) -> list[Address]:
+        """Return the IPv6 addresses of an interface. None of ours has any."""
+        return [one for one in self._every_address if one.link == link.number and ":" in one.address]
 
     def routes_of(self, link: Link) -> list[Route]:
         """Return the IPv4 routes through an interface."""
@@ -195,9 +263,15 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         listeners.find_listeners,
         nftables.read_inbound,
         dumps.dump_proxies,
+        table_hooks.read,
     )
     rename, vm_user = partial(_renamed, folder / "vms"), partial(_user_of, folder)
     return Scene(dumps.dump_links() if links is None else links, sources, rename, user, vm_user)
+
+
+def _is_of_tap(chain: str, hook: Hook | None) -> bool:
+    """Return whether a chain is a tap's: it has the name of one, and sees the frames of no other interface."""
+    return chain.startswith("hc-") and _OF_VM.match(chain) is not None and (hook is None or hook.devices in ((), (chain,)))
 
 
 def _user_of(folder: Path, tap: str) -> int | None:

@@ -12,7 +12,7 @@ import socket
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.providers.network import marks, rule_expressions
+from herocloud.providers.network import marks, rule_expressions, table_hooks
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.rule_expressions import ACCEPT, DROP, Chain, Expression, Rules
 
@@ -66,9 +66,14 @@ def read(rules: Rules, tap: str) -> Guarded | None:
     return Guarded(mac or "", address, _device(forwarded))
 
 
-def is_whole(rules: Rules, mark: Mark, tap: str, guarded: Guarded) -> bool:
-    """Return whether the rules of a tap are those that let exactly this pass."""
-    return read(rules, tap) == guarded and rule_expressions.outline(build(mark, tap, guarded)) == rule_expressions.outline_read(rules[tap])
+def is_whole(rules: Rules, mark: Mark, tap: str, guarded: Guarded, table: table_hooks.Table | None = None) -> bool:
+    """Return whether the rules of a tap are those that let exactly this pass, and every frame of the tap gets to them."""
+    chain = build(mark, tap, guarded)
+    return (
+        read(rules, tap) == guarded
+        and rule_expressions.outline(chain) == rule_expressions.outline_read(rules[tap])
+        and table_hooks.is_hooked(table, chain)
+    )
 
 
 def _allow_ipv4(mac: str, address: str, passed: Expression) -> list[tuple[str, list[Expression]]]:

@@ -17,12 +17,24 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.network import inbound, marks, nftables, preconditions, rule_expressions, tap_rules
+from herocloud.providers.network import (
+    inbound,
+    marks,
+    networks,
+    nftables,
+    preconditions,
+    recognition,
+    rule_expressions,
+    table_hooks,
+    tap_rules,
+)
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.links import EFFECT, Wires
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.networks import Half
+from herocloud.providers.network.rule_expressions import Chain
 from herocloud.providers.network.snapshot import Scene
+from herocloud.providers.network.table_hooks import Surplus
 from herocloud.providers.network.tap_rules import Guarded
 
 _DEVICE = "/dev/net/tun"
@@ -89,18 +101,22 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         alias = marks.write_mark(mark, Purpose(part["mac"], part["address"], part["network"]))
         if link is not None and link.alias != alias:
             wires.set_alias(number, alias)
-        upload = _limit_upload(wires, mark, name, detour, rate.get("upload"))
+        upload = _limit_upload(scene, wires, mark, name, detour, rate.get("upload"))
         chain = tap_rules.build(mark, name, Guarded(part["mac"], part["address"], upload))
+        _clear_table(scene, mark, link, chain)
         nftables.change_rules(rule_expressions.load(tap_rules.FAMILY, tap_rules.TABLE, [chain]))
         _judge_inbound(scene, wires, mark, part, bridge, link)
         if upload is None and detour is not None:
             wires.remove(detour.number)
         half()
+        if link is not None:
+            _clear_link(scene, wires, link, limited=bool(rate.get("download")))
         if rate.get("download"):
             wires.limit(number, rate["download"])
-        elif link is not None and number in scene.rates:
-            wires.unlimit(number)
-        wires.set_tap(number, alias, mac, bridge, marks.read_port(bridge.alias), new=tap is not None)
+        again = link is not None and bool(link.odd)
+        if again:
+            wires.leave_bridge(number)
+        wires.set_tap(number, alias, mac, bridge, marks.read_port(bridge.alias), new=tap is not None or again)
         if tap is not None:
             tap.keep()
 
@@ -124,6 +140,23 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
         nftables.change_rules(rule_expressions.unload(tap_rules.FAMILY, tap_rules.TABLE, [name]))
 
 
+def _clear_table(scene: Scene, mark: Mark, link: Link | None, chain: Chain) -> None:
+    """Clear the way for the guard: a table that sleeps, a chain that is hooked in elsewhere, chains that others put there."""
+    surplus = recognition.surplus_of_tap(scene, link, mark) if link is not None else Surplus()
+    every = scene.every_tap_rule if any(surplus) else {}
+    for commands in table_hooks.mend(tap_rules.FAMILY, tap_rules.TABLE, scene.tap_hooks, [chain], surplus, every):
+        nftables.change_rules(commands)
+
+
+def _clear_link(scene: Scene, wires: Wires, link: Link, *, limited: bool) -> None:
+    """Take away what others put onto a tap: addresses, queues, programs in front of the guard."""
+    for one in (*scene.addresses_of(link), *scene.addresses6_of(link)):
+        wires.remove_address(link.number, one.address, one.prefix)
+    networks.clear_queues(scene, wires, link, limited=limited)
+    if "xdp" in link.odd:
+        wires.drop_program(link.number)
+
+
 def _judge_inbound(scene: Scene, wires: Wires, mark: Mark, part: Part, bridge: Link, link: Link | None) -> None:
     """Close a guest on the overlay but for its open ports, and answer for it to neighbors; before it can be reached."""
     openings = inbound.openings_of(part)
@@ -134,9 +167,14 @@ def _judge_inbound(scene: Scene, wires: Wires, mark: Mark, part: Part, bridge: L
             _forget_inbound(scene, wires, part["tap"], before)
         return
     gone = inbound.stale(scene.inbound_rules, [*scene.by_name, part["tap"]])
+    chain = inbound.build(mark, part["tap"], openings)
+    surplus = scene.inbound_surplus
+    gone = [name for name in gone if name not in surplus.chains]
+    for commands in table_hooks.mend(inbound.FAMILY, inbound.TABLE, scene.inbound_hooks, [chain], surplus, scene.inbound_rules):
+        nftables.change_rules(commands)
     nftables.change_rules(
         [
-            *rule_expressions.load(inbound.FAMILY, inbound.TABLE, [inbound.build(mark, part["tap"], openings)]),
+            *rule_expressions.load(inbound.FAMILY, inbound.TABLE, [chain]),
             *rule_expressions.unload(inbound.FAMILY, inbound.TABLE, gone),
         ]
     )
@@ -181,13 +219,15 @@ def _bridge(scene: Scene, mark: Mark, network: str) -> Link:
     return bridge
 
 
-def _limit_upload(wires: Wires, mark: Mark, tap: str, detour: Link | None, rate: int | None) -> str | None:
+def _limit_upload(scene: Scene, wires: Wires, mark: Mark, tap: str, detour: Link | None, rate: int | None) -> str | None:
     """Make the device for a limited upload before the guard sends anything there; returns its name."""
     if not rate:
         return None
     name = marks.upload_device(tap)
     alias = marks.write_mark(beside(mark))
     number = detour.number if detour else wires.add_detour(name, marks.own_mac(mark.lineage, name))
+    if detour is not None:
+        networks.clear_queues(scene, wires, detour, limited=True)
     if detour is None or detour.alias != alias:
         wires.mark_detour(number, alias)
     wires.limit(number, rate)

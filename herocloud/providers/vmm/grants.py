@@ -56,9 +56,9 @@ def give(data: Path, sid: str, needs: Needs) -> None:
     if user.is_own:
         _remember(data, sid, {str(path) for path in needs.writes} | set(_given(data, sid)))
         for path in needs.writes:
-            _own(path, user.uid, user.gid, 0o600)
+            _own(path, user.uid, user.gid, 0o600, os.O_NOFOLLOW)
         for path in needs.private:
-            _own(path, 0, user.gid, 0o640)
+            _own(path, 0, user.gid, 0o640, os.O_NOFOLLOW)
         for path in needs.reads:
             _share(data, path, user)
         for name in needs.taps:
@@ -138,8 +138,8 @@ def _share(data: Path, path: Path, user: User) -> None:
         _own(path, os.geteuid(), user.shared, 0o640)
 
 
-def _own(path: Path, uid: int, gid: int, mode: int) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+def _own(path: Path, uid: int, gid: int, mode: int, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) != (uid, gid, mode):

@@ -25,6 +25,9 @@ class Supplies(NamedTuple):
         disk = self.disks.get(name)
         if disk is None:
             raise Permanent(f"{what} of `{self.address}` does not exist; `herocloud plan` shows what became of it")
+        if disk.path.is_symlink():
+            # What it leads to would be given to the user of the VM.
+            raise Permanent(f"{what} `{disk.path}` is a symbolic link; `herocloud plan` shows what became of it")
         files.require(disk.path, what)
         return disk
 

@@ -1,5 +1,6 @@
 """Whatever a stranger with root does to a network or a tap is seen as the field it changes, and one update mends it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -43,6 +44,55 @@ NETWORK = {
         {"ports": "changed"},
     ),
     "one more rule": ("nft add rule inet herocloud forward-hb-lan accept", {"rules": ["forward"]}),
+    "a table that sleeps": ("nft table inet herocloud { flags dormant; }", {"rules": ALL_CHAINS, "table": "switched off"}),
+    "another policy": ("nft chain inet herocloud forward-hb-lan { policy drop; }", {"rules": ["forward"]}),
+    "another priority": (
+        (
+            "nft delete chain inet herocloud raw-hb-lan; "
+            "nft add chain inet herocloud raw-hb-lan { type filter hook prerouting priority -200; }; "
+            "nft add rule inet herocloud raw-hb-lan iifname hb-lan ip daddr 127.0.0.0/8 drop comment loopback"
+        ),
+        {"rules": ["raw"]},
+    ),
+    "a chain that is hooked in nowhere": (
+        (
+            "nft delete chain inet herocloud raw-hb-lan; nft add chain inet herocloud raw-hb-lan; "
+            "nft add rule inet herocloud raw-hb-lan iifname hb-lan ip daddr 127.0.0.0/8 drop comment loopback"
+        ),
+        {"rules": ["raw"]},
+    ),
+    "a rule about another interface": (
+        (
+            "nft flush chain inet herocloud raw-hb-lan; "
+            "nft add rule inet herocloud raw-hb-lan iifname br9 ip daddr 127.0.0.0/8 drop comment loopback"
+        ),
+        {"rules": ["raw"]},
+    ),
+    "one more chain": (
+        "nft add chain inet herocloud more { type filter hook forward priority -5; policy accept; }; nft add rule inet herocloud more drop",
+        {"surplus": ["chain more"]},
+    ),
+    "one more chain that a rule jumps to": (
+        (
+            "nft add chain inet herocloud more; nft add rule inet herocloud more accept; "
+            "nft insert rule inet herocloud forward-hb-lan jump more"
+        ),
+        {"surplus": ["chain more"], "rules": ["forward"]},
+    ),
+    "one more set and a map": (
+        (
+            "nft add set inet herocloud some { type ipv4_addr; }; nft add map inet herocloud where { type ipv4_addr : verdict; }; "
+            "nft insert rule inet herocloud forward-hb-lan ip saddr @some accept; "
+            "nft insert rule inet herocloud forward-hb-lan ip saddr vmap @where"
+        ),
+        {"surplus": ["map where", "set some"], "rules": ["forward"]},
+    ),
+    "no memory of where guests are": ("ip link set hb-lan type bridge ageing_time 0", {"settings": ["br_ageing_time"]}),
+    "forwarding of frames for bridges": ("ip link set hb-lan type bridge group_fwd_mask 8", {"settings": ["br_group_fwd_mask"]}),
+    "no ARP": ("ip link set hb-lan arp off", {"settings": ["noarp"]}),
+    "an IPv6 address": ("ip address add fd00::1/64 dev hb-lan nodad", {"addresses": ["fd00::1/64"]}),
+    "a queue that is too short": ("tc qdisc add dev hb-lan root bfifo limit 3000", {"queues": ["bfifo on hb-lan"]}),
+    "a hook in front": ("tc qdisc add dev hb-lan clsact", {"queues": ["clsact on hb-lan"]}),
 }
 
 NIC = {
@@ -56,12 +106,68 @@ NIC = {
     "no guard": ("nft delete table netdev herocloud", {"guard": "missing", **UNLIMITED_UPLOAD, "detour": "hi-v1-0"}),
     "an empty guard": ("nft flush chain netdev herocloud hc-v1-0", {"guard": "missing", **UNLIMITED_UPLOAD, "detour": "hi-v1-0"}),
     "a guard with a hole": ("nft insert rule netdev herocloud hc-v1-0 accept", {"guard": "changed"}),
+    "a table that sleeps": ("nft table netdev herocloud { flags dormant; }", {"guard": "changed", "table": "switched off"}),
+    "a guard that lets the rest pass": ("nft chain netdev herocloud hc-v1-0 { policy accept; }", {"guard": "changed"}),
+    "a guard with another priority": (
+        (
+            "nft delete chain netdev herocloud hc-v1-0; "
+            "nft add chain netdev herocloud hc-v1-0 { type filter hook ingress device hc-v1-0 priority 9; policy drop; }; "
+            "{put back}"
+        ),
+        {"guard": "changed"},
+    ),
+    "a guard of another device": (
+        (
+            "nft delete chain netdev herocloud hc-v1-0; "
+            "nft add chain netdev herocloud hc-v1-0 { type filter hook ingress device lo priority 0; policy drop; }; "
+            "{put back}"
+        ),
+        {"guard": "changed", "surplus": ["chain hc-v1-0"]},
+    ),
+    "one more chain at the tap": (
+        (
+            "nft add chain netdev herocloud first { type filter hook ingress device hc-v1-0 priority -5; policy accept; }; "
+            "nft add rule netdev herocloud first fwd to lo"
+        ),
+        {"surplus": ["chain first"]},
+    ),
+    "one more chain at the host": (
+        "nft add chain netdev herocloud lo { type filter hook ingress device lo priority 0; policy accept; }",
+        {"surplus": ["chain lo"]},
+    ),
+    "one more set": ("nft add set netdev herocloud some { type ether_addr; }", {"surplus": ["set some"]}),
+    "a port that does not learn": ("bridge link set dev hc-v1-0 learning off", {"settings": ["learning"]}),
+    "a port that is not flooded": ("bridge link set dev hc-v1-0 flood off", {"settings": ["flood"]}),
+    "a port without broadcasts": ("bridge link set dev hc-v1-0 bcast_flood off", {"settings": ["bcast_flood"]}),
+    "a port without multicast": ("bridge link set dev hc-v1-0 mcast_flood off", {"settings": ["mcast_flood"]}),
+    "a port that answers for others": ("ip link set hc-v1-0 type bridge_slave proxy_arp on", {"settings": ["proxy_arp"]}),
+    "a port that hides its neighbors": ("bridge link set dev hc-v1-0 neigh_suppress on", {"settings": ["neigh_suppress"]}),
+    "an address": ("ip address add 10.77.0.1/24 dev hc-v1-0", {"addresses": ["10.77.0.1/24"]}),
+    "an IPv6 address": ("ip address add fd00::1/64 dev hc-v1-0 nodad", {"addresses": ["fd00::1/64"]}),
+    "a hook in front of the guard": ("tc qdisc add dev hc-v1-0 clsact", {"queues": ["clsact on hc-v1-0"]}),
+    "an older hook in front of the guard": ("tc qdisc add dev hc-v1-0 ingress", {"queues": ["ingress on hc-v1-0"]}),
+    "another burst": (
+        "tc qdisc replace dev hc-v1-0 root handle 1: tbf rate 16mbit burst 900000 limit 132000",
+        {"queues": ["another bucket on hc-v1-0"]},
+    ),
+    "another limit of what waits": (
+        "tc qdisc replace dev hc-v1-0 root handle 1: tbf rate 16mbit burst 32000 limit 2000000",
+        {"queues": ["another bucket on hc-v1-0"]},
+    ),
+    "another burst of the upload": (
+        "tc qdisc replace dev hi-v1-0 root handle 1: tbf rate 8mbit burst 900000 limit 66000",
+        {"queues": ["another bucket on hi-v1-0"]},
+    ),
+    "another queue instead of the limit": (
+        "tc qdisc replace dev hc-v1-0 root handle 2: bfifo limit 3000",
+        {"queues": ["bfifo on hc-v1-0"], "rate": {"download": None, "upload": 1_000_000}},
+    ),
     "no download limit": ("tc qdisc delete dev hc-v1-0 root", {"rate": {"download": None, "upload": 1_000_000}}),
     "no upload limit": ("tc qdisc delete dev hi-v1-0 root", UNLIMITED_UPLOAD),
     "no device for the upload": ("ip link delete hi-v1-0", UNLIMITED_UPLOAD),
     "another rate": (
         "tc qdisc change dev hc-v1-0 root tbf rate 8mbit burst 20000 latency 50ms",
-        {"rate": {"download": 1_000_000, "upload": 1_000_000}},
+        {"rate": {"download": 1_000_000, "upload": 1_000_000}, "queues": ["another bucket on hc-v1-0"]},
     ),
 }  # fmt: skip
 
@@ -74,12 +180,21 @@ def made(site: Any, shapes: Any) -> Any:
     return site
 
 
+def _obey(made: Any, commands: str, guard: str = "") -> None:
+    """Run the commands of a row; `{put back}` loads the rules of the guard again, into whatever chain there is by then."""
+    for line in re.split(r"; (?=(?:nft|ip|tc|bridge) |\{put)", commands):
+        if line != "{put back}":
+            made.on_host(line)
+            continue
+        for rule in (text.strip() for text in guard.splitlines() if "comment" in text):
+            made.within(made.host, "nft", f"add rule netdev herocloud hc-v1-0 {rule}")
+
+
 @pytest.mark.parametrize("what", NETWORK)
 def test_drift_of_a_network_is_seen_by_its_field_and_mended(made: Any, what: str) -> None:
     commands, drift = NETWORK[what]
     clean = made.dump()
-    for line in commands.split("; "):
-        made.on_host(line)
+    _obey(made, commands)
     seen = made.part("network.lan", "network")
     assert seen == {**made.lan, **drift}
     made.perform("network.update", "network.lan", "network", seen, made.lan)
@@ -93,8 +208,8 @@ def test_drift_of_a_network_is_seen_by_its_field_and_mended(made: Any, what: str
 @pytest.mark.parametrize("what", NIC)
 def test_drift_of_a_tap_is_seen_by_its_field_and_mended(made: Any, what: str) -> None:
     commands, drift = NIC[what]
-    for line in commands.split("; "):
-        made.on_host(line)
+    guard = made.on_host("nft list chain netdev herocloud hc-v1-0")
+    _obey(made, commands, guard)
     seen = made.part("vm.g1", "nic.0")
     assert seen == {**made.one, **drift}
     made.perform("tap.update", "vm.g1", "nic.0", seen, made.one)
