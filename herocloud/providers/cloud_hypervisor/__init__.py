@@ -76,23 +76,19 @@ def _restarter(data: Path, sid: str) -> "VmmRestarter":
     return VmmRestarter(data, sid)
 
 
-def _version(context: ProviderContext) -> str | None:  # noqa: ARG001  (there is one program on a host)
+def _version(context: ProviderContext, sid: str | None) -> str | None:
     from herocloud.model.errors import Permanent
     from herocloud.providers.cloud_hypervisor import installation
+    from herocloud.providers.vmm import marks
 
+    mark = marks.read(context.folder, sid) if sid is not None else None
+    if mark is not None and "version" in mark.launched:
+        return str(mark.launched["version"])
     path = installation.find_program()
     try:
         return str(installation.inspect(path).release) if path is not None else None
     except Permanent:
         return None
-
-
-def _runs_version(data: Path, sid: str) -> str | None:
-    from herocloud.providers.vmm import marks
-
-    mark = marks.read(data, sid)
-    version = mark.launched.get("version") if mark is not None else None
-    return None if version is None else str(version)
 
 
 DECLARATION = Declaration(
@@ -107,7 +103,6 @@ DECLARATION = Declaration(
         channel=Channel.VSOCK,
         snapshots=True,
         version=_version,
-        runs_version=_runs_version,
         guest=_guest,
         room=SEED_AND_LOGS,
         signs=_signs,

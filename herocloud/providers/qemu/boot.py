@@ -268,6 +268,14 @@ def pause(data: Path, sid: str, *, paused: bool) -> None:
             talk.ask("stop" if paused else "cont")
 
 
+def version_of(data: Path, sid: str) -> str | None:
+    """Return the version of QEMU that a machine runs on; nothing when it does not answer."""
+    socket = command_inputs.sockets_of(data, sid).looking
+    answers = qmp.ask_many([socket], [qmp.Question("query-version")])[socket] or [None]
+    numbers = (answers[0] or {}).get("qemu")
+    return None if numbers is None else f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
+
+
 def questions(data: Path, sid: str) -> queries.Look | None:
     """Look at one machine over the socket for those who only look; nothing when it does not answer."""
     socket = command_inputs.sockets_of(data, sid).looking

@@ -11,9 +11,9 @@ import pytest
 
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers import snapshot_memory
-from herocloud.providers.cloud_hypervisor import long_calls
-from herocloud.providers.seam import Found
-from herocloud.providers.vmm import folders, identity, memory_folders, users
+from herocloud.providers.cloud_hypervisor import DECLARATION, long_calls
+from herocloud.providers.seam import Found, ProviderContext
+from herocloud.providers.vmm import folders, identity, marks, memory_folders, users
 from tests.providers.cloud_hypervisor.conftest import until
 
 MIB = 1024**2
@@ -217,3 +217,16 @@ def test_a_guest_that_got_out_cannot_have_us_take_over_what_is_not_its_own(bench
     memory_folders.remove(bench.data, "v1")
     assert other.exists()
     assert not folder.exists()
+
+
+def test_memory_is_of_the_release_that_the_vm_runs_on(bench: Any) -> None:
+    role, context = DECLARATION.hypervisor, ProviderContext(bench.data)
+    assert role is not None
+    bench.running()
+    assert role.version(context, "v1") == role.version(context, None) == f"v{bench.version}"
+    mark = marks.read(bench.data, "v1")
+    assert mark is not None
+    # Started by a release that was replaced meanwhile.
+    marks.write(bench.data, "v1", mark._replace(launched={**mark.launched, "version": "v52.0"}))
+    assert role.version(context, "v1") == "v52.0"
+    assert role.version(context, None) == f"v{bench.version}"

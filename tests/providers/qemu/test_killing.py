@@ -13,8 +13,8 @@ import sys
 import pytest
 
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.qemu import driving
-from herocloud.providers.seam import Found
+from herocloud.providers.qemu import DECLARATION, driving, kvm_probe
+from herocloud.providers.seam import Found, ProviderContext
 from herocloud.providers.vmm import identity
 
 _CHILD = """\
@@ -258,3 +258,16 @@ def test_memory_is_kept_of_what_is_held_alone(bench, machine) -> None:
 
 def test_every_point_of_a_boot_has_a_name() -> None:
     assert {"qemu.vm.boot.marked", "qemu.vm.boot.launched", "qemu.vm.boot.settled", "qemu.vm.stop.ended"} <= set(driving.FAULT_POINTS)
+
+
+def test_memory_is_of_the_version_that_the_vm_runs_on(bench, machine, monkeypatch) -> None:
+    context = ProviderContext(bench.data)
+    bench.do("vm.create", None, machine())
+    installed = kvm_probe.version()
+    assert DECLARATION.hypervisor.version(context, "v1") == installed
+    bench.power("vm.boot", "stopped", "running")
+    assert DECLARATION.hypervisor.version(context, "v1") == installed
+    # Something else is installed meanwhile.
+    monkeypatch.setattr(kvm_probe, "version", lambda: "99.0.0")
+    assert (installed or "").startswith(DECLARATION.hypervisor.version(context, "v1"))
+    assert DECLARATION.hypervisor.version(context, None) == "99.0.0"
