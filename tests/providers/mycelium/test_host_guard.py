@@ -36,7 +36,7 @@ def _address(host: Any) -> str:
 
 
 def _reach(one: Any, other: Any, address: str, port: int, protocol: str = "tcp") -> bool:
-    return not one.call(other.name, address, port, protocol, patience=3).startswith("failed")
+    return not one.call(other.name, address, port, protocol, patience=10).startswith("failed")
 
 
 def _pings(host: Any, address: str) -> bool:
@@ -47,7 +47,7 @@ def _pings(host: Any, address: str) -> bool:
 PING = """
 import socket, struct, sys
 with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sending:
-    sending.settimeout(3)
+    sending.settimeout(10)
     sending.sendto(struct.pack('!BBHHH', 128, 0, 0, 1, 1), (sys.argv[1], 0))
     while sending.recvfrom(200)[0][0] != 129:
         pass
