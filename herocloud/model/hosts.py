@@ -79,6 +79,8 @@ class OverlayDaemon(NamedTuple):
     """The host has the route into the overlay; it has none by a daemon without a TUN."""
     trouble: str = ""
     """Why it could not be asked; the rest says nothing then."""
+    running: bool = True
+    """False where somebody looked and found none; `managed` tells then whether herocloud has set one up."""
 
 
 class ImageLimits(NamedTuple):
@@ -129,6 +131,6 @@ class Host(NamedTuple):
     overlay_keys: tuple[tuple[str, OverlayKey], ...] = ()
     """The keys of the overlay that a stack names, by their reference as JSON."""
     overlay_daemon: OverlayDaemon | None = None
-    """The daemon that runs; nothing where none does, where nobody had to look, and on a simulated host."""
+    """The daemon that runs; nothing where nobody had to look, and on a simulated host."""
     step_times: tuple[tuple[str, float], ...] = ()
     """Providers all of whose steps take the same time, and how long, as long as nothing was learnt about them."""

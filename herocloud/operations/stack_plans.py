@@ -154,7 +154,7 @@ def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Ho
 
     wanted = overlay_addresses.wanted_keys(desired, recorded.records.get(desired.stack, {}))
     others = [records for stack, records in recorded.records.items() if stack != desired.stack]
-    host = with_keys(host, [*wanted, *overlay_addresses.keys_of_networks(others)])
+    host = with_keys(host, [*wanted, *overlay_addresses.keys_of_others(others)])
     node = overlay_addresses.node_of(desired.resources)
     if node is None or node.spec.get("mode") == overlay_addresses.GUEST:
         return host
@@ -168,7 +168,7 @@ def with_recorded_keys(host: Hosting, stack: StackName, records: Mapping[Address
     references = overlay_addresses.recorded_keys(records)
     if references:
         others = [known for other, known in recorded.records.items() if other != stack]
-        host = with_keys(host, [*references, *overlay_addresses.keys_of_networks(others)])
+        host = with_keys(host, [*references, *overlay_addresses.keys_of_others(others)])
     node = records.get(overlay_addresses.NODE)
     return host if node is None or node.spec.get("mode") == overlay_addresses.GUEST else _with_overlay_daemon(host)
 

@@ -74,6 +74,14 @@ class OverlayAddresses:
         # A key that cannot be had is an error, and no reason to show addresses as changed.
         return recorded if public is None else _planning().node(public)[1]
 
+    def check_key(self, resource: Resource) -> None:
+        """Look at the key of a node that gives no addresses to VMs: its daemon needs one all the same."""
+        spec = resource.spec
+        adopts = spec["mode"] == NETWORK and spec["daemon"] == "adopt"
+        reference = HOST_KEY if spec["mode"] == NETWORK else spec.get("key")
+        if not (self._simulated or adopts or spec["mode"] == GUEST) and jsons.dumps(reference) in self._keys:
+            self._public(reference, resource)
+
     def use(self, resource: Resource, asked: Spec, before: Spec) -> Json:
         """Return what a VM with a daemon of its own is on the overlay; one that was renamed keeps its key."""
         named = (before.get("key") or {}).get("name")
@@ -164,10 +172,11 @@ def recorded_keys(records: Mapping[Address, Record]) -> list[Json]:
     return found + [{"name": one["key"]["name"]} for one in overlays if one.get("key")]
 
 
-def keys_of_networks(stacks: Iterable[Mapping[Address, Record]]) -> list[Json]:
-    """Return the key that networks among these stacks want for the node of the host."""
-    nodes = (records.get(NODE) for records in stacks)
-    return [HOST_KEY] if any(node is not None and node.spec.get("mode") == NETWORK for node in nodes) else []
+def keys_of_others(stacks: Iterable[Mapping[Address, Record]]) -> list[Json]:
+    """Return the keys that these stacks want for the node of the host, where a /64 that is recorded does not tell."""
+    specs = [node.spec for records in stacks if (node := records.get(NODE)) is not None]
+    unknown = [spec["key"] for spec in specs if spec.get("mode", HOST) == HOST and not spec.get("subnet") and spec.get("key")]
+    return [*unknown, *([HOST_KEY] if any(spec.get("mode") == NETWORK for spec in specs) else [])]
 
 
 def is_inside(spec: Spec) -> bool:

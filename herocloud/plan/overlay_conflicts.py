@@ -105,44 +105,55 @@ def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple
 
 
 def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | None) -> Iterator[Diagnostic]:
-    subnet = wanted.get("subnet")
+    subnet = _subnet(wanted, host)
     if not subnet:
         return
-    nodes = [(other, record.spec) for other, record in others if record.kind == "mycelium" and record.spec.get("subnet")]
+    nodes = [(other, record.spec, known) for other, record in others if record.kind == "mycelium" and (known := _subnet(record.spec, host))]
     if wanted.get("mode", HOST) == NETWORK:
-        holder = next((f"stack `{other}`" for other, spec in nodes if spec["subnet"] == subnet), None)
+        holder = next((f"stack `{other}`" for other, spec, _ in nodes if spec.get("subnet") == subnet), None)
         if holder is None and node_subnet(host, HOST_KEY) == subnet:
             holder = "the node of this host"
-        if holder is not None:
+        if holder is not None and wanted.get("subnet"):
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, holder, place)
-        for other, spec in nodes:
-            if spec.get("mode", HOST) == HOST and _wants_another_key(wanted, spec, host):
+        for other, spec, theirs in nodes:
+            if spec.get("mode", HOST) == HOST and _wants_another_key(wanted, spec, theirs, host):
                 replaced = jsons.dumps(spec.get("key")) == jsons.dumps(HOST_KEY)
-                yield overlay_diagnostics.overlay_network_beside(str(NODE), other, spec["subnet"], place, replaced=replaced)
+                yield overlay_diagnostics.overlay_network_beside(str(NODE), other, theirs, place, replaced=replaced)
         return
-    for other, spec in nodes:
+    for other, spec, theirs in nodes:
         mode = spec.get("mode", HOST)
-        if mode == NETWORK and _wants_another_key(spec, wanted, host):
+        if mode == NETWORK and _wants_another_key(spec, wanted, subnet, host):
             yield overlay_diagnostics.overlay_beside_network(str(NODE), subnet, other, place)
-        if mode == NETWORK and spec["subnet"] == subnet:
+        if mode == NETWORK and spec.get("subnet") == subnet:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, f"stack `{other}`", place)
-        elif mode == HOST and spec["subnet"] != subnet:
+        elif mode == HOST and theirs != subnet:
             same_key = jsons.dumps(spec.get("key")) == jsons.dumps(wanted.get("key"))
             found = overlay_diagnostics.overlay_moves_others if same_key else overlay_diagnostics.overlay_other_node
-            yield found(str(NODE), subnet, other, spec["subnet"], place)
+            yield found(str(NODE), subnet, other, theirs, place)
 
 
-def _wants_another_key(network: Spec, node: Spec, host: Host) -> bool:
+def _subnet(node: Spec, host: Host) -> str | None:
+    """Return the /64 of the node that a stack wants; one without addresses for VMs wants the node of the host all the same."""
+    if node.get("subnet"):
+        return str(node["subnet"])
+    mode = node.get("mode", HOST)
+    return None if mode == GUEST or not node.get("key") else node_subnet(host, HOST_KEY if mode == NETWORK else node["key"])
+
+
+def _wants_another_key(network: Spec, node: Spec, subnet: str, host: Host) -> bool:
     """Return whether a network would start the node of the host with another key than the stack in mode `host` does."""
     running = host.overlay_daemon
-    adopts = running is not None and not running.managed and running.subnet == node["subnet"]
+    if node.get("daemon") == _ADOPT and host.simulated:
+        # The daemon is somebody else's, and nobody runs one on a simulated host.
+        return False
+    adopts = running is not None and not running.managed and running.subnet == subnet
     if network.get("daemon") == _ADOPT or adopts:
         return False
     own = node_subnet(host, HOST_KEY)
     if own is None:
         # A key that cannot be had is a finding of its own; on a simulated host it follows from the name of the host.
         return jsons.dumps(node.get("key")) != jsons.dumps(HOST_KEY)
-    return bool(own != node["subnet"])
+    return own != subnet
 
 
 def _gains(change: Change) -> bool:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
-from herocloud.model.hosts import Host
+from herocloud.model.hosts import Host, OverlayDaemon
 from herocloud.model.words import Action
 from herocloud.plan import overlay_diagnostics
 from herocloud.plan.changes import Decision
 from herocloud.plan.overlay_addresses import HOST, NETWORK, NODE, node_subnet
 
-_MANAGE = "manage"
+_ADOPT, _MANAGE = "adopt", "manage"
 _LEAVES = (Action.DELETE, Action.FORGET)
 
 
@@ -21,7 +21,10 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
     """Find what keeps the node of a stack from being brought about, and what an adopted daemon does not do."""
     daemon = host.overlay_daemon
     mode = node.get("mode", HOST)
-    if daemon is None or daemon.managed or mode not in (HOST, NETWORK):
+    if daemon is None or mode not in (HOST, NETWORK):
+        return
+    if daemon.managed or not daemon.running:
+        yield from _find_adopted(node, decision, daemon, host, place)
         return
     changes = decision is not None and decision.change.action not in _LEAVES
     if daemon.trouble:
@@ -44,3 +47,17 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
         yield overlay_diagnostics.overlay_host_open(str(NODE), place)
     if mode == HOST and not daemon.carries:
         yield overlay_diagnostics.overlay_without_route(str(NODE), daemon.subnet, place)
+
+
+def _find_adopted(node: Spec, decision: Decision | None, daemon: OverlayDaemon, host: Host, place: Place | None) -> Iterator[Diagnostic]:
+    """Find that nothing runs which could be adopted, or only ours with another key."""
+    if node.get("daemon") != _ADOPT or decision is None or decision.change.action in _LEAVES:
+        return
+    if not daemon.running:
+        if not daemon.managed:
+            yield overlay_diagnostics.overlay_no_daemon(str(NODE), place)
+        return
+    before = (decision.change.before or {}).get("subnet")
+    subnet = node_subnet(host, node["key"]) if node.get("key") else None
+    if node.get("mode", HOST) == HOST and subnet is not None and daemon.subnet not in (subnet, before):
+        yield overlay_diagnostics.overlay_own_daemon(str(NODE), daemon.subnet, subnet, place)

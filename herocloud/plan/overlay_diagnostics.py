@@ -273,3 +273,27 @@ def overlay_host_open(address: str, place: Place | None) -> Diagnostic:
         place=place,
         hint="take `host_open` out, and close the interface of the daemon in the firewall of the host",
     )
+
+
+def overlay_no_daemon(address: str, place: Place | None) -> Diagnostic:
+    """Report that there is nothing to adopt."""
+    return Diagnostic(
+        code="overlay-no-daemon",
+        summary="No overlay daemon runs on this host",
+        detail=f"`{address}` says `daemon: adopt`, and no daemon answers on port 8989.",
+        address=address,
+        place=place,
+        hint="start the daemon, or say `daemon: manage` or `daemon: auto`",
+    )
+
+
+def overlay_own_daemon(address: str, running: str, subnet: str, place: Place | None) -> Diagnostic:
+    """Report that the daemon which could be adopted is ours, and has another key."""
+    return Diagnostic(
+        code="overlay-foreign-daemon",
+        summary="An overlay daemon with another key runs on this host",
+        detail=f"The key of `{address}` gives {subnet}, and the daemon that herocloud runs for other stacks has {running}.",
+        address=address,
+        place=place,
+        hint="use the same key, or `mode: network`",
+    )

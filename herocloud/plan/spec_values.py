@@ -72,6 +72,8 @@ class Valuer:
         elif resource.kind == "mycelium":
             # Without addresses for VMs the node only has to know its peers.
             spec["subnet"] = self._addresses.subnet(resource) if spec["addresses"] else None
+            if not spec["addresses"]:
+                self._addresses.check_key(resource)
         return Valued(spec, None)
 
     def vm(self, resource: Resource, hypervisor: str, old: Spec, image_id: ImageId | None, *, fresh: bool = False) -> Valued:

@@ -96,6 +96,23 @@ def test_a_network_and_a_stack_with_another_key_for_the_node_of_the_host_exclude
     assert _codes(world.plan(stacks[second], adopted)) == set()
 
 
+@pytest.mark.parametrize("mode", ["host", "network"])
+def test_a_node_without_addresses_for_vms_wants_its_key_all_the_same(build, pretend, mode) -> None:
+    publics = ((HOST_KEY, PUBLIC), (FILE_KEY, OTHER), ({"name": "bare"}, FIELD))
+    host = build.host()._replace(overlay_keys=tuple((jsons.dumps(key), OverlayKey(public)) for key, public in publics))
+    bare = _stack(build, "bare", mode=mode, key=HOST_KEY if mode == "host" else {"name": "bare"}, vms=())
+    node = bare.resources[1]
+    bare = bare._replace(resources=(bare.resources[0], node._replace(spec={**node.spec, "addresses": False})))
+    other = _stack(build, "first", key=FILE_KEY)
+    for first, second in ((bare, other), (other, bare)):
+        world = pretend.run(pretend.World(), pretend.World().plan(first, host), host)
+        assert _codes(world.plan(second, host)) == {"overlay-other-node"}
+    world = pretend.run(pretend.World(), pretend.World().plan(bare, host), host)
+    assert _codes(world.plan(_stack(build, "first"), host)) == set()
+    missing = host._replace(simulated=False, overlay_keys=((jsons.dumps(HOST_KEY), OverlayKey(None, missing=True, name="host")),))
+    assert _codes(pretend.World().plan(bare, missing)) == {"overlay-key-missing"}
+
+
 def test_a_network_is_not_brought_about_while_the_node_has_still_to_follow_its_replaced_key(build, beside) -> None:
     own = {"name": "shop"}
     keys = ((HOST_KEY, OTHER), (own, FIELD))

@@ -74,6 +74,28 @@ def test_an_adopted_one_without_a_tun_is_a_warning_before_and_after_the_apply_an
     assert again.drift == ()
 
 
+@pytest.mark.parametrize("mode", ["host", "network"])
+def test_to_adopt_where_none_runs_is_an_error_and_where_herocloud_runs_one_is_not(pretend, stack, host, mode) -> None:
+    absent = OverlayDaemon("", managed=False, running=False)
+    (found,) = pretend.World().plan(stack(mode, "adopt"), host(absent)).diagnostics
+    assert (found.code, found.severity.value) == ("overlay-no-daemon", "error")
+    for daemon in ("auto", "manage"):
+        assert _said(pretend.World().plan(stack(mode, daemon), host(absent))) == []
+    for running in (OverlayDaemon(SUBNET, managed=True), OverlayDaemon("", managed=True, running=False)):
+        assert _said(pretend.World().plan(stack(mode, "adopt"), host(running))) == []
+    world = pretend.run(pretend.World(), pretend.World().plan(stack(mode, "adopt"), host()), host())
+    assert _said(world.plan(stack(mode, "adopt"), host(absent))) == [], "what was applied is drift then, and not a mistake of the file"
+
+
+def test_to_adopt_the_daemon_that_herocloud_runs_with_another_key_is_an_error(pretend, stack, host) -> None:
+    ours = OverlayDaemon(OTHER, managed=True)
+    (found,) = pretend.World().plan(stack("host", "adopt"), host(ours)).diagnostics
+    assert found.code == "overlay-foreign-daemon"
+    assert f"the daemon that herocloud runs for other stacks has {OTHER}" in found.detail
+    # A network peers with it, whatever its key is.
+    assert _said(pretend.World().plan(stack("network", "adopt"), host(OverlayDaemon(SUBNET, managed=True)))) == []
+
+
 def test_openings_of_a_host_that_is_left_as_it_is_are_a_warning(pretend, stack, host) -> None:
     wanted = stack()
     node = wanted.resources[0]

@@ -24,7 +24,7 @@ def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Nod
     """Have the host's node run for a stack, and return it."""
     part = known.part
     found = node_process.find(data)
-    networked = part["mode"] == _NETWORK and bool(part["subnet"])
+    networked = part["mode"] == _NETWORK
     if networked and found is not None and not found.managed and part["daemon"] != node_process.MANAGE:
         # A network peers with whatever node the host has.
         return found
@@ -70,13 +70,13 @@ def _refuse_second(data: Path, known: Membership, key: Key, public: PublicKey, e
     networked = known.part["mode"] == _NETWORK
     for other in memberships.all_of(data):
         part = other.part
-        if other.stack == known.stack or not memberships.needs_node(other) or not part["subnet"]:
+        if other.stack == known.stack or not memberships.needs_node(other):
             continue
         if part["mode"] == _NETWORK:
             theirs = subnet if networked or key == KEY else _subnet_of(data, KEY, environment)
         else:
             # With the same key, replaced meanwhile, the other stack follows when it is applied.
-            theirs = subnet if part["key"] == key and not networked else part["subnet"]
+            theirs = subnet if part["key"] == key and not networked else part["subnet"] or _subnet_of(data, part["key"], environment)
         if theirs != subnet:
             raise Conflict(
                 f"the overlay node of this host would be started again with another key: stack `{other.stack}` relies on "

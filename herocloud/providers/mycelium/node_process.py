@@ -300,7 +300,11 @@ def is_as_wanted(data: Path, leaving: str | None = None) -> bool:
     ours, settings = running(data), read_settings(data)
     if ours is None or settings is None:
         return False
-    words = Path(f"/proc/{ours.pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    try:
+        words = Path(f"/proc/{ours.pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        # It has just ended; what starts it again reads the command that was written for it.
+        return True
     seen = [words[at + 1] for at, word in enumerate(words) if word == "--peer-discovery-interface"]
     return sorted(seen) == memberships.wanted_interfaces(data, leaving)
 

@@ -7,12 +7,12 @@ from herocloud.model.hosts import OverlayDaemon
 from herocloud.providers.mycelium import arithmetic, iproute, node_process
 
 
-def look_up(data: Path) -> OverlayDaemon | None:
-    """Return the daemon of this host; nothing where none answers."""
+def look_up(data: Path) -> OverlayDaemon:
+    """Return the daemon of this host, or that none answers."""
     try:
         found = node_process.find(data)
     except Temporary as error:
         return OverlayDaemon("", managed=False, trouble=str(error))
     if found is None:
-        return None
+        return OverlayDaemon("", managed=node_process.read_settings(data) is not None, carries=False, running=False)
     return OverlayDaemon(found.node.subnet, found.managed, iproute.has_route(arithmetic.OVERLAY))

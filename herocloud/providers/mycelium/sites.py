@@ -48,10 +48,9 @@ class HostSite:
         """Have the node run, and the bridge stand."""
         if self._bridge is not None:
             host_side.check(self._bridge)
-        key = self._part["key"]
-        public = arithmetic.public_key(node_process.read_key(data, key, environment))
-        if self._part["subnet"] not in (None, arithmetic.node_subnet(public)):
-            raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again")
+            public = arithmetic.public_key(node_process.read_key(data, self._part["key"], environment))
+            if self._part["subnet"] != arithmetic.node_subnet(public):
+                raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again")
         host_node.ensure(data, self._known, environment)
         if self._bridge is not None:
             host_side.ensure(self._bridge, self._user)

@@ -115,6 +115,24 @@ def test_a_second_key_for_the_node_of_the_host_is_refused_and_does_not_restart_i
     assert host.changes_since(before) == []
 
 
+def test_a_network_without_addresses_has_the_node_of_the_host_run_with_the_key_of_the_host(host: Any) -> None:
+    parts = _parts(host)
+    host.key("other")
+    before = host.dump()
+    bare = hosts.node(None, mode="network", key={"name": "shop"})
+    host.enable(bare)
+    assert "/host.key" in _shown(host)
+    other = host.order({"verb": "subnet", "name": "other"})
+    with pytest.raises(hosts.Refusal, match="with another key: stack `shop` relies on"):
+        host.enable(hosts.node(other, key={"name": "other"}), stack="one")
+    host.undo("overlay.enable", "mycelium.node", "overlay", None, hosts.node(other, key={"name": "other"}), stack="one")
+    host.enable(parts["one"], stack="one")
+    host.disable(bare)
+    host.disable(parts["one"], stack="one")
+    assert host.changes_since(before) == []
+    assert host.processes() == []
+
+
 def test_a_key_file_beside_a_network_is_an_error_of_the_plan(host: Any) -> None:
     host.key()
     host.key("shop")
