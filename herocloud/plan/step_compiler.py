@@ -115,9 +115,8 @@ MACHINE_PATHS = {
     "vcpus": "vcpus", "max_vcpus": "cpu.max", "affinity": "cpu.affinity", "topology": "cpu.topology",
     "memory": "memory", "boot_memory": "memory_options.boot", "hotplug": "memory_options.hotplug",
     "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
-    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data",
+    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart",
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
-    KEEPER: "restart",
 }  # fmt: skip
 """Which field of the stack file each value of a machine comes from, so that drift is judged by the same table."""
 
