@@ -70,6 +70,7 @@ class Session:
         self.options = options
         self.voice = Listener(tell)
         self._store = store
+        self._serial = store.serial
         self._number = number
         self._opened = opened
         begun = frozenset(begun)
@@ -123,7 +124,9 @@ class Session:
         spec = spec_for(step, self._journal.change_of(step))
         purge = self.options.purge or plan.purge
         shutdown = self.options.shutdown
-        work = Work(step, plan.stack, spec, self._store.lineage, plan.id, purge, shutdown, attempt.is_stopped, attempt.progress)
+        work = Work(
+            step, plan.stack, spec, self._store.lineage, plan.id, purge, shutdown, attempt.is_stopped, attempt.progress, serial=self._serial
+        )
         return handover.supply(work, self._journal.record_of(step), self._journal.records, self._store.folder)
 
     def finish(self, outcomes: Sequence[Outcome], *, status: str | None, notes: Sequence[str] = (), back: bool = False) -> Result:

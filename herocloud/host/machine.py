@@ -51,6 +51,8 @@ def make_host(
     recorded_slices: int,
     own_bytes: int = 0,
     *,
+    stored: int = 0,
+    disks: Path | None = None,
     in_use: Collection[Sid] = (),
     proc: Path = detection.PROC,
     sys: Path = detection.SYS,
@@ -58,13 +60,14 @@ def make_host(
     """Put the host together.
 
     `recorded_slices` is how many slices there were so far, `own_bytes` what our own disks occupy of the file system (space that a plan
-    may count on, since it already belongs to VMs) less what it must not count on, `in_use` the slices that VMs hold.
+    may count on, since it already belongs to VMs) less what it must not count on, `stored` what else of ours lies there, `disks` where
+    disks lie, `in_use` the slices that VMs hold.
     """
     file, wrong = read_host_file(folder)
     if any(one.is_error for one in wrong):
         return HostAnswer(None, wrong)
     file = file or _NOTHING
-    host = _assemble(file, detect(folder, proc=proc, sys=sys), own_bytes, in_use)
+    host = _assemble(file, detect(disks or folder, proc=proc, sys=sys), own_bytes, stored, in_use)
     if host.image_catalogue is not None:
         host = host._replace(image_catalogue=str((folder / host.image_catalogue).absolute()))
     found = slicing.check_size(host.memory, len(host.slices), host.reserve_memory) + slicing.check_fewer(recorded_slices, len(host.slices))
@@ -84,7 +87,7 @@ def _settings_of_providers(file: HostFile, folder: Path) -> dict[str, dict[str, 
     return {**found, "vmm": users} if users else found
 
 
-def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collection[Sid]) -> Host:
+def _assemble(file: HostFile, detected: Detected, own_bytes: int, stored: int, in_use: Collection[Sid]) -> Host:
     choice = _Choice(file.values)
     name = choice.take("name", detected.name, "detected")
     memory = choice.take("memory", detected.memory, "detected", key="simulated.memory")
@@ -93,7 +96,7 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
     # A simulated host sets huge pages aside as VMs ask for them, unless its file says how many there are.
     found = (None, "default") if file.simulated else (detected.hugepages, "detected")
     hugepages = choice.take("hugepages", *found, key="simulated.hugepages")
-    uplink, numa, free = detected.uplink, detected.numa, max(0, min(disk, detected.disk_free + own_bytes))
+    uplink, numa, free = detected.uplink, detected.numa, max(0, min(disk, detected.disk_free + own_bytes + stored))
     if file.simulated:
         # A machine that does not exist has no memory nodes and no cards of this one, and nothing on its disk but what we put there.
         speed = file.values.get("simulated.uplink")
@@ -112,6 +115,7 @@ def _assemble(file: HostFile, detected: Detected, own_bytes: int, in_use: Collec
         memory=memory,
         disk=disk,
         disk_free=free,
+        disk_stored=0 if file.simulated else stored,
         cpus=cpus,
         slices=slices,
         numa=numa,

@@ -96,6 +96,15 @@ class ImageLimits(NamedTuple):
     """Bytes of memory that unpacking may take."""
 
 
+class ImageNeed(NamedTuple):
+    """What fetching an image takes of the disk."""
+
+    most: int
+    """Bytes while it is fetched and converted."""
+    kept: int
+    """Bytes that stay taken."""
+
+
 class Host(NamedTuple):
     """What the machine has, what its operator keeps back, and the slices that follow."""
 
@@ -103,7 +112,7 @@ class Host(NamedTuple):
     memory: int
     disk: int
     disk_free: int
-    """Bytes free on the file system of the data folder, plus what our own disks already hold there."""
+    """Bytes free on the file system of the data folder, plus what is ours there already."""
     cpus: int
     slices: tuple[Slice, ...]
     numa: tuple[NumaNode, ...] = ()
@@ -132,5 +141,11 @@ class Host(NamedTuple):
     """The keys of the overlay that a stack names, by their reference as JSON."""
     overlay_daemon: OverlayDaemon | None = None
     """The daemon that runs; nothing where nobody had to look, and on a simulated host."""
+    disk_stored: int = 0
+    """Bytes of that which belong to no VM and no volume: images, what is on its way to become one, and the state."""
+    image_needs: tuple[tuple[str, ImageNeed], ...] = ()
+    """What images that a plan may fetch take of the disk, by their source; those of unknown size are left out."""
+    image_room: int | None = None
+    """How much of the disk the plan that runs leaves to images whose size nobody knew; nothing where no plan runs."""
     step_times: tuple[tuple[str, float], ...] = ()
     """Providers all of whose steps take the same time, and how long, as long as nothing was learnt about them."""

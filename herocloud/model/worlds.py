@@ -128,5 +128,7 @@ class Observed(NamedTuple):
     """Bytes that deleted data still occupies until its time to live passes."""
     ranges: tuple[tuple[str, str], ...] = ()
     """Ranges of addresses that no network of ours may have, each with the words for who has it."""
+    serials: Mapping[str, int] = {}
+    """The highest serial on the marks of each state that has any here, by lineage."""
     peer_states: Mapping[str, str] = {}
     """How the overlay daemon is connected to each declared peer that it knows, by endpoint as declared: `alive`, `connecting`, `dead`."""

@@ -49,8 +49,17 @@ def merge(looks: Sequence[Observed]) -> Observed:
         images={source: size for look in looks for source, size in look.images.items()},
         tombstones=sum(look.tombstones for look in looks),
         ranges=tuple(one for look in looks for one in look.ranges),
+        serials=_highest(looks),
         peer_states={endpoint: state for look in looks for endpoint, state in look.peer_states.items()},
     )
+
+
+def _highest(looks: Sequence[Observed]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for look in looks:
+        for lineage, serial in look.serials.items():
+            found[lineage] = max(serial, found.get(lineage, 0))
+    return found
 
 
 def _merge_things(one: Thing, other: Thing) -> Thing:

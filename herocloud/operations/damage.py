@@ -16,7 +16,7 @@ from herocloud.model.worlds import Record, Recorded
 
 def warnings(recorded: Recorded) -> list[Diagnostic]:
     """Say which records cannot be read, and whether the whole state is an older one."""
-    found = [_say_behind(recorded)] if recorded.behind else []
+    found = [say_behind(recorded)] if recorded.behind else []
     return found + [
         _say(stack, address, why, Severity.WARNING)
         for stack, found in sorted(recorded.damaged.items())
@@ -48,7 +48,8 @@ def find(recorded: Recorded, address: str, stack: str | None) -> Record | None:
     return None
 
 
-def _say_behind(recorded: Recorded) -> Diagnostic:
+def say_behind(recorded: Recorded) -> Diagnostic:
+    """Say that the state is older than what was made from it."""
     return Diagnostic(
         "state-behind",
         "The state went back in time",

@@ -12,13 +12,14 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Fact, Plan
+from herocloud.model.steps import FETCH
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record, Recorded
 from herocloud.operations import admission, inputs
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
-from herocloud.state import reserve
+from herocloud.state import high_water, reserve
 from herocloud.state.store import Grant, Store
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run(
     from herocloud.apply import executor
 
     records: Mapping[Address, Record] = dict(recorded.records.get(plan.stack, {}))
-    drivers = _open_drivers(host, how)
+    drivers = _open_drivers(_with_image_room(host, plan), how)
     _keep_reserve(store.folder, host)
     try:
         with _told_how_to_go_on(store.folder, store, None):
@@ -58,6 +59,9 @@ def run(
         grant = Grant(how.caller, frozenset(approved), address, reservations.reserve(plan, records))
         prepared = store.prepare(plan, grant)
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, None):
+            if recorded.behind:
+                # What only the marks know so far: the next serial begins above them.
+                high_water.raise_to(store.folder, store.lineage, recorded.serial + recorded.behind)
             with admission.locked(store.folder, HOST, plan.operation, plan.id, how):
                 number = store.begin(plan, how.clock.now(), undoes, prepared=prepared, expecting=admission.generation_of(recorded))
             with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store, number):
@@ -104,6 +108,16 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
         drivers.close()
         _keep_reserve(store.folder, host)
     return Ran(pending.number, result)
+
+
+def _with_image_room(host: Hosting, plan: Plan) -> Hosting:
+    """Leave to images what the plan does not promise to others, beside what it counts for them already."""
+    level = plan.capacity.disk
+    if host.host.simulated or level.limit is None:
+        return host
+    counted = sum(step.takes.disk for step in plan.steps if step.kind == FETCH)
+    known = host.host._replace(image_room=max(0, level.limit - level.peak) + counted)
+    return host._replace(host=known, context=host.context._replace(host=known))
 
 
 def _keep_reserve(folder: Path, host: Hosting) -> None:

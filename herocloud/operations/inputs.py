@@ -71,10 +71,16 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
     """
     from herocloud.host import machine
     from herocloud.providers import registry
-    from herocloud.state import reserve
+    from herocloud.state import reserve, state_files
 
-    own_bytes = sum(one.images.own_bytes(folder) for one in registry.declarations() if one.images is not None) - reserve.missing(folder)
-    answer = machine.make_host(folder, recorded.slices, own_bytes, in_use=slice_owners(recorded).keys())
+    own, stored, disks = 0, 0, folder
+    for images in (one.images for one in registry.declarations() if one.images is not None):
+        own, stored = own + images.own_bytes(folder), stored + images.stored_bytes(folder)
+        disks = images.disks_at(folder) if disks == folder else disks
+    if state_files.shares_disk(folder, disks):
+        own, stored = own - reserve.missing(folder), stored + state_files.size(folder)
+    in_use = slice_owners(recorded).keys()
+    answer = machine.make_host(folder, recorded.slices, own, stored=stored, disks=disks, in_use=in_use)
     errors = [found for found in answer.diagnostics if found.is_error]
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits.jsons import Json
+from herocloud.kits.jsons import Json, Spec
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused
@@ -125,10 +125,14 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
 
     damage.require_sound(recorded, desired.stack)
     observed = look(host, None) if asked.refresh else None
-    recorded = remember(recorded, observed, host)
+    told = recorded.behind
+    recorded = behind_marks(remember(recorded, observed, host), observed, host)
+    if recorded.behind and not told:
+        notes = (*notes, damage.say_behind(recorded))
     if not asked.options.destroy:
         host = with_overlay_keys(host, desired, recorded)
         host = able(inputs.with_accelerator(host, asked.accelerator), desired, asked.options.hypervisor)
+        host = _with_image_needs(host, desired, recorded, observed)
         if any(resource.spec.get("forward") for resource in desired.resources if resource.kind == "network"):
             host = with_listeners(host)
     plan = planner.plan(desired, recorded, observed, host.host, asked.options)
@@ -144,6 +148,24 @@ def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
     if host.host.simulated or not real:
         return host
     return host._replace(host=host.host._replace(abilities=survey.abilities(host.context)))
+
+
+def _with_image_needs(host: Hosting, desired: Desired, recorded: Recorded, observed: Observed | None) -> Hosting:
+    """Look up what images that may have to be fetched take of the disk; those that are there cost nothing more."""
+    from herocloud.providers import registry
+
+    records = recorded.records.get(desired.stack, {})
+    things = observed.things.get(desired.stack, {}) if observed is not None else {}
+
+    def is_there(address: Address, spec: Spec) -> bool:
+        record = records.get(address)
+        return record is not None and record.complete and record.spec == spec and (observed is None or address in things)
+
+    images = [one.spec for one in desired.resources if one.kind == "image" and not is_there(one.address, one.spec)]
+    role = registry.find(registry.usual("images")).images if images and not host.host.simulated else None
+    if role is None:
+        return host
+    return host._replace(host=host.host._replace(image_needs=tuple(sorted(role.needs(host.context.folder, images).items()))))
 
 
 def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Hosting:
@@ -225,6 +247,23 @@ def remember(recorded: Recorded, observed: Observed | None, host: Hosting) -> Re
             if record is not None and thing.parts.get("machine", {}).get("sid", record.sid) == record.sid:
                 lost.setdefault(thing.stack, {})[thing.address] = record
     return recorded._replace(lost=lost)
+
+
+def behind_marks(recorded: Recorded, observed: Observed | None, host: Hosting) -> Recorded:
+    """Return the records with how far they are behind what stands on the marks: a backup of the whole folder knows no later serial.
+
+    An apply that began meanwhile writes newer marks than what was read before; then the state has that serial by now.
+    """
+    from herocloud.state import store
+
+    seen = observed.serials.get(recorded.lineage or "", 0) if observed is not None else 0
+    if seen <= recorded.serial + recorded.behind:
+        return recorded
+    opened = store.open_state(host.context.folder, write=False)
+    if opened is None:
+        return recorded
+    with opened:
+        return recorded if opened.serial >= seen else recorded._replace(behind=seen - recorded.serial)
 
 
 def changes_something(plan: Plan) -> bool:

@@ -17,7 +17,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
-from herocloud.model.steps import NOTHING, Claim, Step
+from herocloud.model.steps import FETCH, NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import snapshot_space as snapshots
 from herocloud.plan.usage import filled_by, room_of, use_of, use_of_machine
@@ -100,6 +100,11 @@ def used(recorded: Recorded, observed: Observed | None) -> Claim:
     return Claim(*total)
 
 
+def with_stored(before: Claim, host: Host) -> Claim:
+    """Return what is occupied with what belongs to no resource: images, and the state itself."""
+    return before._replace(disk=before.disk + host.disk_stored) if host.disk_stored else before
+
+
 def _parts_of(thing: Thing | None) -> Mapping[str, Part]:
     return thing.parts if thing else {}
 
@@ -114,7 +119,8 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
 
 def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
     """Return what something occupies that only its parts tell of."""
-    return Claim(**use_of_machine(parts.get("machine"))._asdict(), disk=filled_by(parts) + snapshots.bytes_of(parts))
+    disk = filled_by(parts) + snapshots.bytes_of(parts)
+    return Claim(**use_of_machine(parts.get("machine"))._replace(disk=disk)._asdict())
 
 
 def claim_of_orphan(thing: Thing, recorded: Recorded) -> Claim:
@@ -128,7 +134,9 @@ def claim_of(record: Record, present: Mapping[str, Part] | None = None) -> Claim
     room = room_of(record, record.parts if present is None else present)
     if record.kind != "vm":
         return Claim(disk=room) if room else NOTHING
-    return Claim(**use_of(record.spec)._asdict(), disk=room + snapshots.room_of(record.spec, record.parts))
+    use = use_of(record.spec)
+    disk = use.disk + room + snapshots.room_of(record.spec, record.parts)
+    return Claim(**use._replace(disk=disk)._asdict())
 
 
 def prove(
@@ -142,6 +150,7 @@ def prove(
     bound = limits(host)
     waits: dict[StepId, set[StepId]] = {}
     drawn = dict.fromkeys(bound, 0)
+    before = with_stored(before, host)
     held = {resource: amount_of(before, resource) for resource in bound}
     after = dict(held)
     short: dict[str, list[tuple[int, Step]]] = {}
@@ -195,7 +204,8 @@ def _draw(step: Step, amount: int, tokens: Iterable[_Token], waits: dict[StepId,
     for token in tokens:
         if amount == 0:
             break
-        if token.left == 0 or reach.leads(step.id, token.giver):
+        if token.left == 0 or reach.leads(step.id, token.giver) or (step.kind == FETCH and token.giver == step.id):
+            # What an image is converted from lies beside it until it is there; any other step only exchanges what it gives.
             continue
         taken = min(amount, token.left)
         token.left -= taken

@@ -14,6 +14,7 @@ from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, St
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
 from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler, volume_names
+from herocloud.plan.image_room import ImageRoom
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
 from herocloud.plan.usage import filled_by, room_of, use_of, use_of_machine
@@ -72,6 +73,7 @@ class Decider:
         self._differ = differences.Differ()
         self._contents: dict[tuple[int, ...], str] = {}
         self._found = found
+        self._image_room = ImageRoom(host)
         self.renamed: Mapping[str, str] = {}
         """The new names of volumes that this plan renames, by the old ones."""
         self.made_as: Mapping[str, str] = {}
@@ -110,6 +112,8 @@ class Decider:
             _rename_first(seq, "volume.move", case)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
         step_compiler.fill_promised(seq, _unfilled(case))
+        if case.kind == "image":
+            self._image_room.claim(seq, valued.spec)
         _wait_for_rename(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
@@ -141,7 +145,10 @@ class Decider:
         # Where neither a machine nor its disk is left, nothing can be interrupted or lost any more.
         left = "machine" in present or "disk" in present
         worst = max((field.impact for field in fields), default=Impact.LIVE) if left else Impact.LIVE
-        worst = max(worst, _disk_impact(present, target))
+        worst = max(worst, resource_parts.disk_impact(present, target))
+        if resource_parts.is_as_wanted(present, target):
+            # The record is older than what it speaks of: the machine is what the file asks for, so it is only written down.
+            worst = Impact.LIVE
         if case.forced:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
@@ -314,15 +321,6 @@ def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec)
         seq.add(RECORD_WRITE, "record", None, None)
     if "machine" not in present:
         step_compiler.claim(seq, Claim(), Claim(**use_of(spec)._asdict()))
-
-
-def _disk_impact(present: Parts, target: Parts) -> Impact:
-    """Return whether the root disk that is there can become what is wanted."""
-    before, after = present.get("disk"), target.get("disk")
-    if before is None:
-        return Impact.LIVE
-    fits = after is not None and before["source"] == after["source"] and before["size"] <= after["size"]
-    return Impact.LIVE if fits else Impact.DATA
 
 
 def _field(one: differences.Difference, judge: _Judge) -> FieldDiff:

@@ -3,14 +3,15 @@
 Parts are what records hold, what providers report, and what probes compare; their shape here is the one shape.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model import specs
 from herocloud.model.ids import StackName
-from herocloud.model.parts import DiskPart, MachinePart, NicPart, SeedPart, VolumePart
+from herocloud.model.parts import SNAPSHOT, DiskPart, MachinePart, NicPart, SeedPart, VolumePart
 from herocloud.model.specs import ImageSpec, Nic, Payload, VmSpec
+from herocloud.model.words import Impact
 
 PLAIN = {"image": "image", "network": "network", "mycelium": "overlay", "peer": "peer", "volume": "volume"}
 """The single part of every kind but VMs."""
@@ -132,3 +133,17 @@ def payload_of(image: ImageSpec) -> Payload | None:
     if not image.get("kernel"):
         return None
     return {"kernel": image.get("kernel"), "initramfs": image.get("initramfs"), "cmdline": image.get("cmdline")}
+
+
+def is_as_wanted(present: Mapping[str, Part], target: Mapping[str, Part]) -> bool:
+    """Return whether nothing has to be done to a VM but to record it; snapshots are nobody's wish and in nobody's way."""
+    return {key: part for key, part in present.items() if not key.startswith(SNAPSHOT)} == dict(target)
+
+
+def disk_impact(present: Mapping[str, Part], target: Mapping[str, Part]) -> Impact:
+    """Return whether the root disk that is there can become what is wanted."""
+    before, after = present.get("disk"), target.get("disk")
+    if before is None:
+        return Impact.LIVE
+    fits = after is not None and before["source"] == after["source"] and before["size"] <= after["size"]
+    return Impact.LIVE if fits else Impact.DATA

@@ -130,6 +130,8 @@ class Use(NamedTuple):
     network: int = 0
     disk_io: int = 0
     hugepages: int = 0
+    disk: int = 0
+    """Of its own files: the seed and logs. The root disk is counted by itself."""
 
 
 def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:

@@ -1,5 +1,6 @@
 """What a VM occupies on its host, from its target or from its machine."""
 
+import functools
 from collections.abc import Mapping
 
 from herocloud.kits.jsons import Part, Spec
@@ -9,6 +10,7 @@ from herocloud.model.parts import MachinePart
 from herocloud.model.steps import BESIDE
 from herocloud.model.worlds import Record
 from herocloud.plan.step_compiler import Use
+from herocloud.providers import registry
 
 
 def disk_of(spec: Spec) -> int:
@@ -53,7 +55,14 @@ def use_of(spec: Spec) -> Use:
     disk = vm["root_disk"]
     disk_io = disk["rate"]["bandwidth"] or 0 if disk and disk["rate"] else 0
     huge = vm["memory"] if vm["memory_options"]["hugepages"] else 0
-    return Use(len(vm["slices"]), vm["memory"], vm["vcpus"], network, disk_io, huge)
+    return Use(len(vm["slices"]), vm["memory"], vm["vcpus"], network, disk_io, huge, room_beside_disks(spec.get("hypervisor")))
+
+
+@functools.cache
+def room_beside_disks(hypervisor: str | None) -> int:
+    """Return what a VM of a hypervisor takes of the disk for its seed and its logs."""
+    declared = registry.known_as(hypervisor) if hypervisor else None
+    return declared.hypervisor.room if declared is not None and declared.hypervisor is not None else 0
 
 
 def use_of_machine(machine: MachinePart | None) -> Use:

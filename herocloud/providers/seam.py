@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.guest_access import GuestAccess, Signs
-from herocloud.model.hosts import Host, OverlayDaemon, OverlayKey
+from herocloud.model.hosts import Host, ImageNeed, OverlayDaemon, OverlayKey
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
@@ -107,6 +107,8 @@ class Work(NamedTuple):
     """For steps of a hypervisor: the disks that the VM has by now, as `disk`, `seed`, and `volume.NAME` for each volume."""
     peers: tuple[tuple[Address, Sid], ...] = ()
     """For waiting until a VM is ready: the other instances of its block that run."""
+    serial: int = 0
+    """That of the apply, which goes into the marks as well: a state that was put back from a backup is older than they are."""
     running: frozenset[Address] = frozenset()
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
 
@@ -245,6 +247,10 @@ class Channel(Enum):
     VIRTIO_SERIAL = "virtio-serial"
 
 
+SEED_AND_LOGS = 10 * 1024**2
+"""Bytes of the disk that a VM with a process of its own takes beside its disks: two logs at their limit, its seed, and small files."""
+
+
 class HypervisorRole(NamedTuple):
     """What there is to know of a hypervisor. Its driver performs `vm.*`; `vm.move` renames the VM's folder too (`ownership.rename`)."""
 
@@ -260,6 +266,8 @@ class HypervisorRole(NamedTuple):
     """Looks at a VM (its sid and address) whose guest is waited for; the answer is nothing when its process is not there."""
     note_answer: Callable[[Path, str], None] | None = None
     """Hears that the agent of a VM (data folder and sid) answered, so that its guest got to user space."""
+    room: int = 0
+    """Bytes of the disk that a VM takes beside its disks: its seed, and its logs at their limit."""
     runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     restarter: Callable[[Path, str], Restarter] | None = None
@@ -308,7 +316,13 @@ class ImagesRole(NamedTuple):
     data: Callable[[ProviderContext, Json], Path | bytes]
     """The data that an origin of a step names (a disk in a snapshot), as a file with holes, or as it is where it is small."""
     own_bytes: Callable[[Path], int] = lambda _folder: 0
-    """How much of the file system of the data folder our own disks, volumes and tombstones occupy: a plan may count on that room."""
+    """How much of the file system of the disks our disks, volumes, tombstones, seeds and logs occupy: a plan counts each in full."""
+    disks_at: Callable[[Path], Path] = lambda folder: folder
+    """From the data folder: a folder on the file system that disks lie on, which may be another one than the data folder's."""
+    stored_bytes: Callable[[Path], int] = lambda _folder: 0
+    """How much of it images occupy, with what is on its way to become one."""
+    needs: Callable[[Path, Iterable[Spec]], Mapping[str, ImageNeed]] = lambda _folder, _specs: {}
+    """What fetching images takes of the disk, by their source, for those of which it is known before they are fetched."""
     forget_before: Callable[[Path, StackName], None] = lambda _folder, _stack: None
     """Throws away what an apply of a stack kept of before, so that it could have been taken back, once the apply is done."""
 

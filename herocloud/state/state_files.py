@@ -55,6 +55,23 @@ def locked(folder: Path, scope: Scope = HOST) -> Path:
     return folder if scope.stack is None else holder(folder, scope)
 
 
+def size(folder: Path) -> int:
+    """Return what the state takes of the disk: its files, those of the daemon, and the room that is kept for it."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries if entry.is_file(follow_symlinks=False))
+    except OSError:
+        return 0
+
+
+def shares_disk(folder: Path, other: Path) -> bool:
+    """Return whether the state lies on the same file system as something else, or will."""
+    try:
+        return folder == other or folder.stat().st_dev == other.stat().st_dev
+    except OSError:
+        return True
+
+
 class Seen(NamedTuple):
     """What is in the folder."""
 

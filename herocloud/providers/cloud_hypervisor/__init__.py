@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.providers.seam import (
+    SEED_AND_LOGS,
     AttachmentKind,
     Channel,
     Declaration,
@@ -86,6 +87,7 @@ DECLARATION = Declaration(
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VSOCK,
         guest=_guest,
+        room=SEED_AND_LOGS,
         signs=_signs,
         runs=_runs,
         restarter=_restarter,

@@ -4,10 +4,12 @@
 move, copy or delete a disk by hand is to move, copy or delete what is known of it.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from herocloud.kits.jsons import Json
+from herocloud.kits.jsons import Json, Spec
+from herocloud.model.hosts import ImageNeed
 from herocloud.model.ids import StackName
 from herocloud.providers.seam import Declaration, Disk, DiskUse, ImagesRole, Lock, ProviderContext, Standing
 
@@ -40,6 +42,24 @@ def _own_bytes(folder: Path) -> int:
     return space.own_bytes(folder)
 
 
+def _disks_at(folder: Path) -> Path:
+    from herocloud.providers.images import image_folders
+
+    return image_folders.disks_at(folder)
+
+
+def _stored_bytes(folder: Path) -> int:
+    from herocloud.providers.images import space
+
+    return space.stored_bytes(folder)
+
+
+def _needs(folder: Path, images: Iterable[Spec]) -> Mapping[str, ImageNeed]:
+    from herocloud.providers.images import image_needs
+
+    return image_needs.find(folder, images)
+
+
 def _forget_before(folder: Path, stack: StackName) -> None:
     from herocloud.providers.images import seeds
 
@@ -64,5 +84,14 @@ DECLARATION = Declaration(
     observer=_observer,
     driver=_driver,
     survey=_survey,
-    images=ImagesRole(keeper=_driver, disk=_disk, data=_data, own_bytes=_own_bytes, forget_before=_forget_before),
+    images=ImagesRole(
+        keeper=_driver,
+        disk=_disk,
+        data=_data,
+        own_bytes=_own_bytes,
+        disks_at=_disks_at,
+        stored_bytes=_stored_bytes,
+        needs=_needs,
+        forget_before=_forget_before,
+    ),
 )

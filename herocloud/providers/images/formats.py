@@ -11,7 +11,7 @@ from typing import Any
 
 from herocloud.kits import jsons
 from herocloud.model.errors import Permanent
-from herocloud.providers.images import foreign_programs
+from herocloud.providers.images import cluster_tables, foreign_programs
 
 SECTOR = 512
 
@@ -80,7 +80,7 @@ def needed(path: Path, declared: str) -> int:
     """Return how many bytes the image takes as raw, holes left out."""
     if declared == "raw":
         return path.stat().st_blocks * SECTOR
-    return int(_ask("measure", "-f", declared, "-O", "raw", "--output=json", path=path)["required"])
+    return cluster_tables.data_in(path)
 
 
 def convert(path: Path, declared: str, target: Path, *, size: int, timeout: float = 3600.0) -> None:

@@ -31,6 +31,12 @@ BURIED = "data"
 """What the data of a tombstone is called in its folder."""
 
 
+def disks_at(folder: Path) -> Path:
+    """Return a folder on the file system that disks lie on: somebody may have mounted one for them."""
+    disks = folder / VMS
+    return disks if disks.is_dir() else folder
+
+
 def object_path(folder: Path, relative: str) -> Path:
     """Return where the object of a part lies; a path that leads out of our folders is refused.
 

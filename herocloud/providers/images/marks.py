@@ -35,6 +35,8 @@ class Mark(NamedTuple):
     """Where that work goes."""
     more: Mapping[str, Json] = {}
     """What the object's own kind has to remember."""
+    serial: int = 0
+    """Of the state when this was written."""
 
 
 def mark_of(path: Path) -> Path:

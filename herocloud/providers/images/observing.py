@@ -35,12 +35,14 @@ class ImagesObserver:
     def __init__(self, folder: Path) -> None:
         """Remember where to look."""
         self._folder = folder
+        self._serials: dict[str, int] = {}
         self._stamps = Stamps(folder)
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         wanted = None if stacks is None else frozenset(stacks)
         try:
+            self._serials = {}
             images, sizes = self._images(wanted)
             disks, snapshots = self._objects(image_folders.VMS, None), self._snapshots()
             found = [*images, *disks, *snapshots, *self._objects(image_folders.VOLUMES, wanted)]
@@ -48,7 +50,7 @@ class ImagesObserver:
             buried = tombstones.total_bytes(self._folder)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
-        return Observed(things=_gather(found, wanted), images=sizes, tombstones=buried)
+        return Observed(things=_gather(found, wanted), images=sizes, tombstones=buried, serials=self._serials)
 
     def _images(self, wanted: frozenset[str] | None) -> tuple[list[_Found], dict[str, int]]:
         store = Store(self._folder)
@@ -56,6 +58,7 @@ class ImagesObserver:
         sizes: dict[str, int] = {}
         for folder in _folders(self._folder / image_folders.NAMES):
             for mark in marks.parse(marks.scan(folder)):
+                self._heed(mark)
                 key, body = mark.more.get("key"), mark.body
                 if key is not None and not store.content(str(key)).exists():
                     continue
@@ -74,6 +77,7 @@ class ImagesObserver:
         ]
         owners: dict[Path, Owner | None] = {}
         for (place, _), mark in zip(contents, marks.parse(contents), strict=True):
+            self._heed(mark)
             path = marks.object_of(place)
             body = part_states.body_of(path, mark, self._stamps) if mark.body is not None else None
             if body is None:
@@ -82,6 +86,10 @@ class ImagesObserver:
                 owners[path.parent] = _owner_of(path.parent) if name == image_folders.VMS else None
             owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
             yield _Found(owner, mark.part, body)
+
+    def _heed(self, mark: marks.Mark) -> None:
+        if mark.serial > self._serials.get(mark.lineage, 0):
+            self._serials[mark.lineage] = mark.serial
 
     def _snapshots(self) -> Iterator[_Found]:
         """Yield the snapshots of all VMs."""

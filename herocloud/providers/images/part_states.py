@@ -136,4 +136,4 @@ def with_size(body: Part, size: int) -> Part:
 def mark_for(work: Work, body: Part, *, half: str | None = None, **more: Json) -> Mark:
     """Return the mark that says that this step is at work on a part, or has done it."""
     step = work.step
-    return Mark(work.stack, step.address, work.lineage, step.part, body, half, step.after if half else None, more)
+    return Mark(work.stack, step.address, work.lineage, step.part, body, half, step.after if half else None, more, work.serial)

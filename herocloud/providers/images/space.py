@@ -28,11 +28,15 @@ class Bounds(NamedTuple):
     disk: int | None = None
     """The size of the disk; nothing asks the file system."""
     limits: ImageLimits = ImageLimits()
+    room: int | None = None
+    """What the plan that runs leaves to images; nothing where none runs."""
 
 
 def bounds_of(host: Host | None) -> Bounds:
     """Take the bounds from the host, or from their defaults where there is none."""
-    return Bounds() if host is None else Bounds(host.image_share, host.image_keep_free, host.disk, host.image_limits)
+    if host is None:
+        return Bounds()
+    return Bounds(host.image_share, host.image_keep_free, host.disk, host.image_limits, host.image_room)
 
 
 class Room:
@@ -41,6 +45,7 @@ class Room:
     def __init__(self, folder: Path, bounds: Bounds = Bounds()) -> None:  # noqa: B008  (a named tuple never changes)
         """Look at nothing yet."""
         self._folder = folder
+        self._images = folder / image_folders.STORE
         self._bounds = bounds
 
     def require_for_image(self, more: int, what: str) -> None:
@@ -52,7 +57,12 @@ class Room:
                 f"image storage limit exceeded: {show_size(used)} used, {what} needs {show_size(more)} more, limit is {show_size(limit)} "
                 f"({self._bounds.share * 100:.0f}% of the disk). Prune images that nothing uses, or raise `images: share` in host.yaml."
             )
-        free, floor = self.free(), self._bounds.keep_free
+        if self._bounds.room is not None and more > self._bounds.room and is_with_disks(self._folder, self._images):
+            raise Permanent(
+                f"no room for {what}: it needs {show_size(more)} more, and the plan leaves {show_size(self._bounds.room)} of the disk, "
+                "since what disks and volumes may come to hold is promised to them. Make room on the disk, or ask for smaller ones."
+            )
+        free, floor = self._free_at(self._images), self._bounds.keep_free
         if free - more < floor:
             raise Permanent(
                 f"insufficient disk space for {what}: {show_size(free)} available, {show_size(more)} needed, {show_size(floor)} stay free. "
@@ -92,7 +102,7 @@ class Room:
 
     def require_for_copy(self, more: int, what: str) -> None:
         """Refuse to write `more` bytes that the disk has not."""
-        free = self.free()
+        free = self._free_at(image_folders.disks_at(self._folder))
         if more > free:
             raise Permanent(
                 f"no space left on the disk for {what}: {show_size(free)} available, {show_size(more)} needed. "
@@ -110,28 +120,54 @@ class Room:
                 continue
         return total
 
-    def free(self) -> int:
-        """Return how much of the disk is free for us."""
-        there = self._there()
-        found = os.statvfs(there)
+    def _free_at(self, folder: Path) -> int:
+        found = os.statvfs(_existing(folder))
         return found.f_bavail * found.f_frsize
 
     def _size(self) -> int:
-        found = os.statvfs(self._there())
+        found = os.statvfs(_existing(self._images))
         return found.f_blocks * found.f_frsize
 
-    def _there(self) -> Path:
-        return next(place for place in (self._folder, *self._folder.absolute().parents) if place.exists())
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
 
 
 def own_bytes(folder: Path) -> int:
-    """Add up what our disks, volumes and tombstones take of the file system.
+    """Add up what our disks, volumes, tombstones, seeds and logs take of the file system.
 
     A plan counts all of them in full, so what they take already has to be added to what is free. Blocks that a disk shares with its image
-    are not added: they come free only when the last of all who share them is gone.
+    are not added: they come free only when the last of all who share them is gone. What lies on another file system is not added either.
     """
-    shares = _can_share(folder)
-    return sum(_unshared(path) if shares else _taken(path) for path in _own_files(folder))
+    place = image_folders.disks_at(folder)
+    shares, here = _can_share(place), _device(place)
+    return sum(_unshared(path) if shares else _taken(path) for path in _own_files(folder) if _device(path) == here)
+
+
+def stored_bytes(folder: Path) -> int:
+    """Add up what images and whatever becomes one take of the file system that disks lie on."""
+    total = 0
+    for name in (image_folders.STORE, image_folders.DOWNLOADS, image_folders.BUILT, image_folders.IMPORTS):
+        place = folder / name
+        if place.is_dir() and is_with_disks(folder, place):
+            total += sum(_taken(path) for path in place.rglob("*") if path.is_file())
+    return total
+
+
+def is_with_disks(folder: Path, place: Path) -> bool:
+    """Return whether a place, or what it will be made in, is on the file system that disks lie on."""
+    return _device(image_folders.disks_at(folder)) == _device(place)
+
+
+def _device(path: Path) -> int:
+    there = path.absolute()
+    while True:
+        try:
+            return there.stat().st_dev
+        except OSError:
+            if there == there.parent:
+                return 0
+            there = there.parent
 
 
 def _own_files(folder: Path) -> Iterator[Path]:
@@ -152,6 +188,8 @@ def _own_files(folder: Path) -> Iterator[Path]:
                 yield from (inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else (path,)
                 if name == image_folders.VMS:
                     yield from _snapshot_files(Path(one))
+                    yield from Path(one).glob("*.iso")
+                    yield from Path(one).glob("vmm/*.log*")
             else:
                 yield from Path(one).glob("*.raw")
 

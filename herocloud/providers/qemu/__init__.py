@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.providers.seam import (
+    SEED_AND_LOGS,
     AttachmentKind,
     Channel,
     Declaration,
@@ -104,6 +105,7 @@ DECLARATION = Declaration(
         snapshots=True,
         version=_version,
         guest=_guest,
+        room=SEED_AND_LOGS,
         signs=_signs,
         note_answer=_note_answer,
         runs=_runs,

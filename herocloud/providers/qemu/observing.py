@@ -38,7 +38,7 @@ class QemuObserver:
         for one in found:
             stack, address = StackName(one.owner.stack), Address(one.owner.address)
             things.setdefault(stack, {})[address] = Thing(stack, address, NAME, parts[one.sid], one.owner.lineage)
-        return Observed(things=things)
+        return Observed(things=things, serials=marks.serials(found))
 
 
 def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:

@@ -125,6 +125,7 @@ class SimulatorDriver:
                 return
             self._check(world, row, work)
             _mark(row, work)
+            rows.raise_serial(world, work.lineage, work.serial)
             self._settle(world, row, work, step.after)
             rows.save(world, row)
 

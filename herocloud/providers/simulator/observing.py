@@ -16,7 +16,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Standing
-from herocloud.providers.simulator import claims, world_file
+from herocloud.providers.simulator import claims, rows, world_file
 
 
 class SimulatorObserver:
@@ -47,6 +47,7 @@ class SimulatorObserver:
             overlay_subnet=known.get("subnet") or subnet_of(known["name"]),
             images=_images(found),
             tombstones=buried,
+            serials={key.removeprefix(rows.SERIAL): int(value) for key, value in known.items() if key.startswith(rows.SERIAL)},
         )
 
     def _let_vanish(self) -> None:

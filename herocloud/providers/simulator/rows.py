@@ -12,6 +12,9 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.simulator import claims
 from herocloud.providers.simulator.claims import Wiring
 
+SERIAL = "serial "
+"""Begins the key under which the world keeps the highest serial of a state."""
+
 
 class Row:
     """One address of one stack. Mutable, unlike everything else here: it lives only inside one transaction."""
@@ -62,6 +65,14 @@ def save(world: sqlite3.Connection, row: Row) -> None:
         "INSERT INTO things VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET lineage = excluded.lineage,"
         " provider = excluded.provider, parts = excluded.parts, halves = excluded.halves, contents = excluded.contents",
         (row.stack, row.address, row.lineage, row.provider, _dump(row.parts), _dump(row.halves), _dump(row.contents)),
+    )
+
+
+def raise_serial(world: sqlite3.Connection, lineage: str, serial: int) -> None:
+    """Note the serial of a state that changes something here; the highest one stays."""
+    world.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value WHERE CAST(value AS INTEGER) < ?",
+        (f"{SERIAL}{lineage}", str(serial), serial),
     )
 
 

@@ -207,7 +207,7 @@ class MachineDriver:
         half()
         wanted = mark._replace(machine=target)
         if wanted != marks.read(self._folder, sid):
-            marks.write(self._folder, sid, wanted)
+            marks.write(self._folder, sid, wanted._replace(serial=work.serial))
         if self._control.is_living(sid, wanted):
             self._control.prepare_again(place, wanted, given)
             if target["restart"] != "no":

@@ -6,7 +6,7 @@ between. A database would do as well, and could not be read while something else
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +31,8 @@ class Mark(NamedTuple):
     """The boot of the host in which a process of this VM was started and not seen to end."""
     launched: Mapping[str, Json] = {}
     """What the process was started with that does not follow from the machine: which accelerator, which kind of board."""
+    serial: int = 0
+    """Of the state when the machine was changed last."""
 
 
 class Marked(NamedTuple):
@@ -106,6 +108,14 @@ def scan(data: Path, provider: str) -> Iterator[Marked]:
         owner = _owner_of(data / "vms" / sid)
         if owner is not None:
             yield Marked(sid, owner, mark)
+
+
+def serials(found: Iterable[Marked]) -> dict[str, int]:
+    """Return the highest serial on these marks, by lineage."""
+    highest: dict[str, int] = {}
+    for one in found:
+        highest[one.owner.lineage] = max(one.mark.serial, highest.get(one.owner.lineage, 0))
+    return highest
 
 
 def find(data: Path, provider: str, stack: str, address: str) -> str | None:

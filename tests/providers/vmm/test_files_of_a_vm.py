@@ -80,3 +80,9 @@ def test_huge_pages_are_counted_before_anything_starts(tmp_path: Path) -> None:
     memory.write_text("MemTotal: 1 kB\n")
     with pytest.raises(Permanent, match="0 are free"):
         files.require_huge_pages(1, memory)
+
+
+def test_what_a_plan_counts_for_a_vm_holds_its_logs_and_a_seed() -> None:
+    from herocloud.providers.seam import SEED_AND_LOGS
+
+    assert SEED_AND_LOGS >= 2 * files.LOG_LIMIT + 1024**2

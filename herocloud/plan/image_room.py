@@ -1,0 +1,21 @@
+"""The room that images take of the disk, in the steps that fetch them."""
+
+from herocloud.kits.jsons import Spec
+from herocloud.model.hosts import Host
+from herocloud.model.steps import Claim
+from herocloud.plan import step_compiler
+from herocloud.plan.step_compiler import Sequence
+
+
+class ImageRoom:
+    """What is known of the sizes of images while one plan is made; several images of one source are stored once."""
+
+    def __init__(self, host: Host) -> None:
+        """Take what was measured before."""
+        self._needs = dict(host.image_needs)
+
+    def claim(self, seq: Sequence, spec: Spec) -> None:
+        """Account for the room of an image that is fetched, the first time that its source comes by."""
+        need = self._needs.pop(spec.get("source") or "", None) if seq.steps else None
+        if need is not None:
+            step_compiler.claim(seq, Claim(disk=need.most), Claim(disk=need.most - need.kept))
