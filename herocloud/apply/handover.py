@@ -54,8 +54,19 @@ def _attachments(record: Record, records: Records, provider: str) -> Iterator[tu
     planning = registry.network(provider).planning()
     for key, nic in record.parts.items():
         if key.startswith("nic."):
-            network = records.get(Address(f"network.{nic['network']}"))
+            network = records.get(Address(f"network.{nic['network']}")) or _network_around(nic["address"], records)
             yield key, planning.attachment(Card(record.address, nic, network.parts.get("network") if network else None))
+
+
+def _network_around(address: str | None, records: Records) -> Record | None:
+    """Return the network whose range an address is in: one that is being renamed goes by another name for a while."""
+    import ipaddress
+
+    for record in records.values() if address else ():
+        part = record.parts.get("network")
+        if part and ipaddress.ip_address(address or "") in ipaddress.ip_network(part["cidr"]):
+            return record
+    return None
 
 
 def _disks(step: Step, record: Record, records: Records, provider: str, folder: Path) -> Iterator[tuple[str, Disk]]:

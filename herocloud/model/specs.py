@@ -95,6 +95,8 @@ class Nic(TypedDict):
     prefix: NotRequired[int | None]
     gateway: NotRequired[str | None]
     open: NotRequired[list[object]]
+    wired: NotRequired[str]
+    """The name of the network that the seed was made with, where it is called something else by now."""
 
 
 class OverlayUse(TypedDict, total=False):

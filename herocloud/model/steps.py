@@ -103,6 +103,7 @@ KINDS: dict[str, KindInfo] = {
     "network.create": KindInfo(_NETWORK, "network", 60, 0.2, "network.delete", prepares=True, few=True),
     "network.update": KindInfo(_NETWORK, "network", 60, 0.2, "network.update"),
     "network.delete": KindInfo(_NETWORK, "network", 60, 0.2, "network.create", removes=True, interrupts=True),
+    "network.move": KindInfo(_NETWORK, "network", 60, 0.1, "network.move", moves_mark=True),
     "tap.create": KindInfo(_NETWORK, "network", 60, 0.1, "tap.delete", _LINKS),
     "tap.update": KindInfo(_NETWORK, "network", 60, 0.1, "tap.update", _LINKS, lets_go=True),
     "tap.delete": KindInfo(_NETWORK, "network", 60, 0.1, "tap.create", lets_go=True, removes=True, interrupts=True),

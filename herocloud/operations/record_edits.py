@@ -105,6 +105,9 @@ def _rename_need(record: Record, old: Address, new: Address) -> Record:
     if kind == "volume" and record.kind == "vm":
         volumes = [{**one, "volume": new_name} if one["volume"] == old_name else one for one in record.spec["volumes"]]
         record = recorded_stack.with_spec(record, volumes=volumes)
+    if kind == "network" and record.kind == "vm":
+        networks = [{**one, "network": new_name} if one["network"] == old_name else one for one in record.spec["networks"]]
+        record = recorded_stack.with_spec(record, networks=networks)
     if kind == "vm" and record.kind == "network":
         forward = [{**one, "vm": new} if one["vm"] == old else one for one in record.spec.get("forward") or ()]
         record = recorded_stack.with_spec(record, forward=forward)

@@ -20,7 +20,7 @@ from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import FETCH, NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import snapshot_space as snapshots
-from herocloud.plan.usage import filled_by, room_of, use_of, use_of_machine
+from herocloud.plan.usage import counted, filled_by, room_of, use_of_machine
 
 RESOURCES = Claim._fields
 ORDINARY = "ordinary_memory"
@@ -131,10 +131,11 @@ def claim_of_orphan(thing: Thing, recorded: Recorded) -> Claim:
 
 def claim_of(record: Record, present: Mapping[str, Part] | None = None) -> Claim:
     """Return what one record occupies; `present` are the parts that are there, where somebody looked."""
-    room = room_of(record, record.parts if present is None else present)
+    seen = record.parts if present is None else present
+    room = room_of(record, seen)
     if record.kind != "vm":
         return Claim(disk=room) if room else NOTHING
-    use = use_of(record.spec)
+    use = counted(record, seen)
     disk = use.disk + room + snapshots.room_of(record.spec, record.parts)
     return Claim(**use._replace(disk=disk)._asdict())
 

@@ -13,11 +13,22 @@ from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Record, Resource
-from herocloud.plan import assignment, beside, diagnostics, differences, resource_parts, snapshot_space, step_compiler, volume_names
+from herocloud.plan import (
+    assignment,
+    beside,
+    diagnostics,
+    differences,
+    name_steps,
+    network_names,
+    resource_parts,
+    snapshot_space,
+    step_compiler,
+    volume_names,
+)
 from herocloud.plan.image_room import ImageRoom
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
-from herocloud.plan.usage import filled_by, room_of, use_of, use_of_machine
+from herocloud.plan.usage import counted, filled_by, room_of, use_of, use_of_machine
 from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
@@ -78,6 +89,10 @@ class Decider:
         """The new names of volumes that this plan renames, by the old ones."""
         self.made_as: Mapping[str, str] = {}
         """The names that the files of volumes have or get."""
+        self.networks: Mapping[str, str] = {}
+        """The new names of networks by their old ones."""
+        self.bridges: Mapping[str, str] = {}
+        """The names that the bridges of networks have or get."""
 
     def decide(self, case: Case) -> Decision | None:
         """Decide one address; nothing when all is as wanted."""
@@ -100,6 +115,7 @@ class Decider:
             and record.protect == resource.protect
             and record.needs == resource.depends_on
             and not volume_names.renamed_uses(case.present, self.renamed)
+            and not network_names.relabels(record, case.present, self.networks)
         )
 
     def _bring_plain(self, case: Case, resource: Resource, valued: Valued) -> Decision:
@@ -108,13 +124,16 @@ class Decider:
         fields = self._fields(case, lambda *_: Verdict(Impact.LIVE))
         if case.kind == "volume":
             target = self._volume_target(case, resource, target["volume"])
+        elif case.kind == "network":
+            there = case.present.get("network") or {}
+            target = {"network": {**target["network"], "bridge": there.get("bridge") or self.bridges[case.name]}}
         if case.marked and case.present:
-            _rename_first(seq, "volume.move", case)
+            name_steps.rename(seq, case.kind, case.moved_from)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
         step_compiler.fill_promised(seq, _unfilled(case))
         if case.kind == "image":
             self._image_room.claim(seq, valued.spec)
-        _wait_for_rename(seq)
+        name_steps.come_first(seq)
         return self._decision(case, seq, fields, Impact.LIVE)
 
     def _volume_target(self, case: Case, resource: Resource, wanted: Part) -> dict[str, Part]:
@@ -154,20 +173,21 @@ class Decider:
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
         seq = step_compiler.Sequence(case.address, providers)
         if case.marked and present:
-            _rename_first(seq, "vm.move", case)
-        use, old = use_of(valued.spec), use_of(record.spec) if record else Use()
+            name_steps.rename(seq, "vm", case.moved_from)
+        present = name_steps.relabel_cards(seq, record, present, self.networks)
+        use, old = use_of(valued.spec), counted(record, present) if record else Use()
         if record is None and present:
             # What is adopted fills the host already, and was counted with what has no record.
-            old = use_of_machine(present.get("machine")) if case.lost is None else use_of(case.lost.spec)
+            old = use_of_machine(present.get("machine")) if case.lost is None else counted(case.lost, present)
         if worst >= Impact.REPLACE and present:
-            self._replace(seq, case, target, use, old, worst)
+            self._replace(seq, case._replace(present=present), target, use, old, worst)
         else:
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
             step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old)
         step_compiler.fill_promised(seq, _unfilled(case))
         _promise(seq, valued.spec, record, present)
-        _wait_for_rename(seq)
+        name_steps.come_first(seq)
         return self._decision(case, seq, fields, worst)
 
     def _replace(self, seq: step_compiler.Sequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
@@ -207,12 +227,14 @@ class Decider:
             providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
             seq = step_compiler.Sequence(case.address, providers)
             if case.marked and case.present:
-                _rename_first(seq, "vm.move", case)
+                name_steps.rename(seq, "vm", case.moved_from)
             beside.prepare(seq, case.present, {})
-            step_compiler.compile_removal(seq, case.present, use_of(record.spec), gives_disk=case.purge)
-            _give_back_vanished(seq, case.present, record.spec)
+            step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge)
+            if "machine" not in case.present:
+                # What the record is counted for is given back although nothing of it is left to be removed.
+                step_compiler.claim(seq, Claim(), Claim(**use_of(record.spec)._asdict()))
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
-            _wait_for_rename(seq)
+            name_steps.come_first(seq)
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
@@ -237,7 +259,8 @@ class Decider:
         found.extend(differences.dependency_fields(record.needs, case.resource.depends_on))
         if record.parts != case.present and record.complete:
             found.extend(self._drift_fields(record.parts, case.present))
-        return (*found, *volume_names.renamed_uses(case.present, self.renamed))
+        found.extend(volume_names.renamed_uses(case.present, self.renamed))
+        return (*found, *network_names.fields(case.record, case.present, self.networks))
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
@@ -258,7 +281,7 @@ class Decider:
         if action is Action.STOP:
             impact = Impact.STOP
         if action is Action.UPDATE:
-            impact = Impact.NONE if _touches_names_only(steps) else Impact.LIVE
+            impact = Impact.NONE if name_steps.are_all(steps) else Impact.LIVE
         elif action in (Action.MOVE, Action.FORGET):
             impact = Impact.NONE
         record, valued = case.record, case.valued
@@ -303,26 +326,6 @@ def _promise(seq: step_compiler.Sequence, spec: Spec, record: Record | None, pre
         step_compiler.claim(seq, Claim(disk=max(0, more)), Claim(disk=max(0, -more)))
 
 
-def _rename_first(seq: step_compiler.Sequence, kind: str, case: Case) -> None:
-    """Give what is there its new name before anything else looks for it."""
-    seq.add(kind, "mark", {"address": case.moved_from}, {"address": case.address})
-
-
-def _wait_for_rename(seq: step_compiler.Sequence) -> None:
-    """Make every step that waits for nothing wait for the rename."""
-    if seq.steps and seq.steps[0].kind.endswith(".move"):
-        first, *rest = seq.steps
-        seq.steps[:] = [first, *(step if step.needs else step._replace(needs=(first.id,)) for step in rest)]
-
-
-def _give_back_vanished(seq: step_compiler.Sequence, present: Parts, spec: Spec) -> None:
-    """Give back what a record is counted for although nothing of it is left to be removed."""
-    if not seq.steps:
-        seq.add(RECORD_WRITE, "record", None, None)
-    if "machine" not in present:
-        step_compiler.claim(seq, Claim(), Claim(**use_of(spec)._asdict()))
-
-
 def _field(one: differences.Difference, judge: _Judge) -> FieldDiff:
     verdict: Verdict = judge(one.path, one.before, one.after)
     top = one.path.partition(".")[0]
@@ -348,12 +351,12 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         return Action.REPLACE, _replace_reason(case, fields)
     drifted = any(field.drift for field in fields)
     wanted = any(not field.drift for field in fields)
-    if case.moved_from is not None and not fields and _touches_names_only(steps):
+    if case.moved_from is not None and not fields and name_steps.are_all(steps):
         return Action.MOVE, Reason.MOVED
     if step_compiler.leaves_it_down(steps):
         return Action.STOP, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED
     if worst is Impact.REBOOT and case.present.get("power") in powers.GIVEN_UP:
-        return Action.REBOOT, _GIVEN_UP_REASONS[str(case.present["power"])]
+        return Action.REBOOT, Reason(str(case.present["power"]))
     if worst is Impact.REBOOT:
         return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
     if not record.complete:
@@ -361,14 +364,6 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         creating = case.kind == "vm" and "machine" not in case.present
         return (Action.CREATE if creating else Action.UPDATE), Reason.UNFINISHED
     return Action.UPDATE, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED if drifted else Reason.FIELDS_CHANGED
-
-
-def _touches_names_only(steps: list[Step]) -> bool:
-    """Return whether nothing happens to the thing itself: only the records and the names on the host change."""
-    return all(step.kind == RECORD_WRITE or KINDS[step.kind].moves_mark for step in steps)
-
-
-_GIVEN_UP_REASONS = {powers.CRASHED: Reason.CRASHED, powers.SILENT: Reason.SILENT, powers.UNRESPONSIVE: Reason.UNRESPONSIVE}
 
 
 def _replace_reason(case: Case, fields: tuple[FieldDiff, ...]) -> Reason:

@@ -44,8 +44,23 @@ def wait_for_names(decisions: Mapping[Address, Decision], waits: dict[StepId, se
         origin = decision.change.previous_address
         taker = decisions.get(origin) if origin is not None else None
         moves = {step.id for step in decision.steps if KINDS[step.kind].moves_mark} or {step.id for step in decision.steps[-1:]}
-        for step in taker.steps if taker is not None and taker is not decision else ():
+        if taker is None or taker is decision:
+            continue
+        if decision.change.kind == "network":
+            moves |= _cards_that_leave(decisions.values(), str(origin).partition(".")[2])
+        for step in taker.steps:
             waits.setdefault(step.id, set()).update(moves)
+
+
+def _cards_that_leave(decisions: Iterable[Decision], network: str) -> set[StepId]:
+    """Return the steps after which cards no longer bear the name of a network that another is about to get."""
+    return {
+        step.id
+        for decision in decisions
+        for step in decision.steps
+        if step.part.startswith("nic.") and step.before is not None and step.before["network"] == network
+        if step.after is None or step.after["network"] != network
+    }
 
 
 def _volume_holders(decisions: Mapping[Address, Decision]) -> dict[str, list[Address]]:

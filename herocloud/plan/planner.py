@@ -23,6 +23,7 @@ from herocloud.plan import (
     facts,
     finish,
     lost_files,
+    network_names,
     order,
     orphan_diagnostics,
     overlay_diagnostics,
@@ -200,6 +201,8 @@ def _decide(
     """Decide address by address; `before` is what was seen under the names that things have until the plan is applied."""
     decider = Decider(found, host)
     decider.renamed = volume_names.renamed(inputs.moves)
+    decider.networks = inputs.networks
+    decider.bridges = network_names.bridges(inputs.stack, inputs.resources.values(), inputs.records, inputs.lost)
     decider.made_as = volume_names.made_as(inputs.resources.values(), inputs.records, inputs.lost)
     things = observed.things.get(inputs.stack, {}) if observed else {}
     old_names = before.things.get(inputs.stack, {}) if before else None

@@ -25,13 +25,18 @@ def plain_parts(stack: StackName, kind: str, name: str, spec: Spec) -> dict[str,
         part: Json = {field: spec[field] for field in _IMAGE_FIELDS}
     elif kind == "network":
         # Which provider makes it is said by the step, so the part of a network is the same for all.
-        part = {**{field: value for field, value in spec.items() if field != "mode"}, "bridge": f"hb-{jsons.digest([stack, name])[:8]}"}
+        part = {**{field: value for field, value in spec.items() if field != "mode"}, "bridge": bridge_of(stack, name)}
     elif kind == "volume":
         volume: VolumePart = {"size": specs.volume(spec)["size"], "path": f"volumes/{stack}/{name}.raw"}
         part = volume
     else:
         part = dict(spec)
     return {PLAIN[kind]: part}
+
+
+def bridge_of(stack: StackName, name: str) -> str:
+    """Return the name that the bridge of a network gets when it is made."""
+    return f"hb-{jsons.digest([stack, name])[:8]}"
 
 
 def vm_parts(spec: VmSpec, image: ImageSpec, contents: dict[tuple[int, ...], str]) -> dict[str, Part]:
@@ -96,7 +101,7 @@ def _seed(spec: VmSpec, nics: Sequence[Nic], contents: dict[tuple[int, ...], str
     # A daemon inside of the guest reads its key and its peers out of the seed.
     inside = f" {jsons.dumps([overlay['key'], overlay['peers']])}" if overlay and "key" in overlay else ""
     identity = jsons.digest_text(f"{spec['hostname']} {content}{inside}")
-    wiring = ",".join(f"{nic['mac']} {nic['address']} {nic['network']}" for nic in nics)
+    wiring = ",".join(f"{nic['mac']} {nic['address']} {nic.get('wired', nic['network'])}" for nic in nics)
     return {
         "instance": f"{spec['sid']}-{identity[:8]}",
         "digest": jsons.digest_text(f"{identity} {wiring}"),

@@ -13,7 +13,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import PARALLELISM
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import diagnostics, moved_names, volume_names
+from herocloud.plan import diagnostics, moved_names, network_names, volume_names
 
 
 class PlanOptions(NamedTuple):
@@ -128,6 +128,8 @@ class Inputs(NamedTuple):
     """The addresses that the plan may touch."""
     lost: Mapping[Address, Record] = {}
     """The last records of what is there and has none."""
+    networks: Mapping[str, str] = {}
+    """The new names of networks by their old ones."""
 
 
 def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: list[Diagnostic]) -> Inputs:
@@ -141,6 +143,8 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
     for target, origin in moves.items():
         records[target] = before[origin]._replace(address=target)
     records = volume_names.follow(records, volume_names.renamed(moves))
+    networks = {} if options.destroy else network_names.renamed(desired.moved, moves, before)
+    records = network_names.follow(records, networks, moves.values())
     known = [*resources, *(address for address in records if address not in resources)]
     needs: dict[Address, Iterable[Address]] = {address: record.needs for address, record in records.items()}
     needs.update({address: resource.depends_on for address, resource in resources.items()})
@@ -160,6 +164,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
         moves,
         narrow(known, targets, excluded, needs) if options.target or options.exclude else set(known),
         {address: record for address, record in recorded.lost.get(stack, {}).items() if address not in records},
+        networks,
     )
 
 

@@ -193,7 +193,8 @@ class Valuer:
             slot = before["slot"] if before else _lowest(used)
             used.add(slot)
             lies = {"address": self._ip(resource, asked["network"], before), **self._way(asked["network"])}
-            nics.append({**asked, **self._nic(resource, before, slot, sid), **lies})
+            wired = {"wired": before["wired"]} if before and "wired" in before else {}
+            nics.append({**asked, **self._nic(resource, before, slot, sid), **lies, **wired})
         return nics
 
     def _way(self, network: str) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.kits import jsons, sizes
+from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
@@ -157,12 +158,11 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     """
     steps = [step if change.action is Action.REPLACE else _buried(step) for step in inverse.steps]
     there = capacity.claim_of(present) if present else NOTHING
-    # What was prepared and not placed is discarded.
-    staying = {part: body for part, body in present.parts.items() if not part.endswith(BESIDE)} if present else {}
     wanted = None
     if present and change.after is not None:
-        # What is there by then is what the record promises, whatever lies there now.
-        wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying), {})
+        # What was prepared and not placed is discarded.
+        staying = {part: body for part, body in _parts_after(inverse, present).items() if not part.endswith(BESIDE)}
+        wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying))
     if wanted is None:
         if change.after is not None:
             return steps
@@ -193,13 +193,18 @@ def _sum(one: Claim, other: Claim) -> Claim:
 
 def _leaves_anything(inverse: Inverted, present: Record | None) -> bool:
     """Return whether anything is there once the inverse steps are done."""
+    return bool(_parts_after(inverse, present).keys() - {"power"})
+
+
+def _parts_after(inverse: Inverted, present: Record | None) -> dict[str, Part]:
+    """Return the parts that are there once the inverse steps are done."""
     parts = dict(present.parts) if present else {}
     for step in inverse.steps:
         if step.after is not None and step.part not in ("record", "mark"):
             parts[step.part] = step.after
         elif step.after is None:
             parts.pop(step.part, None)
-    return bool(parts.keys() - {"power"})
+    return parts
 
 
 def _action(change: Change, inverse: Inverted, origin: Record | None, present: Record | None, *, only_records: bool) -> Action:

@@ -65,6 +65,20 @@ def room_beside_disks(hypervisor: str | None) -> int:
     return declared.hypervisor.room if declared is not None and declared.hypervisor is not None else 0
 
 
+def counted(record: Record, present: Mapping[str, Part]) -> Use:
+    """Count what a recorded VM occupies besides its disk: what is promised to it, or more where more is there.
+
+    A machine that grew in an apply which did not come to its end has more than its record says.
+    """
+    use, machine = use_of(record.spec), present.get("machine")
+    if machine is None:
+        return use
+    there = use_of_machine(machine)
+    return use._replace(
+        memory=max(use.memory, there.memory), vcpus=max(use.vcpus, there.vcpus), hugepages=max(use.hugepages, there.hugepages)
+    )
+
+
 def use_of_machine(machine: MachinePart | None) -> Use:
     """Count what a machine without a record occupies; its slices are as many as its memory fills."""
     if machine is None:

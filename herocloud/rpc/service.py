@@ -118,7 +118,8 @@ class Service:
         self.settings = settings
         self.store = DaemonStore(settings.folder)
         self.reader = StateReader(settings.folder)
-        self.sight = Sight(settings.folder, self.reader)
+        self.finder = StateReader(settings.folder)
+        self.sight = Sight(settings.folder, self.reader, self.finder)
         self.events = EventLog(self.store, settings.clock)
         self.jobs = Jobs(self.store, self.events, settings.clock)
         self.table = method_table.collect(methods())
@@ -126,6 +127,7 @@ class Service:
         self.desk = Desk(
             folder=settings.folder,
             reader=self.reader,
+            finder=self.finder,
             sight=self.sight,
             jobs=self.jobs,
             events=self.events,
@@ -173,6 +175,7 @@ class Service:
         """Return what the paths need."""
         return Handlers(
             answer=self.answer,
+            is_quick=lambda body: dispatch.is_quick(body, self.table),
             openrpc=endpoints.dump(self.document),
             health=self._health,
             metrics=lambda: metrics.write(self.desk, self.upkeep.restarts.counts, self.upkeep.chores.drifted, self.upkeep.chores.schedules),
@@ -214,6 +217,7 @@ class Service:
         self.events.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.reader.close()
+        self.finder.close()
         self.store.close()
 
 
@@ -290,7 +294,7 @@ def run(settings: Settings, environment: Mapping[str, str], ready: Callable[[Pat
             unix_socket.remove(settings.socket, identity)
 
 
-_SWITCH_SECONDS = 0.001
+_SWITCH_SECONDS = 0.0005
 """How long one thread computes before another may: a call of a millisecond should not wait five for each plan in the making."""
 
 

@@ -93,7 +93,7 @@ def remarks(change: Change) -> list[str]:
     found = [change.note] if change.note else []
     if change.action is Action.CREATE and change.reason is not Reason.NOT_RECORDED:
         found.append(f"because {'it ' if change.reason is Reason.VANISHED else ''}{REASONS[change.reason]}")
-    if change.previous_address:
+    if change.previous_address and f"was `{change.previous_address}`" not in change.note:
         found.append(f"was {change.previous_address}")
     if change.protected:
         found.append(f"blocked: it is protected; {LIFT}")

@@ -53,6 +53,15 @@ def _step(kind: str, part: str, before: Any, after: Any, address: str = "vm.web"
 BOOT = _step("vm.boot", "power", "stopped", "running")
 
 
+def test_a_card_finds_its_network_while_that_is_renamed() -> None:
+    before = _supply(BOOT, _records("user_network")).attachments
+    records = _records("user_network")
+    other = records[Address("network.lan")]._replace(address=Address("network.dmz"), parts={"network": {**NETWORK, "cidr": "10.8.0.0/24"}})
+    renamed = records.pop(Address("network.lan"))._replace(address=Address("network.front"))
+    more = {one.address: one for one in (other, renamed)}
+    assert _supply(BOOT, {**records, **more}).attachments == before
+
+
 def test_a_boot_gets_every_disk_by_the_path_that_its_provider_recorded() -> None:
     assert _supply(BOOT, _records()).disks == {
         "disk": Disk(FOLDER / "vms/v1/root.raw", "raw", 7, "root", False, Lock.EXCLUSIVE),

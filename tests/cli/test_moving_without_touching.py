@@ -71,6 +71,53 @@ def test_a_middle_instance_goes_and_the_last_one_fills_the_gap(workers) -> None:
     assert "No changes." in workers.done("plan").out
 
 
+SHIFTS = ["{from: 'vm.worker[1]', to: 'vm.worker[0]'}", "{from: 'vm.worker[2]', to: 'vm.worker[1]'}"]
+
+
+@pytest.mark.parametrize("entries", [SHIFTS, SHIFTS[::-1]], ids=["in order", "the other way round"])
+def test_several_shifts_in_one_file_are_as_many_renames(workers, entries) -> None:
+    before = _sids(workers)
+    _write(workers, WORKERS.format(count=2) + f"moved: [{', '.join(entries)}]\n")
+    assert _changes(workers) == {"vm.worker[0]": "move", "vm.worker[1]": "move", "vm.worker[3]": "delete"}
+    told = workers.done("plan").out
+    assert told.count("was vm.worker[0]") == 0, "the name that another takes is told twice"
+    workers.done("apply", "-y", "-q")
+    assert _sids(workers) == {"vm.worker[0]": before["vm.worker[1]"], "vm.worker[1]": before["vm.worker[2]"]}
+    # Both renames are made, and the file may go on saying so.
+    assert "No changes." in workers.done("plan").out
+    assert "No drift." in workers.done("drift").out
+    workers.done("undo", "-y", "-q")
+    assert _sids(workers) == before
+
+
+@pytest.mark.parametrize("way", [(), ("--rollback",)], ids=["finished", "taken back"])
+@pytest.mark.parametrize("point", ["vm.move.after:1", "vm.move.after:2", "vm.move.before:3", "vm.stop.half:1"])
+def test_a_kill_among_several_shifts_is_finished_or_taken_back(workers, spawn, point, way) -> None:
+    import os
+
+    before = _sids(workers)
+    _write(workers, WORKERS.format(count=2) + f"moved: [{', '.join(SHIFTS)}]\n")
+    killed = spawn("apply", "-y", "-q", env={**os.environ, "HEROCLOUD_FAULTS": f"simulator.{point}:kill"})
+    killed.communicate(timeout=60)
+    assert killed.returncode == -9
+    ran = workers("resume", "-y", "-q", *way)
+    assert ran.code == 0, ran.both
+    assert _sids(workers) == (before if way else {"vm.worker[0]": before["vm.worker[1]"], "vm.worker[1]": before["vm.worker[2]"]})
+    assert "No drift." in workers.done("drift").out
+
+
+def test_a_shift_without_the_next_one_makes_room_for_a_new_instance(herocloud) -> None:
+    _write(herocloud, WORKERS.format(count=2))
+    herocloud.done("apply", "-y", "-q")
+    before = _sids(herocloud)
+    herocloud.done("vm", "delete", "worker[0]", "-y", "-q")
+    _write(herocloud, WORKERS.format(count=2) + f"moved: [{', '.join(SHIFTS)}]\n")
+    assert _changes(herocloud) == {"vm.worker[0]": "move", "vm.worker[1]": "create"}
+    herocloud.done("apply", "-y", "-q")
+    assert _sids(herocloud)["vm.worker[0]"] == before["vm.worker[1]"]
+    assert "No changes." in herocloud.done("plan").out
+
+
 def test_undo_gives_every_instance_its_name_back(workers) -> None:
     before, records = _sids(workers), [_state(workers, f"vm.worker[{number}]")["parts"] for number in range(3)]
     _write(workers, WORKERS.format(count=2) + "moved: [{from: 'vm.worker[2]', to: 'vm.worker[0]'}]\n")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,5 +87,39 @@ def test_a_renamed_volume_stays_plugged_into_a_real_machine(qemu) -> None:
     qemu.write("no kernel at all", "no-kernel")
     ran = qemu("apply", "-y", "--on-failure", "rollback")
     assert ran.code != 0, ran.both
+    assert _processes(qemu) == before
+    assert "No drift." in qemu.done("drift").out
+
+
+NETWORKS = (
+    HEAD
+    + """\
+networks: {{{name}: {{cidr: 10.77.0.0/24, mode: user, forward: [{{host_port: {port}, vm: vm.db, port: 80}}]}}}}
+vms: {{db: {{image: raw, hypervisor: qemu, memory: 64 MiB, root_disk: {{size: 1 MiB}}, networks: [{name}]}}}}
+"""
+)
+TOLD = "moved: [{from: network.lan, to: network.front}]\n"
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_a_renamed_network_stays_under_a_real_machine(qemu) -> None:
+    port = _free_port()
+    qemu.write(NETWORKS.format(name="lan", port=port))
+    qemu.done("apply", "-y", "-q")
+    before = _processes(qemu)
+    qemu.write(NETWORKS.format(name="front", port=port) + TOLD)
+    steps = [step["kind"] for step in json.loads(qemu.done("plan", "--json").out)["steps"]]
+    assert steps == ["network.move", "tap.update"]
+    qemu.done("apply", "--approve", "update", "-q")
+    assert _processes(qemu) == before
+    assert "No changes." in qemu.done("plan").out
+    assert "No drift." in qemu.done("drift").out
+    qemu.done("undo", "-y", "-q")
     assert _processes(qemu) == before
     assert "No drift." in qemu.done("drift").out

@@ -192,8 +192,9 @@ def test_the_daemon_leaves_restarting_to_what_stands_beside_the_process(start: A
     daemon.service.upkeep.look()
     assert status(daemon, sid) == "stopped"
     beside.abandoned = True
+    restarted = until(lambda: happened(daemon, "vm_restarted"))
+    assert restarted[0]["data"] == {"was": "stopped", "failures": 1, "by": "daemon"}
     until(lambda: status(daemon, sid) == "running")
-    assert happened(daemon, "vm_restarted")[0]["data"] == {"was": "stopped", "failures": 1, "by": "daemon"}
 
 
 def test_what_was_killed_beside_a_process_is_replaced_and_said(start: Any, beside: Beside) -> None:

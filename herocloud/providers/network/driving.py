@@ -5,6 +5,7 @@ made one at a time on the whole host, under a lock that other processes respect:
 transactions of nftables wait for each other anyway.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,11 @@ from pathlib import Path
 from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.network import dumps, marks, networks, recognition, snapshot, taps
+from herocloud.providers.network import dumps, marks, moved_networks, networks, recognition, snapshot, taps
 from herocloud.providers.network.links import Wires
 from herocloud.providers.seam import Probe, Work
 
-KINDS = ("network.create", "network.update", "network.delete", "tap.create", "tap.update", "tap.delete")
+KINDS = ("network.create", "network.update", "network.delete", moved_networks.MOVE, "tap.create", "tap.update", "tap.delete")
 
 FAULT_POINTS = tuple(f"network.{way}{kind}.{point}" for way in ("", "undo.") for kind in KINDS for point in ("before", "half", "after"))
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
@@ -47,24 +48,29 @@ class NetworkDriver:
 
     def undo(self, work: Work) -> None:
         """Bring the part back to `before`, from `after` or from half-way."""
-        self._go(work, work.step.before, f"network.undo.{work.step.kind}")
+        self._go(work, work.step.before, f"network.undo.{work.step.kind}", back=True)
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
         dumps.require_admin()
         with _wrapped():
+            if work.step.kind == moved_networks.MOVE:
+                return moved_networks.probe(self._look(work), work)
             return recognition.probe(self._look(work), work)
 
     def close(self) -> None:
         """Let go of the connection."""
         self._wires.close()
 
-    def _go(self, work: Work, target: Part, point: str) -> None:
+    def _go(self, work: Work, target: Part, point: str, *, back: bool = False) -> None:
         dumps.require_admin()
         with _wrapped(), _alone(work.cancelled):
             faults.reached(f"{point}.before")
             scene = self._look(work)
-            if not recognition.is_at(scene, work, target):
+            if work.step.kind == moved_networks.MOVE:
+                if not moved_networks.is_at(scene, work, back=back):
+                    moved_networks.move(scene, self._wires, work, functools.partial(faults.reached, f"{point}.half"), back=back)
+            elif not recognition.is_at(scene, work, target):
                 self._bring(scene, work, target, f"{point}.half")
             faults.reached(f"{point}.after")
 

@@ -70,7 +70,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
     download = scene.rates.get(link.number)
     master = scene.master_of(link)
     network = purpose.network or (_network_of(scene, master) if master else None)
-    bridge = scene.bridge_of(mark, network) if network else None
+    bridge = scene.bridge_under(mark, network, link) if network else None
     part: dict[str, Json] = {
         "network": network,
         "mac": purpose.mac,

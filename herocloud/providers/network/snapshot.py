@@ -241,6 +241,17 @@ class Scene:
             return found if found is not None and found.kind == "bridge" else self.by_name.get(OVERLAY_BRIDGE)
         return self._bridges.get(mark._replace(address=f"network.{network}", part="network"))
 
+    def bridge_under(self, mark: Mark, network: str, tap: Link | None) -> Link | None:
+        """Return the bridge of the network of a card.
+
+        The cards of a network that was renamed bear its old name until they get a new label: they hang on the bridge that they are a
+        port of, as long as no other network has that name.
+        """
+        bridge = self.bridge_of(mark, network)
+        master = self.master_of(tap) if bridge is None and tap is not None else None
+        owner = self.networks.get(master.name) if master is not None else None
+        return master if owner is not None and (owner.lineage, owner.stack) == (mark.lineage, mark.stack) else bridge
+
     def master_of(self, link: Link) -> Link | None:
         """Return the bridge that an interface is a port of."""
         return self.by_number.get(link.master) if link.master else None

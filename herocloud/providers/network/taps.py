@@ -80,8 +80,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
     """Bring a tap to `part`."""
     name = part["tap"]
     preconditions.check_name(name)
-    bridge = _bridge(scene, mark, part["network"])
     link = preconditions.own_link(scene, name, mark)
+    bridge = _bridge(scene, mark, part["network"], link)
     detour = preconditions.own_link(scene, marks.upload_device(name), beside(mark))
     multi_queue = bool(part.get("multi_queue"))
     if link is not None and link.multi_queue is not multi_queue:
@@ -211,8 +211,8 @@ def beside(mark: Mark) -> Mark:
     return mark._replace(part=f"{mark.part}.upload")
 
 
-def _bridge(scene: Scene, mark: Mark, network: str) -> Link:
-    bridge = scene.bridge_of(mark, network)
+def _bridge(scene: Scene, mark: Mark, network: str, tap: Link | None) -> Link:
+    bridge = scene.bridge_under(mark, network, tap)
     if bridge is None:
         what = "the overlay has no bridge" if network == marks.OVERLAY else f"`network.{network}` does not exist"
         raise Permanent(f"{what}, and `{mark.address}` hangs on it")

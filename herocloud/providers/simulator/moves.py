@@ -80,7 +80,7 @@ def drop(world: sqlite3.Connection, key: str) -> bool:
     return bool(freed)
 
 
-KINDS = ("vm.move", "volume.move")
+KINDS = ("vm.move", "volume.move", "network.move")
 
 
 def move(world: sqlite3.Connection, work: Work, *, back: bool = False) -> None:

@@ -147,6 +147,9 @@ def _check_boot(world: sqlite3.Connection, row: Row) -> None:
 
 
 def _check_ties(world: sqlite3.Connection, row: Row, part: str, current: Part, target: Part) -> None:
+    if part.startswith("nic.") and current and {**current, "network": None} == {**(target or {}), "network": None}:
+        # Its network has another name, or will have it again: the card hangs on the same as before.
+        return
     known = claims.wire(row.stack, row.address, part, current).uses
     for use in claims.wire(row.stack, row.address, part, target).uses:
         if use in known:

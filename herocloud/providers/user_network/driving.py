@@ -1,6 +1,7 @@
 """The effects of networks in user mode: perform, probe and undo for networks and cards, all of which are notes.
 
-A step either wrote its note or did not, so there is no half-way. What is checked before: the ports, and that nobody else's note is there.
+A step either wrote its note or did not, so there is no half-way but in a rename, which moves the note first. What is checked before:
+the ports, and that nobody else's note is there.
 """
 
 from collections.abc import Callable
@@ -9,13 +10,19 @@ from pathlib import Path
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.parts import Half, Parts, PartsDriver, Seen, reverse
-from herocloud.providers.seam import Work
+from herocloud.providers.seam import Found, Probe, Work
 from herocloud.providers.user_network import notes, planning, ports
 from herocloud.providers.user_network.notes import Mark, Note
 
-KINDS = ("network.create", "network.update", "network.delete", "tap.create", "tap.update", "tap.delete")
+MOVE = "network.move"
+KINDS = ("network.create", "network.update", "network.delete", MOVE, "tap.create", "tap.update", "tap.delete")
 
-FAULT_POINTS = tuple(f"user_network.{way}{kind}.{point}" for way in ("", "undo.") for kind in KINDS for point in ("before", "after"))
+FAULT_POINTS = tuple(
+    f"user_network.{way}{kind}.{point}"
+    for way in ("", "undo.")
+    for kind in KINDS
+    for point in ("before", *(("half",) if kind == MOVE else ()), "after")
+)
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
 
 
@@ -24,10 +31,25 @@ class UserNetworkDriver(PartsDriver):
 
     def __init__(self, folder: Path) -> None:
         """Work in a data folder."""
+        self._folder = folder
         super().__init__("user_network", {"network": _Networks(folder, _network_path), "nic": _Cards(folder, _card_path)})
+
+    def bring(self, work: Work, half: Half) -> None:
+        """Go to `after` from whatever is there."""
+        if work.step.kind == MOVE:
+            _move(self._folder, work, half, *_ends(work))
+        else:
+            super().bring(work, half)
+
+    def probe(self, work: Work) -> Probe:
+        """Compare what is noted with the part before and after."""
+        return _probe_move(self._folder, work) if work.step.kind == MOVE else super().probe(work)
 
     def take_back(self, work: Work, half: Half) -> None:
         """Go to `before`; a note of somebody else stands in the way of that, even where this step has made none."""
+        if work.step.kind == MOVE:
+            _move(self._folder, work, half, *reversed(_ends(work)))
+            return
         seen = self.kind_of(work.step).look(work)
         if seen.stray is not None:
             raise Conflict(seen.stray)
@@ -91,6 +113,44 @@ class _Cards(_Notes):
         if work.step.after["rate"]:
             raise Permanent(f"`{work.step.address}`: {planning.unsupported({'networks': [work.step.after]})[0].detail}")
         super().change(work, before, half)
+
+
+def _move(folder: Path, work: Work, half: Half, origin: str, target: str) -> None:
+    """Give a network its new name: first its note moves, and then the name in it."""
+    old, new = notes.find(folder, work.stack, origin), notes.find(folder, work.stack, target)
+    path = notes.network_path(folder, work.stack, target.partition(".")[2])
+    if old is None and new is not None and new.path != path:
+        # It was on its way back when it was cut off.
+        notes.move(new.path, path)
+    if old is None:
+        if new is None:
+            raise Permanent(f"neither `{origin}` nor `{target}` exists, so there is nothing to rename")
+        return
+    if new is not None or (path.exists() and path != old.path):
+        raise Conflict(f"File exists: `{target}` is there already, so `{origin}` cannot take its name")
+    if path != old.path:
+        notes.move(old.path, path)
+    half()
+    notes.write(path, old.mark._replace(address=target, lineage=work.lineage), old.part)
+
+
+def _probe_move(folder: Path, work: Work) -> Probe:
+    """Say which of the two names there is; the name in the note decides."""
+    origin, target = _ends(work)
+    old, new = (notes.find(folder, work.stack, address) for address in (origin, target))
+    if old is not None and new is not None:
+        return Probe(Found.CONTRADICTED, f"both `{origin}` and `{target}` exist")
+    if old is None and new is None:
+        return Probe(Found.CONTRADICTED, f"neither `{origin}` nor `{target}` exists")
+    if old is not None and old.path != notes.network_path(folder, work.stack, origin.partition(".")[2]):
+        return Probe(Found.PARTIAL, f"`{work.step.address}` is half-way: its note lies under the new name and says the old one")
+    if new is not None and new.path != notes.network_path(folder, work.stack, target.partition(".")[2]):
+        return Probe(Found.PARTIAL, f"`{work.step.address}` is half-way back: its note lies under the old name and says the new one")
+    return Probe(Found.NOT_STARTED if new is None else Found.DONE)
+
+
+def _ends(work: Work) -> tuple[str, str]:
+    return work.step.before["address"], work.step.after["address"]
 
 
 def _network_path(folder: Path, work: Work) -> Path:

@@ -65,6 +65,19 @@ def write(path: Path, mark: Mark, part: Part) -> None:
     durable_files.write_durably(path, jsons.dumps({**part, _MARK: mark._asdict()}).encode(), draft=path.with_name(f".{path.name}.new"))
 
 
+def find(data: Path, stack: str, address: str) -> Note | None:
+    """Return the note of a network by its address; while it is renamed, the file has the new name and the note the old one."""
+    networks = (note for note in scan(data, [stack]) if note.mark.part == "network")
+    return next((note for note in networks if note.mark.address == address), None)
+
+
+def move(path: Path, target: Path) -> None:
+    """Give a note another place in the same folder, durably."""
+    path.with_name(f".{path.name}.new").unlink(missing_ok=True)
+    path.replace(target)
+    durable_files.sync_folder(target.parent)
+
+
 def remove(path: Path) -> None:
     """Forget a network or a card, and the folders that hold nothing more."""
     path.with_name(f".{path.name}.new").unlink(missing_ok=True)

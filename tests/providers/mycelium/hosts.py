@@ -265,18 +265,31 @@ class OverlayHost:
         lineage = self.folder / "state.lineage"
         if lineage.exists():
             self.lineage = lineage.read_text().strip()
-        # What a failed test left of a network with a node of its own.
+        # What a failed test left: of the keepers first, which would start a daemon again. That of a network lives in a namespace whose name
+        # is a mount of the process that made it, so it is known by its key.
+        own = {one.pid for one in self._processes}
+        for pid in run(["ip", "netns", "pids", self.name], check=False).split():
+            if int(pid) not in own:
+                subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
+        for pid in _pids_with(f"{self.folder}/mycelium/keys/"):
+            subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
         inner = f"herocloud-{jsons.digest([self.lineage, 'shop'])[:8]}"
-        # The keepers, which live on the host, would start the daemon of the network again.
-        for namespace in (self.name, inner):
-            for pid in run([*self.enter, "ip", "netns", "pids", namespace], check=False).split():
-                if int(pid) not in {one.pid for one in self._processes}:
-                    subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
         for process in reversed(self._processes):
             process.kill()
             process.communicate()
         for namespace in (inner, *reversed(self._namespaces)):
             run(["ip", "netns", "delete", namespace], check=False)
+
+
+def _pids_with(word: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word in path.read_bytes().decode(errors="replace"):
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
 
 
 def connect(one: OverlayHost, other: OverlayHost) -> tuple[str, str]:

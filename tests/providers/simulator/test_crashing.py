@@ -84,8 +84,11 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     yield ("vm.configure", "vm.web", "machine", labelled, configured)
     yield ("vm.move", "vm.www", "mark", {"address": "vm.web"}, {"address": "vm.www"})
     yield ("volume.move", "volume.db", "mark", {"address": "volume.data"}, {"address": "volume.db"})
+    slow = {**nic, "rate": {"download": 1000, "upload": None}}
+    yield ("network.move", "network.front", "mark", {"address": "network.lan"}, {"address": "network.front"})
+    yield ("tap.update", "vm.www", "nic.0", slow, {**slow, "network": "front"})
     yield ("vm.delete", "vm.www", "machine", configured, None)
-    yield ("tap.delete", "vm.www", "nic.0", {**nic, "rate": {"download": 1000, "upload": None}}, None)
+    yield ("tap.delete", "vm.www", "nic.0", {**slow, "network": "front"}, None)
     yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", {**disk, "size": 18 * GIB}, None))
     prepared, unwanted = beside(disk), beside({**disk, "size": 12 * GIB})
     yield from (("disk.prepare", "vm.www", "disk.new", None, unwanted), ("disk.discard", "vm.www", "disk.new", unwanted, None))
@@ -98,7 +101,7 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
         ("peer.remove", f"peer.{peer['endpoint']}", "peer", peer, None),
         ("overlay.disable", "mycelium.node", "overlay", node, None),
     )
-    yield ("network.delete", "network.lan", "network", {**network, "nat": True}, None)
+    yield ("network.delete", "network.front", "network", {**network, "nat": True}, None)
     yield ("image.delete", "image.debian", "image", image, None)
 
 

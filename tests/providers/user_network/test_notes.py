@@ -102,3 +102,60 @@ def test_a_damaged_note_is_told_with_the_way_out(bench, network, content) -> Non
     (bench.folder / "user-networks" / "shop" / "lan.json").write_bytes(content)
     with pytest.raises(Permanent, match="damaged; remove it"):
         bench.look()
+
+
+MOVE = ("network.move", {"address": "network.lan"}, {"address": "network.front"})
+
+
+def _move(bench, verb):
+    return getattr(bench, verb)(*MOVE, address="network.front")
+
+
+def test_a_rename_moves_a_note_and_its_cards_are_told_one_by_one(bench, network, tap) -> None:
+    bench.perform("network.create", None, network)
+    bench.perform("tap.create", None, tap, address="vm.web")
+    assert _move(bench, "probe").found is Found.NOT_STARTED
+    _move(bench, "perform")
+    _move(bench, "perform")
+    assert _move(bench, "probe").found is Found.DONE
+    assert _all(bench) == {"network.front": {"network": network}, "vm.web": {"nic.0": tap}}
+    told = {**tap, "network": "front"}
+    bench.perform("tap.update", tap, told, address="vm.web")
+    with pytest.raises(Conflict, match=r"`network.front` is in use"):
+        bench.perform("network.delete", network, None, address="network.front")
+    bench.undo("tap.update", tap, told, address="vm.web")
+    _move(bench, "undo")
+    _move(bench, "undo")
+    assert _all(bench) == {"network.lan": {"network": network}, "vm.web": {"nic.0": tap}}
+    assert [path.name for path in (bench.folder / "user-networks" / "shop").glob("*.json")] == ["lan.json"]
+
+
+@pytest.mark.parametrize("healed", ["perform", "undo"])
+@pytest.mark.parametrize("torn", ["perform", "undo"])
+def test_a_rename_that_was_torn_is_finished_or_taken_back(bench, network, torn, healed) -> None:
+    bench.perform("network.create", None, network)
+    if torn == "undo":
+        _move(bench, "perform")
+
+    def tear():
+        raise InterruptedError
+
+    go = bench.driver.take_back if torn == "undo" else bench.driver.bring
+    with pytest.raises(InterruptedError):
+        go(bench.work(*MOVE, address="network.front"), tear)
+    assert _move(bench, "probe").found is Found.PARTIAL
+    _move(bench, healed)
+    name = "lan" if healed == "undo" else "front"
+    assert _all(bench) == {f"network.{name}": {"network": network}}
+    assert [path.name for path in (bench.folder / "user-networks" / "shop").glob("*.json")] == [f"{name}.json"]
+
+
+def test_a_rename_needs_a_network_and_a_free_name(bench, network) -> None:
+    with pytest.raises(Permanent, match=r"neither `network.lan` nor `network.front` exists"):
+        _move(bench, "perform")
+    assert _move(bench, "probe").found is Found.CONTRADICTED
+    bench.perform("network.create", None, network)
+    bench.perform("network.create", None, {**network, "cidr": "10.43.0.0/24"}, address="network.front")
+    assert _move(bench, "probe").found is Found.CONTRADICTED
+    with pytest.raises(Conflict, match=r"`network.front` is there already"):
+        _move(bench, "perform")
