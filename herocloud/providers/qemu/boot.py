@@ -217,6 +217,7 @@ def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> L
         environment={identity.TOKEN: identity.token(data, sid)},
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
         cage=cages.cage_of(data, sid, mark.machine, machine.program, opened),
+        bounds_log=True,
     )
 
 
