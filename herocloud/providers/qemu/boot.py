@@ -13,12 +13,26 @@ from typing import Self
 
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import UserNetwork, Work
-from herocloud.providers.vmm import cages, files, folders, grants, identity, launch, loopback, marks, revivals, shutdown, supplies, virtiofs
+from herocloud.providers.vmm import (
+    cages,
+    files,
+    folders,
+    grants,
+    identity,
+    launch,
+    loopback,
+    marks,
+    revivals,
+    shutdown,
+    supplies,
+    virtiofs,
+)
 from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
@@ -32,6 +46,8 @@ _FIRST_ANSWER = 30.0
 _STEP = 0.01
 _HALTED = ("paused", "postmigrate")
 """States of a machine whose guest is held; the second one is since its memory was kept."""
+_REPEATED = 0.3
+"""Seconds in which a write that failed has failed again."""
 
 
 def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> None:
@@ -45,8 +61,21 @@ def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> Non
         faults.reached("qemu.vm.boot.settled")
         if seen.power != "running":
             talk.ask("cont")
+        if seen.power in powers.HELD:
+            _require_going_on(talk, work)
     if mark.machine["restart"] != "no":
         launch.keep(identity.record_path(data, sid), kept=True)
+
+
+def _require_going_on(talk: Talk, work: Work) -> None:
+    """Require that a guest which its hypervisor had paused is not paused again at once: it writes what it could not write first."""
+    talk.pause(_REPEATED)
+    power = queries.look(talk).power
+    if power in powers.HELD:
+        way = (
+            "free space on the disk of the data folder" if power == powers.DISK_FULL else "see what the kernel of the host says of the disk"
+        )
+        raise Permanent(f"`{work.step.address}` was paused again ({power}); {way}, then `herocloud vm resume {work.step.address}`")
 
 
 def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callable[[Talk], None]) -> None:

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.parts import same, wrap
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, grants, kept_memory, marks, memory_folders, probes, supplies, users, virtiofs
+from herocloud.providers.vmm import files, grants, kept_memory, marks, memory_folders, probes, responsiveness, supplies, users, virtiofs
 from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
@@ -208,6 +209,8 @@ class MachineDriver:
             marks.write(self._folder, sid, wanted._replace(serial=work.serial))
         if self._control.is_living(sid, wanted):
             self._control.prepare_again(place, wanted, given)
+            if target["restart"] != "no":
+                responsiveness.adopt(self._folder, sid)
         if given.is_complete(target):
             grants.take_back(self._folder, sid, given.needs_of(target))
 
@@ -231,7 +234,9 @@ class MachineDriver:
 
     def _real(self, sid: str, mark: Mark) -> Part:
         """Return the part of a machine as it really is."""
-        return self._control.machine(sid, mark) if self._control.is_living(sid, mark) else mark.machine
+        if not self._control.is_living(sid, mark):
+            return mark.machine
+        return responsiveness.with_keeper(self._folder, sid, self._control.machine(sid, mark))
 
     # Power: a process, and whether its guest runs.
 
@@ -241,6 +246,10 @@ class MachineDriver:
             if target == "stopped":
                 return
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
+        if target in powers.HELD:
+            # Somebody takes back that it goes on; nobody wants it to be as it was.
+            return
+        responsiveness.wake(self._folder, sid)
         place = self._place(work, sid)
         if target == "stopped":
             self._control.stop(place, mark, work, self._patience.for_guest(work.shutdown))
@@ -262,6 +271,8 @@ class MachineDriver:
         word = ""
         if self._control.is_living(sid, mark):
             power = self._control.power(sid)
+            if power is None and step.before in powers.HELD:
+                return Probe(Found.NOT_STARTED, f"`{step.address}` does not answer")
             if power is None:
                 return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its guest has not begun")
             if step.after == "running" and self._control.is_unkept(sid, mark):
