@@ -174,7 +174,7 @@ _OVERTAKEN = Diagnostic(
 def _tidy(host: Hosting, how: How, plan: Plan, result: Result) -> None:
     if not (result.interrupted or result.failed or result.went_back):
         leftovers.forget_before(host, plan.stack)
-    if not result.interrupted:
+    if not result.interrupted and how.tidies:
         leftovers.forget_expired(host, how)
 
 

@@ -69,6 +69,9 @@ class How(NamedTuple):
     accelerator: str | None = None
     """What guests that are booted run on, `kvm`, `tcg` or `auto`; nothing leaves it to the host file."""
 
+    tidies: bool = True
+    """Whether deleted data whose time has passed is destroyed at the end of an apply; a daemon does that by its clock."""
+
     def is_cancelled(self) -> bool:
         """Return whether the caller has asked to stop."""
         return self.interrupts.requests > 0

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 from typing import Self
 
-from herocloud.model.worlds import Recorded
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Record, Recorded
 from herocloud.state import state_files
 from herocloud.state.store import Store
 
@@ -19,6 +20,7 @@ class StateReader:
     def __init__(self, folder: Path) -> None:
         """Start without anything read."""
         self._folder = folder
+        self._path = state_files.database(folder)
         self._turn = threading.Lock()
         self._store: Store | None = None
         self._file: tuple[int, int] | None = None
@@ -43,10 +45,28 @@ class StateReader:
                 self._version = version
             return version, self._recorded
 
+    def version(self) -> int:
+        """Return a number that grows whenever anything is written, without reading anything; of another reader it is another one."""
+        with self._turn:
+            store = self._open()
+            return 0 if store is None else store.data_version
+
+    def record_of(self, sid: str) -> Record | None:
+        """Return one record as it is now, without reading the others."""
+        with self._turn:
+            store = self._open()
+            return None if store is None else store.record_of(sid)
+
+    def record(self, stack: StackName, address: Address) -> Record | None:
+        """Return the record of an address as it is now, without reading the others."""
+        with self._turn:
+            store = self._open()
+            return None if store is None else store.record(stack, address)
+
     def _open(self) -> Store | None:
         from herocloud.state import store as states
 
-        file = _identify(self._folder)
+        file = state_files.identify(self._path)
         if self._store is not None and (file != self._file or self._copied):
             # Another state was put in its place, or what was opened was a copy in memory, to which nobody ever writes.
             self._store.close()
@@ -72,11 +92,3 @@ class StateReader:
     def __exit__(self, *_: object) -> None:
         """Close at the end of the block."""
         self.close()
-
-
-def _identify(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = state_files.database(folder).stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino

@@ -160,10 +160,14 @@ class DaemonStore:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / FILE
         self._turn = threading.Lock()
+        self._reading = threading.Lock()
         self._connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
         self.path.chmod(0o600)
         try:
             self._prepare()
+            # A connection of their own for reads, which therefore never wait for a disk that writes.
+            self._reader = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._reader.execute("PRAGMA query_only = ON")
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise _damaged(self.path, error) from error
@@ -178,7 +182,8 @@ class DaemonStore:
 
     def close(self) -> None:
         """Close the file."""
-        with self._turn:
+        with self._turn, self._reading:
+            self._reader.close()
             self._connection.close()
 
     def _prepare(self) -> None:
@@ -253,8 +258,8 @@ class DaemonStore:
         return {job.plan: job for job in self._jobs("plan IS NOT NULL ORDER BY number", ()) if job.plan is not None}
 
     def _jobs(self, condition: str, values: tuple[Json, ...]) -> list[StoredJob]:
-        with self._turn:
-            rows = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE {condition}", values)  # noqa: S608  (ours)
+        with self._reading:
+            rows = self._reader.execute(f"SELECT {_JOB} FROM jobs WHERE {condition}", values)  # noqa: S608  (ours)
             return [StoredJob(*row) for row in rows]
 
     # Events
@@ -274,16 +279,16 @@ class DaemonStore:
 
     def events_from(self, first: int, limit: int) -> list[StoredEvent]:
         """Return events from a number on, oldest first."""
-        with self._turn:
-            rows = self._connection.execute(
+        with self._reading:
+            rows = self._reader.execute(
                 "SELECT seq, at, type, stack, address, job, secret, body FROM events WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit)
             )
             return [StoredEvent(*row) for row in rows]
 
     def last_event(self) -> int:
         """Return the number of the newest event; 0 when there never was one."""
-        with self._turn:
-            row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        with self._reading:
+            row = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
             return 0 if row is None else int(row[0])
 
     # Snapshot schedules

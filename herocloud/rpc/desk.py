@@ -4,6 +4,7 @@ import hmac
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ from herocloud.rpc.shelf import Shelf
 
 _HOST_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
+_PAUSE_SECONDS = 0.2
+"""Between two looks for readers, however often the world is changed meanwhile."""
 
 
 class SecretKey:
@@ -43,17 +46,22 @@ class SecretKey:
 class Sight:
     """The world as it was last looked at. Reads never wait for a look: an old one is shown while a thread takes the next."""
 
-    def __init__(self, folder: Path, reader: StateReader) -> None:
-        """Start without a look."""
+    def __init__(self, folder: Path, reader: StateReader, finder: StateReader) -> None:
+        """Start without a look; `finder` is never busy with reading everything."""
         self._folder = folder
         self._reader = reader
+        self._finder = finder
         self._turn = threading.Lock()
         self._looking = threading.Lock()
+        self._looks = ThreadPoolExecutor(1, thread_name_prefix="look")
         self._hosting: tuple[float, tuple[object, ...], Hosting] | None = None
         self._things: Mapping[tuple[str, Address], Thing] = {}
+        self._records: Mapping[tuple[str, Address], Record] = {}
+        """What was recorded of each when it was looked at; nothing once somebody worked on the host."""
         self._version = -1
         self._at = float("-inf")
         self._began = float("-inf")
+        self._forgotten = float("-inf")
 
     def hosting(self) -> Hosting:
         """Return the machine; detected again every few seconds, and whenever its slices or the host file change."""
@@ -73,19 +81,25 @@ class Sight:
         with self._turn:
             if machine or self._hosting is None or not self._hosting[2].host.simulated:
                 self._hosting = None
-            self._at = float("-inf")
+            self._at, self._forgotten = float("-inf"), time.monotonic()
+            self._records = {}
 
     def thing(self, record: Record) -> tuple[bool, Thing | None]:
         """Return whether the last look is as new as the records, and what it saw of one of them."""
-        version, _ = self._reader.current()
+        version = self._finder.version()
         self._refresh_if_old()
+        key = (record.stack, record.address)
         with self._turn:
-            return self._version == version, self._things.get((record.stack, record.address))
+            at_version, looked_at, thing = self._version, self._records.get(key), self._things.get(key)
+        # What others write says nothing against a look at this one.
+        return at_version == version or looked_at == record, thing
 
     def _refresh_if_old(self) -> None:
-        if time.monotonic() - self._at < _LOOK_SECONDS or not self._looking.acquire(blocking=False):
+        now = time.monotonic()
+        if now - self._at < _LOOK_SECONDS or now - self._began < _PAUSE_SECONDS or not self._looking.acquire(blocking=False):
             return
-        threading.Thread(target=self._look, name="look", daemon=True).start()
+        # A thread that is there already: to start one is to wait for it, and a reader waits for nothing.
+        self._looks.submit(self._look)
 
     def _look(self) -> None:
         try:
@@ -99,13 +113,18 @@ class Sight:
     def look_now(self) -> Mapping[tuple[str, Address], Thing]:
         """Look at everything that is recorded."""
         began = time.monotonic()
-        version, recorded = self._reader.current()
+        version = self._finder.version()
+        recorded = self._reader.recorded()
         stacks = tuple(recorded.records)
         things = lookups.things_by_key(stack_plans.look(self.hosting(), stacks)) if stacks else {}
         with self._turn:
             # Of two looks at once, the one that began first may end last, and knows less.
             if began >= self._began:
                 self._things, self._version, self._at, self._began = things, version, time.monotonic(), began
+                self._records = {(stack, address): one for stack, inside in recorded.records.items() for address, one in inside.items()}
+                if began <= self._forgotten:
+                    # Somebody worked on the host meanwhile: this look saw some of it.
+                    self._records, self._at = {}, float("-inf")
         return things
 
 
@@ -114,6 +133,8 @@ class Desk(NamedTuple):
 
     folder: Path
     reader: StateReader
+    finder: StateReader
+    """Reads single records, and never waits for somebody who reads them all."""
     sight: Sight
     jobs: Jobs
     events: EventLog
@@ -155,12 +176,10 @@ class Desk(NamedTuple):
 
     def find_vm(self, sid: str, secret: str) -> Record:
         """Return a VM that the caller may know of; whatever else is the same as not there."""
-        digest = self.digest(secret)
-        for records in self.recorded.records.values():
-            for record in records.values():
-                if record.sid == sid and record.kind == "vm" and self.sees(record, digest):
-                    return record
-        raise no_such_vm(sid)
+        record = self.finder.record_of(sid)
+        if record is None or record.kind != "vm" or not self.sees(record, self.digest(secret)):
+            raise no_such_vm(sid)
+        return record
 
     def owners(self) -> Mapping[Sid, tuple[StackName, Address]]:
         """Return who holds each slice."""

@@ -17,6 +17,18 @@ Translate = Callable[[Exception, Mapping[str, Json]], RpcError | None]
 """Turns an exception into what a caller with these parameters is answered; nothing for a defect."""
 
 
+_SHORT = 1024
+
+
+def is_quick(body: bytes, table: Mapping[str, Method[Any]]) -> bool:
+    """Return whether a request is one short call of a method that is answered at once."""
+    if len(body) > _SHORT:
+        return False
+    message = framing.read(body)
+    call = message.members[0] if len(message.members) == 1 else None
+    return isinstance(call, Call) and (method := table.get(call.method)) is not None and method.quick
+
+
 def answer(body: bytes, table: Mapping[str, Method[Any]], desk: Any, translate: Translate) -> bytes | None:
     """Answer a request; nothing when it holds only notifications."""
     message = framing.read(body)

@@ -41,7 +41,8 @@ class Handlers(NamedTuple):
     """What the paths need from the daemon."""
 
     answer: Callable[[bytes, Caller], bytes | None]
-    """Answers a request; called in a thread."""
+    """Answers a request; called in a thread, unless it is a quick one."""
+    is_quick: Callable[[bytes], bool]
     openrpc: bytes
     health: Callable[[], Health]
     metrics: Callable[[], str]
@@ -109,8 +110,11 @@ class _Calls:
         if not body.strip():
             return _answer(framing.write_error("null", PARSE_ERROR, _finding("The body is empty.")), 200)
         caller: Caller = request.scope["caller"]
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._handlers.pool, self._handlers.answer, body, caller)
+        if self._handlers.is_quick(body):
+            # Each thread that an answer goes through waits for its turn among those that plan.
+            answer = self._handlers.answer(body, caller)
+        else:
+            answer = await asyncio.get_running_loop().run_in_executor(self._handlers.pool, self._handlers.answer, body, caller)
         return Response(status_code=204) if answer is None else _answer(answer, 200)
 
 

@@ -332,13 +332,12 @@ class Jobs:
 
     def open(self) -> list[StoredJob]:
         """Return the jobs that did not end yet, oldest first."""
-        with self._turn:
-            return [self._runs[number].job for number in sorted(self._runs)]
+        # Without the lock, which is held while a new job is written to disk: one copy of the table is as good as any.
+        return [run.job for _, run in sorted(self._runs.copy().items())]
 
     def reserved(self) -> list[tuple[str, ...]]:
         """Return the slices that open jobs are about to take."""
-        with self._turn:
-            return [run.subject.slices for run in self._runs.values() if run.subject.slices]
+        return [run.subject.slices for run in self._runs.copy().values() if run.subject.slices]
 
     def _current(self, job: StoredJob) -> StoredJob:
         run = self._runs.get(job.number)

@@ -42,6 +42,8 @@ class Method(Generic[Desk]):
     summary: str
     description: str
     examples: tuple[Example, ...]
+    quick: bool = False
+    """Whether it computes less than a millisecond and waits for nothing: it is answered at once, and not by another thread."""
 
     def call(self, desk: Desk, given: Sequence[Json] | Mapping[str, Json]) -> Json:
         """Check the parameters, run the function, and return its result as JSON values."""
@@ -73,7 +75,9 @@ class Method(Generic[Desk]):
 Declared = Callable[[Callable[..., Any]], Method[Any]]
 
 
-def declare(group: str, *, example: Example, errors: Iterable[ErrorCode] = (), more: Iterable[Example] = ()) -> Declared:
+def declare(
+    group: str, *, example: Example, errors: Iterable[ErrorCode] = (), more: Iterable[Example] = (), quick: bool = False
+) -> Declared:
     """Turn a function into a method; its name, parameters, result and description are those of the function."""
 
     def make(function: Callable[..., Any]) -> Method[Any]:
@@ -100,6 +104,7 @@ def declare(group: str, *, example: Example, errors: Iterable[ErrorCode] = (), m
             summary=" ".join(summary.split()),
             description=" ".join((rest or summary).split()),
             examples=(example, *more),
+            quick=quick,
         )
 
     return make

@@ -170,7 +170,7 @@ class SnapshotSchedules:
         done: dict[str, Json] = {"taken": None, "deleted": []}
         beyond = one.beyond
         if not beyond:
-            name = time.strftime("auto-%Y%m%d-%H%M%S", time.gmtime(now))
+            name = self._name_at(record, now)
             wanted = Wanted((record.address,), record.stack, name, one.policy["memory"], scheduled=True)
             if len(one.taken) >= one.policy["keep"]:
                 beyond = [one.taken[0][1]]
@@ -193,6 +193,16 @@ class SnapshotSchedules:
             done["deleted"] = beyond
         self._keep(self._kept[one.schedule.sid]._replace(failures=0, again=0.0, reason=""))
         return done
+
+    def _name_at(self, record: Record, now: float) -> str:
+        """Return a name that says when, and that no snapshot of the VM has."""
+        present = self._desk.finder.record(record.stack, record.address)
+        base = name = time.strftime("auto-%Y%m%d-%H%M%S", time.gmtime(now))
+        number = 1
+        while f"{SNAPSHOT}{name}" in (present or record).parts:
+            number += 1
+            name = f"{base}-{number}"
+        return name
 
     def _delete(self, run: Run, one: Known, names: list[str]) -> None:
         record = one.record

@@ -141,6 +141,15 @@ def find(connection: sqlite3.Connection, stack: str, address: str) -> Record | N
     return None if row is None else read_sound(row[0], stack, address)
 
 
+def find_sid(connection: sqlite3.Connection, sid: str) -> Record | None:
+    """Return the present record of a sid; nothing for one that cannot be read."""
+    row = connection.execute("SELECT body, stack, address FROM records WHERE sid = ? AND until IS NULL", (sid,)).fetchone()
+    if row is None:
+        return None
+    fields = _parse(row[0])
+    return None if record_shapes.judge(fields, row[1], row[2], inside=True) is not None else _record(fields)
+
+
 def read_sound(body: str, stack: str, address: str) -> Record | None:
     """Return the record from its JSON; nothing when it is not one."""
     fields = _parse(body)

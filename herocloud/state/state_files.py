@@ -145,3 +145,12 @@ def _missing(folder: Path, lineage: str | None) -> Refused:
             )
         ]
     )
+
+
+def identify(path: Path) -> tuple[int, int] | None:
+    """Return which file is at a path now; nothing where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -66,7 +66,7 @@ class Store:
         self._turn = threading.Lock()
         self._runs: dict[int, Run] = {}
         self._path = state_files.database(folder)
-        self._file = _identity(self._path)
+        self._file = state_files.identify(self._path)
         self.lineage: str
         self.host: HostId
         """The id of this host where states of several hosts meet; within this state it goes by `ids.HERE`."""
@@ -119,6 +119,10 @@ class Store:
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
         return self._read(lambda c: records.find(c, stack, address))
+
+    def record_of(self, sid: str) -> Record | None:
+        """Return the record of this sid."""
+        return self._read(lambda c: records.find_sid(c, sid))
 
     def assignments(self) -> Mapping[Sid, tuple[StackName, Address]]:
         """Return who holds each slice in use."""
@@ -334,7 +338,7 @@ class Store:
         with self._turn, failures.Guarded(self._path):
             faults.reached(f"{point}.before")
             # SQLite goes on writing to a file that was removed under it, and all of that would be lost without a word.
-            if _identity(self._path) != self._file:
+            if state_files.identify(self._path) != self._file:
                 raise failures.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -389,11 +393,3 @@ def read_last_files(folder: Path, stack: str) -> tuple[str, ...]:
         return ()
     with store:
         return store.last_files(stack)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from herocloud.providers.seam import Work
 from herocloud.providers.simulator.driving import SimulatorDriver
+from herocloud.rpc import dispatch
 
 
 def try_to(daemon: Any, method: str, **params: Any) -> Any:
@@ -171,3 +173,32 @@ def test_a_stop_gives_the_guest_as_long_as_the_caller_says(daemon: Any, monkeypa
     monkeypatch.setattr(SimulatorDriver, "perform", look)
     assert daemon.call("stop_vm", sid=job["sid"], wait=30, **asked)["result"]["status"] == "stopped"
     assert given == [("vm.stop", seconds)]
+
+
+def test_reads_wait_for_no_disk_and_for_nobody_who_asks_for_a_job(daemon: Any) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
+    service = daemon.service
+    # A new job is on its way to disk, events are being written, and somebody reads all records.
+    with service.jobs._turn, service.store._turn, service.reader._turn:
+        assert daemon.call("get_vm", sid=sid)["status"] == "running"
+        assert daemon.call("get_job", job_id="j1")["status"] == "done"
+        assert daemon.call("list_jobs", open_only=True) == []
+        assert daemon.call("events", **{"from": 1, "limit": 5})["events"]
+
+
+def test_a_short_call_of_a_quick_method_is_answered_at_once_and_all_others_by_a_thread(daemon: Any) -> None:
+    table = daemon.service.table
+    call = {"jsonrpc": "2.0", "id": 1, "method": "get_vm", "params": {"sid": "abc"}}
+    assert dispatch.is_quick(json.dumps(call).encode(), table)
+    for other in ([call, call], {**call, "method": "list_vms", "params": {}}, {**call, "params": {"sid": "a" * 2000}}, {"id": 1}):
+        assert not dispatch.is_quick(json.dumps(other).encode(), table)
+    assert not dispatch.is_quick(b"{", table)
+    assert daemon.refused("get_vm", sid="abcdef").code == -32001
+
+
+def test_lists_are_made_of_one_moment(daemon: Any, monkeypatch: Any) -> None:
+    daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
+    full = daemon.service.desk.recorded
+    states = iter([full, *[type(full)()] * 100])
+    monkeypatch.setattr(type(daemon.service.desk), "recorded", property(lambda _desk: next(states)))
+    assert [vm["name"] for vm in daemon.call("list_vms")] == ["web"]

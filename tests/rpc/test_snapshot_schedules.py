@@ -105,6 +105,20 @@ def test_a_snapshot_is_taken_an_interval_after_the_schedule_is_first_seen(clocke
     assert f'herocloud_vm_scheduled_snapshot_timestamp_seconds{{stack="shop",vm="vm.db",sid="{clocked.sid}"}} {int(clocked.at)}' in text
 
 
+def test_two_within_one_second_have_names_of_their_own(clocked: Clocked) -> None:
+    clocked.apply((STACK % "").replace("1 h", "1 s"))
+    clocked.at += 0.95
+    assert clocked.look() == []
+    for _ in range(2):
+        clocked.at = float(int(clocked.at)) + 1.1
+        clocked.look(begins=True)
+    clocked.daemon.call(
+        "create_snapshot", sid=clocked.sid, name=clocked.schedules._name_at(clocked.schedules.known()[0].record, clocked.at + 5), wait=30
+    )
+    clocked.at += 5
+    assert clocked.look(begins=True)[-1].endswith("-2")
+
+
 def test_the_oldest_goes_once_there_is_a_new_one_and_what_a_person_took_stays(clocked: Clocked) -> None:
     clocked.daemon.call("create_snapshot", sid=clocked.sid, name="mine", wait=30)
     seen = []

@@ -1,10 +1,11 @@
 """What lies around a VM: its serial log and its sockets, kept small and cleaned away; and what it needs, required.
 
-The log is written by the VMM itself, which appends and knows no limit, and nobody of ours runs between two commands. So it is cut whenever
-a command comes by: the old half is kept beside it. A process per VM that does nothing but copy would keep the limit at every instant, and
-cost more memory than the tiny guest.
+The log is written by the VMM itself, which appends and knows no limit. It is cut whenever a command comes by, and by a small shell while
+none does (`log_bounds`): the old half is kept beside it. A process per VM that does nothing but copy would keep the limit at every instant,
+and cost more memory than the tiny guest.
 """
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -44,16 +45,22 @@ def _cut(log: Path, limit: int) -> bool:
     if size <= limit:
         return False
     old = log.with_name(log.name + _OLD)
-    for _ in range(3):
-        with log.open("rb") as source, old.open("wb") as target:
-            source.seek(max(0, size - limit))
-            shutil.copyfileobj(source, target)
-        old.chmod(0o600)
-        grown = log.stat().st_size
-        if grown == size:
-            break
-        size = grown
-    os.truncate(log, 0)
+    with log.open("rb") as lock:
+        # Another one who cuts at the same time has it, and what that one put aside would be thrown away.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        size = log.stat().st_size
+        if size <= limit:
+            return False
+        for _ in range(3):
+            with log.open("rb") as source, old.open("wb") as target:
+                source.seek(max(0, size - limit))
+                shutil.copyfileobj(source, target)
+            old.chmod(0o600)
+            grown = log.stat().st_size
+            if grown == size:
+                break
+            size = grown
+        os.truncate(log, 0)
     return True
 
 

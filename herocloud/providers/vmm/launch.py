@@ -25,7 +25,7 @@ from typing import NamedTuple
 from herocloud.kits import jsons, subprocesses
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import control_groups, folders, identity
+from herocloud.providers.vmm import control_groups, files, folders, identity, log_bounds
 from herocloud.providers.vmm.cages import Cage
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.users import User
@@ -35,6 +35,7 @@ record=$1
 python=$2
 jail=$3
 orders=$4
+bounding=$5
 umask 077
 exec 9<>"$record.lock" || exit 75
 case $0 in
@@ -46,6 +47,7 @@ note() { printf '%s %s\\n' "$(date +%s)" "$*" >>"$events"; }
 read -r boot </proc/sys/kernel/random/boot_id
 read -r stat </proc/self/stat
 printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
+@bounds@
 pause=1
 tries=0
 while :; do
@@ -82,12 +84,14 @@ while :; do
     note restarted "$tries"
 done
 """
+_KEEP = _KEEP.replace("@bounds@", log_bounds.START)
 """The shell beside a VMM. `.restart` says whether it is kept, and `.stop` that it is not, for now: words that are compared and never run.
 What is run stands in its orders, in the runtime folder, which nobody else can write to.
 
-A process that ends within a minute ten times in a row is given up. What happened stands in `events.` and the name of the record, with its
-time. The lock is waited for, because a look at it holds it for an instant. An adopter takes the place of a shell that was killed: it waits
-for the lock that the process holds, and does not learn its exit code, which counts as a failure then."""
+Where `.bounds` is, a second shell keeps the serial log small. A process that ends within a minute ten times in a row is given up. What
+happened stands in `events.` and the name of the record, with its time. The lock is waited for, because a look at it holds it for an
+instant. An adopter takes the place of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit
+code, which counts as a failure then."""
 
 _DETACH = """\
 cd / || exit
@@ -120,6 +124,8 @@ class Launch(NamedTuple):
     """A socket that it is handed as descriptor 3, for the user of the VM to connect to."""
     client: User | None = None
     """Who connects to that socket."""
+    bounds_log: bool = False
+    """Whether its serial log is kept small for it."""
 
 
 def launch(
@@ -131,7 +137,7 @@ def launch(
     """
     log = _beside(what.record, "log")
     what.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("log", "ended", "keeper", "left"):
+    for name in ("log", "ended", "keeper", "left", log_bounds.RECORD):
         _beside(what.record, name).unlink(missing_ok=True)
     what.record.unlink(missing_ok=True)
     _beside(what.record, "stop").touch(mode=0o600)
@@ -168,6 +174,8 @@ def prepare(what: Launch) -> None:
     folders.make_orders_folder()
     _write(folders.orders_path(what.record), "".join(f"{name}\0{value}\0" for name, value in orders))
     _write(_beside(what.record, "restart"), f"{what.restart}\n")
+    if what.bounds_log:
+        _write(_beside(what.record, log_bounds.FLAG), f"{files.LOG_LIMIT} {log_bounds.SECONDS}\n")
 
 
 def forget(record: Path) -> None:
@@ -222,6 +230,9 @@ def dismiss(record: Path, patience: float = 10.0) -> None:
         if time.monotonic() > until:
             raise Temporary(f"`{_beside(record, 'lock')}` is still held by a process that was started for this VM")
         time.sleep(_STEP)
+    bounding = identity.read(_beside(record, log_bounds.RECORD))
+    if bounding is not None:
+        identity.send(bounding, signal.SIGTERM)
 
 
 def said(log: Path) -> str:
@@ -240,7 +251,7 @@ def has_systemd() -> bool:
 
 def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | None = None) -> None:
     record = what.record.absolute()
-    become = ["/bin/sh", "-c", _KEEP, name, str(record), sys.executable, str(JAIL), str(folders.orders_path(record))]
+    become = ["/bin/sh", "-c", _KEEP, name, str(record), sys.executable, str(JAIL), str(folders.orders_path(record)), log_bounds.SCRIPT]
     if has_systemd():
         try:
             subprocesses.run(_as_unit(what, become, log, unit or what.unit), timeout=_SHELL_TIME)

@@ -113,11 +113,11 @@ def list_snapshots(
     """
     if sid is not None:
         return [_info(one) for one in _of(desk, desk.find_vm(sid, secret))]
-    digest = desk.digest(secret)
+    digest, recorded = desk.digest(secret), desk.recorded.records
     return [
         _info(one)
-        for stack in sorted(desk.recorded.records)
-        for record in sorted(desk.recorded.records[stack].values(), key=lambda record: ids.sort_key(record.address))
+        for stack in sorted(recorded)
+        for record in sorted(recorded[stack].values(), key=lambda record: ids.sort_key(record.address))
         if record.kind == "vm" and secret_of(record) == digest
         for one in _of(desk, record)
     ]

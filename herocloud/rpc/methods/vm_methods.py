@@ -157,8 +157,8 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
         work.run_planned(
             desk, run, lambda: deployment.plan_deploy(desk.folder, wanted, desk.known), work.only(address), options=options, address=address
         )
-        record = desk.recorded.records[deployment.STACK][address]
-        return infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
+        record = desk.finder.record(deployment.STACK, address)
+        return None if record is None else infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
 
     subject = Subject(f"vm:{deployment.STACK}:{address}", deployment.STACK, address, None, digest, wanted.slices)
     return Request("deploy_vm", subject, run_it, params=wanted._asdict(), key=key, asked=wanted._asdict(), check=check)
@@ -166,7 +166,7 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
 
 def require_name(desk: Desk, address: ids.Address, digest: str | None) -> None:
     """Raise where the name of a new VM is taken."""
-    there = desk.recorded.records.get(deployment.STACK, {}).get(address)
+    there = desk.finder.record(deployment.STACK, address)
     if there is not None:
         # A name that somebody else has behind a secret cannot be given twice; whose it is, is not said.
         detail = f"`{address}` cannot be used here." if infos.is_hidden(there, digest) else f"`{address}` is deployed already."
@@ -206,14 +206,14 @@ def acting(
         options = Options(purge=purge, shutdown=shutdown, step_timeout=steering.limit_for(shutdown))
         if action == "delete":
             work.take_back_unfinished(desk, run, record)
-            if record.address not in desk.recorded.records.get(record.stack, {}):
+            if desk.finder.record(record.stack, record.address) is None:
                 return None
 
         def plan() -> Planned:
             return power.plan_power(desk.folder, wanted, desk.known)
 
         work.run_planned(desk, run, plan, work.only(record.address), options=options, address=record.address)
-        now = desk.recorded.records.get(record.stack, {}).get(record.address)
+        now = desk.finder.record(record.stack, record.address)
         return None if now is None else infos.vm_info(desk, now).model_dump(mode="json") | {"job_id": None}
 
     subject = Subject(f"vm:{record.stack}:{record.address}", record.stack, record.address, record.sid, secret_of(record))
@@ -275,18 +275,18 @@ def list_vms(
 
     With a secret: only those that were deployed with it. Without one: those that were deployed without.
     """
-    digest = desk.digest(secret)
+    digest, recorded = desk.digest(secret), desk.recorded.records
     found = [
         record
-        for name in sorted(desk.recorded.records)
+        for name in sorted(recorded)
         if stack is None or name == stack
-        for record in sorted(desk.recorded.records[name].values(), key=lambda record: ids.sort_key(record.address))
+        for record in sorted(recorded[name].values(), key=lambda record: ids.sort_key(record.address))
         if record.kind == "vm" and secret_of(record) == digest
     ]
     return [infos.vm_info(desk, record) for record in found]
 
 
-@declare("vms", example=Example({"sid": "vnyhs9"}, _VM), errors=(NOT_FOUND,))
+@declare("vms", example=Example({"sid": "vnyhs9"}, _VM), errors=(NOT_FOUND,), quick=True)
 def get_vm(desk: Desk, sid: Sid, secret: Secret = "") -> VmInfo:
     """Return one VM."""
     return infos.vm_info(desk, desk.find_vm(sid, secret))

@@ -97,8 +97,10 @@ def _knocks(one: Any, other: Any, address: str) -> bool:
     return "packets 0 " not in one.on_host("nft list chain inet herocloud-overlay-host in-" + _cable(one))
 
 
-def _pid(host: Any) -> int:
-    return int((host.folder / "mycelium/node/process").read_text().splitlines()[3].split()[0])
+def _pid(host: Any) -> int | None:
+    """Return the process of the daemon; nothing while it starts again."""
+    lines = (host.folder / "mycelium/node/process").read_text().splitlines()
+    return int(lines[3].split()[0]) if len(lines) > 3 else None
 
 
 def test_a_vm_of_the_stack_is_reached_by_its_own_rules_alone(serving: Any) -> None:
@@ -180,9 +182,11 @@ def test_the_rules_are_there_before_the_interface_and_through_a_death_of_the_dae
     assert "closed" in _rules(host)
     host.enable(part)
     pid = _pid(host)
+    assert pid is not None
     os.kill(pid, signal.SIGKILL)
     assert "closed" in _rules(host)
-    daemons.wait_until(lambda: _pid(host) != pid and host.things()["mycelium.node"]["overlay"] == part, 60)
+    # Seen first: while it starts again, its record says nothing of a process.
+    daemons.wait_until(lambda: host.things()["mycelium.node"]["overlay"] == part and _pid(host) not in (pid, None), 60)
     host.disable(part)
 
 
