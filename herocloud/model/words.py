@@ -63,6 +63,7 @@ class Reason(Enum):
     VANISHED = "vanished"
     CRASHED = "crashed"
     SILENT = "silent"
+    UNRESPONSIVE = "unresponsive"
     GONE_FROM_FILE = "gone_from_file"
     DESTROY = "destroy"
     REPLACE_ASKED = "replace_asked"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Permanent, Refused
 from herocloud.model.guest_access import GuestAccess
@@ -284,7 +285,7 @@ def _require_running(record: Record) -> None:
     power = record.parts.get("power")
     if power == "running":
         return
-    way = {"paused": "resume", "crashed": "restart", "silent": "restart"}.get(str(power), "start")
+    way = "restart" if power in powers.GIVEN_UP else "resume" if power == "paused" or power in powers.HELD else "start"
     detail = f"`{record.address}` is {power or 'not made yet'}; a guest answers only while its VM runs."
     hint = f"`herocloud vm {way} {record.address}`" if power else "`herocloud apply` makes it"
     raise Refused([Diagnostic("wrong-state", "Wrong state", detail, address=record.address, hint=hint)])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Desired, Observed, Record
@@ -54,8 +55,8 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
                 )
             ]
         )
-    if wanted.action in ("pause", "resume") and power in ("crashed", "silent"):
-        detail = f"`{name}` was stopped by its hypervisor with an internal error, and only a power-cycle helps."
+    if wanted.action in ("pause", "resume") and power in powers.GIVEN_UP:
+        detail = f"`{name}` is {power}: {powers.WHY[power]}, and only a power-cycle helps."
         raise Refused(
             [Diagnostic("wrong-state", "Wrong state", detail, address=name, hint=f"`herocloud vm restart {name}` boots it again")]
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
@@ -20,8 +21,6 @@ from herocloud.providers.seam import FIRMWARE, AttachmentKind, HypervisorPlannin
 
 Judge = Callable[[str, Json, Json, Spec, Part], Verdict]
 _OVERLAY = ("mycelium", "peer")
-_ALIVE = ("running", "paused", "crashed", "silent")
-"""The powers of a VM whose process is there."""
 
 
 class Choice(NamedTuple):
@@ -206,7 +205,7 @@ class _Chooser:
             elif resource.kind == "network" and resource.address in self._records:
                 for name in planning.fixed_forwards(self._records[resource.address].spec, resource.spec):
                     vm = self._records.get(Address(name))
-                    if vm is not None and vm.parts.get("power") in _ALIVE:
+                    if vm is not None and vm.parts.get("power") in powers.ALIVE:
                         self._found.append(diagnostics.forwards_at_start(resource.address, name, resource.place))
                 field = planning.fixed_at_boot(self._records[resource.address].spec, resource.spec)
                 for name in self._running_on(resource) if field else ():
@@ -218,7 +217,7 @@ class _Chooser:
         found = []
         for resource in self._desired.resources:
             record = self._records.get(resource.address)
-            runs = record is not None and record.parts.get("power") in _ALIVE
+            runs = record is not None and record.parts.get("power") in powers.ALIVE
             if resource.kind == "vm" and runs and any(nic["network"] == name for nic in resource.spec["networks"]):
                 found.append(resource.address)
         return found

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model import specs
+from herocloud.model import powers, specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
@@ -270,7 +270,7 @@ class Decider:
         """Say what a machine that its hypervisor gave up boots on next."""
         known = self._host.abilities
         why = next((why for name, _, why in known.hypervisors if name == provider), "") if known is not None else ""
-        return f"boots again {why}" if why and case.present.get("power") in step_compiler.GIVEN_UP else ""
+        return f"boots again {why}" if why and case.present.get("power") in powers.GIVEN_UP else ""
 
     def _decision(self, case: Case, seq: step_compiler.Sequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
         if not seq.steps:
@@ -355,8 +355,8 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         return Action.MOVE, Reason.MOVED
     if step_compiler.leaves_it_down(steps):
         return Action.STOP, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED
-    if worst is Impact.REBOOT and case.present.get("power") in step_compiler.GIVEN_UP:
-        return Action.REBOOT, Reason.CRASHED if case.present["power"] == step_compiler.CRASHED else Reason.SILENT
+    if worst is Impact.REBOOT and case.present.get("power") in powers.GIVEN_UP:
+        return Action.REBOOT, Reason(str(case.present["power"]))
     if worst is Impact.REBOOT:
         return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
     if not record.complete:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model import powers
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Drift, FieldDiff
@@ -108,14 +109,10 @@ def drift_field(one: Difference) -> FieldDiff:
     return FieldDiff(one.path, one.before, one.after, drift=True, why=_why_drifted(one))
 
 
-_WHY_DOWN = {
-    "crashed": "its hypervisor stopped it with an internal error",
-    "silent": "its guest uses the processor and has never written to its serial line",
-}
-
-
 def _why_drifted(found: Difference) -> str:
-    return _WHY_DOWN.get(str(found.before) if found.path == "power" else "", "changed outside herocloud")
+    if found.path == f"machine.{powers.KEEPER}":
+        return "nobody would start it again when it ends; its process gets a new keeper"
+    return powers.WHY.get(str(found.before) if found.path == "power" else "", "changed outside herocloud")
 
 
 def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from herocloud.kits import jsons, sizes
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import ids
+from herocloud.model import ids, powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
@@ -191,14 +191,15 @@ def _restore(
     seq, present = scene.sequence(record), scene.present(record.address)
     snapshot, power = present[key_of(restoring.name)], present.get("power")
     stop = None
-    if power in ("running", "paused", *step_compiler.GIVEN_UP):
-        stop = seq.add("vm.stop", "power", "running" if power in step_compiler.GIVEN_UP else power, "stopped")
+    if power in powers.ALIVE:
+        stop = seq.add("vm.stop", "power", "paused" if power == "paused" else "running", "stopped")
     back: list[StepId] = []
     decisions: dict[Address, Decision] = {}
     waits: dict[StepId, set[StepId]] = {}
     lost = 0
+    token = {"token": f"{restoring.name}-{restoring.now}"}
     for disk in snapshot["disks"]:
-        origin = origin_of(record, restoring.name, snapshot, disk["disk"]) | {"token": f"{restoring.name}-{restoring.now}"}
+        origin = origin_of(record, restoring.name, snapshot, disk["disk"]) | token
         if disk["disk"] == "disk":
             root = present["disk"]
             lost += root["size"]
@@ -217,7 +218,8 @@ def _restore(
     own = [step for step in back if step.startswith(f"{record.address}/")]
     started = None
     if again:
-        started = seq.add("vm.revive", "power", "stopped", "running", [stop, *own], origin=origin_of(record, restoring.name, snapshot, ""))
+        origin = origin_of(record, restoring.name, snapshot, "") | token
+        started = seq.add("vm.revive", "power", "stopped", "running", [stop, *own], origin=origin)
     elif power != "stopped":
         started = seq.add("vm.boot", "power", "stopped", "running", [stop, *own])
         if power == "paused":

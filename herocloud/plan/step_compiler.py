@@ -10,18 +10,13 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, StepId
 from herocloud.model.parts import SNAPSHOT
+from herocloud.model.powers import ALIVE, GIVEN_UP, HELD, KEEPER
 from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Impact
 from herocloud.plan import beside
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
-CRASHED = "crashed"
-"""The power of a VM whose hypervisor stopped it with an internal error: its process is there, and its guest never goes on."""
-SILENT = "silent"
-"""The power of a VM whose guest uses the processor and never wrote a first byte, as on hosts whose KVM lies."""
-GIVEN_UP = (CRASHED, SILENT)
-"""What only another boot helps."""
 _KINDS = {
     "image": ("image.fetch", "image.fetch", "image.delete"),
     "network": ("network.create", "network.update", "network.delete"),
@@ -120,7 +115,7 @@ MACHINE_PATHS = {
     "vcpus": "vcpus", "max_vcpus": "cpu.max", "affinity": "cpu.affinity", "topology": "cpu.topology",
     "memory": "memory", "boot_memory": "memory_options.boot", "hotplug": "memory_options.hotplug",
     "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
-    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data",
+    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart",
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
 }  # fmt: skip
 """Which field of the stack file each value of a machine comes from, so that drift is judged by the same table."""
@@ -167,7 +162,7 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
     `placed` are the parts that lie prepared beside the old ones by the time that this begins.
     """
     power = present.get("power") if "machine" in present else None
-    stops = power in GIVEN_UP or (cold and power in ("running", "paused"))
+    stops = power in GIVEN_UP or (cold and power in ALIVE)
     wanted = {part: target[part] for part in ("disk", "seed") if stops and part in target and present.get(part) != target[part]}
     if "disk" in present:
         # A root disk that stays only grows.
@@ -176,9 +171,12 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
     placed = {*placed, *wanted}
     stop: StepId | None = None
     if stops:
-        # One that crashed or fell silent ran, and taking this back means running it again.
-        stop = seq.add("vm.stop", "power", "running" if power in GIVEN_UP else power, "stopped", ready)
+        stop = seq.add("vm.stop", "power", _before_ending(power), "stopped", ready)
         power = "stopped"
+    elif power in HELD:
+        # Nothing can be changed about it until it goes on.
+        stop = seq.add("vm.resume", "power", power, "running")
+        power = "running"
     running = power in ("running", "paused")
     disk = _disk(seq, present, target, stop, live=running, placed="disk" in placed)
     seed = _seed(seq, present, target, stop, placed="seed" in placed)
@@ -189,7 +187,7 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
         made = seq.add("vm.create", "machine", None, target["machine"], [*roots, stop], takes=takes, gives=gives)
         _power(seq, "stopped", target["power"], made)
     elif running:
-        last = _live(seq, present, target, [disk, seed], use, old)
+        last = _live(seq, present, target, [disk, seed, stop], use, old)
         _power(seq, power, target["power"], last)
     else:
         roots = [disk, seed, *_taps(seq, present, target, stop)]
@@ -228,9 +226,8 @@ def compile_removal(
     `ready` are the steps that have to be done before it is interrupted.
     """
     stop = gone = None
-    if present.get("power") in ("running", "paused", *GIVEN_UP):
-        before = "running" if present["power"] in GIVEN_UP else present["power"]
-        stop = seq.add("vm.stop", "power", before, "stopped", ready, provider=provider)
+    if present.get("power") in ALIVE:
+        stop = seq.add("vm.stop", "power", _before_ending(present["power"]), "stopped", ready, provider=provider)
     if "machine" in present:
         needs = ready if stop is None else [stop]
         gone = seq.add("vm.delete", "machine", present["machine"], None, needs, gives=Claim(**use._asdict()), provider=provider)
@@ -246,6 +243,11 @@ def compile_removal(
         size = present["disk"]["size"] if gives_disk else 0
         return seq.add("disk.delete", "disk", present["disk"], None, [gone, *ends], gives=Claim(disk=size))
     return ends[-1] if ends else gone
+
+
+def _before_ending(power: Json) -> str:
+    """Return what a VM that is ended was: one that cannot go on by itself ran, and taking this back means running it again."""
+    return "paused" if power == "paused" else "running"
 
 
 def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, *, live: bool, placed: bool) -> StepId | None:
@@ -324,7 +326,8 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
         change("vm.resize", takes, gives, vcpus=goal["vcpus"], memory=goal["memory"])
         takes = gives = NOTHING
     if machine != goal:
-        change("vm.update", takes, gives, **goal)
+        # What is wrong about the machine is in no target.
+        last = seq.add("vm.update", "machine", machine, {**goal}, [*waits, last], takes=takes, gives=gives)
     else:
         claim(seq, takes, gives)
     return last

@@ -44,6 +44,21 @@ class NodeInfo(Answer):
     vms_running: int
 
 
+VmStatus = Literal[
+    "deploying",
+    "running",
+    "stopped",
+    "paused",
+    "gone",
+    "incomplete",
+    "crashed",
+    "silent",
+    "unresponsive",
+    "unsupervised",
+    "io-error",
+]
+
+
 class VmInfo(Answer):
     """A virtual machine."""
 
@@ -51,9 +66,10 @@ class VmInfo(Answer):
     name: str
     address: str = Field(description="What it is called in its stack: `vm.web`.")
     stack: str
-    status: Literal["deploying", "running", "stopped", "paused", "gone", "incomplete"] = Field(
+    status: VmStatus = Field(
         description="What it is doing. `deploying` while its first job runs, `incomplete` after a job that failed half-way, "
-        "`gone` when it is recorded and nothing runs there."
+        "`gone` when it is recorded and nothing runs there; `unresponsive` when its hypervisor lives and does not answer, `unsupervised` "
+        "when nobody would start it again, `io-error` when the host could not write what it wrote."
     )
     slices: list[str] = Field(description="The slices that it holds.")
     vcpus: int | None

@@ -3,7 +3,7 @@
 import json
 
 from herocloud.kits.jsons import Json
-from herocloud.model import ids
+from herocloud.model import ids, powers
 from herocloud.model.hosts import Slice
 from herocloud.model.worlds import Record
 from herocloud.operations import deployment
@@ -51,8 +51,7 @@ def _status(desk: Desk, record: Record, working: StoredJob | None) -> str:
     if fresh and thing is None:
         return "gone"
     parts = thing.parts if fresh and thing is not None else record.parts
-    power = str(parts.get("power", "gone"))
-    return power if power in ("running", "stopped", "paused") else "gone"
+    return powers.state_of(parts).partition(":")[0]
 
 
 def pending_vm(job: StoredJob, wanted: "deployment.DeployWanted") -> VmInfo:

@@ -6,6 +6,7 @@ A VM behind a secret counts in the totals and has no line of its own.
 from collections.abc import Iterator, Mapping, Sequence
 
 import herocloud
+from herocloud.model import powers
 from herocloud.model.worlds import Record
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.snapshot_schedules import SnapshotSchedules
@@ -13,7 +14,7 @@ from herocloud.rpc.snapshot_schedules import SnapshotSchedules
 MOST_VMS = 1000
 """VMs with lines of their own; a host with more of them is watched by its totals."""
 
-_STATES = ("running", "stopped", "paused", "gone")
+_STATES = ("running", "stopped", "paused", "gone", "crashed", "silent", "unresponsive", "unsupervised", "io-error")
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
@@ -56,7 +57,7 @@ def _lines(desk: Desk, restarts: Mapping[str, int], drifted: int) -> Iterator[st
     )
     yield from _metric("herocloud_vms", "gauge", "VMs by state.", [({"state": one}, states.count(one)) for one in _STATES])
     shown = [(record, state) for record, state in zip(vms, states, strict=True) if secret_of(record) is None][:MOST_VMS]
-    up = [(_labels(record), float(state == "running")) for record, state in shown]
+    up = [(_labels(record), float(state in ("running", powers.UNSUPERVISED))) for record, state in shown]
     yield from _metric("herocloud_vm_up", "gauge", "Whether a VM runs.", up)
     again = [(_labels(record), restarts.get(record.sid or "", 0)) for record, _ in shown]
     yield from _metric("herocloud_vm_restarts_total", "counter", "How often a VM was started again by its policy.", again)
@@ -77,8 +78,8 @@ def _state(desk: Desk, record: Record) -> str:
     if fresh and thing is None:
         return "gone"
     parts = thing.parts if fresh and thing is not None else record.parts
-    power = str(parts.get("power", "gone"))
-    return power if power in _STATES else "gone"
+    state = powers.state_of(parts).partition(":")[0]
+    return state if state in _STATES else "gone"
 
 
 def _labels(record: Record) -> Labels:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
+from herocloud.model import powers
 from herocloud.model.hosts import Slice
 from herocloud.model.ids import Address, Sid, sid_number, sort_key
 from herocloud.model.worlds import Record, Thing
@@ -98,7 +99,7 @@ def power_state(record: Record, seen: Mapping[tuple[str, Address], Thing] | None
     thing = seen.get((record.stack, record.address))
     if thing is None:
         return "gone"
-    return str(thing.parts.get("power", "gone"))
+    return powers.state_of(thing.parts)
 
 
 def addresses(spec: Mapping[str, Json]) -> list[str]:

@@ -25,6 +25,7 @@ REASONS = {
     Reason.VANISHED: "is gone from the host",
     Reason.CRASHED: "its hypervisor stopped it with an internal error",
     Reason.SILENT: "its guest uses the processor and has never written to its serial line",
+    Reason.UNRESPONSIVE: "its hypervisor lives and does not answer",
     Reason.GONE_FROM_FILE: "gone from the stack file",
     Reason.DESTROY: "asked for by destroy",
     Reason.REPLACE_ASKED: "asked for by --replace",

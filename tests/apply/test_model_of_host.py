@@ -30,6 +30,13 @@ def test_what_happens_is_what_the_plan_said(first: int, quick_folder: Path, tall
     assert broken == []
 
 
+@pytest.mark.world
+@pytest.mark.parametrize("seed", [1248, 1642, 2425])
+def test_a_case_that_once_found_a_plan_wrong_holds(seed: int, quick_folder: Path) -> None:
+    """A machine with more than its record says (1248, 1642), and a disk that grew and stays so after an undo (2425)."""
+    assert cases.play(seed, quick_folder).deviations == ()
+
+
 def test_enough_went_wrong_in_these_cases(tally) -> None:
     """Applies that nobody disturbs would prove little; a process that did not play all cases has too little to count."""
     if tally["cases"] < CASES:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from herocloud.model import powers
 from herocloud.providers.simulator import world
 
 pytestmark = [pytest.mark.world, pytest.mark.slow]
@@ -161,7 +162,7 @@ def kinds(there: World) -> Iterator[Kind]:
     for address in there.addresses():
         for part, body in there.parts(address).items():
             if part == "power":
-                for state in ("stopped", "paused", "crashed"):
+                for state in ("stopped", "paused", *powers.GIVEN_UP, *powers.HELD):
                     yield Kind(f"{address} {state}", partial(there.set_part, address, part, state))
                 continue
             for path in leaves(body):
@@ -170,6 +171,9 @@ def kinds(there: World) -> Iterator[Kind]:
                 yield Kind(f"{address} {name} changed in the record", partial(there.set_recorded_part, address, part, changed), name)
             yield Kind(f"{address} {part} gone from the world", partial(there.set_part, address, part, None))
             yield Kind(f"{address} {part} gone from the record", partial(there.set_recorded_part, address, part, None))
+        if "power" in there.parts(address):
+            machine = {**there.parts(address)["machine"], powers.KEEPER: powers.KEEPER_DEAD}
+            yield Kind(f"{address} without a keeper", partial(there.set_part, address, "machine", machine))
         yield Kind(f"{address} gone", partial(there.remove, address))
 
 

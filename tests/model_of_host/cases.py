@@ -238,12 +238,15 @@ class Case:
         records = states.read_recorded(self.folder).records.get(ids.StackName(stack), {})
         if any(thing.halves for thing in self.machines.of(stack)):
             return False
-        return all(record.complete and self._is_as_large(record) for record in records.values())
+        return all(record.complete and self._is_as_recorded(record) for record in records.values())
 
-    def _is_as_large(self, record: Record) -> bool:
-        """Tell whether the data of a record is there in the size that is recorded; what is not there yet is promised to it."""
+    def _is_as_recorded(self, record: Record) -> bool:
+        """Tell whether data is as large, and cards as fast, as recorded; what is not there yet is promised, and a rollback can fail."""
         there = self.machines.thing(record.stack, record.address).parts
-        return all(record.parts[part]["size"] == there.get(part, {}).get("size") for part in DATA if part in record.parts)
+        if any(record.parts[part]["size"] != there.get(part, {}).get("size") for part in DATA if part in record.parts):
+            return False
+        cards = [part for part in record.parts if part.startswith("nic.")]
+        return all(record.parts[part].get("rate") == there.get(part, {}).get("rate") for part in cards)
 
     def steer(self, stop: Interrupts) -> dict[str, Any]:
         return {"tell": lambda _event: None, "clock": self.clock, "interrupts": stop}

@@ -10,11 +10,11 @@ from herocloud.providers.vmm import identity
 _PATIENCE = 3.0
 
 
-def look(data: Path, sid: str) -> Reading | None:
+def look(data: Path, sid: str, patience: float = _PATIENCE) -> Reading | None:
     """Look at a machine; nothing when it does not answer in time."""
     process = identity.running(data, sid) or identity.find(data, sid)
     try:
-        with Client(file_layout.api_socket(data, sid), timeout=_PATIENCE) as client:
+        with Client(file_layout.api_socket(data, sid), timeout=patience) as client:
             return readings.read(client.info(), process.pid if process else 0, file_layout.event_file(data, sid))
     except (Lost, Silent, Refusal):
         return None

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
@@ -45,7 +46,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
     parts: dict[str, dict[str, Part]] = {one.sid: {"machine": one.mark.machine, "power": "stopped"} for one in found}
     if not any(one.mark.booted for one in found):
         return parts
-    from herocloud.providers.vmm import identity
+    from herocloud.providers.vmm import identity, responsiveness
 
     alive = [one for one in found if one.mark.booted and identity.is_there(folder, one.sid, one.mark.booted)]
     if not alive:
@@ -56,10 +57,14 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
         looks = pool.map(lambda one: live_view.look(folder, one.sid), alive)
-    for one, seen in zip(alive, looks, strict=True):
+    for one, look in zip(alive, looks, strict=True):
+        seen, unheard = look, "running"
+        if seen is None and (unheard := responsiveness.power_without_answer(folder, one.sid)) == powers.UNRESPONSIVE:
+            # A busy host must not make a machine look dead, so it is asked once more.
+            seen = live_view.look(folder, one.sid, responsiveness.PATIENCE)
         parts[one.sid] = {
-            "machine": readings.machine_part(one.mark.machine, seen),
-            "power": seen.power if seen is not None else "running",
+            "machine": responsiveness.with_keeper(folder, one.sid, readings.machine_part(one.mark.machine, seen)),
+            "power": seen.power if seen is not None else unheard,
         }
     return parts
 

@@ -13,12 +13,26 @@ from typing import Self
 
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import UserNetwork, Work
-from herocloud.providers.vmm import cages, files, folders, grants, identity, launch, loopback, marks, shutdown, supplies, virtiofs
+from herocloud.providers.vmm import (
+    cages,
+    files,
+    folders,
+    grants,
+    identity,
+    launch,
+    loopback,
+    marks,
+    revivals,
+    shutdown,
+    supplies,
+    virtiofs,
+)
 from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
@@ -30,6 +44,10 @@ from herocloud.providers.vmm.supplies import Supplies
 _FIRST_ANSWER = 30.0
 """Seconds until QEMU has to answer; a busy host takes one or two."""
 _STEP = 0.01
+_HALTED = ("paused", "postmigrate")
+"""States of a machine whose guest is held; the second one is since its memory was kept."""
+_REPEATED = 0.3
+"""Seconds in which a write that failed has failed again."""
 
 
 def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> None:
@@ -43,8 +61,21 @@ def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> Non
         faults.reached("qemu.vm.boot.settled")
         if seen.power != "running":
             talk.ask("cont")
+        if seen.power in powers.HELD:
+            _require_going_on(talk, work)
     if mark.machine["restart"] != "no":
         launch.keep(identity.record_path(data, sid), kept=True)
+
+
+def _require_going_on(talk: Talk, work: Work) -> None:
+    """Require that a guest which its hypervisor had paused is not paused again at once: it writes what it could not write first."""
+    talk.pause(_REPEATED)
+    power = queries.look(talk).power
+    if power in powers.HELD:
+        way = (
+            "free space on the disk of the data folder" if power == powers.DISK_FULL else "see what the kernel of the host says of the disk"
+        )
+        raise Permanent(f"`{work.step.address}` was paused again ({power}); {way}, then `herocloud vm resume {work.step.address}`")
 
 
 def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callable[[Talk], None]) -> None:
@@ -52,6 +83,10 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
     data, sid = place.data, place.sid
     process = _living(data, sid, mark)
     if process is None:
+        if revivals.has_gone_on(mark, work):
+            work.progress(revivals.ENDED_SINCE, None)
+            boot(place, mark, work, accelerator)
+            return
         process = _start(place, mark, work, accelerator, waits=True)
     with _first_talk(data, sid, process, work.cancelled) as talk:
         if queries.look(talk).status == "inmigrate":
@@ -59,6 +94,8 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
         seen = hotplug.settle(talk, mark.machine)
         faults.reached("qemu.vm.boot.settled")
         if seen.power != "running":
+            revivals.note(data, sid, work)
+            faults.reached("qemu.vm.revive.noted")
             talk.ask("cont")
     known = marks.read(data, sid)
     if known is not None:
@@ -228,9 +265,9 @@ class _Handle:
             if self._talk is None:
                 return False
             status = self._talk.ask("query-status")["status"]
-            if status == "paused":
+            if status in _HALTED:
                 self._talk.ask("cont")
-            return status in ("running", "paused")
+            return status in ("running", *_HALTED)
         return False
 
     def press_button(self) -> None:
@@ -259,6 +296,14 @@ def pause(data: Path, sid: str, *, paused: bool) -> None:
     with open_talk(data, sid) as talk:
         if talk.ask("query-status")["status"] == ("running" if paused else "paused"):
             talk.ask("stop" if paused else "cont")
+
+
+def version_of(data: Path, sid: str) -> str | None:
+    """Return the version of QEMU that a machine runs on; nothing when it does not answer."""
+    socket = command_inputs.sockets_of(data, sid).looking
+    answers = qmp.ask_many([socket], [qmp.Question("query-version")])[socket] or [None]
+    numbers = (answers[0] or {}).get("qemu")
+    return None if numbers is None else f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
 
 
 def questions(data: Path, sid: str) -> queries.Look | None:

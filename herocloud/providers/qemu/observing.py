@@ -7,7 +7,8 @@ is a machine to speak to.
 from collections.abc import Iterable
 from pathlib import Path
 
-from herocloud.kits.jsons import Part
+from herocloud.kits.jsons import Json, Part
+from herocloud.model import powers
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
@@ -44,7 +45,7 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
     parts: dict[str, dict[str, Part]] = {one.sid: {"machine": one.mark.machine, "power": "stopped"} for one in found}
     if not any(one.mark.booted for one in found):
         return parts
-    from herocloud.providers.vmm import files, folders, identity
+    from herocloud.providers.vmm import files, folders, identity, responsiveness
 
     alive = [one for one in found if one.mark.booted and identity.is_there(folder, one.sid, one.mark.booted)]
     if not alive:
@@ -53,15 +54,26 @@ def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
 
     sockets = {one.sid: command_inputs.sockets_of(folder, one.sid).looking for one in alive}
     answers = qmp.ask_many(sockets.values(), queries.QUESTIONS)
+    answers |= _ask_again(folder, {sid: socket for sid, socket in sockets.items() if answers[socket] is None})
     for one in alive:
         seen = queries.read(answers[sockets[one.sid]])
+        unheard = responsiveness.power_without_answer(folder, one.sid) if seen is None else "running"
         parts[one.sid] = {
-            "machine": queries.machine_part(one.mark.machine, seen),
-            "power": vitals.power_of(folder, one.sid, one.mark, seen),
+            "machine": responsiveness.with_keeper(folder, one.sid, queries.machine_part(one.mark.machine, seen)),
+            "power": vitals.power_of(folder, one.sid, one.mark, seen) if unheard == "running" else unheard,
         }
         vitals.note(folder, one.sid, one.owner.address, one.mark, seen)
         files.cut_log(folders.serial_log(folder, one.sid))
     return parts
+
+
+def _ask_again(folder: Path, silent: dict[str, Path]) -> dict[Path, list[Json] | None]:
+    """Give machines more time that did not answer, unless it is plain why: a busy host must not make one look dead."""
+    from herocloud.providers.qemu import qmp, queries
+    from herocloud.providers.vmm import responsiveness
+
+    again = [socket for sid, socket in silent.items() if responsiveness.power_without_answer(folder, sid) == powers.UNRESPONSIVE]
+    return qmp.ask_many(again, queries.QUESTIONS, patience=responsiveness.PATIENCE) if again else {}
 
 
 def survey(accelerator: str = "auto") -> Standing:

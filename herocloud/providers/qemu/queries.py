@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import specs
+from herocloud.model import powers, specs
 from herocloud.providers.qemu import command_line
 from herocloud.providers.qemu.qmp import Question, Talk
 
@@ -26,6 +26,8 @@ NOT_BEGUN = ("prelaunch", "inmigrate")
 """The guest has not run its first instruction."""
 INTERNAL_ERROR = "internal-error"
 """QEMU stopped the guest because KVM cannot go on with it; only a power-cycle helps."""
+IO_ERROR = "io-error"
+"""QEMU paused the guest, because what it wrote could not be written."""
 _RUNNING = ("running",)
 
 
@@ -39,12 +41,16 @@ class Look(NamedTuple):
     devices: frozenset[str]
     hot_memory: int
     limits: Mapping[str, Json]
+    full: bool = True
+    """Whether it was want of room that stopped the guest, where something about its disks did."""
 
     @property
     def power(self) -> str:
         """Return the part `power` of a VM whose process lives."""
         if self.status == INTERNAL_ERROR:
-            return "crashed"
+            return powers.CRASHED
+        if self.status == IO_ERROR:
+            return powers.DISK_FULL if self.full else powers.DISK_ERROR
         return "running" if self.status in _RUNNING else "paused"
 
 
@@ -65,7 +71,9 @@ def _read(answers: Sequence[Json] | None) -> Look | None:
     all_answers: list[Json] = [*answers, *([None] * (len(QUESTIONS) - len(answers)))]
     status, cpus, blocks, devices, memory, limits = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
-    return Look(str(status["status"]), cpus or (), disks, frozenset(one["name"] for one in devices or ()), int(memory or 0), limits or {})
+    names = frozenset(one["name"] for one in devices or ())
+    full = not any(block.get("io-status") == "failed" for block in blocks or ())
+    return Look(str(status["status"]), cpus or (), disks, names, int(memory or 0), limits or {}, full)
 
 
 def look(talk: Talk) -> Look:

@@ -7,6 +7,7 @@ states of a VM (absent, stopped, running, paused) and what each allows stand her
 import sqlite3
 
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.steps import READY
 from herocloud.providers.simulator import claims, copied_data, rows
@@ -24,8 +25,8 @@ _WAYS = {
     ("paused", "running"): ("vm.resume", "vm.thaw"),
     ("running", "stopped"): ("vm.stop",),
     ("paused", "stopped"): ("vm.stop",),
-    ("crashed", "stopped"): ("vm.stop",),
-    ("silent", "stopped"): ("vm.stop",),
+    **{(power, "stopped"): ("vm.stop",) for power in (*powers.GIVEN_UP, *powers.HELD)},
+    **{(power, "running"): ("vm.resume",) for power in powers.HELD},
 }
 
 _REFUSALS = {

@@ -2,7 +2,8 @@
 
     python -m herocloud.providers.simulator.tamper DATA_FOLDER ADDRESS ACT [VALUE] [--stack NAME]
 
-The acts are `stop`, `start`, `pause` (the guest or a stranger did it), `crash` (its hypervisor gave it up),
+The acts are `stop`, `start`, `pause` (the guest or a stranger did it), `crash` (its hypervisor gave it up), `hang` (its hypervisor does not
+answer), `halt` (a signal stopped its process), `fill-disk` (what it wrote found no room),
 `vanish` (the whole thing), `lose PART` (`disk`, `nic.0`, `machine` …),
 `set-memory SIZE`, `set-vcpus NUMBER`. It is a module and not a command of herocloud, because nobody wants it beside `apply`.
 """
@@ -13,10 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from herocloud.kits import sizes, terminal_text
+from herocloud.model import powers
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.providers.simulator import world
 
-_POWER = {"stop": "stopped", "start": "running", "pause": "paused", "crash": "crashed", "silence": "silent"}
+_POWER = {"stop": "stopped", "start": "running", "pause": "paused", "crash": powers.CRASHED, "silence": powers.SILENT,
+          "hang": powers.UNRESPONSIVE, "halt": powers.HALTED, "fill-disk": powers.DISK_FULL}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.parts import same, wrap
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, grants, marks, probes, supplies, users, virtiofs
+from herocloud.providers.vmm import files, grants, kept_memory, marks, memory_folders, probes, responsiveness, supplies, users, virtiofs
 from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
@@ -92,7 +93,7 @@ class Control(ABC):
         """End the process by the ladder, and clean up behind it."""
 
     @abstractmethod
-    def pause(self, sid: str) -> None:
+    def pause(self, sid: str, work: Work) -> None:
         """Hold the guest."""
 
     @abstractmethod
@@ -109,13 +110,12 @@ class Control(ABC):
     def removed(self) -> None:  # noqa: B027  (most have nothing of the host's in their hands)
         """Give back what the host lent for a machine that is gone now."""
 
-    def bring_memory(self, sid: str, mark: Mark | None, work: Work, target: Part, half: Callable[[], None]) -> None:  # noqa: ARG002
-        """Keep the memory that a snapshot is to have, or remove it from there."""
-        raise Permanent(f"`{work.step.address}`: snapshots of {self.name} keep no memory")
+    @abstractmethod
+    def keep_memory(self, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
+        """Write the memory of a guest that is held into a snapshot; `reached` hears how far that is."""
 
-    def probe_memory(self, work: Work) -> Probe:
-        """Return whether the memory is in the snapshot."""
-        raise Permanent(f"`{work.step.address}`: snapshots of {self.name} keep no memory")
+    def end_moving(self, sid: str, mark: Mark | None, work: Work) -> None:  # noqa: B027  (most can begin again at once)
+        """Wait for the end of what somebody who is gone had the process do with its memory, and throw it away."""
 
     @abstractmethod
     def worded(self, step: Step) -> AbstractContextManager[None]:
@@ -156,7 +156,7 @@ class MachineDriver:
             if work.step.part == "disk":
                 return self._probe_disk(work, sid, mark)
             if work.step.part.startswith(SNAPSHOT):
-                return self._control.probe_memory(work)
+                return kept_memory.probe(self._folder, sid, work)
             return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class MachineDriver:
             elif step.part == "disk":
                 self._bring_disk(work, sid, target, origin)
             elif step.part.startswith(SNAPSHOT):
-                self._control.bring_memory(sid, marks.read(self._folder, sid), work, target, half)
+                self._bring_memory(work, sid, target, lambda word: faults.reached(f"{point}.{word}"))
             elif target is None:
                 self._remove(work, sid, half)
             else:
@@ -209,6 +209,8 @@ class MachineDriver:
             marks.write(self._folder, sid, wanted._replace(serial=work.serial))
         if self._control.is_living(sid, wanted):
             self._control.prepare_again(place, wanted, given)
+            if target["restart"] != "no":
+                responsiveness.adopt(self._folder, sid)
         if given.is_complete(target):
             grants.take_back(self._folder, sid, given.needs_of(target))
 
@@ -224,6 +226,7 @@ class MachineDriver:
         files.remove_runtime(self._folder, sid)
         grants.take_back(self._folder, sid, Needs())
         user = users.read(self._folder, sid)
+        memory_folders.remove(self._folder, sid)
         marks.remove(self._folder, sid, half)
         users.let_go(self._folder, sid, user)
         self._control.removed()
@@ -231,7 +234,9 @@ class MachineDriver:
 
     def _real(self, sid: str, mark: Mark) -> Part:
         """Return the part of a machine as it really is."""
-        return self._control.machine(sid, mark) if self._control.is_living(sid, mark) else mark.machine
+        if not self._control.is_living(sid, mark):
+            return mark.machine
+        return responsiveness.with_keeper(self._folder, sid, self._control.machine(sid, mark))
 
     # Power: a process, and whether its guest runs.
 
@@ -241,18 +246,22 @@ class MachineDriver:
             if target == "stopped":
                 return
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")
+        if target in powers.HELD:
+            # Somebody takes back that it goes on; nobody wants it to be as it was.
+            return
+        responsiveness.wake(self._folder, sid)
         place = self._place(work, sid)
         if target == "stopped":
             self._control.stop(place, mark, work, self._patience.for_guest(work.shutdown))
             return
         if target == "paused" and self._control.has_guest(sid, mark):
-            self._control.pause(sid)
+            self._control.pause(sid, work)
             return
         if work.step.kind in ("vm.pause", "vm.freeze") and not self._control.is_living(sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
         self._control.boot(place, mark, work)
         if target == "paused":
-            self._control.pause(sid)
+            self._control.pause(sid, work)
 
     def _probe_power(self, work: Work, sid: str, mark: Mark | None) -> Probe:
         step = work.step
@@ -262,6 +271,8 @@ class MachineDriver:
         word = ""
         if self._control.is_living(sid, mark):
             power = self._control.power(sid)
+            if power is None and step.before in powers.HELD:
+                return Probe(Found.NOT_STARTED, f"`{step.address}` does not answer")
             if power is None:
                 return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its guest has not begun")
             if step.after == "running" and self._control.is_unkept(sid, mark):
@@ -273,6 +284,13 @@ class MachineDriver:
         if power == step.before or step.after == "stopped":
             return Probe(Found.NOT_STARTED)
         return Probe(Found.PARTIAL, f"`{step.address}` is {power}")
+
+    # The memory in a snapshot.
+
+    def _bring_memory(self, work: Work, sid: str, target: Part, reached: Callable[[str], None]) -> None:
+        mark = marks.read(self._folder, sid)
+        self._control.end_moving(sid, mark, work)
+        kept_memory.bring(self._folder, target, lambda snapshot: self._control.keep_memory(sid, mark, work, snapshot, reached))
 
     # The root disk, whose growth a running machine has to hear of.
 

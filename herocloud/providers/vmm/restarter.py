@@ -46,7 +46,7 @@ class VmmRestarter:
 
     def replace_if_dead(self) -> bool:
         """Put a new shell beside a process that should have one and has none; tells whether it did."""
-        if not launch.is_kept(self._record) or self._stands() or identity.running(self._data, self._sid) is None:
+        if not launch.is_kept(self._record) or self.stands() or identity.running(self._data, self._sid) is None:
             return False
         environment = {identity.TOKEN: identity.token(self._data, self._sid)}
         unit = f"herocloud-{folders.runtime_root(self._data).name}-{self._sid}"
@@ -58,13 +58,14 @@ class VmmRestarter:
         known = identity.read(self._record)
         if known is None or known.boot != identity.boot_id() or not launch.is_kept(self._record):
             return False
-        return not (self._left() or self._stands() or identity.is_held(self._record) or identity.is_alive(known))
+        return not (self._left() or self.stands() or identity.is_held(self._record) or identity.is_alive(known))
 
     def cut_log(self) -> bool:
         """Cut the serial log to its limit; tells whether it was longer."""
         return files.cut_log(folders.serial_log(self._data, self._sid))
 
-    def _stands(self) -> bool:
+    def stands(self) -> bool:
+        """Return whether the shell is there."""
         known = identity.read(self._record.with_name(f"{identity.RECORD}.keeper"))
         return known is not None and identity.is_alive(known)
 

@@ -335,9 +335,12 @@ class VmInfo(TypedDict):
     address: str
     """What it is called in its stack: `vm.web`."""
     stack: str
-    status: Literal["deploying", "running", "stopped", "paused", "gone", "incomplete"]
+    status: Literal[
+        "deploying", "running", "stopped", "paused", "gone", "incomplete", "crashed", "silent", "unresponsive", "unsupervised", "io-error"
+    ]
     """What it is doing. `deploying` while its first job runs, `incomplete` after a job that failed half-way, `gone`
-    when it is recorded and nothing runs there."""
+    when it is recorded and nothing runs there; `unresponsive` when its hypervisor lives and does not answer,
+    `unsupervised` when nobody would start it again, `io-error` when the host could not write what it wrote."""
     slices: list[str]
     """The slices that it holds."""
     vcpus: int | None

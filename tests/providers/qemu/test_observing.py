@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from herocloud.model import powers
 from herocloud.model.errors import Permanent
 from herocloud.providers import ownership
 from herocloud.providers.qemu import boot, observing, qmp
@@ -62,14 +63,14 @@ def test_a_process_that_only_has_the_number_is_not_ours(bench, machine) -> None:
     assert bench.see()["power"] == "stopped"
 
 
-def test_a_machine_that_does_not_answer_runs_as_its_mark_says(bench, machine, monkeypatch) -> None:
+def test_a_machine_that_cannot_answer_is_as_its_mark_says_and_unresponsive(bench, machine, monkeypatch) -> None:
     part = machine()
     _run(bench, part)
     ask = qmp.ask_many
     monkeypatch.setattr(qmp, "ask_many", lambda sockets, questions: ask(sockets, questions, patience=0.3))
     os.kill(bench.process.pid, signal.SIGSTOP)
     try:
-        assert bench.see() == {"machine": part, "power": "running"}
+        assert bench.see() == {"machine": part, "power": powers.HALTED}
     finally:
         os.kill(bench.process.pid, signal.SIGCONT)
 
