@@ -50,7 +50,7 @@ def plan_create(folder: Path, wanted: Wanted, now: float) -> list[Planned]:
         raise Refused([Diagnostic("several-stacks", "VMs of several stacks", detail, hint="take the snapshots one stack after the other")])
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, tuple(stacks))
-    versions = {record.address: _version(record, host) for record in records} if wanted.memory else {}
+    versions = {record.address: _version(record, host, record.sid) for record in records} if wanted.memory else {}
     if wanted.memory:
         _require_memory(records)
     taking = snapshots.Taking(wanted.name or name_at(now), int(now), wanted.memory, wanted.together, wanted.scheduled, versions)
@@ -149,10 +149,10 @@ def _require_memory(records: Sequence[Record]) -> None:
             raise Refused([Diagnostic("snapshot-memory", "No memory to keep", detail, address=record.address, hint="leave out `--memory`")])
 
 
-def _version(record: Record, host: Hosting) -> str:
+def _version(record: Record, host: Hosting, sid: str | None = None) -> str:
     from herocloud.providers import registry
 
-    return registry.hypervisor(record.provider).version(host.context) or ""
+    return registry.hypervisor(record.provider).version(host.context, sid) or ""
 
 
 def _planned(plan: Plan, recorded: Recorded, observed: Observed, host: Hosting) -> Planned:

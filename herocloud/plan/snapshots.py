@@ -197,8 +197,9 @@ def _restore(
     decisions: dict[Address, Decision] = {}
     waits: dict[StepId, set[StepId]] = {}
     lost = 0
+    token = {"token": f"{restoring.name}-{restoring.now}"}
     for disk in snapshot["disks"]:
-        origin = origin_of(record, restoring.name, snapshot, disk["disk"]) | {"token": f"{restoring.name}-{restoring.now}"}
+        origin = origin_of(record, restoring.name, snapshot, disk["disk"]) | token
         if disk["disk"] == "disk":
             root = present["disk"]
             lost += root["size"]
@@ -217,7 +218,8 @@ def _restore(
     own = [step for step in back if step.startswith(f"{record.address}/")]
     started = None
     if again:
-        started = seq.add("vm.revive", "power", "stopped", "running", [stop, *own], origin=origin_of(record, restoring.name, snapshot, ""))
+        origin = origin_of(record, restoring.name, snapshot, "") | token
+        started = seq.add("vm.revive", "power", "stopped", "running", [stop, *own], origin=origin)
     elif power != "stopped":
         started = seq.add("vm.boot", "power", "stopped", "running", [stop, *own])
         if power == "paused":

@@ -274,8 +274,8 @@ class HypervisorRole(NamedTuple):
     """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False
     """Whether it keeps the memory of a VM (`snapshot.save`, `vm.revive`). Disks are copied by their own provider."""
-    version: Callable[[ProviderContext], str | None] = lambda _context: None
-    """Which version of the hypervisor is installed; only that version reads the memory that it keeps."""
+    version: Callable[[ProviderContext, str | None], str | None] = lambda _context, _sid: None
+    """Which version a VM (its sid) runs on, or else is installed; only that version reads the memory that it keeps."""
     migration: bool = False
     emulates: bool = False
     """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredEvent
 
-_IN_MEMORY = 4096
+_IN_MEMORY = 1024
 _AT_ONCE = 512
 
 

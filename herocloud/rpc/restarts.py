@@ -8,7 +8,7 @@ the daemon restarts it: a VM of which the process is gone has failed; one that i
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from herocloud.model.errors import Locked
@@ -61,6 +61,11 @@ class Restarts:
             return
         if restarter.is_abandoned() if restarter is not None else _fails(record, power):
             self._restart(record, power)
+
+    def forget_others(self, sids: Collection[str | None]) -> None:
+        """Drop what is remembered of VMs that are gone."""
+        self._trouble = {sid: trouble for sid, trouble in self._trouble.items() if sid in sids}
+        self.counts = {sid: count for sid, count in self.counts.items() if sid in sids}
 
     def _import(self, record: Record, restarter: Restarter) -> None:
         events = restarter.read_events()

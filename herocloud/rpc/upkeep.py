@@ -91,6 +91,14 @@ class Upkeep:
                     continue
                 self._safely(lambda: self._look_at(record, things.get((record.stack, record.address))))  # noqa: B023  (called at once)
 
+        self._forget_others([record for records in recorded.records.values() for record in records.values()])
+
+    def _forget_others(self, there: list[Record]) -> None:
+        """Drop what is remembered of VMs that are gone: a host may have thousands of them in a year."""
+        addresses = {(record.stack, record.address) for record in there}
+        self._seen = {key: power for key, power in self._seen.items() if key in addresses}
+        self.restarts.forget_others({record.sid for record in there})
+
     def _look_at(self, record: Record, thing: Thing | None) -> None:
         power = "gone" if thing is None else str(thing.parts.get("power", "gone"))
         key = (record.stack, record.address)

@@ -214,6 +214,18 @@ def test_one_that_gave_up_or_left_a_vm_off_is_said(start: Any, beside: Beside) -
     assert daemon.call("state_log")[0]["operation"] == "vm give up"
 
 
+def test_nothing_is_remembered_of_vms_that_are_gone(start: Any, folder: Path) -> None:
+    daemon = start(look_seconds=0.1)
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", restart="always", wait=30)["sid"]
+    until(lambda: daemon.service.upkeep._seen)
+    world.set_power(folder, "vm.web", "stopped", "imperative")
+    until(lambda: happened(daemon, "vm_restarted"))
+    until(lambda: status(daemon, sid) == "running" and not daemon.call("list_jobs", open_only=True))
+    daemon.call("delete_vm", sid=sid, wait=30)
+    restarts = daemon.service.upkeep.restarts
+    until(lambda: not (daemon.service.upkeep._seen or restarts.counts or restarts._trouble))
+
+
 def test_drift_is_said_when_it_comes_and_when_it_goes(start: Any, folder: Path) -> None:
     daemon = start(look_seconds=0.1, intervals=chores.Intervals(drift=0.1))
     daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)

@@ -76,6 +76,21 @@ def _restarter(data: Path, sid: str) -> "VmmRestarter":
     return VmmRestarter(data, sid)
 
 
+def _version(context: ProviderContext, sid: str | None) -> str | None:
+    from herocloud.model.errors import Permanent
+    from herocloud.providers.cloud_hypervisor import installation
+    from herocloud.providers.vmm import marks
+
+    mark = marks.read(context.folder, sid) if sid is not None else None
+    if mark is not None and "version" in mark.launched:
+        return str(mark.launched["version"])
+    path = installation.find_program()
+    try:
+        return str(installation.inspect(path).release) if path is not None else None
+    except Permanent:
+        return None
+
+
 DECLARATION = Declaration(
     name="cloud-hypervisor",
     observer=_observer,
@@ -86,6 +101,8 @@ DECLARATION = Declaration(
         attaches=frozenset({AttachmentKind.TAP}),
         live=frozenset({Live.VCPUS, Live.MEMORY, Live.DISKS, Live.NICS}),
         channel=Channel.VSOCK,
+        snapshots=True,
+        version=_version,
         guest=_guest,
         room=SEED_AND_LOGS,
         signs=_signs,

@@ -1,13 +1,13 @@
 """The effects of the provider: what the driver of all hypervisors needs to control a Cloud Hypervisor process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.model.steps import Step
-from herocloud.providers.cloud_hypervisor import device_changes, installation, live_view, readings, vmm_process
+from herocloud.providers.cloud_hypervisor import device_changes, installation, live_view, memory_transfers, readings, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.device_changes import Change
 from herocloud.providers.cloud_hypervisor.observing import NAME
@@ -20,7 +20,10 @@ from herocloud.providers.vmm.shutdown import Patience
 from herocloud.providers.vmm.supplies import Supplies
 from herocloud.providers.vmm.users import Range
 
-_WITHIN = ("vm.boot.marked", "vm.boot.launched", "vm.boot.created", "vm.boot.begun", "vm.boot.settled", "vm.stop.ended")
+_WITHIN = (
+    *("vm.boot.marked", "vm.boot.launched", "vm.boot.created", "vm.boot.begun", "vm.boot.settled", "vm.stop.ended"),
+    *("snapshot.save.written", "vm.revive.lent", "vm.revive.restored", "vm.revive.noted"),
+)
 FAULT_POINTS = machine_driver.fault_points(NAME, _WITHIN)
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
 
@@ -90,16 +93,16 @@ class _Control(Control):
         vmm_process.prepare_again(place, mark, given)
 
     def boot(self, place: Place, mark: Mark, work: Work) -> None:
-        """Start the guest, or let it go on."""
-        vmm_process.boot(place, mark, work)
+        """Start the guest, or let it go on, or go on with what was kept of its memory."""
+        (vmm_process.revive if work.step.kind == "vm.revive" else vmm_process.boot)(place, mark, work)
 
     def stop(self, place: Place, mark: Mark, work: Work, patience: Patience) -> None:
         """End the process."""
         vmm_process.stop(place, mark, work, patience)
 
-    def pause(self, sid: str) -> None:
+    def pause(self, sid: str, work: Work) -> None:
         """Hold the guest."""
-        vmm_process.pause(self._folder, sid, paused=True)
+        vmm_process.pause(self._folder, sid, work)
 
     def grow(self, sid: str, path: Path, size: int) -> None:
         """Let a running machine grow its root disk, file and all; a larger file has been heard of already."""
@@ -113,6 +116,14 @@ class _Control(Control):
             vmm_process.stop(place, mark, work, patience)
         elif mark.booted is not None:
             vmm_process.clear(self._folder, place.sid, mark)
+
+    def keep_memory(self, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
+        """Have the process write the memory of its guest."""
+        memory_transfers.keep(self._folder, sid, mark, work, snapshot, reached)
+
+    def end_moving(self, sid: str, mark: Mark | None, work: Work) -> None:
+        """Wait until the process is free, and remove what it wrote."""
+        memory_transfers.end_earlier(self._folder, sid, mark, work)
 
     @contextmanager
     def worded(self, step: Step) -> Iterator[None]:
@@ -130,6 +141,7 @@ _WAYS = (
     (("Resource busy", "os error 16"), "another program holds this tap; `ip -details link show` and `fuser /dev/net/tun` find it"),
     (("Cannot open kernel", "Cannot open initramfs"), "the image's `kernel` and `initramfs` have to be files that exist"),
     (("Cannot allocate memory", "os error 12"), "the host has not enough free memory; stop a VM, or give this one less"),
+    (("No space left", "os error 28"), "make room on the file system of the data folder; `herocloud capacity` shows what is on it"),
     (("kvm", "/dev/kvm"), "`herocloud doctor` shows what KVM needs here"),
     (("Operation not permitted", "os error 1)"), "the host does not allow it; `herocloud doctor` shows what is missing"),
 )

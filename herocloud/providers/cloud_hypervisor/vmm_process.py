@@ -10,15 +10,39 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.kits import faults
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.cloud_hypervisor import attendance, event_file, file_layout, hardware, installation, machine_config, readings
+from herocloud.providers.cloud_hypervisor import (
+    attendance,
+    event_file,
+    file_layout,
+    hardware,
+    installation,
+    long_calls,
+    machine_config,
+    memory_transfers,
+    readings,
+)
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import cages, files, folders, grants, identity, launch, marks, shutdown, supplies, virtiofs
+from herocloud.providers.vmm import (
+    cages,
+    files,
+    folders,
+    grants,
+    identity,
+    launch,
+    marks,
+    memory_folders,
+    revivals,
+    shutdown,
+    supplies,
+    virtiofs,
+)
 from herocloud.providers.vmm.cages import Opened
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
@@ -26,6 +50,9 @@ from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience, Ways
 from herocloud.providers.vmm.supplies import Supplies
+
+if TYPE_CHECKING:
+    from herocloud.providers.cloud_hypervisor.machine_models import VmConfig
 
 FIRST_ANSWER = 30.0
 """Seconds until the program has to answer; a busy host takes one or two."""
@@ -54,6 +81,36 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
         launch.keep(identity.record_path(data, sid), kept=True)
 
 
+def revive(place: Place, mark: Mark, work: Work) -> None:
+    """Bring a VM to run where it was when its memory was kept."""
+    data, sid = place.data, place.sid
+    installed = installation.require()
+    process = find_living(data, sid, mark)
+    if process is None:
+        if revivals.has_gone_on(mark, work):
+            work.progress(revivals.ENDED_SINCE, None)
+            boot(place, mark, work)
+            return
+        process = _start(place, mark, work, installed)
+    with _first_talk(data, sid, process, work.cancelled) as client:
+        seen = readings.read(client.info(), process.pid)
+        if not seen.has_begun:
+            launch.keep(identity.record_path(data, sid), kept=False)
+            config = _make_way(place, mark, work, client)
+            attendance.start(data, sid)
+            reached = lambda point: faults.reached(f"cloud-hypervisor.vm.revive.{point}")  # noqa: E731
+            memory_transfers.read_back(data, sid, mark, work, config, reached)
+        if seen.power != "running":
+            revivals.note(data, sid, work)
+            faults.reached("cloud-hypervisor.vm.revive.noted")
+            client.resume()
+    memory_folders.remove(data, sid)
+    attendance.wait(data, sid)
+    faults.reached("cloud-hypervisor.vm.boot.settled")
+    if mark.machine["restart"] != "no":
+        launch.keep(identity.record_path(data, sid), kept=True)
+
+
 def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     """End a VM's process by the ladder, and clean up behind it."""
     data, sid = place.data, place.sid
@@ -69,10 +126,11 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     clear(data, sid, mark)
 
 
-def pause(data: Path, sid: str, *, paused: bool) -> None:
-    """Halt the guest, or let it go on."""
+def pause(data: Path, sid: str, work: Work) -> None:
+    """Halt the guest."""
     with open_client(data, sid) as client:
-        (client.pause if paused else client.resume)()
+        long_calls.wait_until_free(client, work.progress)
+        client.pause()
 
 
 def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
@@ -91,6 +149,7 @@ def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
 def clear(data: Path, sid: str, mark: Mark) -> None:
     """Forget a process that is proven dead, and what only it needed."""
     launch.dismiss(identity.record_path(data, sid))
+    memory_folders.remove(data, sid)
     attendance.end(data, sid)
     virtiofs.end(data, sid)
     if mark.booted is not None:
@@ -133,7 +192,8 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
         work.progress(f"the process before this one is gone: {how_it_ended(data, sid).value}", None)
         clear(data, sid, mark)
     log = folders.serial_log(data, sid)
-    launched = {"release": installed.release.major, "program": installed.path, "said": log.stat().st_size if log.exists() else 0}
+    said = log.stat().st_size if log.exists() else 0
+    launched = {"release": installed.release.major, "version": str(installed.release), "program": installed.path, "said": said}
     mark = mark._replace(booted=identity.boot_id(), launched=launched)
     given = supplies.of_work(work)
     cages.choose_user(data, sid, place.users)
@@ -187,11 +247,13 @@ def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], b
     """Open the API once the program serves it. A process that does not answer and lives is busy, or has hung; its time is bounded."""
     socket = file_layout.api_socket(data, sid)
     client = Client(socket)
-    until = time.monotonic() + FIRST_ANSWER
+    moving = memory_folders.path_of(data, sid).exists()
+    # One that writes or reads memory answers nothing meanwhile.
+    until = time.monotonic() + (long_calls.MOST if moving else FIRST_ANSWER)
     while True:
         if socket.exists():
             try:
-                answer = client.ping(max(0.1, until - time.monotonic()))
+                answer = client.ping(max(0.1, min(FIRST_ANSWER, until - time.monotonic())))
             except (Lost, Silent):
                 answer = None
             if answer is not None:
@@ -210,14 +272,21 @@ def _first_talk(data: Path, sid: str, process: Identity, stopped: Callable[[], b
         time.sleep(_STEP)
 
 
-def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
-    """Give the process its VM and boot it. What an earlier try left in it is taken out first: it may be damaged."""
+def _make_way(place: Place, mark: Mark, work: Work, client: Client) -> "VmConfig":
+    """Take out of the process what an earlier try left in it, which may be damaged; returns the VM that it is to have."""
     data, sid = place.data, place.sid
     config = machine_config.config_of(hardware.machine_of(place, mark, supplies.of_work(work), client.release))
     client.delete()
     for left in (folders.agent_socket(data, sid), file_layout.serial_socket(data, sid)):
         left.unlink(missing_ok=True)
     attendance.write_config(data, sid, config)
+    return config
+
+
+def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
+    """Give the process its VM and boot it."""
+    data, sid = place.data, place.sid
+    config = _make_way(place, mark, work, client)
     try:
         client.create(config)
     except Refusal as refusal:

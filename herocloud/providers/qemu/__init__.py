@@ -86,10 +86,13 @@ def _restarter(data: Path, sid: str) -> "VmmRestarter":
     return VmmRestarter(data, sid)
 
 
-def _version(context: ProviderContext) -> str | None:  # noqa: ARG001  (there is one program on a host)
-    from herocloud.providers.qemu import kvm_probe
+def _version(context: ProviderContext, sid: str | None) -> str | None:
+    from herocloud.providers.qemu import boot, kvm_probe
 
-    return kvm_probe.version()
+    installed = kvm_probe.version()
+    running = boot.version_of(context.folder, sid) if sid is not None else None
+    # A build of one's own has more in its version than it tells while it runs.
+    return installed if running is None or (installed or "").startswith(running) else running
 
 
 DECLARATION = Declaration(

@@ -28,6 +28,7 @@ from herocloud.providers.vmm import (
     launch,
     loopback,
     marks,
+    revivals,
     shutdown,
     supplies,
     virtiofs,
@@ -43,6 +44,8 @@ from herocloud.providers.vmm.supplies import Supplies
 _FIRST_ANSWER = 30.0
 """Seconds until QEMU has to answer; a busy host takes one or two."""
 _STEP = 0.01
+_HALTED = ("paused", "postmigrate")
+"""States of a machine whose guest is held; the second one is since its memory was kept."""
 _REPEATED = 0.3
 """Seconds in which a write that failed has failed again."""
 
@@ -80,6 +83,10 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
     data, sid = place.data, place.sid
     process = _living(data, sid, mark)
     if process is None:
+        if revivals.has_gone_on(mark, work):
+            work.progress(revivals.ENDED_SINCE, None)
+            boot(place, mark, work, accelerator)
+            return
         process = _start(place, mark, work, accelerator, waits=True)
     with _first_talk(data, sid, process, work.cancelled) as talk:
         if queries.look(talk).status == "inmigrate":
@@ -87,6 +94,8 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
         seen = hotplug.settle(talk, mark.machine)
         faults.reached("qemu.vm.boot.settled")
         if seen.power != "running":
+            revivals.note(data, sid, work)
+            faults.reached("qemu.vm.revive.noted")
             talk.ask("cont")
     known = marks.read(data, sid)
     if known is not None:
@@ -256,9 +265,9 @@ class _Handle:
             if self._talk is None:
                 return False
             status = self._talk.ask("query-status")["status"]
-            if status == "paused":
+            if status in _HALTED:
                 self._talk.ask("cont")
-            return status in ("running", "paused")
+            return status in ("running", *_HALTED)
         return False
 
     def press_button(self) -> None:
@@ -287,6 +296,14 @@ def pause(data: Path, sid: str, *, paused: bool) -> None:
     with open_talk(data, sid) as talk:
         if talk.ask("query-status")["status"] == ("running" if paused else "paused"):
             talk.ask("stop" if paused else "cont")
+
+
+def version_of(data: Path, sid: str) -> str | None:
+    """Return the version of QEMU that a machine runs on; nothing when it does not answer."""
+    socket = command_inputs.sockets_of(data, sid).looking
+    answers = qmp.ask_many([socket], [qmp.Question("query-version")])[socket] or [None]
+    numbers = (answers[0] or {}).get("qemu")
+    return None if numbers is None else f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
 
 
 def questions(data: Path, sid: str) -> queries.Look | None:

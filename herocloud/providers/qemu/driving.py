@@ -11,7 +11,7 @@ from herocloud.providers.qemu import boot, hotplug, kvm_probe, memory_files, que
 from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
-from herocloud.providers.seam import Probe, Work
+from herocloud.providers.seam import Work
 from herocloud.providers.vmm import loopback, machine_driver
 from herocloud.providers.vmm.machine_driver import Control, MachineDriver
 from herocloud.providers.vmm.machine_place import Place
@@ -20,7 +20,8 @@ from herocloud.providers.vmm.shutdown import Patience
 from herocloud.providers.vmm.supplies import Supplies
 from herocloud.providers.vmm.users import Range
 
-FAULT_POINTS = machine_driver.fault_points(NAME, ("vm.boot.marked", "vm.boot.launched", "vm.boot.settled", "vm.stop.ended"))
+_WITHIN = ("vm.boot.marked", "vm.boot.launched", "vm.boot.settled", "vm.stop.ended", "vm.revive.noted", "snapshot.save.written")
+FAULT_POINTS = machine_driver.fault_points(NAME, _WITHIN)
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
 
 
@@ -90,7 +91,7 @@ class _Control(Control):
         """End the process."""
         boot.stop(place, mark, work, patience)
 
-    def pause(self, sid: str) -> None:
+    def pause(self, sid: str, work: Work) -> None:  # noqa: ARG002  (its name is part of the contract)
         """Hold the guest."""
         boot.pause(self._folder, sid, paused=True)
 
@@ -110,13 +111,9 @@ class _Control(Control):
         """Open the host's loopback again where nobody needs it closed."""
         loopback.open_again()
 
-    def bring_memory(self, sid: str, mark: Mark | None, work: Work, target: Part, half: Callable[[], None]) -> None:
-        """Keep the memory that a snapshot is to have, or remove it from there."""
-        memory_files.bring(self._folder, sid, mark, work, target, half)
-
-    def probe_memory(self, work: Work) -> Probe:
-        """Return whether the memory is in the snapshot."""
-        return memory_files.probe(self._folder, work)
+    def keep_memory(self, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
+        """Have the process write the memory of its guest."""
+        memory_files.keep(self._folder, sid, mark, work, snapshot, reached)
 
     @contextmanager
     def worded(self, step: Step) -> Iterator[None]:

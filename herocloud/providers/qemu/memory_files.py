@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers import snapshot_memory
-from herocloud.providers.parts import same
 from herocloud.providers.qemu import boot
 from herocloud.providers.qemu.qmp import Talk
-from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.seam import Work
+from herocloud.providers.vmm import kept_memory
 from herocloud.providers.vmm.marks import Mark
 
 _FILE, _NAME = "state", "herocloud-memory"
@@ -24,20 +23,16 @@ _FASTEST = 64 * 1024**3
 _STEP = 0.05
 
 
-def bring(data: Path, sid: str, mark: Mark | None, work: Work, target: Part, half: Callable[[], None]) -> None:
-    """Keep the memory that a snapshot is to have, or remove it from there."""
-    snapshot = data / target["path"]
-    if target["memory"] is None:
-        snapshot_memory.remove(snapshot)
-        return
-    if same(snapshot_memory.read(snapshot), target["memory"]):
-        return
+def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
+    """Write the memory of a VM that is held into its snapshot."""
     if mark is None or not boot.living(data, sid, mark):
-        raise Conflict(f"`{work.step.address}` does not run any more, so its memory is gone")
+        raise kept_memory.gone(work)
     with boot.open_talk(data, sid) as talk:
-        _require_held(talk, work)
+        if _require_held(talk, snapshot, work):
+            # An earlier try came as far as this: the guest was held all the time, and all of its memory is there.
+            return
         folder = snapshot_memory.make_folder(snapshot)
-        half()
+        reached("half")
         descriptor = os.open(folder / _FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             talk.hand_over(descriptor, _NAME)
@@ -47,17 +42,26 @@ def bring(data: Path, sid: str, mark: Mark | None, work: Work, target: Part, hal
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    half()
-    snapshot_memory.note(snapshot, target["memory"])
+    reached("written")
 
 
-def _require_held(talk: Talk, work: Work) -> None:
+def _require_held(talk: Talk, snapshot: Path, work: Work) -> bool:
+    """Require that nothing of the guest runs; returns whether all of its memory is in its file already, and only the note is missing."""
     status = talk.ask("query-status")["status"]
     if status == "postmigrate":
-        # Its guest would have to run for a moment before its memory could be kept again, and then its disks would be older than it.
-        raise Permanent(f"the memory of `{work.step.address}` was being kept when something ended it; take the snapshot again")
+        path = snapshot_memory.folder_of(snapshot) / _FILE
+        if path.exists() and path.stat().st_size and talk.ask("query-migrate").get("status") == "completed":
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+            return True
+        # QEMU keeps memory once while a guest is held. It would have to run for a moment, and then its disks would be older than it.
+        raise Permanent(
+            f"`{work.step.address}` is paused since its memory was kept, and QEMU keeps it again after its guest ran; "
+            f"`herocloud vm resume {work.step.address.partition('.')[2]}`, then take the snapshot again"
+        )
     if status != "paused":
         raise Conflict(f"`{work.step.address}` is {status} and must be paused while its memory is kept")
+    return False
 
 
 def _wait(talk: Talk, work: Work) -> None:
@@ -75,20 +79,6 @@ def _wait(talk: Talk, work: Work) -> None:
             talk.ask("migrate_cancel")
             raise Temporary("keeping memory was cancelled")
         talk.pause(_STEP)
-
-
-def probe(data: Path, work: Work) -> Probe:
-    """Say whether the memory is in the snapshot."""
-    step = work.step
-    snapshot = data / step.after["path"]
-    if not snapshot.is_dir():
-        return Probe(Found.CONTRADICTED, f"the snapshot `{snapshot.name}` of `{step.address}` is gone")
-    found = snapshot_memory.read(snapshot)
-    if same(found, step.after["memory"]):
-        return Probe(Found.DONE)
-    if snapshot_memory.folder_of(snapshot).exists():
-        return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its memory is being kept")
-    return Probe(Found.NOT_STARTED if same(found, step.before["memory"]) else Found.CONTRADICTED, "other memory is there")
 
 
 def read_back(talk: Talk, data: Path, work: Work) -> None:

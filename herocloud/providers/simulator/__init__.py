@@ -65,7 +65,7 @@ def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: A
     return observing.survey(context.folder)
 
 
-def _version(context: ProviderContext) -> str:
+def _version(context: ProviderContext, sid: str | None) -> str:  # noqa: ARG001  (all VMs run on the installed one)
     from herocloud.providers.simulator import world
 
     return world.read_version(context.folder)

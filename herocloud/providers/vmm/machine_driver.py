@@ -22,7 +22,7 @@ from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.parts import same, wrap
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, grants, marks, probes, responsiveness, supplies, users, virtiofs
+from herocloud.providers.vmm import files, grants, kept_memory, marks, memory_folders, probes, responsiveness, supplies, users, virtiofs
 from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
@@ -93,7 +93,7 @@ class Control(ABC):
         """End the process by the ladder, and clean up behind it."""
 
     @abstractmethod
-    def pause(self, sid: str) -> None:
+    def pause(self, sid: str, work: Work) -> None:
         """Hold the guest."""
 
     @abstractmethod
@@ -110,13 +110,12 @@ class Control(ABC):
     def removed(self) -> None:  # noqa: B027  (most have nothing of the host's in their hands)
         """Give back what the host lent for a machine that is gone now."""
 
-    def bring_memory(self, sid: str, mark: Mark | None, work: Work, target: Part, half: Callable[[], None]) -> None:  # noqa: ARG002
-        """Keep the memory that a snapshot is to have, or remove it from there."""
-        raise Permanent(f"`{work.step.address}`: snapshots of {self.name} keep no memory")
+    @abstractmethod
+    def keep_memory(self, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
+        """Write the memory of a guest that is held into a snapshot; `reached` hears how far that is."""
 
-    def probe_memory(self, work: Work) -> Probe:
-        """Return whether the memory is in the snapshot."""
-        raise Permanent(f"`{work.step.address}`: snapshots of {self.name} keep no memory")
+    def end_moving(self, sid: str, mark: Mark | None, work: Work) -> None:  # noqa: B027  (most can begin again at once)
+        """Wait for the end of what somebody who is gone had the process do with its memory, and throw it away."""
 
     @abstractmethod
     def worded(self, step: Step) -> AbstractContextManager[None]:
@@ -157,7 +156,7 @@ class MachineDriver:
             if work.step.part == "disk":
                 return self._probe_disk(work, sid, mark)
             if work.step.part.startswith(SNAPSHOT):
-                return self._control.probe_memory(work)
+                return kept_memory.probe(self._folder, sid, work)
             return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
 
     def close(self) -> None:
@@ -176,7 +175,7 @@ class MachineDriver:
             elif step.part == "disk":
                 self._bring_disk(work, sid, target, origin)
             elif step.part.startswith(SNAPSHOT):
-                self._control.bring_memory(sid, marks.read(self._folder, sid), work, target, half)
+                self._bring_memory(work, sid, target, lambda word: faults.reached(f"{point}.{word}"))
             elif target is None:
                 self._remove(work, sid, half)
             else:
@@ -227,6 +226,7 @@ class MachineDriver:
         files.remove_runtime(self._folder, sid)
         grants.take_back(self._folder, sid, Needs())
         user = users.read(self._folder, sid)
+        memory_folders.remove(self._folder, sid)
         marks.remove(self._folder, sid, half)
         users.let_go(self._folder, sid, user)
         self._control.removed()
@@ -255,13 +255,13 @@ class MachineDriver:
             self._control.stop(place, mark, work, self._patience.for_guest(work.shutdown))
             return
         if target == "paused" and self._control.has_guest(sid, mark):
-            self._control.pause(sid)
+            self._control.pause(sid, work)
             return
         if work.step.kind in ("vm.pause", "vm.freeze") and not self._control.is_living(sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
         self._control.boot(place, mark, work)
         if target == "paused":
-            self._control.pause(sid)
+            self._control.pause(sid, work)
 
     def _probe_power(self, work: Work, sid: str, mark: Mark | None) -> Probe:
         step = work.step
@@ -284,6 +284,13 @@ class MachineDriver:
         if power == step.before or step.after == "stopped":
             return Probe(Found.NOT_STARTED)
         return Probe(Found.PARTIAL, f"`{step.address}` is {power}")
+
+    # The memory in a snapshot.
+
+    def _bring_memory(self, work: Work, sid: str, target: Part, reached: Callable[[str], None]) -> None:
+        mark = marks.read(self._folder, sid)
+        self._control.end_moving(sid, mark, work)
+        kept_memory.bring(self._folder, target, lambda snapshot: self._control.keep_memory(sid, mark, work, snapshot, reached))
 
     # The root disk, whose growth a running machine has to hear of.
 

@@ -28,16 +28,16 @@ from herocloud.providers.vmm.shutdown import Patience
 
 launch.has_systemd = lambda: False
 said = pickle.load(sys.stdin.buffer)
-step = Step("id", "vm.web", said["kind"], "cloud-hypervisor", said["part"], said["before"], said["after"])
+step = Step("id", "vm.web", said["kind"], "cloud-hypervisor", said["part"], said["before"], said["after"], origin=said["origin"])
 work = Work(step, "shop", said["spec"], "lineage-1", "plan", attachments=said["attachments"], disks=said["disks"])
 driver = driving.CloudHypervisorDriver(Path(said["data"]), Patience(button=0.3, again=0.2), agreement=1.0)
 (driver.undo if said["back"] else driver.perform)(work)
 """
 
 
-def _kill_at(bench: Any, point: str, work: Any, *, back: bool = False) -> None:
+def kill_at(bench: Any, point: str, work: Any, *, back: bool = False) -> None:
     step = work.step
-    said = {"kind": step.kind, "part": step.part, "before": step.before, "after": step.after}
+    said = {"kind": step.kind, "part": step.part, "before": step.before, "after": step.after, "origin": step.origin}
     said |= {"spec": bench.spec, "data": str(bench.data), "back": back, "attachments": work.attachments, "disks": work.disks}
     environment = {**os.environ, "HEROCLOUD_FAULTS": f"cloud-hypervisor.{point}:1:kill"}
     command = [sys.executable, "-c", _CHILD]
@@ -45,7 +45,7 @@ def _kill_at(bench: Any, point: str, work: Any, *, back: bool = False) -> None:
     assert ran.returncode == -signal.SIGKILL, f"{point} was not reached: {ran.stderr.decode()}"
 
 
-def _kill_vmm(bench: Any) -> None:
+def kill_vmm(bench: Any) -> None:
     process = identity.running(bench.data, "v1") or identity.find(bench.data, "v1")
     if process is not None:
         identity.send(process, signal.SIGKILL)
@@ -60,7 +60,7 @@ def _finish(bench: Any, work: Any, way: str, undone: Any, done: Any) -> None:
     assert bench.see() == (done if way == "on" else undone)
 
 
-def _nothing_is_left(bench: Any) -> None:
+def nothing_is_left(bench: Any) -> None:
     power = bench.see().get("power")
     if power not in (None, "stopped"):
         bench.driver.perform(bench.work("vm.stop", power, "stopped", part="power"))
@@ -76,10 +76,10 @@ def _nothing_is_left(bench: Any) -> None:
 @pytest.mark.parametrize("point", ["before", "half", "after"])
 def test_making_a_machine(bench: Any, point: str, way: str) -> None:
     work = bench.work("vm.create", None, bench.machine())
-    _kill_at(bench, f"vm.create.{point}", work)
+    kill_at(bench, f"vm.create.{point}", work)
     assert bench.driver.probe(work).found is (Found.DONE if point == "after" else Found.NOT_STARTED)
     _finish(bench, work, way, {}, {"machine": bench.machine(), "power": "stopped"})
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
 
 
 @pytest.mark.parametrize("victim", ["herocloud", "both"])
@@ -89,14 +89,14 @@ def test_a_boot(bench: Any, point: str, way: str, victim: str) -> None:
     part = bench.machine(restart="on-failure" if way == "back" else "no")
     bench.do("vm.create", None, part)
     work = bench.work("vm.boot", "stopped", "running", part="power")
-    _kill_at(bench, f"vm.boot.{point}", work)
+    kill_at(bench, f"vm.boot.{point}", work)
     if victim == "both":
-        _kill_vmm(bench)
+        kill_vmm(bench)
     _finish(bench, work, way, {"machine": part, "power": "stopped"}, {"machine": part, "power": "running"})
     if way == "on":
         assert bench.boots == 1
         assert len([line for line in bench.left_over() if "--api-socket" in line and "herocloud-keeper" not in line]) == 1
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
 
 
 @pytest.mark.parametrize("victim", ["herocloud", "both"])
@@ -104,12 +104,12 @@ def test_a_boot(bench: Any, point: str, way: str, victim: str) -> None:
 def test_a_stop(bench: Any, point: str, victim: str) -> None:
     bench.running()
     work = bench.work("vm.stop", "running", "stopped", part="power")
-    _kill_at(bench, f"vm.stop.{point}", work)
+    kill_at(bench, f"vm.stop.{point}", work)
     if victim == "both":
-        _kill_vmm(bench)
+        kill_vmm(bench)
     bench.driver.perform(work)
     assert bench.driver.probe(work).found is Found.DONE
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
 
 
 @pytest.mark.parametrize("point", ["before", "after"])
@@ -127,13 +127,13 @@ def test_a_pause_and_its_end(bench: Any, kind: str, before: str, after: str, poi
     if before == "paused":
         bench.power("vm.pause", "running", "paused")
     work = bench.work(kind, before, after, part="power")
-    _kill_at(bench, f"{kind}.{point}", work)
+    kill_at(bench, f"{kind}.{point}", work)
     assert bench.driver.probe(work).found is (Found.DONE if point == "after" else Found.NOT_STARTED)
     bench.driver.perform(work)
     assert bench.see()["power"] == after
     bench.driver.undo(work)
     assert bench.see()["power"] == before
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
 
 
 _USE = {"volume": "data", "readonly": False, "size": 4 * MIB}
@@ -150,13 +150,13 @@ def test_a_live_change(bench: Any, kind: str, fields: dict[str, Any], point: str
     bench.running()
     before = bench.see()["machine"]
     work = bench.work(kind, before, {**before, **fields})
-    _kill_at(bench, f"{kind}.{point}", work)
+    kill_at(bench, f"{kind}.{point}", work)
     if victim == "both":
-        _kill_vmm(bench)
+        kill_vmm(bench)
     bench.driver.perform(work)
     assert bench.driver.probe(work).found is Found.DONE
     assert bench.see()["machine"] == work.step.after
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
     assert path.exists(), "a volume outlives the VM"
 
 
@@ -168,18 +168,18 @@ def test_a_device_that_is_taken_out(bench: Any, point: str) -> None:
     bench.running(volumes=[_USE])
     before = bench.see()["machine"]
     work = bench.work("vm.detach", before, {**before, "volumes": []})
-    _kill_at(bench, f"vm.detach.{point}", work)
+    kill_at(bench, f"vm.detach.{point}", work)
     _finish(bench, work, "on", None, {"machine": work.step.after, "power": "running"})
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
 
 
 @pytest.mark.parametrize("point", ["before", "half", "after"])
 def test_another_configuration(bench: Any, point: str) -> None:
     bench.do("vm.create", None, bench.machine())
     work = bench.work("vm.configure", bench.machine(), bench.machine(max_vcpus=8))
-    _kill_at(bench, f"vm.configure.{point}", work)
+    kill_at(bench, f"vm.configure.{point}", work)
     _finish(bench, work, "back", {"machine": bench.machine(), "power": "stopped"}, None)
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
 
 
 @pytest.mark.parametrize("point", ["before", "after"])
@@ -187,10 +187,10 @@ def test_a_disk_that_grows(bench: Any, point: str) -> None:
     path = bench.root(8 * MIB)
     bench.running(root={"direct": False, "rate": None})
     work = bench.work("vm.grow", {"size": 8 * MIB}, {"size": 16 * MIB}, part="disk")
-    _kill_at(bench, f"vm.grow.{point}", work)
+    kill_at(bench, f"vm.grow.{point}", work)
     bench.driver.perform(work)
     assert bench.driver.probe(work).found is Found.DONE
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
     assert path.stat().st_size == 16 * MIB
 
 
@@ -199,17 +199,17 @@ def test_taking_a_machine_away(bench: Any, point: str) -> None:
     root = bench.root()
     bench.do("vm.create", None, bench.machine())
     work = bench.work("vm.delete", bench.machine(), None)
-    _kill_at(bench, f"vm.delete.{point}", work)
+    kill_at(bench, f"vm.delete.{point}", work)
     bench.driver.perform(work)
     assert bench.driver.probe(work).found is Found.DONE
-    _nothing_is_left(bench)
+    nothing_is_left(bench)
     assert root.exists(), "a disk is taken away by a step of its own"
 
 
 def test_a_vmm_that_was_killed_is_seen_and_started_again(bench: Any) -> None:
     bench.running()
-    _kill_vmm(bench)
+    kill_vmm(bench)
     assert bench.see()["power"] == "stopped"
     bench.power("vm.boot", "stopped", "running")
     assert "the process before this one is gone: it crashed or was killed" in bench.told
-    _nothing_is_left(bench)
+    nothing_is_left(bench)

@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from herocloud.model.errors import Conflict
-from herocloud.providers.qemu import driving
-from herocloud.providers.seam import Found
+from herocloud.model.errors import Conflict, Permanent
+from herocloud.providers.qemu import DECLARATION, driving, kvm_probe
+from herocloud.providers.seam import Found, ProviderContext
 from herocloud.providers.vmm import identity
 
 _CHILD = """\
@@ -159,7 +159,7 @@ def _held_with_snapshot(bench, machine):
 
 def _revival(bench):
     work = bench.work("vm.revive", "stopped", "running", part="power")
-    origin = {"stack": "shop", "address": "vm.web", "snapshot": "one", "disk": "", "path": "vms/v1/snapshots/one"}
+    origin = {"stack": "shop", "address": "vm.web", "snapshot": "one", "disk": "", "path": "vms/v1/snapshots/one", "token": "one-1"}
     return work._replace(step=work.step._replace(origin=origin))
 
 
@@ -184,7 +184,58 @@ def test_a_kill_while_memory_is_kept_is_seen_and_can_be_undone(bench, machine) -
     assert bench.driver.probe(work).found is Found.DONE
 
 
-@pytest.mark.parametrize("point", ["vm.boot.launched", "vm.boot.settled", "vm.revive.after"])
+def test_memory_that_was_whole_when_the_kill_came_is_kept(bench, machine) -> None:
+    plain, saved = _held_with_snapshot(bench, machine)
+    work = bench.work("snapshot.save", plain, saved, part="snapshot.one")
+    _kill_at(bench, "qemu.snapshot.save.written", work)
+    assert bench.driver.probe(work).found is Found.PARTIAL
+    written = (bench.data / "vms/v1/snapshots/one/memory/state").read_bytes()
+    bench.driver.perform(work)
+    assert bench.driver.probe(work).found is Found.DONE
+    assert (bench.data / "vms/v1/snapshots/one/memory/state").read_bytes() == written
+    bench.power("vm.thaw", "paused", "running")
+
+
+def test_memory_that_was_whole_when_the_kill_came_can_be_taken_back(bench, machine) -> None:
+    plain, saved = _held_with_snapshot(bench, machine)
+    work = bench.work("snapshot.save", plain, saved, part="snapshot.one")
+    _kill_at(bench, "qemu.snapshot.save.written", work)
+    bench.driver.undo(work)
+    assert bench.driver.probe(work).found is Found.NOT_STARTED
+    bench.power("vm.thaw", "paused", "running")
+    assert list((bench.data / "vms/v1/snapshots/one").iterdir()) == []
+
+
+def test_memory_is_kept_once_while_a_guest_is_held_and_the_way_out_is_said(bench, machine) -> None:
+    plain, saved = _held_with_snapshot(bench, machine)
+    bench.do("snapshot.save", plain, saved, part="snapshot.one")
+    (bench.data / "vms/v1/snapshots/two").mkdir()
+    plain, saved = ({**part, "path": "vms/v1/snapshots/two"} for part in (plain, saved))
+    with pytest.raises(Permanent, match=r"paused since its memory was kept.*`herocloud vm resume web`"):
+        bench.driver.perform(bench.work("snapshot.save", plain, saved, part="snapshot.two"))
+    bench.power("vm.resume", "paused", "running")
+    bench.power("vm.freeze", "running", "paused")
+    bench.do("snapshot.save", plain, saved, part="snapshot.two")
+
+
+def test_a_guest_that_went_on_and_ended_boots_from_its_disks(bench, machine) -> None:
+    plain, saved = _held_with_snapshot(bench, machine)
+    bench.do("snapshot.save", plain, saved, part="snapshot.one")
+    bench.power("vm.thaw", "paused", "running")
+    bench.power("vm.stop", "running", "stopped")
+    work = _revival(bench)
+    _kill_at(bench, "qemu.vm.revive.noted", work)
+    process = identity.running(bench.data, "v1")
+    identity.send(process, 9)
+    assert identity.wait_for_death(process, 10)
+    told: list[str] = []
+    bench.driver.perform(work._replace(progress=lambda text, _share: told.append(text)))
+    assert bench.see()["power"] == "running"
+    assert "its guest went on from the snapshot and ended since, so it boots from its disks" in told
+    assert "reading memory" not in told
+
+
+@pytest.mark.parametrize("point", ["vm.boot.launched", "vm.boot.settled", "vm.revive.noted", "vm.revive.after"])
 def test_going_on_from_memory_after_a_kill(bench, machine, point: str) -> None:
     plain, saved = _held_with_snapshot(bench, machine)
     bench.do("snapshot.save", plain, saved, part="snapshot.one")
@@ -207,3 +258,16 @@ def test_memory_is_kept_of_what_is_held_alone(bench, machine) -> None:
 
 def test_every_point_of_a_boot_has_a_name() -> None:
     assert {"qemu.vm.boot.marked", "qemu.vm.boot.launched", "qemu.vm.boot.settled", "qemu.vm.stop.ended"} <= set(driving.FAULT_POINTS)
+
+
+def test_memory_is_of_the_version_that_the_vm_runs_on(bench, machine, monkeypatch) -> None:
+    context = ProviderContext(bench.data)
+    bench.do("vm.create", None, machine())
+    installed = kvm_probe.version()
+    assert DECLARATION.hypervisor.version(context, "v1") == installed
+    bench.power("vm.boot", "stopped", "running")
+    assert DECLARATION.hypervisor.version(context, "v1") == installed
+    # Something else is installed meanwhile.
+    monkeypatch.setattr(kvm_probe, "version", lambda: "99.0.0")
+    assert (installed or "").startswith(DECLARATION.hypervisor.version(context, "v1"))
+    assert DECLARATION.hypervisor.version(context, None) == "99.0.0"

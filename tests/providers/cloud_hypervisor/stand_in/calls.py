@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import guest
+import saved_state
 import schema
 from event_log import EventLog
 from machine import Machine
@@ -20,6 +21,7 @@ _WORDS = {
     "vm.shutdown": "The VM could not shutdown", "vm.reboot": "The VM could not reboot", "vm.resize": "The VM could not be resized",
     "vm.resize-disk": "The disk could not be resized", "vm.resize-zone": "The memory zone could not be resized",
     "vm.remove-device": "The device could not be removed from the VM", "vm.snapshot": "The VM could not be snapshotted",
+    "vm.restore": "The VM could not be restored",
     "vm.counters": "The VM info is not available", "vm.power-button": "Error triggering power button", "vm.nmi": "Error triggering NMI",
     "vm.add-disk": "The disk could not be added to the VM", "vm.add-net": "The network device could not be added to the VM",
     "vm.add-fs": "The fs could not be added to the VM", "vm.add-pmem": "The pmem device could not be added to the VM",
@@ -239,16 +241,36 @@ class Vmm:
     def _snapshot(self, given: Json) -> None:
         url = schema.read("snapshot", given, self.major)["destination_url"]
         machine = self._running()
+        self.events.add("vm", "snapshotting")
         if machine.state != "Paused":
-            raise Refusal("Cannot snapshot VM", "Trying to snapshot while VM is running")
-        folder = url.removeprefix("file://")
-        for name, body in (("config.json", schema.shown(self._config, self.major)), ("state.json", {}), ("memory-ranges", "")):
-            try:
-                with open(os.path.join(folder, name), "x", encoding="utf-8") as stream:
-                    stream.write(json.dumps(body))
-            except OSError as error:
-                raise Refusal("Cannot send VM snapshot", f"{error.strerror} (os error {error.errno})") from error
+            raise Refusal("Cannot snapshot VM", "Failed to snapshot migratable component", "Trying to snapshot while VM is running")
+        self.events.add("vm", "snapshotted")
+        saved_state.write(url, schema.shown(copy.deepcopy(machine.config), self.major), machine)
+
+    def _restore(self, given: Json) -> None:
+        request = schema.read("restore", given, self.major)
+        if self._config is not None:
+            raise Refusal(TAKEN)
+        folder = saved_state.folder_of(request["source_url"], "Cannot restore VM")
+        config = schema.read_machine(saved_state.read(folder, "config.json", "VM config"), self.major)
+        if request["prefault"] and request["memory_restore_mode"] == "OnDemand":
+            raise Refusal("Failed to validate config", "'prefault' cannot be used with on-demand restore")
+        state = saved_state.read(folder, "state.json", "VM state")
+        self._config = config
+        try:
+            self._open_consoles()
+            self._machine = Machine(config, self.clock, self.events)
+            saved_state.fill(folder, state)
+            self.events.add("vm", "restoring")
+            self._machine.go_on(state)
+            self.events.add("vm", "restored")
+        except Refusal:
+            # One that fails takes what it made with it.
+            self._delete()
+            raise
+        if request["resume"]:
+            self._resume()
 
 
-_TAKES = {"vm.create", "vm.resize", "vm.resize-disk", "vm.resize-zone", "vm.remove-device", "vm.snapshot"}
+_TAKES = {"vm.create", "vm.resize", "vm.resize-disk", "vm.resize-zone", "vm.remove-device", "vm.snapshot", "vm.restore"}
 _CALLS = {*_WORDS, "vmm.ping", "vmm.shutdown"}

@@ -45,6 +45,19 @@ class Machine:
 
     def boot(self, *, power_off: Callable[[], None], reboot: Callable[[], None], panic: Callable[[], None]) -> None:
         """Lock the disks and start the guest."""
+        self._begin("Running")
+        guest.begin(self.behavior, self._clock, power_off=power_off, reboot=reboot, panic=panic)
+        if self.behavior == "lively":
+            self._clock.after(guest.DELAY, self._activate)
+
+    def go_on(self, saved: dict[str, Json]) -> None:
+        """Lock the disks and be where the guest was, which began long ago; it is held until somebody lets it go on."""
+        if sorted(self.tree) != sorted(saved["tree"]):
+            raise Refusal("Error from device manager", "Could not find the state of a device in the snapshot")
+        self._begin("Paused")
+        self.tree, self.plugged = saved["tree"], saved["plugged"]
+
+    def _begin(self, state: str) -> None:
         for name, held in self._held.items():
             if isinstance(held, Disk):
                 try:
@@ -55,10 +68,7 @@ class Machine:
                     ) from refusal
         affinity = {one["vcpu"]: one["host_cpus"] for one in self.config["cpus"]["affinity"] or ()}
         self._cpus += [Cpu(number, affinity.get(number)) for number in range(self.config["cpus"]["boot_vcpus"])]
-        self.state = "Running"
-        guest.begin(self.behavior, self._clock, power_off=power_off, reboot=reboot, panic=panic)
-        if self.behavior == "lively":
-            self._clock.after(guest.DELAY, self._activate)
+        self.state = state
 
     def close(self) -> None:
         """Give everything back."""

@@ -94,8 +94,9 @@ DEFAULTS: dict[str, dict[str, Json]] = {
     "resize-zone": {"id": ..., "desired_ram": ...},
     "remove-device": {"id": ...},
     "snapshot": {"destination_url": ...},
+    "restore": {"source_url": ..., "prefault": False, "memory_restore_mode": "Copy", "net_fds": None, "resume": False},
 }
-_SINCE = {"reserve": 53, "lock_granularity": 52, "backing_files": 51, "pci_device_id": 52}
+_SINCE = {"reserve": 53, "lock_granularity": 52, "backing_files": 51, "pci_device_id": 52, "memory_restore_mode": 52, "resume": 52}
 LISTS = {"disks": "disk", "net": "net", "fs": "fs", "pmem": "pmem"}
 _SINGLE = ("cpus", "memory", "rng", "serial", "console")
 _OPTIONAL = ("payload", "balloon", "vsock", "platform")
