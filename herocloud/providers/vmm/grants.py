@@ -14,14 +14,13 @@ import shutil
 import stat
 import struct
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import folders, identity, users
+from herocloud.providers.vmm import folders, identity, jail_command, users
 from herocloud.providers.vmm.users import User
 
 _NOTE = "given.json"
@@ -30,7 +29,6 @@ _SET, _OWNER = 0x400454CA, 0x400454CC
 _TAP, _NO_INFO, _VNET, _MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 0x0100
 _DEVICES = Path("/sys/class/net")
 _PATIENCE = 30.0
-_JAIL = Path(__file__).with_name("jail.py")
 
 
 class Needs(NamedTuple):
@@ -217,7 +215,7 @@ def _viewer(data: Path, sid: str) -> int | None:
 
 
 def _door(*words: str) -> None:
-    command = [sys.executable, "-I", "-S", str(_JAIL), *words]
+    command = jail_command.words(*words)
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if ran.returncode != 0:
         raise Permanent(f"the VMM cannot be shown `{words[2]}`: {ran.stderr.strip()}")

@@ -1,9 +1,9 @@
 """The program between a keeper and a VMM: it enters the cage that its orders describe, writes down who it is, and becomes the VMM.
 
-`python -I -S jail.py run ORDERS RECORD` is started by the keeper as the user who runs herocloud. Orders are read from a file that only this
-user can write, in the runtime folder and never in the data folder. Everything is set up here and nothing in the VMM, so both hypervisors
-and their companions get the same: resource limits, a control group, a view of the file system with only its own files, a user of its own,
-no capabilities, no way to get any, no open files but those that are meant for it, and an environment of one variable.
+`jail.py run ORDERS RECORD` is started by the keeper (see `jail_command`) as the user who runs herocloud. Orders are read from a file that
+only this user can write, in the runtime folder and never in the data folder. Everything is set up here and nothing in the VMM, so both
+hypervisors and their companions get the same: resource limits, a control group, a view of the file system with only its own files, a user
+of its own, no capabilities, no way to get any, no open files but those that are meant for it, and an environment of one variable.
 
 `jail.py show PID PATH WAY` and `jail.py hide PID PATH` put a file into the view of a VMM that runs, or take it out: a volume that is
 plugged in is seen from then on. All of it is one file with the standard library alone, and of that only what is small: this starts once

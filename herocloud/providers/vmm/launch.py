@@ -25,7 +25,7 @@ from typing import NamedTuple
 from herocloud.kits import jsons, subprocesses
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import control_groups, files, folders, identity, log_bounds
+from herocloud.providers.vmm import control_groups, files, folders, identity, jail_command, log_bounds
 from herocloud.providers.vmm.cages import Cage
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.users import User
@@ -36,6 +36,7 @@ python=$2
 jail=$3
 orders=$4
 bounding=$5
+loader=$6
 umask 077
 exec 9<>"$record.lock" || exit 75
 case $0 in
@@ -57,7 +58,7 @@ while :; do
         adopts=
         code=unknown
     else
-        "$python" -I -S "$jail" run "$orders" "$record" 8>&-
+        "$python" -I -S -c "$loader" "$jail" run "$orders" "$record" 8>&-
         code=$?
     fi
     printf '%s\\n' "$code" >"$record.ended"
@@ -100,7 +101,6 @@ log=$1
 shift
 setsid "$@" </dev/null >>"$log" 2>&1 &
 """
-JAIL = Path(__file__).with_name("jail.py")
 _SHOWN = 1200
 _SHELL_TIME = 10.0
 """Seconds after which even a busy host has started a shell."""
@@ -251,7 +251,8 @@ def has_systemd() -> bool:
 
 def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | None = None) -> None:
     record = what.record.absolute()
-    become = ["/bin/sh", "-c", _KEEP, name, str(record), sys.executable, str(JAIL), str(folders.orders_path(record)), log_bounds.SCRIPT]
+    become = ["/bin/sh", "-c", _KEEP, name, str(record), sys.executable, str(jail_command.JAIL), str(folders.orders_path(record))]
+    become += [log_bounds.SCRIPT, jail_command.LOADER]
     if has_systemd():
         try:
             subprocesses.run(_as_unit(what, become, log, unit or what.unit), timeout=_SHELL_TIME)

@@ -10,18 +10,16 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import subprocesses
 from herocloud.kits.subprocesses import CommandError
-from herocloud.providers.vmm import cages, folders, program_files, users
+from herocloud.providers.vmm import cages, folders, jail_command, program_files, users
 from herocloud.providers.vmm.cages import Cage
 from herocloud.providers.vmm.users import User
 
-_JAIL = Path(__file__).with_name("jail.py")
 _PIECE = 1024**2
 _SHOWN = 4096
 
@@ -92,7 +90,7 @@ def _prepared(command: Sequence[str], files: Files, bounds: Bounds) -> Iterator[
         stream_of_orders.write(os.fsencode("".join(f"{name}\0{value}\0" for name, value in orders)))
     try:
         with _lent(user, files):
-            yield [sys.executable, "-I", "-S", str(_JAIL), "run", str(path), ""]
+            yield jail_command.words("run", str(path), "")
     finally:
         path.unlink(missing_ok=True)
 

@@ -2,13 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm import identity, jail_command, launch
 
 
 def test_it_has_a_session_of_its_own_and_no_terminal(stand) -> None:
@@ -121,3 +123,17 @@ def test_nothing_of_the_callers_environment_or_folder_goes_along(stand, eventual
         # The shell itself sets PWD and the like for its children; nothing else is there.
         assert names <= {identity.TOKEN, "PWD", "OLDPWD", "_"}
         assert Path(f"/proc/{process}/cwd").readlink() == Path("/")
+
+
+def test_the_program_before_a_vmm_is_compiled_once(tmp_path: Path) -> None:
+    """Every VM starts it: the second start loads what the first one compiled, and a changed source is compiled again."""
+    source = tmp_path / "jail.py"
+    source.write_text("import sys\nif __name__ == '__main__':\n    print(*sys.argv[1:])\n")
+    words = [sys.executable, "-I", "-S", "-c", jail_command.LOADER, str(source), "run", "a b"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "run a b\n"
+    (compiled,) = (tmp_path / "__pycache__").iterdir()
+    written = compiled.stat().st_mtime_ns
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "run a b\n"
+    assert compiled.stat().st_mtime_ns == written
+    source.write_text("print('another one')\n")
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "another one\n"

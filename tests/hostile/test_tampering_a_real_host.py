@@ -1,0 +1,303 @@
+"""The tampering campaign on the real host: what root changes behind our back shows in `drift`, and one `apply` heals it.
+
+One VM of QEMU with everything that it hangs on, in network and mount namespaces of its own. Its guest is a blank disk, because nothing
+here depends on what runs in it. What an apply must not heal by itself (a disk that is gone while the VM writes to it) is refused with a way
+out, and what is harmless stands in `HARMLESS` with the reason. `No changes.` after anything else fails the test.
+
+The single fields of interfaces and rules are tried one by one in `tests/providers/network/test_drifting.py`.
+"""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.guests.conftest import Namespace, Site, wait_until
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+STACK = """\
+stack: shop
+images:
+  blank: {source: ./blank.raw, format: raw, nocloud: true}
+  bare: {kernel: ./vmlinuz, initramfs: ./initramfs, cmdline: quiet}
+networks:
+  lan: {cidr: 10.42.0.0/24, nat: true, forward: [{host_port: 8080, vm: web, port: 80}]}
+volumes:
+  data: {size: 8 MiB}
+  spare: {size: 8 MiB}
+vms:
+  web:
+    image: blank
+    memory: 256 MiB
+    networks: [{network: lan, rate: {download: 10 MB/s, upload: 5 MB/s}}]
+    volumes: [data]
+    root_disk: {size: 8 MiB}
+    restart: always
+    env: {A: b}
+"""
+
+
+class Kind(NamedTuple):
+    """One way to tamper: words for the shell of the namespace, or a function."""
+
+    name: str
+    act: "str | Callable[[Host], None]"
+
+
+class Host:
+    """A real host with the stack applied."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.data = site.data
+        (site.folder / "stack.yaml").write_text(STACK)
+        (site.folder / "blank.raw").write_bytes(bytes(1024**2))
+        for name in ("vmlinuz", "initramfs"):
+            (site.folder / name).write_bytes(name.encode() * 100)
+        site.done("apply", "-y", "-q")
+        self.vm = next((self.data / "vms").iterdir())
+        links = site.run("ls", "/sys/class/net").stdout.split()
+        self.bridge = next(name for name in links if name.startswith("hb-"))
+        self.tap = next(name for name in links if name.startswith("hc-"))
+        self.detour = self.tap.replace("hc-", "hi-")
+        self.rules = site.run("nft", "list", "chain", "netdev", "herocloud", self.tap).stdout
+
+    def shell(self, text: str) -> None:
+        names = {"bridge": self.bridge, "tap": self.tap, "detour": self.detour}
+        ran = self.site.run("sh", "-ec", text.format(**names))
+        assert ran.returncode == 0, f"{text}: {ran.stderr}"
+
+    def process(self, record: str = "process") -> int:
+        return int((self.vm / "vmm" / record).read_text().splitlines()[-1].split()[0])
+
+    def codes(self) -> tuple[int, int]:
+        return self.site("drift", "--detailed-exitcode").returncode, self.site("plan", "--detailed-exitcode").returncode
+
+    def tamper(self, kind: Kind) -> None:
+        if callable(kind.act):
+            kind.act(self)
+        else:
+            self.shell(kind.act)
+
+
+def _send(number: signal.Signals, record: str) -> Callable[[Host], None]:
+    def act(host: Host) -> None:
+        pid = host.process(record)
+        os.kill(pid, number)
+        stat = Path(f"/proc/{pid}/stat")
+        if number is signal.SIGSTOP:
+            wait_until(lambda: " T " in stat.read_text(), "the process to stop")
+        else:
+            wait_until(lambda: not stat.exists() or " Z " in stat.read_text(), "the process to end")
+
+    return act
+
+
+def _rewrite(find: Callable[[Host], Path]) -> Callable[[Host], None]:
+    """Write into a file, and put its times back."""
+
+    def act(host: Host) -> None:
+        path = find(host)
+        times = path.stat()
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        with path.open("r+b") as stream:
+            stream.write(content)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    return act
+
+
+def _swap(find: Callable[[Host], Path]) -> Callable[[Host], None]:
+    def act(host: Host) -> None:
+        path = find(host)
+        copy = path.with_name("copy")
+        shutil.copyfile(path, copy)
+        copy.replace(path)
+
+    return act
+
+
+def _unlink(find: Callable[[Host], Path]) -> Callable[[Host], None]:
+    return lambda host: find(host).unlink()
+
+
+def _stored(host: Host) -> Path:
+    return next((host.data / "images/store").glob("*.raw"))
+
+
+def _spare(host: Host) -> Path:
+    return host.data / "volumes/shop/spare.raw"
+
+
+def _volume(host: Host) -> Path:
+    return host.data / "volumes/shop/data.raw"
+
+
+def _seed(host: Host) -> Path:
+    return host.vm / "seed.iso"
+
+
+def _root(host: Host) -> Path:
+    return host.vm / "root.raw"
+
+
+def _grow(host: Host) -> None:
+    os.truncate(_spare(host), 4 * 1024**2)
+
+
+HEALED = (
+    Kind("tap down", "ip link set {tap} down"),
+    Kind("tap out of its bridge", "ip link set {tap} nomaster"),
+    Kind("tap with another MTU", "ip link set {tap} mtu 1300"),
+    Kind("tap with an address", "ip address add 10.77.0.1/24 dev {tap}"),
+    Kind("tap that does not learn", "bridge link set dev {tap} learning off"),
+    Kind("tap that is not flooded", "bridge link set dev {tap} flood off"),
+    Kind("tap that is isolated", "bridge link set dev {tap} isolated on"),
+    Kind("tap that answers for others", "ip link set {tap} type bridge_slave proxy_arp on"),
+    Kind("bridge down", "ip link set {bridge} down"),
+    Kind("bridge without its address", "ip address flush dev {bridge}"),
+    Kind("bridge with one more address", "ip address add fd00::1/64 dev {bridge} nodad"),
+    Kind("bridge that forgets at once", "ip link set {bridge} type bridge ageing_time 0"),
+    Kind("bridge without ARP", "ip link set {bridge} arp off"),
+    Kind("bridge with a spanning tree", "ip link set {bridge} type bridge stp_state 1"),
+    Kind("no route", "ip route delete 10.42.0.0/24 dev {bridge}"),
+    Kind("no download limit", "tc qdisc delete dev {tap} root"),
+    Kind("another burst", "tc qdisc replace dev {tap} root handle 1: tbf rate 80mbit burst 900000 limit 660000"),
+    Kind("a hook in front of the guard", "tc qdisc add dev {tap} clsact"),
+    Kind("no upload limit", "tc qdisc delete dev {detour} root"),
+    Kind("no device of the upload", "ip link delete {detour}"),
+    Kind("table of taps asleep", "nft 'table netdev herocloud {{ flags dormant; }}'"),
+    Kind("table of networks asleep", "nft 'table inet herocloud {{ flags dormant; }}'"),
+    Kind("guard with the policy accept", "nft 'chain netdev herocloud {tap} {{ policy accept; }}'"),
+    Kind("guard with a hole", "nft insert rule netdev herocloud {tap} accept"),
+    Kind("no guard", "nft delete table netdev herocloud"),
+    Kind(
+        "a chain in front of the guard",
+        "nft 'add chain netdev herocloud first {{ type filter hook ingress device {tap} priority -5; policy accept; }}'",
+    ),
+    Kind("a chain too much", "nft 'add chain inet herocloud more {{ type filter hook forward priority -5; policy drop; }}'"),
+    Kind("a set too much", "nft 'add set inet herocloud some {{ type ipv4_addr; }}'"),
+    Kind("an open forward chain", "nft flush chain inet herocloud forward-{bridge}"),
+    Kind("no published port", "nft flush chain inet herocloud incoming-{bridge}"),
+    Kind("no rules at all", "nft flush ruleset"),
+    Kind("no forwarding", "sysctl -qw net.ipv4.ip_forward=0"),
+    Kind("no forwarding on the bridge", "sysctl -qw net.ipv4.conf.{bridge}.forwarding=0"),
+    Kind("no answers to the loopback", "sysctl -qw net.ipv4.conf.{bridge}.route_localnet=0"),
+    Kind("VMM stopped by a signal", _send(signal.SIGSTOP, "process")),
+    Kind("keeper killed", _send(signal.SIGKILL, "process.keeper")),
+    Kind("keeper stopped by a signal", _send(signal.SIGSTOP, "process.keeper")),
+    Kind("seed written into", _rewrite(_seed)),
+    Kind("seed swapped", _swap(_seed)),
+    Kind("seed removed", _unlink(_seed)),
+    Kind("stored image written into", _rewrite(_stored)),
+    Kind("stored image removed", _unlink(_stored)),
+    Kind("kernel written into", _rewrite(lambda host: host.site.folder / "vmlinuz")),
+    Kind("initramfs written into", _rewrite(lambda host: host.site.folder / "initramfs")),
+    Kind("spare volume swapped", _swap(_spare)),
+    Kind("spare volume cut", _grow),
+    Kind("spare volume removed", _unlink(_spare)),
+)
+
+
+def _link(find: Callable[[Host], Path]) -> Callable[[Host], None]:
+    def act(host: Host) -> None:
+        path = find(host)
+        path.unlink()
+        path.symlink_to("/etc/hostname")
+
+    return act
+
+
+REFUSED = (
+    Kind("open volume removed", _unlink(_volume)),
+    Kind("open volume swapped", _swap(_volume)),
+    Kind("a link instead of an open volume", _link(_volume)),
+    Kind("root disk removed", _unlink(_root)),
+)
+"""What would lose data: the plan refuses, and says how it is saved. Putting the file back heals it."""
+
+HARMLESS = (
+    (Kind("VMM with another priority", lambda host: os.setpriority(os.PRIO_PROCESS, host.process(), 5)), "the host's to decide"),
+    (Kind("socket folder with a stray file", lambda host: (host.vm / "vmm/stray").touch()), "nobody reads it"),
+    (Kind("a counter without a rule", "nft add counter inet herocloud some"), "it counts nothing"),
+    (Kind("seed with other times", lambda host: os.utime(_seed(host))), "its content is what counts"),
+    (Kind("initramfs swapped for a copy", _swap(lambda host: host.site.folder / "initramfs")), "its content is what counts"),
+    (Kind("a table of somebody else", "nft add table inet strange"), "it is the host's own firewall, which has its say"),
+    (Kind("bridge in promiscuous mode", "ip link set {bridge} promisc on"), "only root of the host can look at what it hears"),
+)
+"""What does no harm to a guest, to its neighbors or to the host, and why; it may stay unseen."""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    for program in ("qemu-system-x86_64", "nft", "ip", "tc", "bridge", "unshare", "nsenter", "sysctl"):
+        if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+            pytest.skip(f"needs the program `{program}`")
+    if os.geteuid() != 0:
+        pytest.skip("needs root, for namespaces, bridges and rules")
+    folder = tmp_path_factory.mktemp("real")
+    # A VM's own user passes through the folders of the test.
+    for above in (folder, folder.parent):
+        above.chmod(0o755)
+    inside = Namespace()
+    site = Site(folder, "qemu", inside.prefix)
+    made: Any = None
+    try:
+        made = Host(site)
+        yield made
+    finally:
+        if made is not None:
+            for record in ("process.keeper", "process"):
+                if (made.vm / "vmm" / record).exists():
+                    os.kill(made.process(record), signal.SIGKILL)
+        site("destroy", "-y", "-q", "--purge")
+        inside.close()
+
+
+def _name(kind: Any) -> str:
+    return str(kind.name)
+
+
+@pytest.mark.parametrize("kind", HEALED, ids=_name)
+def test_what_is_tampered_with_shows_and_is_healed_by_one_apply(host: Host, kind: Kind) -> None:
+    host.tamper(kind)
+    seen = host.site("drift", "--detailed-exitcode")
+    assert seen.returncode == 2, seen.stdout + seen.stderr
+    host.site.done("apply", "-y", "-q")
+    assert host.site.done("plan").strip() == "No changes."
+
+
+@pytest.mark.parametrize("kind", REFUSED, ids=_name)
+def test_what_would_lose_data_is_refused_until_the_file_is_put_back(host: Host, kind: Kind) -> None:
+    path = _root(host) if "root" in kind.name else _volume(host)
+    kept = path.with_name("kept")
+    os.link(path, kept)
+    try:
+        host.tamper(kind)
+        seen, applied = host.site("drift", "--detailed-exitcode"), host.site("apply", "-y")
+        assert (seen.returncode, applied.returncode) == (2, 1)
+        assert "still open as /proc/" in seen.stdout
+        assert f"cp --sparse=always /proc/{host.process()}/fd/" in applied.stderr
+        if "swapped" not in kind.name:
+            assert host.site("vm", "restart", "web").returncode == 1
+    finally:
+        kept.replace(path)
+    assert host.codes() == (0, 0)
+
+
+@pytest.mark.parametrize(("kind", "why"), HARMLESS, ids=lambda value: value.name if isinstance(value, Kind) else "")
+def test_what_is_harmless_changes_nothing(host: Host, kind: Kind, why: str) -> None:
+    host.tamper(kind)
+    assert host.codes() == (0, 0), why
+
+
+def test_a_look_disturbs_nothing(host: Host) -> None:
+    before = host.site.run("nft", "-a", "list", "ruleset").stdout
+    assert host.codes() == (0, 0)
+    assert host.site.run("nft", "-a", "list", "ruleset").stdout == before
