@@ -334,8 +334,9 @@ def _files(folder: Path) -> Iterator[tuple[str, Any]]:
     """Name every file of images, VMs and volumes with its content, as far as that is ours to say."""
     for path in sorted(one for name in ("images", "vms", "volumes") for one in (folder / name).rglob("*") if one.is_file()):
         name = str(path.relative_to(folder))
-        # Locks are empty files that stay, and an old seed is kept for undoing the step that replaced it, as long as no other step came.
-        if not name.startswith("images/locks/") and path.name != "seed.old.iso":
+        # Locks are empty files that stay, an old seed is kept for undoing the step that replaced it, as long as no other step came, and
+        # what was read of files is remembered beside the images.
+        if not name.startswith(("images/locks/", "images/digests.json")) and path.name != "seed.old.iso":
             if "/vmm/" in name:
                 # The mark and the process of a machine, which hold numbers of this very process.
                 yield name, None
@@ -344,7 +345,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _said(path: Path) -> Any:
-    """Read a small file of ours, without times, without what files are known by, and what it remembers for undoing the step before."""
+    """Read a small file of ours, without times, serials and what files are known by, and without what undoing the step before needs."""
 
     def timeless(value: Any) -> Any:
         if not isinstance(value, dict):
@@ -352,7 +353,7 @@ def _said(path: Path) -> Any:
         return {
             key: timeless(one)
             for key, one in value.items()
-            if key not in ("fetched", "untouched", "grown_from", "old", "stamps", "stamp", "file")
+            if key not in ("fetched", "untouched", "grown_from", "old", "stamps", "stamp", "file", "serial")
         }
 
     return timeless(json.loads(path.read_text()))
