@@ -344,12 +344,16 @@ def _files(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _said(path: Path) -> Any:
-    """Read a small file of ours, without times and without what it remembers for undoing the step before."""
+    """Read a small file of ours, without times, without what files are known by, and what it remembers for undoing the step before."""
 
     def timeless(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {key: timeless(one) for key, one in value.items() if key not in ("fetched", "untouched", "grown_from", "old")}
+        return {
+            key: timeless(one)
+            for key, one in value.items()
+            if key not in ("fetched", "untouched", "grown_from", "old", "stamps", "stamp", "file")
+        }
 
     return timeless(json.loads(path.read_text()))
 

@@ -24,7 +24,7 @@ from herocloud.state.store import Store
 from tests.model_of_host import promises
 from tests.model_of_host import stacks as inventing
 from tests.model_of_host.clock import HostClock, Killed
-from tests.model_of_host.machines import DATA, GIB, Machines, Usage
+from tests.model_of_host.machines import GIB, Machines, Usage
 from tests.model_of_host.promises import Before, Course
 from tests.model_of_host.provider import Fates, ModelProvider, seconds_of
 
@@ -238,15 +238,21 @@ class Case:
         records = states.read_recorded(self.folder).records.get(ids.StackName(stack), {})
         if any(thing.halves for thing in self.machines.of(stack)):
             return False
-        return all(record.complete and self._is_as_recorded(record) for record in records.values())
+        return all(record.complete and self._has_what_is_promised(record) for record in records.values())
 
-    def _is_as_recorded(self, record: Record) -> bool:
-        """Tell whether data is as large, and cards as fast, as recorded; what is not there yet is promised, and a rollback can fail."""
-        there = self.machines.thing(record.stack, record.address).parts
-        if any(record.parts[part]["size"] != there.get(part, {}).get("size") for part in DATA if part in record.parts):
-            return False
-        cards = [part for part in record.parts if part.startswith("nic.")]
-        return all(record.parts[part].get("rate") == there.get(part, {}).get("rate") for part in cards)
+    def _has_what_is_promised(self, record: Record) -> bool:
+        """Tell whether as much of a record is there as it promises; what is not there, or not any more, is kept for it."""
+        there, spec = self.machines.thing(record.stack, record.address).parts, record.spec
+        if record.kind == "volume":
+            return bool(there.get("volume", {}).get("size") == spec["size"])
+        if record.kind != "vm":
+            return True
+        machine, disk = there.get("machine", {}), spec["root_disk"]
+        return (
+            (machine.get("memory"), machine.get("vcpus")) == (spec["memory"], spec["vcpus"])
+            and (not disk or there.get("disk", {}).get("size") == disk["size"])
+            and all(there.get(f"nic.{nic['slot']}", {}).get("rate") == nic["rate"] for nic in spec["networks"])
+        )
 
     def steer(self, stop: Interrupts) -> dict[str, Any]:
         return {"tell": lambda _event: None, "clock": self.clock, "interrupts": stop}
