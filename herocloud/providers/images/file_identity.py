@@ -37,7 +37,7 @@ def identify(path: Path) -> FileIdentity | None:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return FileIdentity(found.st_dev, found.st_ino, _birth_of(path)) if stat.S_ISREG(found.st_mode) else None
+    return FileIdentity(found.st_dev, found.st_ino, birth_of(path)) if stat.S_ISREG(found.st_mode) else None
 
 
 def read(more: Json) -> FileIdentity | None:
@@ -52,17 +52,17 @@ def judge(path: Path, found: os.stat_result, known: FileIdentity | None) -> str:
         return _KINDS.get(stat.S_IFMT(found.st_mode), "a device")
     if known is None:
         return ""
-    moved = found.st_dev not in (known.device, path.parent.stat().st_dev)
+    moved = found.st_dev != known.device and found.st_dev != path.parent.stat().st_dev
     if moved or found.st_ino != known.inode:
         return ANOTHER
-    born = _birth_of(path) if known.born is not None else None
+    born = birth_of(path) if known.born is not None else None
     return ANOTHER if born not in (None, known.born) else ""
 
 
-def _birth_of(path: Path) -> int | None:
+def birth_of(path: Path, *, follow: bool = False) -> int | None:
     """Ask the file system when a file was made, which `os.stat` leaves out."""
     ask = _find_statx()
-    answer = ask(os.fsencode(path)) if ask is not None else None
+    answer = ask(os.fsencode(path), 0 if follow else _NO_FOLLOW) if ask is not None else None
     if answer is None:
         return None
     mask, seconds, nanoseconds = struct.unpack_from("=I76xqI", answer)
@@ -70,7 +70,7 @@ def _birth_of(path: Path) -> int | None:
 
 
 @functools.cache
-def _find_statx() -> Callable[[bytes], bytes | None] | None:
+def _find_statx() -> Callable[[bytes, int], bytes | None] | None:
     """Return a way to call `statx`; nothing where the C library has none."""
     # Loading it takes 3 ms, which only those pay who have something to look at.
     import ctypes
@@ -79,8 +79,8 @@ def _find_statx() -> Callable[[bytes], bytes | None] | None:
     if call is None:
         return None
 
-    def ask(path: bytes) -> bytes | None:
+    def ask(path: bytes, flags: int) -> bytes | None:
         answer = ctypes.create_string_buffer(_STATX_SIZE)
-        return None if call(_HERE, path, _NO_FOLLOW, _BIRTH, answer) else answer.raw
+        return None if call(_HERE, path, flags, _BIRTH, answer) else answer.raw
 
     return ask

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.providers.images import file_identity
 from herocloud.providers.images.file_identity import FileIdentity
 
 _PROC = Path("/proc")
@@ -40,6 +41,9 @@ def find_holder(known: FileIdentity, folder: Path) -> Holder | None:
             except OSError:
                 continue
             if seen.st_ino != known.inode or seen.st_dev not in devices:
+                continue
+            if known.born is not None and file_identity.birth_of(descriptor, follow=True) != known.born:
+                # The number of a file that is gone was given to another one.
                 continue
             holder = Holder(int(process.name), int(descriptor.name), seen.st_size)
             if _writes(holder):
