@@ -79,8 +79,10 @@ export async function use(client: Herocloud): Promise<string> {
   const slices = await client.list_slices();
   const job = await client.deploy_vm("web", String(slices[0].sid), "tiny", 2);
   const vm = await client.get_vm(String(job.sid), "secret");
-  const status: "running" | "stopped" | "paused" | "gone" | "deploying" | "incomplete" = vm.status;
-  return status + vm.memory_bytes;
+  const well: "running" | "stopped" | "paused" | "gone" | "deploying" | "incomplete" | undefined =
+    vm.status === "crashed" || vm.status === "silent" || vm.status === "unresponsive" || vm.status === "unsupervised" ||
+    vm.status === "io-error" ? undefined : vm.status;
+  return String(well) + vm.memory_bytes;
 }
 """
 WRONG = """
