@@ -233,6 +233,7 @@ def dismiss(record: Path, patience: float = 10.0) -> None:
     bounding = identity.read(_beside(record, log_bounds.RECORD))
     if bounding is not None:
         identity.send(bounding, signal.SIGTERM)
+        identity.wait_for_death(bounding, patience)
 
 
 def said(log: Path) -> str:

@@ -36,7 +36,18 @@ cut() {
     done
     : >"$log"
 }
-while sleep "$seconds" && kill -0 "$keeper" 2>/dev/null; do
+napping=
+# What it waits for ends with it.
+trap '[ "$napping" ] && kill "$!" 2>/dev/null; exit 0' TERM
+nap() {
+    napping=1
+    sleep "$seconds" &
+    wait "$!"
+    code=$?
+    napping=
+    return "$code"
+}
+while nap && kill -0 "$keeper" 2>/dev/null; do
     [ "$(size)" -gt "$limit" ] && cut 7<"$log"
 done
 """

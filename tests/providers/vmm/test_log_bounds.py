@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from herocloud.providers.guests import logs
@@ -91,9 +92,11 @@ def test_it_ends_at_once_when_the_machine_is_ended_on_purpose(chatty: Any, event
     monkeypatch.setattr(log_bounds, "SECONDS", "600")
     process = chatty.speak("exec tail -f /dev/null")
     watcher = watcher_of(chatty)
+    sleeping = eventually(lambda: psutil.Process(watcher).children())
     identity.send(process, signal.SIGKILL)
     launch.dismiss(chatty.record)
-    assert eventually(lambda: _is_dead(watcher))
+    assert _is_dead(watcher)
+    assert eventually(lambda: all(_is_dead(child.pid) for child in sleeping)), "what it waited for is gone, too"
 
 
 def _is_dead(pid: int) -> bool:
