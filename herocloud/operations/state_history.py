@@ -36,7 +36,7 @@ def read_settings(folder: Path) -> HistorySettings:
 
 
 def prune(host: Hosting, how: How) -> Pruned:
-    """Throw away history beyond the limits, some at a time, so that nobody waits for long.
+    """Delete history beyond the limits, in batches, so that other commands do not wait long.
 
     What `undo`, `resume` and `state adopt` need stays: history as young as deleted data is kept, the newest apply of each stack, applies
     that did not end, and the last records of what lies on the host without one.

@@ -359,7 +359,7 @@ def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
 
 
 def fill_promised(seq: Sequence, room: int) -> None:
-    """Let steps that take disk live on `room`, which is counted already and filled by nothing; what they leave is given back."""
+    """Charge steps that take disk to `room`, which is reserved and still empty; what they do not use is given back."""
     for number, step in enumerate(seq.steps):
         used = min(room, step.takes.disk)
         seq.steps[number] = step._replace(takes=step.takes._replace(disk=step.takes.disk - used))

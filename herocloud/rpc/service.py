@@ -304,7 +304,7 @@ _ARENAS = 2
 
 
 def _share_memory_of_threads() -> None:
-    """Let all threads take memory from two pools: with one for each, what hundreds of them gave back would stay theirs."""
+    """Limit malloc to two arenas: with one for each of hundreds of threads, freed memory would not be reused by the others."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
 

@@ -292,7 +292,7 @@ class Store:
         return self._transact("state.edit", write)
 
     def prune(self, limits: Limits, now: float, spared: Collection[tuple[StackName, Address]]) -> Pruned:
-        """Throw away history beyond the limits, or the oldest of it where that is a lot."""
+        """Delete history beyond the limits, oldest first; one call deletes at most one batch."""
         # What refers to a serial is asked for before it goes; SQLite would look through all records for each of them once more.
         self._connection.execute("PRAGMA foreign_keys = OFF")
         return self._transact(

@@ -105,7 +105,7 @@ class _Control(Control):
         vmm_process.pause(self._folder, sid, work)
 
     def grow(self, sid: str, path: Path, size: int) -> None:
-        """Let a running machine grow its root disk, file and all; a larger file has been heard of already."""
+        """Grow the root disk of a running machine and its file; if the file is larger already, the guest knows."""
         if path.stat().st_size < size:
             with vmm_process.open_client(self._folder, sid) as client:
                 client.resize_disk("root", size)

@@ -96,7 +96,7 @@ class _Control(Control):
         boot.pause(self._folder, sid, paused=True)
 
     def grow(self, sid: str, path: Path, size: int) -> None:  # noqa: ARG002  (the name is part of the contract)
-        """Let a running machine grow its root disk: QEMU makes the file larger too."""
+        """Grow the root disk of a running machine; QEMU enlarges the file itself."""
         with boot.open_talk(self._folder, sid) as talk:
             hotplug.grow(talk, "root", size)
 

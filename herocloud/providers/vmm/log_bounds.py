@@ -1,7 +1,7 @@
 """The shell that keeps the serial log of a VM small while nobody runs a command: a QEMU appends to its log and knows no limit.
 
 The shell beside a VMM starts it where `process.bounds` says so, and it ends by itself within a tick of that one's death. It carries nothing
-of the VM's environment, so that nobody takes it for the VMM, and holds no lock of it. It takes the log's own lock while it cuts, as
+of the VM's environment, so it cannot be mistaken for the VMM, and holds none of its locks. It takes the log's own lock while it cuts, as
 `files.cut_log` does: two who cut would throw away what the first of them put aside.
 
 Copied and not renamed, because the VMM goes on writing into the file that it has open. What comes while the rest is put aside is put aside

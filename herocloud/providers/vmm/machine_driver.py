@@ -82,7 +82,7 @@ class Control(ABC):
 
     @abstractmethod
     def prepare_again(self, place: Place, mark: Mark, given: Supplies) -> None:
-        """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
+        """Save the current configuration, so that an automatic restart starts the machine as it is now."""
 
     @abstractmethod
     def boot(self, place: Place, mark: Mark, work: Work) -> None:
@@ -98,7 +98,7 @@ class Control(ABC):
 
     @abstractmethod
     def grow(self, sid: str, path: Path, size: int) -> None:
-        """Let a running machine and its root disk grow to a size."""
+        """Grow the root disk of a running machine to a size."""
 
     def sizes(self, sid: str) -> set[int]:  # noqa: ARG002  (the name is part of the contract)
         """Return the size that a running machine has its root disk for, where it can say so."""
@@ -160,7 +160,7 @@ class MachineDriver:
             return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
 
     def close(self) -> None:
-        """Let go of nothing: no conversation outlives a step."""
+        """Do nothing: no connection outlives a step."""
 
     def _go(self, work: Work, target: Part, point: str, origin: Part) -> None:
         step = work.step

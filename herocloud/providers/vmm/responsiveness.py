@@ -38,7 +38,7 @@ def is_starting(process: Identity) -> bool:
 
 
 def wake(data: Path, sid: str) -> None:
-    """Let a process go on that a signal has stopped."""
+    """Resume a process that a signal has stopped."""
     process = identity.running(data, sid)
     if process is not None and is_halted(process):
         identity.send(process, signal.SIGCONT)
