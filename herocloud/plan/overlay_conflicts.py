@@ -11,17 +11,15 @@ from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
+from herocloud.model.overlays import ADOPT, CARD, GUEST, HOST, HOST_KEY, NETWORK, NODE
 from herocloud.model.plans import Change
 from herocloud.model.words import Action, Impact
 from herocloud.model.worlds import Record, Recorded, Thing
 from herocloud.plan import capacity, overlay_diagnostics, reservations
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import World
-from herocloud.plan.overlay_addresses import GUEST, HOST, HOST_KEY, NETWORK, NODE, node_subnet
+from herocloud.plan.overlay_keys import node_subnet
 
-_CARD = "mycelium"
-"""What the part of a card on the overlay names as its network."""
-_ADOPT = "adopt"
 _LEAVES = (Action.DELETE, Action.FORGET)
 Places = Mapping[Address, Place | None]
 Other = tuple[StackName, Record]
@@ -99,7 +97,7 @@ def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple
     taken = {address: (other, record.address) for other, record in others for address in reservations.overlay_addresses(record.spec)}
     for thing in orphans:
         for key, part in thing.parts.items():
-            if key.startswith("nic.") and part and part.get("network") == _CARD:
+            if key.startswith("nic.") and part and part.get("network") == CARD:
                 taken.setdefault(part["address"], (thing.stack, thing.address))
     return taken
 
@@ -143,11 +141,11 @@ def _subnet(node: Spec, host: Host) -> str | None:
 def _wants_another_key(network: Spec, node: Spec, subnet: str, host: Host) -> bool:
     """Return whether a network would start the node of the host with another key than the stack in mode `host` does."""
     running = host.overlay_daemon
-    if node.get("daemon") == _ADOPT and host.simulated:
+    if node.get("daemon") == ADOPT and host.simulated:
         # The daemon is somebody else's, and nobody runs one on a simulated host.
         return False
     adopts = running is not None and not running.managed and running.subnet == subnet
-    if network.get("daemon") == _ADOPT or adopts:
+    if network.get("daemon") == ADOPT or adopts:
         return False
     own = node_subnet(host, HOST_KEY)
     if own is None:

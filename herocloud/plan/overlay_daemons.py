@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host, OverlayDaemon
+from herocloud.model.overlays import ADOPT, HOST, MANAGE, NETWORK, NODE
 from herocloud.model.words import Action
 from herocloud.plan import overlay_diagnostics
 from herocloud.plan.changes import Decision
-from herocloud.plan.overlay_addresses import HOST, NETWORK, NODE, node_subnet
+from herocloud.plan.overlay_keys import node_subnet
 
-_ADOPT, _MANAGE = "adopt", "manage"
 _LEAVES = (Action.DELETE, Action.FORGET)
 
 
@@ -40,7 +40,7 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
         if mode == NETWORK and subnet == daemon.subnet:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, "the daemon that runs on this host", place)
             return
-        if node.get("daemon") == _MANAGE:
+        if node.get("daemon") == MANAGE:
             yield overlay_diagnostics.overlay_daemon_unmanaged(str(NODE), daemon.subnet, place)
             return
     if node.get("host_open"):
@@ -51,7 +51,7 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
 
 def _find_adopted(node: Spec, decision: Decision | None, daemon: OverlayDaemon, host: Host, place: Place | None) -> Iterator[Diagnostic]:
     """Find that nothing runs which could be adopted, or only ours with another key."""
-    if node.get("daemon") != _ADOPT or decision is None or decision.change.action in _LEAVES:
+    if node.get("daemon") != ADOPT or decision is None or decision.change.action in _LEAVES:
         return
     if not daemon.running:
         if not daemon.managed:

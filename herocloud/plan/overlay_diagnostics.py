@@ -69,15 +69,18 @@ def overlay_key_derived(host: str, names: Sequence[str]) -> Diagnostic:
     )
 
 
-def no_overlay(address: str, why: str | None, place: Place | None) -> Diagnostic:
-    """Tell that no Mycelium node answers."""
+UNKNOWN = "overlay-unknown"
+
+
+def overlay_unknown(address: str, place: Place | None) -> Diagnostic:
+    """Report an address in a /64 that neither a key nor a record tells."""
     return Diagnostic(
-        code="no-mycelium",
-        summary="No Mycelium node on this host",
-        detail=f"`{address}` wants a Mycelium address, which lies in the /64 of the node on this host: {why or 'none was found running'}.",
+        code=UNKNOWN,
+        summary="The /64 of the overlay is not known",
+        detail=f"`{address}` wants an address on the overlay, and no node of its stack was applied that it could be in.",
         address=address,
         place=place,
-        hint="start the node, or take `mycelium` out",
+        hint="apply the stack with its `mycelium` first",
     )
 
 

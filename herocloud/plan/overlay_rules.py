@@ -11,11 +11,12 @@ from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
+from herocloud.model.overlays import NODE
 from herocloud.model.plans import Change
 from herocloud.model.words import Action
 from herocloud.plan import overlay_conflicts, overlay_daemons, overlay_diagnostics
 from herocloud.plan.draft import Draft
-from herocloud.plan.overlay_addresses import NODE, node_subnet
+from herocloud.plan.overlay_keys import is_derived, node_subnet
 
 _LEAVES = (Action.DELETE, Action.FORGET)
 
@@ -60,11 +61,11 @@ def _find_keys(changes: Iterable[Change], host: Host, *, simulated: bool) -> Ite
             continue
         if known.public is None and not known.missing:
             yield overlay_diagnostics.overlay_key_unusable(change.address, known.problem, known.hint, None)
-        elif known.public is None:
+        elif known.public is None and not (simulated and is_derived(host, known.name, wanted)):
             lost.setdefault(known.name, change.address)
-        elif wanted not in (known.public, node_subnet(host, reference)):
+        elif known.public is not None and wanted not in (known.public, node_subnet(host, reference)):
             yield overlay_diagnostics.overlay_key_replaced(change.address, reference)
-    if lost and not simulated:
+    if lost:
         yield overlay_diagnostics.overlay_key_missing(list(lost), list(lost.values()), None, used=True)
 
 

@@ -16,7 +16,8 @@ from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
 from herocloud.plan import diagnostics, orphan_diagnostics, volume_names
 from herocloud.plan.ledger import Ledger, Owner, overlay_seed
-from herocloud.plan.overlay_addresses import OverlayAddresses, host_name, is_inside, vm_address
+from herocloud.plan.overlay_addresses import OverlayAddresses
+from herocloud.plan.overlay_keys import host_name, is_inside, vm_address
 
 VCPUS_PER_SLICE = 4
 """Up to how many vCPUs a VM may grow in place for each slice, unless its file says otherwise."""
