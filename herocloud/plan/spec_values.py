@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import overlay_seeds
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
 from herocloud.plan import diagnostics, orphan_diagnostics, volume_names
-from herocloud.plan.ledger import Ledger, Owner, overlay_seed
+from herocloud.plan.ledger import Ledger, Owner
 from herocloud.plan.overlay_addresses import OverlayAddresses
 from herocloud.plan.overlay_keys import host_name, is_inside, vm_address
 
@@ -235,7 +236,7 @@ class Valuer:
         before = old.get("mycelium") or {}
         if is_inside(resource.spec):
             return self._addresses.use(resource, asked, before)
-        seed = asked["seed"] or before.get("seed") or overlay_seed((self._stack, resource.address))
+        seed = asked["seed"] or overlay_seeds.default(self._stack, resource.address, old)
         slots = {nic["slot"] for nic in old.get("networks", ())}
         has_card = "slot" in before
         slot = before["slot"] if has_card else _lowest(slots | set(range(len(resource.spec["networks"]))))
@@ -296,7 +297,7 @@ def spec_of_parts(parts: Mapping[str, Part]) -> Spec:
         "memory_options": {"boot": machine["boot_memory"], "hotplug": machine["hotplug"]},
         "root_disk": {"size": parts["disk"]["size"]} if "disk" in parts else None,
         "networks": [nic for nic in nics if nic is not overlay],
-        "mycelium": overlay and {**overlay, "seed": _overlay_seed(overlay["address"])},
+        "mycelium": overlay and {**overlay, "seed": overlay_seeds.of_address(overlay["address"]) if overlay["address"] else None},
     }
 
 
@@ -309,10 +310,3 @@ def _lowest(used: set[int]) -> int:
 
 def _owner_text(owner: tuple[StackName, Address], stack: StackName) -> str:
     return owner[1] if owner[0] == stack else f"{owner[1]} of stack {owner[0]}"
-
-
-def _overlay_seed(address: str | None) -> str | None:
-    """Read the seed back out of an overlay address."""
-    import ipaddress
-
-    return f"{int(ipaddress.ip_address(address)) % 2**48:012x}" if address else None

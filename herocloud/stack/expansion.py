@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from herocloud.kits import shared_values
 from herocloud.kits.jsons import Spec
 from herocloud.kits.yaml.tree import Path
+from herocloud.model import overlays
 from herocloud.model.diagnostics import Place
 from herocloud.model.ids import Address, make_address
 from herocloud.model.worlds import Resource
@@ -61,7 +62,7 @@ def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
     if wanted and not overlay_specs.is_inside(data):
         overlay = overlay or {}
         spec = overlay_specs.node_spec(data, work.folder_of(("mycelium", "key")))
-        yield Resource(instances.OVERLAY, "mycelium", "node", None, spec, place=work.place_of(("mycelium",)))
+        yield Resource(overlays.NODE, "mycelium", "node", None, spec, place=work.place_of(("mycelium",)))
         for number, peer in enumerate(overlay.get("peers") or ()):
             yield Resource(
                 Address(f"peer.{peer}"),
@@ -69,7 +70,7 @@ def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
                 peer,
                 None,
                 {"endpoint": peer},
-                (instances.OVERLAY,),
+                (overlays.NODE,),
                 place=work.place_of(("mycelium", "peers", number)),
             )
     for name, volume in (data.get("volumes") or {}).items():

@@ -58,6 +58,9 @@ CHANGES = {
     "round three": ({"a": X, "b": Y, "c": Z}, {"a": Y, "b": Z, "c": X}),
     "given to a new one": ({"w": X}, {"w": Y, "a": X}),
     "given to a new one before": ({"w": X}, {"a": X, "w": Y}),
+    "handed over": ({"a": X, "b": None}, {"a": None, "b": X}),
+    "handed over by one that leaves the overlay": ({"a": X, "b": None}, {"b": X}),
+    "handed back and forth": ({"a": X, "b": Y, "c": None}, {"a": None, "b": X, "c": Y}),
 }
 
 
