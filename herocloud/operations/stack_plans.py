@@ -180,6 +180,10 @@ def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Ho
     node = overlay_addresses.node_of(desired.resources)
     if node is None or node.spec.get("mode") == overlays.GUEST:
         return host
+    if node.spec.get("interfaces") and not host.host.simulated:
+        from herocloud.kits import interfaces
+
+        host = host._replace(host=host.host._replace(interfaces=interfaces.names()))
     return _with_overlay_daemon(host)
 
 

@@ -173,6 +173,9 @@ def prove(
             own.setdefault(step.address, []).append(token)
         for amount, step in takers:
             missing = _draw(step, amount, own.get(step.address, ()), waits, reach)
+            if missing and len(tokens) > len(own.get(step.address, ())):
+                # What was given back before it can begin is free then, whatever the rest of the plan does.
+                missing = _draw_from_earlier(missing, tokens, reach.before(step.id))
             # One that has to wait anyway lives on what it waited for, and leaves what is free now to the others.
             if missing > free:
                 missing = _draw(step, missing, tokens, waits, reach)
@@ -217,12 +220,41 @@ def _draw(step: Step, amount: int, tokens: Iterable[_Token], waits: dict[StepId,
     return amount
 
 
+def _draw_from_earlier(amount: int, tokens: Iterable[_Token], earlier: set[StepId]) -> int:
+    for token in tokens if earlier else ():
+        taken = min(amount, token.left) if token.giver in earlier else 0
+        token.left -= taken
+        amount -= taken
+    return amount
+
+
 class _Reach:
     """Answers whether one step leads to another, over the needs known so far. Only asked when tokens of other steps are used."""
+
+    _MOST = 50_000
+    """After looking at so many steps no more of them are looked back from: levels are then told higher than they get, and never lower."""
 
     def __init__(self, steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]]) -> None:
         self._steps, self._needs = steps, needs
         self._next: dict[StepId, list[StepId]] | None = None
+        self._behind: dict[StepId, tuple[StepId, ...]] | None = None
+        self._earlier: dict[StepId, set[StepId]] = {}
+        self._looked = 0
+
+    def before(self, last: StepId) -> set[StepId]:
+        """Return the steps that a step waits for by what it needs, directly or not."""
+        if self._behind is None:
+            self._behind = {step.id: (*step.needs, *self._needs.get(step.id, ())) for step in self._steps}
+        if last not in self._earlier and self._looked < self._MOST:
+            seen: set[StepId] = set()
+            stack = [last]
+            while stack:
+                new = [one for one in self._behind[stack.pop()] if one not in seen]
+                seen.update(new)
+                stack.extend(new)
+            self._looked += len(seen)
+            self._earlier[last] = seen
+        return self._earlier.get(last, set())
 
     def add(self, first: StepId, then: StepId) -> None:
         self._edges().setdefault(first, []).append(then)

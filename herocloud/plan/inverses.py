@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, KINDS, Step
+from herocloud.model.steps import BESIDE, FETCH, KINDS, Step, moves_node
 
 
 class Inverted(NamedTuple):
@@ -70,9 +70,12 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
     done = list(done)
     moved = {step.id for step in done if KINDS[step.kind].moves_mark}
     passed = {step.id: step.needs for step in done if KINDS[step.kind].passes}
+    ready_first = _ready_first(done, passed)
     for step in done:
         for need in _seen_through(step.needs, passed):
-            if need in firsts and step.id in lasts and need not in moved and step.id not in moved:
+            if need in ready_first:
+                _keep_order(step, lasts[need], everything, needs)
+            elif need in firsts and step.id in lasts and need not in moved and step.id not in moved:
                 needs.setdefault(firsts[need], set()).add(lasts[step.id])
             elif need in moved and need in lasts and step.id in firsts and step.id not in moved:
                 # What got a new name gets the old one back once there is something of that name.
@@ -85,6 +88,27 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
         if one.steps:
             needs.setdefault(one.last, set()).update(step.id for step in one.steps[:-1])
     return needs
+
+
+def _ready_first(done: Sequence[Step], passed: Mapping[StepId, Sequence[StepId]]) -> set[StepId]:
+    """Return what is got ready first on the way back as well: images and nodes of the overlay that VMs were stopped for.
+
+    They changed in place under what runs, and do so again; turned around, they would come after the VMs have booted without them.
+    """
+    stopped = {step.address for step in done if KINDS[step.kind].stops}
+    wanted = {need for step in done if step.address in stopped for need in _seen_through(step.needs, passed)}
+    changed = (step for step in done if step.before is not None and step.after is not None)
+    return {step.id for step in changed if step.id in wanted and (step.kind == FETCH or moves_node(step))}
+
+
+def _keep_order(step: Step, ready: StepId, everything: Iterable[Inverted], needs: dict[StepId, set[StepId]]) -> None:
+    """Make what takes the change of a step back wait for `ready`, but for what interrupts, which waits for everything that prepares."""
+    for one in everything:
+        if step.id not in one.firsts or ready in one.lasts.values():
+            continue
+        for inverse in one.steps if any(KINDS[other.kind].boots for other in one.steps) else ():
+            if not KINDS[inverse.kind].interrupts:
+                needs.setdefault(inverse.id, set()).add(ready)
 
 
 def _seen_through(needs: Iterable[StepId], passed: Mapping[StepId, Sequence[StepId]]) -> Iterable[StepId]:

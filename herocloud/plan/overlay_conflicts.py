@@ -76,20 +76,33 @@ def approve_cutting_off(stack: StackName, decisions: Mapping[Address, Decision],
     was = before.get("subnet")
     if node is None or not was or not after.get("subnet") or was == after["subnet"]:
         return decisions
-    prefix = was.removesuffix("::/64") + ":"
-    shared = after.get("mode", HOST) == HOST
     touched = {*decisions, *(one.change.previous_address for one in decisions.values())}
     lost = [
-        f"`{record.address}` of stack `{other}` ({address})" if other != stack else f"`{record.address}` ({address})"
-        for other, records in recorded.records.items()
-        for record in (records.values() if other == stack or shared else ())
-        if record.kind == "vm" and (address := _address(record.spec)) and address.startswith(prefix)
-        if other != stack or record.address not in touched
+        f"`{record.address}` of stack `{record.stack}` ({_address(record.spec)})"
+        if record.stack != stack
+        else f"`{record.address}` ({_address(record.spec)})"
+        for record in carried(stack, node.change, recorded)
+        if record.stack != stack or record.address not in touched
     ]
     if not lost:
         return decisions
     change = node.change._replace(impact=max(node.change.impact, Impact.REBOOT), note=f"cuts off {', '.join(lost)}")
     return {**decisions, NODE: node._replace(change=change)}
+
+
+def carried(stack: StackName, node: Change, recorded: Recorded) -> list[Record]:
+    """Return the VMs in the /64 that a node has before it changes: those of its stack, and of all others where it is the host's."""
+    was = (node.before or {}).get("subnet")
+    if not was:
+        return []
+    prefix = was.removesuffix("::/64") + ":"
+    shared = (node.before or {}).get("mode", HOST) == HOST
+    return [
+        record._replace(stack=other)
+        for other, records in recorded.records.items()
+        for record in (records.values() if other == stack or shared else ())
+        if record.kind == "vm" and (_address(record.spec) or "").startswith(prefix)
+    ]
 
 
 def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple[StackName, Address]]:

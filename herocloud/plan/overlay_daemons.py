@@ -3,8 +3,9 @@
 It was looked for before (`Host.overlay_daemon`). Addresses never follow from it; a plan that could not be applied beside it is an error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from herocloud.kits import nearest
 from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host, OverlayDaemon
@@ -47,6 +48,25 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
         yield overlay_diagnostics.overlay_host_open(str(NODE), place)
     if mode == HOST and not daemon.carries:
         yield overlay_diagnostics.overlay_without_route(str(NODE), daemon.subnet, place)
+
+
+def find_unknown(node: Spec, decision: Decision | None, place: Place | None) -> Iterator[Diagnostic]:
+    """Say what of a simulated host nobody knows, where a plan for a real one would have been held against it."""
+    if decision is None or decision.change.action in _LEAVES:
+        return
+    unknown = [f"interfaces: [{', '.join(node['interfaces'])}]"] if node.get("interfaces") else []
+    unknown += [f"daemon: {ADOPT}"] if node.get("daemon") == ADOPT else []
+    if unknown:
+        yield overlay_diagnostics.overlay_not_simulated(str(NODE), unknown, place)
+
+
+def find_interfaces(node: Spec, host: Host, made: Collection[str], place: Place | None) -> Iterator[Diagnostic]:
+    """Find interfaces on which peers would be discovered and which are not there; `made` are those that the plan makes."""
+    there = host.interfaces
+    if there is not None and node.get("mode", HOST) in (HOST, NETWORK):
+        for name in node.get("interfaces") or ():
+            if name not in there and name not in made:
+                yield overlay_diagnostics.overlay_no_interface(str(NODE), name, nearest.nearest(name, sorted(there)), place)
 
 
 def _find_adopted(node: Spec, decision: Decision | None, daemon: OverlayDaemon, host: Host, place: Place | None) -> Iterator[Diagnostic]:

@@ -290,6 +290,45 @@ def overlay_no_daemon(address: str, place: Place | None) -> Diagnostic:
     )
 
 
+def overlay_not_simulated(address: str, fields: Sequence[str], place: Place | None) -> Diagnostic:
+    """Say what a plan for a simulated host could not be held against."""
+    listed = " and ".join(f"`{field}`" for field in fields)
+    return Diagnostic(
+        code="overlay-not-simulated",
+        summary="A simulated host has no interfaces and no daemon of its own",
+        detail=f"`{address}` says {listed}, which only a real host can be compared with: there it may be a warning or an error.",
+        severity=Severity.NOTE,
+        address=address,
+        place=place,
+    )
+
+
+def overlay_no_interface(address: str, name: str, near: str | None, place: Place | None) -> Diagnostic:
+    """Warn about an interface on which no peer can be discovered. It may come later, and the daemon looks for peers there then."""
+    return Diagnostic(
+        code="overlay-no-interface",
+        summary="An interface for discovery is not there",
+        detail=f"`{address}` has peers discovered on `{name}`, and this host has no such interface"
+        + (f"; did you mean `{near}`?" if near else "."),
+        severity=Severity.WARNING,
+        address=address,
+        place=place,
+        hint="`ip link` lists the interfaces of this host",
+    )
+
+
+def overlay_without_seed(address: str, image: str, place: Place | None) -> Diagnostic:
+    """Report a VM whose key cannot be brought into it."""
+    return Diagnostic(
+        code="overlay-without-seed",
+        summary="A VM in mode `guest` needs an image that takes a seed",
+        detail=f"The key of the daemon inside `{address}` comes with the seed, and the image `{image}` takes none.",
+        address=address,
+        place=place,
+        hint="say `nocloud: true` of the image if it reads cloud-init seeds, or choose another mode",
+    )
+
+
 def overlay_own_daemon(address: str, running: str, subnet: str, place: Place | None) -> Diagnostic:
     """Report that the daemon which could be adopted is ours, and has another key."""
     return Diagnostic(

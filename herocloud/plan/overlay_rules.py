@@ -13,6 +13,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.overlays import NODE
 from herocloud.model.plans import Change
+from herocloud.model.powers import ALIVE
 from herocloud.model.words import Action
 from herocloud.plan import overlay_conflicts, overlay_daemons, overlay_diagnostics
 from herocloud.plan.draft import Draft
@@ -35,14 +36,31 @@ def judge(draft: Draft) -> Draft:
     return draft._replace(decisions=decisions, everything=everything, found=(*draft.found, *found))
 
 
+def is_carrying(draft: Draft) -> bool:
+    """Return whether VMs run that a node which changes carries the traffic of."""
+    node = draft.decisions.get(NODE)
+    return node is not None and any(
+        record.parts.get("power") in ALIVE for record in overlay_conflicts.carried(draft.stack, node.change, draft.world.recorded)
+    )
+
+
 def _find_daemons(draft: Draft) -> Iterator[Diagnostic]:
     host = draft.world.host
-    if host.overlay_daemon is None or draft.simulated or draft.operation == "destroy":
+    if draft.operation == "destroy":
         return
     decision = draft.decisions.get(NODE)
     recorded = draft.world.recorded.records.get(draft.stack, {}).get(NODE)
     spec = decision.change.after if decision is not None else recorded.spec if recorded is not None and NODE in draft.places else None
-    if spec is not None:
+    if spec is None:
+        return
+    if draft.simulated:
+        yield from overlay_daemons.find_unknown(spec, decision, draft.places.get(NODE))
+        return
+    bridges = {
+        part["bridge"] for one in draft.decisions.values() for part in [step.after for step in one.steps] if part and "bridge" in part
+    }
+    yield from overlay_daemons.find_interfaces(spec, host, bridges, draft.places.get(NODE))
+    if host.overlay_daemon is not None:
         yield from overlay_daemons.find(spec, decision, host, draft.places.get(NODE))
 
 

@@ -15,7 +15,7 @@ from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
-from herocloud.plan import diagnostics, orphan_diagnostics, volume_names
+from herocloud.plan import diagnostics, orphan_diagnostics, overlay_diagnostics, volume_names
 from herocloud.plan.ledger import Ledger, Owner
 from herocloud.plan.overlay_addresses import OverlayAddresses
 from herocloud.plan.overlay_keys import host_name, is_inside, vm_address
@@ -235,6 +235,8 @@ class Valuer:
             return None
         before = old.get("mycelium") or {}
         if is_inside(resource.spec):
+            if "key" not in before and not self._images.get(resource.spec["image"], {}).get("nocloud", True):
+                self._found.append(overlay_diagnostics.overlay_without_seed(resource.address, resource.spec["image"], resource.place))
             return self._addresses.use(resource, asked, before)
         seed = asked["seed"] or overlay_seeds.default(self._stack, resource.address, old)
         slots = {nic["slot"] for nic in old.get("networks", ())}
