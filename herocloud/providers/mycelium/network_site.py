@@ -14,7 +14,16 @@ from pathlib import Path
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import arithmetic, host_guard, host_node, host_side, iproute, namespace_calls, node_process
+from herocloud.providers.mycelium import (
+    arithmetic,
+    host_guard,
+    host_node,
+    host_side,
+    iproute,
+    key_references,
+    namespace_calls,
+    node_process,
+)
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.host_side import Bridge
 from herocloud.providers.mycelium.memberships import Membership
@@ -47,7 +56,7 @@ class NetworkSite:
     def ensure(self, data: Path, environment: Mapping[str, str]) -> None:
         """Have both nodes run and the ways between them stand."""
         host_side.check(self._bridge)
-        private = node_process.read_key(data, self._part["key"], environment)
+        private = key_references.read(data, self._part["key"], environment, self._part["subnet"])
         if self._part["subnet"] != arithmetic.node_subnet(arithmetic.public_key(private)):
             raise Conflict("the key of the overlay network is not the one that the plan was made with; plan again")
         port = self._ensure_host_node(data, environment)
@@ -159,10 +168,7 @@ class NetworkSite:
             time.sleep(_STEP)
 
     def _key_path(self, data: Path, environment: Mapping[str, str]) -> Path:
-        key = self._part["key"]
-        if "env" not in key:
-            return node_process.key_path(data, key, environment)
-        return node_process.keep_key(self._folder(data), key["env"], node_process.read_key(data, key, environment))
+        return key_references.place(data, self._folder(data), self._part["key"], environment, self._part["subnet"])
 
     def _is_inside(self, data: Path) -> bool:
         process = self.process(data)
