@@ -13,14 +13,13 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.overlays import ADOPT, CARD, GUEST, HOST, HOST_KEY, NETWORK, NODE
 from herocloud.model.plans import Change
-from herocloud.model.words import Action, Impact
+from herocloud.model.words import Impact
 from herocloud.model.worlds import Record, Recorded, Thing
 from herocloud.plan import capacity, overlay_diagnostics, reservations
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import World
 from herocloud.plan.overlay_keys import node_subnet
 
-_LEAVES = (Action.DELETE, Action.FORGET)
 Places = Mapping[Address, Place | None]
 Other = tuple[StackName, Record]
 """A record of another stack; the name of the stack is the one that it is kept under."""
@@ -29,7 +28,7 @@ Other = tuple[StackName, Record]
 def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, places: Places) -> Iterator[Diagnostic]:
     """Find what cannot be had, or what changes for other stacks with it."""
     recorded, observed, host = world
-    changes = [one.change for one in decisions.values() if one.change.after is not None and one.change.action not in _LEAVES]
+    changes = [one.change for one in decisions.values() if one.change.after is not None and not one.change.action.leaves]
     if not any(_address(change.after) or change.kind == "mycelium" for change in changes):
         return
     others = [(other, record) for other, records in recorded.records.items() if other != stack for record in records.values()]
@@ -54,7 +53,7 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
             # The next one of this plan with the same address finds this one.
             taken[address] = (stack, change.address)
     node = decisions.get(NODE)
-    if node is not None and node.change.after is not None and node.change.action not in _LEAVES:
+    if node is not None and node.change.after is not None and not node.change.action.leaves:
         before, after = node.change.before or {}, node.change.after
         yield from _find_nodes(after, others, host, places.get(NODE))
         staying = sorted(
@@ -185,4 +184,4 @@ def _same(spec: Spec | None) -> str | None:
 
 
 def _is_leaving(decision: Decision | None) -> bool:
-    return decision is not None and (decision.change.action in _LEAVES or not _address(decision.change.after))
+    return decision is not None and (decision.change.action.leaves or not _address(decision.change.after))

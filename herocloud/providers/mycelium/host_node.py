@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.model.errors import Conflict, Refused
-from herocloud.model.overlays import HOST_KEY, NETWORK
+from herocloud.model.overlays import ADOPT, HOST_KEY, MANAGE, NETWORK
 from herocloud.providers.mycelium import arithmetic, key_references, memberships, node_process
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.memberships import Membership
@@ -25,7 +25,7 @@ def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Nod
     part = known.part
     found = node_process.find(data)
     networked = part["mode"] == NETWORK
-    if networked and found is not None and not found.managed and part["daemon"] != node_process.MANAGE:
+    if networked and found is not None and not found.managed and part["daemon"] != MANAGE:
         # A network peers with whatever node the host has.
         return found
     key: Key = _key_for_networks(data, part["daemon"]) if networked else part["key"]
@@ -62,7 +62,7 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
 
 def _key_for_networks(data: Path, mode: str) -> Key:
     """Return the key of the node that a network peers with; one that only adopts takes that of whichever stack runs it."""
-    if mode != node_process.ADOPT:
+    if mode != ADOPT:
         return KEY
     owners = (one.part for one in memberships.all_of(data) if memberships.needs_node(one) and one.part["mode"] != NETWORK)
     return next((part["key"] for part in owners), KEY)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import overlays
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers.mycelium import (
     arithmetic,
@@ -91,7 +92,7 @@ class NetworkSite:
             "cable": iproute.link(self._cable) is None or iproute.link(CABLE, self._namespace) is None,
             "cable_rules": not self._is_guarded(data),
             "rule": not self._rules(),
-            "ways": not iproute.show("-6", "route", "show", arithmetic.OVERLAY, "table", self._table),
+            "ways": not iproute.show("-6", "route", "show", overlays.RANGE, "table", self._table),
             "way_back": not iproute.show("-6", "route", "show", self._part["subnet"], namespace=self._namespace),
         }
         return {**found, **{name: "missing" for name, is_missing in missing.items() if is_missing}}
@@ -138,7 +139,7 @@ class NetworkSite:
             if route["dst"] != self._part["subnet"]:
                 iproute.remove("-6", "route", "del", route["dst"], "dev", self._bridge.name, "table", self._table)
         iproute.add("-6", "route", "add", self._part["subnet"], "via", self._near, "dev", CABLE, namespace=self._namespace)
-        iproute.add("-6", "route", "add", arithmetic.OVERLAY, "via", self._far, "dev", self._cable, "table", self._table)
+        iproute.add("-6", "route", "add", overlays.RANGE, "via", self._far, "dev", self._cable, "table", self._table)
         iproute.add("-6", "route", "add", self._part["subnet"], "dev", self._bridge.name, "table", self._table)
         if not self._rules():
             iproute.add("-6", "rule", "add", "iif", self._bridge.name, "lookup", self._table, "priority", _PRIORITY)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Conflict, Permanent, Temporary
+from herocloud.model.overlays import ADOPT, MANAGE
 from herocloud.providers.mycelium import api, arithmetic, host_guard, iproute, memberships, silent_ports
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.vmm import identity, launch
@@ -27,7 +28,6 @@ PORT = 9651
 API_PORT = 8989
 TUN = "mycelium"
 UNIT = "herocloud-mycelium"
-ADOPT, MANAGE, AUTO = "adopt", "manage", "auto"
 _PATIENCE = 20.0
 _KEEPER_PATIENCE = 2.0
 _STEP = 0.02

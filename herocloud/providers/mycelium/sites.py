@@ -6,12 +6,11 @@ from typing import Protocol
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
+from herocloud.model.overlays import GUEST, NETWORK
 from herocloud.providers.mycelium import arithmetic, host_node, host_side, key_references, node_process
 from herocloud.providers.mycelium.host_side import Bridge
 from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.network_site import NetworkSite
-
-HOST, NETWORK, GUEST = "host", "network", "guest"
 
 
 class Site(Protocol):
