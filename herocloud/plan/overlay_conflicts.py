@@ -6,12 +6,11 @@ Only what the plan changes is judged: what was applied before stays as it is.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from herocloud.kits import jsons
 from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
-from herocloud.model.overlays import ADOPT, CARD, GUEST, HOST, HOST_KEY, NETWORK, NODE
+from herocloud.model.overlays import ADOPT, CARD, GUEST, HOST, HOST_KEY, NETWORK, NODE, NodeUse, can_share
 from herocloud.model.plans import Change
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Record, Recorded, Thing
@@ -127,7 +126,7 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, holder, place)
         for other, spec, theirs in nodes:
             if spec.get("mode", HOST) == HOST and _wants_another_key(wanted, spec, theirs, host):
-                replaced = jsons.dumps(spec.get("key")) == jsons.dumps(HOST_KEY)
+                replaced = spec.get("key") == HOST_KEY
                 yield overlay_diagnostics.overlay_network_beside(str(NODE), other, theirs, place, replaced=replaced)
         return
     for other, spec, theirs in nodes:
@@ -137,8 +136,8 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
         if mode == NETWORK and spec.get("subnet") == subnet:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, f"stack `{other}`", place)
         elif mode == HOST and theirs != subnet:
-            same_key = jsons.dumps(spec.get("key")) == jsons.dumps(wanted.get("key"))
-            found = overlay_diagnostics.overlay_moves_others if same_key else overlay_diagnostics.overlay_other_node
+            shared = can_share(NodeUse(HOST, wanted.get("key"), subnet), NodeUse(HOST, spec.get("key"), theirs), None)
+            found = overlay_diagnostics.overlay_moves_others if shared else overlay_diagnostics.overlay_other_node
             yield found(str(NODE), subnet, other, theirs, place)
 
 
@@ -159,11 +158,7 @@ def _wants_another_key(network: Spec, node: Spec, subnet: str, host: Host) -> bo
     adopts = running is not None and not running.managed and running.subnet == subnet
     if network.get("daemon") == ADOPT or adopts:
         return False
-    own = node_subnet(host, HOST_KEY)
-    if own is None:
-        # A key that cannot be had is a finding of its own; on a simulated host it follows from the name of the host.
-        return jsons.dumps(node.get("key")) != jsons.dumps(HOST_KEY)
-    return own != subnet
+    return not can_share(NodeUse(NETWORK, network.get("key"), None), NodeUse(HOST, node.get("key"), subnet), node_subnet(host, HOST_KEY))
 
 
 def _gains(change: Change) -> bool:

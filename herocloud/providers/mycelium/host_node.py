@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.model.errors import Conflict, Refused
-from herocloud.model.overlays import ADOPT, HOST_KEY, MANAGE, NETWORK
+from herocloud.model.overlays import ADOPT, HOST_KEY, MANAGE, NETWORK, NodeUse, can_share
 from herocloud.providers.mycelium import arithmetic, key_references, memberships, node_process
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.node_process import Node
 
 Key = Mapping[str, str]
-KEY: Key = HOST_KEY
-"""The key of the node where no stack names another one."""
 
 
 def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Node:
@@ -49,7 +47,7 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
         node_process.guard(data, settings, leaving)
     if ours is None or node_process.is_as_wanted(data, leaving):
         return
-    key, subnet = next(((one.part["key"], one.part["subnet"]) for one in needing if one.part["mode"] != NETWORK), (KEY, None))
+    key, subnet = next(((one.part["key"], one.part["subnet"]) for one in needing if one.part["mode"] != NETWORK), (HOST_KEY, None))
     try:
         public = arithmetic.public_key(key_references.read(data, key, environment, subnet))
     except Refused:
@@ -63,24 +61,22 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
 def _key_for_networks(data: Path, mode: str) -> Key:
     """Return the key of the node that a network peers with; one that only adopts takes that of whichever stack runs it."""
     if mode != ADOPT:
-        return KEY
+        return HOST_KEY
     owners = (one.part for one in memberships.all_of(data) if memberships.needs_node(one) and one.part["mode"] != NETWORK)
-    return next((part["key"] for part in owners), KEY)
+    return next((part["key"] for part in owners), HOST_KEY)
 
 
 def _refuse_second(data: Path, known: Membership, key: Key, public: PublicKey, environment: Mapping[str, str]) -> None:
     subnet = arithmetic.node_subnet(public)
     networked = known.part["mode"] == NETWORK
+    host_subnet = subnet if networked or key == HOST_KEY else _subnet_of(data, HOST_KEY, environment)
+    mine = NodeUse(known.part["mode"], key, subnet)
     for other in memberships.all_of(data):
         part = other.part
         if other.stack == known.stack or not memberships.needs_node(other):
             continue
-        if part["mode"] == NETWORK:
-            theirs = subnet if networked or key == KEY else _subnet_of(data, KEY, environment)
-        else:
-            # With the same key, replaced meanwhile, the other stack follows when it is applied.
-            theirs = subnet if part["key"] == key and not networked else part["subnet"] or _subnet_of(data, part["key"], environment)
-        if theirs != subnet:
+        theirs = None if part["mode"] == NETWORK else part["subnet"] or _subnet_of(data, part["key"], environment)
+        if not can_share(mine, NodeUse(part["mode"], part["key"], theirs), host_subnet):
             raise Conflict(
                 f"the overlay node of this host would be started again with another key: stack `{other.stack}` relies on "
                 f"{theirs or 'the key `host`'}, and `mycelium.node` of stack `{known.stack}` wants {subnet}; plan again"
