@@ -1,6 +1,6 @@
 """Which private key a stack means: one of the data folder, a file, or one that came in an environment variable.
 
-A variable belongs to whoever runs the command, and two stacks may name the same one. So its key is kept beside the node that runs with it,
+Variables belong to the command that runs, and two stacks may name the same one. So its key is kept beside the node that runs with it,
 and what was planned decides which of several is meant: the key that gives the /64 of the plan, and never just the first one.
 """
 
