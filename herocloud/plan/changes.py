@@ -60,8 +60,8 @@ class Case(NamedTuple):
     forced: bool = False
     """`--replace` asked for it."""
     moved_from: Address | None = None
-    marked: bool = False
-    """Whether what is there still carries the mark of its old address."""
+    marked_as: Address | None = None
+    """The other address whose mark is still on what is there."""
     purge: bool = False
     destroy: bool = False
     beside: bool = True
@@ -110,6 +110,7 @@ class Decider:
             and record.complete
             and not case.forced
             and case.moved_from is None
+            and case.marked_as is None
             and record.spec == valued.spec
             and record.parts == case.present
             and record.protect == resource.protect
@@ -127,8 +128,8 @@ class Decider:
         elif case.kind == "network":
             there = case.present.get("network") or {}
             target = {"network": {**target["network"], "bridge": there.get("bridge") or self.bridges[case.name]}}
-        if case.marked and case.present:
-            name_steps.rename(seq, case.kind, case.moved_from)
+        if case.marked_as is not None and case.present:
+            name_steps.rename(seq, case.kind, case.marked_as)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
         step_compiler.fill_promised(seq, _unfilled(case))
         if case.kind == "image":
@@ -172,8 +173,8 @@ class Decider:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
         seq = step_compiler.Sequence(case.address, providers)
-        if case.marked and present:
-            name_steps.rename(seq, "vm", case.moved_from)
+        if case.marked_as is not None and present:
+            name_steps.rename(seq, "vm", case.marked_as)
         present = name_steps.relabel_cards(seq, record, present, self.networks)
         use, old = use_of(valued.spec), counted(record, present) if record else Use()
         if record is None and present:
@@ -226,8 +227,8 @@ class Decider:
         if case.kind == "vm":
             providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
             seq = step_compiler.Sequence(case.address, providers)
-            if case.marked and case.present:
-                name_steps.rename(seq, "vm", case.moved_from)
+            if case.marked_as is not None and case.present:
+                name_steps.rename(seq, "vm", case.marked_as)
             beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge)
             if "machine" not in case.present:
@@ -236,13 +237,20 @@ class Decider:
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
             name_steps.come_first(seq)
         else:
+            if case.marked_as is not None and case.present:
+                name_steps.rename(seq, case.kind, case.marked_as)
             step_compiler.compile_plain(seq, case.kind, case.present, None)
+            name_steps.come_first(seq)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
         step_compiler.fill_promised(seq, _unfilled(case))
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
-        return self._decision(case, seq, (), impact)
+        removal = self._decision(case, seq, (), impact)
+        if (stray := _stray_name(case)) is not None:
+            note = f"on the host it is called `{stray}`"
+            removal = removal._replace(change=removal.change._replace(note="; ".join(filter(None, (note, removal.change.note)))))
+        return removal
 
     def _fields(self, case: Case, judge: _Judge) -> tuple[FieldDiff, ...]:
         """List what differs between record and target, and between record and world."""
@@ -260,6 +268,8 @@ class Decider:
         if record.parts != case.present and record.complete:
             found.extend(self._drift_fields(record.parts, case.present))
         found.extend(volume_names.renamed_uses(case.present, self.renamed))
+        if (stray := _stray_name(case)) is not None:
+            found.append(FieldDiff("name", stray, case.address, drift=True, why="an apply that did not end well gave it this name"))
         return (*found, *network_names.fields(case.record, case.present, self.networks))
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
@@ -311,6 +321,11 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
+
+
+def _stray_name(case: Case) -> Address | None:
+    """Return the name that a thing has on the host and that neither its record nor the file has."""
+    return case.marked_as if case.marked_as != case.moved_from and case.present else None
 
 
 def _unfilled(case: Case) -> int:
