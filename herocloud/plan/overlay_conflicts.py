@@ -6,21 +6,19 @@ Only what the plan changes is judged: what was applied before stays as it is.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from herocloud.kits import jsons
 from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
-from herocloud.model.overlays import ADOPT, CARD, GUEST, HOST, HOST_KEY, NETWORK, NODE
+from herocloud.model.overlays import ADOPT, CARD, GUEST, HOST, HOST_KEY, NETWORK, NODE, NodeUse, can_share
 from herocloud.model.plans import Change
-from herocloud.model.words import Action, Impact
+from herocloud.model.words import Impact
 from herocloud.model.worlds import Record, Recorded, Thing
 from herocloud.plan import capacity, overlay_diagnostics, reservations
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import World
 from herocloud.plan.overlay_keys import node_subnet
 
-_LEAVES = (Action.DELETE, Action.FORGET)
 Places = Mapping[Address, Place | None]
 Other = tuple[StackName, Record]
 """A record of another stack; the name of the stack is the one that it is kept under."""
@@ -29,7 +27,7 @@ Other = tuple[StackName, Record]
 def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, places: Places) -> Iterator[Diagnostic]:
     """Find what cannot be had, or what changes for other stacks with it."""
     recorded, observed, host = world
-    changes = [one.change for one in decisions.values() if one.change.after is not None and one.change.action not in _LEAVES]
+    changes = [one.change for one in decisions.values() if one.change.after is not None and not one.change.action.leaves]
     if not any(_address(change.after) or change.kind == "mycelium" for change in changes):
         return
     others = [(other, record) for other, records in recorded.records.items() if other != stack for record in records.values()]
@@ -54,7 +52,7 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
             # The next one of this plan with the same address finds this one.
             taken[address] = (stack, change.address)
     node = decisions.get(NODE)
-    if node is not None and node.change.after is not None and node.change.action not in _LEAVES:
+    if node is not None and node.change.after is not None and not node.change.action.leaves:
         before, after = node.change.before or {}, node.change.after
         yield from _find_nodes(after, others, host, places.get(NODE))
         staying = sorted(
@@ -128,7 +126,7 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, holder, place)
         for other, spec, theirs in nodes:
             if spec.get("mode", HOST) == HOST and _wants_another_key(wanted, spec, theirs, host):
-                replaced = jsons.dumps(spec.get("key")) == jsons.dumps(HOST_KEY)
+                replaced = spec.get("key") == HOST_KEY
                 yield overlay_diagnostics.overlay_network_beside(str(NODE), other, theirs, place, replaced=replaced)
         return
     for other, spec, theirs in nodes:
@@ -138,8 +136,8 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
         if mode == NETWORK and spec.get("subnet") == subnet:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, f"stack `{other}`", place)
         elif mode == HOST and theirs != subnet:
-            same_key = jsons.dumps(spec.get("key")) == jsons.dumps(wanted.get("key"))
-            found = overlay_diagnostics.overlay_moves_others if same_key else overlay_diagnostics.overlay_other_node
+            shared = can_share(NodeUse(HOST, wanted.get("key"), subnet), NodeUse(HOST, spec.get("key"), theirs), None)
+            found = overlay_diagnostics.overlay_moves_others if shared else overlay_diagnostics.overlay_other_node
             yield found(str(NODE), subnet, other, theirs, place)
 
 
@@ -160,11 +158,7 @@ def _wants_another_key(network: Spec, node: Spec, subnet: str, host: Host) -> bo
     adopts = running is not None and not running.managed and running.subnet == subnet
     if network.get("daemon") == ADOPT or adopts:
         return False
-    own = node_subnet(host, HOST_KEY)
-    if own is None:
-        # A key that cannot be had is a finding of its own; on a simulated host it follows from the name of the host.
-        return jsons.dumps(node.get("key")) != jsons.dumps(HOST_KEY)
-    return own != subnet
+    return not can_share(NodeUse(NETWORK, network.get("key"), None), NodeUse(HOST, node.get("key"), subnet), node_subnet(host, HOST_KEY))
 
 
 def _gains(change: Change) -> bool:
@@ -185,4 +179,4 @@ def _same(spec: Spec | None) -> str | None:
 
 
 def _is_leaving(decision: Decision | None) -> bool:
-    return decision is not None and (decision.change.action in _LEAVES or not _address(decision.change.after))
+    return decision is not None and (decision.change.action.leaves or not _address(decision.change.after))

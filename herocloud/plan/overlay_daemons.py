@@ -10,12 +10,9 @@ from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host, OverlayDaemon
 from herocloud.model.overlays import ADOPT, HOST, MANAGE, NETWORK, NODE
-from herocloud.model.words import Action
 from herocloud.plan import overlay_diagnostics
 from herocloud.plan.changes import Decision
 from herocloud.plan.overlay_keys import node_subnet
-
-_LEAVES = (Action.DELETE, Action.FORGET)
 
 
 def find(node: Spec, decision: Decision | None, host: Host, place: Place | None) -> Iterator[Diagnostic]:
@@ -27,7 +24,7 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
     if daemon.managed or not daemon.running:
         yield from _find_adopted(node, decision, daemon, host, place)
         return
-    changes = decision is not None and decision.change.action not in _LEAVES
+    changes = decision is not None and not decision.change.action.leaves
     if daemon.trouble:
         # The look at what this host can run, which not every plan needs, comes to the same.
         if changes and not (host.abilities is not None and host.abilities.overlay):
@@ -52,7 +49,7 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
 
 def find_unknown(node: Spec, decision: Decision | None, place: Place | None) -> Iterator[Diagnostic]:
     """Say what of a simulated host nobody knows, where a plan for a real one would have been held against it."""
-    if decision is None or decision.change.action in _LEAVES:
+    if decision is None or decision.change.action.leaves:
         return
     unknown = [f"interfaces: [{', '.join(node['interfaces'])}]"] if node.get("interfaces") else []
     unknown += [f"daemon: {ADOPT}"] if node.get("daemon") == ADOPT else []
@@ -71,7 +68,7 @@ def find_interfaces(node: Spec, host: Host, made: Collection[str], place: Place 
 
 def _find_adopted(node: Spec, decision: Decision | None, daemon: OverlayDaemon, host: Host, place: Place | None) -> Iterator[Diagnostic]:
     """Find that nothing runs which could be adopted, or only ours with another key."""
-    if node.get("daemon") != ADOPT or decision is None or decision.change.action in _LEAVES:
+    if node.get("daemon") != ADOPT or decision is None or decision.change.action.leaves:
         return
     if not daemon.running:
         if not daemon.managed:

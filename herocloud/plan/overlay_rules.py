@@ -14,12 +14,9 @@ from herocloud.model.ids import Address
 from herocloud.model.overlays import NODE
 from herocloud.model.plans import Change
 from herocloud.model.powers import ALIVE
-from herocloud.model.words import Action
 from herocloud.plan import overlay_conflicts, overlay_daemons, overlay_diagnostics
 from herocloud.plan.draft import Draft
 from herocloud.plan.overlay_keys import is_derived, node_subnet
-
-_LEAVES = (Action.DELETE, Action.FORGET)
 
 
 def judge(draft: Draft) -> Draft:
@@ -71,7 +68,7 @@ def _find_keys(changes: Iterable[Change], host: Host, *, simulated: bool) -> Ite
         return
     lost: dict[str, Address] = {}
     for change in changes:
-        if change.after is None or change.action in _LEAVES:
+        if change.after is None or change.action.leaves:
             continue
         reference, wanted, before = _follows(change)
         known = keys.get(jsons.dumps(reference)) if reference else None

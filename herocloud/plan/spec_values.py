@@ -13,6 +13,7 @@ from herocloud.model import overlay_seeds
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.overlays import CARD
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
 from herocloud.plan import diagnostics, orphan_diagnostics, overlay_diagnostics, volume_names
@@ -292,7 +293,7 @@ def spec_of_parts(parts: Mapping[str, Part]) -> Spec:
     if machine is None:
         return {}
     nics = [{"slot": int(key.partition(".")[2]), **part} for key, part in sorted(parts.items()) if key.startswith("nic.")]
-    overlay = next((nic for nic in nics if nic["network"] == "mycelium"), None)
+    overlay = next((nic for nic in nics if nic["network"] == CARD), None)
     return {
         "sid": machine["sid"],
         "cpu": {"max": machine["max_vcpus"]},

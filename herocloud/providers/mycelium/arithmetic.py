@@ -19,8 +19,6 @@ Subnet = NewType("Subnet", str)
 """The /64 of a node: `430:9364:d8d8:84a9::/64`."""
 
 KEY_BYTES = 32
-OVERLAY = "400::/7"
-"""Every address of every overlay node lies in here."""
 _VM_WORD = 0xFF0F
 _HEX_KEY = re.compile(r"[0-9a-f]{64}")
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herocloud.model import overlay_seeds
+from herocloud.model import overlay_seeds, overlays
 from herocloud.providers.mycelium import arithmetic
 
 KEYS = st.binary(min_size=32, max_size=32)
@@ -91,7 +91,7 @@ def test_every_vector_of_the_reference_holds() -> None:
 def test_every_key_gives_an_address_in_the_overlay_and_in_its_own_subnet(private: bytes) -> None:
     public = arithmetic.public_key(private)
     address = ipaddress.IPv6Address(arithmetic.node_address(public))
-    assert address in ipaddress.IPv6Network(arithmetic.OVERLAY)
+    assert address in ipaddress.IPv6Network(overlays.RANGE)
     assert address in ipaddress.IPv6Network(arithmetic.node_subnet(public))
     assert arithmetic.node_address(public) == str(address), "the shortest form"
 
