@@ -23,6 +23,7 @@ from herocloud.plan import (
     resource_parts,
     snapshot_space,
     step_compiler,
+    stray_names,
     volume_names,
 )
 from herocloud.plan.image_room import ImageRoom
@@ -66,6 +67,11 @@ class Case(NamedTuple):
     destroy: bool = False
     beside: bool = True
     """Whether there is room for a new root disk beside the old one."""
+
+    @property
+    def stray_name(self) -> Address | None:
+        """The name that a thing has on the host, and neither in its record nor in the file."""
+        return self.marked_as if self.marked_as != self.moved_from and self.present else None
 
 
 class Decision(NamedTuple):
@@ -128,8 +134,7 @@ class Decider:
         elif case.kind == "network":
             there = case.present.get("network") or {}
             target = {"network": {**target["network"], "bridge": there.get("bridge") or self.bridges[case.name]}}
-        if case.marked_as is not None and case.present:
-            name_steps.rename(seq, case.kind, case.marked_as)
+        name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
         step_compiler.fill_promised(seq, _unfilled(case))
         if case.kind == "image":
@@ -173,8 +178,7 @@ class Decider:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
         seq = step_compiler.Sequence(case.address, providers)
-        if case.marked_as is not None and present:
-            name_steps.rename(seq, "vm", case.marked_as)
+        name_steps.rename_marked(seq, "vm", case.marked_as, present)
         present = name_steps.relabel_cards(seq, record, present, self.networks)
         use, old = use_of(valued.spec), counted(record, present) if record else Use()
         if record is None and present:
@@ -220,37 +224,30 @@ class Decider:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
     def _remove(self, case: Case) -> Decision | None:
-        seq = step_compiler.Sequence(case.address, case.roles)
         record = case.record
         if record is None:
             return None
-        if case.kind == "vm":
-            providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
-            seq = step_compiler.Sequence(case.address, providers)
-            if case.marked_as is not None and case.present:
-                name_steps.rename(seq, "vm", case.marked_as)
+        vm = case.kind == "vm"
+        providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)} if vm else case.roles
+        seq = step_compiler.Sequence(case.address, providers)
+        name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
+        if vm:
             beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge)
             if "machine" not in case.present:
                 # What the record is counted for is given back although nothing of it is left to be removed.
                 step_compiler.claim(seq, Claim(), Claim(**use_of(record.spec)._asdict()))
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
-            name_steps.come_first(seq)
         else:
-            if case.marked_as is not None and case.present:
-                name_steps.rename(seq, case.kind, case.marked_as)
             step_compiler.compile_plain(seq, case.kind, case.present, None)
-            name_steps.come_first(seq)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
+        name_steps.come_first(seq)
         step_compiler.fill_promised(seq, _unfilled(case))
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         removal = self._decision(case, seq, (), impact)
-        if (stray := _stray_name(case)) is not None:
-            note = f"on the host it is called `{stray}`"
-            removal = removal._replace(change=removal.change._replace(note="; ".join(filter(None, (note, removal.change.note)))))
-        return removal
+        return removal._replace(change=stray_names.noted(removal.change, case.stray_name))
 
     def _fields(self, case: Case, judge: _Judge) -> tuple[FieldDiff, ...]:
         """List what differs between record and target, and between record and world."""
@@ -268,8 +265,7 @@ class Decider:
         if record.parts != case.present and record.complete:
             found.extend(self._drift_fields(record.parts, case.present))
         found.extend(volume_names.renamed_uses(case.present, self.renamed))
-        if (stray := _stray_name(case)) is not None:
-            found.append(FieldDiff("name", stray, case.address, drift=True, why="an apply that did not end well gave it this name"))
+        found.extend(stray_names.fields(case.stray_name, case.address))
         return (*found, *network_names.fields(case.record, case.present, self.networks))
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
@@ -321,11 +317,6 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
-
-
-def _stray_name(case: Case) -> Address | None:
-    """Return the name that a thing has on the host and that neither its record nor the file has."""
-    return case.marked_as if case.marked_as != case.moved_from and case.present else None
 
 
 def _unfilled(case: Case) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import Address
+from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan.scope import Inputs
 
@@ -56,3 +57,16 @@ def under_their_names(observed: Observed, inputs: Inputs, strays: Mapping[Addres
     things = {address: thing for address, thing in seen.items() if address not in away}
     things.update({address: seen[stray]._replace(address=address) for address, stray in strays.items()})
     return observed._replace(things={**observed.things, inputs.stack: things})
+
+
+def fields(stray: Address | None, address: Address) -> list[FieldDiff]:
+    """Return how the name of a thing on the host differs from that of its record."""
+    why = "an apply that did not end well gave it this name"
+    return [] if stray is None else [FieldDiff("name", stray, address, drift=True, why=why)]
+
+
+def noted(change: Change, stray: Address | None) -> Change:
+    """Return the removal of something with a word about its name on the host, where that is another."""
+    if stray is None:
+        return change
+    return change._replace(note="; ".join(filter(None, (f"on the host it is called `{stray}`", change.note))))
