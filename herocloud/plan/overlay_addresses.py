@@ -100,7 +100,9 @@ class OverlayAddresses:
             names = list(dict.fromkeys(one.name for one in self._missing))
             addresses = list(dict.fromkeys(one.address for one in self._missing))
             used = any(one.used for one in self._missing)
-            self._found.append(overlay_diagnostics.overlay_key_missing(names, addresses, self._missing[0].place, used=used))
+            name = self._host.name if self._simulated else None
+            place = self._missing[0].place
+            self._found.append(overlay_diagnostics.overlay_key_missing(names, addresses, place, used=used, simulated_host=name))
         if self._derived:
             self._found.append(overlay_diagnostics.overlay_key_derived(self._host.name, list(dict.fromkeys(self._derived))))
 

@@ -43,11 +43,15 @@ def overlay_unusable(address: str, why: str, place: Place | None) -> Diagnostic:
     )
 
 
-def overlay_key_missing(names: Sequence[str], addresses: Sequence[str], place: Place | None, *, used: bool) -> Diagnostic:
-    """Tell which keys have to be made, or put back where they were `used`."""
+def overlay_key_missing(
+    names: Sequence[str], addresses: Sequence[str], place: Place | None, *, used: bool, simulated_host: str | None = None
+) -> Diagnostic:
+    """Tell which keys have to be made, or put back where they were `used`; on a simulated host they may have followed from its name."""
     listed = ", ".join(f"`{name}`" for name in names)
     command = f"run `herocloud mycelium key create {' '.join(names)}`"
     back = f"put the key file back from a backup to keep the addresses that are applied; for new ones {command}"
+    if simulated_host is not None:
+        back += f"; if they were derived while this host was not called `{simulated_host}` yet, give it its former name"
     return _OVERLAY_KEY_MISSING.at(
         f"{', '.join(f'`{one}`' for one in addresses)} cannot have an address: there is no key {listed} in the data folder.",
         addresses[0],

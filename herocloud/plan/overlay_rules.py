@@ -81,7 +81,9 @@ def _find_keys(changes: Iterable[Change], host: Host, *, simulated: bool) -> Ite
         elif known.public is not None and wanted not in (known.public, node_subnet(host, reference)):
             yield overlay_diagnostics.overlay_key_replaced(change.address, reference)
     if lost:
-        yield overlay_diagnostics.overlay_key_missing(list(lost), list(lost.values()), None, used=True)
+        yield overlay_diagnostics.overlay_key_missing(
+            list(lost), list(lost.values()), None, used=True, simulated_host=host.name if simulated else None
+        )
 
 
 def _follows(change: Change) -> tuple[Json, str | None, str | None]:

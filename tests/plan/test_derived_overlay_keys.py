@@ -89,3 +89,14 @@ def test_another_recorded_subnet_is_that_of_a_lost_key(build, pretend) -> None:
     plan = world.plan(_stack(build, "first"), _host(build))
     assert _codes(plan) == {"overlay-key-missing"}
     assert not plan.changing
+
+
+def test_a_host_that_was_renamed_says_how_to_keep_its_addresses(build, pretend) -> None:
+    host = _host(build)
+    world = pretend.run(pretend.World(), pretend.World().plan(_stack(build, "first"), host), host)
+    plan = world.plan(_stack(build, "first"), host._replace(name="node2"))
+    (found,) = plan.diagnostics
+    assert found.code == "overlay-key-missing"
+    assert "`node2`" in found.hint
+    assert "former name" in found.hint
+    assert not plan.changing
