@@ -42,9 +42,10 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     placed = {f"{step.part}{BESIDE}" for step in done if KINDS[step.kind].places}
     # What was placed goes from its place; what was discarded was of no use, and waiting has changed nothing.
     backwards = [step for step in done[::-1] if step.part not in placed and not KINDS[step.kind].passes]
-    if change.after is None and any(step.last for step in done):
-        # What is gone comes back under the name that it had first.
+    if (change.after is None and any(step.last for step in done)) or change.previous_address is None:
+        # What is gone comes back under the name that it had first; what got the name of its record back keeps that.
         backwards = [step for step in backwards if not KINDS[step.kind].moves_mark]
+    backwards = [*_follow_record(change, done), *backwards]
     for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):
@@ -59,6 +60,16 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     if steps:
         steps[-1] = steps[-1]._replace(last=True)
     return Inverted(address, tuple(steps), firsts, lasts, tuple(found))
+
+
+def _follow_record(change: Change, done: Sequence[Step]) -> list[Step]:
+    """Return the rename that an earlier apply made for a record which followed in this one: the record does not go back alone."""
+    renamed = change.previous_address is not None and change.after is not None and any(step.last for step in done)
+    if not renamed or not change.parts_before or any(KINDS[step.kind].moves_mark for step in done):
+        return []
+    kind = f"{change.kind}.move"
+    ends = {"address": change.previous_address}, {"address": change.address}
+    return [Step(StepId(f"{change.address}/{kind}"), change.address, kind, change.provider, "mark", *ends)]
 
 
 def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[StepId, set[StepId]]:
