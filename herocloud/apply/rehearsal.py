@@ -58,7 +58,7 @@ def rehearse(
     return Rehearsal(
         result,
         after._replace(lineage=recorded.lineage, unfinished=recorded.unfinished),
-        _with_lineage(seen, recorded.lineage)._replace(overlay_error=observed.overlay_error),
+        _with_lineage(seen, recorded.lineage),
     )
 
 

@@ -32,6 +32,18 @@ class Diagnostic(NamedTuple):
         return self.severity is Severity.ERROR
 
 
+class Finding(NamedTuple):
+    """What one finding always says: a line of the table of codes and summaries that each group of findings has."""
+
+    code: str
+    summary: str
+    severity: Severity = Severity.ERROR
+
+    def at(self, detail: str, address: str | None = None, place: Place | None = None, *, hint: str | None = None) -> Diagnostic:
+        """Return it for one address, with a way out."""
+        return Diagnostic(self.code, self.summary, detail, self.severity, address, place, hint=hint)
+
+
 def sort_diagnostics(found: list[Diagnostic]) -> list[Diagnostic]:
     """Order findings by file and line, those without a place last; equal findings are shown once."""
     unique = list(dict.fromkeys(found))

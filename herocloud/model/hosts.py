@@ -141,6 +141,8 @@ class Host(NamedTuple):
     """The keys of the overlay that a stack names, by their reference as JSON."""
     overlay_daemon: OverlayDaemon | None = None
     """The daemon that runs; nothing where nobody had to look, and on a simulated host."""
+    interfaces: frozenset[str] | None = None
+    """The names of its network interfaces; nothing where no plan had to know, and on a simulated host."""
     disk_stored: int = 0
     """Bytes of that which belong to no VM and no volume: images, what is on its way to become one, and the state."""
     image_needs: tuple[tuple[str, ImageNeed], ...] = ()

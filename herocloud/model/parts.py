@@ -30,6 +30,24 @@ class NicPart(TypedDict):
     open: NotRequired[list[object]]
 
 
+class OverlayPart(TypedDict):
+    """`overlay`: what a stack asks of the node that its VMs are behind."""
+
+    addresses: bool
+    mode: str
+    daemon: str
+    key: dict[str, str] | None
+    interfaces: list[str]
+    subnet: str | None
+    host_open: NotRequired[list[str]]
+
+
+class PeerPart(TypedDict):
+    """`peer`: where the node finds another one."""
+
+    endpoint: str
+
+
 class SeedPart(TypedDict):
     """`seed`: what cloud-init reads."""
 

@@ -20,6 +20,11 @@ class Action(Enum):
     MOVE = "move"
     FORGET = "forget"
 
+    @property
+    def leaves(self) -> bool:
+        """Return whether nothing is planned at the address any more."""
+        return self in (Action.DELETE, Action.FORGET)
+
 
 GLYPHS = {
     Action.NO_OP: " ",

@@ -119,9 +119,6 @@ class Observed(NamedTuple):
     """One look at the world through all providers."""
 
     things: Mapping[StackName, Mapping[Address, Thing]] = {}
-    overlay_subnet: str | None = None
-    """The /64 of the Mycelium node on this host, when one runs."""
-    overlay_error: str | None = None
     images: Mapping[str, int] = {}
     """Virtual size in bytes of images that are present, by their source."""
     tombstones: int = 0

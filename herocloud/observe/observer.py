@@ -44,8 +44,6 @@ def merge(looks: Sequence[Observed]) -> Observed:
                 known[address] = _merge_things(known[address], thing) if address in known else thing
     return Observed(
         things=things,
-        overlay_subnet=next((look.overlay_subnet for look in looks if look.overlay_subnet), None),
-        overlay_error=next((look.overlay_error for look in looks if look.overlay_error), None),
         images={source: size for look in looks for source, size in look.images.items()},
         tombstones=sum(look.tombstones for look in looks),
         ranges=tuple(one for look in looks for one in look.ranges),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Spec
-from herocloud.model import ids
+from herocloud.model import ids, overlays
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused
 from herocloud.model.ids import Address, PlanId, StackName
@@ -172,27 +172,31 @@ def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Ho
     """Look up the keys that addresses on the overlay follow from; nobody else pays for it."""
     if not any(one.kind in ("mycelium", "peer") or one.spec.get("mycelium") for one in desired.resources):
         return host
-    from herocloud.plan import overlay_addresses
+    from herocloud.plan import overlay_addresses, overlay_keys
 
-    wanted = overlay_addresses.wanted_keys(desired, recorded.records.get(desired.stack, {}))
+    wanted = overlay_keys.wanted_keys(desired, recorded.records.get(desired.stack, {}))
     others = [records for stack, records in recorded.records.items() if stack != desired.stack]
-    host = with_keys(host, [*wanted, *overlay_addresses.keys_of_others(others)])
+    host = with_keys(host, [*wanted, *overlay_keys.keys_of_others(others)])
     node = overlay_addresses.node_of(desired.resources)
-    if node is None or node.spec.get("mode") == overlay_addresses.GUEST:
+    if node is None or node.spec.get("mode") == overlays.GUEST:
         return host
+    if node.spec.get("interfaces") and not host.host.simulated:
+        from herocloud.kits import interfaces
+
+        host = host._replace(host=host.host._replace(interfaces=interfaces.names()))
     return _with_overlay_daemon(host)
 
 
 def with_recorded_keys(host: Hosting, stack: StackName, records: Mapping[Address, Record], recorded: Recorded) -> Hosting:
     """Look up the keys that addresses in these records of a stack follow from, for a plan that gives them back."""
-    from herocloud.plan import overlay_addresses
+    from herocloud.plan import overlay_keys
 
-    references = overlay_addresses.recorded_keys(records)
+    references = overlay_keys.recorded_keys(records)
     if references:
         others = [known for other, known in recorded.records.items() if other != stack]
-        host = with_keys(host, [*references, *overlay_addresses.keys_of_others(others)])
-    node = records.get(overlay_addresses.NODE)
-    return host if node is None or node.spec.get("mode") == overlay_addresses.GUEST else _with_overlay_daemon(host)
+        host = with_keys(host, [*references, *overlay_keys.keys_of_others(others)])
+    node = records.get(overlays.NODE)
+    return host if node is None or node.spec.get("mode") == overlays.GUEST else _with_overlay_daemon(host)
 
 
 def _with_overlay_daemon(host: Hosting) -> Hosting:

@@ -156,6 +156,7 @@ def prove(
     after = dict(held)
     short: dict[str, list[tuple[int, Step]]] = {}
     reach = _Reach(steps, needs)
+    awaited = _awaited(steps, needs)
     for resource in bound:
         takers, givers = _moved(steps, resource)
         after[resource] += sum(amount for amount, _ in takers) - sum(amount for amount, _ in givers)
@@ -171,8 +172,12 @@ def prove(
         own: dict[str, list[_Token]] = {}
         for token, (_, step) in zip(tokens, givers, strict=True):
             own.setdefault(step.address, []).append(token)
+        given = {token.giver: token for token, (_, step) in zip(tokens, givers, strict=True) if step.address in awaited}
         for amount, step in takers:
             missing = _draw(step, amount, own.get(step.address, ()), waits, reach)
+            if missing and given:
+                # What was given back before it can begin is free then, whatever the rest of the plan does.
+                missing = _draw_from_earlier(missing, given, reach.before(step.id))
             # One that has to wait anyway lives on what it waited for, and leaves what is free now to the others.
             if missing > free:
                 missing = _draw(step, missing, tokens, waits, reach)
@@ -217,12 +222,50 @@ def _draw(step: Step, amount: int, tokens: Iterable[_Token], waits: dict[StepId,
     return amount
 
 
+def _awaited(steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]]) -> set[Address]:
+    """Return the addresses whose changes are waited for by others: nothing else can come before a step of another change."""
+    if not any(step.gives is not NOTHING for step in steps):
+        return set()
+    address_of = {step.id: step.address for step in steps}
+    return {address for step in steps for need in needs.get(step.id, ()) if (address := address_of.get(need, step.address)) != step.address}
+
+
+def _draw_from_earlier(amount: int, given: Mapping[StepId, _Token], earlier: set[StepId]) -> int:
+    # There may be thousands of either, but few of both; a set has no order of its own, and the plan's bytes must not depend on one.
+    for giver in sorted(earlier.intersection(given)) if earlier else ():
+        taken = min(amount, given[giver].left)
+        given[giver].left -= taken
+        amount -= taken
+    return amount
+
+
 class _Reach:
     """Answers whether one step leads to another, over the needs known so far. Only asked when tokens of other steps are used."""
+
+    _MOST = 50_000
+    """After looking at so many steps no more of them are looked back from: levels are then told higher than they get, and never lower."""
 
     def __init__(self, steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]]) -> None:
         self._steps, self._needs = steps, needs
         self._next: dict[StepId, list[StepId]] | None = None
+        self._behind: dict[StepId, tuple[StepId, ...]] | None = None
+        self._earlier: dict[StepId, set[StepId]] = {}
+        self._looked = 0
+
+    def before(self, last: StepId) -> set[StepId]:
+        """Return the steps that a step waits for by what it needs, directly or not."""
+        if self._behind is None:
+            self._behind = {step.id: (*step.needs, *self._needs.get(step.id, ())) for step in self._steps}
+        if last not in self._earlier and self._looked < self._MOST:
+            seen: set[StepId] = set()
+            stack = [last]
+            while stack:
+                new = [one for one in self._behind[stack.pop()] if one not in seen]
+                seen.update(new)
+                stack.extend(new)
+            self._looked += len(seen)
+            self._earlier[last] = seen
+        return self._earlier.get(last, set())
 
     def add(self, first: StepId, then: StepId) -> None:
         self._edges().setdefault(first, []).append(then)

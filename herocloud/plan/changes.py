@@ -23,6 +23,7 @@ from herocloud.plan import (
     resource_parts,
     snapshot_space,
     step_compiler,
+    stray_names,
     volume_names,
 )
 from herocloud.plan.image_room import ImageRoom
@@ -60,12 +61,17 @@ class Case(NamedTuple):
     forced: bool = False
     """`--replace` asked for it."""
     moved_from: Address | None = None
-    marked: bool = False
-    """Whether what is there still carries the mark of its old address."""
+    marked_as: Address | None = None
+    """The other address whose mark is still on what is there."""
     purge: bool = False
     destroy: bool = False
     beside: bool = True
     """Whether there is room for a new root disk beside the old one."""
+
+    @property
+    def stray_name(self) -> Address | None:
+        """The name that a thing has on the host, and neither in its record nor in the file."""
+        return self.marked_as if self.marked_as != self.moved_from and self.present else None
 
 
 class Decision(NamedTuple):
@@ -110,6 +116,7 @@ class Decider:
             and record.complete
             and not case.forced
             and case.moved_from is None
+            and case.marked_as is None
             and record.spec == valued.spec
             and record.parts == case.present
             and record.protect == resource.protect
@@ -127,8 +134,7 @@ class Decider:
         elif case.kind == "network":
             there = case.present.get("network") or {}
             target = {"network": {**target["network"], "bridge": there.get("bridge") or self.bridges[case.name]}}
-        if case.marked and case.present:
-            name_steps.rename(seq, case.kind, case.moved_from)
+        name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
         step_compiler.fill_promised(seq, _unfilled(case))
         if case.kind == "image":
@@ -172,8 +178,7 @@ class Decider:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
         seq = step_compiler.Sequence(case.address, providers)
-        if case.marked and present:
-            name_steps.rename(seq, "vm", case.moved_from)
+        name_steps.rename_marked(seq, "vm", case.marked_as, present)
         present = name_steps.relabel_cards(seq, record, present, self.networks)
         use, old = use_of(valued.spec), counted(record, present) if record else Use()
         if record is None and present:
@@ -219,30 +224,30 @@ class Decider:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 
     def _remove(self, case: Case) -> Decision | None:
-        seq = step_compiler.Sequence(case.address, case.roles)
         record = case.record
         if record is None:
             return None
-        if case.kind == "vm":
-            providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)}
-            seq = step_compiler.Sequence(case.address, providers)
-            if case.marked and case.present:
-                name_steps.rename(seq, "vm", case.moved_from)
+        vm = case.kind == "vm"
+        providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)} if vm else case.roles
+        seq = step_compiler.Sequence(case.address, providers)
+        name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
+        if vm:
             beside.prepare(seq, case.present, {})
             step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge)
             if "machine" not in case.present:
                 # What the record is counted for is given back although nothing of it is left to be removed.
                 step_compiler.claim(seq, Claim(), Claim(**use_of(record.spec)._asdict()))
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
-            name_steps.come_first(seq)
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
+        name_steps.come_first(seq)
         step_compiler.fill_promised(seq, _unfilled(case))
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
-        return self._decision(case, seq, (), impact)
+        removal = self._decision(case, seq, (), impact)
+        return removal._replace(change=stray_names.noted(removal.change, case.stray_name))
 
     def _fields(self, case: Case, judge: _Judge) -> tuple[FieldDiff, ...]:
         """List what differs between record and target, and between record and world."""
@@ -260,6 +265,7 @@ class Decider:
         if record.parts != case.present and record.complete:
             found.extend(self._drift_fields(record.parts, case.present))
         found.extend(volume_names.renamed_uses(case.present, self.renamed))
+        found.extend(stray_names.fields(case.stray_name, case.address))
         return (*found, *network_names.fields(case.record, case.present, self.networks))
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:

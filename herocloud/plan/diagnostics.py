@@ -1,61 +1,47 @@
 """The planner's diagnostics: a table of codes and summaries, which never vary, and a function per finding for its details."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Part
 from herocloud.model import ids
 from herocloud.model.applies import Pending
-from herocloud.model.diagnostics import Diagnostic, Place
+from herocloud.model.diagnostics import Diagnostic, Finding, Place
 from herocloud.model.words import Severity
 
-
-class _Finding(NamedTuple):
-    """What one finding always says."""
-
-    code: str
-    summary: str
-    severity: Severity = Severity.ERROR
-
-    def at(self, detail: str, address: str | None = None, place: Place | None = None, *, hint: str | None = None) -> Diagnostic:
-        """Return it for one address, with a way out."""
-        return Diagnostic(self.code, self.summary, detail, self.severity, address, place, hint=hint)
-
-
-_NOT_SUPPORTED_YET = _Finding("not-supported-yet", "Not supported by this provider yet")
-_SIMULATED_HOST = _Finding("simulated-host", "The host is simulated")
-_MIXED_HYPERVISORS = _Finding("mixed-hypervisors", "Simulated and real VMs in one stack")
-_HYPERVISOR_CHOSEN = _Finding("hypervisor-chosen", "Hypervisor chosen", Severity.NOTE)
-_KVM_NOT_PROVEN = _Finding("kvm-not-proven", "Guests may not run on this hypervisor", Severity.WARNING)
-_NO_HYPERVISOR = _Finding("no-hypervisor", "Nothing here can run a VM")
-_NETWORKS_CHOSEN = _Finding("networks-chosen", "Networks in user mode", Severity.NOTE)
-_MIXED_NETWORKS = _Finding("mixed-networks", "Networks of two kinds")
-_NETWORK_KIND_KEPT = _Finding("network-kind-kept", "The kind of a network cannot be changed")
-_NO_BRIDGES = _Finding("no-bridges", "Bridges cannot be made here")
-_NETWORK_NOT_CARRIED = _Finding("network-not-carried", "The hypervisor does not carry these networks")
-_FORWARDS_AT_START = _Finding("forwards-at-start", "Forwarded ports of a running VM cannot be changed in user mode")
-_UNKNOWN_SLICE = _Finding("unknown-slice", "Unknown slice")
-_DOES_NOT_FIT_SLICE = _Finding("does-not-fit-slice", "Slice in use")
-_MEMORY_OVER_SLICES = _Finding("memory-over-slices", "More memory than the slices hold")
-_DOES_NOT_FIT_DISK_BUDGET = _Finding("does-not-fit-disk-budget", "Root disk larger than the disk of its slices")
-_NETWORK_FULL = _Finding("network-full", "No free address in the network")
-_RANGE_TAKEN = _Finding("range-taken", "The host has these addresses already")
-_PORT_TAKEN = _Finding("port-taken", "A port of the host is taken")
-_MISSING_ON_HOST = _Finding("missing-on-host", "This host lacks something that the VM needs")
-_CANNOT_CHANGE = _Finding("cannot-change", "This change cannot be made")
-_DATA_WITHOUT_NAME = _Finding("data-without-name", "Data of a running VM would be lost")
-_DATA_WITHOUT_NAME_KNOWN = _Finding("data-without-name", "Data of a running VM is lost", Severity.WARNING)
-_NOT_A_DISK = _Finding("not-a-disk", "What lies there is not a disk")
-_UNKNOWN_EXPRESSION = _Finding("unknown-expression", "The expression has no value")
-_CANNOT_REPLACE = _Finding("cannot-replace", "Only VMs can be replaced")
-_NO_SUCH_ADDRESS = _Finding("no-such-address", "No such address")
-_BAD_MOVE = _Finding("bad-move", "The move cannot be made")
-_LOOKS_RENAMED = _Finding("looks-renamed", "This looks like a rename", Severity.WARNING)
-_UNFINISHED_APPLY = _Finding("unfinished-apply", "An apply is unfinished", Severity.WARNING)
-_APPLY_RUNS = _Finding("apply-runs", "An apply is running", Severity.WARNING)
-_UNFINISHED_ELSEWHERE = _Finding("unfinished-elsewhere", "An apply of another stack is unfinished", Severity.NOTE)
-_PROTECTED = _Finding("protected", "Protected", Severity.WARNING)
+_NOT_SUPPORTED_YET = Finding("not-supported-yet", "Not supported by this provider yet")
+_SIMULATED_HOST = Finding("simulated-host", "The host is simulated")
+_MIXED_HYPERVISORS = Finding("mixed-hypervisors", "Simulated and real VMs in one stack")
+_HYPERVISOR_CHOSEN = Finding("hypervisor-chosen", "Hypervisor chosen", Severity.NOTE)
+_KVM_NOT_PROVEN = Finding("kvm-not-proven", "Guests may not run on this hypervisor", Severity.WARNING)
+_NO_HYPERVISOR = Finding("no-hypervisor", "Nothing here can run a VM")
+_NETWORKS_CHOSEN = Finding("networks-chosen", "Networks in user mode", Severity.NOTE)
+_MIXED_NETWORKS = Finding("mixed-networks", "Networks of two kinds")
+_NETWORK_KIND_KEPT = Finding("network-kind-kept", "The kind of a network cannot be changed")
+_NO_BRIDGES = Finding("no-bridges", "Bridges cannot be made here")
+_NETWORK_NOT_CARRIED = Finding("network-not-carried", "The hypervisor does not carry these networks")
+_FORWARDS_AT_START = Finding("forwards-at-start", "Forwarded ports of a running VM cannot be changed in user mode")
+_UNKNOWN_SLICE = Finding("unknown-slice", "Unknown slice")
+_DOES_NOT_FIT_SLICE = Finding("does-not-fit-slice", "Slice in use")
+_MEMORY_OVER_SLICES = Finding("memory-over-slices", "More memory than the slices hold")
+_DOES_NOT_FIT_DISK_BUDGET = Finding("does-not-fit-disk-budget", "Root disk larger than the disk of its slices")
+_NETWORK_FULL = Finding("network-full", "No free address in the network")
+_RANGE_TAKEN = Finding("range-taken", "The host has these addresses already")
+_PORT_TAKEN = Finding("port-taken", "A port of the host is taken")
+_MISSING_ON_HOST = Finding("missing-on-host", "This host lacks something that the VM needs")
+_CANNOT_CHANGE = Finding("cannot-change", "This change cannot be made")
+_DATA_WITHOUT_NAME = Finding("data-without-name", "Data of a running VM would be lost")
+_DATA_WITHOUT_NAME_KNOWN = Finding("data-without-name", "Data of a running VM is lost", Severity.WARNING)
+_NOT_A_DISK = Finding("not-a-disk", "What lies there is not a disk")
+_UNKNOWN_EXPRESSION = Finding("unknown-expression", "The expression has no value")
+_CANNOT_REPLACE = Finding("cannot-replace", "Only VMs can be replaced")
+_NO_SUCH_ADDRESS = Finding("no-such-address", "No such address")
+_BAD_MOVE = Finding("bad-move", "The move cannot be made")
+_LOOKS_RENAMED = Finding("looks-renamed", "This looks like a rename", Severity.WARNING)
+_UNFINISHED_APPLY = Finding("unfinished-apply", "An apply is unfinished", Severity.WARNING)
+_APPLY_RUNS = Finding("apply-runs", "An apply is running", Severity.WARNING)
+_UNFINISHED_ELSEWHERE = Finding("unfinished-elsewhere", "An apply of another stack is unfinished", Severity.NOTE)
+_PROTECTED = Finding("protected", "Protected", Severity.WARNING)
 
 
 def unsupported_hypervisor(address: str, name: str, known: Iterable[str], place: Place | None) -> Diagnostic:

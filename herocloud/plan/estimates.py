@@ -98,13 +98,13 @@ def _play(steps: Sequence[Step], parallelism: int) -> tuple[list[float], list[fl
                 heapq.heappush(ready[lanes[after]], (order[after], after))
 
 
-def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Timing) -> dict[Address, Change]:
+def with_downtimes(changes: Sequence[Change], steps: Sequence[Step], timing: Timing, *, carrying: bool = True) -> dict[Address, Change]:
     """Return the changes that interrupt a VM, each with the time from its stop to its last boot; it has none when it stays off.
 
-    A node of the overlay that moves carries nothing while its step runs.
+    A node of the overlay that moves carries nothing while its step runs; it is down only where it was `carrying` something for VMs.
     """
     down = {change.address: change for change in changes if change.kind == "vm" and change.action in _INTERRUPTING}
-    nodes = {change.address: change for change in changes if change.kind == "mycelium" and change.action is Action.UPDATE}
+    nodes = {change.address: change for change in changes if carrying and change.kind == "mycelium" and change.action is Action.UPDATE}
     moved: dict[Address, Change] = {}
     for number, step in enumerate(steps if nodes else ()):
         if step.address in nodes and moves_node(step):

@@ -7,7 +7,6 @@ wanted that slice.
 from collections.abc import Iterable, Mapping
 
 from herocloud.kits import jsons, sizes
-from herocloud.kits.jsons import Spec
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Fact
@@ -65,23 +64,9 @@ def _show(name: str, amount: int) -> str:
     return str(amount) if name in ("slices", "vcpus") else sizes.show_size(amount)
 
 
-def overlay_fact(subnet: str | None) -> Fact:
-    """Tell which /64 the node on this host has."""
-    return Fact("overlay-subnet", subnet or _NOTHING, subnet or "no node")
-
-
 def overlay_key_fact(reference: str, public: str | None) -> Fact:
     """Tell which node a key makes."""
     return Fact(f"overlay-key:{reference}", public or _NOTHING, f"the public key {public}" if public else "no key")
-
-
-def _overlay_facts(after: Spec, host: Host, observed: Observed | None) -> Iterable[Fact]:
-    """Yield what addresses on the overlay follow from: keys, or on the simulator the subnet that it shows."""
-    if host.overlay_keys:
-        for reference, key in host.overlay_keys:
-            yield overlay_key_fact(reference, key.public)
-    elif after.get("mycelium") and observed is not None:
-        yield overlay_fact(observed.overlay_subnet)
 
 
 def gather(
@@ -114,7 +99,8 @@ def gather(
                 else _sid_fact(change.sid, f"{stack}/{change.address}")
             )
         if change.after and (change.after.get("mycelium") or change.kind == "mycelium"):
-            found.extend(_overlay_facts(change.after, host, observed))
+            # What addresses on the overlay follow from.
+            found.extend(overlay_key_fact(reference, key.public) for reference, key in host.overlay_keys)
     holders = held_slices(recorded)
     found.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
     if any(amount for name, amount in drawn.items() if name != "slices"):
@@ -148,8 +134,6 @@ def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | 
             known = dict(host.overlay_keys).get(rest)
             if known is not None:
                 found[key] = overlay_key_fact(rest, known.public)
-        elif kind == "overlay-subnet" and observed is not None:
-            found[key] = overlay_fact(observed.overlay_subnet)
     return found
 
 

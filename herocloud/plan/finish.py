@@ -44,7 +44,7 @@ def finish(draft: Draft) -> Plan:
     plan_facts = facts.gather(draft.stack, changes, draft.new_slices, proof.drawn, recorded, observed, host)
     steps = _complete_steps(ordered, plan_facts, draft)
     timing = estimates.estimate(steps, draft.parallelism)
-    down = estimates.with_downtimes(changes, steps, timing)
+    down = estimates.with_downtimes(changes, steps, timing, carrying=overlay_rules.is_carrying(draft))
     shown = changes if draft.everything is None else draft.everything
     return Plan(
         id=_identify(draft, changes, plan_facts),

@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, KINDS, Step
+from herocloud.model.steps import BESIDE, FETCH, KINDS, Step, moves_node
 
 
 class Inverted(NamedTuple):
@@ -42,9 +42,10 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     placed = {f"{step.part}{BESIDE}" for step in done if KINDS[step.kind].places}
     # What was placed goes from its place; what was discarded was of no use, and waiting has changed nothing.
     backwards = [step for step in done[::-1] if step.part not in placed and not KINDS[step.kind].passes]
-    if change.after is None and any(step.last for step in done):
-        # What is gone comes back under the name that it had first.
+    if (change.after is None and any(step.last for step in done)) or change.previous_address is None:
+        # What is gone comes back under the name that it had first; what got the name of its record back keeps that.
         backwards = [step for step in backwards if not KINDS[step.kind].moves_mark]
+    backwards = [*_follow_record(change, done), *backwards]
     for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):
@@ -61,6 +62,16 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
     return Inverted(address, tuple(steps), firsts, lasts, tuple(found))
 
 
+def _follow_record(change: Change, done: Sequence[Step]) -> list[Step]:
+    """Return the rename that an earlier apply made for a record which followed in this one: the record does not go back alone."""
+    renamed = change.previous_address is not None and change.after is not None and any(step.last for step in done)
+    if not renamed or not change.parts_before or any(KINDS[step.kind].moves_mark for step in done):
+        return []
+    kind = f"{change.kind}.move"
+    ends = {"address": change.previous_address}, {"address": change.address}
+    return [Step(StepId(f"{change.address}/{kind}"), change.address, kind, change.provider, "mark", *ends)]
+
+
 def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[StepId, set[StepId]]:
     """Turn the arrows of the steps that were done around, and make each change end with its last step."""
     needs: dict[StepId, set[StepId]] = {}
@@ -70,9 +81,12 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
     done = list(done)
     moved = {step.id for step in done if KINDS[step.kind].moves_mark}
     passed = {step.id: step.needs for step in done if KINDS[step.kind].passes}
+    ready_first = _ready_first(done, passed)
     for step in done:
         for need in _seen_through(step.needs, passed):
-            if need in firsts and step.id in lasts and need not in moved and step.id not in moved:
+            if need in ready_first:
+                _keep_order(step, lasts[need], everything, needs)
+            elif need in firsts and step.id in lasts and need not in moved and step.id not in moved:
                 needs.setdefault(firsts[need], set()).add(lasts[step.id])
             elif need in moved and need in lasts and step.id in firsts and step.id not in moved:
                 # What got a new name gets the old one back once there is something of that name.
@@ -85,6 +99,27 @@ def reverse_needs(done: Iterable[Step], inverted: Iterable[Inverted]) -> dict[St
         if one.steps:
             needs.setdefault(one.last, set()).update(step.id for step in one.steps[:-1])
     return needs
+
+
+def _ready_first(done: Sequence[Step], passed: Mapping[StepId, Sequence[StepId]]) -> set[StepId]:
+    """Return what is got ready first on the way back as well: images and nodes of the overlay that VMs were stopped for.
+
+    They changed in place under what runs, and do so again; turned around, they would come after the VMs have booted without them.
+    """
+    stopped = {step.address for step in done if KINDS[step.kind].stops}
+    wanted = {need for step in done if step.address in stopped for need in _seen_through(step.needs, passed)}
+    changed = (step for step in done if step.before is not None and step.after is not None)
+    return {step.id for step in changed if step.id in wanted and (step.kind == FETCH or moves_node(step))}
+
+
+def _keep_order(step: Step, ready: StepId, everything: Iterable[Inverted], needs: dict[StepId, set[StepId]]) -> None:
+    """Make what takes the change of a step back wait for `ready`, but for what interrupts, which waits for everything that prepares."""
+    for one in everything:
+        if step.id not in one.firsts or ready in one.lasts.values():
+            continue
+        for inverse in one.steps if any(KINDS[other.kind].boots for other in one.steps) else ():
+            if not KINDS[inverse.kind].interrupts:
+                needs.setdefault(inverse.id, set()).add(ready)
 
 
 def _seen_through(needs: Iterable[StepId], passed: Mapping[StepId, Sequence[StepId]]) -> Iterable[StepId]:

@@ -185,11 +185,6 @@ def _hash(text: str) -> bytes:
     return jsons.blake2b(text.encode(), digest_size=16).digest()
 
 
-def overlay_seed(owner: Owner) -> str:
-    """Give a VM without a seed of its own the six bytes of its overlay address."""
-    return _hash(f"overlay/{owner[0]}/{owner[1]}")[:6].hex()
-
-
 def _taken_addresses(records: Mapping[Address, Record], network: str) -> list[str]:
     """List the addresses that records hold in a network of their stack."""
     return [

@@ -10,9 +10,10 @@ from herocloud.plan import network_names
 from herocloud.plan.step_compiler import Sequence
 
 
-def rename(seq: Sequence, kind: str, origin: Address | None) -> None:
-    """Give what is there its new name before anything else looks for it."""
-    seq.add(f"{kind}.move", "mark", {"address": origin}, {"address": seq.address})
+def rename_marked(seq: Sequence, kind: str, marked_as: Address | None, present: Mapping[str, Part]) -> None:
+    """Give what is there under another name its own before anything else looks for it."""
+    if marked_as is not None and present:
+        seq.add(f"{kind}.move", "mark", {"address": marked_as}, {"address": seq.address})
 
 
 def relabel_cards(seq: Sequence, record: Record | None, present: Mapping[str, Part], networks: Mapping[str, str]) -> dict[str, Part]:

@@ -6,23 +6,19 @@ Only what the plan changes is judged: what was applied before stays as it is.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from herocloud.kits import jsons
 from herocloud.kits.jsons import Spec
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
+from herocloud.model.overlays import ADOPT, CARD, GUEST, HOST, HOST_KEY, NETWORK, NODE, NodeUse, can_share
 from herocloud.model.plans import Change
-from herocloud.model.words import Action, Impact
+from herocloud.model.words import Impact
 from herocloud.model.worlds import Record, Recorded, Thing
 from herocloud.plan import capacity, overlay_diagnostics, reservations
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import World
-from herocloud.plan.overlay_addresses import GUEST, HOST, HOST_KEY, NETWORK, NODE, node_subnet
+from herocloud.plan.overlay_keys import node_subnet
 
-_CARD = "mycelium"
-"""What the part of a card on the overlay names as its network."""
-_ADOPT = "adopt"
-_LEAVES = (Action.DELETE, Action.FORGET)
 Places = Mapping[Address, Place | None]
 Other = tuple[StackName, Record]
 """A record of another stack; the name of the stack is the one that it is kept under."""
@@ -31,7 +27,7 @@ Other = tuple[StackName, Record]
 def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, places: Places) -> Iterator[Diagnostic]:
     """Find what cannot be had, or what changes for other stacks with it."""
     recorded, observed, host = world
-    changes = [one.change for one in decisions.values() if one.change.after is not None and one.change.action not in _LEAVES]
+    changes = [one.change for one in decisions.values() if one.change.after is not None and not one.change.action.leaves]
     if not any(_address(change.after) or change.kind == "mycelium" for change in changes):
         return
     others = [(other, record) for other, records in recorded.records.items() if other != stack for record in records.values()]
@@ -56,7 +52,7 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
             # The next one of this plan with the same address finds this one.
             taken[address] = (stack, change.address)
     node = decisions.get(NODE)
-    if node is not None and node.change.after is not None and node.change.action not in _LEAVES:
+    if node is not None and node.change.after is not None and not node.change.action.leaves:
         before, after = node.change.before or {}, node.change.after
         yield from _find_nodes(after, others, host, places.get(NODE))
         staying = sorted(
@@ -78,15 +74,13 @@ def approve_cutting_off(stack: StackName, decisions: Mapping[Address, Decision],
     was = before.get("subnet")
     if node is None or not was or not after.get("subnet") or was == after["subnet"]:
         return decisions
-    prefix = was.removesuffix("::/64") + ":"
-    shared = after.get("mode", HOST) == HOST
     touched = {*decisions, *(one.change.previous_address for one in decisions.values())}
     lost = [
-        f"`{record.address}` of stack `{other}` ({address})" if other != stack else f"`{record.address}` ({address})"
-        for other, records in recorded.records.items()
-        for record in (records.values() if other == stack or shared else ())
-        if record.kind == "vm" and (address := _address(record.spec)) and address.startswith(prefix)
-        if other != stack or record.address not in touched
+        f"`{record.address}` of stack `{record.stack}` ({_address(record.spec)})"
+        if record.stack != stack
+        else f"`{record.address}` ({_address(record.spec)})"
+        for record in carried(stack, node.change, recorded)
+        if record.stack != stack or record.address not in touched
     ]
     if not lost:
         return decisions
@@ -94,12 +88,27 @@ def approve_cutting_off(stack: StackName, decisions: Mapping[Address, Decision],
     return {**decisions, NODE: node._replace(change=change)}
 
 
+def carried(stack: StackName, node: Change, recorded: Recorded) -> list[Record]:
+    """Return the VMs in the /64 that a node has before it changes: those of its stack, and of all others where it is the host's."""
+    was = (node.before or {}).get("subnet")
+    if not was:
+        return []
+    prefix = was.removesuffix("::/64") + ":"
+    shared = (node.before or {}).get("mode", HOST) == HOST
+    return [
+        record._replace(stack=other)
+        for other, records in recorded.records.items()
+        for record in (records.values() if other == stack or shared else ())
+        if record.kind == "vm" and (_address(record.spec) or "").startswith(prefix)
+    ]
+
+
 def _taken(others: Iterable[Other], orphans: Iterable[Thing]) -> dict[str, tuple[StackName, Address]]:
     """Return who has which address."""
     taken = {address: (other, record.address) for other, record in others for address in reservations.overlay_addresses(record.spec)}
     for thing in orphans:
         for key, part in thing.parts.items():
-            if key.startswith("nic.") and part and part.get("network") == _CARD:
+            if key.startswith("nic.") and part and part.get("network") == CARD:
                 taken.setdefault(part["address"], (thing.stack, thing.address))
     return taken
 
@@ -117,7 +126,7 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, holder, place)
         for other, spec, theirs in nodes:
             if spec.get("mode", HOST) == HOST and _wants_another_key(wanted, spec, theirs, host):
-                replaced = jsons.dumps(spec.get("key")) == jsons.dumps(HOST_KEY)
+                replaced = spec.get("key") == HOST_KEY
                 yield overlay_diagnostics.overlay_network_beside(str(NODE), other, theirs, place, replaced=replaced)
         return
     for other, spec, theirs in nodes:
@@ -127,8 +136,8 @@ def _find_nodes(wanted: Spec, others: list[Other], host: Host, place: Place | No
         if mode == NETWORK and spec.get("subnet") == subnet:
             yield overlay_diagnostics.overlay_key_shared(str(NODE), subnet, f"stack `{other}`", place)
         elif mode == HOST and theirs != subnet:
-            same_key = jsons.dumps(spec.get("key")) == jsons.dumps(wanted.get("key"))
-            found = overlay_diagnostics.overlay_moves_others if same_key else overlay_diagnostics.overlay_other_node
+            shared = can_share(NodeUse(HOST, wanted.get("key"), subnet), NodeUse(HOST, spec.get("key"), theirs), None)
+            found = overlay_diagnostics.overlay_moves_others if shared else overlay_diagnostics.overlay_other_node
             yield found(str(NODE), subnet, other, theirs, place)
 
 
@@ -143,17 +152,13 @@ def _subnet(node: Spec, host: Host) -> str | None:
 def _wants_another_key(network: Spec, node: Spec, subnet: str, host: Host) -> bool:
     """Return whether a network would start the node of the host with another key than the stack in mode `host` does."""
     running = host.overlay_daemon
-    if node.get("daemon") == _ADOPT and host.simulated:
+    if node.get("daemon") == ADOPT and host.simulated:
         # The daemon is somebody else's, and nobody runs one on a simulated host.
         return False
     adopts = running is not None and not running.managed and running.subnet == subnet
-    if network.get("daemon") == _ADOPT or adopts:
+    if network.get("daemon") == ADOPT or adopts:
         return False
-    own = node_subnet(host, HOST_KEY)
-    if own is None:
-        # A key that cannot be had is a finding of its own; on a simulated host it follows from the name of the host.
-        return jsons.dumps(node.get("key")) != jsons.dumps(HOST_KEY)
-    return own != subnet
+    return not can_share(NodeUse(NETWORK, network.get("key"), None), NodeUse(HOST, node.get("key"), subnet), node_subnet(host, HOST_KEY))
 
 
 def _gains(change: Change) -> bool:
@@ -174,4 +179,4 @@ def _same(spec: Spec | None) -> str | None:
 
 
 def _is_leaving(decision: Decision | None) -> bool:
-    return decision is not None and (decision.change.action in _LEAVES or not _address(decision.change.after))
+    return decision is not None and (decision.change.action.leaves or not _address(decision.change.after))

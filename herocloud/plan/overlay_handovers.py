@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import Address, StepId
+from herocloud.model.overlays import CARD
 from herocloud.model.steps import NOTHING, Step
 from herocloud.plan.changes import Decision
 
-_CARD = "mycelium"
-"""What the part of a card on the overlay names as its network."""
 _INBOUND = ("open", "inbound", "proxy")
 """What the part of a card says only where it has an address on the overlay."""
 
@@ -51,7 +50,7 @@ def _cards(decisions: Mapping[Address, Decision]) -> Iterator[tuple[Address, Ste
 
 
 def _address(part: Part) -> str | None:
-    return part.get("address") if part and part.get("network") == _CARD else None
+    return part.get("address") if part and part.get("network") == CARD else None
 
 
 def _gives(step: Step) -> str | None:

@@ -11,13 +11,12 @@ from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
+from herocloud.model.overlays import NODE
 from herocloud.model.plans import Change
-from herocloud.model.words import Action
+from herocloud.model.powers import ALIVE
 from herocloud.plan import overlay_conflicts, overlay_daemons, overlay_diagnostics
 from herocloud.plan.draft import Draft
-from herocloud.plan.overlay_addresses import NODE, node_subnet
-
-_LEAVES = (Action.DELETE, Action.FORGET)
+from herocloud.plan.overlay_keys import is_derived, node_subnet
 
 
 def judge(draft: Draft) -> Draft:
@@ -34,14 +33,31 @@ def judge(draft: Draft) -> Draft:
     return draft._replace(decisions=decisions, everything=everything, found=(*draft.found, *found))
 
 
+def is_carrying(draft: Draft) -> bool:
+    """Return whether VMs run that a node which changes carries the traffic of."""
+    node = draft.decisions.get(NODE)
+    return node is not None and any(
+        record.parts.get("power") in ALIVE for record in overlay_conflicts.carried(draft.stack, node.change, draft.world.recorded)
+    )
+
+
 def _find_daemons(draft: Draft) -> Iterator[Diagnostic]:
     host = draft.world.host
-    if host.overlay_daemon is None or draft.simulated or draft.operation == "destroy":
+    if draft.operation == "destroy":
         return
     decision = draft.decisions.get(NODE)
     recorded = draft.world.recorded.records.get(draft.stack, {}).get(NODE)
     spec = decision.change.after if decision is not None else recorded.spec if recorded is not None and NODE in draft.places else None
-    if spec is not None:
+    if spec is None:
+        return
+    if draft.simulated:
+        yield from overlay_daemons.find_unknown(spec, decision, draft.places.get(NODE))
+        return
+    bridges = {
+        part["bridge"] for one in draft.decisions.values() for part in [step.after for step in one.steps] if part and "bridge" in part
+    }
+    yield from overlay_daemons.find_interfaces(spec, host, bridges, draft.places.get(NODE))
+    if host.overlay_daemon is not None:
         yield from overlay_daemons.find(spec, decision, host, draft.places.get(NODE))
 
 
@@ -52,7 +68,7 @@ def _find_keys(changes: Iterable[Change], host: Host, *, simulated: bool) -> Ite
         return
     lost: dict[str, Address] = {}
     for change in changes:
-        if change.after is None or change.action in _LEAVES:
+        if change.after is None or change.action.leaves:
             continue
         reference, wanted, before = _follows(change)
         known = keys.get(jsons.dumps(reference)) if reference else None
@@ -60,12 +76,14 @@ def _find_keys(changes: Iterable[Change], host: Host, *, simulated: bool) -> Ite
             continue
         if known.public is None and not known.missing:
             yield overlay_diagnostics.overlay_key_unusable(change.address, known.problem, known.hint, None)
-        elif known.public is None:
+        elif known.public is None and not (simulated and is_derived(host, known.name, wanted)):
             lost.setdefault(known.name, change.address)
-        elif wanted not in (known.public, node_subnet(host, reference)):
+        elif known.public is not None and wanted not in (known.public, node_subnet(host, reference)):
             yield overlay_diagnostics.overlay_key_replaced(change.address, reference)
-    if lost and not simulated:
-        yield overlay_diagnostics.overlay_key_missing(list(lost), list(lost.values()), None, used=True)
+    if lost:
+        yield overlay_diagnostics.overlay_key_missing(
+            list(lost), list(lost.values()), None, used=True, simulated_host=host.name if simulated else None
+        )
 
 
 def _follows(change: Change) -> tuple[Json, str | None, str | None]:

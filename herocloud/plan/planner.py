@@ -4,7 +4,7 @@ It reads like the life of a plan: follow renames, choose providers, decide every
 what every plan goes through: `finish` orders the steps, proves that they fit, and writes down what all of it relies on.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model import ids
@@ -31,6 +31,7 @@ from herocloud.plan import (
     reservations,
     rollout,
     scope,
+    stray_names,
     targets,
     volume_names,
 )
@@ -66,6 +67,9 @@ def draft(
     recorded = recorded._replace(records={**recorded.records, inputs.stack: inputs.records})
     # What is there has its old name until the plan is applied; here everything goes by the new one, or it would be taken for an orphan.
     seen = scope.renamed(observed, inputs)
+    strays = stray_names.find(inputs, recorded, seen)
+    if seen is not None and strays:
+        seen = stray_names.under_their_names(seen, inputs, strays)
     choice = assignment.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
     found.extend(one for one in choice.found if one.address is None or one.address in inputs.allowed)
     if options.operation in ("apply", "destroy"):
@@ -81,7 +85,7 @@ def draft(
         found.append(capacity.too_few_slices(host, short, len(holders)))
     outputs = _outputs(desired, recorded, specs, options, found)
 
-    decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, beside=beside)
+    decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, strays, beside=beside)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
     if seen is not None:
@@ -105,7 +109,7 @@ def draft(
         free_slices=sum(1 for target in takers for sid in target.new_slices if sid not in holders),
         everything=_with_untouched(changes, inputs),
         places={resource.address: resource.place for resource in inputs.resources.values()},
-        drift=differences.find_drift(inputs.records, observed) if not inputs.moves else (),
+        drift=differences.find_drift(inputs.records, seen if strays else observed) if not inputs.moves else (),
         complete=not (options.target or options.exclude),
         narrow=options.operation not in _WHOLE,
         purge=options.purge,
@@ -195,6 +199,7 @@ def _decide(
     host: Host,
     options: PlanOptions,
     found: list[Diagnostic],
+    strays: Mapping[Address, Address],
     *,
     beside: bool,
 ) -> dict[Address, Decision]:
@@ -234,8 +239,7 @@ def _decide(
             image=images.get(resource.spec["image"], {}) if resource and resource.kind == "vm" else {},
             forced=address in again,
             moved_from=origin,
-            # A part that an earlier apply made at the new address, before it came to rename the record, has its name already.
-            marked=origin is not None and (old_names is None or (origin in old_names and (address not in old_names or address in vacated))),
+            marked_as=_mark_of(address, origin, old_names, vacated) or strays.get(address),
             purge=options.purge,
             destroy=options.destroy,
             beside=beside,
@@ -244,6 +248,18 @@ def _decide(
         if decision is not None:
             decisions[address] = decision
     return decisions
+
+
+def _mark_of(
+    address: Address, origin: Address | None, old_names: Collection[Address] | None, vacated: Collection[Address]
+) -> Address | None:
+    """Return the old name that what is there still carries.
+
+    A part that an earlier apply made at the new address, before it came to rename the record, has its name already.
+    """
+    if origin is None or old_names is None:
+        return origin
+    return origin if origin in old_names and (address not in old_names or address in vacated) else None
 
 
 def _about_peers(inputs: Inputs, decisions: Mapping[Address, Decision], observed: Observed) -> list[Diagnostic]:

@@ -9,6 +9,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model import specs
 from herocloud.model.ids import StackName
+from herocloud.model.overlays import CARD
 from herocloud.model.parts import SNAPSHOT, DiskPart, MachinePart, NicPart, SeedPart, VolumePart
 from herocloud.model.specs import ImageSpec, Nic, Payload, VmSpec
 from herocloud.model.words import Impact
@@ -81,7 +82,7 @@ def overlay_cards(spec: VmSpec) -> list[Nic]:
     if not overlay or "slot" not in overlay:
         return []
     # Its own fields besides those of a card stay with it.
-    card: Nic = {"network": "mycelium", "rate": None, **overlay}  # type: ignore[typeddict-item]
+    card: Nic = {"network": CARD, "rate": None, **overlay}  # type: ignore[typeddict-item]
     return [card]
 
 

@@ -9,14 +9,17 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import overlay_seeds
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.overlays import CARD
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Record, Resource
-from herocloud.plan import diagnostics, orphan_diagnostics, volume_names
-from herocloud.plan.ledger import Ledger, Owner, overlay_seed
-from herocloud.plan.overlay_addresses import OverlayAddresses, host_name, is_inside, vm_address
+from herocloud.plan import diagnostics, orphan_diagnostics, overlay_diagnostics, volume_names
+from herocloud.plan.ledger import Ledger, Owner
+from herocloud.plan.overlay_addresses import OverlayAddresses
+from herocloud.plan.overlay_keys import host_name, is_inside, vm_address
 
 VCPUS_PER_SLICE = 4
 """Up to how many vCPUs a VM may grow in place for each slice, unless its file says otherwise."""
@@ -233,8 +236,10 @@ class Valuer:
             return None
         before = old.get("mycelium") or {}
         if is_inside(resource.spec):
+            if "key" not in before and not self._images.get(resource.spec["image"], {}).get("nocloud", True):
+                self._found.append(overlay_diagnostics.overlay_without_seed(resource.address, resource.spec["image"], resource.place))
             return self._addresses.use(resource, asked, before)
-        seed = asked["seed"] or before.get("seed") or overlay_seed((self._stack, resource.address))
+        seed = asked["seed"] or overlay_seeds.default(self._stack, resource.address, old)
         slots = {nic["slot"] for nic in old.get("networks", ())}
         has_card = "slot" in before
         slot = before["slot"] if has_card else _lowest(slots | set(range(len(resource.spec["networks"]))))
@@ -288,14 +293,14 @@ def spec_of_parts(parts: Mapping[str, Part]) -> Spec:
     if machine is None:
         return {}
     nics = [{"slot": int(key.partition(".")[2]), **part} for key, part in sorted(parts.items()) if key.startswith("nic.")]
-    overlay = next((nic for nic in nics if nic["network"] == "mycelium"), None)
+    overlay = next((nic for nic in nics if nic["network"] == CARD), None)
     return {
         "sid": machine["sid"],
         "cpu": {"max": machine["max_vcpus"]},
         "memory_options": {"boot": machine["boot_memory"], "hotplug": machine["hotplug"]},
         "root_disk": {"size": parts["disk"]["size"]} if "disk" in parts else None,
         "networks": [nic for nic in nics if nic is not overlay],
-        "mycelium": overlay and {**overlay, "seed": _overlay_seed(overlay["address"])},
+        "mycelium": overlay and {**overlay, "seed": overlay_seeds.of_address(overlay["address"]) if overlay["address"] else None},
     }
 
 
@@ -308,10 +313,3 @@ def _lowest(used: set[int]) -> int:
 
 def _owner_text(owner: tuple[StackName, Address], stack: StackName) -> str:
     return owner[1] if owner[0] == stack else f"{owner[1]} of stack {owner[0]}"
-
-
-def _overlay_seed(address: str | None) -> str | None:
-    """Read the seed back out of an overlay address."""
-    import ipaddress
-
-    return f"{int(ipaddress.ip_address(address)) % 2**48:012x}" if address else None

@@ -139,7 +139,7 @@ def decide_values(
             ledger.enter_unrecorded(orphan.parts, here=orphan.stack == inputs.stack)
     sizes, made_as = _volume_sizes(inputs), volume_names.made_as(inputs.resources.values(), inputs.records, inputs.lost)
     node = node_of(inputs.resources.values())
-    overlay = OverlayAddresses(inputs.stack, host, node, inputs.records, observed, simulated=choice.simulated, found=found)
+    overlay = OverlayAddresses(inputs.stack, host, node, inputs.records, recorded, simulated=choice.simulated, found=found)
     valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, sizes, observed, found, overlay, made_as)
     vms = [one for one in touched if one.kind == "vm"]
     for resource in vms:

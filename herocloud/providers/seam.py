@@ -356,7 +356,7 @@ class OverlayRole(NamedTuple):
 
     planning: Callable[[], OverlayPlanning] | None = None
     keys: Callable[[ProviderContext, Iterable[Json], Mapping[str, str]], Mapping[str, OverlayKey]] | None = None
-    """Looks up the public halves of keys by their reference. Neither is there for one whose observer reports a subnet."""
+    """Looks up the public halves of keys by their reference."""
     daemon: Callable[[ProviderContext], OverlayDaemon | None] | None = None
     """Looks for the daemon that runs on the host."""
 

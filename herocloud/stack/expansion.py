@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from herocloud.kits import shared_values
 from herocloud.kits.jsons import Spec
 from herocloud.kits.yaml.tree import Path
+from herocloud.model import overlays
 from herocloud.model.diagnostics import Place
 from herocloud.model.ids import Address, make_address
 from herocloud.model.worlds import Resource
-from herocloud.stack import expressions, instances, overlays
+from herocloud.stack import expressions, instances, overlay_specs
 from herocloud.stack.layers import Fields, View
 
 _BESIDE = frozenset({"shares", "user_data", "secrets"})
@@ -58,10 +59,10 @@ def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
     overlay = data.get("mycelium")
     # In mode `guest` the daemons and their peers are inside the VMs, and this host has no part in it.
     wanted = overlay is not None or any(view.fields.get("mycelium", False) is not False for view in listed)
-    if wanted and not overlays.is_inside(data):
+    if wanted and not overlay_specs.is_inside(data):
         overlay = overlay or {}
-        spec = overlays.node_spec(data, work.folder_of(("mycelium", "key")))
-        yield Resource(instances.OVERLAY, "mycelium", "node", None, spec, place=work.place_of(("mycelium",)))
+        spec = overlay_specs.node_spec(data, work.folder_of(("mycelium", "key")))
+        yield Resource(overlays.NODE, "mycelium", "node", None, spec, place=work.place_of(("mycelium",)))
         for number, peer in enumerate(overlay.get("peers") or ()):
             yield Resource(
                 Address(f"peer.{peer}"),
@@ -69,7 +70,7 @@ def expand(work: Expansion, views: Iterable[View]) -> Iterator[Resource]:
                 peer,
                 None,
                 {"endpoint": peer},
-                (instances.OVERLAY,),
+                (overlays.NODE,),
                 place=work.place_of(("mycelium", "peers", number)),
             )
     for name, volume in (data.get("volumes") or {}).items():
@@ -171,7 +172,7 @@ def vm_spec(work: Expansion, view: View) -> Spec:
         "networks": [
             {"network": use["network"], "rate": _limits(use.get("rate"), ("download", "upload"))} for use in fields.get("networks", ())
         ],
-        "mycelium": None if overlay is False else overlays.use_spec(work.data, overlay),
+        "mycelium": None if overlay is False else overlay_specs.use_spec(work.data, overlay),
         "ssh_keys": fields.get("ssh_keys", []),
         "user_data": _user_data(work, view),
         "env": work.spell_out(fields.get("env", {})),

@@ -15,6 +15,7 @@ from typing import Any
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model import overlay_seeds, overlays
 from herocloud.model.hosts import SLICE_MEMORY
 from herocloud.model.ids import StackName, split_address
 from herocloud.model.worlds import Record
@@ -50,9 +51,9 @@ def export_tree(records: Iterable[Record], stack: StackName | str, outputs: Mapp
             overlay.setdefault("peers", []).append(record.spec["endpoint"])
         else:
             vms.append(record)
-    inside = next((record.spec["mycelium"] for record in vms if (record.spec.get("mycelium") or {}).get("mode") == "guest"), None)
+    inside = next((record.spec["mycelium"] for record in vms if (record.spec.get("mycelium") or {}).get("mode") == overlays.GUEST), None)
     if inside is not None:
-        overlay = {"mode": "guest", **({"peers": inside["peers"]} if inside["peers"] else {})}
+        overlay = {"mode": overlays.GUEST, **({"peers": inside["peers"]} if inside["peers"] else {})}
     if overlay is not None:
         sections["mycelium"] = overlay
     tree.update({name: section for name, section in sections.items() if section})
@@ -232,7 +233,7 @@ def gather(exported: Sequence[tuple[Record, Fields]]) -> tuple[Fields, list[dict
 
 def _overlay(spec: Spec) -> Fields:
     """Return the block of the overlay, without what is so by default."""
-    usual = {"mode": "host", "daemon": "auto", "interfaces": []}
+    usual = {"mode": overlays.HOST, "daemon": overlays.AUTO, "interfaces": []}
     block: Fields = {"addresses": spec["addresses"]}
     block.update({key: spec[key] for key, value in usual.items() if spec.get(key, value) != value})
     if spec.get("host_open"):
@@ -265,11 +266,10 @@ def _as_one(group: dict[int | None, tuple[Record, Fields]]) -> Fields | None:
     if numbers != list(range(len(numbers))):
         return None
     instances = [dict(group[number][1]) for number in numbers]
-    # Every instance has a seed of its own; the plan keeps the recorded ones.
-    for fields in instances:
-        if len(instances) > 1 and "mycelium" in fields:
-            uses = fields["mycelium"]
-            opened = uses.get("open") if isinstance(uses, dict) else None
+    for number, fields in zip(numbers, instances, strict=True):
+        if len(instances) > 1 and _has_derived_seed(group[number][0]):
+            # Every instance has a seed of its own; the plan keeps those that follow from names.
+            opened = fields["mycelium"].get("open")
             fields["mycelium"] = {"open": opened} if opened else True
     needs = [{need for need in group[number][0].needs if need.startswith("vm.")} for number in numbers]
     if any(need != needs[0] for need in needs):
@@ -279,6 +279,11 @@ def _as_one(group: dict[int | None, tuple[Record, Fields]]) -> Fields | None:
     except _Different:
         return None
     return {"count": len(numbers), **same}
+
+
+def _has_derived_seed(record: Record) -> bool:
+    use = record.spec["mycelium"]
+    return bool(use and use.get("seed")) and overlay_seeds.default(record.stack, record.address, record.spec) == use["seed"]
 
 
 def _unite(values: Sequence[Any], *, numbers: bool = False) -> Any:

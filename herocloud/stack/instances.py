@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Spec
+from herocloud.model import overlays
 from herocloud.model.ids import Address, make_address
 from herocloud.stack.layers import View
-
-OVERLAY = Address("mycelium.node")
 
 _INSTANCE = re.compile(r"^(?:vm\.)?([a-z][a-z0-9-]*)(?:\[(\d{1,6})\])?$")
 
@@ -60,7 +59,7 @@ class Targets:
             f"image.{spec['image']}",
             *(f"network.{use['network']}" for use in spec["networks"]),
             *(f"volume.{use['volume']}" for use in spec["volumes"]),
-            *([OVERLAY] if spec["mycelium"] is not None else []),
+            *([overlays.NODE] if spec["mycelium"] is not None else []),
             *(view.fields.get("depends_on") or ()),
         ]
         key = tuple(keys)

@@ -5,6 +5,7 @@ from typing import Any
 
 from herocloud.kits.yaml import documents
 from herocloud.kits.yaml.tree import Path
+from herocloud.model import overlays
 from herocloud.model.diagnostics import Diagnostic, Place, sort_diagnostics
 from herocloud.model.ids import make_address
 from herocloud.stack import merge, sources
@@ -165,4 +166,4 @@ def address_of(path: Path) -> str | None:
     """Return the address of the resource that a path is in."""
     if len(path) > 1 and path[0] in _KINDS:
         return make_address(_KINDS[str(path[0])], str(path[1]))
-    return "mycelium.node" if path and path[0] == "mycelium" else None
+    return overlays.NODE if path and path[0] == "mycelium" else None

@@ -57,6 +57,12 @@ def test_the_model_shares_no_code_with_the_planner(name: str) -> None:
     assert [module for module in imported if module.startswith(forbidden)] == []
 
 
+@pytest.mark.parametrize("seed", [13618, 14407, 14531])
+def test_a_rename_whose_answer_got_lost_leaves_no_machine_behind(seed: int, quick_folder: Path) -> None:
+    """The machine has the new name and its record the old one, when an undo or a destroy comes."""
+    assert cases.play(seed, quick_folder).deviations == ()
+
+
 @pytest.mark.parametrize("seed", [433, 491, 572, 661, 675, 722, 772])
 def test_a_case_that_once_deviated_holds(seed: int, quick_folder: Path) -> None:
     """Disks prepared beside others were not counted without a record, and replacing a VM by one that stays off told a downtime."""

@@ -14,7 +14,13 @@ networks: {lan: {cidr: 10.42.0.0/24, nat: true}}
 """
 HOST_MODE = STACK + "vms: {web: {mycelium: {open: [80, 53/udp]}}}\n"
 NETWORK_MODE = STACK + "mycelium: {mode: network}\nvms: {web: {mycelium: {open: [80]}}}\n"
-GUEST_MODE = STACK + 'mycelium: {mode: guest, peers: ["tcp://192.0.2.1:9651"]}\nvms: {web: {networks: [lan], mycelium: true}}\n'
+GUEST_MODE = (
+    STACK.replace("./initramfs", "./initramfs, nocloud: true")
+    + """\
+mycelium: {mode: guest, peers: ["tcp://192.0.2.1:9651"]}
+vms: {web: {networks: [lan], mycelium: true}}
+"""
+)
 KEYS = {"host": bytes(range(32)), "shop": bytes(range(1, 33)), "shop.web": bytes(range(2, 34))}
 
 

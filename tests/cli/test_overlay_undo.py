@@ -50,6 +50,10 @@ def test_a_key_that_was_replaced_or_lost_is_named_before_anything_runs(removed: 
     assert ran.code == 1
     assert "A key of the overlay was replaced" in ran.both
     assert "put the former key back" in ran.both
+    (removed.data_folder / "mycelium/keys/host.key").unlink()
+    ran = removed("undo", "-y")
+    assert ran.code == 1
+    assert "A key of the overlay is missing" in ran.both
     _put_key(removed.data_folder, FIRST)
     removed.done("undo", "-y", "-q")
     assert removed("plan", "--detailed-exitcode").code == 0

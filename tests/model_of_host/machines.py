@@ -315,7 +315,9 @@ class Machines:
 
     @staticmethod
     def _fits(grave: Grave, thing: Thing, part: str, body: Mapping[str, Any]) -> bool:
-        return (grave.stack, grave.address, grave.part) == (thing.stack, thing.address, part) and grave.body["path"] == body["path"]
+        # The file of a root disk has its name from the sid of its VM, so it is found again whatever the VM is called by then.
+        named = part == "disk" or grave.address == thing.address
+        return named and (grave.stack, grave.part) == (thing.stack, part) and grave.body["path"] == body["path"]
 
     def rename(self, moment: float, stack: str, origin: str, target: str) -> None:
         """Give a thing another address."""

@@ -49,7 +49,17 @@ def allowed(change: Change, plan: Plan) -> set[str]:
     if change.action is Action.UPDATE and (change.after or {}).get("state") == "paused":
         # It was off, and is to be paused: it boots first.
         found.add("paused")
-    return found | ({"renamed"} if change.previous_address else set())
+    return found | ({"renamed"} if change.previous_address or stray_of(change) else set())
+
+
+_CALLED = re.compile(r"on the host it is called `([^`]+)`")
+
+
+def stray_of(change: Change) -> str | None:
+    """Return the name that the plan says a thing has on the host, other than in its record: a rename whose answer got lost gave it that."""
+    named = next((str(field.before) for field in change.fields if field.path == "name" and field.drift), None)
+    called = _CALLED.search(change.note)
+    return named or (called[1] if called else None)
 
 
 def taken_back(effects: Iterable[str]) -> set[str]:
@@ -109,7 +119,8 @@ class Course(NamedTuple):
         return {change.address: change for change in self.plan.changes}
 
     def at(self, change: Change) -> list[Effect]:
-        return [effect for effect in self.effects if effect.address in (change.address, change.previous_address)]
+        names = (change.address, change.previous_address, stray_of(change))
+        return [effect for effect in self.effects if effect.address in names]
 
 
 def broken_always(course: Course) -> Iterator[str]:
@@ -124,7 +135,7 @@ def _touched(course: Course) -> Iterator[str]:
     by_address: dict[str, Change] = {}
     for change in course.plan.changes:
         by_address[change.address] = change
-        by_address.setdefault(change.previous_address or change.address, change)
+        by_address.setdefault(change.previous_address or stray_of(change) or change.address, change)
     for effect in course.effects:
         change = by_address.get(effect.address)
         if change is None:
@@ -187,7 +198,7 @@ def broken_when_done(course: Course, *, whole: bool) -> Iterator[str]:
 
 
 def _says(course: Course, change: Change) -> set[str]:
-    origin = change.previous_address
+    origin = change.previous_address or stray_of(change)
     named_already = origin is not None and origin not in course.before.things
     if change.action is Action.UPDATE:
         # Of a field that only we keep books about, the host sees nothing, or a new name.
@@ -204,7 +215,7 @@ def _says(course: Course, change: Change) -> set[str]:
 def _was(course: Course, change: Change) -> Was | None:
     """Return the thing as it was; one that has its new name already is found there."""
     things = course.before.things
-    return things.get(change.previous_address or change.address) or things.get(change.address)
+    return things.get(change.previous_address or stray_of(change) or change.address) or things.get(change.address)
 
 
 def _what_happened(course: Course, change: Change) -> str:

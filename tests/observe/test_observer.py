@@ -52,11 +52,11 @@ def test_everything_beside_things_is_merged_too() -> None:
     merged = observer.merge(
         [
             Observed(images={"a": 1}, tombstones=10),
-            Observed(images={"b": 2}, tombstones=5, overlay_subnet="45a::/64", overlay_error="no route"),
-            Observed({StackName("other"): {}}, overlay_subnet="5c3::/64"),
+            Observed(images={"b": 2}, tombstones=5),
+            Observed({StackName("other"): {}}),
         ]
     )
-    assert merged == Observed({StackName("other"): {}}, "45a::/64", "no route", {"a": 1, "b": 2}, 15)
+    assert merged == Observed({StackName("other"): {}}, {"a": 1, "b": 2}, 15)
 
 
 def _look_through(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception) -> Refused:

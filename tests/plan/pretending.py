@@ -21,7 +21,7 @@ class World(NamedTuple):
     """What is recorded and what is there."""
 
     recorded: Recorded = Recorded(lineage="test")
-    observed: Observed = Observed(overlay_subnet="5c3:943d:3d21:1d4b::/64")
+    observed: Observed = Observed()
 
     def plan(self, desired: Desired, host: Host, **options: object) -> Plan:
         return make_plan(desired, self.recorded, self.observed, host, PlanOptions(**options))  # type: ignore[arg-type]

@@ -70,19 +70,7 @@ def test_the_first_of_two_networks_can_go_without_touching_the_second(build, pre
     assert _nics(plan, "vm.web") == [nic for nic in _nics(world.plan(first, host), "vm.web") if nic["network"] == "dmz"]
 
 
-def test_a_vm_takes_its_overlay_address_from_the_nodes_subnet_and_its_seed(build, pretend) -> None:
-    from herocloud.model.ids import Address
-    from herocloud.model.worlds import Resource
-
-    node = Resource(Address("mycelium.node"), "mycelium", "node", None, {"addresses": True})
-    stack = build.desired(build.image(), node, build.vm("web", mycelium={"seed": "010203040506"}))
-    plan = pretend.World().plan(stack, build.host())
-    overlay = next(change.after["mycelium"] for change in plan.changes if change.address == "vm.web")
-    assert overlay["address"] == "5c3:943d:3d21:1d4b:ff0f:102:304:506"
-
-
 def test_without_a_node_an_overlay_address_cannot_be_planned(build, pretend) -> None:
-    world = pretend.World()
-    world = world._replace(observed=world.observed._replace(overlay_subnet=None))
-    plan = world.plan(build.desired(build.image(), build.vm("web", mycelium={"seed": None})), build.host())
-    assert [found.code for found in plan.diagnostics] == ["no-mycelium"]
+    vms = [build.vm(name, mycelium={"seed": None}) for name in ("web", "db")]
+    plan = pretend.World().plan(build.desired(build.image(), *vms), build.host())
+    assert [(found.code, found.address) for found in plan.diagnostics] == [("overlay-unknown", "vm.web")]

@@ -126,3 +126,30 @@ def test_who_keeps_silent_on_the_port_is_an_error_where_the_node_changes(pretend
     assert "`nc` holds port 8989" in found.detail
     world = pretend.run(pretend.World(), pretend.World().plan(stack(), host()), host())
     assert _said(world.plan(stack(), silent)) == []
+
+
+def test_an_interface_that_is_not_there_is_a_warning_unless_the_plan_makes_it(build, pretend, stack, host) -> None:
+    def said(interfaces, *more, there=frozenset({"lo", "eth0"})):
+        (node,) = stack().resources
+        wanted = build.desired(node._replace(spec={**node.spec, "interfaces": interfaces}), *more)
+        return pretend.World().plan(wanted, host()._replace(interfaces=there)).diagnostics
+
+    (found,) = said(["eth0", "eth7"])
+    assert (found.code, found.severity.value) == ("overlay-no-interface", "warning")
+    assert "`eth7`" in found.detail
+    assert "did you mean `eth0`?" in found.detail
+    assert said(["eth0"]) == said(["eth7"], there=None) == ()
+    bridge = pretend.World().plan(build.desired(build.network()), host()).steps[0].after["bridge"]
+    assert said([bridge], build.network()) == ()
+
+
+@pytest.mark.parametrize(("fields", "told"), [({"interfaces": ["eth77"]}, "eth77"), ({"daemon": "adopt"}, "adopt"), ({}, "")])
+def test_the_simulator_says_what_it_cannot_compare(pretend, stack, host, fields, told) -> None:
+    (node,) = stack().resources
+    simulated = host()._replace(simulated=True)
+    wanted = stack()._replace(resources=(node._replace(spec={**node.spec, **fields}),))
+    first = pretend.World().plan(wanted, simulated)
+    assert _said(first) == ([("overlay-not-simulated", "note")] if told else [])
+    assert all(told in one.detail for one in first.diagnostics)
+    applied = pretend.run(pretend.World(), first, simulated)
+    assert _said(applied.plan(wanted, simulated)) == [], "said once, with the change"

@@ -58,6 +58,9 @@ CHANGES = {
     "round three": ({"a": X, "b": Y, "c": Z}, {"a": Y, "b": Z, "c": X}),
     "given to a new one": ({"w": X}, {"w": Y, "a": X}),
     "given to a new one before": ({"w": X}, {"a": X, "w": Y}),
+    "handed over": ({"a": X, "b": None}, {"a": None, "b": X}),
+    "handed over by one that leaves the overlay": ({"a": X, "b": None}, {"b": X}),
+    "handed back and forth": ({"a": X, "b": Y, "c": None}, {"a": None, "b": X, "c": Y}),
 }
 
 
@@ -84,6 +87,29 @@ def test_vms_that_swap_are_both_down_while_one_address_is_free(build, pretend) -
     cards = [(step.address, step.after["address"] is None) for step in plan.steps if step.part.startswith("nic.")]
     assert cards == [("vm.a", True), ("vm.b", False), ("vm.a", False)]
     assert {step.address for step in plan.steps if step.kind == "vm.stop"} == {"vm.a", "vm.b"}
+
+
+def test_what_is_told_of_the_peak_is_what_the_steps_come_to(build, pretend) -> None:
+    """A VM that takes the address of one that goes is made after that one is gone."""
+    host = _host(build)
+    world = pretend.run(pretend.World(), pretend.World().plan(_stack(build, w=X), host), host)
+    plan = world.plan(_stack(build, a=X), host)
+    memory, vcpus = plan.capacity.memory, plan.capacity.vcpus
+    assert (memory.before, memory.peak, memory.after) == (memory.before,) * 3
+    assert (vcpus.peak, vcpus.after) == (1, 1)
+    assert plan.capacity.slices.peak == 2, "the slice of the new one is taken when its first step runs"
+    seen = {_peak_of_memory(plan, memory.before, random.Random(number)) for number in range(20)}
+    assert seen == {memory.peak}
+
+
+def _peak_of_memory(plan, level, draw):
+    waiting, done, peak = {step.id: step for step in plan.steps}, set(), level
+    while waiting:
+        step = waiting.pop(draw.choice([one.id for one in waiting.values() if done.issuperset(one.needs)]))
+        peak = max(peak, level + step.takes.memory)
+        level += step.takes.memory - step.gives.memory
+        done.add(step.id)
+    return peak
 
 
 @pytest.mark.parametrize("stop_after", range(1, 8))

@@ -100,6 +100,14 @@ def test_an_undo_wants_the_key_that_its_addresses_follow_from(build, pretend, ap
     assert _codes(_undo(world, removal, _host(build, **fields)._replace(simulated=False))) == {code}
 
 
+def test_an_undo_on_the_simulator_wants_the_key_as_well_unless_it_was_derived(build, pretend, apply) -> None:
+    missing = _host(build, None, missing=True, name="host")
+    for host, codes in ((_host(build), {"overlay-key-missing"}), (missing, set())):
+        world, _ = apply(pretend.World(), pretend.World().plan(_stack(build), host), host)
+        world, removal = apply(world, world.plan(_stack(build), host, destroy=True), host)
+        assert _codes(_undo(world, removal, missing)) == codes
+
+
 def test_an_undo_is_held_against_the_daemon_that_runs(build, pretend, apply) -> None:
     host = _host(build)._replace(simulated=False)
     world, _ = apply(pretend.World(), pretend.World().plan(_stack(build), host), host)

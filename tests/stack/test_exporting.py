@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herocloud.kits.yaml import reader
+from herocloud.model import overlay_seeds
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record
 from herocloud.stack import export
@@ -44,6 +45,16 @@ def test_instances_that_are_alike_come_under_one_count() -> None:
 def test_a_number_that_grows_with_the_instance_becomes_an_index() -> None:
     web = _tree(*(_vm(f"vm.web[{number}]", env={"N": f"web-{number}", "A": f"10.0.0.{number + 7}"}) for number in (0, 1, 2)))["vms"]["web"]
     assert web["env"] == {"N": "web-{{ index }}", "A": "10.0.0.{{ index + 7 }}"}
+
+
+def test_instances_come_under_one_count_only_where_that_keeps_their_overlay_addresses() -> None:
+    def instances(*seeds: str) -> list[Record]:
+        return [_vm(f"vm.web[{n}]", hostname=f"web-{n}", mycelium={"seed": seed}) for n, seed in enumerate(seeds)]
+
+    derived = [overlay_seeds.derived("a", f"vm.web[{number}]") for number in (0, 1)]
+    assert _tree(*instances(*derived))["vms"]["web"]["mycelium"] is True
+    given_seeds = _tree(*instances("0a0000000001", "0a0000000007"))["vms"]
+    assert {name: vm["mycelium"]["seed"] for name, vm in given_seeds.items()} == {"web-0": "0a0000000001", "web-1": "0a0000000007"}
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model import overlays
 from herocloud.model.errors import Permanent
 
-OVERLAY = "mycelium"
-OVERLAY_ROUTE = "400::/7"
 OVERLAY_MTU = 1400
 """What a Mycelium node's own interface has; larger packets would be dropped on the way without a word."""
 
@@ -50,7 +49,7 @@ def _overlay_card(nic: Mapping[str, Any]) -> Json:
     card = _matched(nic)
     card["mtu"] = OVERLAY_MTU
     card["addresses"] = [f"{nic['address']}/64"]
-    card["routes"] = [{"to": OVERLAY_ROUTE, "via": gateway}]
+    card["routes"] = [{"to": overlays.RANGE, "via": gateway}]
     return card
 
 

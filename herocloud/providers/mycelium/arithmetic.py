@@ -7,11 +7,11 @@ Daemons before 0.5.0 used BLAKE2b, and the upstream README still shows such pair
 A VM's address is the prefix, the word ff0f and six bytes of seed, as ThreeFold's zos has it: the same seed gives the same address there.
 """
 
-import base64
-import binascii
 import ipaddress
 import re
 from typing import NewType
+
+from herocloud.model import overlay_seeds
 
 PublicKey = NewType("PublicKey", str)
 """A public key as 64 lower-case hexadecimal digits."""
@@ -19,13 +19,8 @@ Subnet = NewType("Subnet", str)
 """The /64 of a node: `430:9364:d8d8:84a9::/64`."""
 
 KEY_BYTES = 32
-SEED_BYTES = 6
-OVERLAY = "400::/7"
-"""Every address of every overlay node lies in here."""
 _VM_WORD = 0xFF0F
 _HEX_KEY = re.compile(r"[0-9a-f]{64}")
-_HEX_SEED = re.compile(r"[0-9a-fA-F]{12}")
-_BASE64_SEED = re.compile(r"[A-Za-z0-9+/_-]{8}")
 
 
 def public_key(private: bytes) -> PublicKey:
@@ -66,33 +61,12 @@ def gateway(subnet: str) -> str:
 
 def vm_address(subnet: str, seed: str) -> str:
     """Return the address of the VM with this seed (12 hexadecimal digits) in a /64."""
-    return str(_prefix(subnet)[_VM_WORD << 48 | int(parse_seed(seed), 16)])
+    return str(_prefix(subnet)[_VM_WORD << 48 | int(overlay_seeds.parse(seed), 16)])
 
 
 def is_vm_address(address: str, subnet: str) -> bool:
     """Return whether an address is one that a VM in this /64 can have."""
     return int(ipaddress.IPv6Address(address)) >> 48 == int(_prefix(subnet).network_address) >> 48 | _VM_WORD
-
-
-def seed_of(address: str) -> str:
-    """Read the seed back out of a VM's address."""
-    return f"{int(ipaddress.IPv6Address(address)) % 2**48:012x}"
-
-
-def parse_seed(text: str) -> str:
-    """Return a seed, written in hexadecimal or base64, as 12 lower-case hexadecimal digits. All zeros and all ones are not seeds."""
-    if _HEX_SEED.fullmatch(text):
-        raw = bytes.fromhex(text)
-    elif _BASE64_SEED.fullmatch(text):
-        try:
-            raw = base64.b64decode(text.translate({ord("-"): "+", ord("_"): "/"}), validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"`{text}` is not base64") from error
-    else:
-        raise ValueError(f"`{text}` is not a seed: write six bytes as 12 hexadecimal digits or as 8 characters of base64")
-    if raw in (bytes(SEED_BYTES), b"\xff" * SEED_BYTES):
-        raise ValueError("a seed of only zeros or only ones is not allowed")
-    return raw.hex()
 
 
 def _prefix(subnet: str) -> ipaddress.IPv6Network:

@@ -9,7 +9,8 @@ before us, and somebody may rely on that.
 from collections.abc import Iterable, Iterator
 
 from herocloud.kits.jsons import Json
-from herocloud.providers.mycelium import arithmetic, iproute
+from herocloud.model import overlays
+from herocloud.providers.mycelium import iproute
 
 FAMILY, TABLE = "inet", "herocloud-overlay-host"
 _CHAIN = "in-"
@@ -65,7 +66,7 @@ def _comments(interface: str) -> list[str] | None:
 
 def _rules(interface: str, openings: Iterable[str], port: int | None) -> Iterator[tuple[str, list[Json]]]:
     """Yield each rule with the text by which it is recognized: what it lets in."""
-    address, _, length = arithmetic.OVERLAY.partition("/")
+    address, _, length = overlays.RANGE.partition("/")
     overlay = {"prefix": {"addr": address, "len": int(length)}}
     # What comes by the cable of a network from its daemon, and not from the overlay, has another source.
     here = [_equals({"meta": {"key": "iifname"}}, interface), _equals({"payload": {"protocol": "ip6", "field": "saddr"}}, overlay)]

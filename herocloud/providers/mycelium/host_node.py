@@ -9,30 +9,30 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.model.errors import Conflict, Refused
-from herocloud.providers.mycelium import arithmetic, keys, memberships, node_process
+from herocloud.model.overlays import ADOPT, HOST_KEY, MANAGE, NETWORK, NodeUse, can_share
+from herocloud.providers.mycelium import arithmetic, key_references, memberships, node_process
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.node_process import Node
 
 Key = Mapping[str, str]
-KEY: Key = {"name": keys.HOST}
-"""The key of the node where no stack names another one."""
-_NETWORK = "network"
 
 
 def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Node:
     """Have the host's node run for a stack, and return it."""
     part = known.part
     found = node_process.find(data)
-    networked = part["mode"] == _NETWORK
-    if networked and found is not None and not found.managed and part["daemon"] != node_process.MANAGE:
+    networked = part["mode"] == NETWORK
+    if networked and found is not None and not found.managed and part["daemon"] != MANAGE:
         # A network peers with whatever node the host has.
         return found
     key: Key = _key_for_networks(data, part["daemon"]) if networked else part["key"]
-    public = arithmetic.public_key(node_process.read_key(data, key, environment))
+    subnet = None if networked else part["subnet"]
+    public = arithmetic.public_key(key_references.read(data, key, environment, subnet))
     if found is None or found.managed:
         _refuse_second(data, known, key, public, environment)
-    return node_process.ensure(data, part["daemon"], node_process.key_path(data, key, environment), public)
+    path = key_references.place(data, node_process.folder_of(data), key, environment, subnet)
+    return node_process.ensure(data, part["daemon"], path, public)
 
 
 def settle(data: Path, environment: Mapping[str, str], leaving: str | None = None) -> None:
@@ -47,37 +47,36 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
         node_process.guard(data, settings, leaving)
     if ours is None or node_process.is_as_wanted(data, leaving):
         return
-    key = next((one.part["key"] for one in needing if one.part["mode"] != _NETWORK), KEY)
+    key, subnet = next(((one.part["key"], one.part["subnet"]) for one in needing if one.part["mode"] != NETWORK), (HOST_KEY, None))
     try:
-        public = arithmetic.public_key(node_process.read_key(data, key, environment))
+        public = arithmetic.public_key(key_references.read(data, key, environment, subnet))
     except Refused:
         # A stack can leave whatever became of the keys of others; the node is then seen to run with other settings.
         return
     if settings is not None and not node_process.has_other_key(settings.api, public):
-        node_process.manage(data, ours, node_process.key_path(data, key, environment), public, leaving)
+        path = key_references.place(data, node_process.folder_of(data), key, environment, subnet)
+        node_process.manage(data, ours, path, public, leaving)
 
 
 def _key_for_networks(data: Path, mode: str) -> Key:
     """Return the key of the node that a network peers with; one that only adopts takes that of whichever stack runs it."""
-    if mode != node_process.ADOPT:
-        return KEY
-    owners = (one.part for one in memberships.all_of(data) if memberships.needs_node(one) and one.part["mode"] != _NETWORK)
-    return next((part["key"] for part in owners), KEY)
+    if mode != ADOPT:
+        return HOST_KEY
+    owners = (one.part for one in memberships.all_of(data) if memberships.needs_node(one) and one.part["mode"] != NETWORK)
+    return next((part["key"] for part in owners), HOST_KEY)
 
 
 def _refuse_second(data: Path, known: Membership, key: Key, public: PublicKey, environment: Mapping[str, str]) -> None:
     subnet = arithmetic.node_subnet(public)
-    networked = known.part["mode"] == _NETWORK
+    networked = known.part["mode"] == NETWORK
+    host_subnet = subnet if networked or key == HOST_KEY else _subnet_of(data, HOST_KEY, environment)
+    mine = NodeUse(known.part["mode"], key, subnet)
     for other in memberships.all_of(data):
         part = other.part
         if other.stack == known.stack or not memberships.needs_node(other):
             continue
-        if part["mode"] == _NETWORK:
-            theirs = subnet if networked or key == KEY else _subnet_of(data, KEY, environment)
-        else:
-            # With the same key, replaced meanwhile, the other stack follows when it is applied.
-            theirs = subnet if part["key"] == key and not networked else part["subnet"] or _subnet_of(data, part["key"], environment)
-        if theirs != subnet:
+        theirs = None if part["mode"] == NETWORK else part["subnet"] or _subnet_of(data, part["key"], environment)
+        if not can_share(mine, NodeUse(part["mode"], part["key"], theirs), host_subnet):
             raise Conflict(
                 f"the overlay node of this host would be started again with another key: stack `{other.stack}` relies on "
                 f"{theirs or 'the key `host`'}, and `mycelium.node` of stack `{known.stack}` wants {subnet}; plan again"
@@ -86,6 +85,6 @@ def _refuse_second(data: Path, known: Membership, key: Key, public: PublicKey, e
 
 def _subnet_of(data: Path, key: Key, environment: Mapping[str, str]) -> str | None:
     try:
-        return arithmetic.node_subnet(arithmetic.public_key(node_process.read_key(data, key, environment)))
+        return arithmetic.node_subnet(arithmetic.public_key(key_references.read(data, key, environment)))
     except Refused:
         return None

@@ -7,7 +7,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import OverlayKey
-from herocloud.providers.mycelium import arithmetic, keys, node_process
+from herocloud.providers.mycelium import arithmetic, key_references, keys
 
 
 def look_up(data: Path, wanted: Iterable[Json], environment: Mapping[str, str]) -> dict[str, OverlayKey]:
@@ -24,7 +24,7 @@ def _look_up(data: Path, reference: Json, environment: Mapping[str, str]) -> Ove
     try:
         if "name" in reference and not keys.exists(data, reference["name"]):
             return OverlayKey(None, missing=True, name=reference["name"])
-        private = node_process.read_key(data, reference, environment)
+        private = key_references.read(data, reference, environment)
     except Refused as refused:
         first = refused.diagnostics[0]
         return OverlayKey(None, problem=first.detail, hint=first.hint)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
+from herocloud.model.overlays import GUEST
 
 FOLDER = "mycelium/stacks"
 ADDED, FOUND = "added", "found"
@@ -77,7 +78,7 @@ def all_of(data: Path) -> Iterator[Membership]:
 
 def needs_node(known: Membership) -> bool:
     """Return whether a stack needs the node of this host; those in mode `guest` have theirs inside the VMs."""
-    return bool(known.part["mode"] != "guest")
+    return bool(known.part["mode"] != GUEST)
 
 
 def wanted_peers(data: Path, leaving: str | None = None) -> list[str]:

@@ -13,8 +13,18 @@ from pathlib import Path
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import overlays
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import arithmetic, host_guard, host_node, host_side, iproute, namespace_calls, node_process
+from herocloud.providers.mycelium import (
+    arithmetic,
+    host_guard,
+    host_node,
+    host_side,
+    iproute,
+    key_references,
+    namespace_calls,
+    node_process,
+)
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.host_side import Bridge
 from herocloud.providers.mycelium.memberships import Membership
@@ -47,7 +57,7 @@ class NetworkSite:
     def ensure(self, data: Path, environment: Mapping[str, str]) -> None:
         """Have both nodes run and the ways between them stand."""
         host_side.check(self._bridge)
-        private = node_process.read_key(data, self._part["key"], environment)
+        private = key_references.read(data, self._part["key"], environment, self._part["subnet"])
         if self._part["subnet"] != arithmetic.node_subnet(arithmetic.public_key(private)):
             raise Conflict("the key of the overlay network is not the one that the plan was made with; plan again")
         port = self._ensure_host_node(data, environment)
@@ -82,7 +92,7 @@ class NetworkSite:
             "cable": iproute.link(self._cable) is None or iproute.link(CABLE, self._namespace) is None,
             "cable_rules": not self._is_guarded(data),
             "rule": not self._rules(),
-            "ways": not iproute.show("-6", "route", "show", arithmetic.OVERLAY, "table", self._table),
+            "ways": not iproute.show("-6", "route", "show", overlays.RANGE, "table", self._table),
             "way_back": not iproute.show("-6", "route", "show", self._part["subnet"], namespace=self._namespace),
         }
         return {**found, **{name: "missing" for name, is_missing in missing.items() if is_missing}}
@@ -129,7 +139,7 @@ class NetworkSite:
             if route["dst"] != self._part["subnet"]:
                 iproute.remove("-6", "route", "del", route["dst"], "dev", self._bridge.name, "table", self._table)
         iproute.add("-6", "route", "add", self._part["subnet"], "via", self._near, "dev", CABLE, namespace=self._namespace)
-        iproute.add("-6", "route", "add", arithmetic.OVERLAY, "via", self._far, "dev", self._cable, "table", self._table)
+        iproute.add("-6", "route", "add", overlays.RANGE, "via", self._far, "dev", self._cable, "table", self._table)
         iproute.add("-6", "route", "add", self._part["subnet"], "dev", self._bridge.name, "table", self._table)
         if not self._rules():
             iproute.add("-6", "rule", "add", "iif", self._bridge.name, "lookup", self._table, "priority", _PRIORITY)
@@ -159,10 +169,7 @@ class NetworkSite:
             time.sleep(_STEP)
 
     def _key_path(self, data: Path, environment: Mapping[str, str]) -> Path:
-        key = self._part["key"]
-        if "env" not in key:
-            return node_process.key_path(data, key, environment)
-        return node_process.keep_key(self._folder(data), key["env"], node_process.read_key(data, key, environment))
+        return key_references.place(data, self._folder(data), self._part["key"], environment, self._part["subnet"])
 
     def _is_inside(self, data: Path) -> bool:
         process = self.process(data)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import api, arithmetic, host_guard, iproute, keys, memberships, silent_ports
+from herocloud.model.overlays import ADOPT, MANAGE
+from herocloud.providers.mycelium import api, arithmetic, host_guard, iproute, memberships, silent_ports
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.identity import Identity
@@ -27,7 +28,6 @@ PORT = 9651
 API_PORT = 8989
 TUN = "mycelium"
 UNIT = "herocloud-mycelium"
-ADOPT, MANAGE, AUTO = "adopt", "manage", "auto"
 _PATIENCE = 20.0
 _KEEPER_PATIENCE = 2.0
 _STEP = 0.02
@@ -333,34 +333,3 @@ def _free_tun() -> str:
         if iproute.link(name) is None:
             return name
         number += 1
-
-
-def key_path(data: Path, key: Mapping[str, str], environment: Mapping[str, str]) -> Path:
-    """Return the file that holds a key, for the daemon to read; one from the environment is put there, 0600."""
-    if "file" in key:
-        return Path(key["file"])
-    if "env" in key:
-        return keep_key(folder_of(data), key["env"], read_key(data, key, environment))
-    return keys.path_of(data, key["name"])
-
-
-def read_key(data: Path, key: Mapping[str, str], environment: Mapping[str, str]) -> bytes:
-    """Return the private key that a stack names."""
-    if "file" in key:
-        return keys.read_file(Path(key["file"]))
-    if "env" in key:
-        kept = () if key["env"] in environment else data.glob(f"mycelium/**/{_kept_name(key['env'])}")
-        # A host that has rebooted brings its nodes back, and has no variables of anybody.
-        return next(map(keys.read_file, kept), None) or keys.read_environment(key["env"], environment)
-    return keys.read_named(data, key["name"])
-
-
-def keep_key(folder: Path, variable: str, private: bytes) -> Path:
-    """Put a key that came in an environment variable into a file, 0600, for a daemon to read."""
-    path = folder / _kept_name(variable)
-    durable_files.write_durably(path, private)
-    return path
-
-
-def _kept_name(variable: str) -> str:
-    return f"environment-{variable}.key"

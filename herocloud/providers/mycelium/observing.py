@@ -6,6 +6,7 @@ A host on which no stack ever asked for the overlay pays one look at a folder.
 from collections.abc import Iterable
 from pathlib import Path
 
+from herocloud.model import overlays
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
@@ -37,7 +38,7 @@ class MyceliumObserver:
                     continue
                 part = overlay_parts.node_part(self._folder, known)
                 found = things.setdefault(stack, {})
-                address = Address("mycelium.node")
+                address = overlays.NODE
                 found[address] = Thing(stack, address, NAME, {"overlay": part}, known.lineage)
                 if known.peers and there is None:
                     there = overlay_parts.peers_there(self._folder)

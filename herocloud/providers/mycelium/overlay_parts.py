@@ -9,6 +9,7 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Temporary
+from herocloud.model.parts import OverlayPart, PeerPart
 from herocloud.providers.mycelium import api, node_process, peer_endpoints, sites
 from herocloud.providers.mycelium.memberships import Membership
 
@@ -53,4 +54,4 @@ def describe(part: Part) -> str:
     return ", ".join(odd) or "as another plan left it"
 
 
-_ASKED = frozenset({"addresses", "mode", "daemon", "interfaces", "key", "subnet", "endpoint"})
+_ASKED = frozenset({*OverlayPart.__annotations__, *PeerPart.__annotations__})

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from herocloud.model import overlays
 from herocloud.model.errors import Temporary
 from herocloud.model.hosts import OverlayDaemon
-from herocloud.providers.mycelium import arithmetic, iproute, node_process
+from herocloud.providers.mycelium import iproute, node_process
 
 
 def look_up(data: Path) -> OverlayDaemon:
@@ -15,4 +16,4 @@ def look_up(data: Path) -> OverlayDaemon:
         return OverlayDaemon("", managed=False, trouble=str(error))
     if found is None:
         return OverlayDaemon("", managed=node_process.read_settings(data) is not None, carries=False, running=False)
-    return OverlayDaemon(found.node.subnet, found.managed, iproute.has_route(arithmetic.OVERLAY))
+    return OverlayDaemon(found.node.subnet, found.managed, iproute.has_route(overlays.RANGE))

@@ -6,12 +6,11 @@ from typing import Protocol
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
-from herocloud.providers.mycelium import arithmetic, host_node, host_side, node_process
+from herocloud.model.overlays import GUEST, NETWORK
+from herocloud.providers.mycelium import arithmetic, host_node, host_side, key_references, node_process
 from herocloud.providers.mycelium.host_side import Bridge
 from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.network_site import NetworkSite
-
-HOST, NETWORK, GUEST = "host", "network", "guest"
 
 
 class Site(Protocol):
@@ -48,7 +47,7 @@ class HostSite:
         """Have the node run, and the bridge stand."""
         if self._bridge is not None:
             host_side.check(self._bridge)
-            public = arithmetic.public_key(node_process.read_key(data, self._part["key"], environment))
+            public = arithmetic.public_key(key_references.read(data, self._part["key"], environment, self._part["subnet"]))
             if self._part["subnet"] != arithmetic.node_subnet(public):
                 raise Conflict("the key of the overlay node is not the one that the plan was made with; plan again")
         host_node.ensure(data, self._known, environment)

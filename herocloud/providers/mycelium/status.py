@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.model import overlays
 from herocloud.model.errors import HerocloudError, Temporary
-from herocloud.providers.mycelium import api, arithmetic, iproute, memberships, namespace_calls, node_process, peer_endpoints, sites
+from herocloud.model.overlays import NETWORK
+from herocloud.providers.mycelium import api, arithmetic, iproute, memberships, namespace_calls, node_process, peer_endpoints
 from herocloud.providers.mycelium.api import PeerKind, Statistics, Traffic
 from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.network_site import NetworkSite
@@ -86,7 +88,7 @@ def read(data: Path) -> Report:
 def read_networks(data: Path) -> dict[str, Report]:
     """Ask the daemon of each network that has one, by the name of its stack."""
     version = node_process.version()
-    return {known.stack: _read_network(data, known, version) for known in memberships.all_of(data) if known.part["mode"] == sites.NETWORK}
+    return {known.stack: _read_network(data, known, version) for known in memberships.all_of(data) if known.part["mode"] == NETWORK}
 
 
 def _read_network(data: Path, known: Membership, version: str | None) -> Report:
@@ -120,7 +122,7 @@ def _ask(port: int, version: str | None, declared: Mapping[Endpoint, str] | None
     missing = tuple(one for one in _missing(declared or {}) if peer_endpoints.normalize(one.endpoint) not in there)
     listed = tuple(RouteStatus(route.subnet, route.next_hop, route.metric) for route in routes)
     who = (node.address, node.subnet, node.public_key, node.started)
-    carries = iproute.has_route(arithmetic.OVERLAY)
+    carries = iproute.has_route(overlays.RANGE)
     return Report(True, managed, version, *who, (*peers, *missing), listed, statistics, carries=carries)
 
 

@@ -49,7 +49,7 @@ def _network_planning() -> NetworkPlanning:
 def _observer(context: ProviderContext) -> "SimulatorObserver":
     from herocloud.providers.simulator.observing import SimulatorObserver
 
-    return SimulatorObserver(context.folder, context.host, context.settings_of(NAME).get("scenario"))
+    return SimulatorObserver(context.folder, context.settings_of(NAME).get("scenario"))
 
 
 def _driver(context: ProviderContext) -> "SimulatorDriver":

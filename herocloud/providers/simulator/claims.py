@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model.overlays import CARD
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.specs import plugged
 
@@ -76,7 +77,7 @@ def network_of(stack: str, nic: Part) -> str:
 
 def is_overlay(nic: Part) -> bool:
     """Return whether a network card belongs to the overlay and not to a network of the stack."""
-    return nic.get("network") in (None, "mycelium")
+    return nic.get("network") in (None, CARD)
 
 
 def _wire_nic(stack: str, address: str, part: str, nic: Part) -> Wiring:

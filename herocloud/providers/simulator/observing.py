@@ -10,9 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from herocloud.kits import jsons
 from herocloud.model.errors import Refused
-from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Standing
@@ -22,10 +20,9 @@ from herocloud.providers.simulator import claims, rows, world_file
 class SimulatorObserver:
     """Looks at the world of one data folder."""
 
-    def __init__(self, folder: Path, host: Host | None = None, scenario: Path | None = None) -> None:
+    def __init__(self, folder: Path, scenario: Path | None = None) -> None:
         """Remember where to look; nothing is opened yet."""
         self._folder = folder
-        self._name = host.name if host is not None else ""
         self._scenario = scenario
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
@@ -33,8 +30,7 @@ class SimulatorObserver:
         self._let_vanish()
         world = world_file.open_for_reading(self._folder)
         if world is None:
-            # The node key follows from the host's name, so a plan knows the subnet before there is a world.
-            return Observed(overlay_subnet=subnet_of(self._name))
+            return Observed()
         try:
             with world.reading() as connection:
                 known = dict(connection.execute("SELECT key, value FROM meta").fetchall())
@@ -44,7 +40,6 @@ class SimulatorObserver:
             world.close()
         return Observed(
             things=_by_stack(found),
-            overlay_subnet=known.get("subnet") or subnet_of(known["name"]),
             images=_images(found),
             tombstones=buried,
             serials={key.removeprefix(rows.SERIAL): int(value) for key, value in known.items() if key.startswith(rows.SERIAL)},
@@ -59,14 +54,6 @@ class SimulatorObserver:
         scenario = scenarios.load(self._scenario)
         if scenario.vanishing:
             misbehavior.vanish_from(self._folder, scenario)
-
-
-def subnet_of(name: str) -> str:
-    """Return the /64 of the overlay node of the host with this name, as a Mycelium node derives its own from its key."""
-    key = jsons.blake2b(f"herocloud simulator {name}".encode(), digest_size=16).digest()
-    first = 0x04 | (key[0].bit_count() % 2)
-    groups = [first << 8 | key[1], *(int.from_bytes(key[at : at + 2], "big") for at in (2, 4, 6))]
-    return ":".join(f"{group:x}" for group in groups) + "::/64"
 
 
 def _read_things(world: sqlite3.Connection, stacks: Iterable[StackName] | None) -> list[Thing]:

@@ -227,7 +227,5 @@ def load_world_from(observed: Observed, folder: Path, host: Host | None = None) 
                 moves.bury(connection, row, "volume", {"size": observed.tombstones})
             for lineage, serial in observed.serials.items():
                 rows.raise_serial(connection, lineage, serial)
-            if observed.overlay_subnet is not None:
-                connection.execute("INSERT OR REPLACE INTO meta VALUES ('subnet', ?)", (observed.overlay_subnet,))
     finally:
         made.close()

@@ -5,6 +5,7 @@ networks are always what `isolated` says, rates have nothing to be set on, and n
 """
 
 from herocloud.kits.jsons import Spec
+from herocloud.model.overlays import GUEST
 from herocloud.providers.seam import Attachment, Card, Forward, Unsupported, UserNetwork
 
 REACH = (
@@ -25,7 +26,7 @@ def unsupported(spec: Spec) -> list[Unsupported]:
     ]
     overlay = spec.get("mycelium")
     # A daemon inside of the guest needs no card on the overlay.
-    if not overlay or overlay.get("mode") == "guest":
+    if not overlay or overlay.get("mode") == GUEST:
         return rates
     why = "a network in user mode carries no overlay: a VM on the overlay needs a bridge, and so CAP_NET_ADMIN"
     return [Unsupported("mycelium", why), *rates]

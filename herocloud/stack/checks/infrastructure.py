@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from herocloud.kits import credentials
+from herocloud.model import overlays
 from herocloud.stack.findings import Findings
 from herocloud.stack.layers import Fields
 
@@ -129,7 +130,7 @@ def check_overlay(data: Fields, found: Findings) -> None:
     if (overlay.get("key") or {}).get("file") == "":
         hint = "name a file, or leave `key` out and run `herocloud mycelium key create NAME`"
         found.add("bad-key", ("mycelium", "key", "file"), "`file` is empty.", hint)
-    for field in ("key", "interfaces", "daemon", "host_open") if overlay.get("mode") == "guest" else ():
+    for field in ("key", "interfaces", "daemon", "host_open") if overlay.get("mode") == overlays.GUEST else ():
         if overlay.get(field):
             detail = f"In mode `guest` the daemons run inside the VMs, and `{field}` is about one on the host."
             found.add("overlay-inside", ("mycelium", field), detail, f"take `{field}` out, or choose another mode", on_key=True)

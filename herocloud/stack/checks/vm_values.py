@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from herocloud.kits import sizes
+from herocloud.model import overlay_seeds
 from herocloud.model.hosts import SLICE_MEMORY, Host
-from herocloud.stack import overlays
 from herocloud.stack.findings import Findings
 from herocloud.stack.layers import View
 from herocloud.stack.names import Names
@@ -226,7 +226,7 @@ def _check_seeds(views: Iterable[View], found: Findings) -> None:
         seed = overlay.get("seed") if overlay else None
         if seed is None:
             continue
-        seed = overlays.seed_digits(seed)
+        seed = overlay_seeds.parse(seed)
         if seed in owners:
             found.add(
                 "seed-twice",

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from herocloud.model import overlays
 from herocloud.stack.fields import kinds, spellings
 from herocloud.stack.fields.kinds import Block, needed, optional
 from herocloud.stack.fields.machines import EnvironmentName, Opening, Size
@@ -19,7 +20,7 @@ Sha256 = Annotated[
 VariableKind = Annotated[str, kinds.choice("string", "integer", "number", "boolean", "list")]
 Protocol = Annotated[str, kinds.choice("tcp", "udp")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-OverlayMode = Annotated[str, kinds.choice("host", "network", "guest")]
+OverlayMode = Annotated[str, kinds.choice(overlays.HOST, overlays.NETWORK, overlays.GUEST)]
 OverlayDaemon = Annotated[str, kinds.choice("auto", "adopt", "manage")]
 Interface = Annotated[
     str,

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from herocloud.model import overlay_seeds, overlays
 from herocloud.providers.mycelium import arithmetic
 
 KEYS = st.binary(min_size=32, max_size=32)
@@ -90,7 +91,7 @@ def test_every_vector_of_the_reference_holds() -> None:
 def test_every_key_gives_an_address_in_the_overlay_and_in_its_own_subnet(private: bytes) -> None:
     public = arithmetic.public_key(private)
     address = ipaddress.IPv6Address(arithmetic.node_address(public))
-    assert address in ipaddress.IPv6Network(arithmetic.OVERLAY)
+    assert address in ipaddress.IPv6Network(overlays.RANGE)
     assert address in ipaddress.IPv6Network(arithmetic.node_subnet(public))
     assert arithmetic.node_address(public) == str(address), "the shortest form"
 
@@ -107,7 +108,7 @@ def test_clamped_bits_change_nothing_and_every_other_bit_does(private: bytes, bi
 def test_a_seed_comes_back_out_of_its_address(private: bytes, raw: bytes) -> None:
     subnet = arithmetic.node_subnet(arithmetic.public_key(private))
     address = arithmetic.vm_address(subnet, raw.hex())
-    assert arithmetic.seed_of(address) == raw.hex()
+    assert overlay_seeds.of_address(address) == raw.hex()
     assert arithmetic.subnet_around(address) == subnet
     assert ":ff0f:" in ipaddress.IPv6Address(address).exploded
     assert address != arithmetic.gateway(subnet)
@@ -116,7 +117,7 @@ def test_a_seed_comes_back_out_of_its_address(private: bytes, raw: bytes) -> Non
 @given(raw=SEEDS)
 def test_a_seed_reads_the_same_in_hexadecimal_and_base64(raw: bytes) -> None:
     for text in (raw.hex(), raw.hex().upper(), base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()):
-        assert arithmetic.parse_seed(text) == raw.hex()
+        assert overlay_seeds.parse(text) == raw.hex()
 
 
 @given(raw=SEEDS, other=SEEDS)
@@ -130,7 +131,7 @@ def test_different_seeds_never_share_an_address(raw: bytes, other: bytes) -> Non
 )
 def test_what_is_not_a_seed_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="seed"):
-        arithmetic.parse_seed(text)
+        overlay_seeds.parse(text)
 
 
 @pytest.mark.parametrize("private", [b"", b"\0" * 31, b"\0" * 33])

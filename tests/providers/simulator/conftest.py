@@ -51,7 +51,7 @@ class Bench:
         return self.perform(kind, address, "power", self.part(address, "power"), after)
 
     def look(self) -> Observed:
-        return observing.SimulatorObserver(self.folder, self.host, scenario=self.scenario).observe(None)
+        return observing.SimulatorObserver(self.folder, scenario=self.scenario).observe(None)
 
     def thing(self, address: str) -> Thing | None:
         return self.look().things.get(StackName(self.stack), {}).get(Address(address))

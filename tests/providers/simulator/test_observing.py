@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from herocloud.model.errors import Refused
-from herocloud.model.hosts import Host
 from herocloud.providers.simulator import observing, world, world_file
 
 
@@ -61,19 +60,6 @@ def test_only_the_stacks_asked_for_are_seen(bench: Any, shapes: Any) -> None:
 def test_images_are_seen_by_their_source_with_their_size(bench: Any) -> None:
     bench.image()
     assert bench.look().images == {"https://example.org/debian.raw": 64 * 1024**2}
-
-
-def test_the_subnet_follows_from_the_host_and_stays(tmp_path: Path) -> None:
-    host = Host("node1", 1, 1, 1, 1, ())
-    before = observing.SimulatorObserver(tmp_path, host).observe(None).overlay_subnet
-    world_file.open_world(tmp_path, name="node1").close()
-    renamed = host._replace(name="node2")
-    assert before == observing.SimulatorObserver(tmp_path, renamed).observe(None).overlay_subnet
-    assert before != observing.subnet_of("node2")
-    assert before is not None
-    assert before.endswith("::/64")
-    # 400::/7 are all addresses whose first byte is 04 or 05.
-    assert int(before.partition(":")[0], 16) >> 9 == 0x04 >> 1
 
 
 def test_half_made_things_have_no_parts_yet(make_bench: Any, tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ import os
 from collections.abc import Iterable
 
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model import overlay_seeds
+from herocloud.model.overlays import AUTO, GUEST, HOST, HOST_KEY
 from herocloud.stack.layers import Fields
-
-SEED_DIGITS = 12
-HOST, NETWORK, GUEST = "host", "network", "guest"
 
 
 def is_inside(data: Fields) -> bool:
@@ -22,8 +21,8 @@ def node_spec(data: Fields, folder: str) -> Spec:
     spec: dict[str, Json] = {
         "addresses": overlay.get("addresses", True),
         "mode": mode,
-        "daemon": overlay.get("daemon", "auto"),
-        "key": _key(overlay.get("key"), "host" if mode == HOST else str(data["stack"]), folder),
+        "daemon": overlay.get("daemon", AUTO),
+        "key": _key(overlay.get("key"), HOST_KEY["name"] if mode == HOST else str(data["stack"]), folder),
         "interfaces": sorted(set(overlay.get("interfaces") or ())),
     }
     opened = sorted(set(_openings(overlay.get("host_open") or ())))
@@ -34,7 +33,7 @@ def node_spec(data: Fields, folder: str) -> Spec:
 
 def use_spec(data: Fields, use: Fields) -> Spec:
     """Return what a VM asks of the overlay."""
-    spec: dict[str, Json] = {"seed": None if use.get("seed") is None else seed_digits(use["seed"])}
+    spec: dict[str, Json] = {"seed": None if use.get("seed") is None else overlay_seeds.parse(use["seed"])}
     opened = list(dict.fromkeys(_openings(use.get("open") or ())))
     if opened:
         spec["open"] = opened
@@ -42,15 +41,6 @@ def use_spec(data: Fields, use: Fields) -> Spec:
         spec["mode"] = GUEST
         spec["peers"] = list((data.get("mycelium") or {}).get("peers") or ())
     return spec
-
-
-def seed_digits(text: str) -> str:
-    """Return a seed in hexadecimal, however it was written."""
-    if len(text) == SEED_DIGITS:
-        return text.lower()
-    import base64
-
-    return base64.b64decode(text).hex()
 
 
 def _mode(data: Fields) -> str:
