@@ -156,6 +156,7 @@ def prove(
     after = dict(held)
     short: dict[str, list[tuple[int, Step]]] = {}
     reach = _Reach(steps, needs)
+    awaited = _awaited(steps, needs)
     for resource in bound:
         takers, givers = _moved(steps, resource)
         after[resource] += sum(amount for amount, _ in takers) - sum(amount for amount, _ in givers)
@@ -171,11 +172,12 @@ def prove(
         own: dict[str, list[_Token]] = {}
         for token, (_, step) in zip(tokens, givers, strict=True):
             own.setdefault(step.address, []).append(token)
+        given = {token.giver: token for token, (_, step) in zip(tokens, givers, strict=True) if step.address in awaited}
         for amount, step in takers:
             missing = _draw(step, amount, own.get(step.address, ()), waits, reach)
-            if missing and len(tokens) > len(own.get(step.address, ())):
+            if missing and given:
                 # What was given back before it can begin is free then, whatever the rest of the plan does.
-                missing = _draw_from_earlier(missing, tokens, reach.before(step.id))
+                missing = _draw_from_earlier(missing, given, reach.before(step.id))
             # One that has to wait anyway lives on what it waited for, and leaves what is free now to the others.
             if missing > free:
                 missing = _draw(step, missing, tokens, waits, reach)
@@ -220,10 +222,19 @@ def _draw(step: Step, amount: int, tokens: Iterable[_Token], waits: dict[StepId,
     return amount
 
 
-def _draw_from_earlier(amount: int, tokens: Iterable[_Token], earlier: set[StepId]) -> int:
-    for token in tokens if earlier else ():
-        taken = min(amount, token.left) if token.giver in earlier else 0
-        token.left -= taken
+def _awaited(steps: Sequence[Step], needs: Mapping[StepId, Iterable[StepId]]) -> set[Address]:
+    """Return the addresses whose changes are waited for by others: nothing else can come before a step of another change."""
+    if not any(step.gives is not NOTHING for step in steps):
+        return set()
+    address_of = {step.id: step.address for step in steps}
+    return {address for step in steps for need in needs.get(step.id, ()) if (address := address_of.get(need, step.address)) != step.address}
+
+
+def _draw_from_earlier(amount: int, given: Mapping[StepId, _Token], earlier: set[StepId]) -> int:
+    # There may be thousands of either, but few of both; a set has no order of its own, and the plan's bytes must not depend on one.
+    for giver in sorted(earlier.intersection(given)) if earlier else ():
+        taken = min(amount, given[giver].left)
+        given[giver].left -= taken
         amount -= taken
     return amount
 

@@ -12,7 +12,7 @@ from herocloud.model.hosts import Host, Slice, Uplink
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Desired, Observed, Recorded
-from herocloud.plan import planner
+from herocloud.plan import overlay_keys, planner
 from herocloud.plan.scope import PlanOptions
 from herocloud.providers import registry
 from herocloud.providers.drivers import Drivers
@@ -53,6 +53,14 @@ class Site:
         assert loaded.desired is not None, loaded.diagnostics
         return loaded.desired
 
+    def host_for(self, desired: Desired) -> Host:
+        """Return the host with the keys of the overlay looked up that a stack needs."""
+        wanted = overlay_keys.wanted_keys(desired, self.recorded().records.get(desired.stack, {}))
+        role = registry.find(registry.usual("overlay")).overlay
+        assert role is not None
+        assert role.keys is not None
+        return self.host._replace(overlay_keys=tuple(sorted(role.keys(self.context(), wanted, {}).items())))
+
     def look(self) -> Observed:
         return registry.find("simulator").observer(self.context()).observe(None)
 
@@ -60,7 +68,8 @@ class Site:
         return states.read_recorded(self.folder)
 
     def plan(self, text: str, **options: Any) -> Plan:
-        plan = planner.plan(self.desire(text), self.recorded(), self.look(), self.host, PlanOptions(**options))
+        desired = self.desire(text)
+        plan = planner.plan(desired, self.recorded(), self.look(), self.host_for(desired), PlanOptions(**options))
         assert not plan.errored, plan.diagnostics
         return plan
 

@@ -13,7 +13,8 @@ def rehearse(site, plan) -> apply_rehearsal.Rehearsal:
 
 
 def left_to_do(site, text, rehearsal) -> list[str]:
-    after = planner.plan(site.desire(text), rehearsal.recorded, rehearsal.observed, site.host, PlanOptions())
+    desired = site.desire(text)
+    after = planner.plan(desired, rehearsal.recorded, rehearsal.observed, site.host_for(desired), PlanOptions())
     return [f"{change.address} {change.action.value}" for change in after.changing]
 
 
