@@ -236,7 +236,7 @@ class Decider:
             step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge)
             if "machine" not in case.present:
                 # What the record is counted for is given back although nothing of it is left to be removed.
-                step_compiler.claim(seq, Claim(), Claim(**use_of(record.spec)._asdict()))
+                step_compiler.claim(seq, Claim(), Claim(**counted(record, case.present)._asdict()))
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
@@ -365,10 +365,11 @@ def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: lis
         return Action.REBOOT, Reason(str(case.present["power"]))
     if worst is Impact.REBOOT:
         return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
+    if case.kind == "vm" and "machine" not in case.present:
+        return Action.CREATE, Reason.VANISHED if record.complete else Reason.UNFINISHED
     if not record.complete:
         # What was made and is only not recorded as made is not created once more.
-        creating = case.kind == "vm" and "machine" not in case.present
-        return (Action.CREATE if creating else Action.UPDATE), Reason.UNFINISHED
+        return Action.UPDATE, Reason.UNFINISHED
     return Action.UPDATE, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED if drifted else Reason.FIELDS_CHANGED
 
 

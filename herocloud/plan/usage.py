@@ -68,15 +68,28 @@ def room_beside_disks(hypervisor: str | None) -> int:
 def counted(record: Record, present: Mapping[str, Part]) -> Use:
     """Count what a recorded VM occupies besides its disk: what is promised to it, or more where more is there.
 
-    A machine that grew in an apply which did not come to its end has more than its record says.
+    A machine that grew in an apply which did not come to its end has more than its record says, and so do cards and disks.
     """
-    use, machine = use_of(record.spec), present.get("machine")
-    if machine is None:
-        return use
-    there = use_of_machine(machine)
+    use, there = use_of(record.spec), use_of_machine(present.get("machine"))
     return use._replace(
-        memory=max(use.memory, there.memory), vcpus=max(use.vcpus, there.vcpus), hugepages=max(use.hugepages, there.hugepages)
+        memory=max(use.memory, there.memory),
+        vcpus=max(use.vcpus, there.vcpus),
+        hugepages=max(use.hugepages, there.hugepages),
+        network=max(use.network, network_in(present)),
+        disk_io=max(use.disk_io, there.disk_io),
     )
+
+
+def network_in(present: Mapping[str, Part]) -> int:
+    """Return the bandwidth that the cards among these parts may use; it does not follow from the machine, which may be gone."""
+    cards = [part for key, part in present.items() if key.startswith("nic.") and isinstance(part, Mapping)]
+    return sum(_fastest(card.get("rate"), "download", "upload") for card in cards)
+
+
+def _fastest(rate: object, *fields: str) -> int:
+    """Return the highest of these limits; what somebody else wrote on the host may be of any shape, and then promises nothing."""
+    limits = [rate.get(field) for field in fields] if isinstance(rate, Mapping) else []
+    return max((limit for limit in limits if isinstance(limit, int)), default=0)
 
 
 def use_of_machine(machine: MachinePart | None) -> Use:
@@ -84,4 +97,11 @@ def use_of_machine(machine: MachinePart | None) -> Use:
     if machine is None:
         return Use()
     memory = machine["memory"]
-    return Use(slices=-(-memory // SLICE_MEMORY), memory=memory, vcpus=machine["vcpus"], hugepages=memory if machine["hugepages"] else 0)
+    root: object = machine["root"]
+    return Use(
+        slices=-(-memory // SLICE_MEMORY),
+        memory=memory,
+        vcpus=machine["vcpus"],
+        disk_io=_fastest(root.get("rate"), "bandwidth") if isinstance(root, Mapping) else 0,
+        hugepages=memory if machine["hugepages"] else 0,
+    )

@@ -10,46 +10,18 @@ import os
 import stat
 from pathlib import Path
 
+from herocloud.kits import path_trust
 from herocloud.state import failures, state_files
-
-_ALL_IDS = 2**32 - 1
-"""As many ids as a host has outside of user namespaces."""
 
 
 def require(folder: Path) -> None:
     """Raise unless only this user and root decide what lies in the folder; close a folder that holds nothing to trust yet."""
     whole = Path(os.path.realpath(folder))
-    trusted = {0, os.geteuid()}
-    hidden = False
-    for path in (*reversed(whole.parents), whole):
-        try:
-            status = path.lstat()
-        except FileNotFoundError:
-            break
-        if status.st_uid not in trusted and not (path != whole and _is_outside_of_namespace(status.st_uid)):
-            raise failures.refusal("state-untrusted", folder, f"`{path}` belongs to user {status.st_uid}")
-        if path != whole and (hidden or status.st_mode & stat.S_ISVTX):
-            continue
-        writers = _writers(status)
-        if writers and path == whole and _holds_nothing_to_trust(whole, trusted):
-            path.chmod(stat.S_IRWXU)
-        elif writers:
-            raise failures.refusal("state-untrusted", folder, f"{writers} may write to `{path}`")
-        hidden = _keeps_others_out(status)
-
-
-def _writers(status: os.stat_result) -> str:
-    """Return who beside the owner may write there, empty when nobody may."""
-    if status.st_mode & stat.S_IWOTH:
-        return "everybody"
-    if status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
-        return f"group {status.st_gid}"
-    return ""
-
-
-def _keeps_others_out(status: os.stat_result) -> bool:
-    """Return whether only the owner and trusted groups may enter a folder, so that the modes of what is inside protect nothing more."""
-    return not status.st_mode & stat.S_IXOTH and (not status.st_mode & stat.S_IXGRP or status.st_gid in (0, os.getegid()))
+    for flaw in path_trust.find_flaws(folder):
+        if not flaw.is_owner and flaw.path == whole and _holds_nothing_to_trust(whole, path_trust.trusted_users()):
+            whole.chmod(stat.S_IRWXU)
+        else:
+            raise failures.refusal("state-untrusted", folder, flaw.text)
 
 
 def _holds_nothing_to_trust(folder: Path, trusted: set[int]) -> bool:
@@ -59,13 +31,3 @@ def _holds_nothing_to_trust(folder: Path, trusted: set[int]) -> bool:
         return False
     with os.scandir(folder) as entries:
         return all(entry.stat(follow_symlinks=False).st_uid in trusted for entry in entries)
-
-
-def _is_outside_of_namespace(uid: int) -> bool:
-    """Return whether an owner is one whom this user namespace does not know: the root of the host, as containers see it."""
-    try:
-        unknown = int(Path("/proc/sys/kernel/overflowuid").read_text())
-        spans = [int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()]
-    except (OSError, ValueError, IndexError):
-        return False
-    return uid == unknown and sum(spans) < _ALL_IDS

@@ -63,6 +63,18 @@ def test_a_rename_whose_answer_got_lost_leaves_no_machine_behind(seed: int, quic
     assert cases.play(seed, quick_folder).deviations == ()
 
 
+@pytest.mark.parametrize("seed", [15103, 12773, 13542])
+def test_what_is_gone_or_more_than_recorded_is_in_the_plan(seed: int, quick_folder: Path) -> None:
+    """A machine that is gone is created (15103), and cards that are faster than their record says are counted (12773, 13542)."""
+    assert cases.play(seed, quick_folder).deviations == ()
+
+
+@pytest.mark.parametrize("seed", [11297, 13763, 16062])
+def test_data_comes_back_to_a_vm_that_has_its_old_name_again(seed: int, quick_folder: Path) -> None:
+    """Its disk was deleted under the new name, and is found by its file."""
+    assert cases.play(seed, quick_folder).deviations == ()
+
+
 @pytest.mark.parametrize("seed", [433, 491, 572, 661, 675, 722, 772])
 def test_a_case_that_once_deviated_holds(seed: int, quick_folder: Path) -> None:
     """Disks prepared beside others were not counted without a record, and replacing a VM by one that stays off told a downtime."""

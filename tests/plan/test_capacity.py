@@ -170,3 +170,16 @@ def test_many_alike_are_named_as_a_range(build, pretend) -> None:
     plan = pretend.World().plan(build.desired(build.image(), build.vms("web", 40, vcpus=1)), build.host(64, cpus=2))
     [found] = plan.diagnostics
     assert found.detail.endswith("The fewest to blame in stack `shop`: `vm.web[0–31]` (1 each).")  # noqa: RUF001
+
+
+def test_a_card_that_is_faster_than_recorded_is_counted_as_it_is(build, pretend) -> None:
+    host = build.host()
+    stack = build.desired(build.image(), build.network(), build.vm("web", networks=["lan"]))
+    world = pretend.run(pretend.World(), pretend.World().plan(stack, host), host)
+    things = world.observed.things["shop"]
+    parts = dict(things["vm.web"].parts)
+    parts["nic.0"] = {**parts["nic.0"], "rate": {"download": 1000, "upload": 500}}
+    faster = {**things, "vm.web": things["vm.web"]._replace(parts=parts)}
+    plan = world._replace(observed=world.observed._replace(things={"shop": faster})).plan(stack, host)
+    assert [step.kind for step in plan.steps] == ["tap.update"]
+    assert plan.capacity.network[:3] == (1000, 1000, 0)

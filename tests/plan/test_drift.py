@@ -44,7 +44,7 @@ def test_memory_that_was_changed_by_hand_is_put_right(build, pretend) -> None:
 def test_a_machine_that_vanished_is_made_again_on_its_disk(build, pretend) -> None:
     world, stack, host = _running(build, pretend)
     plan, change = _settle(pretend, _tamper(world, "vm.web", machine=None, power=None), stack, host)
-    assert (change.action, change.reason) == (Action.UPDATE, Reason.DRIFTED)
+    assert (change.action, change.reason) == (Action.CREATE, Reason.VANISHED), "it takes the class create, not update"
     assert [step.kind for step in plan.steps] == ["vm.create", "vm.boot"]
 
 

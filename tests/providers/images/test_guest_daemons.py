@@ -49,6 +49,7 @@ def test_a_key_that_is_another_one_or_gone_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mycelium/keys/shop.web.key"
     path.parent.mkdir(parents=True)
     path.write_bytes(PRIVATE)
+    path.chmod(0o600)
     assert guest_keys.read(tmp_path, "vm.web", KEY) == PRIVATE
     for other in (b"\1" * 32, PRIVATE[:31]):
         path.write_bytes(other)

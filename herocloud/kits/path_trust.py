@@ -1,0 +1,84 @@
+"""Who decides what a path holds: the owners and writers of a file or folder, and of every folder above it.
+
+A sticky folder like `/tmp` protects what is inside of it, and so does a folder that others cannot enter. The last part of a path is judged
+by itself: neither protects what everybody may write to.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+_ALL_IDS = 2**32 - 1
+"""As many ids as a host has outside of user namespaces."""
+
+
+class Flaw(NamedTuple):
+    """Somebody besides this user and root who decides."""
+
+    path: Path
+    text: str
+    """A whole statement: who may do what to which path."""
+    is_owner: bool
+    """Whether it is the owner, and not others who may write."""
+
+
+def trusted_users() -> set[int]:
+    """Return who may decide: this user and root."""
+    return {0, os.geteuid()}
+
+
+def find_flaws(path: Path) -> Iterator[Flaw]:
+    """Yield what is wrong with where a path leads, from the root on; what does not exist yet is not judged."""
+    yield from _find_flaws(Path(os.path.realpath(path)))
+
+
+def find_flaws_of_file(path: Path) -> Iterator[Flaw]:
+    """Yield what is wrong with a file, and with the link that leads to it: who can exchange that chooses the file."""
+    if path.is_symlink():
+        yield from _find_flaws(Path(os.path.realpath(path.parent)) / path.name)
+    yield from find_flaws(path)
+
+
+def _find_flaws(whole: Path) -> Iterator[Flaw]:
+    trusted = trusted_users()
+    hidden = False
+    for place in (*reversed(whole.parents), whole):
+        try:
+            status = place.lstat()
+        except FileNotFoundError:
+            return
+        if status.st_uid not in trusted and not (place != whole and _is_outside_of_namespace(status.st_uid)):
+            yield Flaw(place, f"`{place}` belongs to user {status.st_uid}", is_owner=True)
+        if stat.S_ISLNK(status.st_mode) or (place != whole and (hidden or status.st_mode & stat.S_ISVTX)):
+            # The mode of a link says nothing.
+            continue
+        writers = _writers(status)
+        if writers:
+            yield Flaw(place, f"{writers} may write to `{place}`", is_owner=False)
+        hidden = _keeps_others_out(status)
+
+
+def _writers(status: os.stat_result) -> str:
+    """Return who beside the owner may write there, empty when nobody may."""
+    if status.st_mode & stat.S_IWOTH:
+        return "everybody"
+    if status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
+        return f"group {status.st_gid}"
+    return ""
+
+
+def _keeps_others_out(status: os.stat_result) -> bool:
+    """Return whether only the owner and trusted groups may enter a folder, so that the modes of what is inside protect nothing more."""
+    return not status.st_mode & stat.S_IXOTH and (not status.st_mode & stat.S_IXGRP or status.st_gid in (0, os.getegid()))
+
+
+def _is_outside_of_namespace(uid: int) -> bool:
+    """Return whether an owner is one whom this user namespace does not know: the root of the host, as containers see it."""
+    try:
+        unknown = int(Path("/proc/sys/kernel/overflowuid").read_text())
+        spans = [int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    except (OSError, ValueError, IndexError):
+        return False
+    return uid == unknown and sum(spans) < _ALL_IDS
