@@ -233,7 +233,7 @@ class Runner:
         return self._clock.wait(self._messages, left) if quick else None
 
     def _next_deadline(self) -> float:
-        moments = [min(one.deadline, one.heard + HEARTBEAT, one.due or one.deadline) for one in self._running.values()]
+        moments = [min(attempt.deadline, attempt.heard + HEARTBEAT, attempt.due or attempt.deadline) for attempt in self._running.values()]
         if self._until is not None:
             moments.append(self._until)
         return max(0.0, min(moments) - self._clock.elapsed())

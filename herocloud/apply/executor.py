@@ -107,7 +107,7 @@ def conclude(session: Session, ended: Ended, states: Mapping[StepId, str]) -> Re
 def refuse_unapplyable(plan: Plan, store: Store) -> None:
     """Raise when this plan may not run; callers check the same earlier, so this is the last fence."""
     if plan.errored:
-        raise Refused([found for found in plan.diagnostics if found.is_error])
+        raise Refused([diagnostic for diagnostic in plan.diagnostics if diagnostic.is_error])
     blocked = [change for change in plan.changes if change.protected]
     if blocked:
         raise Blocked([_say_protected(change.address) for change in blocked])
@@ -252,7 +252,7 @@ def _broken(unfinished: Unfinished, left: Iterable[Step], facts: Facts | None) -
 
 def _originals(store: Store, unfinished: Unfinished) -> Mapping[Address, Record]:
     """Return the records from before the apply: it has a serial of its own, and of an apply that did not end everything is kept."""
-    applied = next(one for one in store.load_plan(unfinished.plan.id) if one.apply == unfinished.apply)
+    applied = next(applied_plan for applied_plan in store.load_plan(unfinished.plan.id) if applied_plan.apply == unfinished.apply)
     return store.records_around(applied.serial)[0].get(unfinished.plan.stack, {})
 
 

@@ -49,12 +49,12 @@ class Rest(NamedTuple):
 
     def missing(self, approved: Collection[Approval]) -> dict[Approval, list[Change]]:
         """Return what is not approved, by the class that is missing, mildest first."""
-        found: dict[Approval, list[Change]] = {}
+        changes: dict[Approval, list[Change]] = {}
         for one in self.left:
             for needed in one.classes:
                 if needed not in approved:
-                    found.setdefault(needed, []).append(one.change)
-        return {one: found[one] for one in Approval if one in found}
+                    changes.setdefault(needed, []).append(one.change)
+        return {approval: changes[approval] for approval in Approval if approval in changes}
 
 
 _WORDS = {Found.DONE: "done", Found.NOT_STARTED: "not started", Found.PARTIAL: "half done", Found.CONTRADICTED: "something else"}

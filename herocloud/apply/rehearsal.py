@@ -79,5 +79,5 @@ def _with_lineage(observed: Observed, lineage: str | None) -> Observed:
     def mark(thing: Thing) -> Thing:
         return thing._replace(lineage=lineage)
 
-    things = {StackName(stack): {address: mark(thing) for address, thing in found.items()} for stack, found in observed.things.items()}
+    things = {StackName(stack): {address: mark(thing) for address, thing in things.items()} for stack, things in observed.things.items()}
     return observed._replace(things=things)

@@ -45,9 +45,9 @@ def check_facts(plan: Plan, steps: Iterable[Step] | None, now: Mapping[str, Fact
 
 def refuse_stale(plan: Plan, now: Mapping[str, Fact]) -> None:
     """Raise `Stale` when anything that the plan relies on has changed."""
-    found = check_facts(plan, None, now)
-    if found:
-        raise Stale(found)
+    diagnostics = check_facts(plan, None, now)
+    if diagnostics:
+        raise Stale(diagnostics)
 
 
 def say_changed(changed: Changed) -> Diagnostic:
@@ -73,7 +73,11 @@ def binding_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
 
 def broken_steps(plan: Plan, steps: Sequence[Step], now: Mapping[str, Fact]) -> dict[StepId, str]:
     """Return which of these steps must not run because what they rely on has changed, each with the reason."""
-    changed = {one.planned.key: one for one in changed_facts(plan.facts, now) if not one.planned.key.startswith("capacity:")}
+    changed = {
+        changed_fact.planned.key: changed_fact
+        for changed_fact in changed_facts(plan.facts, now)
+        if not changed_fact.planned.key.startswith("capacity:")
+    }
     broken = {}
     for step in steps:
         for key in step.facts:
@@ -86,7 +90,7 @@ def broken_steps(plan: Plan, steps: Sequence[Step], now: Mapping[str, Fact]) -> 
 
 def applied_before(plan: Plan, applies: Collection[AppliedPlan], recorded: Recorded, observed: Observed | None) -> bool:
     """Return whether this very plan was applied to its end and everything is as it left it: then applying it again is nothing to do."""
-    if not any(one.status == "done" for one in applies):
+    if not any(past_apply.status == "done" for past_apply in applies):
         return False
     records = recorded.records.get(plan.stack, {})
     things = observed.things.get(plan.stack, {}) if observed is not None else None

@@ -149,10 +149,10 @@ class Streams:
 
     def refuse(self, call: Call, error: HerocloudError) -> None:
         """Tell why nothing was done; with a stream on stdout nothing else may go there."""
-        found = exit_codes.diagnostics_of(error)
-        exit_codes.tell_diagnostics(call.screen, found)
+        diagnostics = exit_codes.diagnostics_of(error)
+        exit_codes.tell_diagnostics(call.screen, diagnostics)
         if self._found is not None:
-            self._found.diagnose(found)
+            self._found.diagnose(diagnostics)
 
     def summarise(self, plan: Plan, result: Result) -> None:
         """Tell how it ended."""

@@ -89,7 +89,7 @@ def parameters(function: Any) -> list[Parameter]:
             groups.append(hint)
         else:
             own.append(Parameter(name, hint.__origin__, hint.__metadata__[0], fallback.get(name, REQUIRED)))
-    return [*own, *(one for group in (*groups, flags.Everywhere) for one in parameters_of(group))]
+    return [*own, *(parameter for group in (*groups, flags.Everywhere) for parameter in parameters_of(group))]
 
 
 def parameters_of(group: Any) -> Iterator[Parameter]:

@@ -160,10 +160,10 @@ def find(path: tuple[str, ...]) -> Leaf | Group | Mapping[str, Leaf | Group] | N
     """Return what these words lead to: the whole table for none, nothing when they lead nowhere."""
     if not path:
         return COMMANDS
-    found = COMMANDS.get(path[0])
+    leaf = COMMANDS.get(path[0])
     for word in path[1:]:
-        found = found.members.get(word) if isinstance(found, Group) else None
-    return found
+        leaf = leaf.members.get(word) if isinstance(leaf, Group) else None
+    return leaf
 
 
 def leaves() -> list[tuple[tuple[str, ...], Leaf]]:

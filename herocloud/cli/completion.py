@@ -86,7 +86,7 @@ def offer(before: Sequence[str], begun: str) -> dict[str, str]:
 def _choices(kind: Any, begun: str) -> dict[str, str]:
     """Return the values of a flag or an argument that takes one of several words."""
     kinds = [kind, *get_args(kind)]
-    return {word: "" for one in kinds if get_origin(one) is Literal for word in get_args(one) if word.startswith(begun)}
+    return {word: "" for kind in kinds if get_origin(kind) is Literal for word in get_args(kind) if word.startswith(begun)}
 
 
 def script(shell: str) -> str:

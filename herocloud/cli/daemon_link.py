@@ -73,8 +73,8 @@ class Link:
     def _find_socket(self) -> str | None:
         from herocloud.rpc import daemon_process
 
-        found = daemon_process.find(self._folder)
-        return None if found is None else found.socket
+        process = daemon_process.find(self._folder)
+        return None if process is None else process.socket
 
     def _run(self, client: "Client", handed: Handed, how: How) -> Ran | None:
         import json
@@ -114,7 +114,7 @@ def _version() -> str:
 
 def _options(handed: Handed, how: How) -> dict[str, Any]:
     return {
-        "approved": sorted(one.value for one in handed.approved),
+        "approved": sorted(approval.value for approval in handed.approved),
         "address": handed.address,
         "undoes": handed.undoes,
         "saved": handed.saved,
@@ -209,10 +209,10 @@ def _ran(job: Mapping[str, Any]) -> Ran:
 
 
 def _refusal(code: int, data: Any) -> errors.HerocloudError:
-    found = _diagnostics(data)
-    if not found and code == -32011:
+    diagnostics = _diagnostics(data)
+    if not diagnostics and code == -32011:
         return errors.Cancelled("cancelled before it began")
-    return _ERRORS.get(code, errors.Refused)(found or [Diagnostic("daemon-failed", "The daemon failed", "Its log says why.")])
+    return _ERRORS.get(code, errors.Refused)(diagnostics or [Diagnostic("daemon-failed", "The daemon failed", "Its log says why.")])
 
 
 def _diagnostics(data: Any, *codes: str) -> list[Diagnostic]:

@@ -47,9 +47,9 @@ def code_of(error: errors.HerocloudError) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
 
 
-def tell_diagnostics(screen: Screen, found: Sequence[Diagnostic], *, quiet: bool = False) -> None:
+def tell_diagnostics(screen: Screen, diagnostics: Sequence[Diagnostic], *, quiet: bool = False) -> None:
     """Show findings on stderr; `quiet` leaves only errors."""
-    shown = [one for one in found if one.is_error or not quiet]
+    shown = [diagnostic for diagnostic in diagnostics if diagnostic.is_error or not quiet]
     if shown:
         from herocloud.views import diagnostic_text
 
@@ -58,12 +58,12 @@ def tell_diagnostics(screen: Screen, found: Sequence[Diagnostic], *, quiet: bool
 
 def tell_refusal(screen: Screen, error: errors.HerocloudError, *, json: bool) -> int:
     """Say why nothing was done, in the form that was asked for, and return the exit code."""
-    found = diagnostics_of(error)
-    tell_diagnostics(screen, found)
+    diagnostics = diagnostics_of(error)
+    tell_diagnostics(screen, diagnostics)
     if json:
         from herocloud.views import diagnostic_text, json_text
 
-        screen.result(json_text.dumps({**diagnostic_text.documents(found), "errored": True}))
+        screen.result(json_text.dumps({**diagnostic_text.documents(diagnostics), "errored": True}))
     return code_of(error)
 
 

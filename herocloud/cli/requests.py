@@ -38,7 +38,7 @@ def set_up(environment: Mapping[str, str], verbose: int) -> None:
 
     level = environment.get("HEROCLOUD_LOG", "").lower()
     if level and level not in LEVELS:
-        raise BadValue(f"`{level}` is not a level; use {', '.join(f'`{one}`' for one in LEVELS)}", "HEROCLOUD_LOG")
+        raise BadValue(f"`{level}` is not a level; use {', '.join(f'`{level}`' for level in LEVELS)}", "HEROCLOUD_LOG")
     if not level:
         level = "debug" if verbose > 1 else "info" if verbose else ""
     ours = logging.getLogger("herocloud")

@@ -28,13 +28,13 @@ def make_command(words: tuple[str, ...], leaf: command_table.Leaf, defaults: Any
 def spread(function: Callable[..., int]) -> Callable[..., int]:
     """Return a function whose signature Typer can read, with one parameter per flag; called, it calls `function` with its groups."""
     parameters = {
-        one.name: inspect.Parameter(
-            one.name,
+        parameter.name: inspect.Parameter(
+            parameter.name,
             inspect.Parameter.KEYWORD_ONLY,
-            annotation=Annotated[one.kind, _mark(one.mark)],
-            default=inspect.Parameter.empty if one.default is commands.REQUIRED else one.default,
+            annotation=Annotated[parameter.kind, _mark(parameter.mark)],
+            default=inspect.Parameter.empty if parameter.default is commands.REQUIRED else parameter.default,
         )
-        for one in commands.parameters(function)
+        for parameter in commands.parameters(function)
     }
 
     def gathered(**values: Any) -> int:
@@ -66,14 +66,14 @@ class Branch(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  (the parser's signature)
         """Import and return one member; nothing when there is none of this name."""
         if cmd_name not in self.commands:
-            found = self._members().get(cmd_name)
-            if found is None:
+            members = self._members().get(cmd_name)
+            if members is None:
                 return None
             words = (*self.words, cmd_name)
-            if isinstance(found, command_table.Group):
+            if isinstance(members, command_table.Group):
                 self.commands[cmd_name] = grow(words, self.defaults)
             else:
-                self.commands[cmd_name] = make_command(words, found, self.defaults)
+                self.commands[cmd_name] = make_command(words, members, self.defaults)
         return self.commands[cmd_name]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  (the parser's signature)
@@ -90,9 +90,9 @@ class Branch(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def _members(self) -> dict[str, Any]:
-        found = command_table.find(self.words)
-        if isinstance(found, command_table.Group):
-            return dict(found.members)
+        leaf = command_table.find(self.words)
+        if isinstance(leaf, command_table.Group):
+            return dict(leaf.members)
         return dict(command_table.COMMANDS)
 
 

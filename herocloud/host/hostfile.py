@@ -76,8 +76,8 @@ def _read_cache(folder: Path, text: str) -> HostFile | None:
     return None
 
 
-def _write_cache(folder: Path, text: str, found: HostFile) -> None:
-    content = jsons.dumps({"form": _CACHE_FORM, "text": text, **found._asdict()})
+def _write_cache(folder: Path, text: str, host_file: HostFile) -> None:
+    content = jsons.dumps({"form": _CACHE_FORM, "text": text, **host_file._asdict()})
     try:
         _cache(folder).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _cache(folder).write_text(content, encoding="utf-8")

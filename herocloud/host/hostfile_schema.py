@@ -210,9 +210,9 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     "daemon": {"paths": _absolute, "group": _group},
     "history": {"days": _limit, "operations": _limit},
     **{
-        one.name: {key: _one_of(kind) if isinstance(kind, tuple) else _KINDS[kind] for key, kind in one.settings.items()}
-        for one in registry.declarations()
-        if one.settings
+        declaration.name: {key: _one_of(kind) if isinstance(kind, tuple) else _KINDS[kind] for key, kind in declaration.settings.items()}
+        for declaration in registry.declarations()
+        if declaration.settings
     },
 }
 """The keys of the file; providers declare their own sections."""

@@ -64,14 +64,16 @@ def make_host(
     disks lie, `in_use` the slices that VMs hold.
     """
     file, wrong = read_host_file(folder)
-    if any(one.is_error for one in wrong):
+    if any(diagnostic.is_error for diagnostic in wrong):
         return HostAnswer(None, wrong)
     file = file or _NOTHING
     host = _assemble(file, detect(disks or folder, proc=proc, sys=sys), own_bytes, stored, in_use)
     if host.image_catalogue is not None:
         host = host._replace(image_catalogue=str((folder / host.image_catalogue).absolute()))
-    found = slicing.check_size(host.memory, len(host.slices), host.reserve_memory) + slicing.check_fewer(recorded_slices, len(host.slices))
-    return HostAnswer(host, wrong + found, file.settings(), _settings_of_providers(file, folder))
+    diagnostics = slicing.check_size(host.memory, len(host.slices), host.reserve_memory) + slicing.check_fewer(
+        recorded_slices, len(host.slices)
+    )
+    return HostAnswer(host, wrong + diagnostics, file.settings(), _settings_of_providers(file, folder))
 
 
 def _settings_of_providers(file: HostFile, folder: Path) -> dict[str, dict[str, Json]]:

@@ -47,7 +47,7 @@ def make_slices(
 
 def check_shrunk(records: Iterable[Record], slices: Sequence[Slice]) -> tuple[Diagnostic, ...]:
     """Return an error that names the VMs whose slices the machine does not have any more; nothing when there are none."""
-    there = {one.sid for one in slices}
+    there = {host_slice.sid for host_slice in slices}
     lost: list[str] = []
     for record in records:
         gone = [sid for sid in (record.spec.get("slices") or () if record.kind == "vm" else ()) if sid not in there]

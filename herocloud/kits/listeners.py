@@ -43,7 +43,7 @@ def find_holder(port: int) -> Holder | None:
 def _name(number: str) -> Holder:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if any(str(one.readlink()) == f"socket:[{number}]" for one in (folder / "fd").iterdir()):
+            if any(str(path.readlink()) == f"socket:[{number}]" for path in (folder / "fd").iterdir()):
                 return Holder(number, int(folder.name), (folder / "comm").read_text().strip())
         except OSError:
             # It ended, or belongs to somebody else.

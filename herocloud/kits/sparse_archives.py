@@ -225,14 +225,14 @@ def _look_into(descriptor: int, limits: Limits) -> Mapping[str, Stored]:
     return members
 
 
-def _refuse_too_large(found: Sequence[Stored], limits: Limits) -> None:
-    total = sum(one.size for one in found)
+def _refuse_too_large(entries: Sequence[Stored], limits: Limits) -> None:
+    total = sum(one.size for one in entries)
     if total > limits.size:
         raise BadArchive(f"it unpacks to {total} bytes, and {limits.size} are allowed")
-    for one in found:
-        data = sum(length for _, length in one.segments)
-        if one.size > limits.ratio * (data + 1024**3):
-            raise BadArchive(f"`{one.name}` unpacks to {one.size} bytes and holds {data}: more than {limits.ratio:g} times as much")
+    for entry in entries:
+        data = sum(length for _, length in entry.segments)
+        if entry.size > limits.ratio * (data + 1024**3):
+            raise BadArchive(f"`{entry.name}` unpacks to {entry.size} bytes and holds {data}: more than {limits.ratio:g} times as much")
 
 
 def _scan(descriptor: int) -> Iterator[Stored]:

@@ -44,7 +44,7 @@ class Finding(NamedTuple):
         return Diagnostic(self.code, self.summary, detail, self.severity, address, place, hint=hint)
 
 
-def sort_diagnostics(found: list[Diagnostic]) -> list[Diagnostic]:
+def sort_diagnostics(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
     """Order findings by file and line, those without a place last; equal findings are shown once."""
-    unique = list(dict.fromkeys(found))
+    unique = list(dict.fromkeys(diagnostics))
     return sorted(unique, key=lambda d: (d.place is None, d.place or Place("", 0, 0, 0, 0), d.address or "", d.code, d.detail))

@@ -28,7 +28,7 @@ class Refused(HerocloudError):
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Keep all findings; the text is for logs only."""
-        super().__init__("; ".join(f"{found.summary}: {found.detail}" for found in diagnostics))
+        super().__init__("; ".join(f"{diagnostic.summary}: {diagnostic.detail}" for diagnostic in diagnostics))
         self.diagnostics = tuple(diagnostics)
 
 

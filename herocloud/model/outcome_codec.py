@@ -20,7 +20,7 @@ def decode_event(data: Json) -> Event:
 
 def encode_result(result: Result) -> dict[str, Json]:
     """Return a result with its outcomes."""
-    outcomes = [[*one._replace(status=one.status.value)] for one in result.outcomes]  # type: ignore[arg-type]
+    outcomes = [[*outcome._replace(status=outcome.status.value)] for outcome in result.outcomes]  # type: ignore[arg-type]
     return {**result._asdict(), "outcomes": outcomes, "notes": list(result.notes), "earlier": sorted(result.earlier)}
 
 

@@ -29,17 +29,17 @@ class NodeUse(NamedTuple):
     """The /64 that follows from this key, or that was applied with it."""
 
 
-def can_share(one: NodeUse, other: NodeUse, host_subnet: str | None) -> bool:
+def can_share(node_use: NodeUse, other: NodeUse, host_subnet: str | None) -> bool:
     """Return whether two stacks can rely on the node of the host at the same time; `host_subnet` is what the key `host` gives.
 
     The node has one key. With two of them each apply would start it again with its own, and cut the other stack off.
     """
-    if one.mode == other.mode == NETWORK:
+    if node_use.mode == other.mode == NETWORK:
         return True
-    if one.mode == other.mode:
+    if node_use.mode == other.mode:
         # With the same key, replaced meanwhile, the other stack follows when it is applied.
-        return one.key == other.key or (one.subnet is not None and one.subnet == other.subnet)
-    owner = other if one.mode == NETWORK else one
+        return node_use.key == other.key or (node_use.subnet is not None and node_use.subnet == other.subnet)
+    owner = other if node_use.mode == NETWORK else node_use
     if host_subnet is None or owner.subnet is None:
         # A key that cannot be had is a finding of its own; on a simulated host it follows from the name of the host.
         return owner.key == HOST_KEY

@@ -130,7 +130,7 @@ class Plan(NamedTuple):
     @property
     def errored(self) -> bool:
         """Return whether the plan could not be made."""
-        return any(found.is_error for found in self.diagnostics)
+        return any(diagnostic.is_error for diagnostic in self.diagnostics)
 
     @property
     def blocked(self) -> bool:

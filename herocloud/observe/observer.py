@@ -60,9 +60,9 @@ def _highest(looks: Sequence[Observed]) -> dict[str, int]:
     return found
 
 
-def _merge_things(one: Thing, other: Thing) -> Thing:
-    first = other if "machine" in other.parts else one
-    return first._replace(parts={**one.parts, **other.parts}, lineage=one.lineage or other.lineage)
+def _merge_things(thing: Thing, other: Thing) -> Thing:
+    first = other if "machine" in other.parts else thing
+    return first._replace(parts={**thing.parts, **other.parts}, lineage=thing.lineage or other.lineage)
 
 
 def _blind(provider: str, why: str) -> Diagnostic:

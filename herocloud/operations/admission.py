@@ -128,7 +128,7 @@ def _say_changed(plan: Plan, changed: Changed, recorded: Recorded, observed: Obs
     found = staleness.say_changed(changed)
     kind, _, owner = changed.planned.key.partition(":")
     address = Address(owner.partition("/")[2])
-    change = next((one for one in plan.changing if address in (one.address, one.previous_address)), None)
+    change = next((change for change in plan.changing if address in (change.address, change.previous_address)), None)
     if change is None or kind not in ("record", "observed"):
         return found
     thing = observed.things.get(plan.stack, {}).get(address) if observed is not None else None
@@ -156,7 +156,7 @@ def not_in_place(plan: Plan, recorded: Recorded, observed: Observed) -> list[Add
     """Return the addresses at which records and world are not what this plan says they will be."""
     records = recorded.records.get(plan.stack, {})
     things = observed.things.get(plan.stack, {})
-    found = []
+    addresses = []
     for change in plan.changing:
         record, thing = records.get(change.address), things.get(change.address)
         parts = dict(thing.parts) if thing else {}
@@ -165,5 +165,5 @@ def not_in_place(plan: Plan, recorded: Recorded, observed: Observed) -> list[Add
         else:
             fine = record is not None and record.complete and record.spec == change.after and dict(record.parts) == parts
         if not fine:
-            found.append(change.address)
-    return found
+            addresses.append(change.address)
+    return addresses

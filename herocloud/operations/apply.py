@@ -85,7 +85,7 @@ def run_made(
                 return Applied(None, None, recovered)
         first = again()
     attempt = _Attempt(folder, scope, again, how, approver)
-    if not any(one.alive and one.scope.covers(scope) for one in first.recorded.unfinished):
+    if not any(pending.alive and pending.scope.covers(scope) for pending in first.recorded.unfinished):
         if not attempt.decide(first):
             return Applied(first.plan, None, recovered)
     else:
@@ -251,9 +251,9 @@ def _was_applied(plan: Plan, store: Store, recorded: Recorded, host: Hosting) ->
 
 def _require_free(plan: Plan, recorded: Recorded) -> None:
     """Raise Stale when a range or a port that a saved plan gives to a network belongs to another stack by now."""
-    found = reservations.find_taken(plan, reservations.occupied(recorded, plan.stack))
-    if found:
-        raise Stale(found)
+    diagnostics = reservations.find_taken(plan, reservations.occupied(recorded, plan.stack))
+    if diagnostics:
+        raise Stale(diagnostics)
 
 
 def resume(

@@ -46,15 +46,15 @@ class Question(NamedTuple):
 
 def parse(texts: Iterable[str]) -> frozenset[Approval]:
     """Read what `--approve` was given, once or several times, with commas or without."""
-    known = {one.value: one for one in Approval}
-    found = set()
+    known = {approval.value: approval for approval in Approval}
+    approvals = set()
     for word in " ".join(texts).replace(",", " ").split():
         if word not in known:
             close = nearest.nearest(word, known)
             hint = f"did you mean `{close}`?" if close else f"classes are {', '.join(known)}"
             raise NotAClass(f"`{word}` is not a class of approval; {hint}")
-        found.add(known[word])
-    return frozenset(found)
+        approvals.add(known[word])
+    return frozenset(approvals)
 
 
 def classes_of(change: Change) -> tuple[Approval, ...]:
@@ -72,14 +72,14 @@ def classes_of(change: Change) -> tuple[Approval, ...]:
 
 def missing(plan: Plan, approved: Collection[Approval]) -> dict[Approval, list[Change]]:
     """Return the changes that are not approved, by the class that is missing, mildest first."""
-    found: dict[Approval, list[Change]] = {}
+    changes: dict[Approval, list[Change]] = {}
     for change in plan.changing:
-        for one in classes_of(change):
-            if one not in approved:
-                found.setdefault(one, []).append(change)
+        for approval in classes_of(change):
+            if approval not in approved:
+                changes.setdefault(approval, []).append(change)
     if not plan.changing and dict(plan.outputs) != dict(plan.outputs_before) and Approval.UPDATE not in approved:
-        found[Approval.UPDATE] = []
-    return {one: found[one] for one in Approval if one in found}
+        changes[Approval.UPDATE] = []
+    return {one: changes[one] for one in Approval if one in changes}
 
 
 def question(plan: Plan, lacking: dict[Approval, list[Change]]) -> Question:
@@ -104,8 +104,8 @@ NO_TERMINAL = "there is no terminal to ask at"
 
 def refusal(lacking: dict[Approval, list[Change]], why_not_asked: str = NO_TERMINAL) -> Diagnostic:
     """Say what is not approved, why nobody was asked, and what to write to approve it."""
-    lines = [f"{one.value}: {_list(changes)}" for one, changes in lacking.items()]
-    words = ",".join(one.value for one in lacking)
+    lines = [f"{approval.value}: {_list(changes)}" for approval, changes in lacking.items()]
+    words = ",".join(approval.value for approval in lacking)
     return Diagnostic(
         "not-approved",
         "Not approved",
@@ -116,7 +116,7 @@ def refusal(lacking: dict[Approval, list[Change]], why_not_asked: str = NO_TERMI
 
 def declined(lacking: dict[Approval, list[Change]]) -> Diagnostic:
     """Say that a person was asked and did not approve."""
-    words = ", ".join(one.value for one in lacking)
+    words = ", ".join(approval.value for approval in lacking)
     return Diagnostic("not-approved", "Not approved", f"The answer was not the word that approves ({words}); nothing was changed.")
 
 

@@ -88,7 +88,7 @@ def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, 
     text = json.dumps({"stack": STACK, "vms": {wanted.name: _replaced(fields, "{{", stand_in)}}, ensure_ascii=True)
     loaded = inputs.load(folder, Sources((_FROM_STDIN,), stdin=text), host.host)
     if loaded.desired is None:
-        found = [_without_place(one, stand_in) for one in loaded.diagnostics]
+        found = [_without_place(diagnostic, stand_in) for diagnostic in loaded.diagnostics]
         kind = ImageRefused if any("image" in one.code for one in found) or any("image" in one.detail for one in found) else Refused
         raise kind(found)
     vm = next(resource for resource in loaded.desired.resources if resource.kind == "vm")
@@ -107,10 +107,10 @@ def _replaced(value: Json, old: str, new: str) -> Json:
     return value
 
 
-def _without_place(found: Diagnostic, stand_in: str) -> Diagnostic:
+def _without_place(diagnostic: Diagnostic, stand_in: str) -> Diagnostic:
     # The text in which it stands was made here, and its lines say nothing to a caller.
-    hint = None if found.hint is None else found.hint.replace(stand_in, "{{")
-    return found._replace(place=None, snippet=None, detail=found.detail.replace(stand_in, "{{"), hint=hint)
+    hint = None if diagnostic.hint is None else diagnostic.hint.replace(stand_in, "{{")
+    return diagnostic._replace(place=None, snippet=None, detail=diagnostic.detail.replace(stand_in, "{{"), hint=hint)
 
 
 def _settle_image(vm: Resource, images: Sequence[Resource], standing: Mapping[Address, Record]) -> tuple[Resource, Resource | None]:

@@ -177,8 +177,8 @@ def wait(
     for _ in range(min(_AT_ONCE, len(records))):
         # Daemons, because ^C must not wait for guests that do not answer; they hold nothing that would have to be put back.
         threading.Thread(target=work, daemon=True).start()
-    found: list[Ready] = []
-    while len(found) < len(records):
+    waits: list[Ready] = []
+    while len(waits) < len(records):
         try:
             answer = answers.get(timeout=watch.pause)
         except queue.Empty:
@@ -188,9 +188,9 @@ def wait(
                 raise answer
             over = [answer] if watch.forget(answer.record) else []
         for one in over:
-            found.append(one)
+            waits.append(one)
             told(one)
-    return found
+    return waits
 
 
 class _Watch:

@@ -52,14 +52,14 @@ def find(folder: Path) -> Machine:
     """Detect the machine; slices that VMs hold and that it lost are a warning here, where nothing is about to use them."""
     recorded = lookups.read_recorded(folder)
     found = inputs.find_host(folder, recorded)
-    lost = slicing.check_shrunk([one for records in recorded.records.values() for one in records.values()], found.host.slices)
-    warnings = tuple(one._replace(severity=Severity.WARNING) for one in lost)
+    lost = slicing.check_shrunk([record for records in recorded.records.values() for record in records.values()], found.host.slices)
+    warnings = tuple(diagnostic._replace(severity=Severity.WARNING) for diagnostic in lost)
     return Machine(found._replace(diagnostics=(*found.diagnostics, *warnings)), inputs.slice_owners(recorded))
 
 
 def find_slice(machine: Machine, sid: str) -> Slice:
     """Return one slice; raises Refused that names the nearest."""
-    known = {one.sid: one for one in machine.slices}
+    known = {host_slice.sid: host_slice for host_slice in machine.slices}
     if Sid(sid) in known:
         return known[Sid(sid)]
     close = nearest.nearest(sid, known)
@@ -77,11 +77,11 @@ def refresh(folder: Path, how: How) -> Refreshed:
     with admission.working(folder, HOST, "host refresh", None, how) as store:
         recorded = store.recorded()
         found = inputs.find_host(folder, recorded)
-        shrunk = slicing.check_shrunk([one for records in recorded.records.values() for one in records.values()], found.host.slices)
+        shrunk = slicing.check_shrunk([record for records in recorded.records.values() for record in records.values()], found.host.slices)
         if shrunk:
             raise Refused(shrunk)
         # Slices in use keep their number on a machine that shrank, so the number to settle on is the highest there is.
-        highest = max((ids.sid_number(one.sid) for one in found.host.slices), default=0)
+        highest = max((ids.sid_number(host_slice.sid) for host_slice in found.host.slices), default=0)
         if highest != recorded.slices:
             store.settle_slices(highest)
             found = inputs.find_host(folder, store.recorded())
@@ -122,7 +122,7 @@ def _check_programs() -> Iterator[Check]:
 
 def _check_folder(folder: Path) -> Iterator[Check]:
     if not folder.exists():
-        parent = next(one for one in folder.absolute().parents if one.exists())
+        parent = next(parent for parent in folder.absolute().parents if parent.exists())
         writable = os.access(parent, os.W_OK | os.X_OK)
         hint = "" if writable else f"make it as root, or name another with --data-dir: {parent} is not writable"
         yield Check("herocloud", "data folder", ok=writable, detail=f"{folder} is not there yet", hint=hint)
@@ -150,7 +150,7 @@ def _check_state(folder: Path) -> Iterator[Check]:
         yield Check("herocloud", "state", ok=False, detail=_say(error))
     else:
         says = "none yet" if recorded.lineage is None else f"serial {recorded.serial}, {sum(map(len, recorded.records.values()))} records"
-        unfinished = any(not one.alive for one in recorded.unfinished)
+        unfinished = any(not pending.alive for pending in recorded.unfinished)
         yield Check(
             "herocloud",
             "state",
@@ -163,7 +163,7 @@ def _check_state(folder: Path) -> Iterator[Check]:
     except HerocloudError as error:
         yield Check("herocloud", "host", ok=False, detail=_say(error))
         return
-    warnings = "; ".join(one.summary for one in host.diagnostics)
+    warnings = "; ".join(diagnostic.summary for diagnostic in host.diagnostics)
     says = f"{host.host.name}, {len(host.host.slices)} slices{', simulated' if host.host.simulated else ''}"
     yield Check("herocloud", "host", ok=not warnings, detail=says, hint=warnings, needed=False)
 
@@ -196,5 +196,5 @@ def _context(folder: Path) -> "ProviderContext":
 
 def _say(error: HerocloudError) -> str:
     if isinstance(error, Refused):
-        return "; ".join(f"{found.summary}: {found.detail}" for found in error.diagnostics)
+        return "; ".join(f"{diagnostic.summary}: {diagnostic.detail}" for diagnostic in error.diagnostics)
     return str(error)

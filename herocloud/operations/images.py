@@ -53,17 +53,17 @@ def listed(folder: Path, stack: Sources) -> list[dict[str, Json]]:
     observed = stack_plans.look(host, (desired.stack,))
     there = observed.things.get(desired.stack, {})
     found: list[dict[str, Json]] = []
-    for one in desired.resources:
-        if one.kind != "image":
+    for resource in desired.resources:
+        if resource.kind != "image":
             continue
-        spec, size = one.spec, observed.images.get(one.spec["source"] or "")
-        present = "image" in there[one.address].parts if one.address in there else False
+        spec, size = resource.spec, observed.images.get(resource.spec["source"] or "")
+        present = "image" in there[resource.address].parts if resource.address in there else False
         if not present and not host.host.simulated:
             # Fetched, and not yet asked for by an apply; or a kernel, of which nothing is stored.
             present, size = _is_here(folder, spec)
         found.append(
             {
-                "name": one.name,
+                "name": resource.name,
                 "aliases": list(spec["aliases"]),
                 "source": shown(spec["source"] or spec["kernel"]),
                 "format": spec["format"] or ("kernel" if spec["kernel"] else None),
@@ -96,7 +96,7 @@ def choose(folder: Path, stack: Sources, wanted: Sequence[str]) -> list[Resource
                 )
             ]
         )
-    found = [one for one in desired.resources if one.kind == "image"]
+    found = [resource for resource in desired.resources if resource.kind == "image"]
     by_name = {name: one for one in found for name in (*one.spec["aliases"], one.name)}
     unknown = [_unknown(name, by_name) for name in dict.fromkeys(wanted) if name.removeprefix("image.") not in by_name]
     if unknown:
@@ -122,15 +122,15 @@ def _unknown(name: str, known: Iterable[str]) -> Diagnostic:
 def pull(folder: Path, chosen: Sequence[Resource], told: Callable[[str], Told]) -> Iterator[Pulled]:
     """Bring images into the store, one after the other; `told` gives the listener for the one of a name."""
     host = inputs.find_host(folder, lookups.read_recorded(folder)).host
-    for one in chosen:
-        spec = one.spec
+    for resource in chosen:
+        spec = resource.spec
         if spec["source"] is None:
-            _require_files(one)
-            yield Pulled(one.name, spec["kernel"], None, "kernel", None, new=False)
+            _require_files(resource)
+            yield Pulled(resource.name, spec["kernel"], None, "kernel", None, new=False)
             continue
         before = {stored.entry.key for stored in store_audit.list_contents(folder)}
-        entry = intake.pull(folder, host, intake.Order(spec, one.name, told=told(one.name)))
-        yield Pulled(one.name, shown(entry.source), entry.sha256, entry.format, entry.size, new=entry.key not in before)
+        entry = intake.pull(folder, host, intake.Order(spec, resource.name, told=told(resource.name)))
+        yield Pulled(resource.name, shown(entry.source), entry.sha256, entry.format, entry.size, new=entry.key not in before)
 
 
 def _require_files(image: Resource) -> None:
@@ -159,12 +159,12 @@ def verify(folder: Path, told: Told) -> list[Verified]:
     return store_audit.verify(folder, told=told)
 
 
-def remove_wrong(folder: Path, found: Sequence[Verified], how: How) -> int:
+def remove_wrong(folder: Path, verified_images: Sequence[Verified], how: How) -> int:
     """Remove the contents that are not what was stored; the next use fetches them again. Returns the bytes that came free."""
     from herocloud.state import locking
 
     with locking.hold(folder, "image verify", None, how.lock_timeout, how.note):
-        return store_audit.remove(folder, [one.entry for one in found if one.wrong is not None])
+        return store_audit.remove(folder, [verified_image.entry for verified_image in verified_images if verified_image.wrong is not None])
 
 
 def find_unused(folder: Path) -> Pruned:

@@ -74,14 +74,14 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
     from herocloud.state import reserve, state_files
 
     own, stored, disks = 0, 0, folder
-    for images in (one.images for one in registry.declarations() if one.images is not None):
+    for images in (declaration.images for declaration in registry.declarations() if declaration.images is not None):
         own, stored = own + images.own_bytes(folder), stored + images.stored_bytes(folder)
         disks = images.disks_at(folder) if disks == folder else disks
     if state_files.shares_disk(folder, disks):
         own, stored = own - reserve.missing(folder), stored + state_files.size(folder)
     in_use = slice_owners(recorded).keys()
     answer = machine.make_host(folder, recorded.slices, own, stored=stored, disks=disks, in_use=in_use)
-    errors = [found for found in answer.diagnostics if found.is_error]
+    errors = [diagnostic for diagnostic in answer.diagnostics if diagnostic.is_error]
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
     context = ProviderContext(folder, answer.host, answer.providers, environment)
@@ -107,7 +107,9 @@ def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
         return hosting
     from herocloud.providers import registry
 
-    chosen = {one.name: {"accelerator": accelerator} for one in registry.declarations() if "accelerator" in one.settings}
+    chosen = {
+        declaration.name: {"accelerator": accelerator} for declaration in registry.declarations() if "accelerator" in declaration.settings
+    }
     settings = hosting.context.settings
     merged = {name: {**settings.get(name, {}), **chosen.get(name, {})} for name in (*settings, *chosen)}
     return hosting._replace(context=hosting.context._replace(settings=merged))
@@ -117,8 +119,8 @@ def read_settings(folder: Path) -> Mapping[str, str]:
     """Return the flags that the host file sets; a wrong host file gives none here, because the command itself will say so."""
     from herocloud.host import hostfile
 
-    found, _ = hostfile.read_host_file(folder)
-    return found.settings() if found is not None else {}
+    host_file, _ = hostfile.read_host_file(folder)
+    return host_file.settings() if host_file is not None else {}
 
 
 class DaemonSettings(NamedTuple):
@@ -134,13 +136,13 @@ def read_daemon_settings(folder: Path) -> DaemonSettings:
     """Return what the host file says about the daemon; raises Refused for one that is wrong."""
     from herocloud.host import hostfile
 
-    found, diagnostics = hostfile.read_host_file(folder)
-    errors = [one for one in diagnostics if one.is_error]
+    host_file, diagnostics = hostfile.read_host_file(folder)
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
     if errors:
         raise Refused(errors)
-    if found is None:
+    if host_file is None:
         return DaemonSettings()
-    return DaemonSettings(found.values.get("daemon.group"), tuple(found.values.get("daemon.paths") or ()))
+    return DaemonSettings(host_file.values.get("daemon.group"), tuple(host_file.values.get("daemon.paths") or ()))
 
 
 def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
@@ -168,7 +170,11 @@ def observing_names(context: ProviderContext) -> tuple[str, ...]:
     if simulated_only(context):
         return (registry.simulation().name,)
     # Where nothing was ever simulated there is no world to look into, and looking would make one.
-    return tuple(one.name for one in registry.declarations() if one.simulation is None or one.simulation.exists(context.folder))
+    return tuple(
+        declaration.name
+        for declaration in registry.declarations()
+        if declaration.simulation is None or declaration.simulation.exists(context.folder)
+    )
 
 
 class Sources(NamedTuple):

@@ -63,7 +63,7 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
     observed = stack_plans.look(host, None)
     found = orphans.find_orphans(recorded, observed)
     # What has a record that cannot be read is not an orphan, only unknown.
-    known = [one for one in found if one.thing.address not in recorded.damaged.get(one.thing.stack, {})]
+    known = [orphan for orphan in found if orphan.thing.address not in recorded.damaged.get(orphan.thing.stack, {})]
     going = tuple(one.thing for one in known if foreign or not one.foreign)
     buried = dated_tombstones(host, now)
     plans = tuple(
@@ -75,7 +75,7 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
     return Litter(
         going,
         tuple(buried if everything else expired(buried, now, KEEP_SECONDS)),
-        tuple(one.thing for one in found if one.foreign and not foreign),
+        tuple(orphan.thing for orphan in found if orphan.foreign and not foreign),
         plans,
     )
 
@@ -173,12 +173,12 @@ def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) ->
     recorded = lookups.read_recorded(folder)
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, None)
-    thing = _find_orphan([one.thing for one in orphans.find_orphans(recorded, observed)], address, stack)
+    thing = _find_orphan([orphan.thing for orphan in orphans.find_orphans(recorded, observed)], address, stack)
     recorded = stack_plans.remember(recorded, observed, host)
     lost = recorded.lost.get(thing.stack, {}).get(thing.address)
     host = stack_plans.with_recorded_keys(host, thing.stack, {thing.address: lost} if lost is not None else {}, recorded)
     plan = orphans.plan_adoption(thing.stack, [thing], recorded, observed, host.host)
-    if any(found.code == "never-recorded" for found in plan.diagnostics):
+    if any(diagnostic.code == "never-recorded" for diagnostic in plan.diagnostics):
         by_file = _from_file(folder, thing, given, host)
         if by_file is not None:
             return by_file
@@ -211,7 +211,7 @@ def _from_file(folder: Path, thing: Thing, given: Sources, host: Hosting) -> Pla
     if inputs.name_of_stack(given.files) != thing.stack:
         return None
     loaded = inputs.load(folder, given, host.host)
-    if loaded.desired is None or all(one.address != thing.address for one in loaded.desired.resources):
+    if loaded.desired is None or all(resource.address != thing.address for resource in loaded.desired.resources):
         return None
     asked = stack_plans.Asked(PlanOptions(target=(thing.address,), operation="adopt"))
     return stack_plans.plan_desired(loaded.desired, lookups.read_recorded(folder), host, asked, notes=loaded.diagnostics)

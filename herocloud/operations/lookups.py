@@ -105,9 +105,9 @@ def outputs_of(recorded: Recorded, stack: str) -> Mapping[str, Json]:
 def require_known(folder: Path, stack: str) -> None:
     """Raise unless a stack of this name is recorded here, or was: a slip in a name must not look like an empty stack."""
     recorded = read_recorded(folder)
-    if stack in recorded.records or stack in recorded.outputs or any(one.stack == stack for one in recorded.unfinished):
+    if stack in recorded.records or stack in recorded.outputs or any(pending.stack == stack for pending in recorded.unfinished):
         return
-    if any(one.stack == stack for one in history(folder, None)):
+    if any(version.stack == stack for version in history(folder, None)):
         return
     raise Refused([stack_plans.unknown_stack(stack, recorded)])
 
@@ -122,7 +122,7 @@ def history(folder: Path, stack: str | None) -> list[Version]:
     with opened:
         # What was cut off is still written down as running, because nobody was left to write anything else.
         cut_off = {one.id for one in opened.pending() if not one.alive}
-        found = [one for one in opened.history() if stack is None or one.stack in (None, stack)]
+        found = [version for version in opened.history() if stack is None or version.stack in (None, stack)]
     return [one._replace(outcome="cut off") if one.outcome == "running" and one.apply in cut_off else one for one in found]
 
 
@@ -135,7 +135,7 @@ def compare(folder: Path, before: str, after: str, stack: str | None) -> Sides:
         raise Refused([Diagnostic("no-state", "There is no state yet", f"Nothing was ever applied in `{folder}`.")])
     with opened:
         serials = [_serial_of(moment, opened.applies()) for moment in (before, after)]
-        found = [one for one in opened.diff(*serials) if stack is None or one.stack == stack]
+        found = [difference for difference in opened.diff(*serials) if stack is None or difference.stack == stack]
     return Sides(tuple(one.before for one in found if one.before), tuple(one.after for one in found if one.after))
 
 
@@ -158,7 +158,7 @@ def require_stack(recorded: Recorded, stack: str | None) -> str:
     known = sorted({*recorded.records, *recorded.outputs})
     if len(known) == 1:
         return known[0]
-    names_of = ", ".join(f"`{one}`" for one in known)
+    names_of = ", ".join(f"`{stack_name}`" for stack_name in known)
     detail = f"There are records of {names_of}." if known else "Nothing is recorded in this data folder."
     raise Refused(
         [Diagnostic("which-stack", "No stack is chosen", detail, hint="name one with `--stack NAME`, or give its file with `-f`")]
@@ -169,7 +169,7 @@ def holders(folder: Path) -> list[Holder]:
     """Return who holds a lock; a holder that died holds nothing."""
     from herocloud.state import locking
 
-    return [found for found in locking.read_holders(folder) if found.is_alive() is not False]
+    return [holder for holder in locking.read_holders(folder) if holder.is_alive() is not False]
 
 
 class Drifted(NamedTuple):

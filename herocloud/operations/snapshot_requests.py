@@ -56,7 +56,7 @@ def plan_create(folder: Path, wanted: Wanted, now: float) -> list[Planned]:
     taking = snapshots.Taking(wanted.name or name_at(now), int(now), wanted.memory, wanted.together, wanted.scheduled, versions)
     return [
         _planned(
-            snapshots.plan_taking([one for one in records if one.stack == stack], taking, recorded, observed, host.host),
+            snapshots.plan_taking([record for record in records if record.stack == stack], taking, recorded, observed, host.host),
             recorded,
             observed,
             host,
@@ -67,7 +67,7 @@ def plan_create(folder: Path, wanted: Wanted, now: float) -> list[Planned]:
 
 def fits(planned: Sequence[Planned]) -> bool:
     """Return whether the host has room for what these plans take."""
-    return not any(found.code.startswith("does-not-fit") for one in planned for found in one.plan.diagnostics)
+    return not any(diagnostic.code.startswith("does-not-fit") for planned_stack in planned for diagnostic in planned_stack.plan.diagnostics)
 
 
 def plan_delete(folder: Path, vm: str, names: Sequence[str], stack: str | None, *, purge: bool) -> Planned:
@@ -101,7 +101,7 @@ def list_all(folder: Path, vms: Sequence[str], stack: str | None) -> list[Snapsh
         return []
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, tuple(dict.fromkeys(record.stack for record in records)))
-    return [one for record in records for one in _of(record, observed)]
+    return [snapshot for record in records for snapshot in _of(record, observed)]
 
 
 def find(folder: Path, vm: str, name: str, stack: str | None) -> Snapshot:
@@ -109,7 +109,7 @@ def find(folder: Path, vm: str, name: str, stack: str | None) -> Snapshot:
     from herocloud.plan import snapshot_checks
 
     _, record, _, observed = _look(folder, vm, stack)
-    known = {one.name: one for one in _of(record, observed)}
+    known = {snapshot.name: snapshot for snapshot in _of(record, observed)}
     if name in known:
         return known[name]
     raise Refused(list(snapshot_checks.existing(record, {f"{SNAPSHOT}{one.name}": one.part for one in known.values()}, name)))

@@ -78,7 +78,7 @@ def lay_out(names: Sequence[str], stdin: str | None) -> list[Laid]:
         if before is None:
             continue
         formatted = canonical.format_text(before, name)
-        wrong += [one for one in formatted.diagnostics if one.is_error]
+        wrong += [diagnostic for diagnostic in formatted.diagnostics if diagnostic.is_error]
         if formatted.text is not None:
             found.append(Laid(name, before, formatted.text))
     if wrong:
@@ -88,17 +88,19 @@ def lay_out(names: Sequence[str], stdin: str | None) -> list[Laid]:
 
 def write(laid: Sequence[Laid]) -> None:
     """Put the new layout into every file that differs, keeping its mode."""
-    for one in laid:
-        if one.changed and one.file != STDIN:
-            path = Path(one.file).resolve()
-            durable_files.write_where_named(path, one.after.encode("utf-8", "surrogateescape"), mode=path.stat().st_mode & 0o777)
+    for layout in laid:
+        if layout.changed and layout.file != STDIN:
+            path = Path(layout.file).resolve()
+            durable_files.write_where_named(path, layout.after.encode("utf-8", "surrogateescape"), mode=path.stat().st_mode & 0o777)
 
 
-def difference(one: Laid) -> str:
+def difference(layout: Laid) -> str:
     """Return what formatting changes, as a unified diff."""
     import difflib
 
-    lines = difflib.unified_diff(one.before.splitlines(), one.after.splitlines(), one.file, f"{one.file} (formatted)", lineterm="")
+    lines = difflib.unified_diff(
+        layout.before.splitlines(), layout.after.splitlines(), layout.file, f"{layout.file} (formatted)", lineterm=""
+    )
     return "\n".join(lines)
 
 

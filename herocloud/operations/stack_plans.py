@@ -107,7 +107,7 @@ def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Aske
     if named is None or named not in recorded.records:
         raise Refused(notes)
     name = StackName(named)
-    wrong = sum(1 for found in notes if found.is_error)
+    wrong = sum(1 for diagnostic in notes if diagnostic.is_error)
     found = Diagnostic(
         "only-the-name",
         "Only the name of the stack was used",
@@ -116,7 +116,7 @@ def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Aske
         severity=Severity.WARNING,
         hint="`herocloud validate` shows what is wrong with the file",
     )
-    return plan_desired(Desired(name, ()), recorded, host, asked, notes=[*(one for one in notes if not one.is_error), found])
+    return plan_desired(Desired(name, ()), recorded, host, asked, notes=[*(note for note in notes if not note.is_error), found])
 
 
 def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Asked, *, notes: Sequence[Diagnostic] = ()) -> Planned:
@@ -143,8 +143,8 @@ def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:
     """Look up what this host can run, when the plan has to choose; nobody else pays for looking."""
     from herocloud.providers import registry, survey
 
-    vms = {hypervisor or one.provider for one in desired.resources if one.kind == "vm"}
-    real = vms - {registry.simulation().name} or (not vms and any(one.kind == "network" for one in desired.resources))
+    vms = {hypervisor or resource.provider for resource in desired.resources if resource.kind == "vm"}
+    real = vms - {registry.simulation().name} or (not vms and any(resource.kind == "network" for resource in desired.resources))
     if host.host.simulated or not real:
         return host
     return host._replace(host=host.host._replace(abilities=survey.abilities(host.context)))
@@ -161,7 +161,7 @@ def _with_image_needs(host: Hosting, desired: Desired, recorded: Recorded, obser
         record = records.get(address)
         return record is not None and record.complete and record.spec == spec and (observed is None or address in things)
 
-    images = [one.spec for one in desired.resources if one.kind == "image" and not is_there(one.address, one.spec)]
+    images = [resource.spec for resource in desired.resources if resource.kind == "image" and not is_there(resource.address, resource.spec)]
     role = registry.find(registry.usual("images")).images if images and not host.host.simulated else None
     if role is None:
         return host
@@ -170,7 +170,7 @@ def _with_image_needs(host: Hosting, desired: Desired, recorded: Recorded, obser
 
 def with_overlay_keys(host: Hosting, desired: Desired, recorded: Recorded) -> Hosting:
     """Look up the keys that addresses on the overlay follow from; nobody else pays for it."""
-    if not any(one.kind in ("mycelium", "peer") or one.spec.get("mycelium") for one in desired.resources):
+    if not any(resource.kind in ("mycelium", "peer") or resource.spec.get("mycelium") for resource in desired.resources):
         return host
     from herocloud.plan import overlay_addresses, overlay_keys
 
@@ -240,7 +240,7 @@ def remember(recorded: Recorded, observed: Observed | None, host: Hosting) -> Re
     from herocloud.state import store
 
     own = (None, recorded.lineage)
-    orphans = [] if observed is None else [one for one in capacity.without_record(recorded, observed) if one.lineage in own]
+    orphans = [] if observed is None else [thing for thing in capacity.without_record(recorded, observed) if thing.lineage in own]
     opened = store.open_state(host.context.folder, write=False) if orphans else None
     if opened is None:
         return recorded
@@ -277,7 +277,7 @@ def changes_something(plan: Plan) -> bool:
 
 def refuse_unapplyable(plan: Plan) -> None:
     """Raise what stands against this plan, with the error that decides the exit code."""
-    errors = [found for found in plan.diagnostics if found.is_error]
+    errors = [diagnostic for diagnostic in plan.diagnostics if diagnostic.is_error]
     if not errors and not plan.blocked:
         return
     raise kind_of_refusal(plan)(errors or plan.diagnostics)
@@ -285,8 +285,8 @@ def refuse_unapplyable(plan: Plan) -> None:
 
 def kind_of_refusal(plan: Plan) -> type[Refused]:
     """Say what an errored or blocked plan is: too large for the host, blocked by protection, or wrong."""
-    errors = [found for found in plan.diagnostics if found.is_error]
-    rest = [found for found in errors if found.code != "protected"]
+    errors = [diagnostic for diagnostic in plan.diagnostics if diagnostic.is_error]
+    rest = [error for error in errors if error.code != "protected"]
     if any(found.code.startswith("does-not-fit") for found in rest):
         return DoesNotFit
     if plan.blocked and not rest:
@@ -299,7 +299,7 @@ def unknown_stack(name: str, recorded: Recorded) -> Diagnostic:
     from herocloud.kits import nearest
 
     close = nearest.nearest(name, recorded.records)
-    known = ", ".join(f"`{one}`" for one in sorted(recorded.records)) or "none"
+    known = ", ".join(f"`{stack_name}`" for stack_name in sorted(recorded.records)) or "none"
     hint = f"did you mean `{close}`?" if close else f"stacks with records: {known}"
     # What could be no name is shown as Python writes it: a terminal must not obey it.
     shown = f"`{name}`" if ids.NAME.fullmatch(name) else f"{name[:80]!r}"

@@ -27,11 +27,11 @@ def read_settings(folder: Path) -> HistorySettings:
     """Return what the host file says; raises Refused for one that is wrong."""
     from herocloud.host import hostfile
 
-    found, diagnostics = hostfile.read_host_file(folder)
-    errors = [one for one in diagnostics if one.is_error]
+    host_file, diagnostics = hostfile.read_host_file(folder)
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
     if errors:
         raise Refused(errors)
-    values = {} if found is None else found.values
+    values = {} if host_file is None else host_file.values
     return HistorySettings(values.get("history.days") or DAYS, values.get("history.operations") or OPERATIONS)
 
 
@@ -68,5 +68,5 @@ def prune(host: Hosting, how: How) -> Pruned:
 def _without_record(host: Hosting) -> set[tuple[StackName, Address]]:
     """Return what lies on the host and could be adopted or brought back by its last record."""
     recorded = lookups.read_recorded(host.context.folder)
-    found = {(one.thing.stack, one.thing.address) for one in orphans.find_orphans(recorded, stack_plans.look(host, None))}
+    found = {(orphan.thing.stack, orphan.thing.address) for orphan in orphans.find_orphans(recorded, stack_plans.look(host, None))}
     return found | {(stone.stack, stone.address) for stone in leftovers.list_tombstones(host)}

@@ -42,7 +42,7 @@ def list_unfinished(folder: Path) -> tuple[Pending, ...]:
 
 def waiting(recorded: Recorded, stack: StackName | None) -> list[Pending]:
     """Return the applies of a stack, or of all, that did not end and on which nobody works."""
-    return [one for one in recorded.unfinished if not one.alive and stack in (None, one.stack)]
+    return [pending for pending in recorded.unfinished if not pending.alive and stack in (None, pending.stack)]
 
 
 def in_the_way(folder: Path, pending: Iterable[Pending], scope: Scope) -> list[Pending]:
@@ -63,15 +63,15 @@ def choose(folder: Path, which: str | None, stack: str | None) -> Pending | None
     every = list_unfinished(folder)
     if which is not None:
         number = apply_number(which)
-        found = [one for one in every if one.number == number or (len(which) >= 4 and one.plan.startswith(which))]
+        found = [pending for pending in every if pending.number == number or (len(which) >= 4 and pending.plan.startswith(which))]
         if not found:
-            names = ", ".join(f"`{one.id}`" for one in every) or "none"
+            names = ", ".join(f"`{pending.id}`" for pending in every) or "none"
             detail = f"No apply `{which}` waits to be resumed. Unfinished applies: {names}."
             raise Refused(
                 [Diagnostic("not-unfinished", "There is no such unfinished apply", detail, hint="`herocloud state log` lists all")]
             )
         return found[-1]
-    found = [one for one in every if stack in (None, one.stack)]
+    found = [pending for pending in every if stack in (None, pending.stack)]
     if not found:
         # With a stack file at hand, an apply of another stack is the next best guess, as long as there is only one.
         found = list(every) if len(every) == 1 else []
@@ -92,11 +92,11 @@ def to_undo(folder: Path, which: str | None, stack: StackName | None = None) -> 
     with opened:
         applies, every = opened.applies(), opened.pending()
     if which is None:
-        applies = [one for one in applies if stack is None or one.stack == stack]
-        return next((one for one in every if applies and one.number == applies[0].apply), None)
-    serials = {one.apply: str(one.serial) for one in applies}
-    by_name = [one for one in every if which in (one.id, serials.get(one.number))]
-    return next(iter(by_name or [one for one in every if len(which) >= 4 and one.plan.startswith(which)]), None)
+        applies = [past_apply for past_apply in applies if stack is None or past_apply.stack == stack]
+        return next((pending for pending in every if applies and pending.number == applies[0].apply), None)
+    serials = {past_apply.apply: str(past_apply.serial) for past_apply in applies}
+    by_name = [pending for pending in every if which in (pending.id, serials.get(pending.number))]
+    return next(iter(by_name or [pending for pending in every if len(which) >= 4 and pending.plan.startswith(which)]), None)
 
 
 def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:

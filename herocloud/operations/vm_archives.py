@@ -134,12 +134,12 @@ def unpacked(folder: Path, file: Path, told: Told = lambda _bytes: None) -> Iter
     host = inputs.find_host(folder, recorded).host
     manifest, archive = _open(file, host)
     try:
-        needed = sum(sum(length for _, length in one.segments) for one in archive.members.values())
+        needed = sum(sum(length for _, length in member.segments) for member in archive.members.values())
         _require_room(folder, needed)
         _sweep(folder)
         place = folder / _FOLDER / os.urandom(8).hex()
-        for one in (folder, place.parent, place):
-            one.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (folder, place.parent, place):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -196,11 +196,11 @@ def _read_manifest(archive: Archive) -> Mapping[str, Any]:
     named = [one.get("file") if isinstance(one, dict) else None for one in disks] + list(payload.values())
     if any(name not in archive.members or name == _MANIFEST for name in named) or len(set(named)) < len(named):
         raise BadArchive("its manifest names what is not in it")
-    for one in disks:
-        if not _is_disk(one.get("disk")) or type(one.get("size")) is not int or not 0 < one["size"] < 2**62:
+    for disk in disks:
+        if not _is_disk(disk.get("disk")) or type(disk.get("size")) is not int or not 0 < disk["size"] < 2**62:
             raise BadArchive("its manifest is damaged")
-        if not found.get("simulated") and archive.members[one["file"]].size > one["size"]:
-            raise BadArchive(f"`{one['file']}` is larger than its disk")
+        if not found.get("simulated") and archive.members[disk["file"]].size > disk["size"]:
+            raise BadArchive(f"`{disk['file']}` is larger than its disk")
     if set(payload) - set(_PAYLOAD):
         raise BadArchive("its manifest is damaged")
     return found
@@ -267,7 +267,7 @@ def _load(folder: Path, host: inputs.Hosting, wanted: ImportWanted, content: Unp
     fence = Fence(str(folder / content.place), (str(folder / "images" / "built"), str(wanted.file.absolute())))
     loaded = inputs.load(folder, Sources(("-",), stdin=text, environment=wanted.environment, fence=fence), host.host)
     if loaded.desired is None:
-        found = [one._replace(place=None, snippet=None) for one in loaded.diagnostics]
+        found = [diagnostic._replace(place=None, snippet=None) for diagnostic in loaded.diagnostics]
         raise Refused(found)
     resources = {resource.address: resource for resource in loaded.desired.resources}
     vm = resources[ids.make_address("vm", "imported")]
@@ -277,7 +277,7 @@ def _load(folder: Path, host: inputs.Hosting, wanted: ImportWanted, content: Unp
         spec = {**image.spec, "source": None, "kernel": None, "initramfs": None, "cmdline": None}
         own = f"imported-{jsons.digest(spec)[:8]}"
         image = image._replace(spec=spec, address=ids.make_address("image", own), name=own)
-    networks = {one.name: one for one in resources.values() if one.kind == "network"}
+    networks = {resource.name: resource for resource in resources.values() if resource.kind == "network"}
     vm = vm._replace(spec={**vm.spec, "image": image.name}, literal=True)
     return vm, networks, image._replace(place=None)
 
@@ -294,8 +294,8 @@ def _keep_payload(folder: Path, content: Unpacked) -> dict[str, str]:
     if not place.is_dir():
         draft = place.with_name(f".{place.name}.{os.getpid()}.new")
         shutil.rmtree(draft, ignore_errors=True)
-        for one in (place.parent.parent, place.parent, draft):
-            one.mkdir(mode=0o711, exist_ok=True)
+        for path in (place.parent.parent, place.parent, draft):
+            path.mkdir(mode=0o711, exist_ok=True)
         for name, source in sources.items():
             shutil.copyfile(source, draft / name)
             (draft / name).chmod(0o644)
@@ -330,7 +330,7 @@ def _require_room(folder: Path, needed: int) -> None:
 
 def _is_needed(folder: Path) -> bool:
     """Return whether an apply did not end that may go on copying from what was unpacked."""
-    return any(one.stack == STACK for one in lookups.read_recorded(folder).unfinished)
+    return any(pending.stack == STACK for pending in lookups.read_recorded(folder).unfinished)
 
 
 def _sweep(folder: Path) -> None:

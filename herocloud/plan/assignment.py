@@ -85,7 +85,9 @@ class _Chooser:
         if self._host.abilities is not None and self._host.abilities.overlay:
             why = self._host.abilities.overlay
             self._found.extend(
-                overlay_diagnostics.overlay_unusable(one.address, why, one.place) for one in self._desired.resources if _wants_overlay(one)
+                overlay_diagnostics.overlay_unusable(resource.address, why, resource.place)
+                for resource in self._desired.resources
+                if _wants_overlay(resource)
             )
         self._report_networks(chosen)
         return Choice(chosen, {**registry.usual_roles(), "network": self._networks}, False, tuple(self._found))
@@ -165,21 +167,29 @@ class _Chooser:
     def _choose_networks(self) -> tuple[str, str]:
         """Choose who makes the networks, and say why when it is not the usual one. A stack's networks are all of one kind."""
         usual, able = registry.usual("network"), self._host.abilities
-        asked = {str(one.spec["mode"]): one for one in self._desired.resources if one.kind == "network" and one.spec.get("mode")}
+        asked = {
+            str(resource.spec["mode"]): resource
+            for resource in self._desired.resources
+            if resource.kind == "network" and resource.spec.get("mode")
+        }
         before = _recorded_networks(self._records)
         if before is not None:
             return before, ""
         if asked:
             named = _by_mode(next(iter(asked)))
             return named, "" if named == usual else f"the stack says `mode: {registry.network(named).mode}`"
-        if able is None or not any(one.kind == "network" for one in self._desired.resources) or able.networks == usual:
+        if able is None or not any(resource.kind == "network" for resource in self._desired.resources) or able.networks == usual:
             return usual, ""
         return able.networks, able.networks_why
 
     def _report_networks(self, chosen: Mapping[Address, str]) -> None:
         """Say what speaks against these networks, and what they cannot do for this stack."""
         able = self._host.abilities
-        asked = {str(one.spec["mode"]): one for one in self._desired.resources if one.kind == "network" and one.spec.get("mode")}
+        asked = {
+            str(resource.spec["mode"]): resource
+            for resource in self._desired.resources
+            if resource.kind == "network" and resource.spec.get("mode")
+        }
         if len(asked) > 1:
             self._found.append(diagnostics.mixed_networks(asked["user"].address, asked["bridge"].address, asked["user"].place))
         mode, one = next(iter(asked.items()), ("", None))
@@ -214,16 +224,16 @@ class _Chooser:
     def _running_on(self, network: Resource) -> list[Address]:
         """Name the VMs that run on a network and stay there."""
         name = network.address.partition(".")[2]
-        found = []
+        addresses = []
         for resource in self._desired.resources:
             record = self._records.get(resource.address)
             runs = record is not None and record.parts.get("power") in powers.ALIVE
             if resource.kind == "vm" and runs and any(nic["network"] == name for nic in resource.spec["networks"]):
-                found.append(resource.address)
-        return found
+                addresses.append(resource.address)
+        return addresses
 
     def _is_refused(self, address: Address) -> bool:
-        return any(one.is_error and one.address == address for one in self._found)
+        return any(diagnostic.is_error and diagnostic.address == address for diagnostic in self._found)
 
 
 def roles_of(record: Record, records: Mapping[Address, Record]) -> Mapping[str, str]:
@@ -254,11 +264,13 @@ def unsupported_fields(resource: Resource, spec: Spec, old: Spec, hypervisor: st
 
 
 def _by_mode(mode: str) -> str:
-    return next(one.name for one in registry.declarations() if one.network is not None and one.network.mode == mode)
+    return next(
+        declaration.name for declaration in registry.declarations() if declaration.network is not None and declaration.network.mode == mode
+    )
 
 
 def _recorded_networks(records: Mapping[Address, Record]) -> str | None:
-    return next((one.provider for one in records.values() if one.kind == "network"), None)
+    return next((record.provider for record in records.values() if record.kind == "network"), None)
 
 
 def _wants_overlay(resource: Resource) -> bool:

@@ -260,7 +260,7 @@ class _Reach:
             seen: set[StepId] = set()
             stack = [last]
             while stack:
-                new = [one for one in self._behind[stack.pop()] if one not in seen]
+                new = [step_id for step_id in self._behind[stack.pop()] if step_id not in seen]
                 seen.update(new)
                 stack.extend(new)
             self._looked += len(seen)
@@ -274,12 +274,12 @@ class _Reach:
         edges = self._edges()
         seen, stack = {first}, [first]
         while stack:
-            for one in edges.get(stack.pop(), ()):
-                if one == then:
+            for edge in edges.get(stack.pop(), ()):
+                if edge == then:
                     return True
-                if one not in seen:
-                    seen.add(one)
-                    stack.append(one)
+                if edge not in seen:
+                    seen.add(edge)
+                    stack.append(edge)
         return False
 
     def _edges(self) -> dict[StepId, list[StepId]]:

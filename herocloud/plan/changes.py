@@ -254,23 +254,23 @@ class Decider:
         record = case.record or case.lost
         if record is None or case.valued is None or case.resource is None:
             return ()
-        found: list[FieldDiff] = []
-        for one in self._differ.compare(record.spec, case.valued.spec):
-            if one.path in _HIDDEN:
+        field_diffs: list[FieldDiff] = []
+        for difference in self._differ.compare(record.spec, case.valued.spec):
+            if difference.path in _HIDDEN:
                 continue
-            found.append(_field(one, judge))
+            field_diffs.append(_field(difference, judge))
         if record.protect != case.resource.protect:
-            found.append(FieldDiff("protect", record.protect, case.resource.protect))
-        found.extend(differences.dependency_fields(record.needs, case.resource.depends_on))
+            field_diffs.append(FieldDiff("protect", record.protect, case.resource.protect))
+        field_diffs.extend(differences.dependency_fields(record.needs, case.resource.depends_on))
         if record.parts != case.present and record.complete:
-            found.extend(self._drift_fields(record.parts, case.present))
-        found.extend(volume_names.renamed_uses(case.present, self.renamed))
-        found.extend(stray_names.fields(case.stray_name, case.address))
-        return (*found, *network_names.fields(case.record, case.present, self.networks))
+            field_diffs.extend(self._drift_fields(record.parts, case.present))
+        field_diffs.extend(volume_names.renamed_uses(case.present, self.renamed))
+        field_diffs.extend(stray_names.fields(case.stray_name, case.address))
+        return (*field_diffs, *network_names.fields(case.record, case.present, self.networks))
 
     def _drift_fields(self, recorded: Parts, present: Parts) -> list[FieldDiff]:
         """Say how the world differs; `before` is what is there, `after` what the record says and the plan restores."""
-        return [differences.drift_field(one) for one in self._differ.compare(present, recorded)]
+        return [differences.drift_field(difference) for difference in self._differ.compare(present, recorded)]
 
     def _boots_with(self, case: Case, provider: str) -> str:
         """Say what a machine that its hypervisor gave up boots on next."""
@@ -332,10 +332,10 @@ def _promise(seq: step_compiler.Sequence, spec: Spec, record: Record | None, pre
         step_compiler.claim(seq, Claim(disk=max(0, more)), Claim(disk=max(0, -more)))
 
 
-def _field(one: differences.Difference, judge: _Judge) -> FieldDiff:
-    verdict: Verdict = judge(one.path, one.before, one.after)
-    top = one.path.partition(".")[0]
-    return FieldDiff(one.path, one.before, one.after, verdict.impact, verdict.why, sensitive=top in differences.SENSITIVE)
+def _field(difference: differences.Difference, judge: _Judge) -> FieldDiff:
+    verdict: Verdict = judge(difference.path, difference.before, difference.after)
+    sensitive = difference.path.partition(".")[0] in differences.SENSITIVE
+    return FieldDiff(difference.path, difference.before, difference.after, verdict.impact, verdict.why, sensitive=sensitive)
 
 
 def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: list[Step]) -> tuple[Action, Reason]:

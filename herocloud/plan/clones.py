@@ -67,14 +67,14 @@ def original_of(record: Record, records: Mapping[Address, Record], disks: Mappin
 
 def plan_copy(wanted: Wanted, original: Original, recorded: Recorded, observed: Observed, host: Host) -> Plan:
     """Return the plan that makes the VM; everything else in its stack stays as it is."""
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     standing = recorded.records.get(wanted.stack, {})
     address = ids.make_address("vm", wanted.name)
-    found += _refuse_name(wanted, address, standing)
+    diagnostics += _refuse_name(wanted, address, standing)
     image, image_name = _image(original, standing)
     networks, names = _networks(original, wanted.stack, recorded, observed)
-    volumes, uses = _volumes(original, wanted.name, standing, found)
-    found += _left_behind(original, address, standing, wanted)
+    volumes, uses = _volumes(original, wanted.name, standing, diagnostics)
+    diagnostics += _left_behind(original, address, standing, wanted)
     spec = _spec(original, wanted, image_name, names, uses, standing)
     needs = [ids.make_address("image", image_name), *(ids.make_address("network", name) for name in names.values())]
     needs += [ids.make_address("volume", use["volume"]) for use in uses]
@@ -82,14 +82,14 @@ def plan_copy(wanted: Wanted, original: Original, recorded: Recorded, observed: 
         address=address, name=wanted.name, number=None, spec=spec, depends_on=tuple(dict.fromkeys(needs)), protect=False, place=None
     )
     added = [*image, *networks, *volumes, vm]
-    if any(one.is_error for one in found):
+    if any(diagnostic.is_error for diagnostic in diagnostics):
         added = []
     draft = _draft(wanted, added, recorded, observed, host)
     origins = {address: original.disks.get("disk", (0, None))[1]}
     for volume in volumes:
         origins[volume.address] = original.disks[f"volume.{volume.name.removeprefix(f'{wanted.name}-')}"][1]
     draft = _with_origins(draft, origins)
-    return finish.finish(draft._replace(found=(*draft.found, *found), complete=True))
+    return finish.finish(draft._replace(found=(*draft.found, *diagnostics), complete=True))
 
 
 def _draft(wanted: Wanted, added: Sequence[Resource], recorded: Recorded, observed: Observed, host: Host) -> Draft:
@@ -167,7 +167,7 @@ def _free_range(like: ipaddress.IPv4Network | ipaddress.IPv6Network, taken: Sequ
 
 
 def _volumes(
-    original: Original, name: str, standing: Mapping[Address, Record], found: list[Diagnostic]
+    original: Original, name: str, standing: Mapping[Address, Record], diagnostics: list[Diagnostic]
 ) -> tuple[list[Resource], list[dict[str, Json]]]:
     """Return the volumes to make out of those that the original writes to, and how the VM uses them."""
     made: list[Resource] = []
@@ -179,9 +179,13 @@ def _volumes(
         address = ids.make_address("volume", new)
         if address in standing:
             hint = "choose another name, or delete that volume"
-            found.append(Diagnostic("name-taken", "The name is taken", f"There is a `{address}` already.", address=address, hint=hint))
+            diagnostics.append(
+                Diagnostic("name-taken", "The name is taken", f"There is a `{address}` already.", address=address, hint=hint)
+            )
         if len(new) > _LONGEST:
-            found.append(Diagnostic("bad-name", "The name is too long", f"`{new}` has more than {_LONGEST} characters.", address=address))
+            diagnostics.append(
+                Diagnostic("bad-name", "The name is too long", f"`{new}` has more than {_LONGEST} characters.", address=address)
+            )
         made.append(Resource(address, "volume", new, None, {"size": size}, literal=True))
         uses.append({"volume": new, "readonly": False})
     return made, uses

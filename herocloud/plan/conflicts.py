@@ -58,9 +58,9 @@ def find_shared_ranges(
     for step in wanted:
         if not step.after.get("cidr") or not _is_shared(step.provider):
             continue
-        for cidr, one in others:
-            if (one.stack, one.address) != (stack, step.address) and ipaddress.ip_network(step.after["cidr"]).overlaps(cidr):
-                who = f"{cidr} in {one.whose}"
+        for cidr, network in others:
+            if (network.stack, network.address) != (stack, step.address) and ipaddress.ip_network(step.after["cidr"]).overlaps(cidr):
+                who = f"{cidr} in {network.whose}"
                 yield diagnostics.range_taken(step.address, step.after["cidr"], who, places.get(step.address))
                 break
 
@@ -92,10 +92,10 @@ def find_ports(
 ) -> Iterator[Diagnostic]:
     """Find ports that another stack or an orphan publishes, or on which a program of the host listens that is none of this stack's VMs."""
     others = {
-        port: f"{one.whose}{',' if one.whose.endswith('record') else ''} publishes it already"
-        for one in _networks(stack, recorded, observed)
-        for port in _ports(one.part)
-        if (one.stack, one.address) != (stack, wanted.get(port))
+        port: f"{network.whose}{',' if network.whose.endswith('record') else ''} publishes it already"
+        for network in _networks(stack, recorded, observed)
+        for port in _ports(network.part)
+        if (network.stack, network.address) != (stack, wanted.get(port))
     }
     own = {port for record in recorded.records.get(stack, {}).values() if record.kind == "network" for port in _ports(record.spec)}
     for port, address in sorted(wanted.items(), key=lambda item: (item[1], item[0])):

@@ -37,16 +37,16 @@ class Differ:
 
     def compare(self, before: Spec, after: Spec) -> list[Difference]:
         """List what differs, in the order of the fields."""
-        found: list[Difference] = []
+        differences: list[Difference] = []
         for key in (*after, *(key for key in before if key not in after)):
             old, new = before.get(key), after.get(key)
             if old == new:
                 continue
             if isinstance(old, dict | list) or isinstance(new, dict | list):
-                found.extend(self._nested(key, old, new))
+                differences.extend(self._nested(key, old, new))
             else:
-                found.append(Difference(key, old, new))
-        return found
+                differences.append(Difference(key, old, new))
+        return differences
 
     def _nested(self, key: str, old: Json, new: Json) -> tuple[Difference, ...]:
         mark = f"{key}\0{jsons.dumps(old)}\0{jsons.dumps(new)}"
@@ -100,26 +100,26 @@ def shown(spec: Mapping[str, Json]) -> dict[str, Json]:
     return {key: (jsons.digest(value) if key in SENSITIVE and value else value) for key, value in spec.items()}
 
 
-def drift_field(one: Difference) -> FieldDiff:
+def drift_field(difference: Difference) -> FieldDiff:
     """Say how the world differs in one value; `before` is what is there, `after` what the record says and the plan restores."""
-    if one.path.startswith(SNAPSHOT):
+    if difference.path.startswith(SNAPSHOT):
         # A copy of what was cannot be made again: the record follows the world.
-        why = "gone outside herocloud; the record forgets it" if one.before is None else "found; the record takes it up"
-        return FieldDiff(one.path, one.after, one.before, drift=True, why=why)
-    return FieldDiff(one.path, one.before, one.after, drift=True, why=_why_drifted(one))
+        why = "gone outside herocloud; the record forgets it" if difference.before is None else "found; the record takes it up"
+        return FieldDiff(difference.path, difference.after, difference.before, drift=True, why=why)
+    return FieldDiff(difference.path, difference.before, difference.after, drift=True, why=_why_drifted(difference))
 
 
-def _why_drifted(found: Difference) -> str:
-    if found.path == f"machine.{powers.KEEPER}":
+def _why_drifted(difference: Difference) -> str:
+    if difference.path == f"machine.{powers.KEEPER}":
         return "nobody would start it again when it ends; its process gets a new keeper"
-    return powers.WHY.get(str(found.before) if found.path == "power" else "", "changed outside herocloud")
+    return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")
 
 
 def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
     """Compare every record of one stack with what was seen; equal parts are passed over before anything looks inside."""
     if observed is None:
         return ()
-    found: list[Drift] = []
+    drifts: list[Drift] = []
     for address, record in records.items():
         thing = observed.things.get(record.stack, {}).get(address)
         seen: Mapping[str, Json] = thing.parts if thing else {}
@@ -130,14 +130,14 @@ def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> 
             if before == after:
                 continue
             if isinstance(before, dict) and isinstance(after, dict):
-                found.extend(
+                drifts.extend(
                     Drift(address, record.kind, f"{part}.{key}", before.get(key), after.get(key))
                     for key in sorted({*before, *after})
                     if before.get(key) != after.get(key)
                 )
             else:
-                found.append(Drift(address, record.kind, part, before, after))
-    return tuple(found)
+                drifts.append(Drift(address, record.kind, part, before, after))
+    return tuple(drifts)
 
 
 def dependency_fields(before: Sequence[Address], after: Sequence[Address]) -> list[FieldDiff]:
@@ -145,5 +145,5 @@ def dependency_fields(before: Sequence[Address], after: Sequence[Address]) -> li
 
     That a VM on the overlay waits for its node is said by `mycelium` already; nobody wrote it down as a dependency.
     """
-    needs, wanted = ([one for one in listed if not one.startswith("mycelium.")] for listed in (before, after))
+    needs, wanted = ([address for address in listed if not address.startswith("mycelium.")] for listed in (before, after))
     return [FieldDiff("depends_on", needs, wanted)] if set(needs) != set(wanted) else []

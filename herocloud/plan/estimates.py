@@ -40,13 +40,13 @@ def pace(learnt: Durations, host: Host) -> Callable[[Step], float]:
 
     def seconds(step: Step) -> float:
         key = (step.kind, step.provider)
-        found = known.get(key)
-        if found is None:
-            found = steady[step.provider] if step.provider in steady else expected_seconds(step)
+        known_vm = known.get(key)
+        if known_vm is None:
+            known_vm = steady[step.provider] if step.provider in steady else expected_seconds(step)
             if step.kind != FETCH:
                 # Where an image comes from decides how long it takes; everything else is the same for all of its kind.
-                known[key] = found
-        return found
+                known[key] = known_vm
+        return known_vm
 
     return seconds
 

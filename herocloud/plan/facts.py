@@ -81,7 +81,7 @@ def gather(
     """Collect the facts of a plan."""
     records = recorded.records.get(stack, {})
     things = observed.things.get(stack, {}) if observed else {}
-    found: list[Fact] = []
+    facts: list[Fact] = []
     changes = list(changes)
     vacated = {change.previous_address for change in changes}
     for change in changes:
@@ -89,52 +89,52 @@ def gather(
             if address == change.address and address in vacated:
                 # What is there now is somebody else's, who has these facts.
                 continue
-            found.append(record_fact(stack, address, records.get(address)))
+            facts.append(record_fact(stack, address, records.get(address)))
             if observed is not None:
-                found.append(observed_fact(stack, address, things.get(address)))
+                facts.append(observed_fact(stack, address, things.get(address)))
         if change.kind == "vm" and change.before is None and change.sid:
-            found.append(
+            facts.append(
                 _sid_fact(change.sid, None)
                 if change.address not in records or change.address in vacated
                 else _sid_fact(change.sid, f"{stack}/{change.address}")
             )
         if change.after and (change.after.get("mycelium") or change.kind == "mycelium"):
             # What addresses on the overlay follow from.
-            found.extend(overlay_key_fact(reference, key.public) for reference, key in host.overlay_keys)
+            facts.extend(overlay_key_fact(reference, key.public) for reference, key in host.overlay_keys)
     holders = held_slices(recorded)
-    found.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
+    facts.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
     if any(amount for name, amount in drawn.items() if name != "slices"):
-        found.append(capacity_fact(drawn, recorded, host, observed))
-    return tuple(dict.fromkeys(found))
+        facts.append(capacity_fact(drawn, recorded, host, observed))
+    return tuple(dict.fromkeys(facts))
 
 
 def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | None, host: Host) -> Mapping[str, Fact]:
     """Look at the same facts again. What was not observed now is left out."""
     slices = held_slices(recorded)
     sids = sid_holders(recorded)
-    known_slices = {one.sid for one in host.slices}
-    found: dict[str, Fact] = {}
+    known_slices = {host_slice.sid for host_slice in host.slices}
+    facts: dict[str, Fact] = {}
     for key in keys:
         kind, _, rest = key.partition(":")
         if kind in ("record", "observed"):
             stack_text, _, address_text = rest.partition("/")
             stack, address = StackName(stack_text), Address(address_text)
             if kind == "record":
-                found[key] = record_fact(stack, address, recorded.records.get(stack, {}).get(address))
+                facts[key] = record_fact(stack, address, recorded.records.get(stack, {}).get(address))
             elif observed is not None:
-                found[key] = observed_fact(stack, address, observed.things.get(stack, {}).get(address))
+                facts[key] = observed_fact(stack, address, observed.things.get(stack, {}).get(address))
         elif kind == "slice":
-            found[key] = _slice_fact(rest, slices.get(rest) or (None if rest in known_slices else _NO_SLICE))
+            facts[key] = _slice_fact(rest, slices.get(rest) or (None if rest in known_slices else _NO_SLICE))
         elif kind == "vm-sid":
-            found[key] = _sid_fact(rest, sids.get(rest))
+            facts[key] = _sid_fact(rest, sids.get(rest))
         elif kind == "capacity":
             drawn = {name: int(amount) for name, _, amount in (one.partition("=") for one in rest.split(","))}
-            found[key] = capacity_fact(drawn, recorded, host, observed)
+            facts[key] = capacity_fact(drawn, recorded, host, observed)
         elif kind == "overlay-key":
             known = dict(host.overlay_keys).get(rest)
             if known is not None:
-                found[key] = overlay_key_fact(rest, known.public)
-    return found
+                facts[key] = overlay_key_fact(rest, known.public)
+    return facts
 
 
 def held_slices(recorded: Recorded) -> dict[str, str]:

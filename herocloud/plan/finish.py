@@ -126,11 +126,11 @@ def _find_lost_slices(draft: Draft, changes: Iterable[Change], proof: Proof) -> 
     there = {part.sid for part in host.slices}
     if all(sid in there for record in staying for sid in record.spec.get("slices") or ()):
         return ()
-    found = slicing.check_shrunk(staying, host.slices)
+    diagnostics = slicing.check_shrunk(staying, host.slices)
     if draft.narrow or proof.capacity.slices.after < proof.capacity.slices.before:
         # A step on the way out is as good as the whole way.
-        return tuple(diagnostic._replace(severity=Severity.WARNING) for diagnostic in found)
-    return found
+        return tuple(diagnostic._replace(severity=Severity.WARNING) for diagnostic in diagnostics)
+    return diagnostics
 
 
 def _complete_steps(ordered: Ordered, plan_facts: Iterable[Fact], draft: Draft) -> list[Step]:

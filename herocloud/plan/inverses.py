@@ -46,10 +46,13 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
         # What is gone comes back under the name that it had first; what got the name of its record back keeps that.
         backwards = [step for step in backwards if not KINDS[step.kind].moves_mark]
     backwards = [*_follow_record(change, done), *backwards]
-    for step in (*(one for one in backwards if KINDS[one.kind].moves_mark), *(one for one in backwards if not KINDS[one.kind].moves_mark)):
+    for step in (
+        *(step for step in backwards if KINDS[step.kind].moves_mark),
+        *(step for step in backwards if not KINDS[step.kind].moves_mark),
+    ):
         previous: StepId | None = None
         for kind, before, after in _inverse_of(step):
-            number = sum(1 for one in steps if one.kind == kind) + 1
+            number = sum(1 for step in steps if step.kind == kind) + 1
             name = StepId(f"{address}/{kind}" if number == 1 else f"{address}/{kind}#{number}")
             needs = () if previous is None else (previous,)
             made = Step(name, address, kind, step.provider, step.part, before, after, needs, origin=step.origin)
@@ -114,10 +117,10 @@ def _ready_first(done: Sequence[Step], passed: Mapping[StepId, Sequence[StepId]]
 
 def _keep_order(step: Step, ready: StepId, everything: Iterable[Inverted], needs: dict[StepId, set[StepId]]) -> None:
     """Make what takes the change of a step back wait for `ready`, but for what interrupts, which waits for everything that prepares."""
-    for one in everything:
-        if step.id not in one.firsts or ready in one.lasts.values():
+    for inverted in everything:
+        if step.id not in inverted.firsts or ready in inverted.lasts.values():
             continue
-        for inverse in one.steps if any(KINDS[other.kind].boots for other in one.steps) else ():
+        for inverse in inverted.steps if any(KINDS[other.kind].boots for other in inverted.steps) else ():
             if not KINDS[inverse.kind].interrupts:
                 needs.setdefault(inverse.id, set()).add(ready)
 

@@ -45,7 +45,7 @@ class Ledger:
                     self._enter_lost(record, (stack, address))
         for held in recorded.held:
             self.slices.setdefault(held, _UNREADABLE)
-        self._all = [one.sid for one in host.slices]
+        self._all = [host_slice.sid for host_slice in host.slices]
         self._kept_back = kept_back
         self._known = frozenset(self._all)
         self._next: Iterator[Sid] = iter(self._all)

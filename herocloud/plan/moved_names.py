@@ -75,7 +75,9 @@ def _behind(address: Address, taken: set[Address]) -> Address:
     """Return the address of an instance behind all others of its block."""
     name = address.partition("[")[0]
     numbers = [
-        parts.number for one in taken if one.partition("[")[0] == name and (parts := ids.split_address(one)) and parts.number is not None
+        parts.number
+        for address in taken
+        if address.partition("[")[0] == name and (parts := ids.split_address(address)) and parts.number is not None
     ]
     return Address(f"{name}[{max(numbers, default=-1) + 1}]")
 

@@ -23,7 +23,7 @@ def bridges(stack: StackName, resources: Iterable[Resource], records: Records, l
     known = {**lost, **records}
     had = {address: bridge for address, record in known.items() if address.startswith("network.") and (bridge := _bridge(record))}
     taken, found = set(had.values()), {}
-    for name in [one.name for one in resources if one.kind == "network"]:
+    for name in [resource.name for resource in resources if resource.kind == "network"]:
         bridge, number = had.get(ids.make_address("network", name)), 1
         while bridge is None:
             wanted = resource_parts.bridge_of(stack, name if number == 1 else f"{name}-{number}")

@@ -129,9 +129,9 @@ def _wait_for_needs(
         kinds = KINDS[step.kind].waits_for
         if not kinds:
             continue
-        found = [one for need in needs if need.partition(".")[0] in kinds for one in ready[need]]
-        if found:
-            waits.setdefault(step.id, set()).update(found)
+        step_ids = [step_id for need in needs if need.partition(".")[0] in kinds for step_id in ready[need]]
+        if step_ids:
+            waits.setdefault(step.id, set()).update(step_ids)
 
 
 def _wait_for_letting_go(removed: Sequence[Step], holder: Sequence[Step], waits: dict[StepId, set[StepId]]) -> None:

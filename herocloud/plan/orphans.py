@@ -70,23 +70,23 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
 
 def plan_adoption(stack: StackName, things: Collection[Thing], recorded: Recorded, observed: Observed, host: Host) -> Plan:
     """Return the plan that records orphans of one stack again, as they were last recorded."""
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     decisions: dict[Address, Decision] = {}
     recorded = reservations.occupied(recorded, stack)
     slices, sids = facts.slice_holders(recorded), facts.sid_holders(recorded)
     for thing in things:
         record = recorded.lost.get(stack, {}).get(thing.address)
         if record is None:
-            found.append(_never_recorded(thing))
+            diagnostics.append(_never_recorded(thing))
             continue
         wanted = record.spec.get("slices") or ()
-        found += [_held(thing.address, f"slice `{sid}`", slices[sid]) for sid in wanted if sid in slices]
+        diagnostics += [_held(thing.address, f"slice `{sid}`", slices[sid]) for sid in wanted if sid in slices]
         if record.sid in sids:
-            found.append(_held(thing.address, f"the sid `{record.sid}`", sids[record.sid or ""]))
+            diagnostics.append(_held(thing.address, f"the sid `{record.sid}`", sids[record.sid or ""]))
         name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), capacity.claim_of(record, thing.parts)
         step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, takes=claim, last=True)
         decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
-    return finish.finish(_draft("adopt", stack, decisions, recorded, observed, host, found))
+    return finish.finish(_draft("adopt", stack, decisions, recorded, observed, host, diagnostics))
 
 
 def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record: Record | None, note: str = "") -> Change:
@@ -121,7 +121,7 @@ def _draft(
     recorded: Recorded,
     observed: Observed,
     host: Host,
-    found: Sequence[Diagnostic] = (),
+    diagnostics: Sequence[Diagnostic] = (),
 ) -> Draft:
     # What is adopted is claimed by its step, so it must not count as an orphan beside that.
     adopted = {address for address, decision in decisions.items() if decision.change.action is Action.ADOPT}
@@ -134,7 +134,7 @@ def _draft(
         world=World(recorded, observed, host),
         named_after=[operation, stack],
         decisions=decisions,
-        found=tuple(found),
+        found=tuple(diagnostics),
         outputs=recorded.outputs.get(stack, {}),
         used=capacity.used(recorded, others),
         new_slices=tuple(sid for change in changes for sid in (change.after or {}).get("slices") or ()),

@@ -97,9 +97,9 @@ class OverlayAddresses:
     def finish(self) -> None:
         """Report keys that are missing, all at once: they are made with one command."""
         if self._missing:
-            names = list(dict.fromkeys(one.name for one in self._missing))
-            addresses = list(dict.fromkeys(one.address for one in self._missing))
-            used = any(one.used for one in self._missing)
+            names = list(dict.fromkeys(missing_key.name for missing_key in self._missing))
+            addresses = list(dict.fromkeys(missing_key.address for missing_key in self._missing))
+            used = any(missing_key.used for missing_key in self._missing)
             name = self._host.name if self._simulated else None
             place = self._missing[0].place
             self._found.append(overlay_diagnostics.overlay_key_missing(names, addresses, place, used=used, simulated_host=name))
@@ -134,11 +134,11 @@ class OverlayAddresses:
     def _applied_subnet(self, resource: Resource) -> str | None:
         recorded = self._records.get(NODE)
         subnet: str | None = recorded.spec.get("subnet") if recorded is not None else None
-        if subnet is None and not any(found.code == overlay_diagnostics.UNKNOWN for found in self._found):
+        if subnet is None and not any(diagnostic.code == overlay_diagnostics.UNKNOWN for diagnostic in self._found):
             self._found.append(overlay_diagnostics.overlay_unknown(resource.address, resource.place))
         return subnet
 
 
 def node_of(resources: Iterable[Resource]) -> Resource | None:
     """Return the node of a stack; nothing without one."""
-    return next((one for one in resources if one.kind == "mycelium"), None)
+    return next((resource for resource in resources if resource.kind == "mycelium"), None)

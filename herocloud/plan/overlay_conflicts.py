@@ -27,7 +27,9 @@ Other = tuple[StackName, Record]
 def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, places: Places) -> Iterator[Diagnostic]:
     """Find what cannot be had, or what changes for other stacks with it."""
     recorded, observed, host = world
-    changes = [one.change for one in decisions.values() if one.change.after is not None and not one.change.action.leaves]
+    changes = [
+        decision.change for decision in decisions.values() if decision.change.after is not None and not decision.change.action.leaves
+    ]
     if not any(_address(change.after) or change.kind == "mycelium" for change in changes):
         return
     others = [(other, record) for other, records in recorded.records.items() if other != stack for record in records.values()]
@@ -74,7 +76,7 @@ def approve_cutting_off(stack: StackName, decisions: Mapping[Address, Decision],
     was = before.get("subnet")
     if node is None or not was or not after.get("subnet") or was == after["subnet"]:
         return decisions
-    touched = {*decisions, *(one.change.previous_address for one in decisions.values())}
+    touched = {*decisions, *(decision.change.previous_address for decision in decisions.values())}
     lost = [
         f"`{record.address}` of stack `{record.stack}` ({_address(record.spec)})"
         if record.stack != stack

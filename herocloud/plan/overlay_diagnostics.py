@@ -53,7 +53,7 @@ def overlay_key_missing(
     if simulated_host is not None:
         back += f"; if they were derived while this host was not called `{simulated_host}` yet, give it its former name"
     return _OVERLAY_KEY_MISSING.at(
-        f"{', '.join(f'`{one}`' for one in addresses)} cannot have an address: there is no key {listed} in the data folder.",
+        f"{', '.join(f'`{address}`' for address in addresses)} cannot have an address: there is no key {listed} in the data folder.",
         addresses[0],
         place,
         hint=back if used else command,

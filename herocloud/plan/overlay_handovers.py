@@ -72,7 +72,7 @@ def _split(steps: list[Step], step: Step) -> None:
 
 
 def _release_name(steps: list[Step], step: Step) -> StepId:
-    taken, number = {one.id for one in steps}, 2
+    taken, number = {step.id for step in steps}, 2
     while f"{step.address}/{step.kind}#{number}" in taken:
         number += 1
     return StepId(f"{step.address}/{step.kind}#{number}")

@@ -62,9 +62,13 @@ def _former_subnet(host: Host) -> str:
 
 def wanted_keys(desired: Desired, records: Mapping[Address, Record]) -> list[Json]:
     """Return the references of all keys that a stack needs, and of those that it had: a renamed VM keeps its own."""
-    found: list[Json] = [one.spec["key"] for one in desired.resources if one.kind == "mycelium" and one.spec.get("key")]
-    found += [guest_key(desired.stack, host_name(one.address)) for one in desired.resources if one.kind == "vm" and is_inside(one.spec)]
-    if any(one.kind == "mycelium" and one.spec.get("mode") == NETWORK for one in desired.resources):
+    found: list[Json] = [resource.spec["key"] for resource in desired.resources if resource.kind == "mycelium" and resource.spec.get("key")]
+    found += [
+        guest_key(desired.stack, host_name(resource.address))
+        for resource in desired.resources
+        if resource.kind == "vm" and is_inside(resource.spec)
+    ]
+    if any(resource.kind == "mycelium" and resource.spec.get("mode") == NETWORK for resource in desired.resources):
         found.append(HOST_KEY)
     return found + recorded_keys({address: record for address, record in records.items() if record.kind == "vm"})
 
@@ -75,7 +79,7 @@ def recorded_keys(records: Mapping[Address, Record]) -> list[Json]:
     if any(record.kind == "mycelium" and record.spec.get("mode") == NETWORK for record in records.values()):
         found.append(HOST_KEY)
     overlays = [record.spec.get("mycelium") or {} for record in records.values() if record.kind == "vm"]
-    return found + [{"name": one["key"]["name"]} for one in overlays if one.get("key")]
+    return found + [{"name": overlay["key"]["name"]} for overlay in overlays if overlay.get("key")]
 
 
 def keys_of_others(stacks: Stacks) -> list[Json]:

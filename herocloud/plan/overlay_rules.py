@@ -26,7 +26,7 @@ def judge(draft: Draft) -> Draft:
     found = list(overlay_conflicts.find(draft.stack, decisions, world, draft.places))
     found += _find_daemons(draft)
     if not any(one.code.startswith("overlay-key") for one in draft.found):
-        found += _find_keys([one.change for one in decisions.values()], world.host, simulated=draft.simulated)
+        found += _find_keys([decision.change for decision in decisions.values()], world.host, simulated=draft.simulated)
     everything = draft.everything
     if everything is not None and decisions is not draft.decisions:
         everything = tuple(decisions[NODE].change if change.address == NODE else change for change in everything)
@@ -54,7 +54,10 @@ def _find_daemons(draft: Draft) -> Iterator[Diagnostic]:
         yield from overlay_daemons.find_unknown(spec, decision, draft.places.get(NODE))
         return
     bridges = {
-        part["bridge"] for one in draft.decisions.values() for part in [step.after for step in one.steps] if part and "bridge" in part
+        part["bridge"]
+        for decision in draft.decisions.values()
+        for part in [step.after for step in decision.steps]
+        if part and "bridge" in part
     }
     yield from overlay_daemons.find_interfaces(spec, host, bridges, draft.places.get(NODE))
     if host.overlay_daemon is not None:

@@ -44,7 +44,7 @@ from herocloud.plan.spec_values import Valued
 def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions) -> Plan:
     """Make the plan that turns what is there into what is desired; see the module's text."""
     made = finish.finish(draft(desired, recorded, observed, host, options))
-    if not any(found.code == "does-not-fit-disk" for found in made.diagnostics):
+    if not any(diagnostic.code == "does-not-fit-disk" for diagnostic in made.diagnostics):
         return made
     replaced = [step.address for step in made.steps if step.kind == "disk.prepare"]
     if not replaced:
@@ -53,7 +53,7 @@ def plan(desired: Desired, recorded: Recorded, observed: Observed | None, host: 
     alone = draft(desired, recorded, observed, host, options, beside=False)
     found = (*alone.found, diagnostics.not_beside(replaced))
     again = finish.finish(alone._replace(found=found))
-    return made if any(found.code == "does-not-fit-disk" for found in again.diagnostics) else again
+    return made if any(diagnostic.code == "does-not-fit-disk" for diagnostic in again.diagnostics) else again
 
 
 def draft(
@@ -71,7 +71,7 @@ def draft(
     if seen is not None and strays:
         seen = stray_names.under_their_names(seen, inputs, strays)
     choice = assignment.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
-    found.extend(one for one in choice.found if one.address is None or one.address in inputs.allowed)
+    found.extend(diagnostic for diagnostic in choice.found if diagnostic.address is None or diagnostic.address in inputs.allowed)
     if options.operation in ("apply", "destroy"):
         found.extend(diagnostics.unfinished_apply(apply) for apply in recorded.unfinished if apply.stack == inputs.stack)
         found.extend(
@@ -211,11 +211,11 @@ def _decide(
     decider.made_as = volume_names.made_as(inputs.resources.values(), inputs.records, inputs.lost)
     things = observed.things.get(inputs.stack, {}) if observed else {}
     old_names = before.things.get(inputs.stack, {}) if before else None
-    images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
+    images = {resource.name: resource.spec for resource in inputs.resources.values() if resource.kind == "image"}
     again = scope.select("--replace", options.replace, inputs.resources, []) if options.replace else set()
     decisions: dict[Address, Decision] = {}
     vacated = set(inputs.moves.values())
-    removed = sorted((one for one in inputs.records if one not in inputs.resources), key=ids.sort_key, reverse=True)
+    removed = sorted((address for address in inputs.records if address not in inputs.resources), key=ids.sort_key, reverse=True)
     for address in (*inputs.resources, *removed):
         if address not in inputs.allowed:
             continue

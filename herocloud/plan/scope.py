@@ -44,7 +44,9 @@ def select(flag: str, patterns: Iterable[str], known: Iterable[Address], found: 
         matched = matching(pattern, addresses)
         if not matched:
             found.append(
-                diagnostics.no_match(flag, pattern, nearest.nearest(pattern, [*addresses, *(one.partition("[")[0] for one in addresses)]))
+                diagnostics.no_match(
+                    flag, pattern, nearest.nearest(pattern, [*addresses, *(address.partition("[")[0] for address in addresses)])
+                )
             )
         chosen.update(matched)
     return chosen
@@ -82,10 +84,10 @@ def narrow(
 def _closure(start: set[Address], edges: Mapping[Address, Iterable[Address]]) -> set[Address]:
     seen, stack = set(start), list(start)
     while stack:
-        for one in edges.get(stack.pop(), ()):
-            if one not in seen:
-                seen.add(one)
-                stack.append(one)
+        for address in edges.get(stack.pop(), ()):
+            if address not in seen:
+                seen.add(address)
+                stack.append(address)
     return seen
 
 
@@ -135,7 +137,7 @@ class Inputs(NamedTuple):
 def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: list[Diagnostic]) -> Inputs:
     """Follow renames and flags; wrong ones are put into `found`."""
     stack = desired.stack
-    resources = {} if options.destroy else {one.address: one for one in desired.resources}
+    resources = {} if options.destroy else {resource.address: resource for resource in desired.resources}
     before = recorded.records.get(stack, {})
     moves = {} if options.destroy else moved_names.follow(desired, before, recorded.lost.get(stack, {}), found)
     origins = set(moves.values())

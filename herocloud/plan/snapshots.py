@@ -70,14 +70,14 @@ def key_of(name: str) -> str:
 def plan_taking(records: Sequence[Record], taking: Taking, recorded: Recorded, observed: Observed, host: Host) -> Plan:
     """Return the plan that takes a snapshot of each of these VMs, which are of one stack."""
     scene = _Scene(records[0].stack, reservations.occupied(recorded, records[0].stack), observed, host)
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     decisions: dict[Address, Decision] = {}
     for record in records:
-        found += snapshot_checks.taking(record, scene.present(record.address), taking.name, memory=taking.memory)
-        if not found:
+        diagnostics += snapshot_checks.taking(record, scene.present(record.address), taking.name, memory=taking.memory)
+        if not diagnostics:
             decisions[record.address] = _take(scene, record, taking)
     waits = _wait_for_each_other(decisions) if taking.together else {}
-    return _finish(scene, "vm snapshot create", decisions, found, waits, [taking.name, taking.now])
+    return _finish(scene, "vm snapshot create", decisions, diagnostics, waits, [taking.name, taking.now])
 
 
 def _take(scene: _Scene, record: Record, taking: Taking) -> Decision:
@@ -149,7 +149,7 @@ def plan_deletion(record: Record, names: Sequence[str], recorded: Recorded, obse
     """Return the plan that deletes snapshots of a VM."""
     scene = _Scene(record.stack, reservations.occupied(recorded, record.stack), observed, host)
     present = scene.present(record.address)
-    found = [one for name in names for one in snapshot_checks.existing(record, present, name)]
+    found = [diagnostic for name in names for diagnostic in snapshot_checks.existing(record, present, name)]
     seq = scene.sequence(record)
     gone: list[Part] = []
     for name in () if found else names:
@@ -305,7 +305,7 @@ def _finish(
     scene: _Scene,
     operation: str,
     decisions: dict[Address, Decision],
-    found: Sequence[Diagnostic],
+    diagnostics: Sequence[Diagnostic],
     waits: Mapping[StepId, set[StepId]],
     named: Json,
     *,
@@ -318,7 +318,7 @@ def _finish(
             world=World(scene.recorded, scene.observed, scene.host),
             named_after=[operation, jsons.dumps(named)],
             decisions=decisions,
-            found=tuple(found),
+            found=tuple(diagnostics),
             outputs=scene.recorded.outputs.get(scene.stack, {}),
             used=capacity.used(scene.recorded, scene.observed),
             waits=waits,

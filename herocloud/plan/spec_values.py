@@ -59,7 +59,7 @@ class Valuer:
         self._volume_sizes, self._made_as = volume_sizes, made_as
         self._addresses = overlay
         self._sized: dict[int, tuple[Json, Json]] = {}
-        self._slice_disk = {one.sid: one.disk for one in host.slices}
+        self._slice_disk = {host_slice.sid: host_slice.disk for host_slice in host.slices}
         self._pins: dict[Address, tuple[list[Sid], list[Address]]] = {}
         self._full: dict[str, tuple[int, list[Address], Place | None]] = {}
         """Networks without a free address: where their finding is, who needs one, and the place of the first."""
@@ -165,7 +165,7 @@ class Valuer:
             # Counted VMs share one list; keeping it keeps its identity its own.
             self._sized[id(uses)] = (
                 uses,
-                [volume_names.use_of({**one, "size": self._volume_sizes.get(one["volume"])}, self._made_as) for one in uses],
+                [volume_names.use_of({**use, "size": self._volume_sizes.get(use["volume"])}, self._made_as) for use in uses],
             )
         return self._sized[id(uses)][1]
 

@@ -68,7 +68,7 @@ class Sequence:
                 part,
                 before,
                 after,
-                tuple(one for one in needs if one is not None),
+                tuple(need for need in needs if need is not None),
                 (),
                 takes,
                 gives,
@@ -81,7 +81,7 @@ class Sequence:
         """Mark the step that completes the change; it comes to need every step that nothing else needs."""
         if not self.steps:
             return []
-        needed = {one for step in self.steps for one in step.needs}
+        needed = {need for step in self.steps for need in step.needs}
         *others, final = self.steps
         loose = tuple(step.id for step in others if step.id not in needed)
         self.steps[-1] = final._replace(needs=(*final.needs, *loose), last=True)

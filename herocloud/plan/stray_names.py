@@ -31,15 +31,15 @@ def find(inputs: Inputs, recorded: Recorded, observed: Observed | None) -> dict[
 def match(records: Mapping[Address, Record], things: Mapping[Address, Thing], unknown: Collection[Address]) -> dict[Address, Address]:
     """Return which of the `unknown` things belong to which records, of those of which nothing is there under their own name."""
     by_identity = {identity: address for address in sorted(unknown) for identity in _identities(address, things[address].parts)}
-    found: dict[Address, Address] = {}
+    addresses: dict[Address, Address] = {}
     for address, record in records.items():
         if address in things and things[address].parts:
             continue
         for identity in _identities(address, record.parts):
             if identity in by_identity:
-                found[address] = by_identity[identity]
+                addresses[address] = by_identity[identity]
                 break
-    return found
+    return addresses
 
 
 def _identities(address: Address, parts: Mapping[str, Part]) -> Iterator[tuple[str, str, str]]:

@@ -62,24 +62,24 @@ def _as_text(value: Json) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _value(expression: str, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
+def _value(expression: str, specs: Mapping[Address, Spec], where: str, findings: list[Diagnostic]) -> Json:
     if call := _CALL.match(expression):
-        value = _value(call.group(2), specs, where, found)
+        value = _value(call.group(2), specs, where, findings)
         items = value if isinstance(value, list) else [value]
         return len(items) if call.group(1) == "length" else (call.group(3) or "', '")[1:-1].join(map(_as_text, items))
     if every := _EVERY.match(expression):
         name, many, rest = every.groups()
         addresses = [name] if many is None else [f"{name}[{number}]" for number in range(int(many))]
-        return [_value(f"{address}.{rest}", specs, where, found) for address in addresses]
+        return [_value(f"{address}.{rest}", specs, where, findings) for address in addresses]
     match = _REFERENCE.match(expression)
     if not match:
-        found.append(diagnostics.unknown_value(where, expression, "it does not say which value of the VM is meant", None))
+        findings.append(diagnostics.unknown_value(where, expression, "it does not say which value of the VM is meant", None))
         return None
     address, path = Address(match.group(1)), match.group(2)
     spec = specs.get(address)
     if spec is None:
         near = nearest.nearest(address, specs)
-        found.append(
+        findings.append(
             diagnostics.unknown_value(where, expression, f"there is no `{address}`" + (f"; did you mean `{near}`?" if near else ""), None)
         )
         return None
@@ -87,13 +87,13 @@ def _value(expression: str, specs: Mapping[Address, Spec], where: str, found: li
     answer = _ANSWERS.get(kind)
     if answer is None:
         near = nearest.nearest(kind, _ANSWERS)
-        found.append(
+        findings.append(
             diagnostics.unknown_value(where, expression, f"a VM has no `{kind}`" + (f"; did you mean `{near}`?" if near else ""), None)
         )
         return None
     value = answer(spec, rest)
     if value is None:
-        found.append(diagnostics.unknown_value(where, expression, f"`{address}` has none", None))
+        findings.append(diagnostics.unknown_value(where, expression, f"`{address}` has none", None))
     return value
 
 
@@ -130,9 +130,9 @@ def decide_values(
     found: list[Diagnostic],
 ) -> tuple[dict[Address, Valued], dict[Address, int], dict[Address, Spec]]:
     """Decide the values of all resources that the plan may touch; the others keep their recorded ones."""
-    images = {one.name: one.spec for one in inputs.resources.values() if one.kind == "image"}
-    networks = {one.name: one.spec for one in inputs.resources.values() if one.kind == "network"}
-    touched = [one for one in inputs.resources.values() if one.address in inputs.allowed]
+    images = {resource.name: resource.spec for resource in inputs.resources.values() if resource.kind == "image"}
+    networks = {resource.name: resource.spec for resource in inputs.resources.values() if resource.kind == "network"}
+    touched = [resource for resource in inputs.resources.values() if resource.address in inputs.allowed]
     ledger = Ledger(host, recorded, leaving, _kept_back(recorded, observed, {(inputs.stack, one.address) for one in touched}))
     if observed is not None:
         for orphan in capacity.without_record(recorded, observed):
@@ -192,7 +192,11 @@ def _volume_sizes(inputs: Inputs) -> dict[str, int]:
     recorded = {
         address.removeprefix("volume."): record.spec["size"] for address, record in inputs.records.items() if record.kind == "volume"
     }
-    wanted = {one.name: one.spec["size"] for one in inputs.resources.values() if one.kind == "volume" and one.address in inputs.allowed}
+    wanted = {
+        resource.name: resource.spec["size"]
+        for resource in inputs.resources.values()
+        if resource.kind == "volume" and resource.address in inputs.allowed
+    }
     return {**recorded, **wanted}
 
 
@@ -201,7 +205,7 @@ def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple
     if observed is None:
         return 0
     orphans = capacity.without_record(recorded, observed)
-    unknown = [one for one in orphans if one.address not in recorded.lost.get(one.stack, {})]
+    unknown = [orphan for orphan in orphans if orphan.address not in recorded.lost.get(orphan.stack, {})]
     return sum(capacity.claim_of_parts(one.parts).slices for one in unknown if (one.stack, one.address) not in adopted)
 
 

@@ -53,7 +53,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     by_address: dict[Address, list[Step]] = {}
     for step in done:
         by_address.setdefault(step.address, []).append(step)
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     inverted: dict[Address, Inverted] = {}
     decisions: dict[Address, Decision] = {}
     for change in reversed(plan.changing):
@@ -62,18 +62,18 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         inverse = inverses.invert(change, by_address[change.address])
         if not inverse.steps:
             continue
-        found += inverse.found
-        found += _refuse_touched(change, inverse.address, past, observed)
+        diagnostics += inverse.found
+        diagnostics += _refuse_touched(change, inverse.address, past, observed)
         inverted[inverse.address] = inverse
         inverted_change = _invert_change(change, inverse, past)
         decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address)))
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
-    free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, found)
+    free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     # What was removed under another name than its first is kept under that.
     kept = {*kept, *(change.previous_address for change in plan.changing if change.previous_address and change.address in kept)}
-    found += _find_lost((step for inverse in inverted.values() for step in inverse.steps), kept)
+    diagnostics += _find_lost((step for inverse in inverted.values() for step in inverse.steps), kept)
     return finish.finish(
         Draft(
             stack=plan.stack,
@@ -81,7 +81,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
             world=World(recorded, observed, host),
             named_after=["undo", past.apply, plan.id],
             decisions=decisions,
-            found=tuple(found),
+            found=tuple(diagnostics),
             outputs=plan.outputs_before,
             used=capacity.used(recorded, observed),
             waits=waits,
@@ -132,7 +132,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         provider=origin.provider if origin else present.provider if present else change.provider,
         before=present.spec if present else None,
         after=origin.spec if origin else None,
-        fields=tuple(_turned(one, action) for one in change.fields),
+        fields=tuple(_turned(field, action) for field in change.fields),
         previous_address=change.address if change.previous_address and present is not None else None,
         sid=origin.sid if origin else present.sid if present else change.sid,
         protect=origin.protect if origin else False,
@@ -187,8 +187,8 @@ def _buried(step: Step) -> Step:
     return step._replace(gives=step.gives._replace(disk=0)) if KINDS[step.kind].destroys_data else step
 
 
-def _sum(one: Claim, other: Claim) -> Claim:
-    return Claim(*map(sum, zip(one, other, strict=True)))
+def _sum(claim: Claim, other: Claim) -> Claim:
+    return Claim(*map(sum, zip(claim, other, strict=True)))
 
 
 def _leaves_anything(inverse: Inverted, present: Record | None) -> bool:
@@ -263,7 +263,7 @@ def _note(action: Action, inverse: Inverted) -> str:
 def _refuse_touched(change: Change, address: Address, past: Past, observed: Observed | None) -> list[Diagnostic]:
     """Say what has happened to an address since the apply, to its record or behind its back."""
     plan, here = past.plan, {change.address, address}
-    if any(past.after.get(one) != past.now.get(one) for one in here):
+    if any(past.after.get(address) != past.now.get(address) for address in here):
         detail = (
             f"`{change.address}` was changed again after plan `{plan.id}`. Undo the later apply first, or change the stack file and apply."
         )
@@ -284,7 +284,7 @@ def _wait_for_slices(
     needs: dict[StepId, set[StepId]],
     recorded: Recorded,
     stack: StackName,
-    found: list[Diagnostic],
+    diagnostics: list[Diagnostic],
 ) -> int:
     """Make VMs that get slices back wait until they are free in the state; returns how many of them are free already."""
     holders = facts.held_slices(recorded)
@@ -300,7 +300,7 @@ def _wait_for_slices(
             elif holder != f"{stack}/{change.previous_address or change.address}":
                 other = keeps.get(holder)
                 if other is None or sid in ((other.after or {}).get("slices") or ()):
-                    found.append(_taken(change.address, sid, holder))
+                    diagnostics.append(_taken(change.address, sid, holder))
                 else:
                     lasts.add(inverted[other.address].last)
         for step in inverted[change.address].steps if lasts else ():

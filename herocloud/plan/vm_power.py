@@ -38,9 +38,9 @@ def _with_lost_files(draft: Draft, observed: Observed) -> Draft:
     """Add what would be lost of volumes with the process of the VM; the draft knows them as they are recorded."""
     if not any(step.kind in _ENDING for decision in draft.decisions.values() for step in decision.steps):
         return draft
-    known = {(found.code, found.address) for found in draft.found}
+    known = {(diagnostic.code, diagnostic.address) for diagnostic in draft.found}
     lost = lost_files.find(observed.things.get(draft.stack, {}), draft.decisions, PlanOptions(purge=draft.purge, operation=draft.operation))
-    return draft._replace(found=(*draft.found, *(found for found in lost if (found.code, found.address) not in known)))
+    return draft._replace(found=(*draft.found, *(diagnostic for diagnostic in lost if (diagnostic.code, diagnostic.address) not in known)))
 
 
 def _draft(world: World, record: Record, target: Record | None, options: PlanOptions) -> Draft:

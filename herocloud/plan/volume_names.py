@@ -15,7 +15,7 @@ from herocloud.model.worlds import Record, Resource
 
 def made_as(resources: Iterable[Resource], records: Mapping[Address, Record], lost: Mapping[Address, Record]) -> dict[str, str]:
     """Return by the name of each volume that is wanted the name that its file has or gets."""
-    names = [one.name for one in resources if one.kind == "volume"]
+    names = [resource.name for resource in resources if resource.kind == "volume"]
     found: dict[str, str] = {}
     taken = {stem for address, record in {**lost, **records}.items() if address.startswith("volume.") and (stem := _stem(record))}
     for name in names:
@@ -40,8 +40,8 @@ def use_of(use: Json, names: Mapping[str, str]) -> Json:
 
 def renamed(moves: Mapping[Address, Address]) -> dict[str, str]:
     """Return the new names of volumes by their old ones; `moves` has old addresses by new ones."""
-    found = [(origin, target) for target, origin in moves.items() if origin.startswith("volume.")]
-    return {origin.removeprefix("volume."): target.removeprefix("volume.") for origin, target in found}
+    addresses = [(origin, target) for target, origin in moves.items() if origin.startswith("volume.")]
+    return {origin.removeprefix("volume."): target.removeprefix("volume.") for origin, target in addresses}
 
 
 def renamed_uses(present: Mapping[str, Part], names: Mapping[str, str]) -> list[FieldDiff]:

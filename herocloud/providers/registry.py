@@ -39,7 +39,7 @@ def find(name: str) -> Declaration:
     if known is not None:
         return known
     if name in UPCOMING:
-        usable = ", ".join(f"`{one}`" for one in names("hypervisor"))
+        usable = ", ".join(f"`{name}`" for name in names("hypervisor"))
         detail = f"`{name}` is not supported by this version yet; use {usable}"
         raise Refused([Diagnostic("provider-unsupported", "A provider is not supported yet", detail)])
     close = spelling.nearest(name, [*names(), *UPCOMING])
@@ -59,7 +59,7 @@ def known_as(name: str) -> Declaration | None:
 
 def names(role: Role | None = None) -> tuple[str, ...]:
     """Return the names of all providers, or of those that play a role."""
-    return tuple(one.name for one in declarations() if role is None or role in one.roles)
+    return tuple(declaration.name for declaration in declarations() if role is None or role in declaration.roles)
 
 
 def hypervisor(name: str) -> HypervisorRole:
@@ -93,7 +93,7 @@ def hypervisor_names() -> tuple[str, ...]:
 
 def simulation() -> Declaration:
     """Return the provider that only simulates."""
-    return next(one for one in declarations() if one.simulation is not None)
+    return next(declaration for declaration in declarations() if declaration.simulation is not None)
 
 
 def is_simulated(name: str) -> bool:
@@ -104,9 +104,9 @@ def is_simulated(name: str) -> bool:
 
 def usual(role: Role) -> str:
     """Return the name of the provider that plays a role on a real host when nothing speaks for another one."""
-    return next((one.name for one in declarations() if one.simulation is None and role in one.roles), None) or next(
-        name for name, coming in UPCOMING.items() if coming == role
-    )
+    return next(
+        (declaration.name for declaration in declarations() if declaration.simulation is None and role in declaration.roles), None
+    ) or next(name for name, coming in UPCOMING.items() if coming == role)
 
 
 def usual_roles() -> dict[str, str]:

@@ -10,13 +10,13 @@ def standings(context: ProviderContext) -> dict[str, Standing]:
     coming = {
         name: Standing(False, "not supported by this version yet") for name, role in registry.UPCOMING.items() if role == "hypervisor"
     }
-    looked_at = {one.name: one.survey(context, thorough=True) for one in registry.declarations()}
+    looked_at = {declaration.name: declaration.survey(context, thorough=True) for declaration in registry.declarations()}
     return dict(sorted({**coming, **with_kvm_proven(looked_at)}.items()))
 
 
 def abilities(context: ProviderContext) -> Abilities:
     """Look up what can run VMs and carry networks on this host. This may boot something for an instant."""
-    real = [one for one in registry.declarations() if one.simulation is None]
+    real = [declaration for declaration in registry.declarations() if declaration.simulation is None]
     hypervisors = with_kvm_proven({one.name: one.survey(context, thorough=False) for one in real if one.hypervisor is not None})
     networks, why = _choose_networks({one.name: one.survey(context, thorough=False) for one in real if one.network is not None})
     overlays = [one.survey(context, thorough=False) for one in real if one.overlay is not None]
@@ -24,7 +24,7 @@ def abilities(context: ProviderContext) -> Abilities:
         tuple((name, standing.usable, standing.why) for name, standing in hypervisors.items()),
         networks,
         why,
-        overlay="; ".join(one.why for one in overlays if not one.usable),
+        overlay="; ".join(overlay.why for overlay in overlays if not overlay.usable),
         accelerated=tuple(name for name, standing in hypervisors.items() if standing.usable and standing.accelerated),
         lacking=tuple(
             (name, field, reason) for name, standing in hypervisors.items() if standing.usable for field, reason in standing.lacking

@@ -144,15 +144,15 @@ def findings(found: Iterable[Diagnostic]) -> list[dict[str, Json]]:
     """Return diagnostics in reading order."""
     return [
         {
-            "severity": one.severity.value,
-            "summary": one.summary,
-            "detail": one.detail,
-            "address": one.address,
-            "place": f"{one.place.file}:{one.place.line}:{one.place.column}" if one.place else "",
-            "snippet": one.snippet,
-            "hint": one.hint,
+            "severity": diagnostic.severity.value,
+            "summary": diagnostic.summary,
+            "detail": diagnostic.detail,
+            "address": diagnostic.address,
+            "place": f"{diagnostic.place.file}:{diagnostic.place.line}:{diagnostic.place.column}" if diagnostic.place else "",
+            "snippet": diagnostic.snippet,
+            "hint": diagnostic.hint,
         }
-        for one in sort_diagnostics(list(found))
+        for diagnostic in sort_diagnostics(list(found))
     ]
 
 

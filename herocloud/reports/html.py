@@ -125,7 +125,7 @@ def _held(addresses: Iterable[Address], fate: Mapping[Address, Fate]) -> str:
     groups: dict[str, list[Address]] = {}
     for address in addresses:
         groups.setdefault(fate[address].words, []).append(address)
-    return "; ".join(f"{contexts.names(found)} ({words})" for words, found in groups.items())
+    return "; ".join(f"{contexts.names(addresses)} ({words})" for words, addresses in groups.items())
 
 
 def render_result(plan: Plan, result: Result, *, generated: float | None = None) -> str:
@@ -191,8 +191,8 @@ def render_state(
             **inventories.context(host, ordered, seen),
             "drift": [
                 {"address": f"{stack} · {address}", "line": line}
-                for stack, found in sorted((drift or {}).items())
-                for address, line in phrases.drift_rows(found)
+                for stack, drifts in sorted((drift or {}).items())
+                for address, line in phrases.drift_rows(drifts)
             ],
             "history": [{**entry._asdict(), "when": values.show_moment(entry.at)} for entry in history[:20]],
         },

@@ -28,7 +28,9 @@ def context(host: Host, records: Sequence[Record], seen: Mapping[tuple[str, Addr
         "looked": seen is not None,
         "facts": list(_facts(host)),
         "tiles": list(_tiles(host, machines, others, holders, states)),
-        "cells": [_cell(sid, holders.get(sid)) for sid in sorted((one.sid for one in host.slices), key=sid_number)[:MOST_CELLS]],
+        "cells": [
+            _cell(sid, holders.get(sid)) for sid in sorted((host_slice.sid for host_slice in host.slices), key=sid_number)[:MOST_CELLS]
+        ],
         "cells_hidden": max(0, len(host.slices) - MOST_CELLS),
         "gauges": contexts.gauges(promised(host, records)),
         "vms": [_vm(record, seen) for record in machines[:MOST_VMS]],

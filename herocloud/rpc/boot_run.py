@@ -34,7 +34,8 @@ def bring_back(folder: Path, note: Told, *, even_without_reboot: bool = False) -
                 failed.append(stack)
         except HerocloudError as error:
             failed.append(stack)
-            note(f"stack {stack}: {error if not isinstance(error, Refused) else '; '.join(found.detail for found in error.diagnostics)}")
+            reason = "; ".join(diagnostic.detail for diagnostic in error.diagnostics) if isinstance(error, Refused) else str(error)
+            note(f"stack {stack}: {reason}")
         else:
             note(f"stack {stack}: brought back {', '.join(change.address for change in planned.plan.changing)}")
     if not failed:

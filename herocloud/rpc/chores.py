@@ -96,9 +96,9 @@ class Chores:
     def look_for_drift(self) -> None:
         """Compare the world with the records, and say what has come to differ and what does not any more."""
         seen: dict[tuple[str, Address], list[str]] = {}
-        for found in lookups.find_drift(self._desk.folder, None):
-            for item in found.drift:
-                seen.setdefault((found.stack, item.address), []).append(item.part)
+        for drifted_stack in lookups.find_drift(self._desk.folder, None):
+            for item in drifted_stack.drift:
+                seen.setdefault((drifted_stack.stack, item.address), []).append(item.part)
         now = {key: tuple(sorted(parts)) for key, parts in seen.items()}
         before, self._drifted = self._drifted, now
         for key, parts in now.items():

@@ -105,9 +105,9 @@ def detach(folder: Path, arguments: Sequence[str]) -> Process:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        found = find(folder)
-        if found is not None and found.pid == child.pid and unix_socket.is_answered(Path(found.socket)):
-            return found
+        process = find(folder)
+        if process is not None and process.pid == child.pid and unix_socket.is_answered(Path(process.socket)):
+            return process
         if child.poll() is not None:
             break
         time.sleep(_PAUSE)
@@ -116,19 +116,19 @@ def detach(folder: Path, arguments: Sequence[str]) -> Process:
 
 def stop(folder: Path) -> Process | None:
     """End the daemon of a data folder, and wait until it is gone; nothing when none runs."""
-    found = find(folder)
-    if found is None:
+    process = find(folder)
+    if process is None:
         return None
     with contextlib.suppress(ProcessLookupError):
-        os.kill(found.pid, signal.SIGTERM)
+        os.kill(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while find(folder) is not None:
         if time.monotonic() > deadline:
-            detail = f"Process {found.pid} was asked to end {STOP_SECONDS:.0f} s ago, and still runs."
+            detail = f"Process {process.pid} was asked to end {STOP_SECONDS:.0f} s ago, and still runs."
             hint = "`herocloud daemon logs` shows what it does; `kill -9` harms nothing, its jobs are gone on with"
             raise Refused([Diagnostic("daemon-lives-on", "The daemon does not end", detail, hint=hint)])
         time.sleep(_PAUSE)
-    return found
+    return process
 
 
 def last_lines(folder: Path, count: int) -> list[str]:
@@ -155,8 +155,10 @@ _MOST_LOG = 8 * 1024 * 1024
 
 
 def _runs_already(folder: Path) -> Locked:
-    found = find(folder)
-    detail = f"Process {found.pid} serves `{folder}` at `{found.socket}`." if found else f"Another daemon is about to serve `{folder}`."
+    process = find(folder)
+    detail = (
+        f"Process {process.pid} serves `{folder}` at `{process.socket}`." if process else f"Another daemon is about to serve `{folder}`."
+    )
     return Locked([Diagnostic("daemon-runs", "A daemon runs already", detail, hint="`herocloud daemon stop` ends it")])
 
 

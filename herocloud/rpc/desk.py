@@ -71,10 +71,10 @@ class Sight:
             kept = self._hosting
         if kept is not None and time.monotonic() - kept[0] < _HOST_SECONDS and kept[1] == sign:
             return kept[2]
-        found = inputs.find_host(self._folder, recorded)
+        host = inputs.find_host(self._folder, recorded)
         with self._turn:
-            self._hosting = (time.monotonic(), sign, found)
-        return found
+            self._hosting = (time.monotonic(), sign, host)
+        return host
 
     def forget(self, *, machine: bool = False) -> None:
         """Look again at the next question; at a machine that exists too, whose free room has changed."""
@@ -121,7 +121,9 @@ class Sight:
             # Of two looks at once, the one that began first may end last, and knows less.
             if began >= self._began:
                 self._things, self._version, self._at, self._began = things, version, time.monotonic(), began
-                self._records = {(stack, address): one for stack, inside in recorded.records.items() for address, one in inside.items()}
+                self._records = {
+                    (stack, address): record for stack, inside in recorded.records.items() for address, record in inside.items()
+                }
                 if began <= self._forgotten:
                     # Somebody worked on the host meanwhile: this look saw some of it.
                     self._records, self._at = {}, float("-inf")

@@ -184,8 +184,8 @@ class _Events:
             silent_since = time.monotonic()
             while not self._handlers.ending():
                 # Short waits, so that an ending daemon does not hang on its streams.
-                found = await subscription.more(min(1.0, self._handlers.heartbeat))
-                shown = b"".join(event.frame for event in found if event.secret is None or event.secret == digest)
+                published_events = await subscription.more(min(1.0, self._handlers.heartbeat))
+                shown = b"".join(event.frame for event in published_events if event.secret is None or event.secret == digest)
                 if shown:
                     yield shown
                 elif time.monotonic() - silent_since < self._handlers.heartbeat:

@@ -56,14 +56,14 @@ def refuse(error: errors.Refused) -> RpcError:
     for kind, code in _BY_TYPE:
         if isinstance(error, kind):
             return RpcError(code, document(error.diagnostics))
-    codes = {found.code for found in error.diagnostics}
+    codes = {diagnostic.code for diagnostic in error.diagnostics}
     if codes & _NOT_FOUND:
         return RpcError(error_codes.NOT_FOUND, document(error.diagnostics))
     if "protected" in codes:
         return RpcError(error_codes.BLOCKED, document(error.diagnostics))
     if codes & _UNREACHABLE:
         return RpcError(error_codes.HYPERVISOR_UNAVAILABLE, document(error.diagnostics))
-    if any(found.place is not None for found in error.diagnostics):
+    if any(diagnostic.place is not None for diagnostic in error.diagnostics):
         # A mistake in a text that the caller sent.
         return RpcError(error_codes.INVALID_PARAMS, document(error.diagnostics))
     return RpcError(error_codes.WRONG_STATE, document(error.diagnostics))
@@ -106,6 +106,6 @@ def blocked(detail: str, hint: str | None = None) -> RpcError:
     return RpcError(error_codes.BLOCKED, document([Diagnostic("not-yours", "Not allowed", detail, hint=hint)]))
 
 
-def document(found: Sequence[Diagnostic]) -> dict[str, Json]:
+def document(diagnostics: Sequence[Diagnostic]) -> dict[str, Json]:
     """Return diagnostics as `data`."""
-    return {"diagnostics": [views.document(one) for one in found]}
+    return {"diagnostics": [views.document(diagnostic) for diagnostic in diagnostics]}

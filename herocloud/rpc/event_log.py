@@ -165,16 +165,16 @@ class Subscription:
     async def more(self, seconds: float) -> Sequence[Published]:
         """Return the next events, as soon as there are some; nothing after `seconds` without any."""
         self._news.clear()
-        found = self._log.read(self._next)
-        if not found:
+        published_events = self._log.read(self._next)
+        if not published_events:
             try:
                 await asyncio.wait_for(self._news.wait(), seconds)
             except TimeoutError:
                 return ()
-            found = self._log.read(self._next)
-        if found:
-            self._next = found[-1].seq + 1
-        return found
+            published_events = self._log.read(self._next)
+        if published_events:
+            self._next = published_events[-1].seq + 1
+        return published_events
 
     def close(self) -> None:
         """Be woken no more."""

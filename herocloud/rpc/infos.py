@@ -77,16 +77,16 @@ def pending_vm(job: StoredJob, wanted: "deployment.DeployWanted") -> VmInfo:
     )
 
 
-def slice_info(desk: Desk, found: Slice, holders: dict[str, Record], digest: str | None) -> SliceInfo:
+def slice_info(desk: Desk, host_slice: Slice, holders: dict[str, Record], digest: str | None) -> SliceInfo:
     """Return one slice; who holds it is left out where that is not the caller's business."""
-    holder = holders.get(found.sid)
-    reserved = any(found.sid in run for run in desk.jobs.reserved())
+    holder = holders.get(host_slice.sid)
+    reserved = any(host_slice.sid in run for run in desk.jobs.reserved())
     shown = holder if holder is not None and desk.sees(holder, digest) else None
     return SliceInfo(
-        sid=found.sid,
+        sid=host_slice.sid,
         state="InUse" if holder is not None or reserved else "Free",
-        memory_bytes=found.memory,
-        disk_bytes=found.disk,
+        memory_bytes=host_slice.memory,
+        disk_bytes=host_slice.disk,
         vm_sid=None if shown is None else shown.sid,
         vm=None if shown is None else shown.address,
         stack=None if shown is None else shown.stack,

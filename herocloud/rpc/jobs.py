@@ -105,7 +105,7 @@ class Run:
     def watch(self, plan: Plan, finished: "collections.abc.Collection[str]") -> Iterator[Callable[[Event], None]]:
         """Listen to the apply that this job runs."""
         self.leave_gate()
-        self._secrets = {change.address: found for change in plan.changes if (found := secret_in(change.after) or secret_in(change.before))}
+        self._secrets = {change.address: value for change in plan.changes if (value := secret_in(change.after) or secret_in(change.before))}
         self._owner.admit(self, plan, len(finished))
         yield self._tell
 
@@ -177,17 +177,17 @@ class Jobs:
     def _find_repeated(self, request: Request, caller: Caller) -> StoredJob | None:
         if request.key is None:
             return None
-        found = self._store.find_key(_scoped(request, caller), self._clock() - KEY_SECONDS)
-        if found is None:
+        stored_job = self._store.find_key(_scoped(request, caller), self._clock() - KEY_SECONDS)
+        if stored_job is None:
             return None
-        if found.status == "failed" and found.plan is None:
+        if stored_job.status == "failed" and stored_job.plan is None:
             # It ended before it began, so nothing was done under this key.
             return None
-        if found.asked != digest_asked(request.method, request.asked):
+        if stored_job.asked != digest_asked(request.method, request.asked):
             detail = "The same `idempotency_key` was used within a day for a request with other parameters."
             raise error_answers.invalid(detail, "choose a new key for a new request", "idempotency_key")
-        run = self._runs.get(found.number)
-        return found if run is None else run.job
+        run = self._runs.get(stored_job.number)
+        return stored_job if run is None else run.job
 
     def _enqueue(self, request: Request, caller: Caller) -> Run:
         subject = request.subject

@@ -124,8 +124,8 @@ def collect(methods: Iterable[Method[Any]]) -> Mapping[str, Method[Any]]:
 def _explain(error: pydantic.ValidationError) -> dict[str, Json]:
     # Without the input: it may be a secret, and it is the caller's own anyway.
     found = [
-        {"loc": list(one["loc"]), "type": one["type"], "msg": one["msg"]}
-        for one in error.errors(include_url=False, include_input=False, include_context=False)
+        {"loc": list(detail["loc"]), "type": detail["type"], "msg": detail["msg"]}
+        for detail in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     return {"errors": found, "diagnostics": [_diagnose(one) for one in found]}
 

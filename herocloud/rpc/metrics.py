@@ -26,12 +26,12 @@ def write(desk: Desk, restarts: Mapping[str, int], drifted: int, schedules: Snap
 
 def _of_schedules(schedules: SnapshotSchedules) -> Iterator[str]:
     known = schedules.known()
-    shown = [one for one in known if secret_of(one.record) is None][:MOST_VMS]
+    shown = [known_vm for known_vm in known if secret_of(known_vm.record) is None][:MOST_VMS]
     says = "When a VM's schedule last took a snapshot."
     newest = [(_labels(one.record), one.taken[-1][0]) for one in shown if one.taken]
     yield from _metric("herocloud_vm_scheduled_snapshot_timestamp_seconds", "gauge", says, newest)
     says = "VMs of which the last scheduled snapshot failed."
-    failing = sum(1 for one in known if one.schedule.failures)
+    failing = sum(1 for known_vm in known if known_vm.schedule.failures)
     yield from _metric("herocloud_snapshot_schedules_failing", "gauge", says, [({}, failing)])
     says = "Scheduled snapshots by what became of them, since the daemon started."
     counts = [({"outcome": outcome}, float(count)) for outcome, count in sorted(schedules.counts.items())]
@@ -55,7 +55,7 @@ def _lines(desk: Desk, restarts: Mapping[str, int], drifted: int) -> Iterator[st
     yield from _metric(
         "herocloud_allocated_vcpus", "gauge", "Processors that are promised.", [({}, sum(r.spec.get("vcpus") or 0 for r in vms))]
     )
-    yield from _metric("herocloud_vms", "gauge", "VMs by state.", [({"state": one}, states.count(one)) for one in _STATES])
+    yield from _metric("herocloud_vms", "gauge", "VMs by state.", [({"state": state}, states.count(state)) for state in _STATES])
     shown = [(record, state) for record, state in zip(vms, states, strict=True) if secret_of(record) is None][:MOST_VMS]
     up = [(_labels(record), float(state in ("running", powers.UNSUPERVISED))) for record, state in shown]
     yield from _metric("herocloud_vm_up", "gauge", "Whether a VM runs.", up)
@@ -69,7 +69,7 @@ def _lines(desk: Desk, restarts: Mapping[str, int], drifted: int) -> Iterator[st
     yield from _metric("herocloud_events_total", "counter", "Events, ever.", [({}, desk.events.last)])
     yield from _metric("herocloud_event_subscribers", "gauge", "Streams of events that are open.", [({}, desk.events.subscribers)])
     yield from _metric("herocloud_state_serial", "counter", "The serial of the state.", [({}, recorded.serial)])
-    waiting = sum(1 for one in recorded.unfinished if not one.alive)
+    waiting = sum(1 for pending in recorded.unfinished if not pending.alive)
     yield from _metric("herocloud_unfinished_applies", "gauge", "Applies that wait to be resumed.", [({}, waiting)])
 
 

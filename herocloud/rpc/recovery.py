@@ -30,7 +30,9 @@ _ON_VMS = {"stop_vm": "stop", "start_vm": "start", "restart_vm": "restart", "del
 
 def take_over(desk: Desk) -> None:
     """Go on with every job that is open in the file, in the order in which they were asked for."""
-    pending = {one.caller.job: one for one in unfinished.list_unfinished(desk.folder) if one.caller.job and not one.alive}
+    pending = {
+        pending.caller.job: pending for pending in unfinished.list_unfinished(desk.folder) if pending.caller.job and not pending.alive
+    }
     for job in desk.store.open_jobs():
         identity = job_id(job.number)
         request = _find_work(desk, job, pending.get(identity))
@@ -78,7 +80,11 @@ def _go_on_cloning(desk: Desk, run: Run, job: StoredJob, pending: Pending | None
     record = desk.recorded.records.get(params["stack"], {}).get(params["address"])
     if record is None:
         raise error_answers.wrong_state("The VM that was to be cloned is gone.", None, "daemon-restarted")
-    began = [one for one in lookups.past_applies(desk.folder) if one.started >= job.created and one.operation == clone_methods.OPERATION]
+    began = [
+        past_apply
+        for past_apply in lookups.past_applies(desk.folder)
+        if past_apply.started >= job.created and past_apply.operation == clone_methods.OPERATION
+    ]
     standing = desk.recorded.records.get(deployment.STACK, {}).get(ids.make_address("vm", params["name"]))
     made = standing is not None and standing.complete and any(one.status == "done" for one in began)
     return clone_methods.cloning(desk, record, params, again=True, made=made).work(run)
@@ -86,7 +92,14 @@ def _go_on_cloning(desk: Desk, run: Run, job: StoredJob, pending: Pending | None
 
 def _close_ended(desk: Desk, run: Run, job: StoredJob) -> Json:
     """Say how an apply ended whose daemon was killed after its end, or before its beginning."""
-    ended = next((one for one in lookups.past_applies(desk.folder) if one.plan == job.plan and one.started >= (job.started or 0.0)), None)
+    ended = next(
+        (
+            past_apply
+            for past_apply in lookups.past_applies(desk.folder)
+            if past_apply.plan == job.plan and past_apply.started >= (job.started or 0.0)
+        ),
+        None,
+    )
     if ended is None and job.params is not None:
         request = _begin_again(desk, job, json.loads(job.params))
         return request.work(run)

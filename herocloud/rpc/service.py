@@ -168,9 +168,9 @@ class Service:
     def _warn(self) -> list[str]:
         failing = self.upkeep.chores.schedules.failing()
         return [
-            f"the scheduled snapshot of {one.record.address} of stack {one.record.stack} fails: {one.schedule.reason}"
-            for one in failing
-            if secret_of(one.record) is None
+            f"the scheduled snapshot of {known_vm.record.address} of stack {known_vm.record.stack} fails: {known_vm.schedule.reason}"
+            for known_vm in failing
+            if secret_of(known_vm.record) is None
         ]
 
     def handlers(self) -> Handlers:
@@ -190,8 +190,8 @@ class Service:
         )
 
     def _health(self) -> Health:
-        found = service_methods.health(self.desk)
-        return Health(found.ready, tuple(found.reasons), found.model_dump(mode="json"))
+        health_info = service_methods.health(self.desk)
+        return Health(health_info.ready, tuple(health_info.reasons), health_info.model_dump(mode="json"))
 
     async def serve(self, listeners: list[socket.socket], stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Answer until `stop` is set."""

@@ -81,39 +81,39 @@ class SnapshotSchedules:
 
     def failing(self) -> list[Known]:
         """Return those of which the last try failed."""
-        return [one for one in self.known() if one.schedule.failures]
+        return [known_vm for known_vm in self.known() if known_vm.schedule.failures]
 
     def look(self) -> None:
         """Begin what is due and may begin now."""
         now = self._clock()
-        found = self.known()
-        for sid in self._kept.keys() - {one.schedule.sid for one in found}:
+        known_vms = self.known()
+        for sid in self._kept.keys() - {one.schedule.sid for one in known_vms}:
             del self._kept[sid]
             self._desk.store.drop_schedule(sid)
         due = []
-        for one in found:
-            schedule = self._caught_up(one, now)
-            if one.beyond and now >= schedule.again:
-                due.append((schedule.slot, one))
-            elif now >= max(due_at(schedule, one.policy["every"]), schedule.again) and self._runs(one.record):
-                due.append((due_at(schedule, one.policy["every"]), one))
+        for known_vm in known_vms:
+            schedule = self._caught_up(known_vm, now)
+            if known_vm.beyond and now >= schedule.again:
+                due.append((schedule.slot, known_vm))
+            elif now >= max(due_at(schedule, known_vm.policy["every"]), schedule.again) and self._runs(known_vm.record):
+                due.append((due_at(schedule, known_vm.policy["every"]), known_vm))
         recorded = self._desk.recorded
         under_way = [job for job in self._desk.jobs.open() if job.method == METHOD]
         free = AT_ONCE - len(under_way)
-        for _, one in sorted(due, key=lambda item: item[0]):
+        for _, known_vm in sorted(due, key=lambda item: item[0]):
             if free <= 0:
                 return
-            if self._is_free(one.record, recorded):
+            if self._is_free(known_vm.record, recorded):
                 free -= 1
-                self._begin(one)
+                self._begin(known_vm)
 
-    def _caught_up(self, one: Known, now: float) -> StoredSchedule:
+    def _caught_up(self, known_vm: Known, now: float) -> StoredSchedule:
         """Return where a schedule stands: a snapshot in the records counts also where a killed daemon could not say that it was taken."""
-        schedule = one.schedule
-        newest = max((at for at, _ in one.taken if at <= now), default=0.0)
-        slot = min(schedule.slot, now) if one.schedule.sid in self._kept else (newest or now)
+        schedule = known_vm.schedule
+        newest = max((at for at, _ in known_vm.taken if at <= now), default=0.0)
+        slot = min(schedule.slot, now) if known_vm.schedule.sid in self._kept else (newest or now)
         if newest > slot:
-            slot = settle(slot, one.policy["every"], newest)
+            slot = settle(slot, known_vm.policy["every"], newest)
         if slot != schedule.slot or schedule.sid not in self._kept:
             schedule = self._keep(schedule._replace(slot=slot))
         return schedule
@@ -137,45 +137,45 @@ class SnapshotSchedules:
         scope = Scope(record.stack, record.address)
         return (
             record.complete
-            and not any(one.alive and one.scope.covers(scope) for one in recorded.unfinished)
+            and not any(pending.alive and pending.scope.covers(scope) for pending in recorded.unfinished)
             and not any(job.stack == record.stack and job.address in (None, record.address) for job in self._desk.jobs.open())
         )
 
-    def _begin(self, one: Known) -> None:
-        record = one.record
+    def _begin(self, known_vm: Known) -> None:
+        record = known_vm.record
         subject = Subject(f"vm:{record.stack}:{record.address}", record.stack, record.address, record.sid, secret_of(record))
         try:
-            self._desk.jobs.submit(Request(METHOD, subject, lambda run: self._carry_out(run, one)), self._desk.caller)
+            self._desk.jobs.submit(Request(METHOD, subject, lambda run: self._carry_out(run, known_vm)), self._desk.caller)
         except RpcError as error:
             # Where it was refused, the job has said so.
             log.info("the scheduled snapshot of %s of stack %s did not begin: %s", record.address, record.stack, error.kind.message)
 
-    def _carry_out(self, run: Run, one: Known) -> Json:
-        now = self._desk.recorded.records.get(one.record.stack, {}).get(one.record.address)
-        if now is None or now.sid != one.record.sid:
+    def _carry_out(self, run: Run, known_vm: Known) -> Json:
+        now = self._desk.recorded.records.get(known_vm.record.stack, {}).get(known_vm.record.address)
+        if now is None or now.sid != known_vm.record.sid:
             run.note("the VM was deleted meanwhile")
             return None
         try:
-            return self._do(run, one)
+            return self._do(run, known_vm)
         except (RpcError, HerocloudError, OSError) as error:
             if run.cancelled:
                 # Somebody does not want this one; the next one comes in its time.
-                self._settle(one)
+                self._settle(known_vm)
             elif not self._desk.jobs.closing:
-                self._fail(one, error)
+                self._fail(known_vm, error)
             raise
 
-    def _do(self, run: Run, one: Known) -> Json:
-        record, now = one.record, self._clock()
+    def _do(self, run: Run, known_vm: Known) -> Json:
+        record, now = known_vm.record, self._clock()
         done: dict[str, Json] = {"taken": None, "deleted": []}
-        beyond = one.beyond
+        beyond = known_vm.beyond
         if not beyond:
             name = self._name_at(record, now)
-            wanted = Wanted((record.address,), record.stack, name, one.policy["memory"], scheduled=True)
-            if len(one.taken) >= one.policy["keep"]:
-                beyond = [one.taken[0][1]]
+            wanted = Wanted((record.address,), record.stack, name, known_vm.policy["memory"], scheduled=True)
+            if len(known_vm.taken) >= known_vm.policy["keep"]:
+                beyond = [known_vm.taken[0][1]]
                 if not snapshots.fits(snapshots.plan_create(self._desk.folder, wanted, now)):
-                    self._delete(run, one, beyond)
+                    self._delete(run, known_vm, beyond)
                     done["deleted"], beyond = beyond, []
             work.run_planned(
                 self._desk,
@@ -185,13 +185,13 @@ class SnapshotSchedules:
                 address=record.address,
             )
             done["taken"] = name
-            self._settle(one)
+            self._settle(known_vm)
             self.counts["taken"] += 1
             self._tell(record, "vm_snapshot_taken", {"name": name})
         if beyond:
-            self._delete(run, one, beyond)
+            self._delete(run, known_vm, beyond)
             done["deleted"] = beyond
-        self._keep(self._kept[one.schedule.sid]._replace(failures=0, again=0.0, reason=""))
+        self._keep(self._kept[known_vm.schedule.sid]._replace(failures=0, again=0.0, reason=""))
         return done
 
     def _name_at(self, record: Record, now: float) -> str:
@@ -204,8 +204,8 @@ class SnapshotSchedules:
             name = f"{base}-{number}"
         return name
 
-    def _delete(self, run: Run, one: Known, names: list[str]) -> None:
-        record = one.record
+    def _delete(self, run: Run, known_vm: Known, names: list[str]) -> None:
+        record = known_vm.record
         work.run_planned(
             self._desk,
             run,
@@ -217,13 +217,13 @@ class SnapshotSchedules:
         self.counts["deleted"] += len(names)
         self._tell(record, "vm_snapshot_expired", {"names": list(names)})
 
-    def _settle(self, one: Known) -> None:
-        schedule = self._kept[one.schedule.sid]
-        self._keep(schedule._replace(slot=settle(schedule.slot, one.policy["every"], self._clock())))
+    def _settle(self, known_vm: Known) -> None:
+        schedule = self._kept[known_vm.schedule.sid]
+        self._keep(schedule._replace(slot=settle(schedule.slot, known_vm.policy["every"], self._clock())))
 
-    def _fail(self, one: Known, error: Exception) -> None:
-        record, now = one.record, self._clock()
-        schedule = self._kept.get(one.schedule.sid, one.schedule)
+    def _fail(self, known_vm: Known, error: Exception) -> None:
+        record, now = known_vm.record, self._clock()
+        schedule = self._kept.get(known_vm.schedule.sid, known_vm.schedule)
         failures = schedule.failures + 1
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 16))
         reason = self._words(error, record)

@@ -81,7 +81,7 @@ class Upkeep:
         things = self._desk.sight.look_now()
         recorded = self._desk.recorded
         busy = {(job.stack, job.address) for job in self._desk.jobs.open()}
-        stacks_busy = {one.stack for one in recorded.unfinished}
+        stacks_busy = {pending.stack for pending in recorded.unfinished}
         for records in recorded.records.values():
             for record in records.values():
                 if record.kind != "vm" or not record.complete or (record.stack, record.address) in busy or record.stack in stacks_busy:

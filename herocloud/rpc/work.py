@@ -101,13 +101,15 @@ class NotApproved(Blocked):
         """Keep the classes with what they are about."""
         from herocloud.model.diagnostics import Diagnostic
 
-        lines = "\n".join(f"{one.value}: {', '.join(f'`{address}`' for address in found) or 'outputs'}" for one, found in lacking.items())
+        lines = "\n".join(
+            f"{one.value}: {', '.join(f'`{address}`' for address in addresses) or 'outputs'}" for one, addresses in lacking.items()
+        )
         words = ", ".join(f'"{one.value}"' for one in lacking)
         detail = f"Nobody approved these changes:\n{lines}"
         found = Diagnostic("not-approved", "Not approved", detail, hint=f"`approve: [{words}]` approves them")
         super().__init__([found])
         self.plan_id = plan.id
-        self.classes = {one.value: list(found) for one, found in lacking.items()}
+        self.classes = {one.value: list(addresses) for one, addresses in lacking.items()}
 
 
 def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError:

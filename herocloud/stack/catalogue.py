@@ -61,7 +61,7 @@ def _names(section: Mapping[str, Any]) -> Iterator[str]:
 
 def _aliases(entry: Any) -> list[str]:
     aliases = entry.get("aliases") if isinstance(entry, dict) else None
-    return [one for one in aliases if isinstance(one, str)] if isinstance(aliases, list) else []
+    return [alias for alias in aliases if isinstance(alias, str)] if isinstance(aliases, list) else []
 
 
 def _without(entry: Any, taken: set[str]) -> Any:

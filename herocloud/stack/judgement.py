@@ -46,14 +46,14 @@ class Given(NamedTuple):
         """Return the folder of the file that says something."""
         return self.read[self.combined.origin(path)[0]].folder
 
-    def world(self, found: Findings) -> World:
+    def world(self, findings: Findings) -> World:
         """Return a fresh look at what lies outside."""
         return World(
             self.environment,
             self.secret_key,
-            lambda path: self.folder_of(found.pruned.spelt(path)),
-            found,
-            lambda path: self.fence_of(found.pruned.spelt(path)),
+            lambda path: self.folder_of(findings.pruned.spelt(path)),
+            findings,
+            lambda path: self.fence_of(findings.pruned.spelt(path)),
         )
 
 
@@ -67,45 +67,49 @@ class Judged(NamedTuple):
     world: World
 
 
-def judge(given: Given, tree: dict[str, Any], trees: Sequence[Mapping[str, Any]], pointer: Pointer, found: Findings) -> Judged:
+def judge(given: Given, tree: dict[str, Any], trees: Sequence[Mapping[str, Any]], pointer: Pointer, findings: Findings) -> Judged:
     """Take one tree through variables, expressions, models and checks."""
-    values = _collect_variables(tree, given, found)
+    values = _collect_variables(tree, given, findings)
     rest = {key: value for key, value in tree.items() if key != "variables"}
     if any(b"{{" in source.content for source in given.read):
-        substituted = substitution.substitute(rest, values, given.host, found)
+        substituted = substitution.substitute(rest, values, given.host, findings)
     else:
         substituted = substitution.Substituted(rest, {})
-    data = fast_validation.validate("StackFile", substituted.value, found)
-    instances = _make_instances(substituted.indexed, data, found) if all_checks.check_counts(data, found) else {}
-    world = given.world(found)
-    names = names_of.collect_names(substituted.value, data, found)
+    data = fast_validation.validate("StackFile", substituted.value, findings)
+    instances = _make_instances(substituted.indexed, data, findings) if all_checks.check_counts(data, findings) else {}
+    world = given.world(findings)
+    names = names_of.collect_names(substituted.value, data, findings)
     views = list(layers.make_views(data, instances, names.images))
-    check_stack_keys(trees, found, pointer)
-    all_checks.check(data, substituted.value, views, names, given.host, found, world)
-    blocks = pointer.report_duplicates(given.twice, found)
-    hidden_blocks.judge(blocks, lambda block, own: substitution.substitute(block, values, given.host, own), data, names, given.world, found)
+    check_stack_keys(trees, findings, pointer)
+    all_checks.check(data, substituted.value, views, names, given.host, findings, world)
+    blocks = pointer.report_duplicates(given.twice, findings)
+    hidden_blocks.judge(
+        blocks, lambda block, own: substitution.substitute(block, values, given.host, own), data, names, given.world, findings
+    )
     return Judged(data, values, names, views, world)
 
 
-def check_stack_keys(trees: Sequence[Mapping[str, Any]], found: Findings, pointer: Pointer) -> None:
+def check_stack_keys(trees: Sequence[Mapping[str, Any]], findings: Findings, pointer: Pointer) -> None:
     """Every file says whose it is, so that no file is merged into a stack by accident."""
     for number, tree in enumerate(trees):
-        if tree.get("stack") is None and found.knows("stack"):
-            pointer.report_missing_stack(number, found)
+        if tree.get("stack") is None and findings.knows("stack"):
+            pointer.report_missing_stack(number, findings)
 
 
-def _collect_variables(tree: Mapping[str, Any], given: Given, found: Findings) -> values_of.Values:
+def _collect_variables(tree: Mapping[str, Any], given: Given, findings: Findings) -> values_of.Values:
     raw = tree.get("variables")
     # A model is built when it is first used, which takes longer than most files.
-    data = {} if raw is None else fast_validation.validate("VariablesOnly", {"variables": raw}, found)
+    data = {} if raw is None else fast_validation.validate("VariablesOnly", {"variables": raw}, findings)
     declared = dict(data.get("variables") or {})
     if isinstance(raw, dict):
         # A declaration that was refused as a whole still declares its name.
         declared.update({name: {} for name in raw if name not in declared})
-    return values_of.collect(declared, given.variables, given.var_files, given.environment, found)
+    return values_of.collect(declared, given.variables, given.var_files, given.environment, findings)
 
 
-def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, Any], found: Findings) -> dict[str, list[Mapping[str, Any]]]:
+def _make_instances(
+    indexed: Mapping[str, dict[str, Any]], data: Mapping[str, Any], findings: Findings
+) -> dict[str, list[Mapping[str, Any]]]:
     """Validate the instances of VMs that use `{{ index }}`: of each only the keys that use it, the others are all the same."""
     from herocloud.stack import expressions
 
@@ -117,11 +121,11 @@ def _make_instances(indexed: Mapping[str, dict[str, Any]], data: Mapping[str, An
         varying = {key: value for key, value in raw.items() if expressions.has_any(value) and "index" in str(value)}
         same = {key: value for key, value in shared.items() if key not in varying}
         many: list[Mapping[str, Any]] = []
-        before = len(found.items)
+        before = len(findings.items)
         for number in range(shared["count"]):
-            if len(found.items) > before + _ENOUGH:
+            if len(findings.items) > before + _ENOUGH:
                 break  # Enough is wrong with the first instances; nothing will be expanded.
-            own = fast_validation.validate("Vm", substitution.put_index(varying, number), found, name)
+            own = fast_validation.validate("Vm", substitution.put_index(varying, number), findings, name)
             many.append({**same, **own})
         instances[name] = many
     return instances

@@ -50,14 +50,14 @@ class View(NamedTuple):
                 return (*layer.path, *keys)
         return self.layers[0].path
 
-    def knows(self, found: Findings, *keys: str | int) -> bool:
+    def knows(self, findings: Findings, *keys: str | int) -> bool:
         """Return whether the value (or its absence) is certain, which it is not below a mistake."""
         for layer in self.layers:
             if layer.fields is None:
                 if keys[0] in _LENT:
                     return False
                 continue
-            if not found.knows(*layer.path, *keys):
+            if not findings.knows(*layer.path, *keys):
                 return False
             if _has(layer.fields, keys):
                 return True

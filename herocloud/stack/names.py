@@ -35,12 +35,12 @@ class Names(NamedTuple):
         return found
 
 
-def collect_names(tree: Mapping[str, Any], data: Fields, found: Findings) -> Names:
+def collect_names(tree: Mapping[str, Any], data: Fields, findings: Findings) -> Names:
     """Gather all names of a tree, also of entries that the models refused."""
     vms: dict[str, int | None] = {}
     sound = data.get("vms") or {}
     for name in _block(tree, "vms"):
-        certain = found.knows("vms", name, "count")
+        certain = findings.knows("vms", name, "count")
         vms[name] = sound.get(name, {}).get("count") if certain else UNCERTAIN
     for name in list(vms):
         vms.setdefault(_as_meant(name), vms[name])
@@ -72,17 +72,17 @@ def _image_names(tree: Mapping[str, Any]) -> dict[str, str]:
     return names
 
 
-def nearest(wrong: str, valid: Iterable[str], found: Findings) -> str | None:
+def nearest(wrong: str, valid: Iterable[str], findings: Findings) -> str | None:
     """Return the nearest valid name, as long as there are few mistakes and the word is one that a person wrote."""
-    return None if found.is_long or len(wrong) > _LONGEST else nearest_names.nearest(wrong, valid)
+    return None if findings.is_long or len(wrong) > _LONGEST else nearest_names.nearest(wrong, valid)
 
 
-def suggest(wrong: str, valid: Iterable[str], section: str, found: Findings, prefix: str = "") -> str:
+def suggest(wrong: str, valid: Iterable[str], section: str, findings: Findings, prefix: str = "") -> str:
     """Return a hint: the nearest name, all names when there are few, or where to declare one."""
-    if found.is_long:
+    if findings.is_long:
         return f"declare it under `{section}`"
     known = sorted(valid)
-    near = nearest(wrong, known, found)
+    near = nearest(wrong, known, findings)
     if near is not None:
         return f"did you mean `{prefix}{near}`?"
     if 0 < len(known) <= 6:
@@ -91,11 +91,11 @@ def suggest(wrong: str, valid: Iterable[str], section: str, found: Findings, pre
 
 
 def instance_trouble(
-    name: str, number: int | None, names: Names, found: Findings, *, one: bool, prefix: str = "vm."
+    name: str, number: int | None, names: Names, findings: Findings, *, one: bool, prefix: str = "vm."
 ) -> tuple[str, str | None] | None:
     """Return what is wrong with naming this VM, as detail and hint; `one` means that a single VM has to be meant."""
     if name not in names.vms:
-        return f"There is no VM `{name}` in this stack.", suggest(name, names.vms, "vms", found, prefix)
+        return f"There is no VM `{name}` in this stack.", suggest(name, names.vms, "vms", findings, prefix)
     many, full = names.vms[name], f"{prefix}{name}"
     if many == UNCERTAIN:
         return None

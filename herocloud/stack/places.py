@@ -16,26 +16,26 @@ _SECTIONS = {"image": "images", "network": "networks", "volume": "volumes", "vm"
 
 def locate(diagnostics: Sequence[Diagnostic], files: Sequence[str], stdin: str | None = None) -> tuple[Diagnostic, ...]:
     """Return the findings with place and source line, where the stack files tell them; the others come back as they are."""
-    if all(found.snippet is not None or (found.place is None and found.address is None) for found in diagnostics):
+    if all(diagnostic.snippet is not None or (diagnostic.place is None and diagnostic.address is None) for diagnostic in diagnostics):
         return tuple(diagnostics)
     read, _unusable = sources.read_sources(files, stdin)
     opened = [files_of.open_document(source.name, source.content) for source in read]
     documents = [document for document in opened if isinstance(document, Document)]
-    return tuple(_locate(found, documents) for found in diagnostics)
+    return tuple(_locate(diagnostic, documents) for diagnostic in diagnostics)
 
 
-def _locate(found: Diagnostic, documents: Sequence[Document]) -> Diagnostic:
-    if found.snippet is not None:
-        return found
-    if found.place is not None:
+def _locate(diagnostic: Diagnostic, documents: Sequence[Document]) -> Diagnostic:
+    if diagnostic.snippet is not None:
+        return diagnostic
+    if diagnostic.place is not None:
         for document in documents:
-            if document.name == found.place.file and found.place.line <= len(document.lines):
-                return found._replace(snippet=files_of.printable(document.lines[found.place.line - 1]))
-        return found
-    for document, path in _candidates(found.address or "", documents):
+            if document.name == diagnostic.place.file and diagnostic.place.line <= len(document.lines):
+                return diagnostic._replace(snippet=files_of.printable(document.lines[diagnostic.place.line - 1]))
+        return diagnostic
+    for document, path in _candidates(diagnostic.address or "", documents):
         place, snippet = document.locate(path, on_key=True)
-        return found._replace(place=place, snippet=snippet)
-    return found
+        return diagnostic._replace(place=place, snippet=snippet)
+    return diagnostic
 
 
 def _candidates(address: str, documents: Sequence[Document]) -> Iterator[tuple[Document, tuple[str, str]]]:

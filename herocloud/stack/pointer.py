@@ -49,22 +49,22 @@ class Pointer:
         document = self.document(number)
         return None if isinstance(document, documents.Broken) else document.locate(inner, on_key=on_key, needle=needle)
 
-    def report_broken(self, number: int, found: Findings) -> None:
+    def report_broken(self, number: int, findings: Findings) -> None:
         """Report a file that is not YAML."""
         broken = self.document(number)
         if isinstance(broken, documents.Broken):
             hint = EMPTY if broken.code == "yaml-empty" else broken.hint
-            found.add(broken.code, None, broken.detail, hint, place=broken.place, snippet=broken.snippet)
+            findings.add(broken.code, None, broken.detail, hint, place=broken.place, snippet=broken.snippet)
 
-    def report_shape(self, number: int, value: Any, found: Findings) -> None:
+    def report_shape(self, number: int, value: Any, findings: Findings) -> None:
         """Report a file whose top level is not a mapping."""
         document = self.document(number)
         place, snippet = document.locate((), on_key=False) if isinstance(document, documents.Document) else (None, None)
         if value is None:
-            found.add("yaml-empty", None, "The file holds comments only.", EMPTY, place=place, snippet=snippet)
+            findings.add("yaml-empty", None, "The file holds comments only.", EMPTY, place=place, snippet=snippet)
             return
         noun = "a list" if isinstance(value, list) else "a single value"
-        found.add(
+        findings.add(
             "yaml-not-a-mapping",
             None,
             f"The top level is {noun}; a stack file is a mapping.",
@@ -73,15 +73,15 @@ class Pointer:
             snippet=snippet,
         )
 
-    def report_missing_stack(self, number: int, found: Findings) -> None:
+    def report_missing_stack(self, number: int, findings: Findings) -> None:
         """Report a file that does not say which stack it belongs to."""
         document = self.document(number)
         if isinstance(document, documents.Document):
             place, snippet = document.locate((), on_key=False)
             detail = "`stack` is missing: the name of the stack, the owner of everything in the file."
-            found.add("missing-key", None, detail, "begin with `stack: NAME`", about="stack", place=place, snippet=snippet)
+            findings.add("missing-key", None, detail, "begin with `stack: NAME`", about="stack", place=place, snippet=snippet)
 
-    def report_strange(self, number: int, path: Path, found: Findings) -> None:
+    def report_strange(self, number: int, path: Path, findings: Findings) -> None:
         """Report a key that has no meaning in a catalogue, which is the file `number`."""
         document = self.document(number)
         if isinstance(document, documents.Document):
@@ -89,16 +89,16 @@ class Pointer:
             detail = (
                 f"`{path[-1]}` is not a key of a catalogue; `{self.read[number].name}` lends images and sizes to every stack on this host."
             )
-            found.add("unknown-key", None, detail, "keys are `images`, `sizes` and `defaults: {image: …}`", place=place, snippet=snippet)
+            findings.add("unknown-key", None, detail, "keys are `images`, `sizes` and `defaults: {image: …}`", place=place, snippet=snippet)
 
-    def report_duplicates(self, twice: Sequence[merge.Twice], found: Findings) -> list[hidden_blocks.Hidden]:
+    def report_duplicates(self, twice: Sequence[merge.Twice], findings: Findings) -> list[hidden_blocks.Hidden]:
         """Report keys that one file has twice and names that two files define; returns what stands behind them."""
         blocks: list[hidden_blocks.Hidden] = []
         if self.has_duplicates:
             for number in range(len(self.read)):
                 document = self.document(number)
                 if isinstance(document, documents.Document):
-                    self._report_keys(document, found)
+                    self._report_keys(document, findings)
                     blocks.extend(
                         hidden_blocks.of_duplicate(document, duplicate, address_of(duplicate.path))
                         for duplicate in document.tree.duplicates
@@ -113,10 +113,10 @@ class Pointer:
             if one.path == ("stack",):
                 theirs = first.tree.value["stack"]
                 detail = f"This file belongs to `{one.value}`, and `{where.file}` to `{theirs}`."
-                found.add("other-stack", None, detail, "files of one command share one `stack:`", place=place, snippet=snippet)
+                findings.add("other-stack", None, detail, "files of one command share one `stack:`", place=place, snippet=snippet)
             else:
                 blocks.append(hidden_blocks.of_second_file(second, one.path, one.value, address_of(one.path)))
-                found.add(
+                findings.add(
                     "defined-twice",
                     None,
                     f"`{name}` is already defined at {spell(where)}.",
@@ -126,17 +126,19 @@ class Pointer:
                 )
         return blocks
 
-    def _report_keys(self, document: documents.Document, found: Findings) -> None:
+    def _report_keys(self, document: documents.Document, findings: Findings) -> None:
         for duplicate in document.tree.duplicates:
             place, snippet = document.place_of(duplicate.second, on_key=True)
             first = "" if duplicate.first is None else f" It is first at {spell(document.place_of(duplicate.first, on_key=True)[0])}."
             detail = f"`{duplicate.path[-1]}` is there twice.{first}"
-            found.add("duplicate-key", None, detail, "keep one of them", place=place, snippet=snippet, address=address_of(duplicate.path))
+            findings.add(
+                "duplicate-key", None, detail, "keep one of them", place=place, snippet=snippet, address=address_of(duplicate.path)
+            )
 
-    def diagnose(self, found: Findings) -> tuple[Diagnostic, ...]:
+    def diagnose(self, findings: Findings) -> tuple[Diagnostic, ...]:
         """Turn findings into diagnostics, each mistake once, in the order of the files."""
         unique: dict[tuple[object, ...], Diagnostic] = {}
-        for finding in found.items:
+        for finding in findings.items:
             diagnostic = self._diagnose(finding)
             spot = diagnostic.detail if diagnostic.place is None else diagnostic.place[:3]
             unique.setdefault((spot, finding.code, finding.about), diagnostic)

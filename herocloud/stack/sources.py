@@ -72,7 +72,7 @@ def read_catalogue(host: Host | None) -> Source | Unusable | None:
     """Read the file of images that the host lends to every stack; nothing where it has none."""
     if host is None or host.image_catalogue is None:
         return None
-    found = read_source(host.image_catalogue)
-    if isinstance(found, Source):
-        return found
-    return found._replace(hint="write it, or take `images: {catalogue: …}` out of host.yaml")
+    source = read_source(host.image_catalogue)
+    if isinstance(source, Source):
+        return source
+    return source._replace(hint="write it, or take `images: {catalogue: …}` out of host.yaml")

@@ -29,9 +29,9 @@ class _Unknown(Exception):
     """The value of an expression is not known; the mistake is reported already, here or at its cause."""
 
 
-def substitute(tree: Mapping[str, Any], values: Values, host: Host | None, found: Findings) -> Substituted:
+def substitute(tree: Mapping[str, Any], values: Values, host: Host | None, findings: Findings) -> Substituted:
     """Replace the expressions of a whole file, everything under `variables` and `moved` excepted."""
-    work = _Substitution(values, host, found, tree.get("stack"))
+    work = _Substitution(values, host, findings, tree.get("stack"))
     result: dict[str, Any] = {}
     for key, value in tree.items():
         if key == "moved" or not expressions.has_any(value):
@@ -57,11 +57,11 @@ def put_index(value: Any, number: int) -> Any:
 
 
 class _Substitution:
-    def __init__(self, values: Values, host: Host | None, found: Findings, stack: Any) -> None:
+    def __init__(self, values: Values, host: Host | None, findings: Findings, stack: Any) -> None:
         self.stack = stack if isinstance(stack, str) else None
         self.values = values
         self.host = host
-        self.found = found
+        self.found = findings
         self.indexed: dict[str, dict[str, Any]] = {}
         self.counted = False
         self.uses_index = False

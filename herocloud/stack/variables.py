@@ -42,7 +42,7 @@ def collect(
     variables: Sequence[str],
     var_files: Sequence[VarFile],
     environment: Mapping[str, str],
-    found: Findings,
+    findings: Findings,
 ) -> Values:
     """Find the value of every variable; each mistake is reported once, at the variable or where the value was written."""
     given: dict[str, Given] = {}
@@ -50,28 +50,28 @@ def collect(
         if PREFIX + name in environment:
             given[name] = Given(environment[PREFIX + name], f"`{PREFIX}{name}`", is_text=True)
     for file in var_files:
-        _read_file(file, declared, given, found)
+        _read_file(file, declared, given, findings)
     for option in variables:
         name, equals, text = option.partition("=")
         if not equals:
-            found.add("bad-option", None, f"`--var {option}` has no `=`.", "write `--var NAME=VALUE`")
+            findings.add("bad-option", None, f"`--var {option}` has no `=`.", "write `--var NAME=VALUE`")
         elif name not in declared:
-            _report_unknown(name, f"`--var {name}`", declared, found)
+            _report_unknown(name, f"`--var {name}`", declared, findings)
         else:
             given[name] = Given(text, "`--var`", is_text=True)
     known: dict[str, Any] = {}
     for name, variable in declared.items():
-        _settle(name, variable, given.get(name), known, found)
+        _settle(name, variable, given.get(name), known, findings)
     sensitive = frozenset(name for name, variable in declared.items() if variable.get("sensitive"))
     return Values(known, frozenset(declared), sensitive)
 
 
 def _report_unknown(
-    name: str, origin: str, declared: Mapping[str, Any], found: Findings, place: Place | None = None, snippet: str | None = None
+    name: str, origin: str, declared: Mapping[str, Any], findings: Findings, place: Place | None = None, snippet: str | None = None
 ) -> None:
-    near = names.nearest(name, declared, found)
+    near = names.nearest(name, declared, findings)
     hint = f"did you mean `{near}`?" if near else "declare it under `variables`"
-    found.add(
+    findings.add(
         "unknown-variable",
         None,
         f"{origin} gives a value to `{name}`, which the stack does not declare.",
@@ -98,21 +98,21 @@ def as_environment(variables: Sequence[str], var_files: Sequence[VarFile]) -> di
     return {PREFIX + name: text for name, text in texts.items() if text is not None and name.isidentifier() and "\0" not in text}
 
 
-def _read_file(file: VarFile, declared: Mapping[str, Any], given: dict[str, Given], found: Findings) -> None:
+def _read_file(file: VarFile, declared: Mapping[str, Any], given: dict[str, Given], findings: Findings) -> None:
     from herocloud.kits.yaml import documents
 
     source = sources.read_source(file) if isinstance(file, str) else file
     name = source.name
     if isinstance(source, sources.Unusable):
-        found.add("file-missing", None, source.detail, "name the file with `--var-file`")
+        findings.add("file-missing", None, source.detail, "name the file with `--var-file`")
         return
     document = documents.open_document(source.name, source.content)
     if isinstance(document, documents.Broken):
-        found.add(document.code, None, document.detail, document.hint, place=document.place, snippet=document.snippet)
+        findings.add(document.code, None, document.detail, document.hint, place=document.place, snippet=document.snippet)
         return
     if not isinstance(document.tree.value, dict):
         place, snippet = document.locate((), on_key=False)
-        found.add(
+        findings.add(
             "yaml-not-a-mapping",
             None,
             "A variable file holds one mapping of names to values.",
@@ -123,40 +123,40 @@ def _read_file(file: VarFile, declared: Mapping[str, Any], given: dict[str, Give
         return
     for duplicate in document.tree.duplicates:
         place, snippet = document.place_of(duplicate.second, on_key=True)
-        found.add("duplicate-key", None, f"`{duplicate.path[-1]}` is there twice.", "keep one of them", place=place, snippet=snippet)
+        findings.add("duplicate-key", None, f"`{duplicate.path[-1]}` is there twice.", "keep one of them", place=place, snippet=snippet)
     for key, value in document.tree.value.items():
         if key not in declared:
             place, snippet = document.locate((key,), on_key=True)
-            _report_unknown(key, f"`{name}`", declared, found, place, snippet)
+            _report_unknown(key, f"`{name}`", declared, findings, place, snippet)
         else:
             place, snippet = document.locate((key,), on_key=False)
             given[key] = Given(value, f"`{name}`", is_text=False, place=place, snippet=snippet)
 
 
-def _settle(name: str, variable: Mapping[str, Any], given: Given | None, known: dict[str, Any], found: Findings) -> None:
+def _settle(name: str, variable: Mapping[str, Any], given: Given | None, known: dict[str, Any], findings: Findings) -> None:
     path = ("variables", name)
-    _check_declaration(name, variable, found)
+    _check_declaration(name, variable, findings)
     kind = variable.get("type", "string")
-    if not found.knows(*path, "type"):
+    if not findings.knows(*path, "type"):
         return
     default: Any = None
-    if "default" in variable and found.knows(*path, "default"):
+    if "default" in variable and findings.knows(*path, "default"):
         default, trouble = _convert(variable["default"], kind, is_text=False)
         trouble = trouble or _bounds(default, variable)
         if trouble:
-            found.add("bad-variable", (*path, "default"), f"The default of `{name}` {trouble}.", None)
-            found.poison((*path, "default"))
+            findings.add("bad-variable", (*path, "default"), f"The default of `{name}` {trouble}.", None)
+            findings.poison((*path, "default"))
     if given is None:
-        if "default" not in variable and found.knows(*path, "default"):
+        if "default" not in variable and findings.knows(*path, "default"):
             described = f": {variable['description']}" if variable.get("description") else ""
-            found.add(
+            findings.add(
                 "missing-variable",
                 path,
                 f"`{name}` has no default, and no value was given{described}.",
                 f"give one with `--var {name}=VALUE` or `{PREFIX}{name}`",
                 on_key=True,
             )
-        elif found.knows(*path, "default"):
+        elif findings.knows(*path, "default"):
             known[name] = default
         return
     value, trouble = _convert(given.value, kind, is_text=given.is_text)
@@ -165,20 +165,20 @@ def _settle(name: str, variable: Mapping[str, Any], given: Given | None, known: 
         shown = "" if variable.get("sensitive") else f" `{given.value}`"
         where = None if given.place else path
         detail = f"The value{shown} of `{name}` from {given.origin} {trouble}."
-        found.add("bad-variable", where, detail, None, on_key=True, place=given.place, snippet=given.snippet)
+        findings.add("bad-variable", where, detail, None, on_key=True, place=given.place, snippet=given.snippet)
     else:
         known[name] = value
 
 
-def _check_declaration(name: str, variable: Mapping[str, Any], found: Findings) -> None:
+def _check_declaration(name: str, variable: Mapping[str, Any], findings: Findings) -> None:
     path = ("variables", name)
     if not re.fullmatch(spellings.VARIABLE, name) or name in RESERVED:
         detail = f"`{name}` means something else in expressions." if name in RESERVED else f"`{name}` cannot name a variable."
-        found.add("bad-name", path, detail, "use lower-case letters, digits and `_`, beginning with a letter", on_key=True)
+        findings.add("bad-name", path, detail, "use lower-case letters, digits and `_`, beginning with a letter", on_key=True)
     kind = variable.get("type", "string")
     for bound in ("min", "max"):
-        if bound in variable and kind not in {"integer", "number"} and found.knows(*path, "type"):
-            found.add(
+        if bound in variable and kind not in {"integer", "number"} and findings.knows(*path, "type"):
+            findings.add(
                 "bad-variable",
                 (*path, bound),
                 f"`{bound}` has no meaning for the type `{kind}`.",
@@ -187,9 +187,9 @@ def _check_declaration(name: str, variable: Mapping[str, Any], found: Findings) 
             )
     low, high = variable.get("min"), variable.get("max")
     if low is not None and high is not None and low > high:
-        found.add("bad-variable", (*path, "min"), f"`min` is {low}, which is more than `max`, {high}.", "swap the two")
+        findings.add("bad-variable", (*path, "min"), f"`min` is {low}, which is more than `max`, {high}.", "swap the two")
     if variable.get("sensitive") and "default" in variable:
-        found.add(
+        findings.add(
             "sensitive-value",
             (*path, "default"),
             f"`{name}` is sensitive, and a default in the file is not a secret.",

@@ -288,7 +288,7 @@ def pending(connection: sqlite3.Connection, folder: Path) -> tuple[Pending, ...]
             status,
             started,
             Caller(user or "", command or "", job),
-            tuple(one for one in Approval if one in _read_classes(approved)),
+            tuple(approval for approval in Approval if approval in _read_classes(approved)),
             address or None,
             _is_alive(folder, stack, holder),
         )
@@ -319,7 +319,7 @@ def _is_alive(folder: Path, stack: StackName, text: str) -> bool:
 
 
 def _write_classes(classes: Collection[Approval]) -> str:
-    return " ".join(sorted(one.value for one in classes))
+    return " ".join(sorted(approval.value for approval in classes))
 
 
 def _read_classes(text: str) -> frozenset[Approval]:

@@ -171,7 +171,7 @@ def _find_holders(folder: Path, scope: Scope) -> list[Holder]:
     holder = holders.read(folder, scope)
     if holder is not None:
         return [holder]
-    return [one for one in read_holders(folder) if one.scope.stack == scope.stack and scope.stack is not None]
+    return [holder for holder in read_holders(folder) if holder.scope.stack == scope.stack and scope.stack is not None]
 
 
 def _release(folder: Path, scope: Scope) -> None:

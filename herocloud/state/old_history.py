@@ -77,7 +77,7 @@ def prune(connection: sqlite3.Connection, cut: int, spared: Collection[tuple[Sta
         return Pruned(0, before)
     floors = {stack: _floor(connection, stack, cut) for stack in _stacks(connection)}
     old = [apply for stack, floor in floors.items() for apply in _applies(connection, stack, floor)]
-    heads = {found for stack in floors if (found := _last_with_files(connection, stack)) is not None}
+    heads = {serial for stack in floors if (serial := _last_with_files(connection, stack)) is not None}
     kept = {version for owner in spared if (version := _last_version(connection, *owner)) is not None}
     _drop_applies(connection, old, heads)
     for stack, floor in floors.items():

@@ -99,7 +99,7 @@ def load(
 
     What is not a record is left out, and noted in `damaged`; who asks for the notes gets the specs looked into as well.
     """
-    found: Records = {}
+    records: Records = {}
     inside, damaged = damaged is not None, {} if damaged is None else damaged
     rows = connection.execute(f"SELECT stack, address, body FROM records WHERE {where} ORDER BY stack, address", values)  # noqa: S608  (conditions are ours)
     with _without_collector():
@@ -107,10 +107,10 @@ def load(
             for (stack, address, _), fields in zip(some, _parse_all([body for _, _, body in some]), strict=True):
                 wrong = record_shapes.judge(fields, stack, address, inside=inside)
                 if wrong is None:
-                    found.setdefault(stack, {})[address] = _record(fields)
+                    records.setdefault(stack, {})[address] = _record(fields)
                 else:
                     damaged.setdefault(stack, {})[address] = wrong
-    return found
+    return records
 
 
 def _parse_all(bodies: list[str]) -> list[jsons.Json]:

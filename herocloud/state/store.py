@@ -144,10 +144,12 @@ class Store:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 
         def look(connection: sqlite3.Connection) -> Unfinished | None:
-            found = journal.unfinished(connection, apply)
-            if found is None:
+            past_apply = journal.unfinished(connection, apply)
+            if past_apply is None:
                 return None
-            return Unfinished(found.apply, journal.load(connection, found.apply, self._path), journal.states(connection, found.apply))
+            return Unfinished(
+                past_apply.apply, journal.load(connection, past_apply.apply, self._path), journal.states(connection, past_apply.apply)
+            )
 
         return self._read(look)
 
@@ -161,15 +163,15 @@ class Store:
         def look(connection: sqlite3.Connection) -> list[AppliedPlan]:
             return [
                 AppliedPlan(
-                    one.apply,
-                    journal.load(connection, one.apply, self._path),
-                    one.status,
-                    one.started,
-                    one.ended,
-                    journal.states(connection, one.apply),
-                    one.serial,
+                    past_apply.apply,
+                    journal.load(connection, past_apply.apply, self._path),
+                    past_apply.status,
+                    past_apply.started,
+                    past_apply.ended,
+                    journal.states(connection, past_apply.apply),
+                    past_apply.serial,
                 )
-                for one in journal.applies(connection, f"plan = ? AND {journal.WHOLE}", (plan,))
+                for past_apply in journal.applies(connection, f"plan = ? AND {journal.WHOLE}", (plan,))
             ]
 
         return self._read(look)

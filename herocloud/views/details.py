@@ -62,14 +62,14 @@ def vm_document(record: Record, seen: Mapping[tuple[str, Address], Thing] | None
     return {**record_document(record), **listings.vm_row(record, seen)}
 
 
-def slice_text(one: Slice, owners: Mapping[Sid, tuple[str, Address]], *, color: bool = False) -> str:
+def slice_text(host_slice: Slice, owners: Mapping[Sid, tuple[str, Address]], *, color: bool = False) -> str:
     """`slice show SID`."""
-    row = listings.slice_row(one, owners)
+    row = listings.slice_row(host_slice, owners)
     rows = [
-        ("slice", one.sid),
+        ("slice", host_slice.sid),
         ("state", str(row["state"])),
-        ("memory", values.show_bytes(one.memory)),
-        ("disk", values.show_bytes(one.disk)),
+        ("memory", values.show_bytes(host_slice.memory)),
+        ("disk", values.show_bytes(host_slice.disk)),
     ]
     rows += [("stack", str(row["stack"])), ("vm", str(row["vm"]))] if row["vm"] else []
     return tables.pairs(rows, color=color)
@@ -194,8 +194,8 @@ def _host_rows(host: Host) -> list[tuple[str, str]]:
         speed = "speed unknown" if host.uplink.speed is None else sizes.show_rate(host.uplink.speed, bits=True)
         rows.append(("uplink", f"{host.uplink.name}, {speed}"))
     rows += [(f"numa {node.number}", f"{len(node.cpus)} CPUs, {sizes.show_size(node.memory)}") for node in host.numa]
-    one = host.slices[0] if host.slices else None
-    each = f" of {values.show_bytes(one.memory)} and {values.show_bytes(one.disk)} of disk" if one else ""
+    host_slice = host.slices[0] if host.slices else None
+    each = f" of {values.show_bytes(host_slice.memory)} and {values.show_bytes(host_slice.disk)} of disk" if host_slice else ""
     rows += [
         ("slices", f"{len(host.slices)}{each}"),
         ("reserve", f"memory {values.show_bytes(host.reserve_memory)}, disk {values.show_bytes(host.reserve_disk)}"),

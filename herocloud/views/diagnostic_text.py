@@ -23,70 +23,72 @@ _WIDEST = 160
 """A source line longer than this (a key, a blob) is cut around the caret."""
 
 
-def render(found: Sequence[Diagnostic], color: bool = False) -> str:  # noqa: FBT001, FBT002  (the contract passes it by position)
+def render(diagnostics: Sequence[Diagnostic], color: bool = False) -> str:  # noqa: FBT001, FBT002  (the contract passes it by position)
     """Write all findings in reading order, and a line that counts them at the end; nothing for nothing."""
-    if not found:
+    if not diagnostics:
         return ""
     palette = writer.choose(color=color)
-    ordered = sort_diagnostics(list(found))
-    return "\n\n".join([*(render_one(one, palette) for one in ordered), tally(ordered)])
+    ordered = sort_diagnostics(list(diagnostics))
+    return "\n\n".join([*(render_one(diagnostic, palette) for diagnostic in ordered), tally(ordered)])
 
 
-def render_one(found: Diagnostic, palette: writer.Palette = writer.PLAIN) -> str:
+def render_one(diagnostic: Diagnostic, palette: writer.Palette = writer.PLAIN) -> str:
     """Write one finding."""
-    colour = writer.of_severity(palette, found.severity)
+    colour = writer.of_severity(palette, diagnostic.severity)
     # Most foreign words are in here, so not even colors of theirs pass.
-    where = f" ({visible(found.address)})" if found.address else ""
-    lines = [f"{colour}{palette.bold}{found.severity.value}{palette.off}{palette.bold}: {visible(found.summary)}{palette.off}{where}"]
-    if found.place:
-        lines.extend(_source(found.place, found.snippet, palette, colour))
-    lines.extend(f"  {line}".rstrip() for line in visible(found.detail).splitlines())
-    if found.hint:
-        first, *more = visible(found.hint).splitlines()
+    where = f" ({visible(diagnostic.address)})" if diagnostic.address else ""
+    lines = [
+        f"{colour}{palette.bold}{diagnostic.severity.value}{palette.off}{palette.bold}: {visible(diagnostic.summary)}{palette.off}{where}"
+    ]
+    if diagnostic.place:
+        lines.extend(_source(diagnostic.place, diagnostic.snippet, palette, colour))
+    lines.extend(f"  {line}".rstrip() for line in visible(diagnostic.detail).splitlines())
+    if diagnostic.hint:
+        first, *more = visible(diagnostic.hint).splitlines()
         lines.append(f"  {palette.cyan}hint{palette.off}: {first}")
         lines.extend(f"        {line}" for line in more)
     return "\n".join(lines)
 
 
-def tally(found: Sequence[Diagnostic]) -> str:
+def tally(diagnostics: Sequence[Diagnostic]) -> str:
     """Write `12 errors, 1 warning`."""
     words = []
     for severity in Severity:
-        number = sum(1 for one in found if one.severity is severity)
+        number = sum(1 for diagnostic in diagnostics if diagnostic.severity is severity)
         if number:
             words.append(f"{number} {severity.value}{'' if number == 1 else 's'}")
     return ", ".join(words)
 
 
-def document(found: Diagnostic) -> dict[str, Json]:
+def document(diagnostic: Diagnostic) -> dict[str, Json]:
     """Return one finding as JSON."""
-    place = found.place
+    place = diagnostic.place
     return {
-        "severity": found.severity.value,
-        "code": found.code,
-        "summary": found.summary,
-        "detail": found.detail,
-        "address": found.address,
+        "severity": diagnostic.severity.value,
+        "code": diagnostic.code,
+        "summary": diagnostic.summary,
+        "detail": diagnostic.detail,
+        "address": diagnostic.address,
         "range": place
         and {
             "filename": place.file,
             "start": {"line": place.line, "column": place.column},
             "end": {"line": place.end_line, "column": place.end_column},
         },
-        "snippet": found.snippet,
-        "hint": found.hint,
+        "snippet": diagnostic.snippet,
+        "hint": diagnostic.hint,
     }
 
 
-def documents(found: Sequence[Diagnostic]) -> dict[str, Json]:
+def documents(diagnostics: Sequence[Diagnostic]) -> dict[str, Json]:
     """Return the document of `validate --json`."""
-    ordered = sort_diagnostics(list(found))
+    ordered = sort_diagnostics(list(diagnostics))
     return {
         "format_version": FORMAT_VERSION,
-        "valid": not any(one.is_error for one in ordered),
-        "error_count": sum(1 for one in ordered if one.is_error),
-        "warning_count": sum(1 for one in ordered if one.severity is Severity.WARNING),
-        "diagnostics": [document(one) for one in ordered],
+        "valid": not any(diagnostic.is_error for diagnostic in ordered),
+        "error_count": sum(1 for diagnostic in ordered if diagnostic.is_error),
+        "warning_count": sum(1 for diagnostic in ordered if diagnostic.severity is Severity.WARNING),
+        "diagnostics": [document(diagnostic) for diagnostic in ordered],
     }
 
 

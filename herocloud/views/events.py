@@ -67,9 +67,14 @@ class Stream:
 
     def diagnose(self, found: Sequence[Diagnostic]) -> None:
         """Write diagnostics."""
-        for one in found:
-            level = "error" if one.is_error else "warn"
-            self._line("diagnostic", level, f"{one.severity.value}: {one.summary}", {"diagnostic": diagnostic_text.document(one)})
+        for diagnostic in found:
+            level = "error" if diagnostic.is_error else "warn"
+            self._line(
+                "diagnostic",
+                level,
+                f"{diagnostic.severity.value}: {diagnostic.summary}",
+                {"diagnostic": diagnostic_text.document(diagnostic)},
+            )
 
     def tell(self, event: Event) -> None:
         """Write one event; the executor's own `summary` is left to `summarise`, which knows the plan."""

@@ -72,18 +72,20 @@ def render_result(plan: Plan, result: Result) -> str:
     return _write(f"herocloud {plan.operation} {plan.stack}", cases)
 
 
-def render_diagnostics(found: Sequence[Diagnostic], name: str = "validate") -> str:
+def render_diagnostics(diagnostics: Sequence[Diagnostic], name: str = "validate") -> str:
     """Write diagnostics: a case per finding, or one good case when there is none."""
-    return _write(f"herocloud {name}", _found(name, found) or [Case(name, "no findings")])
+    return _write(f"herocloud {name}", _found(name, diagnostics) or [Case(name, "no findings")])
 
 
-def _found(group: str, found: Sequence[Diagnostic]) -> list[Case]:
+def _found(group: str, events: Sequence[Diagnostic]) -> list[Case]:
     cases = []
-    for one in found:
-        place = f"{one.place.file}:{one.place.line}" if one.place else one.address or ""
-        text = diagnostic_text.render_one(one)
-        bad = one.severity is Severity.ERROR
-        cases.append(Case(f"{group}.{one.code}", f"{one.summary} {place}".strip(), "" if bad else text, error=text if bad else None))
+    for diagnostic in events:
+        place = f"{diagnostic.place.file}:{diagnostic.place.line}" if diagnostic.place else diagnostic.address or ""
+        text = diagnostic_text.render_one(diagnostic)
+        bad = diagnostic.severity is Severity.ERROR
+        cases.append(
+            Case(f"{group}.{diagnostic.code}", f"{diagnostic.summary} {place}".strip(), "" if bad else text, error=text if bad else None)
+        )
     return cases
 
 

@@ -127,10 +127,17 @@ def _state(value: Json) -> str:
     return {"InUse": "in use", "Free": "free"}.get(str(value), str(value))
 
 
-def slice_row(one: Slice, owners: Mapping[Sid, tuple[str, Address]]) -> dict[str, Json]:
+def slice_row(host_slice: Slice, owners: Mapping[Sid, tuple[str, Address]]) -> dict[str, Json]:
     """Return one slice with its holder."""
-    stack, address = owners.get(one.sid, (None, None))
-    return {"sid": one.sid, "state": "InUse" if address else "Free", "memory": one.memory, "disk": one.disk, "stack": stack, "vm": address}
+    stack, address = owners.get(host_slice.sid, (None, None))
+    return {
+        "sid": host_slice.sid,
+        "state": "InUse" if address else "Free",
+        "memory": host_slice.memory,
+        "disk": host_slice.disk,
+        "stack": stack,
+        "vm": address,
+    }
 
 
 def history(entries: Iterable[Version]) -> Listing:
@@ -154,11 +161,11 @@ def _took(value: Json) -> str:
     return "-" if value is None else sizes.show_duration(round(value, 1) if value < 10 else round(value))
 
 
-def orphans(found: Iterable[Thing]) -> Listing:
+def orphans(things: Iterable[Thing]) -> Listing:
     """`state orphans`: what carries our mark and no record owns."""
     rows = [
         {"stack": thing.stack, "address": thing.address, "provider": thing.provider, "parts": sorted(thing.parts), "lineage": thing.lineage}
-        for thing in sorted(found, key=lambda thing: (thing.stack, sort_key(thing.address)))
+        for thing in sorted(things, key=lambda thing: (thing.stack, sort_key(thing.address)))
     ]
     columns = (Column("stack", "STACK"), Column("address", "ADDRESS"), Column("provider", "PROVIDER"), Column("parts", "PARTS"))
     return Listing("orphans", columns, tuple(rows), "There are no orphans.")

@@ -14,7 +14,7 @@ def status_document(state: Json) -> dict[str, Json]:
         "format_version": tables.FORMAT_VERSION,
         **_daemon(state.report),
         "networks": [{"stack": stack, **_daemon(report)} for stack, report in state.networks.items()],
-        "vms": [one._asdict() for one in state.vms],
+        "vms": [vm._asdict() for vm in state.vms],
     }
 
 
@@ -29,8 +29,8 @@ def _daemon(report: Json) -> dict[str, Json]:
         "started": report.started,
         "carries": report.carries,
         "trouble": report.trouble,
-        "peers": [one._asdict() for one in report.peers],
-        "routes": [one._asdict() for one in report.routes],
+        "peers": [peer._asdict() for peer in report.peers],
+        "routes": [route._asdict() for route in report.routes],
     }
 
 
@@ -39,22 +39,24 @@ def status_text(state: Json, *, color: bool = False) -> str:
     blocks = _blocks("daemon", state.report, color=color)
     for stack, report in state.networks.items():
         blocks += _blocks(f"network {stack}", report, color=color)
-    vms = tuple(one._asdict() for one in state.vms)
+    vms = tuple(vm._asdict() for vm in state.vms)
     blocks.append(tables.render(Listing("vms", _VMS, vms, "No VM has an address on the overlay.", ""), color=color))
     reports = (state.report, *state.networks.values())
-    late = [f"`{one.endpoint}` ({one.state})" for report in reports for one in report.peers if one.declared and one.state != "alive"]
+    late = [f"`{peer.endpoint}` ({peer.state})" for report in reports for peer in report.peers if peer.declared and peer.state != "alive"]
     if late:
         blocks.append(f"warning: not connected to {', '.join(late)}; the daemon keeps trying.")
-    blocks += [_NO_ROUTE.format(one.subnet) for one in reports if one.running and not one.carries]
+    blocks += [_NO_ROUTE.format(report.subnet) for report in reports if report.running and not report.carries]
     return "\n\n".join(block.rstrip("\n") for block in blocks)
 
 
 def _blocks(name: str, report: Json, *, color: bool) -> list[str]:
     blocks = [tables.pairs(_daemon_rows(name, report), color=color)]
-    peers = tuple({**one._asdict(), "declared": "declared" if one.declared else one.kind} for one in report.peers)
+    peers = tuple({**peer._asdict(), "declared": "declared" if peer.declared else peer.kind} for peer in report.peers)
     blocks.append(tables.render(Listing("peers", _PEERS, peers, "No peers.", ""), color=color))
     if report.running:
-        routes = tuple({**one._asdict(), "metric": "unusable" if one.metric == _INFINITE else str(one.metric)} for one in report.routes)
+        routes = tuple(
+            {**route._asdict(), "metric": "unusable" if route.metric == _INFINITE else str(route.metric)} for route in report.routes
+        )
         blocks.append(tables.render(Listing("routes", _ROUTES, routes, "No routes to other nodes.", ""), color=color))
     return blocks
 

@@ -79,13 +79,13 @@ def action_words(change: Change) -> str:
 def lines(change: Change, *, purge: bool = False) -> list[str]:
     """Sum up one change: the first line always says the most important thing; more lines follow where several fields differ."""
     if change.action is Action.CREATE:
-        found = [_made(change)]
+        differences = [_made(change)]
     elif change.action is Action.DELETE:
-        found = [_unmade(change, purge=purge)]
+        differences = [_unmade(change, purge=purge)]
     else:
-        found = _differences(change)
-    found += [line for line in remarks(change) if line not in found]
-    return found or [REASONS[change.reason]]
+        differences = _differences(change)
+    differences += [line for line in remarks(change) if line not in differences]
+    return differences or [REASONS[change.reason]]
 
 
 def remarks(change: Change) -> list[str]:
@@ -171,9 +171,9 @@ def time_line(plan: Plan) -> str:
     return text + "."
 
 
-def drift_rows(found: Iterable[Drift]) -> Iterator[tuple[Address, str]]:
+def drift_rows(drifts: Iterable[Drift]) -> Iterator[tuple[Address, str]]:
     """Say what differs between the records and the world, as (address, line); what is gone from one address is shown on one line."""
-    for address, group in itertools.groupby(found, key=lambda drift: drift.address):
+    for address, group in itertools.groupby(drifts, key=lambda drift: drift.address):
         gone = []
         for drift in group:
             if drift.after is None:

@@ -48,13 +48,13 @@ def plan_document(plan: Plan) -> dict[str, Json]:
         ],
         "capacity": capacity_document(plan.capacity),
         "facts": [{"key": fact.key, "digest": fact.digest, "says": fact.says} for fact in plan.facts],
-        "unfinished": [remainders.pending_document(one) for one in plan.unfinished],
-        "diagnostics": [diagnostic_text.document(found) for found in plan.diagnostics],
+        "unfinished": [remainders.pending_document(pending) for pending in plan.unfinished],
+        "diagnostics": [diagnostic_text.document(diagnostic) for diagnostic in plan.diagnostics],
         "expected_seconds": plan.critical_seconds,
     }
 
 
-def refusal_document(found: Sequence[Diagnostic]) -> dict[str, Json]:
+def refusal_document(diagnostics: Sequence[Diagnostic]) -> dict[str, Json]:
     """Return the document of a plan that could not be made: the same keys, with nothing in them but the findings."""
     return {
         "format_version": FORMAT_VERSION,
@@ -71,7 +71,7 @@ def refusal_document(found: Sequence[Diagnostic]) -> dict[str, Json]:
         "capacity": None,
         "facts": [],
         "unfinished": [],
-        "diagnostics": [diagnostic_text.document(one) for one in found],
+        "diagnostics": [diagnostic_text.document(diagnostic) for diagnostic in diagnostics],
     }
 
 

@@ -18,7 +18,7 @@ def pending_document(pending: Pending) -> dict[str, Json]:
         "started": pending.started,
         "user": pending.caller.user,
         "command": pending.caller.command,
-        "approved": [one.value for one in pending.approved],
+        "approved": [approval.value for approval in pending.approved],
     }
 
 
@@ -39,8 +39,14 @@ def document(rest: Rest) -> dict[str, Json]:
             for one in rest.left
         ],
         "in_flight": [
-            {"step": one.step.id, "address": one.step.address, "kind": one.step.kind, "found": one.found, "detail": one.detail}
-            for one in rest.seen
+            {
+                "step": seen_step.step.id,
+                "address": seen_step.step.address,
+                "kind": seen_step.step.kind,
+                "found": seen_step.found,
+                "detail": seen_step.detail,
+            }
+            for seen_step in rest.seen
         ],
     }
 
@@ -60,7 +66,7 @@ def render(rest: Rest, *, color: bool = False) -> str:
     lines += [_line(one, wide, palette, back=rest.rollback) for one in rest.left] or ["  nothing but to close the books"]
     if rest.seen:
         lines += ["", "Of what was under way when it stopped, the host shows:"]
-        lines += [f"  {one.step.address}: {one.step.kind} {_found(one)}" for one in rest.seen]
+        lines += [f"  {seen_step.step.address}: {seen_step.step.kind} {_found(seen_step)}" for seen_step in rest.seen]
     return "\n".join(lines)
 
 
@@ -73,7 +79,7 @@ def _line(one: Left, wide: int, palette: writer.Palette, *, back: bool) -> str:
     return f"  {sign} {change.address.ljust(wide)}   {phrases.action_words(change)} · {state}{steps}{note}"
 
 
-def _found(one: Seen) -> str:
+def _found(seen_step: Seen) -> str:
     words = {"done": "is done", "not started": "has not started", "half done": "is half done", "unknown": "could not be looked at"}
-    said = words.get(one.found, "matches neither the state before nor after this step")
-    return f"{said}: {one.detail}" if one.detail else said
+    said = words.get(seen_step.found, "matches neither the state before nor after this step")
+    return f"{said}: {seen_step.detail}" if seen_step.detail else said

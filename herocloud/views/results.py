@@ -58,14 +58,14 @@ def endings(plan: Plan, result: Result) -> dict[Address, Status | None]:
     told = {outcome.step for outcome in result.outcomes} | result.earlier
     # Steps of which nothing is known were not reached when the apply was cut short, or never begun when it was taken back.
     unreached = {step.address for step in plan.steps if step.id not in told} if result.interrupted or result.went_back else set()
-    found: dict[Address, Status | None] = {}
+    statuses: dict[Address, Status | None] = {}
     for change in plan.changing:
         status = worst.get(change.address)
         if change.address in unreached and status in (None, Status.DONE):
-            found[change.address] = None
+            statuses[change.address] = None
         else:
-            found[change.address] = status or Status.DONE
-    return found
+            statuses[change.address] = status or Status.DONE
+    return statuses
 
 
 def fates_of(plan: Plan, result: Result) -> dict[Address, Fate]:
@@ -173,8 +173,8 @@ def outputs_text(outputs: Mapping[str, Json]) -> str:
 
 def document(plan: Plan, result: Result) -> dict[str, Json]:
     """Return the summary as JSON: the body of the last line of the event stream, and of `apply`'s own document."""
-    found = endings(plan, result)
-    done = [change for change in plan.changing if found[change.address] is Status.DONE]
+    statuses = endings(plan, result)
+    done = [change for change in plan.changing if statuses[change.address] is Status.DONE]
     return {
         "plan_id": plan.id,
         "stack": plan.stack,
@@ -221,8 +221,8 @@ def _left(plan: Plan, result: Result) -> list[Change]:
         there = {outcome.address for outcome in result.outcomes if outcome.status in (Status.DONE, Status.CANCELLED)}
         there |= {step.address for step in plan.steps if step.id in result.earlier and step.id not in told}
         return [change for change in plan.changing if change.address in there - failed]
-    found = endings(plan, result)
-    return [change for change in plan.changing if found[change.address] is not Status.DONE and change.address not in failed | held]
+    statuses = endings(plan, result)
+    return [change for change in plan.changing if statuses[change.address] is not Status.DONE and change.address not in failed | held]
 
 
 def _failure_lines(failure: Failure, palette: writer.Palette, fate: Mapping[Address, Fate]) -> list[str]:
@@ -255,6 +255,6 @@ def _now(fate: Fate) -> str:
     return fate.now if fate.word in (fates.BEGUN, fates.FAILED, fates.NOT_TAKEN_BACK) else ""
 
 
-def _counted(changes: tuple[Change, ...], found: Mapping[Address, Status | None]) -> str:
-    counts = {action: sum(1 for c in changes if c.action is action and found[c.address] is Status.DONE) for action in _PAST}
+def _counted(changes: tuple[Change, ...], statuses: Mapping[Address, Status | None]) -> str:
+    counts = {action: sum(1 for c in changes if c.action is action and statuses[c.address] is Status.DONE) for action in _PAST}
     return ", ".join(f"{number} {_PAST[action]}" for action, number in counts.items() if number)

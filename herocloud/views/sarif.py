@@ -57,9 +57,9 @@ def _ended(change: Change, fate: Fate, failed: Outcome | None) -> Finding | None
     return None
 
 
-def diagnostics_document(found: Sequence[Diagnostic]) -> dict[str, Json]:
+def diagnostics_document(diagnostics: Sequence[Diagnostic]) -> dict[str, Json]:
     """Return diagnostics as SARIF."""
-    return _log([_diagnosed(one) for one in sort_diagnostics(list(found))])
+    return _log([_diagnosed(diagnostic) for diagnostic in sort_diagnostics(list(diagnostics))])
 
 
 def render(log: dict[str, Json]) -> str:
@@ -69,9 +69,9 @@ def render(log: dict[str, Json]) -> str:
     return json.dumps(log, indent=2, ensure_ascii=False)
 
 
-def _diagnosed(one: Diagnostic) -> Finding:
-    text = "\n".join(filter(None, [one.detail or one.summary, one.hint and f"hint: {one.hint}"]))
-    return Finding(one.code, one.summary, one.severity.value, text, one.address, one)
+def _diagnosed(diagnostic: Diagnostic) -> Finding:
+    text = "\n".join(filter(None, [diagnostic.detail or diagnostic.summary, diagnostic.hint and f"hint: {diagnostic.hint}"]))
+    return Finding(diagnostic.code, diagnostic.summary, diagnostic.severity.value, text, diagnostic.address, diagnostic)
 
 
 def _notable(change: Change) -> Finding | None:

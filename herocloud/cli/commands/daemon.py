@@ -62,29 +62,29 @@ def _boot(call: Call) -> int:
 
 def status(call: Call) -> int:
     """Show whether a daemon runs for this data folder."""
-    found = daemon_process.find(call.folder)
-    if found is None:
+    process = daemon_process.find(call.folder)
+    if process is None:
         presentation.show(call, lambda: {"format_version": "1.0", "running": False}, lambda: "No daemon runs for this data folder.")
         return exit_codes.ERROR
-    health = daemon_process.ask_health(found)
+    health = daemon_process.ask_health(process)
     reasons = "; ".join(health.get("reasons") or ()) or "it works"
     warnings = "".join(f"\nWarning: {warning}" for warning in health.get("warnings") or ())
-    seconds = round(time.time() - found.since)
+    seconds = round(time.time() - process.since)
     presentation.show(
         call,
-        lambda: {**_document(found), "health": health},
-        lambda: f"The daemon runs as process {found.pid} since {seconds} s and listens at {found.socket}: {reasons}.{warnings}",
+        lambda: {**_document(process), "health": health},
+        lambda: f"The daemon runs as process {process.pid} since {seconds} s and listens at {process.socket}: {reasons}.{warnings}",
     )
     return exit_codes.DONE if health.get("ready") else exit_codes.ERROR
 
 
 def stop(call: Call) -> int:
     """End the daemon; VMs run on."""
-    found = daemon_process.stop(call.folder)
-    if found is None:
+    process = daemon_process.stop(call.folder)
+    if process is None:
         call.note("No daemon runs for this data folder.")
     else:
-        call.note(f"The daemon, process {found.pid}, has ended. VMs run on.")
+        call.note(f"The daemon, process {process.pid}, has ended. VMs run on.")
     return exit_codes.DONE
 
 
@@ -112,5 +112,5 @@ def install(
     return exit_codes.DONE
 
 
-def _document(found: daemon_process.Process) -> dict[str, object]:
-    return {"format_version": "1.0", "running": True, **found._asdict()}
+def _document(process: daemon_process.Process) -> dict[str, object]:
+    return {"format_version": "1.0", "running": True, **process._asdict()}

@@ -53,11 +53,11 @@ def show_slice(call: Call, sid: Annotated[str, flags.argument(metavar="SID", hel
     from herocloud.views import details, listings
 
     found = host_status.find(call.folder)
-    one = host_status.find_slice(found, sid)
+    host_slice = host_status.find_slice(found, sid)
     presentation.show(
         call,
-        lambda: {"format_version": "1.0", **listings.slice_row(one, found.owners)},
-        lambda: details.slice_text(one, found.owners, color=call.screen.color_out),
+        lambda: {"format_version": "1.0", **listings.slice_row(host_slice, found.owners)},
+        lambda: details.slice_text(host_slice, found.owners, color=call.screen.color_out),
     )
     return exit_codes.DONE
 
@@ -70,5 +70,5 @@ def doctor(call: Call) -> int:
     from herocloud.views import listings
 
     checks = host_status.check(call.folder)
-    presentation.show_listing(call, listings.checks([one._asdict() for one in checks]))
-    return exit_codes.ERROR if any(one.ok is False and one.needed for one in checks) else exit_codes.DONE
+    presentation.show_listing(call, listings.checks([check._asdict() for check in checks]))
+    return exit_codes.ERROR if any(check.ok is False and check.needed for check in checks) else exit_codes.DONE

@@ -42,10 +42,10 @@ def pull(call: Call, variables: flags.Variables, images: NAMES = None) -> int:
     found: list[dict[str, Json]] = []
     try:
         with Teller(call) as teller:
-            for one in operation.pull(call.folder, chosen, teller.about):
-                found.append(one._asdict())
-                if one.new and one.size is not None:
-                    teller.say(f"image `{one.name}` is here, {values.show_bytes(one.size)}")
+            for pulled_image in operation.pull(call.folder, chosen, teller.about):
+                found.append(pulled_image._asdict())
+                if pulled_image.new and pulled_image.size is not None:
+                    teller.say(f"image `{pulled_image.name}` is here, {values.show_bytes(pulled_image.size)}")
     except KeyboardInterrupt:
         call.note("What has arrived is kept; the next pull or apply goes on from there.")
         raise
@@ -69,7 +69,7 @@ def verify(
 
     with Teller(call) as teller:
         found = operation.verify(call.folder, teller.about(""))
-    wrong = [one for one in found if one.wrong is not None]
+    wrong = [verified_image for verified_image in found if verified_image.wrong is not None]
     if wrong and remove:
         operation.remove_wrong(call.folder, wrong, requests.make_plain_how(call, lock_timeout))
     presentation.show_listing(call, listings.verified_images(_verdicts(found, removed=remove)))
@@ -90,44 +90,44 @@ def prune(
     What an image of any stack points at stays, and what a record names. Lists first what would go, and removes it once that is approved
     (class `destroy`).
     """
-    found = operation.find_unused(call.folder)
-    if dry_run or not (found.contents or found.downloads):
-        return _tell_pruned(call, found, removed=not dry_run)
+    unused = operation.find_unused(call.folder)
+    if dry_run or not (unused.contents or unused.downloads):
+        return _tell_pruned(call, unused, removed=not dry_run)
     if not call.json:
-        _show_unused(call, found)
-    names = [operation.shown(one.entry.source) for one in found.contents] + ["unfinished downloads"] * bool(found.downloads)
+        _show_unused(call, unused)
+    names = [operation.shown(content.entry.source) for content in unused.contents] + ["unfinished downloads"] * bool(unused.downloads)
     apply_flow.get_removal_approved(call, names, requests.make_approved(approval), may_ask=approval.input)
     return _tell_pruned(call, operation.prune(call.folder, requests.make_plain_how(call, lock_timeout)), removed=True)
 
 
-def _show_unused(call: Call, found: Pruned) -> None:
+def _show_unused(call: Call, pruned: Pruned) -> None:
     from herocloud.views import listings, tables
 
-    if found.contents:
-        call.screen.result(tables.render(listings.stored_images(_rows(found.contents)), color=call.screen.color_out))
+    if pruned.contents:
+        call.screen.result(tables.render(listings.stored_images(_rows(pruned.contents)), color=call.screen.color_out))
 
 
-def _tell_pruned(call: Call, found: Pruned, *, removed: bool) -> int:
+def _tell_pruned(call: Call, pruned: Pruned, *, removed: bool) -> int:
     from herocloud.views import values
 
     if call.json:
         document = {
             "format_version": presentation.FORMAT_VERSION,
-            "contents": list(_rows(found.contents)),
-            "downloads": list(found.downloads),
-            "bytes": found.bytes,
+            "contents": list(_rows(pruned.contents)),
+            "downloads": list(pruned.downloads),
+            "bytes": pruned.bytes,
             "removed": removed,
         }
         call.screen.result(presentation.dumps(document))
         return exit_codes.DONE
-    what = [_counted(len(found.contents), "image"), _counted(len(found.downloads), "unfinished download")]
+    what = [_counted(len(pruned.contents), "image"), _counted(len(pruned.downloads), "unfinished download")]
     named = " and ".join(one for one in what if one)
     if not named:
         call.screen.result("Nothing is stored that nobody uses.")
         return exit_codes.DONE
     if not removed:
-        _show_unused(call, found)
-    call.screen.result(f"{'Removed' if removed else 'Would remove'} {named}, {values.show_bytes(found.bytes)}.")
+        _show_unused(call, pruned)
+    call.screen.result(f"{'Removed' if removed else 'Would remove'} {named}, {values.show_bytes(pruned.bytes)}.")
     return exit_codes.DONE
 
 
@@ -135,21 +135,27 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'s' if count > 1 else ''}" if count else ""
 
 
-def _rows(found: Iterable[Stored]) -> list[dict[str, Json]]:
+def _rows(stored_images: Iterable[Stored]) -> list[dict[str, Json]]:
     return [
-        {**one.entry._asdict(), "source": operation.shown(one.entry.source), "bytes": one.bytes, "users": list(one.users)} for one in found
+        {
+            **stored_image.entry._asdict(),
+            "source": operation.shown(stored_image.entry.source),
+            "bytes": stored_image.bytes,
+            "users": list(stored_image.users),
+        }
+        for stored_image in stored_images
     ]
 
 
-def _verdicts(found: Sequence[Verified], *, removed: bool) -> list[dict[str, Json]]:
+def _verdicts(verified_images: Sequence[Verified], *, removed: bool) -> list[dict[str, Json]]:
     return [
         {
-            "source": operation.shown(one.entry.source),
-            "sha256": one.entry.sha256,
-            "key": one.entry.key,
-            "ok": one.wrong is None,
-            "wrong": one.wrong,
-            "removed": one.wrong is not None and removed,
+            "source": operation.shown(verified_image.entry.source),
+            "sha256": verified_image.entry.sha256,
+            "key": verified_image.entry.key,
+            "ok": verified_image.wrong is None,
+            "wrong": verified_image.wrong,
+            "removed": verified_image.wrong is not None and removed,
         }
-        for one in found
+        for verified_image in verified_images
     ]

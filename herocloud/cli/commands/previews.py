@@ -58,24 +58,28 @@ def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Det
     """Compare the world with the records; cannot write."""
     from herocloud.views import drift as view
 
-    found = lookups.find_drift(call.folder, requests.choose_stack(call, stack))
-    if len(found) == 1:
-        only = found[0]
+    drifted_stacks = lookups.find_drift(call.folder, requests.choose_stack(call, stack))
+    if len(drifted_stacks) == 1:
+        only = drifted_stacks[0]
         presentation.show(
             call, lambda: view.document(only.stack, only.drift), lambda: view.render(only.stack, only.drift, color=call.screen.color_out)
         )
     else:
-        texts = [view.render(one.stack, one.drift, color=call.screen.color_out) for one in found if one.drift]
+        texts = [
+            view.render(drifted_stack.stack, drifted_stack.drift, color=call.screen.color_out)
+            for drifted_stack in drifted_stacks
+            if drifted_stack.drift
+        ]
         presentation.show(
             call,
             lambda: {
                 "format_version": view.FORMAT_VERSION,
-                "drifted": any(one.drift for one in found),
-                "stacks": [view.document(one.stack, one.drift) for one in found],
+                "drifted": any(drifted_stack.drift for drifted_stack in drifted_stacks),
+                "stacks": [view.document(drifted_stack.stack, drifted_stack.drift) for drifted_stack in drifted_stacks],
             },
             lambda: "\n\n".join(texts) or "No drift.",
         )
-    return exit_codes.CHANGES if detailed_exitcode and any(one.drift for one in found) else exit_codes.DONE
+    return exit_codes.CHANGES if detailed_exitcode and any(drifted_stack.drift for drifted_stack in drifted_stacks) else exit_codes.DONE
 
 
 def show(
@@ -110,7 +114,7 @@ def _document(recorded: Recorded, seen: Seen) -> Json:
         "format_version": "1.0",
         "serial": recorded.serial,
         "lineage": recorded.lineage,
-        "unfinished": [remainders.pending_document(one) for one in recorded.unfinished],
+        "unfinished": [remainders.pending_document(pending) for pending in recorded.unfinished],
         "stacks": stacks,
     }
 

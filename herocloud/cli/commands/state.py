@@ -117,7 +117,7 @@ def orphans(call: Call, stack: flags.Stack = None) -> int:
     """List what carries our mark and no record owns."""
     from herocloud.views import listings
 
-    found = [one for one in operation.find_orphans(call.folder) if stack is None or one.thing.stack == stack]
+    found = [orphan for orphan in operation.find_orphans(call.folder) if stack is None or orphan.thing.stack == stack]
     presentation.show_listing(call, listings.orphans([one.thing for one in found]))
     foreign = sum(1 for one in found if one.foreign)
     if foreign:

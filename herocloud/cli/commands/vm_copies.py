@@ -57,7 +57,7 @@ def with_passing_snapshot(
     """Do the work with a snapshot that is taken before it and deleted after it, whatever became of it."""
     record = clones.find_vm(lookups.read_recorded(call.folder), vm, stack)
     calm = call._replace(quiet=True)
-    if any(one.name == name for one in snapshots.list_all(call.folder, [record.address], record.stack)):
+    if any(snapshot.name == name for snapshot in snapshots.list_all(call.folder, [record.address], record.stack)):
         detail = f"`{record.address}` has a snapshot `{name}` already; a copy that was cut off may have left it, or somebody made it."
         hint = f"delete it with `herocloud vm snapshot delete {vm} {name}`, or copy from it with `--snapshot {name}`"
         raise Refused([Diagnostic("snapshot-exists", "The name is taken", detail, address=record.address, hint=hint)])

@@ -38,7 +38,7 @@ def create(
             _NAMED,
             running,
             lambda mine=mine: next(  # type: ignore[misc]
-                one for one in snapshots.plan_create(call.folder, wanted, now) if one.plan.stack == mine
+                planned_stack for planned_stack in snapshots.plan_create(call.folder, wanted, now) if planned_stack.plan.stack == mine
             ),
             one_vm=True,
         )

@@ -34,16 +34,16 @@ def validate(
     """Check the stack files and show every finding."""
     from herocloud.views import diagnostic_text
 
-    found = stack_files.validate(call.folder, requests.make_sources(call, variables))
-    good = not any(one.is_error for one in found)
+    diagnostics = stack_files.validate(call.folder, requests.make_sources(call, variables))
+    good = not any(diagnostic.is_error for diagnostic in diagnostics)
     if sarif is not None:
         from herocloud.views import sarif as log
 
-        presentation.write(sarif, log.render(log.diagnostics_document(found)))
+        presentation.write(sarif, log.render(log.diagnostics_document(diagnostics)))
     if call.json:
-        call.screen.result(presentation.dumps(diagnostic_text.documents(found)))
+        call.screen.result(presentation.dumps(diagnostic_text.documents(diagnostics)))
     else:
-        exit_codes.tell_diagnostics(call.screen, found, quiet=call.quiet)
+        exit_codes.tell_diagnostics(call.screen, diagnostics, quiet=call.quiet)
         if good:
             call.screen.result("The stack is valid.")
     return exit_codes.DONE if good else exit_codes.ERROR
@@ -62,9 +62,12 @@ def fmt(
     laid = stack_files.lay_out(call.files, inputs.read_stdin(call.files))
     if not check and not diff:
         stack_files.write(laid)
-    changed = [one for one in laid if one.changed]
+    changed = [layout for layout in laid if layout.changed]
     if call.json:
-        rows = [{"file": one.file, "changed": one.changed, **({"diff": stack_files.difference(one)} if diff else {})} for one in laid]
+        rows = [
+            {"file": layout.file, "changed": layout.changed, **({"diff": stack_files.difference(layout)} if diff else {})}
+            for layout in laid
+        ]
         call.screen.result(presentation.dumps({"format_version": "1.0", "files": rows}))
     else:
         _print(call, laid, changed, check=check, diff=diff)
@@ -72,14 +75,14 @@ def fmt(
 
 
 def _print(call: Call, laid: list[Laid], changed: list[Laid], *, check: bool, diff: bool) -> None:
-    for one in changed:
+    for layout in changed:
         if diff:
-            call.screen.result(stack_files.difference(one))
-        elif one.file != STDIN or check:
-            call.screen.result(one.file)
-    for one in laid:
-        if one.file == STDIN and not check and not diff:
-            call.screen.raw_result(one.after)
+            call.screen.result(stack_files.difference(layout))
+        elif layout.file != STDIN or check:
+            call.screen.result(layout.file)
+    for layout in laid:
+        if layout.file == STDIN and not check and not diff:
+            call.screen.raw_result(layout.after)
 
 
 def export(

@@ -66,23 +66,23 @@ class EventFile:
 def parse(text: str) -> tuple[list[Event], str]:
     """Return the events in a text, and what is left of it. What can never become an event is skipped up to the next one."""
     decoder, place = json.JSONDecoder(), 0
-    found: list[Event] = []
+    events: list[Event] = []
     while True:
         start = text.find("{", place)
         if start < 0:
-            return found, ""
+            return events, ""
         try:
             value, place = decoder.raw_decode(text, start)
         except json.JSONDecodeError:
             # An event that was cut off is followed by the next one; an unfinished one by nothing.
             next_one = text.find("\n{", start + 1)
             if next_one < 0:
-                return found, text[start:]
+                return events, text[start:]
             place = next_one + 1
             continue
         event = _event(value)
         if event is not None:
-            found.append(event)
+            events.append(event)
 
 
 def how_it_ended(events: Iterable[Event], *, asked: bool) -> End:

@@ -51,16 +51,16 @@ def _check_fields(model: Any, value: Json, release: int, path: str) -> list[Mist
     if not isinstance(value, dict):
         return [Mistake(path, f"has to be an object, not {_kind(value)}")]
     fields = _fields(model)
-    found: list[Mistake] = []
+    mistakes: list[Mistake] = []
     for name, inner in value.items():
         where = f"{path}.{name}" if path else name
         if name in fields:
-            found += check(fields[name], inner, release, where)
+            mistakes += check(fields[name], inner, release, where)
         else:
             close = nearest.nearest(name, fields)
-            found.append(Mistake(where, "is not a field of the API" + (f"; did you mean `{close}`?" if close else "")))
+            mistakes.append(Mistake(where, "is not a field of the API" + (f"; did you mean `{close}`?" if close else "")))
     missing = sorted(model.__required_keys__ - value.keys())
-    return found + [Mistake(f"{path}.{name}" if path else name, "is missing") for name in missing]
+    return mistakes + [Mistake(f"{path}.{name}" if path else name, "is missing") for name in missing]
 
 
 def _check_plain(model: Any, value: Json, release: int, path: str) -> list[Mistake]:

@@ -97,7 +97,7 @@ def _rate(known: Json, disk: Mapping[str, Json]) -> Json:
 
 
 def _pinned(wanted: Json, cpus: Mapping[str, Json]) -> Json:
-    found = {one["vcpu"]: list(one["host_cpus"]) for one in cpus.get("affinity") or ()}
+    found = {cpu["vcpu"]: list(cpu["host_cpus"]) for cpu in cpus.get("affinity") or ()}
     return [found.get(number, []) for number in range(len(wanted))]
 
 

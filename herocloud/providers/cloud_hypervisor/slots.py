@@ -58,5 +58,5 @@ def find_free(device: str, taken: Iterable[int]) -> int | None:
 
 def taken_in(tree: Mapping[str, Mapping[str, object]]) -> set[int]:
     """Return the places that a running machine uses: `0000:00:1f.0` is place 31."""
-    found = (re.fullmatch(r"[0-9a-f]+:[0-9a-f]+:([0-9a-f]+)\.\d", str(node.get("pci_bdf"))) for node in tree.values())
-    return {int(match.group(1), 16) for match in found if match}
+    matches = (re.fullmatch(r"[0-9a-f]+:[0-9a-f]+:([0-9a-f]+)\.\d", str(node.get("pci_bdf"))) for node in tree.values())
+    return {int(match.group(1), 16) for match in matches if match}

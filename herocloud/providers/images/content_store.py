@@ -64,7 +64,7 @@ class Store:
         """Return the content that serves for an image: the one with its checksum, or the youngest of its source where it names none."""
         if body["sha256"]:
             return self.find(content_key(body["sha256"], body))
-        fitting = [one for one in self.entries() if one.source == body["source"] and one.key == content_key(one.sha256, body)]
+        fitting = [entry for entry in self.entries() if entry.source == body["source"] and entry.key == content_key(entry.sha256, body)]
         return max(fitting, key=lambda one: one.fetched, default=None)
 
     def entries(self) -> Iterator[Entry]:
@@ -172,7 +172,7 @@ class Store:
         try:
             with os.scandir(self._folder / folder) as entries:
                 return sorted(
-                    one.name.removesuffix(ending) for one in entries if one.name.endswith(ending) and not one.name.startswith(".")
+                    entry.name.removesuffix(ending) for entry in entries if entry.name.endswith(ending) and not entry.name.startswith(".")
                 )
         except FileNotFoundError:
             return []

@@ -30,9 +30,9 @@ class Stamp(NamedTuple):
     changed: int
     digest: str
 
-    def is_of(self, found: os.stat_result) -> bool:
+    def is_of(self, findings: os.stat_result) -> bool:
         """Return whether nothing at all happened to the file."""
-        return self[:4] == (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return self[:4] == (findings.st_ino, findings.st_size, findings.st_mtime_ns, findings.st_ctime_ns)
 
 
 def stamp(path: Path) -> Stamp:

@@ -54,7 +54,7 @@ class ImagesObserver:
 
     def _images(self, wanted: frozenset[str] | None) -> tuple[list[_Found], dict[str, int]]:
         store = Store(self._folder)
-        found: list[_Found] = []
+        found_things: list[_Found] = []
         sizes: dict[str, int] = {}
         for folder in _folders(self._folder / image_folders.NAMES):
             for mark in marks.parse(marks.scan(folder)):
@@ -67,8 +67,8 @@ class ImagesObserver:
                     sizes[body["source"]] = mark.more["size"]
                 if wanted is None or mark.stack in wanted:
                     real = image_states.body_of(store, mark, self._stamps)
-                    found.append(_Found(Owner(mark.stack, mark.address, mark.lineage), mark.part, real))
-        return found, sizes
+                    found_things.append(_Found(Owner(mark.stack, mark.address, mark.lineage), mark.part, real))
+        return found_things, sizes
 
     def _objects(self, name: str, wanted: frozenset[str] | None) -> Iterator[_Found]:
         """Yield what lies in the folders of VMs, or of the stacks with volumes."""
@@ -109,10 +109,10 @@ def _owner_of(folder: Path) -> Owner | None:
         raise Permanent(f"`{folder / ownership.FILE}` is damaged, so nobody can tell whose VM this is") from error
 
 
-def _gather(found: Iterable[_Found], wanted: frozenset[str] | None) -> dict[StackName, dict[Address, Thing]]:
+def _gather(found_things: Iterable[_Found], wanted: frozenset[str] | None) -> dict[StackName, dict[Address, Thing]]:
     parts: dict[StackName, dict[Address, dict[str, Part]]] = {}
     lineages: dict[tuple[StackName, Address], str] = {}
-    for owner, part, body in found:
+    for owner, part, body in found_things:
         if body is None or (wanted is not None and owner.stack not in wanted):
             continue
         stack, address = StackName(owner.stack), Address(owner.address)

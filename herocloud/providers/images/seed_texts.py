@@ -52,7 +52,7 @@ def user_data(spec: Spec, secrets: Mapping[str, bytes], overlay_key: bytes | Non
         ours["bootcmd"] = [renewal]
     if overlay_key is not None:
         files, start = guest_daemon.setup(overlay_key, spec["mycelium"]["peers"])
-        ours["write_files"] = [*ours.get("write_files", ()), *(file_entry(*one) for one in files)]
+        ours["write_files"] = [*ours.get("write_files", ()), *(file_entry(*file) for file in files)]
         ours["runcmd"] = [["sh", "-c", start]]
     text: str | None = spec["user_data"]
     if not text or not text.strip():
@@ -143,7 +143,7 @@ def _with_keys(users: list[Json], keys: list[str]) -> list[Json]:
         return users
     user = dict(users[at])
     known = user.get("ssh_authorized_keys") or []
-    user["ssh_authorized_keys"] = [*known, *(one for one in keys if one not in known)] if isinstance(known, list) else known
+    user["ssh_authorized_keys"] = [*known, *(key for key in keys if key not in known)] if isinstance(known, list) else known
     return [*users[:at], user, *users[at + 1 :]]
 
 

@@ -54,14 +54,14 @@ def prune(folder: Path, *, recorded: Collection[str] = (), rehearse: bool = Fals
     store = Store(folder)
     gone: list[Stored] = []
     freed = 0
-    for one in list_contents(folder):
-        if one.users or one.entry.sha256 in recorded or one.entry.source in recorded:
+    for content in list_contents(folder):
+        if content.users or content.entry.sha256 in recorded or content.entry.source in recorded:
             continue
-        with store.try_lock(one.entry.sha256) as got:
+        with store.try_lock(content.entry.sha256) as got:
             # Looked at again under the lock: an apply may have taken a liking to it meanwhile.
-            if got and one.entry.key not in image_names.used_keys(folder):
-                freed += one.bytes if rehearse else store.remove(one.entry.key)
-                gone.append(one)
+            if got and content.entry.key not in image_names.used_keys(folder):
+                freed += content.bytes if rehearse else store.remove(content.entry.key)
+                gone.append(content)
     downloads: list[str] = []
     for name in store.downloads():
         with store.try_lock(name) as got:
@@ -94,8 +94,8 @@ def verify(
     """Read every content again and say which are not what was stored."""
     store = Store(folder)
     entries = list(store.entries())
-    found: list[Verified] = []
+    verified_images: list[Verified] = []
     for number, entry in enumerate(entries):
         told(f"checking {number + 1} of {len(entries)}", number / len(entries))
-        found.append(Verified(entry, content_store.what_is_wrong(store.content(entry.key), entry, cancelled)))
-    return found
+        verified_images.append(Verified(entry, content_store.what_is_wrong(store.content(entry.key), entry, cancelled)))
+    return verified_images

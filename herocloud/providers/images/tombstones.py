@@ -62,7 +62,11 @@ def find(folder: Path, stack: str, address: str, part: str, path: str) -> Buried
 
     The path of a root disk names its VM, whatever the VM was called when it went.
     """
-    fitting = [one for one in _read_all(folder) if (one.stack, one.part) == (stack, part) and one.body["path"] == path]
+    fitting = [
+        tombstone
+        for tombstone in _read_all(folder)
+        if (tombstone.stack, tombstone.part) == (stack, part) and tombstone.body["path"] == path
+    ]
     own = [one for one in fitting if one.address == address]
     return next(reversed(own or (fitting if part == "disk" else [])), None)
 
@@ -105,8 +109,10 @@ def destroy(folder: Path, key: str) -> bool:
 def list_tombstones(folder: Path) -> list[Tombstone]:
     """List everything buried, oldest first, with what it really takes on the disk."""
     return [
-        Tombstone(one.key, StackName(one.stack), Address(one.address), _bytes(_place(folder, one.key)), one.deleted)
-        for one in _read_all(folder)
+        Tombstone(
+            tombstone.key, StackName(tombstone.stack), Address(tombstone.address), _bytes(_place(folder, tombstone.key)), tombstone.deleted
+        )
+        for tombstone in _read_all(folder)
     ]
 
 
@@ -121,7 +127,7 @@ def now() -> float:
 
 
 def _read_all(folder: Path) -> list[Buried]:
-    found = [one for key in _keys(folder) if (one := read(folder, key)) is not None]
+    found = [tombstone for key in _keys(folder) if (tombstone := read(folder, key)) is not None]
     return sorted(found, key=lambda one: (one.deleted, one.key))
 
 

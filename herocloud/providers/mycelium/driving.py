@@ -103,10 +103,10 @@ class MyceliumDriver:
     def _apply_peers(self, stack: str) -> None:
         """Bring back peers that the daemon forgot when it was started again."""
         known = memberships.read(self._folder, stack)
-        found = node_process.find(self._folder)
-        if known is None or found is None or not known.peers:
+        node = node_process.find(self._folder)
+        if known is None or node is None or not known.peers:
             return
-        with api.Client(found.api) as client:
+        with api.Client(node.api) as client:
             there = {peer.endpoint for peer in client.peers()}
             for endpoint in known.peers:
                 if peer_endpoints.normalize(endpoint) not in there:
@@ -119,14 +119,14 @@ class MyceliumDriver:
             if target is None:
                 return
             raise Permanent(f"`mycelium.node` of stack `{work.stack}` is not there, and `{endpoint}` is a peer of it")
-        found = node_process.find(self._folder)
-        if found is None and target is not None:
+        node = node_process.find(self._folder)
+        if node is None and target is not None:
             raise Temporary("no overlay daemon runs that could have a peer; plan again", 1.0)
         if target is None:
-            self._drop_peer(known, endpoint, found, half)
+            self._drop_peer(known, endpoint, node, half)
             return
-        assert found is not None  # noqa: S101  (raised above)
-        with api.Client(found.api) as client:
+        assert node is not None  # noqa: S101  (raised above)
+        with api.Client(node.api) as client:
             if endpoint not in known.peers:
                 there = {peer.endpoint for peer in client.peers()}
                 origin = FOUND if peer_endpoints.normalize(endpoint) in there and not self._is_others(known, endpoint) else ADDED
@@ -135,10 +135,10 @@ class MyceliumDriver:
             faults.reached(half)
             client.add_peer(endpoint)
 
-    def _drop_peer(self, known: Membership, endpoint: str, found: node_process.Node | None, half: str) -> None:
+    def _drop_peer(self, known: Membership, endpoint: str, node: node_process.Node | None, half: str) -> None:
         ours = known.peers.get(endpoint) == ADDED and not self._is_others(known, endpoint)
-        if ours and found is not None:
-            with api.Client(found.api) as client:
+        if ours and node is not None:
+            with api.Client(node.api) as client:
                 client.remove_peer(endpoint)
         faults.reached(half)
         memberships.write(self._folder, known._replace(peers={one: origin for one, origin in known.peers.items() if one != endpoint}))
@@ -147,7 +147,7 @@ class MyceliumDriver:
     def _is_others(self, known: Membership, endpoint: str) -> bool:
         """Return whether another stack wants this peer too."""
         wanted = peer_endpoints.normalize(endpoint)
-        others = (one for one in memberships.all_of(self._folder) if one.stack != known.stack)
+        others = (membership for membership in memberships.all_of(self._folder) if membership.stack != known.stack)
         return any(peer_endpoints.normalize(peer) == wanted for one in others for peer in one.peers)
 
     def _known(self, work: Work) -> Membership | None:

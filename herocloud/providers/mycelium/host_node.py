@@ -21,15 +21,15 @@ Key = Mapping[str, str]
 def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Node:
     """Have the host's node run for a stack, and return it."""
     part = known.part
-    found = node_process.find(data)
+    node = node_process.find(data)
     networked = part["mode"] == NETWORK
-    if networked and found is not None and not found.managed and part["daemon"] != MANAGE:
+    if networked and node is not None and not node.managed and part["daemon"] != MANAGE:
         # A network peers with whatever node the host has.
-        return found
+        return node
     key: Key = _key_for_networks(data, part["daemon"]) if networked else part["key"]
     subnet = None if networked else part["subnet"]
     public = arithmetic.public_key(key_references.read(data, key, environment, subnet))
-    if found is None or found.managed:
+    if node is None or node.managed:
         _refuse_second(data, known, key, public, environment)
     path = key_references.place(data, node_process.folder_of(data), key, environment, subnet)
     return node_process.ensure(data, part["daemon"], path, public)
@@ -37,7 +37,7 @@ def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Nod
 
 def settle(data: Path, environment: Mapping[str, str], leaving: str | None = None) -> None:
     """End our node when no stack needs it but one that is `leaving`; have it discover peers only where the others want it."""
-    needing = [one for one in memberships.all_of(data) if one.stack != leaving and memberships.needs_node(one)]
+    needing = [membership for membership in memberships.all_of(data) if membership.stack != leaving and memberships.needs_node(membership)]
     if not needing:
         node_process.stop(data)
         return
@@ -62,7 +62,11 @@ def _key_for_networks(data: Path, mode: str) -> Key:
     """Return the key of the node that a network peers with; one that only adopts takes that of whichever stack runs it."""
     if mode != ADOPT:
         return HOST_KEY
-    owners = (one.part for one in memberships.all_of(data) if memberships.needs_node(one) and one.part["mode"] != NETWORK)
+    owners = (
+        membership.part
+        for membership in memberships.all_of(data)
+        if memberships.needs_node(membership) and membership.part["mode"] != NETWORK
+    )
     return next((part["key"] for part in owners), HOST_KEY)
 
 

@@ -12,12 +12,12 @@ from herocloud.providers.mycelium import arithmetic, key_references, keys
 
 def look_up(data: Path, wanted: Iterable[Json], environment: Mapping[str, str]) -> dict[str, OverlayKey]:
     """Return each of these keys by its reference as JSON; one that cannot be had comes with what is wrong with it."""
-    found: dict[str, OverlayKey] = {}
+    overlay_keys: dict[str, OverlayKey] = {}
     for reference in wanted:
         text = jsons.dumps(reference)
-        if text not in found:
-            found[text] = _look_up(data, reference, environment)
-    return found
+        if text not in overlay_keys:
+            overlay_keys[text] = _look_up(data, reference, environment)
+    return overlay_keys
 
 
 def _look_up(data: Path, reference: Json, environment: Mapping[str, str]) -> OverlayKey:

@@ -83,16 +83,16 @@ def needs_node(known: Membership) -> bool:
 
 def wanted_peers(data: Path, leaving: str | None = None) -> list[str]:
     """Return every endpoint that some stack wants, but for one that is `leaving`, each once."""
-    return sorted({endpoint for one in all_of(data) if one.stack != leaving for endpoint in one.peers})
+    return sorted({endpoint for membership in all_of(data) if membership.stack != leaving for endpoint in membership.peers})
 
 
 def wanted_interfaces(data: Path, leaving: str | None = None) -> list[str]:
     """Return every interface on which some stack wants peers to be discovered, but for one that is `leaving`."""
-    wanting = (one for one in all_of(data) if one.stack != leaving and needs_node(one))
+    wanting = (membership for membership in all_of(data) if membership.stack != leaving and needs_node(membership))
     return sorted({name for one in wanting for name in one.part["interfaces"]})
 
 
 def wanted_openings(data: Path, leaving: str | None = None) -> list[str]:
     """Return every port of the host that some stack opens to the overlay, but for one that is `leaving`."""
-    wanting = (one for one in all_of(data) if one.stack != leaving and needs_node(one))
+    wanting = (membership for membership in all_of(data) if membership.stack != leaving and needs_node(membership))
     return sorted({opening for one in wanting for opening in one.part.get("host_open", ())})

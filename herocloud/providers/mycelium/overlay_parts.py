@@ -37,10 +37,10 @@ def peer_part(data: Path, known: Membership | None, endpoint: str, there: Mappin
 def peers_there(data: Path) -> dict[str, str] | None:
     """Return every endpoint that the daemon knows, as whatever, with its state; nothing while it does not answer."""
     try:
-        found = node_process.find(data)
-        if found is None:
+        node = node_process.find(data)
+        if node is None:
             return None
-        with api.Client(found.api) as client:
+        with api.Client(node.api) as client:
             return {str(peer.endpoint): peer.connection.value for peer in client.peers()}
     except Temporary:
         return None

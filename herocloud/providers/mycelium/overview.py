@@ -30,25 +30,25 @@ def survey(data: Path, *, thorough: bool) -> Standing:
     if not Path("/proc/sys/net/ipv6").is_dir():
         return Standing(False, "the overlay needs IPv6, which this kernel does not have")
     try:
-        found = node_process.find(data)
+        node = node_process.find(data)
     except HerocloudError as error:
         return Standing(False, str(error))
-    if found is None and shutil.which(node_process.PROGRAM) is None:
+    if node is None and shutil.which(node_process.PROGRAM) is None:
         return Standing(False, "no overlay daemon runs, and the program `mycelium` is not on PATH; install it")
     if not thorough:
         return Standing(True, "ready")
-    return Standing(True, _describe(data, found))
+    return Standing(True, _describe(data, node))
 
 
-def _describe(data: Path, found: node_process.Node | None) -> str:
+def _describe(data: Path, node: node_process.Node | None) -> str:
     from herocloud.providers.mycelium import status
 
     version = node_process.version()
     program = f"mycelium {version}" if version else "no program `mycelium` on PATH"
-    if found is None:
+    if node is None:
         said = [f"ready; {program}, no daemon runs"]
     else:
-        said = [f"ready; {program}, {'run by herocloud' if found.managed else 'adopted'}, {_describe_daemon(status.read(data))}"]
+        said = [f"ready; {program}, {'run by herocloud' if node.managed else 'adopted'}, {_describe_daemon(status.read(data))}"]
     said += [f"network `{stack}`: {_describe_daemon(report)}" for stack, report in status.read_networks(data).items()]
     return "; ".join(said)
 

@@ -77,9 +77,9 @@ def read(data: Path) -> Report:
     version = node_process.version()
     declared = {peer_endpoints.normalize(endpoint): endpoint for endpoint in memberships.wanted_peers(data)}
     try:
-        found = node_process.find(data)
-        if found is not None:
-            return _ask(found.api, version, declared, managed=found.managed)
+        node = node_process.find(data)
+        if node is not None:
+            return _ask(node.api, version, declared, managed=node.managed)
     except Temporary as error:
         return _silent(version, declared, str(error), managed=False)
     return _silent(version, declared, None, managed=False)
@@ -119,7 +119,7 @@ def _ask(port: int, version: str | None, declared: Mapping[Endpoint, str] | None
         for peer in seen
     )
     there = {peer.endpoint for peer in peers}
-    missing = tuple(one for one in _missing(declared or {}) if peer_endpoints.normalize(one.endpoint) not in there)
+    missing = tuple(peer_status for peer_status in _missing(declared or {}) if peer_endpoints.normalize(peer_status.endpoint) not in there)
     listed = tuple(RouteStatus(route.subnet, route.next_hop, route.metric) for route in routes)
     who = (node.address, node.subnet, node.public_key, node.started)
     carries = iproute.has_route(overlays.RANGE)

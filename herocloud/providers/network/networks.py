@@ -106,7 +106,7 @@ def _address(scene: Scene, wires: Wires, number: int, link: Link | None, part: P
             wires.remove_address(number, one.address, one.prefix)
     if (part["gateway"], prefix) not in [(one.address, one.prefix) for one in known]:
         wires.add_address(number, part["gateway"], prefix)
-    elif link and link.up and part["cidr"] not in [f"{one.destination}/{one.prefix}" for one in scene.routes_of(link)]:
+    elif link and link.up and part["cidr"] not in [f"{route.destination}/{route.prefix}" for route in scene.routes_of(link)]:
         wires.add_route(number, dumps.network_of(part["gateway"], prefix), part["gateway"])
 
 

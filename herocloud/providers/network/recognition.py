@@ -40,7 +40,9 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "bridge": link.name,
     }
     serving = scene.serving(link)
-    more = [f"{one.address}/{one.prefix}" for one in (*(one for one in addresses if one is not own), *scene.addresses6_of(link))]
+    more = [
+        f"{one.address}/{one.prefix}" for one in (*(address for address in addresses if address is not own), *scene.addresses6_of(link))
+    ]
     odd: dict[str, Any] = {
         "mtu": link.mtu if link.mtu != MTU else None,
         "stp": True if link.stp else None,
@@ -187,7 +189,7 @@ def _network_of(scene: Scene, bridge: Link) -> str | None:
 
 
 def _has_route(scene: Scene, link: Link, cidr: str | None) -> bool:
-    return any(f"{one.destination}/{one.prefix}" == cidr for one in scene.routes_of(link))
+    return any(f"{route.destination}/{route.prefix}" == cidr for route in scene.routes_of(link))
 
 
 def _with_odd(part: dict[str, Json], odd: dict[str, Json]) -> Part:

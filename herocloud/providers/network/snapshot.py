@@ -122,7 +122,7 @@ class Scene:
     @cached_property
     def routes(self) -> tuple[Route, ...]:
         """Return the IPv4 routes of the host."""
-        return tuple(one for one in self._sources.routes() if ":" not in one.destination)
+        return tuple(route for route in self._sources.routes() if ":" not in route.destination)
 
     @cached_property
     def rates(self) -> dict[int, int]:
@@ -219,7 +219,7 @@ class Scene:
 
     def addresses_of(self, link: Link) -> list[Address]:
         """Return the IPv4 addresses of an interface."""
-        return [one for one in self.addresses if one.link == link.number]
+        return [address for address in self.addresses if address.link == link.number]
 
     def addresses6_of(self, link: Link) -> list[Address]:
         """Return the IPv6 addresses of an interface. None of ours has any."""
@@ -227,7 +227,7 @@ class Scene:
 
     def routes_of(self, link: Link) -> list[Route]:
         """Return the IPv4 routes through an interface."""
-        return [one for one in self.routes if one.link == link.number]
+        return [route for route in self.routes if route.link == link.number]
 
     def ports_of(self, bridge: Link) -> Iterator[Link]:
         """Return the ports of a bridge."""

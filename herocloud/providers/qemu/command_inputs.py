@@ -115,6 +115,7 @@ def _user_network(network: UserNetwork, attachment: Attachment) -> dict[str, Jso
     options["dns"] = str(net.broadcast_address - 1)
     options["restrict"] = not network.nat
     options["hostfwd"] = [
-        {"str": f"{one.protocol}:{one.host_address}:{one.host_port}-{attachment.addresses[0]}:{one.port}"} for one in network.forwards
+        {"str": f"{forward.protocol}:{forward.host_address}:{forward.host_port}-{attachment.addresses[0]}:{forward.port}"}
+        for forward in network.forwards
     ]
     return options

@@ -35,10 +35,10 @@ def choose(data: Path, sid: str, disk: Path, address: str) -> tuple[Path, Path] 
     """Return program and variables of the UEFI firmware for a disk that needs it; nothing for one that a BIOS starts."""
     if not needs_uefi(disk):
         return None
-    found = find()
-    if found is None:
+    paths = find()
+    if paths is None:
         raise Permanent(f"the root disk of `{address}` starts by UEFI only, and {MISSING}")
-    program, variables = found
+    program, variables = paths
     return program, _own_variables(data, sid, variables)
 
 

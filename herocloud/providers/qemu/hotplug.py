@@ -166,8 +166,8 @@ def _unplug(change: Change, device: str) -> None:
 def _set_processors(change: Change, wanted: int, *, emulated: bool) -> None:
     slots = change.talk.ask("query-hotpluggable-cpus")
     slots.sort(key=lambda one: tuple(one["props"].get(f"{level}-id", 0) for level in ("socket", "die", "core", "thread")))
-    there = [one for one in slots if "qom-path" in one]
-    for slot in [one for one in slots if "qom-path" not in one][: max(0, wanted - len(there))]:
+    there = [slot for slot in slots if "qom-path" in slot]
+    for slot in [slot for slot in slots if "qom-path" not in slot][: max(0, wanted - len(there))]:
         change.told(f"plugging in a processor, {wanted} in all", None)
         props = {name: value for name, value in slot["props"].items() if name != "node-id"}
         name = "cpu-" + "-".join(str(props[level]) for level in sorted(props))

@@ -38,10 +38,10 @@ def find_program() -> str | None:
 
 def require_program() -> str:
     """Return the path of QEMU, or say what to install."""
-    found = find_program()
-    if found is None:
+    program = find_program()
+    if program is None:
         raise Permanent(missing())
-    return found
+    return program
 
 
 def version() -> str | None:

@@ -30,7 +30,9 @@ class QemuObserver:
         """Look at everything that carries our mark, of these stacks or of all."""
         wanted = None if stacks is None else frozenset(stacks)
         try:
-            found = [one for one in marks.scan(self._folder, NAME) if wanted is None or one.owner.stack in wanted]
+            found = [
+                marked_thing for marked_thing in marks.scan(self._folder, NAME) if wanted is None or marked_thing.owner.stack in wanted
+            ]
             parts = _look(self._folder, found)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
@@ -41,13 +43,19 @@ class QemuObserver:
         return Observed(things=things, serials=marks.serials(found))
 
 
-def _look(folder: Path, found: list[Marked]) -> dict[str, dict[str, Part]]:
-    parts: dict[str, dict[str, Part]] = {one.sid: {"machine": one.mark.machine, "power": "stopped"} for one in found}
-    if not any(one.mark.booted for one in found):
+def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part]]:
+    parts: dict[str, dict[str, Part]] = {
+        marked_thing.sid: {"machine": marked_thing.mark.machine, "power": "stopped"} for marked_thing in marked_things
+    }
+    if not any(marked_thing.mark.booted for marked_thing in marked_things):
         return parts
     from herocloud.providers.vmm import files, folders, identity, responsiveness
 
-    alive = [one for one in found if one.mark.booted and identity.is_there(folder, one.sid, one.mark.booted)]
+    alive = [
+        marked_thing
+        for marked_thing in marked_things
+        if marked_thing.mark.booted and identity.is_there(folder, marked_thing.sid, marked_thing.mark.booted)
+    ]
     if not alive:
         return parts
     from herocloud.providers.qemu import command_inputs, qmp, queries, vitals

@@ -71,7 +71,7 @@ def _read(answers: Sequence[Json] | None) -> Look | None:
     all_answers: list[Json] = [*answers, *([None] * (len(QUESTIONS) - len(answers)))]
     status, cpus, blocks, devices, memory, limits = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
-    names = frozenset(one["name"] for one in devices or ())
+    names = frozenset(device["name"] for device in devices or ())
     full = not any(block.get("io-status") == "failed" for block in blocks or ())
     return Look(str(status["status"]), cpus or (), disks, names, int(memory or 0), limits or {}, full)
 

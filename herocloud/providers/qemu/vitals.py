@@ -58,8 +58,8 @@ def power_of(data: Path, sid: str, mark: Mark, seen: queries.Look | None) -> str
     power = seen.power if seen is not None else "running"
     if power != "running" or mark.launched.get("accelerator") != "kvm":
         return power
-    found = read(data, sid, mark)
-    return "silent" if found is not None and found.silent and not _answers(data, sid) else power
+    vitals = read(data, sid, mark)
+    return "silent" if vitals is not None and vitals.silent and not _answers(data, sid) else power
 
 
 def _answers(data: Path, sid: str) -> bool:
@@ -79,9 +79,11 @@ def note(data: Path, sid: str, address: str, mark: Mark, seen: queries.Look | No
     if seen is not None and seen.status == queries.INTERNAL_ERROR:
         kvm_memory.note_failure(program, address, INTERNAL_ERROR)
         return
-    found = read(data, sid, mark)
-    if found is not None and found.silent:
-        kvm_memory.note_failure(program, address, f"used {found.cpu_seconds:.0f} s of CPU time under KVM without a byte on its serial line")
+    vitals = read(data, sid, mark)
+    if vitals is not None and vitals.silent:
+        kvm_memory.note_failure(
+            program, address, f"used {vitals.cpu_seconds:.0f} s of CPU time under KVM without a byte on its serial line"
+        )
 
 
 def note_answer(data: Path, sid: str) -> None:
@@ -94,8 +96,8 @@ def note_answer(data: Path, sid: str) -> None:
 def look(data: Path, sid: str, address: str, wanted: str) -> Signs | None:
     """Look at a VM whose guest is waited for, and say whether waiting is in vain; `wanted` is the accelerator that people ask for."""
     mark = marks.read(data, sid)
-    found = read(data, sid, mark) if mark is not None else None
-    if mark is None or found is None:
+    vitals = read(data, sid, mark) if mark is not None else None
+    if mark is None or vitals is None:
         return None
     socket = command_inputs.sockets_of(data, sid).looking
     seen = queries.read(qmp.ask_many([socket], queries.QUESTIONS[:1])[socket])
@@ -103,12 +105,12 @@ def look(data: Path, sid: str, address: str, wanted: str) -> Signs | None:
     power = seen.power if seen is not None else "running"
     hopeless = ""
     if power == "crashed":
-        hopeless = f"its hypervisor stopped it with an internal error after {found.cpu_seconds:.0f} s of CPU time"
-    elif found.silent:
+        hopeless = f"its hypervisor stopped it with an internal error after {vitals.cpu_seconds:.0f} s of CPU time"
+    elif vitals.silent:
         hopeless = (
-            f"it used {found.cpu_seconds:.0f} s of CPU time under KVM without a byte on its serial line, longer than emulation would take"
+            f"it used {vitals.cpu_seconds:.0f} s of CPU time under KVM without a byte on its serial line, longer than emulation would take"
         )
-    signs = Signs(power, found.cpu_seconds, found.serial_bytes, hopeless)
+    signs = Signs(power, vitals.cpu_seconds, vitals.serial_bytes, hopeless)
     program = kvm_probe.find_program()
     if not hopeless or program is None:
         return signs

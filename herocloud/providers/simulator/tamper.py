@@ -38,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _act(given.folder, given.address, given.act, given.value, given.stack)
     except Refused as refused:
-        for found in refused.diagnostics:
-            sys.stderr.write(terminal_text.visible(f"{found.summary}: {found.detail}{f' ({found.hint})' if found.hint else ''}\n"))
+        for diagnostic in refused.diagnostics:
+            sys.stderr.write(
+                terminal_text.visible(f"{diagnostic.summary}: {diagnostic.detail}{f' ({diagnostic.hint})' if diagnostic.hint else ''}\n")
+            )
         return 1
     except (HerocloudError, ValueError) as error:
         sys.stderr.write(terminal_text.visible(f"{error}\n"))

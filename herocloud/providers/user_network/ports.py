@@ -24,11 +24,11 @@ def check(data: Path, address: str, path: Path, forwards: Iterable[Mapping[str, 
     others = {
         (one["protocol"], one["host_port"]): note for note in notes.scan(data) if note.path != path for one in note.part.get("forward", ())
     }
-    for one in forwards:
-        key = (one["protocol"], one["host_port"])
-        port = f"port {one['host_port']}/{one['protocol']}"
-        if one["address"] is None:
-            raise Permanent(f"`{address}` publishes {port} for `{one['vm']}`, which has no address on it")
+    for forward in forwards:
+        key = (forward["protocol"], forward["host_port"])
+        port = f"port {forward['host_port']}/{forward['protocol']}"
+        if forward["address"] is None:
+            raise Permanent(f"`{address}` publishes {port} for `{forward['vm']}`, which has no address on it")
         if key in others:
             mark = others[key].mark
             raise Conflict(f"{port} of this host is published by `{mark.address}` of stack `{mark.stack}` already")

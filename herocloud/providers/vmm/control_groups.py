@@ -99,7 +99,7 @@ def _delegate(group: Path) -> None:
     """Have the controllers in the groups below this one, which version 2 asks for at every level."""
     for folder in (group.parent, group):
         have = set(_read(folder / "cgroup.subtree_control").split())
-        missing = [one for one in _CONTROLLERS if one not in have]
+        missing = [controller for controller in _CONTROLLERS if controller not in have]
         if missing:
             (folder / "cgroup.subtree_control").write_text(" ".join(f"+{one}" for one in missing))
 

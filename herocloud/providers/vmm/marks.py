@@ -110,17 +110,24 @@ def scan(data: Path, provider: str) -> Iterator[Marked]:
             yield Marked(sid, owner, mark)
 
 
-def serials(found: Iterable[Marked]) -> dict[str, int]:
+def serials(marked_things: Iterable[Marked]) -> dict[str, int]:
     """Return the highest serial on these marks, by lineage."""
     highest: dict[str, int] = {}
-    for one in found:
-        highest[one.owner.lineage] = max(one.mark.serial, highest.get(one.owner.lineage, 0))
+    for marked_thing in marked_things:
+        highest[marked_thing.owner.lineage] = max(marked_thing.mark.serial, highest.get(marked_thing.owner.lineage, 0))
     return highest
 
 
 def find(data: Path, provider: str, stack: str, address: str) -> str | None:
     """Return the sid of the VM with an address, for a step that says nothing else of it: what no record owns has no target to tell."""
-    return next((one.sid for one in scan(data, provider) if (one.owner.stack, one.owner.address) == (stack, address)), None)
+    return next(
+        (
+            marked_thing.sid
+            for marked_thing in scan(data, provider)
+            if (marked_thing.owner.stack, marked_thing.owner.address) == (stack, address)
+        ),
+        None,
+    )
 
 
 def _owner_of(folder: Path) -> Owner | None:

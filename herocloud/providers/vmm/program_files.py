@@ -18,10 +18,10 @@ _MOST_LINKS = 40
 
 def needed_by(program: str) -> list[Path]:
     """Return the folders that have to be seen for a program to start, without those that always are."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for path in _chain(shutil.which(program) or program):
-        found += [one for one in _around(path) if not _is_system(one) and one not in found]
-    return found
+        paths += [one for one in _around(path) if not _is_system(one) and one not in paths]
+    return paths
 
 
 def _chain(program: str) -> list[Path]:

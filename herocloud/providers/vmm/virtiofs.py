@@ -41,10 +41,10 @@ def find_program() -> str | None:
 
 def require_program(address: str) -> str:
     """Return the path of the virtiofs daemon, or say what to install."""
-    found = find_program()
-    if found is None:
+    program = find_program()
+    if program is None:
         raise Permanent(f"`{address}` has shares, and {MISSING}")
-    return found
+    return program
 
 
 def shares_of(data: Path, sid: str, part: Part) -> list[Share]:

@@ -160,12 +160,12 @@ def migrate_secret(
 
 
 def _with_secret(desk: Desk, digest: str) -> dict[StackName, list[Address]]:
-    found: dict[StackName, list[Address]] = {}
+    addresses: dict[StackName, list[Address]] = {}
     for stack, records in desk.recorded.records.items():
         for record in records.values():
             if record.kind == "vm" and secret_of(record) == digest:
-                found.setdefault(stack, []).append(record.address)
-    return found
+                addresses.setdefault(stack, []).append(record.address)
+    return addresses
 
 
 METHODS: tuple[Method[Any], ...] = (attach_hypervisor, vm_logs, vm_exec, migrate_secret)

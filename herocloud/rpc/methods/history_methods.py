@@ -86,9 +86,16 @@ def _hidden(desk: Desk, digest: str | None) -> frozenset[int]:
 def list_unfinished(desk: Desk, secret: Secret = "") -> list[UnfinishedInfo]:
     """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
     return [
-        UnfinishedInfo(apply=one.id, stack=one.stack, operation=one.operation, status=one.status, user=one.caller.user, address=one.address)
-        for one in unfinished.waiting(desk.recorded, None)
-        if _sees(desk, one.stack, one.address, secret)
+        UnfinishedInfo(
+            apply=pending.id,
+            stack=pending.stack,
+            operation=pending.operation,
+            status=pending.status,
+            user=pending.caller.user,
+            address=pending.address,
+        )
+        for pending in unfinished.waiting(desk.recorded, None)
+        if _sees(desk, pending.stack, pending.address, secret)
     ]
 
 
@@ -152,7 +159,11 @@ class _Chosen(NamedTuple):
 def _choose(desk: Desk, which: str | None, stack: str | None, secret: str) -> _Chosen:
     digest = desk.digest(secret)
     hidden = _hidden(desk, digest)
-    applies = [one for one in lookups.past_applies(desk.folder) if one.serial not in hidden and stack in (None, one.stack)]
+    applies = [
+        past_apply
+        for past_apply in lookups.past_applies(desk.folder)
+        if past_apply.serial not in hidden and stack in (None, past_apply.stack)
+    ]
     try:
         found = reversal.choose(applies, which)
     except Refused as error:
@@ -181,9 +192,9 @@ def resume_stack(
 ) -> JobInfo:
     """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
     waiting = [
-        one
-        for one in unfinished.waiting(desk.recorded, None)
-        if one.stack == stack and which in (None, one.id) and _sees(desk, one.stack, one.address, secret)
+        pending
+        for pending in unfinished.waiting(desk.recorded, None)
+        if pending.stack == stack and which in (None, pending.id) and _sees(desk, pending.stack, pending.address, secret)
     ]
     owner = desk.digest(secret) if waiting and not _sees(desk, stack, waiting[-1].address, "") else None
     approved = frozenset(Approval(word) for word in approve)

@@ -69,7 +69,7 @@ def _node(desk: Desk) -> NodeInfo:
         disk_bytes=host.disk,
         cpus=host.cpus,
         slices_total=len(host.slices),
-        slices_free=sum(1 for one in host.slices if one.sid not in holders),
+        slices_free=sum(1 for host_slice in host.slices if host_slice.sid not in holders),
         slices_in_use=len(holders),
         disk_per_slice_bytes=host.slices[0].disk if host.slices else 0,
         vms_total=len(vms),
@@ -97,8 +97,8 @@ def list_slices(desk: Desk, secret: Secret = "") -> list[SliceInfo]:
 def get_slice(desk: Desk, slice_sid: SliceSid, secret: Secret = "") -> SliceInfo:
     """Return one slice."""
     machine = host_status.Machine(desk.sight.hosting(), desk.owners())
-    found = host_status.find_slice(machine, slice_sid)
-    return infos.slice_info(desk, found, infos.holders(desk), desk.digest(secret))
+    host_slice = host_status.find_slice(machine, slice_sid)
+    return infos.slice_info(desk, host_slice, infos.holders(desk), desk.digest(secret))
 
 
 METHODS: tuple[Method[Any], ...] = (node_register, node_status, list_slices, get_slice)

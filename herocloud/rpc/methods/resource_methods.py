@@ -21,11 +21,11 @@ def resources(desk: Desk, secret: Secret = "") -> ResourcesInfo:
     held = [_allocation(record) for record in vms]
     ratios = host.ratios
     return ResourcesInfo(
-        cpu=_amount(host.cpus, ratios.cpu, sum(one.vcpus for one in held)),
-        memory=_amount(host.memory - host.reserve_memory, ratios.memory, sum(one.memory_bytes for one in held)),
-        disk=_amount(host.disk - host.reserve_disk, ratios.disk, volumes + sum(one.disk_bytes for one in held)),
-        slices=_amount(len(host.slices), 1.0, sum(len(one.slices) for one in held)),
-        allocations=[one for one, record in zip(held, vms, strict=True) if desk.sees(record, digest)],
+        cpu=_amount(host.cpus, ratios.cpu, sum(allocation.vcpus for allocation in held)),
+        memory=_amount(host.memory - host.reserve_memory, ratios.memory, sum(allocation.memory_bytes for allocation in held)),
+        disk=_amount(host.disk - host.reserve_disk, ratios.disk, volumes + sum(allocation.disk_bytes for allocation in held)),
+        slices=_amount(len(host.slices), 1.0, sum(len(allocation.slices) for allocation in held)),
+        allocations=[allocation for allocation, record in zip(held, vms, strict=True) if desk.sees(record, digest)],
     )
 
 

@@ -71,7 +71,7 @@ def health(desk: Desk) -> HealthInfo:
 
 def _words(error: Exception) -> str:
     diagnostics = getattr(error, "diagnostics", ())
-    return "; ".join(found.summary for found in diagnostics) or type(error).__name__
+    return "; ".join(diagnostic.summary for diagnostic in diagnostics) or type(error).__name__
 
 
 @declare("resources", example=Example({"from": 0, "limit": 1}, {"events": [], "next": 1, "last": 1}))
@@ -87,9 +87,9 @@ def events(
     """
     digest = desk.digest(secret)
     last = desk.events.last
-    found = desk.store.events_from(from_, limit)
-    shown = [infos.event_info(event) for event in found if event.secret is None or event.secret == digest]
-    return EventPage(events=shown, next=found[-1].seq + 1 if found else min(from_, last + 1), last=last)
+    stored_events = desk.store.events_from(from_, limit)
+    shown = [infos.event_info(event) for event in stored_events if event.secret is None or event.secret == digest]
+    return EventPage(events=shown, next=stored_events[-1].seq + 1 if stored_events else min(from_, last + 1), last=last)
 
 
 def named(method: Method[Any], name: str) -> Method[Any]:

@@ -79,25 +79,25 @@ def create_snapshot(
     return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
 
 
-def taking(desk: Desk, found: Sequence[Record], params: dict[str, Json]) -> Request:
+def taking(desk: Desk, records: Sequence[Record], params: dict[str, Json]) -> Request:
     """Return what new snapshots are to the jobs."""
-    wanted = Wanted(tuple(params["vms"]), params["stack"], params["name"], params["memory"], together=len(found) > 1)
-    single = found[0] if len(found) == 1 else None
+    wanted = Wanted(tuple(params["vms"]), params["stack"], params["name"], params["memory"], together=len(records) > 1)
+    single = records[0] if len(records) == 1 else None
 
     def run_it(run: Run) -> Json:
         def plan() -> Planned:
             return snapshots.plan_create(desk.folder, wanted, params["now"])[0]
 
-        work.run_planned(desk, run, plan, work.only(*(record.address for record in found)), address=single.address if single else None)
+        work.run_planned(desk, run, plan, work.only(*(record.address for record in records)), address=single.address if single else None)
         return taken(desk, params)
 
-    return Request("create_snapshot", _subject(found), run_it, params=params)
+    return Request("create_snapshot", _subject(records), run_it, params=params)
 
 
 def taken(desk: Desk, params: dict[str, Json]) -> Json:
     """Return the snapshots that a job took."""
     records = desk.recorded.records.get(params["stack"], {})
-    found = [one for address in params["vms"] if address in records for one in _of(desk, records[address])]
+    found = [snapshot for address in params["vms"] if address in records for snapshot in _of(desk, records[address])]
     return [_info(one).model_dump(mode="json") for one in found if one.name == params["name"]]
 
 
@@ -112,14 +112,14 @@ def list_snapshots(
     With a secret: only those of VMs that were deployed with it. Without one: those of VMs that were deployed without.
     """
     if sid is not None:
-        return [_info(one) for one in _of(desk, desk.find_vm(sid, secret))]
+        return [_info(snapshot) for snapshot in _of(desk, desk.find_vm(sid, secret))]
     digest, recorded = desk.digest(secret), desk.recorded.records
     return [
-        _info(one)
+        _info(snapshot)
         for stack in sorted(recorded)
         for record in sorted(recorded[stack].values(), key=lambda record: ids.sort_key(record.address))
         if record.kind == "vm" and secret_of(record) == digest
-        for one in _of(desk, record)
+        for snapshot in _of(desk, record)
     ]
 
 
@@ -213,13 +213,13 @@ def delete_now(desk: Desk, run: Run, record: Record, name: str, *, purge: bool) 
     )
 
 
-def _subject(found: Sequence[Record]) -> Subject:
+def _subject(records: Sequence[Record]) -> Subject:
     # All that are behind a secret are behind the one that the caller gave.
-    secret = next((digest for record in found if (digest := secret_of(record))), None)
-    stack = found[0].stack
-    if len(found) > 1:
+    secret = next((digest for record in records if (digest := secret_of(record))), None)
+    stack = records[0].stack
+    if len(records) > 1:
         return Subject(f"stack:{stack}", stack, secret=secret)
-    return Subject(f"vm:{stack}:{found[0].address}", stack, found[0].address, found[0].sid, secret)
+    return Subject(f"vm:{stack}:{records[0].address}", stack, records[0].address, records[0].sid, secret)
 
 
 def _of(desk: Desk, record: Record) -> list[Snapshot]:
@@ -227,19 +227,19 @@ def _of(desk: Desk, record: Record) -> list[Snapshot]:
     return snapshots.of_vm(record, record.parts if not fresh else {} if thing is None else thing.parts)
 
 
-def _info(one: Snapshot) -> SnapshotInfo:
-    memory = one.part["memory"]
+def _info(snapshot: Snapshot) -> SnapshotInfo:
+    memory = snapshot.part["memory"]
     return SnapshotInfo(
-        sid=one.record.sid or "",
-        vm=one.record.address,
-        stack=one.record.stack,
-        name=one.name,
-        created_at=one.part["created"],
-        size_bytes=one.part["size"],
-        disks=[disk["disk"] for disk in one.part["disks"]],
+        sid=snapshot.record.sid or "",
+        vm=snapshot.record.address,
+        stack=snapshot.record.stack,
+        name=snapshot.name,
+        created_at=snapshot.part["created"],
+        size_bytes=snapshot.part["size"],
+        disks=[disk["disk"] for disk in snapshot.part["disks"]],
         memory_bytes=None if memory is None else memory["size"],
-        scheduled=one.part["scheduled"],
-        present=one.there,
+        scheduled=snapshot.part["scheduled"],
+        present=snapshot.there,
     )
 
 

@@ -81,12 +81,14 @@ def _require_own(stack: str | None) -> None:
 
 def _shown(desk: Desk, found: tuple[Diagnostic, ...]) -> list[Json]:
     cleaned = [
-        one._replace(
-            detail=uploads.shown_without(one.detail, desk.runtime),
-            place=None if one.place is None else one.place._replace(file=uploads.shown_without(one.place.file, desk.runtime)),
-            hint=None if one.hint is None else uploads.shown_without(one.hint, desk.runtime),
+        diagnostic._replace(
+            detail=uploads.shown_without(diagnostic.detail, desk.runtime),
+            place=None
+            if diagnostic.place is None
+            else diagnostic.place._replace(file=uploads.shown_without(diagnostic.place.file, desk.runtime)),
+            hint=None if diagnostic.hint is None else uploads.shown_without(diagnostic.hint, desk.runtime),
         )
-        for one in found
+        for diagnostic in found
     ]
     diagnostics: list[Json] = concealment.conceal(error_answers.document(cleaned)["diagnostics"], desk.recorded, None)
     return diagnostics
@@ -108,7 +110,7 @@ def validate_stack(
     sources = _receive(desk, yaml, files, contents, variables, environment)
     found = stack_files.validate(desk.folder, sources)
     stack = inputs.name_of_stack(sources.files)
-    return ValidationInfo(valid=not any(one.is_error for one in found), stack=stack, diagnostics=_shown(desk, found))
+    return ValidationInfo(valid=not any(diagnostic.is_error for diagnostic in found), stack=stack, diagnostics=_shown(desk, found))
 
 
 _PLAN = {
@@ -156,7 +158,7 @@ def _own_name(desk: Desk, name: str) -> str:
 
 def _show(desk: Desk, planned: Planned) -> PlanInfo:
     plan = planned.plan
-    classes = {one.value: list(found) for one, found in work.classes_of(plan).items()}
+    classes = {approval.value: list(addresses) for approval, addresses in work.classes_of(plan).items()}
     # The places of findings are in files that the caller sent, under the names that the caller gave.
     shown = annotation.with_diagnostics(plan, ())
     document = concealment.conceal(plan_json.plan_document(shown), desk.recorded, None)
@@ -236,7 +238,7 @@ def apply_plan(
 def list_stacks(desk: Desk, secret: SecretText = "") -> list[StackInfo]:
     """Return every stack of which something is recorded."""
     digest = desk.digest(secret)
-    return [found for name in sorted(desk.recorded.records) if (found := _stack_info(desk, name, digest)) is not None]
+    return [stack_info for name in sorted(desk.recorded.records) if (stack_info := _stack_info(desk, name, digest)) is not None]
 
 
 def _stack_info(desk: Desk, name: str, digest: str | None) -> StackInfo | None:
@@ -260,22 +262,22 @@ def _stack_info(desk: Desk, name: str, digest: str | None) -> StackInfo | None:
 )
 def get_stack(desk: Desk, stack: StackText, secret: SecretText = "") -> StackInfo:
     """Return one stack with its addresses and outputs."""
-    found = _stack_info(desk, stack, desk.digest(secret)) if stack in desk.recorded.records else None
-    if found is None:
+    stack_info = _stack_info(desk, stack, desk.digest(secret)) if stack in desk.recorded.records else None
+    if stack_info is None:
         raise error_answers.not_found("unknown-stack", "No records of this stack", f"Nothing is recorded for a stack `{stack}`.")
-    return found
+    return stack_info
 
 
 @declare("stacks", example=Example({"stack": "shop"}, []), errors=(NOT_FOUND,))
 def drift(desk: Desk, stack: StackText | None = None, secret: SecretText = "") -> list[DriftInfo]:
     """Compare the world with the records; nothing is returned where they agree."""
     digest = desk.digest(secret)
-    found = lookups.find_drift(desk.folder, stack)
+    drifted_stacks = lookups.find_drift(desk.folder, stack)
     return [
-        DriftInfo(stack=one.stack, address=item.address, part=item.part, recorded=item.before, observed=item.after)
-        for one in found
-        for item in one.drift
-        if (record := desk.recorded.records.get(one.stack, {}).get(item.address)) is None or desk.sees(record, digest)
+        DriftInfo(stack=drifted_stack.stack, address=item.address, part=item.part, recorded=item.before, observed=item.after)
+        for drifted_stack in drifted_stacks
+        for item in drifted_stack.drift
+        if (record := desk.recorded.records.get(drifted_stack.stack, {}).get(item.address)) is None or desk.sees(record, digest)
     ]
 
 

@@ -15,7 +15,7 @@ Node = int | str
 Edges = Mapping[Node, Sequence[Node]]
 
 
-def check_cycles(views: Sequence[View], found: Findings) -> None:
+def check_cycles(views: Sequence[View], findings: Findings) -> None:
     """Report each circle once, at the dependency of its first VM that closes it."""
     if not any(view.fields.get("depends_on") for view in views):
         return
@@ -35,7 +35,7 @@ def check_cycles(views: Sequence[View], found: Findings) -> None:
         first = min(inside, default=None)
         if first is None or (len(component) == 1 and first not in edges[first]):
             continue
-        _report(views, first, component, edges, found, single)
+        _report(views, first, component, edges, findings, single)
 
 
 def _target(address: str, single: Mapping[tuple[str, int | None], int], edges: Edges) -> Node | None:
@@ -48,7 +48,7 @@ def _target(address: str, single: Mapping[tuple[str, int | None], int], edges: E
 
 
 def _report(
-    views: Sequence[View], first: int, component: set[Node], edges: Edges, found: Findings, single: Mapping[tuple[str, int | None], int]
+    views: Sequence[View], first: int, component: set[Node], edges: Edges, findings: Findings, single: Mapping[tuple[str, int | None], int]
 ) -> None:
     way = _way_back(first, component, edges)
     view = views[first]
@@ -56,7 +56,7 @@ def _report(
     names = [views[node].address for node in way if isinstance(node, int)]
     said = " → ".join(f"`{name}`" for name in names)
     detail = f"`{names[0]}` waits for itself." if len(set(names)) == 1 else f"Each waits for the next: {said}."
-    found.add("cycle", view.where("depends_on", number), detail, "remove one of these dependencies")
+    findings.add("cycle", view.where("depends_on", number), detail, "remove one of these dependencies")
 
 
 def _way_back(first: Node, component: set[Node], edges: Edges) -> list[Node]:

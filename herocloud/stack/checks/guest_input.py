@@ -19,12 +19,12 @@ _HINT = "paste the line of a public key file, such as `~/.ssh/id_ed25519.pub`: `
 _HEADER = "#cloud-config"
 
 
-def check_keys(path: Path, keys: Sequence[str], found: Findings) -> None:
+def check_keys(path: Path, keys: Sequence[str], findings: Findings) -> None:
     """Check that each text is a public key as `authorized_keys` has them, options in front included."""
     for number, key in enumerate(keys):
         why = _what_is_wrong(key)
-        if why and found.knows(*path, number):
-            found.add("bad-ssh-key", (*path, number), why, _HINT)
+        if why and findings.knows(*path, number):
+            findings.add("bad-ssh-key", (*path, number), why, _HINT)
 
 
 def _what_is_wrong(key: str) -> str:
@@ -53,7 +53,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}…"
 
 
-def check_user_data(path: Path, text: str, found: Findings) -> None:
+def check_user_data(path: Path, text: str, findings: Findings) -> None:
     """Check that what calls itself a cloud-config is one; every other kind of user data is the guest's affair."""
     first = text.lstrip("\ufeff").split("\n", 1)[0].strip()
     # An expression that is resolved in the plan has no value here yet.
@@ -63,4 +63,6 @@ def check_user_data(path: Path, text: str, found: Findings) -> None:
 
     wrong = yaml_1_1.find_mistake(text)
     if wrong:
-        found.add("bad-user-data", path, f"{wrong}, so cloud-init would ignore all of it.", "`cloud-init schema -c FILE` checks the rest")
+        findings.add(
+            "bad-user-data", path, f"{wrong}, so cloud-init would ignore all of it.", "`cloud-init schema -c FILE` checks the rest"
+        )

@@ -56,7 +56,7 @@ def judge(
     main: Fields,
     names: Names,
     world: Callable[[Findings], outside.World],
-    found: Findings,
+    findings: Findings,
 ) -> None:
     """Look for mistakes in the blocks that nothing else looks at; clashes with the rest of the stack are left out."""
     if not blocks:
@@ -79,7 +79,7 @@ def judge(
             inner = finding.path or ()
             if inner[: len(block.path)] == block.path:
                 place, snippet = block.locate(inner[len(block.path) :], on_key=finding.on_key, needle=finding.needle)
-                found.items.append(finding._replace(path=None, place=place, snippet=snippet, address=block.address))
+                findings.items.append(finding._replace(path=None, place=place, snippet=snippet, address=block.address))
 
 
 def _wrap(block: Hidden) -> dict[str, Any]:

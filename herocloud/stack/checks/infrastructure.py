@@ -16,7 +16,7 @@ _VSOCK = re.compile(r"^vsock://(\d{1,10}):(\d{1,10})$")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def check_images(data: Fields, found: Findings) -> None:
+def check_images(data: Fields, findings: Findings) -> None:
     """Check sources, digests and aliases."""
     images = data.get("images") or {}
     taken = {name: f"`{name}` is the name of another image" for name in images}
@@ -24,13 +24,13 @@ def check_images(data: Fields, found: Findings) -> None:
         path = ("images", name)
         source = image.get("source")
         if source is not None:
-            _check_source(name, image, source, found)
-        elif "kernel" not in image and found.knows(*path, "source") and found.knows(*path, "kernel"):
-            found.add("nothing-to-boot", path, f"`{name}` has neither `source` nor `kernel`.", "add one of them", on_key=True)
-        if "kernel" not in image and source is not None and found.knows(*path, "kernel"):
+            _check_source(name, image, source, findings)
+        elif "kernel" not in image and findings.knows(*path, "source") and findings.knows(*path, "kernel"):
+            findings.add("nothing-to-boot", path, f"`{name}` has neither `source` nor `kernel`.", "add one of them", on_key=True)
+        if "kernel" not in image and source is not None and findings.knows(*path, "kernel"):
             for key in ("initramfs", "cmdline"):
                 if key in image:
-                    found.add(
+                    findings.add(
                         "missing-key",
                         (*path, key),
                         f"`{key}` goes with a `kernel`, and there is none.",
@@ -41,29 +41,29 @@ def check_images(data: Fields, found: Findings) -> None:
                     break
         for number, alias in enumerate(image.get("aliases") or ()):
             if alias in taken:
-                found.add("alias-clash", (*path, "aliases", number), f"{taken[alias]}.", "choose another alias")
+                findings.add("alias-clash", (*path, "aliases", number), f"{taken[alias]}.", "choose another alias")
             else:
                 taken[alias] = f"`{alias}` is an alias of `{name}` already"
 
 
-def _check_source(name: str, image: Fields, source: str, found: Findings) -> None:
+def _check_source(name: str, image: Fields, source: str, findings: Findings) -> None:
     path = ("images", name)
     scheme = _SCHEME.match(source)
     if credentials.has_credentials(source):
         detail = f"The address of `{name}` carries a user name or a password, and sources are kept in plans and in the state."
         hint = "write them into `~/.netrc` (`machine HOST login NAME password WORD`), which downloads read, and leave them out here"
-        found.add("source-credentials", (*path, "source"), detail, hint)
+        findings.add("source-credentials", (*path, "source"), detail, hint)
     elif scheme and scheme.group(1) not in {"https", "http", "file"}:
         hint = "images come from https, http or file URLs, or from a path relative to this file"
-        found.add("bad-source", (*path, "source"), f"`{scheme.group(1)}` is not a way to get an image.", hint)
+        findings.add("bad-source", (*path, "source"), f"`{scheme.group(1)}` is not a way to get an image.", hint)
     elif scheme and not source[scheme.end() :].lstrip("/"):
-        found.add("bad-source", (*path, "source"), f"`{source}` names no file.", "write the whole URL, or a path relative to this file")
+        findings.add("bad-source", (*path, "source"), f"`{source}` names no file.", "write the whole URL, or a path relative to this file")
     elif scheme and scheme.group(1) != "file" and "sha256" not in image and not image.get("unpinned"):
-        if found.knows(*path, "sha256") and found.knows(*path, "unpinned"):
+        if findings.knows(*path, "sha256") and findings.knows(*path, "unpinned"):
             detail = f"`{name}` is downloaded, and nothing says what the file has to be."
-            found.add("unpinned-image", (*path, "source"), detail, "add its `sha256`, or `unpinned: true` to take whatever comes")
+            findings.add("unpinned-image", (*path, "source"), detail, "add its `sha256`, or `unpinned: true` to take whatever comes")
     elif not source:
-        found.add("bad-source", (*path, "source"), "The source is empty.", "write a URL or a path")
+        findings.add("bad-source", (*path, "source"), "The source is empty.", "write a URL or a path")
 
 
 class _Net(NamedTuple):
@@ -72,12 +72,12 @@ class _Net(NamedTuple):
     name: str
 
 
-def check_networks(data: Fields, found: Findings) -> None:
+def check_networks(data: Fields, findings: Findings) -> None:
     """Check the ranges of networks, and that no two share an address."""
     nets: list[_Net] = []
     for name, network in (data.get("networks") or {}).items():
         if "cidr" in network:
-            net = _read_cidr(name, network["cidr"], found)
+            net = _read_cidr(name, network["cidr"], findings)
             if net is not None:
                 nets.append(net)
     order = {name: number for number, name in enumerate(data.get("networks") or ())}
@@ -87,7 +87,7 @@ def check_networks(data: Fields, found: Findings) -> None:
             # The one that comes later in the file is the one to change.
             early, late = sorted((widest.name, net.name), key=order.__getitem__)
             first = data["networks"][early]["cidr"]
-            found.add(
+            findings.add(
                 "networks-overlap",
                 ("networks", late, "cidr"),
                 f"`{late}` shares addresses with `{early}`, which is {first}.",
@@ -97,52 +97,52 @@ def check_networks(data: Fields, found: Findings) -> None:
             widest = net
 
 
-def _read_cidr(name: str, text: str, found: Findings) -> _Net | None:
+def _read_cidr(name: str, text: str, findings: Findings) -> _Net | None:
     path = ("networks", name, "cidr")
     match = _CIDR.fullmatch(text)
     numbers = [int(part) for part in match.groups()] if match else []
     if not match or any(number > 255 for number in numbers[:4]) or numbers[4] > 32:
         hint = "networks are IPv4 so far; write it like `10.42.0.0/24`" if ":" in text else "write it like `10.42.0.0/24`"
-        found.add("bad-cidr", path, f"`{text}` is not an IPv4 network.", hint)
+        findings.add("bad-cidr", path, f"`{text}` is not an IPv4 network.", hint)
         return None
     prefix = numbers[4]
     if not 8 <= prefix <= 30:
-        found.add("bad-cidr", path, f"`{text}` is too {'large' if prefix < 8 else 'small'} for VMs.", "use a prefix from /8 to /30")
+        findings.add("bad-cidr", path, f"`{text}` is too {'large' if prefix < 8 else 'small'} for VMs.", "use a prefix from /8 to /30")
         return None
     reserved = _RESERVED.get(numbers[0], "reserved" if numbers[0] >= 240 else "for multicast" if numbers[0] >= 224 else "")
     if reserved:
         hint = "use a private range, like `10.42.0.0/24`, `172.16.0.0/24` or `192.168.7.0/24`"
-        found.add("bad-cidr", path, f"`{text}` is {reserved}; no VM can have an address there.", hint)
+        findings.add("bad-cidr", path, f"`{text}` is {reserved}; no VM can have an address there.", hint)
         return None
     address = int.from_bytes(bytes(numbers[:4]), "big")
     size = 1 << (32 - prefix)
     first = address - address % size
     if first != address:
         right = ".".join(str(part) for part in first.to_bytes(4, "big"))
-        found.add("bad-cidr", path, f"`{text}` is an address inside a network.", f"write `{right}/{prefix}`")
+        findings.add("bad-cidr", path, f"`{text}` is an address inside a network.", f"write `{right}/{prefix}`")
         return None
     return _Net(first, first + size - 1, name)
 
 
-def check_overlay(data: Fields, found: Findings) -> None:
+def check_overlay(data: Fields, findings: Findings) -> None:
     """Check the key of the overlay, what its mode leaves without effect, and its peers."""
     overlay = data.get("mycelium") or {}
     if (overlay.get("key") or {}).get("file") == "":
         hint = "name a file, or leave `key` out and run `herocloud mycelium key create NAME`"
-        found.add("bad-key", ("mycelium", "key", "file"), "`file` is empty.", hint)
+        findings.add("bad-key", ("mycelium", "key", "file"), "`file` is empty.", hint)
     for field in ("key", "interfaces", "daemon", "host_open") if overlay.get("mode") == overlays.GUEST else ():
         if overlay.get(field):
             detail = f"In mode `guest` the daemons run inside the VMs, and `{field}` is about one on the host."
-            found.add("overlay-inside", ("mycelium", field), detail, f"take `{field}` out, or choose another mode", on_key=True)
+            findings.add("overlay-inside", ("mycelium", field), detail, f"take `{field}` out, or choose another mode", on_key=True)
     seen: dict[str, str] = {}
     for number, peer in enumerate((data.get("mycelium") or {}).get("peers") or ()):
         path = ("mycelium", "peers", number)
         name = _endpoint_of(peer)
         if name in seen:
             spelled = "" if seen[name] == peer else f", as `{seen[name]}`"
-            found.add("peer-twice", path, f"`{peer}` is listed already{spelled}.", "remove one of them")
+            findings.add("peer-twice", path, f"`{peer}` is listed already{spelled}.", "remove one of them")
         elif not _is_peer(peer):
-            found.add("bad-peer", path, f"`{peer}` is not a peer endpoint.", _peer_hint(peer))
+            findings.add("bad-peer", path, f"`{peer}` is not a peer endpoint.", _peer_hint(peer))
         seen.setdefault(name, peer)
 
 

@@ -27,7 +27,7 @@ class World:
         environment: Mapping[str, str],
         secret_key: bytes | None,
         folder_of: Callable[[Path], str],
-        found: Findings,
+        findings: Findings,
         fence_of: Callable[[Path], Fence | None] = lambda _path: None,
     ) -> None:
         """Start with nothing looked at; `fence_of` gives what bounds a place in the stack, where anything does."""
@@ -35,7 +35,7 @@ class World:
         self.environment = environment
         self.secret_key = secret_key
         self.folder_of = folder_of
-        self.found = found
+        self.found = findings
         self.texts: dict[str, str] = {}
         self.secrets: dict[tuple[str, str], str | None] = {}
 
@@ -128,10 +128,10 @@ class World:
         self.found.add("path-missing", path, f"There is no `{full}`.", None if self.found.is_long else _near(full, self.found))
 
 
-def _near(full: str, found: Findings) -> str | None:
+def _near(full: str, findings: Findings) -> str | None:
     folder, name = os.path.split(full)
     try:
-        near = names.nearest(name, os.listdir(folder), found)  # noqa: PTH208
+        near = names.nearest(name, os.listdir(folder), findings)  # noqa: PTH208
     except OSError:
         return f"there is no folder `{folder}` either"
     return f"did you mean `{near}`?" if near else None

@@ -18,64 +18,64 @@ _FORM = "use lower-case letters, digits and `-`, beginning with a letter, at mos
 _INNER = (("volumes", NEEDED["VolumeUse"]), ("shares", NEEDED["Share"]), ("networks", NEEDED["NetworkUse"]))
 
 
-def check_names(tree: Mapping[str, Any], data: Fields, views: Iterable[View], found: Findings) -> None:
+def check_names(tree: Mapping[str, Any], data: Fields, views: Iterable[View], findings: Findings) -> None:
     """Check the names that the user gives."""
     for section in ("images", "sizes", "networks", "volumes", "vms"):
         block = tree.get(section)
         for name in block if isinstance(block, dict) else ():
             if not _NAME.fullmatch(name):
-                found.add("bad-name", (section, name), f"`{name}` cannot name anything under `{section}`.", _FORM, on_key=True)
-    _check_keys(("outputs",), data.get("outputs"), _KEY, found)
+                findings.add("bad-name", (section, name), f"`{name}` cannot name anything under `{section}`.", _FORM, on_key=True)
+    _check_keys(("outputs",), data.get("outputs"), _KEY, findings)
     for path, fields in own_blocks(data, views):
         if "env" in fields:
-            _check_keys((*path, "env"), fields["env"], _ENVIRONMENT, found)
+            _check_keys((*path, "env"), fields["env"], _ENVIRONMENT, findings)
         if "labels" in fields:
-            _check_keys((*path, "labels"), fields["labels"], _KEY, found)
+            _check_keys((*path, "labels"), fields["labels"], _KEY, findings)
         if "secrets" in fields:
-            _check_keys((*path, "secrets"), fields["secrets"], _KEY, found)
+            _check_keys((*path, "secrets"), fields["secrets"], _KEY, findings)
 
 
-def _check_keys(path: Path, block: Fields | None, form: re.Pattern[str], found: Findings) -> None:
+def _check_keys(path: Path, block: Fields | None, form: re.Pattern[str], findings: Findings) -> None:
     for name in block or ():
         if not form.fullmatch(name):
             hint = (
                 "use letters, digits and `_`" if form is _ENVIRONMENT else "use letters, digits, `_`, `-` and `.`, beginning with a letter"
             )
-            found.add("bad-name", (*path, name), f"`{name}` cannot name anything under `{path[-1]}`.", hint, on_key=True)
+            findings.add("bad-name", (*path, name), f"`{name}` cannot name anything under `{path[-1]}`.", hint, on_key=True)
 
 
-def check_needed(data: Fields, views: Iterable[View], found: Findings) -> None:
+def check_needed(data: Fields, views: Iterable[View], findings: Findings) -> None:
     """Check that what has to be there is there."""
     network, forward = NEEDED["Network"], NEEDED["Forward"]
     for name, fields in (data.get("networks") or {}).items():
-        _need(("networks", name), fields, network, found)
+        _need(("networks", name), fields, network, findings)
         for number, entry in enumerate(fields.get("forward") or ()):
-            _need(("networks", name, "forward", number), entry, forward, found)
+            _need(("networks", name, "forward", number), entry, forward, findings)
     for name, fields in (data.get("volumes") or {}).items():
-        _need(("volumes", name), fields, NEEDED["Volume"], found)
+        _need(("volumes", name), fields, NEEDED["Volume"], findings)
     for number, move in enumerate(data.get("moved") or ()):
-        _need(("moved", number), move, NEEDED["Moved"], found)
+        _need(("moved", number), move, NEEDED["Moved"], findings)
     for path, fields in own_blocks(data, views):
         for key, needed in _INNER:
             for number, entry in enumerate(fields.get(key) or ()):
-                _need((*path, key, number), entry, needed, found)
+                _need((*path, key, number), entry, needed, findings)
         if "user_data" in fields:
-            _one_of((*path, "user_data"), fields["user_data"], ("file", "text"), found)
+            _one_of((*path, "user_data"), fields["user_data"], ("file", "text"), findings)
         for name, secret in (fields.get("secrets") or {}).items():
-            _one_of((*path, "secrets", name), secret, ("env", "file"), found)
+            _one_of((*path, "secrets", name), secret, ("env", "file"), findings)
     overlay = data.get("mycelium") or {}
     if overlay.get("key") is not None:
-        _one_of(("mycelium", "key"), overlay["key"], ("file", "env"), found)
+        _one_of(("mycelium", "key"), overlay["key"], ("file", "env"), findings)
     for view in views:
-        if "image" not in view.fields and view.knows(found, "image"):
+        if "image" not in view.fields and view.knows(findings, "image"):
             detail = f"`{view.name}` names no image to boot."
-            found.add("missing-key", ("vms", view.name), detail, "add `image:` here or under `defaults`", on_key=True, about="image")
+            findings.add("missing-key", ("vms", view.name), detail, "add `image:` here or under `defaults`", on_key=True, about="image")
 
 
-def _need(path: Path, fields: Fields, needed: Mapping[str, str], found: Findings) -> None:
+def _need(path: Path, fields: Fields, needed: Mapping[str, str], findings: Findings) -> None:
     for key, description in needed.items():
-        if key not in fields and found.knows(*path, key):
-            found.add(
+        if key not in fields and findings.knows(*path, key):
+            findings.add(
                 "missing-key",
                 path,
                 f"`{key}` is missing: {description[0].lower()}{description[1:]}",
@@ -85,10 +85,10 @@ def _need(path: Path, fields: Fields, needed: Mapping[str, str], found: Findings
             )
 
 
-def _one_of(path: Path, fields: Fields, keys: tuple[str, str], found: Findings) -> None:
-    if len(fields) != 1 and all(found.knows(*path, key) for key in keys):
+def _one_of(path: Path, fields: Fields, keys: tuple[str, str], findings: Findings) -> None:
+    if len(fields) != 1 and all(findings.knows(*path, key) for key in keys):
         said = "has both" if fields else "has neither"
-        found.add(
+        findings.add(
             "one-of-two",
             path,
             f"`{path[-1]}` {said} `{keys[0]}` {'and' if fields else 'nor'} `{keys[1]}`.",

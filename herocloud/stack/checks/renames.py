@@ -11,9 +11,9 @@ _ADDRESS = re.compile(spellings.ADDRESS)
 _PARTS = re.compile(r"^([a-z]+)\.([a-z0-9-]+)(?:\[(\d+)\])?$")
 
 
-def check_moves(data: Fields, names: Names, found: Findings) -> None:
+def check_moves(data: Fields, names: Names, findings: Findings) -> None:
     """Check all `moved` entries."""
-    moves = [(number, move) for number, move in enumerate(data.get("moved") or ()) if _check_form(number, move, found)]
+    moves = [(number, move) for number, move in enumerate(data.get("moved") or ()) if _check_form(number, move, findings)]
     sound: list[tuple[int, str, str]] = []
     origins: set[str] = set()
     targets: set[str] = set()
@@ -21,7 +21,9 @@ def check_moves(data: Fields, names: Names, found: Findings) -> None:
         origin, target = move["from"], move["to"]
         if origin in origins or target in targets:
             key = "from" if origin in origins else "to"
-            found.add("move-twice", ("moved", number, key), f"`{move[key]}` is renamed by an entry above already.", "keep one entry for it")
+            findings.add(
+                "move-twice", ("moved", number, key), f"`{move[key]}` is renamed by an entry above already.", "keep one entry for it"
+            )
             continue
         origins.add(origin)
         targets.add(target)
@@ -32,21 +34,21 @@ def check_moves(data: Fields, names: Names, found: Findings) -> None:
         if origin in circle:
             if origin == circle[origin]:
                 chain = _chain(origin, steps)
-                found.add(
+                findings.add(
                     "move-cycle",
                     ("moved", number, "from"),
                     f"The renames go in a circle: {chain}.",
                     "rename to a third name in a step of its own",
                 )
             continue
-        _check_ends(number, origin, target, origins, targets, names, found)
+        _check_ends(number, origin, target, origins, targets, names, findings)
 
 
-def _check_form(number: int, move: Fields, found: Findings) -> bool:
+def _check_form(number: int, move: Fields, findings: Findings) -> bool:
     sound = "from" in move and "to" in move
     for key in ("from", "to"):
         if key in move and not _ADDRESS.fullmatch(move[key]):
-            found.add(
+            findings.add(
                 "bad-address",
                 ("moved", number, key),
                 f"`{move[key]}` is not an address.",
@@ -54,7 +56,9 @@ def _check_form(number: int, move: Fields, found: Findings) -> bool:
             )
             sound = False
     if sound and move["from"].partition(".")[0] != move["to"].partition(".")[0]:
-        found.add("move-target", ("moved", number, "to"), f"`{move['from']}` cannot become `{move['to']}`, which is of another kind.", None)
+        findings.add(
+            "move-target", ("moved", number, "to"), f"`{move['from']}` cannot become `{move['to']}`, which is of another kind.", None
+        )
         sound = False
     return sound
 
@@ -86,36 +90,36 @@ def _chain(origin: str, steps: dict[str, str]) -> str:
     return " → ".join(f"`{address}`" for address in [*way, origin])
 
 
-def _check_ends(number: int, origin: str, target: str, origins: set[str], targets: set[str], names: Names, found: Findings) -> None:
-    trouble = _missing(target, names, found)
+def _check_ends(number: int, origin: str, target: str, origins: set[str], targets: set[str], names: Names, findings: Findings) -> None:
+    trouble = _missing(target, names, findings)
     if trouble and target not in origins:
-        found.add("move-target", ("moved", number, "to"), *trouble)
-    if origin not in targets and _is_there(origin, names, found):
+        findings.add("move-target", ("moved", number, "to"), *trouble)
+    if origin not in targets and _is_there(origin, names, findings):
         detail = f"`{origin}` is still in the stack, so it was not renamed."
-        found.add("move-kept", ("moved", number, "from"), detail, "remove the entry, or the resource")
+        findings.add("move-kept", ("moved", number, "from"), detail, "remove the entry, or the resource")
 
 
-def _missing(address: str, names: Names, found: Findings) -> tuple[str, str | None] | None:
+def _missing(address: str, names: Names, findings: Findings) -> tuple[str, str | None] | None:
     match = _PARTS.fullmatch(address)
-    if match is None or not found.knows(SECTIONS[match.group(1)]):
+    if match is None or not findings.knows(SECTIONS[match.group(1)]):
         return None
     kind, name, number = match.groups()
     if kind == "vm":
         many = names.vms.get(name)
         if number is not None and many is not None and int(number) >= many:
             return None  # The entry was right when it was written, and `count` has shrunk since.
-        return instance_trouble(name, None if number is None else int(number), names, found, one=False)
+        return instance_trouble(name, None if number is None else int(number), names, findings, one=False)
     declared = names.of_kind(kind)
     return (
         None
         if name in declared and number is None
-        else (f"There is no `{address}` in this stack.", suggest(name, declared, SECTIONS[kind], found, f"{kind}."))
+        else (f"There is no `{address}` in this stack.", suggest(name, declared, SECTIONS[kind], findings, f"{kind}."))
     )
 
 
-def _is_there(address: str, names: Names, found: Findings) -> bool:
+def _is_there(address: str, names: Names, findings: Findings) -> bool:
     match = _PARTS.fullmatch(address)
-    if match is None or not found.knows(SECTIONS[match.group(1)]):
+    if match is None or not findings.knows(SECTIONS[match.group(1)]):
         return False
     kind, name, number = match.groups()
     if kind != "vm":

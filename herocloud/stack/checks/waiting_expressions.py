@@ -12,21 +12,21 @@ from herocloud.stack.layers import Fields, View
 from herocloud.stack.names import Names, instance_trouble, own_blocks, suggest
 
 
-def check_expressions(data: Fields, views: Iterable[View], names: Names, found: Findings) -> None:
+def check_expressions(data: Fields, views: Iterable[View], names: Names, findings: Findings) -> None:
     """Check every `{{ vm.… }}` that is left."""
-    if not found.knows("vms"):
+    if not findings.knows("vms"):
         return
     texts = list(_waiting(data, views))
     if not texts:
         return
-    attached = attachments(views, names, found)
+    attached = attachments(views, names, findings)
     overlay: dict[str, bool | None] = {}
     for view in views:
-        overlay[view.name] = view.fields.get("mycelium", False) is not False if view.knows(found, "mycelium") else None
+        overlay[view.name] = view.fields.get("mycelium", False) is not False if view.knows(findings, "mycelium") else None
     for path, text in texts:
         for expression in expressions.find(text):
             if expression.kind == "vm" and not expression.by_index:
-                _check(expression, path, attached, overlay, names, found)
+                _check(expression, path, attached, overlay, names, findings)
 
 
 def _waiting(data: Fields, views: Iterable[View]) -> Iterator[tuple[Path, str]]:
@@ -55,14 +55,14 @@ def _check(
     attached: Mapping[str, frozenset[str] | None],
     overlay: Mapping[str, bool | None],
     names: Names,
-    found: Findings,
+    findings: Findings,
 ) -> None:
     name, network = expression.name, expression.network
-    if trouble := instance_trouble(name, expression.number, names, found, one=not expression.every):
-        found.add("unknown-vm", path, *trouble, needle=expression.text, about=expression.text)
+    if trouble := instance_trouble(name, expression.number, names, findings, one=not expression.every):
+        findings.add("unknown-vm", path, *trouble, needle=expression.text, about=expression.text)
     elif network is None:
         if expression.asks == "mycelium" and overlay.get(name) is False:
-            found.add(
+            findings.add(
                 "not-attached",
                 path,
                 f"`{name}` has no address in the overlay.",
@@ -71,15 +71,15 @@ def _check(
                 about=expression.text,
             )
     elif network not in names.networks:
-        if found.knows("networks"):
-            hint = suggest(network, attached.get(name) or names.networks, "networks", found)
-            found.add(
+        if findings.knows("networks"):
+            hint = suggest(network, attached.get(name) or names.networks, "networks", findings)
+            findings.add(
                 "unknown-network", path, f"There is no `{network}` under `networks`.", hint, needle=expression.text, about=expression.text
             )
     else:
         networks = attached.get(name)
         if networks is not None and network not in networks:
-            hint = suggest(network, networks, f"vm.{name}.networks", found) if networks else f"add `{network}` to its `networks`"
-            found.add(
+            hint = suggest(network, networks, f"vm.{name}.networks", findings) if networks else f"add `{network}` to its `networks`"
+            findings.add(
                 "not-attached", path, f"`{name}` is not on the network `{network}`.", hint, needle=expression.text, about=expression.text
             )

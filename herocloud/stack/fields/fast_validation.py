@@ -27,7 +27,7 @@ class Doubtful(Exception):
     """A value is for the models to judge."""
 
 
-def validate(model: str, tree: Any, found: Findings, instance_of: str | None = None) -> dict[str, Any]:
+def validate(model: str, tree: Any, findings: Findings, instance_of: str | None = None) -> dict[str, Any]:
     """Return what the file says, normalised; mistakes go to `found` and are left out.
 
     `instance_of` names the VM when only some of its fields are looked at, for one of its instances.
@@ -37,7 +37,7 @@ def validate(model: str, tree: Any, found: Findings, instance_of: str | None = N
     except Doubtful:
         from herocloud.stack.fields import validation
 
-        return validation.validate(model, tree, found, instance_of)
+        return validation.validate(model, tree, findings, instance_of)
 
 
 def read(model: str, tree: Any) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def _shape(kind: Any, marks: Iterable[Any], found: dict[str, Json]) -> Json:
     if hasattr(kind, "__metadata__"):
         return _shape(kind.__origin__, [*kind.__metadata__, *marks], found)
     if get_origin(kind) in (Union, types.UnionType):
-        inner = [one for one in get_args(kind) if one is not type(None)]
+        inner = [argument for argument in get_args(kind) if argument is not type(None)]
         if inner == [int, float]:
             return "number"
         (only,) = inner

@@ -24,10 +24,10 @@ MODELS: Mapping[str, type[BaseModel]] = {"StackFile": StackFile, "VariablesOnly"
 """What is validated as a whole."""
 
 
-def straighten(tree: dict[str, Any], found: Findings) -> dict[str, Any]:
+def straighten(tree: dict[str, Any], findings: Findings) -> dict[str, Any]:
     """Return a copy of a stack file's tree in which every key is known; reports those that are not."""
     copied: dict[str, Any] = unshare(tree)
-    _walk(copied, copied, StackFile, (), found)
+    _walk(copied, copied, StackFile, (), findings)
     return copied
 
 
@@ -38,32 +38,32 @@ def unshare(value: Any) -> Any:
     return [unshare(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _walk(tree: Any, value: Any, kind: Any, path: Path, found: Findings) -> None:
+def _walk(tree: Any, value: Any, kind: Any, path: Path, findings: Findings) -> None:
     kind = unwrap(kind)
     if isinstance(value, list) and get_origin(kind) is list:
         for number, inner in enumerate(value):
-            _walk(tree, inner, get_args(kind)[0], (*path, number), found)
+            _walk(tree, inner, get_args(kind)[0], (*path, number), findings)
     elif isinstance(value, dict) and get_origin(kind) is dict:
         for key, inner in value.items():
-            _walk(tree, inner, get_args(kind)[1], (*path, key), found)
+            _walk(tree, inner, get_args(kind)[1], (*path, key), findings)
     elif isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
         fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
         for key in [key for key in value if key not in fields]:
-            _put_right(tree, value, key, list(fields), path, found)
+            _put_right(tree, value, key, list(fields), path, findings)
         for key, inner in value.items():
-            _walk(tree, inner, fields[key], (*path, key), found)
+            _walk(tree, inner, fields[key], (*path, key), findings)
 
 
-def _put_right(tree: Any, value: dict[str, Any], key: str, valid: list[str], path: Path, found: Findings) -> None:
-    near = names.nearest(key, valid, found)
+def _put_right(tree: Any, value: dict[str, Any], key: str, valid: list[str], path: Path, findings: Findings) -> None:
+    near = names.nearest(key, valid, findings)
     hint = f"did you mean `{near}`?" if near else "keys here are " + ", ".join(f"`{one}`" for one in valid)
-    found.add("unknown-key", (*path, key), f"`{key}` is not a key here.", hint, on_key=True)
+    findings.add("unknown-key", (*path, key), f"`{key}` is not a key here.", hint, on_key=True)
     if near is not None and near not in value:
         if isinstance(value[key], dict | list):
-            found.pruned.rename(tree, (*path, key), near)
+            findings.pruned.rename(tree, (*path, key), near)
             return
         # The key that was meant is not missing; its value is unknown.
-        found.poison((*found.pruned.original(path), near))
+        findings.poison((*findings.pruned.original(path), near))
     del value[key]
 
 
@@ -80,11 +80,11 @@ _NOUNS = {
 }
 
 
-def validate(name: str, tree: Any, found: Findings, instance_of: str | None = None) -> dict[str, Any]:
+def validate(name: str, tree: Any, findings: Findings, instance_of: str | None = None) -> dict[str, Any]:
     """Return what the file says, normalised; mistakes go to `found` and are left out. `gating` has the short way for sound trees."""
     model = MODELS[name]
     copied = False
-    pruned = found.pruned if instance_of is None else Pruned()
+    pruned = findings.pruned if instance_of is None else Pruned()
     while True:
         try:
             return dump(model.model_validate(tree))
@@ -97,11 +97,11 @@ def validate(name: str, tree: Any, found: Findings, instance_of: str | None = No
             path = _existing(tree, tuple(mistake["loc"]))
             full = pruned.original(path)
             if instance_of is not None:
-                full = found.pruned.spelt(("vms", instance_of, *full))
+                full = findings.pruned.spelt(("vms", instance_of, *full))
             if path and pruned.was_renamed(path):
-                found.poison((*full[:-1], path[-1]))  # The misspelt key did not mean this one after all.
+                findings.poison((*full[:-1], path[-1]))  # The misspelt key did not mean this one after all.
             else:
-                report(mistake, full, found)
+                report(mistake, full, findings)
             paths[path] = None
         pruned.remove(tree, list(paths))
 
@@ -123,11 +123,11 @@ def _existing(tree: Any, location: tuple[Any, ...]) -> Path:
     return path
 
 
-def report(mistake: Any, path: Path, found: Findings) -> None:
+def report(mistake: Any, path: Path, findings: Findings) -> None:
     """Turn one error of pydantic into a finding; `path` is that of the file."""
-    found.poison(path)
+    findings.poison(path)
     code, detail, hint = _explain(mistake, path)
-    found.add(code, path, detail, hint, on_key=code == "unknown-key", is_original=True)
+    findings.add(code, path, detail, hint, on_key=code == "unknown-key", is_original=True)
 
 
 def _explain(mistake: Any, path: Path) -> tuple[str, str, str | None]:

@@ -103,10 +103,10 @@ def build(folder: Path, *, release: str = "bookworm", progress: Callable[[str], 
         debian_disks.wipe(folder / _WORK)
         wanted = recipe(release)
         digest = _digest(wanted)
-        found = None if again else find(folder, digest)
-        if found is not None:
+        built_image = None if again else find(folder, digest)
+        if built_image is not None:
             progress("made from the same recipe before")
-            return found
+            return built_image
         try:
             return _build(folder, wanted, digest, progress)
         finally:
@@ -181,10 +181,10 @@ def _build(folder: Path, wanted: Recipe, digest: str, progress: Callable[[str], 
         "packages": debian_roots.installed(archive),
     }
     _put_in_place(folder, (disk, kernel, initramfs), said)
-    found = find(folder, digest)
-    if found is None:
+    built_image = find(folder, digest)
+    if built_image is None:
         raise Permanent(f"what was built in `{folder}` was changed by somebody else meanwhile")
-    return found
+    return built_image
 
 
 def _boot_files(archive: Path, work: Path) -> tuple[Path, Path]:

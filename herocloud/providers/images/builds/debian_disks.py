@@ -92,7 +92,7 @@ def write_esp(disk: Path, area: Area, files: dict[str, Path], identity: str) -> 
     made: set[str] = set()
     for name, path in files.items():
         folders = Path(name).parents
-        for folder in [str(one) for one in reversed(folders) if str(one) not in (".", "/")]:
+        for folder in [str(folder) for folder in reversed(folders) if str(folder) not in (".", "/")]:
             if folder not in made:
                 _run(["mmd", "-i", drive, f"::/{folder}"], 60)
                 made.add(folder)

@@ -34,15 +34,15 @@ def path() -> str:
 
 def missing(wanted: Sequence[Program]) -> list[Program]:
     """Return those that are not there."""
-    return [one for one in wanted if shutil.which(one.name, path=path()) is None]
+    return [program for program in wanted if shutil.which(program.name, path=path()) is None]
 
 
 def need(*wanted: Program) -> None:
     """Refuse, naming all that is missing at once and the one command that brings it."""
     lacking = missing(wanted)
     if lacking:
-        names = ", ".join(f"`{one.name}`" for one in lacking)
-        packages = " ".join(dict.fromkeys(one.package for one in lacking))
+        names = ", ".join(f"`{program.name}`" for program in lacking)
+        packages = " ".join(dict.fromkeys(program.package for program in lacking))
         raise Permanent(
             f"building a Debian image needs {names}: run `apt-get install {packages}` as root, on a Debian or a system made from it"
         )

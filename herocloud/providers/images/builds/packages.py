@@ -132,7 +132,7 @@ def find(folder: Path) -> Kernel:
     if path is None:
         raise Permanent(f"there is no kernel in `{folder}`")
     release = path.name.removeprefix("vmlinuz-")
-    modules = next((one for one in (folder / "lib/modules" / release, folder / "usr/lib/modules" / release) if one.is_dir()), None)
+    modules = next((path for path in (folder / "lib/modules" / release, folder / "usr/lib/modules" / release) if path.is_dir()), None)
     if modules is None:
         raise Permanent(f"there are no modules for the kernel {release} in `{folder}`")
     return Kernel(path, release, modules)

@@ -88,9 +88,9 @@ def ensure(cache: Path, *, again: bool = False, told: Callable[[str], None] = la
 
 def _forget_old(images: Path) -> None:
     """Remove images of other forms that nobody has asked for in a month; another version of herocloud may be at home here too."""
-    for one in images.glob("tiny-*"):
-        if one.stat().st_mtime < time.time() - _MONTH:
-            shutil.rmtree(one, ignore_errors=True)
+    for image in images.glob("tiny-*"):
+        if image.stat().st_mtime < time.time() - _MONTH:
+            shutil.rmtree(image, ignore_errors=True)
 
 
 def build(target: Path, *, cache: Path, again: bool = False, told: Callable[[str], None] = lambda _text: None) -> Built:
@@ -111,10 +111,10 @@ def _fetch(folder: Path, told: Callable[[str], None]) -> list[Path]:
     """Fetch what the image is made of today: busybox, and the kernel that the package for clouds stands for."""
     told("fetching busybox and the kernel")
     meta, busybox = (
-        packages.fetch(one, folder) for one in packages.locate(f"linux-image-cloud-{packages.architecture()}", "busybox-static")
+        packages.fetch(package, folder) for package in packages.locate(f"linux-image-cloud-{packages.architecture()}", "busybox-static")
     )
     image = next(name for name in packages.depends(meta) if name.startswith("linux-image-"))
-    return [busybox, *(packages.fetch(one, folder) for one in packages.locate(image))]
+    return [busybox, *(packages.fetch(package, folder) for package in packages.locate(image))]
 
 
 def _pack(target: Path, debs: Iterable[Path], told: Callable[[str], None]) -> None:
