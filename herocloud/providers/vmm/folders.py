@@ -17,6 +17,8 @@ LONGEST = 107
 """Bytes that `sun_path` holds, less the final zero."""
 
 _DIGEST = 10
+_TRIES = 100
+"""Each one that is lost means that the last other VM of the data folder ended in that instant."""
 
 
 def machine_folder(data: Path, sid: str) -> Path:
@@ -66,10 +68,18 @@ def make_runtime_folder(data: Path, sid: str) -> Path:
     folder = runtime_folder(data, sid)
     passing = 0o711 if os.geteuid() == 0 else 0o700
     make_own(folder.parent.parent, 0o755)
-    make_own(folder.parent, passing)
-    # It may belong to the VM's user already, who can do nothing to the folders above it.
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    for _ in range(_TRIES):
+        try:
+            _own(folder.parent, passing)
+            # It may belong to the VM's user already, who can do nothing to the folders above it.
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except FileNotFoundError:
+            # Another VM ended meanwhile, and took the folder above along because nothing was in it.
+            continue
+        except OSError as error:
+            raise _cannot_make(folder, error) from error
+        return folder
+    raise Permanent(f"`{folder}` cannot be made: somebody keeps removing `{folder.parent}`; sockets of VMs lie there")
 
 
 def orders_path(record: Path) -> Path:
@@ -93,14 +103,22 @@ def make_orders_folder() -> Path:
 def make_own(folder: Path, mode: int) -> None:
     """Make a folder of this user; one that somebody else made is refused, since they could listen in, or say what is to be run."""
     try:
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
-        status = folder.lstat()
-        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
-            folder.chmod(mode)
+        _own(folder, mode)
     except OSError as error:
-        raise Permanent(f"`{folder}` cannot be made ({error.strerror}); sockets of VMs lie there") from error
+        raise _cannot_make(folder, error) from error
+
+
+def _own(folder: Path, mode: int) -> None:
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
+        folder.chmod(mode)
     if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
         raise Permanent(f"`{folder}` belongs to somebody else; sockets of VMs cannot lie there")
+
+
+def _cannot_make(folder: Path, error: OSError) -> Permanent:
+    return Permanent(f"`{folder}` cannot be made ({error.strerror}); sockets of VMs lie there")
 
 
 def base(environment: Mapping[str, str] | None = None) -> Path:

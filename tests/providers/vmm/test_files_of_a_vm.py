@@ -86,3 +86,34 @@ def test_what_a_plan_counts_for_a_vm_holds_its_logs_and_a_seed() -> None:
     from herocloud.providers.seam import SEED_AND_LOGS
 
     assert SEED_AND_LOGS >= 2 * files.LOG_LIMIT + 1024**2
+
+
+def test_a_vm_that_ends_does_not_take_the_folder_away_from_one_that_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "base", lambda _environment=None: tmp_path / "run" / "herocloud")
+    folders.make_runtime_folder(tmp_path, "v1")
+    wanted, make = folders.runtime_folder(tmp_path, "v2"), Path.mkdir
+    ended: list[str] = []
+
+    def mkdir(path: Path, *arguments: object, **options: object) -> None:
+        if path == wanted and not ended:
+            ended.append("v1")
+            files.remove_runtime(tmp_path, "v1")
+        make(path, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    assert folders.make_runtime_folder(tmp_path, "v2").is_dir()
+    assert ended
+
+
+def test_a_folder_that_somebody_keeps_removing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "base", lambda _environment=None: tmp_path / "run" / "herocloud")
+    wanted, make = folders.runtime_folder(tmp_path, "v1"), Path.mkdir
+
+    def mkdir(path: Path, *arguments: object, **options: object) -> None:
+        if path == wanted:
+            wanted.parent.rmdir()
+        make(path, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(Permanent, match="somebody keeps removing"):
+        folders.make_runtime_folder(tmp_path, "v1")
