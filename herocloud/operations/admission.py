@@ -26,7 +26,7 @@ from herocloud.state.store import Generation, Store
 
 _OVERLAY_KEY = "overlay-key:"
 _SLICE = "slice:"
-_LOOKED_AT = ("observed:", "overlay-subnet", _SLICE)
+_LOOKED_AT = ("observed:", _SLICE)
 
 
 @contextmanager

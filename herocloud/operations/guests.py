@@ -177,8 +177,8 @@ def wait(
     for _ in range(min(_AT_ONCE, len(records))):
         # Daemons, because ^C must not wait for guests that do not answer; they hold nothing that would have to be put back.
         threading.Thread(target=work, daemon=True).start()
-    waits: list[Ready] = []
-    while len(waits) < len(records):
+    heard: list[Ready] = []
+    while len(heard) < len(records):
         try:
             answer = answers.get(timeout=watch.pause)
         except queue.Empty:
@@ -188,9 +188,9 @@ def wait(
                 raise answer
             over = [answer] if watch.forget(answer.record) else []
         for one in over:
-            waits.append(one)
+            heard.append(one)
             told(one)
-    return waits
+    return heard
 
 
 class _Watch:

@@ -40,13 +40,13 @@ def pace(learnt: Durations, host: Host) -> Callable[[Step], float]:
 
     def seconds(step: Step) -> float:
         key = (step.kind, step.provider)
-        known_vm = known.get(key)
-        if known_vm is None:
-            known_vm = steady[step.provider] if step.provider in steady else expected_seconds(step)
+        duration = known.get(key)
+        if duration is None:
+            duration = steady[step.provider] if step.provider in steady else expected_seconds(step)
             if step.kind != FETCH:
                 # Where an image comes from decides how long it takes; everything else is the same for all of its kind.
-                known[key] = known_vm
-        return known_vm
+                known[key] = duration
+        return duration
 
     return seconds
 

@@ -53,7 +53,7 @@ def overlay_key_missing(
     if simulated_host is not None:
         back += f"; if they were derived while this host was not called `{simulated_host}` yet, give it its former name"
     return _OVERLAY_KEY_MISSING.at(
-        f"{', '.join(f'`{address}`' for address in addresses)} cannot have an address: there is no key {listed} in the data folder.",
+        f"{', '.join(f'`{address}`' for address in addresses)} cannot get an overlay address: the data folder has no key {listed}.",
         addresses[0],
         place,
         hint=back if used else command,
@@ -84,7 +84,7 @@ def overlay_key_derived(host: str, names: Sequence[str]) -> Diagnostic:
     """Tell that addresses of a simulated host follow from its name."""
     listed = ", ".join(f"`{name}`" for name in names)
     return _OVERLAY_KEY_DERIVED.at(
-        f"There is no key {listed}; on the simulator, the overlay addresses of host `{host}` are derived from names instead.",
+        f"The data folder has no key {listed}, so the overlay addresses of simulated host `{host}` are derived from names.",
     )
 
 

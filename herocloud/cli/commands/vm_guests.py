@@ -136,15 +136,15 @@ def wait(
         used, said = sizes.show_duration(signs.cpu_seconds), sizes.show_size(signs.serial_bytes)
         call.note(f"{record.address} does not answer yet: {signs.power}, {used} of CPU time used, {said} on its serial line.")
 
-    waits = guests.wait(call.folder, records, seconds, tell, watch)
+    heard = guests.wait(call.folder, records, seconds, tell, watch)
     if call.json:
         rows: Json = [
             {"address": one.record.address, "ready": one.seconds is not None, "seconds": one.seconds, "hopeless": one.hopeless or None}
-            for one in waits
+            for one in heard
         ]
         document = {"format_version": "1.0", "ready": all(row["ready"] for row in rows), "vms": rows}
         call.screen.result(presentation.dumps(document))
-    late = [one for one in waits if one.seconds is None]
+    late = [one for one in heard if one.seconds is None]
     if late:
         exit_codes.tell_diagnostics(call.screen, _too_late(late, seconds))
     return exit_codes.ERROR if late else exit_codes.DONE

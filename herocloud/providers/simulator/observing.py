@@ -83,8 +83,8 @@ def _by_stack(found: list[Thing]) -> dict[StackName, dict[Address, Thing]]:
     return things
 
 
-def _images(host_slice: list[Thing]) -> dict[str, int]:
-    bodies = (thing.parts["image"] for thing in host_slice if thing.address.startswith("image.") and "image" in thing.parts)
+def _images(things: list[Thing]) -> dict[str, int]:
+    bodies = (thing.parts["image"] for thing in things if thing.address.startswith("image.") and "image" in thing.parts)
     return {body["source"]: claims.IMAGE_SIZE for body in bodies if body.get("source")}
 
 

@@ -78,7 +78,7 @@ def _run(path: str, record: str) -> None:
     _become_user(orders)
     os.umask(0o077)
     os.chdir("/")
-    environment = dict(order.split("=", 1) for order in orders.get("environment", ()))
+    environment = dict(pair.split("=", 1) for pair in orders.get("environment", ()))
     os.execve(orders["program"][0], orders["word"], environment)  # noqa: S606
 
 
@@ -276,7 +276,7 @@ def _become_user(orders: Orders) -> None:
     _drop_bounding()
     if "user" in orders:
         user, group = int(orders["user"][0]), int(orders["own-group"][0])
-        os.setgroups([int(order) for order in orders.get("also-group", ())])
+        os.setgroups([int(group) for group in orders.get("also-group", ())])
         os.setresgid(group, group, group)
         os.setresuid(user, user, user)
     _call("prctl", _AMBIENT, _CLEAR_ALL, 0, 0, 0, quietly=True)

@@ -28,7 +28,7 @@ class Doubtful(Exception):
 
 
 def validate(model: str, tree: Any, findings: Findings, instance_of: str | None = None) -> dict[str, Any]:
-    """Return what the file says, normalised; mistakes go to `found` and are left out.
+    """Return what the file says, normalised; mistakes go to `findings` and are left out.
 
     `instance_of` names the VM when only some of its fields are looked at, for one of its instances.
     """

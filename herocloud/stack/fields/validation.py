@@ -81,7 +81,7 @@ _NOUNS = {
 
 
 def validate(name: str, tree: Any, findings: Findings, instance_of: str | None = None) -> dict[str, Any]:
-    """Return what the file says, normalised; mistakes go to `found` and are left out. `gating` has the short way for sound trees."""
+    """Return what the file says, normalised; mistakes go to `findings` and are left out. `gating` has the short way for sound trees."""
     model = MODELS[name]
     copied = False
     pruned = findings.pruned if instance_of is None else Pruned()
