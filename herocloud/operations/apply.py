@@ -143,8 +143,8 @@ class _Attempt:
                 raise unfinished.refuse(blocking)
             if not self.decide(planned):
                 return Applied(planned.plan)
-            if not fresh:
-                admission.require_fresh(planned.plan, planned.recorded, planned.hosting)
+            if not fresh and not self._is_fresh(planned):
+                continue
             try:
                 ran = execution.run(
                     planned.plan,
@@ -161,6 +161,14 @@ class _Attempt:
             _tidy(planned.hosting, self._how, planned.plan, ran.result)
             return Applied(planned.plan, ran.result, None, apply_id(ran.number))
         raise Locked([_OVERTAKEN])
+
+    def _is_fresh(self, planned: Planned) -> bool:
+        """Look at the facts of the plan again; with one that changed, the plan is made again and decided about again."""
+        try:
+            admission.require_fresh(planned.plan, planned.recorded, planned.hosting)
+        except Stale:
+            self.must_plan_again = True
+        return not self.must_plan_again
 
 
 _OVERTAKEN = Diagnostic(
