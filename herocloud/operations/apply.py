@@ -134,7 +134,7 @@ class _Attempt:
         raise Locked([_OVERTAKEN])
 
     def run(self, planned: Planned) -> Applied:
-        """Run under the lock, with facts that nobody has changed; whoever has to be asked once more is asked after the lock is let go."""
+        """Run under the lock, with facts that nobody has changed; a person is asked once more after the lock is let go."""
         self._planned = planned
         command = self._how.caller.command or planned.plan.operation
         for _ in range(_MOST_TRIES):
