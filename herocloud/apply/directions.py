@@ -189,10 +189,9 @@ class Backward:
             raise Permanent(f"the data that `{step.id}` destroyed is gone for good")
         if original is None:
             driver.undo(work)
-        elif original.after is not None and not own:
-            raise Permanent(f"the data that `{step.id}` destroyed is gone for good")
         else:
-            driver.perform(work._replace(step=original))
+            # What had come back is kept again, whatever the apply was allowed to destroy: it was there before.
+            driver.perform(work._replace(step=original, purge=False))
         reached("back.undo.after", step.kind)
         return step.before
 

@@ -156,7 +156,7 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     Steps turned around tell most of it. An apply that completed something half-made took nothing that was not counted before, and one
     that takes a creation back leaves its data in a tombstone, which goes on taking its room.
     """
-    steps = [step if change.action is Action.REPLACE else _buried(step) for step in inverse.steps]
+    steps = [_buried(step) for step in inverse.steps]
     there = capacity.claim_of(present) if present else NOTHING
     wanted = None
     if present and change.after is not None:
@@ -167,7 +167,7 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
         if change.after is not None:
             return steps
         wanted = NOTHING
-    buried = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data and change.action is not Action.REPLACE)
+    buried = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data and step.origin is None)
     dug = sum(step.after["size"] for step in steps if _restores(step))
     wanted = wanted._replace(disk=wanted.disk + buried - dug)
     moved = [sum(step.takes[number] - step.gives[number] for step in steps) for number in range(len(NOTHING))]
@@ -184,7 +184,7 @@ def _restores(step: Step) -> bool:
 
 
 def _buried(step: Step) -> Step:
-    return step._replace(gives=step.gives._replace(disk=0)) if KINDS[step.kind].destroys_data else step
+    return step._replace(gives=step.gives._replace(disk=0)) if KINDS[step.kind].destroys_data and step.origin is None else step
 
 
 def _sum(claim: Claim, other: Claim) -> Claim:
@@ -254,7 +254,9 @@ def _note(action: Action, inverse: Inverted) -> str:
     size = sum(step.before["size"] for step in inverse.steps if KINDS[step.kind].destroys_data)
     back = sum(step.after["size"] for step in inverse.steps if restores_data(step.kind))
     if action is Action.REPLACE and back:
-        return f"{sizes.show_size(back)} of data comes back, and what was written since is destroyed at once"
+        swapped = any(KINDS[step.kind].destroys_data and step.origin is not None for step in inverse.steps)
+        since = "is destroyed at once" if swapped else "is kept for 7 days"
+        return f"{sizes.show_size(back)} of data comes back, and what was written since {since}"
     if size:
         return f"{sizes.show_size(size)} of data is kept for 7 days"
     return f"{sizes.show_size(back)} of data comes back" if back else ""
