@@ -60,3 +60,15 @@ def test_a_rolled_back_undo_can_be_tried_again(herocloud, misbehave, replaced) -
     herocloud.done("undo", "-y")
     assert _content(herocloud) == replaced[0]
     assert _power(herocloud) == "running"
+
+
+def test_a_failed_undo_names_the_way_out_and_it_works(herocloud, misbehave, replaced) -> None:
+    misbehave("{address: vm.web, step: vm.boot, times: 1, fail: no luck}")
+    failed = herocloud("undo", "-y")
+    assert failed.code == 13
+    assert "`herocloud undo apply-3` takes it back. Remove the cause, then undo again." in failed.both
+    assert "`herocloud apply`" not in failed.both, "the stack file at hand asks for the opposite"
+    herocloud.done("undo", "apply-3", "-y")
+    assert _content(herocloud) == replaced[1]
+    herocloud.done("undo", "apply-2", "-y")
+    assert (_content(herocloud), _power(herocloud)) == (replaced[0], "running")
