@@ -8,7 +8,7 @@ Nothing of a provider is imported before somebody needs it: the `__init__` impor
 Modules satisfy these protocols as well as classes do, so `planning` is usually a plain module.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -111,18 +111,6 @@ class Work(NamedTuple):
     """That of the apply, which goes into the marks as well: a state that was put back from a backup is older than they are."""
     running: frozenset[Address] = frozenset()
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
-
-
-def choose_tombstone(makers: Sequence[Sequence[str]], work: Work) -> int | None:
-    """Choose which of the tombstones of one path a step brings back; `makers` names the plan and step of each, youngest first.
-
-    It is the one that this step made; else the youngest that no step of this plan made. An undo keeps what was written since under the
-    same path as the older data that it brings back, so the youngest alone would be the wrong disk.
-    """
-    own = next((number for number, maker in enumerate(makers) if tuple(maker) == (work.plan, work.step.id)), None)
-    if own is not None:
-        return own
-    return next((number for number, maker in enumerate(makers) if not maker or maker[0] != work.plan), None)
 
 
 class Driver(Protocol):

@@ -83,7 +83,8 @@ def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Det
             },
             lambda: "\n\n".join(texts) or "No drift.",
         )
-    return exit_codes.CHANGES if detailed_exitcode and any(drifted_stack.drift for drifted_stack in drifted_stacks) else exit_codes.DONE
+    found = any(drifted_stack.drift or drifted_stack.unfinished for drifted_stack in drifted_stacks)
+    return exit_codes.CHANGES if detailed_exitcode and found else exit_codes.DONE
 
 
 def show(

@@ -14,7 +14,7 @@ from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
-from herocloud.providers import seam
+from herocloud.providers import tombstone_choice
 from herocloud.providers.images import image_folders, part_states
 from herocloud.providers.seam import Tombstone, Work
 
@@ -73,7 +73,7 @@ def find(folder: Path, work: Work, path: str) -> Buried | None:
     ]
     own = [tombstone for tombstone in fitting if tombstone.address == step.address]
     youngest_first = (own or (fitting if step.part == "disk" else []))[::-1]
-    chosen = seam.choose_tombstone([tombstone.by for tombstone in youngest_first], work)
+    chosen = tombstone_choice.choose_tombstone([tombstone.by for tombstone in youngest_first], work)
     return None if chosen is None else youngest_first[chosen]
 
 

@@ -12,7 +12,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import Address, StackName
-from herocloud.providers import seam
+from herocloud.providers import tombstone_choice
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
 from herocloud.providers.simulator import rows
 from herocloud.providers.simulator.rows import Limits, Row
@@ -62,7 +62,7 @@ def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part, work: Wor
     # A drifted size is no reason to leave data buried; another path is another disk. That of a root disk names its VM.
     fitting = [(key, was, content) for key, was, content in found if was.get("path") == body.get("path")]
     makers = [tuple(was.get(_BURIED_BY) or ()) for _, was, _ in fitting]
-    chosen = seam.choose_tombstone(makers, work)
+    chosen = tombstone_choice.choose_tombstone(makers, work)
     if chosen is None:
         return None
     key, was, content = fitting[chosen]
