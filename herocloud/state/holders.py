@@ -59,10 +59,11 @@ class Holder(NamedTuple):
 def describe_self(operation: str, plan: str | None, proc: Path = PROC, scope: Scope = HOST) -> Holder:
     """Return the record of this process."""
     pid = os.getpid()
+    start_time, boot_id = _identify_self(pid, proc)
     return Holder(
         pid,
-        read_start_time(pid, proc) or 0,
-        read_boot_id(proc),
+        start_time,
+        boot_id,
         os.uname().nodename,
         _user(os.geteuid()),
         _moment(time.time()),
@@ -72,6 +73,21 @@ def describe_self(operation: str, plan: str | None, proc: Path = PROC, scope: Sc
         scope.stack,
         scope.address,
     )
+
+
+def _identify_self(pid: int, proc: Path) -> tuple[int, str]:
+    """Return the start time and the boot of this process. Neither changes while it lives, so they are read once; a fork has another id."""
+    known = _selves.get((pid, proc))
+    if known is None:
+        known = (read_start_time(pid, proc) or 0, read_boot_id(proc))
+        if all(known):
+            # Those of a parent are of no use to its child.
+            _selves.clear()
+            _selves[pid, proc] = known
+    return known
+
+
+_selves: dict[tuple[int, Path], tuple[int, str]] = {}
 
 
 def name_stranger(pid: int, proc: Path = PROC, scope: Scope = HOST) -> Holder:

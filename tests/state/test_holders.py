@@ -101,3 +101,37 @@ def test_a_process_without_a_record_is_described_by_what_the_kernel_knows(proc) 
     found = holders.name_stranger(77, proc)
     assert (found.pid, found.start_time, found.operation, found.boot_id) == (77, 4242, "unknown", "boot-1")
     assert found.up == 4242 / os.sysconf("SC_CLK_TCK")
+
+
+def test_this_process_reads_its_own_start_and_boot_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = holders.describe_self("apply", "p1")
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: pytest.fail("read a file again"))
+    again = holders.describe_self("apply", "p2")
+    assert (again.pid, again.start_time, again.boot_id) == (first.pid, first.start_time, first.boot_id)
+    assert first.start_time
+    assert first.boot_id
+
+
+def test_what_could_not_be_read_is_read_the_next_time(tmp_path: Path) -> None:
+    assert holders.describe_self("apply", "p1", tmp_path).boot_id == ""
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("b1\n")
+    assert holders.describe_self("apply", "p1", tmp_path).boot_id == "b1"
+
+
+def test_a_fork_describes_itself_and_not_its_parent() -> None:
+    parent = holders.describe_self("apply", "p1")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            own = holders.describe_self("apply", "p1")
+            os.write(writing, f"{own.pid} {own.start_time} {holders.read_start_time(os.getpid())}".encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as stream:
+        pid, described, real = map(int, stream.read().split())
+    assert pid == child != parent.pid
+    assert described == real

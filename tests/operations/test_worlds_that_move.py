@@ -1,0 +1,73 @@
+"""A plan that was just made is made again when the world moves before it begins, and decided about again when it came out differently."""
+
+from pathlib import Path
+
+import pytest
+
+from herocloud.model.applies import Scope
+from herocloud.model.ids import Address, StackName
+from herocloud.model.words import Approval
+from herocloud.operations import admission, apply, stack_plans
+from herocloud.operations.callers import Granted
+from herocloud.operations.inputs import Sources
+from herocloud.operations.stack_plans import Asked, Planned
+from herocloud.providers.simulator import world
+from tests.apply import pairs
+
+STACK = """\
+stack: shop
+images:
+  tiny: {source: "https://example.org/tiny.raw", unpinned: true, format: raw}
+vms:
+  web: {image: tiny, memory: 1 GiB}
+"""
+
+
+class Slow(Granted):
+    """Somebody who grants everything, and thinks while the world goes on and others work."""
+
+    asks = True
+
+    def __init__(self, folder: Path, *gone: str) -> None:
+        super().__init__(frozenset(Approval))
+        self._folder, self._gone = folder, gone
+        self.shown: list[list[str]] = []
+
+    def approve(self, planned: Planned) -> frozenset[Approval]:
+        with admission.locked(self._folder, Scope(StackName("shop")), "another", None, pairs.how()._replace(lock_timeout=0)):
+            pass  # nobody waits for this person
+        self.shown.append([f"{change.address} {change.action.value}" for change in planned.plan.changing])
+        for address in self._gone if len(self.shown) == 1 else ():
+            world.remove_thing(self._folder, Address(address))
+        return super().approve(planned)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    (folder / "host.yaml").write_text(pairs.HOST, encoding="utf-8")
+    file = tmp_path / "shop.yaml"
+    file.write_text(STACK, encoding="utf-8")
+    found = Sources((str(file),))
+    assert apply.plan_and_apply(folder, found, Asked(), pairs.how(), pairs.EVERYTHING).result is not None
+    return found
+
+
+def test_what_vanished_while_somebody_was_thinking_is_planned_and_shown_again(tmp_path: Path, sources: Sources) -> None:
+    folder = tmp_path / "data"
+    (tmp_path / "shop.yaml").write_text(STACK.replace("1 GiB", "2 GiB"), encoding="utf-8")
+    person = Slow(folder, "vm.web")
+    applied = apply.plan_and_apply(folder, sources, Asked(), pairs.how(), person)
+    assert applied.result is not None
+    assert not applied.result.failed
+    assert person.shown == [["vm.web update"], ["vm.web create"]]
+    assert not stack_plans.make_plan(folder, sources, Asked()).plan.changing
+
+
+def test_a_world_that_stays_is_shown_once(tmp_path: Path, sources: Sources) -> None:
+    (tmp_path / "shop.yaml").write_text(STACK.replace("1 GiB", "2 GiB"), encoding="utf-8")
+    person = Slow(tmp_path / "data")
+    applied = apply.plan_and_apply(tmp_path / "data", sources, Asked(), pairs.how(), person)
+    assert applied.result is not None
+    assert person.shown == [["vm.web update"]]
