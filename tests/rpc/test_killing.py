@@ -184,4 +184,4 @@ def test_the_command_lines_apply_is_left_alone(processes: Processes, folder: Pat
     client = processes.start()
     assert client.list_jobs() == []
     assert [(left["stack"], left["status"]) for left in client.list_unfinished()] == [("shop", "running")]
-    assert client.drift()["unfinished"] == client.drift("shop")["unfinished"] == client.list_unfinished()
+    assert client.drift()["unfinished"] == client.drift(stack="shop")["unfinished"] == client.list_unfinished()
