@@ -90,6 +90,15 @@ def see(folder: Path, recorded: Recorded, stack: str | None) -> Seen:
     return Seen(records, things_by_key(observed))
 
 
+def say_how_it_ended(folder: Path, record: Record) -> str | None:
+    """Say how a VM that should run and has no process came to its end, where its hypervisor knows."""
+    from herocloud.providers import registry
+
+    if record.spec.get("state") != "running" or not record.spec.get("sid"):
+        return None
+    return registry.hypervisor(record.provider).last_end(folder, record.spec["sid"])
+
+
 def things_by_key(observed: Observed) -> dict[tuple[str, Address], Thing]:
     """Key what was seen by stack and address."""
     return {(stack, address): thing for stack, things in observed.things.items() for address, thing in things.items()}
