@@ -38,6 +38,11 @@ class Asking:
         self.hopeless = False
         """Whether a plan was shown that cannot be applied: then what stands against it has been said."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is somebody at a terminal."""
+        return _why_not_asked(self._call, may_ask=self._may_ask) is None
+
     def approve(self, planned: Planned) -> frozenset[Approval]:
         """Show a plan and get it approved; raises Blocked with what to write, or after another answer than the right one."""
         call, plan = self._call, planned.plan

@@ -1,14 +1,15 @@
 """Applying, going on, taking back and rehearsing: from stack files or a plan to a result.
 
 The plan is made and approved before any lock is asked for: bad input, a host that is too small or a `no` leave no trace, a person who
-thinks keeps nobody waiting, and locks name their plan. Under the lock of the stack it is made again only if the state moved meanwhile,
-and approved again only if it came out differently.
+thinks keeps nobody waiting, and locks name their plan. Under the lock of the stack it is made again only if state or world moved
+meanwhile, and approved again only if it came out differently, by a person without the lock.
 
 What an earlier apply of the stack left undone is finished first, once somebody has approved exactly that; an apply of another stack is
 nobody's business here. `undo` is the inverse of a finished apply, shown, approved and run like any plan. A rehearsal runs a plan on a copy
 of state and world, and proves that nothing is left to do after it.
 """
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -95,9 +96,11 @@ def run_made(
         carried = attempt.hand_over(first, how.carrier)
         if carried is not None:
             return carried._replace(recovered=recovered)
-    with admission.working(folder, scope, how.caller.command or first.plan.operation, first.plan.id, how) as store:
-        applied = attempt.run(store, first)
-    return applied._replace(recovered=recovered)
+    return attempt.run(first)._replace(recovered=recovered)
+
+
+class _MustAsk(Exception):
+    """The plan that has to run is another than the one that a person approved."""
 
 
 class _Attempt:
@@ -130,37 +133,46 @@ class _Attempt:
                 return None if carried is None else Applied(planned.plan, carried.result, None, carried.apply)
         raise Locked([_OVERTAKEN])
 
-    def run(self, store: Store, planned: Planned) -> Applied:
-        """Run under the lock, with facts that nobody has changed."""
-        fresh = False
+    def run(self, planned: Planned) -> Applied:
+        """Run under the lock, with facts that nobody has changed; a person is asked once more after the lock is let go."""
+        self._planned = planned
+        command = self._how.caller.command or planned.plan.operation
         for _ in range(_MOST_TRIES):
-            moved = store.generation() != admission.generation_of(planned.recorded)
-            if moved or planned.lacks_key or self.must_plan_again:
-                planned, fresh, self.must_plan_again = self._again(), True, False
-            blocking = unfinished.in_the_way(self._folder, planned.recorded.unfinished, self._scope)
-            if blocking:
-                # The previous holder of the lock did not finish.
-                raise unfinished.refuse(blocking)
-            if not self.decide(planned):
-                return Applied(planned.plan)
-            if not fresh and not self._is_fresh(planned):
-                continue
-            try:
-                ran = execution.run(
-                    planned.plan,
-                    store,
-                    planned.hosting,
-                    self._how,
-                    planned.recorded,
-                    approved=self._approved,
-                    address=self._scope.address,
-                    undoes=planned.undoes,
-                )
-            except Moved:
-                continue
-            _tidy(planned.hosting, self._how, planned.plan, ran.result)
-            return Applied(planned.plan, ran.result, None, apply_id(ran.number))
+            self._is_remade = False
+            with (
+                contextlib.suppress(_MustAsk),
+                admission.working(self._folder, self._scope, command, self._planned.plan.id, self._how) as store,
+            ):
+                return _until_admitted(lambda: self._run_once(store))
+            self.decide(self._planned)
         raise Locked([_OVERTAKEN])
+
+    def _run_once(self, store: Store) -> Applied | None:
+        if store.generation() != admission.generation_of(self._planned.recorded) or self._planned.lacks_key or self.must_plan_again:
+            self._planned, self._is_remade, self.must_plan_again = self._again(), True, False
+        planned = self._planned
+        blocking = unfinished.in_the_way(self._folder, planned.recorded.unfinished, self._scope)
+        if blocking:
+            # The previous holder of the lock did not finish.
+            raise unfinished.refuse(blocking)
+        if planned.plan.id != self._decided and self._approver.asks:
+            raise _MustAsk
+        if not self.decide(planned):
+            return Applied(planned.plan)
+        if not self._is_remade and not self._is_fresh(planned):
+            return None
+        ran = execution.run(
+            planned.plan,
+            store,
+            planned.hosting,
+            self._how,
+            planned.recorded,
+            approved=self._approved,
+            address=self._scope.address,
+            undoes=planned.undoes,
+        )
+        _tidy(planned.hosting, self._how, planned.plan, ran.result)
+        return Applied(planned.plan, ran.result, None, apply_id(ran.number))
 
     def _is_fresh(self, planned: Planned) -> bool:
         """Look at the facts of the plan again; with one that changed, the plan is made again and decided about again."""
@@ -169,6 +181,16 @@ class _Attempt:
         except Stale:
             self.must_plan_again = True
         return not self.must_plan_again
+
+
+def _until_admitted(attempt: Callable[[], Applied | None]) -> Applied:
+    """Try until no other apply was admitted between the reading of the facts and the lock of the host; nothing means once more."""
+    for _ in range(_MOST_TRIES):
+        with contextlib.suppress(Moved):
+            applied = attempt()
+            if applied is not None:
+                return applied
+    raise Locked([_OVERTAKEN])
 
 
 _OVERTAKEN = Diagnostic(
@@ -197,25 +219,20 @@ def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:
         carried = how.carrier.carry(Handed(plan, approved, saved=True), how)
         if carried is not None:
             return Applied(plan, carried.result, None, carried.apply)
+
+    def attempt() -> Applied:
+        recorded = store.recorded()
+        admission.require_ended(recorded.unfinished, plan.stack)
+        host = inputs.find_host(folder, recorded, how.environment)
+        if _was_applied(plan, store, recorded, host):
+            return Applied(plan, Result(plan.id, (), 0.0, already=True))
+        if not stack_plans.changes_something(plan):
+            return Applied(plan)
+        approved = frozenset(approval.missing(plan, ()))
+        return _run_as_planned(Handed(plan, approved), store, recorded, host, how)
+
     with admission.working(folder, Scope(plan.stack), how.caller.command or plan.operation, plan.id, how) as store:
-        for _ in range(_MOST_TRIES):
-            recorded = store.recorded()
-            admission.require_ended(recorded.unfinished, plan.stack)
-            host = inputs.find_host(folder, recorded, how.environment)
-            if _was_applied(plan, store, recorded, host):
-                return Applied(plan, Result(plan.id, (), 0.0, already=True))
-            if not stack_plans.changes_something(plan):
-                return Applied(plan)
-            admission.require_fresh(plan, recorded, host)
-            _require_free(plan, recorded)
-            approved = frozenset(approval.missing(plan, ()))
-            try:
-                ran = execution.run(plan, store, host, how, recorded, approved=approved)
-            except Moved:
-                continue
-            _tidy(host, how, plan, ran.result)
-            return Applied(plan, ran.result, None, apply_id(ran.number))
-    raise Locked([_OVERTAKEN])
+        return _until_admitted(attempt)
 
 
 def run_handed(folder: Path, handed: Handed, how: How) -> Applied:
@@ -227,24 +244,26 @@ def run_handed(folder: Path, handed: Handed, how: How) -> Applied:
         return apply_saved(folder, plan, how)
     admission.require_own(plan, states.read_recorded(folder))
     stack_plans.refuse_unapplyable(plan)
+
+    def attempt() -> Applied:
+        recorded = store.recorded()
+        blocking = unfinished.in_the_way(folder, recorded.unfinished, scope)
+        if blocking:
+            raise unfinished.refuse(blocking)
+        return _run_as_planned(handed, store, recorded, inputs.find_host(folder, recorded, how.environment), how)
+
     with admission.working(folder, scope, how.caller.command or plan.operation, plan.id, how) as store:
-        for _ in range(_MOST_TRIES):
-            recorded = store.recorded()
-            blocking = unfinished.in_the_way(folder, recorded.unfinished, scope)
-            if blocking:
-                raise unfinished.refuse(blocking)
-            host = inputs.find_host(folder, recorded, how.environment)
-            admission.require_fresh(plan, recorded, host)
-            _require_free(plan, recorded)
-            try:
-                ran = execution.run(
-                    plan, store, host, how, recorded, approved=handed.approved, address=handed.address, undoes=handed.undoes
-                )
-            except Moved:
-                continue
-            _tidy(host, how, plan, ran.result)
-            return Applied(plan, ran.result, None, apply_id(ran.number))
-    raise Locked([_OVERTAKEN])
+        return _until_admitted(attempt)
+
+
+def _run_as_planned(handed: Handed, store: Store, recorded: Recorded, host: Hosting, how: How) -> Applied:
+    """Run a plan as it is; raises Stale when a fact of it changed."""
+    plan = handed.plan
+    admission.require_fresh(plan, recorded, host)
+    _require_free(plan, recorded)
+    ran = execution.run(plan, store, host, how, recorded, approved=handed.approved, address=handed.address, undoes=handed.undoes)
+    _tidy(host, how, plan, ran.result)
+    return Applied(plan, ran.result, None, apply_id(ran.number))
 
 
 def _was_applied(plan: Plan, store: Store, recorded: Recorded, host: Hosting) -> bool:
@@ -283,15 +302,20 @@ def _go_on(folder: Path, pending: Pending, how: How, approver: Approver, *, roll
     if not pending.alive:
         decided = unfinished.describe(folder, pending, rollback=rollback)
         approved = approver.approve_rest(decided)
-    with admission.working(folder, Scope(pending.stack), how.caller.command or "resume", pending.plan, how) as store:
-        if store.unfinished(pending.number) is None:
-            return None
-        # Between the look and the lock somebody else may have gone on with it and been interrupted again.
-        now = unfinished.describe(folder, pending, rollback=rollback)
-        if decided is None or now.left != decided.left:
-            approved = approver.approve_rest(now)
-        ran = execution.go_on(store, pending, how, rollback=rollback, approved=approved)
-    return Recovered(now.plan, ran.result, pending.id)
+    for _ in range(_MOST_TRIES):
+        with admission.working(folder, Scope(pending.stack), how.caller.command or "resume", pending.plan, how) as store:
+            if store.unfinished(pending.number) is None:
+                return None
+            # Between the look and the lock somebody else may have gone on with it and been interrupted again.
+            now = unfinished.describe(folder, pending, rollback=rollback)
+            is_decided = decided is not None and now.left == decided.left
+            if not is_decided and not approver.asks:
+                approved, is_decided = approver.approve_rest(now), True
+            if is_decided:
+                ran = execution.go_on(store, pending, how, rollback=rollback, approved=approved)
+                return Recovered(now.plan, ran.result, pending.id)
+        decided, approved = now, approver.approve_rest(now)
+    raise Locked([_OVERTAKEN])
 
 
 _NOTHING = Diagnostic(

@@ -80,6 +80,11 @@ class How(NamedTuple):
 class Approver(Protocol):
     """Gets plans approved. Each method shows what it is given, returns the approved classes, or raises Blocked."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether a person may be asked, who thinks: never under a lock."""
+        ...
+
     def approve(self, planned: Planned) -> frozenset[Approval]:
         """Approve a plan; one that cannot be applied or changes nothing is only shown.
 
@@ -94,6 +99,8 @@ class Approver(Protocol):
 
 class Granted:
     """An approver that never asks: what was granted is approved, and anything else is refused."""
+
+    asks = False
 
     def __init__(self, classes: Collection[Approval]) -> None:
         """Grant these classes."""

@@ -20,7 +20,7 @@ from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import FETCH, NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import snapshot_space as snapshots
-from herocloud.plan.usage import counted, filled_by, room_of, use_of_machine
+from herocloud.plan.usage import counted, filled_by, room_of, use_of_parts
 
 RESOURCES = Claim._fields
 ORDINARY = "ordinary_memory"
@@ -120,7 +120,7 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
 def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
     """Return what something occupies that only its parts tell of."""
     disk = filled_by(parts) + snapshots.bytes_of(parts)
-    return Claim(**use_of_machine(parts.get("machine"))._replace(disk=disk)._asdict())
+    return Claim(**use_of_parts(parts)._replace(disk=disk)._asdict())
 
 
 def claim_of_orphan(thing: Thing, recorded: Recorded) -> Claim:

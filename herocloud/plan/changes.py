@@ -20,6 +20,7 @@ from herocloud.plan import (
     differences,
     name_steps,
     network_names,
+    promised,
     resource_parts,
     snapshot_space,
     step_compiler,
@@ -29,7 +30,7 @@ from herocloud.plan import (
 from herocloud.plan.image_room import ImageRoom
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
-from herocloud.plan.usage import counted, filled_by, room_of, use_of, use_of_machine
+from herocloud.plan.usage import counted, use_of, use_of_parts
 from herocloud.providers.seam import Verdict
 
 Parts = Mapping[str, Part]
@@ -136,7 +137,7 @@ class Decider:
             target = {"network": {**target["network"], "bridge": there.get("bridge") or self.bridges[case.name]}}
         name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
-        step_compiler.fill_promised(seq, _unfilled(case))
+        promised.fill(seq, case.record or (case.lost if case.present else None), case.present)
         if case.kind == "image":
             self._image_room.claim(seq, valued.spec)
         name_steps.come_first(seq)
@@ -183,14 +184,14 @@ class Decider:
         use, old = use_of(valued.spec), counted(record, present) if record else Use()
         if record is None and present:
             # What is adopted fills the host already, and was counted with what has no record.
-            old = use_of_machine(present.get("machine")) if case.lost is None else counted(case.lost, present)
+            old = use_of_parts(present) if case.lost is None else counted(case.lost, present)
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case._replace(present=present), target, use, old, worst)
         else:
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
             step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old)
-        step_compiler.fill_promised(seq, _unfilled(case))
+        promised.fill(seq, case.record or (case.lost if case.present else None), case.present)
         _promise(seq, valued.spec, record, present)
         name_steps.come_first(seq)
         return self._decision(case, seq, fields, worst)
@@ -236,14 +237,14 @@ class Decider:
             step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge)
             if "machine" not in case.present:
                 # What the record is counted for is given back although nothing of it is left to be removed.
-                step_compiler.claim(seq, Claim(), Claim(**counted(record, case.present)._asdict()))
+                step_compiler.claim(seq, Claim(), counted(record, case.present).claim())
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
         name_steps.come_first(seq)
-        step_compiler.fill_promised(seq, _unfilled(case))
+        promised.fill(seq, case.record or (case.lost if case.present else None), case.present)
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         removal = self._decision(case, seq, (), impact)
@@ -317,12 +318,6 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
-
-
-def _unfilled(case: Case) -> int:
-    """Return how many bytes the disk or volume at an address is counted for although nothing there fills them."""
-    known = case.record or (case.lost if case.present else None)
-    return 0 if known is None else room_of(known, case.present) - filled_by(case.present)
 
 
 def _promise(seq: step_compiler.Sequence, spec: Spec, record: Record | None, present: Parts) -> None:

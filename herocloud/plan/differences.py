@@ -140,6 +140,22 @@ def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> 
     return tuple(drifts)
 
 
+def find_half_made(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
+    """Return the VMs that an apply which was cut off or failed has left gone or half made.
+
+    Their parts are between two targets, so what counts is what has become of the machine. A plan shows them as changes of its own.
+    """
+    if observed is None:
+        return ()
+    drifts = []
+    for address, record in records.items():
+        if record.kind == "vm" and not record.complete:
+            thing = observed.things.get(record.stack, {}).get(address)
+            there = thing is not None and "machine" in thing.parts
+            drifts.append(Drift(address, record.kind, "state", None, "half made" if there else "gone"))
+    return tuple(drifts)
+
+
 def dependency_fields(before: Sequence[Address], after: Sequence[Address]) -> list[FieldDiff]:
     """Return how the dependencies of a resource change.
 

@@ -14,7 +14,7 @@ from herocloud.model.powers import ALIVE, GIVEN_UP, HELD, KEEPER
 from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Impact
-from herocloud.plan import beside
+from herocloud.plan import bandwidth, beside
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
 _KINDS = {
@@ -59,6 +59,8 @@ class Sequence:
         step_id = StepId(name)
         role = KINDS[kind].role
         who = provider or (STATE_PROVIDER if role == "state" else self._providers[role])
+        if role == "network":
+            takes, gives = bandwidth.claims(part, before, after)
         self.steps.append(
             Step(
                 step_id,
@@ -132,6 +134,10 @@ class Use(NamedTuple):
     hugepages: int = 0
     disk: int = 0
     """Of its own files: the seed and logs. The root disk is counted by itself."""
+
+    def claim(self) -> Claim:
+        """Return what its machine claims; the steps of its cards claim their bandwidth."""
+        return Claim(**self._replace(network=0)._asdict())
 
 
 def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
@@ -230,7 +236,7 @@ def compile_removal(
         stop = seq.add("vm.stop", "power", _before_ending(present["power"]), "stopped", ready, provider=provider)
     if "machine" in present:
         needs = ready if stop is None else [stop]
-        gone = seq.add("vm.delete", "machine", present["machine"], None, needs, gives=Claim(**use._asdict()), provider=provider)
+        gone = seq.add("vm.delete", "machine", present["machine"], None, needs, gives=use.claim(), provider=provider)
     if keep_disk:
         return gone
     ends = [seq.add("tap.delete", key, present[key], None, [gone]) for key in sorted(present) if key.startswith("nic.")]
@@ -304,7 +310,8 @@ def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | Non
         if key in machine["nics"]:
             change("vm.detach", nics=[nic for nic in machine["nics"] if nic != key])
         last = seq.add("tap.delete", key, present[key], None, [last, *waits])
-    for key in sorted(key for key in target if key.startswith("nic.")):
+    cards = [key for key in target if key.startswith("nic.")]
+    for key in sorted(cards, key=lambda key: bandwidth.grows_late(key, present, target)):
         before, after = present.get(key), target[key]
         if before is not None and _is_other_nic(before, after):
             before = None
@@ -358,15 +365,6 @@ def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
     seq.steps[-1] = step._replace(takes=both[0], gives=both[1])
 
 
-def fill_promised(seq: Sequence, room: int) -> None:
-    """Charge steps that take disk to `room`, which is reserved and still empty; what they do not use is given back."""
-    for number, step in enumerate(seq.steps):
-        used = min(room, step.takes.disk)
-        seq.steps[number] = step._replace(takes=step.takes._replace(disk=step.takes.disk - used))
-        room -= used
-    claim(seq, NOTHING, Claim(disk=room))
-
-
 def _size_of(part: Part) -> int:
     return int(part["size"]) if part else 0
 
@@ -390,7 +388,5 @@ def _power(seq: Sequence, before: str | None, after: str, *needs: StepId | None)
 
 
 def _delta(use: Use, old: Use) -> tuple[Claim, Claim]:
-    grown = {field: new - before for field, new, before in zip(Use._fields, use, old, strict=True)}
-    takes = Claim(**{field: more for field, more in grown.items() if more > 0})
-    gives = Claim(**{field: -more for field, more in grown.items() if more < 0})
-    return takes, gives
+    grown = [new - before for new, before in zip(use.claim(), old.claim(), strict=True)]
+    return Claim(*(max(0, more) for more in grown)), Claim(*(max(0, -more) for more in grown))

@@ -9,6 +9,7 @@ from herocloud.model.hosts import SLICE_MEMORY
 from herocloud.model.parts import MachinePart
 from herocloud.model.steps import BESIDE
 from herocloud.model.worlds import Record
+from herocloud.plan import bandwidth
 from herocloud.plan.step_compiler import Use
 from herocloud.providers import registry
 
@@ -75,25 +76,18 @@ def counted(record: Record, present: Mapping[str, Part]) -> Use:
         memory=max(use.memory, there.memory),
         vcpus=max(use.vcpus, there.vcpus),
         hugepages=max(use.hugepages, there.hugepages),
-        network=max(use.network, network_in(present)),
+        network=max(use.network, bandwidth.of_cards(present)),
         disk_io=max(use.disk_io, there.disk_io),
     )
 
 
-def network_in(present: Mapping[str, Part]) -> int:
-    """Return the bandwidth that the cards among these parts may use; it does not follow from the machine, which may be gone."""
-    cards = [part for key, part in present.items() if key.startswith("nic.") and isinstance(part, Mapping)]
-    return sum(_fastest(card.get("rate"), "download", "upload") for card in cards)
-
-
-def _fastest(rate: object, *fields: str) -> int:
-    """Return the highest of these limits; what somebody else wrote on the host may be of any shape, and then promises nothing."""
-    limits = [rate.get(field) for field in fields] if isinstance(rate, Mapping) else []
-    return max((limit for limit in limits if isinstance(limit, int)), default=0)
+def use_of_parts(present: Mapping[str, Part]) -> Use:
+    """Count what a VM without a record occupies besides its disk."""
+    return use_of_machine(present.get("machine"))._replace(network=bandwidth.of_cards(present))
 
 
 def use_of_machine(machine: MachinePart | None) -> Use:
-    """Count what a machine without a record occupies; its slices are as many as its memory fills."""
+    """Count what a machine occupies by itself; its slices are as many as its memory fills."""
     if machine is None:
         return Use()
     memory = machine["memory"]
@@ -102,6 +96,6 @@ def use_of_machine(machine: MachinePart | None) -> Use:
         slices=-(-memory // SLICE_MEMORY),
         memory=memory,
         vcpus=machine["vcpus"],
-        disk_io=_fastest(root.get("rate"), "bandwidth") if isinstance(root, Mapping) else 0,
+        disk_io=bandwidth.highest(root.get("rate"), "bandwidth") if isinstance(root, Mapping) else 0,
         hugepages=memory if machine["hugepages"] else 0,
     )

@@ -31,6 +31,8 @@ _USER = "daemon"
 class Decided:
     """An approver that goes by what a request said and never asks; `decide` raises for what the request does not cover."""
 
+    asks = False
+
     def __init__(self, decide: Callable[[Planned], None]) -> None:
         """Judge plans with `decide`."""
         self._decide = decide

@@ -75,6 +75,12 @@ def test_data_comes_back_to_a_vm_that_has_its_old_name_again(seed: int, quick_fo
     assert cases.play(seed, quick_folder).deviations == ()
 
 
+@pytest.mark.parametrize("seed", [13824])
+def test_a_rate_that_moves_between_cards_is_in_the_peak_of_the_plan(seed: int, quick_folder: Path) -> None:
+    """For a moment both cards have it, and the plan says so or orders them."""
+    assert cases.play(seed, quick_folder).deviations == ()
+
+
 @pytest.mark.parametrize("seed", [433, 491, 572, 661, 675, 722, 772])
 def test_a_case_that_once_deviated_holds(seed: int, quick_folder: Path) -> None:
     """Disks prepared beside others were not counted without a record, and replacing a VM by one that stays off told a downtime."""

@@ -70,6 +70,8 @@ class Shown(NamedTuple):
 class Person:
     """Somebody who approves some classes, everything, or says no at a terminal."""
 
+    asks = True
+
     def __init__(self, answer: str, classes: Collection[Approval]) -> None:
         self._answer = answer
         self._granted = Granted(classes if answer == "some" else frozenset(Approval))

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.model.ids import Address
+from herocloud.model.applies import Scope
+from herocloud.model.ids import Address, StackName
 from herocloud.model.words import Approval
-from herocloud.operations import apply, stack_plans
+from herocloud.operations import admission, apply, stack_plans
 from herocloud.operations.callers import Granted
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
@@ -23,7 +24,9 @@ vms:
 
 
 class Slow(Granted):
-    """Somebody who grants everything, and thinks while the world goes on."""
+    """Somebody who grants everything, and thinks while the world goes on and others work."""
+
+    asks = True
 
     def __init__(self, folder: Path, *gone: str) -> None:
         super().__init__(frozenset(Approval))
@@ -31,6 +34,8 @@ class Slow(Granted):
         self.shown: list[list[str]] = []
 
     def approve(self, planned: Planned) -> frozenset[Approval]:
+        with admission.locked(self._folder, Scope(StackName("shop")), "another", None, pairs.how()._replace(lock_timeout=0)):
+            pass  # nobody waits for this person
         self.shown.append([f"{change.address} {change.action.value}" for change in planned.plan.changing])
         for address in self._gone if len(self.shown) == 1 else ():
             world.remove_thing(self._folder, Address(address))

@@ -1,5 +1,6 @@
 """The proof that a plan fits, and what is said when it does not."""
 
+from herocloud.model.hosts import Uplink
 from herocloud.model.steps import Claim
 from herocloud.plan import capacity, facts
 
@@ -105,8 +106,6 @@ def test_an_uplink_of_unknown_speed_limits_nothing(build, pretend) -> None:
 
 
 def test_bandwidth_counts_the_larger_direction_against_the_uplink(build, pretend) -> None:
-    from herocloud.model.hosts import Uplink
-
     nic = {"network": "lan", "rate": {"download": 70, "upload": 30}}
     host = build.host(4, uplink=Uplink("eth0", 100))
     stack = build.desired(build.image(), build.network(), build.vms("web", 3, networks=[nic]))
@@ -183,3 +182,42 @@ def test_a_card_that_is_faster_than_recorded_is_counted_as_it_is(build, pretend)
     plan = world._replace(observed=world.observed._replace(things={"shop": faster})).plan(stack, host)
     assert [step.kind for step in plan.steps] == ["tap.update"]
     assert plan.capacity.network[:3] == (1000, 1000, 0)
+
+
+def _linked(build, *rates):
+    """Return a stack of one VM with these download rates on its cards."""
+    nics = [{"network": f"lan{number}", "rate": rate and {"download": rate, "upload": None}} for number, rate in enumerate(rates)]
+    networks = [build.network(f"lan{number}", cidr=f"10.{number}.0.0/24") for number in range(len(rates))]
+    return build.desired(build.image(), *networks, build.vm("web", networks=nics))
+
+
+def test_a_rate_that_moves_to_another_card_is_counted_on_both_until_it_has_left_the_first(build, pretend) -> None:
+    wide = build.host(uplink=Uplink("eth0", 1000))
+    world = pretend.run(pretend.World(), pretend.World().plan(_linked(build, 1000, None), wide), wide)
+    plan = world.plan(_linked(build, None, 1000), wide)
+    first, second = (step for step in plan.steps if step.kind == "tap.update")
+    assert (first.part, first.gives.network, first.takes.network) == ("nic.0", 1000, 0)
+    assert (second.part, second.takes.network) == ("nic.1", 1000)
+    assert first.id in second.needs
+    assert plan.capacity.network[:3] == (1000, 1000, 1000)
+
+
+def test_a_card_that_gets_slower_comes_before_one_that_gets_faster(build, pretend) -> None:
+    tight = build.host(uplink=Uplink("eth0", 500))
+    world = pretend.run(pretend.World(), pretend.World().plan(_linked(build, None, 1000), tight), tight)
+    plan = world.plan(_linked(build, 1000, None), tight)
+    assert [step.part for step in plan.steps if step.kind == "tap.update"] == ["nic.1", "nic.0"]
+    assert not plan.errored
+    assert plan.capacity.network[:3] == (1000, 1000, 1000)
+
+
+def test_the_bandwidth_of_a_removed_vm_is_free_only_without_its_cards(build, pretend) -> None:
+    tight = build.host(uplink=Uplink("eth0", 500))
+    nic = {"network": "lan", "rate": {"download": 1000, "upload": None}}
+    world = pretend.run(
+        pretend.World(), pretend.World().plan(build.desired(build.image(), build.network(), build.vm("old", networks=[nic])), tight), tight
+    )
+    plan = world.plan(build.desired(build.image(), build.network(), build.vm("new", networks=[nic])), tight)
+    assert not plan.errored
+    made = next(step for step in plan.steps if step.kind == "tap.create")
+    assert "vm.old/tap.delete" in made.needs
