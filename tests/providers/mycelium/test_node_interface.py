@@ -33,7 +33,10 @@ OF_NETWORK = {
     "the route is removed": ("ip -n {inside} -6 route del 400::/7 dev my0", "network_interface_route is missing"),
     "the link is down": ("ip -n {inside} link set my0 down", "network_interface is down"),
     "the address is removed": ("ip -n {inside} address del {own}/7 dev my0", "network_interface_address is missing"),
-    "IPv6 is switched off": ("ip netns exec {inside} sysctl -q -w net.ipv6.conf.my0.disable_ipv6=1", "network_interface_address is missing"),
+    "IPv6 is switched off": (
+        "ip netns exec {inside} sysctl -q -w net.ipv6.conf.my0.disable_ipv6=1",
+        "network_interface_address is missing",
+    ),
     "all IPv6 is switched off": ("ip netns exec {inside} sysctl -q -w net.ipv6.conf.all.disable_ipv6=1", "network_ipv6 is"),
     "IPv6 is switched off for links to come": (
         "ip netns exec {inside} sysctl -q -w net.ipv6.conf.default.disable_ipv6=1",
@@ -90,7 +93,6 @@ class Standing:
         said = self.host.herocloud("plan", "--detailed-exitcode", code=2)
         assert f"overlay.{field}{value}" in said, said
         assert "→ restored" in said
-
 
 
 def _address(host: Any, name: str) -> str:
