@@ -259,10 +259,10 @@ def _note(action: Action, inverse: Inverted) -> str:
     back = sum(step.after["size"] for step in inverse.steps if restores_data(step.kind))
     if action is Action.REPLACE and back:
         swapped = any(KINDS[step.kind].destroys_data and step.origin is not None for step in inverse.steps)
-        since = "is destroyed at once" if swapped else "is kept for 7 days"
+        since = lost_data.say_fate(purge=swapped)
         return f"{sizes.show_size(back)} of data comes back, and what was written since {since}"
     if size:
-        return f"{sizes.show_size(size)} of data is kept for 7 days"
+        return f"{sizes.show_size(size)} of data {lost_data.say_fate(purge=False)}"
     return f"{sizes.show_size(back)} of data comes back" if back else ""
 
 
