@@ -1,11 +1,11 @@
 """What carries our mark without a record that owns it, and deleted data that is still kept: listed, removed, or adopted."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import nearest
+from herocloud.kits import nearest, sizes
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Refused
@@ -14,17 +14,14 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Desired, Recorded, Thing
-from herocloud.operations import admission, deletion_times, execution, inputs, lookups, stack_plans
+from herocloud.operations import admission, deletion_times, execution, inputs, kept_data, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.stack_plans import Planned
-from herocloud.plan import orphans
+from herocloud.plan import lost_data, orphans
 from herocloud.plan.orphans import Orphan
 from herocloud.plan.scope import PlanOptions
-from herocloud.providers.seam import Keeper, Tombstone
-
-KEEP_SECONDS = 7 * 86400.0
-"""How long deleted data is kept."""
+from herocloud.providers.seam import Tombstone
 
 
 class Litter(NamedTuple):
@@ -74,7 +71,7 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
     )
     return Litter(
         going,
-        tuple(buried if everything else expired(buried, now, KEEP_SECONDS)),
+        tuple(buried if everything else expired(buried, now, lost_data.KEEP_SECONDS)),
         tuple(orphan.thing for orphan in found if orphan.foreign and not foreign),
         plans,
     )
@@ -105,13 +102,14 @@ def forget_expired(host: Hosting, how: How) -> None:
     It is not part of what was asked for, so trouble with it is reported and fails nothing.
     """
     try:
-        gone = _drop(host, tuple(expired(dated_tombstones(host, how.clock.now()), how.clock.now(), KEEP_SECONDS)))
+        gone = _drop(host, tuple(expired(dated_tombstones(host, how.clock.now()), how.clock.now(), lost_data.KEEP_SECONDS)))
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return
     for stone in gone:
         how.note(
-            f"the deleted data of `{stone.address}` of stack `{stone.stack}` was kept for {KEEP_SECONDS / 86400:.0f} days and is gone now"
+            f"the deleted data of `{stone.address}` of stack `{stone.stack}` was kept for "
+            f"{sizes.show_duration(lost_data.KEEP_SECONDS)} and is gone now"
         )
 
 
@@ -133,36 +131,14 @@ def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[To
 
 def _drop(host: Hosting, tombstones: tuple[Tombstone, ...]) -> tuple[Tombstone, ...]:
     dropped: list[Tombstone] = []
-    for keeper in _keepers(host) if tombstones else ():
+    for keeper in kept_data.open_keepers(host) if tombstones else ():
         dropped += [stone for stone in tombstones if keeper.drop_tombstone(stone.key)]
     return tuple(dropped)
 
 
-def list_tombstones(host: Hosting) -> list[Tombstone]:
-    """List deleted data of every provider that keeps some."""
-    found: list[Tombstone] = []
-    for keeper in _keepers(host):
-        found += keeper.tombstones()
-    return found
-
-
 def dated_tombstones(host: Hosting, now: float) -> list[Tombstone]:
     """List deleted data with the times at which it was deleted by a clock that is right."""
-    return deletion_times.correct(host.context.folder, list_tombstones(host), now)
-
-
-def _keepers(host: Hosting) -> Iterator[Keeper]:
-    """Open each provider that keeps deleted data, one after the other."""
-    from herocloud.providers import registry
-
-    for name in inputs.observing_names(host.context):
-        images = registry.find(name).images
-        if images is not None:
-            keeper = images.keeper(host.context)
-            try:
-                yield keeper
-            finally:
-                keeper.close()
+    return deletion_times.correct(host.context.folder, kept_data.list_tombstones(host), now)
 
 
 def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) -> Planned:

@@ -13,6 +13,7 @@ from herocloud.model import powers
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Drift, FieldDiff
+from herocloud.model.steps import BESIDE
 from herocloud.model.worlds import Observed, Record
 
 SENSITIVE = frozenset({"user_data", "secrets"})
@@ -137,6 +138,25 @@ def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> 
                 )
             else:
                 drifts.append(Drift(address, record.kind, part, before, after))
+    return tuple(drifts)
+
+
+def find_half_made(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
+    """Return the VMs that an apply which was cut off or failed has left gone or half made.
+
+    Their parts are between two targets, so what counts is what has become of the machine. A plan shows them as changes of its own.
+    One that runs with a disk or a seed beside its own was only prepared for a change.
+    """
+    if observed is None:
+        return ()
+    drifts = []
+    for address, record in records.items():
+        if record.kind == "vm" and not record.complete:
+            thing = observed.things.get(record.stack, {}).get(address)
+            parts = thing.parts if thing is not None else {}
+            prepared = parts.get("power") == "running" and any(part.endswith(BESIDE) for part in parts)
+            state = "prepared for a change" if prepared else "half made" if "machine" in parts else "gone"
+            drifts.append(Drift(address, record.kind, "state", None, state))
     return tuple(drifts)
 
 

@@ -132,12 +132,19 @@ def next_step(plan: Plan, result: Result) -> str:
     if word == "interrupted":
         return "What is done is recorded. `herocloud resume` goes on, `herocloud resume --rollback` takes it back."
     if word == "partial":
-        return (
-            f"What is done is recorded. Remove the cause, then `herocloud apply` does the rest; `herocloud undo {plan.id}` takes it back."
-        )
+        back = f"`herocloud undo {result.apply or plan.id}` takes it back"
+        if plan.operation == "undo":
+            # Nothing goes on with half an undo: the stack file at hand asks for the opposite, and what was undone has changed since.
+            return f"What is done is recorded. {back}. Remove the cause, then undo again."
+        return f"What is done is recorded. Remove the cause, then {_again(plan)} does the rest; {back}."
     if word == "rolled back" and result.failed:
-        return "Remove the cause, then `herocloud apply` tries again."
+        return f"Remove the cause, then {_again(plan)} tries again."
     return ""
+
+
+def _again(plan: Plan) -> str:
+    """Name the command that plans the same another time."""
+    return f"`herocloud {plan.operation}`" if plan.operation in ("apply", "destroy", "undo") else "the same command"
 
 
 def kept_outputs(plan: Plan, result: Result) -> Mapping[str, Json]:
@@ -157,8 +164,8 @@ def left_lines(plan: Plan, result: Result) -> list[tuple[str, list[Change]]]:
         fate = fates_of(plan, result)
         why = "because the apply begins no change after a failure"
         found = [
-            (f"Not started, {why}", [change for change in left if fate[change.address].word == fates.NOT_STARTED]),
-            ("Begun and not finished", [change for change in left if fate[change.address].word != fates.NOT_STARTED]),
+            (f"Not started, {why}", [change for change in left if fate[change.address].untouched]),
+            ("Begun and not finished", [change for change in left if not fate[change.address].untouched]),
         ]
     return [(words, changes) for words, changes in found if changes]
 
@@ -252,6 +259,8 @@ def left_names(changes: list[Change], fate: Mapping[Address, Fate]) -> str:
 
 
 def _now(fate: Fate) -> str:
+    if fate.word == fates.PREPARED:
+        return "prepared"
     return fate.now if fate.word in (fates.BEGUN, fates.FAILED, fates.NOT_TAKEN_BACK) else ""
 
 
