@@ -20,7 +20,7 @@ BUSY = "Device or resource busy"
 """What it says, by which callers know what went wrong."""
 _ABSENT = "No such file or directory"
 _TIMEOUT = 60.0
-_SYSTEM = "/usr/sbin:/sbin"
+SYSTEM = "/usr/sbin:/sbin"
 """Where programs of administrators lie."""
 _OUR_NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
 """Of chains; others are known to be there, and nobody asks what is in them."""
@@ -28,7 +28,7 @@ _OUR_NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
 
 def search_path() -> str:
     """Return where programs are looked for: `su` without a dash leaves administrators without the folders of theirs."""
-    return f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM}"
+    return f"{os.environ.get('PATH', os.defpath)}:{SYSTEM}"
 
 
 def change(commands: Iterable[Json]) -> None:
