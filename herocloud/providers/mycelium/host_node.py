@@ -10,7 +10,7 @@ from pathlib import Path
 
 from herocloud.model.errors import Conflict, Refused
 from herocloud.model.overlays import ADOPT, HOST_KEY, MANAGE, NETWORK, NodeUse, can_share
-from herocloud.providers.mycelium import arithmetic, daemon_process, host_daemon, key_references, memberships, node_settings, own_daemon
+from herocloud.providers.mycelium import arithmetic, daemon_program, host_daemon, key_references, memberships, node_settings, own_daemon
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.host_daemon import HostDaemon
 from herocloud.providers.mycelium.memberships import Membership
@@ -53,7 +53,7 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
     except Refused:
         # A stack can leave whatever became of the keys of others; the node is then seen to run with other settings.
         return
-    if settings is not None and not daemon_process.has_other_key(settings.api, public):
+    if settings is not None and not daemon_program.has_other_key(settings.api, public):
         path = key_references.place(data, node_settings.folder_of(data), key, environment, subnet)
         own_daemon.manage(data, ours, path, public, leaving)
 

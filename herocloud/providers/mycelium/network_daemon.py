@@ -11,7 +11,7 @@ from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.mycelium import (
     api,
     arithmetic,
-    daemon_process,
+    daemon_program,
     iproute,
     key_references,
     namespace_calls,
@@ -49,7 +49,7 @@ class NetworkDaemon(NamedTuple):
 
     def ensure(self, data: Path, key: Reference, port: int, environment: Mapping[str, str], public: PublicKey) -> None:
         """Have it run with this key, as a peer of the node of the host, which takes peers on `port`."""
-        program = daemon_process.find_program("this network needs a daemon of its own; install it")
+        program = daemon_program.find_program("this network needs a daemon of its own; install it")
         path = key_references.place(data, self.folder, key, environment, self.subnet)
         command = ["ip", "netns", "exec", self.place.name, program, "--key-file", str(path), "--tun-name", TUN, "--disable-quic"]
         command += ["--disable-peer-discovery", "--peers", f"tcp://[{self.place.near}]:{port}"]
@@ -59,7 +59,7 @@ class NetworkDaemon(NamedTuple):
         if ours is not None and (ours.digest != jsons.digest(command) or self._is_to_be_restarted(ours, public, address)):
             self.stop()
             ours = None
-        daemon_process.start(what, ours)
+        daemon_program.start(what, ours)
         process = self._wait()
         if node_interface.find_lasting_flaws(self._interface(process, address), process):
             node_interface.mend(self._interface(process, address))
@@ -71,7 +71,7 @@ class NetworkDaemon(NamedTuple):
         launch.keep(self._record, kept=False)
         process = self.process()
         if process is not None:
-            daemon_process.end(process)
+            daemon_program.end(process)
         launch.dismiss(self._record)
 
     def find_flaws(self, *, reachable: bool) -> dict[str, Json]:
@@ -97,7 +97,7 @@ class NetworkDaemon(NamedTuple):
         # One that was started before the namespace was made again lives in the old one.
         if not iproute.lives_in(process.pid, self.place.name) or node_interface.is_lost(self._interface(process, address)):
             return True
-        return namespace_calls.call_beside(process.pid, lambda: daemon_process.has_other_key(node_settings.API_PORT, public))
+        return namespace_calls.call_beside(process.pid, lambda: daemon_program.has_other_key(node_settings.API_PORT, public))
 
     def _wait(self) -> Identity:
         """Return its process once it has an interface."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from herocloud.kits import sizes
 from herocloud.model.errors import HerocloudError
-from herocloud.providers.mycelium import daemon_process, host_daemon
+from herocloud.providers.mycelium import daemon_program, host_daemon
 from herocloud.providers.mycelium.host_daemon import HostDaemon
 from herocloud.providers.seam import Standing
 
@@ -34,7 +34,7 @@ def survey(data: Path, *, thorough: bool) -> Standing:
         node = host_daemon.find(data)
     except HerocloudError as error:
         return Standing(False, str(error))
-    if node is None and shutil.which(daemon_process.PROGRAM) is None:
+    if node is None and shutil.which(daemon_program.PROGRAM) is None:
         return Standing(False, "no overlay daemon runs, and the program `mycelium` is not on PATH; install it")
     if not thorough:
         return Standing(True, "ready")
@@ -44,7 +44,7 @@ def survey(data: Path, *, thorough: bool) -> Standing:
 def _describe(data: Path, node: HostDaemon | None) -> str:
     from herocloud.providers.mycelium import status
 
-    version = daemon_process.version()
+    version = daemon_program.version()
     program = f"mycelium {version}" if version else "no program `mycelium` on PATH"
     if node is None:
         said = [f"ready; {program}, no daemon runs"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from herocloud.kits import durable_files, jsons
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import api, arithmetic, daemon_process, host_guard, iproute, memberships, node_interface, node_settings
+from herocloud.providers.mycelium import api, arithmetic, daemon_program, host_guard, iproute, memberships, node_interface, node_settings
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.node_interface import NodeInterface
 from herocloud.providers.mycelium.node_settings import Settings
@@ -37,7 +37,7 @@ def running(data: Path) -> Identity | None:
 
 def manage(data: Path, ours: Identity | None, key: Path, public: PublicKey, leaving: str | None = None) -> api.Node:
     """Have it run with this key and with what all stacks but one that is `leaving` want of it; `ours` is the one that runs."""
-    program = daemon_process.find_program(f"no daemon answers on port {node_settings.API_PORT}; install it, or start one")
+    program = daemon_program.find_program(f"no daemon answers on port {node_settings.API_PORT}; install it, or start one")
     settings = node_settings.read_or_choose(data)
     guard(data, settings, leaving)
     write_peers(data, leaving)
@@ -46,11 +46,11 @@ def manage(data: Path, ours: Identity | None, key: Path, public: PublicKey, leav
     if ours is not None and (ours.digest != jsons.digest(command) or _is_to_be_restarted(ours, settings, public)):
         _end_for_restart(data, ours)
         ours = None
-    daemon_process.start(what, ours)
+    daemon_program.start(what, ours)
     answers = _wait(data, settings, public)
     if answers is None and ours is not None:
         # It was about to end when it was looked at, so nobody has started it yet.
-        daemon_process.start(what, None)
+        daemon_program.start(what, None)
         answers = _wait(data, settings, public)
     if answers is None:
         if iproute.link(settings.tun) is not None:
@@ -69,7 +69,7 @@ def stop(data: Path) -> None:
     if record.parent.exists():
         launch.keep(record, kept=False)
     if process is not None:
-        daemon_process.end(process)
+        daemon_program.end(process)
     settings = node_settings.read(data)
     if settings is not None:
         host_guard.remove(settings.tun)
@@ -118,12 +118,12 @@ def is_as_wanted(data: Path, leaving: str | None = None) -> bool:
 
 def _is_to_be_restarted(ours: Identity, settings: Settings, public: PublicKey) -> bool:
     interface = NodeInterface(settings.tun, arithmetic.node_address(public), ours.pid)
-    return daemon_process.has_other_key(settings.api, public) or node_interface.is_lost(interface)
+    return daemon_program.has_other_key(settings.api, public) or node_interface.is_lost(interface)
 
 
 def _end_for_restart(data: Path, ours: Identity) -> None:
     launch.keep(record_of(data), kept=False)
-    daemon_process.end(ours)
+    daemon_program.end(ours)
     launch.dismiss(record_of(data))
 
 

@@ -13,7 +13,7 @@ from herocloud.model.overlays import NETWORK
 from herocloud.providers.mycelium import (
     api,
     arithmetic,
-    daemon_process,
+    daemon_program,
     host_daemon,
     iproute,
     memberships,
@@ -84,7 +84,7 @@ class Report(NamedTuple):
 
 def read(data: Path) -> Report:
     """Ask the daemon of this host."""
-    version = daemon_process.version()
+    version = daemon_program.version()
     declared = {peer_endpoints.normalize(endpoint): endpoint for endpoint in memberships.wanted_peers(data)}
     try:
         node = host_daemon.find(data)
@@ -97,7 +97,7 @@ def read(data: Path) -> Report:
 
 def read_networks(data: Path) -> dict[str, Report]:
     """Ask the daemon of each network that has one, by the name of its stack."""
-    version = daemon_process.version()
+    version = daemon_program.version()
     return {known.stack: _read_network(data, known, version) for known in memberships.all_of(data) if known.part["mode"] == NETWORK}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from herocloud.kits import jsons
 from herocloud.model.errors import Permanent
-from herocloud.providers.mycelium import daemon_process, iproute, node_settings, own_daemon
+from herocloud.providers.mycelium import daemon_program, iproute, node_settings, own_daemon
 from herocloud.providers.mycelium.node_settings import Settings
 
 PUBLIC = bytes(32).hex()
@@ -18,12 +18,12 @@ PUBLIC = bytes(32).hex()
 def manage(monkeypatch, tmp_path: Path) -> Any:
     """Manage a daemon of which nothing is real: `answers` says what each wait for it ends with."""
     started: list[object] = []
-    monkeypatch.setattr(daemon_process, "find_program", lambda _: "/usr/bin/mycelium")
+    monkeypatch.setattr(daemon_program, "find_program", lambda _: "/usr/bin/mycelium")
     monkeypatch.setattr(node_settings, "read_or_choose", lambda *_: Settings(1, 2, 3, "tun"))
     monkeypatch.setattr(own_daemon, "guard", lambda *_: None)
     monkeypatch.setattr(iproute, "link", lambda *_: None)
-    monkeypatch.setattr(daemon_process, "has_other_key", lambda *_: False)
-    monkeypatch.setattr(daemon_process, "start", lambda *given: started.append(given[1]))
+    monkeypatch.setattr(daemon_program, "has_other_key", lambda *_: False)
+    monkeypatch.setattr(daemon_program, "start", lambda *given: started.append(given[1]))
 
     def run(seen_alive: object, answers: list[object]) -> tuple[object, list[object]]:
         command = own_daemon._command("/usr/bin/mycelium", tmp_path, Settings(1, 2, 3, "tun"), tmp_path / "key")
