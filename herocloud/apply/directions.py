@@ -177,6 +177,9 @@ class Backward:
     def act(self, driver: Driver, work: Work) -> Part:
         """Undo the step, unless the world shows that it never began."""
         step = work.step
+        if KINDS[step.kind].passes:
+            # It leaves nothing to take back, and what it removed was of no use.
+            return step.before
         original = self._journal.taken_back_by(step)
         own = original is not None and original.kind == step.kind
         if step.id in self._unknown:

@@ -191,7 +191,7 @@ def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
     if not names:
         return []
     observed = stack_plans.look(inputs.find_host(folder, recorded), names)
-    return [Drifted(name, differences.find_drift(recorded.records[name], observed)) for name in names]
+    return [Drifted(name, differences.find_drift(recorded.records[name], observed, recorded.unfinished)) for name in names]
 
 
 class Gathered(NamedTuple):
@@ -217,7 +217,7 @@ def gather(folder: Path, stack: str | None) -> Gathered:
         host.host,
         records,
         things_by_key(observed),
-        {name: differences.find_drift(recorded.records[name], observed) for name in stacks},
+        {name: differences.find_drift(recorded.records[name], observed, recorded.unfinished) for name in stacks},
         tuple(history(folder, stack)),
     )
 

@@ -10,10 +10,12 @@ from typing import NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model import powers
+from herocloud.model.applies import Pending
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Drift, FieldDiff
 from herocloud.model.worlds import Observed, Record
+from herocloud.plan import half_made
 
 SENSITIVE = frozenset({"user_data", "secrets"})
 _NAMED = {"networks": "network", "volumes": "volume", "shares": "tag", "forward": "host_port"}
@@ -115,14 +117,21 @@ def _why_drifted(difference: Difference) -> str:
     return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")
 
 
-def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
-    """Compare every record of one stack with what was seen; equal parts are passed over before anything looks inside."""
+def find_drift(
+    records: Mapping[Address, Record], observed: Observed | None, unfinished: Sequence[Pending] | None = None
+) -> tuple[Drift, ...]:
+    """Compare every record of one stack with what was seen; equal parts are passed over before anything looks inside.
+
+    With the applies that have not ended, what is half made of an incomplete record is drift as well, unless one of them is at work on it.
+    """
     if observed is None:
         return ()
     drifts: list[Drift] = []
     for address, record in records.items():
         thing = observed.things.get(record.stack, {}).get(address)
         seen: Mapping[str, Json] = thing.parts if thing else {}
+        if thing is not None and thing.halves and (record.complete or _is_at_rest(record, unfinished)):
+            drifts.extend(half_made.drift(record, thing))
         if seen == record.parts or not record.complete:
             continue
         for part in sorted({*record.parts, *seen}):
@@ -138,6 +147,10 @@ def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> 
             else:
                 drifts.append(Drift(address, record.kind, part, before, after))
     return tuple(drifts)
+
+
+def _is_at_rest(record: Record, unfinished: Sequence[Pending] | None) -> bool:
+    return unfinished is not None and not any(apply.alive and apply.stack == record.stack for apply in unfinished)
 
 
 def dependency_fields(before: Sequence[Address], after: Sequence[Address]) -> list[FieldDiff]:
