@@ -19,6 +19,7 @@ from herocloud.model.ids import StepId
 from herocloud.model.outcomes import EventData
 from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Status
+from herocloud.plan import lost_data
 from herocloud.providers.seam import Driver, Found, Work
 from herocloud.state.store import Entry
 
@@ -187,15 +188,14 @@ class Backward:
             if found is (Found.DONE if own else Found.NOT_STARTED):
                 return step.before
         reached("back.undo.before", step.kind)
-        if work.purge and KINDS[step.kind].destroys_data and probe(driver, work) is Found.DONE:
+        if lost_data.is_lost(step, purged=work.purge) and probe(driver, work) is Found.DONE:
             # An older tombstone under the same path holds other data, and must not come back in place of what was destroyed.
             raise Permanent(f"the data that `{step.id}` destroyed is gone for good")
         if original is None:
             driver.undo(work)
-        elif original.after is not None and not own:
-            raise Permanent(f"the data that `{step.id}` destroyed is gone for good")
         else:
-            driver.perform(work._replace(step=original))
+            # What had come back is kept again, whatever the apply was allowed to destroy: it was there before.
+            driver.perform(work._replace(step=original, purge=False))
         reached("back.undo.after", step.kind)
         return step.before
 

@@ -157,8 +157,8 @@ class Journal:
     def taken_back_by(self, step: Step) -> Step | None:
         """Return the step that this one takes back, where the provider must undo it and not perform the opposite.
 
-        That is so in plans that undo others, for data: it comes out of its tombstone only by undoing its deletion, and the disk of a
-        replacement must not go into a tombstone of its own just before the old disk is looked for under the same path.
+        That is so in plans that undo others, for data: it comes out of its tombstone only by undoing its deletion. What was written since
+        goes into a tombstone of its own first; a tombstone names the step that made it, so the two are never mixed up.
         """
         if self.plan.operation != "undo":
             return None
@@ -166,11 +166,7 @@ class Journal:
         if KINDS[step.kind].destroys_data and original.kind == step.kind:
             # Data took the place of other data, which lies in a tombstone.
             return original
-        if restores_data(step.kind) and step.before is None:
-            return original
-        if KINDS[step.kind].destroys_data and self._changes[step.address].action is Action.REPLACE:
-            return original
-        return None
+        return original if restores_data(step.kind) and step.before is None else None
 
     @property
     def records(self) -> Mapping[Address, Record]:

@@ -32,6 +32,8 @@ class Left(NamedTuple):
     steps: int
     """How many of its steps are left."""
     begun: bool
+    lost: bool = False
+    """Its data is gone for good, so it cannot be taken back."""
 
 
 class Rest(NamedTuple):
@@ -46,6 +48,13 @@ class Rest(NamedTuple):
     """The steps of which the journal does not know the end, as the world shows them."""
     done: int
     """How many steps are done."""
+    turned: bool = False
+    """Whether taking it back has begun, so that it cannot be finished any more."""
+
+    @property
+    def all_lost(self) -> bool:
+        """Return whether nothing of what is left can be taken back."""
+        return self.rollback and bool(self.left) and all(one.lost for one in self.left)
 
     def missing(self, approved: Collection[Approval]) -> dict[Approval, list[Change]]:
         """Return what is not approved, by the class that is missing, mildest first."""

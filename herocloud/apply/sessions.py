@@ -17,6 +17,7 @@ from herocloud.apply.schedule import Walk
 from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt
 from herocloud.kits import faults
+from herocloud.model.applies import apply_id
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event, Outcome, Result, SummaryData
 from herocloud.model.plans import Change, Plan
@@ -148,6 +149,7 @@ class Session:
             notes=tuple(notes),
             went_back=back,
             earlier=self._earlier,
+            apply=apply_id(self._number),
         )
         data: SummaryData = {
             "done": result.tally(Status.DONE),

@@ -100,6 +100,8 @@ class Result(NamedTuple):
     """True when the apply was being taken back, whether or not that came to its end."""
     earlier: frozenset[StepId] = frozenset()
     """Steps that an earlier run of this apply had done: they have no outcome in this one."""
+    apply: str = ""
+    """The name of the apply, which is unique while the id of a plan may recur; empty where nothing ran."""
 
     def tally(self, status: Status) -> int:
         """Count the steps that ended so."""

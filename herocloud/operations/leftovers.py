@@ -1,7 +1,7 @@
 """What carries our mark without a record that owns it, and deleted data that is still kept: listed, removed, or adopted."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,14 +14,14 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Desired, Recorded, Thing
-from herocloud.operations import admission, deletion_times, execution, inputs, lookups, stack_plans
+from herocloud.operations import admission, deletion_times, execution, inputs, kept_data, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.stack_plans import Planned
 from herocloud.plan import orphans
 from herocloud.plan.orphans import Orphan
 from herocloud.plan.scope import PlanOptions
-from herocloud.providers.seam import Keeper, Tombstone
+from herocloud.providers.seam import Tombstone
 
 KEEP_SECONDS = 7 * 86400.0
 """How long deleted data is kept."""
@@ -133,36 +133,14 @@ def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[To
 
 def _drop(host: Hosting, tombstones: tuple[Tombstone, ...]) -> tuple[Tombstone, ...]:
     dropped: list[Tombstone] = []
-    for keeper in _keepers(host) if tombstones else ():
+    for keeper in kept_data.open_keepers(host) if tombstones else ():
         dropped += [stone for stone in tombstones if keeper.drop_tombstone(stone.key)]
     return tuple(dropped)
 
 
-def list_tombstones(host: Hosting) -> list[Tombstone]:
-    """List deleted data of every provider that keeps some."""
-    found: list[Tombstone] = []
-    for keeper in _keepers(host):
-        found += keeper.tombstones()
-    return found
-
-
 def dated_tombstones(host: Hosting, now: float) -> list[Tombstone]:
     """List deleted data with the times at which it was deleted by a clock that is right."""
-    return deletion_times.correct(host.context.folder, list_tombstones(host), now)
-
-
-def _keepers(host: Hosting) -> Iterator[Keeper]:
-    """Open each provider that keeps deleted data, one after the other."""
-    from herocloud.providers import registry
-
-    for name in inputs.observing_names(host.context):
-        images = registry.find(name).images
-        if images is not None:
-            keeper = images.keeper(host.context)
-            try:
-                yield keeper
-            finally:
-                keeper.close()
+    return deletion_times.correct(host.context.folder, kept_data.list_tombstones(host), now)
 
 
 def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) -> Planned:

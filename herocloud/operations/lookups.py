@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from herocloud.kits import nearest
 from herocloud.kits.jsons import Json
-from herocloud.model.applies import apply_number
+from herocloud.model.applies import Pending, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
@@ -88,6 +88,15 @@ def see(folder: Path, recorded: Recorded, stack: str | None) -> Seen:
     stacks = tuple(dict.fromkeys(record.stack for record in records))
     observed = stack_plans.look(inputs.find_host(folder, recorded), stacks)
     return Seen(records, things_by_key(observed))
+
+
+def say_how_it_ended(folder: Path, record: Record) -> str | None:
+    """Say how a VM that should run and has no process came to its end, where its hypervisor knows."""
+    from herocloud.providers import registry
+
+    if record.spec.get("state") != "running" or not record.spec.get("sid"):
+        return None
+    return registry.hypervisor(record.provider).last_end(folder, record.spec["sid"])
 
 
 def things_by_key(observed: Observed) -> dict[tuple[str, Address], Thing]:
@@ -177,6 +186,8 @@ class Drifted(NamedTuple):
 
     stack: StackName
     drift: tuple[Drift, ...]
+    unfinished: tuple[Pending, ...] = ()
+    """Applies of the stack that did not end and on which nobody works."""
 
 
 def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
@@ -185,13 +196,24 @@ def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
     from herocloud.state import store
 
     recorded = store.read_recorded(folder)
-    if stack is not None and stack not in recorded.records:
+    known = {*recorded.records, *(pending.stack for pending in recorded.unfinished)}
+    if stack is not None and stack not in known:
         raise Refused([stack_plans.unknown_stack(stack, recorded)])
-    names = [StackName(stack)] if stack is not None else sorted(recorded.records)
+    names = [StackName(stack)] if stack is not None else sorted(known)
     if not names:
         return []
     observed = stack_plans.look(inputs.find_host(folder, recorded), names)
-    return [Drifted(name, differences.find_drift(recorded.records[name], observed, recorded.unfinished)) for name in names]
+    waiting = [pending for pending in recorded.unfinished if not pending.alive]
+    at_work = {pending.stack for pending in recorded.unfinished if pending.alive}
+    return [
+        Drifted(
+            name,
+            differences.find_drift(recorded.records.get(name, {}), observed)
+            + (() if name in at_work else differences.find_half_made(recorded.records.get(name, {}), observed)),
+            tuple(pending for pending in waiting if pending.stack == name),
+        )
+        for name in names
+    ]
 
 
 class Gathered(NamedTuple):
@@ -217,7 +239,7 @@ def gather(folder: Path, stack: str | None) -> Gathered:
         host.host,
         records,
         things_by_key(observed),
-        {name: differences.find_drift(recorded.records[name], observed, recorded.unfinished) for name in stacks},
+        {name: differences.find_drift(recorded.records[name], observed) for name in stacks},
         tuple(history(folder, stack)),
     )
 

@@ -8,7 +8,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import PlanId, StackName
 from herocloud.model.worlds import Desired
-from herocloud.operations import apply, inputs, leftovers, stack_plans
+from herocloud.operations import apply, inputs, kept_data, stack_plans
 from herocloud.operations.apply import Applied
 from herocloud.operations.callers import Approver, How
 from herocloud.operations.stack_plans import Planned
@@ -40,7 +40,7 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
     host = stack_plans.with_recorded_keys(host, owner, before, recorded)
     observed = stack_plans.look(host, None)
     recorded = stack_plans.remember(recorded, observed, host)
-    stones = leftovers.list_tombstones(host) if planner.restored(past) else ()
+    stones = kept_data.list_tombstones(host) if planner.restored(past) else ()
     kept = {stone.address for stone in stones if stone.stack == owner}
     plan = planner.plan_undo(past, recorded, observed, host.host, kept)
     return Planned(plan, Desired(owner, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, StackName
-from herocloud.operations import leftovers, lookups, stack_plans
+from herocloud.operations import kept_data, leftovers, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import orphans
@@ -69,4 +69,4 @@ def _without_record(host: Hosting) -> set[tuple[StackName, Address]]:
     """Return what lies on the host and could be adopted or brought back by its last record."""
     recorded = lookups.read_recorded(host.context.folder)
     found = {(orphan.thing.stack, orphan.thing.address) for orphan in orphans.find_orphans(recorded, stack_plans.look(host, None))}
-    return found | {(stone.stack, stone.address) for stone in leftovers.list_tombstones(host)}
+    return found | {(stone.stack, stone.address) for stone in kept_data.list_tombstones(host)}

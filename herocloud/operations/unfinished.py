@@ -7,15 +7,18 @@ command asks the world how far its open steps came, says so, and stops.
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from herocloud.apply.inspection import Left, Rest
+from herocloud.apply.inspection import Left, Rest, Seen
 from herocloud.model.applies import Pending, Scope, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Action, Approval, Severity
 from herocloud.model.worlds import Recorded
-from herocloud.operations import approval, inputs
+from herocloud.operations import approval, inputs, kept_data
+from herocloud.operations.inputs import Hosting
+from herocloud.plan import lost_data
 
 
 def refusal(rest: Rest, lacking: Collection[Approval], why: str) -> Diagnostic:
@@ -113,17 +116,39 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     counts: dict[Address, int] = {}
     for step in steps:
         counts[step.address] = counts.get(step.address, 0) + 1
-    left = tuple(
-        Left(change, _classes_back(change) if back else approval.classes_of(change), counts[change.address], change.address in begun)
-        for change in plan.changing
-        if change.address in counts
-    )
-    drivers = Drivers(inputs.find_host(folder, recorded).context)
+    hosting = inputs.find_host(folder, recorded)
+    drivers = Drivers(hosting.context)
     try:
         seen = inspection.probe_open_steps(plan, states, drivers, recorded.lineage or "")
     finally:
         drivers.close()
-    return Rest(pending, plan, back, left, tuple(seen), sum(1 for state in states.values() if state == "done"))
+    lost = _find_lost(plan, steps, states, seen, hosting) if back else frozenset()
+    left = tuple(
+        Left(
+            change,
+            _classes_back(change, lost=change.address in lost) if back else approval.classes_of(change),
+            counts[change.address],
+            change.address in begun,
+            change.address in lost,
+        )
+        for change in plan.changing
+        if change.address in counts
+    )
+    return Rest(pending, plan, back, left, tuple(seen), sum(1 for state in states.values() if state == "done"), entries.going_back(states))
+
+
+def _find_lost(
+    plan: Plan, steps: Iterable[Step], states: Mapping[StepId, str], seen: Iterable[Seen], hosting: Hosting
+) -> frozenset[Address]:
+    """Return whose data is gone for good among what would be taken back; of steps under way the world has just said how far they are."""
+    open_steps = {one.step.id: one.found for one in seen}
+    gone = [step for step in steps if KINDS[step.kind].destroys_data and (states[step.id] == "done" or open_steps.get(step.id) == "done")]
+    if not gone:
+        return frozenset()
+    kept = {stone.address for stone in kept_data.list_tombstones(hosting) if stone.stack == plan.stack}
+    # Something may have got another name since, and lies in its tombstone under the one that it had.
+    kept |= {change.address for change in plan.changing if change.previous_address in kept}
+    return frozenset(lost_data.lost_addresses(gone, purged=plan.purge, kept=kept))
 
 
 def _load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:
@@ -144,10 +169,16 @@ def ended_meanwhile(pending: Pending) -> Diagnostic:
     return Diagnostic("not-unfinished", "The apply has ended meanwhile", f"Another process brought `{pending.id}` to its end.")
 
 
-def _classes_back(change: Change) -> tuple[Approval, ...]:
-    """Return the classes that taking a change back needs: what was made goes, with whatever was written to it since."""
+def _classes_back(change: Change, *, lost: bool = False) -> tuple[Approval, ...]:
+    """Return the classes that taking a change back needs: what was made goes, with whatever was written to it since.
+
+    Where the data from before is lost, nothing comes in the place of what goes: that is a destruction, whatever the change was.
+    """
+    if lost and change.action is Action.DELETE:
+        return (Approval.DESTROY,)
     classes = {Action.CREATE: (Approval.DESTROY,), Action.DELETE: (Approval.CREATE,)}.get(change.action)
-    return classes or approval.classes_of(change)
+    needed = classes or approval.classes_of(change)
+    return tuple(dict.fromkeys((*needed, Approval.DESTROY))) if lost else needed
 
 
 def refuse(pending: Iterable[Pending]) -> Blocked:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model import powers
-from herocloud.model.applies import Pending
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Drift, FieldDiff
@@ -117,20 +116,15 @@ def _why_drifted(difference: Difference) -> str:
     return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")
 
 
-def find_drift(
-    records: Mapping[Address, Record], observed: Observed | None, unfinished: Sequence[Pending] | None = None
-) -> tuple[Drift, ...]:
-    """Compare every record of one stack with what was seen; equal parts are passed over before anything looks inside.
-
-    With the applies that have not ended, what is half made of an incomplete record is drift as well, unless one of them is at work on it.
-    """
+def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
+    """Compare every record of one stack with what was seen; equal parts are passed over before anything looks inside."""
     if observed is None:
         return ()
     drifts: list[Drift] = []
     for address, record in records.items():
         thing = observed.things.get(record.stack, {}).get(address)
         seen: Mapping[str, Json] = thing.parts if thing else {}
-        if thing is not None and thing.halves and (record.complete or _is_at_rest(record, unfinished)):
+        if thing is not None and thing.halves and record.complete:
             drifts.extend(half_made.drift(record, thing))
         if seen == record.parts or not record.complete:
             continue
@@ -149,8 +143,24 @@ def find_drift(
     return tuple(drifts)
 
 
-def _is_at_rest(record: Record, unfinished: Sequence[Pending] | None) -> bool:
-    return unfinished is not None and not any(apply.alive and apply.stack == record.stack for apply in unfinished)
+def find_half_made(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
+    """Return the VMs that an apply which was cut off or failed has left gone or half made, and what else it has half made.
+
+    Whole parts are between two targets, so what counts is what has become of the machine. A plan shows all of it as changes of its own.
+    """
+    if observed is None:
+        return ()
+    drifts: list[Drift] = []
+    for address, record in records.items():
+        if record.complete:
+            continue
+        thing = observed.things.get(record.stack, {}).get(address)
+        halves = half_made.drift(record, thing)
+        if record.kind == "vm" and all(half.part != "machine" for half in halves):
+            there = thing is not None and "machine" in thing.parts
+            drifts.append(Drift(address, record.kind, "state", None, half_made.HALF_MADE if there else "gone"))
+        drifts += halves
+    return tuple(drifts)
 
 
 def dependency_fields(before: Sequence[Address], after: Sequence[Address]) -> list[FieldDiff]:

@@ -5,7 +5,7 @@ file may be gone, and a plan from it would make a new, empty disk where the old 
 have touched the same addresses there is no way back that does not take something else along, so that is refused by name.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.kits import jsons, sizes
@@ -17,7 +17,7 @@ from herocloud.model.plans import Change, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, inverses, order, reservations, step_compiler
+from herocloud.plan import capacity, facts, finish, inverses, lost_data, order, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
@@ -73,7 +73,11 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     # What was removed under another name than its first is kept under that.
     kept = {*kept, *(change.previous_address for change in plan.changing if change.previous_address and change.address in kept)}
-    diagnostics += _find_lost((step for inverse in inverted.values() for step in inverse.steps), kept)
+    kept |= {change.address for change in plan.changing if change.previous_address in kept}
+    taken_away = [step for step in done if any(step.id in inverse.firsts for inverse in inverted.values())]
+    lost = lost_data.lost_addresses(taken_away, purged=plan.purge, kept=kept)
+    names = {change.address: change.previous_address or change.address for change in plan.changing}
+    diagnostics += [_lost(names[address], purged=plan.purge) for address in lost]
     return finish.finish(
         Draft(
             stack=plan.stack,
@@ -97,14 +101,9 @@ def restored(past: Past) -> bool:
     return any(KINDS[step.kind].destroys_data for step in past.done)
 
 
-def _find_lost(steps: Iterable[Step], kept: Collection[Address]) -> list[Diagnostic]:
-    """Name whose data would have to come back and is not kept any more."""
-    wanted = dict.fromkeys(step.address for step in steps if _restores(step) or (restores_data(step.kind) and step.origin is not None))
-    return [_lost(address) for address in wanted if address not in kept]
-
-
-def _lost(address: Address) -> Diagnostic:
-    detail = f"The data of `{address}` was purged, or its time to live has passed, so its deletion cannot be taken back."
+def _lost(address: Address, *, purged: bool) -> Diagnostic:
+    why = "was purged" if purged else "is not kept any more: it was purged, its time to live has passed, or an undo that failed lost it"
+    detail = f"The data of `{address}` {why}. Its deletion cannot be taken back."
     return Diagnostic(
         "undo-data-gone",
         "Deleted data is gone",
@@ -156,7 +155,7 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
     Steps turned around tell most of it. An apply that completed something half-made took nothing that was not counted before, and one
     that takes a creation back leaves its data in a tombstone, which goes on taking its room.
     """
-    steps = [step if change.action is Action.REPLACE else _buried(step) for step in inverse.steps]
+    steps = [_buried(step) for step in inverse.steps]
     there = capacity.claim_of(present) if present else NOTHING
     wanted = None
     if present and change.after is not None:
@@ -167,7 +166,7 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
         if change.after is not None:
             return steps
         wanted = NOTHING
-    buried = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data and change.action is not Action.REPLACE)
+    buried = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data and step.origin is None)
     dug = sum(step.after["size"] for step in steps if _restores(step))
     wanted = wanted._replace(disk=wanted.disk + buried - dug)
     moved = [sum(step.takes[number] - step.gives[number] for step in steps) for number in range(len(NOTHING))]
@@ -184,7 +183,7 @@ def _restores(step: Step) -> bool:
 
 
 def _buried(step: Step) -> Step:
-    return step._replace(gives=step.gives._replace(disk=0)) if KINDS[step.kind].destroys_data else step
+    return step._replace(gives=step.gives._replace(disk=0)) if KINDS[step.kind].destroys_data and step.origin is None else step
 
 
 def _sum(claim: Claim, other: Claim) -> Claim:
@@ -254,7 +253,9 @@ def _note(action: Action, inverse: Inverted) -> str:
     size = sum(step.before["size"] for step in inverse.steps if KINDS[step.kind].destroys_data)
     back = sum(step.after["size"] for step in inverse.steps if restores_data(step.kind))
     if action is Action.REPLACE and back:
-        return f"{sizes.show_size(back)} of data comes back, and what was written since is destroyed at once"
+        swapped = any(KINDS[step.kind].destroys_data and step.origin is not None for step in inverse.steps)
+        since = "is destroyed at once" if swapped else "is kept for 7 days"
+        return f"{sizes.show_size(back)} of data comes back, and what was written since {since}"
     if size:
         return f"{sizes.show_size(size)} of data is kept for 7 days"
     return f"{sizes.show_size(back)} of data comes back" if back else ""

@@ -16,6 +16,10 @@ OVERLAY_BRIDGE = "hb-mycelium"
 /64 can be on one link only."""
 
 
+SEED_AND_LOGS = 10 * 1024**2
+"""Bytes of the disk that a VM with a process of its own takes beside its disks: two logs at their limit, its seed, and small files."""
+
+
 class AttachmentKind(Enum):
     """How a network card leaves its VM."""
 

@@ -21,6 +21,7 @@ from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
 from herocloud.providers.devices import (
+    SEED_AND_LOGS,
     Attachment,
     AttachmentKind,
     Card,
@@ -35,8 +36,8 @@ from herocloud.providers.host_fitness import FIRMWARE, Lacking, Standing
 from herocloud.providers.restart_events import Restarter
 
 __all__ = [
-    "FIRMWARE", "ROLES", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver", "Forward",
-    "Found", "GuestAccess", "HypervisorPlanning", "HypervisorRole", "ImagesRole", "Keeper", "Lacking", "Live", "Lock",
+    "FIRMWARE", "ROLES", "SEED_AND_LOGS", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver",
+    "Forward", "Found", "GuestAccess", "HypervisorPlanning", "HypervisorRole", "ImagesRole", "Keeper", "Lacking", "Live", "Lock",
     "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "Role", "SettingKind", "Simulation",
     "Standing", "Survey", "Tap", "Tombstone", "Unsupported", "UserNetwork", "Verdict", "Work",
 ]  # fmt: skip
@@ -247,10 +248,6 @@ class Channel(Enum):
     VIRTIO_SERIAL = "virtio-serial"
 
 
-SEED_AND_LOGS = 10 * 1024**2
-"""Bytes of the disk that a VM with a process of its own takes beside its disks: two logs at their limit, its seed, and small files."""
-
-
 class HypervisorRole(NamedTuple):
     """What there is to know of a hypervisor. Its driver performs `vm.*`; `vm.move` renames the VM's folder too (`ownership.rename`)."""
 
@@ -270,6 +267,8 @@ class HypervisorRole(NamedTuple):
     """Bytes of the disk that a VM takes beside its disks: its seed, and its logs at their limit."""
     runs: Callable[[Path, str], bool] = lambda _folder, _sid: False
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
+    last_end: Callable[[Path, str], str | None] = lambda _folder, _sid: None
+    """Says how a VM (data folder and sid) whose process is gone came to its end, where the hypervisor wrote it down."""
     restarter: Callable[[Path, str], Restarter] | None = None
     """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False

@@ -336,3 +336,10 @@ class UnfinishedInfo(Answer):
     status: str = Field(description="`interrupted` when somebody stopped it, `running` when it was cut off.")
     user: str
     address: str | None = Field(description="The one VM that it is about.")
+
+
+class DriftReport(Answer):
+    """Where the world differs from the records, and which applies left it half done."""
+
+    resource_drift: list[DriftInfo]
+    unfinished: list[UnfinishedInfo] = Field(description="Applies that did not end and on which nobody works.")

@@ -4,10 +4,11 @@ import json
 
 from herocloud.kits.jsons import Json
 from herocloud.model import ids, powers
+from herocloud.model.applies import Pending
 from herocloud.model.hosts import Slice
 from herocloud.model.worlds import Record
-from herocloud.operations import deployment
-from herocloud.rpc.answers import EventInfo, JobInfo, JobSteps, RpcErrorInfo, SliceInfo, VmInfo
+from herocloud.operations import deployment, unfinished
+from herocloud.rpc.answers import EventInfo, JobInfo, JobSteps, RpcErrorInfo, SliceInfo, UnfinishedInfo, VmInfo
 from herocloud.rpc.daemon_store import StoredEvent, StoredJob
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.job_marks import SECRET_LABEL, job_id
@@ -143,3 +144,28 @@ def is_hidden(record: Record, digest: str | None) -> bool:
     """Return whether a record is behind a secret that the caller did not give."""
     kept = secret_of(record)
     return kept is not None and kept != digest
+
+
+def unfinished_infos(desk: Desk, stack: str | None, digest: str | None) -> list[UnfinishedInfo]:
+    """Return the applies that did not end and on which nobody works, of one stack or of all, as far as the caller may know of them."""
+    return [
+        UnfinishedInfo(
+            apply=pending.id,
+            stack=pending.stack,
+            operation=pending.operation,
+            status=pending.status,
+            user=pending.caller.user,
+            address=pending.address,
+        )
+        for pending in unfinished.waiting(desk.recorded, None if stack is None else ids.StackName(stack))
+        if sees_apply(desk, pending, digest)
+    ]
+
+
+def sees_apply(desk: Desk, pending: Pending, digest: str | None) -> bool:
+    """Return whether a caller may know of an apply that did not end."""
+    record = desk.recorded.records.get(pending.stack, {}).get(pending.address) if pending.address else None
+    if record is not None:
+        return desk.sees(record, digest)
+    # Of a VM that has no record yet, nobody can tell whose it is.
+    return pending.stack != deployment.STACK

@@ -38,13 +38,16 @@ def record_document(record: Record) -> dict[str, Json]:
     return {**tables.as_row(record), "spec": spec, "sensitive": mask, "parts": dict(record.parts), "format_version": tables.FORMAT_VERSION}
 
 
-def vm_text(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None, *, color: bool = False) -> str:
+def vm_text(
+    record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None, *, ended: str | None = None, color: bool = False
+) -> str:
     """`vm show`: what people ask of a VM first, then every field."""
     row = listings.vm_row(record, seen)
     rows = [
         ("vm", str(row["address"])),
         ("stack", str(row["stack"])),
         ("state", str(row["state"])),
+        *([("ended", ended)] if ended else []),
         ("sid", str(row["sid"] or "-")),
         ("slices", ", ".join(row["slices"]) or "-"),
         ("memory", values.show("memory", row["memory"])),
@@ -57,9 +60,9 @@ def vm_text(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = N
     return tables.pairs(rows, color=color) + "\n\nFields:\n" + tables.pairs(phrases.verbose_fields(record.spec), indent="    ")
 
 
-def vm_document(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None) -> dict[str, Json]:
-    """Return one VM as JSON: the row of the list, the spec and the parts."""
-    return {**record_document(record), **listings.vm_row(record, seen)}
+def vm_document(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None, *, ended: str | None = None) -> dict[str, Json]:
+    """Return one VM as JSON: the row of the list, the spec and the parts, and how it ended if it should run and does not."""
+    return {**record_document(record), **listings.vm_row(record, seen), **({"ended": ended} if ended else {})}
 
 
 def slice_text(host_slice: Slice, owners: Mapping[Sid, tuple[str, Address]], *, color: bool = False) -> str:

@@ -3,7 +3,7 @@
 from herocloud.apply.inspection import Left, Rest, Seen
 from herocloud.kits.jsons import Json
 from herocloud.model.applies import Pending
-from herocloud.model.words import GLYPHS, Action
+from herocloud.model.words import GLYPHS, Action, Impact
 from herocloud.views import phrases, values, writer
 
 
@@ -28,6 +28,7 @@ def document(rest: Rest) -> dict[str, Json]:
         **pending_document(rest.pending),
         "direction": "back" if rest.rollback else "forward",
         "steps_done": rest.done,
+        **({"nothing_comes_back": rest.all_lost} if rest.rollback else {}),
         "left": [
             {
                 "address": one.change.address,
@@ -35,6 +36,7 @@ def document(rest: Rest) -> dict[str, Json]:
                 "classes": [needed.value for needed in one.classes],
                 "steps": one.steps,
                 "begun": one.begun,
+                **({"comes_back": not one.lost} if rest.rollback else {}),
             }
             for one in rest.left
         ],
@@ -64,6 +66,12 @@ def render(rest: Rest, *, color: bool = False) -> str:
     ]
     wide = max((len(one.change.address) for one in rest.left), default=0)
     lines += [_line(one, wide, palette, back=rest.rollback) for one in rest.left] or ["  nothing but to close the books"]
+    lost = [one.change.address for one in rest.left if one.lost]
+    if rest.all_lost:
+        way_out = "" if rest.turned else f" `herocloud resume {pending.id}` finishes it instead."
+        lines += ["", f"Nothing can be taken back: all of the data is gone for good.{way_out}"]
+    elif lost:
+        lines += ["", f"Cannot come back, because the data is gone for good: {', '.join(lost)}."]
     if rest.seen:
         lines += ["", "Of what was under way when it stopped, the host shows:"]
         lines += [f"  {seen_step.step.address}: {seen_step.step.kind} {_found(seen_step)}" for seen_step in rest.seen]
@@ -75,8 +83,19 @@ def _line(one: Left, wide: int, palette: writer.Palette, *, back: bool) -> str:
     sign = f"{writer.of_action(palette, change.action)}{GLYPHS[change.action].rjust(3)}{palette.off}"
     state = "begun, " if one.begun and not back else ""
     steps = f"{one.steps} step{'' if one.steps == 1 else 's'} {'to take back' if back else 'left'}"
-    note = f" · {change.note}" if change.note and (not back or change.action is not Action.DELETE) else ""
+    note = f" · {_note_back(one) if back else change.note}".rstrip(" ·")
     return f"  {sign} {change.address.ljust(wide)}   {phrases.action_words(change)} · {state}{steps}{note}"
+
+
+def _note_back(one: Left) -> str:
+    """Say what taking a change back does to data; the note of the plan says what doing it does."""
+    if one.lost:
+        classes = ", ".join(f"`{needed.value}`" for needed in one.classes)
+        replaced = " and what took its place is removed" if one.change.action is Action.REPLACE else ""
+        return f"cannot come back: its data is gone for good{replaced} (needs {classes})"
+    if one.change.action is Action.CREATE and one.change.impact < Impact.DATA and one.change.kind in ("vm", "volume"):
+        return "removed with whatever was written to it since"
+    return ""
 
 
 def _found(seen_step: Seen) -> str:

@@ -132,12 +132,19 @@ def next_step(plan: Plan, result: Result) -> str:
     if word == "interrupted":
         return "What is done is recorded. `herocloud resume` goes on, `herocloud resume --rollback` takes it back."
     if word == "partial":
-        return (
-            f"What is done is recorded. Remove the cause, then `herocloud apply` does the rest; `herocloud undo {plan.id}` takes it back."
-        )
+        back = f"`herocloud undo {result.apply or plan.id}` takes it back"
+        if plan.operation == "undo":
+            # Nothing goes on with half an undo: the stack file at hand asks for the opposite, and what was undone has changed since.
+            return f"What is done is recorded. {back}. Remove the cause, then undo again."
+        return f"What is done is recorded. Remove the cause, then {_again(plan)} does the rest; {back}."
     if word == "rolled back" and result.failed:
-        return "Remove the cause, then `herocloud apply` tries again."
+        return f"Remove the cause, then {_again(plan)} tries again."
     return ""
+
+
+def _again(plan: Plan) -> str:
+    """Name the command that plans the same another time."""
+    return f"`herocloud {plan.operation}`" if plan.operation in ("apply", "destroy", "undo") else "the same command"
 
 
 def kept_outputs(plan: Plan, result: Result) -> Mapping[str, Json]:

@@ -77,7 +77,8 @@ def test_undoing_half_a_replacement_counts_what_is_there_afterwards(herocloud, s
     _break(herocloud)
     told, _actions = _undo(herocloud)
     _write(herocloud, TWO)
-    assert told == _capacity(herocloud) == before
+    placed = 2 * 10 * 1024**3 if step in ("vm.create", "vm.boot") else 0
+    assert told == _capacity(herocloud) == {**before, "disk": before["disk"] + placed}, "what was written since is kept"
 
 
 def test_a_vm_that_was_only_stopped_is_not_called_a_replacement(herocloud) -> None:

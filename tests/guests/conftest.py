@@ -160,6 +160,17 @@ def qemu() -> None:
 
 
 @pytest.fixture(scope="session")
+def cloud_hypervisor(qemu: None) -> None:
+    """Skip where Cloud Hypervisor is missing, or KVM does not run guests; QEMU is what can compare KVM with emulation."""
+    from herocloud.providers.qemu import kvm_probe
+
+    if shutil.which("cloud-hypervisor") is None:
+        pytest.skip("needs cloud-hypervisor on PATH")
+    if kvm_probe.accelerate(kvm_probe.require_program()).name != "kvm":
+        pytest.skip("needs a /dev/kvm that guests get through")
+
+
+@pytest.fixture(scope="session")
 def make_folder_site() -> type[Site]:
     """Return what makes a site in a folder of the test's own."""
     return Site
@@ -179,7 +190,7 @@ def make_site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
                     (site.folder / name).touch()
                 return site
             request.getfixturevalue("namespaces")
-            request.getfixturevalue("qemu")
+            request.getfixturevalue(hypervisor.replace("-", "_"))
             image = request.getfixturevalue("tiny_image")
             namespace = Namespace()
             left.callback(namespace.close)

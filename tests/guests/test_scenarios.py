@@ -16,12 +16,17 @@ import pytest
 
 from tests.guests import eyes as observers
 
-HYPERVISORS = ["simulator", pytest.param("qemu", marks=[pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(600)])]
+_REAL = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(600)]
+HYPERVISORS = [
+    "simulator",
+    pytest.param("qemu", marks=_REAL),
+    pytest.param("cloud-hypervisor", marks=[*_REAL, pytest.mark.kvm, pytest.mark.live]),
+]
 SCENARIOS = sorted(path.parent for path in Path(__file__).parent.glob("scenarios/*/commands.txt"))
 _FILTERS = (
     (re.compile(r"\((\d+) slices, \d+ free\)( · simulated)?"), "(<slices>)"),
     (re.compile(r"^Slices (\d+ → \d+|\d+) of \d+.*$", re.MULTILINE), r"Slices \1"),
-    (re.compile(r"\b(simulator|qemu)\b"), "<hypervisor>"),
+    (re.compile(r"\b(simulator|qemu|cloud-hypervisor)\b"), "<hypervisor>"),
     (re.compile(r"(is ready) after .*"), r"\1."),
     (re.compile(r"in \d+(\.\d)? s|in \d+ min( \d+ s)?"), "in <seconds>"),
     # What steps took a moment ago decides what the next ones are expected to take.

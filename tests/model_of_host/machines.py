@@ -69,6 +69,8 @@ class Grave(NamedTuple):
     part: str
     body: Mapping[str, Any]
     identity: str
+    maker: tuple[str, str]
+    """The plan and the step that deleted it."""
 
 
 class Usage(NamedTuple):
@@ -250,16 +252,18 @@ class Machines:
             thing.parts[part], thing.identity[part] = before, f"{part}-{next(self._numbers)}"
         self.note(moment, thing, "changed", part)
 
-    def put(self, moment: float, thing: Thing, part: str, after: Any, *, purge: bool = False, undoing: bool = False) -> None:
-        """Make `after` the part, with everything that goes along."""
+    def put(
+        self, moment: float, thing: Thing, part: str, after: Any, maker: tuple[str, str], *, purge: bool = False, undoing: bool = False
+    ) -> None:
+        """Make `after` the part, with everything that goes along; `maker` names the plan and the step that want it."""
         before = thing.parts.get(part)
         thing.halves.pop(part, None)
         if part == "power":
             self._switch(moment, thing, after)
         elif after is None:
-            self._take_away(moment, thing, part, purge=purge, undoing=undoing)
+            self._take_away(moment, thing, part, maker, purge=purge, undoing=undoing)
         elif before is None:
-            self._bring(moment, thing, part, after, undoing=undoing)
+            self._bring(moment, thing, part, after, maker, undoing=undoing)
         else:
             thing.parts[part] = after
             self.note(moment, thing, "changed", part)
@@ -286,26 +290,29 @@ class Machines:
             thing.serving = True
             self.note(moment, thing, "stayed up", "machine")
 
-    def _take_away(self, moment: float, thing: Thing, part: str, *, purge: bool, undoing: bool) -> None:
+    def _take_away(self, moment: float, thing: Thing, part: str, maker: tuple[str, str], *, purge: bool, undoing: bool) -> None:
         body = thing.parts[part]
         stands_for_it = part == thing.body
         if part in DATA:
             # What an undone step made is empty until now, so nobody keeps it.
             self.note(moment, thing, "purged" if purge or undoing else "data goes", part)
             if not purge and not undoing:
-                self.graves.append(Grave(thing.stack, thing.address, part, body, thing.identity[part]))
+                self.graves.append(Grave(thing.stack, thing.address, part, body, thing.identity[part], maker))
         self.note(moment, thing, "goes" if stands_for_it else "changed", part)
         del thing.parts[part]
         thing.identity.pop(part, None)
         if part == "machine":
             thing.parts.pop("power", None)
 
-    def _bring(self, moment: float, thing: Thing, part: str, after: Any, *, undoing: bool) -> None:
+    def _bring(self, moment: float, thing: Thing, part: str, after: Any, maker: tuple[str, str], *, undoing: bool) -> None:
         identity = f"{part}-{next(self._numbers)}"
         if part in DATA and undoing:
-            grave = next((one for one in reversed(self.graves) if self._fits(one, thing, part, after)), None)
-            if grave is None:
+            graves = [grave for grave in reversed(self.graves) if self._fits(grave, thing, part, after)]
+            # A step brings back what it deleted itself. Else the data is older than its plan, which may have deleted more under that path.
+            graves = [grave for grave in graves if grave.maker == maker] or [grave for grave in graves if grave.maker[0] != maker[0]]
+            if not graves:
                 raise Gone(f"the data of {thing.address} is gone for good")
+            grave = graves[0]
             self.graves.remove(grave)
             identity = grave.identity
         thing.parts[part], thing.identity[part] = after, identity

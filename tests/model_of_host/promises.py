@@ -243,7 +243,7 @@ def _what_happened(course: Course, change: Change) -> str:
     return "move" if "renamed" in words else "nothing"
 
 
-_KEPT = re.compile(r"([\d.]+) GiB of data (?:is kept|is destroyed|comes back, and what was written since is destroyed)")
+_KEPT = re.compile(r"([\d.]+) GiB of data (?:is kept|is destroyed|comes back, and what was written since is (?:kept|destroyed))")
 
 
 def _data(course: Course, change: Change) -> Iterator[str]:

@@ -83,7 +83,7 @@ def test_a_deployment_is_gone_on_with(processes: Processes, point: str) -> None:
     assert job["status"] == "done"
     assert [(vm["name"], vm["status"], vm["slices"]) for vm in client.list_vms()] == [("web", "running", ["s1"])]
     assert [found["state"] for found in client.list_slices()] == ["InUse"] + ["Free"] * 6
-    assert client.drift() == []
+    assert client.drift() == {"resource_drift": [], "unfinished": []}
     assert client.list_unfinished() == []
 
 
@@ -117,7 +117,7 @@ def test_a_clone_is_gone_on_with(processes: Processes, point: str) -> None:
     assert (job["status"], job["result"]["name"]) == ("done", "copy")
     assert {(vm["name"], vm["status"]) for vm in client.list_vms()} == {("web", "running"), ("copy", "running")}
     assert client.list_snapshots() == []
-    assert client.drift() == []
+    assert client.drift() == {"resource_drift": [], "unfinished": []}
     assert client.list_unfinished() == []
 
 
@@ -168,7 +168,7 @@ def test_running_vms_outlive_their_daemon(processes: Processes) -> None:
     assert processes.has_died()
     client = processes.start()
     assert client.get_vm(SID)["status"] == "running"
-    assert client.drift() == []
+    assert client.drift() == {"resource_drift": [], "unfinished": []}
     assert len(client.list_jobs()) == 1
 
 
@@ -184,3 +184,4 @@ def test_the_command_lines_apply_is_left_alone(processes: Processes, folder: Pat
     client = processes.start()
     assert client.list_jobs() == []
     assert [(left["stack"], left["status"]) for left in client.list_unfinished()] == [("shop", "running")]
+    assert client.drift()["unfinished"] == client.drift(stack="shop")["unfinished"] == client.list_unfinished()

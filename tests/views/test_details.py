@@ -36,6 +36,14 @@ def test_a_vm_shows_first_what_people_ask_for(plans, snapshot) -> None:
     assert details.vm_text(_record(plans), seen) == snapshot
 
 
+def test_a_vm_that_ended_by_itself_says_how(plans) -> None:
+    record, how = _record(plans), "the guest switched itself off"
+    assert "ended" not in details.vm_document(record)
+    assert details.vm_document(record, ended=how)["ended"] == how
+    lines = [line.split(maxsplit=1) for line in details.vm_text(record, ended=how).splitlines()]
+    assert ["ended", how] in lines
+
+
 def test_a_vm_as_json_has_the_row_and_the_record(plans) -> None:
     document = details.vm_document(_record(plans), {})
     assert document["state"] == "gone"

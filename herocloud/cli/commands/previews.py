@@ -62,24 +62,29 @@ def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Det
     if len(drifted_stacks) == 1:
         only = drifted_stacks[0]
         presentation.show(
-            call, lambda: view.document(only.stack, only.drift), lambda: view.render(only.stack, only.drift, color=call.screen.color_out)
+            call,
+            lambda: view.document(only.stack, only.drift, only.unfinished),
+            lambda: view.render(only.stack, only.drift, only.unfinished, color=call.screen.color_out),
         )
     else:
         texts = [
-            view.render(drifted_stack.stack, drifted_stack.drift, color=call.screen.color_out)
+            view.render(drifted_stack.stack, drifted_stack.drift, drifted_stack.unfinished, color=call.screen.color_out)
             for drifted_stack in drifted_stacks
-            if drifted_stack.drift
+            if drifted_stack.drift or drifted_stack.unfinished
         ]
         presentation.show(
             call,
             lambda: {
                 "format_version": view.FORMAT_VERSION,
                 "drifted": any(drifted_stack.drift for drifted_stack in drifted_stacks),
-                "stacks": [view.document(drifted_stack.stack, drifted_stack.drift) for drifted_stack in drifted_stacks],
+                "stacks": [
+                    view.document(drifted_stack.stack, drifted_stack.drift, drifted_stack.unfinished) for drifted_stack in drifted_stacks
+                ],
             },
             lambda: "\n\n".join(texts) or "No drift.",
         )
-    return exit_codes.CHANGES if detailed_exitcode and any(drifted_stack.drift for drifted_stack in drifted_stacks) else exit_codes.DONE
+    found = any(drifted_stack.drift or drifted_stack.unfinished for drifted_stack in drifted_stacks)
+    return exit_codes.CHANGES if detailed_exitcode and found else exit_codes.DONE
 
 
 def show(

@@ -70,6 +70,12 @@ def _runs(data: Path, sid: str) -> bool:
     return identity.running(data, sid) is not None
 
 
+def _last_end(data: Path, sid: str) -> str | None:
+    from herocloud.providers.cloud_hypervisor import vmm_process
+
+    return None if _runs(data, sid) else vmm_process.say_how_it_ended(data, sid)
+
+
 def _restarter(data: Path, sid: str) -> "VmmRestarter":
     from herocloud.providers.vmm.restarter import VmmRestarter
 
@@ -107,6 +113,7 @@ DECLARATION = Declaration(
         room=SEED_AND_LOGS,
         signs=_signs,
         runs=_runs,
+        last_end=_last_end,
         restarter=_restarter,
     ),
 )

@@ -189,7 +189,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     if mark.machine["hugepages"]:
         files.require_huge_pages(mark.machine["memory"])
     if mark.booted is not None:
-        work.progress(f"the process before this one is gone: {how_it_ended(data, sid).value}", None)
+        work.progress(f"the process before this one is gone: {say_how_it_ended(data, sid) or 'nobody knows how'}", None)
         clear(data, sid, mark)
     log = folders.serial_log(data, sid)
     said = log.stat().st_size if log.exists() else 0
@@ -337,6 +337,7 @@ def _where_more(data: Path, sid: str) -> str:
     return f"; its log is `{file_layout.log_file(data, sid)}`, and `herocloud doctor` checks what it needs"
 
 
-def how_it_ended(data: Path, sid: str) -> event_file.End:
-    """Tell how a process that is gone, and that nobody here stopped, came to its end."""
-    return event_file.how_it_ended(event_file.EventFile(file_layout.event_file(data, sid)).read(), asked=False)
+def say_how_it_ended(data: Path, sid: str) -> str | None:
+    """Say how a process that is gone, and that nobody here stopped, came to its end; nothing where none wrote anything."""
+    events = event_file.EventFile(file_layout.event_file(data, sid)).read()
+    return event_file.how_it_ended(events, asked=False).value if events else None

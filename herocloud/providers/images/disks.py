@@ -46,7 +46,7 @@ class Disks:
         path, after = self._path(work), work.step.after
         mark = marks.read(path)
         if mark is not None and mark.half == _BURYING:
-            self._bury(path, mark, half)
+            self._bury(path, mark, work, half)
         if KINDS[work.step.kind].places and self._place(path, work, half):
             return
         source = None if work.step.origin is not None else self._source(work, after)
@@ -180,18 +180,19 @@ class Disks:
         if work.purge or never_whole or work.step.part.endswith(BESIDE):
             self._destroy(path, mark, half)
         else:
-            self._bury(path, mark, half)
+            self._bury(path, mark, work, half)
         part_states.release_folder(path)
 
-    def _bury(self, path: Path, mark: Mark, half: Half) -> None:
+    def _bury(self, path: Path, mark: Mark, work: Work, half: Half) -> None:
         resumed = mark.half == _BURYING
         key = mark.more["key"] if resumed else tombstones.new_key(path)
         deleted = mark.more["deleted"] if resumed else tombstones.now()
+        by = tuple(mark.more.get("by", ())) if resumed else (work.plan, work.step.id)
         body = part_states.with_size(mark.body, size) if (size := part_states.size_of(path)) is not None else mark.body
         owner = part_states.owner_of(path, mark)
-        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted}))
+        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted, "by": list(by)}))
         half()
-        tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted))
+        tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted, by))
         half()
         marks.remove(path)
 
@@ -239,7 +240,7 @@ class Disks:
         if mark is not None and mark.half in (_BURYING, _RESTORING):
             key: str | None = mark.more["key"]
         else:
-            youngest = tombstones.find(self._folder, work.stack, step.address, step.part, before["path"])
+            youngest = tombstones.find(self._folder, work, before["path"])
             key = youngest.key if youngest else None
         buried = tombstones.read(self._folder, key) if key else None
         if buried is None and part_states.size_of(path) is None:

@@ -49,7 +49,7 @@ class Snapshots(Parts):
         path = self._path(work)
         mark = marks.read(path)
         if mark is not None and mark.half == _BURYING:
-            self._bury(path, mark, half)
+            self._bury(path, mark, work, half)
         owner = ownership.read_owner(path.parent.parent)
         if owner is None:
             raise Conflict(f"`{work.step.address}` has no folder, so there is nothing to take a snapshot of")
@@ -108,7 +108,7 @@ class Snapshots(Parts):
         if work.purge or mark.half == _COPYING:
             self._destroy(path, mark, half)
         else:
-            self._bury(path, mark, half)
+            self._bury(path, mark, work, half)
         self.sweep(work)
 
     def unmake(self, work: Work, half: Half) -> None:
@@ -126,7 +126,7 @@ class Snapshots(Parts):
         if mark is not None and mark.half in (_BURYING, _RESTORING):
             key: str | None = mark.more["key"]
         else:
-            youngest = tombstones.find(self._folder, work.stack, step.address, step.part, before["path"])
+            youngest = tombstones.find(self._folder, work, before["path"])
             key = youngest.key if youngest else None
         buried = tombstones.read(self._folder, key) if key else None
         if buried is None and not path.is_dir():
@@ -140,15 +140,16 @@ class Snapshots(Parts):
         half()
         marks.write(path, mark_for(work, body))
 
-    def _bury(self, path: Path, mark: Mark, half: Half) -> None:
+    def _bury(self, path: Path, mark: Mark, work: Work, half: Half) -> None:
         resumed = mark.half == _BURYING
         key = mark.more["key"] if resumed else f"{path.parent.parent.name}-{tombstones.new_key(path)}"
         deleted = mark.more["deleted"] if resumed else tombstones.now()
+        by = tuple(mark.more.get("by", ())) if resumed else (work.plan, work.step.id)
         body = mark.body if resumed else body_of(path, mark)
         owner = owner_of(path, mark)
-        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted}))
+        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted, "by": list(by)}))
         half()
-        tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted))
+        tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted, by))
         half()
         marks.remove(path)
 

@@ -14,8 +14,9 @@ from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
+from herocloud.providers import tombstone_choice
 from herocloud.providers.images import image_folders, part_states
-from herocloud.providers.seam import Tombstone
+from herocloud.providers.seam import Tombstone, Work
 
 _DATA, _NOTE = image_folders.BURIED, "note.json"
 
@@ -29,6 +30,8 @@ class Buried(NamedTuple):
     part: str
     body: Part
     deleted: float
+    by: tuple[str, ...] = ()
+    """The plan and the step that made it; nothing in notes from before they were written down."""
 
 
 def new_key(path: Path) -> str:
@@ -57,18 +60,21 @@ def bury(folder: Path, path: Path, what: Buried) -> None:
     durable_files.sync_folder(path.parent)
 
 
-def find(folder: Path, stack: str, address: str, part: str, path: str) -> Buried | None:
-    """Return the youngest tombstone of a part; another path is another disk, while a drifted size is no reason to leave data buried.
+def find(folder: Path, work: Work, path: str) -> Buried | None:
+    """Return the tombstone that a step brings back; another path is another disk, a drifted size is no reason to leave data buried.
 
     The path of a root disk names its VM, whatever the VM was called when it went.
     """
+    step = work.step
     fitting = [
         tombstone
         for tombstone in _read_all(folder)
-        if (tombstone.stack, tombstone.part) == (stack, part) and tombstone.body["path"] == path
+        if (tombstone.stack, tombstone.part) == (work.stack, step.part) and tombstone.body["path"] == path
     ]
-    own = [one for one in fitting if one.address == address]
-    return next(reversed(own or (fitting if part == "disk" else [])), None)
+    own = [tombstone for tombstone in fitting if tombstone.address == step.address]
+    youngest_first = (own or (fitting if step.part == "disk" else []))[::-1]
+    chosen = tombstone_choice.choose_tombstone([tombstone.by for tombstone in youngest_first], work)
+    return None if chosen is None else youngest_first[chosen]
 
 
 def read(folder: Path, key: str) -> Buried | None:

@@ -81,4 +81,5 @@ def _port(text: str) -> Expression:
 
 
 def _read_port(rule: rule_expressions.Rule) -> list[tuple[str, Json]]:
-    return [(protocol, port) for protocol in ("tcp", "udp") if (port := rule_expressions.value(rule, protocol, "dport")) is not None]
+    """Return the port that a rule opens; nothing for a range or a set, which somebody else opened."""
+    return [(protocol, port) for protocol in ("tcp", "udp") if isinstance(port := rule_expressions.value(rule, protocol, "dport"), int)]

@@ -73,9 +73,9 @@ def read(rules: Rules, mark: Mark, bridge: str, table: table_hooks.Table | None 
     """Return what the rules of a network say now, and which of its chains are not as they are to be."""
     forward, _, incoming, _, leaving = (rules.get(name, ()) for name in chain_names(bridge))
     source = next((rule for rule in forward if rule.comment == "source"), None)
-    prefix = (rule_expressions.value(source, "ip", "saddr") or {}).get("prefix") if source else None
+    cidr = _read_range(source) if source else None
     seen = Seen(
-        cidr=f"{prefix['addr']}/{prefix['len']}" if prefix else None,
+        cidr=cidr,
         nat=any(rule.comment == "nat" for rule in leaving),
         isolated=any(rule.comment == "isolated" for rule in forward),
         forward=[_read_published(rule) for rule in incoming],
@@ -100,8 +100,15 @@ def read(rules: Rules, mark: Mark, bridge: str, table: table_hooks.Table | None 
 
 def _range_of(leaving: Sequence[rule_expressions.Rule]) -> str | None:
     """Return the range of a network whose rules in the forward chain do not tell."""
-    prefix = next((found for rule in leaving if rule.comment == "hairpin" and (found := rule_expressions.value(rule, "ip", "saddr"))), None)
-    return f"{prefix['prefix']['addr']}/{prefix['prefix']['len']}" if isinstance(prefix, dict) and "prefix" in prefix else None
+    return next((found for rule in leaving if rule.comment == "hairpin" and (found := _read_range(rule))), None)
+
+
+def _read_range(rule: rule_expressions.Rule) -> str | None:
+    """Return the range of addresses that a rule is about; nothing for what is none, as somebody may have left it."""
+    match rule_expressions.value(rule, "ip", "saddr"):
+        case {"prefix": {"addr": str(address), "len": int(length)}}:
+            return f"{address}/{length}"
+    return None
 
 
 def port_of(part: Part) -> Port:
@@ -180,11 +187,14 @@ def _publish(forward: Json) -> tuple[str, list[Expression]]:
 
 
 def _read_published(rule: rule_expressions.Rule) -> Json:
-    target = rule_expressions.statement(rule, "dnat") or {}
+    body = rule_expressions.statement(rule, "dnat")
+    target = body if isinstance(body, dict) else {}
     for protocol in ("tcp", "udp"):
         port = rule_expressions.value(rule, protocol, "dport")
         if port is not None:
             break
+    # Somebody may have made it a range or a set, which nobody can publish.
+    port = port if isinstance(port, int) else None
     return {"host_port": port, "vm": rule.comment, "port": target.get("port"), "protocol": protocol, "address": target.get("addr")}
 
 

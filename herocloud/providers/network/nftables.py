@@ -75,14 +75,7 @@ def _list(what: list[str]) -> Rules | None:
         if _ABSENT in error.stderr and error.returncode is not None:
             return None
         raise _explain(error) from error
-    found: dict[str, list[Rule]] = {}
-    for item in jsons.loads(answer)["nftables"]:
-        if "chain" in item:
-            found.setdefault(item["chain"]["name"], [])
-        elif "rule" in item:
-            rule = item["rule"]
-            found.setdefault(rule["chain"], []).append(Rule(rule.get("comment", ""), rule["expr"], rule.get("handle", 0)))
-    return {name: tuple(rules) for name, rules in found.items()}
+    return rule_expressions.read_listing(jsons.loads(answer))
 
 
 def _list_by_chain(family: str, table: str) -> Rules:

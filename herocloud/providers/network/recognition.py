@@ -51,6 +51,7 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "forwarding": None if scene.forwards and serving.forwarding else False,
         "loopback": None if serving.loopback is bool(seen.forward) else serving.loopback,
         "rules": list(seen.wrong) or None,
+        "rules_range": seen.cidr if own and seen.cidr not in (None, cidr) else None,
         "ports": None if seen.wrong or marks.read_port(link.alias) == network_rules.port_of(part) else "changed",
         "addresses": more or None,
         "route": "missing" if own and link.up and not _has_route(scene, link, cidr) else None,

@@ -8,11 +8,12 @@ listing two thousand taps five times slower. Numbers stay below 2^63: nft 1.0.6 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
+from herocloud.providers.network import normal_form
 
 Expression = dict[str, Json]
-Outline = tuple[tuple[str, str], ...]
+Outline = tuple[str, ...]
+"""What a rule does with which packets, each expression in its normal form."""
 
 ACCEPT: Expression = {"accept": None}
 DROP: Expression = {"drop": None}
@@ -103,16 +104,24 @@ def drop_table(family: str, table: str) -> list[Json]:
 
 def outline(chain: Chain) -> list[tuple[str, Outline]]:
     """Reduce a chain to the role of each rule, and to what it does with which packets."""
-    return [(role, _outline(expr)) for role, expr in chain.rules]
+    return [(role, tuple(map(normal_form.normalize, expr))) for role, expr in chain.rules]
 
 
 def outline_read(rules: Iterable[Rule]) -> list[tuple[str, Outline]]:
-    """Reduce a chain that was read to the same.
+    """Reduce a chain that was read to the same."""
+    return [(rule.comment, tuple(map(normal_form.normalize, rule.expr))) for rule in rules]
 
-    Names that another nft may write differently (kinds of frames, states of connections) are left out: a difference that is none would
-    show as drift for ever. Which words a rule is made of, and every interface, address and port in it, count.
-    """
-    return [(rule.comment, _outline(rule.expr)) for rule in rules]
+
+def read_listing(listing: Json) -> dict[str, tuple[Rule, ...]]:
+    """Return the rules in what `nft -j list` printed, by chain."""
+    found: dict[str, list[Rule]] = {}
+    for item in listing["nftables"]:
+        if "chain" in item:
+            found.setdefault(item["chain"]["name"], [])
+        elif "rule" in item:
+            rule = item["rule"]
+            found.setdefault(rule["chain"], []).append(Rule(rule.get("comment", ""), rule["expr"], rule.get("handle", 0)))
+    return {name: tuple(rules) for name, rules in found.items()}
 
 
 def value(rule: Rule, protocol: str, field: str) -> Json:
@@ -127,25 +136,3 @@ def value(rule: Rule, protocol: str, field: str) -> Json:
 def statement(rule: Rule, word: str) -> Json:
     """Return the body of a statement of a rule (`dnat`, `fwd`); nothing when it has none."""
     return next((expression[word] for expression in rule.expr if word in expression), None)
-
-
-_BY_VALUE = (("meta", "iifname"), ("meta", "oifname"), ("ether", "saddr"), ("arp", "saddr ether"), ("arp", "saddr ip"), ("ip", "saddr"),
-             ("ip", "daddr"), ("ip6", "saddr"), ("ip6", "daddr"), ("tcp", "dport"), ("udp", "dport"))  # fmt: skip
-"""What is compared with interfaces, addresses and ports, which are written in one way only."""
-
-
-def _outline(expr: list[Expression]) -> Outline:
-    return tuple(_word(expression) for expression in expr)
-
-
-def _word(expression: Expression) -> tuple[str, str]:
-    """Reduce one expression to its word and what is sure to be the same in every nft."""
-    word = next(iter(expression), "")
-    body: Any = expression.get(word)
-    if word != "match":
-        return word, jsons.dumps(body)
-    left: Any = body["left"]
-    subject = ("meta", left["meta"]["key"]) if "meta" in left else tuple(left.get("payload", {}).get(key) for key in ("protocol", "field"))
-    if subject not in _BY_VALUE:
-        return f"match {'!=' if body['op'] == '!=' else '=='}", ""
-    return f"match {body['op']}", jsons.dumps([*subject, body["right"]])

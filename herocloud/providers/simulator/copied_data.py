@@ -92,7 +92,7 @@ def restore(world: sqlite3.Connection, row: Row, work: Work, folder: Path) -> No
     part = work.step.part
     token = read(world, work.step.origin, folder)
     if not work.purge:
-        moves.bury(world, row, part, row.parts[part])
+        moves.bury(world, row, part, row.parts[part], by=work)
     row.contents[part] = token
     row.contents[moves.restored_mark(part)] = work.step.origin["token"]
 
@@ -100,7 +100,7 @@ def restore(world: sqlite3.Connection, row: Row, work: Work, folder: Path) -> No
 def take_back(world: sqlite3.Connection, row: Row, work: Work) -> None:
     """Bring back the data that was replaced."""
     part = work.step.part
-    content = moves.dig_up(world, row, part, row.parts[part])
+    content = moves.dig_up(world, row, part, row.parts[part], work)
     if content is None:
         raise Permanent(f"the data of `{row.address}` is gone: it was purged, so the restoring cannot be undone")
     row.contents[part] = content

@@ -159,12 +159,12 @@ class SimulatorDriver:
         if holds_data and target is None and current is not None:
             # What an undone step made was empty until now; a tombstone of it would only be litter.
             if not work.purge and not undoing:
-                moves.bury(world, row, part, current)
+                moves.bury(world, row, part, current, by=work)
             row.contents.pop(part, None)
             row.contents.pop(moves.restored_mark(part), None)
         rows.put(world, row, part, target, self._limits)
         if holds_data and current is None and target is not None:
-            row.contents[part] = _restored(world, row, part, target) if undoing else kept or self._new_content(world, row, work)
+            row.contents[part] = _restored(world, row, part, target, work) if undoing else kept or self._new_content(world, row, work)
         if places and undoing:
             rows.put(world, row, f"{part}{BESIDE}", beside(work.step.after), self._limits)
             if kept is not None:
@@ -277,8 +277,8 @@ def limits_of(host: Host | None) -> Limits:
     return Limits(int(host.memory * host.ratios.memory), disk if host.limit_disk is None else min(disk, host.limit_disk))
 
 
-def _restored(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str:
-    content = moves.dig_up(world, row, part, body)
+def _restored(world: sqlite3.Connection, row: Row, part: str, body: Part, work: Work) -> str:
+    content = moves.dig_up(world, row, part, body, work)
     if content is None:
         raise Permanent(f"the data of `{row.address}` is gone: `{body.get('path')}` was purged, so its deletion cannot be undone")
     return content

@@ -12,6 +12,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import Address, StackName
+from herocloud.providers import tombstone_choice
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
 from herocloud.providers.simulator import rows
 from herocloud.providers.simulator.rows import Limits, Row
@@ -30,38 +31,46 @@ def restored_mark(part: str) -> str:
     return f"{part} restored"
 
 
-def bury(world: sqlite3.Connection, row: Row, part: str, body: Part) -> None:
+_BURIED_BY = "buried by"
+"""In the body of a tombstone: the plan and the step that made it."""
+
+
+def bury(world: sqlite3.Connection, row: Row, part: str, body: Part, *, by: Work | None = None) -> None:
     """Keep the data of a part that is about to go; it goes on taking its room on the disk."""
     content = row.contents.get(part)
     key = f"{row.stack}/{row.address}/{part}/{content if content is None or len(content) < 40 else jsons.digest_text(content)}"
     while world.execute("SELECT 1 FROM tombstones WHERE key = ?", (key,)).fetchone():
         # A copy holds the same as its original.
         key += "+"
-    kept = {**body, _RESTORED: row.contents.get(restored_mark(part))}
+    kept = {**body, _RESTORED: row.contents.get(restored_mark(part)), _BURIED_BY: by and [by.plan, by.step.id]}
     values = (key, row.stack, row.address, part, json.dumps(kept), content, int(body["size"]), time.time())
     world.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     rows.weigh(world, "disk", int(body["size"]))
 
 
-def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part) -> str | None:
-    """Take the youngest fitting tombstone away and return its content; nothing when the data is gone for good.
+def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part, work: Work) -> str | None:
+    """Take the fitting tombstone away and return its content; nothing when the data is gone for good.
 
-    The thing knows again which restoring that data came from.
+    That is the youngest that the step of `work` made itself, or the youngest that no step of its plan made: an undo keeps what was written
+    since under the same path. The thing knows again which restoring that data came from.
     """
     query = (
         "SELECT key, body, content FROM tombstones WHERE stack = ? AND part = ? AND (address = ? OR part = 'disk')"
         " ORDER BY address = ? DESC, deleted DESC, rowid DESC"
     )
-    for key, kept, content in world.execute(query, (row.stack, part, row.address, row.address)).fetchall():
-        # A drifted size is no reason to leave data buried; another path is another disk. That of a root disk names its VM.
-        was = json.loads(kept)
-        if was.get("path") == body.get("path"):
-            drop(world, key)
-            row.contents.pop(restored_mark(part), None)
-            if was.get(_RESTORED):
-                row.contents[restored_mark(part)] = was[_RESTORED]
-            return str(content)
-    return None
+    found = [(key, json.loads(kept), content) for key, kept, content in world.execute(query, (row.stack, part, row.address, row.address))]
+    # A drifted size is no reason to leave data buried; another path is another disk. That of a root disk names its VM.
+    fitting = [(key, was, content) for key, was, content in found if was.get("path") == body.get("path")]
+    makers = [tuple(was.get(_BURIED_BY) or ()) for _, was, _ in fitting]
+    chosen = tombstone_choice.choose_tombstone(makers, work)
+    if chosen is None:
+        return None
+    key, was, content = fitting[chosen]
+    drop(world, key)
+    row.contents.pop(restored_mark(part), None)
+    if was.get(_RESTORED):
+        row.contents[restored_mark(part)] = was[_RESTORED]
+    return str(content)
 
 
 def list_tombstones(world: sqlite3.Connection) -> list[Tombstone]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from herocloud.rpc.client.schema_types import (
     AttachInfo,
-    DriftInfo,
+    DriftReport,
     EventPage,
     ExecInfo,
     ExportedStack,
@@ -502,9 +502,9 @@ class AsyncMethods:
         *,
         stack: str | None = None,
         secret: str = "",
-    ) -> list[DriftInfo]:
-        """Compare the world with the records; nothing is returned where they agree."""
-        return cast("list[DriftInfo]", await self.call("drift", {"stack": stack, "secret": secret}))
+    ) -> DriftReport:
+        """Compare the world with the records; the lists are empty where they agree."""
+        return cast("DriftReport", await self.call("drift", {"stack": stack, "secret": secret}))
 
     async def export(
         self,

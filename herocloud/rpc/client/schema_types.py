@@ -46,6 +46,14 @@ class DriftInfo(TypedDict):
     observed: Any
 
 
+class DriftReport(TypedDict):
+    """Where the world differs from the records, and which applies left it half done."""
+
+    resource_drift: "list[DriftInfo]"
+    unfinished: "list[UnfinishedInfo]"
+    """Applies that did not end and on which nobody works."""
+
+
 class EventInfo(TypedDict):
     """Something that happened."""
 

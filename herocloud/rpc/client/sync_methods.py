@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from herocloud.rpc.client.schema_types import (
     AttachInfo,
-    DriftInfo,
+    DriftReport,
     EventPage,
     ExecInfo,
     ExportedStack,
@@ -496,9 +496,9 @@ class SyncMethods:
         *,
         stack: str | None = None,
         secret: str = "",
-    ) -> list[DriftInfo]:
-        """Compare the world with the records; nothing is returned where they agree."""
-        return cast("list[DriftInfo]", self.call("drift", {"stack": stack, "secret": secret}))
+    ) -> DriftReport:
+        """Compare the world with the records; the lists are empty where they agree."""
+        return cast("DriftReport", self.call("drift", {"stack": stack, "secret": secret}))
 
     def export(
         self,

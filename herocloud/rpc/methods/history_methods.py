@@ -8,7 +8,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record
-from herocloud.operations import apply, deployment, lookups, reversal, unfinished
+from herocloud.operations import apply, lookups, reversal, unfinished
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, Secret, UnfinishedInfo, Wait
 from herocloud.rpc.desk import Desk, secret_of
@@ -85,26 +85,7 @@ def _hidden(desk: Desk, digest: str | None) -> frozenset[int]:
 @declare("stacks", example=Example({}, []))
 def list_unfinished(desk: Desk, secret: Secret = "") -> list[UnfinishedInfo]:
     """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
-    return [
-        UnfinishedInfo(
-            apply=pending.id,
-            stack=pending.stack,
-            operation=pending.operation,
-            status=pending.status,
-            user=pending.caller.user,
-            address=pending.address,
-        )
-        for pending in unfinished.waiting(desk.recorded, None)
-        if _sees(desk, pending.stack, pending.address, secret)
-    ]
-
-
-def _sees(desk: Desk, stack: str, address: str | None, secret: str) -> bool:
-    record = desk.recorded.records.get(stack, {}).get(address) if address else None  # type: ignore[call-overload]
-    if record is not None:
-        return desk.sees(record, desk.digest(secret))
-    # Of a VM that has no record yet, nobody can tell whose it is.
-    return stack != deployment.STACK
+    return infos.unfinished_infos(desk, None, desk.digest(secret))
 
 
 @declare(
@@ -191,12 +172,13 @@ def resume_stack(
     environment: Environment = {},  # noqa: B006
 ) -> JobInfo:
     """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
+    digest = desk.digest(secret)
     waiting = [
         pending
         for pending in unfinished.waiting(desk.recorded, None)
-        if pending.stack == stack and which in (None, pending.id) and _sees(desk, pending.stack, pending.address, secret)
+        if pending.stack == stack and which in (None, pending.id) and infos.sees_apply(desk, pending, digest)
     ]
-    owner = desk.digest(secret) if waiting and not _sees(desk, stack, waiting[-1].address, "") else None
+    owner = digest if waiting and not infos.sees_apply(desk, waiting[-1], desk.digest("")) else None
     approved = frozenset(Approval(word) for word in approve)
 
     def run_it(run: Run) -> Json:

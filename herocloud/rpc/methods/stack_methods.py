@@ -14,7 +14,7 @@ from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import annotation
 from herocloud.plan.scope import PlanOptions
 from herocloud.rpc import concealment, error_answers, infos, uploads, work
-from herocloud.rpc.answers import DriftInfo, ExportedStack, IdempotencyKey, JobInfo, PlanInfo, StackInfo, ValidationInfo, Wait
+from herocloud.rpc.answers import DriftInfo, DriftReport, ExportedStack, IdempotencyKey, JobInfo, PlanInfo, StackInfo, ValidationInfo, Wait
 from herocloud.rpc.answers import Secret as SecretText
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND
@@ -268,17 +268,18 @@ def get_stack(desk: Desk, stack: StackText, secret: SecretText = "") -> StackInf
     return stack_info
 
 
-@declare("stacks", example=Example({"stack": "shop"}, []), errors=(NOT_FOUND,))
-def drift(desk: Desk, stack: StackText | None = None, secret: SecretText = "") -> list[DriftInfo]:
-    """Compare the world with the records; nothing is returned where they agree."""
+@declare("stacks", example=Example({"stack": "shop"}, {"resource_drift": [], "unfinished": []}), errors=(NOT_FOUND,))
+def drift(desk: Desk, stack: StackText | None = None, secret: SecretText = "") -> DriftReport:
+    """Compare the world with the records; the lists are empty where they agree."""
     digest = desk.digest(secret)
     drifted_stacks = lookups.find_drift(desk.folder, stack)
-    return [
+    found = [
         DriftInfo(stack=drifted_stack.stack, address=item.address, part=item.part, recorded=item.before, observed=item.after)
         for drifted_stack in drifted_stacks
         for item in drifted_stack.drift
         if (record := desk.recorded.records.get(drifted_stack.stack, {}).get(item.address)) is None or desk.sees(record, digest)
     ]
+    return DriftReport(resource_drift=found, unfinished=infos.unfinished_infos(desk, stack, digest))
 
 
 @declare("stacks", example=Example({"stack": "shop"}, [{"stack": "shop", "yaml": _YAML}]), errors=(NOT_FOUND,))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.cloud_hypervisor import attendant, signs_of_life
+from herocloud.providers.cloud_hypervisor import DECLARATION, attendant, signs_of_life
 from herocloud.providers.cloud_hypervisor.client import Lost
 from herocloud.providers.vmm import folders, identity
 
@@ -153,9 +153,21 @@ def test_a_guest_that_switches_itself_off_ends_everything(bench: Any) -> None:
             break
         threading.Event().wait(0.01)
     assert bench.see()["power"] == "stopped"
+    assert DECLARATION.hypervisor.last_end(bench.data, "v1") == "the guest switched itself off"
     bench.power("vm.boot", "stopped", "running")
+    assert DECLARATION.hypervisor.last_end(bench.data, "v1") is None, "it runs"
     assert folders.console_socket(bench.data, "v1").exists()
     assert "the process before this one is gone: the guest switched itself off" in bench.told
+
+
+def test_a_vmm_that_was_killed_leaves_how_it_ended(bench: Any) -> None:
+    bench.running()
+    identity.send(bench.process, signal.SIGKILL)
+    for _ in range(2000):
+        if bench.see()["power"] == "stopped":
+            break
+        threading.Event().wait(0.01)
+    assert DECLARATION.hypervisor.last_end(bench.data, "v1") == "it crashed or was killed"
 
 
 def test_a_guest_that_panicked_is_crashed_and_is_not_asked_to_shut_down(bench: Any) -> None:

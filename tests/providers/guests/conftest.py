@@ -40,6 +40,8 @@ class FakeAgent:
         self.visitors = self.most_visitors = 0
         self.ports: list[str] = []
         self.wants_port = False
+        self.turned_away = 0
+        """How many visitors are hung up on, because nothing in the guest listens on their port."""
         self._programs: dict[int, tuple[subprocess.Popen[bytes], tuple[Any, ...]]] = {}
         self._files: dict[int, Any] = {}
         self._server = socket.socket(socket.AF_UNIX)
@@ -86,6 +88,9 @@ class FakeAgent:
         wire.sendall(self.greeting)
         if self.wants_port:
             self.ports.append(stream.readline().decode().strip())
+            if self.turned_away:
+                self.turned_away -= 1
+                return
             wire.sendall(b"OK 1073741824\n")
         while line := stream.readline():
             self.hears.wait(timeout=30)

@@ -112,6 +112,14 @@ def test_a_socket_that_serves_several_ports_is_told_which(fake) -> None:
     assert fake.ports == ["CONNECT 1024"]
 
 
+def test_a_port_on_which_nobody_listens_yet_is_told_from_a_vm_that_is_off(fake) -> None:
+    fake.wants_port, fake.turned_away = True, 1
+    with pytest.raises(Silent, match="nothing in the guest listens on vsock port 1024"):
+        Agent(Endpoint(fake.path, port=1024)).ping()
+    fake.turned_away = 3
+    assert Agent(Endpoint(fake.path, port=1024)).wait(20)
+
+
 def test_an_answer_without_end_is_refused(fake, agent, monkeypatch) -> None:
     monkeypatch.setattr(agent_answers, "LONGEST", 1000)
     fake.read_files()

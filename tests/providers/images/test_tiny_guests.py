@@ -1,6 +1,7 @@
 """The tiny image boots for real: it takes its seed, answers, runs commands, uses what is plugged in, and goes at the button."""
 
 import base64
+import platform
 import shutil
 import subprocess
 
@@ -184,3 +185,11 @@ def test_without_a_word_about_the_console_it_speaks_on_the_first_line_and_the_ag
         assert guest.process.wait(timeout=60) == 0
     finally:
         guest.close()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="needs an x86-64 processor")
+def test_the_agent_listens_on_vsock_as_well(guest) -> None:
+    # Nobody is at the other end here; tests of scenarios on Cloud Hypervisor talk to it.
+    guest.wait_until(lambda: guest.run("pidof", "listener")[0] == 0, what="the listener")
+    assert guest.run("sh", "-c", "readlink /proc/$(pidof listener)/exe") == (0, "/lib/herocloud/listener\n")
+    assert "socket:" in guest.run("sh", "-c", "ls -l /proc/$(pidof listener)/fd")[1]

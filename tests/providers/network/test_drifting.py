@@ -22,7 +22,7 @@ NETWORK = {
     ),
     "another range": (
         "ip address delete 10.42.0.1/24 dev hb-lan; ip address add 10.49.0.1/16 dev hb-lan",
-        {"gateway": "10.49.0.1", "cidr": "10.49.0.0/16"},
+        {"gateway": "10.49.0.1", "cidr": "10.49.0.0/16", "rules_range": "10.42.0.0/24"},
     ),
     "one more address": ("ip address add 10.77.0.1/24 dev hb-lan", {"addresses": ["10.77.0.1/24"]}),
     "no route": ("ip route delete 10.42.0.0/24 dev hb-lan", {"route": "missing"}),
@@ -37,6 +37,16 @@ NETWORK = {
     "no published port": (
         "nft flush chain inet herocloud incoming-hb-lan",
         {"forward": [], "rules": ["here"], "loopback": True},
+    ),
+    "a range of ports instead of the published one": (
+        (
+            "nft flush chain inet herocloud incoming-hb-lan; nft add rule inet herocloud incoming-hb-lan "
+            "fib daddr type local tcp dport 8000-9000 dnat ip to 10.42.0.2:80 comment vm.g1"
+        ),
+        {
+            "forward": [{"host_port": None, "vm": "vm.g1", "port": 80, "protocol": "tcp", "address": "10.42.0.2"}],
+            "rules": ["incoming", "here"],
+        },
     ),
     "a chain that forbids nothing": ("nft flush chain inet herocloud forward-hb-lan", {"rules": ["forward"]}),
     "another mark on its ports": (

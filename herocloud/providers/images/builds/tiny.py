@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
-from herocloud.providers.images.builds import archives, packages
+from herocloud.providers.images.builds import archives, packages, vsock_listener
 from herocloud.providers.images.builds.archives import Member
 from herocloud.providers.images.builds.packages import Kernel
 
@@ -50,10 +50,14 @@ _SCRIPTS = {
     "exec": "lib/herocloud/exec",
     "shell": "lib/herocloud/shell",
     "hotplug": "lib/herocloud/hotplug",
+    "vsock": "lib/herocloud/vsock",
+    "visit": "lib/herocloud/visit",
     "nic": "lib/herocloud/nic",
     "disk": "lib/herocloud/disk",
 }
 """The scripts of the guest, and where each goes."""
+
+_LISTENER = "lib/herocloud/listener"
 
 _FOLDERS = (
     "bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/herocloud", "lib/modules", "mnt", "proc", "root", "run", "seed", "sys",
@@ -101,10 +105,14 @@ def build(target: Path, *, cache: Path, again: bool = False, told: Callable[[str
     return Built(target / KERNEL, target / INITRAMFS, made.release)
 
 
+def _listener() -> bytes:
+    return vsock_listener.build(f"/{_SCRIPTS['visit']}")
+
+
 def _digest() -> str:
     """Name everything that we put into the image; its packages are whatever there was on the day."""
     ours = {name: (_scripts() / name).read_text(encoding="utf-8") for name in _SCRIPTS}
-    return jsons.digest([_FORM, ours, [MODULES, LATER], _SCRIPTS, list(_FOLDERS)])[:16]
+    return jsons.digest([_FORM, ours, _listener().hex(), [MODULES, LATER], _SCRIPTS, list(_FOLDERS)])[:16]
 
 
 def _fetch(folder: Path, told: Callable[[str], None]) -> list[Path]:
@@ -163,3 +171,5 @@ def members(busybox: bytes, kernel: Kernel) -> Iterator[Member]:
     yield archives.file("etc/group", b"root:x:0:\n")
     for name, place in _SCRIPTS.items():
         yield archives.file(place, (_scripts() / name).read_bytes(), 0o755)
+    if packages.architecture() == vsock_listener.ARCHITECTURE:
+        yield archives.file(_LISTENER, _listener(), 0o755)

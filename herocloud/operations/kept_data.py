@@ -1,0 +1,29 @@
+"""Deleted data that is still there, over all providers that keep some."""
+
+from collections.abc import Iterator
+
+from herocloud.operations import inputs
+from herocloud.operations.inputs import Hosting
+from herocloud.providers.seam import Keeper, Tombstone
+
+
+def list_tombstones(host: Hosting) -> list[Tombstone]:
+    """List deleted data of every provider that keeps some."""
+    found: list[Tombstone] = []
+    for keeper in open_keepers(host):
+        found += keeper.tombstones()
+    return found
+
+
+def open_keepers(host: Hosting) -> Iterator[Keeper]:
+    """Open each provider that keeps deleted data, one after the other."""
+    from herocloud.providers import registry
+
+    for name in inputs.observing_names(host.context):
+        images = registry.find(name).images
+        if images is not None:
+            keeper = images.keeper(host.context)
+            try:
+                yield keeper
+            finally:
+                keeper.close()
