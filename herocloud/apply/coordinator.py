@@ -72,7 +72,8 @@ class Runner:
     ) -> None:
         """Prepare; `began` is when the whole apply began, from which outcomes count their seconds.
 
-        `begun` are the addresses whose changes an earlier run began: after a failure they are carried to their end like those of this one.
+        `begun` are the addresses whose changes an earlier run began: after a failure they are carried to their end like those of this one,
+        unless only preparations ran: such a change has interrupted nothing, and must not after a failure.
         """
         self._walk = walk
         self._way = way
@@ -139,7 +140,7 @@ class Runner:
                 if step.id in broken:
                     self._fail(step, self._clock.elapsed(), broken[step.id], halts=False)
                     continue
-                self._begun.add(step.address)
+                self._begun |= set() if KINDS[step.kind].prepares else {step.address}
                 self._intents.append(step)
                 self._entries.append(self._way.intent(step, now))
                 self._events.append(self._event("apply_start", step))

@@ -213,7 +213,7 @@ def resume(
             opened,
             records=store.recorded().records.get(plan.stack, {}) if records is None else records,
             originals=lambda: _originals(store, unfinished),
-            begun={step.address for step in plan.steps if states.get(step.id) not in (None, "skipped")},
+            begun=[step for step in plan.steps if states.get(step.id) not in (None, "skipped")],
             earlier=(step for step, state in states.items() if state == "done"),
             options=options,
             tell=tell,

@@ -56,7 +56,7 @@ class Session:
         *,
         records: Mapping[Address, Record],
         originals: Callable[[], Mapping[Address, Record]],
-        begun: Iterable[Address] = (),
+        begun: Iterable[Step] = (),
         earlier: Iterable[StepId] = (),
         options: Options,
         tell: Callable[[Event], None],
@@ -65,7 +65,7 @@ class Session:
     ) -> None:
         """Continue from `records`; `originals` gives those from before the apply, and is asked only if it is taken back.
 
-        `begun` are the addresses whose changes an earlier run began, `earlier` the steps that it had done.
+        `begun` are the steps that an earlier run began, `earlier` those that it had done.
         """
         self.plan = plan
         self.options = options
@@ -74,12 +74,12 @@ class Session:
         self._serial = store.serial
         self._number = number
         self._opened = opened
-        begun = frozenset(begun)
-        self._journal = Journal(plan, records, originals, begun)
+        begun = list(begun)
+        self._journal = Journal(plan, records, originals, {step.address for step in begun})
         self._clock = clock
         self._interrupts = interrupts
         self._began = clock.elapsed()
-        self._begun = begun
+        self._begun = frozenset(step.address for step in begun if not KINDS[step.kind].prepares)
         self._earlier = frozenset(earlier)
 
     def forward(self, steps: Sequence[Step], *, unknown: Collection[StepId] = (), broken: Mapping[StepId, str] | None = None) -> Ended:

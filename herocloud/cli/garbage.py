@@ -6,6 +6,7 @@ from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
 from herocloud.cli.command import Call
 from herocloud.operations import leftovers
 from herocloud.operations.leftovers import Cleaned, Litter
+from herocloud.plan import lost_data
 from herocloud.views import listings, results, tables, values
 
 
@@ -27,7 +28,7 @@ def _show(call: Call, litter: Litter) -> None:
     if litter.orphans:
         call.screen.result(tables.render(listings.orphans(litter.orphans), color=call.screen.color_out))
     if litter.tombstones:
-        table = listings.tombstones(litter.tombstones, now=time.time(), keep=leftovers.KEEP_SECONDS)
+        table = listings.tombstones(litter.tombstones, now=time.time(), keep=lost_data.KEEP_SECONDS)
         call.screen.result(("\n" if litter.orphans else "") + tables.render(table, color=call.screen.color_out))
     _tell_spared(call, litter)
 

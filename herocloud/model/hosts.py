@@ -81,6 +81,8 @@ class OverlayDaemon(NamedTuple):
     """Why it could not be asked; the rest says nothing then."""
     running: bool = True
     """False where somebody looked and found none; `managed` tells then whether herocloud has set one up."""
+    lost_interface: bool = False
+    """Somebody removed the interface of one that herocloud did not start, and so must not start again."""
 
 
 class ImageLimits(NamedTuple):

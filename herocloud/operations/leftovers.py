@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import nearest
+from herocloud.kits import nearest, sizes
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Refused
@@ -18,13 +18,10 @@ from herocloud.operations import admission, deletion_times, execution, inputs, k
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.stack_plans import Planned
-from herocloud.plan import orphans
+from herocloud.plan import lost_data, orphans
 from herocloud.plan.orphans import Orphan
 from herocloud.plan.scope import PlanOptions
 from herocloud.providers.seam import Tombstone
-
-KEEP_SECONDS = 7 * 86400.0
-"""How long deleted data is kept."""
 
 
 class Litter(NamedTuple):
@@ -74,7 +71,7 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
     )
     return Litter(
         going,
-        tuple(buried if everything else expired(buried, now, KEEP_SECONDS)),
+        tuple(buried if everything else expired(buried, now, lost_data.KEEP_SECONDS)),
         tuple(orphan.thing for orphan in found if orphan.foreign and not foreign),
         plans,
     )
@@ -105,13 +102,14 @@ def forget_expired(host: Hosting, how: How) -> None:
     It is not part of what was asked for, so trouble with it is reported and fails nothing.
     """
     try:
-        gone = _drop(host, tuple(expired(dated_tombstones(host, how.clock.now()), how.clock.now(), KEEP_SECONDS)))
+        gone = _drop(host, tuple(expired(dated_tombstones(host, how.clock.now()), how.clock.now(), lost_data.KEEP_SECONDS)))
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return
     for stone in gone:
         how.note(
-            f"the deleted data of `{stone.address}` of stack `{stone.stack}` was kept for {KEEP_SECONDS / 86400:.0f} days and is gone now"
+            f"the deleted data of `{stone.address}` of stack `{stone.stack}` was kept for "
+            f"{sizes.show_duration(lost_data.KEEP_SECONDS)} and is gone now"
         )
 
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, StackName
-from herocloud.operations import kept_data, leftovers, lookups, stack_plans
+from herocloud.operations import kept_data, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
-from herocloud.plan import orphans
+from herocloud.plan import lost_data, orphans
 from herocloud.state.old_history import Limits, Pruned
 
 DAYS = 365
@@ -45,7 +45,7 @@ def prune(host: Hosting, how: How) -> Pruned:
 
     folder, now = host.context.folder, how.clock.now()
     settings = read_settings(folder)
-    limits = Limits(settings.days * _DAY, settings.operations, leftovers.KEEP_SECONDS + _DAY)
+    limits = Limits(settings.days * _DAY, settings.operations, lost_data.KEEP_SECONDS + _DAY)
     reader = store.open_state(folder, write=False)
     done = Pruned(0, 0)
     if reader is None:

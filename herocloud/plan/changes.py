@@ -19,6 +19,7 @@ from herocloud.plan import (
     diagnostics,
     differences,
     half_made,
+    lost_data,
     name_steps,
     network_names,
     promised,
@@ -392,5 +393,4 @@ def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
         return was
     gone = sum(1 for step in steps if step.kind == "snapshot.delete")
     with_snapshots = f", with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
-    end = "is destroyed at once" if case.purge else "is kept for 7 days"
-    return f"{was}{'; ' if was else ''}{sizes.show_size(size)} of data{with_snapshots} {end}"
+    return f"{was}{'; ' if was else ''}{sizes.show_size(size)} of data{with_snapshots} {lost_data.say_fate(purge=case.purge)}"

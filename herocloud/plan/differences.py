@@ -13,7 +13,8 @@ from herocloud.model import powers
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Drift, FieldDiff
-from herocloud.model.worlds import Observed, Record
+from herocloud.model.steps import BESIDE
+from herocloud.model.worlds import Observed, Record, Thing
 from herocloud.plan import half_made
 
 SENSITIVE = frozenset({"user_data", "secrets"})
@@ -143,10 +144,19 @@ def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> 
     return tuple(drifts)
 
 
+def _state_of(thing: Thing | None) -> str:
+    parts = thing.parts if thing is not None else {}
+    beside = thing is not None and any(part.endswith(BESIDE) for part in (*thing.parts, *thing.halves))
+    if parts.get("power") == "running" and beside:
+        return "prepared for a change"
+    return half_made.HALF_MADE if "machine" in parts else "gone"
+
+
 def find_half_made(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
     """Return the VMs that an apply which was cut off or failed has left gone or half made, and what else it has half made.
 
     Whole parts are between two targets, so what counts is what has become of the machine. A plan shows all of it as changes of its own.
+    One that runs with a disk or a seed beside its own was only prepared for a change.
     """
     if observed is None:
         return ()
@@ -157,8 +167,7 @@ def find_half_made(records: Mapping[Address, Record], observed: Observed | None)
         thing = observed.things.get(record.stack, {}).get(address)
         halves = half_made.drift(record, thing)
         if record.kind == "vm" and all(half.part != "machine" for half in halves):
-            there = thing is not None and "machine" in thing.parts
-            drifts.append(Drift(address, record.kind, "state", None, half_made.HALF_MADE if there else "gone"))
+            drifts.append(Drift(address, record.kind, "state", None, _state_of(thing)))
         drifts += halves
     return tuple(drifts)
 

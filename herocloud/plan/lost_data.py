@@ -1,12 +1,22 @@
-"""Whether data that a step took away can come back: asked by the plan of an undo, by what is shown before a rollback, and by the rollback.
+"""What becomes of data that a step takes away, and whether it can come back.
 
-One answer for the three, because a preview that promises what the work then refuses costs somebody the decision.
+The plan of an undo asks, what is shown before a rollback, and the rollback. One answer for the three, because a preview that promises what
+the work then refuses costs somebody the decision.
 """
 
 from collections.abc import Collection, Iterable
 
+from herocloud.kits import sizes
 from herocloud.model.ids import Address
 from herocloud.model.steps import KINDS, Step
+
+KEEP_SECONDS = 7 * 86400.0
+"""How long deleted data is kept, unless it is purged."""
+
+
+def say_fate(*, purge: bool) -> str:
+    """Say in words what becomes of data that is deleted."""
+    return "is destroyed at once" if purge else f"is kept for {sizes.show_duration(KEEP_SECONDS)}"
 
 
 def is_lost(step: Step, *, purged: bool, kept: Collection[Address] | None = None) -> bool:

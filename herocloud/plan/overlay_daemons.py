@@ -41,6 +41,9 @@ def find(node: Spec, decision: Decision | None, host: Host, place: Place | None)
         if node.get("daemon") == MANAGE:
             yield overlay_diagnostics.overlay_daemon_unmanaged(str(NODE), daemon.subnet, place)
             return
+        if mode == HOST and daemon.lost_interface:
+            yield overlay_diagnostics.overlay_interface_lost(str(NODE), daemon.subnet, place)
+            return
     if node.get("host_open"):
         yield overlay_diagnostics.overlay_host_open(str(NODE), place)
     if mode == HOST and not daemon.carries:

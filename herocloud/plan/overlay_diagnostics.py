@@ -24,6 +24,7 @@ _OVERLAY_WITHOUT_UNDERLAY = Finding("overlay-without-underlay", "A VM in mode `g
 _OVERLAY_FOREIGN_DAEMON = Finding("overlay-foreign-daemon", "An overlay daemon with another key runs on this host")
 _OVERLAY_DAEMON_UNMANAGED = Finding("overlay-daemon-unmanaged", "An overlay daemon runs on this host that herocloud did not start")
 _OVERLAY_WITHOUT_ROUTE = Finding("overlay-without-route", "The overlay daemon carries no traffic of this host", Severity.WARNING)
+_OVERLAY_INTERFACE_LOST = Finding("overlay-interface-lost", "The overlay daemon of this host has lost its interface")
 _OVERLAY_HOST_OPEN = Finding("overlay-host-open", "The host is not closed to the overlay", Severity.WARNING)
 _OVERLAY_NO_DAEMON = Finding("overlay-no-daemon", "No overlay daemon runs on this host")
 _OVERLAY_NOT_SIMULATED = Finding("overlay-not-simulated", "A simulated host has no interfaces and no daemon of its own", Severity.NOTE)
@@ -245,6 +246,16 @@ def overlay_without_route(address: str, running: str, place: Place | None) -> Di
         address,
         place,
         hint="start the daemon without `--no-tun`",
+    )
+
+
+def overlay_interface_lost(address: str, running: str, place: Place | None) -> Diagnostic:
+    """Report an adopted daemon whose interface was removed: nothing but another start brings it back, and that is not ours to do."""
+    return _OVERLAY_INTERFACE_LOST.at(
+        f"Somebody removed the interface of the daemon with {running}, which `{address}` adopts: nothing reaches its VMs.",
+        address,
+        place,
+        hint="start that daemon again, as it was started before, and plan again; herocloud restarts only daemons that it runs itself",
     )
 
 

@@ -18,7 +18,7 @@ from herocloud.model.plans import Change, FieldDiff, Plan
 from herocloud.model.steps import Claim
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import assignment, capacity, finish, reservations, snapshot_checks, snapshot_space
+from herocloud.plan import assignment, capacity, finish, lost_data, reservations, snapshot_checks, snapshot_space
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.step_sequence import StepSequence
@@ -158,7 +158,7 @@ def plan_deletion(record: Record, names: Sequence[str], recorded: Recorded, obse
         gone.append(part)
         seq.add("snapshot.delete", key_of(name), part, None, gives=Claim(disk=part["size"] if purge else 0))
     size = sizes.show_size(sum(part["size"] for part in gone))
-    note = f"{size} of data is destroyed at once" if purge else f"{size} of data is kept for 7 days"
+    note = f"{size} of data {lost_data.say_fate(purge=purge)}"
     decisions = {record.address: _decision(scene, seq, record, ", ".join(names), gone[0], None, note, Impact.DATA)} if gone else {}
     return _finish(scene, "vm snapshot delete", decisions, found, {}, [*names, purge], purge=purge)
 
@@ -213,7 +213,7 @@ def _restore(
         if stop is not None:
             waits[step] = {stop}
         back.append(step)
-        note = f"{sizes.show_size(body['size'])} of data is kept for 7 days"
+        note = f"{sizes.show_size(body['size'])} of data {lost_data.say_fate(purge=False)}"
         decisions[volume.address] = Decision(_restored(scene, volume, restoring.name, note), inner.finish())
     again = snapshot["memory"] is not None and restoring.memory
     own = [step for step in back if step.startswith(f"{record.address}/")]
@@ -227,7 +227,7 @@ def _restore(
             seq.add("vm.pause", "power", "running", "paused", [started])
     if started is not None and len(own) < len(back):
         waits[started] = {step for step in back if step not in own}
-    note = f"from snapshot {restoring.name}; {sizes.show_size(lost)} of data is kept for 7 days"
+    note = f"from snapshot {restoring.name}; {sizes.show_size(lost)} of data {lost_data.say_fate(purge=False)}"
     if again:
         note += ", and it goes on where it was"
     change = _restored(scene, record, restoring.name, note)

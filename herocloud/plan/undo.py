@@ -5,11 +5,12 @@ file may be gone, and a plan from it would make a new, empty disk where the old 
 have touched the same addresses there is no way back that does not take something else along, so that is refused by name.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.kits import jsons, sizes
 from herocloud.kits.jsons import Part
+from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
@@ -23,6 +24,9 @@ from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
 
 Records = Mapping[Address, Record]
+
+_NAMED = 5
+"""How many users of one thing are named at most."""
 
 
 class Past(NamedTuple):
@@ -70,6 +74,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
+    diagnostics += _refuse_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     # What was removed under another name than its first is kept under that.
     kept = {*kept, *(change.previous_address for change in plan.changing if change.previous_address and change.address in kept)}
@@ -254,29 +259,44 @@ def _note(action: Action, inverse: Inverted) -> str:
     back = sum(step.after["size"] for step in inverse.steps if restores_data(step.kind))
     if action is Action.REPLACE and back:
         swapped = any(KINDS[step.kind].destroys_data and step.origin is not None for step in inverse.steps)
-        since = "is destroyed at once" if swapped else "is kept for 7 days"
+        since = lost_data.say_fate(purge=swapped)
         return f"{sizes.show_size(back)} of data comes back, and what was written since {since}"
     if size:
-        return f"{sizes.show_size(size)} of data is kept for 7 days"
+        return f"{sizes.show_size(size)} of data {lost_data.say_fate(purge=False)}"
     return f"{sizes.show_size(back)} of data comes back" if back else ""
 
 
 def _refuse_touched(change: Change, address: Address, past: Past, observed: Observed | None) -> list[Diagnostic]:
     """Say what has happened to an address since the apply, to its record or behind its back."""
-    plan, here = past.plan, {change.address, address}
+    name, here = apply_id(past.apply), {change.address, address}
     if any(past.after.get(address) != past.now.get(address) for address in here):
-        detail = (
-            f"`{change.address}` was changed again after plan `{plan.id}`. Undo the later apply first, or change the stack file and apply."
-        )
+        detail = f"`{change.address}` was changed again after `{name}`. Undo the later apply first, or change the stack file and apply."
         return [Diagnostic("undo-touched", "A later apply changed the same resource", detail, address=change.address)]
     record = past.now.get(change.address)
     if observed is None or record is None:
         return []
-    thing = observed.things.get(plan.stack, {}).get(change.address)
+    thing = observed.things.get(past.plan.stack, {}).get(change.address)
     if jsons.dumps(thing.parts if thing else {}) == jsons.dumps(record.parts):
         return []
-    detail = f"`{change.address}` is not as plan `{plan.id}` left it. `herocloud drift` shows the difference, `herocloud apply` settles it."
+    detail = f"`{change.address}` is not as `{name}` left it. `herocloud drift` shows the difference, `herocloud apply` settles it."
     return [Diagnostic("undo-drifted", "A resource has changed behind our back", detail, address=change.address)]
+
+
+def _refuse_used(changes: Sequence[Change], past: Past) -> Iterator[Diagnostic]:
+    """Name what later applies made that relies on something which would go, or which would get its old name back."""
+    touched = {change.previous_address or change.address for change in changes}
+    staying = {change.address for change in changes if change.action is not Action.DELETE}
+    for gone in sorted(touched - staying):
+        users = [address for address, record in past.now.items() if address not in touched and gone in record.needs]
+        if users:
+            names = ", ".join(f"`{address}`" for address in users[:_NAMED]) + (f" and {len(users) - _NAMED} more" * (len(users) > _NAMED))
+            detail = (
+                f"{names} came after `{apply_id(past.apply)}` and {'relies' if len(users) == 1 else 'rely'} on `{gone}`, which would go."
+            )
+            hint = (
+                "undo the later apply first (`herocloud state log` lists them), or take what relies on it out of the stack file and apply"
+            )
+            yield Diagnostic("undo-used", "Something newer relies on it", detail, address=gone, hint=hint)
 
 
 def _wait_for_slices(

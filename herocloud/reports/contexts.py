@@ -215,8 +215,8 @@ def step_tile(status: Status, number: int) -> dict[str, Json]:
 
 def ending(fate: Fate) -> tuple[str, str]:
     """Return the words for how a change ended and the class that colours them."""
-    moods = {fates.DONE: "good", fates.FAILED: "bad", fates.BEGUN: "bad", fates.TAKEN_BACK: "quiet", fates.NOT_STARTED: "quiet"}
-    return fate.words, moods.get(fate.word, "warn")
+    moods = {fates.DONE: "good", fates.FAILED: "bad", fates.BEGUN: "bad", fates.TAKEN_BACK: "quiet"}
+    return fate.words, "quiet" if fate.untouched else moods.get(fate.word, "warn")
 
 
 def _side(path: str, value: Json, *, sensitive: bool) -> str | None:

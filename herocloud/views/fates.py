@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from herocloud.model.ids import Address, StepId
-from herocloud.model.outcomes import Result
+from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS
 from herocloud.model.words import Status
 
 DONE, FAILED = "done", "failed"
-BEGUN, NOT_STARTED = "begun and not finished", "not started"
+BEGUN, NOT_STARTED, PREPARED = "begun and not finished", "not started", "prepared and not started"
 TAKEN_BACK, NOT_TAKEN_BACK = "taken back", "not taken back"
 
 
@@ -22,6 +22,11 @@ class Fate(NamedTuple):
     """`gone`, `stopped`, `paused` or `running` for a VM whose change was begun; empty where the word says it all."""
 
     @property
+    def untouched(self) -> bool:
+        """Return whether the thing is as it was: at most something was made beside it, which the next apply uses or discards."""
+        return self.word in (NOT_STARTED, PREPARED)
+
+    @property
     def words(self) -> str:
         """Say both."""
         return f"{self.word}, {self.now}" if self.now else self.word
@@ -29,15 +34,26 @@ class Fate(NamedTuple):
 
 def of_result(plan: Plan, result: Result, endings: Mapping[Address, Status | None]) -> dict[Address, Fate]:
     """Return the fate of each change."""
-    acted = {outcome.address for outcome in result.outcomes if outcome.status is not Status.SKIPPED}
-    acted |= {step.address for step in plan.steps if step.id in result.earlier}
+    acted = {outcome.step for outcome in result.outcomes if not _never_ran(outcome)} | result.earlier
+    begun = {step.address for step in plan.steps if step.id in acted and not KINDS[step.kind].prepares}
+    prepared = {step.address for step in plan.steps if step.id in acted} - begun
     power = _powers(plan, result)
     if result.went_back:
         return {change.address: _fate_back(change.address, plan, result, power.get(change.address, "")) for change in plan.changing}
     return {
-        change.address: _fate(endings[change.address], result, begun=change.address in acted, now=power.get(change.address, ""))
+        change.address: _fate(
+            endings[change.address],
+            result,
+            untouched=PREPARED if change.address in prepared else "" if change.address in begun else NOT_STARTED,
+            now=power.get(change.address, ""),
+        )
         for change in plan.changing
     }
+
+
+def _never_ran(outcome: Outcome) -> bool:
+    """Return whether a step was only noted at the end: one that gave up or did not answer says so."""
+    return outcome.status is Status.SKIPPED or (outcome.status is Status.CANCELLED and outcome.error is None)
 
 
 def _fate_back(address: Address, plan: Plan, result: Result, now: str) -> Fate:
@@ -53,12 +69,12 @@ def _fate_back(address: Address, plan: Plan, result: Result, now: str) -> Fate:
     return Fate(TAKEN_BACK) if begun else Fate(NOT_STARTED)
 
 
-def _fate(status: Status | None, result: Result, *, begun: bool, now: str) -> Fate:
+def _fate(status: Status | None, result: Result, *, untouched: str, now: str) -> Fate:
     if result.already or status is Status.DONE:
         return Fate(DONE)
     if status is Status.FAILED:
         return Fate(FAILED, now)
-    return Fate(BEGUN, now) if begun else Fate(NOT_STARTED)
+    return Fate(untouched) if untouched else Fate(BEGUN, now)
 
 
 def _powers(plan: Plan, result: Result) -> dict[Address, str]:

@@ -164,8 +164,8 @@ def left_lines(plan: Plan, result: Result) -> list[tuple[str, list[Change]]]:
         fate = fates_of(plan, result)
         why = "because the apply begins no change after a failure"
         found = [
-            (f"Not started, {why}", [change for change in left if fate[change.address].word == fates.NOT_STARTED]),
-            ("Begun and not finished", [change for change in left if fate[change.address].word != fates.NOT_STARTED]),
+            (f"Not started, {why}", [change for change in left if fate[change.address].untouched]),
+            ("Begun and not finished", [change for change in left if not fate[change.address].untouched]),
         ]
     return [(words, changes) for words, changes in found if changes]
 
@@ -259,6 +259,8 @@ def left_names(changes: list[Change], fate: Mapping[Address, Fate]) -> str:
 
 
 def _now(fate: Fate) -> str:
+    if fate.word == fates.PREPARED:
+        return "prepared"
     return fate.now if fate.word in (fates.BEGUN, fates.FAILED, fates.NOT_TAKEN_BACK) else ""
 
 

@@ -50,7 +50,7 @@ def _ended(change: Change, fate: Fate, failed: Outcome | None) -> Finding | None
     text = f"{change.address}: {fate.words}"
     if fate.word in (fates.BEGUN, fates.FAILED, fates.NOT_TAKEN_BACK):
         return Finding("apply-unfinished", "A change was begun and not finished", "error", text, change.address)
-    if fate.word == fates.NOT_STARTED:
+    if fate.untouched:
         return Finding("apply-not-started", "A change was not started", "warning", text, change.address)
     if fate.word == fates.TAKEN_BACK:
         return Finding("apply-taken-back", "A change was taken back", "note", text, change.address)

@@ -55,6 +55,23 @@ def test_with_rollback_nothing_more_is_made_that_has_to_be_taken_back(bench, cha
     assert "vm.lb/vm.boot" not in performed or bench.world.undone()
 
 
+def test_a_change_that_is_only_prepared_does_not_begin_after_a_failure(bench, change, step, plan) -> None:
+    """The machine runs on, and what was made beside it is recorded for the next apply."""
+    first, steps = _replacement(change, step, "lb", "volume.late/volume.create")
+    ready = step("vm.lb/disk.prepare", after={"path": "lb.new", "size": 1})
+    later = [step("peer.new/peer.add", last=True), step("volume.late/volume.create", last=True)]
+    bench.world.fail("peer.new/peer.add", "no route")
+    bench.world.parts.update({("vm.lb", "machine"): {"v": 1}, ("vm.lb", "power"): "running"})
+    changes = [first, change("peer.new"), change("volume.late")]
+    result = bench.execute(plan([ready, *steps, *later], changes), on_failure="stop", parallelism=1)
+    assert [one for one in bench.world.performed() if one.startswith("vm.lb/")] == ["vm.lb/disk.prepare"]
+    left = {outcome.step for outcome in result.outcomes if outcome.status is Status.SKIPPED}
+    assert left == {"volume.late/volume.create", *(one.id for one in steps)}
+    record = bench.store.records["vm.lb"]
+    assert not record.complete
+    assert record.parts["disk"]["path"] == "lb.new", "the next apply uses or discards it"
+
+
 @st.composite
 def graphs(draw):
     """Steps of a few changes with needs that point backwards, and which changes have begun."""

@@ -173,8 +173,8 @@ def test_undo_brings_the_old_disk_back_and_counts_what_happens(shop) -> None:
     assert _parts(shop) == before
     shop.write(STACK.format(image="old", more=""))
     told = json.loads(shop.done("plan", "--json").out)["capacity"]["disk"]
-    assert told["before"] == disk
-    assert "disk 20 → 10 GiB" in ran.both
+    assert told["before"] == disk + 10 * 1024**3, "the newer disk is kept for 7 days"
+    assert "disk 20 GiB of" in ran.both
 
 
 def test_where_both_disks_do_not_fit_the_old_one_goes_first_and_the_plan_says_so(herocloud) -> None:

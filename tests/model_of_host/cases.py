@@ -195,6 +195,8 @@ class Case:
             plan, trouble, lambda store, stop: executor.execute(plan, store, self.provider, options=options, **self.steer(stop))
         )
         back = self._went_back(result)
+        if result is not None and on_failure == "stop":
+            self.deviations += promises.begun_too_late(plan, result)
         self.judge(plan, before, result, back=back, calm=trouble.kind == "none")
         for attempt in range(6):
             with self.store() as store:

@@ -15,6 +15,10 @@ from tests.model_of_host.machines import BESIDE, DATA, GIB, Effect, Machines, Us
 
 QUIET = {"changed", "data made"}
 """What every change may do to its thing: it takes nothing away and interrupts nobody."""
+PREPARES = {
+    "image.fetch", "disk.prepare", "seed.prepare", "volume.create", "network.create", "overlay.enable", "peer.add",
+}  # fmt: skip
+"""Steps that touch nothing that runs: a change of which only these ran has not begun."""
 _SWITCHES = {"up", "down", "paused"}
 _MACHINE = {"comes", "goes", *_SWITCHES}
 BACK = {
@@ -324,11 +328,31 @@ def broken_when_taken_back(course: Course) -> Iterator[str]:
         yield f"kept data differs after it was taken back: {graves ^ course.before.graves}"
 
 
+def begun_too_late(plan: Plan, result: Result) -> Iterator[str]:
+    """Find changes of running machines that began after the first failure, although nothing that had begun needed them."""
+    failed = [outcome for outcome in result.outcomes if outcome.status is Status.FAILED]
+    if not failed:
+        return
+    moment = min(outcome.ended for outcome in failed)
+    acted = [outcome for outcome in result.outcomes if outcome.status in (Status.DONE, Status.FAILED) and outcome.kind not in PREPARES]
+    wanted = {outcome.address for outcome in acted if outcome.started <= moment}
+    steps = {step.id: step for step in plan.steps}
+    frontier = list(wanted)
+    while frontier:
+        address = frontier.pop()
+        needs = {steps[need].address for step in plan.steps if step.address == address for need in step.needs if need in steps}
+        frontier += needs - wanted
+        wanted |= needs
+    for outcome in acted:
+        if outcome.address not in wanted:
+            yield f"{outcome.step} began {outcome.started - moment:.2f} s after the first failure"
+
+
 def half_made(plan: Plan, result: Result) -> Iterator[str]:
     """Find steps of changes that had begun and that could have run, after a failure that nobody interrupted."""
     failed = {outcome.step for outcome in result.outcomes if outcome.status is Status.FAILED}
-    begun = {outcome.address for outcome in result.outcomes if outcome.status in (Status.DONE, Status.FAILED)}
-    begun |= {step.address for step in plan.steps if step.id in result.earlier}
+    ran = {outcome.step for outcome in result.outcomes if outcome.status in (Status.DONE, Status.FAILED)} | result.earlier
+    begun = {step.address for step in plan.steps if step.id in ran and step.kind not in PREPARES}
     behind = set(failed)
     for step in plan.steps:
         if behind & set(step.needs):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.operations import leftovers
+from herocloud.plan import lost_data
 
 STACK = """\
 stack: shop
@@ -38,7 +38,7 @@ def test_data_stays_while_its_time_has_not_passed(herocloud: Any) -> None:
 
 @pytest.mark.usefixtures("deleted")
 def test_the_next_apply_destroys_what_is_older_and_says_so(herocloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(lost_data, "KEEP_SECONDS", 0.0)
     herocloud.write(STACK.replace("b:", "c:"))
     ran = herocloud.done("apply", "-y")
     assert "the deleted data of `volume.b` of stack `shop` was kept for" in ran.err
@@ -53,7 +53,7 @@ def test_trouble_with_old_data_fails_no_apply(herocloud: Any, monkeypatch: pytes
     def refuse(_self: object, _key: str) -> bool:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(leftovers, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(lost_data, "KEEP_SECONDS", 0.0)
     monkeypatch.setattr(SimulatorDriver, "drop_tombstone", refuse)
     herocloud.write(STACK.replace("b:", "c:"))
     ran = herocloud.done("apply", "-y")

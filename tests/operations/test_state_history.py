@@ -9,6 +9,7 @@ import pytest
 from herocloud.model.errors import Refused
 from herocloud.operations import leftovers, lookups, record_edits, state_history
 from herocloud.operations.inputs import Sources
+from herocloud.plan import lost_data
 from herocloud.rpc import chores, work
 from herocloud.state import old_history
 from tests.rpc.conftest import Daemon, make_folder
@@ -20,7 +21,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Any:
     made = make_folder()
     monkeypatch.setattr(old_history, "ALWAYS_KEPT", 1)
     # Nothing is young.
-    monkeypatch.setattr(leftovers, "KEEP_SECONDS", -86400.0)
+    monkeypatch.setattr(lost_data, "KEEP_SECONDS", -86400.0)
     yield made
     shutil.rmtree(made)
 

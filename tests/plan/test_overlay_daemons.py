@@ -74,6 +74,14 @@ def test_an_adopted_one_without_a_tun_is_a_warning_before_and_after_the_apply_an
     assert again.drift == ()
 
 
+def test_an_adopted_one_that_lost_its_interface_is_an_error_with_the_way_out_but_not_for_a_network(pretend, stack, host) -> None:
+    cut = OverlayDaemon(SUBNET, managed=False, carries=False, lost_interface=True)
+    plan = pretend.World().plan(stack(), host(cut))
+    assert _said(plan) == [("overlay-interface-lost", "error")]
+    assert "start that daemon again" in plan.diagnostics[0].hint
+    assert _said(pretend.World().plan(stack("network"), host(cut._replace(subnet=SUBNET)))) == []
+
+
 @pytest.mark.parametrize("mode", ["host", "network"])
 def test_to_adopt_where_none_runs_is_an_error_and_where_herocloud_runs_one_is_not(pretend, stack, host, mode) -> None:
     absent = OverlayDaemon("", managed=False, running=False)

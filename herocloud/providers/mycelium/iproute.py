@@ -14,6 +14,8 @@ from herocloud.kits.jsons import Json
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
 
+CABLES = "hv-"
+"""Begins the name of each cable between the host and the namespace of a network."""
 EFFECT = "mycelium.effect"
 """The fault point before every single change of the world."""
 _TIMEOUT = 30.0
@@ -62,7 +64,7 @@ def link(name: str, namespace: str | None = None) -> dict[str, Any] | None:
 
 
 def has_route(subnet: str) -> bool:
-    """Return whether the tables of this network namespace have a route to exactly this IPv6 subnet."""
+    """Return whether this network namespace has a route to exactly this IPv6 subnet, other than by the cables of our networks."""
     from ipaddress import IPv6Network
 
     wanted = IPv6Network(subnet)
@@ -71,7 +73,7 @@ def has_route(subnet: str) -> bool:
         lines = Path("/proc/thread-self/net/ipv6_route").read_text().splitlines()
     except FileNotFoundError:
         return False
-    return any(line.split()[:2] == start for line in lines)
+    return any(words[:2] == start and not words[-1].startswith(CABLES) for words in map(str.split, lines))
 
 
 def has_namespace(name: str) -> bool:
@@ -132,6 +134,14 @@ def read_setting(name: str, namespace: str | None = None) -> str | None:
         return (Path(_ROOT) / name).read_text().strip()
     except OSError:
         return None
+
+
+def read_settings(names: Sequence[str], namespace: str) -> list[str]:
+    """Read several sysctls of a namespace at once; each has to be there."""
+    try:
+        return _run([*_inside(namespace), "cat", *(f"{_ROOT}/{name}" for name in names)]).split()
+    except CommandError as error:
+        raise _explain(error) from error
 
 
 def write_setting(name: str, value: str, namespace: str | None = None) -> None:

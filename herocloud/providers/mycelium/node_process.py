@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import durable_files, jsons, listeners
+from herocloud.kits.jsons import Json
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.model.overlays import ADOPT, MANAGE
-from herocloud.providers.mycelium import api, arithmetic, host_guard, iproute, memberships, silent_ports
+from herocloud.model.overlays import ADOPT, MANAGE, NETWORK
+from herocloud.providers.mycelium import api, arithmetic, host_guard, iproute, memberships, node_interface, silent_ports
 from herocloud.providers.mycelium.arithmetic import PublicKey
+from herocloud.providers.mycelium.node_interface import NodeInterface
 from herocloud.providers.vmm import identity, launch
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
@@ -102,6 +104,7 @@ def ensure(data: Path, mode: str, key: Path, public: PublicKey) -> Node:
                 )
             if mode == MANAGE:
                 raise Conflict("an overlay daemon runs on this host that herocloud did not start; say `daemon: adopt`, or stop it")
+            _mend_adopted(data, found)
             return found
     if mode == ADOPT and ours is None and read_settings(data) is None:
         # Ours is as good as any other: it was set up for another stack, and a reboot brings it back, too.
@@ -116,11 +119,7 @@ def stop(data: Path) -> None:
     if record.parent.exists():
         launch.keep(record, kept=False)
     if process is not None:
-        identity.send(process, signal.SIGTERM)
-        if not identity.wait_for_death(process, 10.0):
-            identity.send(process, signal.SIGKILL)
-            if not identity.wait_for_death(process, 10.0):
-                raise Temporary(f"the overlay daemon (process {process.pid}) does not end", 2.0)
+        _end(process)
     settings = read_settings(data)
     if settings is not None:
         host_guard.remove(settings.tun)
@@ -142,7 +141,35 @@ def write_peers(data: Path, leaving: str | None = None) -> None:
         durable_files.write_durably(folder / "mycelium.toml", f"peers = [{listed}]\n".encode())
 
 
-def flaws(data: Path, part: Mapping[str, object]) -> dict[str, str]:
+def address_of(node: api.Node) -> str:
+    """Return the address of a daemon, which one before 0.7.8 does not tell."""
+    return node.address or arithmetic.node_address(PublicKey(node.public_key))
+
+
+def interface_of(data: Path, found: Node) -> NodeInterface | None:
+    """Return the interface of the daemon that was found; nothing for an adopted one that has none, or whose process cannot be looked at."""
+    address = address_of(found.node)
+    if not found.managed:
+        holder = listeners.find_holder(found.api)
+        return node_interface.of_adopted(holder.pid, address) if holder is not None and holder.pid is not None else None
+    ours, settings = running(data), read_settings(data)
+    return NodeInterface(settings.tun, address, ours.pid) if ours is not None and settings is not None else None
+
+
+def _mend_adopted(data: Path, found: Node) -> None:
+    """Put back what was taken from the interface of an adopted daemon; its process is somebody else's, and never started again."""
+    interface = interface_of(data, found)
+    if interface is None:
+        return
+    if node_interface.is_lost(interface):
+        raise Permanent(
+            f"the overlay daemon of this host (process {interface.pid}), which herocloud did not start, has lost its interface; start the "
+            "daemon again, and then plan again",
+        )
+    node_interface.mend(interface)
+
+
+def flaws(data: Path, part: Mapping[str, object]) -> dict[str, Json]:
     """Name what is wrong with the daemon that a stack relies on; empty when nothing is."""
     subnet = part["subnet"]
     try:
@@ -156,10 +183,15 @@ def flaws(data: Path, part: Mapping[str, object]) -> dict[str, str]:
         return {"node": f"has {found.node.subnet}"}
     if found.managed and not is_as_wanted(data):
         return {"node": "runs with other settings"}
+    odd: dict[str, Json] = {}
+    # A network only peers with an adopted daemon, and needs nothing of its interface.
+    interface = interface_of(data, found) if found.managed or part["mode"] != NETWORK else None
+    if interface is not None:
+        odd.update(node_interface.find_flaws(interface))
     settings = read_settings(data)
     if found.managed and settings is not None and not host_guard.is_whole(settings.tun, memberships.wanted_openings(data), settings.port):
-        return {"host_rules": "missing"}
-    return {}
+        odd["host_rules"] = "missing"
+    return odd
 
 
 def peering_port(data: Path) -> int:
@@ -199,7 +231,12 @@ def manage(data: Path, ours: Identity | None, key: Path, public: PublicKey, leav
     write_peers(data, leaving)
     command = _command(program, data, settings, key, leaving)
     what = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), "always", {}, UNIT)
-    if ours is not None and (ours.digest != jsons.digest(command) or has_other_key(settings.api, public)):
+    address = arithmetic.node_address(public)
+    if ours is not None and (
+        ours.digest != jsons.digest(command)
+        or has_other_key(settings.api, public)
+        or node_interface.is_lost(NodeInterface(settings.tun, address, ours.pid))
+    ):
         _end_for_restart(data, ours)
         ours = None
     start(what, ours)
@@ -209,7 +246,12 @@ def manage(data: Path, ours: Identity | None, key: Path, public: PublicKey, leav
         start(what, None)
         answers = _wait(data, settings, public)
     if answers is None:
+        if iproute.link(settings.tun) is not None:
+            raise Conflict(f"an interface `{settings.tun}` that is not the daemon's is in its way; rename or remove it")
         raise Permanent(f"the overlay daemon ended at once{launch.said(_log_of(data))}")
+    interface = interface_of(data, answers)
+    if interface is not None:
+        node_interface.mend(interface)
     return answers
 
 
@@ -244,10 +286,16 @@ def start(what: Launch, ours: Identity | None) -> None:
 
 def _end_for_restart(data: Path, ours: Identity) -> None:
     launch.keep(record_of(data), kept=False)
-    identity.send(ours, signal.SIGTERM)
-    if not identity.wait_for_death(ours, 10.0):
-        raise Temporary("the overlay daemon does not end, and has to be started with other settings", 2.0)
+    _end(ours)
     launch.dismiss(record_of(data))
+
+
+def _end(process: Identity) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        identity.send(process, number)
+        if identity.wait_for_death(process, 10.0):
+            return
+    raise Temporary(f"the overlay daemon (process {process.pid}) does not end", 2.0)
 
 
 def _wait(data: Path, settings: Settings, public: PublicKey) -> Node | None:

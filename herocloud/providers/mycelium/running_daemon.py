@@ -5,7 +5,7 @@ from pathlib import Path
 from herocloud.model import overlays
 from herocloud.model.errors import Temporary
 from herocloud.model.hosts import OverlayDaemon
-from herocloud.providers.mycelium import iproute, node_process
+from herocloud.providers.mycelium import iproute, node_interface, node_process
 
 
 def look_up(data: Path) -> OverlayDaemon:
@@ -16,4 +16,10 @@ def look_up(data: Path) -> OverlayDaemon:
         return OverlayDaemon("", managed=False, trouble=str(error))
     if found is None:
         return OverlayDaemon("", managed=node_process.read_settings(data) is not None, carries=False, running=False)
-    return OverlayDaemon(found.node.subnet, found.managed, iproute.has_route(overlays.RANGE))
+    if found.managed:
+        return OverlayDaemon(found.node.subnet, managed=True)
+    interface = node_process.interface_of(data, found)
+    lost = interface is not None and node_interface.is_lost(interface)
+    # What was taken from an interface that is there is drift, and the apply puts it back.
+    carries = (interface is not None and not lost) or iproute.has_route(overlays.RANGE)
+    return OverlayDaemon(found.node.subnet, managed=False, carries=carries, lost_interface=lost)
