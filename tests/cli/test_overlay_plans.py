@@ -57,7 +57,7 @@ def test_a_plan_has_the_same_bytes_with_and_without_a_daemon(stack: Any, monkeyp
     assert without.code == 0, without.both
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Daemon)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setattr("herocloud.providers.mycelium.node_process.API_PORT", server.server_address[1])
+    monkeypatch.setattr("herocloud.providers.mycelium.node_settings.API_PORT", server.server_address[1])
     with_daemon = stack("--json", "plan")
     server.shutdown()
     server.server_close()
@@ -113,7 +113,7 @@ def test_keys_are_made_on_the_command_line_and_never_replaced(stack: Any) -> Non
 
 
 def test_the_status_without_a_daemon_says_so(stack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herocloud.providers.mycelium.node_process.API_PORT", 1)
+    monkeypatch.setattr("herocloud.providers.mycelium.node_settings.API_PORT", 1)
     ran = stack("mycelium", "status")
     assert ran.code == 1
     assert "not running" in ran.out

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from herocloud.kits import http
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.mycelium import peer_endpoints
+from herocloud.providers.mycelium import arithmetic, peer_endpoints
+from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.peer_endpoints import Endpoint
 
 _Kind = TypeVar("_Kind", bound=Enum)
@@ -54,6 +55,11 @@ class Node(NamedTuple):
     """Since 0.7.8."""
     started: int | None
     """Seconds since 1970; since 0.7.8."""
+
+    @property
+    def own_address(self) -> str:
+        """Return its address, also where the daemon does not tell it."""
+        return self.address or arithmetic.node_address(PublicKey(self.public_key))
 
 
 class Peer(NamedTuple):

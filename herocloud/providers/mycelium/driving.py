@@ -13,7 +13,8 @@ from pathlib import Path
 from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.mycelium import api, host_node, memberships, node_process, overlay_parts, peer_endpoints, sites
+from herocloud.providers.mycelium import api, host_daemon, host_node, memberships, overlay_parts, own_daemon, peer_endpoints, sites
+from herocloud.providers.mycelium.host_daemon import HostDaemon
 from herocloud.providers.mycelium.memberships import ADDED, FOUND, Membership
 from herocloud.providers.seam import Found, Probe, Work
 
@@ -103,7 +104,7 @@ class MyceliumDriver:
     def _apply_peers(self, stack: str) -> None:
         """Bring back peers that the daemon forgot when it was started again."""
         known = memberships.read(self._folder, stack)
-        node = node_process.find(self._folder)
+        node = host_daemon.find(self._folder)
         if known is None or node is None or not known.peers:
             return
         with api.Client(node.api) as client:
@@ -119,7 +120,7 @@ class MyceliumDriver:
             if target is None:
                 return
             raise Permanent(f"`mycelium.node` of stack `{work.stack}` is not there, and `{endpoint}` is a peer of it")
-        node = node_process.find(self._folder)
+        node = host_daemon.find(self._folder)
         if node is None and target is not None:
             raise Temporary("no overlay daemon runs that could have a peer; plan again", 1.0)
         if target is None:
@@ -131,18 +132,18 @@ class MyceliumDriver:
                 there = {peer.endpoint for peer in client.peers()}
                 origin = FOUND if peer_endpoints.normalize(endpoint) in there and not self._is_others(known, endpoint) else ADDED
                 memberships.write(self._folder, known._replace(peers={**known.peers, endpoint: origin}))
-            node_process.write_peers(self._folder)
+            own_daemon.write_peers(self._folder)
             faults.reached(half)
             client.add_peer(endpoint)
 
-    def _drop_peer(self, known: Membership, endpoint: str, node: node_process.Node | None, half: str) -> None:
+    def _drop_peer(self, known: Membership, endpoint: str, node: HostDaemon | None, half: str) -> None:
         ours = known.peers.get(endpoint) == ADDED and not self._is_others(known, endpoint)
         if ours and node is not None:
             with api.Client(node.api) as client:
                 client.remove_peer(endpoint)
         faults.reached(half)
         memberships.write(self._folder, known._replace(peers={one: origin for one, origin in known.peers.items() if one != endpoint}))
-        node_process.write_peers(self._folder)
+        own_daemon.write_peers(self._folder)
 
     def _is_others(self, known: Membership, endpoint: str) -> bool:
         """Return whether another stack wants this peer too."""

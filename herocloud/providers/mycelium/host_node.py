@@ -10,18 +10,18 @@ from pathlib import Path
 
 from herocloud.model.errors import Conflict, Refused
 from herocloud.model.overlays import ADOPT, HOST_KEY, MANAGE, NETWORK, NodeUse, can_share
-from herocloud.providers.mycelium import arithmetic, key_references, memberships, node_process
+from herocloud.providers.mycelium import arithmetic, daemon_program, host_daemon, key_references, memberships, node_settings, own_daemon
 from herocloud.providers.mycelium.arithmetic import PublicKey
+from herocloud.providers.mycelium.host_daemon import HostDaemon
 from herocloud.providers.mycelium.memberships import Membership
-from herocloud.providers.mycelium.node_process import Node
 
 Key = Mapping[str, str]
 
 
-def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Node:
+def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> HostDaemon:
     """Have the host's node run for a stack, and return it."""
     part = known.part
-    node = node_process.find(data)
+    node = host_daemon.find(data)
     networked = part["mode"] == NETWORK
     if networked and node is not None and not node.managed and part["daemon"] != MANAGE:
         # A network peers with whatever node the host has.
@@ -31,21 +31,21 @@ def ensure(data: Path, known: Membership, environment: Mapping[str, str]) -> Nod
     public = arithmetic.public_key(key_references.read(data, key, environment, subnet))
     if node is None or node.managed:
         _refuse_second(data, known, key, public, environment)
-    path = key_references.place(data, node_process.folder_of(data), key, environment, subnet)
-    return node_process.ensure(data, part["daemon"], path, public)
+    path = key_references.place(data, node_settings.folder_of(data), key, environment, subnet)
+    return host_daemon.ensure(data, part["daemon"], path, public)
 
 
 def settle(data: Path, environment: Mapping[str, str], leaving: str | None = None) -> None:
     """End our node when no stack needs it but one that is `leaving`; have it discover peers only where the others want it."""
     needing = [membership for membership in memberships.all_of(data) if membership.stack != leaving and memberships.needs_node(membership)]
     if not needing:
-        node_process.stop(data)
+        own_daemon.stop(data)
         return
-    node_process.write_peers(data, leaving)
-    ours, settings = node_process.running(data), node_process.read_settings(data)
+    own_daemon.write_peers(data, leaving)
+    ours, settings = own_daemon.running(data), node_settings.read(data)
     if settings is not None:
-        node_process.guard(data, settings, leaving)
-    if ours is None or node_process.is_as_wanted(data, leaving):
+        own_daemon.guard(data, settings, leaving)
+    if ours is None or own_daemon.is_as_wanted(data, leaving):
         return
     key, subnet = next(((one.part["key"], one.part["subnet"]) for one in needing if one.part["mode"] != NETWORK), (HOST_KEY, None))
     try:
@@ -53,9 +53,9 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
     except Refused:
         # A stack can leave whatever became of the keys of others; the node is then seen to run with other settings.
         return
-    if settings is not None and not node_process.has_other_key(settings.api, public):
-        path = key_references.place(data, node_process.folder_of(data), key, environment, subnet)
-        node_process.manage(data, ours, path, public, leaving)
+    if settings is not None and not daemon_program.has_other_key(settings.api, public):
+        path = key_references.place(data, node_settings.folder_of(data), key, environment, subnet)
+        own_daemon.manage(data, ours, path, public, leaving)
 
 
 def _key_for_networks(data: Path, mode: str) -> Key:

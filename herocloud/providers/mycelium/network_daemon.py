@@ -1,7 +1,5 @@
 """The daemon of a network: it runs in the network's namespace, with a key of its own and the host's node as its only peer."""
 
-import shutil
-import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +8,16 @@ from typing import NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.mycelium import api, arithmetic, iproute, key_references, namespace_calls, node_interface, node_process
+from herocloud.providers.mycelium import (
+    api,
+    arithmetic,
+    daemon_program,
+    iproute,
+    key_references,
+    namespace_calls,
+    node_interface,
+    node_settings,
+)
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.key_references import Reference
 from herocloud.providers.mycelium.network_namespace import NetworkNamespace
@@ -42,9 +49,7 @@ class NetworkDaemon(NamedTuple):
 
     def ensure(self, data: Path, key: Reference, port: int, environment: Mapping[str, str], public: PublicKey) -> None:
         """Have it run with this key, as a peer of the node of the host, which takes peers on `port`."""
-        program = shutil.which(node_process.PROGRAM)
-        if program is None:
-            raise Permanent(f"the program `{node_process.PROGRAM}` is not on PATH, and this network needs a daemon of its own; install it")
+        program = daemon_program.find_program("this network needs a daemon of its own; install it")
         path = key_references.place(data, self.folder, key, environment, self.subnet)
         command = ["ip", "netns", "exec", self.place.name, program, "--key-file", str(path), "--tun-name", TUN, "--disable-quic"]
         command += ["--disable-peer-discovery", "--peers", f"tcp://[{self.place.near}]:{port}"]
@@ -54,7 +59,7 @@ class NetworkDaemon(NamedTuple):
         if ours is not None and (ours.digest != jsons.digest(command) or self._is_to_be_restarted(ours, public, address)):
             self.stop()
             ours = None
-        node_process.start(what, ours)
+        daemon_program.start(what, ours)
         process = self._wait()
         if node_interface.find_lasting_flaws(self._interface(process, address), process):
             node_interface.mend(self._interface(process, address))
@@ -66,10 +71,7 @@ class NetworkDaemon(NamedTuple):
         launch.keep(self._record, kept=False)
         process = self.process()
         if process is not None:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                identity.send(process, number)
-                if identity.wait_for_death(process, 10.0):
-                    break
+            daemon_program.end(process)
         launch.dismiss(self._record)
 
     def find_flaws(self, *, reachable: bool) -> dict[str, Json]:
@@ -80,7 +82,7 @@ class NetworkDaemon(NamedTuple):
         node = _ask(process) if reachable else None
         if node is not None and node.subnet != self.subnet:
             return {"daemon_process": f"has {node.subnet}"}
-        address = "" if node is None else node_process.address_of(node)
+        address = "" if node is None else node.own_address
         flaws = node_interface.find_lasting_flaws(self._interface(process, address), process)
         return {f"network_{name}": flaw for name, flaw in flaws.items()}
 
@@ -95,7 +97,7 @@ class NetworkDaemon(NamedTuple):
         # One that was started before the namespace was made again lives in the old one.
         if not iproute.lives_in(process.pid, self.place.name) or node_interface.is_lost(self._interface(process, address)):
             return True
-        return namespace_calls.call_beside(process.pid, lambda: node_process.has_other_key(node_process.API_PORT, public))
+        return namespace_calls.call_beside(process.pid, lambda: daemon_program.has_other_key(node_settings.API_PORT, public))
 
     def _wait(self) -> Identity:
         """Return its process once it has an interface."""
@@ -114,7 +116,7 @@ def _ask(process: Identity) -> api.Node | None:
     """Return what a daemon says of itself; nothing while it is being started, or kept busy by somebody."""
 
     def ask() -> api.Node:
-        with api.Client(node_process.API_PORT, patience=_LOOKING_PATIENCE) as client:
+        with api.Client(node_settings.API_PORT, patience=_LOOKING_PATIENCE) as client:
             return client.node()
 
     try:

@@ -15,13 +15,13 @@ from herocloud.model import overlays
 from herocloud.model.errors import Conflict
 from herocloud.providers.mycelium import (
     arithmetic,
+    host_daemon,
     host_guard,
     host_node,
     host_side,
     iproute,
     key_references,
     network_daemon,
-    node_process,
 )
 from herocloud.providers.mycelium.host_side import Bridge
 from herocloud.providers.mycelium.memberships import Membership
@@ -75,7 +75,7 @@ class NetworkSite:
 
     def flaws(self, data: Path) -> dict[str, Json]:
         """Look at both nodes and at what lies between."""
-        found: dict[str, Json] = dict(node_process.flaws(data, {**self._part, "subnet": None}))
+        found: dict[str, Json] = dict(host_daemon.find_flaws(data, self._part))
         found.update(host_side.find_flaws(self._bridge, self._user))
         found.update(self._place.find_flaws(self._part["subnet"]))
         if "namespace" in found:
@@ -101,7 +101,7 @@ class NetworkSite:
     def _ensure_host_node(self, data: Path, environment: Mapping[str, str]) -> int:
         """Have the host's node run, whichever it is, and return the port where it takes peers."""
         host_node.ensure(data, self._known, environment)
-        return node_process.peering_port(data)
+        return host_daemon.peering_port(data)
 
     def _ensure_routes(self) -> None:
         """Add the ways between bridge and daemon, and remove those of a /64 from before the key was changed."""
@@ -118,7 +118,7 @@ class NetworkSite:
         return NetworkDaemon(self._folder(data), self._place, self._part["subnet"])
 
     def _is_guarded(self, data: Path) -> bool:
-        return host_guard.is_whole(self._place.cable, self._part.get("host_open", ()), node_process.peering_port(data))
+        return host_guard.is_whole(self._place.cable, self._part.get("host_open", ()), host_daemon.peering_port(data))
 
     def _folder(self, data: Path) -> Path:
         return data / network_daemon.FOLDER / self._stack

@@ -10,7 +10,7 @@ from pathlib import Path
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Temporary
 from herocloud.model.parts import OverlayPart, PeerPart
-from herocloud.providers.mycelium import api, node_process, peer_endpoints, sites
+from herocloud.providers.mycelium import api, host_daemon, peer_endpoints, sites
 from herocloud.providers.mycelium.memberships import Membership
 
 
@@ -37,7 +37,7 @@ def peer_part(data: Path, known: Membership | None, endpoint: str, there: Mappin
 def peers_there(data: Path) -> dict[str, str] | None:
     """Return every endpoint that the daemon knows, as whatever, with its state; nothing while it does not answer."""
     try:
-        node = node_process.find(data)
+        node = host_daemon.find(data)
         if node is None:
             return None
         with api.Client(node.api) as client:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from herocloud.kits import sizes
 from herocloud.model.errors import HerocloudError
-from herocloud.providers.mycelium import node_process
+from herocloud.providers.mycelium import daemon_program, host_daemon
+from herocloud.providers.mycelium.host_daemon import HostDaemon
 from herocloud.providers.seam import Standing
 
 if TYPE_CHECKING:
@@ -30,20 +31,20 @@ def survey(data: Path, *, thorough: bool) -> Standing:
     if not Path("/proc/sys/net/ipv6").is_dir():
         return Standing(False, "the overlay needs IPv6, which this kernel does not have")
     try:
-        node = node_process.find(data)
+        node = host_daemon.find(data)
     except HerocloudError as error:
         return Standing(False, str(error))
-    if node is None and shutil.which(node_process.PROGRAM) is None:
+    if node is None and shutil.which(daemon_program.PROGRAM) is None:
         return Standing(False, "no overlay daemon runs, and the program `mycelium` is not on PATH; install it")
     if not thorough:
         return Standing(True, "ready")
     return Standing(True, _describe(data, node))
 
 
-def _describe(data: Path, node: node_process.Node | None) -> str:
+def _describe(data: Path, node: HostDaemon | None) -> str:
     from herocloud.providers.mycelium import status
 
-    version = node_process.version()
+    version = daemon_program.version()
     program = f"mycelium {version}" if version else "no program `mycelium` on PATH"
     if node is None:
         said = [f"ready; {program}, no daemon runs"]

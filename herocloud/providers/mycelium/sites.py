@@ -7,7 +7,7 @@ from typing import Protocol
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
 from herocloud.model.overlays import GUEST, NETWORK
-from herocloud.providers.mycelium import arithmetic, host_node, host_side, key_references, node_process
+from herocloud.providers.mycelium import arithmetic, host_daemon, host_node, host_side, key_references
 from herocloud.providers.mycelium.host_side import Bridge
 from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.network_site import NetworkSite
@@ -61,7 +61,7 @@ class HostSite:
 
     def flaws(self, data: Path) -> dict[str, Json]:
         """Look at the node and at the bridge."""
-        found: dict[str, Json] = dict(node_process.flaws(data, self._part))
+        found: dict[str, Json] = dict(host_daemon.find_flaws(data, self._part))
         if self._bridge is not None:
             found.update(host_side.find_flaws(self._bridge, self._user))
         return found

@@ -10,7 +10,17 @@ from typing import NamedTuple
 from herocloud.model import overlays
 from herocloud.model.errors import HerocloudError, Temporary
 from herocloud.model.overlays import NETWORK
-from herocloud.providers.mycelium import api, arithmetic, iproute, memberships, namespace_calls, node_process, peer_endpoints
+from herocloud.providers.mycelium import (
+    api,
+    arithmetic,
+    daemon_program,
+    host_daemon,
+    iproute,
+    memberships,
+    namespace_calls,
+    node_settings,
+    peer_endpoints,
+)
 from herocloud.providers.mycelium.api import PeerKind, Statistics, Traffic
 from herocloud.providers.mycelium.memberships import Membership
 from herocloud.providers.mycelium.network_site import NetworkSite
@@ -74,10 +84,10 @@ class Report(NamedTuple):
 
 def read(data: Path) -> Report:
     """Ask the daemon of this host."""
-    version = node_process.version()
+    version = daemon_program.version()
     declared = {peer_endpoints.normalize(endpoint): endpoint for endpoint in memberships.wanted_peers(data)}
     try:
-        node = node_process.find(data)
+        node = host_daemon.find(data)
         if node is not None:
             return _ask(node.api, version, declared, managed=node.managed)
     except Temporary as error:
@@ -87,7 +97,7 @@ def read(data: Path) -> Report:
 
 def read_networks(data: Path) -> dict[str, Report]:
     """Ask the daemon of each network that has one, by the name of its stack."""
-    version = node_process.version()
+    version = daemon_program.version()
     return {known.stack: _read_network(data, known, version) for known in memberships.all_of(data) if known.part["mode"] == NETWORK}
 
 
@@ -98,7 +108,7 @@ def _read_network(data: Path, known: Membership, version: str | None) -> Report:
     if process is None:
         return _silent(version, {}, None, managed=True)
     try:
-        return namespace_calls.call_beside(process.pid, lambda: _ask(node_process.API_PORT, version, None, managed=True))
+        return namespace_calls.call_beside(process.pid, lambda: _ask(node_settings.API_PORT, version, None, managed=True))
     except HerocloudError as error:
         return _silent(version, {}, str(error), managed=True)
 

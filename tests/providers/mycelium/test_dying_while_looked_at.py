@@ -8,26 +8,28 @@ import pytest
 
 from herocloud.kits import jsons
 from herocloud.model.errors import Permanent
-from herocloud.providers.mycelium import node_process
-from herocloud.providers.mycelium.node_process import Settings
+from herocloud.providers.mycelium import daemon_program, iproute, node_settings, own_daemon
+from herocloud.providers.mycelium.node_settings import Settings
 
-PUBLIC = bytes(32)
+PUBLIC = bytes(32).hex()
 
 
 @pytest.fixture
 def manage(monkeypatch, tmp_path: Path) -> Any:
     """Manage a daemon of which nothing is real: `answers` says what each wait for it ends with."""
     started: list[object] = []
-    monkeypatch.setattr(node_process.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(node_process, "_settings", lambda *_: Settings(1, 2, 3, "tun"))
-    monkeypatch.setattr(node_process, "has_other_key", lambda *_: False)
-    monkeypatch.setattr(node_process, "start", lambda *given: started.append(given[1]))
+    monkeypatch.setattr(daemon_program, "find_program", lambda _: "/usr/bin/mycelium")
+    monkeypatch.setattr(node_settings, "read_or_choose", lambda *_: Settings(1, 2, 3, "tun"))
+    monkeypatch.setattr(own_daemon, "guard", lambda *_: None)
+    monkeypatch.setattr(iproute, "link", lambda *_: None)
+    monkeypatch.setattr(daemon_program, "has_other_key", lambda *_: False)
+    monkeypatch.setattr(daemon_program, "start", lambda *given: started.append(given[1]))
 
     def run(seen_alive: object, answers: list[object]) -> tuple[object, list[object]]:
-        command = node_process._command("/usr/bin/mycelium", tmp_path, Settings(1, 2, 3, "tun"), tmp_path / "key")
-        ours = SimpleNamespace(digest=jsons.digest(command)) if seen_alive else None
-        monkeypatch.setattr(node_process, "_wait", lambda *_: answers.pop(0))
-        return node_process.manage(tmp_path, ours, tmp_path / "key", PUBLIC), [one is None for one in started]
+        command = own_daemon._command("/usr/bin/mycelium", tmp_path, Settings(1, 2, 3, "tun"), tmp_path / "key")
+        ours = SimpleNamespace(digest=jsons.digest(command), pid=0) if seen_alive else None
+        monkeypatch.setattr(own_daemon, "_wait", lambda *_: answers.pop(0))
+        return own_daemon.manage(tmp_path, ours, tmp_path / "key", PUBLIC), [one is None for one in started]
 
     return run
 

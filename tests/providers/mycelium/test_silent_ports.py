@@ -10,23 +10,23 @@ import pytest
 
 from herocloud.kits import listeners
 from herocloud.model.errors import Temporary
-from herocloud.providers.mycelium import node_process, running_daemon, silent_ports
+from herocloud.providers.mycelium import host_daemon, node_settings, running_daemon, silent_ports
 
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(node_process, "API_PORT", server.getsockname()[1])
+        monkeypatch.setattr(node_settings, "API_PORT", server.getsockname()[1])
         yield server
 
 
 def test_it_is_given_three_seconds_once_and_named(silent: socket.socket, tmp_path: Path) -> None:
     assert silent_ports.PATIENCE == 3.0
     begun = time.monotonic()
-    words = rf"port {node_process.API_PORT} .* is held by .* \(process {os.getpid()}\), which does not answer"
+    words = rf"port {node_settings.API_PORT} .* is held by .* \(process {os.getpid()}\), which does not answer"
     for _ in range(3):
         with pytest.raises(Temporary, match=words):
-            node_process.find(tmp_path)
+            host_daemon.find(tmp_path)
     seen = running_daemon.look_up(tmp_path)
     assert seen is not None
     assert "does not answer" in seen.trouble
@@ -36,13 +36,13 @@ def test_it_is_given_three_seconds_once_and_named(silent: socket.socket, tmp_pat
 def test_nothing_is_remembered_of_one_that_is_gone(silent: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silent_ports, "PATIENCE", 0.1)
     with pytest.raises(Temporary):
-        node_process.find(tmp_path)
+        host_daemon.find(tmp_path)
     silent.close()
-    assert node_process.find(tmp_path) is None
+    assert host_daemon.find(tmp_path) is None
 
 
 def test_a_daemon_that_is_kept_busy_is_given_its_time(silent: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    holder = listeners.find_holder(node_process.API_PORT)
+    holder = listeners.find_holder(node_settings.API_PORT)
     assert holder is not None
     monkeypatch.setattr(listeners, "find_holder", lambda _port: holder._replace(program="mycelium"))
     asked = []
@@ -53,7 +53,7 @@ def test_a_daemon_that_is_kept_busy_is_given_its_time(silent: socket.socket, mon
             raise Temporary("silent")
         return "node"
 
-    assert silent_ports.ask(node_process.API_PORT, ask) == "node"
+    assert silent_ports.ask(node_settings.API_PORT, ask) == "node"
     assert asked == [3.0, 20.0]
 
 

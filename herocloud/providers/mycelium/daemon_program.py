@@ -1,0 +1,75 @@
+"""What holds of every daemon that we run, that of the host and those of networks: its program, how it is started and ended."""
+
+import shutil
+import signal
+import time
+
+from herocloud.model.errors import Permanent, Temporary
+from herocloud.providers.mycelium import api
+from herocloud.providers.mycelium.arithmetic import PublicKey
+from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm.identity import Identity
+from herocloud.providers.vmm.launch import Launch
+
+PROGRAM = "mycelium"
+_KEEPER_PATIENCE = 2.0
+_STEP = 0.02
+
+
+def find_program(why: str) -> str:
+    """Return where the program is; `why` says what needs it, and the way out."""
+    program = shutil.which(PROGRAM)
+    if program is None:
+        raise Permanent(f"the program `{PROGRAM}` is not on PATH, and {why}")
+    return program
+
+
+def version() -> str | None:
+    """Return the version of the program on this host; nothing without one."""
+    from herocloud.kits import subprocesses as programs
+
+    program = shutil.which(PROGRAM)
+    if program is None:
+        return None
+    try:
+        return programs.run([program, "-V"], timeout=10).stdout.strip().rpartition(" ")[2]
+    except programs.CommandError:
+        return None
+
+
+def start(what: Launch, ours: Identity | None) -> None:
+    """Have a daemon run and be kept, unless `ours` runs already.
+
+    A keeper without a daemon is at its end, or waits before it starts the next one: it is given a moment, and then replaced.
+    """
+    if ours is None:
+        until = time.monotonic() + _KEEPER_PATIENCE
+        while identity.is_held(what.record):
+            known = identity.read(what.record)
+            if known is not None and identity.is_alive(known):
+                break
+            if time.monotonic() > until:
+                launch.dismiss(what.record)
+            time.sleep(_STEP)
+        else:
+            launch.launch(what)
+    launch.keep(what.record, kept=True)
+
+
+def end(process: Identity) -> None:
+    """End a daemon, with force where it does not end by itself."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        identity.send(process, number)
+        if identity.wait_for_death(process, 10.0):
+            return
+    raise Temporary(f"the overlay daemon (process {process.pid}) does not end", 2.0)
+
+
+def has_other_key(port: int, public: PublicKey) -> bool:
+    """Return whether a daemon runs with another key than this one: a file keeps its name when its content is replaced."""
+    with api.Client(port) as client:
+        try:
+            return client.node().public_key != public
+        except api.NotThere:
+            # It has just been started, or is about to end.
+            return False
