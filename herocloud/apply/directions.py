@@ -17,7 +17,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import StepId
 from herocloud.model.outcomes import EventData
-from herocloud.model.steps import Step
+from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Status
 from herocloud.plan import lost_data
 from herocloud.providers.seam import Driver, Found, Work
@@ -178,6 +178,9 @@ class Backward:
     def act(self, driver: Driver, work: Work) -> Part:
         """Undo the step, unless the world shows that it never began."""
         step = work.step
+        if KINDS[step.kind].passes:
+            # It leaves nothing to take back, and what it removed was of no use.
+            return step.before
         original = self._journal.taken_back_by(step)
         own = original is not None and original.kind == step.kind
         if step.id in self._unknown:

@@ -79,6 +79,7 @@ _ALL = _needs("image", "volume", "network", "mycelium", "vm")
 KINDS: dict[str, KindInfo] = {
     "image.fetch": KindInfo(_IMAGES, "download", 3600, 20, "image.delete", prepares=True, few=True),
     "image.delete": KindInfo(_IMAGES, "disk", 120, 0.1, "image.fetch", removes=True),
+    "image.discard": KindInfo(_IMAGES, "disk", 120, 0.1, "image.fetch", removes=True, passes=True),
     "disk.create": KindInfo(_IMAGES, "disk", 1800, 2, "disk.delete", _needs("image")),
     "disk.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "disk.grow", grows=True),
     "disk.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "disk.create", removes=True, destroys_data=True, interrupts=True),
@@ -90,6 +91,7 @@ KINDS: dict[str, KindInfo] = {
     "volume.create": KindInfo(_IMAGES, "disk", 600, 0.5, "volume.delete", prepares=True),
     "volume.grow": KindInfo(_IMAGES, "disk", 300, 0.2, "volume.grow", grows=True),
     "volume.delete": KindInfo(_IMAGES, "disk", 300, 0.1, "volume.create", removes=True, destroys_data=True, interrupts=True),
+    "volume.discard": KindInfo(_IMAGES, "disk", 300, 0.1, "volume.create", removes=True, passes=True),
     "volume.copy": KindInfo(_IMAGES, "disk", 7200, 2, "volume.delete"),
     "volume.restore": KindInfo(_IMAGES, "disk", 7200, 2, "volume.restore", destroys_data=True),
     "volume.move": KindInfo(_IMAGES, "disk", 60, 0.1, "volume.move", moves_mark=True),
@@ -103,6 +105,7 @@ KINDS: dict[str, KindInfo] = {
     "network.create": KindInfo(_NETWORK, "network", 60, 0.2, "network.delete", prepares=True, few=True),
     "network.update": KindInfo(_NETWORK, "network", 60, 0.2, "network.update"),
     "network.delete": KindInfo(_NETWORK, "network", 60, 0.2, "network.create", removes=True, interrupts=True),
+    "network.discard": KindInfo(_NETWORK, "network", 60, 0.2, "network.create", removes=True, passes=True),
     "network.move": KindInfo(_NETWORK, "network", 60, 0.1, "network.move", moves_mark=True),
     "tap.create": KindInfo(_NETWORK, "network", 60, 0.1, "tap.delete", _LINKS),
     "tap.update": KindInfo(_NETWORK, "network", 60, 0.1, "tap.update", _LINKS, lets_go=True),
@@ -132,9 +135,16 @@ KINDS: dict[str, KindInfo] = {
     "vm.delete": KindInfo(
         _VM, "boot", 120, 0.5, "vm.create", lets_go=True, removes=True, gives_volumes=True, interrupts=True, power="gone"
     ),
+    "vm.discard": KindInfo(_VM, "boot", 120, 0.1, "vm.create", lets_go=True, removes=True, gives_volumes=True, passes=True),
     "vm.move": KindInfo(_VM, "live", 60, 0.1, "vm.move", moves_mark=True),
     "record.write": KindInfo("state", "state", 60, 0.0, "record.write"),
 }
+
+DISCARDS = {
+    "image": "image.discard", "network": "network.discard", "volume": "volume.discard", "machine": "vm.discard",
+    "disk": "disk.discard", "seed": "seed.discard", "disk.new": "disk.discard", "seed.new": "seed.discard",
+}  # fmt: skip
+"""Which kind of step removes what is half made, by part: nobody has used it, so nothing of it is kept."""
 
 RECORD_WRITE = "record.write"
 """The kind of step that touches records only."""

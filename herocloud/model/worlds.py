@@ -113,6 +113,8 @@ class Thing(NamedTuple):
     parts: Mapping[str, Part]
     lineage: str | None = None
     host: HostId = HERE
+    halves: Mapping[str, Part] = {}
+    """Parts that somebody began to make and did not finish, as they were to become; of a machine there may be no more than its sid."""
 
 
 class Observed(NamedTuple):

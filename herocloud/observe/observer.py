@@ -61,8 +61,9 @@ def _highest(looks: Sequence[Observed]) -> dict[str, int]:
 
 
 def _merge_things(thing: Thing, other: Thing) -> Thing:
-    first = other if "machine" in other.parts else thing
-    return first._replace(parts={**thing.parts, **other.parts}, lineage=thing.lineage or other.lineage)
+    first = other if "machine" in other.parts or "machine" in other.halves else thing
+    parts, halves = {**thing.parts, **other.parts}, {**thing.halves, **other.halves}
+    return first._replace(parts=parts, halves=halves, lineage=thing.lineage or other.lineage)
 
 
 def _blind(provider: str, why: str) -> Diagnostic:

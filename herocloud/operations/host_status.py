@@ -16,7 +16,7 @@ from herocloud.model.hosts import SLICE_MEMORY, Slice
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.words import Severity
 from herocloud.model.worlds import Recorded
-from herocloud.operations import admission, inputs, lookups
+from herocloud.operations import admission, inputs, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 
@@ -49,9 +49,13 @@ class Refreshed(NamedTuple):
 
 
 def find(folder: Path) -> Machine:
-    """Detect the machine; slices that VMs hold and that it lost are a warning here, where nothing is about to use them."""
+    """Detect the machine; slices that VMs hold and that it lost are a warning here, where nothing is about to use them.
+
+    What runs without a record holds its slices as well, so the host is looked at.
+    """
     recorded = lookups.read_recorded(folder)
     found = inputs.find_host(folder, recorded)
+    recorded = stack_plans.remember(recorded, stack_plans.look(found, None), found)
     lost = slicing.check_shrunk([record for records in recorded.records.values() for record in records.values()], found.host.slices)
     warnings = tuple(diagnostic._replace(severity=Severity.WARNING) for diagnostic in lost)
     return Machine(found._replace(diagnostics=(*found.diagnostics, *warnings)), inputs.slice_owners(recorded))

@@ -146,10 +146,16 @@ def read_daemon_settings(folder: Path) -> DaemonSettings:
 
 
 def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
-    """Tell which VM holds each slice that is in use."""
+    """Tell which VM holds each slice that is in use; of VMs without a record those that were seen (`recorded.lost`)."""
     from herocloud.plan import reservations
 
-    return {
+    lost = {
+        Sid(sid): (record.stack, record.address)
+        for records in recorded.lost.values()
+        for record in records.values()
+        for sid in record.spec.get("slices") or ()
+    }
+    return lost | {
         Sid(sid): (record.stack, record.address)
         for records in reservations.occupied(recorded, None).records.values()
         for record in records.values()

@@ -12,15 +12,23 @@ from herocloud.kits.jsons import Part
 from herocloud.model import steps
 from herocloud.model.ids import StepId
 from herocloud.model.steps import BESIDE, NOTHING, Claim
+from herocloud.plan import half_made
 
 if TYPE_CHECKING:
-    from herocloud.plan.step_compiler import Sequence
+    from herocloud.plan.step_sequence import StepSequence
 
 PREPARED = ("disk", "seed")
 """Parts that can lie beside themselves."""
+NONE: Mapping[str, Part] = {}
 
 
-def prepare(seq: "Sequence", present: Mapping[str, Part], wanted: Mapping[str, Part], kept: Collection[str] = ()) -> list[StepId]:
+def prepare(
+    seq: "StepSequence",
+    present: Mapping[str, Part],
+    wanted: Mapping[str, Part],
+    kept: Collection[str] = (),
+    halves: Mapping[str, Part] = NONE,
+) -> list[StepId]:
     """Make what is wanted beside what is there, and discard what lies there for nothing; returns the steps that a stop has to wait for.
 
     `kept` are the parts that this change has prepared already.
@@ -31,7 +39,7 @@ def prepare(seq: "Sequence", present: Mapping[str, Part], wanted: Mapping[str, P
             continue
         key = part + BESIDE
         there, goal = present.get(key), steps.beside(wanted[part]) if part in wanted else None
-        dropped = None
+        dropped = half_made.discard(seq, halves, key)
         if there is not None and there != goal:
             dropped = seq.add(f"{part}.discard", key, there, None, gives=_room(part, there))
         if goal is not None and there != goal:

@@ -19,6 +19,7 @@ from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import FETCH, NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.plan import half_made
 from herocloud.plan import snapshot_space as snapshots
 from herocloud.plan.usage import counted, filled_by, room_of, use_of_parts
 
@@ -93,6 +94,7 @@ def used(recorded: Recorded, observed: Observed | None) -> Claim:
         claims.extend(claim_of(record, None if seen is None else _parts_of(seen.get(record.address))) for record in records.values())
     if observed is not None:
         claims.extend(claim_of_orphan(thing, recorded) for thing in without_record(recorded, observed))
+        claims += half_made.used(recorded, observed)
         claims.append(Claim(disk=observed.tombstones))
     for claim in claims:
         for number, amount in enumerate(claim):

@@ -18,6 +18,7 @@ from herocloud.plan import (
     beside,
     diagnostics,
     differences,
+    half_made,
     lost_data,
     name_steps,
     network_names,
@@ -31,6 +32,7 @@ from herocloud.plan import (
 from herocloud.plan.image_room import ImageRoom
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
+from herocloud.plan.step_sequence import StepSequence
 from herocloud.plan.usage import counted, use_of, use_of_parts
 from herocloud.providers.seam import Verdict
 
@@ -54,6 +56,8 @@ class Case(NamedTuple):
     record: Record | None
     present: Parts
     """The parts that are there: observed, or recorded where nobody looked."""
+    halves: Parts
+    """The parts that are half made."""
     roles: Mapping[str, str]
     """Who plays each role now."""
     image: Spec
@@ -117,6 +121,7 @@ class Decider:
             record is not None
             and record.complete
             and not case.forced
+            and not case.halves
             and case.moved_from is None
             and case.marked_as is None
             and record.spec == valued.spec
@@ -129,7 +134,7 @@ class Decider:
 
     def _bring_plain(self, case: Case, resource: Resource, valued: Valued) -> Decision:
         target = resource_parts.plain_parts(case.stack, case.kind, case.name, valued.spec)
-        seq = step_compiler.Sequence(case.address, case.roles)
+        seq = StepSequence(case.address, case.roles)
         fields = self._fields(case, lambda *_: Verdict(Impact.LIVE))
         if case.kind == "volume":
             target = self._volume_target(case, resource, target["volume"])
@@ -179,7 +184,7 @@ class Decider:
         if case.forced:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
-        seq = step_compiler.Sequence(case.address, providers)
+        seq = StepSequence(case.address, providers)
         name_steps.rename_marked(seq, "vm", case.marked_as, present)
         present = name_steps.relabel_cards(seq, record, present, self.networks)
         use, old = use_of(valued.spec), counted(record, present) if record else Use()
@@ -191,13 +196,13 @@ class Decider:
         else:
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
-            step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old)
+            step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old, halves=case.halves)
         promised.fill(seq, case.record or (case.lost if case.present else None), case.present)
-        _promise(seq, valued.spec, record, present)
+        promised.take_for_snapshots(seq, valued.spec, record, present)
         name_steps.come_first(seq)
         return self._decision(case, seq, fields, worst)
 
-    def _replace(self, seq: step_compiler.Sequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
+    def _replace(self, seq: StepSequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
         keep = worst is Impact.REPLACE
         before = case.record.spec["hypervisor"] if case.record else None
         left = {key: part for key, part in case.present.items() if keep and key not in _OF_THE_MACHINE}
@@ -207,7 +212,7 @@ class Decider:
             wanted.pop("disk", None)
         if "machine" not in case.present:
             wanted.pop("seed", None)
-        ready = beside.prepare(seq, case.present, wanted)
+        ready = beside.prepare(seq, case.present, wanted, halves=case.halves)
         gone = step_compiler.compile_removal(
             seq,
             case.present,
@@ -217,6 +222,7 @@ class Decider:
             gives_disk=case.purge,
             ready=ready,
             keep_snapshots=True,
+            halves=case.halves,
         )
         mark = len(seq.steps)
         # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
@@ -231,17 +237,17 @@ class Decider:
             return None
         vm = case.kind == "vm"
         providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)} if vm else case.roles
-        seq = step_compiler.Sequence(case.address, providers)
+        seq = StepSequence(case.address, providers)
         name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
         if vm:
-            beside.prepare(seq, case.present, {})
-            step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge)
+            beside.prepare(seq, case.present, {}, halves=case.halves)
+            step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge, halves=case.halves)
             if "machine" not in case.present:
                 # What the record is counted for is given back although nothing of it is left to be removed.
                 step_compiler.claim(seq, Claim(), counted(record, case.present).claim())
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
         else:
-            step_compiler.compile_plain(seq, case.kind, case.present, None)
+            step_compiler.compile_plain(seq, case.kind, case.present, None, case.halves)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
         name_steps.come_first(seq)
@@ -266,6 +272,8 @@ class Decider:
         field_diffs.extend(differences.dependency_fields(record.needs, case.resource.depends_on))
         if record.parts != case.present and record.complete:
             field_diffs.extend(self._drift_fields(record.parts, case.present))
+        if record.complete and case.halves:
+            field_diffs.extend(half_made.fields(case.halves, record.parts))
         field_diffs.extend(volume_names.renamed_uses(case.present, self.renamed))
         field_diffs.extend(stray_names.fields(case.stray_name, case.address))
         return (*field_diffs, *network_names.fields(case.record, case.present, self.networks))
@@ -280,7 +288,7 @@ class Decider:
         why = next((why for name, _, why in known.hypervisors if name == provider), "") if known is not None else ""
         return f"boots again {why}" if why and case.present.get("power") in powers.GIVEN_UP else ""
 
-    def _decision(self, case: Case, seq: step_compiler.Sequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
+    def _decision(self, case: Case, seq: StepSequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
         if not seq.steps:
             seq.add(RECORD_WRITE, "record", None, None)
         steps = seq.finish()
@@ -319,13 +327,6 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
-
-
-def _promise(seq: step_compiler.Sequence, spec: Spec, record: Record | None, present: Parts) -> None:
-    """Account for the room of snapshots that are taken by themselves."""
-    more = snapshot_space.reserved(spec, present) - (snapshot_space.reserved(record.spec, record.parts) if record else 0)
-    if more:
-        step_compiler.claim(seq, Claim(disk=max(0, more)), Claim(disk=max(0, -more)))
 
 
 def _field(difference: differences.Difference, judge: _Judge) -> FieldDiff:

@@ -14,7 +14,8 @@ from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Drift, FieldDiff
 from herocloud.model.steps import BESIDE
-from herocloud.model.worlds import Observed, Record
+from herocloud.model.worlds import Observed, Record, Thing
+from herocloud.plan import half_made
 
 SENSITIVE = frozenset({"user_data", "secrets"})
 _NAMED = {"networks": "network", "volumes": "volume", "shares": "tag", "forward": "host_port"}
@@ -124,6 +125,8 @@ def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> 
     for address, record in records.items():
         thing = observed.things.get(record.stack, {}).get(address)
         seen: Mapping[str, Json] = thing.parts if thing else {}
+        if thing is not None and thing.halves and record.complete:
+            drifts.extend(half_made.drift(record, thing))
         if seen == record.parts or not record.complete:
             continue
         for part in sorted({*record.parts, *seen}):
@@ -141,22 +144,31 @@ def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> 
     return tuple(drifts)
 
 
-def find_half_made(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
-    """Return the VMs that an apply which was cut off or failed has left gone or half made.
+def _state_of(thing: Thing | None) -> str:
+    parts = thing.parts if thing is not None else {}
+    beside = thing is not None and any(part.endswith(BESIDE) for part in (*thing.parts, *thing.halves))
+    if parts.get("power") == "running" and beside:
+        return "prepared for a change"
+    return half_made.HALF_MADE if "machine" in parts else "gone"
 
-    Their parts are between two targets, so what counts is what has become of the machine. A plan shows them as changes of its own.
+
+def find_half_made(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
+    """Return the VMs that an apply which was cut off or failed has left gone or half made, and what else it has half made.
+
+    Whole parts are between two targets, so what counts is what has become of the machine. A plan shows all of it as changes of its own.
     One that runs with a disk or a seed beside its own was only prepared for a change.
     """
     if observed is None:
         return ()
-    drifts = []
+    drifts: list[Drift] = []
     for address, record in records.items():
-        if record.kind == "vm" and not record.complete:
-            thing = observed.things.get(record.stack, {}).get(address)
-            parts = thing.parts if thing is not None else {}
-            prepared = parts.get("power") == "running" and any(part.endswith(BESIDE) for part in parts)
-            state = "prepared for a change" if prepared else "half made" if "machine" in parts else "gone"
-            drifts.append(Drift(address, record.kind, "state", None, state))
+        if record.complete:
+            continue
+        thing = observed.things.get(record.stack, {}).get(address)
+        halves = half_made.drift(record, thing)
+        if record.kind == "vm" and all(half.part != "machine" for half in halves):
+            drifts.append(Drift(address, record.kind, "state", None, _state_of(thing)))
+        drifts += halves
     return tuple(drifts)
 
 

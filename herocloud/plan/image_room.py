@@ -4,7 +4,7 @@ from herocloud.kits.jsons import Spec
 from herocloud.model.hosts import Host
 from herocloud.model.steps import Claim
 from herocloud.plan import step_compiler
-from herocloud.plan.step_compiler import Sequence
+from herocloud.plan.step_sequence import StepSequence
 
 
 class ImageRoom:
@@ -14,7 +14,7 @@ class ImageRoom:
         """Take what was measured before."""
         self._needs = dict(host.image_needs)
 
-    def claim(self, seq: Sequence, spec: Spec) -> None:
+    def claim(self, seq: StepSequence, spec: Spec) -> None:
         """Account for the room of an image that is fetched, the first time that its source comes by."""
         need = self._needs.pop(spec.get("source") or "", None) if seq.steps else None
         if need is not None:

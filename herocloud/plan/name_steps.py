@@ -7,16 +7,16 @@ from herocloud.model.ids import Address
 from herocloud.model.steps import KINDS, RECORD_WRITE, Step
 from herocloud.model.worlds import Record
 from herocloud.plan import network_names
-from herocloud.plan.step_compiler import Sequence
+from herocloud.plan.step_sequence import StepSequence
 
 
-def rename_marked(seq: Sequence, kind: str, marked_as: Address | None, present: Mapping[str, Part]) -> None:
+def rename_marked(seq: StepSequence, kind: str, marked_as: Address | None, present: Mapping[str, Part]) -> None:
     """Give what is there under another name its own before anything else looks for it."""
     if marked_as is not None and present:
         seq.add(f"{kind}.move", "mark", {"address": marked_as}, {"address": seq.address})
 
 
-def relabel_cards(seq: Sequence, record: Record | None, present: Mapping[str, Part], networks: Mapping[str, str]) -> dict[str, Part]:
+def relabel_cards(seq: StepSequence, record: Record | None, present: Mapping[str, Part], networks: Mapping[str, str]) -> dict[str, Part]:
     """Tell cards the new name of their network; returns the parts as they are then. `networks` has new names by old ones."""
     after = dict(present)
     for key, name in sorted(network_names.relabels(record, present, networks).items()):
@@ -25,7 +25,7 @@ def relabel_cards(seq: Sequence, record: Record | None, present: Mapping[str, Pa
     return after
 
 
-def come_first(seq: Sequence) -> None:
+def come_first(seq: StepSequence) -> None:
     """Make every other step that waits for nothing wait for the new names."""
     head = 0
     while head < len(seq.steps) and gives_name(seq.steps[head]):

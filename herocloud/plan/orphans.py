@@ -16,10 +16,11 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import assignment, beside, capacity, facts, finish, reservations, step_compiler
+from herocloud.plan import assignment, beside, capacity, facts, finish, half_made, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.step_compiler import Use
+from herocloud.plan.step_sequence import StepSequence
 from herocloud.providers import registry
 
 
@@ -37,7 +38,7 @@ def find_orphans(recorded: Recorded, observed: Observed) -> list[Orphan]:
         Orphan(thing, foreign=thing.lineage is not None and thing.lineage != recorded.lineage)
         for stack, things in observed.things.items()
         for address, thing in things.items()
-        if thing.parts and address not in recorded.records.get(stack, {})
+        if (thing.parts or half_made.parts_of(thing)) and address not in recorded.records.get(stack, {})
     ]
     return sorted(found, key=lambda orphan: (orphan.thing.stack, ids.sort_key(orphan.thing.address)))
 
@@ -49,16 +50,17 @@ def plan_removal(stack: StackName, things: Collection[Thing], recorded: Recorded
     networks = assignment.networks_of(recorded.records.get(stack, {}), observed.things.get(stack, {}))
     for thing in things:
         kind = thing.address.partition(".")[0]
-        seq = step_compiler.Sequence(thing.address, _providers_of(thing, kind, networks))
+        seq = StepSequence(thing.address, _providers_of(thing, kind, networks))
         if kind == "vm":
-            beside.prepare(seq, thing.parts, {})
-            step_compiler.compile_removal(seq, thing.parts, Use(), gives_disk=False)
+            halves = half_made.parts_of(thing)
+            beside.prepare(seq, thing.parts, {}, halves=halves)
+            step_compiler.compile_removal(seq, thing.parts, Use(), gives_disk=False, halves=halves)
         else:
-            step_compiler.compile_plain(seq, kind, thing.parts, None)
+            step_compiler.compile_plain(seq, kind, thing.parts, None, half_made.parts_of(thing))
         steps = [step._replace(gives=NOTHING) for step in seq.finish()]
         data = any(KINDS[step.kind].destroys_data for step in steps)
         impact = Impact.DATA if data else Impact.REPLACE
-        note = "carries our mark, and no record owns it"
+        note = "carries our mark, and no record owns it" + ("" if thing.parts else "; half made")
         decisions[thing.address] = Decision(_change(thing, Action.DELETE, Reason.GONE_FROM_FILE, impact, None, note=note), steps)
     # What a VM may hold on to goes after every VM: nobody recorded which of them it was.
     everything = [step for decision in decisions.values() for step in decision.steps]

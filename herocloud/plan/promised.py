@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from herocloud.kits.jsons import Part
+from herocloud.kits.jsons import Part, Spec
 from herocloud.model.steps import NOTHING, Claim
 from herocloud.model.worlds import Record
-from herocloud.plan import bandwidth, step_compiler, usage
+from herocloud.plan import bandwidth, snapshot_space, step_compiler, usage
+from herocloud.plan.step_sequence import StepSequence
 
 
-def fill(seq: step_compiler.Sequence, record: Record | None, present: Mapping[str, Part]) -> None:
+def fill(seq: StepSequence, record: Record | None, present: Mapping[str, Part]) -> None:
     """Charge steps that take disk or bandwidth to what is promised and not used; what they leave of it is given back."""
     if record is None:
         return
@@ -25,3 +26,10 @@ def _unused(record: Record, present: Mapping[str, Part]) -> tuple[int, int]:
     """Return the bytes and the bandwidth that are promised and not used."""
     disk = usage.room_of(record, present) - usage.filled_by(present)
     return disk, usage.counted(record, present).network - bandwidth.of_cards(present) if record.kind == "vm" else 0
+
+
+def take_for_snapshots(seq: StepSequence, spec: Spec, record: Record | None, present: Mapping[str, Part]) -> None:
+    """Account for the room of snapshots that are taken by themselves."""
+    more = snapshot_space.reserved(spec, present) - (snapshot_space.reserved(record.spec, record.parts) if record else 0)
+    if more:
+        step_compiler.claim(seq, Claim(disk=max(0, more)), Claim(disk=max(0, -more)))

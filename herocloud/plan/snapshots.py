@@ -18,9 +18,10 @@ from herocloud.model.plans import Change, FieldDiff, Plan
 from herocloud.model.steps import Claim
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import assignment, capacity, finish, lost_data, reservations, snapshot_checks, snapshot_space, step_compiler
+from herocloud.plan import assignment, capacity, finish, lost_data, reservations, snapshot_checks, snapshot_space
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
+from herocloud.plan.step_sequence import StepSequence
 from herocloud.providers import registry
 
 
@@ -58,8 +59,8 @@ class _Scene(NamedTuple):
     def providers(self, record: Record) -> Mapping[str, str]:
         return {**assignment.roles_of(record, self.records), "hypervisor": record.provider}
 
-    def sequence(self, record: Record) -> step_compiler.Sequence:
-        return step_compiler.Sequence(record.address, self.providers(record))
+    def sequence(self, record: Record) -> StepSequence:
+        return StepSequence(record.address, self.providers(record))
 
 
 def key_of(name: str) -> str:
@@ -207,7 +208,7 @@ def _restore(
             continue
         volume = scene.records[Address(disk["disk"])]
         body = volume.parts["volume"]
-        inner = step_compiler.Sequence(volume.address, scene.providers(record))
+        inner = StepSequence(volume.address, scene.providers(record))
         step = inner.add("volume.restore", "volume", body, body, takes=Claim(disk=body["size"]), origin=origin)
         if stop is not None:
             waits[step] = {stop}
@@ -268,7 +269,7 @@ def _restored(scene: _Scene, record: Record, name: str, note: str) -> Change:
 
 def _decision(
     scene: _Scene,
-    seq: step_compiler.Sequence,
+    seq: StepSequence,
     record: Record,
     name: str,
     before: Part,

@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model.ids import Address, StepId
+from herocloud.model.ids import StepId
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.powers import ALIVE, GIVEN_UP, HELD, KEEPER
 from herocloud.model.specs import plugged
-from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Claim, Step
+from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, Claim, Step
 from herocloud.model.words import Impact
-from herocloud.plan import bandwidth, beside
+from herocloud.plan import bandwidth, beside, half_made
+from herocloud.plan.step_sequence import StepSequence
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
 _KINDS = {
@@ -26,72 +27,12 @@ _KINDS = {
 }
 
 
-class Sequence:
-    """The steps of one change while they are put together."""
-
-    def __init__(self, address: Address, providers: Mapping[str, str]) -> None:
-        """Take the address and who plays each role."""
-        self.address = address
-        self._providers = providers
-        self.steps: list[Step] = []
-        self._names: set[str] = set()
-
-    def add(
-        self,
-        kind: str,
-        part: str,
-        before: Part,
-        after: Part,
-        needs: Iterable[StepId | None] = (),
-        *,
-        takes: Claim = NOTHING,
-        gives: Claim = NOTHING,
-        provider: str | None = None,
-        origin: Json = None,
-    ) -> StepId:
-        """Append one step; returns its id for the ones that need it."""
-        name = f"{self.address}/{kind}"
-        number = 1
-        while name in self._names:
-            number += 1
-            name = f"{self.address}/{kind}#{number}"
-        self._names.add(name)
-        step_id = StepId(name)
-        role = KINDS[kind].role
-        who = provider or (STATE_PROVIDER if role == "state" else self._providers[role])
-        if role == "network":
-            takes, gives = bandwidth.claims(part, before, after)
-        self.steps.append(
-            Step(
-                step_id,
-                self.address,
-                kind,
-                who,
-                part,
-                before,
-                after,
-                tuple(need for need in needs if need is not None),
-                (),
-                takes,
-                gives,
-                origin=origin,
-            )
-        )
-        return step_id
-
-    def finish(self) -> list[Step]:
-        """Mark the step that completes the change; it comes to need every step that nothing else needs."""
-        if not self.steps:
-            return []
-        needed = {need for step in self.steps for need in step.needs}
-        *others, final = self.steps
-        loose = tuple(step.id for step in others if step.id not in needed)
-        self.steps[-1] = final._replace(needs=(*final.needs, *loose), last=True)
-        return self.steps
-
-
-def compile_plain(seq: Sequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None) -> None:
+def compile_plain(
+    seq: StepSequence, kind: str, present: Mapping[str, Part], target: Mapping[str, Part] | None, halves: Mapping[str, Part] = beside.NONE
+) -> None:
     """Bring the single part of a resource from what is present to its target (nothing: it goes)."""
+    for half in halves if target is None else ():
+        half_made.discard(seq, halves, half)
     part = next(iter(target or present), None)
     if part is None:
         return
@@ -162,7 +103,17 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
     )
 
 
-def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: bool, old: Use, placed: Collection[str] = ()) -> None:
+def compile_vm(
+    seq: StepSequence,
+    present: Parts,
+    target: Parts,
+    use: Use,
+    *,
+    cold: bool,
+    old: Use,
+    placed: Collection[str] = (),
+    halves: Parts = beside.NONE,
+) -> None:
     """Bring a VM from the parts that are present to its target; `old` is what its record is counted for already.
 
     `placed` are the parts that lie prepared beside the old ones by the time that this begins.
@@ -173,7 +124,7 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
     if "disk" in present:
         # A root disk that stays only grows.
         wanted.pop("disk", None)
-    ready = beside.prepare(seq, present, wanted, placed)
+    ready = beside.prepare(seq, present, wanted, placed, halves)
     placed = {*placed, *wanted}
     stop: StepId | None = None
     if stops:
@@ -208,6 +159,9 @@ def compile_vm(seq: Sequence, present: Parts, target: Parts, use: Use, *, cold: 
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
         seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
+    for part in ("seed", "disk"):
+        if part not in target:
+            half_made.discard(seq, halves, part, [seq.steps[-1].id if seq.steps else None])
 
 
 def leaves_it_down(steps: Iterable[Step]) -> bool:
@@ -217,7 +171,7 @@ def leaves_it_down(steps: Iterable[Step]) -> bool:
 
 
 def compile_removal(
-    seq: Sequence,
+    seq: StepSequence,
     present: Parts,
     use: Use,
     *,
@@ -226,22 +180,28 @@ def compile_removal(
     gives_disk: bool = False,
     ready: Iterable[StepId] = (),
     keep_snapshots: bool = False,
+    halves: Mapping[str, Part] = beside.NONE,
 ) -> StepId | None:
     """Take a VM apart; returns its last step. With `keep_disk` only the machine goes, for a move to another hypervisor.
 
     `ready` are the steps that have to be done before it is interrupted.
     """
-    stop = gone = None
+    stop: StepId | None = None
+    gone: StepId | None = None
     if present.get("power") in ALIVE:
         stop = seq.add("vm.stop", "power", _before_ending(present["power"]), "stopped", ready, provider=provider)
     if "machine" in present:
         needs = ready if stop is None else [stop]
         gone = seq.add("vm.delete", "machine", present["machine"], None, needs, gives=use.claim(), provider=provider)
+    else:
+        # One that is half made may hold on to what it was to be made from.
+        gone = half_made.discard(seq, halves, "machine", ready, provider)
     if keep_disk:
         return gone
     ends = [seq.add("tap.delete", key, present[key], None, [gone]) for key in sorted(present) if key.startswith("nic.")]
     if "seed" in present:
         ends.append(seq.add("seed.delete", "seed", present["seed"], None, [gone]))
+    ends += [step for part in ("seed", "disk") if (step := half_made.discard(seq, halves, part, [gone]))]
     for key in sorted(key for key in present if key.startswith(SNAPSHOT) and not keep_snapshots):
         size = present[key]["size"] if gives_disk else 0
         ends.append(seq.add("snapshot.delete", key, present[key], None, [gone], gives=Claim(disk=size)))
@@ -256,7 +216,7 @@ def _before_ending(power: Json) -> str:
     return "paused" if power == "paused" else "running"
 
 
-def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, *, live: bool, placed: bool) -> StepId | None:
+def _disk(seq: StepSequence, present: Parts, target: Parts, stop: StepId | None, *, live: bool, placed: bool) -> StepId | None:
     before, after = present.get("disk"), target.get("disk")
     if after is None or before == after:
         return None
@@ -267,13 +227,13 @@ def _disk(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, *, 
     return seq.add(kind, "disk", before, after, [stop], takes=takes)
 
 
-def _seed(seq: Sequence, present: Parts, target: Parts, stop: StepId | None, *, placed: bool) -> StepId | None:
+def _seed(seq: StepSequence, present: Parts, target: Parts, stop: StepId | None, *, placed: bool) -> StepId | None:
     if "seed" not in target or present.get("seed") == target["seed"]:
         return None
     return seq.add("seed.place" if placed else "seed.write", "seed", present.get("seed"), target["seed"], [stop])
 
 
-def _taps(seq: Sequence, present: Parts, target: Parts, stop: StepId | None) -> list[StepId]:
+def _taps(seq: StepSequence, present: Parts, target: Parts, stop: StepId | None) -> list[StepId]:
     """Make or change the taps of a machine that is not running."""
     made = []
     for key in sorted(key for key in target if key.startswith("nic.")):
@@ -285,13 +245,13 @@ def _taps(seq: Sequence, present: Parts, target: Parts, stop: StepId | None) -> 
     return made
 
 
-def _drop_taps(seq: Sequence, present: Parts, target: Parts, after: StepId | None) -> StepId | None:
+def _drop_taps(seq: StepSequence, present: Parts, target: Parts, after: StepId | None) -> StepId | None:
     for key in sorted(key for key in present if key.startswith("nic.") and key not in target):
         after = seq.add("tap.delete", key, present[key], None, [after])
     return after
 
 
-def _live(seq: Sequence, present: Parts, target: Parts, roots: list[StepId | None], use: Use, old: Use) -> StepId | None:
+def _live(seq: StepSequence, present: Parts, target: Parts, roots: list[StepId | None], use: Use, old: Use) -> StepId | None:
     """Change a running machine, one call at a time: hypervisors take such calls strictly one after another anyway."""
     machine, goal = dict(present["machine"]), target["machine"]
     last: StepId | None = None
@@ -354,7 +314,7 @@ def _as_plugged(before: Part, after: Part) -> Part:
     return {**before, "volumes": renamed} if renamed else before
 
 
-def claim(seq: Sequence, takes: Claim, gives: Claim) -> None:
+def claim(seq: StepSequence, takes: Claim, gives: Claim) -> None:
     """Account for what a VM takes or gives although its machine stays the same: a slice more, a rate less."""
     if takes == NOTHING == gives:
         return
@@ -374,7 +334,7 @@ def _is_other_nic(before: Part, after: Part) -> bool:
     return any(before[field] != after[field] for field in ("network", "mac", "tap"))
 
 
-def _power(seq: Sequence, before: str | None, after: str, *needs: StepId | None) -> None:
+def _power(seq: StepSequence, before: str | None, after: str, *needs: StepId | None) -> None:
     if before == after or before is None:
         return
     if before == "stopped":

@@ -289,7 +289,9 @@ def _refuse_used(changes: Sequence[Change], past: Past) -> Iterator[Diagnostic]:
     for gone in sorted(touched - staying):
         users = [address for address, record in past.now.items() if address not in touched and gone in record.needs]
         if users:
-            names = ", ".join(f"`{address}`" for address in users[:_NAMED]) + (f" and {len(users) - _NAMED} more" * (len(users) > _NAMED))
+            names = ", ".join(f"`{address}` of stack `{past.plan.stack}`" for address in users[:_NAMED]) + (
+                f" and {len(users) - _NAMED} more" * (len(users) > _NAMED)
+            )
             detail = (
                 f"{names} came after `{apply_id(past.apply)}` and {'relies' if len(users) == 1 else 'rely'} on `{gone}`, which would go."
             )

@@ -58,6 +58,7 @@ class Sight:
         self._things: Mapping[tuple[str, Address], Thing] = {}
         self._records: Mapping[tuple[str, Address], Record] = {}
         """What was recorded of each when it was looked at; nothing once somebody worked on the host."""
+        self._lost: Mapping[StackName, Mapping[Address, Record]] = {}
         self._version = -1
         self._at = float("-inf")
         self._began = float("-inf")
@@ -94,6 +95,12 @@ class Sight:
         # What others write says nothing against a look at this one.
         return at_version == version or looked_at == record, thing
 
+    def lost(self) -> Mapping[StackName, Mapping[Address, Record]]:
+        """Return the last records of what was seen without one by the last look."""
+        self._refresh_if_old()
+        with self._turn:
+            return self._lost
+
     def _refresh_if_old(self) -> None:
         now = time.monotonic()
         if now - self._at < _LOOK_SECONDS or now - self._began < _PAUSE_SECONDS or not self._looking.acquire(blocking=False):
@@ -111,16 +118,20 @@ class Sight:
             self._looking.release()
 
     def look_now(self) -> Mapping[tuple[str, Address], Thing]:
-        """Look at everything that is recorded."""
+        """Look at everything that carries our mark."""
         began = time.monotonic()
         version = self._finder.version()
         recorded = self._reader.recorded()
-        stacks = tuple(recorded.records)
-        things = lookups.things_by_key(stack_plans.look(self.hosting(), stacks)) if stacks else {}
+        host = self.hosting()
+        observed = stack_plans.look(host, None)
+        things, lost = lookups.things_by_key(observed), stack_plans.remember(recorded, observed, host).lost
+        if self._finder.version() != version:
+            # What was made meanwhile has a record that was not read.
+            lost = self._lost
         with self._turn:
             # Of two looks at once, the one that began first may end last, and knows less.
             if began >= self._began:
-                self._things, self._version, self._at, self._began = things, version, time.monotonic(), began
+                self._things, self._lost, self._version, self._at, self._began = things, lost, version, time.monotonic(), began
                 self._records = {
                     (stack, address): record for stack, inside in recorded.records.items() for address, record in inside.items()
                 }
@@ -185,7 +196,7 @@ class Desk(NamedTuple):
 
     def owners(self) -> Mapping[Sid, tuple[StackName, Address]]:
         """Return who holds each slice."""
-        return inputs.slice_owners(self.recorded)
+        return inputs.slice_owners(self.recorded._replace(lost=self.sight.lost()))
 
 
 def secret_of(record: Record) -> str | None:

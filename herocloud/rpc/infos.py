@@ -95,10 +95,10 @@ def slice_info(desk: Desk, host_slice: Slice, holders: dict[str, Record], digest
 
 
 def holders(desk: Desk) -> dict[str, Record]:
-    """Return the VM that holds each slice."""
+    """Return the VM that holds each slice, with those that run without a record."""
     return {
         sid: record
-        for records in desk.recorded.records.values()
+        for records in (*desk.sight.lost().values(), *desk.recorded.records.values())
         for record in records.values()
         if record.kind == "vm"
         for sid in record.spec.get("slices") or ()

@@ -164,11 +164,20 @@ def _took(value: Json) -> str:
 def orphans(things: Iterable[Thing]) -> Listing:
     """`state orphans`: what carries our mark and no record owns."""
     rows = [
-        {"stack": thing.stack, "address": thing.address, "provider": thing.provider, "parts": sorted(thing.parts), "lineage": thing.lineage}
+        {
+            "stack": thing.stack,
+            "address": thing.address,
+            "provider": thing.provider,
+            "parts": sorted(thing.parts),
+            "half_made": sorted(thing.halves),
+            "lineage": thing.lineage,
+        }
         for thing in sorted(things, key=lambda thing: (thing.stack, sort_key(thing.address)))
     ]
-    columns = (Column("stack", "STACK"), Column("address", "ADDRESS"), Column("provider", "PROVIDER"), Column("parts", "PARTS"))
-    return Listing("orphans", columns, tuple(rows), "There are no orphans.")
+    columns = [Column("stack", "STACK"), Column("address", "ADDRESS"), Column("provider", "PROVIDER"), Column("parts", "PARTS")]
+    if any(row["half_made"] for row in rows):
+        columns.append(Column("half_made", "HALF MADE"))
+    return Listing("orphans", tuple(columns), tuple(rows), "There are no orphans.")
 
 
 def tombstones(found: Iterable[Tombstone], *, now: float, keep: float) -> Listing:

@@ -81,6 +81,12 @@ def test_a_rate_that_moves_between_cards_is_in_the_peak_of_the_plan(seed: int, q
     assert cases.play(seed, quick_folder).deviations == ()
 
 
+@pytest.mark.parametrize("seed", [1505, 12828, 14021, 21110])
+def test_a_machine_that_stayed_half_made_goes_with_the_destroy(seed: int, quick_folder: Path) -> None:
+    """Its making was cut off on the way back from a deletion, so no record has a machine."""
+    assert cases.play(seed, quick_folder).deviations == ()
+
+
 @pytest.mark.parametrize("seed", [433, 491, 572, 661, 675, 722, 772])
 def test_a_case_that_once_deviated_holds(seed: int, quick_folder: Path) -> None:
     """Disks prepared beside others were not counted without a record, and replacing a VM by one that stays off told a downtime."""

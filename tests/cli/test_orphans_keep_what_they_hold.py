@@ -154,3 +154,11 @@ def test_adopting_is_offered_where_the_file_asks_for_an_interruption(renamed) ->
     ran = renamed.done("plan")
     assert "cpu.max 4 → 9" in ran.out
     assert "`herocloud state adopt vm.front` takes it back as it was last recorded" in ran.err
+
+
+def test_the_list_of_slices_names_the_orphan_that_holds_them(orphaned) -> None:
+    rows = {row["sid"]: row for row in json.loads(orphaned.done("slice", "list", "--json").out)["slices"]}
+    assert [(rows[sid]["state"], rows[sid]["vm"]) for sid in ("s1", "s2", "s3")] == [("InUse", "vm.db"), ("InUse", "vm.db"), ("Free", None)]
+    assert json.loads(orphaned.done("slice", "show", "s1", "--json").out)["state"] == "InUse"
+    orphaned.done("state", "gc", "-y")
+    assert json.loads(orphaned.done("slice", "show", "s1", "--json").out)["state"] == "Free"

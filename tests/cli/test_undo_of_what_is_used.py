@@ -28,7 +28,7 @@ def test_undo_names_the_newer_user_and_the_way_out(herocloud) -> None:
     ran = herocloud("undo", "apply-1", "-y")
     assert ran.code == 1, ran.both
     assert "Something newer relies on it" in ran.both
-    assert "`vm.y` came after" in ran.both
+    assert "`vm.y` of stack `shop` came after" in ran.both
     assert "undo the later apply first" in ran.both
     for address in ("network.lan", "image.d", "volume.data"):
         assert f"relies on `{address}`" in ran.both

@@ -45,8 +45,8 @@ class Thing:
         self.provider = ""
         self.parts: dict[str, Any] = {}
         self.identity: dict[str, str] = {}
-        self.halves: dict[str, tuple[str, int]] = {}
-        """Parts that are half made: what for, and the bytes that lie there."""
+        self.halves: dict[str, tuple[Any, int]] = {}
+        """Parts that are half made: what they were to become, and the bytes that lie there."""
         self.serving = False
         """Whether a guest runs in it at this moment; a machine that is shutting down serves nobody any more."""
 
@@ -155,6 +155,7 @@ class Machines:
             users = [one.address for one in self.of(thing.stack) if thing.address in self._networks(one)]
             _require(not users, f"{thing.address} has cards of {users} on it")
         elif part == "seed" and after is None:
+            _require("machine" not in thing.halves, f"a half-made machine holds the seed of {thing.address}")
             _require("machine" not in thing.parts or not thing.parts["machine"]["seed"], f"a machine holds the seed of {thing.address}")
 
     def _networks(self, thing: Thing) -> set[str]:
@@ -215,7 +216,8 @@ class Machines:
     def _check_data(self, thing: Thing, part: str, before: Any, after: Any, *, undoing: bool) -> None:
         if after is None:
             if part == "disk":
-                _require("machine" not in thing.parts, f"a machine holds the disk of {thing.address}")
+                held = "machine" in thing.parts or "machine" in thing.halves
+                _require(not held, f"a machine holds the disk of {thing.address}")
             else:
                 name = thing.address.partition(".")[2]
                 _require(not any(self._writers(thing.stack, name)), f"a machine holds {thing.address}")

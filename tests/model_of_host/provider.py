@@ -145,7 +145,7 @@ class ModelProvider:
             if fate != "half":
                 self.machines.begin_stopping(self.clock.time, thing)
         elif current is None and part in LONG and not undoing and not work.step.kind.endswith(".place"):
-            thing.halves[part] = (work.step.kind, after["size"] if part.removesuffix(BESIDE) in DATA else 0)
+            thing.halves[part] = (after, after["size"] if part.removesuffix(BESIDE) in DATA else 0)
         self.machines.measure()
 
     def _end(self, work: Work, thing: ModelThing, after: Any, *, undoing: bool) -> None:
@@ -232,10 +232,13 @@ class ModelProvider:
             things: dict[StackName, dict[Address, Thing]] = {}
             images: dict[str, int] = {}
             for (stack, address), thing in sorted(self.machines.things.items()):
-                if not thing.parts or (wanted is not None and stack not in wanted):
+                if not (thing.parts or thing.halves) or (wanted is not None and stack not in wanted):
                     continue
                 name, place = StackName(stack), Address(address)
-                things.setdefault(name, {})[place] = Thing(name, place, thing.provider, dict(thing.parts), thing.lineage)
+                things.setdefault(name, {})[place] = Thing(
+                    name, place, thing.provider, dict(thing.parts), thing.lineage,
+                    halves={part: body for part, (body, _) in thing.halves.items() if part not in thing.parts},
+                )  # fmt: skip
                 if "image" in thing.parts:
                     images[thing.parts["image"]["source"]] = 64 * 1024**2
             return Observed(things=things, images=images, tombstones=self.machines.buried())

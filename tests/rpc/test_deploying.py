@@ -3,6 +3,8 @@
 import concurrent.futures
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,16 @@ def test_a_slice_is_free_then_in_use_then_free_again(daemon: Any) -> None:
     daemon.call("delete_vm", sid=job["sid"], wait=30)
     assert daemon.call("get_slice", slice_sid="s3")["state"] == "Free"
     assert daemon.refused("get_vm", sid=job["sid"]).code == -32001
+
+
+def test_a_vm_without_a_record_keeps_its_slice(daemon: Any) -> None:
+    daemon.call("deploy_vm", name="web", slice_sid="s3", image="tiny", wait=30)
+    command = [sys.executable, "-m", "herocloud", "--data-dir", str(daemon.folder), "state", "rm", "vm.web", "--stack", "imperative"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert daemon.refused("deploy_vm", name="other", slice_sid="s3", image="tiny").code == -32002
+    daemon.service.desk.sight.look_now()
+    assert daemon.call("get_slice", slice_sid="s3")["state"] == "InUse"
+    assert daemon.call("node_status")["slices_in_use"] == 1
 
 
 def test_a_race_for_one_slice_has_one_winner(daemon: Any) -> None:

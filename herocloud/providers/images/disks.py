@@ -175,7 +175,9 @@ class Disks:
         if mark is None:
             part_states.sweep(path)
             return
-        if work.purge or mark.half == _COPYING or work.step.part.endswith(BESIDE):
+        # What was never whole holds nothing of anybody's.
+        never_whole = mark.body is None and mark.half in (_COPYING, _PLACING)
+        if work.purge or never_whole or work.step.part.endswith(BESIDE):
             self._destroy(path, mark, half)
         else:
             self._bury(path, mark, work, half)

@@ -104,6 +104,8 @@ class Images:
         mark = marks.read(path)
         if mark is None:
             return
+        if mark.body is None and mark.goal is not None:
+            self._stop_fetching(mark.goal)
         marks.write(path, mark._replace(half=_REMOVING, goal=None))
         half()
         self._forget(path)

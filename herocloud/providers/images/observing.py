@@ -27,6 +27,7 @@ class _Found(NamedTuple):
     owner: Owner
     part: str
     body: Part
+    half: bool = False
 
 
 class ImagesObserver:
@@ -60,6 +61,8 @@ class ImagesObserver:
             for mark in marks.parse(marks.scan(folder)):
                 self._heed(mark)
                 key, body = mark.more.get("key"), mark.body
+                if mark.body is None and mark.goal is not None and (wanted is None or mark.stack in wanted):
+                    found_things.append(_Found(Owner(mark.stack, mark.address, mark.lineage), mark.part, mark.goal, half=True))
                 if key is not None and not store.content(str(key)).exists():
                     continue
                 if key is not None and body is not None:
@@ -79,13 +82,14 @@ class ImagesObserver:
         for (place, _), mark in zip(contents, marks.parse(contents), strict=True):
             self._heed(mark)
             path = marks.object_of(place)
-            body = part_states.body_of(path, mark, self._stamps) if mark.body is not None else None
+            # What is made for the first time has no body yet, and is nothing but where it goes.
+            body = part_states.body_of(path, mark, self._stamps) if mark.body is not None else mark.goal
             if body is None:
                 continue
             if path.parent not in owners:
                 owners[path.parent] = _owner_of(path.parent) if name == image_folders.VMS else None
             owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
-            yield _Found(owner, mark.part, body)
+            yield _Found(owner, mark.part, body, half=mark.body is None)
 
     def _heed(self, mark: marks.Mark) -> None:
         if mark.serial > self._serials.get(mark.lineage, 0):
@@ -110,18 +114,15 @@ def _owner_of(folder: Path) -> Owner | None:
 
 
 def _gather(found_things: Iterable[_Found], wanted: frozenset[str] | None) -> dict[StackName, dict[Address, Thing]]:
-    parts: dict[StackName, dict[Address, dict[str, Part]]] = {}
-    lineages: dict[tuple[StackName, Address], str] = {}
-    for owner, part, body in found_things:
+    things: dict[StackName, dict[Address, Thing]] = {}
+    for owner, part, body, half in found_things:
         if body is None or (wanted is not None and owner.stack not in wanted):
             continue
         stack, address = StackName(owner.stack), Address(owner.address)
-        parts.setdefault(stack, {}).setdefault(address, {})[part] = body
-        lineages[stack, address] = owner.lineage
-    return {
-        stack: {address: Thing(stack, address, NAME, body, lineages[stack, address]) for address, body in sorted(things.items())}
-        for stack, things in sorted(parts.items())
-    }
+        known = things.setdefault(stack, {}).get(address) or Thing(stack, address, NAME, {})
+        parts, halves = ({}, {part: body}) if half else ({part: body}, {})
+        things[stack][address] = known._replace(parts={**known.parts, **parts}, halves={**known.halves, **halves}, lineage=owner.lineage)
+    return {stack: dict(sorted(of_stack.items())) for stack, of_stack in sorted(things.items())}
 
 
 def _folders(path: Path) -> list[Path]:

@@ -40,6 +40,7 @@ class QemuObserver:
         for one in found:
             stack, address = StackName(one.owner.stack), Address(one.owner.address)
             things.setdefault(stack, {})[address] = Thing(stack, address, NAME, parts[one.sid], one.owner.lineage)
+        marks.add_halves(self._folder, wanted, NAME, things)
         return Observed(things=things, serials=marks.serials(found))
 
 

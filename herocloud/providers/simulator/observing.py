@@ -7,9 +7,10 @@ long. Looking changes nothing, unless the scenario has things vanish behind our 
 import gc
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from herocloud.kits.jsons import Part
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
@@ -57,7 +58,7 @@ class SimulatorObserver:
 
 
 def _read_things(world: sqlite3.Connection, stacks: Iterable[StackName] | None) -> list[Thing]:
-    query = "SELECT stack, address, provider, lineage, parts FROM things"
+    query = "SELECT stack, address, provider, lineage, parts, halves FROM things"
     wanted = None if stacks is None else list(dict.fromkeys(stacks))
     if wanted is not None:
         query += f" WHERE stack IN ({', '.join('?' * len(wanted))})"
@@ -68,12 +69,20 @@ def _read_things(world: sqlite3.Connection, stacks: Iterable[StackName] | None) 
     try:
         bodies = json.loads("[" + ",".join([row[4] for row in found]) + "]")
         return [
-            Thing(StackName(stack), Address(address), provider, parts, lineage)
-            for (stack, address, provider, lineage, _text), parts in zip(found, bodies, strict=True)
+            Thing(StackName(stack), Address(address), provider, parts, lineage, halves=_NONE if halves == "{}" else _halves(halves, parts))
+            for (stack, address, provider, lineage, _text, halves), parts in zip(found, bodies, strict=True)
         ]
     finally:
         if collecting:
             gc.enable()
+
+
+_NONE: dict[str, Part] = {}
+
+
+def _halves(text: str, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Return what is half made, and not what is there and half changed or half gone."""
+    return {part: half["body"] for part, half in json.loads(text).items() if part not in parts and half["body"] is not None}
 
 
 def _by_stack(found: list[Thing]) -> dict[StackName, dict[Address, Thing]]:

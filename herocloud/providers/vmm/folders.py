@@ -13,6 +13,9 @@ from pathlib import Path
 
 from herocloud.model.errors import Permanent
 
+OWN = "vmm"
+"""The folder of what a VM's process keeps, in the VM's folder."""
+
 LONGEST = 107
 """Bytes that `sun_path` holds, less the final zero."""
 
@@ -23,7 +26,7 @@ _TRIES = 100
 
 def machine_folder(data: Path, sid: str) -> Path:
     """Return the folder of what a VM's process keeps."""
-    return data / "vms" / sid / "vmm"
+    return data / "vms" / sid / OWN
 
 
 def runtime_folder(data: Path, sid: str) -> Path:

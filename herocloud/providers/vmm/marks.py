@@ -6,13 +6,15 @@ between. A database would do as well, and could not be read while something else
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Thing
 from herocloud.providers import ownership
 from herocloud.providers.ownership import Owner
 from herocloud.providers.vmm import folders
@@ -108,6 +110,28 @@ def scan(data: Path, provider: str) -> Iterator[Marked]:
         owner = _owner_of(data / "vms" / sid)
         if owner is not None:
             yield Marked(sid, owner, mark)
+
+
+def find_halves(data: Path, wanted: Collection[str] | None) -> Iterator[tuple[str, Owner]]:
+    """Yield sid and owner of every VM whose folder has no mark and nothing else to be there for: a making or a removal was cut off."""
+    try:
+        with os.scandir(data / "vms") as entries:
+            sids = sorted(entry.name for entry in entries if entry.is_dir() and not Path(entry.path, folders.OWN, FILE).exists())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for sid in sids:
+        folder = data / "vms" / sid
+        owner = _owner_of(folder) if is_litter(data, sid) or ownership.is_bare(folder) else None
+        if owner is not None and (wanted is None or owner.stack in wanted):
+            yield sid, owner
+
+
+def add_halves(data: Path, wanted: Collection[str] | None, provider: str, things: dict[StackName, dict[Address, Thing]]) -> None:
+    """Put the VMs that are half made among those that were seen; which hypervisor it was for, nobody knows any more."""
+    for sid, owner in find_halves(data, wanted):
+        stack, address = StackName(owner.stack), Address(owner.address)
+        half = Thing(stack, address, provider, {}, owner.lineage, halves={"machine": {"sid": sid}})
+        things.setdefault(stack, {}).setdefault(address, half)
 
 
 def serials(marked_things: Iterable[Marked]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from herocloud.model.steps import beside
+from herocloud.model.steps import DISCARDS, beside
 from herocloud.providers.images import driving
 from herocloud.providers.seam import Found
 
@@ -190,7 +190,17 @@ def _discard_seed(bench, raw, shapes):
     return ("vm.web", "seed.new", beside(shapes.SEED), None), {"spec": shapes.spec()}
 
 
+def _discard_volume(bench, raw, shapes):
+    return ("volume.data", "volume", bench.volume(), None), {}
+
+
+def _discard_image(bench, raw, shapes):
+    return ("image.debian", "image", bench.image(raw), None), {}
+
+
 CASES = {
+    "purge volume": Case("volume.discard", 2, 0, _discard_volume),
+    "purge image": Case("image.discard", 1, 0, _discard_image),
     "prepare disk": Case("disk.prepare", 3, 2, _prepare_disk),
     "place disk": Case("disk.place", 2, 2, _place_disk),
     "purge prepared disk": Case("disk.discard", 2, 0, _discard_disk),
@@ -294,6 +304,24 @@ def test_an_undo_that_is_killed_is_undone_by_the_next(stage, shapes, name, point
     bench.undo(*step, **more)
     assert bench.probe(*step, **more).found is Found.NOT_STARTED
     assert without_contents(bench.snapshot()) == without_contents(untouched.snapshot())
+
+
+_MAKINGS = {"fetch": "image", "create": "disk", "create volume": "volume", "prepare disk": "disk.new", "write seed": "seed"}
+
+
+@pytest.mark.parametrize("half", [1, 2])
+@pytest.mark.parametrize("name", _MAKINGS)
+def test_what_a_kill_left_half_made_is_seen_and_discarded_without_a_trace(stage, shapes, name, half) -> None:
+    untouched, *_ = stage(name)
+    bench, step, more = stage(name)
+    kind, address, part, _, body = step
+    assert shapes.run_child(bench, "perform", bench.work(*step, **more), f"images.{kind}.half:{half}")
+    thing = bench.look().things["shop"][address]
+    assert thing.halves == {part: body}
+    assert part not in thing.parts
+    bench.perform(DISCARDS[part], address, part, body, None)
+    assert without_contents(bench.snapshot()) == without_contents(untouched.snapshot())
+    assert address not in bench.look().things.get("shop", {})
 
 
 def without_contents(snapshot):

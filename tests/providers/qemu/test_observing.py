@@ -46,6 +46,17 @@ def test_a_damaged_owner_is_an_error_and_not_a_missing_vm(bench, machine) -> Non
         observing.QemuObserver(bench.data).observe()
 
 
+def test_a_machine_that_was_half_removed_is_seen_and_can_be_discarded(bench, machine) -> None:
+    bench.do("vm.create", None, machine())
+    bench.root.unlink()
+    (folders.machine_folder(bench.data, "v1") / marks.FILE).unlink()
+    [half] = observing.QemuObserver(bench.data).observe().things["shop"].values()
+    assert half.halves == {"machine": {"sid": "v1"}}
+    bench.do("vm.discard", half.halves["machine"], None)
+    assert not (bench.data / "vms/v1").exists()
+    assert observing.QemuObserver(bench.data).observe().things == {}
+
+
 def test_what_ran_before_the_host_was_started_again_is_stopped(bench, machine) -> None:
     bench.do("vm.create", None, machine())
     mark = marks.read(bench.data, "v1")

@@ -87,14 +87,17 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     slow = {**nic, "rate": {"download": 1000, "upload": None}}
     yield ("network.move", "network.front", "mark", {"address": "network.lan"}, {"address": "network.front"})
     yield ("tap.update", "vm.www", "nic.0", slow, {**slow, "network": "front"})
-    yield ("vm.delete", "vm.www", "machine", configured, None)
-    yield ("tap.delete", "vm.www", "nic.0", {**slow, "network": "front"}, None)
+    yield from (
+        ("vm.delete", "vm.www", "machine", configured, None),
+        ("tap.delete", "vm.www", "nic.0", {**slow, "network": "front"}, None),
+    )
     yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", {**disk, "size": 18 * GIB}, None))
     prepared, unwanted = beside(disk), beside({**disk, "size": 12 * GIB})
     yield from (("disk.prepare", "vm.www", "disk.new", None, unwanted), ("disk.discard", "vm.www", "disk.new", unwanted, None))
     yield from (("seed.prepare", "vm.www", "seed.new", None, beside(seed)), ("seed.discard", "vm.www", "seed.new", beside(seed), None))
     yield from (("disk.prepare", "vm.www", "disk.new", None, prepared), ("disk.place", "vm.www", "disk", None, disk))
     yield from (("seed.prepare", "vm.www", "seed.new", None, beside(seed)), ("seed.place", "vm.www", "seed", None, seed))
+    yield from _tell_of_discards({**machine, "nics": []}, volume, network, image)
     yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", disk, None))
     yield ("volume.delete", "volume.db", "volume", {**volume, "size": 30 * GIB}, None)
     yield from (
@@ -103,6 +106,15 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     )
     yield ("network.delete", "network.front", "network", {**network, "nat": True}, None)
     yield ("image.delete", "image.debian", "image", image, None)
+
+
+def _tell_of_discards(machine: Any, volume: Any, network: Any, image: Any) -> Iterator[tuple[str, str, str, Any, Any]]:
+    rest, other = {**volume, "path": "volumes/shop/rest.raw"}, {**network, "bridge": "hb-other"}
+    yield from (("vm.create", "vm.www", "machine", None, machine), ("vm.discard", "vm.www", "machine", machine, None))
+    yield from (("volume.create", "volume.rest", "volume", None, rest), ("volume.discard", "volume.rest", "volume", rest, None))
+    yield ("network.create", "network.other", "network", None, other)
+    yield ("network.discard", "network.other", "network", other, None)
+    yield from (("image.fetch", "image.other", "image", None, image), ("image.discard", "image.other", "image", image, None))
 
 
 def _tell_of_snapshots(disk: Any, volume: Any, machine: Any) -> Iterator[tuple[str, str, str, Any, Any]]:
@@ -155,9 +167,9 @@ def told(shapes: Any, tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def _kill(folder: Path, point: str, verb: str, first: int) -> int:
     """Let a child die at the point; returns the number of the step it was at."""
-    steps = [{"id": str(number), "address": address, "kind": kind, "provider": "simulator", "part": part, "before": before, "after": after,
-              "origin": ORIGINS.get(kind)}
-             for number, (kind, address, part, before, after) in enumerate(STORY)]  # fmt: skip
+    steps = [{"id": f"{address}/{kind}", "address": address, "kind": kind, "provider": "simulator", "part": part, "before": before,
+              "after": after, "origin": ORIGINS.get(kind)}
+             for kind, address, part, before, after in STORY]  # fmt: skip
     environment = {**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:kill"}
     ran = subprocess.run(
         [sys.executable, "-c", _CHILD, str(folder), verb, str(first)],

@@ -84,3 +84,32 @@ def test_a_mark_of_an_earlier_version_that_noted_cards_is_read(tmp_path) -> None
     place = tmp_path / "vms" / "v1" / "vmm" / "machine.json"
     place.write_text(place.read_text().replace('"machine":', '"nics":{"nic.0":{"mac":"02:00:00:00:00:01"}},"machine":'))
     assert marks.read(tmp_path, "v1") == Mark("qemu", {"sid": "v1"}, "boot-1", {"board": "q35"})
+
+
+def _observers(data):
+    from herocloud.providers.cloud_hypervisor.observing import CloudHypervisorObserver
+    from herocloud.providers.qemu.observing import QemuObserver
+
+    return CloudHypervisorObserver(data), QemuObserver(data)
+
+
+def test_a_vm_whose_making_or_removal_was_cut_off_is_half_made_for_both_hypervisors(tmp_path) -> None:
+    marks.claim(tmp_path, "v1", OWNER)
+    _make(tmp_path, "v2", OWNER._replace(address="vm.db"))
+    (folders.machine_folder(tmp_path, "v2") / marks.FILE).unlink()
+    for observer in _observers(tmp_path):
+        seen = observer.observe().things["shop"]
+        assert {address: (thing.parts, thing.halves) for address, thing in seen.items()} == {
+            "vm.web": ({}, {"machine": {"sid": "v1"}}),
+            "vm.db": ({}, {"machine": {"sid": "v2"}}),
+        }
+        assert seen["vm.web"].lineage == "lineage-1"
+        assert observer.observe(["other"]).things == {}
+
+
+def test_a_vm_that_has_only_its_disk_so_far_is_not_half_made(tmp_path) -> None:
+    marks.claim(tmp_path, "v1", OWNER)
+    (tmp_path / "vms" / "v1" / "root.raw").touch()
+    (tmp_path / "vms" / "v2").mkdir()
+    for observer in _observers(tmp_path):
+        assert observer.observe().things == {}

@@ -1,0 +1,63 @@
+"""What an apply began to make and did not finish, and what becomes of it.
+
+A part that is still wanted is made over what is there of it. One that nobody wants any more is removed by a step that leaves no
+tombstone, because nobody has used it; without that it would stay, hold on to what it was to be made from, and fill the host.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from herocloud.kits.jsons import Part
+from herocloud.model.ids import StepId
+from herocloud.model.plans import Drift, FieldDiff
+from herocloud.model.steps import BESIDE, DISCARDS, NOTHING, Claim
+from herocloud.model.worlds import Observed, Record, Recorded, Thing
+
+if TYPE_CHECKING:
+    from herocloud.plan.step_sequence import StepSequence
+
+HALF_MADE = "half made"
+Parts = Mapping[str, Part]
+
+
+def parts_of(thing: Thing | None) -> Parts:
+    """Return the parts that are half made and that a step can remove."""
+    if thing is None or not thing.halves:
+        return {}
+    return {part: body for part, body in thing.halves.items() if part in DISCARDS and part not in thing.parts}
+
+
+def discard(
+    seq: "StepSequence", halves: Parts, part: str, needs: Iterable[StepId | None] = (), provider: str | None = None
+) -> StepId | None:
+    """Remove one part that is half made, where it is; returns the step."""
+    if part not in halves:
+        return None
+    gives = Claim(disk=_bytes(part, halves[part])) if part.endswith(BESIDE) else NOTHING
+    return seq.add(DISCARDS[part], part, halves[part], None, needs, gives=gives, provider=provider)
+
+
+def used(recorded: Recorded, observed: Observed | None) -> Iterable[Claim]:
+    """Yield what the halves of disks and volumes may fill beyond what records are counted for: copying may have come far."""
+    for stack, things in observed.things.items() if observed is not None else ():
+        for address, thing in things.items():
+            if thing.halves:
+                known = address in recorded.records.get(stack, {})
+                sizes = (_bytes(part, body) for part, body in parts_of(thing).items() if part.endswith(BESIDE) or not known)
+                yield Claim(disk=sum(sizes))
+
+
+def _bytes(part: str, body: Part) -> int:
+    size = body.get("size") if isinstance(body, Mapping) and part.removesuffix(BESIDE) in ("disk", "volume") else 0
+    return size if isinstance(size, int) else 0
+
+
+def fields(halves: Parts, target: Parts) -> list[FieldDiff]:
+    """Return what of these the target does not have, for a change whose record says nothing of it."""
+    why = "an apply that did not end well left it"
+    return [FieldDiff(part, HALF_MADE, None, drift=True, why=why) for part in sorted(halves) if part not in target]
+
+
+def drift(record: Record, thing: Thing | None) -> list[Drift]:
+    """Return what is half made where a record says that there is nothing, or a whole."""
+    return [Drift(record.address, record.kind, part, None, HALF_MADE) for part in sorted(parts_of(thing))]
