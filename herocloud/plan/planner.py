@@ -20,6 +20,7 @@ from herocloud.plan import (
     capacity,
     diagnostics,
     differences,
+    doubtful_values,
     facts,
     finish,
     half_made,
@@ -89,6 +90,7 @@ def draft(
     decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, strays, beside=beside)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
+    found.extend(doubtful_values.find(changes, {address: resource.place for address, resource in inputs.resources.items()}))
     if seen is not None:
         found.extend(lost_files.find(seen.things.get(inputs.stack, {}), decisions, options))
     if seen is not None and not options.destroy:
