@@ -97,6 +97,7 @@ def draft(
         found.extend(_about_peers(inputs, decisions, seen))
     # What is adopted was counted as filling slices before it had any.
     takers = [target for address, target in valued.items() if address in decisions and not _is_adopted(decisions[address])]
+    waits = _waits(decisions, inputs, valued, found)
     return Draft(
         stack=inputs.stack,
         operation="destroy" if options.destroy else options.operation,
@@ -106,7 +107,7 @@ def draft(
         found=tuple(found),
         outputs=outputs,
         used=capacity.used(recorded, seen),
-        waits=_waits(decisions, inputs, valued),
+        waits=waits,
         new_slices=tuple(sid for address, target in valued.items() if address in decisions for sid in target.new_slices),
         # Slices that others of this plan hold now come free during the apply; only the rest is drawn from what is free already.
         free_slices=sum(1 for target in takers for sid in target.new_slices if sid not in holders),
@@ -125,7 +126,9 @@ _WHOLE = ("apply", "destroy", "adopt")
 """Operations that are about a stack and not about one thing of it."""
 
 
-def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> Mapping[StepId, set[StepId]]:
+def _waits(
+    decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued], found: list[Diagnostic]
+) -> Mapping[StepId, set[StepId]]:
     """Return what steps wait for in other changes: for what they need, for slices that others let go, for their turn."""
     overlay_handovers.break_circles(decisions)
     waits = order.order(decisions, {address: record.needs for address, record in inputs.records.items()})
@@ -134,7 +137,7 @@ def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mappin
     for address, target in valued.items():
         if target.waits and address in decisions:
             _wait_for_slices(decisions[address].steps, target.waits, decisions, waits)
-    return rollout.wait_for_turns(decisions, inputs.resources.values(), waits)
+    return rollout.wait_for_turns(decisions, inputs.resources.values(), waits, found)
 
 
 def _is_adopted(decision: Decision) -> bool:
