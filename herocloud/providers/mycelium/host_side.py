@@ -5,8 +5,7 @@ are isolated: guests in one /64 reach each other by way of the host, where what 
 their neighbors are on the link, so the host answers for them (proxy neighbors, one entry per tap, made with the tap); it must not answer
 a guest that asks whether its own address is free, and not tell guests of the short way by redirects, which the isolation blocks.
 
-Old values of sysctls are kept in a chain of our table that is hooked in nowhere, as the networks of stacks do: they vanish with the boot
-that they describe.
+Old values of sysctls are kept in a chain of our table that is hooked in nowhere, as the networks of stacks do (see `bridge_rules`).
 """
 
 from collections.abc import Iterable
@@ -16,7 +15,8 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import devices
-from herocloud.providers.mycelium import arithmetic, iproute
+from herocloud.providers.firewall.rule_expressions import Rules
+from herocloud.providers.mycelium import arithmetic, bridge_rules, iproute
 
 BRIDGE = devices.OVERLAY_BRIDGE
 ALIAS = "herocloud-overlay isolated"
@@ -24,11 +24,6 @@ ALIAS = "herocloud-overlay isolated"
 MTU = 1400
 """What the daemon's own interface has."""
 LINK_LOCAL = "fe80::1"
-FAMILY, TABLE = "inet", "herocloud-overlay"
-KEPT = "before"
-USERS = "user-"
-ORIGIN = "from-"
-"""Begins the name of the chain that keeps the addresses of a bridge's /64 to that bridge."""
 _CONF = "net/ipv6/conf"
 _ALL = f"{_CONF}/all/forwarding"
 _OURS = ("hb-", "hc-", "hi-", "hv-", "lo")
@@ -49,14 +44,9 @@ class Bridge(NamedTuple):
         return f"{ALIAS} {self.owner}" if self.owner else ALIAS
 
 
-def _users_in(rules: dict[str, list[Json]], bridge: str | None = None) -> set[str]:
+def _users_in(rules: Rules, bridge: str | None = None) -> set[str]:
     """Return who uses the overlay of this host: `<lineage>-<stack>` each, of all data folders; of one bridge, or of all."""
-    found = {name.removeprefix(USERS): _comments(listed) or [BRIDGE] for name, listed in rules.items() if name.startswith(USERS)}
-    return {user for user, bridges in found.items() if bridge is None or bridge in bridges}
-
-
-def _comments(rules: Iterable[Json]) -> list[str]:
-    return [str(rule.get("comment", "")) for rule in rules]
+    return {user for user, bridges in bridge_rules.users(rules).items() if bridge is None or bridge in (bridges or [BRIDGE])}
 
 
 def user_of(lineage: str, stack: str) -> str:
@@ -76,14 +66,17 @@ def check(bridge: Bridge) -> None:
 def ensure(bridge: Bridge, user: str) -> None:
     """Bring a bridge about, with what it needs of the host."""
     check(bridge)
-    iproute.load_rules(_rules(user, bridge))
-    for name, _ in _kept(iproute.read_rules(FAMILY, TABLE) or {}):
+    seen = bridge_rules.look()
+    known = bridge_rules.kept(seen.rules) if seen is not None else []
+    switched = seen is not None and bridge_rules.was_switched(seen.rules)
+    missing = [(name, value) for name, value in _values_to_keep(switched=switched) if name not in dict(known)]
+    bridge_rules.bring(seen, user, bridge.name, bridge.subnet, missing)
+    for name, _ in (*known, *missing):
         # A host that forwards ignores routers, and loses the route it has from them, unless it is configured otherwise first.
         if name.endswith("/accept_ra") and iproute.read_setting(name) == "1":
             iproute.write_setting(name, "2")
     iproute.write_setting(_ALL, "1")
-    seen = iproute.link(bridge.name)
-    if seen is None:
+    if iproute.link(bridge.name) is None:
         # The MTU follows that of the ports until it is changed for the first time, so it begins with another one.
         words = ["mtu", str(MTU - 1), "address", _mac(bridge), "type", "bridge", "stp_state", "0", "mcast_snooping", "0"]
         iproute.add("link", "add", bridge.name, *words)
@@ -106,24 +99,20 @@ def ensure(bridge: Bridge, user: str) -> None:
 
 def remove(bridge: Bridge, user: str) -> None:
     """Leave a bridge, and take it away with the last user, with everything that it needed."""
-    rules = iproute.read_rules(FAMILY, TABLE)
-    known = rules or {}
+    seen = bridge_rules.look()
+    known = seen.rules if seen is not None else {}
     others = _users_in(known) - {user}
     alone = bool(bridge.owner) or not _users_in(known, bridge.name) - {user}
     if alone:
         _remove_bridge(bridge)
     if others:
-        gone = [name for name in (f"{USERS}{user}", *([f"{ORIGIN}{bridge.name}"] if alone else [])) if name in known]
-        chains = [{"chain": {"family": FAMILY, "table": TABLE, "name": name}} for name in gone]
-        # A chain goes only when it is empty.
-        if chains:
-            iproute.load_rules([*({"flush": chain} for chain in chains), *({"delete": chain} for chain in chains)])
+        bridge_rules.leave(known, user, bridge.name if alone else None)
         return
-    for name, value in _kept(known):
+    for name, value in bridge_rules.kept(known):
         if iproute.read_setting(name) is not None:
             iproute.write_setting(name, value)
-    if rules is not None:
-        iproute.load_rules([{"delete": {"table": {"family": FAMILY, "name": TABLE}}}])
+    if seen is not None:
+        bridge_rules.drop()
 
 
 def _remove_bridge(bridge: Bridge) -> None:
@@ -143,7 +132,6 @@ def refuse_ports(bridge: Bridge) -> None:
 
 def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
     """Name what is not as `ensure` leaves it; empty when all is well."""
-    rules = iproute.read_rules(FAMILY, TABLE)
     seen = iproute.link(bridge.name)
     if seen is None:
         return {"bridge": "missing"}
@@ -156,9 +144,7 @@ def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
         "link_local": None if LINK_LOCAL in _link_locals(bridge.name) else "missing",
         "route": None if iproute.show("-6", "route", "show", bridge.subnet, "dev", bridge.name) else "missing",
         "forwarding": None if iproute.read_setting(_ALL) == "1" else False,
-        "rules": None
-        if rules is not None and {*_guards(switched=False), f"{USERS}{user}"} <= rules.keys() and _is_whole(rules, bridge)
-        else "missing",
+        "rules": bridge_rules.flaw(bridge_rules.look(), user, bridge.name, bridge.subnet),
     }
     for field, value in _OF_BRIDGE.items():
         odd[field] = None if iproute.read_setting(f"{_CONF}/{bridge.name}/{field}") == value else False
@@ -167,91 +153,14 @@ def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
 
 def is_gone(user: str, bridge: Bridge) -> bool:
     """Return whether nothing of a user is left here."""
-    rules = iproute.read_rules(FAMILY, TABLE)
+    table = bridge_rules.look()
     seen = iproute.link(bridge.name)
     there = seen is not None and seen.get("ifalias") == bridge.alias
-    if rules is None or not _users_in(rules):
-        return rules is None and not there
-    shared = not bridge.owner and bool(_users_in(rules, bridge.name) - {user})
-    return f"{USERS}{user}" not in rules and (shared or not there)
-
-
-def _rules(user: str, bridge: Bridge) -> list[Json]:
-    place = {"family": FAMILY, "table": TABLE}
-    rules = iproute.read_rules(FAMILY, TABLE) or {}
-    commands: list[Json] = [{"add": {"table": {"family": FAMILY, "name": TABLE}}}]
-    kept = {name for name, _ in _kept(rules)}
-    missing = [(name, value) for name, value in _values_to_keep(switched=KEPT in rules) if name not in kept]
-    if missing:
-        commands.append({"add": {"chain": {**place, "name": KEPT}}})
-        commands += [_note(KEPT, f"{name}={value}") for name, value in missing]
-    commands += [{"add": {"chain": {**place, "name": f"{USERS}{user}"}}}, {"flush": {"chain": {**place, "name": f"{USERS}{user}"}}}]
-    commands.append(_note(f"{USERS}{user}", bridge.name))
-    switched = KEPT in rules or bool(missing)
-    chains = [(hook, hook, expressions) for hook, expressions in _guards(switched=switched).items()]
-    for name, hook, expressions in [*chains, (f"{ORIGIN}{bridge.name}", "forward", [_foreign(bridge)])]:
-        chain = {**place, "name": name, "type": "filter", "hook": hook, "prio": 0, "policy": "accept"}
-        commands += [{"add": {"chain": chain}}, {"flush": {"chain": {**place, "name": name}}}]
-        commands += [{"add": {"rule": {**place, "chain": name, "expr": expression, "comment": hook}}} for expression in expressions]
-    return commands
-
-
-def _note(chain: str, text: str) -> Json:
-    """Keep a text in a chain that is hooked in nowhere."""
-    return {"add": {"rule": {"family": FAMILY, "table": TABLE, "chain": chain, "expr": [{"return": None}], "comment": text}}}
-
-
-def _kept(rules: dict[str, list[Json]]) -> list[tuple[str, str]]:
-    """Return the settings that were changed, with the values from before, in the order in which they are put back."""
-    pairs = (text.partition("=") for text in _comments(rules.get(KEPT, ())))
-    return [(name, value) for name, _, value in pairs]
-
-
-def _foreign(bridge: Bridge) -> list[Json]:
-    """Drop what the host would forward for somebody outside who takes the address of a VM: into the overlay, and so in its name."""
-    address, _, length = bridge.subnet.partition("/")
-    inside = {"prefix": {"addr": address, "len": int(length)}}
-    source = {"payload": {"protocol": "ip6", "field": "saddr"}}
-    return [
-        {"match": {"op": "==", "left": source, "right": inside}},
-        {"match": {"op": "!=", "left": {"meta": {"key": "iifname"}}, "right": bridge.name}},
-        {"drop": None},
-    ]
-
-
-def _guards(*, switched: bool) -> dict[str, list[list[Json]]]:
-    """Return what must not pass: between bridges and the rest of the world, and to neighbors about taken addresses and closed ways.
-
-    Where we `switched` forwarding on, the host forwarded nothing before, and forwards nothing between the overlay and others than VMs now.
-    """
-
-    def equals(left: Json, right: Json) -> Json:
-        return {"match": {"op": "==", "left": left, "right": right}}
-
-    kind = {"payload": {"protocol": "icmpv6", "field": "type"}}
-    source = {"payload": {"protocol": "ip6", "field": "saddr"}}
-    bridges = "hb-my*"
-    target = {"payload": {"protocol": "ip6", "field": "daddr"}}
-    overlay = {"prefix": {"addr": "400::", "len": 7}}
-
-    def differs(left: Json, right: Json) -> Json:
-        return {"match": {"op": "!=", "left": left, "right": right}}
-
-    into, out_of = equals({"meta": {"key": "oifname"}}, bridges), equals({"meta": {"key": "iifname"}}, bridges)
-    apart = [differs({"meta": {"key": key}}, bridges) for key in ("iifname", "oifname")] if switched else []
-    through = [[*apart, equals(target, overlay), {"drop": None}], [*apart, equals(source, overlay), {"drop": None}]] if switched else []
-    return {
-        # The overlay is not a way out of the host, and nothing but the overlay a way in.
-        "forward": [[out_of, differs(target, overlay), {"drop": None}], [into, differs(source, overlay), {"drop": None}], *through],
-        "input": [[out_of, equals(source, "::"), equals(kind, "nd-neighbor-solicit"), {"drop": None}]],
-        "output": [[into, equals(kind, "nd-redirect"), {"drop": None}]],
-    }
-
-
-def _is_whole(rules: dict[str, list[Json]], bridge: Bridge) -> bool:
-    return len(rules.get(f"{ORIGIN}{bridge.name}", ())) == 1 and all(
-        len(rules[hook]) == len(expressions) for hook, expressions in _guards(switched=KEPT in rules).items()
-    )
+    users = _users_in(table.rules) if table is not None else set()
+    if table is None or not users:
+        return table is None and not there
+    shared = not bridge.owner and bool(_users_in(table.rules, bridge.name) - {user})
+    return user not in users and (shared or not there)
 
 
 def _values_to_keep(*, switched: bool) -> Iterable[tuple[str, str]]:

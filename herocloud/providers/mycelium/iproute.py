@@ -1,11 +1,11 @@
-"""The one module here that runs `ip` and `nft`, and reads and writes sysctls: in this network namespace or in one of ours.
+"""The one module here that runs `ip`, has rules loaded, and reads and writes sysctls: in this network namespace or in one of ours.
 
 Programs and not netlink: what is made for an overlay is a dozen calls once, and half of it lies in another namespace, which a library
 would have to enter with a thread of its own.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from herocloud.kits import faults, jsons, subprocesses
 from herocloud.kits.jsons import Json
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
+from herocloud.providers.firewall import nft, own_table
+from herocloud.providers.firewall.own_table import Seen
+from herocloud.providers.firewall.table_hooks import Hook
 
 CABLES = "hv-"
 """Begins the name of each cable between the host and the namespace of a network."""
@@ -97,30 +100,21 @@ def drop_stale_namespace(name: str) -> None:
         Path(f"{_NAMESPACES}/{name}").unlink(missing_ok=True)
 
 
-def load_rules(commands: Sequence[Json], namespace: str | None = None) -> None:
+def load_rules(commands: Sequence[Json]) -> None:
     """Carry out these commands of nftables, all or none."""
     faults.reached(EFFECT)
     try:
-        _run([*_inside(namespace), "nft", "-j", "-f", "-"], jsons.dumps({"nftables": list(commands)}))
+        nft.change(commands)
     except CommandError as error:
         raise _explain(error) from error
 
 
-def read_rules(family: str, table: str, namespace: str | None = None) -> dict[str, list[Json]] | None:
-    """Return the rules of a table by chain; nothing when it is not there."""
+def look_at_table(family: str, table: str, is_ours: Callable[[str, Hook | None], bool]) -> Seen | None:
+    """Look at a table of nftables in which chains are ours that `is_ours` knows; nothing when it is not there."""
     try:
-        text = _run([*_inside(namespace), "nft", "-j", "list", "table", family, table])
+        return own_table.look(family, table, is_ours)
     except CommandError as error:
-        if error.returncode is not None and "No such file" in error.stderr:
-            return None
         raise _explain(error) from error
-    found: dict[str, list[Json]] = {}
-    for item in jsons.loads(text)["nftables"]:
-        if "chain" in item:
-            found.setdefault(item["chain"]["name"], [])
-        elif "rule" in item:
-            found.setdefault(item["rule"]["chain"], []).append(item["rule"])
-    return found
 
 
 def read_setting(name: str, namespace: str | None = None) -> str | None:

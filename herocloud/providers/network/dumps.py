@@ -1,17 +1,16 @@
-"""What the kernel tells of links, addresses, routes and queues, one netlink dump each; of sockets and of our own rights, one file each.
+"""What the kernel tells of links, addresses, routes and queues, one netlink dump each.
 
 Every plan looks, and pyroute2 costs 110 ms to import and 1 ms a link to read; this reads the dozen attributes that we compare and
 takes 20 microseconds a link. Changing things goes through pyroute2 (`linking`), where neither matters.
 """
 
-import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.model.errors import Permanent, Temporary
+from herocloud.model.errors import Permanent
+from herocloud.providers import netlink
 from herocloud.providers.network import bridge_settings
 
 UP = 0x1
@@ -21,20 +20,9 @@ _NO_ARP = 0x80
 _OPERATING = b"\x06"
 """IF_OPER_UP."""
 
-SYSTEM = "/usr/sbin:/sbin"
-"""Where programs of administrators lie."""
-
-_ATTRIBUTE = struct.Struct("=HH")
-_HEADER = struct.Struct("=IHHII")
 _NUMBER = struct.Struct("=I")
 _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOR, _GET_QUEUE = 18, 22, 26, 30, 38
-_ERROR, _DONE = 2, 3
-_INTERRUPTED = 0x10
-"""NLM_F_DUMP_INTR: something changed while the kernel was telling, so the answer may be neither before nor after."""
 _SKIP_STATISTICS = struct.pack("=HHI", 8, 29, 1 << 3)
-_ATTEMPTS = 20
-_PLAIN = 0x3FFF
-"""An attribute's kind without the two flags above it."""
 _OF_LINK = frozenset({1, 3, 4, 10, 16, 18, 20, 43})
 """IFLA_ADDRESS, IFNAME, MTU, MASTER, OPERSTATE, LINKINFO, IFALIAS, XDP."""
 _OF_INFO = frozenset({1, 2, 4, 5})
@@ -62,8 +50,6 @@ _PROXY = 0x08
 _ROOT, _INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 _WIDEST = 1
 """Routes this wide are ways out and no claim on what lies in them."""
-_NET_ADMIN = 12
-"""The number of CAP_NET_ADMIN among the capabilities."""
 
 
 class Link(NamedTuple):
@@ -126,27 +112,27 @@ class Queue(NamedTuple):
 
 def dump_links() -> tuple[Link, ...]:
     """Read all interfaces."""
-    return tuple(_link(body) for body in dump(_GET_LINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _SKIP_STATISTICS))
+    return tuple(_link(body) for body in netlink.dump(_GET_LINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _SKIP_STATISTICS))
 
 
 def dump_addresses() -> tuple[Address, ...]:
     """Read all addresses."""
-    return tuple(_address(body) for body in dump(_GET_ADDRESS, struct.pack("=BBBBi", 0, 0, 0, 0, 0)))
+    return tuple(_address(body) for body in netlink.dump(_GET_ADDRESS, struct.pack("=BBBBi", 0, 0, 0, 0, 0)))
 
 
 def dump_routes() -> tuple[Route, ...]:
     """Read all routes that lead somewhere."""
-    return tuple(route for body in dump(_GET_ROUTE, struct.pack("=BBBBBBBBI", *[0] * 9)) for route in _routes(body))
+    return tuple(route for body in netlink.dump(_GET_ROUTE, struct.pack("=BBBBBBBBI", *[0] * 9)) for route in _routes(body))
 
 
 def dump_queues() -> tuple[Queue, ...]:
     """Read what interfaces send through."""
-    return tuple(queue for body in dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body))
+    return tuple(queue for body in netlink.dump(_GET_QUEUE, struct.pack("=BxxxiIII", *[0] * 5)) for queue in _queues(body))
 
 
 def dump_proxies() -> frozenset[tuple[int, str]]:
     """Read for which IPv6 addresses this host answers in place of a guest: pairs of interface and address."""
-    return frozenset(_proxy(body) for body in dump(_GET_NEIGHBOR, struct.pack("=BxxxiHBB", socket.AF_INET6, 0, 0, _PROXY, 0)))
+    return frozenset(_proxy(body) for body in netlink.dump(_GET_NEIGHBOR, struct.pack("=BxxxiHBB", socket.AF_INET6, 0, 0, _PROXY, 0)))
 
 
 def network_of(address: str, prefix: int) -> str:
@@ -176,81 +162,10 @@ def claims(
             yield range_, f"the route to {range_}{through}", link
 
 
-def search_path() -> str:
-    """Return where programs are looked for: `su` without a dash leaves administrators without the folders of theirs."""
-    return f"{os.environ.get('PATH', os.defpath)}:{SYSTEM}"
-
-
 def require_admin() -> None:
     """Refuse to work without CAP_NET_ADMIN."""
-    if not has_admin():
+    if not netlink.has_admin():
         raise Permanent("networks need CAP_NET_ADMIN, which this process does not have; run it as root")
-
-
-def has_admin() -> bool:
-    """Return whether this process may change interfaces and rules."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff:"))
-    return bool(int(line.split()[1], 16) >> _NET_ADMIN & 1)
-
-
-def dump(kind: int, body: bytes, protocol: int = socket.NETLINK_ROUTE) -> list[bytes]:
-    """Ask the kernel for everything of a kind; one message each."""
-    for _ in range(_ATTEMPTS):
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as kernel:
-            kernel.bind((0, 0))
-            # NLM_F_REQUEST | NLM_F_DUMP.
-            kernel.send(_HEADER.pack(_HEADER.size + len(body), kind, 0x301, 1, 0) + body)
-            found = _receive(kernel)
-        if found is not None:
-            return found
-    raise Temporary("the interfaces of this host change faster than they can be read")
-
-
-def _receive(kernel: socket.socket) -> list[bytes] | None:
-    """Collect the messages of one dump; nothing when it was interrupted."""
-    found: list[bytes] = []
-    interrupted = False
-    while True:
-        data = kernel.recv(1 << 20)
-        at = 0
-        while at < len(data):
-            length, kind, flags, _, _ = _HEADER.unpack_from(data, at)
-            body = data[at + _HEADER.size : at + length]
-            at += (length + 3) & ~3
-            interrupted = interrupted or bool(flags & _INTERRUPTED)
-            if kind == _DONE:
-                return None if interrupted else found
-            if kind == _ERROR:
-                number = -struct.unpack_from("=i", body)[0]
-                raise OSError(number, os.strerror(number))
-            found.append(body)
-
-
-def attributes(body: bytes, at: int, wanted: frozenset[int]) -> dict[int, bytes]:
-    """Take the wanted attributes out of a message. An interface has a hundred, and of a thousand interfaces each costs as much."""
-    found: dict[int, bytes] = {}
-    end = len(body) - 3
-    unpack = _ATTRIBUTE.unpack_from
-    while at < end:
-        length, kind = unpack(body, at)
-        if length < 4:
-            break
-        kind &= _PLAIN
-        if kind in wanted:
-            found[kind] = body[at + 4 : at + length]
-        at += (length + 3) & ~3
-    return found
-
-
-def listed(body: bytes) -> Iterator[bytes]:
-    """Yield the attributes of a list, which all bear the same number."""
-    at = 0
-    while at < len(body) - 3:
-        length, _ = _ATTRIBUTE.unpack_from(body, at)
-        if length < _ATTRIBUTE.size:
-            return
-        yield body[at + 4 : at + length]
-        at += (length + 3) & ~3
 
 
 def _text(value: bytes) -> str:
@@ -259,12 +174,12 @@ def _text(value: bytes) -> str:
 
 def _link(body: bytes) -> Link:
     _, _, number, flags, _ = struct.unpack_from("=BxHiII", body)
-    seen = attributes(body, 16, _OF_LINK)
-    about = attributes(seen.get(18, b""), 0, _OF_INFO)
+    seen = netlink.attributes(body, 16, _OF_LINK)
+    about = netlink.attributes(seen.get(18, b""), 0, _OF_INFO)
     kind = _text(about.get(1, b""))
-    bridge = attributes(about[2], 0, bridge_settings.OF_BRIDGE) if kind == "bridge" and 2 in about else {}
-    tun = attributes(about[2], 0, _OF_TUN) if kind == "tun" and 2 in about else {}
-    port = attributes(about[5], 0, bridge_settings.OF_PORT) if 5 in about and about.get(4) == b"bridge\0" else {}
+    bridge = netlink.attributes(about[2], 0, bridge_settings.OF_BRIDGE) if kind == "bridge" and 2 in about else {}
+    tun = netlink.attributes(about[2], 0, _OF_TUN) if kind == "tun" and 2 in about else {}
+    port = netlink.attributes(about[5], 0, bridge_settings.OF_PORT) if 5 in about and about.get(4) == b"bridge\0" else {}
     return Link(
         number=number,
         name=_text(seen.get(3, b"")),
@@ -282,7 +197,7 @@ def _link(body: bytes) -> Link:
         odd=(
             *bridge_settings.odd_of_bridge(bridge),
             *bridge_settings.odd_of_port(port, works=seen.get(16) == _OPERATING),
-            *(("xdp",) if any(attributes(seen.get(43, b""), 0, _OF_XDP).get(2, b"")) else ()),
+            *(("xdp",) if any(netlink.attributes(seen.get(43, b""), 0, _OF_XDP).get(2, b"")) else ()),
             *(("noarp",) if kind == "bridge" and flags & _NO_ARP else ()),
         ),
     )
@@ -290,7 +205,7 @@ def _link(body: bytes) -> Link:
 
 def _address(body: bytes) -> Address:
     family, prefix, _, _, number = struct.unpack_from("=BBBBi", body)
-    seen = attributes(body, 8, _OF_ADDRESS)
+    seen = netlink.attributes(body, 8, _OF_ADDRESS)
     # IFA_LOCAL is ours; IFA_ADDRESS is the other end on links between two.
     return Address(number, _ip(family, seen.get(2) or seen.get(1, b"")), prefix)
 
@@ -299,25 +214,25 @@ def _routes(body: bytes) -> Iterator[Route]:
     family, prefix, _, _, table, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", body)
     if kind not in _MAIN_TYPES or family not in (socket.AF_INET, socket.AF_INET6):
         return
-    seen = attributes(body, 12, _OF_ROUTE)
+    seen = netlink.attributes(body, 12, _OF_ROUTE)
     destination = _ip(family, seen.get(1, bytes(4 if family == socket.AF_INET else 16)))
     yield Route(_NUMBER.unpack(seen[4])[0] if 4 in seen else 0, destination, prefix, _NUMBER.unpack(seen[15])[0] if 15 in seen else table)
 
 
 def _proxy(body: bytes) -> tuple[int, str]:
     family, number, _, _, _ = struct.unpack_from("=BxxxiHBB", body)
-    return number, _ip(family, attributes(body, 12, _OF_NEIGHBOR).get(1, b""))
+    return number, _ip(family, netlink.attributes(body, 12, _OF_NEIGHBOR).get(1, b""))
 
 
 def _queues(body: bytes) -> Iterator[Queue]:
     number, handle, parent, _ = struct.unpack_from("=xxxxiIII", body)
     if parent not in (_ROOT, _INGRESS):
         return
-    seen = attributes(body, 20, _OF_QUEUE)
+    seen = netlink.attributes(body, 20, _OF_QUEUE)
     kind = _text(seen.get(1, b""))
     # What comes with an interface has no handle.
     queue = Queue(number, kind, None, own=bool(handle), ingress=parent == _INGRESS)
-    options = attributes(seen.get(2, b""), 0, _OF_BUCKET) if kind == "tbf" else {}
+    options = netlink.attributes(seen.get(2, b""), 0, _OF_BUCKET) if kind == "tbf" else {}
     if 1 in options:
         rate, peak, limit, ticks = struct.unpack_from("=8xI8xIII", options[1])
         rate = struct.unpack("=Q", options[4])[0] if 4 in options else rate

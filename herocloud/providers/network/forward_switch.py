@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from herocloud.kits import faults
 from herocloud.model.errors import Permanent
+from herocloud.providers.firewall.rule_expressions import RETURN, Chain, Rules
 from herocloud.providers.network.links import EFFECT
-from herocloud.providers.network.rule_expressions import RETURN, Chain, Rules
 
 KEPT = "before"
 """The chain that keeps what was there."""

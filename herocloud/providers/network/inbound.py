@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.providers.network import marks, rule_expressions, table_hooks
+from herocloud.providers.firewall import rule_expressions, table_hooks
+from herocloud.providers.firewall.rule_expressions import ACCEPT, DROP, Chain, Expression, Rules
+from herocloud.providers.network import marks
 from herocloud.providers.network.marks import Mark
-from herocloud.providers.network.rule_expressions import ACCEPT, DROP, Chain, Expression, Rules
 
 FAMILY, TABLE = "inet", "herocloud-inbound"
 _HOOK = {"type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}

@@ -7,7 +7,8 @@ is the one that they are a port of (`Scene.bridge_under`).
 from typing import NamedTuple
 
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.network import forward_switch, marks, network_rules, nftables, recognition, rule_expressions
+from herocloud.providers.firewall import rule_expressions
+from herocloud.providers.network import forward_switch, marks, network_rules, nftables, recognition
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.links import Wires
 from herocloud.providers.network.marks import Mark

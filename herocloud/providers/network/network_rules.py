@@ -9,9 +9,10 @@ from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.providers.network import marks, rule_expressions, table_hooks
+from herocloud.providers.firewall import rule_expressions, table_hooks
+from herocloud.providers.firewall.rule_expressions import ACCEPT, DROP, MASQUERADE, Chain, Expression, Rules
+from herocloud.providers.network import marks
 from herocloud.providers.network.marks import Mark, Port
-from herocloud.providers.network.rule_expressions import ACCEPT, DROP, MASQUERADE, Chain, Expression, Rules
 
 FAMILY, TABLE = "inet", "herocloud"
 

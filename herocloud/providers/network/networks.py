@@ -8,18 +8,8 @@ from collections.abc import Callable
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
-from herocloud.providers.network import (
-    dumps,
-    forward_switch,
-    marks,
-    network_rules,
-    nftables,
-    preconditions,
-    recognition,
-    rule_expressions,
-    table_hooks,
-    tap_rules,
-)
+from herocloud.providers.firewall import rule_expressions, table_hooks
+from herocloud.providers.network import dumps, forward_switch, marks, network_rules, nftables, preconditions, recognition, tap_rules
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.links import Wires

@@ -1,54 +1,41 @@
-"""The one module that runs `nft`: whole transactions in, our own two tables out.
+"""The transactions of this provider and its own tables, with the words for what went wrong."""
 
-`nft -j -f -` is one transaction: the kernel takes all of it or nothing. Only the tables named here are ever listed or touched. pyroute2
-speaks to nf_tables as well, and would need every expression spelled as the registers and offsets that nft compiles it to.
-"""
+from collections.abc import Callable, Iterable, Mapping
 
-import os
-import re
-from collections.abc import Iterable, Mapping
-
-from herocloud.kits import faults, jsons, subprocesses
+from herocloud.kits import faults, subprocesses
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
-from herocloud.providers.network import dumps, inbound, network_rules, rule_expressions, table_hooks, tap_rules
+from herocloud.providers.firewall import nft, rule_expressions
+from herocloud.providers.firewall.rule_expressions import Rules
+from herocloud.providers.network import inbound, network_rules, tap_rules
 from herocloud.providers.network.links import EFFECT
-from herocloud.providers.network.rule_expressions import Rule, Rules
-
-_TIMEOUT = 60.0
-_ABSENT = "No such file or directory"
-_FORBIDDEN = "Operation not permitted"
-_BUSY = "Device or resource busy"
-_OUR_NAME = re.compile(r"^[a-z][a-z0-9-]*$")
-"""Of chains; others are known to be there, and nobody asks what is in them."""
 
 
 def read_networks() -> Rules | None:
     """Read the chains of networks; nothing when our table is not there."""
-    return _list(["table", network_rules.FAMILY, network_rules.TABLE])
+    return _asked(lambda: nft.list_table(network_rules.FAMILY, network_rules.TABLE))
 
 
 def read_taps() -> Rules | None:
     """Read the chains of all taps; nothing when our table is not there."""
-    return _list(["table", tap_rules.FAMILY, tap_rules.TABLE])
+    return _asked(lambda: nft.list_table(tap_rules.FAMILY, tap_rules.TABLE))
 
 
 def read_inbound() -> Rules | None:
     """Read what reaches guests on the overlay; nothing when our table is not there."""
-    return _list(["table", inbound.FAMILY, inbound.TABLE])
+    return _asked(lambda: nft.list_table(inbound.FAMILY, inbound.TABLE))
 
 
 def read_tap(name: str) -> Rules | None:
     """Read the chain of one tap; nothing when it is not there."""
-    return _list(["chain", tap_rules.FAMILY, tap_rules.TABLE, name])
+    return _asked(lambda: nft.list_chain(tap_rules.FAMILY, tap_rules.TABLE, name))
 
 
 def change_rules(commands: Iterable[Json]) -> None:
     """Carry out these commands, all or none."""
-    document = jsons.dumps({"nftables": list(commands)})
     faults.reached(EFFECT)
     try:
-        _nft(["-f", "-"], document)
+        nft.change(commands)
     except subprocesses.CommandError as error:
         raise _explain(error) from error
 
@@ -58,48 +45,27 @@ def missing_features() -> list[str]:
     missing = []
     for name, commands in _SAMPLES.items():
         try:
-            _nft(["-c", "-f", "-"], jsons.dumps({"nftables": commands}))
+            nft.check(commands)
         except subprocesses.CommandError as error:
-            if error.returncode is None or _FORBIDDEN in error.stderr:
+            if error.returncode is None or nft.FORBIDDEN in error.stderr:
                 raise _explain(error) from error
             missing.append(name)
     return missing
 
 
-def _list(what: list[str]) -> Rules | None:
-    if what[0] == "table" and dumps.has_admin() and table_hooks.has_flags(what[1], what[2]):
-        return _list_by_chain(what[1], what[2])
+def _asked(ask: Callable[[], Rules | None]) -> Rules | None:
     try:
-        answer = _nft(["list", *what], "")
+        return ask()
     except subprocesses.CommandError as error:
-        if _ABSENT in error.stderr and error.returncode is not None:
-            return None
         raise _explain(error) from error
-    return rule_expressions.read_listing(jsons.loads(answer))
-
-
-def _list_by_chain(family: str, table: str) -> Rules:
-    """Read a table that has flags (it is asleep, say) chain by chain: nft 1.0.6 prints flags as whatever lies in memory there."""
-    known = table_hooks.read(family, table)
-    found: dict[str, tuple[Rule, ...]] = {}
-    for name in known.chains if known is not None else ():
-        if _OUR_NAME.match(name):
-            found.update(_list(["chain", family, table, name]) or {})
-    return found
-
-
-def _nft(arguments: list[str], document: str) -> str:
-    # Its messages are recognised by their words.
-    environment = {**os.environ, "LC_ALL": "C", "PATH": dumps.search_path()}
-    return subprocesses.run(["nft", "-j", *arguments], stdin=document, timeout=_TIMEOUT, environment=environment).stdout
 
 
 def _explain(error: subprocesses.CommandError) -> HerocloudError:
     if error.returncode is None:
         return Permanent(f"{error}; networks need the program `nft`, which is in the package nftables")
-    if _FORBIDDEN in error.stderr:
+    if nft.FORBIDDEN in error.stderr:
         return Permanent("the firewall rules of networks need CAP_NET_ADMIN, which this process does not have; run it as root")
-    if _BUSY in error.stderr:
+    if nft.BUSY in error.stderr:
         return Temporary(f"nftables is busy: {_first_line(error.stderr)}")
     if "-c" not in error.cmd and "list" not in error.cmd:
         missing = missing_features()

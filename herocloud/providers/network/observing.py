@@ -56,10 +56,11 @@ class NetworkObserver:
         Rules are shown to nobody without CAP_NET_ADMIN. Such a user has made no network, so what others have here is no concern of theirs;
         interfaces of their own state would be, and to take those for gone would be worse than to say that they cannot be seen.
         """
-        from herocloud.providers.network import dumps, marks
+        from herocloud.providers import netlink
+        from herocloud.providers.network import marks
 
         lineages = {mark.lineage for link in links if link.alias and (mark := marks.read_mark(link.alias))}
-        if not lineages or dumps.has_admin():
+        if not lineages or netlink.has_admin():
             return bool(lineages)
         if own in lineages:
             raise Permanent("the rules of networks are shown to nobody without CAP_NET_ADMIN; run it as root")
@@ -116,13 +117,14 @@ def lacking() -> str:
     """Say what this host or this user lacks for bridges, as far as a look without starting a program tells; empty for nothing."""
     import shutil
 
-    from herocloud.providers.network import dumps
+    from herocloud.providers import netlink
+    from herocloud.providers.firewall import nft
 
     if not Path("/proc/sys/net/ipv4").is_dir():
         return "bridges need a Linux host with IPv4, which this is not"
-    if not dumps.has_admin():
+    if not netlink.has_admin():
         return _NO_RIGHT
-    if shutil.which("nft", path=dumps.search_path()) is None:
+    if shutil.which("nft", path=nft.search_path()) is None:
         return "bridges need the program `nft`, which is missing; install the package nftables"
     if not Path("/dev/net/tun").exists():
         return "bridges need `/dev/net/tun`, which is missing; load the kernel module tun"
@@ -142,6 +144,6 @@ def survey() -> Standing:
 
 def survey_rights() -> Standing:
     """Say whether this user may make networks. Plans ask for no more: what else networks need, their own steps report."""
-    from herocloud.providers.network import dumps
+    from herocloud.providers import netlink
 
-    return Standing(True, "ready") if dumps.has_admin() else Standing(False, _NO_RIGHT)
+    return Standing(True, "ready") if netlink.has_admin() else Standing(False, _NO_RIGHT)

@@ -13,11 +13,11 @@ from typing import Any
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
+from herocloud.providers.firewall.table_hooks import Hook, Surplus, Table
 from herocloud.providers.network import dumps, inbound, links, marks, network_rules, preconditions, tap_rules
 from herocloud.providers.network.dumps import Link, Queue
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.snapshot import Scene
-from herocloud.providers.network.table_hooks import Hook, Surplus, Table
 from herocloud.providers.network.tap_rules import Guarded
 from herocloud.providers.seam import Found, Probe, Work
 

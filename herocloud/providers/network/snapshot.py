@@ -13,12 +13,13 @@ from typing import NamedTuple
 from herocloud.kits import listeners
 from herocloud.providers import ownership
 from herocloud.providers.devices import OVERLAY_BRIDGE
-from herocloud.providers.network import dumps, forward_switch, inbound, marks, network_rules, nftables, table_hooks, tap_rules
+from herocloud.providers.firewall import table_hooks
+from herocloud.providers.firewall.rule_expressions import Rules
+from herocloud.providers.firewall.table_hooks import Hook, Surplus, Table
+from herocloud.providers.network import dumps, forward_switch, inbound, marks, network_rules, nftables, tap_rules
 from herocloud.providers.network.dumps import Address, Link, Queue, Route
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark
-from herocloud.providers.network.rule_expressions import Rules
-from herocloud.providers.network.table_hooks import Hook, Surplus, Table
 from herocloud.providers.vmm import users
 
 _OF_VM = re.compile(r"^h[ci]-(v[0-9a-z]+)-\d+$")

@@ -17,24 +17,15 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent, Temporary
-from herocloud.providers.network import (
-    inbound,
-    marks,
-    networks,
-    nftables,
-    preconditions,
-    recognition,
-    rule_expressions,
-    table_hooks,
-    tap_rules,
-)
+from herocloud.providers.firewall import rule_expressions, table_hooks
+from herocloud.providers.firewall.rule_expressions import Chain
+from herocloud.providers.firewall.table_hooks import Surplus
+from herocloud.providers.network import inbound, marks, networks, nftables, preconditions, recognition, tap_rules
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.links import EFFECT, Wires
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.networks import Half
-from herocloud.providers.network.rule_expressions import Chain
 from herocloud.providers.network.snapshot import Scene
-from herocloud.providers.network.table_hooks import Surplus
 from herocloud.providers.network.tap_rules import Guarded
 
 _DEVICE = "/dev/net/tun"

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from herocloud.providers.network.rule_expressions import Chain, Rule
+from herocloud.providers.firewall.rule_expressions import Chain, Rule
 
 OPERATORS = ("==", "!=", "in", "<", ">=")
 VERDICTS: tuple[dict[str, Any], ...] = ({"accept": None}, {"drop": None}, {"return": None}, {"continue": None})

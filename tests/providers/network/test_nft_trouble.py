@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.network import dumps, nftables, observing
+from herocloud.providers import netlink
+from herocloud.providers.firewall import nft
+from herocloud.providers.network import nftables, observing
 
 STAND_IN = """\
 #!/bin/sh
@@ -81,8 +83,8 @@ def test_a_table_that_is_not_there_is_no_error(pretend) -> None:
 
 def test_without_the_program_its_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(dumps, "SYSTEM", str(tmp_path))
-    monkeypatch.setattr(dumps, "has_admin", lambda: True)
+    monkeypatch.setattr(nft, "SYSTEM", str(tmp_path))
+    monkeypatch.setattr(netlink, "has_admin", lambda: True)
     with pytest.raises(Permanent, match="which is in the package nftables"):
         nftables.read_networks()
     assert observing.lacking() == "bridges need the program `nft`, which is missing; install the package nftables"
@@ -92,5 +94,5 @@ def test_without_the_program_its_package_is_named(tmp_path: Path, monkeypatch: p
 def test_the_program_is_found_where_administrators_programs_lie(pretend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend("")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setattr(dumps, "SYSTEM", str(tmp_path))
+    monkeypatch.setattr(nft, "SYSTEM", str(tmp_path))
     assert nftables.read_networks() is None

@@ -6,12 +6,12 @@ import pytest
 
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.steps import Step
+from herocloud.providers.firewall.rule_expressions import Chain, Rule
 from herocloud.providers.network import marks, network_rules, recognition, tap_rules
 from herocloud.providers.network.dumps import Address as OnLink
 from herocloud.providers.network.dumps import Link, Queue, Route
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark, Port, Purpose
-from herocloud.providers.network.rule_expressions import Chain, Rule
 from herocloud.providers.network.snapshot import Scene, Sources
 from herocloud.providers.network.tap_rules import Guarded
 from herocloud.providers.seam import Found, Probe, Work

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herocloud.providers.network import network_rules, rule_expressions, tap_rules
+from herocloud.providers.firewall import rule_expressions
+from herocloud.providers.firewall.rule_expressions import Chain, Rule
+from herocloud.providers.network import network_rules, tap_rules
 from herocloud.providers.network.marks import Mark
-from herocloud.providers.network.rule_expressions import Chain, Rule
 from herocloud.providers.network.tap_rules import Guarded
 
 MARK = Mark("ours", "shop", "network.lan", "network")

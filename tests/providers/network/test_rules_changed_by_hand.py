@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.network import inbound, network_rules, rule_expressions, tap_rules
+from herocloud.providers.firewall import rule_expressions
+from herocloud.providers.firewall.rule_expressions import Chain, Rules
+from herocloud.providers.network import inbound, network_rules, tap_rules
 from herocloud.providers.network.marks import Mark
-from herocloud.providers.network.rule_expressions import Chain, Rules
 from tests.providers.network import rule_changes
 
 TAP = Mark("ours", "shop", "vm.web", "nic.0")

@@ -105,6 +105,29 @@ def test_without_emulation_to_compare_with_nothing_is_certain(program, tmp_path)
     assert _calls(tmp_path) == 0
 
 
+def test_a_kvm_that_beats_an_emulation_without_end_is_believed(program, monkeypatch) -> None:
+    """On a host that is itself emulated, emulation takes minutes."""
+    monkeypatch.setattr(kvm_trial, "EMULATION_LIMIT", 0.5)
+    found = kvm_probe.accelerate(program("exit 99", emulated="while :; do :; done"))
+    assert found.name == "kvm"
+    assert "emulation took more than 0." in found.why
+
+
+@pytest.mark.parametrize("kvm", ["while :; do :; done", "exec tail -f /dev/null"], ids=["without end", "idle"])
+def test_where_neither_comes_to_an_end_there_is_a_doubt(program, monkeypatch, kvm: str) -> None:
+    monkeypatch.setattr(kvm_trial, "EMULATION_LIMIT", 0.5)
+    monkeypatch.setattr(kvm_trial, "PATIENCE", 3.0)
+    found = kvm_probe.accelerate(program(kvm, emulated="while :; do :; done"))
+    assert found.name == "tcg"
+    assert found.why.startswith("whether KVM works is in doubt: the trial guest got through emulation as little as through KVM within ")
+
+
+def test_a_kvm_that_fails_beside_an_emulation_without_end_is_not_believed(program, monkeypatch) -> None:
+    monkeypatch.setattr(kvm_trial, "EMULATION_LIMIT", 0.5)
+    found = kvm_probe.accelerate(program("exit 101", emulated="while :; do :; done"))
+    assert found[:2] == ("tcg", "the trial guest got wrong results")
+
+
 def test_another_program_is_tried_again(program, tmp_path) -> None:
     assert kvm_probe.accelerate(program("exit 99")).name == "kvm"
     assert kvm_probe.accelerate(program("exit 1 # an upgrade")).name == "tcg"

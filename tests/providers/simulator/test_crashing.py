@@ -167,9 +167,9 @@ def told(shapes: Any, tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def _kill(folder: Path, point: str, verb: str, first: int) -> int:
     """Let a child die at the point; returns the number of the step it was at."""
-    steps = [{"id": str(number), "address": address, "kind": kind, "provider": "simulator", "part": part, "before": before, "after": after,
-              "origin": ORIGINS.get(kind)}
-             for number, (kind, address, part, before, after) in enumerate(STORY)]  # fmt: skip
+    steps = [{"id": f"{address}/{kind}", "address": address, "kind": kind, "provider": "simulator", "part": part, "before": before,
+              "after": after, "origin": ORIGINS.get(kind)}
+             for kind, address, part, before, after in STORY]  # fmt: skip
     environment = {**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:kill"}
     ran = subprocess.run(
         [sys.executable, "-c", _CHILD, str(folder), verb, str(first)],

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.providers.network import dumps
-from herocloud.providers.network.rule_expressions import Chain, Rules
+from herocloud.providers import netlink
+from herocloud.providers.firewall.rule_expressions import Chain, Rules
 
 _NETFILTER = 12
 """NETLINK_NETFILTER."""
@@ -144,8 +144,8 @@ def _leads_to(expr: Json, chains: Iterable[str], surplus: Surplus) -> bool:
 def _entries(kind: int, family: str, where: int, table: str) -> Iterator[dict[int, bytes]]:
     """Yield the attributes of every entry of a table; `where` is the attribute that names the table."""
     body = struct.pack(">BBH", _FAMILIES[family], 0, 0)
-    for answer in dumps.dump(kind, body, _NETFILTER):
-        seen = dumps.attributes(answer, _BODY, _WANTED)
+    for answer in netlink.dump(kind, body, _NETFILTER):
+        seen = netlink.attributes(answer, _BODY, _WANTED)
         if _text(seen.get(where, b"")) == table:
             yield seen
 
@@ -162,10 +162,10 @@ def _chain(family: str, seen: Mapping[int, bytes]) -> tuple[str, Hook | None]:
     name = _text(seen[3])
     if 4 not in seen:
         return name, None
-    hook = dumps.attributes(seen[4], 0, frozenset({1, 2, 3, 4}))
+    hook = netlink.attributes(seen[4], 0, frozenset({1, 2, 3, 4}))
     number = _NUMBER.unpack(hook[1])[0]
     words = _HOOKS[family]
-    devices = [_text(hook[3])] if 3 in hook else [_text(device) for device in dumps.listed(hook.get(4, b""))]
+    devices = [_text(hook[3])] if 3 in hook else [_text(device) for device in netlink.listed(hook.get(4, b""))]
     policy = "drop" if 5 in seen and _NUMBER.unpack(seen[5])[0] == 0 else "accept"
     place = words[number] if number < len(words) else str(number)
     return name, Hook(_text(seen.get(7, b"")), place, _SIGNED.unpack(hook[2])[0], policy, tuple(sorted(devices)))

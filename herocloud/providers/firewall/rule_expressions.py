@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.providers.network import normal_form
+from herocloud.providers.firewall import normal_form
 
 Expression = dict[str, Json]
 Outline = tuple[str, ...]
