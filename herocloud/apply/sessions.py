@@ -165,7 +165,10 @@ class Session:
 
 
 def _count(plan: Plan, outcomes: Iterable[Outcome], earlier: Collection[StepId]) -> Did:
-    """Count what the apply changed, over all of its runs."""
+    """Count what the apply changed, over all of its runs.
+
+    What was destroyed counts although the rest of its change failed, or was not taken back: the log is where somebody looks for it.
+    """
     done, back = set(earlier), set()
     for outcome in outcomes:
         if outcome.status is Status.DONE:
@@ -175,8 +178,10 @@ def _count(plan: Plan, outcomes: Iterable[Outcome], earlier: Collection[StepId])
             back.add(outcome.address)
     complete = {step.address for step in plan.steps if step.last and step.id in done}
     counts = Counter(_EFFECTS.get(change.action, "changed") for change in plan.changing if change.address in complete)
+    gone = {step.address for step in plan.steps if step.id in done and (KINDS[step.kind].destroys_data or step.kind == "vm.delete")}
+    more = sum(1 for change in plan.changing if change.address in gone - complete and change.action in (Action.DELETE, Action.REPLACE))
     replaced = counts["replaced"]
-    return Did(counts["added"] + replaced, counts["changed"], counts["destroyed"] + replaced, len(back))
+    return Did(counts["added"] + replaced, counts["changed"], counts["destroyed"] + replaced + more, len(back), replaced)
 
 
 _EFFECTS = {

@@ -69,6 +69,21 @@ def _run(words: "list[str]") -> int:
     if not words:
         front_page.print_help(sys.stderr)
         return 64
+    _treat_sigterm_as_interrupt()
     from herocloud.cli import runner
 
     return runner.run(words)
+
+
+def _treat_sigterm_as_interrupt() -> None:
+    """End on SIGTERM as on ^C, with the same exit code, while the program is being loaded too; an apply puts its own handlers in front."""
+    import signal
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        # Only the main thread may, and a command that runs on another one is not a process of its own.
+        return

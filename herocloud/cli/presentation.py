@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from herocloud.cli import exit_codes, flags
+from herocloud.cli import exit_codes, flags, terminal
 from herocloud.cli.command import Call
-from herocloud.kits import terminal_text
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -118,9 +117,7 @@ def write(path: Path, text: str) -> None:
     """Write a view's file; `-` is the standard output, as everywhere else."""
     text = text if text.endswith("\n") else text + "\n"
     if str(path) == "-":
-        import sys
-
-        sys.stdout.write(terminal_text.visible(text))
-        sys.stdout.flush()
+        # A reader that has seen enough is no error.
+        terminal.open_screen({}, no_color=True).raw_result(text)
     else:
         path.write_text(text, encoding="utf-8")

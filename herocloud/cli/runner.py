@@ -5,13 +5,10 @@ flag of the command that nobody gave, so it is read at the first question only, 
 """
 
 import os
-import signal
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from herocloud.cli import command, command_values, command_words, exit_codes, flags, terminal
 from herocloud.model import errors
@@ -64,7 +61,6 @@ def run(arguments: Sequence[str]) -> int:
     line = command_words.take_apart(arguments)
     screen = terminal.open_screen(os.environ, no_color=bool(line.value("no_color")))
     json = bool(line.value("json"))
-    _treat_sigterm_as_interrupt()
     try:
         return _call(line, screen)
     except (KeyboardInterrupt, EOFError):
@@ -92,13 +88,3 @@ def _call(line: command_words.Line, screen: terminal.Screen) -> int:
         return usage_errors.run_through_typer(screen, line.words, inherited, json=bool(line.value("json")))
     assert line.function is not None  # noqa: S101  (words without a command are unclear)
     return command.call(line.function, values)
-
-
-def _treat_sigterm_as_interrupt() -> None:
-    """End on SIGTERM as on ^C, with the same exit code; an apply puts its own handlers in front of both."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)

@@ -20,6 +20,7 @@ from herocloud.plan import (
     capacity,
     diagnostics,
     differences,
+    doubtful_values,
     facts,
     finish,
     half_made,
@@ -89,12 +90,14 @@ def draft(
     decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, strays, beside=beside)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs))
+    found.extend(doubtful_values.find(changes, {address: resource.place for address, resource in inputs.resources.items()}))
     if seen is not None:
         found.extend(lost_files.find(seen.things.get(inputs.stack, {}), decisions, options))
     if seen is not None and not options.destroy:
         found.extend(_about_peers(inputs, decisions, seen))
     # What is adopted was counted as filling slices before it had any.
     takers = [target for address, target in valued.items() if address in decisions and not _is_adopted(decisions[address])]
+    waits = _waits(decisions, inputs, valued, found)
     return Draft(
         stack=inputs.stack,
         operation="destroy" if options.destroy else options.operation,
@@ -104,7 +107,7 @@ def draft(
         found=tuple(found),
         outputs=outputs,
         used=capacity.used(recorded, seen),
-        waits=_waits(decisions, inputs, valued),
+        waits=waits,
         new_slices=tuple(sid for address, target in valued.items() if address in decisions for sid in target.new_slices),
         # Slices that others of this plan hold now come free during the apply; only the rest is drawn from what is free already.
         free_slices=sum(1 for target in takers for sid in target.new_slices if sid not in holders),
@@ -123,7 +126,9 @@ _WHOLE = ("apply", "destroy", "adopt")
 """Operations that are about a stack and not about one thing of it."""
 
 
-def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued]) -> Mapping[StepId, set[StepId]]:
+def _waits(
+    decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mapping[Address, Valued], found: list[Diagnostic]
+) -> Mapping[StepId, set[StepId]]:
     """Return what steps wait for in other changes: for what they need, for slices that others let go, for their turn."""
     overlay_handovers.break_circles(decisions)
     waits = order.order(decisions, {address: record.needs for address, record in inputs.records.items()})
@@ -132,7 +137,7 @@ def _waits(decisions: Mapping[Address, Decision], inputs: Inputs, valued: Mappin
     for address, target in valued.items():
         if target.waits and address in decisions:
             _wait_for_slices(decisions[address].steps, target.waits, decisions, waits)
-    return rollout.wait_for_turns(decisions, inputs.resources.values(), waits)
+    return rollout.wait_for_turns(decisions, inputs.resources.values(), waits, found)
 
 
 def _is_adopted(decision: Decision) -> bool:

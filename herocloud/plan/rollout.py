@@ -7,11 +7,13 @@ the instances behind it keep running. `update: {max_unavailable: N}` on the bloc
 
 import graphlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+from herocloud.model.diagnostics import Diagnostic, Finding
 from herocloud.model.ids import Address, StepId
 from herocloud.model.steps import BESIDE, READY, Step
-from herocloud.model.words import Action, Reason
+from herocloud.model.words import Action, Reason, Severity
 from herocloud.model.worlds import Resource
 from herocloud.plan import order
 from herocloud.plan.changes import Decision
@@ -21,15 +23,18 @@ ONE = "1"
 _INTERRUPTED = (Action.REBOOT, Action.REPLACE)
 
 
+_DOES_NOT_ROLL = Finding("does-not-roll", "All instances of a block are down together", Severity.WARNING)
+
+
 def wait_for_turns(
-    decisions: Mapping[Address, Decision], resources: Iterable[Resource], waits: Mapping[StepId, set[StepId]]
+    decisions: Mapping[Address, Decision], resources: Iterable[Resource], waits: Mapping[StepId, set[StepId]], found: list[Diagnostic]
 ) -> Mapping[StepId, set[StepId]]:
-    """Return `waits` with what instances of one block have to wait for.
+    """Return `waits` with what instances of one block have to wait for; `found` gets a warning for each block that does not roll.
 
     A block does not roll where that would be a circle: when a VM that its instances depend on is replaced too, they all have to
     let go of it before it goes, and none can come back before it does.
     """
-    blocks = [turns for turns in _turns(decisions, resources) if turns]
+    blocks = [block for block in _blocks(decisions, resources) if block.turns]
     if not blocks:
         return waits
     steps = [step for decision in decisions.values() for step in decision.steps]
@@ -37,18 +42,45 @@ def wait_for_turns(
     if _works(steps, whole):
         return whole
     kept: Mapping[StepId, set[StepId]] = waits
-    for turns in blocks:
-        more = _together(kept, [turns])
+    for block in blocks:
+        more = _together(kept, [block])
         if _works(steps, more):
             kept = more
+        else:
+            found.append(_does_not_roll(block, decisions))
     return kept
 
 
-_Turns = list[tuple[StepId, set[StepId]]]
-"""Steps of one block, each with what it has to wait for."""
+class _Block(NamedTuple):
+    """The instances of one block that are interrupted."""
+
+    instances: Sequence[Decision]
+    turns: Sequence[tuple[StepId, set[StepId]]]
+    """Steps, each with what it has to wait for."""
 
 
-def _turns(decisions: Mapping[Address, Decision], resources: Iterable[Resource]) -> Iterable[_Turns]:
+def _does_not_roll(block: _Block, decisions: Mapping[Address, Decision]) -> Diagnostic:
+    """Name what keeps a block from rolling: what its instances need, and what is interrupted in the same apply."""
+    first = block.instances[0].change
+    seen: set[Address] = set()
+    frontier = list(first.needs)
+    while frontier:
+        address = frontier.pop()
+        if address not in seen and address in decisions:
+            seen.add(address)
+            frontier += decisions[address].change.needs
+    causes = [address for address in decisions if address in seen and decisions[address].change.action in _INTERRUPTED]
+    named = ", ".join(f"`{address}`" for address in causes) or "what they depend on"
+    block_name = first.address.partition("[")[0]
+    detail = (
+        f"The {len(block.instances)} instances of `{block_name}` do not take turns: they depend on {named}, which is interrupted in "
+        "the same apply, so all of them stop before it goes and none comes back before it does."
+    )
+    hint = f"`herocloud apply --exclude '{block_name}[*]'` first, and then `herocloud apply`, lets them take turns"
+    return _DOES_NOT_ROLL.at(detail, first.address, hint=hint)
+
+
+def _blocks(decisions: Mapping[Address, Decision], resources: Iterable[Resource]) -> Iterable[_Block]:
     blocks: dict[str, list[tuple[int, Decision]]] = {}
     settling: dict[str, list[Decision]] = {}
     sizes: dict[str, tuple[int, str]] = {}
@@ -70,7 +102,8 @@ def _turns(decisions: Mapping[Address, Decision], resources: Iterable[Resource])
         pairs += [(before, after) for before in settling.get(name, ()) for _, after in members]
         for before in {id(before): before for before, _ in pairs}.values():
             _wait_until_ready(before)
-        yield [turn for before, after in pairs for turn in _turn(before.steps, after.steps)]
+        turns = [turn for before, after in pairs for turn in _turn(before.steps, after.steps)]
+        yield _Block([member for _, member in members], turns)
 
 
 def _is_settling(decision: Decision) -> bool:
@@ -90,17 +123,17 @@ def _wait_until_ready(decision: Decision) -> None:
     steps.append(ready)
 
 
-def _turn(before: list[Step], after: list[Step]) -> _Turns:
+def _turn(before: list[Step], after: list[Step]) -> list[tuple[StepId, set[StepId]]]:
     lasts = {step.id for step in before if step.last}
     # What is made beside a machine may be made at any time; its turn is to be interrupted.
     beside = {step.id for step in after if BESIDE in step.part}
     return [(step.id, lasts) for step in after if step.id not in beside and beside.issuperset(step.needs)]
 
 
-def _together(waits: Mapping[StepId, set[StepId]], blocks: Iterable[_Turns]) -> Mapping[StepId, set[StepId]]:
+def _together(waits: Mapping[StepId, set[StepId]], blocks: Iterable[_Block]) -> Mapping[StepId, set[StepId]]:
     result = dict(waits)
-    for turns in blocks:
-        for step, lasts in turns:
+    for block in blocks:
+        for step, lasts in block.turns:
             result[step] = result.get(step, set()) | lasts
     return result
 

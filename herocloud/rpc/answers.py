@@ -323,6 +323,7 @@ class LogEntry(Answer):
     added: int
     changed: int
     destroyed: int
+    replaced: int = Field(description="How many of what was added and destroyed are one thing in the place of another.")
     outcome: str
     seconds: float | None
 

@@ -68,6 +68,8 @@ class Did(NamedTuple):
     changed: int = 0
     destroyed: int = 0
     taken_back: int = 0
+    replaced: int = 0
+    """How many of what was added and destroyed are one thing in the place of another."""
 
 
 class Applied(NamedTuple):
@@ -113,6 +115,8 @@ class Version(NamedTuple):
     changed: int
     destroyed: int
     taken_back: int
+    replaced: int
+    """How many of what was added and destroyed are one thing in the place of another."""
     outcome: str
     """As `Applied.status`; `done` for what was edited by hand."""
     seconds: float | None
@@ -146,7 +150,7 @@ SELECT serials.serial, at, user, command, serials.stack, apply, serials.operatio
        coalesce(applies.added, coalesce(began.n, 0) - coalesce(followed.n, 0)),
        coalesce(applies.changed, coalesce(followed.different, 0)),
        coalesce(applies.destroyed, coalesce(ended.n, 0) - coalesce(followed.n, 0)),
-       coalesce(applies.taken_back, 0), coalesce(applies.status, 'done'),
+       coalesce(applies.taken_back, 0), coalesce(applies.replaced, 0), coalesce(applies.status, 'done'),
        CASE WHEN apply IS NULL THEN 0.0 ELSE applies.ended - applies.started END
 FROM serials LEFT JOIN began USING (serial) LEFT JOIN ended USING (serial) LEFT JOIN followed USING (serial)
      LEFT JOIN applies USING (serial)

@@ -225,7 +225,9 @@ def finish(
     """Write down how an apply ended. An undo that is done turns what it undid into `rolled back`, so that it can be applied again."""
     connection.execute("UPDATE applies SET status = ?, ended = ? WHERE apply = ?", (status, ended, apply))
     if did is not None:
-        connection.execute("UPDATE applies SET added = ?, changed = ?, destroyed = ?, taken_back = ? WHERE apply = ?", (*did, apply))
+        connection.execute(
+            "UPDATE applies SET added = ?, changed = ?, destroyed = ?, taken_back = ?, replaced = ? WHERE apply = ?", (*did, apply)
+        )
     if status not in ENDED:
         return
     # What it held beyond its records is free from here on.

@@ -137,7 +137,12 @@ _PRUNED = (
     "ALTER TABLE world ADD COLUMN kept_from INTEGER NOT NULL DEFAULT 0",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _AUDIT, _HOSTS, _PRUNED)
+_REPLACED = (
+    # How many of what was added and destroyed are one thing in the place of another.
+    "ALTER TABLE applies ADD COLUMN replaced INTEGER",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _AUDIT, _HOSTS, _PRUNED, _REPLACED)
 """Each entry takes a database from its position to the next number."""
 
 

@@ -10,6 +10,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model import powers
 from herocloud.model.hosts import Slice
 from herocloud.model.ids import Address, Sid, sid_number, sort_key
+from herocloud.model.words import GLYPHS, Action
 from herocloud.model.worlds import Record, Thing
 from herocloud.providers.seam import Tombstone
 from herocloud.state.history import Version
@@ -143,12 +144,25 @@ def slice_row(host_slice: Slice, owners: Mapping[Sid, tuple[str, Address]]) -> d
 def history(entries: Iterable[Version]) -> Listing:
     """`state log`: who did what, in the order given."""
     columns = (
-        Column("serial", "SERIAL", right=True), Column("at", "WHEN", _when), Column("user", "USER"), Column("command", "COMMAND"),
-        Column("stack", "STACK"), Column("apply", "APPLY"), Column("added", "ADDED", right=True), Column("changed", "CHANGED", right=True),
-        Column("destroyed", "DESTROYED", right=True), Column("outcome", "OUTCOME"), Column("seconds", "TOOK", _took, right=True),
+        Column("serial", "SERIAL", right=True), Column("at", "WHEN", _when, whole=True), Column("user", "USER"),
+        Column("command", "COMMAND"), Column("stack", "STACK", spare=True), Column("apply", "APPLY", spare=True), Column("did", "DID"),
+        Column("outcome", "OUTCOME"), Column("seconds", "TOOK", _took, right=True, spare=True),
     )  # fmt: skip
-    rows = [{**as_row(entry), "command": entry.command or entry.operation, "outcome": _outcome(entry)} for entry in entries]
+    rows = [
+        {**as_row(entry), "command": entry.command or entry.operation, "did": _did(entry), "outcome": _outcome(entry)} for entry in entries
+    ]
     return Listing("history", columns, tuple(rows), "Nothing was ever changed.")
+
+
+def _did(entry: Version) -> str:
+    """Write what changed with the signs of a plan."""
+    counts = {
+        Action.CREATE: entry.added - entry.replaced,
+        Action.UPDATE: entry.changed,
+        Action.REPLACE: entry.replaced,
+        Action.DELETE: entry.destroyed - entry.replaced,
+    }
+    return " ".join(f"{GLYPHS[action]}{number}" for action, number in counts.items() if number) or "nothing"
 
 
 def _outcome(entry: Version) -> str:

@@ -45,7 +45,11 @@ def status_text(state: Json, *, color: bool = False) -> str:
     late = [f"`{peer.endpoint}` ({peer.state})" for report in reports for peer in report.peers if peer.declared and peer.state != "alive"]
     if late:
         blocks.append(f"warning: not connected to {', '.join(late)}; the daemon keeps trying.")
-    blocks += [_NO_ROUTE.format(report.subnet) for report in reports if report.running and not report.carries]
+    blocks += [
+        _NO_ROUTE.format(report.subnet, _MENDED if report.managed else _BY_HAND)
+        for report in reports
+        if report.running and not report.carries
+    ]
     return "\n\n".join(block.rstrip("\n") for block in blocks)
 
 
@@ -92,7 +96,8 @@ def _daemon_rows(name: str, report: Json) -> list[tuple[str, str]]:
 
 
 _INFINITE = 0xFFFF
-_NO_ROUTE = "warning: the daemon of {} carries no VM traffic: there is no route to 400::/7; start it again with a TUN."
+_NO_ROUTE = "warning: the daemon of {} carries no VM traffic: there is no route to 400::/7; {}."
+_MENDED, _BY_HAND = "`herocloud apply` puts it back", "start it again with a TUN, or let `herocloud apply` put the route back"
 
 
 def _bytes(value: Json) -> str:

@@ -32,6 +32,8 @@ class Column(NamedTuple):
     right: bool = False
     spare: bool = False
     """Left out on a screen that is too narrow for it; JSON has it anyway."""
+    whole: bool = False
+    """Never folded: half a date is hard to read."""
 
 
 class Listing(NamedTuple):
@@ -55,7 +57,8 @@ def render(listing: Listing, *, color: bool = False, width: int | None = None) -
     cells = [[column.show(row.get(column.key)) for column in columns] for row in listing.rows]
     wide = _widths(columns, listing.rows)
     if width is not None:
-        wide = _narrow(wide, [len(column.heading) for column in columns], width)
+        least = [full if column.whole else len(column.heading) for column, full in zip(columns, wide, strict=True)]
+        wide = _narrow(wide, least, width)
     heading = _line([column.heading for column in columns], columns, wide)
     lines = [f"{palette.bold}{heading}{palette.off}"]
     for line in cells:
@@ -85,13 +88,13 @@ def _choose(listing: Listing, width: int) -> tuple[Column, ...]:
 
 
 def _narrow(wide: list[int], least: list[int], width: int) -> list[int]:
-    """Take from the widest column, one character at a time, until the table fits or no column can give more."""
+    """Take from the widest column that can give, one character at a time, until the table fits or no column can give more."""
     wide = list(wide)
     while sum(wide) + _GAP * (len(wide) - 1) > width:
-        place = max(range(len(wide)), key=wide.__getitem__)
-        if wide[place] <= max(_LEAST, least[place]):
+        giving = [place for place in range(len(wide)) if wide[place] > max(_LEAST, least[place])]
+        if not giving:
             break
-        wide[place] -= 1
+        wide[max(giving, key=wide.__getitem__)] -= 1
     return wide
 
 

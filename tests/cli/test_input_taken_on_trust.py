@@ -88,6 +88,50 @@ def test_other_user_data_is_left_alone(herocloud, text: str) -> None:
     assert "Not a cloud-config" not in ran.err
 
 
+@pytest.mark.parametrize("cidr", ["169.254.0.0/16", "8.8.8.0/24", "192.0.2.0/24", "198.18.0.0/15", "172.0.0.0/8"])
+def test_a_range_that_is_not_private_is_a_warning_with_a_way_out(herocloud, cidr: str) -> None:
+    herocloud.write(f"stack: shop\nnetworks:\n  lan: {{cidr: {cidr}}}\n")
+    ran = herocloud("plan")
+    assert (ran.code, "warning: Addresses that are not for private networks" in ran.err) == (0, True), ran.both
+    assert f"`{cidr}` " in ran.err
+    assert "hint: use a private range" in ran.err
+    herocloud.done("apply", "-y", "-q")
+    assert "warning" not in herocloud.done("plan").err, "who applied it has been told"
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.0/8", "172.31.0.0/24", "192.168.7.0/24", "100.64.0.0/24"])
+def test_private_ranges_are_no_reason_for_a_warning(herocloud, cidr: str) -> None:
+    herocloud.write(f"stack: shop\nnetworks:\n  lan: {{cidr: {cidr}}}\n")
+    assert "warning" not in herocloud.done("plan").err
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("- just a list\n", "begins with no header that cloud-init knows"),
+        ("packages: [nginx]\n", "begins with no header that cloud-init knows"),
+        ("# cloud-config\npackages: [nginx]\n", "begins with no header that cloud-init knows"),
+        ("#cloud-config packages: [nginx]", "stands in its first line, which is a comment"),
+    ],
+    ids=["a list", "a mapping", "a slip in the header", "a folded text"],
+)
+def test_user_data_that_cloud_init_ignores_is_a_warning_with_a_way_out(herocloud, text: str, why: str) -> None:
+    herocloud.write(STACK % f"user_data: {{text: {json.dumps(text)}}}")
+    ran = herocloud("plan")
+    assert (ran.code, "warning: cloud-init would ignore this user data" in ran.err, why in ran.err) == (0, True, True), ran.both
+    assert "hint: begin it with a line of its own, `#cloud-config`" in ran.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["#cloud-config\npackages: [nginx]\n", "#!/bin/sh\ntrue\n", "Content-Type: multipart/mixed; boundary=x\n", '{"ignition": {}}', ""],
+    ids=["a cloud-config", "a script", "parts", "Ignition", "nothing"],
+)
+def test_user_data_that_some_agent_takes_is_no_reason_for_a_warning(herocloud, text: str) -> None:
+    herocloud.write(STACK % f"user_data: {{text: {json.dumps(text)}}}")
+    assert "warning" not in herocloud.done("plan").err
+
+
 @pytest.mark.parametrize("words", [("validate",), ("plan",), ("apply", "-y"), ("plan", "--json"), ("validate", "--json")], ids=" ".join)
 def test_a_password_in_the_url_of_an_image_is_refused_and_shown_nowhere(herocloud, tmp_path, words) -> None:
     herocloud.write(STACK.replace("https://example.org/debian-12.qcow2", SECRET) % "vcpus: 1")

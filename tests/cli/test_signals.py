@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -39,3 +41,19 @@ def test_other_threads_leave_the_handlers_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.getsignal(signal.SIGINT)]
+
+
+def test_sigterm_while_the_program_is_being_loaded_ends_it_as_an_interrupt() -> None:
+    program = """
+import os, signal, sys
+class Loading:
+    def find_spec(self, name, path=None, target=None):
+        if name == "herocloud.cli.runner":
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Loading())
+from herocloud.cli import entry
+sys.argv = ["herocloud", "plan"]
+sys.exit(entry.main())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "")

@@ -72,9 +72,10 @@ def test_every_command_has_a_json_form_on_stdout_alone(herocloud: Any, applied: 
     assert ran.code in (0, 3)
 
 
+@pytest.mark.parametrize("words", [("schema",), ("plan", "--html", "-"), ("plan", "--md", "-")], ids=" ".join)
 @pytest.mark.usefixtures("applied")
-def test_a_reader_that_goes_away_is_told_nothing(herocloud: Any, spawn: Spawn) -> None:
-    process = spawn("schema")
+def test_a_reader_that_goes_away_is_told_nothing(herocloud: Any, spawn: Spawn, words: tuple[str, ...]) -> None:
+    process = spawn(*words)
     assert process.stdout is not None
     process.stdout.read(10)
     process.stdout.close()

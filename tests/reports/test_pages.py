@@ -34,7 +34,7 @@ def test_a_partly_applied_plan(plans, bare, snapshot) -> None:
 
 def test_what_is_on_a_host(plans, bare, snapshot) -> None:
     seen = {("shop", "vm.web[0]"): Thing("shop", "vm.web[0]", "simulator", {"power": "paused"})}
-    history = [Version(1, 1_763_719_200.0, "ada", "apply", "shop", "apply-1", "apply", "p1", 4, 0, 0, 0, "done", 1.5)]
+    history = [Version(1, 1_763_719_200.0, "ada", "apply", "shop", "apply-1", "apply", "p1", 4, 0, 0, 0, 0, "done", 1.5)]
     page = html.render_state(
         HOST, _records(plans), seen, drift={"shop": plans.everything().drift}, history=history, generated=1_763_719_300.0
     )

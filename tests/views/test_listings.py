@@ -39,11 +39,21 @@ def test_slices_show_who_holds_them(snapshot) -> None:
 
 def test_history_counts_what_each_operation_changed(snapshot) -> None:
     entries = [
-        Version(3, 1_763_719_300.0, "ada", "apply", "shop", "apply-3", "apply", "p3", 0, 0, 0, 2, "rolled back", 61.2),
-        Version(2, 1_763_719_200.0, "ada", "apply", "shop", "apply-2", "apply", "p2", 2, 0, 1, 0, "done", 1.5),
-        Version(1, 1_763_719_100.0, None, None, "shop", None, "mv", None, 0, 1, 0, 0, "done", 0.0),
+        Version(3, 1_763_719_300.0, "ada", "apply", "shop", "apply-3", "apply", "p3", 0, 0, 0, 2, 0, "rolled back", 61.2),
+        Version(2, 1_763_719_200.0, "ada", "apply", "shop", "apply-2", "apply", "p2", 3, 1, 2, 0, 1, "done", 1.5),
+        Version(1, 1_763_719_100.0, None, None, "shop", None, "mv", None, 0, 1, 0, 0, 0, "done", 0.0),
     ]
     assert tables.render(listings.history(entries)) == snapshot
+
+
+def test_a_narrow_history_fits_the_screen_and_breaks_no_date() -> None:
+    entry = Version(
+        3, 1_763_719_300.0, "administrator", "vm snapshot create", "shop", "apply-3", "apply", "p3", 1, 1, 1, 4, 1, "partial", 61.2
+    )
+    lines = tables.render(listings.history([entry]), width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "2025-11-21 10:01:40 UTC" in lines[1]
+    assert "~1 -/+1" in lines[1]
 
 
 def test_orphans_name_their_parts(snapshot) -> None:

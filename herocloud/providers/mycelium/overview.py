@@ -63,7 +63,7 @@ def _describe_daemon(report: "status.Report") -> str:
     count, sent, received = report.vm_traffic()
     traffic = f"{sizes.show_size(sent)} from and {sizes.show_size(received)} to {count} {'VM' if count == 1 else 'VMs'}"
     address = [f"address {report.address}"] if report.address else []
-    carried = [] if report.carries else ["no route to 400::/7 (started without a TUN?)"]
+    carried = [] if report.carries else ["no route to 400::/7 (started without a TUN, or somebody removed it)"]
     return ", ".join((*address, f"subnet {report.subnet}", *carried, peers, *dead, routes, traffic))
 
 

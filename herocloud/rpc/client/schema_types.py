@@ -164,6 +164,8 @@ class LogEntry(TypedDict):
     added: int
     changed: int
     destroyed: int
+    replaced: int
+    """How many of what was added and destroyed are one thing in the place of another."""
     outcome: str
     seconds: float | None
 

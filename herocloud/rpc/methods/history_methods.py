@@ -31,6 +31,7 @@ _ENTRY = {
     "added": 2,
     "changed": 0,
     "destroyed": 0,
+    "replaced": 0,
     "outcome": "done",
     "seconds": 0.1,
 }
@@ -63,6 +64,7 @@ def state_log(
             added=version.added,
             changed=version.changed,
             destroyed=version.destroyed,
+            replaced=version.replaced,
             outcome=version.outcome,
             seconds=version.seconds,
         )

@@ -1,0 +1,46 @@
+"""`state log` counts what is gone, whether or not the rest of its change went well, and tells a replacement from a change."""
+
+import json
+import os
+import signal
+
+STACK = """\
+stack: shop
+images:
+  img: {{source: "https://example.org/{image}.qcow2", unpinned: true, format: qcow2}}
+vms: {{web: {{image: img, memory: 1 GiB}}}}
+"""
+
+
+def _newest(herocloud) -> dict:
+    return json.loads(herocloud.done("state", "log", "--json").out)["history"][0]
+
+
+def test_a_replacement_is_told_from_a_change(herocloud) -> None:
+    herocloud.write(STACK.format(image="old"))
+    herocloud.done("apply", "-y", "-q")
+    herocloud.write(STACK.format(image="new"))
+    herocloud.done("apply", "-y", "-q")
+    newest = _newest(herocloud)
+    assert (newest["added"], newest["destroyed"], newest["replaced"]) == (1, 1, 1)
+    assert "-/+1" in herocloud.done("state", "log").out
+
+
+def test_a_failed_replacement_counts_what_it_destroyed(herocloud, misbehave) -> None:
+    herocloud.write(STACK.format(image="old"))
+    herocloud.done("apply", "-y", "-q")
+    misbehave("{address: vm.web, step: vm.boot, fail: no luck}")
+    herocloud.write(STACK.format(image="new"))
+    assert herocloud("apply", "-y").code == 13
+    newest = _newest(herocloud)
+    assert (newest["added"], newest["destroyed"], newest["outcome"]) == (0, 1, "partial")
+
+
+def test_a_purge_that_cannot_be_taken_back_counts_all_that_is_lost(herocloud, spawn) -> None:
+    herocloud.write(STACK.format(image="old").replace("web: {", "web: {count: 2, "))
+    herocloud.done("apply", "-y", "-q")
+    process = spawn("destroy", "-y", "-q", "--purge", env={**os.environ, "HEROCLOUD_FAULTS": "simulator.disk.delete.after:2:kill"})
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert herocloud("resume", "--rollback", "-y").code == 13
+    assert _newest(herocloud)["destroyed"] == 2
