@@ -126,7 +126,17 @@ class Session:
         purge = self.options.purge or plan.purge
         shutdown = self.options.shutdown
         work = Work(
-            step, plan.stack, spec, self._store.lineage, plan.id, purge, shutdown, attempt.is_stopped, attempt.progress, serial=self._serial
+            step,
+            plan.stack,
+            spec,
+            self._store.lineage,
+            plan.id,
+            purge,
+            shutdown,
+            attempt.is_stopped,
+            attempt.progress,
+            serial=self._serial,
+            apply=apply_id(self._number),
         )
         return handover.supply(work, self._journal.record_of(step), self._journal.records, self._store.folder)
 

@@ -239,3 +239,5 @@ class Step(NamedTuple):
     """Where it runs."""
     origin: Json = None
     """Where the data comes from that it copies: a snapshot or an archive. Nothing for kinds that copy nothing of the sort."""
+    tombstone: tuple[str, ...] = ()
+    """In plans that take others back: the maker (`model.makers`) whose tombstone it brings back, or makes again; else it is its own."""

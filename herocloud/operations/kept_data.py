@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from herocloud.model.ids import StackName
 from herocloud.operations import inputs
 from herocloud.operations.inputs import Hosting
+from herocloud.plan.lost_data import Kept
 from herocloud.providers.seam import Keeper, Tombstone
 
 
@@ -13,6 +15,11 @@ def list_tombstones(host: Hosting) -> list[Tombstone]:
     for keeper in open_keepers(host):
         found += keeper.tombstones()
     return found
+
+
+def list_kept(host: Hosting, stack: StackName) -> list[Kept]:
+    """List the deleted data of a stack, with the steps that took it away."""
+    return [Kept(stone.address, stone.by) for stone in list_tombstones(host) if stone.stack == stack]
 
 
 def open_keepers(host: Hosting) -> Iterator[Keeper]:

@@ -40,8 +40,7 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
     host = stack_plans.with_recorded_keys(host, owner, before, recorded)
     observed = stack_plans.look(host, None)
     recorded = stack_plans.remember(recorded, observed, host)
-    stones = kept_data.list_tombstones(host) if planner.restored(past) else ()
-    kept = {stone.address for stone in stones if stone.stack == owner}
+    kept = kept_data.list_kept(host, owner) if planner.restored(past) else []
     plan = planner.plan_undo(past, recorded, observed, host.host, kept)
     return Planned(plan, Desired(owner, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from herocloud.apply.inspection import Left, Rest, Seen
+from herocloud.model import makers
 from herocloud.model.applies import Pending, Scope, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
@@ -122,7 +123,7 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
         seen = inspection.probe_open_steps(plan, states, drivers, recorded.lineage or "")
     finally:
         drivers.close()
-    lost = _find_lost(plan, steps, states, seen, hosting) if back else frozenset()
+    lost = _find_lost(plan, pending.id, steps, states, seen, hosting) if back else frozenset()
     left = tuple(
         Left(
             change,
@@ -138,17 +139,19 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
 
 
 def _find_lost(
-    plan: Plan, steps: Iterable[Step], states: Mapping[StepId, str], seen: Iterable[Seen], hosting: Hosting
+    plan: Plan, apply: str, steps: Iterable[Step], states: Mapping[StepId, str], seen: Iterable[Seen], hosting: Hosting
 ) -> frozenset[Address]:
     """Return whose data is gone for good among what would be taken back; of steps under way the world has just said how far they are."""
     open_steps = {one.step.id: one.found for one in seen}
     gone = [step for step in steps if KINDS[step.kind].destroys_data and (states[step.id] == "done" or open_steps.get(step.id) == "done")]
     if not gone:
         return frozenset()
-    kept = {stone.address for stone in kept_data.list_tombstones(hosting) if stone.stack == plan.stack}
+    kept = kept_data.list_kept(hosting, plan.stack)
     # Something may have got another name since, and lies in its tombstone under the one that it had.
-    kept |= {change.address for change in plan.changing if change.previous_address in kept}
-    return frozenset(lost_data.lost_addresses(gone, purged=plan.purge, kept=kept))
+    moved = [(change.address, change.previous_address) for change in plan.changing]
+    kept += [one._replace(address=new) for one in kept for new, old in moved if one.address == old]
+    made = ((step, makers.maker_of(step, plan.id, apply)) for step in gone)
+    return frozenset(lost_data.lost_addresses(made, purged=plan.purge, kept=kept))
 
 
 def _load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:

@@ -55,7 +55,7 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
             number = sum(1 for step in steps if step.kind == kind) + 1
             name = StepId(f"{address}/{kind}" if number == 1 else f"{address}/{kind}#{number}")
             needs = () if previous is None else (previous,)
-            made = Step(name, address, kind, step.provider, step.part, before, after, needs, origin=step.origin)
+            made = Step(name, address, kind, step.provider, step.part, before, after, needs, origin=step.origin, tombstone=step.tombstone)
             steps.append(made if previous else made._replace(takes=step.gives, gives=step.takes))
             firsts.setdefault(step.id, name)
             lasts[step.id] = name

@@ -5,9 +5,12 @@ the work then refuses costs somebody the decision.
 """
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from herocloud.kits import sizes
+from herocloud.model import makers
 from herocloud.model.ids import Address
+from herocloud.model.makers import Maker
 from herocloud.model.steps import KINDS, Step
 
 KEEP_SECONDS = 7 * 86400.0
@@ -19,14 +22,25 @@ def say_fate(*, purge: bool) -> str:
     return "is destroyed at once" if purge else f"is kept for {sizes.show_duration(KEEP_SECONDS)}"
 
 
-def is_lost(step: Step, *, purged: bool, kept: Collection[Address] | None = None) -> bool:
-    """Return whether the data that this step took away is gone for good.
+class Kept(NamedTuple):
+    """Deleted data of a stack that is still there."""
 
-    `purged` says that it was destroyed at once. `kept` are the addresses whose deleted data is still there; nothing leaves that open.
-    """
-    return KINDS[step.kind].destroys_data and (purged or (kept is not None and step.address not in kept))
+    address: Address
+    by: Maker = ()
+    """The step that took it away; nothing where that was not written down."""
 
 
-def lost_addresses(steps: Iterable[Step], *, purged: bool, kept: Collection[Address]) -> list[Address]:
-    """Return whose data cannot come back when these steps are taken back, in their order."""
-    return list(dict.fromkeys(step.address for step in steps if is_lost(step, purged=purged, kept=kept)))
+def is_lost(step: Step, *, purged: bool) -> bool:
+    """Return whether the data that this step took away was destroyed at once."""
+    return KINDS[step.kind].destroys_data and purged
+
+
+def lost_addresses(steps: Iterable[tuple[Step, Maker]], *, purged: bool, kept: Collection[Kept]) -> list[Address]:
+    """Return whose data cannot come back when these steps, each with its maker, are taken back, in their order."""
+    unmarked = {one.address for one in kept if not one.by}
+
+    def is_gone(step: Step, maker: Maker) -> bool:
+        # Data that another step took away is other data, although it may have the same address.
+        return purged or not (step.address in unmarked or any(makers.is_same(one.by, maker) for one in kept))
+
+    return list(dict.fromkeys(step.address for step, maker in steps if KINDS[step.kind].destroys_data and is_gone(step, maker)))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from herocloud.kits import jsons, sizes
 from herocloud.kits.jsons import Part
+from herocloud.model import makers
 from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
@@ -22,6 +23,7 @@ from herocloud.plan import capacity, facts, finish, inverses, lost_data, order, 
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
+from herocloud.plan.lost_data import Kept
 
 Records = Mapping[Address, Record]
 
@@ -44,13 +46,18 @@ class Past(NamedTuple):
     @property
     def done(self) -> list[Step]:
         """Return the steps that were done, in the order of the plan."""
-        return [step for step in self.plan.steps if self.states.get(step.id) == "done"]
+        return [self._marked(step) for step in self.plan.steps if self.states.get(step.id) == "done"]
+
+    def _marked(self, step: Step) -> Step:
+        """Return a step that took data away with the name of its tombstone, which goes on to the step that takes it back."""
+        destroys = KINDS[step.kind].destroys_data
+        return step._replace(tombstone=makers.maker_of(step, self.plan.id, apply_id(self.apply))) if destroys else step
 
 
-def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: Host, kept: Collection[Address]) -> Plan:
+def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: Host, kept: Collection[Kept]) -> Plan:
     """Return the plan that takes back what was done; it carries errors where that is not possible any more.
 
-    `kept` are the addresses of the stack whose deleted data is still there.
+    `kept` is the deleted data of the stack that is still there.
     """
     recorded = reservations.occupied(recorded, past.plan.stack)
     plan, done = past.plan, past.done
@@ -77,10 +84,11 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     diagnostics += _refuse_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     # What was removed under another name than its first is kept under that.
-    kept = {*kept, *(change.previous_address for change in plan.changing if change.previous_address and change.address in kept)}
-    kept |= {change.address for change in plan.changing if change.previous_address in kept}
+    moved = [(change.address, change.previous_address) for change in plan.changing if change.previous_address]
+    kept = [*kept, *(one._replace(address=old) for one in kept for new, old in moved if one.address == new)]
+    kept += [one._replace(address=new) for one in kept for new, old in moved if one.address == old]
     taken_away = [step for step in done if any(step.id in inverse.firsts for inverse in inverted.values())]
-    lost = lost_data.lost_addresses(taken_away, purged=plan.purge, kept=kept)
+    lost = lost_data.lost_addresses(((step, step.tombstone) for step in taken_away), purged=plan.purge, kept=kept)
     names = {change.address: change.previous_address or change.address for change in plan.changing}
     diagnostics += [_lost(names[address], purged=plan.purge) for address in lost]
     return finish.finish(

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import makers
 from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.model.hosts import Host, ImageNeed, OverlayDaemon, OverlayKey
 from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.makers import Maker
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
@@ -110,8 +112,15 @@ class Work(NamedTuple):
     """For waiting until a VM is ready: the other instances of its block that run."""
     serial: int = 0
     """That of the apply, which goes into the marks as well: a state that was put back from a backup is older than they are."""
+    apply: str = ""
+    """The name of the apply: two may run the same plan."""
     running: frozenset[Address] = frozenset()
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
+
+    @property
+    def maker(self) -> Maker:
+        """Return what tombstones carry that this step makes, or that it made when it is taken back."""
+        return makers.maker_of(self.step, self.plan, self.apply)
 
 
 class Driver(Protocol):
@@ -288,6 +297,8 @@ class Tombstone(NamedTuple):
     address: Address
     bytes: int
     deleted: float
+    by: Maker = ()
+    """The step that made it; nothing in those from before that was written down."""
 
 
 class Keeper(Protocol):

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
+from herocloud.model import makers
+from herocloud.model.makers import Maker
 from herocloud.providers.seam import Work
 
 
-def choose_tombstone(makers: Sequence[Sequence[str]], work: Work) -> int | None:
-    """Choose which of the tombstones of one path a step brings back; `makers` names the plan and step of each, youngest first.
+def choose_tombstone(found: Sequence[Maker], work: Work, *, unmarked: Sequence[bool]) -> int | None:
+    """Choose which of the tombstones of one path a step brings back; `found` names the maker of each, youngest first.
 
-    It is the one that this step made; else the youngest that no step of this plan made. An undo keeps what was written since under the
-    same path as the older data that it brings back, so the youngest alone would be the wrong disk.
+    It is the one that this step made, or the step that it takes back. Another step's holds other data, however young it is. Those from
+    before makers were written down tell no more than their address: `unmarked` says for each whether that fits.
     """
-    own = next((number for number, maker in enumerate(makers) if tuple(maker) == (work.plan, work.step.id)), None)
+    own = next((number for number, maker in enumerate(found) if makers.is_same(maker, work.maker)), None)
     if own is not None:
         return own
-    return next((number for number, maker in enumerate(makers) if not maker or maker[0] != work.plan), None)
+    return next((number for number, (maker, fits) in enumerate(zip(found, unmarked, strict=True)) if fits and not maker), None)

@@ -8,6 +8,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.operations import reversal
+from herocloud.plan.lost_data import Kept
 from herocloud.plan.undo import Past, plan_undo
 from herocloud.providers.simulator import world
 
@@ -18,7 +19,7 @@ def undo(site: Any, plan: str | None = None) -> Plan:
         chosen = reversal.choose(store.applies(), plan)
         applied = next(one for one in store.load_plan(chosen.plan) if one.apply == chosen.apply)
         stack = applied.plan.stack
-        kept = {step.address for step in applied.plan.steps}
+        kept = [Kept(step.address) for step in applied.plan.steps]
         past = Past(
             applied.apply,
             applied.plan,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from herocloud.model.words import Status
-from herocloud.plan import snapshots, undo
+from herocloud.plan import lost_data, snapshots, undo
 from herocloud.providers.simulator import world
 
 STACK = """\
@@ -94,7 +94,7 @@ def _plan_undo(shop: Any, kept: Any = None) -> Any:
             store.recorded().records["shop"],
         )
     addresses = {past.plan.changes[0].address, "vm.db", "volume.data"} if kept is None else kept
-    return undo.plan_undo(past, shop.recorded(), shop.look(), shop.host, addresses)
+    return undo.plan_undo(past, shop.recorded(), shop.look(), shop.host, [lost_data.Kept(address) for address in addresses])
 
 
 def _undo(shop: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,50 @@ def test_what_was_prepared_for_nothing_leaves_nothing(shop) -> None:
     shop.done("apply", "-y", "-q")
     assert _disk(shop).read_bytes().startswith(b"precious")
     assert _names(shop) == SETTLED
+
+
+def test_undoing_applies_in_order_brings_back_the_disk_of_each(shop) -> None:
+    for image in ("new", "newest"):
+        shop.write(image * 2048, f"{image}.raw")
+        shop.write(STACK.format(image=image))
+        shop.done("apply", "-y", "-q")
+        with _disk(shop).open("r+b") as disk:
+            disk.write(f"of {image}".encode())
+    shop.done("undo", "-y")
+    assert _disk(shop).read_bytes().startswith(b"of newnew")
+    shop.done("undo", "apply-2", "-y")
+    assert _disk(shop).read_bytes().startswith(b"precious")
+    assert "No drift." in shop.done("drift").out
+    for which, content in (("apply-5", b"of newnew"), ("apply-4", b"of newest"), ("apply-7", b"of newnew"), ("apply-6", b"precious")):
+        shop.done("undo", which, "-y")
+        assert _disk(shop).read_bytes().startswith(content), which
+
+
+def test_an_undo_is_refused_when_the_right_disk_was_purged_although_others_are_kept(shop) -> None:
+    shop.write(STACK.format(image="new"))
+    shop.done("apply", "-y", "-q")
+    (first,) = (shop.data_folder / "tombstones").iterdir()
+    shop.write("third" * 2048, "third.raw")
+    shop.write(STACK.format(image="third"))
+    shop.done("apply", "-y", "-q")
+    shop.done("undo", "-y")
+    shutil.rmtree(first)
+    refused = shop("undo", "apply-2", "-y")
+    assert refused.code != 0
+    assert "Deleted data is gone" in refused.both
+    assert _disk(shop).read_bytes().startswith(b"newnew")
+
+
+def test_a_volume_comes_back_with_its_data_and_not_with_that_of_its_empty_successor(stand_in) -> None:
+    volume = "stack: shop\nvolumes: {data: {size: 1 MiB}}\nvms: {}\n"
+    path = stand_in.data_folder / "volumes" / "shop" / "data.raw"
+    for text in (volume, "stack: shop\n", volume):
+        stand_in.write(text)
+        stand_in.done("apply", "-y", "-q")
+        if not list((stand_in.data_folder).glob("tombstones/*")):
+            with path.open("r+b") as disk:
+                disk.write(b"precious")
+    assert path.read_bytes().startswith(b"\0")
+    stand_in.done("undo", "-y")
+    stand_in.done("undo", "apply-2", "-y")
+    assert path.read_bytes().startswith(b"precious")

@@ -15,7 +15,7 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.steps import KINDS
 from herocloud.model.worlds import Record
-from herocloud.plan import planner
+from herocloud.plan import lost_data, planner
 from herocloud.plan import undo as undoing
 from herocloud.plan.scope import PlanOptions
 from herocloud.stack import load as stacks
@@ -170,7 +170,7 @@ class Case:
         if newest.status != "done":
             return
         past = undoing.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(applied.plan.stack, {}))
-        kept = {ids.Address(grave.address) for grave in self.machines.graves}
+        kept = [lost_data.Kept(ids.Address(grave.address), grave.maker) for grave in self.machines.graves]
         plan = undoing.plan_undo(past, recorded, self.provider.observe(None), self.host, kept)
         self.log.append(f"undo: {[(change.address, change.action.value) for change in plan.changing]}")
         if plan.applyable:

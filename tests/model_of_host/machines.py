@@ -8,6 +8,8 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from herocloud.model.makers import Maker
+
 GIB = 1024**3
 DATA = ("disk", "volume")
 BESIDE = ".new"
@@ -69,8 +71,8 @@ class Grave(NamedTuple):
     part: str
     body: Mapping[str, Any]
     identity: str
-    maker: tuple[str, str]
-    """The plan and the step that deleted it."""
+    maker: Maker
+    """The step that deleted it."""
 
 
 class Usage(NamedTuple):
@@ -252,10 +254,8 @@ class Machines:
             thing.parts[part], thing.identity[part] = before, f"{part}-{next(self._numbers)}"
         self.note(moment, thing, "changed", part)
 
-    def put(
-        self, moment: float, thing: Thing, part: str, after: Any, maker: tuple[str, str], *, purge: bool = False, undoing: bool = False
-    ) -> None:
-        """Make `after` the part, with everything that goes along; `maker` names the plan and the step that want it."""
+    def put(self, moment: float, thing: Thing, part: str, after: Any, maker: Maker, *, purge: bool = False, undoing: bool = False) -> None:
+        """Make `after` the part, with everything that goes along; `maker` names the plan, the step and the apply that want it."""
         before = thing.parts.get(part)
         thing.halves.pop(part, None)
         if part == "power":
@@ -290,7 +290,7 @@ class Machines:
             thing.serving = True
             self.note(moment, thing, "stayed up", "machine")
 
-    def _take_away(self, moment: float, thing: Thing, part: str, maker: tuple[str, str], *, purge: bool, undoing: bool) -> None:
+    def _take_away(self, moment: float, thing: Thing, part: str, maker: Maker, *, purge: bool, undoing: bool) -> None:
         body = thing.parts[part]
         stands_for_it = part == thing.body
         if part in DATA:
@@ -304,12 +304,12 @@ class Machines:
         if part == "machine":
             thing.parts.pop("power", None)
 
-    def _bring(self, moment: float, thing: Thing, part: str, after: Any, maker: tuple[str, str], *, undoing: bool) -> None:
+    def _bring(self, moment: float, thing: Thing, part: str, after: Any, maker: Maker, *, undoing: bool) -> None:
         identity = f"{part}-{next(self._numbers)}"
         if part in DATA and undoing:
             graves = [grave for grave in reversed(self.graves) if self._fits(grave, thing, part, after)]
-            # A step brings back what it deleted itself. Else the data is older than its plan, which may have deleted more under that path.
-            graves = [grave for grave in graves if grave.maker == maker] or [grave for grave in graves if grave.maker[0] != maker[0]]
+            # A step brings back what it deleted itself, or what the step deleted that it takes back.
+            graves = [grave for grave in graves if grave.maker == maker]
             if not graves:
                 raise Gone(f"the data of {thing.address} is gone for good")
             grave = graves[0]

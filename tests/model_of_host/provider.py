@@ -158,7 +158,7 @@ class ModelProvider:
             thing.halves.pop(part, None)
         else:
             self.machines.check(thing, part, after, undoing=undoing)
-            self.machines.put(self.clock.time, thing, part, after, (work.plan, work.step.id), purge=work.purge, undoing=undoing)
+            self.machines.put(self.clock.time, thing, part, after, work.maker, purge=work.purge, undoing=undoing)
         if part == "machine":
             thing.provider = work.step.provider
 

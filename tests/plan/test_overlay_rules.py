@@ -8,7 +8,7 @@ from herocloud.model.ids import Address
 from herocloud.model.words import Approval, Impact
 from herocloud.model.worlds import Resource
 from herocloud.operations import approval
-from herocloud.plan import clones, orphans, reservations, undo
+from herocloud.plan import clones, lost_data, orphans, reservations, undo
 
 PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
 OTHER = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
@@ -52,7 +52,7 @@ def _owned(recorded):
 
 def _undo(world, past, host):
     now = world.recorded.records.get(past.plan.stack, {})
-    return undo.plan_undo(past._replace(now=now), world.recorded, world.observed, host, ("vm.web",))
+    return undo.plan_undo(past._replace(now=now), world.recorded, world.observed, host, [lost_data.Kept("vm.web")])
 
 
 def _codes(plan):

@@ -187,7 +187,7 @@ class Disks:
         resumed = mark.half == _BURYING
         key = mark.more["key"] if resumed else tombstones.new_key(path)
         deleted = mark.more["deleted"] if resumed else tombstones.now()
-        by = tuple(mark.more.get("by", ())) if resumed else (work.plan, work.step.id)
+        by = tuple(mark.more.get("by", ())) if resumed and work.step.after is not None else work.maker
         body = part_states.with_size(mark.body, size) if (size := part_states.size_of(path)) is not None else mark.body
         owner = part_states.owner_of(path, mark)
         marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted, "by": list(by)}))

@@ -60,9 +60,7 @@ class Replacements:
             half()
             owner = part_states.owner_of(path, mark)
             if not work.purge:
-                tombstones.bury(
-                    self._folder, path, Buried(key, owner.stack, owner.address, work.step.part, after, deleted, (work.plan, work.step.id))
-                )
+                tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, work.step.part, after, deleted, work.maker))
             half()
         if draft.exists():
             draft.replace(path)

@@ -144,7 +144,7 @@ class Snapshots(Parts):
         resumed = mark.half == _BURYING
         key = mark.more["key"] if resumed else f"{path.parent.parent.name}-{tombstones.new_key(path)}"
         deleted = mark.more["deleted"] if resumed else tombstones.now()
-        by = tuple(mark.more.get("by", ())) if resumed else (work.plan, work.step.id)
+        by = tuple(mark.more.get("by", ())) if resumed and work.step.after is not None else work.maker
         body = mark.body if resumed else body_of(path, mark)
         owner = owner_of(path, mark)
         marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted, "by": list(by)}))

@@ -14,6 +14,7 @@ from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
+from herocloud.model.makers import Maker
 from herocloud.providers import tombstone_choice
 from herocloud.providers.images import image_folders, part_states
 from herocloud.providers.seam import Tombstone, Work
@@ -30,8 +31,8 @@ class Buried(NamedTuple):
     part: str
     body: Part
     deleted: float
-    by: tuple[str, ...] = ()
-    """The plan and the step that made it; nothing in notes from before they were written down."""
+    by: Maker = ()
+    """The step that made it; nothing in notes from before that was written down."""
 
 
 def new_key(path: Path) -> str:
@@ -68,13 +69,13 @@ def find(folder: Path, work: Work, path: str) -> Buried | None:
     step = work.step
     fitting = [
         tombstone
-        for tombstone in _read_all(folder)
+        for tombstone in _read_all(folder)[::-1]
         if (tombstone.stack, tombstone.part) == (work.stack, step.part) and tombstone.body["path"] == path
     ]
-    own = [tombstone for tombstone in fitting if tombstone.address == step.address]
-    youngest_first = (own or (fitting if step.part == "disk" else []))[::-1]
-    chosen = tombstone_choice.choose_tombstone([tombstone.by for tombstone in youngest_first], work)
-    return None if chosen is None else youngest_first[chosen]
+    own = any(tombstone.address == step.address for tombstone in fitting)
+    fits = [tombstone.address == step.address or (step.part == "disk" and not own) for tombstone in fitting]
+    chosen = tombstone_choice.choose_tombstone([tombstone.by for tombstone in fitting], work, unmarked=fits)
+    return None if chosen is None else fitting[chosen]
 
 
 def read(folder: Path, key: str) -> Buried | None:
@@ -83,7 +84,7 @@ def read(folder: Path, key: str) -> Buried | None:
         said: dict[str, Any] = jsons.loads((_place(folder, key) / _NOTE).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return Buried(**said)
+    return Buried(**{**said, "by": tuple(said.get("by", ()))})
 
 
 def dig_up(folder: Path, key: str, path: Path) -> None:
@@ -116,7 +117,12 @@ def list_tombstones(folder: Path) -> list[Tombstone]:
     """List everything buried, oldest first, with what it really takes on the disk."""
     return [
         Tombstone(
-            tombstone.key, StackName(tombstone.stack), Address(tombstone.address), _bytes(_place(folder, tombstone.key)), tombstone.deleted
+            tombstone.key,
+            StackName(tombstone.stack),
+            Address(tombstone.address),
+            _bytes(_place(folder, tombstone.key)),
+            tombstone.deleted,
+            tombstone.by,
         )
         for tombstone in _read_all(folder)
     ]

@@ -9,9 +9,10 @@ import sqlite3
 import time
 
 from herocloud.kits import jsons
-from herocloud.kits.jsons import Part
+from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import Address, StackName
+from herocloud.model.makers import Maker
 from herocloud.providers import tombstone_choice
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
 from herocloud.providers.simulator import rows
@@ -32,7 +33,7 @@ def restored_mark(part: str) -> str:
 
 
 _BURIED_BY = "buried by"
-"""In the body of a tombstone: the plan and the step that made it."""
+"""In the body of a tombstone: its maker, which is the plan, the step and the apply."""
 
 
 def bury(world: sqlite3.Connection, row: Row, part: str, body: Part, *, by: Work | None = None) -> None:
@@ -42,7 +43,7 @@ def bury(world: sqlite3.Connection, row: Row, part: str, body: Part, *, by: Work
     while world.execute("SELECT 1 FROM tombstones WHERE key = ?", (key,)).fetchone():
         # A copy holds the same as its original.
         key += "+"
-    kept = {**body, _RESTORED: row.contents.get(restored_mark(part)), _BURIED_BY: by and [by.plan, by.step.id]}
+    kept = {**body, _RESTORED: row.contents.get(restored_mark(part)), _BURIED_BY: list(by.maker) if by else None}
     values = (key, row.stack, row.address, part, json.dumps(kept), content, int(body["size"]), time.time())
     world.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     rows.weigh(world, "disk", int(body["size"]))
@@ -51,21 +52,22 @@ def bury(world: sqlite3.Connection, row: Row, part: str, body: Part, *, by: Work
 def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part, work: Work) -> str | None:
     """Take the fitting tombstone away and return its content; nothing when the data is gone for good.
 
-    That is the youngest that the step of `work` made itself, or the youngest that no step of its plan made: an undo keeps what was written
-    since under the same path. The thing knows again which restoring that data came from.
+    That is the one of the step that is taken back: an undo keeps what was written since under the same path. The thing knows again which
+    restoring that data came from.
     """
     query = (
-        "SELECT key, body, content FROM tombstones WHERE stack = ? AND part = ? AND (address = ? OR part = 'disk')"
+        "SELECT key, body, content, address = ? OR part = 'disk' FROM tombstones WHERE stack = ? AND part = ?"
         " ORDER BY address = ? DESC, deleted DESC, rowid DESC"
     )
-    found = [(key, json.loads(kept), content) for key, kept, content in world.execute(query, (row.stack, part, row.address, row.address))]
+    rows_found = world.execute(query, (row.address, row.stack, part, row.address))
+    found = [(key, json.loads(kept), content, bool(fits)) for key, kept, content, fits in rows_found]
     # A drifted size is no reason to leave data buried; another path is another disk. That of a root disk names its VM.
-    fitting = [(key, was, content) for key, was, content in found if was.get("path") == body.get("path")]
-    makers = [tuple(was.get(_BURIED_BY) or ()) for _, was, _ in fitting]
-    chosen = tombstone_choice.choose_tombstone(makers, work)
+    fitting = [one for one in found if one[1].get("path") == body.get("path")]
+    makers = [_maker(was) for _, was, _, _ in fitting]
+    chosen = tombstone_choice.choose_tombstone(makers, work, unmarked=[fits for *_, fits in fitting])
     if chosen is None:
         return None
-    key, was, content = fitting[chosen]
+    key, was, content, _ = fitting[chosen]
     drop(world, key)
     row.contents.pop(restored_mark(part), None)
     if was.get(_RESTORED):
@@ -75,10 +77,15 @@ def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part, work: Wor
 
 def list_tombstones(world: sqlite3.Connection) -> list[Tombstone]:
     """List everything buried, oldest first."""
-    query = "SELECT key, stack, address, bytes, deleted FROM tombstones ORDER BY deleted, key"
+    query = "SELECT key, stack, address, bytes, deleted, body FROM tombstones ORDER BY deleted, key"
     return [
-        Tombstone(key, StackName(stack), Address(address), size, deleted) for key, stack, address, size, deleted in world.execute(query)
+        Tombstone(key, StackName(stack), Address(address), size, deleted, _maker(json.loads(body)))
+        for key, stack, address, size, deleted, body in world.execute(query)
     ]
+
+
+def _maker(body: Json) -> Maker:
+    return tuple(body.get(_BURIED_BY) or ())
 
 
 def drop(world: sqlite3.Connection, key: str) -> bool:

@@ -1,5 +1,7 @@
 """Deleted data is kept: it is listed with what it takes, comes back by undoing its deletion, and goes when somebody drops it."""
 
+import json
+
 import pytest
 
 from herocloud.model.errors import Permanent
@@ -124,3 +126,45 @@ def test_data_on_another_file_system_is_not_half_buried(bench, monkeypatch) -> N
     bench.undo(*step)
     assert bench.part("volume.data", "volume") == before
     assert bench.driver.tombstones() == []
+
+
+@pytest.mark.parametrize("other", [{"plan": "p2"}, {"apply": "apply-2"}], ids=["another plan", "another run of the plan"])
+def test_what_another_step_deleted_never_comes_back_instead(bench, other) -> None:
+    first = bench.volume()
+    delete(bench, apply="apply-1")
+    bench.volume()
+    step = ("volume.delete", "volume.data", "volume", first, None)
+    bench.perform(*step, purge=True, **{"apply": "apply-1", **other})
+    with pytest.raises(Permanent, match="was purged, so its deletion cannot be undone"):
+        bench.undo(*step, **{"apply": "apply-1", **other})
+    bench.undo(*step, apply="apply-1")
+    assert (bench.folder / first["path"]).read_bytes().startswith(b"precious")
+
+
+def test_deleted_data_of_before_makers_were_written_down_comes_back(bench) -> None:
+    before = bench.volume()
+    step = delete(bench)
+    (note,) = bench.folder.glob("tombstones/*/note.json")
+    said = json.loads(note.read_bytes())
+    del said["by"]
+    note.write_text(json.dumps(said))
+    bench.undo(*step, plan="p2", apply="apply-2")
+    assert (bench.folder / before["path"]).read_bytes().startswith(b"precious")
+
+
+def test_a_deletion_that_another_apply_completes_is_taken_back_by_that_one(bench, monkeypatch) -> None:
+    before = bench.volume()
+    step = ("volume.delete", "volume.data", "volume", before, None)
+
+    def fail(*_all: object) -> None:
+        raise OSError("out of order")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tombstones, "bury", fail)
+        with pytest.raises((OSError, Permanent)):
+            bench.perform(*step, apply="apply-1")
+    bench.perform(*step, apply="apply-2", plan="p2")
+    (stone,) = bench.driver.tombstones()
+    assert stone.by == ("p2", "volume.data/volume.delete", "apply-2")
+    bench.undo(*step, apply="apply-2", plan="p2")
+    assert bench.part("volume.data", "volume") == before
