@@ -35,6 +35,7 @@ class Asking:
         self._call, self._streams, self._exports = call, streams, exports
         self._may_ask = approval.input
         self._approved = requests.make_approved(approval)
+        self._was_shown = False
         self.hopeless = False
         """Whether a plan was shown that cannot be applied: then what stands against it has been said."""
 
@@ -46,6 +47,9 @@ class Asking:
     def approve(self, planned: Planned) -> frozenset[Approval]:
         """Show a plan and get it approved; raises Blocked with what to write, or after another answer than the right one."""
         call, plan = self._call, planned.plan
+        if self._was_shown:
+            call.screen.talk("note: the state or the world changed meanwhile, so this is another plan than the one above")
+        self._was_shown = True
         self._streams.show_plan(plan, planned.notes)
         if call.json:
             exit_codes.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
