@@ -5,6 +5,7 @@ tests play the first 300; `--first SEED --count 1 --show` plays one again and te
 """
 
 import argparse
+import functools
 import shutil
 import sys
 import tempfile
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the seed of the first")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--consent", action="store_true", help="play commands of people who approve and refuse, in place of plans")
+    parser.add_argument("--hasty", action="store_true", help="edit stacks before they are at rest")
     parser.add_argument("--show", action="store_true", help="tell what was done in each case that deviates, and in a single one")
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -38,7 +40,7 @@ def main() -> int:
     counts: Counter[str] = Counter()
     deviating = 0
     with ProcessPoolExecutor(arguments.processes) as pool:
-        for told in pool.map(_play_consent if arguments.consent else _play, bundles):
+        for told in pool.map(_play_consent if arguments.consent else _play_hasty if arguments.hasty else _play, bundles):
             for one in told:
                 counts.update(one.counts)
                 if one.deviations:
@@ -54,6 +56,10 @@ def main() -> int:
 
 def _play(seeds: range) -> list[cases.Told]:
     return _play_with(cases.play, seeds)
+
+
+def _play_hasty(seeds: range) -> list[cases.Told]:
+    return _play_with(functools.partial(cases.play, hasty=True), seeds)
 
 
 def _play_consent(seeds: range) -> list[cases.Told]:

@@ -117,7 +117,7 @@ def write(path: Path, text: str) -> None:
     """Write a view's file; `-` is the standard output, as everywhere else."""
     text = text if text.endswith("\n") else text + "\n"
     if str(path) == "-":
-        # A reader that has seen enough is no error.
+        # A reader that has seen enough has not failed.
         terminal.open_screen({}, no_color=True).raw_result(text)
     else:
         path.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ import pytest
 from tests.model_of_host import cases
 
 CASES = 300
+HASTY = 30
 _BUNDLE = 10
 _FOLDER = Path(cases.__file__).parent
 
@@ -27,6 +28,17 @@ def test_what_happens_is_what_the_plan_said(first: int, quick_folder: Path, tall
         tally.update(told.counts)
         tally["cases"] += 1
         broken += [f"seed {seed}: {deviation}" for deviation in told.deviations]
+    assert broken == []
+
+
+@pytest.mark.world
+@pytest.mark.parametrize("first", range(0, HASTY, _BUNDLE))
+def test_it_is_so_for_stacks_that_are_edited_before_they_are_at_rest(first: int, quick_folder: Path) -> None:
+    broken = []
+    for seed in range(first, first + _BUNDLE):
+        folder = quick_folder / str(seed)
+        folder.mkdir()
+        broken += [f"seed {seed}: {deviation}" for deviation in cases.play(seed, folder, hasty=True).deviations]
     assert broken == []
 
 

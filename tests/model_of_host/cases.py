@@ -58,9 +58,10 @@ class Trouble(NamedTuple):
 CALM = Trouble()
 
 
-def play(seed: int, folder: Path) -> Told:
-    """Play the case of this seed in an empty folder."""
+def play(seed: int, folder: Path, *, hasty: bool = False) -> Told:
+    """Play the case of this seed in an empty folder; `hasty` people do not always wait for a stack to rest before they edit it."""
     case = Case(seed, folder)
+    case.hasty = hasty
     try:
         case.play()
     except AssertionError as error:
@@ -84,6 +85,7 @@ class Case:
         )  # fmt: skip
         self.deviations: list[str] = []
         self.counts: Counter[str] = Counter()
+        self.hasty = False
         self.log: list[str] = []
         """What was done, for whoever looks into a case."""
         self._commits = 0
@@ -145,6 +147,9 @@ class Case:
         self.counts["plans"] += 1
         self.apply(plan, trouble)
         options = again or {}
+        if self.hasty and again is None and self.chance.random() < 0.5:
+            self.counts["edited before it was at rest"] += 1
+            return True
         rest = self.plan(stack, **options)
         if rest.changing and rest.applyable:
             # What failed or was taken back is done now, by a plan that starts from whatever is there.

@@ -313,10 +313,12 @@ def broken_when_taken_back(course: Course) -> Iterator[str]:
     now = {thing.address: Was(dict(thing.parts), dict(thing.identity)) for thing in course.machines.of(course.plan.stack) if thing.parts}
     for address in sorted({*course.before.things, *now}):
         was, found = course.before.things.get(address), now.get(address)
+        if found is None and was is not None and all(part.endswith(BESIDE) for part in was.parts):
+            # What was prepared and is of no use is gone for good.
+            continue
         if was is None or found is None:
             yield f"{address} is {'left over' if found else 'missing'} after it was taken back"
             continue
-        # What was prepared and is of no use is gone for good.
         useless = {part for part in was.parts if part.endswith(BESIDE) and part not in found.parts}
         different = [part for part in {*was.parts, *found.parts} - useless if was.parts.get(part) != found.parts.get(part)]
         if different:

@@ -144,7 +144,7 @@ class ModelProvider:
         if part == "power" and after == "stopped":
             if fate != "half":
                 self.machines.begin_stopping(self.clock.time, thing)
-        elif current is None and part in LONG and not undoing and not work.step.kind.endswith(".place"):
+        elif current is None and after is not None and part in LONG and not undoing and not work.step.kind.endswith(".place"):
             thing.halves[part] = (after, after["size"] if part.removesuffix(BESIDE) in DATA else 0)
         self.machines.measure()
 

@@ -44,7 +44,7 @@ def flaw(seen: Seen | None, chains: Sequence[Chain]) -> str | None:
         if not table_hooks.is_hooked(seen.table, chain):
             return CHANGED
     names = seen.surplus.names()
-    return f"has {', '.join(names)} besides" if names else None
+    return f"not alone: {', '.join(names)}" if names else None
 
 
 def bring(family: str, name: str, seen: Seen | None, chains: Sequence[Chain]) -> Iterator[list[Json]]:

@@ -64,8 +64,8 @@ def find_flaws(data: Path, part: Mapping[str, object]) -> dict[str, Json]:
     try:
         found = find(data)
     except Temporary:
-        # It runs and is kept busy by somebody; that is no reason to restart it.
-        return {}
+        # It runs and is kept busy by somebody; that is no reason to restart it. What guards the host is seen all the same.
+        return {**own_daemon.find_flaws_of_guard(data)}
     if found is None:
         return {"node": "not running"}
     if subnet is not None and found.node.subnet != subnet:
@@ -77,9 +77,8 @@ def find_flaws(data: Path, part: Mapping[str, object]) -> dict[str, Json]:
     interface = interface_of(data, found) if found.managed or part["mode"] != NETWORK else None
     if interface is not None:
         flaws.update(node_interface.find_flaws(interface))
-    settings = node_settings.read(data)
-    if found.managed and settings is not None and not own_daemon.is_guarded(data, settings):
-        flaws["host_rules"] = "missing"
+    if found.managed:
+        flaws.update(own_daemon.find_flaws_of_guard(data))
     return flaws
 
 

@@ -47,11 +47,6 @@ def flaw(interface: str, openings: Iterable[str], port: int | None = None) -> st
     return own_table.flaw(_look(), [build(interface, openings, port)])
 
 
-def is_whole(interface: str, openings: Iterable[str], port: int | None = None) -> bool:
-    """Return whether an interface is closed as `ensure` leaves it."""
-    return flaw(interface, openings, port) is None
-
-
 def is_gone(interface: str) -> bool:
     """Return whether nothing of an interface is left here."""
     seen = _look()

@@ -81,11 +81,13 @@ class NetworkSite:
         if "namespace" in found:
             return found
         missing = {
-            "cable_rules": not self._is_guarded(data),
             "rule": not self._rules(),
             "ways": any(not iproute.show("-6", "route", "show", to, "table", self._table) for to in (overlays.RANGE, self._part["subnet"])),
         }
         found.update({name: "missing" for name, is_missing in missing.items() if is_missing})
+        flaw = host_guard.flaw(self._place.cable, self._part.get("host_open", ()), host_daemon.peering_port(data))
+        if flaw is not None:
+            found["cable_rules"] = flaw
         return {**found, **self._daemon(data).find_flaws(reachable="loopback" not in found)}
 
     def is_gone(self, data: Path) -> bool:
@@ -116,9 +118,6 @@ class NetworkSite:
 
     def _daemon(self, data: Path) -> NetworkDaemon:
         return NetworkDaemon(self._folder(data), self._place, self._part["subnet"])
-
-    def _is_guarded(self, data: Path) -> bool:
-        return host_guard.is_whole(self._place.cable, self._part.get("host_open", ()), host_daemon.peering_port(data))
 
     def _folder(self, data: Path) -> Path:
         return data / network_daemon.FOLDER / self._stack

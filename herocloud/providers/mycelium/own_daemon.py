@@ -83,9 +83,13 @@ def guard(data: Path, settings: Settings, leaving: str | None = None) -> None:
     host_guard.ensure(settings.tun, memberships.wanted_openings(data, leaving), settings.port)
 
 
-def is_guarded(data: Path, settings: Settings) -> bool:
-    """Return whether the host is closed as `guard` leaves it."""
-    return host_guard.is_whole(settings.tun, memberships.wanted_openings(data), settings.port)
+def find_flaws_of_guard(data: Path) -> dict[str, str]:
+    """Say how the host is not closed as `guard` leaves it while our daemon runs; empty when it is."""
+    settings = node_settings.read(data)
+    if settings is None or running(data) is None:
+        return {}
+    flaw = host_guard.flaw(settings.tun, memberships.wanted_openings(data), settings.port)
+    return {"host_rules": flaw} if flaw is not None else {}
 
 
 def write_peers(data: Path, leaving: str | None = None) -> None:

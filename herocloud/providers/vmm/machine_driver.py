@@ -22,7 +22,19 @@ from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.parts import same, wrap
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.vmm import files, grants, kept_memory, marks, memory_folders, probes, responsiveness, supplies, users, virtiofs
+from herocloud.providers.vmm import (
+    files,
+    grants,
+    identity,
+    kept_memory,
+    marks,
+    memory_folders,
+    probes,
+    responsiveness,
+    supplies,
+    users,
+    virtiofs,
+)
 from herocloud.providers.vmm.grants import Needs
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
@@ -223,6 +235,9 @@ class MachineDriver:
             if self._control.has_guest(sid, mark):
                 raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
             self._control.clear(self._place(work, sid), mark, work, self._patience.for_guest(work.shutdown))
+        elif process := identity.running(self._folder, sid) or identity.find(self._folder, sid):
+            # Somebody took the mark away: without the rest of its folder nobody would know whose process that is.
+            raise Conflict(f"`{work.step.address}` has lost its mark, and its process {process.pid} still runs; end that first")
         files.remove_runtime(self._folder, sid)
         grants.take_back(self._folder, sid, Needs())
         user = users.read(self._folder, sid)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.model import powers
-from herocloud.model.errors import Permanent
+from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import ownership
 from herocloud.providers.qemu import boot, observing, qmp
 from herocloud.providers.vmm import folders, identity, marks
@@ -55,6 +55,18 @@ def test_a_machine_that_was_half_removed_is_seen_and_can_be_discarded(bench, mac
     bench.do("vm.discard", half.halves["machine"], None)
     assert not (bench.data / "vms/v1").exists()
     assert observing.QemuObserver(bench.data).observe().things == {}
+
+
+def test_a_machine_whose_mark_was_taken_away_is_not_discarded_while_its_process_runs(bench, machine) -> None:
+    bench.do("vm.create", None, machine())
+    (folders.machine_folder(bench.data, "v1") / marks.FILE).unlink()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+        identity.record_path(bench.data, "v1").write_text(f"{identity.boot_id()}\n\n\n{stat}")
+        with pytest.raises(Conflict, match=f"its process {process.pid} still runs"):
+            bench.do("vm.discard", {"sid": "v1"}, None)
+        assert identity.running(bench.data, "v1") is not None, "its folder is left as it was"
+        process.kill()
 
 
 def test_what_ran_before_the_host_was_started_again_is_stopped(bench, machine) -> None:
