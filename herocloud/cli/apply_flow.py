@@ -64,7 +64,7 @@ class Asking:
             return self._approved
         silent = _why_not_asked(call, may_ask=self._may_ask)
         if silent is not None:
-            raise Blocked([operations_approval.refusal(lacking, silent)])
+            raise Blocked([operations_approval.refusal(plan, self._approved, silent)])
         asked = operations_approval.question(plan, lacking)
         if not asked.accepts(_answer(call, _words(f"Run this plan of stack `{plan.stack}`?", asked))):
             raise Blocked([operations_approval.declined(lacking)])
@@ -83,7 +83,7 @@ class Asking:
             return self._approved
         silent = _why_not_asked(call, may_ask=self._may_ask)
         if silent is not None:
-            raise Blocked([unfinished.refusal(rest, lacking, silent)])
+            raise Blocked([unfinished.refusal(rest, silent)])
         asked = operations_approval.question_about(rest.plan.stack, lacking)
         words = f"{'Take back' if rest.rollback else 'Finish'} this apply of stack `{rest.plan.stack}`?"
         if not asked.accepts(_answer(call, _words(words, asked))):
