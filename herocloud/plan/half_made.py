@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import StepId
-from herocloud.model.plans import Drift, FieldDiff
+from herocloud.model.plans import HALF_MADE, Drift, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, DISCARDS, NOTHING, Claim
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 
 if TYPE_CHECKING:
     from herocloud.plan.step_sequence import StepSequence
 
-HALF_MADE = "half made"
 Parts = Mapping[str, Part]
 
 
@@ -35,6 +34,23 @@ def discard(
         return None
     gives = Claim(disk=_bytes(part, halves[part])) if part.endswith(BESIDE) else NOTHING
     return seq.add(DISCARDS[part], part, halves[part], None, needs, gives=gives, provider=provider)
+
+
+def begun(plan: Plan, states: Mapping[StepId, str], observed: Observed | None) -> dict[StepId, Part]:
+    """Return what each step of a plan that has run began to make and did not finish, as it was seen."""
+    things = observed.things.get(plan.stack, {}) if observed is not None else {}
+    begun: dict[StepId, Part] = {}
+    for step in plan.steps:
+        if step.before is None and step.after is not None and states.get(step.id) not in (None, "done", "skipped"):
+            halves = parts_of(things.get(step.address))
+            if step.part in halves:
+                begun[step.id] = halves[step.part]
+    return begun
+
+
+def bytes_beside(halves: Parts) -> int:
+    """Return what is filled by what is half made beside a part."""
+    return sum(_bytes(part, body) for part, body in halves.items() if part.endswith(BESIDE))
 
 
 def used(recorded: Recorded, observed: Observed | None) -> Iterable[Claim]:

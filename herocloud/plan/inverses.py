@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, FETCH, KINDS, Step, moves_node
+from herocloud.model.steps import BESIDE, DISCARDS, FETCH, KINDS, Step, moves_node
 
 
 class Inverted(NamedTuple):
@@ -31,8 +31,11 @@ class Inverted(NamedTuple):
         return self.steps[-1].id
 
 
-def invert(change: Change, done: Sequence[Step]) -> Inverted:
-    """Return what takes back the steps of a change that were done, in the order of the plan."""
+def invert(change: Change, done: Sequence[Step], halves: Mapping[StepId, Part]) -> Inverted:
+    """Return what takes back the steps of a change that were done, in the order of the plan.
+
+    Among them are those that left something half made: `halves` tells what, and that is discarded.
+    """
     address = change.previous_address or change.address
     done = _without_pauses(done)
     steps: list[Step] = []
@@ -51,7 +54,7 @@ def invert(change: Change, done: Sequence[Step]) -> Inverted:
         *(step for step in backwards if not KINDS[step.kind].moves_mark),
     ):
         previous: StepId | None = None
-        for kind, before, after in _inverse_of(step):
+        for kind, before, after in _discard(step, halves) or _inverse_of(step):
             number = sum(1 for step in steps if step.kind == kind) + 1
             name = StepId(f"{address}/{kind}" if number == 1 else f"{address}/{kind}#{number}")
             needs = () if previous is None else (previous,)
@@ -140,6 +143,10 @@ def _without_pauses(done: Sequence[Step]) -> Sequence[Step]:
         return done
     passing = {kind for kind, info in KINDS.items() if info.heals} | {info.inverse for info in KINDS.values() if info.heals}
     return [step for step in done if step.kind not in passing]
+
+
+def _discard(step: Step, halves: Mapping[StepId, Part]) -> list[tuple[str, Part, Part]]:
+    return [(DISCARDS[step.part], halves[step.id], None)] if step.id in halves else []
 
 
 def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:

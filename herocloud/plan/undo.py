@@ -18,7 +18,7 @@ from herocloud.model.plans import Change, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, inverses, lost_data, order, reservations, step_compiler
+from herocloud.plan import capacity, facts, finish, half_made, inverses, lost_data, order, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
@@ -53,7 +53,10 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     `kept` are the addresses of the stack whose deleted data is still there.
     """
     recorded = reservations.occupied(recorded, past.plan.stack)
-    plan, done = past.plan, past.done
+    plan = past.plan
+    halves = half_made.begun(plan, past.states, observed)
+    # What stopped half-way is taken back where it stands among the others: what it was to be made from goes after it.
+    done = [step for step in plan.steps if step.id in halves or past.states.get(step.id) == "done"]
     by_address: dict[Address, list[Step]] = {}
     for step in done:
         by_address.setdefault(step.address, []).append(step)
@@ -63,14 +66,16 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     for change in reversed(plan.changing):
         if change.address not in by_address:
             continue
-        inverse = inverses.invert(change, by_address[change.address])
+        inverse = inverses.invert(change, by_address[change.address], halves)
         if not inverse.steps:
             continue
         diagnostics += inverse.found
         diagnostics += _refuse_touched(change, inverse.address, past, observed)
         inverted[inverse.address] = inverse
-        inverted_change = _invert_change(change, inverse, past)
-        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address)))
+        left = {step.part: halves[step.id] for step in by_address[change.address] if step.id in halves}
+        inverted_change = _invert_change(change, inverse, past, left)
+        beside = half_made.bytes_beside(left)
+        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address), beside))
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
@@ -118,7 +123,7 @@ def _lost(address: Address, *, purged: bool) -> Diagnostic:
     )
 
 
-def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
+def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_made.Parts) -> Change:
     origin = past.before.get(inverse.address)
     present = past.now.get(change.address)
     if origin is not None and not origin.complete and not _leaves_anything(inverse, present):
@@ -136,7 +141,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past) -> Change:
         provider=origin.provider if origin else present.provider if present else change.provider,
         before=present.spec if present else None,
         after=origin.spec if origin else None,
-        fields=tuple(_turned(field, action) for field in change.fields),
+        fields=(*(_turned(field, action) for field in change.fields), *half_made.fields(halves, {})),
         previous_address=change.address if change.previous_address and present is not None else None,
         sid=origin.sid if origin else present.sid if present else change.sid,
         protect=origin.protect if origin else False,
@@ -154,11 +159,12 @@ def _turned(field: FieldDiff, action: Action) -> FieldDiff:
     return turned._replace(impact=Impact.LIVE, why="") if staying else turned
 
 
-def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[Step]:
+def _balance(change: Change, inverse: Inverted, present: Record | None, beside: int) -> list[Step]:
     """Return the steps with what they take and give in all being what the record comes to hold less or more.
 
     Steps turned around tell most of it. An apply that completed something half-made took nothing that was not counted before, and one
-    that takes a creation back leaves its data in a tombstone, which goes on taking its room.
+    that takes a creation back leaves its data in a tombstone, which goes on taking its room. `beside` are the
+    bytes of what is half made beside a part, which is counted apart from the record.
     """
     steps = [_buried(step) for step in inverse.steps]
     there = capacity.claim_of(present) if present else NOTHING
@@ -173,7 +179,7 @@ def _balance(change: Change, inverse: Inverted, present: Record | None) -> list[
         wanted = NOTHING
     buried = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data and step.origin is None)
     dug = sum(step.after["size"] for step in steps if _restores(step))
-    wanted = wanted._replace(disk=wanted.disk + buried - dug)
+    wanted = wanted._replace(disk=wanted.disk + buried - dug - beside)
     moved = [sum(step.takes[number] - step.gives[number] for step in steps) for number in range(len(NOTHING))]
     missing = [now - before - change for now, before, change in zip(wanted, there, moved, strict=True)]
     more, less = Claim(*(max(0, one) for one in missing)), Claim(*(max(0, -one) for one in missing))

@@ -12,7 +12,7 @@ from herocloud.providers.firewall import own_table, rule_expressions
 from herocloud.providers.firewall.own_table import Seen
 from herocloud.providers.firewall.rule_expressions import DROP, RETURN, Chain, Expression, Rules
 from herocloud.providers.firewall.table_hooks import Hook
-from herocloud.providers.mycelium import iproute
+from herocloud.providers.mycelium import former_settings, iproute
 
 FAMILY, TABLE = "inet", "herocloud-overlay"
 _KEPT = "before"
@@ -40,13 +40,17 @@ def users(rules: Rules) -> dict[str, list[str]]:
 
 def kept(rules: Rules) -> list[tuple[str, str]]:
     """Return the settings that were changed, with the values from before, in the order in which they are put back."""
-    pairs = (text.partition("=") for text in texts(rules, _KEPT))
-    return [(name, value) for name, _, value in pairs]
+    return [(name, value) for name, _, value in (text.partition("=") for text in _remembered(rules))]
 
 
 def was_switched(rules: Rules) -> bool:
     """Return whether forwarding was switched on by us: the host forwarded nothing before."""
-    return _KEPT in rules
+    return _KEPT in rules or bool(former_settings.read())
+
+
+def is_forgotten(seen: Seen | None) -> bool:
+    """Return whether nothing of the overlay is remembered on this host any more."""
+    return seen is None and not former_settings.read()
 
 
 def flaw(seen: Seen | None, user: str, bridge: str, subnet: str) -> str | None:
@@ -59,6 +63,7 @@ def bring(seen: Seen | None, user: str, bridge: str, subnet: str, to_keep: Seque
     chains = _chains(seen.rules if seen is not None else {}, user, bridge, subnet, to_keep)
     for commands in own_table.bring(FAMILY, TABLE, seen, chains):
         iproute.load_rules(commands)
+    former_settings.write([text for chain in chains if chain.name == _KEPT for text, _ in chain.rules])
 
 
 def leave(rules: Rules, user: str, bridge: str | None) -> None:
@@ -68,9 +73,11 @@ def leave(rules: Rules, user: str, bridge: str | None) -> None:
         iproute.load_rules(rule_expressions.unload(FAMILY, TABLE, gone))
 
 
-def drop() -> None:
-    """Take the whole table away."""
-    iproute.load_rules(rule_expressions.drop_table(FAMILY, TABLE))
+def drop(seen: Seen | None) -> None:
+    """Take the whole table away, with everything that is remembered."""
+    former_settings.forget()
+    if seen is not None:
+        iproute.load_rules(rule_expressions.drop_table(FAMILY, TABLE))
 
 
 def _is_ours(chain: str, _hook: Hook | None) -> bool:
@@ -79,15 +86,23 @@ def _is_ours(chain: str, _hook: Hook | None) -> bool:
 
 def _chains(rules: Rules, user: str, bridge: str, subnet: str, to_keep: Sequence[tuple[str, str]]) -> list[Chain]:
     """Return the chains of a user of a bridge, and those with the texts of everybody."""
-    memory = {name: texts(rules, name) for name in rules if name == _KEPT or name.startswith(_USERS)}
-    if to_keep:
-        memory[_KEPT] = [*memory.get(_KEPT, ()), *(f"{name}={value}" for name, value in to_keep)]
+    memory = {name: texts(rules, name) for name in rules if name.startswith(_USERS)}
+    settings = [*_remembered(rules), *(f"{name}={value}" for name, value in to_keep)]
+    if settings or _KEPT in rules:
+        memory[_KEPT] = settings
     memory[f"{_USERS}{user}"] = [bridge]
     return [
         *(Chain(name, {}, tuple((text, [RETURN]) for text in kept_texts)) for name, kept_texts in memory.items()),
         *guards(switched=_KEPT in memory),
         origin(bridge, subnet),
     ]
+
+
+def _remembered(rules: Rules) -> list[str]:
+    """Return the settings from before: those beside the table first, because a chain is easily changed, or gone with all rules."""
+    beside = former_settings.read()
+    names = {text.partition("=")[0] for text in beside}
+    return [*beside, *(text for text in texts(rules, _KEPT) if text.partition("=")[0] not in names)]
 
 
 def origin(bridge: str, subnet: str) -> Chain:

@@ -67,8 +67,8 @@ def ensure(bridge: Bridge, user: str) -> None:
     """Bring a bridge about, with what it needs of the host."""
     check(bridge)
     seen = bridge_rules.look()
-    known = bridge_rules.kept(seen.rules) if seen is not None else []
-    switched = seen is not None and bridge_rules.was_switched(seen.rules)
+    rules = seen.rules if seen is not None else {}
+    known, switched = bridge_rules.kept(rules), bridge_rules.was_switched(rules)
     missing = [(name, value) for name, value in _values_to_keep(switched=switched) if name not in dict(known)]
     bridge_rules.bring(seen, user, bridge.name, bridge.subnet, missing)
     for name, _ in (*known, *missing):
@@ -111,8 +111,7 @@ def remove(bridge: Bridge, user: str) -> None:
     for name, value in bridge_rules.kept(known):
         if iproute.read_setting(name) is not None:
             iproute.write_setting(name, value)
-    if seen is not None:
-        bridge_rules.drop()
+    bridge_rules.drop(seen)
 
 
 def _remove_bridge(bridge: Bridge) -> None:
@@ -158,7 +157,7 @@ def is_gone(user: str, bridge: Bridge) -> bool:
     there = seen is not None and seen.get("ifalias") == bridge.alias
     users = _users_in(table.rules) if table is not None else set()
     if table is None or not users:
-        return table is None and not there
+        return bridge_rules.is_forgotten(table) and not there
     shared = not bridge.owner and bool(_users_in(table.rules, bridge.name) - {user})
     return user not in users and (shared or not there)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from herocloud.model import overlays
+from herocloud.model.errors import Conflict
 from herocloud.providers.mycelium import iproute
 from herocloud.providers.vmm import responsiveness
 from herocloud.providers.vmm.identity import Identity
@@ -82,8 +83,11 @@ def find_flaws(interface: NodeInterface) -> dict[str, str | int]:
     there = {info.get("local") for info in seen.get("addr_info", ()) if info.get("family") == "inet6" and info.get("scope") == "global"}
     if not there & ({interface.address} if interface.address else there):
         flaws[ADDRESS] = MISSING
-    if not iproute.show("-6", "route", "show", overlays.RANGE, "dev", interface.name, namespace=interface.namespace):
+    own, nearer = _routes(interface)
+    if own is None:
         flaws[ROUTE] = MISSING
+    elif nearer is not None:
+        flaws[ROUTE] = f"hidden by {_name(nearer)}"
     return flaws
 
 
@@ -116,6 +120,29 @@ def mend(interface: NodeInterface) -> None:
     iproute.add("address", "add", f"{interface.address}/{_PREFIX}", "dev", name, "nodad", namespace=namespace)
     # An address that is there brings back no route that somebody removed.
     iproute.add("-6", "route", "add", overlays.RANGE, "dev", name, "proto", "kernel", "metric", "256", namespace=namespace)
+    _, nearer = _routes(interface)
+    if nearer is not None:
+        # It is somebody else's, and so not ours to remove.
+        what = f"{overlays.RANGE} dev {nearer['dev']} metric {nearer['metric']}"
+        raise Conflict(
+            f"another route to {overlays.RANGE} ({_name(nearer)}) hides that of the overlay daemon by `{name}`; "
+            f"remove it (`ip{f' -n {namespace}' if namespace else ''} -6 route del {what}`)"
+        )
+
+
+def _routes(interface: NodeInterface) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the route into the overlay by this interface, and another one that the kernel takes instead."""
+    listed = sorted(iproute.show("-6", "route", "show", overlays.RANGE, namespace=interface.namespace), key=_metric)
+    own = next((route for route in listed if route.get("dev") == interface.name), None)
+    return own, listed[0] if own is not None and _metric(listed[0]) < _metric(own) else None
+
+
+def _metric(route: dict[str, Any]) -> int:
+    return int(route.get("metric", 0))
+
+
+def _name(route: dict[str, Any]) -> str:
+    return str(route.get("type") or route.get("dev"))
 
 
 def _show(interface: NodeInterface) -> dict[str, Any] | None:

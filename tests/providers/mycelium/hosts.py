@@ -15,6 +15,8 @@ from tests.providers.network import dumps
 
 HERE = Path(__file__).parent
 NETWORK = HERE.parent / "network"
+FORGET = "from herocloud.providers.mycelium import former_settings; former_settings.forget()"
+"""What a host keeps in the runtime folder of the machine, until the overlay leaves it."""
 _numbers = itertools.count(1)
 
 
@@ -273,6 +275,7 @@ class OverlayHost:
                 subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
         for pid in _pids_with(f"{self.folder}/mycelium/keys/"):
             subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
+        self.within(self.name, sys.executable, "-c", FORGET, check=False)
         inner = f"herocloud-{jsons.digest([self.lineage, 'shop'])[:8]}"
         for process in reversed(self._processes):
             process.kill()

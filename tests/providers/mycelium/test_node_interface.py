@@ -163,6 +163,22 @@ def test_it_is_called_missing_where_another_link_took_its_name_and_the_way_out_i
     assert host.changes_since(standing.before) == []
 
 
+@pytest.mark.parametrize("route", ["unreachable 400::/7 metric 9", "400::/7 dev theirs metric 9"])
+def test_another_route_that_hides_its_own_is_seen_and_left_to_whom_it_belongs(host: Any, route: str) -> None:
+    standing = Standing(host, "host")
+    for command in ("ip link add theirs type veth peer name theirs1", "ip link set theirs up", f"ip -6 route add {route}"):
+        host.on_host(command)
+    standing.is_seen(f"interface_route is hidden by {'unreachable' if 'unreachable' in route else 'theirs'}")
+    said = " ".join(host.herocloud("apply", "-y", code=1).split())
+    assert "hides that of the overlay daemon by `mycelium`; remove it" in said
+    assert "metric 9" in host.on_host("ip -6 route")
+    way_out = re.search("`ip (-6 route del [^`]+)`", said)
+    assert way_out is not None
+    host.on_host(f"ip {way_out[1]}")
+    assert "No drift." in host.herocloud("drift", "--detailed-exitcode")
+    host.herocloud("destroy", "-y")
+
+
 @pytest.mark.parametrize("mode", ["host", "network"])
 def test_one_that_is_just_being_made_is_no_flaw(host: Any, mode: str) -> None:
     host.key()
