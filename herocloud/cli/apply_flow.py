@@ -35,6 +35,7 @@ class Asking:
         self._call, self._streams, self._exports = call, streams, exports
         self._may_ask = approval.input
         self._approved = requests.make_approved(approval)
+        self._was_shown = False
         self.hopeless = False
         """Whether a plan was shown that cannot be applied: then what stands against it has been said."""
 
@@ -46,6 +47,9 @@ class Asking:
     def approve(self, planned: Planned) -> frozenset[Approval]:
         """Show a plan and get it approved; raises Blocked with what to write, or after another answer than the right one."""
         call, plan = self._call, planned.plan
+        if self._was_shown:
+            call.screen.talk("note: the state or the world changed meanwhile, so this is another plan than the one above")
+        self._was_shown = True
         self._streams.show_plan(plan, planned.notes)
         if call.json:
             exit_codes.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
@@ -60,7 +64,7 @@ class Asking:
             return self._approved
         silent = _why_not_asked(call, may_ask=self._may_ask)
         if silent is not None:
-            raise Blocked([operations_approval.refusal(lacking, silent)])
+            raise Blocked([operations_approval.refusal(plan, self._approved, silent)])
         asked = operations_approval.question(plan, lacking)
         if not asked.accepts(_answer(call, _words(f"Run this plan of stack `{plan.stack}`?", asked))):
             raise Blocked([operations_approval.declined(lacking)])
@@ -79,7 +83,7 @@ class Asking:
             return self._approved
         silent = _why_not_asked(call, may_ask=self._may_ask)
         if silent is not None:
-            raise Blocked([unfinished.refusal(rest, lacking, silent)])
+            raise Blocked([unfinished.refusal(rest, silent)])
         asked = operations_approval.question_about(rest.plan.stack, lacking)
         words = f"{'Take back' if rest.rollback else 'Finish'} this apply of stack `{rest.plan.stack}`?"
         if not asked.accepts(_answer(call, _words(words, asked))):

@@ -16,6 +16,8 @@ from typing import TextIO
 
 from herocloud.kits import terminal_text
 
+_NARROWEST = 20
+"""Below this many columns lines are broken by the terminal, which does it no worse."""
 _GONE = frozenset({errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ESHUTDOWN})
 
 
@@ -177,22 +179,24 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def _columns(environment: Mapping[str, str]) -> int:
-    told = environment.get("COLUMNS", "")
-    if told.isdigit() and int(told) > 0:
-        return int(told)
-    try:
-        return os.get_terminal_size(2).columns
-    except OSError:
-        return 80
+    return _told_columns(environment) or _columns_of(lambda: 2) or 80
 
 
 def _width(environment: Mapping[str, str], out: TextIO | None) -> int | None:
     if out is None or not _is_terminal(out):
         return None
+    return _told_columns(environment) or _columns_of(out.fileno)
+
+
+def _told_columns(environment: Mapping[str, str]) -> int | None:
     told = environment.get("COLUMNS", "")
-    if told.isdigit() and int(told) > 0:
-        return int(told)
+    return max(_NARROWEST, int(told)) if told.isdecimal() and len(told) < 6 and int(told) > 0 else None
+
+
+def _columns_of(descriptor: Callable[[], int]) -> int | None:
+    """Return the width of a terminal; one that was opened by a program and never got a size says 0, and then nobody knows."""
     try:
-        return os.get_terminal_size(out.fileno()).columns
+        told = os.get_terminal_size(descriptor()).columns
     except OSError:
         return None
+    return max(_NARROWEST, told) if told > 0 else None

@@ -87,6 +87,12 @@ class Fact(NamedTuple):
     host: HostId = HERE
 
 
+HALF_MADE = "half made"
+"""What becomes of a part that somebody began to make and did not finish."""
+WHOLE_VM = "state"
+"""The part that stands for all of a VM where an apply did not end well."""
+
+
 class Drift(NamedTuple):
     """A difference between the record and the world."""
 
@@ -95,6 +101,11 @@ class Drift(NamedTuple):
     part: str
     before: Json
     after: Json
+
+    @property
+    def left_by_apply(self) -> bool:
+        """Return whether an apply that did not end well left it so, and nobody else."""
+        return self.before is None and (self.part == WHOLE_VM or self.after == HALF_MADE)
 
 
 class Plan(NamedTuple):

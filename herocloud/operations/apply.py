@@ -85,7 +85,7 @@ def run_made(
             if recovered is not None and recovered.result.interrupted:
                 return Applied(None, None, recovered)
         first = again()
-    attempt = _Attempt(folder, scope, again, how, approver)
+    attempt = _Attempt(folder, scope, first, again, how, approver)
     if not any(pending.alive and pending.scope.covers(scope) for pending in first.recorded.unfinished):
         if not attempt.decide(first):
             return Applied(first.plan, None, recovered)
@@ -93,10 +93,10 @@ def run_made(
         # What it leaves behind is not known yet, so there is nothing to decide about before the lock is free.
         attempt.must_plan_again = True
     if how.carrier is not None and not attempt.must_plan_again and not first.lacks_key:
-        carried = attempt.hand_over(first, how.carrier)
+        carried = attempt.hand_over(how.carrier)
         if carried is not None:
             return carried._replace(recovered=recovered)
-    return attempt.run(first)._replace(recovered=recovered)
+    return attempt.run()._replace(recovered=recovered)
 
 
 class _MustAsk(Exception):
@@ -106,8 +106,10 @@ class _MustAsk(Exception):
 class _Attempt:
     """A plan on its way into execution, planned again as often as somebody else is admitted first."""
 
-    def __init__(self, folder: Path, scope: Scope, again: Callable[[], Planned], how: How, approver: Approver) -> None:
+    def __init__(self, folder: Path, scope: Scope, first: Planned, again: Callable[[], Planned], how: How, approver: Approver) -> None:
         self._folder, self._scope, self._again, self._how, self._approver = folder, scope, again, how, approver
+        self._planned = first
+        """The newest plan."""
         self._decided: PlanId | None = None
         self._approved: frozenset[Approval] = frozenset()
         self.must_plan_again = False
@@ -120,23 +122,23 @@ class _Attempt:
             self._decided = planned.plan.id
         return stack_plans.changes_something(planned.plan)
 
-    def hand_over(self, planned: Planned, carrier: Carrier) -> Applied | None:
+    def hand_over(self, carrier: Carrier) -> Applied | None:
         """Have another process run it; nothing where nobody takes it."""
         for _ in range(_MOST_TRIES):
+            planned = self._planned
             if not self.decide(planned):
                 return Applied(planned.plan)
             try:
                 carried = carrier.carry(Handed(planned.plan, self._approved, self._scope.address, planned.undoes), self._how)
             except Stale:
-                planned = self._again()
+                self._planned = self._again()
             else:
                 return None if carried is None else Applied(planned.plan, carried.result, None, carried.apply)
         raise Locked([_OVERTAKEN])
 
-    def run(self, planned: Planned) -> Applied:
+    def run(self) -> Applied:
         """Run under the lock, with facts that nobody has changed; a person is asked once more after the lock is let go."""
-        self._planned = planned
-        command = self._how.caller.command or planned.plan.operation
+        command = self._how.caller.command or self._planned.plan.operation
         for _ in range(_MOST_TRIES):
             self._is_remade = False
             with (

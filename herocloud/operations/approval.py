@@ -102,10 +102,11 @@ def question_about(stack: StackName, lacking: dict[Approval, list[Change]]) -> Q
 NO_TERMINAL = "there is no terminal to ask at"
 
 
-def refusal(lacking: dict[Approval, list[Change]], why_not_asked: str = NO_TERMINAL) -> Diagnostic:
+def refusal(plan: Plan, approved: Collection[Approval], why_not_asked: str = NO_TERMINAL) -> Diagnostic:
     """Say what is not approved, why nobody was asked, and what to write to approve it."""
-    lines = [f"{approval.value}: {_list(changes)}" for approval, changes in lacking.items()]
-    words = ",".join(approval.value for approval in lacking)
+    lines = [f"{approval.value}: {_list(changes)}" for approval, changes in missing(plan, approved).items()]
+    # Not only what is lacking: a hint without what was given would lack that the next time.
+    words = ",".join(approval.value for approval in missing(plan, ()))
     return Diagnostic(
         "not-approved",
         "Not approved",

@@ -110,12 +110,12 @@ class Granted:
         """Return the classes, or refuse with what is missing."""
         lacking = approval.missing(planned.plan, self._classes)
         if lacking and not planned.plan.errored and not planned.plan.blocked:
-            raise Blocked([approval.refusal(lacking, "these classes were not granted")])
+            raise Blocked([approval.refusal(planned.plan, self._classes, "these classes were not granted")])
         return self._classes
 
     def approve_rest(self, rest: Rest) -> frozenset[Approval]:
         """Return the classes, or refuse with what is missing."""
         lacking = rest.missing(self._classes)
         if lacking:
-            raise Blocked([unfinished.refusal(rest, lacking, "these classes were not granted")])
+            raise Blocked([unfinished.refusal(rest, "these classes were not granted")])
         return self._classes

@@ -4,7 +4,7 @@ An interrupted apply is finished or taken back only by somebody who approves wha
 command asks the world how far its open steps came, says so, and stops.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from herocloud.apply.inspection import Left, Rest, Seen
@@ -22,14 +22,16 @@ from herocloud.operations.inputs import Hosting
 from herocloud.plan import lost_data
 
 
-def refusal(rest: Rest, lacking: Collection[Approval], why: str) -> Diagnostic:
+def refusal(rest: Rest, why: str) -> Diagnostic:
     """Say what to write to finish an apply or to take it back."""
     pending = rest.pending
     detail = (
         f"`{pending.id}` (`{pending.operation}` of stack `{pending.stack}`, plan {pending.plan}) did not end. "
         f"Nobody approved that it is {'taken back' if rest.rollback else 'finished'}, and {why}. Nothing was changed."
     )
-    words = ",".join(one.value for one in Approval if one in lacking)
+    # Not only what was lacking: a hint without what was given would lack that the next time.
+    needed = rest.missing(())
+    words = ",".join(one.value for one in Approval if one in needed)
     if rest.rollback:
         hint = f"`herocloud resume {pending.id} --rollback --approve {words}` takes it back"
     else:

@@ -12,7 +12,7 @@ from herocloud.kits.jsons import Json, Spec
 from herocloud.model import powers
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
-from herocloud.model.plans import Drift, FieldDiff
+from herocloud.model.plans import HALF_MADE, WHOLE_VM, Drift, FieldDiff
 from herocloud.model.steps import BESIDE
 from herocloud.model.worlds import Observed, Record, Thing
 from herocloud.plan import half_made
@@ -149,11 +149,12 @@ def _state_of(thing: Thing | None) -> str:
     beside = thing is not None and any(part.endswith(BESIDE) for part in (*thing.parts, *thing.halves))
     if parts.get("power") == "running" and beside:
         return "prepared for a change"
-    return half_made.HALF_MADE if "machine" in parts else "gone"
+    # A VM that never came to be is not gone, and which of the two it is, its record does not say.
+    return HALF_MADE if "machine" in parts else "not there"
 
 
 def find_half_made(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
-    """Return the VMs that an apply which was cut off or failed has left gone or half made, and what else it has half made.
+    """Return the VMs that an apply which was cut off or failed has left half made or not there, and what else it has half made.
 
     Whole parts are between two targets, so what counts is what has become of the machine. A plan shows all of it as changes of its own.
     One that runs with a disk or a seed beside its own was only prepared for a change.
@@ -167,7 +168,7 @@ def find_half_made(records: Mapping[Address, Record], observed: Observed | None)
         thing = observed.things.get(record.stack, {}).get(address)
         halves = half_made.drift(record, thing)
         if record.kind == "vm" and all(half.part != "machine" for half in halves):
-            drifts.append(Drift(address, record.kind, "state", None, _state_of(thing)))
+            drifts.append(Drift(address, record.kind, WHOLE_VM, None, _state_of(thing)))
         drifts += halves
     return tuple(drifts)
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import StepId
-from herocloud.model.plans import Drift, FieldDiff, Plan
+from herocloud.model.plans import HALF_MADE, Drift, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, DISCARDS, NOTHING, Claim
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 
 if TYPE_CHECKING:
     from herocloud.plan.step_sequence import StepSequence
 
-HALF_MADE = "half made"
 Parts = Mapping[str, Part]
 
 

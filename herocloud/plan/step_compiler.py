@@ -235,13 +235,17 @@ def _seed(seq: StepSequence, present: Parts, target: Parts, stop: StepId | None,
 
 def _taps(seq: StepSequence, present: Parts, target: Parts, stop: StepId | None) -> list[StepId]:
     """Make or change the taps of a machine that is not running."""
-    made = []
-    for key in sorted(key for key in target if key.startswith("nic.")):
+    made: list[StepId] = []
+    slower: list[StepId] = []
+    cards = [key for key in target if key.startswith("nic.")]
+    for key in sorted(cards, key=lambda key: bandwidth.grows_late(key, present, target)):
         before, after = present.get(key), target[key]
-        if before is None:
-            made.append(seq.add("tap.create", key, None, after, [stop]))
-        elif before != after:
-            made.append(seq.add("tap.update", key, before, after, [stop]))
+        if before == after:
+            continue
+        # A card that gets faster may live on what another one gives back.
+        faster = bandwidth.of_card(after) > bandwidth.of_card(before or {})
+        made.append(seq.add("tap.create" if before is None else "tap.update", key, before, after, [stop, *(slower if faster else ())]))
+        slower += made[-1:] if bandwidth.of_card(after) < bandwidth.of_card(before or {}) else []
     return made
 
 

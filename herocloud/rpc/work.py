@@ -44,7 +44,7 @@ class Decided:
 
     def approve_rest(self, rest: Rest) -> frozenset[Approval]:
         """Refuse: what another apply has left was not asked for."""
-        raise Blocked([unfinished.refusal(rest, rest.missing(()), "this request is about something else")])
+        raise Blocked([unfinished.refusal(rest, "this request is about something else")])
 
 
 def how_for(run: Run, options: Options | None = None, environment: Mapping[str, str] = {}) -> How:

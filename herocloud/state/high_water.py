@@ -11,6 +11,7 @@ falls, and a full disk has room for it because it takes no new block.
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from herocloud.kits import durable_files, faults, plain_files
 
@@ -22,12 +23,27 @@ _PATIENCE = 5.0
 """Seconds that a process waits for another one to write its number."""
 
 
+class Mark(NamedTuple):
+    """What the file said at one moment."""
+
+    content: bytes
+
+    def serial_of(self, lineage: str | None) -> int:
+        """Return the highest serial that was written here for this state; 0 when nothing is known."""
+        return _parse(self.content, lineage)
+
+
+def look(folder: Path) -> Mark:
+    """Read the file. To compare it with a database, look here first: what is committed in between is newer than the mark."""
+    try:
+        return Mark(plain_files.read(folder / FILE, _LONGEST))
+    except OSError:
+        return Mark(b"")
+
+
 def read(folder: Path, lineage: str | None) -> int:
     """Return the highest serial that was written here for this state; 0 when nothing is known."""
-    try:
-        return _parse(plain_files.read(folder / FILE, _LONGEST), lineage)
-    except OSError:
-        return 0
+    return look(folder).serial_of(lineage)
 
 
 def raise_to(folder: Path, lineage: str, serial: int) -> None:

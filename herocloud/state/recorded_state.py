@@ -10,6 +10,8 @@ from herocloud.state import high_water, journal, records
 
 def read(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
     """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
+    # Before the first question, which fixes the moment that the answers are of.
+    mark = high_water.look(folder)
     lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
     unfinished = journal.pending(connection, folder)
     damaged: records.Damaged = {}
@@ -25,7 +27,7 @@ def read(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Reco
         durations=journal.durations(connection),
         damaged=damaged,
         held=_held_by(connection, damaged),
-        behind=max(0, high_water.read(folder, lineage) - serial),
+        behind=max(0, mark.serial_of(lineage) - serial),
     )
 
 

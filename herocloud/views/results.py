@@ -135,7 +135,8 @@ def next_step(plan: Plan, result: Result) -> str:
         back = f"`herocloud undo {result.apply or plan.id}` takes it back"
         if plan.operation == "undo":
             # Nothing goes on with half an undo: the stack file at hand asks for the opposite, and what was undone has changed since.
-            return f"What is done is recorded. {back}. Remove the cause, then undo again."
+            # Without a name, `undo` would take back this undo.
+            return f"What is done is recorded. Remove the cause; {back}, and then the same undo can be tried again by the apply's name."
         return f"What is done is recorded. Remove the cause, then {_again(plan)} does the rest; {back}."
     if word == "rolled back" and result.failed:
         return f"Remove the cause, then {_again(plan)} tries again."

@@ -94,6 +94,7 @@ class Outlet:
 
 def fold(text: str, width: int) -> list[str]:
     """Break a text into lines of at most this width: between words where it can, inside of a word that is longer than a line."""
+    width = max(1, width)
     lines = [""]
     for word in text.split(" "):
         joined = f"{lines[-1]} {word}" if lines[-1] else word

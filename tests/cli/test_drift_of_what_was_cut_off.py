@@ -31,7 +31,7 @@ def test_drift_names_the_apply_that_did_not_end(herocloud) -> None:
     assert ran.code == 2, ran.both
     assert "apply-2 of stack shop (`apply`) is not finished" in ran.out
     assert "`herocloud resume apply-2 --rollback` takes it back" in ran.out
-    assert "state is gone" in ran.out
+    assert "state is not there" in ran.out
     document = json.loads(herocloud.done("drift", "--json").out)
     assert document["drifted"] is True
     assert [pending["apply_id"] for pending in document["unfinished"]] == ["apply-2"]

@@ -58,8 +58,13 @@ def test_drift_shows_what_is_half_made(herocloud: Any, broken: tuple[str, str]) 
     drift = herocloud("drift", "--detailed-exitcode")
     assert drift.code == 2
     assert f" {part} is half made" in drift.out, drift.out
+    assert drift.out.startswith("Left by an apply that did not succeed, stack shop:")
+    assert "Changed outside herocloud" not in drift.out
+    assert "recorded state" not in drift.out
+    assert "gone" not in drift.out, "what never was is not gone"
     entries = json.loads(herocloud.done("drift", "--json").out)["resource_drift"]
     assert (address, part, "half made") in [(entry["address"], entry["part"], entry["change"]["after"]) for entry in entries]
+    assert all(entry["left_by_apply"] for entry in entries)
 
 
 @pytest.mark.usefixtures("broken")

@@ -1,11 +1,17 @@
 """Everything fits a screen of 80 columns; what is not a screen gets whole lines."""
 
+import contextlib
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from herocloud.cli import terminal
+from herocloud.views import writer
 
 STACK = """\
 stack: shop
@@ -55,3 +61,33 @@ def test_without_a_screen_lines_stay_whole(herocloud: Any) -> None:
     herocloud.write(STACK)
     herocloud.done("apply", "-y", "-q")
     assert "10.42.0.2, 10.43.0.2" in herocloud.done("vm", "list").out
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "2", "99999999999999999999", "²"])
+def test_a_width_that_cannot_be_is_no_trouble(herocloud: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    herocloud.write(STACK)
+    monkeypatch.setattr(terminal, "_is_terminal", lambda _stream: True)
+    ran = herocloud("plan", environment={"COLUMNS": columns, "NO_COLOR": "1"})
+    assert "to add" in ran.out
+
+
+@pytest.mark.timeout(60)
+def test_a_terminal_that_never_got_a_size_is_no_trouble(herocloud: Any) -> None:
+    herocloud.write(STACK)
+    screen, ours = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "herocloud", "plan"]
+        with subprocess.Popen(command, cwd=herocloud.folder, stdin=ours, stdout=ours, stderr=ours) as process:
+            os.close(ours)
+            said = b""
+            with contextlib.suppress(OSError):
+                while piece := os.read(screen, 65536):
+                    said += piece
+            assert process.wait(30) == 0
+    finally:
+        os.close(screen)
+    assert b"to add" in said
+
+
+def test_a_column_of_no_width_folds_letter_by_letter() -> None:
+    assert writer.fold("ab c", 0) == ["a", "b", "c"]

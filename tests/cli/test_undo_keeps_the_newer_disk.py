@@ -66,7 +66,7 @@ def test_a_failed_undo_names_the_way_out_and_it_works(herocloud, misbehave, repl
     misbehave("{address: vm.web, step: vm.boot, times: 1, fail: no luck}")
     failed = herocloud("undo", "-y")
     assert failed.code == 13
-    assert "`herocloud undo apply-3` takes it back. Remove the cause, then undo again." in failed.both
+    assert "Remove the cause; `herocloud undo apply-3` takes it back, and then the same undo can be tried again" in failed.both
     assert "`herocloud apply`" not in failed.both, "the stack file at hand asks for the opposite"
     herocloud.done("undo", "apply-3", "-y")
     assert _content(herocloud) == replaced[1]

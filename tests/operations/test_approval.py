@@ -86,6 +86,13 @@ def test_an_unknown_class_is_named_with_the_nearest() -> None:
 
 def test_the_refusal_says_what_to_write() -> None:
     plan = _plan(*[_change(f"vm.web[{number}]", Action.CREATE) for number in range(12)])
-    says = approval.refusal(approval.missing(plan, ()))
+    says = approval.refusal(plan, ())
     assert "and 4 more" in says.detail
     assert "`--approve create`" in str(says.hint)
+
+
+def test_the_refusal_names_every_class_that_the_plan_needs_and_not_only_the_one_that_lacks() -> None:
+    plan = _plan(_change("vm.a", Action.CREATE), _change("vm.b", Action.DELETE))
+    says = approval.refusal(plan, {Approval.CREATE})
+    assert "vm.a" not in says.detail
+    assert "`--approve create,destroy` approves them" in str(says.hint)

@@ -211,6 +211,23 @@ def test_a_card_that_gets_slower_comes_before_one_that_gets_faster(build, preten
     assert plan.capacity.network[:3] == (1000, 1000, 1000)
 
 
+def test_the_cards_of_a_stopped_vm_change_in_the_same_order(build, pretend) -> None:
+    tight = build.host(uplink=Uplink("eth0", 500))
+
+    def stopped(*rates):
+        stack = _linked(build, *rates)
+        vms = [one._replace(spec={**one.spec, "state": "stopped"}) if one.kind == "vm" else one for one in stack.resources]
+        return stack._replace(resources=tuple(vms))
+
+    world = pretend.run(pretend.World(), pretend.World().plan(stopped(None, 1000), tight), tight)
+    plan = world.plan(stopped(1000, None), tight)
+    assert not plan.errored
+    slower, faster = (step for step in plan.steps if step.kind == "tap.update")
+    assert (slower.part, faster.part) == ("nic.1", "nic.0")
+    assert slower.id in faster.needs
+    assert plan.capacity.network[:3] == (1000, 1000, 1000)
+
+
 def test_the_bandwidth_of_a_removed_vm_is_free_only_without_its_cards(build, pretend) -> None:
     tight = build.host(uplink=Uplink("eth0", 500))
     nic = {"network": "lan", "rate": {"download": 1000, "upload": None}}

@@ -3,13 +3,21 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from herocloud.state import high_water
+import pytest
+
+from herocloud.state import high_water, recorded_state
+from herocloud.state import store as states
 
 RAISE = """
 import sys
 from pathlib import Path
-from herocloud.state import high_water
+from typing import Any
+
+import pytest
+from herocloud.state import high_water, recorded_state
+from herocloud.state import store as states
 folder, first, step = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 sys.stdin.readline()
 for serial in range(first, 301, step):
@@ -56,3 +64,22 @@ def test_one_that_cannot_be_read_is_written_again(tmp_path: Path) -> None:
     assert high_water.read(tmp_path, "ours") == 0
     high_water.raise_to(tmp_path, "ours", 5)
     assert high_water.read(tmp_path, "ours") == 5
+
+
+def test_what_is_committed_while_somebody_reads_is_no_step_back(store, make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.edit("adopt", make.stack, make.put(make.record("vm.a")))
+    load = recorded_state.records.load
+
+    def meanwhile(*words: Any, **more: Any) -> Any:
+        monkeypatch.undo()
+        other = states.open_state(store.folder, write=True)
+        with other:
+            other.edit("adopt", make.stack, make.put(make.record("vm.b")))
+        return load(*words, **more)
+
+    monkeypatch.setattr(recorded_state.records, "load", meanwhile)
+    reader = states.open_state(store.folder, write=False)
+    with reader:
+        recorded = reader.recorded()
+        assert recorded.behind == 0
+        assert reader.recorded().serial == recorded.serial + 1

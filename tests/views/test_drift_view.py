@@ -35,3 +35,21 @@ def test_a_field_that_is_recorded_nowhere_is_shown_with_its_value() -> None:
     text = drift.render("shop", [Drift("mycelium.node", "mycelium", "overlay.mtu", None, 1500)])
     assert "overlay.mtu is 1500" in text
     assert "was not made by herocloud" not in text
+
+
+def test_what_an_apply_left_stands_apart_from_what_changed_outside() -> None:
+    left = [Drift("vm.a", "vm", "state", None, "not there"), Drift("vm.a", "vm", "disk", None, "half made")]
+    text = drift.render("shop", left)
+    assert text.startswith("Left by an apply that did not succeed, stack shop:")
+    assert "Changed outside herocloud" not in text
+    assert "`herocloud plan` shows what would complete or remove what is left." in text
+    both = drift.render("shop", [*left, Drift("network.lan", "network", "network", {"x": 1}, None)])
+    mine, outside = both.split("Changed outside herocloud, stack shop:")
+    assert "disk is half made" in mine
+    assert "network is gone" in outside
+    assert "complete or remove what is left, and bring back the recorded state." in outside
+
+
+def test_the_document_tells_what_an_apply_left() -> None:
+    found = [Drift("vm.a", "vm", "disk.new", None, "half made"), Drift("vm.a", "vm", "power", "running", "stopped")]
+    assert [entry["left_by_apply"] for entry in drift.document("shop", found)["resource_drift"]] == [True, False]

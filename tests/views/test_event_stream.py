@@ -115,3 +115,11 @@ def test_the_summary_holds_the_outputs_that_the_state_holds(plans) -> None:
     done = plans.done(plan)
     told = [results.document(plan, result)["outputs"] for result in (done, plans.partly(plan), done._replace(rolled_back=True))]
     assert told == [{"n": 8}, {"n": 5}, {"n": 5}]
+
+
+def test_the_schema_knows_every_word_for_what_became_of_a_change(schemas) -> None:
+    from herocloud.views import fates
+
+    text = json.dumps(schemas["events"])
+    words = [fates.DONE, fates.FAILED, fates.BEGUN, fates.NOT_STARTED, fates.PREPARED, fates.TAKEN_BACK, fates.NOT_TAKEN_BACK]
+    assert [word for word in words if f'"{word}"' not in text] == []
