@@ -35,6 +35,7 @@ from herocloud.providers.devices import (
     UserNetwork,
 )
 from herocloud.providers.host_fitness import FIRMWARE, Lacking, Standing
+from herocloud.providers.keepers import Keeper, Tombstone
 from herocloud.providers.restart_events import Restarter
 
 __all__ = [
@@ -287,34 +288,6 @@ class HypervisorRole(NamedTuple):
     migration: bool = False
     emulates: bool = False
     """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""
-
-
-class Tombstone(NamedTuple):
-    """Deleted data that is still there."""
-
-    key: str
-    stack: StackName
-    address: Address
-    bytes: int
-    deleted: float
-    by: Maker = ()
-    """The step that made it; nothing in those from before that was written down."""
-
-
-class Keeper(Protocol):
-    """Keeps deleted data for a while."""
-
-    def tombstones(self) -> list[Tombstone]:
-        """List the data that was deleted and is still there, oldest first."""
-        ...
-
-    def drop_tombstone(self, key: str) -> bool:
-        """Destroy what a tombstone keeps; tells whether there was anything under this key."""
-        ...
-
-    def close(self) -> None:
-        """Let go of connections."""
-        ...
 
 
 class ImagesRole(NamedTuple):
