@@ -25,6 +25,8 @@ _LONGEST_SOCKET_PATH = 107
 _LARGEST_ANSWER = 16 * 1024**2
 
 
+_CONNECTING = 3.0
+"""Seconds to connect to a port of this host, which answers at once if anything does."""
 _STATUS, _LENGTH = re.compile(r"[0-9]{3}"), re.compile(r"[0-9]{1,12}")
 
 
@@ -34,6 +36,10 @@ class HttpError(Exception):
 
 class Unreachable(HttpError):
     """Nobody accepts connections there; the request was not sent."""
+
+
+class Dropped(HttpError):
+    """Nobody answers the wish to connect, neither with yes nor with no; on one host only a firewall does that."""
 
 
 class TimedOut(HttpError):
@@ -84,6 +90,8 @@ class HttpClient:
 
         content = None if body is None else jsons.dumps(body).encode()
         headers = {} if content is None else {"Content-Type": "application/json"}
+        given = self._timeout if timeout is None else timeout
+        longest = given if self._socket is not None else _CONNECTING
         where = str(self._socket) if self._socket is not None else self._base
         if self._socket is not None and not self._answers:
             _knock(self._socket)
@@ -91,9 +99,15 @@ class HttpClient:
         try:
             with self._ready() as client:
                 answer = client.request(
-                    method, f"{self._base}{path}", content=content, headers=headers, timeout=self._timeout if timeout is None else timeout
+                    method,
+                    f"{self._base}{path}",
+                    content=content,
+                    headers=headers,
+                    timeout=httpx.Timeout(given, connect=min(given, longest)),
                 )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if self._socket is None and isinstance(error, httpx.ConnectTimeout):
+                raise Dropped(f"connecting to `{where}` comes to no end; a firewall that drops what comes in by `lo` does that") from error
             raise Unreachable(f"nobody answers at `{where}` ({error})") from error
         except httpx.TimeoutException as error:
             raise TimedOut(f"`{where}` did not answer {method} {path} in time") from error

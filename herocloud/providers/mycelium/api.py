@@ -28,6 +28,10 @@ INFINITE = 0xFFFF
 """The metric of a route that is not usable."""
 
 
+class Dropped(Temporary):
+    """Something between us and the daemon drops what we send."""
+
+
 class PeerKind(Enum):
     """How the daemon came to know a peer."""
 
@@ -175,6 +179,8 @@ class Client:
             return self._http.request(method, path, body)
         except http.Unreachable as error:
             raise NotThere(f"no overlay daemon answers: {error}") from error
+        except http.Dropped as error:
+            raise Dropped(f"the overlay daemon cannot be reached: {error}", 2.0) from error
         except http.TimedOut as error:
             raise Temporary(
                 f"the overlay daemon did not answer: {error}; a program that waits for messages keeps it from answering anybody", 2.0

@@ -27,7 +27,7 @@ LINK_LOCAL = "fe80::1"
 _CONF = "net/ipv6/conf"
 _ALL = f"{_CONF}/all/forwarding"
 _OURS = ("hb-", "hc-", "hi-", "hv-", "lo")
-_OF_BRIDGE = {"accept_ra": "0", "proxy_ndp": "1"}
+_OF_BRIDGE = {"disable_ipv6": "0", "accept_ra": "0", "proxy_ndp": "1"}
 
 
 class Bridge(NamedTuple):

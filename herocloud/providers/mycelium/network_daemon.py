@@ -73,6 +73,7 @@ class NetworkDaemon(NamedTuple):
         if process is not None:
             daemon_program.end(process)
         launch.dismiss(self._record)
+        launch.forget(self._record)
 
     def find_flaws(self, *, reachable: bool) -> dict[str, Json]:
         """Name what is not as `ensure` leaves it; empty when all is well. Its API is not `reachable` without the loopback."""

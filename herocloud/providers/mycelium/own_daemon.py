@@ -75,6 +75,7 @@ def stop(data: Path) -> None:
         host_guard.remove(settings.tun)
     if record.parent.exists():
         launch.dismiss(record)
+        launch.forget(record)
         shutil.rmtree(record.parent, ignore_errors=True)
 
 

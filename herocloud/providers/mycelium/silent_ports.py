@@ -17,15 +17,15 @@ PATIENCE = 3.0
 PROGRAM = "mycelium"
 _REMEMBERED = 10.0
 _Answer = TypeVar("_Answer")
-_known: dict[int, tuple[Holder, float]] = {}
-"""Who kept silent on a port, and until when that is believed."""
+_known: dict[int, tuple[Holder, Temporary, float]] = {}
+"""Who kept silent on a port, what that means, and until when it is believed."""
 
 
 def ask(port: int, asking: Callable[[int, float], _Answer]) -> _Answer:
     """Ask there; raises Temporary that names who keeps silent."""
     known = _known.get(port)
-    if known is not None and time.monotonic() < known[1] and listeners.find_holder(port) == known[0]:
-        raise _explain(port, known[0])
+    if known is not None and time.monotonic() < known[2] and listeners.find_holder(port) == known[0]:
+        raise known[1]
     _known.pop(port, None)
     try:
         return asking(port, PATIENCE)
@@ -35,11 +35,13 @@ def ask(port: int, asking: Callable[[int, float], _Answer]) -> _Answer:
         holder = listeners.find_holder(port)
         if holder is None:
             raise
-        if holder.program == PROGRAM:
+        dropped = isinstance(error, api.Dropped)
+        if holder.program == PROGRAM and not dropped:
             # A daemon that is kept busy by a program that waits for messages.
             return asking(port, api.PATIENCE)
-        _known[port] = (holder, time.monotonic() + _REMEMBERED)
-        raise _explain(port, holder) from error
+        found = error if dropped else _explain(port, holder)
+        _known[port] = (holder, found, time.monotonic() + _REMEMBERED)
+        raise found from error
 
 
 def _explain(port: int, holder: Holder) -> Temporary:

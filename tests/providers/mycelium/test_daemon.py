@@ -164,7 +164,8 @@ def test_an_interface_that_listens_for_routers_goes_on_doing_so(host) -> None:
 
 @pytest.mark.parametrize("damage", ["ip link set hb-mycelium mtu 1500", "ip -6 route flush dev hb-mycelium proto kernel",
                                     "sysctl -q -w net.ipv6.conf.all.forwarding=0", "nft flush chain inet herocloud-overlay forward",
-                                    "ip address add 400::9/64 dev hb-mycelium", "ip link del hb-mycelium"])  # fmt: skip
+                                    "ip address add 400::9/64 dev hb-mycelium", "ip link del hb-mycelium",
+                                    "sysctl -q -w net.ipv6.conf.hb-mycelium.disable_ipv6=1"])  # fmt: skip
 def test_what_somebody_changed_is_drift_that_is_mended(host, damage) -> None:
     part = hosts.node(host.key())
     before = host.dump()

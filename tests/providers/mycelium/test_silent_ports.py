@@ -1,5 +1,6 @@
 """Somebody else holds the daemon's port and keeps silent: a short wait, once, and the name of who does it."""
 
+import contextlib
 import os
 import socket
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.kits import listeners
+from herocloud.kits import http, listeners
 from herocloud.model.errors import Temporary
 from herocloud.providers.mycelium import host_daemon, node_settings, running_daemon, silent_ports
 
@@ -62,3 +63,28 @@ def test_a_port_that_nobody_holds_has_no_holder() -> None:
         port = server.getsockname()[1]
         assert listeners.find_holder(port) is not None
     assert listeners.find_holder(port) is None
+
+
+def test_a_port_to_which_connections_are_dropped_is_given_little_time_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: socket.socket
+) -> None:
+    """A program that accepts nothing looks as a firewall on `lo` does: nobody answers the wish to connect."""
+    monkeypatch.setattr(http, "_CONNECTING", 0.5)
+    holder = listeners.find_holder(node_settings.API_PORT)
+    assert holder is not None
+    monkeypatch.setattr(listeners, "find_holder", lambda _port: holder._replace(program="mycelium"))
+    silent.listen(0)
+    waiting = [socket.socket() for _ in range(4)]
+    try:
+        for one in waiting:
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect(silent.getsockname())
+        begun = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(Temporary, match=r"cannot be reached: connecting to .* comes to no end; a firewall"):
+                host_daemon.find(tmp_path)
+        assert time.monotonic() - begun < 3.0
+    finally:
+        for one in waiting:
+            one.close()
