@@ -3,6 +3,7 @@
 import shutil
 import signal
 import time
+from pathlib import Path
 
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.mycelium import api
@@ -46,14 +47,21 @@ def start(what: Launch, ours: Identity | None) -> None:
         until = time.monotonic() + _KEEPER_PATIENCE
         while identity.is_held(what.record):
             known = identity.read(what.record)
-            if known is not None and identity.is_alive(known):
+            alive = known is not None and identity.is_alive(known)
+            # One that was killed together with its keeper may still be dying, and nobody would start it again.
+            if alive and (launch.has_keeper(what.record) or time.monotonic() > until):
                 break
-            if time.monotonic() > until:
+            if not alive and time.monotonic() > until:
                 launch.dismiss(what.record)
             time.sleep(_STEP)
         else:
             launch.launch(what)
     launch.keep(what.record, kept=True)
+
+
+def is_over(record: Path) -> bool:
+    """Return whether a daemon whose process is not there has ended, or was killed together with its keeper; else it is still to come."""
+    return record.with_name(f"{record.name}.ended").exists() or not launch.has_keeper(record)
 
 
 def end(process: Identity) -> None:

@@ -145,7 +145,7 @@ def _wait(data: Path, settings: Settings, public: PublicKey) -> api.Node | None:
             if node.public_key != public:
                 raise Conflict("another overlay daemon answers on the port of ours; stop it")
             return node
-        if running(data) is None and record_of(data).with_name(f"{identity.RECORD}.ended").exists():
+        if running(data) is None and daemon_program.is_over(record_of(data)):
             return None
         if time.monotonic() > until:
             raise Temporary(f"the overlay daemon does not answer within {_PATIENCE:g} s{launch.said(_log_of(data))}")

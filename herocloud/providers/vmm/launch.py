@@ -220,6 +220,12 @@ def is_kept(record: Path) -> bool:
     return not _beside(record, "stop").exists()
 
 
+def has_keeper(record: Path) -> bool:
+    """Return whether the shell beside a process lives, which starts it again."""
+    keeper = identity.read(_beside(record, "keeper"))
+    return keeper is not None and identity.is_alive(keeper)
+
+
 def dismiss(record: Path, patience: float = 10.0) -> None:
     """End the shell beside a process that is dead, and wait until nobody holds the lock."""
     keeper = identity.read(_beside(record, "keeper"))

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from herocloud.kits import jsons
-from herocloud.model.errors import Permanent
+from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.mycelium import daemon_program, iproute, node_settings, own_daemon
 from herocloud.providers.mycelium.node_settings import Settings
+from herocloud.providers.vmm import identity, launch
 
 PUBLIC = bytes(32).hex()
 
@@ -46,3 +47,27 @@ def test_a_daemon_that_was_seen_and_ends_twice_is_an_error(manage) -> None:
 def test_a_daemon_that_is_started_for_this_and_ends_is_an_error(manage) -> None:
     with pytest.raises(Permanent, match="ended at once"):
         manage(None, [None])
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["with a keeper", "without a keeper"])
+def test_a_dying_daemon_counts_as_running_only_beside_a_keeper(monkeypatch, tmp_path: Path, kept: bool) -> None:  # noqa: FBT001
+    """Killed together with its keeper it holds its lock for an instant, and nobody starts it again."""
+    held, launched = [True, True, False, False], []
+    monkeypatch.setattr(identity, "is_held", lambda _record: held.pop(0))
+    monkeypatch.setattr(identity, "read", lambda _record: "a process")
+    monkeypatch.setattr(identity, "is_alive", lambda _known: True)
+    monkeypatch.setattr(launch, "has_keeper", lambda _record: kept)
+    monkeypatch.setattr(launch, "launch", launched.append)
+    monkeypatch.setattr(launch, "keep", lambda *_, **__: None)
+    what = SimpleNamespace(record=tmp_path / "process")
+    daemon_program.start(what, None)
+    assert launched == ([] if kept else [what])
+
+
+def test_a_daemon_that_was_killed_together_with_its_keeper_is_not_waited_for(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(own_daemon, "_PATIENCE", 0.0)
+    settings = Settings(1, 2, 3, "tun")
+    assert own_daemon._wait(tmp_path, settings, PUBLIC) is None
+    monkeypatch.setattr(launch, "has_keeper", lambda _record: True)
+    with pytest.raises(Temporary, match="does not answer"):
+        own_daemon._wait(tmp_path, settings, PUBLIC)
