@@ -47,7 +47,7 @@ did("released")
 """
 
 # How many points the work passes, with those of `files`; the last test holds this number.
-PASSED = 47
+PASSED = 50
 
 
 def look(folder) -> set[str]:
