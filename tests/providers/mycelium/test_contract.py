@@ -139,6 +139,7 @@ def test_two_daemons_connect_and_see_each_others_subnet(start: Start) -> None:
     endpoint = f"tcp://127.0.0.1:{one.ports.tcp}"
     assert asked(two, lambda client: client.add_peer(endpoint))
     daemons.wait_until(lambda: [peer.connection for peer in asked(two, Client.peers)] == [Connection.ALIVE])
+    daemons.wait_until(lambda: len(asked(one, Client.peers)) == 1)
     (inbound,) = asked(one, Client.peers)
     assert (inbound.kind, inbound.connection) == (PeerKind.INBOUND, Connection.ALIVE)
     assert inbound.endpoint != endpoint
