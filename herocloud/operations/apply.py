@@ -4,8 +4,8 @@ The plan is made and approved before any lock is asked for: bad input, a host th
 thinks keeps nobody waiting, and locks name their plan. Under the lock of the stack it is made again only if state or world moved
 meanwhile, and approved again only if it came out differently, by a person without the lock.
 
-What an earlier apply of the stack left undone is finished first, once somebody has approved exactly that; an apply of another stack is
-nobody's business here. `undo` is the inverse of a finished apply, shown, approved and run like any plan. A rehearsal runs a plan on a copy
+What an earlier apply of the stack left undone is finished first, once somebody has approved exactly that; an apply of another stack
+is left alone. `undo` is the inverse of a finished apply, shown, approved and run like any plan. A rehearsal runs a plan on a copy
 of state and world, and proves that nothing is left to do after it.
 """
 

@@ -30,5 +30,5 @@ class Keeper(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close its connections."""
         ...

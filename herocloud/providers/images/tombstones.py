@@ -62,7 +62,7 @@ def bury(folder: Path, path: Path, what: Buried) -> None:
 
 
 def find(folder: Path, work: Work, path: str) -> Buried | None:
-    """Return the tombstone that a step brings back; another path is another disk, a drifted size is no reason to leave data buried.
+    """Return the tombstone that a step brings back. It must have the step's path; its size may differ, because disks get resized by hand.
 
     The path of a root disk names its VM, whatever the VM was called when it went.
     """

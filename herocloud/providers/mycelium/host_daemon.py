@@ -64,7 +64,7 @@ def find_flaws(data: Path, part: Mapping[str, object]) -> dict[str, Json]:
     try:
         found = find(data)
     except Temporary:
-        # It runs and is kept busy by somebody; that is no reason to restart it. What guards the host is seen all the same.
+        # It runs but is busy with another caller, so do not restart it. The rules that guard the host can still be checked.
         return {**own_daemon.find_flaws_of_guard(data)}
     if found is None:
         return {"node": "not running"}

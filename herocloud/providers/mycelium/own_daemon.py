@@ -1,8 +1,8 @@
 """Our daemon on this host: run with what all stacks want of it, started again when that changes, ended with the last stack.
 
 It is started by the keeper that VMMs have, which starts it again when it ends, and reads its command again each time. Peers stand in a
-configuration file beside the key and not in that command, so that a peer more or less is no reason to restart, while a restart for any
-reason brings them back.
+configuration file beside the key and not in that command: adding or removing a peer needs no restart, and any restart brings all of them
+back.
 """
 
 import shutil

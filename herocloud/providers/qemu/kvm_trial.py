@@ -78,7 +78,7 @@ def _judge(run: _Run, emulated: _Run) -> Trial:
         return Trial(FAILS, "KVM stopped the trial guest with an internal error", emulated.seconds)
     slow = f"KVM does not beat emulation: {_ratio(run, emulated)} the CPU time for the same work"
     if emulated.is_out_of_time and (run.code is None or (run.code == trial_guest.PASSED and run.seconds > emulated.seconds)):
-        return Trial(UNSURE, f"the trial guest got through emulation as little as through KVM within {emulated.seconds:.0f} s of CPU", 0.0)
+        return Trial(UNSURE, f"the trial guest finished neither under emulation nor under KVM within {emulated.seconds:.0f} s of CPU", 0.0)
     if run.code == trial_guest.PASSED:
         if run.seconds > emulated.seconds:
             return Trial(FAILS, slow, emulated.seconds)

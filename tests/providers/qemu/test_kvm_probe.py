@@ -119,7 +119,7 @@ def test_where_neither_comes_to_an_end_there_is_a_doubt(program, monkeypatch, kv
     monkeypatch.setattr(kvm_trial, "PATIENCE", 3.0)
     found = kvm_probe.accelerate(program(kvm, emulated="while :; do :; done"))
     assert found.name == "tcg"
-    assert found.why.startswith("whether KVM works is in doubt: the trial guest got through emulation as little as through KVM within ")
+    assert found.why.startswith("whether KVM works is in doubt: the trial guest finished neither under emulation nor under KVM within ")
 
 
 def test_a_kvm_that_fails_beside_an_emulation_without_end_is_not_believed(program, monkeypatch) -> None:
