@@ -1,6 +1,6 @@
 """What a rollback takes back, in which order, and what it cannot.
 
-One walk for the preview and for the work: what is shown before somebody approves is what happens then. A step whose data is gone for
+The preview and the work follow this walk, so what is shown before somebody approves is what happens then. A step whose data is gone for
 good cannot be taken back, and what would stand on that data cannot either: a machine on a disk that was purged, the plug of a volume.
 Everything else is taken back all the same. The arrows between steps are mostly about order, so they lead through what stays as it is.
 """
