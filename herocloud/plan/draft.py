@@ -5,9 +5,9 @@ decided in the draft, so that order, proof, facts and name come out of one place
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName, StepId

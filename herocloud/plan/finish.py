@@ -7,12 +7,12 @@ each kind of plan that does all of this by itself, had five places in which one 
 
 import graphlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 import herocloud
 from herocloud.host import slicing
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
 from herocloud.model.ids import PlanId, StepId

@@ -5,9 +5,9 @@ the work then refuses costs somebody the decision.
 """
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 from herocloud.kits import sizes
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import makers
 from herocloud.model.ids import Address
 from herocloud.model.makers import Maker

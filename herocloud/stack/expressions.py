@@ -7,8 +7,9 @@ say where a value comes from. This module loads nothing heavy, because the plann
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.stack.fields import spellings
 
 _SUM = re.compile(r"^(.*\S)\s*([+-])\s*(\d{1,9})$", re.DOTALL)

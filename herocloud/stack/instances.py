@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import overlays
 from herocloud.model.ids import Address, make_address
 from herocloud.stack.layers import View

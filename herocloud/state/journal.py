@@ -12,9 +12,9 @@ import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits import jsons
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import ids, plan_codec, steps
 from herocloud.model.applies import Caller, Pending, Scope
 from herocloud.model.errors import Conflict

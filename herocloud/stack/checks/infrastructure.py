@@ -1,9 +1,9 @@
 """Images, networks and the overlay: what their values say together."""
 
 import re
-from typing import NamedTuple
 
 from herocloud.kits import credentials
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import overlays
 from herocloud.stack.findings import Findings
 from herocloud.stack.layers import Fields
