@@ -131,9 +131,7 @@ def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[To
     return [stone for stone in tombstones if now - stone.deleted >= keep]
 
 
-def _drop(
-    host: Hosting, tombstones: tuple[Tombstone, ...], operation: str, how: How
-) -> tuple[tuple[Tombstone, ...], tuple[Held, ...]]:
+def _drop(host: Hosting, tombstones: tuple[Tombstone, ...], operation: str, how: How) -> tuple[tuple[Tombstone, ...], tuple[Held, ...]]:
     """Destroy deleted data, but for what an apply may need that has not ended; returns what went, and what stays for an apply."""
     if not tombstones:
         return (), ()
