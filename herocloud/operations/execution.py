@@ -20,7 +20,7 @@ from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
 from herocloud.state import high_water, reserve
-from herocloud.state.store import Grant, Store
+from herocloud.state.store import Grant, Moved, Store
 
 if TYPE_CHECKING:
     from herocloud.providers.drivers import Drivers
@@ -46,7 +46,7 @@ def run(
 ) -> Ran:
     """Admit a plan whose facts were read with `recorded`, and execute it; `undoes` names the plan that it takes back.
 
-    Raises `Moved`, with nothing changed, when somebody else was admitted or edited records since.
+    Raises `Moved`, with nothing changed, when somebody else was admitted, edited records or destroyed the data that it brings back since.
     """
     from herocloud.apply import executor
 
@@ -63,6 +63,8 @@ def run(
                 # What only the marks know so far: the next serial begins above them.
                 high_water.raise_to(store.folder, store.lineage, recorded.serial + recorded.behind)
             with admission.locked(store.folder, HOST, plan.operation, plan.id, how):
+                if not admission.is_data_kept(plan, host):
+                    raise Moved
                 number = store.begin(plan, how.clock.now(), undoes, prepared=prepared, expecting=admission.generation_of(recorded))
             with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store, number):
                 result = executor.carry_out(
