@@ -15,7 +15,7 @@ from herocloud.model.plans import Fact, Plan
 from herocloud.model.steps import FETCH
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record, Recorded
-from herocloud.operations import admission, inputs
+from herocloud.operations import admission, inputs, kept_data
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
@@ -68,7 +68,16 @@ def run(
                 number = store.begin(plan, how.clock.now(), undoes, prepared=prepared, expecting=admission.generation_of(recorded))
             with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store, number):
                 result = executor.carry_out(
-                    plan, store, number, opened, records, options=how.options, tell=tell, clock=how.clock, interrupts=interrupts
+                    plan,
+                    store,
+                    number,
+                    opened,
+                    records,
+                    options=how.options,
+                    tell=tell,
+                    clock=how.clock,
+                    interrupts=interrupts,
+                    kept=lambda: kept_data.list_kept(host, plan.stack),
                 )
     finally:
         drivers.close()
@@ -105,6 +114,7 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
                     facts=facts_here,
                     apply=pending.number,
                     records=recorded.records.get(unfinished.plan.stack, {}),
+                    kept=lambda: kept_data.list_kept(host, unfinished.plan.stack),
                 )
     finally:
         drivers.close()
