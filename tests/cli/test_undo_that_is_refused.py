@@ -20,7 +20,7 @@ def test_data_that_is_gone_is_said_once_and_promised_nowhere(herocloud) -> None:
     ran = herocloud("undo", "-y")
     assert ran.code == 1, ran.both
     assert ran.err.count("error: ") == 1
-    assert "The data of `vm.web[0–2]` is not kept any more" in ran.err
+    assert "The data of `vm.web[0\u20132]` is not kept any more" in ran.err
     assert "comes back" not in ran.both
     assert ran.out.count("the data from before is gone for good") == 3
 
@@ -60,4 +60,4 @@ def test_what_later_applies_changed_is_named_in_one_error(herocloud) -> None:
     ran = herocloud("undo", "apply-2", "-y")
     assert ran.code == 1, ran.both
     assert ran.err.count("error: ") == 1
-    assert "`vm.web[0–2]` were changed again after `apply-2`." in ran.err
+    assert "`vm.web[0\u20132]` were changed again after `apply-2`." in ran.err
