@@ -159,7 +159,7 @@ def compile_vm(
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
         seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
-    for part in ("seed", "disk"):
+    for part in ("seed", "disk", *half_made.cards(halves)):
         if part not in target:
             half_made.discard(seq, halves, part, [seq.steps[-1].id if seq.steps else None])
 
@@ -199,6 +199,7 @@ def compile_removal(
     if keep_disk:
         return gone
     ends = [seq.add("tap.delete", key, present[key], None, [gone]) for key in sorted(present) if key.startswith("nic.")]
+    ends += [step for key in half_made.cards(halves) if (step := half_made.discard(seq, halves, key, [gone]))]
     if "seed" in present:
         ends.append(seq.add("seed.delete", "seed", present["seed"], None, [gone]))
     ends += [step for part in ("seed", "disk") if (step := half_made.discard(seq, halves, part, [gone]))]
