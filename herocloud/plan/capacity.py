@@ -8,10 +8,10 @@ same and takes for ever; a plain bound (everything taken before anything is give
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Part
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host

@@ -1,9 +1,9 @@
 """The capacity proof on one line: `Slices 2 → 3 of 7 (peak 4) · RAM 8 → 15 GiB · …`."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from herocloud.kits import sizes
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.plans import Capacity, Level
 
 
