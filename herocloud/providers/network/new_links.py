@@ -1,7 +1,7 @@
 """Interfaces that bear our mark from the moment they exist.
 
 The kernel takes an alias only for an interface that it has, so one that is made bears none. Both messages go to the kernel in one call,
-which works through all of it before anything else happens to this process: whoever kills it does so before or after.
+which works through all of it before anything else happens to this process: if it is killed, then before or after.
 """
 
 import random

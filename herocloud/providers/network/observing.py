@@ -98,7 +98,7 @@ def _ranges(links: "tuple[dumps.Link, ...]", own: str | None) -> Iterator[tuple[
 
 
 def _things(scene: "snapshot.Scene", own: str | None, stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:
-    from herocloud.providers.network import half_made, recognition
+    from herocloud.providers.network import recognition, remains
 
     wanted = None if stacks is None else set(stacks)
     things: dict[StackName, dict[Address, Thing]] = {}
@@ -116,8 +116,8 @@ def _things(scene: "snapshot.Scene", own: str | None, stacks: Iterable[StackName
 
     for link, mark in filter(lambda one: is_wanted(one.mark), scene.owned):
         part = recognition.network_part(scene, link, mark) if mark.part == "network" else recognition.nic_part(scene, link, mark)
-        add(mark, part, half=half_made.is_half(link))
-    for mark, part in filter(lambda one: is_wanted(one.mark), half_made.find_remains(scene)):
+        add(mark, part, half=remains.is_half(link))
+    for mark, part in filter(lambda one: is_wanted(one.mark), remains.find_remains(scene)):
         add(mark, part, half=True)
     return things
 
@@ -128,9 +128,9 @@ def _has_remains() -> bool:
 
     if not netlink.has_admin():
         return False
-    from herocloud.providers.network import half_made
+    from herocloud.providers.network import remains
 
-    return half_made.has_tables()
+    return remains.has_tables()
 
 
 def lacking() -> str:

@@ -233,7 +233,7 @@ def probe(scene: Scene, work: Work) -> Probe:
 
 
 def _probe_discard(work: Work, current: Part, remains: list[str]) -> Probe:
-    """Say whether anything is left of what was half made; it is no one thing before it is gone."""
+    """Say whether anything is left of what was half made."""
     if current is not None and not current.get("unfinished"):
         return Probe(Found.CONTRADICTED, f"the {work.step.part} of `{work.step.address}` was half made, and is whole by now")
     return Probe(Found.PARTIAL, f"`{work.step.address}` is half made; there is {', '.join(remains)}") if remains else Probe(Found.DONE)
