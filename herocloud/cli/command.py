@@ -7,10 +7,11 @@ own parameters. Writing some forty of them into each of the planning commands wo
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from herocloud.cli import command_table, flags, terminal
 from herocloud.cli.terminal import Screen
+from herocloud.kits.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from herocloud.stack.sources import Source, Unusable

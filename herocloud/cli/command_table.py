@@ -6,7 +6,8 @@ own docstrings.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+
+from herocloud.kits.named_tuples import NamedTuple
 
 
 class Leaf(NamedTuple):

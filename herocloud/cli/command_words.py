@@ -5,10 +5,11 @@ before the command as well as after it. `command_values` turns the result into v
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from herocloud.cli import command, command_table, flags
 from herocloud.cli.command import Parameter
+from herocloud.kits.named_tuples import NamedTuple
 
 
 class Token(NamedTuple):

@@ -6,7 +6,9 @@ default, and every command that has it has the same. `typer_tree` makes Typer's 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
+
+from herocloud.kits.named_tuples import NamedTuple
 
 
 class Flag(NamedTuple):

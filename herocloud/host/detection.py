@@ -6,8 +6,8 @@ a file is missing. Both roots are parameters, so that a test can be any machine.
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.hosts import NumaNode, Uplink
 
 PROC = Path("/proc")

@@ -7,10 +7,10 @@ the file has changed. Comparing the text needs no clock and no digest, and the f
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits import caches, jsons, plain_files
 from herocloud.kits.jsons import Json
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic, Place
 
 FILE = "host.yaml"

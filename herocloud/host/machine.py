@@ -5,12 +5,13 @@ Each value remembers where it came from, because a number that nobody typed is t
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from herocloud.host import detection, slicing
 from herocloud.host.detection import Detected, detect
 from herocloud.host.hostfile import HostFile, read_host_file
 from herocloud.kits.jsons import Json
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host, ImageLimits, Ratios, Uplink
 from herocloud.model.ids import Sid

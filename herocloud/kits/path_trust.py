@@ -8,7 +8,8 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+from herocloud.kits.named_tuples import NamedTuple
 
 _ALL_IDS = 2**32 - 1
 """As many ids as a host has outside of user namespaces."""

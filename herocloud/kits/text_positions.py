@@ -1,6 +1,6 @@
 """Places in text files, as people and editors count them."""
 
-from typing import NamedTuple
+from herocloud.kits.named_tuples import NamedTuple
 
 
 class Place(NamedTuple):

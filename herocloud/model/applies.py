@@ -1,7 +1,6 @@
 """Applies as the state knows them: who asked for one, what it may touch while it runs, and those that did not end."""
 
-from typing import NamedTuple
-
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.words import Approval
 

@@ -4,8 +4,7 @@ Functions collect and return them; nobody raises one. The summary is constant te
 search for it; the detail says what, why and what to do.
 """
 
-from typing import NamedTuple
-
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.text_positions import Place
 from herocloud.model.words import Severity
 

@@ -1,7 +1,8 @@
 """What a VM shows of its guest, and where the guest is reached from the host."""
 
 from pathlib import Path
-from typing import NamedTuple
+
+from herocloud.kits.named_tuples import NamedTuple
 
 
 class GuestAccess(NamedTuple):

@@ -1,7 +1,6 @@
 """The machine, as the planner sees it."""
 
-from typing import NamedTuple
-
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import Sid
 
 SLICE_MEMORY = 4 * 1024**3

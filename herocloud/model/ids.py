@@ -6,9 +6,10 @@ All of them are texts; a `NewType` each keeps mypy from letting one pass for ano
 import re
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple, NewType
+from typing import NewType
 
 from herocloud.kits import nearest
+from herocloud.kits.named_tuples import NamedTuple
 
 Address = NewType("Address", str)
 """`vm.web[2]`, `volume.data`, `peer.tcp://192.0.2.1:9651`: what a resource is called inside its stack."""

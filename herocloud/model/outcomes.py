@@ -1,7 +1,8 @@
 """How steps and applies ended, and the events that tell of them while they run."""
 
-from typing import Literal, NamedTuple, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import Address, PlanId, StepId
 from herocloud.model.words import Status
 

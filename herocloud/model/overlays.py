@@ -1,8 +1,8 @@
 """The words of the overlay that several parts of herocloud share: its node, its modes, the key of the host, its range of addresses."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import Address
 
 NODE = Address("mycelium.node")

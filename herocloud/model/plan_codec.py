@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from herocloud.kits.jsons import Json
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Step
 

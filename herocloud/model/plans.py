@@ -1,9 +1,9 @@
 """Changes and plans."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import HERE, Address, HostId, PlanId, Sid, StackName

@@ -5,9 +5,8 @@ carries the part of its address before and after; `probe` compares the world wit
 the other.
 """
 
-from typing import NamedTuple
-
 from herocloud.kits.jsons import Json, Part
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import HERE, Address, HostId, StepId
 
 

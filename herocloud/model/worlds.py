@@ -5,9 +5,9 @@ level would triple the memory and the time. The pydantic models of `stack/` are 
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Place
 from herocloud.model.ids import HERE, Address, HostId, Sid, StackName

@@ -1,9 +1,9 @@
 """Which approvals a plan needs, which are missing, and what a person has to type for them. Pure."""
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 from herocloud.kits import nearest
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName

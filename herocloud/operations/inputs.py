@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from herocloud.kits import plain_files
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host

@@ -5,10 +5,10 @@ Everything here opens the state for reading only.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits import nearest
 from herocloud.kits.jsons import Json
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.applies import Pending, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused

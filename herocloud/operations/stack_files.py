@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits import durable_files, plain_files
 from herocloud.kits.jsons import Json
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.documents import MAX_BYTES
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic

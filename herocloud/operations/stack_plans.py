@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import ids, overlays
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, DoesNotFit, Refused

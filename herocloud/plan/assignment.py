@@ -7,9 +7,9 @@ a simulated VM are simulated too: a simulated VM on a real bridge would be neith
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host

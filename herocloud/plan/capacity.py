@@ -6,12 +6,11 @@ No token has two owners, so no order of the steps can use more than there is. Wa
 same and takes for ever; a plain bound (everything taken before anything is given) would refuse plans that work.
 """
 
-import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import ids, quantities
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
@@ -307,7 +306,10 @@ def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequen
         amount = amount_of(step.takes, resource) - amount_of(step.gives, resource)
         if amount:
             asks[step.address] = asks.get(step.address, 0) + amount
-    show = functools.partial(quantities.show, resource)
+
+    def show(amount: int) -> str:
+        return quantities.show(resource, amount)
+
     blamed = smallest_set(asks, lacking)
     found = Diagnostic(
         code=f"does-not-fit-{resource.replace('_', '-')}",

@@ -1,10 +1,10 @@
 """What happens at one address: action, reason, impact, field diffs, and the steps that bring it about."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import powers, specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host

@@ -1,9 +1,9 @@
 """What networks want of the host that somebody else has: addresses and ports. A plan that leaves it to the steps to find out would lie."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step

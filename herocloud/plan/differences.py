@@ -5,10 +5,10 @@ and deepdiff looks only into the nested values that differ; counted VMs share th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import powers
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT

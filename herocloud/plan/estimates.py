@@ -9,8 +9,8 @@ What was learnt is an input like any other. It changes what is shown of a plan, 
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.plans import Change

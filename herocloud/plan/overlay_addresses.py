@@ -5,10 +5,10 @@ that names the command which makes it.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName

@@ -8,8 +8,8 @@ the instances behind it keep running. `update: {max_unavailable: N}` on the bloc
 import graphlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic, Finding
 from herocloud.model.ids import Address, StepId
 from herocloud.model.steps import BESIDE, READY, Step

@@ -5,10 +5,10 @@ Renames that look forgotten are pointed out here too, because they are found in 
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from herocloud.kits import jsons, nearest
 from herocloud.kits.jsons import Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import PARALLELISM

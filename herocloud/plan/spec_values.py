@@ -5,10 +5,10 @@ are still valid, so that a plan without a change in the file has no change to sh
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import overlay_seeds
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import SLICE_MEMORY, Host

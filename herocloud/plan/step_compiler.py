@@ -5,9 +5,9 @@ that are wanted, never at how the difference came about. That makes a plan after
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import StepId
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.powers import ALIVE, GIVEN_UP, HELD, KEEPER

@@ -15,11 +15,11 @@ from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
-from herocloud.model.plans import Change, FieldDiff, Plan
+from herocloud.model.plans import Change, Fact, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, half_made, inverses, lost_data, order, reservations, step_compiler
+from herocloud.plan import capacity, facts, finish, half_made, inverses, kept_facts, lost_data, order, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
@@ -88,6 +88,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     changes = [decision.change for decision in decisions.values()]
     diagnostics += _refuse_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
+    relied = {address: _kept_facts(plan.stack, done, inverse, kept) for address, inverse in inverted.items()}
     # What was removed under another name than its first is kept under that.
     moved = [(change.address, change.previous_address) for change in plan.changing if change.previous_address]
     kept = [*kept, *(one._replace(address=old) for one in kept for new, old in moved if one.address == new)]
@@ -108,6 +109,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
             used=capacity.used(recorded, observed),
             waits=waits,
             free_slices=free,
+            kept=relied,
             complete=plan.complete,
             simulated=plan.simulated,
         )
@@ -117,6 +119,11 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
 def restored(past: Past) -> bool:
     """Return whether taking this back brings deleted data back, so that what is kept of it has to be looked up."""
     return any(KINDS[step.kind].destroys_data for step in past.done)
+
+
+def _kept_facts(stack: StackName, done: Sequence[Step], inverse: Inverted, kept: Collection[Kept]) -> tuple[Fact, ...]:
+    makers_of_data = (step.tombstone for step in done if step.id in inverse.firsts and KINDS[step.kind].destroys_data)
+    return tuple(kept_facts.facts_of(stack, makers_of_data, kept))
 
 
 def _lost(address: Address, *, purged: bool) -> Diagnostic:

@@ -6,9 +6,10 @@ executor gives it to the steps that need it. Part of the contract in `seam`, fro
 
 from enum import Enum
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from herocloud.kits.jsons import Part
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import Address
 
 OVERLAY_BRIDGE = "hb-mycelium"

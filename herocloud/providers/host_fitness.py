@@ -1,6 +1,6 @@
 """What a provider can do on one host, and what it lacks there. Part of the contract in `seam`, from where providers import all of it."""
 
-from typing import NamedTuple
+from herocloud.kits.named_tuples import NamedTuple
 
 
 class Lacking(NamedTuple):

@@ -1,7 +1,8 @@
 """Keepers: what a provider that keeps deleted data for a while shows of it."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import Address, StackName
 from herocloud.model.makers import Maker
 

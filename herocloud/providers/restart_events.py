@@ -1,6 +1,8 @@
 """What stands beside the process of a VM and starts it again, as the daemon sees it: what it noted, and whether it is there."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from herocloud.kits.named_tuples import NamedTuple
 
 
 class RestartEvent(NamedTuple):

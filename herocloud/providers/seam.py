@@ -11,9 +11,10 @@ Modules satisfy these protocols as well as classes do, so `planning` is usually 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import makers
 from herocloud.model.guest_access import GuestAccess, Signs
 from herocloud.model.hosts import Host, ImageNeed, OverlayDaemon, OverlayKey

@@ -6,10 +6,11 @@ that are written alike, which is what keeps ten thousand of them cheap; nobody c
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from herocloud.kits import shared_values
 from herocloud.kits.jsons import Spec
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.tree import Path
 from herocloud.model import overlays
 from herocloud.model.diagnostics import Place

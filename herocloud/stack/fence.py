@@ -5,7 +5,8 @@ them it opens only what they sent along, and of the host's own files only those 
 """
 
 import os
-from typing import NamedTuple
+
+from herocloud.kits.named_tuples import NamedTuple
 
 
 class Fence(NamedTuple):

@@ -5,8 +5,7 @@ twice. A spot whose value was refused is *poisoned*: whatever would follow from 
 place in the file are one finding, because an anchor or `defaults` bring one line to many VMs.
 """
 
-from typing import NamedTuple
-
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.tree import Path
 from herocloud.model.diagnostics import Place
 from herocloud.stack.pruned import Pruned

@@ -5,8 +5,9 @@ appear in one run.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.tree import Path
 from herocloud.model.hosts import Host
 from herocloud.stack import layers, merge, sources, substitution

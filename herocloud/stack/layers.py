@@ -5,9 +5,10 @@ comes after what `defaults` says beside it. Mappings are merged key by key, list
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from herocloud.kits import shared_values
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.tree import Path
 from herocloud.stack.findings import Findings
 

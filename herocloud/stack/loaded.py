@@ -1,7 +1,6 @@
 """What a load gives back."""
 
-from typing import NamedTuple
-
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.worlds import Desired
 

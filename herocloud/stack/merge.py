@@ -4,8 +4,9 @@
 both places, because a silent winner would hang on the order of the arguments.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.tree import Path
 
 NAMED = ("variables", "images", "sizes", "networks", "volumes", "vms", "outputs", "defaults", "mycelium")

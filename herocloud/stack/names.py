@@ -4,9 +4,10 @@ A resource whose block is full of mistakes is still there for those that refer t
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from herocloud.kits import nearest as nearest_names
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.stack.findings import Findings
 from herocloud.stack.layers import Fields, View
 

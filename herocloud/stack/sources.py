@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.documents import MAX_BYTES
 from herocloud.model.hosts import Host
 

@@ -5,8 +5,9 @@ place, and `instances` replaces it again for each of the others.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.tree import Path
 from herocloud.model.hosts import Host
 from herocloud.stack import expressions, names

@@ -5,8 +5,9 @@ Texts from the environment and the command line are read as the type of the vari
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml import reader, scalars
 from herocloud.kits.yaml.tree import Unreadable
 from herocloud.model.diagnostics import Place

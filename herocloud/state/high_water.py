@@ -11,9 +11,9 @@ falls, and a full disk has room for it because it takes no new block.
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits import durable_files, faults, plain_files
+from herocloud.kits.named_tuples import NamedTuple
 
 FILE = "state.serial"
 _LONGEST = 200

@@ -6,8 +6,8 @@ goes into the state and comes out of it is plain data.
 
 import sqlite3
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.applies import NOBODY, Caller, apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused

@@ -8,9 +8,9 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits import moments
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.ids import Address, StackName
 from herocloud.state import state_files

@@ -12,9 +12,9 @@ import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from herocloud.kits import jsons
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import ids, plan_codec, steps
 from herocloud.model.applies import Caller, Pending, Scope
 from herocloud.model.errors import Conflict
@@ -22,7 +22,7 @@ from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import Approval
-from herocloud.state import failures, holders, locking, records
+from herocloud.state import failures, holders, records
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, Did, Entry, Generation, Grant
 
@@ -309,6 +309,8 @@ def reserved(connection: sqlite3.Connection) -> records.Records:
 
 def _is_alive(folder: Path, stack: StackName, text: str) -> bool:
     """Return whether the process that was last at work on an apply holds the lock for it."""
+    from herocloud.state import locking
+
     try:
         holder = holders.Holder(**json.loads(text))
     except (ValueError, TypeError):

@@ -7,8 +7,8 @@ a stack, and the last records of what still lies on the host without one.
 
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import Address, StackName
 from herocloud.state import journal
 

@@ -11,8 +11,8 @@ SQLite's open connections are among them.
 import errno
 import os
 from pathlib import Path
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused

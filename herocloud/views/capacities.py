@@ -1,7 +1,6 @@
 """The capacity proof on one line: `Slices 2 → 3 of 7 (peak 4) · RAM 8 → 15 GiB · …`."""
 
-from typing import NamedTuple
-
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import quantities
 from herocloud.model.plans import Capacity, Level
 

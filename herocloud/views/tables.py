@@ -5,9 +5,9 @@ mappings; a column says how its value is written for people. rich is not used: t
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.views import writer
 
 FORMAT_VERSION = "1.0"

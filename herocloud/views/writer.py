@@ -9,8 +9,9 @@ apply that is half done. The outlet goes silent at the first failure and remembe
 """
 
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.words import Action, Severity
 
 

@@ -114,7 +114,8 @@ def test_bandwidth_that_is_short_is_in_the_unit_of_the_file(herocloud: Any, data
     )
     herocloud.write(
         "stack: a\nimages: {x: {source: 'https://e.example/x', unpinned: true, format: raw}}\nnetworks: {lan: {cidr: 10.0.0.0/24}}\n"
-        "vms: {web: {count: 2, image: x, root_disk: {rate: {bandwidth: 200 MB/s}}, networks: [{network: lan, rate: {download: 900 Mbit/s}}]}}\n"
+        "vms: {web: {count: 2, image: x, root_disk: {rate: {bandwidth: 200 MB/s}},\n"
+        "            networks: [{network: lan, rate: {download: 900 Mbit/s}}]}}\n"
     )
     ran = herocloud("plan")
     assert ran.code == 14

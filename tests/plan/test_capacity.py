@@ -267,7 +267,9 @@ def test_a_vm_that_is_stopped_for_other_reasons_moves_its_rate_too(build, preten
 def test_a_vm_takes_over_the_rate_of_the_one_that_it_needed(build, pretend) -> None:
     tight = build.host(uplink=Uplink("eth0", 500))
     fast, free = ({"network": "lan", "rate": rate and {"download": rate, "upload": None}} for rate in (1000, None))
-    stack = build.desired(build.image(), build.network(), build.vm("queue", networks=[fast]), build.vm("db", networks=[free], needs=["vm.queue"]))
+    stack = build.desired(
+        build.image(), build.network(), build.vm("queue", networks=[fast]), build.vm("db", networks=[free], needs=["vm.queue"])
+    )
     world = pretend.run(pretend.World(), pretend.World().plan(stack, tight), tight)
     plan = world.plan(build.desired(build.image(), build.network(), build.vm("db", networks=[fast])), tight)
     assert not plan.errored

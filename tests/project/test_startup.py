@@ -21,6 +21,15 @@ except SystemExit:
 print("\\n" + json.dumps(sorted(sys.modules)))
 """
 
+_SLOW_TYPES = """
+import typing
+slow, typing_new = [], typing.NamedTupleMeta.__new__
+def note(kind, name, bases, body):
+    slow.append(body["__module__"] + "." + name)
+    return typing_new(kind, name, bases, body)
+typing.NamedTupleMeta.__new__ = staticmethod(note)
+"""
+
 STACK = """\
 stack: shop
 images:
@@ -30,8 +39,8 @@ vms:
 """
 
 
-def _loaded(folder: Path, *arguments: str) -> set[str]:
-    command = [sys.executable, "-c", _PROBE, json.dumps(arguments)]
+def _loaded(folder: Path, *arguments: str, probe: str = _PROBE) -> set[str]:
+    command = [sys.executable, "-c", probe, json.dumps(arguments)]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     return set(json.loads(ended.stdout.splitlines()[-1]))
 
@@ -61,3 +70,12 @@ def test_a_plan_without_changes_loads_nothing_it_does_not_need(data_folder: Path
     (data_folder / "stack.yaml").write_text(STACK, encoding="utf-8")
     _loaded(data_folder, "apply", "--auto-approve")
     assert sorted(_loaded(data_folder, "plan") & (HEAVY | {"typer", "inspect"})) == []
+
+
+def test_types_of_every_plan_are_cheap_to_define(data_folder: Path) -> None:
+    # A named tuple of `typing` takes ten times as long: 160 of them were a fifth of the time of a plan without changes.
+    (data_folder / "stack.yaml").write_text(STACK, encoding="utf-8")
+    _loaded(data_folder, "apply", "--auto-approve")
+    slow = _loaded(data_folder, "plan", probe=_SLOW_TYPES + _PROBE.replace("sorted(sys.modules)", "slow"))
+    own = sorted(name for name in slow if name.startswith("herocloud."))
+    assert own == [], "take NamedTuple from herocloud.kits.named_tuples in these"

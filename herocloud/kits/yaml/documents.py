@@ -1,9 +1,10 @@
 """Files as documents: bytes to text, values, and the places of everything in them."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from herocloud.kits import credentials
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.text_positions import Place
 from herocloud.kits.yaml import reader
 from herocloud.kits.yaml.complaints import LINE_BREAK

@@ -11,9 +11,10 @@ every part has a place of its own.
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from herocloud.kits import shared_values
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml import complaints, parser, scalars
 from herocloud.kits.yaml.tree import Duplicate, Spot, Spots, Tree, Unreadable
 

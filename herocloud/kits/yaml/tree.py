@@ -1,6 +1,8 @@
 """What a YAML text holds: its values, where each is written, and what keeps it from being read."""
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from herocloud.kits.named_tuples import NamedTuple
 
 Path = tuple[str | int, ...]
 """Keys and list numbers from the top of a file down to a value."""

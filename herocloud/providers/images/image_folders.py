@@ -14,9 +14,9 @@ tombstones/KEY/         deleted data, with what it was
 
 import os
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from herocloud.kits import durable_files
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.errors import Permanent
 from herocloud.model.steps import BESIDE
 

@@ -9,8 +9,8 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Permanent
 from herocloud.model.hosts import Host, ImageLimits

@@ -5,9 +5,9 @@ as plain texts lets one table and one look-up answer for paths, taps, MAC addres
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.overlays import CARD
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.specs import plugged

@@ -4,8 +4,9 @@ Without a look at them, somebody who repairs a duplicate name finds the next mis
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.yaml.documents import Document, Spotted
 from herocloud.kits.yaml.tree import Path
 from herocloud.stack import layers, substitution
