@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from herocloud.apply import entries, staleness, steering
 from herocloud.apply.coordinator import Ended
+from herocloud.apply.rollback import ListKept
 from herocloud.apply.sessions import Drivers, Opened, Session
 from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.kits import faults
@@ -73,8 +74,9 @@ def carry_out(
     tell: Callable[[Event], None],
     clock: Clock,
     interrupts: Interrupts,
+    kept: ListKept | None = None,
 ) -> Result:
-    """Run an apply that has begun; `records` are those of its stack from before."""
+    """Run an apply that has begun; `records` are those of its stack from before, `kept` lists deleted data that is still there."""
     faults.reached("apply.begin.after")
     session = Session(
         plan,
@@ -89,14 +91,14 @@ def carry_out(
         interrupts=interrupts,
     )
     ended = session.forward(plan.steps)
-    return conclude(session, ended, states={})
+    return conclude(session, ended, states={}, kept=kept)
 
 
-def conclude(session: Session, ended: Ended, states: Mapping[StepId, str]) -> Result:
+def conclude(session: Session, ended: Ended, states: Mapping[StepId, str], *, kept: ListKept | None = None) -> Result:
     """Close the books after the way forward, or take everything back first when that was asked for."""
     failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
     if failed and not ended.interrupted and session.options.on_failure == "rollback":
-        return take_back(session, ended.outcomes, states, ended.stuck)
+        return take_back(session, ended.outcomes, states, ended.stuck, kept=kept)
     if ended.at_once:
         return session.finish(ended.outcomes, status=None)
     if ended.interrupted:
@@ -139,7 +141,14 @@ _FOREIGN = Diagnostic(
 _STATES = {Status.DONE: "done", Status.FAILED: "failed", Status.CANCELLED: "cancelled", Status.UNDONE: "undone"}
 
 
-def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[StepId, str], stuck: Collection[StepId] = ()) -> Result:
+def take_back(
+    session: Session,
+    outcomes: Sequence[Outcome],
+    states: Mapping[StepId, str],
+    stuck: Collection[StepId] = (),
+    *,
+    kept: ListKept | None = None,
+) -> Result:
     """Undo every step that was begun, before this run (`states`) or in it (`outcomes`), and close the books.
 
     `stuck` steps had not answered when they were given up; one that comes through after its undoing leaves an orphan, so it is named.
@@ -149,7 +158,7 @@ def take_back(session: Session, outcomes: Sequence[Outcome], states: Mapping[Ste
         if outcome.status in _STATES:
             now[outcome.step] = _STATES[outcome.status]
     session.voice.note("taking back what this apply did, newest first")
-    ended = session.back(now)
+    ended = session.back(now, stuck=stuck, kept=kept)
     merged = merge_outcomes(outcomes, ended, {step for step, state in now.items() if state == "done"})
     if ended.at_once:
         return session.finish(merged, status=None, back=True)
@@ -191,13 +200,14 @@ def resume(
     facts: Facts | None = None,
     apply: int | None = None,
     records: Mapping[Address, Record] | None = None,
+    kept: ListKept | None = None,
 ) -> Result:
     """Complete an unfinished apply, the newest or the one of this number, or take it back with `rollback`.
 
     A rollback that was cut off always goes on backwards.
 
     `facts` looks again at what the steps of changes that were never begun rely on; such steps fail when it has changed, and the rest
-    of the apply is completed all the same.
+    of the apply is completed all the same. `kept` lists the deleted data of its stack that is still there.
     """
     unfinished = store.unfinished() if apply is None else store.unfinished(apply)
     if unfinished is None:
@@ -221,12 +231,12 @@ def resume(
             interrupts=stopping,
         )
         if rollback or entries.going_back(states):
-            return take_back(session, (), states)
+            return take_back(session, (), states, kept=kept)
         left = _left_of(plan, states)
         session.voice.note(f"resuming plan {plan.id}: {len(plan.steps) - len(left)} of {len(plan.steps)} steps are done")
         unknown = {step.id for step in left if states.get(step.id) in entries.IN_FLIGHT}
         ended = session.forward(left, unknown=unknown, broken=_broken(unfinished, left, facts))
-        return conclude(session, ended, states)
+        return conclude(session, ended, states, kept=kept)
 
 
 def _left_of(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.ids import Address, Sid
+from herocloud.model.plans import Change
 from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, READY, Step
 from herocloud.model.worlds import Record
@@ -18,6 +19,12 @@ from herocloud.providers.seam import Attachment, Card, Disk, DiskUse, Work
 
 Records = Mapping[Address, Record]
 """The records of one stack, as they are at this moment of its apply."""
+
+
+def spec_for(step: Step, change: Change) -> Mapping[str, object]:
+    """Return the target that a step is about: the old one for a removal, the new one for everything else."""
+    removes = change.after is None or (step.after is None and change.before is not None)
+    return (change.before if removes else change.after) or {}
 
 
 def supply(work: Work, record: Record | None, records: Records, folder: Path) -> Work:

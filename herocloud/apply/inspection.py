@@ -1,18 +1,18 @@
 """Looking at an apply that did not end: what is left of it, and what its open steps have come to. Nothing is changed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from herocloud.apply import sessions
+from herocloud.apply import handover
 from herocloud.apply.entries import IN_FLIGHT
-from herocloud.apply.sessions import Drivers
+from herocloud.apply.rollback import Look
 from herocloud.model.applies import Pending
 from herocloud.model.errors import HerocloudError
-from herocloud.model.ids import StepId
+from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import STATE_PROVIDER, Step
 from herocloud.model.words import Approval
-from herocloud.providers.seam import Found, Work
+from herocloud.providers.seam import Driver, Found, Work
 
 
 class Seen(NamedTuple):
@@ -34,6 +34,13 @@ class Left(NamedTuple):
     begun: bool
     lost: bool = False
     """Its data is gone for good, so it cannot be taken back."""
+    because: tuple[Address, ...] = ()
+    """What else cannot be taken back, and keeps some steps of this change from it."""
+
+    @property
+    def comes_back(self) -> bool:
+        """Return whether a rollback takes it back as a whole."""
+        return not self.lost and not self.because
 
 
 class Rest(NamedTuple):
@@ -54,7 +61,7 @@ class Rest(NamedTuple):
     @property
     def all_lost(self) -> bool:
         """Return whether nothing of what is left can be taken back."""
-        return self.rollback and bool(self.left) and all(one.lost for one in self.left)
+        return self.rollback and bool(self.left) and not any(one.steps or one.comes_back for one in self.left)
 
     def missing(self, approved: Collection[Approval]) -> dict[Approval, list[Change]]:
         """Return what is not approved, by the class that is missing, mildest first."""
@@ -69,26 +76,33 @@ class Rest(NamedTuple):
 _WORDS = {Found.DONE: "done", Found.NOT_STARTED: "not started", Found.PARTIAL: "half done", Found.CONTRADICTED: "something else"}
 
 
-def left_steps(plan: Plan, states: Mapping[StepId, str], *, back: bool) -> list[Step]:
-    """Return the steps that are still to be done, or with `back` to be taken back."""
-    if back:
-        return [step for step in reversed(plan.steps) if states.get(step.id) == "done" or states.get(step.id) in IN_FLIGHT]
+def left_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
+    """Return the steps that are still to be done."""
     return [step for step in plan.steps if states.get(step.id) != "done"]
 
 
-def probe_open_steps(plan: Plan, states: Mapping[StepId, str], drivers: Drivers, lineage: str) -> list[Seen]:
-    """Ask the world about each step that was begun and not seen to end."""
+def open_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
+    """Return each step that was begun and not seen to end."""
+    return [step for step in plan.steps if states.get(step.id) in IN_FLIGHT and step.provider != STATE_PROVIDER]
+
+
+def look_at(steps: Iterable[Step], plan: Plan, driver_of: Callable[[Step], Driver], lineage: str) -> dict[StepId, Look]:
+    """Ask the world how far each of these steps came."""
     changes = {change.address: change for change in plan.changing}
-    found = []
-    for step in plan.steps:
-        if states.get(step.id) not in IN_FLIGHT or step.provider == STATE_PROVIDER:
-            continue
-        spec = sessions.spec_for(step, changes[step.address])
+    looks = {}
+    for step in steps:
+        spec = handover.spec_for(step, changes[step.address])
         work = Work(step, plan.stack, spec, lineage, plan.id, plan.purge, None, lambda: False, lambda _text, _share: None)
         try:
-            answer = sessions.Opened([step], drivers).of(step).probe(work)
+            answer = driver_of(step).probe(work)
         except HerocloudError as error:
-            found.append(Seen(step, "unknown", str(error)))
+            looks[step.id] = Look(None, str(error))
         else:
-            found.append(Seen(step, _WORDS[answer.found], answer.detail or ""))
-    return found
+            looks[step.id] = Look(answer.found, answer.detail or "")
+    return looks
+
+
+def say_seen(steps: Iterable[Step], looks: Mapping[StepId, Look]) -> tuple[Seen, ...]:
+    """Put what the world shows of these steps into words."""
+    found = ((step, looks[step.id]) for step in steps)
+    return tuple(Seen(step, _WORDS[look.found] if look.found is not None else "unknown", look.detail) for step, look in found)

@@ -8,11 +8,12 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from herocloud.apply import handover
+from herocloud.apply import handover, inspection, rollback
 from herocloud.apply.coordinator import Ended, Runner
 from herocloud.apply.directions import Backward, Forward, Way
-from herocloud.apply.entries import IN_FLIGHT, Journal
+from herocloud.apply.entries import Journal
 from herocloud.apply.listener import Listener
+from herocloud.apply.rollback import ListKept
 from herocloud.apply.schedule import Walk
 from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt
@@ -20,7 +21,7 @@ from herocloud.kits import faults
 from herocloud.model.applies import apply_id
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event, Outcome, Result, SummaryData
-from herocloud.model.plans import Change, Plan
+from herocloud.model.plans import Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Status
 from herocloud.model.worlds import Record
@@ -88,20 +89,23 @@ class Session:
         walk = Walk(steps, {step.id: step.needs for step in steps}, self.options.parallelism, unknown, heals)
         return self._run(walk, Forward(self._journal, unknown), on_failure=self.options.on_failure, broken=broken)
 
-    def back(self, states: Mapping[StepId, str]) -> Ended:
-        """Take back everything that was begun, newest first: a step only after everything that needed it."""
-        steps = [step for step in self.plan.steps if states.get(step.id) == "done" or states.get(step.id) in IN_FLIGHT]
-        steps.reverse()
-        dependants: dict[StepId, list[StepId]] = {}
-        for step in steps:
-            for need in step.needs:
-                dependants.setdefault(need, []).append(step.id)
-        self._journal.prepare_undo(steps)
-        unknown = {step.id for step in steps if states[step.id] in IN_FLIGHT}
-        way = Backward(self._journal, unknown)
+    def back(self, states: Mapping[StepId, str], *, stuck: Collection[StepId] = (), kept: ListKept | None = None) -> Ended:
+        """Take back everything that was begun and can be, newest first: a step only after everything that needed it.
+
+        Steps in `stuck` have a provider that does not answer, so it is not asked how far they came.
+        """
+        # Of all that is under way, only this decides what cannot come back; the rest is asked in turn, by workers that may be given up.
+        asked = [step for step in inspection.open_steps(self.plan, states) if KINDS[step.kind].destroys_data and step.id not in stuck]
+        looks = inspection.look_at(asked, self.plan, self._opened.of, self._store.lineage)
+        purged = self.options.purge or self.plan.purge
+        lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=purged, kept=kept)
+        way_back = rollback.walk(self.plan, states, looks, lost)
+        self._journal.prepare_undo(way_back.steps)
+        way = Backward(self._journal, way_back.unknown)
         # One step that cannot be taken back must not keep the others: the nearer to the start, the better.
-        heals = [step.id for step in steps if KINDS[KINDS[step.kind].inverse].heals]
-        return self._run(Walk(steps, dependants, self.options.parallelism, (), heals), way, on_failure="continue")
+        heals = [step.id for step in way_back.steps if KINDS[KINDS[step.kind].inverse].heals]
+        walk = Walk(way_back.steps, way_back.needs, self.options.parallelism, (), heals)
+        return self._run(walk, way, on_failure="continue", broken=way_back.broken)
 
     def _run(self, walk: Walk, way: Way, *, on_failure: str, broken: Mapping[StepId, str] | None = None) -> Ended:
         runner = Runner(
@@ -122,7 +126,7 @@ class Session:
 
     def _work_of(self, attempt: Attempt) -> Work:
         step, plan = attempt.step, self.plan
-        spec = spec_for(step, self._journal.change_of(step))
+        spec = handover.spec_for(step, self._journal.change_of(step))
         purge = self.options.purge or plan.purge
         shutdown = self.options.shutdown
         work = Work(
@@ -200,9 +204,3 @@ _EFFECTS = {
     Action.REPLACE: "replaced",
 }
 """What is none of these was changed."""
-
-
-def spec_for(step: Step, change: Change) -> Mapping[str, object]:
-    """Return the target that a step is about: the old one for a removal, the new one for everything else."""
-    removes = change.after is None or (step.after is None and change.before is not None)
-    return (change.before if removes else change.after) or {}

@@ -16,6 +16,7 @@ from herocloud.model.plans import Fact, Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import Action
 from herocloud.model.worlds import Observed, Recorded
+from herocloud.plan import kept_facts
 from herocloud.state.store import AppliedPlan
 
 
@@ -58,6 +59,8 @@ def say_changed(changed: Changed) -> Diagnostic:
 
 
 def _address_of(key: str) -> str | None:
+    if key.startswith(kept_facts.PREFIX):
+        return kept_facts.address_of(key)
     kind, _, rest = key.partition(":")
     return rest.partition("/")[2] or None if kind in ("record", "observed") else None
 

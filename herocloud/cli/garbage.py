@@ -1,10 +1,12 @@
 """`state gc`: lists what would go, gets it approved, removes it."""
 
 import time
+from collections.abc import Sequence
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
 from herocloud.cli.command import Call
 from herocloud.operations import leftovers
+from herocloud.operations.held_data import Held
 from herocloud.operations.leftovers import Cleaned, Litter
 from herocloud.plan import lost_data
 from herocloud.views import listings, results, tables, values
@@ -36,7 +38,15 @@ def _show(call: Call, litter: Litter) -> None:
 def _show_nothing(call: Call, litter: Litter) -> None:
     if call.json:
         call.screen.result(
-            presentation.dumps({"format_version": presentation.FORMAT_VERSION, "orphans": [], "tombstones": [], "removed": True})
+            presentation.dumps(
+                {
+                    "format_version": presentation.FORMAT_VERSION,
+                    "orphans": [],
+                    "tombstones": [],
+                    "held": _list_held(litter.held),
+                    "removed": True,
+                }
+            )
         )
     else:
         call.screen.result("There is nothing to remove.")
@@ -46,6 +56,17 @@ def _show_nothing(call: Call, litter: Litter) -> None:
 def _tell_spared(call: Call, litter: Litter) -> None:
     if litter.spared:
         call.note(f"{len(litter.spared)} things carry the mark of another state and stay; `--foreign` includes them.")
+    _tell_held(call, litter.held)
+
+
+def _tell_held(call: Call, held: Sequence[Held]) -> None:
+    for apply in dict.fromkeys(one.apply for one in held):
+        addresses = ", ".join(f"`{one.tombstone.address}`" for one in held if one.apply == apply)
+        call.note(f"`{apply}` has not ended and may need the deleted data of {addresses}, which stays until it has.")
+
+
+def _list_held(held: Sequence[Held]) -> list[dict[str, str]]:
+    return [{"stack": one.tombstone.stack, "address": one.tombstone.address, "apply": one.apply} for one in held]
 
 
 def _tell(call: Call, litter: Litter, cleaned: Cleaned) -> int:
@@ -55,11 +76,13 @@ def _tell(call: Call, litter: Litter, cleaned: Cleaned) -> int:
             "format_version": presentation.FORMAT_VERSION,
             "orphans": [{"stack": thing.stack, "address": thing.address} for thing in litter.orphans],
             "tombstones": [stone.key for stone in cleaned.tombstones],
+            "held": _list_held((*litter.held, *cleaned.held)),
             "removed": not any(codes),
             "results": [results.document(plan, result) for plan, result in cleaned.results],
         }
         call.screen.result(presentation.dumps(document))
         return max(codes, default=exit_codes.DONE)
+    _tell_held(call, cleaned.held)
     for plan, result in cleaned.results:
         call.screen.result("\n" + results.render(plan, result, color=call.screen.color_out))
     if cleaned.tombstones:

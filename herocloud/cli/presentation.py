@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.cli import exit_codes, flags, terminal
 from herocloud.cli.command import Call
@@ -11,7 +12,9 @@ from herocloud.model.errors import Refused
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.views.json_text import dumps
-from herocloud.views.tables import Listing
+
+if TYPE_CHECKING:
+    from herocloud.views.tables import Listing
 
 __all__ = ["dumps"]
 
@@ -23,7 +26,7 @@ def show(call: Call, document: Callable[[], Json], text: Callable[[], str]) -> N
     call.screen.result(dumps(document()) if call.json else text())
 
 
-def show_listing(call: Call, listing: Listing) -> None:
+def show_listing(call: Call, listing: "Listing") -> None:
     """Print a table or the same rows as JSON."""
     from herocloud.views import tables
 

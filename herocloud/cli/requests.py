@@ -19,7 +19,7 @@ from herocloud.model.ids import StackName, StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import approval, inputs, lookups
+from herocloud.operations import approval, inputs
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked
 from herocloud.plan.scope import PlanOptions
@@ -203,6 +203,8 @@ def stack_here(call: Call) -> StackName | None:
 def choose_stack(call: Call, stack: str | None) -> str | None:
     """Return the stack that a command about the state means: the one named, the one of the stack file here, or nothing for all."""
     if stack is not None:
+        from herocloud.operations import lookups
+
         lookups.require_known(call.folder, stack)
         return stack
     return stack_here(call)

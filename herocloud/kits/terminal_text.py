@@ -20,7 +20,7 @@ _UNSAFE = re.compile(
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f"
     r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"  # these turn the order of what is read
 )
-_MOVES = re.compile(r"\x1b\[\d*A|\x1b\[[JK]|\r")
+_MOVES = r"\x1b\[\d*A|\x1b\[[JK]|\r"
 
 
 def visible(text: str, *, colors: bool = False, redrawing: bool = False) -> str:
@@ -30,7 +30,7 @@ def visible(text: str, *, colors: bool = False, redrawing: bool = False) -> str:
 
     def write_out(found: re.Match[str]) -> str:
         said = found.group()
-        if (colors and said in COLORS) or (redrawing and _MOVES.fullmatch(said)):
+        if (colors and said in COLORS) or (redrawing and re.fullmatch(_MOVES, said)):
             return said
         return "\n" if said == "\r\n" else "".join(map(_write_out, said))
 

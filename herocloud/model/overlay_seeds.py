@@ -11,16 +11,16 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 
 BYTES = 6
-_HEX = re.compile(r"[0-9a-fA-F]{12}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8}")
-_COUNTED = re.compile(r"(.+)-(\d+)")
+_HEX = r"[0-9a-fA-F]{12}"
+_BASE64 = r"[A-Za-z0-9+/_-]{8}"
+_COUNTED = r"(.+)-(\d+)"
 
 
 def parse(text: str) -> str:
     """Return a seed, written in hexadecimal or base64, as 12 lower-case hexadecimal digits. All zeros and all ones are not seeds."""
-    if _HEX.fullmatch(text):
+    if re.fullmatch(_HEX, text):
         raw = bytes.fromhex(text)
-    elif _BASE64.fullmatch(text):
+    elif re.fullmatch(_BASE64, text):
         # Few seeds are written like this, and only they pay for it.
         import base64
         import binascii
@@ -62,7 +62,7 @@ def default(stack: str, address: str, old: Mapping[str, Json]) -> str:
 def _first_names(address: str, hostname: str) -> list[str]:
     """Return the names that a VM can have been made with, the likely one first: its guest goes by that name forever."""
     names = [f"vm.{hostname}"]
-    counted = _COUNTED.fullmatch(hostname)
+    counted = re.fullmatch(_COUNTED, hostname)
     if counted:
         names.append(f"vm.{counted[1]}[{counted[2]}]")
     return sorted(names, key=lambda name: name != address)

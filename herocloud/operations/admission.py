@@ -18,10 +18,11 @@ from herocloud.model.errors import Refused, Stale
 from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Fact, Plan
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import stack_plans
+from herocloud.operations import kept_data, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
-from herocloud.plan import reservations
+from herocloud.plan import kept_facts, reservations
+from herocloud.plan.lost_data import Kept
 from herocloud.state.store import Generation, Store
 
 _OVERLAY_KEY = "overlay-key:"
@@ -99,12 +100,26 @@ def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: H
     wanted = list(keys)
     observed = look_for(wanted, stack, host)
     taken = stack_plans.remember(reservations.occupied(recorded, stack), observed, host)
-    return facts.current_facts(wanted, taken, observed, with_overlay_keys(wanted, host).host)
+    return facts.current_facts(wanted, taken, observed, with_overlay_keys(wanted, host).host, _kept_for(wanted, stack, host))
 
 
 def with_overlay_keys(keys: Iterable[str], host: Hosting) -> Hosting:
     """Look up the keys of the overlay that these facts are about."""
     return stack_plans.with_keys(host, [jsons.loads(key.removeprefix(_OVERLAY_KEY)) for key in keys if key.startswith(_OVERLAY_KEY)])
+
+
+def _kept_for(keys: Iterable[str], stack: StackName, host: Hosting) -> list[Kept] | None:
+    """Look up the deleted data of a stack if any of these facts is about it."""
+    return kept_data.list_kept(host, stack) if any(key.startswith(kept_facts.PREFIX) for key in keys) else None
+
+
+def is_data_kept(plan: Plan, host: Hosting) -> bool:
+    """Return whether all deleted data that a plan brings back is still there; under the lock of the host it stays so until it has begun."""
+    relied = [fact for fact in plan.facts if fact.key.startswith(kept_facts.PREFIX)]
+    if not relied:
+        return True
+    kept = kept_data.list_kept(host, plan.stack)
+    return all(kept_facts.look_again(fact.key, kept).digest == fact.digest for fact in relied)
 
 
 def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
@@ -115,7 +130,7 @@ def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
     keys = [fact.key for fact in plan.facts]
     observed = look_for(keys, plan.stack, host)
     taken = stack_plans.remember(reservations.occupied(recorded, plan.stack), observed, host)
-    now = facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host)
+    now = facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host, _kept_for(keys, plan.stack, host))
     changed = staleness.changed_facts(plan.facts, now)
     if changed:
         raise Stale([_say_changed(plan, fact, recorded, observed) for fact in changed])

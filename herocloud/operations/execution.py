@@ -15,12 +15,12 @@ from herocloud.model.plans import Fact, Plan
 from herocloud.model.steps import FETCH
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record, Recorded
-from herocloud.operations import admission, inputs
+from herocloud.operations import admission, inputs, kept_data
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
 from herocloud.state import high_water, reserve
-from herocloud.state.store import Grant, Store
+from herocloud.state.store import Grant, Moved, Store
 
 if TYPE_CHECKING:
     from herocloud.providers.drivers import Drivers
@@ -46,7 +46,7 @@ def run(
 ) -> Ran:
     """Admit a plan whose facts were read with `recorded`, and execute it; `undoes` names the plan that it takes back.
 
-    Raises `Moved`, with nothing changed, when somebody else was admitted or edited records since.
+    Raises `Moved`, with nothing changed, when somebody else was admitted, edited records or destroyed the data that it brings back since.
     """
     from herocloud.apply import executor
 
@@ -63,10 +63,21 @@ def run(
                 # What only the marks know so far: the next serial begins above them.
                 high_water.raise_to(store.folder, store.lineage, recorded.serial + recorded.behind)
             with admission.locked(store.folder, HOST, plan.operation, plan.id, how):
+                if not admission.is_data_kept(plan, host):
+                    raise Moved
                 number = store.begin(plan, how.clock.now(), undoes, prepared=prepared, expecting=admission.generation_of(recorded))
             with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store, number):
                 result = executor.carry_out(
-                    plan, store, number, opened, records, options=how.options, tell=tell, clock=how.clock, interrupts=interrupts
+                    plan,
+                    store,
+                    number,
+                    opened,
+                    records,
+                    options=how.options,
+                    tell=tell,
+                    clock=how.clock,
+                    interrupts=interrupts,
+                    kept=lambda: kept_data.list_kept(host, plan.stack),
                 )
     finally:
         drivers.close()
@@ -103,6 +114,7 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
                     facts=facts_here,
                     apply=pending.number,
                     records=recorded.records.get(unfinished.plan.stack, {}),
+                    kept=lambda: kept_data.list_kept(host, unfinished.plan.stack),
                 )
     finally:
         drivers.close()

@@ -14,8 +14,9 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Desired, Recorded, Thing
-from herocloud.operations import admission, deletion_times, execution, inputs, kept_data, lookups, stack_plans
+from herocloud.operations import admission, deletion_times, execution, held_data, inputs, kept_data, lookups, stack_plans
 from herocloud.operations.callers import How
+from herocloud.operations.held_data import Held
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.stack_plans import Planned
 from herocloud.plan import lost_data, orphans
@@ -33,6 +34,8 @@ class Litter(NamedTuple):
     """Orphans with the mark of another state, which may well have an owner."""
     plans: tuple[Plan, ...]
     """How the orphans would go, one plan a stack."""
+    held: tuple[Held, ...] = ()
+    """Deleted data that an apply which has not ended may need."""
 
 
 class Cleaned(NamedTuple):
@@ -40,6 +43,8 @@ class Cleaned(NamedTuple):
 
     results: tuple[tuple[Plan, Result], ...]
     tombstones: tuple[Tombstone, ...]
+    held: tuple[Held, ...] = ()
+    """What was to go, and an apply that began meanwhile may need."""
 
 
 def find_orphans(folder: Path) -> list[Orphan]:
@@ -69,12 +74,9 @@ def find_litter(folder: Path, *, everything: bool, foreign: bool, purge: bool, n
         )
         for stack in sorted({thing.stack for thing in going})
     )
-    return Litter(
-        going,
-        tuple(buried if everything else expired(buried, now, lost_data.KEEP_SECONDS)),
-        tuple(orphan.thing for orphan in found if orphan.foreign and not foreign),
-        plans,
-    )
+    sorted_out = held_data.sort_out(folder, buried if everything else expired(buried, now, lost_data.KEEP_SECONDS))
+    spared = tuple(orphan.thing for orphan in found if orphan.foreign and not foreign)
+    return Litter(going, sorted_out.going, spared, plans, sorted_out.held)
 
 
 def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
@@ -91,9 +93,8 @@ def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
         results.append((plan, ran.result))
         if ran.result.interrupted:
             return Cleaned(tuple(results), ())
-    with admission.locked(folder, HOST, "state gc", None, how):
-        dropped = _drop(inputs.find_host(folder, lookups.read_recorded(folder)), litter.tombstones)
-    return Cleaned(tuple(results), dropped)
+    dropped, held = _drop(inputs.find_host(folder, lookups.read_recorded(folder)), litter.tombstones, "state gc", how)
+    return Cleaned(tuple(results), dropped, held)
 
 
 def forget_expired(host: Hosting, how: How) -> None:
@@ -102,7 +103,8 @@ def forget_expired(host: Hosting, how: How) -> None:
     It is not part of what was asked for, so trouble with it is reported and fails nothing.
     """
     try:
-        gone = _drop(host, tuple(expired(dated_tombstones(host, how.clock.now()), how.clock.now(), lost_data.KEEP_SECONDS)))
+        old = expired(dated_tombstones(host, how.clock.now()), how.clock.now(), lost_data.KEEP_SECONDS)
+        gone, _ = _drop(host, tuple(old), how.caller.command or "expire", how)
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return
@@ -129,11 +131,16 @@ def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[To
     return [stone for stone in tombstones if now - stone.deleted >= keep]
 
 
-def _drop(host: Hosting, tombstones: tuple[Tombstone, ...]) -> tuple[Tombstone, ...]:
+def _drop(host: Hosting, tombstones: tuple[Tombstone, ...], operation: str, how: How) -> tuple[tuple[Tombstone, ...], tuple[Held, ...]]:
+    """Destroy deleted data, but for what an apply may need that has not ended; returns what went, and what stays for an apply."""
+    if not tombstones:
+        return (), ()
     dropped: list[Tombstone] = []
-    for keeper in kept_data.open_keepers(host) if tombstones else ():
-        dropped += [stone for stone in tombstones if keeper.drop_tombstone(stone.key)]
-    return tuple(dropped)
+    with admission.locked(host.context.folder, HOST, operation, None, how):
+        going, held = held_data.sort_out(host.context.folder, tombstones)
+        for keeper in kept_data.open_keepers(host) if going else ():
+            dropped += [stone for stone in going if keeper.drop_tombstone(stone.key)]
+    return tuple(dropped), held
 
 
 def dated_tombstones(host: Hosting, now: float) -> list[Tombstone]:

@@ -23,6 +23,7 @@ def undo(folder: Path, which: str | None, how: How, approver: Approver, *, stack
 
 def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None) -> Planned:
     """Plan to take back an apply; `stack` says whose newest is meant where none is named."""
+    from herocloud.plan import past_apply
     from herocloud.plan import undo as planner
     from herocloud.state import store
 
@@ -35,7 +36,7 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
         applied = next(past for past in opened.load_plan(chosen.plan) if past.apply == chosen.apply)
         owner = applied.plan.stack
         before, after = (side.get(owner, {}) for side in opened.records_around(applied.serial))
-    past = planner.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(owner, {}))
+    past = past_apply.Past(applied.apply, applied.plan, applied.states, before, after, recorded.records.get(owner, {}))
     host = stack_plans.with_listeners(inputs.find_host(folder, recorded))
     host = stack_plans.with_recorded_keys(host, owner, before, recorded)
     observed = stack_plans.look(host, None)

@@ -4,22 +4,21 @@ An interrupted apply is finished or taken back only by somebody who approves wha
 command asks the world how far its open steps came, says so, and stops.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from herocloud.apply.inspection import Left, Rest, Seen
-from herocloud.model import makers
+from herocloud.apply.inspection import Left, Rest
+from herocloud.apply.rollback import Look
 from herocloud.model.applies import Pending, Scope, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Action, Approval, Severity
 from herocloud.model.worlds import Recorded
 from herocloud.operations import approval, inputs, kept_data
 from herocloud.operations.inputs import Hosting
-from herocloud.plan import lost_data
 
 
 def refusal(rest: Rest, why: str) -> Diagnostic:
@@ -108,52 +107,65 @@ def to_undo(folder: Path, which: str | None, stack: StackName | None = None) -> 
 def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     """Look at what is left of an apply; opens nothing for writing and changes nothing."""
     from herocloud.apply import entries, inspection
+    from herocloud.apply.sessions import Opened
     from herocloud.providers.drivers import Drivers
     from herocloud.state import store
 
     plan, states = _load(folder, pending)
     recorded = store.read_recorded(folder)
     back = rollback or entries.going_back(states)
-    steps = inspection.left_steps(plan, states, back=back)
-    begun = {step.address for step in plan.steps if states.get(step.id) not in (None, "skipped")}
-    counts: dict[Address, int] = {}
-    for step in steps:
-        counts[step.address] = counts.get(step.address, 0) + 1
     hosting = inputs.find_host(folder, recorded)
     drivers = Drivers(hosting.context)
+    under_way = inspection.open_steps(plan, states)
     try:
-        seen = inspection.probe_open_steps(plan, states, drivers, recorded.lineage or "")
+        looks = inspection.look_at(under_way, plan, lambda step: Opened([step], drivers).of(step), recorded.lineage or "")
     finally:
         drivers.close()
-    lost = _find_lost(plan, pending.id, steps, states, seen, hosting) if back else frozenset()
-    left = tuple(
+    left = _left_back(plan, pending.id, states, looks, hosting) if back else _left_forward(plan, states)
+    done = sum(1 for state in states.values() if state == "done")
+    return Rest(pending, plan, back, left, inspection.say_seen(under_way, looks), done, entries.going_back(states))
+
+
+def _left_forward(plan: Plan, states: Mapping[StepId, str]) -> tuple[Left, ...]:
+    """Return what is still to be done."""
+    from herocloud.apply import inspection
+
+    begun = {step.address for step in plan.steps if states.get(step.id) not in (None, "skipped")}
+    counts = Counter(step.address for step in inspection.left_steps(plan, states))
+    return tuple(
+        Left(change, approval.classes_of(change), counts[change.address], change.address in begun)
+        for change in plan.changing
+        if counts[change.address]
+    )
+
+
+def _left_back(plan: Plan, apply: str, states: Mapping[StepId, str], looks: Mapping[StepId, Look], hosting: Hosting) -> tuple[Left, ...]:
+    """Return what a rollback takes back, and what it cannot: the same walk as the rollback's own."""
+    from herocloud.apply import rollback as rollbacks
+
+    lost = rollbacks.find_lost(plan, apply, states, looks, purged=plan.purge, kept=lambda: kept_data.list_kept(hosting, plan.stack))
+    walk = rollbacks.walk(plan, states, looks, lost)
+    counts = Counter(step.address for step in walk.taken_back())
+    begun = {step.address for step in walk.steps}
+    gone = {step.address for step in walk.steps if step.id in walk.lost}
+    owners = {step.id: step.address for step in walk.steps}
+    because: dict[Address, dict[Address, None]] = {}
+    for step in walk.steps:
+        cause = walk.stays.get(step.id) or (step.id if step.id in walk.broken else None)
+        if cause is not None and not (cause in walk.lost and owners[cause] == step.address):
+            because.setdefault(step.address, {})[owners[cause]] = None
+    return tuple(
         Left(
             change,
-            _classes_back(change, lost=change.address in lost) if back else approval.classes_of(change),
+            _classes_back(change, lost=change.address in gone),
             counts[change.address],
-            change.address in begun,
-            change.address in lost,
+            begun=True,
+            lost=change.address in gone,
+            because=tuple(because.get(change.address, ())),
         )
         for change in plan.changing
-        if change.address in counts
+        if change.address in begun
     )
-    return Rest(pending, plan, back, left, tuple(seen), sum(1 for state in states.values() if state == "done"), entries.going_back(states))
-
-
-def _find_lost(
-    plan: Plan, apply: str, steps: Iterable[Step], states: Mapping[StepId, str], seen: Iterable[Seen], hosting: Hosting
-) -> frozenset[Address]:
-    """Return whose data is gone for good among what would be taken back; of steps under way the world has just said how far they are."""
-    open_steps = {one.step.id: one.found for one in seen}
-    gone = [step for step in steps if KINDS[step.kind].destroys_data and (states[step.id] == "done" or open_steps.get(step.id) == "done")]
-    if not gone:
-        return frozenset()
-    kept = kept_data.list_kept(hosting, plan.stack)
-    # Something may have got another name since, and lies in its tombstone under the one that it had.
-    moved = [(change.address, change.previous_address) for change in plan.changing]
-    kept += [one._replace(address=new) for one in kept for new, old in moved if one.address == old]
-    made = ((step, makers.maker_of(step, plan.id, apply)) for step in gone)
-    return frozenset(lost_data.lost_addresses(made, purged=plan.purge, kept=kept))
 
 
 def _load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:

@@ -11,7 +11,7 @@ from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName, StepId
-from herocloud.model.plans import Change, Drift
+from herocloud.model.plans import Change, Drift, Fact
 from herocloud.model.steps import NOTHING, PARALLELISM, Claim, Step
 from herocloud.model.worlds import Observed, Recorded
 from herocloud.plan.changes import Decision
@@ -48,6 +48,8 @@ class Draft(NamedTuple):
     """All changes to show, with those that do nothing; only the deciding ones where nothing is given."""
     places: Mapping[Address, Place | None] = {}
     """Where a file asks for an address."""
+    kept: Mapping[Address, tuple[Fact, ...]] = {}
+    """The deleted data that changes bring back, as facts."""
     drift: tuple[Drift, ...] = ()
     complete: bool = True
     narrow: bool = False

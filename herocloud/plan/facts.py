@@ -4,14 +4,15 @@ Only what the steps read becomes a fact. A VM that another stack starts changes 
 wanted that slice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from herocloud.kits import jsons, sizes
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Fact
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import capacity
+from herocloud.plan import capacity, kept_facts
+from herocloud.plan.lost_data import Kept
 
 _NOTHING = "nothing"
 
@@ -108,8 +109,10 @@ def gather(
     return tuple(dict.fromkeys(facts))
 
 
-def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | None, host: Host) -> Mapping[str, Fact]:
-    """Look at the same facts again. What was not observed now is left out."""
+def current_facts(
+    keys: Iterable[str], recorded: Recorded, observed: Observed | None, host: Host, kept: Collection[Kept] | None = None
+) -> Mapping[str, Fact]:
+    """Look at the same facts again. What was not observed now is left out; `kept` is the deleted data of the stack of the plan."""
     slices = held_slices(recorded)
     sids = sid_holders(recorded)
     known_slices = {host_slice.sid for host_slice in host.slices}
@@ -134,6 +137,8 @@ def current_facts(keys: Iterable[str], recorded: Recorded, observed: Observed | 
             known = dict(host.overlay_keys).get(rest)
             if known is not None:
                 facts[key] = overlay_key_fact(rest, known.public)
+        elif key.startswith(kept_facts.PREFIX) and kept is not None:
+            facts[key] = kept_facts.look_again(key, kept)
     return facts
 
 

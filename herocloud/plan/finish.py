@@ -41,7 +41,8 @@ def finish(draft: Draft) -> Plan:
     ordered = _order_and_prove(draft)
     proof = ordered.proof
     found = [*draft.found, *ordered.found, *proof.found, *_find_conflicts(draft, ordered.steps), *_find_lost_slices(draft, changes, proof)]
-    plan_facts = facts.gather(draft.stack, changes, draft.new_slices, proof.drawn, recorded, observed, host)
+    kept = (fact for change in changes for fact in draft.kept.get(change.address, ()))
+    plan_facts = (*facts.gather(draft.stack, changes, draft.new_slices, proof.drawn, recorded, observed, host), *kept)
     steps = _complete_steps(ordered, plan_facts, draft)
     timing = estimates.estimate(steps, draft.parallelism)
     down = estimates.with_downtimes(changes, steps, timing, carrying=overlay_rules.is_carrying(draft))
@@ -151,6 +152,7 @@ def _complete_steps(ordered: Ordered, plan_facts: Iterable[Fact], draft: Draft) 
     for step in ordered.steps:
         # What is at a name that another gives up is about that one, which this plan changes itself.
         relied = () if step.address in vacated else keys.get(step.address, ())
+        relied += tuple(fact.key for fact in draft.kept.get(step.address, ()))
         if general and step.takes is not NOTHING:
             relied = (*relied, *general)
         more = waits.get(step.id)

@@ -37,10 +37,15 @@ def is_lost(step: Step, *, purged: bool) -> bool:
 
 def lost_addresses(steps: Iterable[tuple[Step, Maker]], *, purged: bool, kept: Collection[Kept]) -> list[Address]:
     """Return whose data cannot come back when these steps, each with its maker, are taken back, in their order."""
+    return list(dict.fromkeys(step.address for step in lost_steps(steps, purged=purged, kept=kept)))
+
+
+def lost_steps(steps: Iterable[tuple[Step, Maker]], *, purged: bool, kept: Collection[Kept]) -> list[Step]:
+    """Return which of these steps, each with its maker, took away data that cannot come back."""
     unmarked = {one.address for one in kept if not one.by}
 
     def is_gone(step: Step, maker: Maker) -> bool:
         # Data that another step took away is other data, although it may have the same address.
         return purged or not (step.address in unmarked or any(makers.is_same(one.by, maker) for one in kept))
 
-    return list(dict.fromkeys(step.address for step, maker in steps if KINDS[step.kind].destroys_data and is_gone(step, maker)))
+    return [step for step, maker in steps if KINDS[step.kind].destroys_data and is_gone(step, maker)]

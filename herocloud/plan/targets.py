@@ -21,12 +21,12 @@ from herocloud.plan.overlay_addresses import OverlayAddresses, node_of
 from herocloud.plan.scope import Inputs, PlanOptions
 from herocloud.plan.spec_values import Valued, Valuer
 
-_EXPRESSION = re.compile(r"\{\{\s*((?:vm\.|(?:join|length)\(\s*vm\.)[^{}]*?)\s*\}\}")
+_EXPRESSION = r"\{\{\s*((?:vm\.|(?:join|length)\(\s*vm\.)[^{}]*?)\s*\}\}"
 """Only what names a VM: the rest was answered or checked at load, and what is left of braces then is text, as in cloud-init templates."""
-_CALL = re.compile(r"^(join|length)\(\s*(vm\.[^\s,()]+)\s*(?:,\s*(\"[^\"]*\"|'[^']*')\s*)?\)$")
-_EVERY = re.compile(r"^(vm\.[a-z][a-z0-9-]*)\[(?:0:(\d+)|:)\]\.(.+)$")
+_CALL = r"^(join|length)\(\s*(vm\.[^\s,()]+)\s*(?:,\s*(\"[^\"]*\"|'[^']*')\s*)?\)$"
+_EVERY = r"^(vm\.[a-z][a-z0-9-]*)\[(?:0:(\d+)|:)\]\.(.+)$"
 """What `[*]` became at load: `vm.web[0:2]` for two instances, `vm.db[:]` for a VM without `count`."""
-_REFERENCE = re.compile(r"^(vm\.[a-z][a-z0-9-]*(?:\[\d+\])?)\.(.+)$")
+_REFERENCE = r"^(vm\.[a-z][a-z0-9-]*(?:\[\d+\])?)\.(.+)$"
 
 
 def resolve(value: Json, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
@@ -43,17 +43,17 @@ def resolve(value: Json, specs: Mapping[Address, Spec], where: str, found: list[
 def has_expression(value: Json) -> bool:
     """Return whether anything in `value` is left to resolve."""
     if isinstance(value, str):
-        return "{{" in value and _EXPRESSION.search(value) is not None
+        return "{{" in value and re.search(_EXPRESSION, value) is not None
     if isinstance(value, dict):
         return any(map(has_expression, value.values()))
     return isinstance(value, list) and any(map(has_expression, value))
 
 
 def _resolve_text(text: str, specs: Mapping[Address, Spec], where: str, found: list[Diagnostic]) -> Json:
-    whole = _EXPRESSION.fullmatch(text.strip())
+    whole = re.fullmatch(_EXPRESSION, text.strip())
     if whole:
         return _value(whole.group(1), specs, where, found)
-    return _EXPRESSION.sub(lambda match: _as_text(_value(match.group(1), specs, where, found)), text)
+    return re.sub(_EXPRESSION, lambda match: _as_text(_value(match.group(1), specs, where, found)), text)
 
 
 def _as_text(value: Json) -> str:
@@ -63,15 +63,15 @@ def _as_text(value: Json) -> str:
 
 
 def _value(expression: str, specs: Mapping[Address, Spec], where: str, findings: list[Diagnostic]) -> Json:
-    if call := _CALL.match(expression):
+    if call := re.match(_CALL, expression):
         value = _value(call.group(2), specs, where, findings)
         items = value if isinstance(value, list) else [value]
         return len(items) if call.group(1) == "length" else (call.group(3) or "', '")[1:-1].join(map(_as_text, items))
-    if every := _EVERY.match(expression):
+    if every := re.match(_EVERY, expression):
         name, many, rest = every.groups()
         addresses = [name] if many is None else [f"{name}[{number}]" for number in range(int(many))]
         return [_value(f"{address}.{rest}", specs, where, findings) for address in addresses]
-    match = _REFERENCE.match(expression)
+    match = re.match(_REFERENCE, expression)
     if not match:
         findings.append(diagnostics.unknown_value(where, expression, "it does not say which value of the VM is meant", None))
         return None

@@ -5,53 +5,35 @@ file may be gone, and a plan from it would make a new, empty disk where the old 
 have touched the same addresses there is no way back that does not take something else along, so that is refused by name.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
 
-from herocloud.kits import jsons, sizes
+from herocloud.kits import sizes
 from herocloud.kits.jsons import Part
-from herocloud.model import makers
-from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
-from herocloud.model.ids import Address, StackName, StepId
-from herocloud.model.plans import Change, FieldDiff, Plan
+from herocloud.model.ids import Address, Sid, StackName, StepId
+from herocloud.model.plans import Change, Fact, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import capacity, facts, finish, half_made, inverses, lost_data, order, reservations, step_compiler
+from herocloud.plan import (
+    capacity,
+    facts,
+    finish,
+    half_made,
+    inverses,
+    kept_facts,
+    lost_data,
+    order,
+    reservations,
+    step_compiler,
+    undo_refusals,
+)
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.inverses import Inverted
 from herocloud.plan.lost_data import Kept
-
-Records = Mapping[Address, Record]
-
-_NAMED = 5
-"""How many users of one thing are named at most."""
-
-
-class Past(NamedTuple):
-    """A finished apply, with the records of its stack around it."""
-
-    apply: int
-    """Its number in the state."""
-    plan: Plan
-    states: Mapping[StepId, str]
-    """How far each step got."""
-    before: Records
-    after: Records
-    now: Records
-
-    @property
-    def done(self) -> list[Step]:
-        """Return the steps that were done, in the order of the plan."""
-        return [step for step in self.plan.steps if self.states.get(step.id) == "done"]
-
-    def marked(self, step: Step) -> Step:
-        """Return a step that took data away with the name of its tombstone, which goes on to the step that takes it back."""
-        destroys = KINDS[step.kind].destroys_data
-        return step._replace(tombstone=makers.maker_of(step, self.plan.id, apply_id(self.apply))) if destroys else step
+from herocloud.plan.past_apply import Past
 
 
 def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: Host, kept: Collection[Kept]) -> Plan:
@@ -67,7 +49,10 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     by_address: dict[Address, list[Step]] = {}
     for step in done:
         by_address.setdefault(step.address, []).append(step)
+    known = _under_both_names(kept, plan)
     diagnostics: list[Diagnostic] = []
+    lost: list[Address] = []
+    taken_back: dict[Address, Change] = {}
     inverted: dict[Address, Inverted] = {}
     decisions: dict[Address, Decision] = {}
     for change in reversed(plan.changing):
@@ -77,25 +62,23 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         if not inverse.steps:
             continue
         diagnostics += inverse.found
-        diagnostics += _refuse_touched(change, inverse.address, past, observed)
-        inverted[inverse.address] = inverse
+        inverted[inverse.address], taken_back[inverse.address] = inverse, change
+        taken_away = ((step, step.tombstone) for step in by_address[change.address] if step.id in inverse.firsts)
+        is_lost = bool(lost_data.lost_addresses(taken_away, purged=plan.purge, kept=known))
+        lost += [inverse.address] * is_lost
         left = {step.part: halves[step.id] for step in by_address[change.address] if step.id in halves}
-        inverted_change = _invert_change(change, inverse, past, left)
+        inverted_change = _invert_change(change, inverse, past, left, is_lost=is_lost)
         beside = half_made.bytes_beside(left)
         decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address), beside))
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
-    diagnostics += _refuse_used(changes, past)
+    diagnostics += undo_refusals.find_touched(taken_back, past, observed)
+    diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
-    # What was removed under another name than its first is kept under that.
-    moved = [(change.address, change.previous_address) for change in plan.changing if change.previous_address]
-    kept = [*kept, *(one._replace(address=old) for one in kept for new, old in moved if one.address == new)]
-    kept += [one._replace(address=new) for one in kept for new, old in moved if one.address == old]
-    taken_away = [step for step in done if any(step.id in inverse.firsts for inverse in inverted.values())]
-    lost = lost_data.lost_addresses(((step, step.tombstone) for step in taken_away), purged=plan.purge, kept=kept)
-    names = {change.address: change.previous_address or change.address for change in plan.changing}
-    diagnostics += [_lost(names[address], purged=plan.purge) for address in lost]
+    relied = {address: _kept_facts(plan.stack, done, inverse, kept) for address, inverse in inverted.items()}
+    if lost:
+        diagnostics.append(undo_refusals.data_gone(lost, purged=plan.purge))
     return finish.finish(
         Draft(
             stack=plan.stack,
@@ -108,6 +91,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
             used=capacity.used(recorded, observed),
             waits=waits,
             free_slices=free,
+            kept=relied,
             complete=plan.complete,
             simulated=plan.simulated,
         )
@@ -119,19 +103,19 @@ def restored(past: Past) -> bool:
     return any(KINDS[step.kind].destroys_data for step in past.done)
 
 
-def _lost(address: Address, *, purged: bool) -> Diagnostic:
-    why = "was purged" if purged else "is not kept any more: it was purged, its time to live has passed, or an undo that failed lost it"
-    detail = f"The data of `{address}` {why}. Its deletion cannot be taken back."
-    return Diagnostic(
-        "undo-data-gone",
-        "Deleted data is gone",
-        detail,
-        address=address,
-        hint="apply a stack file that asks for it: it is re-created, and empty",
-    )
+def _under_both_names(kept: Collection[Kept], plan: Plan) -> list[Kept]:
+    """Return what is kept: what was removed under another name than its first is kept under that."""
+    moved = [(change.address, change.previous_address) for change in plan.changing if change.previous_address]
+    known = [*kept, *(one._replace(address=old) for one in kept for new, old in moved if one.address == new)]
+    return known + [one._replace(address=new) for one in known for new, old in moved if one.address == old]
 
 
-def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_made.Parts) -> Change:
+def _kept_facts(stack: StackName, done: Sequence[Step], inverse: Inverted, kept: Collection[Kept]) -> tuple[Fact, ...]:
+    makers_of_data = (step.tombstone for step in done if step.id in inverse.firsts and KINDS[step.kind].destroys_data)
+    return tuple(kept_facts.facts_of(stack, makers_of_data, kept))
+
+
+def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_made.Parts, *, is_lost: bool) -> Change:
     origin = past.before.get(inverse.address)
     present = past.now.get(change.address)
     if origin is not None and not origin.complete and not _leaves_anything(inverse, present):
@@ -155,7 +139,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_m
         protect=origin.protect if origin else False,
         protected=bool(present and present.protect) and action in (Action.DELETE, Action.REPLACE),
         needs=origin.needs if origin else (),
-        note=_note(action, inverse),
+        note=_note(action, inverse, is_lost=is_lost),
         parts_before=present.parts if present else None,
     )
 
@@ -268,7 +252,9 @@ def _impact(action: Action, *, loses: bool, only_records: bool) -> Impact:
     return Impact.NONE if only_records or action in (Action.MOVE, Action.FORGET) else Impact.LIVE
 
 
-def _note(action: Action, inverse: Inverted) -> str:
+def _note(action: Action, inverse: Inverted, *, is_lost: bool) -> str:
+    if is_lost:
+        return "the data from before is gone for good"
     size = sum(step.before["size"] for step in inverse.steps if KINDS[step.kind].destroys_data)
     back = sum(step.after["size"] for step in inverse.steps if restores_data(step.kind))
     if action is Action.REPLACE and back:
@@ -278,41 +264,6 @@ def _note(action: Action, inverse: Inverted) -> str:
     if size:
         return f"{sizes.show_size(size)} of data {lost_data.say_fate(purge=False)}"
     return f"{sizes.show_size(back)} of data comes back" if back else ""
-
-
-def _refuse_touched(change: Change, address: Address, past: Past, observed: Observed | None) -> list[Diagnostic]:
-    """Say what has happened to an address since the apply, to its record or behind its back."""
-    name, here = apply_id(past.apply), {change.address, address}
-    if any(past.after.get(address) != past.now.get(address) for address in here):
-        detail = f"`{change.address}` was changed again after `{name}`. Undo the later apply first, or change the stack file and apply."
-        return [Diagnostic("undo-touched", "A later apply changed the same resource", detail, address=change.address)]
-    record = past.now.get(change.address)
-    if observed is None or record is None:
-        return []
-    thing = observed.things.get(past.plan.stack, {}).get(change.address)
-    if jsons.dumps(thing.parts if thing else {}) == jsons.dumps(record.parts):
-        return []
-    detail = f"`{change.address}` is not as `{name}` left it. `herocloud drift` shows the difference, `herocloud apply` settles it."
-    return [Diagnostic("undo-drifted", "A resource has changed behind our back", detail, address=change.address)]
-
-
-def _refuse_used(changes: Sequence[Change], past: Past) -> Iterator[Diagnostic]:
-    """Name what later applies made that relies on something which would go, or which would get its old name back."""
-    touched = {change.previous_address or change.address for change in changes}
-    staying = {change.address for change in changes if change.action is not Action.DELETE}
-    for gone in sorted(touched - staying):
-        users = [address for address, record in past.now.items() if address not in touched and gone in record.needs]
-        if users:
-            names = ", ".join(f"`{address}` of stack `{past.plan.stack}`" for address in users[:_NAMED]) + (
-                f" and {len(users) - _NAMED} more" * (len(users) > _NAMED)
-            )
-            detail = (
-                f"{names} came after `{apply_id(past.apply)}` and {'relies' if len(users) == 1 else 'rely'} on `{gone}`, which would go."
-            )
-            hint = (
-                "undo the later apply first (`herocloud state log` lists them), or take what relies on it out of the stack file and apply"
-            )
-            yield Diagnostic("undo-used", "Something newer relies on it", detail, address=gone, hint=hint)
 
 
 def _wait_for_slices(
@@ -327,6 +278,7 @@ def _wait_for_slices(
     holders = facts.held_slices(recorded)
     keeps = {f"{stack}/{change.previous_address or change.address}": change for change in changes}
     free = 0
+    taken: list[tuple[Address, Sid, str]] = []
     for change in changes:
         wanted = (change.after or {}).get("slices") or ()
         lasts: set[StepId] = set()
@@ -337,14 +289,11 @@ def _wait_for_slices(
             elif holder != f"{stack}/{change.previous_address or change.address}":
                 other = keeps.get(holder)
                 if other is None or sid in ((other.after or {}).get("slices") or ()):
-                    diagnostics.append(_taken(change.address, sid, holder))
+                    taken.append((change.address, sid, holder))
                 else:
                     lasts.add(inverted[other.address].last)
         for step in inverted[change.address].steps if lasts else ():
             needs.setdefault(step.id, set()).update(lasts)
+    if taken:
+        diagnostics.append(undo_refusals.slices_taken(taken))
     return free
-
-
-def _taken(address: Address, sid: str, holder: str) -> Diagnostic:
-    detail = f"`{address}` had slice `{sid}`, which `{holder}` holds by now. Free it there, or apply the old stack file: it takes another."
-    return Diagnostic("undo-slice-taken", "A slice was given to somebody else", detail, address=address)

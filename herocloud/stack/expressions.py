@@ -12,13 +12,11 @@ from typing import Any
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.stack.fields import spellings
 
-_SUM = re.compile(r"^(.*\S)\s*([+-])\s*(\d{1,9})$", re.DOTALL)
-_CALL = re.compile(r"^(join|length)\(\s*([^\s,()]+)\s*(?:,\s*(\"[^\"]*\"|'[^']*')\s*)?\)$")
-_VARIABLE = re.compile(spellings.VARIABLE)
-_VM = re.compile(
-    r"vm\.([a-z][a-z0-9-]*)(?:\[(\d{1,6}|index|\*)\])?\.(?:(address|mac)\.([a-z][a-z0-9-]*)|(mycelium|sid|slices|vcpus|memory))"
-)
-_HOST = re.compile(r"^host\.([a-z_]+)$")
+_SUM = r"^(.*\S)\s*([+-])\s*(\d{1,9})$"
+_CALL = r"^(join|length)\(\s*([^\s,()]+)\s*(?:,\s*(\"[^\"]*\"|'[^']*')\s*)?\)$"
+_VARIABLE = spellings.VARIABLE
+_VM = r"vm\.([a-z][a-z0-9-]*)(?:\[(\d{1,6}|index|\*)\])?\.(?:(address|mac)\.([a-z][a-z0-9-]*)|(mycelium|sid|slices|vcpus|memory))"
+_HOST = r"^host\.([a-z_]+)$"
 
 FORMS = (
     "{{ variable }}", "{{ variable + 1 }}", "{{ stack }}", "{{ index }}", "{{ host.name }}", "{{ vm.NAME.address.NETWORK }}",
@@ -60,28 +58,28 @@ class Expression(NamedTuple):
 def parse(inner: str, text: str) -> Expression:
     """Take apart what stands between the braces."""
     inner = inner.strip()
-    if called := _CALL.fullmatch(inner):
+    if called := re.fullmatch(_CALL, inner):
         call, subject, between = called.groups()
         expression = parse(subject, text)
         if expression.kind not in {"variable", "vm"} or (call == "length" and between is not None):
             return Expression(text, "bad", inner)
         return expression._replace(call=call, between=", " if between is None else between[1:-1])
     plus = 0
-    match = _VM.fullmatch(inner)
+    match = re.fullmatch(_VM, inner)
     if match:
         name, number, on_network, network, alone = match.groups()
         instance = int(number) if number is not None and number.isdigit() else None
         return Expression(text, "vm", name, instance, number == "index", network, every=number == "*", asks=on_network or alone)
-    if added := _SUM.fullmatch(inner):
+    if added := re.fullmatch(_SUM, inner, re.DOTALL):
         inner, sign, amount = added.groups()
         plus = int(amount) if sign == "+" else -int(amount)
     if inner in BRACE and not plus:
         return Expression(text, "brace")
     if inner == "index":
         return Expression(text, "index", plus=plus)
-    if match := _HOST.fullmatch(inner):
+    if match := re.fullmatch(_HOST, inner):
         return Expression(text, "host", match.group(1), plus=plus)
-    if _VARIABLE.fullmatch(inner) and inner not in RESERVED:
+    if re.fullmatch(_VARIABLE, inner) and inner not in RESERVED:
         return Expression(text, "variable", inner, plus=plus)
     return Expression(text, "bad", inner)
 

@@ -9,7 +9,7 @@ from herocloud.model import overlays
 from herocloud.model.ids import Address, make_address
 from herocloud.stack.layers import View
 
-_INSTANCE = re.compile(r"^(?:vm\.)?([a-z][a-z0-9-]*)(?:\[(\d{1,6})\])?$")
+_INSTANCE = r"^(?:vm\.)?([a-z][a-z0-9-]*)(?:\[(\d{1,6})\])?$"
 
 
 class Instance(NamedTuple):
@@ -21,7 +21,7 @@ class Instance(NamedTuple):
 
 def read_instance(text: str) -> Instance | None:
     """Take `db`, `vm.db` or `web[0]` apart."""
-    match = _INSTANCE.fullmatch(text)
+    match = re.fullmatch(_INSTANCE, text)
     return None if match is None else Instance(match.group(1), None if match.group(2) is None else int(match.group(2)))
 
 

@@ -22,7 +22,7 @@ from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import Approval
-from herocloud.state import failures, holders, locking, records
+from herocloud.state import failures, holders, records
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, Did, Entry, Generation, Grant
 
@@ -309,6 +309,8 @@ def reserved(connection: sqlite3.Connection) -> records.Records:
 
 def _is_alive(folder: Path, stack: StackName, text: str) -> bool:
     """Return whether the process that was last at work on an apply holds the lock for it."""
+    from herocloud.state import locking
+
     try:
         holder = holders.Holder(**json.loads(text))
     except (ValueError, TypeError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from herocloud.kits import faults
 from herocloud.model.applies import NOBODY, Caller, Pending
@@ -19,11 +19,13 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, high_water, history, journal, old_history, recorded_state, records, reserve, state_files
+from herocloud.state import connections, failures, high_water, history, journal, recorded_state, records, reserve, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
-from herocloud.state.old_history import Limits, Pruned
+
+if TYPE_CHECKING:
+    from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
     "Applied",
@@ -180,8 +182,10 @@ class Store:
         """Return every apply whose plan is still whole, newest first."""
         return self._read(lambda c: journal.applies(c, journal.WHOLE))
 
-    def has_history_beyond(self, limits: Limits, now: float) -> bool:
+    def has_history_beyond(self, limits: "Limits", now: float) -> bool:
         """Return whether `prune` would throw anything away."""
+        from herocloud.state import old_history
+
         return self._read(lambda c: old_history.find_cut(c, limits, now) > old_history.kept_from(c))
 
     def durations(self) -> Durations:
@@ -293,8 +297,10 @@ class Store:
 
         return self._transact("state.edit", write)
 
-    def prune(self, limits: Limits, now: float, spared: Collection[tuple[StackName, Address]]) -> Pruned:
+    def prune(self, limits: "Limits", now: float, spared: Collection[tuple[StackName, Address]]) -> "Pruned":
         """Delete history beyond the limits, oldest first; one call deletes at most one batch."""
+        from herocloud.state import old_history
+
         # What refers to a serial is asked for before it goes; SQLite would look through all records for each of them once more.
         self._connection.execute("PRAGMA foreign_keys = OFF")
         return self._transact(

@@ -36,7 +36,7 @@ def document(rest: Rest) -> dict[str, Json]:
                 "classes": [needed.value for needed in one.classes],
                 "steps": one.steps,
                 "begun": one.begun,
-                **({"comes_back": not one.lost} if rest.rollback else {}),
+                **({"comes_back": one.comes_back} if rest.rollback else {}),
             }
             for one in rest.left
         ],
@@ -82,17 +82,21 @@ def _line(one: Left, wide: int, palette: writer.Palette, *, back: bool) -> str:
     change = one.change
     sign = f"{writer.of_action(palette, change.action)}{GLYPHS[change.action].rjust(3)}{palette.off}"
     state = "begun, " if one.begun and not back else ""
-    steps = f"{one.steps} step{'' if one.steps == 1 else 's'} {'to take back' if back else 'left'}"
-    note = f" · {_note_back(one) if back else change.note}".rstrip(" ·")
-    return f"  {sign} {change.address.ljust(wide)}   {phrases.action_words(change)} · {state}{steps}{note}"
+    steps = f"{state}{one.steps} step{'' if one.steps == 1 else 's'} {'to take back' if back else 'left'}" if one.steps else ""
+    words = (phrases.action_words(change), steps, _note_back(one) if back else change.note)
+    return f"  {sign} {change.address.ljust(wide)}   {' · '.join(filter(None, words))}"
 
 
 def _note_back(one: Left) -> str:
     """Say what taking a change back does to data; the note of the plan says what doing it does."""
     if one.lost:
         classes = ", ".join(f"`{needed.value}`" for needed in one.classes)
-        replaced = " and what took its place is removed" if one.change.action is Action.REPLACE else ""
+        replaced = " and what took its place is removed" if one.change.action is Action.REPLACE and one.steps else ""
         return f"cannot come back: its data is gone for good{replaced} (needs {classes})"
+    if one.because:
+        others = ", ".join(f"`{address}`" for address in one.because if address != one.change.address)
+        why = f"{others} cannot come back" if others else "the host matches neither the state before nor after a step of it"
+        return f"{'not as a whole' if one.steps else 'not taken back'}: {why}"
     if one.change.action is Action.CREATE and one.change.impact < Impact.DATA and one.change.kind in ("vm", "volume"):
         return "removed with whatever was written to it since"
     return ""

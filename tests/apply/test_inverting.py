@@ -9,7 +9,8 @@ from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.operations import reversal
 from herocloud.plan.lost_data import Kept
-from herocloud.plan.undo import Past, plan_undo
+from herocloud.plan.past_apply import Past
+from herocloud.plan.undo import plan_undo
 from herocloud.providers.simulator import world
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from herocloud.model.words import Status
-from herocloud.plan import lost_data, snapshots, undo
+from herocloud.plan import lost_data, past_apply, snapshots, undo
 from herocloud.providers.simulator import world
 
 STACK = """\
@@ -85,7 +85,7 @@ def _plan_undo(shop: Any, kept: Any = None) -> Any:
     with shop.store() as store:
         last = store.applies()[0]
         applied = store.load_plan(last.plan)[0]
-        past = undo.Past(
+        past = past_apply.Past(
             last.apply,
             applied.plan,
             applied.states,

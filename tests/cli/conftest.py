@@ -1,10 +1,17 @@
 """A stack that is small and has one of everything, applied or not."""
 
+import os
+import pty
+import select
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+Answer = Callable[..., tuple[int, str]]
 
 SHOP = """\
 stack: shop
@@ -57,3 +64,45 @@ def misbehave(herocloud: Any) -> Callable[[str], None]:
             file.write("simulator: {scenario: ./scenario.yaml}\n")
 
     return add
+
+
+@pytest.fixture
+def answer(herocloud: Any) -> Answer:
+    """Return a function that runs a command on a terminal of its own, types answers to its questions, and returns exit code and screen.
+
+    `meanwhile` is done before the first answer is typed; to later questions the answer is `again`.
+    """
+    try:
+        for end in pty.openpty():
+            os.close(end)
+    except OSError:
+        pytest.skip("no pseudo terminal can be had here (is /dev/pts mounted?)")
+
+    def run(*arguments: str, answer: str, again: str = "no\n", meanwhile: Callable[[], object] = lambda: None) -> tuple[int, str]:
+        child, terminal = pty.fork()
+        if child == 0:
+            os.chdir(herocloud.folder)
+            # Tests that run in the background inherit an ignored ^C, and a program that is started with one rightly keeps ignoring it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.execv(sys.executable, [sys.executable, "-m", "herocloud", *arguments])  # noqa: S606  (a list, and no shell wanted)
+        screen, asked = b"", 0
+        while True:
+            ready, _, _ = select.select([terminal], [], [], 60)
+            assert ready, f"nothing more came after: {screen.decode()}"
+            try:
+                read = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not read:
+                break
+            screen += read
+            while asked < screen.count(b"to continue: ") + screen.count(b"to approve: "):
+                asked += 1
+                if asked == 1:
+                    meanwhile()
+                os.write(terminal, (answer if asked == 1 else again).encode())
+        _, status = os.waitpid(child, 0)
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(status), screen.decode()
+
+    return run

@@ -1,10 +1,6 @@
 """Questions: asked on a terminal only, answered with one word only."""
 
 import os
-import pty
-import select
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,43 +21,6 @@ def _has_terminals() -> bool:
 
 
 pytestmark = pytest.mark.skipif(not _has_terminals(), reason="no pseudo-terminals here: /dev/pts is not mounted")
-
-
-@pytest.fixture
-def answer(herocloud: Any) -> Answer:
-    """Return a function that runs a command on a terminal of its own, types an answer to its question, and returns exit code and screen."""
-    try:
-        for end in pty.openpty():
-            os.close(end)
-    except OSError:
-        pytest.skip("no pseudo terminal can be had here (is /dev/pts mounted?)")
-
-    def run(*arguments: str, answer: str) -> tuple[int, str]:
-        child, terminal = pty.fork()
-        if child == 0:
-            os.chdir(herocloud.folder)
-            # Tests that run in the background inherit an ignored ^C, and a program that is started with one rightly keeps ignoring it.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.execv(sys.executable, [sys.executable, "-m", "herocloud", *arguments])  # noqa: S606  (a list, and no shell wanted)
-        screen, asked = b"", False
-        while True:
-            ready, _, _ = select.select([terminal], [], [], 60)
-            assert ready, f"nothing more came after: {screen.decode()}"
-            try:
-                read = os.read(terminal, 65536)
-            except OSError:
-                break
-            if not read:
-                break
-            screen += read
-            if not asked and (b"to continue: " in screen or b"to approve: " in screen):
-                asked = True
-                os.write(terminal, answer.encode())
-        _, status = os.waitpid(child, 0)
-        os.close(terminal)
-        return os.waitstatus_to_exitcode(status), screen.decode()
-
-    return run
 
 
 def test_only_yes_is_a_yes(herocloud: Any, shop: Path, answer: Answer) -> None:

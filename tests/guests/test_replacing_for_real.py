@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from herocloud.operations import admission
+
 STACK = """\
 stack: shop
 images: {{deb: {{source: ./{image}.raw, format: raw, unpinned: true, nocloud: true}}}}
@@ -147,6 +149,23 @@ def test_an_undo_is_refused_when_the_right_disk_was_purged_although_others_are_k
     assert refused.code != 0
     assert "Deleted data is gone" in refused.both
     assert _disk(shop).read_bytes().startswith(b"newnew")
+
+
+def test_an_undo_whose_data_goes_before_it_begins_leaves_the_machine_running(shop, monkeypatch) -> None:
+    shop.write(STACK.format(image="new"))
+    shop.done("apply", "-y", "-q")
+    content, process = _disk(shop).read_bytes(), _process(shop)
+    working = admission.working
+
+    def too_late(folder: Path, *rest: Any) -> Any:
+        shutil.rmtree(folder / "tombstones")
+        return working(folder, *rest)
+
+    monkeypatch.setattr(admission, "working", too_late)
+    ran = shop("undo", "-y")
+    assert ran.code == 1, ran.both
+    assert "Deleted data is gone" in ran.err
+    assert (_disk(shop).read_bytes(), _process(shop), _state(shop)) == (content, process, "running")
 
 
 def test_a_volume_comes_back_with_its_data_and_not_with_that_of_its_empty_successor(stand_in) -> None:

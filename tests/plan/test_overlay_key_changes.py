@@ -12,7 +12,7 @@ from herocloud.model.steps import KINDS as STEP_KINDS
 from herocloud.model.words import Approval, Impact
 from herocloud.model.worlds import Resource
 from herocloud.operations import approval
-from herocloud.plan import lost_data, undo
+from herocloud.plan import lost_data, past_apply, undo
 
 PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
 OTHER = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
@@ -117,7 +117,7 @@ def test_the_undo_of_a_changed_key_gets_everything_ready_first_as_well(build, ap
     changed = applied.plan(_stack(build, mode, image="two"), after)
     ended = pretend.run(applied, changed, after)
     records = [one.recorded.records["shop"] for one in (applied, ended)]
-    past = undo.Past(1, changed, {step.id: "done" for step in changed.steps}, *records, records[1])
+    past = past_apply.Past(1, changed, {step.id: "done" for step in changed.steps}, *records, records[1])
     plan = undo.plan_undo(past, ended.recorded, ended.observed, before, [lost_data.Kept("vm.web"), lost_data.Kept("vm.old")])
     assert not plan.errored, plan.diagnostics
     assert next(step for step in plan.steps if step.id.startswith(STEP)).after["subnet"] == records[0][NODE].spec["subnet"]

@@ -8,7 +8,7 @@ from herocloud.model.ids import Address
 from herocloud.model.words import Approval, Impact
 from herocloud.model.worlds import Resource
 from herocloud.operations import approval
-from herocloud.plan import clones, lost_data, orphans, reservations, undo
+from herocloud.plan import clones, lost_data, orphans, past_apply, reservations, undo
 
 PUBLIC = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"
 OTHER = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
@@ -36,7 +36,7 @@ def apply(pretend):
         ended = pretend.run(world, plan, host)
         ended = ended._replace(recorded=_owned(ended.recorded))
         before, after = (one.recorded.records.get(plan.stack, {}) for one in (world, ended))
-        return ended, undo.Past(1, plan, {step.id: "done" for step in plan.steps}, before, after, after)
+        return ended, past_apply.Past(1, plan, {step.id: "done" for step in plan.steps}, before, after, after)
 
     return run
 

@@ -1,15 +1,17 @@
 """Commands that show what would change or has changed: `plan`, `drift`, `show`, `graph`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from herocloud.cli import exit_codes, flags, presentation, requests
 from herocloud.cli.command import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Recorded
-from herocloud.operations import damage, lookups, plan_files, stack_files, stack_plans
-from herocloud.operations.lookups import Seen
+from herocloud.operations import damage, stack_plans
+
+if TYPE_CHECKING:
+    from herocloud.operations.lookups import Seen
 
 
 def plan(
@@ -49,6 +51,8 @@ def plan(
     if planned.plan.errored or planned.plan.blocked:
         return exit_codes.code_of(stack_plans.kind_of_refusal(planned.plan)(planned.plan.diagnostics))
     if out is not None:
+        from herocloud.operations import plan_files
+
         plan_files.write(out, planned.plan)
         call.note(f"\nSaved the plan. To run exactly this: herocloud apply {out}")
     return exit_codes.CHANGES if detailed_exitcode and stack_plans.changes_something(planned.plan) else exit_codes.DONE
@@ -56,6 +60,7 @@ def plan(
 
 def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Detailed = False) -> int:
     """Compare the world with the records; cannot write."""
+    from herocloud.operations import lookups
     from herocloud.views import drift as view
 
     drifted_stacks = lookups.find_drift(call.folder, requests.choose_stack(call, stack))
@@ -94,6 +99,8 @@ def show(
     stack: flags.Stack = None,
 ) -> int:
     """Show a saved plan, or what is recorded and observed."""
+    from herocloud.operations import lookups, plan_files
+
     if planfile is not None:
         plan = plan_files.read(planfile)
         presentation.show_plan(call, plan)
@@ -107,7 +114,7 @@ def show(
     return exit_codes.DONE
 
 
-def _document(recorded: Recorded, seen: Seen) -> Json:
+def _document(recorded: Recorded, seen: "Seen") -> Json:
     from herocloud.views import details, remainders
 
     stacks: dict[str, dict[str, Json]] = {}
@@ -124,7 +131,7 @@ def _document(recorded: Recorded, seen: Seen) -> Json:
     }
 
 
-def _text(call: Call, recorded: Recorded, seen: Seen) -> str:
+def _text(call: Call, recorded: Recorded, seen: "Seen") -> str:
     from herocloud.views import listings, results, tables
 
     if not seen.records:
@@ -156,6 +163,7 @@ def graph(
     form: Annotated[Literal["dot", "mermaid"], flags.option("--format", variable="", help="For Graphviz, or for Markdown.")] = "dot",
 ) -> int:
     """Draw what depends on what, as dot or mermaid."""
+    from herocloud.operations import plan_files, stack_files
     from herocloud.views import graphs
 
     if planfile is not None:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 OPEN, _CLOSE = "\ue05b", "\ue05d"
-_BARE = re.compile(r"(?<=[\s,\[{:])((?:vm\.)?[a-z][a-z0-9-]{0,62})\[(\d{1,6})\](?=\s*[,}\]])")
+_BARE = r"(?<=[\s,\[{:])((?:vm\.)?[a-z][a-z0-9-]{0,62})\[(\d{1,6})\](?=\s*[,}\]])"
 
 
 def make_parser(text: str) -> Any:
@@ -28,7 +28,7 @@ def soften(text: str) -> str | None:
     """Return the text with the brackets of instances replaced; nothing when there are none."""
     if OPEN in text or _CLOSE in text:
         return None
-    softened = _BARE.sub(rf"\1{OPEN}\2{_CLOSE}", text)
+    softened = re.sub(_BARE, rf"\1{OPEN}\2{_CLOSE}", text)
     return None if softened == text else softened
 
 

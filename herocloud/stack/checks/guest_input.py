@@ -3,15 +3,13 @@
 Both are taken on trust by everything behind the stack file, and a mistake shows only when nobody gets in.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
 
 from herocloud.kits.yaml.tree import Path
 from herocloud.stack.findings import Findings
 
-_KEY_TYPE = re.compile(
+_KEY_TYPE = (
     r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
     r"|(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256))-cert-v01@openssh\.com"
 )
@@ -33,11 +31,15 @@ def _what_is_wrong(key: str) -> str:
         return "This is a private key; it must not leave its owner."
     if "\n" in key.strip():
         return "This is more than one line; each key is an entry of its own."
-    place = next((number for number, word in enumerate(words) if _KEY_TYPE.fullmatch(word)), None)
+    place = next((number for number, word in enumerate(words) if re.fullmatch(_KEY_TYPE, word)), None)
     if place is None:
         return f"`{_short(key)}` names no type of key."
     if place + 1 == len(words):
         return f"`{_short(key)}` has nothing behind the type of key."
+    # Few stacks hold keys, and only they pay for it.
+    import base64
+    import binascii
+
     kind, body = words[place].encode(), words[place + 1]
     try:
         blob = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)

@@ -11,8 +11,8 @@ from herocloud.stack.layers import Fields
 _CIDR = re.compile(r"^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})/(\d{1,2})$")
 _RESERVED = {0: "this host's own, before it has an address", 127: "the loopback of each machine"}
 """By the first number; a network is never larger than /8, so that number tells."""
-_PEER = re.compile(r"^(tcp|quic|tls)://(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})$")
-_VSOCK = re.compile(r"^vsock://(\d{1,10}):(\d{1,10})$")
+_PEER = r"^(tcp|quic|tls)://(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})$"
+_VSOCK = r"^vsock://(\d{1,10}):(\d{1,10})$"
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -157,9 +157,9 @@ def _endpoint_of(peer: str) -> str:
 
 
 def _is_peer(peer: str) -> bool:
-    if match := _VSOCK.fullmatch(peer):
+    if match := re.fullmatch(_VSOCK, peer):
         return all(int(part) < 2**32 for part in match.groups())
-    match = _PEER.fullmatch(peer)
+    match = re.fullmatch(_PEER, peer)
     if not match or not 1 <= int(match.group(3)) <= 65535:
         return False
     import ipaddress

@@ -7,8 +7,8 @@ from herocloud.stack.findings import Findings
 from herocloud.stack.layers import Fields
 from herocloud.stack.names import SECTIONS, Names, instance_trouble, suggest
 
-_ADDRESS = re.compile(spellings.ADDRESS)
-_PARTS = re.compile(r"^([a-z]+)\.([a-z0-9-]+)(?:\[(\d+)\])?$")
+_ADDRESS = spellings.ADDRESS
+_PARTS = r"^([a-z]+)\.([a-z0-9-]+)(?:\[(\d+)\])?$"
 
 
 def check_moves(data: Fields, names: Names, findings: Findings) -> None:
@@ -47,7 +47,7 @@ def check_moves(data: Fields, names: Names, findings: Findings) -> None:
 def _check_form(number: int, move: Fields, findings: Findings) -> bool:
     sound = "from" in move and "to" in move
     for key in ("from", "to"):
-        if key in move and not _ADDRESS.fullmatch(move[key]):
+        if key in move and not re.fullmatch(_ADDRESS, move[key]):
             findings.add(
                 "bad-address",
                 ("moved", number, key),
@@ -100,7 +100,7 @@ def _check_ends(number: int, origin: str, target: str, origins: set[str], target
 
 
 def _missing(address: str, names: Names, findings: Findings) -> tuple[str, str | None] | None:
-    match = _PARTS.fullmatch(address)
+    match = re.fullmatch(_PARTS, address)
     if match is None or not findings.knows(SECTIONS[match.group(1)]):
         return None
     kind, name, number = match.groups()
@@ -118,7 +118,7 @@ def _missing(address: str, names: Names, findings: Findings) -> tuple[str, str |
 
 
 def _is_there(address: str, names: Names, findings: Findings) -> bool:
-    match = _PARTS.fullmatch(address)
+    match = re.fullmatch(_PARTS, address)
     if match is None or not findings.knows(SECTIONS[match.group(1)]):
         return False
     kind, name, number = match.groups()

@@ -124,11 +124,9 @@ def _words(*words: str) -> _Reader:
 
 
 def _like(pattern: str) -> _Reader:
-    form = re.compile(pattern)
-
     def read_like(value: Any) -> Any:
         text = _as_written(value)
-        if not form.fullmatch(text):
+        if not re.fullmatch(pattern, text):
             raise Doubtful
         return text
 

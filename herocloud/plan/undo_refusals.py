@@ -1,0 +1,91 @@
+"""Why an apply cannot be taken back: one finding for each cause, which names everything that it stops."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from herocloud.kits import jsons
+from herocloud.model import ids
+from herocloud.model.applies import apply_id
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.ids import Address, Sid
+from herocloud.model.plans import Change
+from herocloud.model.words import Action
+from herocloud.model.worlds import Observed
+from herocloud.plan.past_apply import Past
+
+_NAMED = 5
+"""How many things are named at most."""
+
+
+def find_touched(changes: Mapping[Address, Change], past: Past, observed: Observed | None) -> Iterator[Diagnostic]:
+    """Say what has happened since the apply to the records of what it changed, or behind their back; the keys are the names from before."""
+    name = apply_id(past.apply)
+    touched: list[Address] = []
+    drifted: list[Address] = []
+    things = observed.things.get(past.plan.stack, {}) if observed is not None else {}
+    for origin, change in changes.items():
+        record = past.now.get(change.address)
+        if any(past.after.get(address) != past.now.get(address) for address in (change.address, origin)):
+            touched.append(change.address)
+        elif observed is not None and record is not None:
+            thing = things.get(change.address)
+            if jsons.dumps(thing.parts if thing else {}) != jsons.dumps(record.parts):
+                drifted.append(change.address)
+    if touched:
+        were = "was" if len(touched) == 1 else "were"
+        detail = f"{_fold(touched)} {were} changed again after `{name}`. Undo the later apply first, or change the stack file and apply."
+        yield Diagnostic("undo-touched", "A later apply changed the same resource", detail, address=_only(touched))
+    if drifted:
+        are = "is" if len(drifted) == 1 else "are"
+        detail = f"{_fold(drifted)} {are} not as `{name}` left {'it' if len(drifted) == 1 else 'them'}."
+        rest = "`herocloud drift` shows the difference, `herocloud apply` settles it."
+        yield Diagnostic("undo-drifted", "A resource has changed behind our back", f"{detail} {rest}", address=_only(drifted))
+
+
+def find_used(changes: Sequence[Change], past: Past) -> Iterator[Diagnostic]:
+    """Name what later applies made that relies on something which would go, or which would get its old name back."""
+    touched = {change.previous_address or change.address for change in changes}
+    staying = {change.address for change in changes if change.action is not Action.DELETE}
+    for gone in sorted(touched - staying):
+        users = [address for address, record in past.now.items() if address not in touched and gone in record.needs]
+        if users:
+            names = _name([f"`{address}` of stack `{past.plan.stack}`" for address in users])
+            detail = (
+                f"{names} came after `{apply_id(past.apply)}` and {'relies' if len(users) == 1 else 'rely'} on `{gone}`, which would go."
+            )
+            hint = (
+                "undo the later apply first (`herocloud state log` lists them), or take what relies on it out of the stack file and apply"
+            )
+            yield Diagnostic("undo-used", "Something newer relies on it", detail, address=gone, hint=hint)
+
+
+def slices_taken(taken: Collection[tuple[Address, Sid, str]]) -> Diagnostic:
+    """Say which VMs had slices that others (`stack/address`) hold by now."""
+    vms, holders = list(dict.fromkeys(vm for vm, _, _ in taken)), list(dict.fromkeys(holder for _, _, holder in taken))
+    one = len(taken) == 1
+    slices = _name([f"`{sid}`" for _, sid, _ in taken])
+    by = _name([f"`{holder}`" for holder in holders])
+    detail = (
+        f"{_fold(vms)} had {'slice' if one else 'the slices'} {slices}, which {by} {'holds' if len(holders) == 1 else 'hold'} by now. "
+        f"Free {'it' if one else 'them'} there, or apply the old stack file: it takes {'another' if one else 'others'}."
+    )
+    return Diagnostic("undo-slice-taken", "A slice was given to somebody else", detail, address=_only(vms))
+
+
+def data_gone(addresses: Collection[Address], *, purged: bool) -> Diagnostic:
+    """Say whose deleted data cannot come back."""
+    why = "was purged" if purged else "is not kept any more: it was purged, its time to live has passed, or an undo that failed lost it"
+    detail = f"The data of {_fold(addresses)} {why}. Its deletion cannot be taken back."
+    hint = "apply a stack file that asks for it: it is re-created, and empty"
+    return Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=_only(addresses), hint=hint)
+
+
+def _only(addresses: Collection[Address]) -> Address | None:
+    return next(iter(addresses)) if len(addresses) == 1 else None
+
+
+def _fold(addresses: Iterable[Address]) -> str:
+    return _name([f"`{one}`" for one in ids.fold_addresses(addresses)])
+
+
+def _name(things: Sequence[str]) -> str:
+    return ", ".join(things[:_NAMED]) + (f" and {len(things) - _NAMED} more" if len(things) > _NAMED else "")
