@@ -156,8 +156,7 @@ def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) ->
     recorded = lookups.read_recorded(folder)
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, None)
-    # What is only half made is nothing to take back: an apply makes it whole.
-    thing = _find_orphan([orphan.thing for orphan in orphans.find_orphans(recorded, observed) if orphan.thing.parts], address, stack)
+    thing = _find_orphan([orphan.thing for orphan in orphans.find_orphans(recorded, observed)], address, stack)
     recorded = stack_plans.remember(recorded, observed, host)
     lost = recorded.lost.get(thing.stack, {}).get(thing.address)
     host = stack_plans.with_recorded_keys(host, thing.stack, {thing.address: lost} if lost is not None else {}, recorded)

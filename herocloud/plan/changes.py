@@ -10,16 +10,16 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.plans import Change, FieldDiff
-from herocloud.model.steps import KINDS, RECORD_WRITE, STATE_PROVIDER, Claim, Step
-from herocloud.model.words import Action, Impact, Reason
+from herocloud.model.steps import RECORD_WRITE, STATE_PROVIDER, Claim, Step
+from herocloud.model.words import Action, Impact
 from herocloud.model.worlds import Record, Resource
 from herocloud.plan import (
+    actions,
     assignment,
     beside,
     diagnostics,
     differences,
     half_made,
-    lost_data,
     name_steps,
     network_names,
     promised,
@@ -292,7 +292,7 @@ class Decider:
         if not seq.steps:
             seq.add(RECORD_WRITE, "record", None, None)
         steps = seq.finish()
-        action, reason = _action(case, fields, worst, steps)
+        action, reason = actions.action_of(case, fields, worst, steps)
         impact = worst if action in (Action.UPDATE, Action.REBOOT, Action.REPLACE, Action.DELETE) else Impact.LIVE
         if action is Action.STOP:
             impact = Impact.STOP
@@ -304,7 +304,7 @@ class Decider:
         before = None if record is None or action is Action.CREATE else record.spec
         keeps_sid: Sid | None = (valued.sid if valued else None) or (record.sid if record else None)
         known = record or case.lost
-        blocked = known is not None and known.protect and _forbidden(case, action)
+        blocked = known is not None and known.protect and actions.is_forbidden(case, action)
         provider = steps[0].provider if steps[0].provider != STATE_PROVIDER else (record.provider if record else case.roles["images"])
         if case.kind == "vm" and valued is not None:
             provider = valued.spec["hypervisor"]
@@ -323,7 +323,7 @@ class Decider:
             protect=case.resource.protect if case.resource else False,
             protected=blocked,
             needs=case.resource.depends_on if case.resource else (),
-            note=_note(case, action, impact, steps) or (self._boots_with(case, provider) if action is Action.REBOOT else ""),
+            note=actions.note_of(case, action, impact, steps) or (self._boots_with(case, provider) if action is Action.REBOOT else ""),
             parts_before=case.present or None,
         )
         return Decision(change, steps)
@@ -333,64 +333,3 @@ def _field(difference: differences.Difference, judge: _Judge) -> FieldDiff:
     verdict: Verdict = judge(difference.path, difference.before, difference.after)
     sensitive = difference.path.partition(".")[0] in differences.SENSITIVE
     return FieldDiff(difference.path, difference.before, difference.after, verdict.impact, verdict.why, sensitive=sensitive)
-
-
-def _action(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: list[Step]) -> tuple[Action, Reason]:
-    record = case.record
-    if case.resource is None:
-        if case.destroy:
-            return Action.DELETE, Reason.DESTROY
-        return Action.DELETE, Reason.GONE_FROM_FILE
-    if record is None and not case.present:
-        return Action.CREATE, Reason.NOT_RECORDED
-    if record is None:
-        # What is adopted may still have to be rebooted or re-created to become what the file asks for, and then is shown as that.
-        return {Impact.REBOOT: Action.REBOOT, Impact.REPLACE: Action.REPLACE, Impact.DATA: Action.REPLACE}.get(
-            worst, Action.ADOPT
-        ), Reason.ADOPTED
-    if not case.present:
-        return Action.CREATE, Reason.VANISHED if record.complete else Reason.UNFINISHED
-    if worst >= Impact.REPLACE:
-        return Action.REPLACE, _replace_reason(case, fields)
-    drifted = any(field.drift for field in fields)
-    wanted = any(not field.drift for field in fields)
-    if case.moved_from is not None and not fields and name_steps.are_all(steps):
-        return Action.MOVE, Reason.MOVED
-    if step_compiler.leaves_it_down(steps):
-        return Action.STOP, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED
-    if worst is Impact.REBOOT and case.present.get("power") in powers.GIVEN_UP:
-        return Action.REBOOT, Reason(str(case.present["power"]))
-    if worst is Impact.REBOOT:
-        return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
-    if case.kind == "vm" and "machine" not in case.present:
-        return Action.CREATE, Reason.VANISHED if record.complete else Reason.UNFINISHED
-    if not record.complete:
-        # What was made and is only not recorded as made is not created once more.
-        return Action.UPDATE, Reason.UNFINISHED
-    return Action.UPDATE, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED if drifted else Reason.FIELDS_CHANGED
-
-
-def _replace_reason(case: Case, fields: tuple[FieldDiff, ...]) -> Reason:
-    if case.forced:
-        return Reason.REPLACE_ASKED
-    if any(field.path.startswith("image") for field in fields):
-        return Reason.IMAGE_CHANGED
-    return Reason.NEEDS_REPLACEMENT
-
-
-def _forbidden(case: Case, action: Action) -> bool:
-    """Return whether protection stands against this; a block that says `protect: false` lifts it, a missing block does not."""
-    lifted = case.resource is not None and not case.resource.protect
-    return action in (Action.DELETE, Action.REPLACE) and not lifted
-
-
-def _note(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
-    if impact is not Impact.DATA or action not in (Action.DELETE, Action.REPLACE):
-        return ""
-    size = sum(step.before["size"] for step in steps if KINDS[step.kind].destroys_data)
-    was = f"was `{case.moved_from}`, whose name another takes" if action is Action.DELETE and case.moved_from else ""
-    if not size:
-        return was
-    gone = sum(1 for step in steps if step.kind == "snapshot.delete")
-    with_snapshots = f", with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
-    return f"{was}{'; ' if was else ''}{sizes.show_size(size)} of data{with_snapshots} {lost_data.say_fate(purge=case.purge)}"

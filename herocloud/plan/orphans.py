@@ -13,7 +13,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
+from herocloud.model.steps import BESIDE, KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import assignment, beside, capacity, facts, finish, half_made, reservations, step_compiler
@@ -78,6 +78,9 @@ def plan_adoption(stack: StackName, things: Collection[Thing], recorded: Recorde
     slices, sids = facts.slice_holders(recorded), facts.sid_holders(recorded)
     for thing in things:
         record = recorded.lost.get(stack, {}).get(thing.address)
+        if lacking := lacking_part(thing):
+            diagnostics.append(_half_made(thing, lacking))
+            continue
         if record is None:
             diagnostics.append(_never_recorded(thing))
             continue
@@ -85,8 +88,9 @@ def plan_adoption(stack: StackName, things: Collection[Thing], recorded: Recorde
         diagnostics += [_held(thing.address, f"slice `{sid}`", slices[sid]) for sid in wanted if sid in slices]
         if record.sid in sids:
             diagnostics.append(_held(thing.address, f"the sid `{record.sid}`", sids[record.sid or ""]))
-        name, claim = StepId(f"{thing.address}/{RECORD_WRITE}"), capacity.claim_of(record, thing.parts)
-        step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, takes=claim, last=True)
+        # It fills the host already, and is counted as it was last recorded: with a record and without one.
+        name = StepId(f"{thing.address}/{RECORD_WRITE}")
+        step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, last=True)
         decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
     return finish.finish(_draft("adopt", stack, decisions, recorded, observed, host, diagnostics))
 
@@ -125,10 +129,6 @@ def _draft(
     host: Host,
     diagnostics: Sequence[Diagnostic] = (),
 ) -> Draft:
-    # What is adopted is claimed by its step, so it must not count as an orphan beside that.
-    adopted = {address for address, decision in decisions.items() if decision.change.action is Action.ADOPT}
-    things = {address: thing for address, thing in observed.things.get(stack, {}).items() if address not in adopted}
-    others = observed._replace(things={**observed.things, stack: things})
     changes = [decision.change for decision in decisions.values()]
     return Draft(
         stack=stack,
@@ -138,12 +138,25 @@ def _draft(
         decisions=decisions,
         found=tuple(diagnostics),
         outputs=recorded.outputs.get(stack, {}),
-        used=capacity.used(recorded, others),
+        used=capacity.used(recorded, observed),
         new_slices=tuple(sid for change in changes for sid in (change.after or {}).get("slices") or ()),
-        free_slices=sum(step.takes.slices for decision in decisions.values() for step in decision.steps),
         narrow=True,
         simulated=host.simulated,
     )
+
+
+def lacking_part(thing: Thing) -> str:
+    """Return the part without which a thing is not what its address says, where it is not there or only half made."""
+    part = "machine" if thing.address.startswith("vm.") else ""
+    halves = [half for half in half_made.parts_of(thing) if not half.endswith(BESIDE)]
+    return part if part and part not in thing.parts else min(halves, default="")
+
+
+def _half_made(thing: Thing, part: str) -> Diagnostic:
+    state = "is only half made" if part in half_made.parts_of(thing) else "is not there"
+    detail = f"The {part} of `{thing.address}` in stack `{thing.stack}` {state}, and adopting makes nothing: it only writes records."
+    hint = "`herocloud apply` with a file that asks for it takes over what is there and makes the rest; `herocloud state gc` removes it"
+    return Diagnostic("adopt-half-made", "The orphan is not whole", detail, address=thing.address, hint=hint)
 
 
 def _never_recorded(thing: Thing) -> Diagnostic:

@@ -91,7 +91,9 @@ def lines(change: Change, *, purge: bool = False) -> list[str]:
 def remarks(change: Change) -> list[str]:
     """Say what there is to know of a change besides its fields."""
     found = [change.note] if change.note else []
-    if change.action is Action.CREATE and change.reason is not Reason.NOT_RECORDED:
+    if change.action is Action.CREATE and change.reason is Reason.ADOPTED:
+        found.append(f"takes over what is there of it: {', '.join(sorted(change.parts_before or {}))}")
+    elif change.action is Action.CREATE and change.reason is not Reason.NOT_RECORDED:
         found.append(f"because {'it ' if change.reason is Reason.VANISHED else ''}{REASONS[change.reason]}")
     if change.previous_address and f"was `{change.previous_address}`" not in change.note:
         found.append(f"was {change.previous_address}")
