@@ -16,8 +16,8 @@ forget why things are half-made and in what order they go on.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from herocloud.apply import entries, staleness, steering
-from herocloud.apply.coordinator import Ended
 from herocloud.apply.rollback import ListKept
+from herocloud.apply.schedule import Ended
 from herocloud.apply.sessions import Drivers, Opened, Session
 from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.kits import faults
@@ -99,11 +99,8 @@ def conclude(session: Session, ended: Ended, states: Mapping[StepId, str], *, ke
     failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
     if failed and not ended.interrupted and session.options.on_failure == "rollback":
         return take_back(session, ended.outcomes, states, ended.stuck, kept=kept)
-    if ended.at_once:
-        return session.finish(ended.outcomes, status=None)
-    if ended.interrupted:
-        return session.finish(ended.outcomes, status="interrupted")
-    return session.finish(ended.outcomes, status="partial" if failed else "done")
+    status = None if ended.at_once else "interrupted" if ended.interrupted else "partial" if failed else "done"
+    return session.finish(ended.outcomes, status=status, notes=ended.notes)
 
 
 def refuse_unapplyable(plan: Plan, store: Store) -> None:

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from herocloud.apply import handover, inspection, rollback
-from herocloud.apply.coordinator import Ended, Runner
+from herocloud.apply.coordinator import Runner
 from herocloud.apply.directions import Backward, Forward, Way
 from herocloud.apply.entries import Journal
 from herocloud.apply.listener import Listener
 from herocloud.apply.rollback import ListKept
-from herocloud.apply.schedule import Walk
+from herocloud.apply.schedule import Ended, Walk
 from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt
 from herocloud.kits import faults
