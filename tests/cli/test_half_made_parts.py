@@ -17,6 +17,7 @@ vms: {db: {image: debian, memory: 1 GiB, networks: [lan], volumes: [data]}}
 HALVES = {
     "vm.create": ("vm.db", "machine"),
     "disk.create": ("vm.db", "disk"),
+    "tap.create": ("vm.db", "nic.0"),
     "volume.create": ("volume.data", "volume"),
     "network.create": ("network.lan", "network"),
     "image.fetch": ("image.debian", "image"),
