@@ -82,6 +82,8 @@ class Session:
         self._began = clock.elapsed()
         self._begun = frozenset(step.address for step in begun if not KINDS[step.kind].prepares)
         self._earlier = frozenset(earlier)
+        self._lost: frozenset[StepId] = frozenset()
+        """Steps that destroyed data for good, as the way back found it."""
 
     def forward(self, steps: Sequence[Step], *, unknown: Collection[StepId] = (), broken: Mapping[StepId, str] | None = None) -> Ended:
         """Perform steps. The ends of `unknown` ones are asked of the world first; `broken` ones fail for the reason given."""
@@ -99,6 +101,7 @@ class Session:
         looks = inspection.look_at(asked, self.plan, self._opened.of, self._store.lineage)
         purged = self.options.purge or self.plan.purge
         lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=purged, kept=kept)
+        self._lost = frozenset(lost)
         way_back = rollback.walk(self.plan, states, looks, lost)
         self._journal.prepare_undo(way_back.steps)
         way = Backward(self._journal, way_back.unknown)
@@ -152,7 +155,7 @@ class Session:
         if status is not None:
             faults.reached("apply.finish.before")
             providers = {step.id: step.provider for step in self.plan.steps}
-            self._store.finish(self._number, status, self._clock.now(), _count(self.plan, outcomes, self._earlier), providers)
+            self._store.finish(self._number, status, self._clock.now(), _count(self.plan, outcomes, self._earlier | self._lost), providers)
             faults.reached("apply.finish.after")
         result = Result(
             plan=self.plan.id,

@@ -35,7 +35,6 @@ class Asking:
         self._call, self._streams, self._exports = call, streams, exports
         self._may_ask = approval.input
         self._approved = requests.make_approved(approval)
-        self._was_shown = False
         self.hopeless = False
         """Whether a plan was shown that cannot be applied: then what stands against it has been said."""
 
@@ -47,9 +46,11 @@ class Asking:
     def approve(self, planned: Planned) -> frozenset[Approval]:
         """Show a plan and get it approved; raises Blocked with what to write, or after another answer than the right one."""
         call, plan = self._call, planned.plan
-        if self._was_shown:
-            call.screen.talk("note: the state or the world changed meanwhile, so this is another plan than the one above")
-        self._was_shown = True
+        if planned.because is not None:
+            self._streams.explain(planned.because)
+            if call.quiet and self.asks:
+                # Everybody else has read it as a note.
+                call.screen.talk(f"note: {planned.because.summary}: {planned.because.detail}")
         self._streams.show_plan(plan, planned.notes)
         if call.json:
             exit_codes.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
@@ -150,6 +151,11 @@ class Streams:
         if self._found is not None:
             self._found.diagnose(notes)
             self._found.plan(plan)
+
+    def explain(self, because: Diagnostic) -> None:
+        """Tell why the plan that follows is another one than the one before."""
+        if self._found is not None:
+            self._found.diagnose([because])
 
     def show_rest(self, rest: Rest) -> None:
         """Tell what is left of an apply."""

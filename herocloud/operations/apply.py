@@ -111,16 +111,25 @@ class _Attempt:
         self._planned = first
         """The newest plan."""
         self._decided: PlanId | None = None
+        self._shown: Planned | None = None
         self._approved: frozenset[Approval] = frozenset()
         self.must_plan_again = False
 
     def decide(self, planned: Planned) -> bool:
         """Show a plan and get it approved, unless that was done; returns whether it has anything to do."""
         if planned.plan.id != self._decided:
-            self._approved = self._approver.approve(planned)
+            shown, self._shown = self._shown, planned
+            self._approved = self._approver.approve(planned if shown is None else self._with_reason(shown, planned))
             stack_plans.refuse_unapplyable(planned.plan)
             self._decided = planned.plan.id
         return stack_plans.changes_something(planned.plan)
+
+    def _with_reason(self, shown: Planned, planned: Planned) -> Planned:
+        from herocloud.operations import moved_facts
+
+        because = moved_facts.explain(shown, planned)
+        self._how.note(moved_facts.in_one_line(because))
+        return planned._replace(because=because)
 
     def hand_over(self, carrier: Carrier) -> Applied | None:
         """Have another process run it; nothing where nobody takes it."""

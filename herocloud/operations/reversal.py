@@ -47,8 +47,11 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
 
 
 def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:
-    """Return the apply to take back; raises `Refused` when there is none, or when the one that is meant cannot be."""
-    wanted = [past for past in applies if which is None or _is_meant(past, which, applies)]
+    """Return the apply to take back; raises `Refused` when there is none, or when the one that is meant cannot be.
+
+    Where none is named, what other commands did in passing is passed over: nobody asked for it, and it has left nothing.
+    """
+    wanted = [past for past in applies if (not past.in_passing if which is None else _is_meant(past, which, applies))]
     if not wanted:
         detail = f"No apply `{which}` is in the state." if which else "Nothing was applied here yet."
         raise Refused(

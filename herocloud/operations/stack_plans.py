@@ -48,6 +48,8 @@ class Planned(NamedTuple):
     """The plan that this one takes back."""
     undone: str | None = None
     """The name of its apply."""
+    because: Diagnostic | None = None
+    """Why it came out differently than the one that was shown before it."""
 
 
 def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = False) -> Planned:

@@ -97,8 +97,9 @@ def to_undo(folder: Path, which: str | None, stack: StackName | None = None) -> 
     with opened:
         applies, every = opened.applies(), opened.pending()
     if which is None:
-        applies = [past_apply for past_apply in applies if stack is None or past_apply.stack == stack]
-        return next((pending for pending in every if applies and pending.number == applies[0].apply), None)
+        open_ones = {pending.number for pending in every}
+        own = [one for one in applies if stack in (None, one.stack) and (one.apply in open_ones or not one.in_passing)]
+        return next((pending for pending in every if own and pending.number == own[0].apply), None)
     serials = {past_apply.apply: str(past_apply.serial) for past_apply in applies}
     by_name = [pending for pending in every if which in (pending.id, serials.get(pending.number))]
     return next(iter(by_name or [pending for pending in every if len(which) >= 4 and pending.plan.startswith(which)]), None)

@@ -46,7 +46,6 @@ __all__ = [
 
 Answer = TypeVar("Answer")
 
-
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError, zlib.error)
 
 
@@ -146,12 +145,10 @@ class Store:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 
         def look(connection: sqlite3.Connection) -> Unfinished | None:
-            past_apply = journal.unfinished(connection, apply)
-            if past_apply is None:
+            past = journal.unfinished(connection, apply)
+            if past is None:
                 return None
-            return Unfinished(
-                past_apply.apply, journal.load(connection, past_apply.apply, self._path), journal.states(connection, past_apply.apply)
-            )
+            return Unfinished(past.apply, journal.load(connection, past.apply, self._path), journal.states(connection, past.apply))
 
         return self._read(look)
 
