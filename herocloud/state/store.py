@@ -141,6 +141,12 @@ class Store:
         """Return the stack files of the last apply of a stack."""
         return self._read(lambda c: journal.last_files(c, stack, self.folder))
 
+    def data_makers(self, stack: str) -> dict[Address, str]:
+        """Return the name of the apply that made the data at each address of a stack last."""
+        from herocloud.state import data_makers
+
+        return self._read(lambda c: data_makers.find(c, stack))
+
     def unfinished(self, apply: int | None = None) -> Unfinished | None:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 
@@ -389,12 +395,3 @@ def read_pending(folder: Path) -> tuple[Pending, ...]:
         return ()
     with store:
         return store.pending()
-
-
-def read_last_files(folder: Path, stack: str) -> tuple[str, ...]:
-    """Return the stack files of the last apply of a stack; nothing when there was none."""
-    store = open_state(folder, write=False)
-    if store is None:
-        return ()
-    with store:
-        return store.last_files(stack)
