@@ -12,12 +12,11 @@ import logging
 import os
 import queue
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
 
-from herocloud.apply import directions, workers
+from herocloud.apply import directions, listener, workers
 from herocloud.apply.directions import Way
 from herocloud.apply.listener import Listener
-from herocloud.apply.schedule import Walk
+from herocloud.apply.schedule import Ended, Walk
 from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt, Crew, Finished, Progress
 from herocloud.kits.jsons import Part
@@ -37,18 +36,6 @@ LONGEST_GATHERING = 0.02
 
 HEARTBEAT = 10.0
 """Seconds after which a step that sent nothing is reported as still running."""
-
-
-class Ended(NamedTuple):
-    """How a walk ended."""
-
-    outcomes: tuple[Outcome, ...]
-    interrupted: bool
-    """True when steps are left that would have run."""
-    at_once: bool
-    """True when the second interrupt came: nothing more may be written."""
-    stuck: tuple[StepId, ...]
-    """Steps whose provider had not answered when nobody waited any longer."""
 
 
 class Runner:
@@ -100,6 +87,7 @@ class Runner:
         self._first_failure: StepId | None = None
         self._halted = False
         self._stuck: list[StepId] = []
+        self._notes: list[str] = []
         self._noticed = 0
         self._commit_seconds = 0.0
         """How long the last commit took: what ends within that time of the first news may as well share the next one."""
@@ -326,7 +314,9 @@ class Runner:
         if halts and self._on_failure != "continue" and not self._halted:
             self._halted = True
             # Half a replacement is the worst place to be, so what has begun goes on; unless all of it is about to be taken back.
-            self._walk.halt(self._begun if self._on_failure == "stop" else ())
+            more = self._walk.halt(self._begun if self._on_failure == "stop" else ())
+            if more:
+                self._notes.append(listener.say_carried(more, self._walk.waiting_for(more, self._begun)))
 
     def _skip(self, step: Step, because: StepId, now: float, at: float) -> None:
         if (entry := self._way.skipped(step, because, at)) is not None:
@@ -397,4 +387,4 @@ class Runner:
                 self._leave(step, self._first_failure, now)
         if not at_once:
             self._commit()
-        return Ended(tuple(self._outcomes), interrupted, at_once, tuple(self._stuck))
+        return Ended(tuple(self._outcomes), interrupted, at_once, tuple(self._stuck), tuple(self._notes))

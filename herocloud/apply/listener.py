@@ -5,7 +5,7 @@ work continues.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event, EventData, EventType
@@ -44,3 +44,9 @@ class Listener:
     def note(self, detail: str, *, seconds: float = 0.0, address: Address | None = None, step: StepId | None = None) -> None:
         """Pass on a remark in words."""
         self.say(Event("note", address, step, None, seconds, detail))
+
+
+def say_carried(more: Sequence[Address], begun: Sequence[Address]) -> str:
+    """Say which changes begin after a failure although no other does, and for which."""
+    names, those = (", ".join(f"`{address}`" for address in addresses) for addresses in (more, begun))
+    return f"{names} went on after the failure, because {those} had begun and could not be finished without."

@@ -8,12 +8,28 @@ large stack half-made at once.
 import graphlib
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from herocloud.model.ids import Address, StepId
+from herocloud.model.outcomes import Outcome
 from herocloud.model.steps import KINDS, LANES, Step
 
 _URGENT = -1
 """The rank before that of every change."""
+
+
+class Ended(NamedTuple):
+    """How a walk ended."""
+
+    outcomes: tuple[Outcome, ...]
+    interrupted: bool
+    """True when steps are left that would have run."""
+    at_once: bool
+    """True when the second interrupt came: nothing more may be written."""
+    stuck: tuple[StepId, ...]
+    """Steps whose provider had not answered when nobody waited any longer."""
+    notes: tuple[str, ...] = ()
+    """What there is to say of the walk besides how each step ended."""
 
 
 class Walk:
@@ -68,8 +84,11 @@ class Walk:
     def _may_start(self, position: int) -> bool:
         return self._only is None or self._rank[position] == _URGENT or self._steps[position].address in self._only
 
-    def halt(self, begun: Collection[Address]) -> None:
-        """Begin no other change from now on. Those in `begun` are carried to their end, and what they need with them; urgent steps run."""
+    def halt(self, begun: Collection[Address]) -> list[Address]:
+        """Begin no other change from now on. Those in `begun` are carried to their end, and what they need with them; urgent steps run.
+
+        Returns what they need, in the order of the plan.
+        """
         self._only = set(begun)
         frontier = list(self._only)
         by_address: dict[Address, list[StepId]] = {}
@@ -85,6 +104,15 @@ class Walk:
         for lane, waiting in self._ready.items():
             self._ready[lane] = [entry for entry in waiting if self._may_start(entry[1])]
             heapq.heapify(self._ready[lane])
+        return list(dict.fromkeys(step.address for step in self.rest() if step.address in self._only - set(begun)))
+
+    def waiting_for(self, wanted: Collection[Address], begun: Collection[Address]) -> list[Address]:
+        """Return those of `begun` that wait for steps of `wanted` addresses, directly or through others of them."""
+        address_of = {step: self._steps[self._position[step]].address for step in self._left}
+        wanted = set(wanted)
+        waiting = (address_of[step] for step in self._left if any(address_of.get(need) in wanted for need in self._needs[step]))
+        found = {address for address in waiting if address in begun}
+        return [address for address in dict.fromkeys(step.address for step in self._steps) if address in found]
 
     def take(self) -> list[Step]:
         """Return the steps that may start now, and count them as running."""

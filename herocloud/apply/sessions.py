@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from herocloud.apply import handover, inspection, rollback
-from herocloud.apply.coordinator import Ended, Runner
+from herocloud.apply.coordinator import Runner
 from herocloud.apply.directions import Backward, Forward, Way
 from herocloud.apply.entries import Journal
 from herocloud.apply.listener import Listener
 from herocloud.apply.rollback import ListKept
-from herocloud.apply.schedule import Walk
+from herocloud.apply.schedule import Ended, Walk
 from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt
 from herocloud.kits import faults
@@ -25,7 +25,7 @@ from herocloud.model.plans import Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Status
 from herocloud.model.worlds import Record
-from herocloud.providers.seam import Driver, Work
+from herocloud.providers.seam import Driver, Found, Work
 from herocloud.state.store import Did, Store
 
 Drivers = Callable[[str, str], Driver]
@@ -82,6 +82,8 @@ class Session:
         self._began = clock.elapsed()
         self._begun = frozenset(step.address for step in begun if not KINDS[step.kind].prepares)
         self._earlier = frozenset(earlier)
+        self._lost: frozenset[StepId] = frozenset()
+        """Steps that destroyed data for good, as the way back found it."""
 
     def forward(self, steps: Sequence[Step], *, unknown: Collection[StepId] = (), broken: Mapping[StepId, str] | None = None) -> Ended:
         """Perform steps. The ends of `unknown` ones are asked of the world first; `broken` ones fail for the reason given."""
@@ -99,6 +101,7 @@ class Session:
         looks = inspection.look_at(asked, self.plan, self._opened.of, self._store.lineage)
         purged = self.options.purge or self.plan.purge
         lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=purged, kept=kept)
+        self._lost = frozenset(lost)
         way_back = rollback.walk(self.plan, states, looks, lost)
         self._journal.prepare_undo(way_back.steps)
         way = Backward(self._journal, way_back.unknown)
@@ -106,6 +109,25 @@ class Session:
         heals = [step.id for step in way_back.steps if KINDS[KINDS[step.kind].inverse].heals]
         walk = Walk(way_back.steps, way_back.needs, self.options.parallelism, (), heals)
         return self._run(walk, way, on_failure="continue", broken=way_back.broken)
+
+    def close_open_steps(self, states: Mapping[StepId, str]) -> Ended:
+        """Bring what is under way to an end before something else removes all of it, and make nothing.
+
+        What was being made or booted is taken back, what is half removed is removed. Everything else stays as it is.
+        """
+        under_way = inspection.open_steps(self.plan, states)
+        looks = inspection.look_at(under_way, self.plan, self._opened.of, self._store.lineage)
+        making = [step for step in under_way[::-1] if KINDS[step.kind].boots or (step.before is None and step.after is not None)]
+        going = [step for step in under_way if step.after is None and looks[step.id].found in (Found.PARTIAL, Found.DONE)]
+        ended = self.forward(going, unknown=[step.id for step in going])
+        if ended.interrupted or ended.at_once:
+            return ended
+        # All that was begun counts, so that no record is put back as it was before while parts of its thing are left.
+        self._journal.prepare_undo(rollback.begun_steps(self.plan, states))
+        back = self._run(
+            Walk(making, {}, self.options.parallelism), Backward(self._journal, {step.id for step in making}), on_failure="continue"
+        )
+        return back._replace(outcomes=(*ended.outcomes, *back.outcomes))
 
     def _run(self, walk: Walk, way: Way, *, on_failure: str, broken: Mapping[StepId, str] | None = None) -> Ended:
         runner = Runner(
@@ -152,7 +174,7 @@ class Session:
         if status is not None:
             faults.reached("apply.finish.before")
             providers = {step.id: step.provider for step in self.plan.steps}
-            self._store.finish(self._number, status, self._clock.now(), _count(self.plan, outcomes, self._earlier), providers)
+            self._store.finish(self._number, status, self._clock.now(), _count(self.plan, outcomes, self._earlier | self._lost), providers)
             faults.reached("apply.finish.after")
         result = Result(
             plan=self.plan.id,

@@ -17,12 +17,13 @@ from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import apply as operation
 from herocloud.operations import approval as operations_approval
-from herocloud.operations import stack_plans, unfinished
-from herocloud.operations.apply import Applied, Recovered, Rehearsed
+from herocloud.operations import stack_plans, trials, unfinished
+from herocloud.operations.apply import Applied, Recovered
 from herocloud.operations.approval import Question
 from herocloud.operations.callers import Approver, How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
+from herocloud.operations.trials import Rehearsed
 from herocloud.views.events import Stream
 from herocloud.views.writer import Outlet
 
@@ -35,7 +36,6 @@ class Asking:
         self._call, self._streams, self._exports = call, streams, exports
         self._may_ask = approval.input
         self._approved = requests.make_approved(approval)
-        self._was_shown = False
         self.hopeless = False
         """Whether a plan was shown that cannot be applied: then what stands against it has been said."""
 
@@ -47,9 +47,11 @@ class Asking:
     def approve(self, planned: Planned) -> frozenset[Approval]:
         """Show a plan and get it approved; raises Blocked with what to write, or after another answer than the right one."""
         call, plan = self._call, planned.plan
-        if self._was_shown:
-            call.screen.talk("note: the state or the world changed meanwhile, so this is another plan than the one above")
-        self._was_shown = True
+        if planned.because is not None:
+            self._streams.explain(planned.because)
+            if call.quiet and self.asks:
+                # Everybody else has read it as a note.
+                call.screen.talk(f"note: {planned.because.summary}: {planned.because.detail}")
         self._streams.show_plan(plan, planned.notes)
         if call.json:
             exit_codes.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
@@ -150,6 +152,11 @@ class Streams:
         if self._found is not None:
             self._found.diagnose(notes)
             self._found.plan(plan)
+
+    def explain(self, because: Diagnostic) -> None:
+        """Tell why the plan that follows is another one than the one before."""
+        if self._found is not None:
+            self._found.diagnose([because])
 
     def show_rest(self, rest: Rest) -> None:
         """Tell what is left of an apply."""
@@ -310,12 +317,12 @@ def code_of(result: Result) -> int:
 def rehearse_new(call: Call, sources: Sources, asked: Asked, running: flags.Executing, exports: flags.Exports) -> int:
     """Plan, and rehearse the plan."""
     planned = stack_plans.make_plan(call.folder, sources, asked)
-    return _rehearse(call, planned.plan, running, exports, lambda how: operation.rehearse(planned, asked, how), notes_of=planned)
+    return _rehearse(call, planned.plan, running, exports, lambda how: trials.rehearse(planned, asked, how), notes_of=planned)
 
 
 def rehearse_saved(call: Call, plan: Plan, running: flags.Executing, exports: flags.Exports) -> int:
     """Rehearse a saved plan."""
-    return _rehearse(call, plan, running, exports, lambda how: operation.rehearse_saved(call.folder, plan, how))
+    return _rehearse(call, plan, running, exports, lambda how: trials.rehearse_saved(call.folder, plan, how))
 
 
 def _rehearse(

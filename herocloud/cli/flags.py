@@ -110,7 +110,7 @@ class Executing(NamedTuple):
     lock_timeout: LockTimeout = "30s"
     on_failure: Annotated[
         Literal["stop", "continue", "rollback"],
-        option("--on-failure", help="After a failed step: start nothing new, go on elsewhere, or take back."),
+        option("--on-failure", help="After a failed step: begin no change but what begun ones wait for, go on elsewhere, or take back."),
     ] = "stop"
     accelerator: Annotated[
         Literal["auto", "kvm", "tcg"] | None,

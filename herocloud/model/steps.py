@@ -109,6 +109,7 @@ KINDS: dict[str, KindInfo] = {
     "tap.create": KindInfo(_NETWORK, "network", 60, 0.1, "tap.delete", _LINKS),
     "tap.update": KindInfo(_NETWORK, "network", 60, 0.1, "tap.update", _LINKS, lets_go=True),
     "tap.delete": KindInfo(_NETWORK, "network", 60, 0.1, "tap.create", lets_go=True, removes=True, interrupts=True),
+    "tap.discard": KindInfo(_NETWORK, "network", 60, 0.1, "tap.create", lets_go=True, removes=True, passes=True),
     "overlay.enable": KindInfo(_OVERLAY, "network", 120, 1, "overlay.disable", prepares=True, few=True),
     "overlay.disable": KindInfo(_OVERLAY, "network", 120, 1, "overlay.enable", removes=True),
     "peer.add": KindInfo(_OVERLAY, "network", 60, 0.2, "peer.remove", _needs("mycelium"), prepares=True),
@@ -141,9 +142,15 @@ KINDS: dict[str, KindInfo] = {
 
 DISCARDS = {
     "image": "image.discard", "network": "network.discard", "volume": "volume.discard", "machine": "vm.discard",
-    "disk": "disk.discard", "seed": "seed.discard", "disk.new": "disk.discard", "seed.new": "seed.discard",
+    "disk": "disk.discard", "seed": "seed.discard", "disk.new": "disk.discard", "seed.new": "seed.discard", "nic": "tap.discard",
 }  # fmt: skip
 """Which kind of step removes what is half made, by part: nobody has used it, so nothing of it is kept."""
+
+
+def discard_kind(part: str) -> str | None:
+    """Return the kind of step that removes a part which is half made; nothing for parts of which there are no halves."""
+    return DISCARDS.get("nic" if part.startswith("nic.") else part)
+
 
 RECORD_WRITE = "record.write"
 """The kind of step that touches records only."""

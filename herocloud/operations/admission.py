@@ -6,7 +6,7 @@ nobody was admitted and nothing was edited since the facts were read, the plan i
 hold, and from that moment on every other plan counts it. Otherwise the facts are read again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from herocloud.model.errors import Refused, Stale
 from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Fact, Plan
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import kept_data, stack_plans
+from herocloud.operations import destroyed_data, kept_data, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import kept_facts, reservations
@@ -95,12 +95,17 @@ def look_for(keys: Iterable[str], stack: StackName, host: Hosting) -> Observed |
 
 def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: Hosting) -> Mapping[str, Fact]:
     """Look at these facts again."""
+    wanted = list(keys)
+    return facts_of(wanted, stack, recorded, look_for(wanted, stack, host), host)
+
+
+def facts_of(keys: Sequence[str], stack: StackName, recorded: Recorded, observed: Observed | None, host: Hosting) -> Mapping[str, Fact]:
+    """Return these facts as they are in these records and this look at the world."""
     from herocloud.plan import facts
 
-    wanted = list(keys)
-    observed = look_for(wanted, stack, host)
     taken = stack_plans.remember(reservations.occupied(recorded, stack), observed, host)
-    return facts.current_facts(wanted, taken, observed, with_overlay_keys(wanted, host).host, _kept_for(wanted, stack, host))
+    now = facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host, _kept_for(keys, stack, host))
+    return {**now, **destroyed_data.look_again(keys, stack, host)}
 
 
 def with_overlay_keys(keys: Iterable[str], host: Hosting) -> Hosting:
@@ -125,13 +130,10 @@ def is_data_kept(plan: Plan, host: Hosting) -> bool:
 def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
     """Raise Stale, which names each fact of the plan that changed, field by field."""
     from herocloud.apply import staleness
-    from herocloud.plan import facts
 
     keys = [fact.key for fact in plan.facts]
     observed = look_for(keys, plan.stack, host)
-    taken = stack_plans.remember(reservations.occupied(recorded, plan.stack), observed, host)
-    now = facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host, _kept_for(keys, plan.stack, host))
-    changed = staleness.changed_facts(plan.facts, now)
+    changed = staleness.changed_facts(plan.facts, facts_of(keys, plan.stack, recorded, observed, host))
     if changed:
         raise Stale([_say_changed(plan, fact, recorded, observed) for fact in changed])
 

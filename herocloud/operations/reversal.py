@@ -8,7 +8,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import PlanId, StackName
 from herocloud.model.worlds import Desired
-from herocloud.operations import apply, inputs, kept_data, stack_plans
+from herocloud.operations import apply, destroyed_data, inputs, kept_data, stack_plans
 from herocloud.operations.apply import Applied
 from herocloud.operations.callers import Approver, How
 from herocloud.operations.stack_plans import Planned
@@ -42,13 +42,16 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
     observed = stack_plans.look(host, None)
     recorded = stack_plans.remember(recorded, observed, host)
     kept = kept_data.list_kept(host, owner) if planner.restored(past) else []
-    plan = planner.plan_undo(past, recorded, observed, host.host, kept)
+    plan = destroyed_data.rely(planner.plan_undo(past, recorded, observed, host.host, kept), host)
     return Planned(plan, Desired(owner, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))
 
 
 def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:
-    """Return the apply to take back; raises `Refused` when there is none, or when the one that is meant cannot be."""
-    wanted = [past for past in applies if which is None or _is_meant(past, which, applies)]
+    """Return the apply to take back; raises `Refused` when there is none, or when the one that is meant cannot be.
+
+    Where none is named, what other commands did in passing is passed over: nobody asked for it, and it has left nothing.
+    """
+    wanted = [past for past in applies if (not past.in_passing if which is None else _is_meant(past, which, applies))]
     if not wanted:
         detail = f"No apply `{which}` is in the state." if which else "Nothing was applied here yet."
         raise Refused(

@@ -14,8 +14,9 @@ from herocloud.model.applies import Pending, Scope, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName, StepId
+from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
-from herocloud.model.words import Action, Approval, Severity
+from herocloud.model.words import Action, Approval, Severity, Status
 from herocloud.model.worlds import Recorded
 from herocloud.operations import approval, inputs, kept_data
 from herocloud.operations.inputs import Hosting
@@ -97,8 +98,9 @@ def to_undo(folder: Path, which: str | None, stack: StackName | None = None) -> 
     with opened:
         applies, every = opened.applies(), opened.pending()
     if which is None:
-        applies = [past_apply for past_apply in applies if stack is None or past_apply.stack == stack]
-        return next((pending for pending in every if applies and pending.number == applies[0].apply), None)
+        open_ones = {pending.number for pending in every}
+        own = [one for one in applies if stack in (None, one.stack) and (one.apply in open_ones or not one.in_passing)]
+        return next((pending for pending in every if own and pending.number == own[0].apply), None)
     serials = {past_apply.apply: str(past_apply.serial) for past_apply in applies}
     by_name = [pending for pending in every if which in (pending.id, serials.get(pending.number))]
     return next(iter(by_name or [pending for pending in every if len(which) >= 4 and pending.plan.startswith(which)]), None)
@@ -196,6 +198,14 @@ def _classes_back(change: Change, *, lost: bool = False) -> tuple[Approval, ...]
     classes = {Action.CREATE: (Approval.DESTROY,), Action.DELETE: (Approval.CREATE,)}.get(change.action)
     needed = classes or approval.classes_of(change)
     return tuple(dict.fromkeys((*needed, Approval.DESTROY))) if lost else needed
+
+
+def not_closed(pending: Pending, result: Result) -> Refused:
+    """Return what to raise where an apply cannot be closed before everything of its stack is removed."""
+    failed = ", ".join(f"`{outcome.step}`: {outcome.error}" for outcome in result.outcomes if outcome.status is Status.FAILED)
+    detail = f"What `{pending.id}` had under way could not be brought to an end ({failed}). Nothing else was removed."
+    hint = f"remove the cause and try again; `herocloud resume {pending.id} --rollback` takes the apply back"
+    return Refused([Diagnostic("not-closed", "An earlier apply could not be closed", detail, hint=hint)])
 
 
 def refuse(pending: Iterable[Pending]) -> Blocked:

@@ -9,10 +9,9 @@ same and takes for ever; a plain bound (everything taken before anything is give
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from herocloud.kits import sizes
 from herocloud.kits.jsons import Part
 from herocloud.kits.named_tuples import NamedTuple
-from herocloud.model import ids
+from herocloud.model import ids, quantities
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
@@ -307,17 +306,39 @@ def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequen
         amount = amount_of(step.takes, resource) - amount_of(step.gives, resource)
         if amount:
             asks[step.address] = asks.get(step.address, 0) + amount
+
+    def show(amount: int) -> str:
+        return quantities.show(resource, amount)
+
     blamed = smallest_set(asks, lacking)
-    wanted = level.before + sum(amount for amount in asks.values() if amount > 0)
-    names = _name_all({address: asks[address] for address in blamed}, lambda amount: _amount(resource, amount))
-    return Diagnostic(
+    found = Diagnostic(
         code=f"does-not-fit-{resource.replace('_', '-')}",
         summary="The plan does not fit this host",
-        detail=f"{NAMES[resource]}: {_amount(resource, level.before)} of {_amount(resource, level.limit or 0)} in use, "
-        f"{_amount(resource, wanted)} wanted, {_amount(resource, lacking)} too much. "
-        f"The fewest to blame in stack `{stack}`: {names}.",
+        detail=f"{NAMES[resource]}: {show(level.before)} of {show(level.limit or 0)} in use, ",
         address=blamed[0] if blamed else None,
         hint="take out or shrink what is named above, or use a larger host" + _HINTS.get(resource, ""),
+    )
+    if level.after <= (level.limit or 0):
+        return _too_small_on_the_way(found, missing, level, show, stack)
+    wanted = level.before + sum(amount for amount in asks.values() if amount > 0)
+    names = _name_all({address: asks[address] for address in blamed}, show)
+    more = f"{show(wanted)} wanted, {show(lacking)} too much. The fewest to blame in stack `{stack}`: {names}."
+    return found._replace(detail=found.detail + more)
+
+
+def _too_small_on_the_way(
+    found: Diagnostic, missing: Iterable[tuple[int, Step]], level: Level, show: Callable[[int], str], stack: StackName
+) -> Diagnostic:
+    """Blame those that take before anything is given back: each gives as much as it takes, or others do, only too late."""
+    takers: dict[str, int] = {}
+    for amount, step in missing:
+        takers[step.address] = takers.get(step.address, 0) + amount
+    names = _name_all(takers, show)
+    return found._replace(
+        detail=f"{found.detail}{show(level.after)} in the end, and {show(sum(takers.values()))} too much on the way. "
+        f"What is given back comes too late for these of stack `{stack}`: {names}.",
+        address=min(takers, key=ids.sort_key),
+        hint="make the change in two applies: first what gives something back, then the rest",
     )
 
 
@@ -334,12 +355,6 @@ def _name_all(amounts: Mapping[str, int], say: Callable[[int], str]) -> str:
     return ", ".join(
         ", ".join(f"`{entry}`" for entry in ids.fold_addresses(addresses)) + f" ({say(amount)} each)" for amount, addresses in alike.items()
     )
-
-
-def _amount(resource: str, number: int) -> str:
-    if resource in {"slices", "vcpus"}:
-        return str(number)
-    return sizes.show_size(number) + ("/s" if resource in {"network", "disk_io"} else "")
 
 
 def smallest_set(asks: Mapping[str, int], lacking: int) -> list[str]:

@@ -227,7 +227,8 @@ class Decider:
         mark = len(seq.steps)
         # What the removal gives back is taken again; what is counted and was gone before is still there to be filled.
         kept_use = Use() if "machine" in case.present else old
-        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, placed=wanted)
+        cards = {part: case.halves[part] for part in half_made.cards(case.halves)} if keep else beside.NONE
+        step_compiler.compile_vm(seq, left, target, use, cold=False, old=kept_use, placed=wanted, halves=cards)
         if gone is not None:
             seq.steps[mark:] = [step if step.needs else step._replace(needs=(gone,)) for step in seq.steps[mark:]]
 

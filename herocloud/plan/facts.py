@@ -6,7 +6,8 @@ wanted that slice.
 
 from collections.abc import Collection, Iterable, Mapping
 
-from herocloud.kits import jsons, sizes
+from herocloud.kits import jsons
+from herocloud.model import quantities
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Fact
@@ -57,12 +58,8 @@ def capacity_fact(drawn: Mapping[str, int], recorded: Recorded, host: Host, obse
     short = {name for name, amount in free.items() if wanted[name] > amount}
     if not short:
         return Fact(key, "enough", "enough is free")
-    says = "; ".join(f"only {_show(name, max(0, free[name]))} of {capacity.NAMES[name]} is free" for name in sorted(short))
+    says = "; ".join(f"only {quantities.show(name, max(0, free[name]))} of {capacity.NAMES[name]} is free" for name in sorted(short))
     return Fact(key, "short", says)
-
-
-def _show(name: str, amount: int) -> str:
-    return str(amount) if name in ("slices", "vcpus") else sizes.show_size(amount)
 
 
 def overlay_key_fact(reference: str, public: str | None) -> Fact:

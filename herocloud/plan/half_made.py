@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import StepId
 from herocloud.model.plans import HALF_MADE, Drift, FieldDiff, Plan
-from herocloud.model.steps import BESIDE, DISCARDS, NOTHING, Claim
+from herocloud.model.steps import BESIDE, NOTHING, Claim, discard_kind
+from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 
 if TYPE_CHECKING:
@@ -23,17 +24,30 @@ def parts_of(thing: Thing | None) -> Parts:
     """Return the parts that are half made and that a step can remove."""
     if thing is None or not thing.halves:
         return {}
-    return {part: body for part, body in thing.halves.items() if part in DISCARDS and part not in thing.parts}
+    return {part: body for part, body in thing.halves.items() if discard_kind(part) and part not in thing.parts}
+
+
+def lacking_part(thing: Thing) -> str:
+    """Return the part without which a thing is not what its address says, where it is not there or only half made."""
+    part = "machine" if thing.address.startswith("vm.") else ""
+    halves = [half for half in parts_of(thing) if not half.endswith(BESIDE)]
+    return part if part and part not in thing.parts else min(halves, default="")
 
 
 def discard(
     seq: "StepSequence", halves: Parts, part: str, needs: Iterable[StepId | None] = (), provider: str | None = None
 ) -> StepId | None:
     """Remove one part that is half made, where it is; returns the step."""
-    if part not in halves:
+    kind = discard_kind(part)
+    if part not in halves or kind is None:
         return None
     gives = Claim(disk=_bytes(part, halves[part])) if part.endswith(BESIDE) else NOTHING
-    return seq.add(DISCARDS[part], part, halves[part], None, needs, gives=gives, provider=provider)
+    return seq.add(kind, part, halves[part], None, needs, gives=gives, provider=provider)
+
+
+def cards(halves: Parts) -> list[str]:
+    """Name the cards of a VM that are half made."""
+    return sorted(part for part in halves if part.startswith("nic."))
 
 
 def begun(plan: Plan, states: Mapping[StepId, str], observed: Observed | None) -> dict[StepId, Part]:
@@ -74,6 +88,7 @@ def fields(halves: Parts, target: Parts) -> list[FieldDiff]:
     return [FieldDiff(part, HALF_MADE, None, drift=True, why=why) for part in sorted(halves) if part not in target]
 
 
-def drift(record: Record, thing: Thing | None) -> list[Drift]:
-    """Return what is half made where a record says that there is nothing, or a whole."""
-    return [Drift(record.address, record.kind, part, None, HALF_MADE) for part in sorted(parts_of(thing))]
+def drift(record: Record, thing: Thing | None, cause: Cause = Cause.FAILED_APPLY) -> list[Drift]:
+    """Return what is half made of a record: where it is complete, beside the parts that it says are whole."""
+    parts = sorted(part for part in parts_of(thing) if not record.complete or part not in record.parts)
+    return [Drift(record.address, record.kind, part, None, HALF_MADE, cause) for part in parts]

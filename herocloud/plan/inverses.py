@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, DISCARDS, FETCH, KINDS, Step, moves_node
+from herocloud.model.steps import BESIDE, FETCH, KINDS, Step, discard_kind, moves_node
 
 
 class Inverted(NamedTuple):
@@ -146,7 +146,8 @@ def _without_pauses(done: Sequence[Step]) -> Sequence[Step]:
 
 
 def _discard(step: Step, halves: Mapping[StepId, Part]) -> list[tuple[str, Part, Part]]:
-    return [(DISCARDS[step.part], halves[step.id], None)] if step.id in halves else []
+    kind = discard_kind(step.part)
+    return [(kind, halves[step.id], None)] if kind is not None and step.id in halves else []
 
 
 def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:

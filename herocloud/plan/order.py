@@ -140,7 +140,10 @@ def _wait_for_letting_go(removed: Sequence[Step], holder: Sequence[Step], waits:
     firsts = [step for step in removed if step.id in removing and removing.isdisjoint(step.needs) and BESIDE not in step.part]
     if not firsts:
         return
-    letting = [step.id for step in holder if KINDS[step.kind].lets_go] or [step.id for step in holder if KINDS[step.kind].removes][-1:]
+    # A card has nothing to do with the other VM, and its rate may be one that this gives back.
+    of_vm = firsts[0].address.startswith("vm.")
+    letting = [step.id for step in holder if KINDS[step.kind].lets_go and not (of_vm and step.part.startswith("nic."))]
+    letting = letting or [step.id for step in holder if KINDS[step.kind].removes][-1:]
     for step in firsts:
         waits.setdefault(step.id, set()).update(letting)
 

@@ -14,7 +14,7 @@ from herocloud.model.powers import ALIVE, GIVEN_UP, HELD, KEEPER
 from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, Claim, Step
 from herocloud.model.words import Impact
-from herocloud.plan import bandwidth, beside, half_made
+from herocloud.plan import beside, cards, half_made
 from herocloud.plan.step_sequence import StepSequence
 
 CREATE, CHANGE, REMOVE = 0, 1, 2
@@ -139,7 +139,7 @@ def compile_vm(
     seed = _seed(seq, present, target, stop, placed="seed" in placed)
     if "machine" not in present:
         # A half-made VM may have taps that its target no longer knows.
-        roots = [disk, seed, _drop_taps(seq, present, target, stop), *_taps(seq, present, target, stop)]
+        roots = [disk, seed, cards.remove(seq, present, target, stop), *cards.bring(seq, present, target, stop)]
         takes, gives = _delta(use, old)
         made = seq.add("vm.create", "machine", None, target["machine"], [*roots, stop], takes=takes, gives=gives)
         _power(seq, "stopped", target["power"], made)
@@ -147,19 +147,19 @@ def compile_vm(
         last = _live(seq, present, target, [disk, seed, stop], use, old)
         _power(seq, power, target["power"], last)
     else:
-        roots = [disk, seed, *_taps(seq, present, target, stop)]
-        after: StepId | None = stop
+        present, after = cards.unplug_early(seq, present, target, stop)
+        roots = [disk, seed, *cards.bring(seq, present, target, after)]
         takes, gives = _delta(use, old)
         if present["machine"] != target["machine"]:
-            after = seq.add("vm.configure", "machine", present["machine"], target["machine"], [*roots, stop], takes=takes, gives=gives)
+            after = seq.add("vm.configure", "machine", present["machine"], target["machine"], [*roots, after], takes=takes, gives=gives)
             roots = []
         else:
             claim(seq, takes, gives)
-        after = _drop_taps(seq, present, target, after)
+        after = cards.remove(seq, present, target, after)
         _power(seq, "stopped", target["power"], after, *roots)
     if "seed" in present and "seed" not in target:
         seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
-    for part in ("seed", "disk"):
+    for part in ("seed", "disk", *half_made.cards(halves)):
         if part not in target:
             half_made.discard(seq, halves, part, [seq.steps[-1].id if seq.steps else None])
 
@@ -199,6 +199,7 @@ def compile_removal(
     if keep_disk:
         return gone
     ends = [seq.add("tap.delete", key, present[key], None, [gone]) for key in sorted(present) if key.startswith("nic.")]
+    ends += [step for key in half_made.cards(halves) if (step := half_made.discard(seq, halves, key, [gone]))]
     if "seed" in present:
         ends.append(seq.add("seed.delete", "seed", present["seed"], None, [gone]))
     ends += [step for part in ("seed", "disk") if (step := half_made.discard(seq, halves, part, [gone]))]
@@ -233,28 +234,6 @@ def _seed(seq: StepSequence, present: Parts, target: Parts, stop: StepId | None,
     return seq.add("seed.place" if placed else "seed.write", "seed", present.get("seed"), target["seed"], [stop])
 
 
-def _taps(seq: StepSequence, present: Parts, target: Parts, stop: StepId | None) -> list[StepId]:
-    """Make or change the taps of a machine that is not running."""
-    made: list[StepId] = []
-    slower: list[StepId] = []
-    cards = [key for key in target if key.startswith("nic.")]
-    for key in sorted(cards, key=lambda key: bandwidth.grows_late(key, present, target)):
-        before, after = present.get(key), target[key]
-        if before == after:
-            continue
-        # A card that gets faster may live on what another one gives back.
-        faster = bandwidth.of_card(after) > bandwidth.of_card(before or {})
-        made.append(seq.add("tap.create" if before is None else "tap.update", key, before, after, [stop, *(slower if faster else ())]))
-        slower += made[-1:] if bandwidth.of_card(after) < bandwidth.of_card(before or {}) else []
-    return made
-
-
-def _drop_taps(seq: StepSequence, present: Parts, target: Parts, after: StepId | None) -> StepId | None:
-    for key in sorted(key for key in present if key.startswith("nic.") and key not in target):
-        after = seq.add("tap.delete", key, present[key], None, [after])
-    return after
-
-
 def _live(seq: StepSequence, present: Parts, target: Parts, roots: list[StepId | None], use: Use, old: Use) -> StepId | None:
     """Change a running machine, one call at a time: hypervisors take such calls strictly one after another anyway."""
     machine, goal = dict(present["machine"]), target["machine"]
@@ -269,15 +248,14 @@ def _live(seq: StepSequence, present: Parts, target: Parts, roots: list[StepId |
         return last
 
     for key in sorted(key for key in present if key.startswith("nic.")):
-        if key in target and not _is_other_nic(present[key], target[key]):
+        if key in target and not cards.is_other(present[key], target[key]):
             continue
         if key in machine["nics"]:
             change("vm.detach", nics=[nic for nic in machine["nics"] if nic != key])
         last = seq.add("tap.delete", key, present[key], None, [last, *waits])
-    cards = [key for key in target if key.startswith("nic.")]
-    for key in sorted(cards, key=lambda key: bandwidth.grows_late(key, present, target)):
+    for key in cards.in_order(present, target):
         before, after = present.get(key), target[key]
-        if before is not None and _is_other_nic(before, after):
+        if before is not None and cards.is_other(before, after):
             before = None
         if before is None and key in machine["nics"]:
             # The tap vanished under a running machine: its NIC hangs on a device that no longer exists.
@@ -331,11 +309,6 @@ def claim(seq: StepSequence, takes: Claim, gives: Claim) -> None:
 
 def _size_of(part: Part) -> int:
     return int(part["size"]) if part else 0
-
-
-def _is_other_nic(before: Part, after: Part) -> bool:
-    """Return whether a NIC has to be unplugged to become the other one; a new rate or address is no such thing."""
-    return any(before[field] != after[field] for field in ("network", "mac", "tap"))
 
 
 def _power(seq: StepSequence, before: str | None, after: str, *needs: StepId | None) -> None:

@@ -41,7 +41,7 @@ class StepSequence:
         step_id = StepId(name)
         role = KINDS[kind].role
         who = provider or (STATE_PROVIDER if role == "state" else self._providers[role])
-        if role == "network":
+        if role == "network" and not KINDS[kind].passes:
             takes, gives = bandwidth.claims(part, before, after)
         self.steps.append(
             Step(

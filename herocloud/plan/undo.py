@@ -12,6 +12,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName, StepId
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Fact, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, KINDS, NOTHING, STATE_PROVIDER, Claim, Step, restores_data
 from herocloud.model.words import Action, Impact, Reason
@@ -51,7 +52,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         by_address.setdefault(step.address, []).append(step)
     known = _under_both_names(kept, plan)
     diagnostics: list[Diagnostic] = []
-    lost: list[Address] = []
+    lost: list[tuple[Address, str]] = []
     taken_back: dict[Address, Change] = {}
     inverted: dict[Address, Inverted] = {}
     decisions: dict[Address, Decision] = {}
@@ -64,10 +65,10 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         diagnostics += inverse.found
         inverted[inverse.address], taken_back[inverse.address] = inverse, change
         taken_away = ((step, step.tombstone) for step in by_address[change.address] if step.id in inverse.firsts)
-        is_lost = bool(lost_data.lost_addresses(taken_away, purged=plan.purge, kept=known))
-        lost += [inverse.address] * is_lost
+        gone = lost_data.lost_steps(taken_away, purged=plan.purge, kept=known)
+        lost += [(inverse.address, step.part) for step in gone]
         left = {step.part: halves[step.id] for step in by_address[change.address] if step.id in halves}
-        inverted_change = _invert_change(change, inverse, past, left, is_lost=is_lost)
+        inverted_change = _invert_change(change, inverse, past, left, gone)
         beside = half_made.bytes_beside(left)
         decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address), beside))
     waits = inverses.reverse_needs(done, inverted.values())
@@ -77,8 +78,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     relied = {address: _kept_facts(plan.stack, done, inverse, kept) for address, inverse in inverted.items()}
-    if lost:
-        diagnostics.append(undo_refusals.data_gone(lost, purged=plan.purge))
+    diagnostics += undo_refusals.find_gone(lost, purged=plan.purge)
     return finish.finish(
         Draft(
             stack=plan.stack,
@@ -115,7 +115,7 @@ def _kept_facts(stack: StackName, done: Sequence[Step], inverse: Inverted, kept:
     return tuple(kept_facts.facts_of(stack, makers_of_data, kept))
 
 
-def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_made.Parts, *, is_lost: bool) -> Change:
+def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_made.Parts, gone: Collection[Step]) -> Change:
     origin = past.before.get(inverse.address)
     present = past.now.get(change.address)
     if origin is not None and not origin.complete and not _leaves_anything(inverse, present):
@@ -139,7 +139,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_m
         protect=origin.protect if origin else False,
         protected=bool(present and present.protect) and action in (Action.DELETE, Action.REPLACE),
         needs=origin.needs if origin else (),
-        note=_note(action, inverse, is_lost=is_lost),
+        note=_note(action, inverse, gone),
         parts_before=present.parts if present else None,
     )
 
@@ -252,9 +252,10 @@ def _impact(action: Action, *, loses: bool, only_records: bool) -> Impact:
     return Impact.NONE if only_records or action in (Action.MOVE, Action.FORGET) else Impact.LIVE
 
 
-def _note(action: Action, inverse: Inverted, *, is_lost: bool) -> str:
-    if is_lost:
-        return "the data from before is gone for good"
+def _note(action: Action, inverse: Inverted, gone: Collection[Step]) -> str:
+    if gone:
+        what = "snapshot" if all(step.part.startswith(SNAPSHOT) for step in gone) else "data from before"
+        return f"the {what} is gone for good"
     size = sum(step.before["size"] for step in inverse.steps if KINDS[step.kind].destroys_data)
     back = sum(step.after["size"] for step in inverse.steps if restores_data(step.kind))
     if action is Action.REPLACE and back:

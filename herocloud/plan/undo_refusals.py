@@ -7,6 +7,7 @@ from herocloud.model import ids
 from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, Sid
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change
 from herocloud.model.words import Action
 from herocloud.model.worlds import Observed
@@ -71,12 +72,22 @@ def slices_taken(taken: Collection[tuple[Address, Sid, str]]) -> Diagnostic:
     return Diagnostic("undo-slice-taken", "A slice was given to somebody else", detail, address=_only(vms))
 
 
-def data_gone(addresses: Collection[Address], *, purged: bool) -> Diagnostic:
-    """Say whose deleted data cannot come back."""
+def find_gone(lost: Collection[tuple[Address, str]], *, purged: bool) -> Iterator[Diagnostic]:
+    """Say what of the deleted data cannot come back: which parts of which addresses."""
     why = "was purged" if purged else "is not kept any more: it was purged, its time to live has passed, or an undo that failed lost it"
-    detail = f"The data of {_fold(addresses)} {why}. Its deletion cannot be taken back."
-    hint = "apply a stack file that asks for it: it is re-created, and empty"
-    return Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=_only(addresses), hint=hint)
+    data = list(dict.fromkeys(address for address, part in lost if not part.startswith(SNAPSHOT)))
+    if data:
+        detail = f"The data of {_fold(data)} {why}. Its deletion cannot be taken back."
+        hint = "apply a stack file that asks for it: it is re-created, and empty"
+        yield Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=_only(data), hint=hint)
+    snapshots = [(address, part.removeprefix(SNAPSHOT)) for address, part in lost if part.startswith(SNAPSHOT) and address not in data]
+    if snapshots:
+        names = _name([f"`{name}` of `{address}`" for address, name in snapshots])
+        detail = f"Each of these snapshots {why}: {names}." if len(snapshots) > 1 else f"The snapshot {names} {why}."
+        detail += " The deletion cannot be taken back; nothing else is lost."
+        hint = "`herocloud undo APPLY_ID` takes back what was done before it; `herocloud state log` lists that"
+        address = _only({address for address, _ in snapshots})
+        yield Diagnostic("undo-snapshot-gone", "A deleted snapshot is gone", detail, address=address, hint=hint)
 
 
 def _only(addresses: Collection[Address]) -> Address | None:

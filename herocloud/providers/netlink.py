@@ -3,7 +3,7 @@
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from herocloud.model.errors import Temporary
@@ -37,6 +37,33 @@ def dump(kind: int, body: bytes, protocol: int = socket.NETLINK_ROUTE) -> list[b
         if found is not None:
             return found
     raise Temporary("the interfaces of this host change faster than they can be read")
+
+
+def change(messages: Sequence[tuple[int, int, bytes]]) -> list[OSError | None]:
+    """Have the kernel work through messages (kind, flags, body) in one call; returns what it refused, in their order.
+
+    It goes on after one that it refuses, and is done with all of them when the call returns: a process that is killed was killed before
+    or after.
+    """
+    batch = b""
+    for number, (kind, flags, body) in enumerate(messages, 1):
+        # NLM_F_REQUEST | NLM_F_ACK.
+        message = _HEADER.pack(_HEADER.size + len(body), kind, flags | 0x5, number, 0) + body
+        batch += message + bytes(-len(message) % 4)
+    answers: dict[int, OSError | None] = {}
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
+        kernel.bind((0, 0))
+        kernel.send(batch)
+        while len(answers) < len(messages):
+            data = kernel.recv(1 << 16)
+            at = 0
+            while at < len(data):
+                length, kind, _, number, _ = _HEADER.unpack_from(data, at)
+                if kind == _ERROR:
+                    code = -struct.unpack_from("=i", data, at + _HEADER.size)[0]
+                    answers[number] = OSError(code, os.strerror(code)) if code else None
+                at += (length + 3) & ~3
+    return [answers[number] for number in range(1, len(messages) + 1)]
 
 
 def _receive(kernel: socket.socket) -> list[bytes] | None:

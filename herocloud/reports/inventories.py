@@ -99,7 +99,7 @@ def _tiles(
 
 
 def _cell(sid: Sid, record: Record | None) -> dict[str, Json]:
-    return {"sid": sid, "used": record is not None, "title": f"{sid}: {record.stack} · {record.address}" if record else f"{sid}: Free"}
+    return {"sid": sid, "used": record is not None, "title": f"{sid}: {record.stack} · {record.address}" if record else f"{sid}: free"}
 
 
 def _vm(record: Record, seen: Mapping[tuple[str, Address], Thing] | None) -> dict[str, Json]:

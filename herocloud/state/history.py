@@ -85,6 +85,17 @@ class Applied(NamedTuple):
     ended: float | None
     serial: int
     rollback_of: PlanId | None
+    command: str = ""
+    """What was called; empty where that is not known any more."""
+
+    @property
+    def in_passing(self) -> bool:
+        """Return whether another command took or deleted a snapshot for its own work, or the daemon by a schedule: nobody asked for it."""
+        return self.operation in _OF_SNAPSHOTS and self.command in _PASSING
+
+
+_OF_SNAPSHOTS = ("vm snapshot create", "vm snapshot delete")
+_PASSING = ("vm clone", "vm export", "rpc clone_vm", "rpc snapshot_schedule")
 
 
 class AppliedPlan(NamedTuple):

@@ -108,7 +108,10 @@ STATUSES = (*ENDED, "interrupted")
 LEARNED_FROM = 50
 """Durations kept per kind of step and provider: a few, so that a new disk shows after a day and not after a year."""
 
-_APPLIED = "apply, plan, stack, operation, status, started, ended, serial, rollback_of"
+_APPLIED = (
+    "apply, plan, stack, operation, status, started, ended, serial, rollback_of,"
+    " coalesce((SELECT command FROM serials WHERE serials.serial = applies.serial), '')"
+)
 
 
 UNFINISHED = "status IN ('running', 'interrupted')"

@@ -47,7 +47,6 @@ __all__ = [
 
 Answer = TypeVar("Answer")
 
-
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError, zlib.error)
 
 
@@ -145,16 +144,20 @@ class Store:
         """Return the stack files of the last apply of a stack."""
         return self._read(lambda c: journal.last_files(c, stack, self.folder))
 
+    def data_makers(self, stack: str) -> dict[Address, str]:
+        """Return the name of the apply that made the data at each address of a stack last."""
+        from herocloud.state import data_makers
+
+        return self._read(lambda c: data_makers.find(c, stack))
+
     def unfinished(self, apply: int | None = None) -> Unfinished | None:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 
         def look(connection: sqlite3.Connection) -> Unfinished | None:
-            past_apply = journal.unfinished(connection, apply)
-            if past_apply is None:
+            past = journal.unfinished(connection, apply)
+            if past is None:
                 return None
-            return Unfinished(
-                past_apply.apply, journal.load(connection, past_apply.apply, self._path), journal.states(connection, past_apply.apply)
-            )
+            return Unfinished(past.apply, journal.load(connection, past.apply, self._path), journal.states(connection, past.apply))
 
         return self._read(look)
 
@@ -402,12 +405,3 @@ def read_pending(folder: Path) -> tuple[Pending, ...]:
         return ()
     with store:
         return store.pending()
-
-
-def read_last_files(folder: Path, stack: str) -> tuple[str, ...]:
-    """Return the stack files of the last apply of a stack; nothing when there was none."""
-    store = open_state(folder, write=False)
-    if store is None:
-        return ()
-    with store:
-        return store.last_files(stack)

@@ -1,53 +1,39 @@
 """The capacity proof on one line: `Slices 2 → 3 of 7 (peak 4) · RAM 8 → 15 GiB · …`."""
 
-from collections.abc import Callable
-
-from herocloud.kits import sizes
 from herocloud.kits.named_tuples import NamedTuple
+from herocloud.model import quantities
 from herocloud.model.plans import Capacity, Level
 
 
 class Gauge(NamedTuple):
-    """One resource, with the way to write its amounts."""
+    """One resource."""
 
     key: str
     word: str
     level: Level
-    write: Callable[[int], str]
 
     @property
     def over(self) -> bool:
         """Return whether it does not fit at its worst moment."""
         return self.level.limit is not None and max(self.level.peak, self.level.after) > self.level.limit
 
-
-def show_rate(count: int) -> str:
-    """Write bytes a second of a network as bits, rounded."""
-    bits, unit = float(count) * 8, "bit/s"
-    for larger in ("kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"):
-        if bits < 1000:
-            break
-        bits, unit = bits / 1000, larger
-    return f"{bits:.0f} {unit}" if bits == int(bits) or bits >= 100 else f"{bits:.1f} {unit}"
-
-
-def show_disk_rate(count: int) -> str:
-    """Write bytes a second of a disk, rounded."""
-    return f"{count / 1e6:.0f} MB/s" if count < 1e9 else f"{count / 1e9:.1f} GB/s"
+    def write(self, amount: int) -> str:
+        """Write an amount of it."""
+        return quantities.show(self.key, amount)
 
 
 def gauges(capacity: Capacity) -> list[Gauge]:
     """Return the resources worth showing: those that every VM takes, and huge pages and rates where somebody asked for them."""
     always = [
-        Gauge("slices", "Slices", capacity.slices, str),
-        Gauge("memory", "RAM", capacity.memory, sizes.show_size),
-        Gauge("vcpus", "vCPU", capacity.vcpus, str),
-        Gauge("disk", "disk", capacity.disk, sizes.show_size),
+        Gauge("slices", "Slices", capacity.slices),
+        Gauge("memory", "RAM", capacity.memory),
+        Gauge("vcpus", "vCPU", capacity.vcpus),
+        Gauge("disk", "disk", capacity.disk),
     ]
     asked_for = [
-        Gauge("hugepages", "huge pages", capacity.hugepages, sizes.show_size),
-        Gauge("network", "network", capacity.network, show_rate),
-        Gauge("disk_io", "disk I/O", capacity.disk_io, show_disk_rate),
+        Gauge("hugepages", "huge pages", capacity.hugepages),
+        Gauge("network", "network", capacity.network),
+        Gauge("disk_io", "disk I/O", capacity.disk_io),
     ]
     return always + [gauge for gauge in asked_for if gauge.level.before or gauge.level.peak or gauge.level.after]
 

@@ -70,7 +70,7 @@ def slice_text(host_slice: Slice, owners: Mapping[Sid, tuple[str, Address]], *, 
     row = listings.slice_row(host_slice, owners)
     rows = [
         ("slice", host_slice.sid),
-        ("state", str(row["state"])),
+        ("state", listings.show_slice_state(row["state"])),
         ("memory", values.show_bytes(host_slice.memory)),
         ("disk", values.show_bytes(host_slice.disk)),
     ]

@@ -15,7 +15,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Change, Plan
-from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM
+from herocloud.model.words import IMPACT_WORDS, WORDS_OF_TERRAFORM, Severity
 from herocloud.views import diagnostic_text, phrases, plan_json, remainders, results, values
 from herocloud.views.writer import Outlet
 
@@ -68,7 +68,7 @@ class Stream:
     def diagnose(self, found: Sequence[Diagnostic]) -> None:
         """Write diagnostics."""
         for diagnostic in found:
-            level = "error" if diagnostic.is_error else "warn"
+            level = {Severity.ERROR: "error", Severity.WARNING: "warn"}.get(diagnostic.severity, "info")
             self._line(
                 "diagnostic",
                 level,

@@ -64,6 +64,7 @@ def render_result(plan: Plan, result: Result) -> str:
             Case(
                 f"{plan.stack}.{change.kind}",
                 f"{change.address} {change.action.value}",
+                "\n".join(note for note in result.notes if f"`{change.address}`" in note),
                 failure=failed.get(change.address),
                 skipped=reason,
                 seconds=seconds.get(change.address, 0.0),

@@ -115,7 +115,7 @@ def slices(found: Sequence[Slice], owners: Mapping[Sid, tuple[str, Address]]) ->
     rows = [slice_row(one, owners) for one in sorted(found, key=lambda one: sid_number(one.sid))]
     used = sum(1 for row in rows if row["state"] == "InUse")
     columns = (
-        Column("sid", "SID"), Column("state", "STATE", _state), Column("memory", "MEMORY", _size, right=True),
+        Column("sid", "SID"), Column("state", "STATE", show_slice_state), Column("memory", "MEMORY", _size, right=True),
         Column("disk", "DISK", _size, right=True), Column("stack", "STACK"), Column("vm", "VM"),
     )  # fmt: skip
     return Listing(
@@ -123,8 +123,8 @@ def slices(found: Sequence[Slice], owners: Mapping[Sid, tuple[str, Address]]) ->
     )
 
 
-def _state(value: Json) -> str:
-    """Write a state as people do; JSON keeps the name that programs know."""
+def show_slice_state(value: Json) -> str:
+    """Write the state of a slice as people do; JSON keeps the name that programs know."""
     return {"InUse": "in use", "Free": "free"}.get(str(value), str(value))
 
 

@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from herocloud.kits import durable_files, subprocesses
 from herocloud.model.errors import HerocloudError
@@ -28,14 +28,17 @@ DEBIAN = "debian-bookworm"
 _SKIPPED = {".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist", ".venv"}
 
 
+Mode = Literal["tests", "shell", "run"]
+
+
 class Order(NamedTuple):
     """What is to be done inside."""
 
     root: Path
     """Where the tree stands, here and inside."""
-    shell: bool
+    mode: Mode
     arguments: tuple[str, ...]
-    """For pytest."""
+    """For pytest; in the mode `run`, the command itself."""
     minutes: str
 
 
@@ -86,12 +89,20 @@ def complete(root: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
     return ("-m", MARKERS, *arguments, *(() if name_files(root, arguments) else find_marked(root)))
 
 
+def read_command(text: str) -> list[str]:
+    """Take a command apart as a shell does; a Python file is run by the environment of the tree. Raises ValueError for what is none."""
+    words = shlex.split(text)
+    if not words:
+        raise ValueError("there is no command in it")
+    return [".venv/bin/python", *words] if words[0].endswith(".py") else words
+
+
 def write_order(order: Order) -> str:
     """Say in shell variables what is to be done. The arguments are quoted once more, because the shell inside reads them twice."""
     columns, rows = shutil.get_terminal_size()
     values = {
         "root": str(order.root),
-        "mode": "shell" if order.shell else "tests",
+        "mode": order.mode,
         "arguments": shlex.join(order.arguments),
         "minutes": order.minutes,
         "rows": str(rows),

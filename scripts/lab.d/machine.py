@@ -208,13 +208,13 @@ def _last_words(wanted: Machine) -> str:
     return "; the last lines on its console:\n" + "\n".join(lines) if lines else "; its console stayed empty"
 
 
-def bring_back(folder: Path, results: Path) -> None:
-    """Put logs and results where the person wants them, however it ended."""
+def bring_back(folder: Path, results: Path, log: str = "pytest.log") -> None:
+    """Put logs and results where the person wants them, however it ended; `log` names what was printed."""
     results.mkdir(parents=True, exist_ok=True)
-    for old in ("code", "junit.xml", "pytest.log", "journal.log", "console.log", "notes"):
+    for old in ("code", "junit.xml", "pytest.log", "output.log", "journal.log", "console.log", "notes"):
         (results / old).unlink(missing_ok=True)
     load.unpack_results(folder / "results.tar", results)
-    for ours, name in (("console.log", "console.log"), ("printed", "pytest.log"), ("notes", "notes")):
+    for ours, name in (("console.log", "console.log"), ("printed", log), ("notes", "notes")):
         if (folder / ours).exists():
             shutil.copy(folder / ours, results / name)
 
@@ -226,6 +226,6 @@ def read_code(results: Path) -> int:
     except (OSError, ValueError):
         came = (results / "journal.log").exists()
         raise Fallen(
-            f"the host inside ended without saying how the tests went{'' if came else '; nothing came back'}; "
+            f"the host inside ended without saying how it went{'' if came else '; nothing came back'}; "
             f"its console is in {results / 'console.log'}"
         ) from None

@@ -1,11 +1,12 @@
 """The lab as a command: what it takes, in which order it goes, and what it says at the end.
 
-It exits with what pytest (or the shell) ended with inside; with 70 when the host inside did not come so far, and with 69 when this machine
-lacks something for it.
+It exits with what pytest, the shell or the command ended with inside; with 70 when the host inside did not come so far, and with 69 when
+this machine lacks something for it.
 """
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -60,10 +61,13 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
         prog="scripts/lab",
         allow_abbrev=False,
         usage="scripts/lab [OPTIONS] [PYTEST ARGUMENTS]",
-        description="Run tests in a disposable Debian host under QEMU.",
+        description="Run tests, or one command, in a disposable Debian host under QEMU.",
         epilog="Everything else goes on to pytest; without -m the tests marked root, kvm, guest or live are run.",
     )
     parser.add_argument("--shell", action="store_true", help="a shell inside instead of tests; leaving it ends the lab")
+    parser.add_argument(
+        "--run", metavar="COMMAND", help="one command inside instead of tests, its words in one argument; a .py file is run by .venv"
+    )
     parser.add_argument("--rebuild", action="store_true", help="rebuild the host's image, with the newest packages")
     parser.add_argument("--memory", type=int, default=default_memory(), metavar="MIB", help="of the host inside (%(default)s)")
     parser.add_argument(
@@ -80,7 +84,15 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
         parser.error(f"--cpus {options.cpus}: at least one")
     if options.timeout <= 0:
         parser.error(f"--timeout {options.timeout:g}: more than nothing")
-    return options, [one for one in arguments if one != "--"]
+    arguments = [one for one in arguments if one != "--"]
+    if options.run is None:
+        return options, arguments
+    if options.shell or arguments:
+        parser.error(f"--run goes without {'--shell' if options.shell else f'`{arguments[0]}`'}: its command stands in one argument")
+    try:
+        return options, load.read_command(options.run)
+    except ValueError as error:
+        parser.error(f"--run {shlex.quote(options.run)}: {error}")
 
 
 def default_memory() -> int:
@@ -98,7 +110,7 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
         began = time.monotonic()
         until = began + options.timeout * 60
         boots, known = 1, notes.read(folder / "notes")
-        meant = load.complete(ROOT, spread(arguments, options.cpus))
+        meant = tuple(arguments) if options.run is not None else load.complete(ROOT, spread(arguments, options.cpus))
         stage = load.gather(ROOT, folder, cache, say)
         say(f"copied the working tree in {time.monotonic() - began:.0f} s")
         while True:
@@ -107,7 +119,8 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
                 break
             except machine.Fallen as error:
                 before, known = known, notes.note_fall(folder / "notes")
-                if options.shell or not may_go_on(before, known) or until - time.monotonic() < _LEAST:
+                # What a command has done until then is not known, so it is not repeated.
+                if options.shell or options.run is not None or not may_go_on(before, known) or until - time.monotonic() < _LEAST:
                     raise
                 boots += 1
                 say(f"{error}\nlab: {known.summary()}; boots again for the rest")
@@ -118,7 +131,7 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
             code = 1 if known.failed else 0 if code == _NO_TESTS else code
         say(
             f"ended with {code} after {time.monotonic() - began:.0f} s; "
-            f"{'' if options.shell else f'junit.xml and logs are in {options.results}'}".rstrip("; ")
+            f"{'' if options.shell else f'{log_of(options)} and other logs are in {options.results}'}".rstrip("; ")
         )
         return code
     finally:
@@ -134,14 +147,20 @@ def boot(options: argparse.Namespace, arguments: tuple[str, ...], image: host.Im
     (folder / "results.tar").unlink(missing_ok=True)
     started = time.monotonic()
     minutes = "" if options.shell else f"{(until - started) / 60:g}"
-    disk = load.pack(stage, load.Order(ROOT, options.shell, arguments, minutes), known.ended)
+    mode: load.Mode = "shell" if options.shell else "tests" if options.run is None else "run"
+    disk = load.pack(stage, load.Order(ROOT, mode, arguments, minutes), known.ended)
     say(f"packed the disk of this boot in {time.monotonic() - started:.0f} s")
     wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell)
     try:
         machine.run(wanted, options.accel, until - time.monotonic(), caches.cache_folder() / "lab", told=say)
     finally:
-        machine.bring_back(folder, options.results)
+        machine.bring_back(folder, options.results, log_of(options))
     return machine.read_code(options.results)
+
+
+def log_of(options: argparse.Namespace) -> str:
+    """Return the name of the file with what was printed."""
+    return "pytest.log" if options.run is None else "output.log"
 
 
 def spread(arguments: list[str], cpus: int) -> tuple[str, ...]:

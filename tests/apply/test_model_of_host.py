@@ -46,7 +46,7 @@ def test_it_is_so_for_stacks_that_are_edited_before_they_are_at_rest(first: int,
 @pytest.mark.parametrize("seed", [1248, 1642, 2425])
 def test_a_case_that_once_found_a_plan_wrong_holds(seed: int, quick_folder: Path) -> None:
     """A machine with more than its record says (1248, 1642), and a disk that grew and stays so after an undo (2425)."""
-    assert cases.play(seed, quick_folder).deviations == ()
+    assert cases.play(seed, quick_folder, tight=False).deviations == ()
 
 
 def test_enough_went_wrong_in_these_cases(tally) -> None:
@@ -72,31 +72,31 @@ def test_the_model_shares_no_code_with_the_planner(name: str) -> None:
 @pytest.mark.parametrize("seed", [13618, 14407, 14531])
 def test_a_rename_whose_answer_got_lost_leaves_no_machine_behind(seed: int, quick_folder: Path) -> None:
     """The machine has the new name and its record the old one, when an undo or a destroy comes."""
-    assert cases.play(seed, quick_folder).deviations == ()
+    assert cases.play(seed, quick_folder, tight=False).deviations == ()
 
 
 @pytest.mark.parametrize("seed", [15103, 12773, 13542])
 def test_what_is_gone_or_more_than_recorded_is_in_the_plan(seed: int, quick_folder: Path) -> None:
     """A machine that is gone is created (15103), and cards that are faster than their record says are counted (12773, 13542)."""
-    assert cases.play(seed, quick_folder).deviations == ()
+    assert cases.play(seed, quick_folder, tight=False).deviations == ()
 
 
 @pytest.mark.parametrize("seed", [11297, 13763, 16062])
 def test_data_comes_back_to_a_vm_that_has_its_old_name_again(seed: int, quick_folder: Path) -> None:
     """Its disk was deleted under the new name, and is found by its file."""
-    assert cases.play(seed, quick_folder).deviations == ()
+    assert cases.play(seed, quick_folder, tight=False).deviations == ()
 
 
 @pytest.mark.parametrize("seed", [13824])
 def test_a_rate_that_moves_between_cards_is_in_the_peak_of_the_plan(seed: int, quick_folder: Path) -> None:
     """For a moment both cards have it, and the plan says so or orders them."""
-    assert cases.play(seed, quick_folder).deviations == ()
+    assert cases.play(seed, quick_folder, tight=False).deviations == ()
 
 
 @pytest.mark.parametrize("seed", [1505, 12828, 14021, 21110])
 def test_a_machine_that_stayed_half_made_goes_with_the_destroy(seed: int, quick_folder: Path) -> None:
     """Its making was cut off on the way back from a deletion, so no record has a machine."""
-    assert cases.play(seed, quick_folder).deviations == ()
+    assert cases.play(seed, quick_folder, tight=False).deviations == ()
 
 
 @pytest.mark.parametrize("seed", [433, 491, 572, 661, 675, 722, 772])
@@ -104,4 +104,4 @@ def test_a_case_that_once_deviated_holds(seed: int, quick_folder: Path) -> None:
     """Disks prepared beside others were not counted without a record, and replacing a VM by one that stays off told a downtime."""
     folder = quick_folder / f"again-{seed}"
     folder.mkdir(parents=True)
-    assert not cases.play(seed, folder).deviations
+    assert not cases.play(seed, folder, tight=False).deviations

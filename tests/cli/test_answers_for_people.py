@@ -56,6 +56,10 @@ def test_a_slice_in_use_is_written_in_words_and_named_in_json(herocloud: Any, ap
     assert "in use" in text
     assert "InUse" not in text
     assert json.loads(herocloud.done("slice", "list", "--json").out)["slices"][0]["state"] == "InUse"
+    one = herocloud.done("slice", "show", "s1").out
+    assert "in use" in one
+    assert "InUse" not in one
+    assert json.loads(herocloud.done("slice", "show", "s1", "--json").out)["state"] == "InUse"
 
 
 def test_neighboring_slices_are_a_range(herocloud: Any) -> None:
@@ -102,6 +106,26 @@ def test_rates_have_one_unit_each(herocloud: Any, shop: Path, edit: Callable[[st
     text = herocloud.done("plan").out
     assert "bandwidth 262.144 MB/s → 262 MB/s" in text
     assert "MiB/s" not in text
+
+
+def test_bandwidth_that_is_short_is_in_the_unit_of_the_file(herocloud: Any, data_folder: Path) -> None:
+    (data_folder / "host.yaml").write_text(
+        "simulated: {memory: 32 GiB, disk: 1 TiB, cpus: 8, uplink: 500 Mbit/s}\nlimits: {disk_io: 150 MB/s}\n", encoding="utf-8"
+    )
+    herocloud.write(
+        "stack: a\nimages: {x: {source: 'https://e.example/x', unpinned: true, format: raw}}\nnetworks: {lan: {cidr: 10.0.0.0/24}}\n"
+        "vms: {web: {count: 2, image: x, root_disk: {rate: {bandwidth: 200 MB/s}},\n"
+        "            networks: [{network: lan, rate: {download: 900 Mbit/s}}]}}\n"
+    )
+    ran = herocloud("plan")
+    assert ran.code == 14
+    said = " ".join(ran.err.split())
+    assert "bandwidth: 0 bit/s of 1 Gbit/s in use, 1.8 Gbit/s wanted, 800 Mbit/s too much." in said
+    assert "`vm.web[0]` (900 Mbit/s)." in said
+    assert "disk bandwidth: 0 B/s of 300 MB/s in use, 400 MB/s wanted, 100 MB/s too much." in said
+    assert "iB/s" not in said
+    found = json.loads(herocloud("plan", "--json").out)["diagnostics"]
+    assert [unit for unit in ("(900 Mbit/s)", "(200 MB/s)") if not any(unit in one["detail"] for one in found)] == []
 
 
 def test_an_empty_stack_file_is_led_on_without_init_alone(herocloud: Any) -> None:

@@ -44,3 +44,13 @@ def test_a_purge_that_cannot_be_taken_back_counts_all_that_is_lost(herocloud, sp
     assert process.returncode == -signal.SIGKILL
     assert herocloud("resume", "--rollback", "-y").code == 13
     assert _newest(herocloud)["destroyed"] == 2
+
+
+def test_what_was_purged_counts_although_its_outcome_never_reached_the_journal(herocloud, spawn) -> None:
+    herocloud.write("stack: shop\nvolumes: {a: {size: 1 GiB}, b: {size: 1 GiB}, c: {size: 1 GiB}}\n")
+    herocloud.done("apply", "-y", "-q")
+    faults = {**os.environ, "HEROCLOUD_FAULTS": "simulator.volume.delete.after:2:kill"}
+    process = spawn("destroy", "-y", "-q", "--purge", "--parallelism", "1", env=faults)
+    process.communicate(timeout=60)
+    assert herocloud("resume", "--rollback", "-y").code == 13
+    assert _newest(herocloud)["destroyed"] == 2

@@ -22,6 +22,7 @@ HALVES = {
     "vm.create": "vm.db",
     "disk.create": "vm.db",
     "seed.write": "vm.db",
+    "tap.create": "vm.db",
     "volume.create": "volume.data",
     "network.create": "network.lan",
     "image.fetch": "image.debian",
@@ -130,3 +131,12 @@ def test_what_an_undo_discards_stays_discarded_when_the_undo_is_rolled_back(
     herocloud.done("apply", "-y")
     assert "No drift." in herocloud.done("drift").out
     assert [halves for _, halves in _halves(herocloud)] == ["{}"] * 6
+
+
+def test_a_card_that_is_half_made_gives_back_no_more_bandwidth_than_it_took(
+    herocloud: Any, break_half_way: Callable[[str, str], str]
+) -> None:
+    herocloud.write(STACK.replace("networks: [lan]", "networks: [{network: lan, rate: {download: 100 Mbit/s}}]"))
+    break_half_way("vm.db", "tap.create")
+    for words in (("undo", "apply-1", "--no-input"), ("plan", "--destroy")):
+        assert "network 100 Mbit/s → 0 of" in herocloud(*words).both

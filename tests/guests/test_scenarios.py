@@ -14,14 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.guests import conftest as sites
 from tests.guests import eyes as observers
 
-_REAL = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(600)]
+_REAL = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(600 * sites.SLOWER)]
 HYPERVISORS = [
     "simulator",
     pytest.param("qemu", marks=_REAL),
     pytest.param("cloud-hypervisor", marks=[*_REAL, pytest.mark.kvm, pytest.mark.live]),
 ]
+_PATIENT = ("vm wait", "vm stop")
+"""Commands that wait for a guest."""
 SCENARIOS = sorted(path.parent for path in Path(__file__).parent.glob("scenarios/*/commands.txt"))
 _FILTERS = (
     (re.compile(r"\((\d+) slices, \d+ free\)( · simulated)?"), "(<slices>)"),
@@ -65,7 +68,8 @@ def _act(line: str, site, eyes) -> list[str]:
     """Do what a line says; returns what the transcript has of it."""
     word, _, rest = line.partition(" ")
     if word == "herocloud":
-        ran = site(*shlex.split(rest))
+        waits = ["--timeout", f"{sites.PATIENCE:g}"] if rest.startswith(_PATIENT) else []
+        ran = site(*shlex.split(rest), *waits)
         said = ran.stdout.rstrip("\n").split("\n") if ran.stdout.strip() else []
         # Guests are told as they come.
         said = sorted(said) if " wait" in line else said

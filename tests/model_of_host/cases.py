@@ -58,9 +58,12 @@ class Trouble(NamedTuple):
 CALM = Trouble()
 
 
-def play(seed: int, folder: Path, *, hasty: bool = False) -> Told:
-    """Play the case of this seed in an empty folder; `hasty` people do not always wait for a stack to rest before they edit it."""
-    case = Case(seed, folder)
+def play(seed: int, folder: Path, *, hasty: bool = False, tight: bool | None = None) -> Told:
+    """Play the case of this seed in an empty folder; `hasty` people do not always wait for a stack to rest before they edit it.
+
+    `tight` says whether rates have to move between cards on an uplink with no room for both; by itself a third of the cases is so.
+    """
+    case = Case(seed, folder, tight=tight)
     case.hasty = hasty
     try:
         case.play()
@@ -72,8 +75,12 @@ def play(seed: int, folder: Path, *, hasty: bool = False) -> Told:
 class Case:
     """A host, a state and a stack that changes."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, *, tight: bool | None = None) -> None:
         self.seed, self.folder, self.chance = seed, folder, Random(seed)
+        self.rates = Random(f"{seed} rates")
+        """Draws nothing for any other purpose: a case without a tight uplink is the same whatever this draws."""
+        self.tight = self.rates.random() < 1 / 3 if tight is None else tight
+        self.uplink = 62_500_000 if self.tight else 1_250_000_000
         self.machines, self.clock = Machines(), HostClock()
         self.provider = ModelProvider(self.machines, self.clock)
         slices = self.chance.choice((8, 14, 14))
@@ -81,7 +88,7 @@ class Case:
         disk = self.chance.choice((60, 120, 2000)) * GIB
         self.host = Host(
             "node1", (4 * slices + 1) * GIB, disk, disk, self.chance.choice((4, 8)),
-            tuple(Slice(sid, 4 * GIB, disk // slices) for sid in sids), uplink=Uplink("eth0", 1_250_000_000), simulated=True,
+            tuple(Slice(sid, 4 * GIB, disk // slices) for sid in sids), uplink=Uplink("eth0", self.uplink), simulated=True,
         )  # fmt: skip
         self.deviations: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -106,11 +113,11 @@ class Case:
 
     def play(self) -> None:
         """Apply a stack, edit it, apply it again, and take everything down at the end."""
-        stack = inventing.first(self.chance)
+        stack = self.linked(inventing.first(self.chance))
         if not self.bring(stack, self.plan(stack), CALM if self.chance.random() < 0.7 else self.trouble()):
             return
         for _ in range(self.chance.randint(1, 2)):
-            stack = inventing.edited(stack, self.chance)
+            stack = self.linked(inventing.edited(stack, self.chance))
             purge = self.chance.random() < 0.2
             forced = tuple(f"vm.{name}" for name in stack["vms"] if self.chance.random() < 0.08)
             if not self.bring(stack, self.plan(stack, purge=purge, replace=forced), self.trouble()):
@@ -118,6 +125,9 @@ class Case:
         if self.chance.random() < 0.3:
             self.undo_newest()
         self.take_down(stack)
+
+    def linked(self, stack: inventing.Stack) -> inventing.Stack:
+        return inventing.with_moved_rates(stack, self.rates) if self.tight else stack
 
     def take_down(self, stack: inventing.Stack) -> None:
         plan = self.plan(stack, destroy=True, purge=self.chance.random() < 0.5)
@@ -140,6 +150,8 @@ class Case:
         self.log.append(f"{plan.operation}: {[(change.address, change.action.value) for change in plan.changing]} with {trouble}")
         if plan.errored or plan.blocked:
             self.counts["refused plans"] += 1
+            if self._uplink_suffices(stack) and any(found.code == "does-not-fit-network" for found in plan.diagnostics):
+                self.deviations.append(f"refused although the uplink suffices: {[found.detail for found in plan.diagnostics]}")
             return False
         if not plan.changing:
             self.counts["nothing to do"] += 1
@@ -159,6 +171,10 @@ class Case:
         if rest.applyable and rest.changing:
             self.deviations.append(f"it never rests: {[(change.address, change.action.value, change.fields) for change in rest.changing]}")
         return not rest.errored
+
+    def _uplink_suffices(self, stack: inventing.Stack) -> bool:
+        """Tell whether the rates of all cards fit, those that are there now and those of a stack."""
+        return self.machines.usage().network <= 2 * self.uplink >= inventing.bandwidth_of(stack)
 
     def undo_newest(self) -> None:
         """Take back the newest apply as `undo` does, if it is still possible."""
@@ -339,7 +355,7 @@ class Case:
         self.deviations += found
 
     def _exceeded(self) -> Iterator[str]:
-        most = Usage(self.host.memory, self.host.cpus * 4, self.host.disk, 2 * 1_250_000_000, 1 << 60, self.host.memory)
+        most = Usage(self.host.memory, self.host.cpus * 4, self.host.disk, 2 * self.uplink, 1 << 60, self.host.memory)
         for name, used, limit in zip(Usage._fields, self.machines.peak, most, strict=True):
             if used > limit:
                 yield f"{used} of {limit} {name}"

@@ -41,6 +41,28 @@ def edited(stack: Stack, chance: Random, *, boldly: bool = False) -> Stack:
     return new
 
 
+def with_moved_rates(stack: Stack, chance: Random) -> Stack:
+    """Return a copy in which a rate that takes most of a tight uplink is on another card, which may be the only one that stays."""
+    new = copy.deepcopy(stack)
+    singles = [name for name, vm in new["vms"].items() if "count" not in vm]
+    fastest = chance.choice(singles) if singles else None
+    for name, vm in new["vms"].items():
+        cards = {use["network"]: use for use in ({"network": one} if isinstance(one, str) else one for one in vm.get("networks", ()))}
+        had = [network for network, use in cards.items() if "rate" in use and name == fastest]
+        for network in had if len(cards) > 1 and chance.random() < 0.5 else ():
+            del cards[network]
+        fast = chance.choice(sorted(cards)) if cards and name == fastest else None
+        vm["networks"] = [{"network": network, **({"rate": {"download": "900 Mbit/s"}} if network == fast else {})} for network in cards]
+    return new
+
+
+def bandwidth_of(stack: Stack) -> int:
+    """Return how many bytes a second the cards of a stack may use together."""
+    each = {"900 Mbit/s": 112_500_000, "10 Mbit/s": 1_250_000}
+    uses = [(use, vm.get("count", 1)) for vm in stack["vms"].values() for use in vm.get("networks", ()) if isinstance(use, dict)]
+    return sum(each[use["rate"]["download"]] * count for use, count in uses if "rate" in use)
+
+
 def _image(name: str, version: str) -> Stack:
     return {"source": f"https://example.org/{name}-{version}.qcow2", "unpinned": True, "format": "qcow2"}
 

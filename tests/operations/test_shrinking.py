@@ -28,7 +28,7 @@ def test_slices_that_are_gone_are_listed_while_vms_hold_them(herocloud, data_fol
     listed = herocloud.done("slice", "list")
     assert [line.split()[0] for line in listed.out.splitlines()[1:5]] == ["s1", "s2", "s3", "s4"]
     assert "vm.web[3]" in listed.err
-    assert "InUse" in herocloud.done("slice", "show", "s4").out
+    assert "in use" in herocloud.done("slice", "show", "s4").out
 
 
 def test_a_plan_that_lessens_the_load_is_allowed_and_one_that_does_not_is_not(herocloud, data_folder) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.applies import Scope
-from herocloud.model.ids import Address, StackName
+from herocloud.model.errors import Stale
+from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.words import Approval
 from herocloud.operations import admission, apply, stack_plans
-from herocloud.operations.callers import Granted
+from herocloud.operations.callers import Granted, Handed, How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.providers.simulator import world
@@ -71,3 +72,28 @@ def test_a_world_that_stays_is_shown_once(tmp_path: Path, sources: Sources) -> N
     applied = apply.plan_and_apply(tmp_path / "data", sources, Asked(), pairs.how(), person)
     assert applied.result is not None
     assert person.shown == [["vm.web update"]]
+
+
+def test_whoever_runs_it_hears_why_it_was_planned_again(tmp_path: Path, sources: Sources) -> None:
+    (tmp_path / "shop.yaml").write_text(STACK.replace("1 GiB", "2 GiB"), encoding="utf-8")
+    heard: list[str] = []
+    how = pairs.how()._replace(note=heard.append)
+    apply.plan_and_apply(tmp_path / "data", sources, Asked(), how, Slow(tmp_path / "data", "vm.web"))
+    assert heard == ["this is another plan than the one before: `vm.web` is gone from the host"]
+
+
+def test_a_plan_made_again_for_a_daemon_is_the_one_that_runs_here_when_it_declines(tmp_path: Path, sources: Sources) -> None:
+    (tmp_path / "shop.yaml").write_text(STACK.replace("1 GiB", "2 GiB"), encoding="utf-8")
+    person = Slow(tmp_path / "data", "vm.web")
+    handed: list[PlanId] = []
+
+    class Carrier:
+        def carry(self, carried: Handed, _how: How) -> None:
+            handed.append(carried.plan.id)
+            if len(handed) == 1:
+                raise Stale([])
+
+    applied = apply.plan_and_apply(tmp_path / "data", sources, Asked(), pairs.how()._replace(carrier=Carrier()), person)
+    assert applied.plan is not None
+    assert applied.plan.id == handed[1]
+    assert person.shown == [["vm.web update"], ["vm.web create"]]

@@ -7,6 +7,8 @@ from tests.plan import building
 GIB = building.GIB
 
 _IMAGES = ("debian12", "alpine", "tiny")
+_RATES = (None, None, 300, 500, 1000)
+"""Bytes a second that a card may have."""
 
 
 @some.composite
@@ -49,7 +51,7 @@ def _fields(draw, networks):
         "restart": draw(some.sampled_from(["no", "always"])),
         "labels": draw(some.sampled_from([{}, {"tier": "data"}])),
         "ssh_keys": draw(some.sampled_from([[], ["ssh-ed25519 AAAA"]])),
-        "networks": draw(some.lists(some.sampled_from(networks), unique=True)) if networks else [],
+        "networks": [_nic(draw, name) for name in draw(some.lists(some.sampled_from(networks), unique=True))] if networks else [],
     }
     if draw(some.booleans()):
         fields["root_disk"] = {"size": draw(some.sampled_from([10, 20, 30])) * GIB, "direct": draw(some.booleans()), "rate": None}
@@ -60,3 +62,27 @@ def _fields(draw, networks):
             "hotplug": draw(some.sampled_from([None, 0, GIB])),
         }
     return fields
+
+
+def _nic(draw, network):
+    rate = draw(some.sampled_from(_RATES))
+    return {"network": network, "rate": rate and {"download": rate, "upload": None}}
+
+
+@some.composite
+def linked(draw):
+    """A stack whose cards share 1,000 bytes a second, on networks that stay; some VMs are off, and some have to be stopped to change."""
+    networks = [building.network(f"lan{number}", cidr=f"10.{40 + number}.0.0/24") for number in range(3)]
+    names = draw(some.sampled_from([("web",), ("web",), ("web", "db")]))
+    chosen = {name: draw(some.lists(some.sampled_from([one.name for one in networks]), unique=True, min_size=1)) for name in names}
+    cards = draw(some.permutations([(name, network) for name in names for network in chosen[name]]))
+    rates = dict(zip(cards, draw(some.sampled_from([(1000,), (300, 700), (500, 500)])), strict=False))
+    vms = []
+    for name in names:
+        nics = [
+            {"network": network, "rate": rates.get((name, network)) and {"download": rates[name, network], "upload": None}}
+            for network in chosen[name]
+        ]
+        cpu = {"max": draw(some.sampled_from([None, 8])), "affinity": None, "topology": None}
+        vms.append(building.vm(name, networks=nics, cpu=cpu, state=draw(some.sampled_from(["running", "stopped", "stopped", "paused"]))))
+    return building.desired(building.image(), networks, vms)

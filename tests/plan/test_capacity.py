@@ -1,7 +1,12 @@
 """The proof that a plan fits, and what is said when it does not."""
 
+import random
+
+import pytest
+
 from herocloud.model.hosts import Uplink
-from herocloud.model.steps import Claim
+from herocloud.model.ids import Address, StackName, StepId
+from herocloud.model.steps import Claim, Step
 from herocloud.plan import capacity, facts
 
 GIB = 1024**3
@@ -226,6 +231,70 @@ def test_the_cards_of_a_stopped_vm_change_in_the_same_order(build, pretend) -> N
     assert (slower.part, faster.part) == ("nic.1", "nic.0")
     assert slower.id in faster.needs
     assert plan.capacity.network[:3] == (1000, 1000, 1000)
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_the_rate_of_a_card_that_goes_moves_to_one_that_stays(build, pretend, state) -> None:
+    tight = build.host(uplink=Uplink("eth0", 500))
+
+    def linked(*rates, **more):
+        stack = _linked(build, *rates)
+        vms = [one._replace(spec={**one.spec, "state": state, **more}) if one.kind == "vm" else one for one in stack.resources]
+        return stack._replace(resources=tuple(vms))
+
+    world = pretend.run(pretend.World(), pretend.World().plan(linked(None, 1000), tight), tight)
+    one = linked(1000)._replace(resources=(*linked(1000).resources, build.network("lan1", cidr="10.1.0.0/24")))
+    plan = world.plan(one, tight)
+    assert not plan.errored
+    assert plan.capacity.network[:3] == (1000, 1000, 1000)
+    for seed in range(5):
+        after = pretend.run(world, plan, tight, order=random.Random(seed))
+        assert not after.plan(one, tight).changing
+
+
+def test_a_vm_that_is_stopped_for_other_reasons_moves_its_rate_too(build, pretend) -> None:
+    tight = build.host(uplink=Uplink("eth0", 500))
+    world = pretend.run(pretend.World(), pretend.World().plan(_linked(build, None, 1000), tight), tight)
+    stack = _linked(build, 1000)
+    vms = [one._replace(spec={**one.spec, "cpu": {**one.spec["cpu"], "max": 8}}) if one.kind == "vm" else one for one in stack.resources]
+    plan = world.plan(stack._replace(resources=(*vms, build.network("lan1", cidr="10.1.0.0/24"))), tight)
+    assert not plan.errored
+    kinds = [step.kind for step in plan.steps if step.address == "vm.web"]
+    assert kinds.index("vm.stop") < kinds.index("tap.delete") < kinds.index("tap.update") < kinds.index("vm.boot")
+    pretend.run(world, plan, tight)
+
+
+def test_a_vm_takes_over_the_rate_of_the_one_that_it_needed(build, pretend) -> None:
+    tight = build.host(uplink=Uplink("eth0", 500))
+    fast, free = ({"network": "lan", "rate": rate and {"download": rate, "upload": None}} for rate in (1000, None))
+    stack = build.desired(
+        build.image(), build.network(), build.vm("queue", networks=[fast]), build.vm("db", networks=[free], needs=["vm.queue"])
+    )
+    world = pretend.run(pretend.World(), pretend.World().plan(stack, tight), tight)
+    plan = world.plan(build.desired(build.image(), build.network(), build.vm("db", networks=[fast])), tight)
+    assert not plan.errored
+    assert plan.capacity.network[:3] == (1000, 1000, 1000)
+    pretend.run(world, plan, tight)
+
+
+@pytest.mark.parametrize("giver", ["vm.web", "vm.db"])
+def test_what_is_given_back_too_late_is_said_with_who_takes_too_early(build, giver) -> None:
+    def step(name, address, *needs, **claims):
+        return Step(StepId(f"{address}/{name}"), Address(address), "tap.update", "simulator", "nic.0", {}, {}, needs, (), **claims)
+
+    steps = [
+        step("takes", "vm.web", takes=Claim(network=125_000_000)),
+        step("gives", giver, StepId("vm.web/takes"), gives=Claim(network=125_000_000)),
+    ]
+    host = build.host(uplink=Uplink("eth0", 62_500_000))
+    [found] = capacity.prove(steps, {}, Claim(network=125_000_000), host, StackName("shop"), 0).found
+    assert found.code == "does-not-fit-network"
+    assert found.address == "vm.web"
+    assert found.detail == (
+        "bandwidth: 1 Gbit/s of 1 Gbit/s in use, 1 Gbit/s in the end, and 1 Gbit/s too much on the way. "
+        "What is given back comes too late for these of stack `shop`: `vm.web` (1 Gbit/s)."
+    )
+    assert "two applies" in found.hint
 
 
 def test_the_bandwidth_of_a_removed_vm_is_free_only_without_its_cards(build, pretend) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as some
 
 from herocloud.kits import jsons
 from herocloud.model import plan_codec
+from herocloud.model.hosts import Uplink
 from herocloud.model.words import Action
 
 # A limit that strikes inside of a draw makes Hypothesis believe that the strategy is flaky: on a busy machine these need their time.
@@ -55,8 +56,9 @@ def test_any_stack_turns_into_any_other_and_then_rests(build, pretend, invent, c
 
 
 def test_no_order_of_steps_exceeds_a_host_that_is_just_large_enough(build, pretend, invent) -> None:
-    def body(first, second, seed, slices, disk, huge):
-        host, order = build.host(slices, disk=disk, cpus=slices, hugepages=huge), random.Random(seed)
+    def body(first, second, seed, slices, disk, huge, speed):
+        host = build.host(slices, disk=disk, cpus=slices, hugepages=huge, uplink=Uplink("eth0", speed))
+        order = random.Random(seed)
         start = pretend.World().plan(first, host)
         assume(not start.errored)
         world = pretend.run(pretend.World(), start, host, order=order)
@@ -70,8 +72,18 @@ def test_no_order_of_steps_exceeds_a_host_that_is_just_large_enough(build, prete
 
     _property(
         invent, body, invent.stacks(), invent.stacks(), some.integers(0, 2**32), some.integers(2, 9), some.integers(20, 40),
-        some.none() | some.integers(0, 5).map(lambda count: count * 4 * 1024**3), examples=200,
+        some.none() | some.integers(0, 5).map(lambda count: count * 4 * 1024**3), some.sampled_from([500, 1000, 4000]), examples=200,
     )  # fmt: skip
+
+
+def test_what_fits_the_uplink_before_and_after_fits_on_the_way(build, pretend, invent, check) -> None:
+    def body(first, second, seed):
+        host, order = build.host(8, uplink=Uplink("eth0", 500)), random.Random(seed)
+        world = pretend.run(pretend.World(), pretend.World().plan(first, host), host, order=order)
+        # The pretended world asserts that the plan can be made, and refuses a step that would exceed the uplink.
+        check(pretend.run(world, world.plan(second, host), host, order=order), second, host)
+
+    _property(invent, body, invent.linked(), invent.linked(), some.integers(0, 2**32), examples=200)
 
 
 def test_an_apply_cut_off_anywhere_is_completed_by_the_next(build, pretend, invent, check) -> None:

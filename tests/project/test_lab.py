@@ -38,7 +38,7 @@ def call(root: Path, *arguments: str, path: str | None = None) -> "subprocess.Co
 
 def test_the_options_are_told(root: Path) -> None:
     said = call(root, "--help").stdout
-    for option in ("--shell", "--rebuild", "--memory", "--cpus", "--keep", "--timeout", "--accel", "--results"):
+    for option in ("--shell", "--run", "--rebuild", "--memory", "--cpus", "--keep", "--timeout", "--accel", "--results"):
         assert option in said
 
 
@@ -74,7 +74,7 @@ def read_order(text: str, tmp_path: Path) -> list[str]:
 
 def test_arguments_arrive_as_they_were_given(lab: SimpleNamespace, root: Path, tmp_path: Path) -> None:
     given = ("-k", 'it\'s "not" $HOME', "-m", "root and not slow", "`id`")
-    text = lab.load.write_order(lab.load.Order(root, shell=False, arguments=lab.load.complete(root, given), minutes="5"))
+    text = lab.load.write_order(lab.load.Order(root, mode="tests", arguments=lab.load.complete(root, given), minutes="5"))
     assert read_order(text, tmp_path) == list(given)
 
 
@@ -174,7 +174,7 @@ def test_what_qemu_complains_about_is_said(lab: SimpleNamespace, booted: Callabl
 def test_a_host_that_ends_without_a_word_is_no_success(lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path) -> None:
     booted('echo up; : >"$run/console.log"')
     lab.machine.bring_back(tmp_path / "run", tmp_path / "results")
-    with pytest.raises(lab.machine.Broken, match="without saying how the tests went; nothing came back"):
+    with pytest.raises(lab.machine.Broken, match="without saying how it went; nothing came back"):
         lab.machine.read_code(tmp_path / "results")
 
 
@@ -203,10 +203,10 @@ echo up
 
 
 @pytest.fixture
-def go(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Any, list[list[str]]]]:
+def go(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, list[list[str]]]]:
     """Return a function that runs the whole lab with a program in the place of QEMU; it returns what came and what each boot left out."""
 
-    def run(script: str) -> tuple[Any, list[list[str]]]:
+    def run(script: str, *given: str) -> tuple[Any, list[list[str]]]:
         left_out: list[list[str]] = []
 
         def gather(_root: Path, folder: Path, _cache: Path, _told: Any) -> Path:
@@ -214,7 +214,8 @@ def go(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             (folder / "load").mkdir()
             return folder / "load"
 
-        def pack(stage: Path, _order: Any, done: Any) -> Path:
+        def pack(stage: Path, order: Any, done: Any) -> Path:
+            (tmp_path / "order").write_text(lab.load.write_order(order), encoding="utf-8")
             left_out.append(list(done))
             monkeypatch.setenv("run", str(stage.parent))
             return stage.with_name("load.raw")
@@ -229,7 +230,7 @@ def go(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(lab.load, "pack", pack)
         image = lab.host.Image(tmp_path / "root.raw", tmp_path / "vmlinuz", tmp_path / "initrd.img")
         monkeypatch.setattr(lab.host, "ensure", lambda *_, **__: image)
-        options, arguments = lab.run.parse(["--accel", "tcg", "--timeout", "5", "--results", str(tmp_path / "results")])
+        options, arguments = lab.run.parse(["--accel", "tcg", "--timeout", "5", "--results", str(tmp_path / "results"), *given])
         return lab.run.go(options, arguments), left_out
 
     return run
@@ -254,10 +255,69 @@ def test_a_test_that_the_host_falls_over_twice_is_left_out_and_failed(go: Callab
 def test_a_host_that_falls_before_any_test_again_and_again_is_given_up(
     go: Callable[[str], Any], lab: SimpleNamespace, tmp_path: Path
 ) -> None:
-    with pytest.raises(lab.machine.Fallen, match="without saying how the tests went"):
+    with pytest.raises(lab.machine.Fallen, match="without saying how it went"):
         go('echo boot >>"$run/boots"; : >"$run/console.log"; echo up')
     # What is known is kept all the same.
     assert (tmp_path / "results" / "pytest.log").read_text(encoding="utf-8") == "up\nup\n"
+
+
+def run_inside(root: Path, tmp_path: Path, order: str) -> tuple[int, str]:
+    """Run the script of the host inside, as far as it runs a command, with files in the place of its ports; returns code and output."""
+    script = (root / "scripts" / "lab.d" / "inside").read_text(encoding="utf-8")
+    begin, end = script.index("    seconds=$(awk"), script.index("fi\njournalctl")
+    (tmp_path / "order").write_text(order, encoding="utf-8")
+    around = f'. {tmp_path}/order; results={tmp_path}; up=20.0; say() {{ echo "lab: $*"; }}\n'
+    body = script[begin:end].replace("/dev/virtio-ports/lab.out", f"{tmp_path}/port")
+    ended = subprocess.run(["bash", "-uc", around + body], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "port").read_bytes() == (tmp_path / "output.log").read_bytes()
+    return int((tmp_path / "code").read_text(encoding="utf-8")), (tmp_path / "output.log").read_text(encoding="utf-8")
+
+
+def test_one_command_is_run_instead_of_tests(lab: SimpleNamespace, root: Path, tmp_path: Path) -> None:
+    given = "sh -c 'echo \"$0 it'\\''s\"; echo wrong >&2; exit 7' '$HOME `id`'"
+    options, words = lab.run.parse(["--run", given, "--keep"])
+    assert (options.keep, words[:2]) == (True, ["sh", "-c"])
+    order = lab.load.write_order(lab.load.Order(root, "run", tuple(words), "5"))
+    assert run_inside(root, tmp_path, order) == (7, "$HOME `id` it's\nwrong\n")
+
+
+def test_a_python_file_is_run_by_the_environment_of_the_tree(lab: SimpleNamespace, root: Path) -> None:
+    assert lab.run.parse(["--run", "bench/boot.py --times 20"])[1] == [".venv/bin/python", "bench/boot.py", "--times", "20"]
+    assert lab.run.parse(["--run", "uname -r"])[1] == ["uname", "-r"]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (("--run", "true", "tests/state"), "--run goes without `tests/state`"),
+        (("--run", "true", "--shell"), "--run goes without --shell"),
+        (("--run", " "), "there is no command in it"),
+        (("--run", "echo 'x"), "No closing quotation"),
+    ],
+    ids=["tests", "shell", "nothing", "quotes"],
+)
+def test_a_command_that_cannot_be_meant_is_refused(root: Path, given: tuple[str, ...], why: str) -> None:
+    ended = call(root, *given)
+    assert ended.returncode == 2
+    assert why in ended.stderr.splitlines()[-1]
+
+
+def test_what_a_command_printed_and_its_code_come_back(go: Callable[..., Any], tmp_path: Path) -> None:
+    script = 'mkdir "$run/in"; echo 7 >"$run/in/code"; tar -cf "$run/results.tar" -C "$run/in" .; : >"$run/console.log"; echo 7 boots'
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "pytest.log").write_text("of a run before", encoding="utf-8")
+    assert go(script, "--run", "echo 7 boots") == (7, [[]])
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["code", "console.log", "output.log"]
+    assert (tmp_path / "results" / "output.log").read_text(encoding="utf-8") == "7 boots\n"
+    assert "lab_mode=run\nlab_arguments='echo 7 boots'\n" in (tmp_path / "order").read_text(encoding="utf-8")
+
+
+def test_a_command_is_not_repeated_when_the_host_fell(go: Callable[..., Any], lab: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(lab.machine.Fallen, match="without saying how it went"):
+        go('echo boot >>"$run/../boots"; : >"$run/console.log"; echo half of it', "--run", "true")
+    assert (tmp_path / "boots").read_text(encoding="utf-8") == "boot\n"
+    assert (tmp_path / "results" / "output.log").read_text(encoding="utf-8") == "half of it\n"
 
 
 def test_notes_are_sent_as_tests_end_and_those_that_ended_are_left_out(root: Path, tmp_path: Path) -> None:

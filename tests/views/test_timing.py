@@ -15,7 +15,7 @@ from herocloud.views import capacities
     ],
 )
 def test_a_gauge_shows_before_after_limit_and_peak(level, shown) -> None:
-    assert capacities.show_gauge(capacities.Gauge("slices", "Slices", level, str)) == shown
+    assert capacities.show_gauge(capacities.Gauge("slices", "Slices", level)) == shown
 
 
 def test_what_falls_to_nothing_falls_to_zero(plans) -> None:

@@ -13,14 +13,22 @@ from pathlib import Path
 
 from herocloud.kits import durable_files, faults
 from herocloud.kits.jsons import Part
-from herocloud.model.errors import Permanent, Temporary
+from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers.network import dumps, marks, moved_networks, networks, recognition, snapshot, taps
 from herocloud.providers.network.links import Wires
 from herocloud.providers.seam import Probe, Work
 
-KINDS = ("network.create", "network.update", "network.delete", moved_networks.MOVE, "tap.create", "tap.update", "tap.delete")
+DISCARDS = ("network.discard", "tap.discard")
+CHANGES = ("network.create", "network.update", "network.delete", moved_networks.MOVE, "tap.create", "tap.update", "tap.delete")
+KINDS = (*CHANGES, *DISCARDS)
+"""What was discarded was half made, and of no use to anybody: it does not come back."""
 
-FAULT_POINTS = tuple(f"network.{way}{kind}.{point}" for way in ("", "undo.") for kind in KINDS for point in ("before", "half", "after"))
+FAULT_POINTS = tuple(
+    f"network.{way}{kind}.{point}"
+    for way, kinds in (("", KINDS), ("undo.", CHANGES))
+    for kind in kinds
+    for point in ("before", "half", "after")
+)
 """Every point at which `HEROCLOUD_FAULTS` can strike this provider."""
 
 _FOLDER = Path("/run/herocloud")
@@ -48,7 +56,8 @@ class NetworkDriver:
 
     def undo(self, work: Work) -> None:
         """Bring the part back to `before`, from `after` or from half-way."""
-        self._go(work, work.step.before, f"network.undo.{work.step.kind}", back=True)
+        if work.step.kind not in DISCARDS:
+            self._go(work, work.step.before, f"network.undo.{work.step.kind}", back=True)
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
@@ -84,6 +93,9 @@ class NetworkDriver:
             faults.reached(point)
 
         mark = marks.owner_of(work)
+        link = scene.by_name.get(recognition.name_of(work)) if step.kind in DISCARDS else None
+        if link is not None and scene.mark_of(link) == mark and not marks.is_unfinished(link.alias):
+            raise Conflict(f"the {step.part} of `{step.address}` was half made, and is whole by now")
         if step.part == "network":
             if target is None:
                 networks.remove(scene, self._wires, mark, recognition.name_of(work), half)

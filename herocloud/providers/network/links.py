@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from herocloud.kits import faults
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
-from herocloud.providers.network import bridge_settings
+from herocloud.providers.network import bridge_settings, new_links
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.marks import Port
+from herocloud.providers.network.new_links import NewLink
 
 EFFECT = "network.effect"
 """The fault point before every single change of the world, whichever module makes it."""
@@ -75,22 +76,25 @@ class Wires:
                 self._route.close()
                 self._route = None
 
-    def add_bridge(self, name: str, mac: str, mtu: int) -> int:
-        """Make a bridge, down, and return its number."""
-        with self._talking("bridge", f"the bridge `{name}`") as route:
-            # Without spanning tree a port works at once; without snooping neighbour discovery needs no querier. The MTU follows that of
-            # the ports until it is changed for the first time, so it begins with another one than `set_bridge` gives it.
-            route.link("add", ifname=name, kind="bridge", address=mac, mtu=mtu - 1, br_stp_state=0, br_mcast_snooping=0)
-            return int(route.link_lookup(ifname=name)[0])
+    def add_bridge(self, name: str, mac: str, mtu: int, alias: str) -> int:
+        """Make a bridge with its mark, down, and return its number."""
+        # The MTU follows that of the ports until it is changed for the first time, so it begins with another than `set_bridge` gives it.
+        return self._make("the bridge", NewLink(name, "bridge", mac, alias, mtu - 1, new_links.BRIDGE))
 
-    def add_detour(self, name: str, mac: str) -> int:
-        """Make the device that slows an upload down, and return its number."""
-        with self._talking("ifb", f"the device `{name}`") as route:
-            route.link("add", ifname=name, kind="ifb", address=mac)
-            return int(route.link_lookup(ifname=name)[0])
+    def add_detour(self, name: str, mac: str, alias: str) -> int:
+        """Make the device that slows an upload down, with its mark, and return its number."""
+        return self._make("the device", NewLink(name, "ifb", mac, alias))
+
+    @staticmethod
+    def _make(what: str, link: NewLink) -> int:
+        faults.reached(EFFECT)
+        try:
+            return new_links.make(link)
+        except OSError as error:
+            raise _explain(error.errno or 0, link.kind, f"{what} `{link.name}`") from error
 
     def mark_detour(self, number: int, alias: str) -> None:
-        """Write the mark on such a device, and with it, at once, that it gets no addresses: a marked one is a whole one."""
+        """Write the mark on a device that lost it, and with it, at once, that it gets no addresses: a marked one is a whole one."""
         with self._talking("ifb", "an interface") as route:
             route.link("set", index=number, ifalias=alias, IFLA_AF_SPEC=_NO_ADDRESSES)
 
@@ -111,7 +115,7 @@ class Wires:
 
     def leave_bridge(self, number: int) -> None:
         """Take a port down and out of its bridge: when it comes back, every setting of it is that of a new one."""
-        with self._talking("port", "a port") as route:
+        with self._talking("port", "a port", fine=(errno.ENODEV,)) as route:
             route.link("set", index=number, state="down")
             route.link("set", index=number, master=0)
 
@@ -136,13 +140,14 @@ class Wires:
             route.link("set", index=number, ifalias=alias)
 
     def set_tap(self, number: int, alias: str, mac: str, bridge: Link, port: Port, *, new: bool) -> None:
-        """Make a tap a port of its bridge, and bring it up."""
+        """Make a tap a port of its bridge, and bring it up; its alias, which calls it finished, comes last."""
         with self._talking("port", "a tap") as route:
-            route.link("set", index=number, ifalias=alias, address=mac, mtu=bridge.mtu, master=bridge.number, IFLA_AF_SPEC=_NO_ADDRESSES)
+            route.link("set", index=number, address=mac, mtu=bridge.mtu, master=bridge.number, IFLA_AF_SPEC=_NO_ADDRESSES)
             # Isolated before it is up: not one frame may reach a neighbour that must not be reached.
             if not new or any(port):
                 route.brport("set", index=number, isolated=int(port.isolated), mode=int(port.hairpin))
             route.link("set", index=number, state="up")
+            route.link("set", index=number, ifalias=alias)
 
     def set_port(self, number: int, port: Port) -> None:
         """Set how a bridge treats a port."""

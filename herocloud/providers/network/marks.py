@@ -3,7 +3,7 @@
 The mark is the alias of an interface: `herocloud:<lineage>:<stack>:<address>:<part>`. Behind it, after a space, an interface tells what it
 was made for: a tap its MAC, address and network, a bridge how it treats its ports. Without that a flushed ruleset would hide what a running
 guest believes to be, and a plan could not tell a missing rule, which is loaded again in place, from a changed address, which costs a
-reboot; and a tap made on such a host would not know that its network keeps guests apart.
+reboot; and a tap made on such a host would not know that its network keeps guests apart. One that is still being made says so at the end.
 """
 
 import hashlib
@@ -38,6 +38,10 @@ class Mark(NamedTuple):
     part: str
 
 
+UNFINISHED = "(unfinished)"
+"""Ends the alias of an interface until everything about it is made. No network can have this name."""
+_REST = "+"
+"""Begins the comment that goes on where another one was cut."""
 OF_STATE = "@"
 """Stands between the name of a stack and the state that it belongs to, where that is not the own one."""
 
@@ -64,16 +68,17 @@ def owner_of(work: "Work") -> Mark:
     return Mark(lineage or work.lineage, stack, work.step.address, work.step.part)
 
 
-def write_mark(mark: Mark, purpose: Purpose | Port | None = None) -> str:
+def write_mark(mark: Mark, purpose: Purpose | Port | None = None, *, unfinished: bool = False) -> str:
     """Return the alias of an interface."""
+    end = [UNFINISHED] if unfinished else []
     words = [":".join((WORD, *mark))]
     if isinstance(purpose, Purpose):
         words += [purpose.mac, purpose.address or _NONE, purpose.network or _NONE]
-        if len(" ".join(words)) > _LONGEST_ALIAS:
+        if len(" ".join([*words, *end])) > _LONGEST_ALIAS:
             words[-1] = _NONE
     elif purpose is not None:
         words += [name for name, wanted in purpose._asdict().items() if wanted]
-    return " ".join(words)
+    return " ".join([*words, *end])
 
 
 def read_mark(alias: str) -> Mark | None:
@@ -86,7 +91,7 @@ def read_mark(alias: str) -> Mark | None:
 
 def read_purpose(alias: str) -> Purpose | None:
     """Return what a tap was made for; nothing when its alias does not tell."""
-    fields = alias.split(" ")
+    fields = alias.removesuffix(f" {UNFINISHED}").split(" ")
     if len(fields) != 4:
         return None
     return Purpose(fields[1], *(None if field == _NONE else field for field in fields[2:]))
@@ -98,9 +103,27 @@ def read_port(alias: str) -> Port:
     return Port("isolated" in words, "hairpin" in words)
 
 
+def is_unfinished(alias: str) -> bool:
+    """Return whether the interface with this alias is still being made, or its making was cut off."""
+    return alias.endswith(f" {UNFINISHED}")
+
+
 def comment_of(mark: Mark) -> str:
     """Return the mark as a comment of nftables, which cuts long ones."""
     return write_mark(mark)[:_LONGEST_COMMENT]
+
+
+def rest_of_comment(mark: Mark) -> str:
+    """Return a comment with what another one had no room for; empty when that is the whole mark."""
+    rest = write_mark(mark)[_LONGEST_COMMENT:]
+    return f"{_REST}{rest}" if rest else ""
+
+
+def read_comment(comment: str, rest: str = "") -> Mark | None:
+    """Return the mark in a comment and in the one that goes on with it; nothing when its end is not there."""
+    if len(comment) < _LONGEST_COMMENT:
+        return read_mark(comment)
+    return read_mark(comment + rest.removeprefix(_REST)) if rest.startswith(_REST) else None
 
 
 def name_of_owner(mark: Mark) -> str:
@@ -113,11 +136,16 @@ def upload_device(tap: str) -> str:
     return f"hi-{tap.removeprefix('hc-')}"[:LONGEST_NAME]
 
 
+def tap_of(upload: str) -> str:
+    """Name the tap whose guest such a device slows down."""
+    return f"hc-{upload.removeprefix('hi-')}"
+
+
 def own_mac(lineage: str, name: str) -> str:
     """Give an interface of the host its MAC.
 
-    A bridge that takes the lowest MAC of its ports changes it as taps come and go, under guests that remember it. And since the kernel
-    sets the alias only after an interface exists, the MAC is what tells after a crash between the two that it is ours.
+    A bridge that takes the lowest MAC of its ports changes it as taps come and go, under guests that remember it. And where an alias got
+    lost, the MAC tells that the interface is ours.
     """
     # VMs have MACs that begin with 02; 06 is as locally administered, and never one of theirs.
     return "06:" + hashlib.blake2b(f"{lineage}/{name}".encode(), digest_size=5).digest().hex(":")

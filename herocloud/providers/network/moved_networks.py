@@ -42,7 +42,7 @@ def move(scene: Scene, wires: Wires, work: Work, half: Half, *, back: bool = Fal
         kept = forward_switch.to_keep(scene.network_rules)
         nftables.change_rules(rule_expressions.load(network_rules.FAMILY, network_rules.TABLE, [*([kept] if kept else []), *chains]))
     half()
-    alias = marks.write_mark(ends.target, marks.read_port(link.alias))
+    alias = marks.write_mark(ends.target, marks.read_port(link.alias), unfinished=marks.is_unfinished(link.alias))
     if link.alias != alias:
         wires.set_alias(link.number, alias)
 

@@ -46,13 +46,25 @@ def build(mark: Mark, part: Part) -> tuple[Chain, ...]:
     bridge, cidr = part["bridge"], rule_expressions.network(part["cidr"])
     names = chain_names(bridge)
     published = tuple(_publish(forward) for forward in part["forward"])
+    here: list[Expression] = [_from(bridge), _to_address(rule_expressions.network(_HOST)), DROP]
     return (
         Chain(names[0], _FORWARD, _forward(mark, part)),
-        Chain(names[1], _RAW, (("loopback", [_from(bridge), _to_address(rule_expressions.network(_HOST)), DROP]),)),
+        Chain(names[1], _RAW, ((marks.rest_of_comment(mark) or "loopback", here),)),
         Chain(names[2], _INCOMING, published),
         Chain(names[3], _HERE, published),
         Chain(names[4], _LEAVING, _leaving(bridge, cidr, nat=part["nat"])),
     )
+
+
+def bridges_of(rules: Rules) -> list[str]:
+    """Name the bridges that rules have chains for."""
+    return sorted({bridge for kind, _, bridge in (name.partition("-") for name in rules) if kind in _KINDS and bridge})
+
+
+def mark_of(rules: Rules, bridge: str) -> Mark | None:
+    """Return whose rules those of a network are, as they say themselves."""
+    forward, raw = (next(iter(rules.get(name, ())), None) for name in chain_names(bridge)[:2])
+    return marks.read_comment(forward.comment, raw.comment if raw else "") if forward else None
 
 
 def is_named(rules: Rules, name: str, bridges: Container[str]) -> bool:

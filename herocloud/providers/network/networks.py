@@ -1,7 +1,8 @@
 """Bringing a network about, changing it and taking it away: bridge, address, rules, forwarding.
 
 Each way leads from whatever is there, so making, changing, completing what a crash left and undoing are one function. Rules come first
-and go last: there is no moment at which a bridge forwards what nobody filters.
+and go last: there is no moment at which a bridge forwards what nobody filters. They name their owner, and so does the bridge, whose alias
+calls it unfinished until it has its address: wherever either way is cut off, what is left tells whose it is.
 """
 
 from collections.abc import Callable
@@ -33,10 +34,11 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
         nftables.change_rules(commands)
     nftables.change_rules(rule_expressions.load(family, table, [*([kept] if kept else []), *chains]))
     mac = marks.own_mac(mark.lineage, name)
-    number = link.number if link else wires.add_bridge(name, mac, recognition.MTU)
     wanted = network_rules.port_of(part)
-    alias = marks.write_mark(mark, wanted)
-    if link is None or link.alias != alias:
+    unfinished = link is None or not link.alias or marks.is_unfinished(link.alias)
+    alias = marks.write_mark(mark, wanted, unfinished=unfinished)
+    number = link.number if link else wires.add_bridge(name, mac, recognition.MTU, alias)
+    if link is not None and link.alias != alias:
         wires.set_alias(number, alias)
     forward_switch.turn_on()
     forward_switch.serve(name, Serving(forwarding=True, loopback=bool(part["forward"])))
@@ -50,6 +52,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
     for port in scene.ports_of(link) if link else ():
         if (port.isolated, port.hairpin) != wanted:
             wires.set_port(port.number, wanted)
+    if unfinished:
+        wires.set_alias(number, marks.write_mark(mark, wanted))
 
 
 def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> None:
@@ -59,14 +63,15 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
         _refuse_ports(scene, link, mark)
         wires.remove(link.number)
     half()
-    gone = [chain for chain in network_rules.chain_names(name) if chain in scene.network_rules]
-    commands = [*rule_expressions.unload(network_rules.FAMILY, network_rules.TABLE, gone), *_drop_taps(scene)]
+    commands = _drop_taps(scene)
+    if scene.has_table and not scene.other_networks(name):
+        # Its rules name their owner until all else is gone.
+        forward_switch.turn_back(scene.network_rules)
+        commands += rule_expressions.drop_table(network_rules.FAMILY, network_rules.TABLE)
+    elif gone := [chain for chain in network_rules.chain_names(name) if chain in scene.network_rules]:
+        commands += rule_expressions.unload(network_rules.FAMILY, network_rules.TABLE, gone)
     if commands:
         nftables.change_rules(commands)
-    if any(bridge != name for bridge in scene.networks) or not scene.has_table:
-        return
-    forward_switch.turn_back(scene.network_rules)
-    nftables.change_rules(rule_expressions.drop_table(network_rules.FAMILY, network_rules.TABLE))
 
 
 def _drop_taps(scene: Scene) -> list[Json]:

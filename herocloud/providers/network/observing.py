@@ -1,7 +1,7 @@
 """One batched look at the networks of this host: five dumps, whatever there is.
 
-A host on which no interface carries our mark is recognized from the first dump alone, without starting a firewall program: plans on the
-simulator's or an ordinary user's machine pay nothing.
+A host on which no interface carries our mark and no table has our name is recognized from short dumps, without starting a firewall program:
+plans on the simulator's or an ordinary user's machine pay next to nothing.
 """
 
 import os
@@ -42,7 +42,7 @@ class NetworkObserver:
             links = dumps.dump_links()
             own = self._own_lineage()
             ranges = tuple(_ranges(links, own))
-            if not self._is_concerned(links, own):
+            if not self._is_concerned(links, own) and not _has_remains():
                 return Observed(ranges=ranges)
             from herocloud.providers.network import snapshot
 
@@ -98,19 +98,39 @@ def _ranges(links: "tuple[dumps.Link, ...]", own: str | None) -> Iterator[tuple[
 
 
 def _things(scene: "snapshot.Scene", own: str | None, stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:
-    from herocloud.providers.network import recognition
+    from herocloud.providers.network import recognition, remains
 
     wanted = None if stacks is None else set(stacks)
     things: dict[StackName, dict[Address, Thing]] = {}
-    for link, mark in scene.owned:
+
+    def is_wanted(mark: "Mark") -> bool:
+        return not mark.part.endswith(".upload") and (wanted is None or stack_of(mark, own) in wanted)
+
+    def add(mark: "Mark", part: Part, *, half: bool) -> None:
         stack, address = stack_of(mark, own), Address(mark.address)
-        if (wanted is not None and stack not in wanted) or mark.part.endswith(".upload"):
-            continue
+        known = things.setdefault(stack, {}).get(address) or Thing(stack, address, NAME, {}, mark.lineage)
+        if half:
+            things[stack][address] = known._replace(halves={**known.halves, mark.part: part})
+        else:
+            things[stack][address] = known._replace(parts={**known.parts, mark.part: part})
+
+    for link, mark in filter(lambda one: is_wanted(one.mark), scene.owned):
         part = recognition.network_part(scene, link, mark) if mark.part == "network" else recognition.nic_part(scene, link, mark)
-        known = things.setdefault(stack, {}).get(address)
-        parts: dict[str, Part] = {**known.parts, mark.part: part} if known else {mark.part: part}
-        things[stack][address] = Thing(stack, address, NAME, parts, mark.lineage)
+        add(mark, part, half=remains.is_half(link))
+    for mark, part in filter(lambda one: is_wanted(one.mark), remains.find_remains(scene)):
+        add(mark, part, half=True)
     return things
+
+
+def _has_remains() -> bool:
+    """Return whether something of ours may be here although no interface is; nobody without CAP_NET_ADMIN has left anything."""
+    from herocloud.providers import netlink
+
+    if not netlink.has_admin():
+        return False
+    from herocloud.providers.network import remains
+
+    return remains.has_tables()
 
 
 def lacking() -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
+from herocloud.model.steps import KINDS
 from herocloud.providers.firewall.table_hooks import Hook, Surplus, Table
 from herocloud.providers.network import dumps, inbound, links, marks, network_rules, preconditions, tap_rules
 from herocloud.providers.network.dumps import Link, Queue
@@ -59,6 +60,7 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "queues": odd_queues(scene, link, None),
         "table": _odd_table(scene.network_hooks),
         "surplus": scene.network_surplus.names() or None if scene.is_first(mark, "network") else None,
+        "unfinished": marks.is_unfinished(link.alias) or None,
     }
     return _with_odd(part, odd)
 
@@ -103,6 +105,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "queues": [*(odd_queues(scene, link, download) or ()), *((detour and odd_queues(scene, detour, upload)) or ())] or None,
         "table": _odd_table(scene.tap_hooks),
         "surplus": surplus_of_tap(scene, link, mark).names() or None,
+        "unfinished": marks.is_unfinished(link.alias) or None,
     }
     return _with_odd(part, odd)
 
@@ -126,9 +129,7 @@ def left_of_tap(scene: Scene, tap: str) -> list[str]:
 
 def left_of_all(scene: Scene) -> list[str]:
     """Name what only a network needs while there is none."""
-    if scene.networks or not scene.has_table:
-        return []
-    return ["the table of networks"]
+    return ["the table of networks"] if scene.has_table and not scene.other_networks("") else []
 
 
 def odd_queues(scene: Scene, link: Link, rate: int | None) -> list[str] | None:
@@ -210,6 +211,8 @@ def probe(scene: Scene, work: Work) -> Probe:
     remains = _remains(scene, work, name)
     if unmarked:
         remains = [f"`{name}`, which has no mark yet", *remains]
+    if KINDS[step.kind].passes:
+        return _probe_discard(work, current, [f"`{name}`", *remains] if link is not None else remains)
     if current is None:
         ends = [one for one in (Found.DONE, Found.NOT_STARTED) if (step.after if one is Found.DONE else step.before) is None]
         if remains:
@@ -227,6 +230,13 @@ def probe(scene: Scene, work: Work) -> Probe:
     words = ", ".join(f"{key} is {jsons.dumps(seen[key])}" for key in strange or _differing(seen, _flat(step.after or step.before)))
     state = Found.CONTRADICTED if strange else Found.PARTIAL
     return Probe(state, f"the {step.part} of `{step.address}` is neither as before nor as after `{step.kind}`: {words}")
+
+
+def _probe_discard(work: Work, current: Part, remains: list[str]) -> Probe:
+    """Say whether anything is left of what was half made."""
+    if current is not None and not current.get("unfinished"):
+        return Probe(Found.CONTRADICTED, f"the {work.step.part} of `{work.step.address}` was half made, and is whole by now")
+    return Probe(Found.PARTIAL, f"`{work.step.address}` is half made; there is {', '.join(remains)}") if remains else Probe(Found.DONE)
 
 
 def is_at(scene: Scene, work: Work, target: Part) -> bool:

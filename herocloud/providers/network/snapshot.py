@@ -70,6 +70,8 @@ class Scene:
         `user` runs herocloud and so gets new taps; `vm_user` knows the user of the VM of a tap, who gets it when the VM starts.
         """
         self._sources = sources
+        self.renamed = rename
+        """Return the mark of an interface, by its name, as its owner is called now."""
         self._user, self._vm_user = user, vm_user
         self.links = links
         self.by_name = {link.name: link for link in links}
@@ -181,6 +183,11 @@ class Scene:
     def every_tap_rule(self) -> Rules:
         """Return the chains of all taps, also where a step is about one of them."""
         return (self._sources.tap_table() if self._sources.tap_table is not None else self._taps) or {}
+
+    def other_networks(self, bridge: str) -> set[str]:
+        """Return the bridges of all networks but one, whole or half made."""
+        rules = self.network_rules
+        return {*self.networks, *(name for name in network_rules.bridges_of(rules) if network_rules.mark_of(rules, name))} - {bridge}
 
     def is_first(self, mark: Mark, kind: str) -> bool:
         """Return whether an interface is the first of its kind (`network`, `nic`) in its stack: what belongs to all is shown there."""

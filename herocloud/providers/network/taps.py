@@ -1,8 +1,9 @@
 """Bringing the tap of a NIC about, changing it and taking it away: device, guard, limits, port of its bridge.
 
 Making a tap is not a netlink message but a file that is opened. The tap lives as long as its file is open, until it is made persistent.
-That comes last: a process that dies on the way takes an unmarked tap with it, and nothing remains that could not be told apart from
-somebody else's. The guard is loaded before the tap becomes a port, and both before it is up.
+That comes when it bears our mark and before anything else is made for it: a process that dies earlier takes the tap with it, and what
+one that dies later leaves belongs to a tap whose alias says whose it is, and calls it unfinished. The guard is loaded before the tap
+becomes a port, and both before it is up. On its way out the tap goes last, for the same reason; before that it is down, and no port.
 """
 
 import errno
@@ -89,9 +90,13 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
             # Opening an existing tap may give it to another user; it stays, because it is persistent.
             holding.enter_context(Tap(name, owner, multi_queue=multi_queue))
         number = link.number if link else tap.number if tap else 0
-        alias = marks.write_mark(mark, Purpose(part["mac"], part["address"], part["network"]))
-        if link is not None and link.alias != alias:
+        purpose = Purpose(part["mac"], part["address"], part["network"])
+        unfinished = link is None or not link.alias or marks.is_unfinished(link.alias)
+        alias = marks.write_mark(mark, purpose, unfinished=unfinished)
+        if link is None or link.alias != alias:
             wires.set_alias(number, alias)
+        if link is None and tap is not None:
+            tap.keep()
         upload = _limit_upload(scene, wires, mark, name, detour, rate.get("upload"))
         chain = tap_rules.build(mark, name, Guarded(part["mac"], part["address"], upload))
         _clear_table(scene, mark, link, chain)
@@ -107,9 +112,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         again = link is not None and bool(link.odd)
         if again:
             wires.leave_bridge(number)
-        wires.set_tap(number, alias, mac, bridge, marks.read_port(bridge.alias), new=tap is not None or again)
-        if tap is not None:
-            tap.keep()
+        port = marks.read_port(bridge.alias)
+        wires.set_tap(number, marks.write_mark(mark, purpose), mac, bridge, port, new=tap is not None or again)
 
 
 def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> None:
@@ -117,9 +121,10 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
     link = preconditions.own_link(scene, name, mark)
     detour = preconditions.own_link(scene, marks.upload_device(name), beside(mark))
     purpose = marks.read_purpose(link.alias) if link else None
-    for one in (link, detour):
-        if one is not None:
-            wires.remove(one.number)
+    if link is not None:
+        wires.leave_bridge(link.number)
+    if detour is not None:
+        wires.remove(detour.number)
     half()
     if purpose is None or purpose.network == marks.OVERLAY:
         _forget_inbound(scene, wires, name, purpose)
@@ -129,6 +134,8 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
         nftables.change_rules(rule_expressions.drop_table(tap_rules.FAMILY, tap_rules.TABLE))
     elif name in scene.tap_rules:
         nftables.change_rules(rule_expressions.unload(tap_rules.FAMILY, tap_rules.TABLE, [name]))
+    if link is not None:
+        wires.remove(link.number)
 
 
 def _clear_table(scene: Scene, mark: Mark, link: Link | None, chain: Chain) -> None:
@@ -216,11 +223,11 @@ def _limit_upload(scene: Scene, wires: Wires, mark: Mark, tap: str, detour: Link
         return None
     name = marks.upload_device(tap)
     alias = marks.write_mark(beside(mark))
-    number = detour.number if detour else wires.add_detour(name, marks.own_mac(mark.lineage, name))
+    number = detour.number if detour else wires.add_detour(name, marks.own_mac(mark.lineage, name), alias)
     if detour is not None:
         networks.clear_queues(scene, wires, detour, limited=True)
-    if detour is None or detour.alias != alias:
-        wires.mark_detour(number, alias)
+        if detour.alias != alias:
+            wires.mark_detour(number, alias)
     wires.limit(number, rate)
     wires.bring_up(number)
     return name

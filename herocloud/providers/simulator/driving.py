@@ -36,6 +36,7 @@ HALVES = {
     "snapshot.create": "copying",
     "snapshot.save": "saving memory",
     "network.create": "bridging",
+    "tap.create": "plugging in",
     "overlay.enable": "joining",
     "vm.create": "starting",
     "vm.configure": "redefining",

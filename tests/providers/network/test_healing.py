@@ -58,7 +58,7 @@ def _kind_of(point: str) -> str:
     return point.removeprefix("network.").removeprefix("undo.").rpartition(".")[0]
 
 
-@pytest.mark.parametrize("point", driving.FAULT_POINTS)
+@pytest.mark.parametrize("point", [point for point in driving.FAULT_POINTS if _kind_of(point) not in driving.DISCARDS])
 def test_a_killed_step_is_healed_forwards_and_backwards(site: Any, shapes: Any, point: str) -> None:
     story = Story(site, shapes, _kind_of(point))
     for healed, verb in ((story.after, "perform"), (story.before, "undo")):
@@ -87,7 +87,7 @@ def _expected(point: str) -> tuple[str, ...]:
     return ("NOT_STARTED",) if (word == "before") is not back else ("DONE",)
 
 
-@pytest.mark.parametrize("kind", driving.KINDS)
+@pytest.mark.parametrize("kind", driving.CHANGES)
 def test_a_step_that_is_killed_before_any_single_change_is_healed(site: Any, shapes: Any, kind: str) -> None:
     story = Story(site, shapes, kind)
     for number in range(1, 40):
@@ -116,7 +116,7 @@ def test_a_failure_half_way_is_told_and_undone(site: Any, shapes: Any, what: str
 
 
 def test_a_bridge_of_ours_without_its_mark_is_known_by_its_mac(site: Any, shapes: Any) -> None:
-    # The kernel gives an interface its alias only after it exists; a process may die in between.
+    # Made by an older herocloud, which died before it had given it its alias.
     story = Story(site, shapes, "network.create")
     site.perform(*story.step)
     site.on_host("ip link set hb-lan down")

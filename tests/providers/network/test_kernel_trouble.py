@@ -2,12 +2,14 @@
 
 import errno
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
+from herocloud.providers import netlink
 from herocloud.providers.network import taps
 from herocloud.providers.network.links import Wires
 from herocloud.providers.network.marks import Port
@@ -26,6 +28,20 @@ class Refusing:
         return refuse
 
 
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Wires]:
+    """Return a maker of connections to a kernel that answers everything with one error."""
+
+    def make(code: int) -> Wires:
+        def refuse(messages: Sequence[Any]) -> list[OSError]:
+            return [OSError(code, os.strerror(code)) for _ in messages]
+
+        monkeypatch.setattr(netlink, "change", refuse)
+        return _wires(code)
+
+    return make
+
+
 def _wires(code: int) -> Wires:
     wires = Wires()
     wires._route = Refusing(code)
@@ -35,15 +51,15 @@ def _wires(code: int) -> Wires:
 @pytest.mark.parametrize(
     ("change", "module"),
     [
-        (lambda wires: wires.add_bridge("hb-lan", "06:00:00:00:00:01", 1500), "bridges (module bridge)"),
-        (lambda wires: wires.add_detour("hi-v1-0", "06:00:00:00:00:01"), "upload limits (module ifb)"),
+        (lambda wires: wires.add_bridge("hb-lan", "06:00:00:00:00:01", 1500, "x"), "bridges (module bridge)"),
+        (lambda wires: wires.add_detour("hi-v1-0", "06:00:00:00:00:01", "x"), "upload limits (module ifb)"),
         (lambda wires: wires.limit(3, 1_000_000), "rate limits (module sch_tbf)"),
         (lambda wires: wires.set_port(3, Port(isolated=True)), "isolated bridge ports (since Linux 4.18)"),
     ],
 )
-def test_a_feature_that_the_kernel_lacks_is_named(change: Any, module: str) -> None:
+def test_a_feature_that_the_kernel_lacks_is_named(change: Any, module: str, refusing: Callable[[int], Wires]) -> None:
     with pytest.raises(Permanent) as caught:
-        change(_wires(errno.EOPNOTSUPP))
+        change(refusing(errno.EOPNOTSUPP))
     assert str(caught.value) == f"this kernel lacks {module}; load or build in the module"
 
 
@@ -56,9 +72,9 @@ def test_a_feature_that_the_kernel_lacks_is_named(change: Any, module: str) -> N
         (errno.EINVAL, Permanent, "the kernel refused to change the bridge `hb-lan` (EINVAL)"),
     ],
 )
-def test_other_refusals_say_what_to_expect(code: int, kind: type[HerocloudError], says: str) -> None:
+def test_other_refusals_say_what_to_expect(code: int, kind: type[HerocloudError], says: str, refusing: Callable[[int], Wires]) -> None:
     with pytest.raises(kind) as caught:
-        _wires(code).add_bridge("hb-lan", "06:00:00:00:00:01", 1500)
+        refusing(code).add_bridge("hb-lan", "06:00:00:00:00:01", 1500, "x")
     assert says in str(caught.value)
 
 

@@ -97,7 +97,7 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     yield from (("seed.prepare", "vm.www", "seed.new", None, beside(seed)), ("seed.discard", "vm.www", "seed.new", beside(seed), None))
     yield from (("disk.prepare", "vm.www", "disk.new", None, prepared), ("disk.place", "vm.www", "disk", None, disk))
     yield from (("seed.prepare", "vm.www", "seed.new", None, beside(seed)), ("seed.place", "vm.www", "seed", None, seed))
-    yield from _tell_of_discards({**machine, "nics": []}, volume, network, image)
+    yield from _tell_of_discards({**machine, "nics": []}, volume, network, image, {**nic, "network": "front", "tap": "hc-v1-1"})
     yield from (("seed.delete", "vm.www", "seed", seed, None), ("disk.delete", "vm.www", "disk", disk, None))
     yield ("volume.delete", "volume.db", "volume", {**volume, "size": 30 * GIB}, None)
     yield from (
@@ -108,13 +108,14 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
     yield ("image.delete", "image.debian", "image", image, None)
 
 
-def _tell_of_discards(machine: Any, volume: Any, network: Any, image: Any) -> Iterator[tuple[str, str, str, Any, Any]]:
+def _tell_of_discards(machine: Any, volume: Any, network: Any, image: Any, nic: Any) -> Iterator[tuple[str, str, str, Any, Any]]:
     rest, other = {**volume, "path": "volumes/shop/rest.raw"}, {**network, "bridge": "hb-other"}
     yield from (("vm.create", "vm.www", "machine", None, machine), ("vm.discard", "vm.www", "machine", machine, None))
     yield from (("volume.create", "volume.rest", "volume", None, rest), ("volume.discard", "volume.rest", "volume", rest, None))
     yield ("network.create", "network.other", "network", None, other)
     yield ("network.discard", "network.other", "network", other, None)
     yield from (("image.fetch", "image.other", "image", None, image), ("image.discard", "image.other", "image", image, None))
+    yield from (("tap.create", "vm.www", "nic.1", None, nic), ("tap.discard", "vm.www", "nic.1", nic, None))
 
 
 def _tell_of_snapshots(disk: Any, volume: Any, machine: Any) -> Iterator[tuple[str, str, str, Any, Any]]:

@@ -1,0 +1,60 @@
+"""What the making of a network or of a card has left, or the removal of one: seen by what every such way leaves to the last.
+
+A network has its rules first and last, and they name their owner; its bridge and the tap of a card are called unfinished by their own
+aliases until all else is there. What belongs to a tap that somebody removed by hand names its owner as well.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from herocloud.kits.jsons import Part
+from herocloud.providers.firewall import table_hooks
+from herocloud.providers.network import inbound, marks, network_rules, tap_rules
+from herocloud.providers.network.dumps import Link
+from herocloud.providers.network.marks import Mark
+from herocloud.providers.network.snapshot import Scene
+
+_TABLES = ((network_rules.FAMILY, network_rules.TABLE), (tap_rules.FAMILY, tap_rules.TABLE), (inbound.FAMILY, inbound.TABLE))
+_UPLOAD = ".upload"
+
+
+class Half(NamedTuple):
+    """A part that is half made, or half gone."""
+
+    mark: Mark
+    part: Part
+    """As much of it as what is there tells."""
+
+
+def has_tables() -> bool:
+    """Return whether any table of ours is there, be there no interface; it takes the right to see them, and no program."""
+    return any(table_hooks.is_there(family, name) for family, name in _TABLES)
+
+
+def is_half(link: Link) -> bool:
+    """Return whether an interface with our mark is not finished."""
+    return marks.is_unfinished(link.alias)
+
+
+def find_remains(scene: Scene) -> Iterator[Half]:
+    """Yield what is there of networks without a bridge and of cards without a tap."""
+    for bridge in network_rules.bridges_of(scene.network_rules):
+        mark = network_rules.mark_of(scene.network_rules, bridge) if bridge not in scene.networks else None
+        if mark is not None:
+            seen = network_rules.read(scene.network_rules, mark, bridge)
+            said = {"cidr": seen.cidr, "nat": seen.nat, "isolated": seen.isolated, "forward": seen.forward}
+            yield Half(mark, {**said, "gateway": None, "bridge": bridge})
+    found: dict[str, Mark] = {}
+    for one in scene.owned:
+        if one.mark.part.endswith(_UPLOAD):
+            found[marks.tap_of(one.link.name)] = one.mark._replace(part=one.mark.part.removesuffix(_UPLOAD))
+    for rules in (scene.tap_rules, scene.inbound_rules):
+        for tap, chain in rules.items():
+            mark = marks.read_comment(chain[0].comment) if chain else None
+            if mark is not None and mark.part.startswith("nic."):
+                found.setdefault(tap, scene.renamed(tap, mark))
+    for tap, mark in sorted(found.items()):
+        if tap not in scene.by_name:
+            openings = inbound.read(scene.inbound_rules, tap)
+            address, network = (openings.address, marks.OVERLAY) if openings else (None, None)
+            yield Half(mark, {"network": network, "mac": "", "address": address, "tap": tap, "rate": None})
