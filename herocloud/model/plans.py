@@ -8,7 +8,7 @@ from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import HERE, Address, HostId, PlanId, Sid, StackName
 from herocloud.model.steps import Step
-from herocloud.model.words import Action, Impact, Reason
+from herocloud.model.words import Action, Cause, Impact, Reason
 
 
 class FieldDiff(NamedTuple):
@@ -101,11 +101,12 @@ class Drift(NamedTuple):
     part: str
     before: Json
     after: Json
+    cause: Cause = Cause.OUTSIDE
 
     @property
     def left_by_apply(self) -> bool:
-        """Return whether an apply that did not end well left it so, and nobody else."""
-        return self.before is None and (self.part == WHOLE_VM or self.after == HALF_MADE)
+        """Return whether an apply left it so, and nobody else."""
+        return self.cause is not Cause.OUTSIDE
 
 
 class Plan(NamedTuple):

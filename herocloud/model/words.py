@@ -79,6 +79,17 @@ class Reason(Enum):
     RESTORE_ASKED = "restore_asked"
 
 
+class Cause(Enum):
+    """Why the world differs from the records."""
+
+    OUTSIDE = "outside"
+    """Somebody changed it outside herocloud."""
+    FAILED_APPLY = "failed_apply"
+    """An apply that has ended without success left it so."""
+    UNFINISHED_APPLY = "unfinished_apply"
+    """An apply that has not ended, and waits for `resume`, left it so."""
+
+
 class Impact(float, Enum):
     """What a change costs, in rising order. Plans are filed with these numbers, so a new one goes between two others."""
 

@@ -189,10 +189,14 @@ class Drifted(NamedTuple):
     unfinished: tuple[Pending, ...] = ()
     """Applies of the stack that did not end and on which nobody works."""
 
+    @property
+    def differs(self) -> bool:
+        """Return whether anything is not as the records say, or is still to be finished."""
+        return bool(self.drift or self.unfinished)
+
 
 def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
     """Look at one stack, or at all that have records."""
-    from herocloud.plan import differences
     from herocloud.state import store
 
     recorded = store.read_recorded(folder)
@@ -203,17 +207,18 @@ def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
     if not names:
         return []
     observed = stack_plans.look(inputs.find_host(folder, recorded), names)
-    waiting = [pending for pending in recorded.unfinished if not pending.alive]
-    at_work = {pending.stack for pending in recorded.unfinished if pending.alive}
-    return [
-        Drifted(
-            name,
-            differences.find_drift(recorded.records.get(name, {}), observed)
-            + (() if name in at_work else differences.find_half_made(recorded.records.get(name, {}), observed)),
-            tuple(pending for pending in waiting if pending.stack == name),
-        )
-        for name in names
-    ]
+    return [_drift_of(name, recorded, observed) for name in names]
+
+
+def _drift_of(name: StackName, recorded: Recorded, observed: Observed | None) -> Drifted:
+    """Compare one stack with what was seen; what is half made while an apply works on it is as it should be."""
+    from herocloud.plan import differences
+
+    records = recorded.records.get(name, {})
+    pending = [pending for pending in recorded.unfinished if pending.stack == name]
+    waiting = tuple(one for one in pending if not one.alive)
+    halves = differences.find_half_made(records, observed, waiting) if len(waiting) == len(pending) else ()
+    return Drifted(name, differences.find_drift(records, observed) + halves, waiting)
 
 
 class Gathered(NamedTuple):
@@ -228,8 +233,6 @@ class Gathered(NamedTuple):
 
 def gather(folder: Path, stack: str | None) -> Gathered:
     """Look at one stack, or at all."""
-    from herocloud.plan import differences
-
     recorded = read_recorded(folder)
     host = inputs.find_host(folder, recorded)
     records = records_of(recorded, stack)
@@ -239,7 +242,7 @@ def gather(folder: Path, stack: str | None) -> Gathered:
         host.host,
         records,
         things_by_key(observed),
-        {name: differences.find_drift(recorded.records[name], observed) for name in stacks},
+        {name: _drift_of(name, recorded, observed).drift for name in stacks},
         tuple(history(folder, stack)),
     )
 

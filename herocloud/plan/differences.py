@@ -4,16 +4,18 @@ Equal things never get here. Whole-fleet deepdiff takes seconds even when nothin
 and deepdiff looks only into the nested values that differ; counted VMs share those, hence the memory of earlier answers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import powers
+from herocloud.model.applies import Pending
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import HALF_MADE, WHOLE_VM, Drift, FieldDiff
 from herocloud.model.steps import BESIDE
+from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Thing
 from herocloud.plan import half_made
 
@@ -153,11 +155,12 @@ def _state_of(thing: Thing | None) -> str:
     return HALF_MADE if "machine" in parts else "not there"
 
 
-def find_half_made(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:
+def find_half_made(records: Mapping[Address, Record], observed: Observed | None, unfinished: Collection[Pending]) -> tuple[Drift, ...]:
     """Return the VMs that an apply which was cut off or failed has left half made or not there, and what else it has half made.
 
     Whole parts are between two targets, so what counts is what has become of the machine. A plan shows all of it as changes of its own.
-    One that runs with a disk or a seed beside its own was only prepared for a change.
+    One that runs with a disk or a seed beside its own was only prepared for a change. `unfinished` are the applies of this stack that wait
+    for `resume`.
     """
     if observed is None:
         return ()
@@ -166,9 +169,11 @@ def find_half_made(records: Mapping[Address, Record], observed: Observed | None)
         if record.complete:
             continue
         thing = observed.things.get(record.stack, {}).get(address)
-        halves = half_made.drift(record, thing)
+        waits = any(pending.address in (None, address) for pending in unfinished)
+        cause = Cause.UNFINISHED_APPLY if waits else Cause.FAILED_APPLY
+        halves = half_made.drift(record, thing, cause)
         if record.kind == "vm" and all(half.part != "machine" for half in halves):
-            drifts.append(Drift(address, record.kind, WHOLE_VM, None, _state_of(thing)))
+            drifts.append(Drift(address, record.kind, WHOLE_VM, None, _state_of(thing), cause))
         drifts += halves
     return tuple(drifts)
 

@@ -11,6 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.ids import StepId
 from herocloud.model.plans import HALF_MADE, Drift, FieldDiff, Plan
 from herocloud.model.steps import BESIDE, NOTHING, Claim, discard_kind
+from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def fields(halves: Parts, target: Parts) -> list[FieldDiff]:
     return [FieldDiff(part, HALF_MADE, None, drift=True, why=why) for part in sorted(halves) if part not in target]
 
 
-def drift(record: Record, thing: Thing | None) -> list[Drift]:
-    """Return what is half made where a record says that there is nothing, or a whole."""
-    return [Drift(record.address, record.kind, part, None, HALF_MADE) for part in sorted(parts_of(thing))]
+def drift(record: Record, thing: Thing | None, cause: Cause = Cause.FAILED_APPLY) -> list[Drift]:
+    """Return what is half made of a record: where it is complete, beside the parts that it says are whole."""
+    parts = sorted(part for part in parts_of(thing) if not record.complete or part not in record.parts)
+    return [Drift(record.address, record.kind, part, None, HALF_MADE, cause) for part in parts]

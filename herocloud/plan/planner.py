@@ -75,7 +75,9 @@ def draft(
     choice = assignment.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
     found.extend(diagnostic for diagnostic in choice.found if diagnostic.address is None or diagnostic.address in inputs.allowed)
     if options.operation in ("apply", "destroy"):
-        found.extend(diagnostics.unfinished_apply(apply) for apply in recorded.unfinished if apply.stack == inputs.stack)
+        closes = options.destroy and not (options.target or options.exclude)
+        own = (apply for apply in recorded.unfinished if apply.stack == inputs.stack)
+        found.extend(diagnostics.unfinished_apply(apply, closes=closes) for apply in own)
         found.extend(
             diagnostics.unfinished_elsewhere(apply) for apply in recorded.unfinished if apply.stack != inputs.stack and not apply.alive
         )

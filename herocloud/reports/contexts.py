@@ -4,14 +4,14 @@ A report of 10,000 VMs must open at once and still name every one of them. So lo
 4999]` on one line and not on five thousand), and only so many changes are unfolded. What destroys data is unfolded before anything else.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import herocloud
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic, sort_diagnostics
-from herocloud.model.plans import Capacity, Change, Plan
+from herocloud.model.plans import Capacity, Change, Drift, Plan
 from herocloud.model.words import GLYPHS, Action, Impact, Status
 from herocloud.reports import timelines
 from herocloud.views import capacities, fates, phrases, values
@@ -183,9 +183,13 @@ def timeline(found: timelines.Timeline) -> dict[str, Json]:
     }
 
 
-def drift(plan: Plan) -> list[dict[str, Json]]:
-    """Return what changed outside herocloud."""
-    return [{"address": address, "line": line} for address, line in phrases.drift_rows(plan.drift)]
+def drift(drifts: Mapping[str, Sequence[Drift]]) -> list[dict[str, Json]]:
+    """Return what differs from the records, by cause; the names of `drifts` stand before the addresses, where there is one."""
+    groups: dict[str, list[Json]] = {header: [] for header in phrases.CAUSES.values()}
+    for name, some in sorted(drifts.items()):
+        for header, rows in phrases.drift_groups(some):
+            groups[header] += [{"address": f"{name} · {address}" if name else address, "line": line} for address, line in rows]
+    return [{"header": header, "rows": rows} for header, rows in groups.items() if rows]
 
 
 def verdict(plan: Plan) -> tuple[str, str]:

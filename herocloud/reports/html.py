@@ -113,7 +113,7 @@ def render_plan(plan: Plan, *, generated: float | None = None) -> str:
             "gauges": contexts.gauges(plan.capacity),
             "changes": contexts.changes(plan),
             "timeline": contexts.timeline(timelines.of_plan(plan)),
-            "drift": contexts.drift(plan),
+            "drift": contexts.drift({"": plan.drift}),
             "findings": contexts.findings(plan.diagnostics),
             "outputs": _outputs(plan),
         },
@@ -189,11 +189,7 @@ def render_state(
         {
             **contexts.frame(f"State of {host.name}", generated),
             **inventories.context(host, ordered, seen),
-            "drift": [
-                {"address": f"{stack} · {address}", "line": line}
-                for stack, drifts in sorted((drift or {}).items())
-                for address, line in phrases.drift_rows(drifts)
-            ],
+            "drift": contexts.drift(drift or {}),
             "history": [{**entry._asdict(), "when": values.show_moment(entry.at)} for entry in history[:20]],
         },
     )

@@ -268,6 +268,10 @@ class DriftInfo(Answer):
     part: str
     recorded: Json
     observed: Json
+    cause: Literal["outside", "failed_apply", "unfinished_apply"] = Field(
+        description="Who left it so: somebody outside herocloud, an apply that ended without success, or one that waits for `resume_stack`."
+    )
+    left_by_apply: bool = Field(description="Whether an apply left it so, whichever.")
 
 
 class ExportedStack(Answer):

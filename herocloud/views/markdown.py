@@ -44,9 +44,8 @@ def render(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
         page.offer(_capacity(plan))
     page.offer_lines("#### Outputs", [line.removeprefix("  ") for line in text.output_lines(plan)])
     page.add_changes(sorted(changes, key=lambda change: change.impact is not Impact.DATA), purge=plan.purge)
-    if plan.drift:
-        lines = (f"{address}  {line}" for address, line in phrases.drift_rows(plan.drift))
-        page.offer("#### Changed outside herocloud\n\n" + _fence("text", "\n".join(lines)))
+    for header, rows in phrases.drift_groups(plan.drift):
+        page.offer(f"#### {header}\n\n" + _fence("text", "\n".join(f"{address}  {line}" for address, line in rows)))
     return page.text(f"Plan {_code(plan.id)}.")
 
 

@@ -10,7 +10,7 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Spec
 from herocloud.model.ids import Address
 from herocloud.model.plans import Change, Drift, FieldDiff, Plan
-from herocloud.model.words import Action, Impact, Reason
+from herocloud.model.words import Action, Cause, Impact, Reason
 from herocloud.views import user_data_changes, values
 
 REASONS = {
@@ -171,6 +171,23 @@ def time_line(plan: Plan) -> str:
     if off:
         text += f"; {', '.join(off) if len(off) <= 3 else f'{len(off)} VMs'} {'stays' if len(off) == 1 else 'stay'} down"
     return text + "."
+
+
+CAUSES = {
+    Cause.UNFINISHED_APPLY: "Left by an apply that is not finished",
+    Cause.FAILED_APPLY: "Left by an apply that did not succeed",
+    Cause.OUTSIDE: "Changed outside herocloud",
+}
+"""What heads the drift of each cause, in the order in which they are shown."""
+
+
+def drift_groups(drifts: Iterable[Drift]) -> Iterator[tuple[str, list[tuple[Address, str]]]]:
+    """Say what differs between the records and the world: for each cause its header and the rows below it."""
+    drifts = list(drifts)
+    for cause, header in CAUSES.items():
+        rows = list(drift_rows(drift for drift in drifts if drift.cause is cause))
+        if rows:
+            yield header, rows
 
 
 def drift_rows(drifts: Iterable[Drift]) -> Iterator[tuple[Address, str]]:

@@ -170,6 +170,7 @@ def drift_document(drift: Drift) -> dict[str, Json]:
             "before": drift.before,
             "after": drift.after,
         },
+        "cause": drift.cause.value,
     }
 
 

@@ -114,12 +114,14 @@ def _drift(plan: Plan, palette: writer.Palette) -> list[str]:
     if not plan.drift:
         return []
     wide = min(_WIDEST, max(len(drift.address) for drift in plan.drift)) + 3
-    found = [f"{palette.bold}Changed outside herocloud:{palette.off}"]
-    previous = ""
-    for address, line in phrases.drift_rows(plan.drift):
-        shown = "" if address == previous else address
-        previous = address
-        found.append(f"    {shown.ljust(wide)}{line}")
+    found: list[str] = []
+    for header, rows in phrases.drift_groups(plan.drift):
+        found += [*([""] if found else []), f"{palette.bold}{header}:{palette.off}"]
+        previous = ""
+        for address, line in rows:
+            shown = "" if address == previous else address
+            previous = address
+            found.append(f"    {shown.ljust(wide)}{line}")
     return found
 
 

@@ -35,7 +35,27 @@ def test_drift_names_the_apply_that_did_not_end(herocloud) -> None:
     document = json.loads(herocloud.done("drift", "--json").out)
     assert document["drifted"] is True
     assert [pending["apply_id"] for pending in document["unfinished"]] == ["apply-2"]
-    assert [entry["address"] for entry in document["resource_drift"]] == ["vm.web"]
+    assert [(entry["address"], entry["cause"], entry["left_by_apply"]) for entry in document["resource_drift"]] == [
+        ("vm.web", "unfinished_apply", True)
+    ]
+    assert "Left by an apply that is not finished, stack shop:" in ran.out
+    assert "Changed outside herocloud" not in ran.out
+
+
+def test_the_document_agrees_with_the_exit_code_where_nothing_differs_yet(herocloud, spawn) -> None:
+    herocloud.write(STACK.format(image="old"))
+    process = spawn("apply", "-y", "-q", env={**os.environ, "HEROCLOUD_FAULTS": "apply.begin.after:1:kill"})
+    process.communicate(timeout=60)
+    ran = herocloud("drift", "--detailed-exitcode", "--json")
+    document = json.loads(ran.out)
+    assert (len(document["unfinished"]), document["drifted"], ran.code) == (1, True, 2)
+
+
+def test_the_report_of_the_state_tells_the_same_cause(herocloud, cut_off) -> None:
+    herocloud.done("report", "--out", "state.html")
+    page = (herocloud.folder / "state.html").read_text(encoding="utf-8")
+    assert "Left by an apply that is not finished" in page
+    assert "Changed outside herocloud" not in page
 
 
 def test_drift_shows_a_vm_that_a_failed_apply_left_half_made(herocloud, misbehave) -> None:

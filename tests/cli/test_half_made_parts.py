@@ -65,7 +65,7 @@ def test_drift_shows_what_is_half_made(herocloud: Any, broken: tuple[str, str]) 
     assert "gone" not in drift.out, "what never was is not gone"
     entries = json.loads(herocloud.done("drift", "--json").out)["resource_drift"]
     assert (address, part, "half made") in [(entry["address"], entry["part"], entry["change"]["after"]) for entry in entries]
-    assert all(entry["left_by_apply"] for entry in entries)
+    assert {(entry["left_by_apply"], entry["cause"]) for entry in entries} == {(True, "failed_apply")}
 
 
 @pytest.mark.usefixtures("broken")

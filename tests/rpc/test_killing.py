@@ -172,16 +172,25 @@ def test_running_vms_outlive_their_daemon(processes: Processes) -> None:
     assert len(client.list_jobs()) == 1
 
 
-def test_the_command_lines_apply_is_left_alone(processes: Processes, folder: Path, tmp_path: Path) -> None:
-    stack = tmp_path / "stack.yaml"
+def kill_an_apply(folder: Path, work: Path, point: str) -> None:
+    """Let an apply of the command line die at a point."""
+    stack = work / "stack.yaml"
     stack.write_text("stack: shop\nimages: {tiny: {kernel: ./k}}\nvms: {front: {image: tiny, memory: 1 GiB}}\n", encoding="utf-8")
-    (tmp_path / "k").write_text("x", encoding="utf-8")
+    (work / "k").write_text("x", encoding="utf-8")
     command = [sys.executable, "-m", "herocloud", "--data-dir", str(folder), "-f", str(stack), "apply", "-y"]
-    killed: Any = subprocess.run(
-        command, env={**os.environ, "HEROCLOUD_FAULTS": "state.commit.after:1:kill"}, capture_output=True, check=False
-    )
+    killed: Any = subprocess.run(command, env={**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:kill"}, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
+
+
+def test_the_command_lines_apply_is_left_alone(processes: Processes, folder: Path, tmp_path: Path) -> None:
+    kill_an_apply(folder, tmp_path, "state.commit.after")
     client = processes.start()
     assert client.list_jobs() == []
     assert [(left["stack"], left["status"]) for left in client.list_unfinished()] == [("shop", "running")]
     assert client.drift()["unfinished"] == client.drift(stack="shop")["unfinished"] == client.list_unfinished()
+
+
+def test_drift_tells_who_left_it_so(processes: Processes, folder: Path, tmp_path: Path) -> None:
+    kill_an_apply(folder, tmp_path, "simulator.vm.create.half")
+    (item,) = processes.start().drift(stack="shop")["resource_drift"]
+    assert (item["address"], item["part"], item["cause"], item["left_by_apply"]) == ("vm.front", "machine", "unfinished_apply", True)

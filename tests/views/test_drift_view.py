@@ -1,5 +1,8 @@
+from herocloud.model.applies import Pending
 from herocloud.model.plans import Drift
-from herocloud.views import drift
+from herocloud.model.words import Cause
+from herocloud.reports import html
+from herocloud.views import drift, markdown, phrases, text
 
 
 def test_drift_is_told_by_address_and_part(plans, snapshot) -> None:
@@ -38,7 +41,10 @@ def test_a_field_that_is_recorded_nowhere_is_shown_with_its_value() -> None:
 
 
 def test_what_an_apply_left_stands_apart_from_what_changed_outside() -> None:
-    left = [Drift("vm.a", "vm", "state", None, "not there"), Drift("vm.a", "vm", "disk", None, "half made")]
+    left = [
+        Drift("vm.a", "vm", "state", None, "not there", Cause.FAILED_APPLY),
+        Drift("vm.a", "vm", "disk", None, "half made", Cause.FAILED_APPLY),
+    ]
     text = drift.render("shop", left)
     assert text.startswith("Left by an apply that did not succeed, stack shop:")
     assert "Changed outside herocloud" not in text
@@ -51,5 +57,34 @@ def test_what_an_apply_left_stands_apart_from_what_changed_outside() -> None:
 
 
 def test_the_document_tells_what_an_apply_left() -> None:
-    found = [Drift("vm.a", "vm", "disk.new", None, "half made"), Drift("vm.a", "vm", "power", "running", "stopped")]
-    assert [entry["left_by_apply"] for entry in drift.document("shop", found)["resource_drift"]] == [True, False]
+    found = [
+        Drift("vm.a", "vm", "disk.new", None, "half made", Cause.FAILED_APPLY),
+        Drift("vm.b", "vm", "disk", None, "half made", Cause.UNFINISHED_APPLY),
+        Drift("vm.a", "vm", "power", "running", "stopped"),
+    ]
+    entries = drift.document("shop", found)["resource_drift"]
+    assert [entry["left_by_apply"] for entry in entries] == [True, True, False]
+    assert [entry["cause"] for entry in entries] == ["failed_apply", "unfinished_apply", "outside"]
+
+
+def test_every_cause_has_a_header_of_its_own_in_every_view(plans) -> None:
+    found = tuple(Drift("vm.a", "vm", cause.value, None, 1, cause) for cause in Cause)
+    plan = plans.everything()._replace(drift=found)
+    pages = {
+        "drift": drift.render("shop", found),
+        "text": text.render_plan(plan),
+        "markdown": markdown.render(plan),
+        "html": html.render_plan(plan),
+    }
+    for name, page in pages.items():
+        places = [page.index(header) for header in phrases.CAUSES.values()]
+        assert places == sorted(places), name
+        for cause, header in phrases.CAUSES.items():
+            below = page[page.index(header) :]
+            assert f"{cause.value} is 1" in "\n".join(below.splitlines()[:7]), (name, header)
+
+
+def test_an_apply_that_is_not_finished_is_drift_even_if_nothing_differs_yet() -> None:
+    pending = Pending(2, "p", "shop", "apply", "running", 0.0)
+    document = drift.document("shop", [], [pending])
+    assert (document["drifted"], document["resource_drift"]) == (True, [])

@@ -75,21 +75,21 @@ def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Det
         texts = [
             view.render(drifted_stack.stack, drifted_stack.drift, drifted_stack.unfinished, color=call.screen.color_out)
             for drifted_stack in drifted_stacks
-            if drifted_stack.drift or drifted_stack.unfinished
+            if drifted_stack.differs
         ]
         presentation.show(
             call,
             lambda: {
                 "format_version": view.FORMAT_VERSION,
-                "drifted": any(drifted_stack.drift for drifted_stack in drifted_stacks),
+                "drifted": any(drifted_stack.differs for drifted_stack in drifted_stacks),
                 "stacks": [
                     view.document(drifted_stack.stack, drifted_stack.drift, drifted_stack.unfinished) for drifted_stack in drifted_stacks
                 ],
             },
             lambda: "\n\n".join(texts) or "No drift.",
         )
-    found = any(drifted_stack.drift or drifted_stack.unfinished for drifted_stack in drifted_stacks)
-    return exit_codes.CHANGES if detailed_exitcode and found else exit_codes.DONE
+    differs = any(drifted_stack.differs for drifted_stack in drifted_stacks)
+    return exit_codes.CHANGES if detailed_exitcode and differs else exit_codes.DONE
 
 
 def show(

@@ -44,6 +44,11 @@ class DriftInfo(TypedDict):
     part: str
     recorded: Any
     observed: Any
+    cause: Literal["outside", "failed_apply", "unfinished_apply"]
+    """Who left it so: somebody outside herocloud, an apply that ended without success, or one that waits for
+    `resume_stack`."""
+    left_by_apply: bool
+    """Whether an apply left it so, whichever."""
 
 
 class DriftReport(TypedDict):

@@ -274,7 +274,15 @@ def drift(desk: Desk, stack: StackText | None = None, secret: SecretText = "") -
     digest = desk.digest(secret)
     drifted_stacks = lookups.find_drift(desk.folder, stack)
     found = [
-        DriftInfo(stack=drifted_stack.stack, address=item.address, part=item.part, recorded=item.before, observed=item.after)
+        DriftInfo(
+            stack=drifted_stack.stack,
+            address=item.address,
+            part=item.part,
+            recorded=item.before,
+            observed=item.after,
+            cause=item.cause.value,
+            left_by_apply=item.left_by_apply,
+        )
         for drifted_stack in drifted_stacks
         for item in drifted_stack.drift
         if (record := desk.recorded.records.get(drifted_stack.stack, {}).get(item.address)) is None or desk.sees(record, digest)
