@@ -8,7 +8,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import PlanId, StackName
 from herocloud.model.worlds import Desired
-from herocloud.operations import apply, inputs, kept_data, stack_plans
+from herocloud.operations import apply, destroyed_data, inputs, kept_data, stack_plans
 from herocloud.operations.apply import Applied
 from herocloud.operations.callers import Approver, How
 from herocloud.operations.stack_plans import Planned
@@ -42,7 +42,7 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
     observed = stack_plans.look(host, None)
     recorded = stack_plans.remember(recorded, observed, host)
     kept = kept_data.list_kept(host, owner) if planner.restored(past) else []
-    plan = planner.plan_undo(past, recorded, observed, host.host, kept)
+    plan = destroyed_data.rely(planner.plan_undo(past, recorded, observed, host.host, kept), host)
     return Planned(plan, Desired(owner, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))
 
 
