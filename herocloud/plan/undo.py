@@ -77,6 +77,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
     diagnostics += undo_refusals.find_touched(taken_back, later, past, observed)
+    diagnostics += undo_refusals.find_replaced(done, past, observed)
     diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     relied = {address: _kept_facts(plan.stack, done, inverse, kept) for address, inverse in inverted.items()}
@@ -260,8 +261,8 @@ def _note(action: Action, inverse: Inverted, gone: Collection[Step]) -> str:
         return f"the {what} is gone for good"
     size = sum(step.before["size"] for step in inverse.steps if KINDS[step.kind].destroys_data)
     back = sum(step.after["size"] for step in inverse.steps if restores_data(step.kind))
-    if action is Action.REPLACE and back:
-        swapped = any(KINDS[step.kind].destroys_data and step.origin is not None for step in inverse.steps)
+    swapped = any(KINDS[step.kind].destroys_data and step.origin is not None for step in inverse.steps)
+    if back and (action is Action.REPLACE or swapped):
         since = lost_data.say_fate(purge=swapped)
         return f"{sizes.show_size(back)} of data comes back, and what was written since {since}"
     if size:
