@@ -46,6 +46,7 @@ __all__ = [
 
 Answer = TypeVar("Answer")
 
+_NONE: Mapping[StepId, str] = MappingProxyType({})
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError, zlib.error)
 
 
@@ -269,11 +270,11 @@ class Store:
         self._runs[apply] = committed[-1]
 
     def finish(
-        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = MappingProxyType({})
+        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = _NONE, own: float = 0.0
     ) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished.
 
-        Of steps whose provider is given, the duration is remembered for estimates.
+        Of steps whose provider is given, the duration is remembered for estimates, and what each took of the executor's `own` time.
         """
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
@@ -282,7 +283,8 @@ class Store:
         def write(connection: sqlite3.Connection) -> None:
             # Of a plan that left something out, the outputs speak of a part of the stack only.
             plan = journal.load_head(connection, apply, self._path) if status == "done" else None
-            journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None, did, providers)
+            outputs = plan.outputs if plan is not None and plan.complete else None
+            journal.finish(connection, apply, status, ended, outputs, did, providers, own)
 
         self._transact("state.finish", write)
         self._runs.pop(apply, None)
