@@ -14,6 +14,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from herocloud.kits import faults
+from herocloud.kits.jsons import Json
 from herocloud.model.applies import NOBODY, Caller, Pending
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
@@ -28,21 +29,9 @@ if TYPE_CHECKING:
     from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
-    "Applied",
-    "AppliedPlan",
-    "Did",
-    "Difference",
-    "Entry",
-    "Generation",
-    "Grant",
-    "Moved",
-    "Store",
-    "Unfinished",
-    "Version",
-    "open_state",
-    "read_pending",
-    "read_recorded",
-]
+    "Applied", "AppliedPlan", "Did", "Difference", "Entry", "Generation", "Grant", "Moved", "Store", "Unfinished", "Version",
+    "open_state", "read_pending", "read_recorded",
+]  # fmt: skip
 
 Answer = TypeVar("Answer")
 
@@ -67,6 +56,8 @@ class Store:
         self._closed = False
         self._turn = threading.Lock()
         self._runs: dict[int, Run] = {}
+        self._outputs: dict[int, Mapping[str, Json] | None] = {}
+        """The outputs of plans that began here; nothing for one that left something out, because they speak of a part of the stack only."""
         self._path = state_files.database(folder)
         self._file = state_files.identify(self._path)
         self.lineage: str
@@ -250,7 +241,9 @@ class Store:
             apply, _ = journal.begin(connection, prepared, started, rollback_of)
             return apply
 
-        return self._transact("state.begin", write)
+        apply = self._transact("state.begin", write)
+        self._outputs[apply] = prepared.plan.outputs if prepared.plan.complete else None
+        return apply
 
     def take_over(self, apply: int, grant: Grant) -> None:
         """Go on with an apply that did not end, in the name of this process."""
@@ -281,13 +274,17 @@ class Store:
             raise ValueError(msg)
 
         def write(connection: sqlite3.Connection) -> None:
-            # Of a plan that left something out, the outputs speak of a part of the stack only.
-            plan = journal.load_head(connection, apply, self._path) if status == "done" else None
-            outputs = plan.outputs if plan is not None and plan.complete else None
+            outputs = None
+            if status == "done" and apply in self._outputs:
+                outputs = self._outputs[apply]
+            elif status == "done":
+                plan = journal.load_head(connection, apply, self._path)
+                outputs = plan.outputs if plan.complete else None
             journal.finish(connection, apply, status, ended, outputs, did, providers, own)
 
         self._transact("state.finish", write)
         self._runs.pop(apply, None)
+        self._outputs.pop(apply, None)
 
     def edit(
         self, operation: str, stack: StackName | None, entries: Sequence[Entry], *, at: float | None = None, caller: Caller = NOBODY
