@@ -23,27 +23,17 @@ from herocloud.state import connections, failures, high_water, journal, reserve,
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
-from herocloud.state.reading import Answer, Reader
+from herocloud.state.reader import Answer, Reader
 
 if TYPE_CHECKING:
     from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
-    "Applied",
-    "AppliedPlan",
-    "Did",
-    "Difference",
-    "Entry",
-    "Generation",
-    "Grant",
-    "Moved",
-    "Store",
-    "Unfinished",
-    "Version",
-    "open_state",
-    "read_pending",
-    "read_recorded",
-]
+    "Applied", "AppliedPlan", "Did", "Difference", "Entry", "Generation", "Grant", "Moved", "Store", "Unfinished", "Version",
+    "open_state", "read_pending", "read_recorded",
+]  # fmt: skip
+
+_NONE: Mapping[StepId, str] = MappingProxyType({})
 
 
 class Moved(Exception):
@@ -134,11 +124,11 @@ class Store(Reader):
         self._runs[apply] = committed[-1]
 
     def finish(
-        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = MappingProxyType({})
+        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = _NONE, own: float = 0.0
     ) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished.
 
-        Of steps whose provider is given, the duration is remembered for estimates.
+        Of steps whose provider is given, the duration is remembered for estimates, and what each took of the executor's `own` time.
         """
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
@@ -151,7 +141,7 @@ class Store(Reader):
             elif status == "done":
                 plan = journal.load_head(connection, apply, self._path)
                 outputs = plan.outputs if plan.complete else None
-            journal.finish(connection, apply, status, ended, outputs, did, providers)
+            journal.finish(connection, apply, status, ended, outputs, did, providers, own)
 
         self._transact("state.finish", write)
         self._runs.pop(apply, None)
