@@ -213,20 +213,7 @@ def resume(
     opened = Opened(plan.steps, drivers)
     with interrupts or Interrupts() as stopping:
         faults.reached("resume.begin")
-        session = Session(
-            plan,
-            store,
-            unfinished.apply,
-            opened,
-            records=store.recorded().records.get(plan.stack, {}) if records is None else records,
-            originals=lambda: _originals(store, unfinished),
-            begun=[step for step in plan.steps if states.get(step.id) not in (None, "skipped")],
-            earlier=(step for step, state in states.items() if state == "done"),
-            options=options,
-            tell=tell,
-            clock=clock,
-            interrupts=stopping,
-        )
+        session = _go_on(unfinished, store, opened, records, options=options, tell=tell, clock=clock, interrupts=stopping)
         if rollback or entries.going_back(states):
             return take_back(session, (), states, kept=kept)
         left = _left_of(plan, states)
@@ -234,6 +221,54 @@ def resume(
         unknown = {step.id for step in left if states.get(step.id) in entries.IN_FLIGHT}
         ended = session.forward(left, unknown=unknown, broken=_broken(unfinished, left, facts))
         return conclude(session, ended, states, kept=kept)
+
+
+def give_up(
+    store: Store, drivers: Drivers, apply: int, *, options: Options, tell: Callable[[Event], None], clock: Clock, interrupts: Interrupts
+) -> Result:
+    """Close an unfinished apply, because everything that it has made goes next: nothing more of it is made.
+
+    Where what is under way cannot be brought to an end, the apply stays unfinished.
+    """
+    unfinished = store.unfinished(apply)
+    if unfinished is None:
+        raise Refused([_NOTHING])
+    opened = Opened(unfinished.plan.steps, drivers)
+    with interrupts as stopping:
+        session = _go_on(unfinished, store, opened, None, options=options, tell=tell, clock=clock, interrupts=stopping)
+        ended = session.close_open_steps(unfinished.states)
+        failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
+        status = None if ended.at_once else "interrupted" if ended.interrupted or failed else "partial"
+        return session.finish(ended.outcomes, status=status, back=True)
+
+
+def _go_on(
+    unfinished: Unfinished,
+    store: Store,
+    opened: Opened,
+    records: Mapping[Address, Record] | None,
+    *,
+    options: Options,
+    tell: Callable[[Event], None],
+    clock: Clock,
+    interrupts: Interrupts,
+) -> Session:
+    """Return the session of an apply that another process has begun."""
+    plan, states = unfinished.plan, unfinished.states
+    return Session(
+        plan,
+        store,
+        unfinished.apply,
+        opened,
+        records=store.recorded().records.get(plan.stack, {}) if records is None else records,
+        originals=lambda: _originals(store, unfinished),
+        begun=[step for step in plan.steps if states.get(step.id) not in (None, "skipped")],
+        earlier=(step for step, state in states.items() if state == "done"),
+        options=options,
+        tell=tell,
+        clock=clock,
+        interrupts=interrupts,
+    )
 
 
 def _left_of(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:

@@ -25,7 +25,7 @@ from herocloud.model.plans import Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Status
 from herocloud.model.worlds import Record
-from herocloud.providers.seam import Driver, Work
+from herocloud.providers.seam import Driver, Found, Work
 from herocloud.state.store import Did, Store
 
 Drivers = Callable[[str, str], Driver]
@@ -109,6 +109,25 @@ class Session:
         heals = [step.id for step in way_back.steps if KINDS[KINDS[step.kind].inverse].heals]
         walk = Walk(way_back.steps, way_back.needs, self.options.parallelism, (), heals)
         return self._run(walk, way, on_failure="continue", broken=way_back.broken)
+
+    def close_open_steps(self, states: Mapping[StepId, str]) -> Ended:
+        """Bring what is under way to an end before something else removes all of it, and make nothing.
+
+        What was being made or booted is taken back, what is half removed is removed. Everything else stays as it is.
+        """
+        under_way = inspection.open_steps(self.plan, states)
+        looks = inspection.look_at(under_way, self.plan, self._opened.of, self._store.lineage)
+        making = [step for step in under_way[::-1] if KINDS[step.kind].boots or (step.before is None and step.after is not None)]
+        going = [step for step in under_way if step.after is None and looks[step.id].found in (Found.PARTIAL, Found.DONE)]
+        ended = self.forward(going, unknown=[step.id for step in going])
+        if ended.interrupted or ended.at_once:
+            return ended
+        # All that was begun counts, so that no record is put back as it was before while parts of its thing are left.
+        self._journal.prepare_undo(rollback.begun_steps(self.plan, states))
+        back = self._run(
+            Walk(making, {}, self.options.parallelism), Backward(self._journal, {step.id for step in making}), on_failure="continue"
+        )
+        return back._replace(outcomes=(*ended.outcomes, *back.outcomes))
 
     def _run(self, walk: Walk, way: Way, *, on_failure: str, broken: Mapping[StepId, str] | None = None) -> Ended:
         runner = Runner(

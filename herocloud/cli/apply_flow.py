@@ -17,12 +17,13 @@ from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import apply as operation
 from herocloud.operations import approval as operations_approval
-from herocloud.operations import stack_plans, unfinished
-from herocloud.operations.apply import Applied, Recovered, Rehearsed
+from herocloud.operations import stack_plans, trials, unfinished
+from herocloud.operations.apply import Applied, Recovered
 from herocloud.operations.approval import Question
 from herocloud.operations.callers import Approver, How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
+from herocloud.operations.trials import Rehearsed
 from herocloud.views.events import Stream
 from herocloud.views.writer import Outlet
 
@@ -316,12 +317,12 @@ def code_of(result: Result) -> int:
 def rehearse_new(call: Call, sources: Sources, asked: Asked, running: flags.Executing, exports: flags.Exports) -> int:
     """Plan, and rehearse the plan."""
     planned = stack_plans.make_plan(call.folder, sources, asked)
-    return _rehearse(call, planned.plan, running, exports, lambda how: operation.rehearse(planned, asked, how), notes_of=planned)
+    return _rehearse(call, planned.plan, running, exports, lambda how: trials.rehearse(planned, asked, how), notes_of=planned)
 
 
 def rehearse_saved(call: Call, plan: Plan, running: flags.Executing, exports: flags.Exports) -> int:
     """Rehearse a saved plan."""
-    return _rehearse(call, plan, running, exports, lambda how: operation.rehearse_saved(call.folder, plan, how))
+    return _rehearse(call, plan, running, exports, lambda how: trials.rehearse_saved(call.folder, plan, how))
 
 
 def _rehearse(

@@ -1,12 +1,12 @@
-"""Applying, going on, taking back and rehearsing: from stack files or a plan to a result.
+"""Applying, going on and taking back: from stack files or a plan to a result.
 
 The plan is made and approved before any lock is asked for: bad input, a host that is too small or a `no` leave no trace, a person who
 thinks keeps nobody waiting, and locks name their plan. Under the lock of the stack it is made again only if state or world moved
 meanwhile, and approved again only if it came out differently, by a person without the lock.
 
-What an earlier apply of the stack left undone is finished first, once somebody has approved exactly that; an apply of another stack
-is left alone. `undo` is the inverse of a finished apply, shown, approved and run like any plan. A rehearsal runs a plan on a copy
-of state and world, and proves that nothing is left to do after it.
+What an earlier apply of the stack left undone is finished first, once somebody has approved exactly that; where all of the stack is
+removed, it is closed instead, because what it made goes with the rest. An apply of another stack is left alone. `undo` is the inverse
+of a finished apply, shown, approved and run like any plan.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from typing import NamedTuple
 from herocloud.model.applies import Pending, Scope, apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused, Stale
-from herocloud.model.ids import Address, PlanId, StackName
+from herocloud.model.ids import Address, PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import admission, approval, execution, inputs, leftovers, lookups, stack_plans, unfinished
+from herocloud.model.worlds import Recorded
+from herocloud.operations import admission, approval, execution, inputs, leftovers, stack_plans, unfinished
 from herocloud.operations.callers import Approver, Carrier, Handed, How
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.operations.stack_plans import Asked, Planned
@@ -72,7 +72,8 @@ def run_made(
     """Run a plan that was just made; `again` makes it once more when the state moved meanwhile or a key was missing.
 
     `address` says that it is about this one VM. Such a plan, and one that does not recover, refuses while an apply is unfinished that works
-    on the same things; any other has that apply finished first, once what is left of it is approved.
+    on the same things; any other has that apply finished first, once what is left of it is approved. A plan that removes all of the stack
+    does not: what the apply has made goes with the rest, and nothing more of it is made.
     """
     scope = Scope(first.plan.stack, address)
     recovered = None
@@ -80,23 +81,29 @@ def run_made(
     if blocking:
         if address is not None or not recovers:
             raise unfinished.refuse(blocking)
-        for pending in blocking:
+        for pending in blocking if not _removes_everything(first.plan) else ():
             recovered = _go_on(folder, pending, how, approver, rollback=False)
             if recovered is not None and recovered.result.interrupted:
                 return Applied(None, None, recovered)
-        first = again()
+        first = again() if not _removes_everything(first.plan) else first
     attempt = _Attempt(folder, scope, first, again, how, approver)
+    attempt.may_give_up = address is None and recovers
+    gives_up = bool(blocking) and _removes_everything(first.plan)
     if not any(pending.alive and pending.scope.covers(scope) for pending in first.recorded.unfinished):
-        if not attempt.decide(first):
+        if not attempt.decide(first) and not gives_up:
             return Applied(first.plan, None, recovered)
     else:
         # What it leaves behind is not known yet, so there is nothing to decide about before the lock is free.
         attempt.must_plan_again = True
-    if how.carrier is not None and not attempt.must_plan_again and not first.lacks_key:
+    if how.carrier is not None and not attempt.must_plan_again and not first.lacks_key and not gives_up:
         carried = attempt.hand_over(how.carrier)
         if carried is not None:
             return carried._replace(recovered=recovered)
     return attempt.run()._replace(recovered=recovered)
+
+
+def _removes_everything(plan: Plan) -> bool:
+    return plan.operation == "destroy" and plan.complete
 
 
 class _MustAsk(Exception):
@@ -114,6 +121,10 @@ class _Attempt:
         self._shown: Planned | None = None
         self._approved: frozenset[Approval] = frozenset()
         self.must_plan_again = False
+        self.may_give_up = False
+        """Whether an unfinished apply is closed where all of its stack is removed."""
+        self._removal: frozenset[Address] = frozenset()
+        """What an approved plan removes that an unfinished apply was closed for."""
 
     def decide(self, planned: Planned) -> bool:
         """Show a plan and get it approved, unless that was done; returns whether it has anything to do."""
@@ -163,11 +174,18 @@ class _Attempt:
             self._planned, self._is_remade, self.must_plan_again = self._again(), True, False
         planned = self._planned
         blocking = unfinished.in_the_way(self._folder, planned.recorded.unfinished, self._scope)
-        if blocking:
+        gives_up = self.may_give_up and _removes_everything(planned.plan)
+        if blocking and not gives_up:
             # The previous holder of the lock did not finish.
             raise unfinished.refuse(blocking)
+        if gives_up and self._removal and self._removal.issuperset(change.address for change in planned.plan.changing):
+            # It removes what was approved, or less, now that the unfinished apply is closed.
+            stack_plans.refuse_unapplyable(planned.plan)
+            self._decided = planned.plan.id
         if planned.plan.id != self._decided and self._approver.asks:
             raise _MustAsk
+        if blocking:
+            return self._give_up(store, planned, blocking)
         if not self.decide(planned):
             return Applied(planned.plan)
         if not self._is_remade and not self._is_fresh(planned):
@@ -184,6 +202,20 @@ class _Attempt:
         )
         _tidy(planned.hosting, self._how, planned.plan, ran.result)
         return Applied(planned.plan, ran.result, None, apply_id(ran.number))
+
+    def _give_up(self, store: Store, planned: Planned, blocking: list[Pending]) -> Applied | None:
+        """Close unfinished applies once the removal of all that they made is approved; nothing means that the removal is to be run."""
+        self.decide(planned)
+        for pending in blocking:
+            result = execution.give_up(store, pending, self._how, approved=self._approved)
+            if result.failed:
+                raise unfinished.not_closed(pending, result)
+            if result.interrupted:
+                plan = store.load_plan(pending.plan)[0].plan
+                return Applied(None, None, Recovered(plan, result, pending.id))
+        self._removal = frozenset(change.address for change in planned.plan.changing)
+        self.must_plan_again = True
+        return None
 
     def _is_fresh(self, planned: Planned) -> bool:
         """Look at the facts of the plan again; with one that changed, the plan is made again and decided about again."""
@@ -335,57 +367,3 @@ _NOTHING = Diagnostic(
     "The last apply came to its end.",
     hint="`herocloud undo` takes back a finished apply",
 )
-
-
-class Rehearsed(NamedTuple):
-    """How the rehearsal went."""
-
-    plan: Plan
-    result: Result
-    left: tuple[str, ...]
-    """What would still be to do; nothing when the plan does all that it says."""
-
-
-class _After(NamedTuple):
-    result: Result
-    recorded: Recorded
-    observed: Observed
-
-
-def rehearse(planned: Planned, asked: Asked, how: How) -> Rehearsed:
-    """Run a plan that was just made on a copy, and plan the same stack from what is there then."""
-    from herocloud.plan import planner
-
-    _require_ended(planned.recorded, planned.plan.stack)
-    stack_plans.refuse_unapplyable(planned.plan)
-    after = _run(planned.plan, planned.recorded, planned.hosting, how)
-    # What `--replace` asks for was re-created; asking again would never come to an end.
-    options = asked.options._replace(replace=())
-    again = planner.plan(planned.desired, after.recorded, after.observed, planned.hosting.host, options)
-    return Rehearsed(planned.plan, after.result, tuple(change.address for change in again.changing))
-
-
-def rehearse_saved(folder: Path, plan: Plan, how: How) -> Rehearsed:
-    """Run a saved plan on a copy, and compare what is there then with what it says."""
-    recorded = lookups.read_recorded(folder)
-    _require_ended(recorded, plan.stack)
-    admission.require_own(plan, recorded)
-    stack_plans.refuse_unapplyable(plan)
-    host = inputs.find_host(folder, recorded)
-    admission.require_fresh(plan, recorded, host)
-    after = _run(plan, recorded, host, how)
-    return Rehearsed(plan, after.result, tuple(admission.not_in_place(plan, after.recorded, after.observed)))
-
-
-def _run(plan: Plan, recorded: Recorded, host: Hosting, how: How) -> _After:
-    from herocloud.apply import rehearsal
-
-    with how.watch(plan, ()) as tell:
-        return _After(*rehearsal.rehearse(plan, recorded, stack_plans.look(host, None), host.host, options=how.options, tell=tell))
-
-
-def _require_ended(recorded: Recorded, stack: StackName) -> None:
-    for pending in unfinished.waiting(recorded, stack):
-        detail = f"`{pending.id}` (plan `{pending.plan}`) did not end, and what it left half-made cannot be rehearsed on."
-        hint = f"`herocloud resume {pending.id}` finishes it"
-        raise Refused([Diagnostic("unfinished-apply", "An earlier apply is not finished", detail, hint=hint)])

@@ -122,6 +122,22 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
     return Ran(pending.number, result)
 
 
+def give_up(store: Store, pending: Pending, how: How, *, approved: Collection[Approval]) -> Result:
+    """Close an apply that did not end, because all that it has made is removed next; the caller holds the lock of its stack."""
+    from herocloud.apply import executor
+
+    host = inputs.find_host(store.folder, store.recorded(), how.environment)
+    drivers = _open_drivers(host, how)
+    try:
+        with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, pending.number):
+            store.take_over(pending.number, Grant(how.caller, frozenset(approved)))
+            return executor.give_up(
+                store, drivers, pending.number, options=how.options, tell=lambda _event: None, clock=how.clock, interrupts=interrupts
+            )
+    finally:
+        drivers.close()
+
+
 def _with_image_room(host: Hosting, plan: Plan) -> Hosting:
     """Leave to images what the plan does not promise to others, beside what it counts for them already."""
     level = plan.capacity.disk

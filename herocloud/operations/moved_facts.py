@@ -45,7 +45,7 @@ def _of_facts(old: Planned, new: Planned) -> Iterator[str]:
         elif kind == "observed":
             if rest not in recorded:
                 yield _of_thing(one, Address(rest.partition("/")[2]), old, new)
-        elif kind == "capacity":
+        elif kind in ("capacity", "data"):
             yield f"{one.present.says} now"
         else:
             yield one.present.says

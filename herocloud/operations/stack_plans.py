@@ -13,7 +13,7 @@ from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Severity
 from herocloud.model.worlds import Desired, Observed, Record, Recorded
-from herocloud.operations import damage, inputs
+from herocloud.operations import damage, destroyed_data, inputs
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.plan.scope import PlanOptions
 
@@ -87,9 +87,7 @@ def _with_files(folder: Path, planned: Planned, names: Sequence[str]) -> Planned
     files = tuple(os.path.abspath(name) for name in names if name != STDIN)  # noqa: PTH100  (links stay as they are named)
     plan = annotation.with_files(planned.plan, files)
     if len(files) == len(names) and any(change.action is Action.DELETE for change in plan.changes):
-        from herocloud.state import store
-
-        forgotten = [file for file in store.read_last_files(folder, plan.stack) if file not in files and Path(file).exists()]
+        forgotten = [file for file in _last_files(folder, plan.stack) if file not in files and Path(file).exists()]
         if forgotten:
             shown = ", ".join(f"`{os.path.relpath(file)}`" for file in forgotten)
             warning = Diagnostic(
@@ -101,6 +99,16 @@ def _with_files(folder: Path, planned: Planned, names: Sequence[str]) -> Planned
             )
             planned = planned._replace(notes=(*planned.notes, warning))
     return planned._replace(plan=plan)
+
+
+def _last_files(folder: Path, stack: StackName) -> tuple[str, ...]:
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return ()
+    with opened:
+        return opened.last_files(stack)
 
 
 def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:
@@ -137,7 +145,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
         host = _with_image_needs(host, desired, recorded, observed)
         if any(resource.spec.get("forward") for resource in desired.resources if resource.kind == "network"):
             host = with_listeners(host)
-    plan = planner.plan(desired, recorded, observed, host.host, asked.options)
+    plan = destroyed_data.rely(planner.plan(desired, recorded, observed, host.host, asked.options), host)
     return Planned(plan, desired, recorded, observed, host, tuple(notes))
 
 

@@ -14,8 +14,9 @@ from herocloud.model.applies import Pending, Scope, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName, StepId
+from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
-from herocloud.model.words import Action, Approval, Severity
+from herocloud.model.words import Action, Approval, Severity, Status
 from herocloud.model.worlds import Recorded
 from herocloud.operations import approval, inputs, kept_data
 from herocloud.operations.inputs import Hosting
@@ -197,6 +198,14 @@ def _classes_back(change: Change, *, lost: bool = False) -> tuple[Approval, ...]
     classes = {Action.CREATE: (Approval.DESTROY,), Action.DELETE: (Approval.CREATE,)}.get(change.action)
     needed = classes or approval.classes_of(change)
     return tuple(dict.fromkeys((*needed, Approval.DESTROY))) if lost else needed
+
+
+def not_closed(pending: Pending, result: Result) -> Refused:
+    """Return what to raise where an apply cannot be closed before everything of its stack is removed."""
+    failed = ", ".join(f"`{outcome.step}`: {outcome.error}" for outcome in result.outcomes if outcome.status is Status.FAILED)
+    detail = f"What `{pending.id}` had under way could not be brought to an end ({failed}). Nothing else was removed."
+    hint = f"remove the cause and try again; `herocloud resume {pending.id} --rollback` takes the apply back"
+    return Refused([Diagnostic("not-closed", "An earlier apply could not be closed", detail, hint=hint)])
 
 
 def refuse(pending: Iterable[Pending]) -> Blocked:

@@ -318,7 +318,7 @@ def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequen
         address=blamed[0] if blamed else None,
         hint="take out or shrink what is named above, or use a larger host" + _HINTS.get(resource, ""),
     )
-    if sum(asks[address] for address in blamed) < lacking and level.after <= (level.limit or 0):
+    if level.after <= (level.limit or 0):
         return _too_small_on_the_way(found, missing, level, show, stack)
     wanted = level.before + sum(amount for amount in asks.values() if amount > 0)
     names = _name_all({address: asks[address] for address in blamed}, show)

@@ -323,13 +323,19 @@ def looks_renamed(origin: str, target: str) -> Diagnostic:
     )
 
 
-def unfinished_apply(pending: Pending) -> Diagnostic:
+def unfinished_apply(pending: Pending, *, closes: bool = False) -> Diagnostic:
     """Tell that the recorded world may still change."""
     if pending.alive:
         return _APPLY_RUNS.at(
             f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) is at work on this stack; "
             "this plan is made on what it has recorded so far.",
             hint="`herocloud state lock` shows who runs it",
+        )
+    if closes:
+        return _UNFINISHED_APPLY.at(
+            f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) did not end, and is not finished any more: "
+            "what it has made so far is removed with the rest, and nothing more of it is made or booted.",
+            hint="`herocloud resume` finishes it instead",
         )
     return _UNFINISHED_APPLY.at(
         f"`{pending.id}` (`{pending.operation}`, plan {pending.plan}) did not end; this plan is made on what it has recorded so far.",

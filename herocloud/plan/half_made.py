@@ -27,6 +27,13 @@ def parts_of(thing: Thing | None) -> Parts:
     return {part: body for part, body in thing.halves.items() if discard_kind(part) and part not in thing.parts}
 
 
+def lacking_part(thing: Thing) -> str:
+    """Return the part without which a thing is not what its address says, where it is not there or only half made."""
+    part = "machine" if thing.address.startswith("vm.") else ""
+    halves = [half for half in parts_of(thing) if not half.endswith(BESIDE)]
+    return part if part and part not in thing.parts else min(halves, default="")
+
+
 def discard(
     seq: "StepSequence", halves: Parts, part: str, needs: Iterable[StepId | None] = (), provider: str | None = None
 ) -> StepId | None:

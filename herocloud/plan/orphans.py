@@ -13,7 +13,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import BESIDE, KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
+from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import assignment, beside, capacity, facts, finish, half_made, reservations, step_compiler
@@ -78,7 +78,7 @@ def plan_adoption(stack: StackName, things: Collection[Thing], recorded: Recorde
     slices, sids = facts.slice_holders(recorded), facts.sid_holders(recorded)
     for thing in things:
         record = recorded.lost.get(stack, {}).get(thing.address)
-        if lacking := lacking_part(thing):
+        if lacking := half_made.lacking_part(thing):
             diagnostics.append(_half_made(thing, lacking))
             continue
         if record is None:
@@ -143,13 +143,6 @@ def _draft(
         narrow=True,
         simulated=host.simulated,
     )
-
-
-def lacking_part(thing: Thing) -> str:
-    """Return the part without which a thing is not what its address says, where it is not there or only half made."""
-    part = "machine" if thing.address.startswith("vm.") else ""
-    halves = [half for half in half_made.parts_of(thing) if not half.endswith(BESIDE)]
-    return part if part and part not in thing.parts else min(halves, default="")
 
 
 def _half_made(thing: Thing, part: str) -> Diagnostic:

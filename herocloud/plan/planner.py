@@ -14,7 +14,7 @@ from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import PARALLELISM, Step
 from herocloud.model.words import Action, Impact, Reason
-from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
+from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource, Thing
 from herocloud.plan import (
     assignment,
     capacity,
@@ -75,7 +75,9 @@ def draft(
     choice = assignment.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
     found.extend(diagnostic for diagnostic in choice.found if diagnostic.address is None or diagnostic.address in inputs.allowed)
     if options.operation in ("apply", "destroy"):
-        found.extend(diagnostics.unfinished_apply(apply) for apply in recorded.unfinished if apply.stack == inputs.stack)
+        closes = options.destroy and not (options.target or options.exclude)
+        own = (apply for apply in recorded.unfinished if apply.stack == inputs.stack)
+        found.extend(diagnostics.unfinished_apply(apply, closes=closes) for apply in own)
         found.extend(
             diagnostics.unfinished_elsewhere(apply) for apply in recorded.unfinished if apply.stack != inputs.stack and not apply.alive
         )
@@ -89,7 +91,7 @@ def draft(
 
     decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, strays, beside=beside)
     changes = tuple(decision.change for decision in decisions.values())
-    found.extend(_about_changes(changes, inputs))
+    found.extend(_about_changes(changes, inputs, seen.things.get(inputs.stack, {}) if seen is not None else {}))
     found.extend(doubtful_values.find(changes, {address: resource.place for address, resource in inputs.resources.items()}))
     if seen is not None:
         found.extend(lost_files.find(seen.things.get(inputs.stack, {}), decisions, options))
@@ -282,7 +284,7 @@ def _about_peers(inputs: Inputs, decisions: Mapping[Address, Decision], observed
 _ALIVE = "alive"
 
 
-def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic]:
+def _about_changes(changes: Iterable[Change], inputs: Inputs, things: Mapping[Address, Thing]) -> list[Diagnostic]:
     found = []
     created: list[Resource] = []
     deleted: list[Record] = []
@@ -294,7 +296,8 @@ def _about_changes(changes: Iterable[Change], inputs: Inputs) -> list[Diagnostic
                     change.address, "replaced" if change.action is Action.REPLACE else "deleted", resource.place if resource else None
                 )
             )
-        if change.address in inputs.lost and change.action in (Action.REBOOT, Action.REPLACE):
+        interrupts = change.action in (Action.REBOOT, Action.REPLACE)
+        if interrupts and change.address in inputs.lost and change.address in things and not half_made.lacking_part(things[change.address]):
             found.append(orphan_diagnostics.adoption_offered(change.address, change.action.value, resource.place if resource else None))
         if change.action is Action.CREATE and change.before is None and resource is not None and change.reason is Reason.NOT_RECORDED:
             created.append(resource)

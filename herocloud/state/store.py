@@ -14,6 +14,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from herocloud.kits import faults
+from herocloud.kits.jsons import Json
 from herocloud.model.applies import NOBODY, Caller, Pending
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
@@ -66,6 +67,8 @@ class Store:
         self._closed = False
         self._turn = threading.Lock()
         self._runs: dict[int, Run] = {}
+        self._outputs: dict[int, Mapping[str, Json] | None] = {}
+        """The outputs of plans that began here; nothing for one that left something out, because they speak of a part of the stack only."""
         self._path = state_files.database(folder)
         self._file = state_files.identify(self._path)
         self.lineage: str
@@ -140,6 +143,12 @@ class Store:
     def last_files(self, stack: str) -> tuple[str, ...]:
         """Return the stack files of the last apply of a stack."""
         return self._read(lambda c: journal.last_files(c, stack, self.folder))
+
+    def data_makers(self, stack: str) -> dict[Address, str]:
+        """Return the name of the apply that made the data at each address of a stack last."""
+        from herocloud.state import data_makers
+
+        return self._read(lambda c: data_makers.find(c, stack))
 
     def unfinished(self, apply: int | None = None) -> Unfinished | None:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
@@ -243,7 +252,9 @@ class Store:
             apply, _ = journal.begin(connection, prepared, started, rollback_of)
             return apply
 
-        return self._transact("state.begin", write)
+        apply = self._transact("state.begin", write)
+        self._outputs[apply] = prepared.plan.outputs if prepared.plan.complete else None
+        return apply
 
     def take_over(self, apply: int, grant: Grant) -> None:
         """Go on with an apply that did not end, in the name of this process."""
@@ -274,12 +285,17 @@ class Store:
             raise ValueError(msg)
 
         def write(connection: sqlite3.Connection) -> None:
-            # Of a plan that left something out, the outputs speak of a part of the stack only.
-            plan = journal.load_head(connection, apply, self._path) if status == "done" else None
-            journal.finish(connection, apply, status, ended, plan.outputs if plan is not None and plan.complete else None, did, providers)
+            outputs = None
+            if status == "done" and apply in self._outputs:
+                outputs = self._outputs[apply]
+            elif status == "done":
+                plan = journal.load_head(connection, apply, self._path)
+                outputs = plan.outputs if plan.complete else None
+            journal.finish(connection, apply, status, ended, outputs, did, providers)
 
         self._transact("state.finish", write)
         self._runs.pop(apply, None)
+        self._outputs.pop(apply, None)
 
     def edit(
         self, operation: str, stack: StackName | None, entries: Sequence[Entry], *, at: float | None = None, caller: Caller = NOBODY
@@ -389,12 +405,3 @@ def read_pending(folder: Path) -> tuple[Pending, ...]:
         return ()
     with store:
         return store.pending()
-
-
-def read_last_files(folder: Path, stack: str) -> tuple[str, ...]:
-    """Return the stack files of the last apply of a stack; nothing when there was none."""
-    store = open_state(folder, write=False)
-    if store is None:
-        return ()
-    with store:
-        return store.last_files(stack)

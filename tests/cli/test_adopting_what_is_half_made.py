@@ -113,3 +113,15 @@ def test_plan_and_adoption_count_the_same(herocloud: Any) -> None:
     assert "→" not in planned
     herocloud.done("state", "adopt", "vm.db", "-y")
     assert "No changes." in herocloud.done("plan").out
+
+
+def test_a_plan_offers_no_adoption_that_would_be_refused(herocloud: Any, misbehave: Callable[[str], None]) -> None:
+    herocloud.write(STACK)
+    misbehave('{address: vm.db, step: vm.create, times: 1, fail: "the disk is full"}')
+    assert herocloud("apply", "-y").code in (1, 13)
+    herocloud.done("state", "rm", "vm.db")
+    herocloud.write(STACK.replace("debian.qcow2", "debian-13.qcow2"))
+    ran = herocloud("plan")
+    assert "vm.db" in ran.out
+    assert "state adopt" not in ran.both
+    assert herocloud("state", "adopt", "vm.db", "-y").code == 1

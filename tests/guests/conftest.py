@@ -109,7 +109,7 @@ class Site:
     def shell(self, vm: str, script: str) -> str:
         """Run a script in a guest that must succeed, and return what it said."""
         code, said = self.inside(vm, "sh", "-c", script)
-        assert code == 0, f"`{script}` in {vm} ended with {code}: {said}"
+        assert code == 0, f"`{script}` in {vm} ended with {code}: {said}{self.logs()}"
         return said.strip()
 
     def page(self, url: str) -> str:

@@ -277,11 +277,15 @@ def test_a_vm_takes_over_the_rate_of_the_one_that_it_needed(build, pretend) -> N
     pretend.run(world, plan, tight)
 
 
-def test_what_is_given_back_too_late_is_said_with_who_takes_too_early(build) -> None:
-    def step(name, *needs, **claims):
-        return Step(StepId(f"vm.web/{name}"), Address("vm.web"), "tap.update", "simulator", "nic.0", {}, {}, needs, (), **claims)
+@pytest.mark.parametrize("giver", ["vm.web", "vm.db"])
+def test_what_is_given_back_too_late_is_said_with_who_takes_too_early(build, giver) -> None:
+    def step(name, address, *needs, **claims):
+        return Step(StepId(f"{address}/{name}"), Address(address), "tap.update", "simulator", "nic.0", {}, {}, needs, (), **claims)
 
-    steps = [step("takes", takes=Claim(network=125_000_000)), step("gives", StepId("vm.web/takes"), gives=Claim(network=125_000_000))]
+    steps = [
+        step("takes", "vm.web", takes=Claim(network=125_000_000)),
+        step("gives", giver, StepId("vm.web/takes"), gives=Claim(network=125_000_000)),
+    ]
     host = build.host(uplink=Uplink("eth0", 62_500_000))
     [found] = capacity.prove(steps, {}, Claim(network=125_000_000), host, StackName("shop"), 0).found
     assert found.code == "does-not-fit-network"

@@ -7,8 +7,10 @@ from herocloud.model.guest_access import Signs
 from herocloud.providers.cloud_hypervisor import live_view
 from herocloud.providers.vmm import folders, identity, marks
 
-_FIRST_BYTE = 60.0
+_FIRST_BYTE = 120.0
 """Seconds of CPU time in which every kernel that was given a serial console has written to it, also where KVM is slow."""
+_NEXT_BYTE = 600.0
+"""The same for a VM that has written in an earlier boot: KVM runs it, and where KVM itself is emulated a busy hour makes it slow."""
 
 
 def look(data: Path, sid: str) -> Signs | None:
@@ -18,11 +20,12 @@ def look(data: Path, sid: str) -> Signs | None:
         return None
     seen = live_view.look(data, sid)
     power = seen.power if seen is not None else "running"
-    seconds, said = identity.cpu_seconds(process.pid), _size_of_log(data, sid) - int(mark.launched.get("said") or 0)
+    before = int(mark.launched.get("said") or 0)
+    seconds, said = identity.cpu_seconds(process.pid), _size_of_log(data, sid) - before
     hopeless = ""
     if power == "crashed":
         hopeless = "its kernel panicked"
-    elif said <= 0 and seconds > _FIRST_BYTE and _must_write(mark.machine):
+    elif said <= 0 and seconds > (_NEXT_BYTE if before else _FIRST_BYTE) and _must_write(mark.machine):
         hopeless = f"it used {seconds:.0f} s of CPU time without a byte on its serial line; KVM of this host does not run it"
     return Signs(power, seconds, max(0, said), hopeless, "`hypervisor: qemu`, where KVM is at fault" if hopeless else "")
 

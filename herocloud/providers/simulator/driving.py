@@ -72,6 +72,8 @@ class SimulatorDriver:
         self._world = world
         self._limits = limits
         self._mischief = Mischief(scenario, world, step_time)
+        self._noted: tuple[str, int] | None = None
+        """The state and its serial that the world knows of already: one apply says the same with each of its steps."""
 
     def perform(self, work: Work) -> Part:
         """Bring the part to `after`; what is there already is left alone."""
@@ -120,15 +122,18 @@ class SimulatorDriver:
 
     def _finish(self, work: Work) -> None:
         step = work.step
+        serial = work.lineage, work.serial
         with self._world.changing() as world:
             row = rows.load(world, work.stack, step.address)
             if _is_done(row, work):
                 return
             self._check(world, row, work)
             _mark(row, work)
-            rows.raise_serial(world, work.lineage, work.serial)
+            if serial != self._noted:
+                rows.raise_serial(world, *serial)
             self._settle(world, row, work, step.after)
             rows.save(world, row)
+        self._noted = serial
 
     def _check(self, world: sqlite3.Connection, row: Row, work: Work) -> None:
         step = work.step
@@ -244,6 +249,8 @@ class SimulatorDriver:
             _mark(row, work)
             self._settle(world, row, work, step.before, undoing=True)
         elif not turned_back:
+            if step.kind in copied_data.RESTORES:
+                copied_data.refuse_another(world, work)
             return
         rows.save(world, row)
 

@@ -12,6 +12,9 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.simulator import claims
 from herocloud.providers.simulator.claims import Wiring
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+"""Made once: `json.dumps` makes one for every call."""
+
 SERIAL = "serial "
 """Begins the key under which the world keeps the highest serial of a state."""
 
@@ -52,7 +55,7 @@ def load(world: sqlite3.Connection, stack: str, address: str) -> Row:
     found = world.execute(query, (stack, address)).fetchone()
     if found:
         row.lineage, row.provider = found[0], found[1]
-        row.parts, row.halves, row.contents = json.loads(found[2]), json.loads(found[3]), json.loads(found[4])
+        row.parts, row.halves, row.contents = ({} if text == "{}" else json.loads(text) for text in found[2:])
     return row
 
 
@@ -136,6 +139,11 @@ def users(world: sqlite3.Connection, claim: str) -> list[tuple[str, str, str, st
 
 
 def _swap_claims(world: sqlite3.Connection, row: Row, part: str, before: Wiring, after: Wiring, *, whole: bool) -> None:
+    if before.claims == after.claims:
+        if after.claims:
+            query = "UPDATE claims SET whole = ? WHERE stack = ? AND address = ? AND part = ?"
+            world.execute(query, (int(whole), row.stack, row.address, part))
+        return
     if before.claims:
         world.execute("DELETE FROM claims WHERE stack = ? AND address = ? AND part = ?", (row.stack, row.address, part))
     for claim in after.claims:
@@ -172,4 +180,4 @@ def weigh(world: sqlite3.Connection, name: str, more: int, limit: int | None = N
 
 
 def _dump(value: Json) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)

@@ -193,3 +193,19 @@ def test_a_guest_that_is_waited_for_shows_signs(bench: Any) -> None:
     assert (signs.power, signs.hopeless) == ("running", "")
     bench.power("vm.stop", "running", "stopped")
     assert signs_of_life.look(bench.data, "v1") is None
+
+
+@pytest.mark.parametrize(("wrote_before", "given_up"), [(False, True), (True, False)])
+def test_a_silent_guest_is_given_up_sooner_where_none_of_its_boots_ever_wrote(bench: Any, monkeypatch, wrote_before, given_up) -> None:
+    bench.running()
+    if wrote_before:
+        bench.power("vm.stop", "running", "stopped")
+        folders.serial_log(bench.data, "v1").write_text("ready\n")
+        bench.power("vm.boot", "stopped", "running")
+    else:
+        folders.serial_log(bench.data, "v1").write_text("")
+    monkeypatch.setattr(signs_of_life.identity, "cpu_seconds", lambda _pid: 300.0)
+    monkeypatch.setattr(signs_of_life, "_must_write", lambda _machine: True)
+    said = signs_of_life.look(bench.data, "v1")
+    assert bool(said.hopeless) == given_up
+    assert not given_up or "300 s of CPU time without a byte" in said.hopeless

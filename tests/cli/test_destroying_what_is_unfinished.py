@@ -1,0 +1,141 @@
+"""`destroy` over an apply that did not end removes what that has made, and makes and boots nothing more of it."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STACK = """\
+stack: shop
+images: {{debian: {{source: "https://example.org/{image}.qcow2", unpinned: true, format: qcow2}}}}
+networks: {{lan: {{cidr: 10.41.0.0/24}}}}
+mycelium: {{peers: ["tcp://192.0.2.1:9651"], addresses: true}}
+volumes: {{data: {{size: 1 GiB}}}}
+vms:
+  db: {{image: debian, memory: 1 GiB, networks: [lan], volumes: [data], mycelium: true}}
+  lb: {{image: debian, memory: 1 GiB, depends_on: [vm.db]}}
+"""
+OLD = STACK.format(image="debian12")
+NEW = STACK.format(image="debian13")
+FIRST = (
+    "apply.begin.after:1",
+    "image.fetch.half:1",
+    "network.create.half:1",
+    "volume.create.half:1",
+    "overlay.enable.half:1",
+    "overlay.enable.after:1",
+    "peer.add.after:1",
+    "disk.create.half:1",
+    "disk.create.after:2",
+    "seed.write.after:1",
+    "tap.create.after:1",
+    "vm.create.half:1",
+    "vm.create.after:1",
+    "vm.boot.half:1",
+    "vm.boot.after:1",
+    "vm.create.half:2",
+)
+LATER = ("disk.prepare.half:1", "seed.prepare.after:1", "vm.stop.half:1", "vm.delete.half:1", "disk.delete.after:1", "disk.place.after:1")
+MAKING = ("create", "fetch", "boot", "write", "prepare", "enable", "add", "place")
+
+
+class Cut:
+    """An apply that was killed, as often as somebody wants it."""
+
+    def __init__(self, herocloud: Any, spawn: Any, saved: Path) -> None:
+        self.herocloud, self._spawn, self._saved = herocloud, spawn, saved
+        shutil.copytree(herocloud.data_folder, saved)
+
+    def apply(self, point: str) -> None:
+        """Kill an apply of the file at this point, in the state from before."""
+        shutil.rmtree(self.herocloud.data_folder)
+        shutil.copytree(self._saved, self.herocloud.data_folder)
+        full = point if point.startswith("apply.") else f"simulator.{point}"
+        process = self._spawn("apply", "-y", "-q", env={**os.environ, "HEROCLOUD_FAULTS": f"{full}:kill"})
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, point
+
+    def destroy(self, *flags: str) -> Sequence[Any]:
+        """Destroy the stack; returns the events."""
+        return [json.loads(line) for line in self.herocloud.done("destroy", "--json", *flags).out.splitlines()]
+
+    def things(self) -> list[tuple[str, str, str]]:
+        """Return what is in the simulated world."""
+        world = sqlite3.connect(self.herocloud.data_folder / "simulator.db")
+        try:
+            rows = world.execute("SELECT address, parts, halves FROM things ORDER BY address").fetchall()
+        finally:
+            world.close()
+        return [row for row in rows if row[1:] != ("{}", "{}")]
+
+
+@pytest.fixture
+def cut(herocloud: Any, spawn: Any, tmp_path: Path) -> Callable[[str], Cut]:
+    """Return a function that prepares the state from before, of which applies are cut off."""
+
+    def prepare(before: str) -> Cut:
+        if before:
+            herocloud.write(before)
+            herocloud.done("apply", "-y", "-q")
+        herocloud.write(NEW)
+        return Cut(herocloud, spawn, tmp_path / "saved")
+
+    return prepare
+
+
+@pytest.mark.parametrize("before", ["", OLD], ids=["of a first apply", "of a replacement"])
+def test_nothing_is_made_and_nothing_is_left_wherever_it_was_cut_off(cut: Callable[[str], Cut], before: str) -> None:
+    stack = cut(before)
+    for point in LATER if before else FIRST:
+        stack.apply(point)
+        events = stack.destroy("--approve", "destroy")
+        made = [one["step"] for one in events if one["type"] == "apply_start" and one["kind"].partition(".")[2] in MAKING]
+        assert made == [], point
+        assert stack.things() == [], point
+        assert json.loads(stack.herocloud.done("state", "list", "--json").out)["records"] == [], point
+        assert "There is nothing to resume" in stack.herocloud.done("resume").out, point
+        assert "There are no orphans" in stack.herocloud.done("state", "orphans").out, point
+
+
+def test_the_plan_says_that_the_apply_is_not_finished_any_more(cut: Callable[[str], Cut]) -> None:
+    stack = cut("")
+    stack.apply("vm.create.half:1")
+    ran = stack.herocloud("destroy", "--no-input")
+    assert "nothing more of it is made or booted" in ran.err
+    assert "Left to do" not in ran.both
+
+
+@pytest.mark.parametrize("flags", [(), ("--approve", "create,update")], ids=["nothing", "other classes"])
+def test_without_the_approval_of_the_removal_nothing_happens(cut: Callable[[str], Cut], flags: tuple[str, ...]) -> None:
+    stack = cut("")
+    stack.apply("vm.create.half:1")
+    before, log = stack.things(), stack.herocloud.done("state", "log", "--json").out
+    ran = stack.herocloud("destroy", *flags)
+    assert ran.code == 12, ran.both
+    assert (stack.things(), stack.herocloud.done("state", "log", "--json").out) == (before, log)
+    stack.herocloud.done("resume", "-y")
+    assert "No changes." in stack.herocloud.done("plan").out
+
+
+def test_what_was_written_to_a_vm_that_ran_is_kept(cut: Callable[[str], Cut]) -> None:
+    """A rollback would destroy it at once; `destroy` keeps data, whatever apply made it."""
+    stack = cut("")
+    stack.apply("vm.create.half:2")
+    stack.destroy("-y")
+    shown = stack.herocloud("state", "gc", "--all")
+    assert "vm.db" in shown.both
+    assert "volume.data" in shown.both
+
+
+def test_an_apply_of_a_part_of_the_stack_is_finished_before_that_part_is_destroyed(cut: Callable[[str], Cut]) -> None:
+    stack = cut("")
+    stack.apply("vm.create.half:1")
+    stack.destroy("-y", "--target", "vm.lb")
+    vms = json.loads(stack.herocloud.done("vm", "list", "--json").out)["vms"]
+    assert [(vm["address"], vm["state"]) for vm in vms] == [("vm.db", "running")]
