@@ -29,24 +29,13 @@ if TYPE_CHECKING:
     from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
-    "Applied",
-    "AppliedPlan",
-    "Did",
-    "Difference",
-    "Entry",
-    "Generation",
-    "Grant",
-    "Moved",
-    "Store",
-    "Unfinished",
-    "Version",
-    "open_state",
-    "read_pending",
-    "read_recorded",
-]
+    "Applied", "AppliedPlan", "Did", "Difference", "Entry", "Generation", "Grant", "Moved", "Store", "Unfinished", "Version",
+    "open_state", "read_pending", "read_recorded",
+]  # fmt: skip
 
 Answer = TypeVar("Answer")
 
+_NONE: Mapping[StepId, str] = MappingProxyType({})
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError, zlib.error)
 
 
@@ -274,11 +263,11 @@ class Store:
         self._runs[apply] = committed[-1]
 
     def finish(
-        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = MappingProxyType({})
+        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = _NONE, own: float = 0.0
     ) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished.
 
-        Of steps whose provider is given, the duration is remembered for estimates.
+        Of steps whose provider is given, the duration is remembered for estimates, and what each took of the executor's `own` time.
         """
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
@@ -291,7 +280,7 @@ class Store:
             elif status == "done":
                 plan = journal.load_head(connection, apply, self._path)
                 outputs = plan.outputs if plan.complete else None
-            journal.finish(connection, apply, status, ended, outputs, did, providers)
+            journal.finish(connection, apply, status, ended, outputs, did, providers, own)
 
         self._transact("state.finish", write)
         self._runs.pop(apply, None)
