@@ -115,6 +115,8 @@ class Thing(NamedTuple):
     host: HostId = HERE
     halves: Mapping[str, Part] = {}
     """Parts that somebody began to make and did not finish, as they were to become; of a machine there may be no more than its sid."""
+    restored: Mapping[str, str] = {}
+    """Of disks that come out of a snapshot: by part, which restoring put them there."""
 
 
 class Observed(NamedTuple):

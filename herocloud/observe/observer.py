@@ -63,7 +63,8 @@ def _highest(looks: Sequence[Observed]) -> dict[str, int]:
 def _merge_things(thing: Thing, other: Thing) -> Thing:
     first = other if "machine" in other.parts or "machine" in other.halves else thing
     parts, halves = {**thing.parts, **other.parts}, {**thing.halves, **other.halves}
-    return first._replace(parts=parts, halves=halves, lineage=thing.lineage or other.lineage)
+    restored = {**thing.restored, **other.restored}
+    return first._replace(parts=parts, halves=halves, lineage=thing.lineage or other.lineage, restored=restored)
 
 
 def _blind(provider: str, why: str) -> Diagnostic:

@@ -99,7 +99,8 @@ def run_made(
         carried = attempt.hand_over(how.carrier)
         if carried is not None:
             return carried._replace(recovered=recovered)
-    return attempt.run()._replace(recovered=recovered)
+    applied = attempt.run()
+    return applied if recovered is None else applied._replace(recovered=recovered)
 
 
 def _removes_everything(plan: Plan) -> bool:
@@ -211,8 +212,7 @@ class _Attempt:
             if result.failed:
                 raise unfinished.not_closed(pending, result)
             if result.interrupted:
-                plan = store.load_plan(pending.plan)[0].plan
-                return Applied(None, None, Recovered(plan, result, pending.id))
+                return Applied(None, None, Recovered(unfinished.plan_of(store, pending), result, pending.id))
         self._removal = frozenset(change.address for change in planned.plan.changing)
         self.must_plan_again = True
         return None

@@ -60,12 +60,24 @@ def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:
     open_ones = [past for past in wanted if past.status in ("done", "partial")]
     if open_ones:
         return open_ones[0]
-    first = wanted[0]
-    name = apply_id(first.apply)
-    detail = {
-        "rolled back": f"What `{name}` (plan `{first.plan}`) did is taken back already.",
-    }.get(first.status, f"`{name}` (plan `{first.plan}`) did not end; `herocloud resume {name} --rollback` takes it back.")
-    raise Refused([Diagnostic("nothing-to-undo", "There is nothing to undo", detail)])
+    raise Refused([Diagnostic("nothing-to-undo", "There is nothing to undo", _why_not(wanted[0], applies))])
+
+
+def _why_not(past: PastApply, applies: Sequence[PastApply]) -> str:
+    """Say why an apply cannot be taken back. Where its undo was undone, the newest of these has put it into force again."""
+    name, plan = apply_id(past.apply), past.plan
+    if past.status != "rolled back":
+        return f"`{name}` (plan `{plan}`) did not end; `herocloud resume {name} --rollback` takes it back."
+    chain = [past]
+    while chain[-1].status == "rolled back":
+        back = [one for one in applies if one.rollback_of == chain[-1].plan and one.apply > chain[-1].apply]
+        if not back:
+            break
+        chain.append(max(back, key=lambda one: one.apply))
+    newest = apply_id(chain[-1].apply)
+    if len(chain) % 2 == 1 and chain[-1] is not past:
+        return f"`{newest}` put what `{name}` (plan `{plan}`) did into force again; `herocloud undo {newest}` takes it back."
+    return f"What `{name}` (plan `{plan}`) did is taken back already."
 
 
 def _is_meant(past: PastApply, which: str, applies: Sequence[PastApply]) -> bool:

@@ -7,6 +7,7 @@ command asks the world how far its open steps came, says so, and stops.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.apply.inspection import Left, Rest
 from herocloud.apply.rollback import Look
@@ -21,6 +22,9 @@ from herocloud.model.words import Action, Approval, Severity, Status
 from herocloud.model.worlds import Recorded
 from herocloud.operations import approval, inputs, kept_data
 from herocloud.operations.inputs import Hosting
+
+if TYPE_CHECKING:
+    from herocloud.state.store import Store
 
 
 def refusal(rest: Rest, why: str) -> Diagnostic:
@@ -187,6 +191,11 @@ def _load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:
     if found is None:
         raise Refused([ended_meanwhile(pending)])
     return found.plan, found.states
+
+
+def plan_of(store: "Store", pending: Pending) -> Plan:
+    """Return the plan of an apply, which need not be the only one with its id."""
+    return next(applied.plan for applied in store.load_plan(pending.plan) if applied.apply == pending.number)
 
 
 def ended_meanwhile(pending: Pending) -> Diagnostic:

@@ -9,23 +9,32 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, Sid
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change
+from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Action
-from herocloud.model.worlds import Observed
+from herocloud.model.worlds import Observed, Thing
 from herocloud.plan.past_apply import Past
 
 _NAMED = 5
 """How many things are named at most."""
 
 
-def find_touched(changes: Mapping[Address, Change], past: Past, observed: Observed | None) -> Iterator[Diagnostic]:
+def changed_later(changes: Iterable[Change], past: Past) -> set[Address]:
+    """Return what has another record than the apply left, under its name from before or the one from after."""
+    names = ((change.address, change.previous_address or change.address) for change in changes)
+    return {address for address, origin in names if any(past.after.get(one) != past.now.get(one) for one in (address, origin))}
+
+
+def find_touched(
+    changes: Mapping[Address, Change], later: Collection[Address], past: Past, observed: Observed | None
+) -> Iterator[Diagnostic]:
     """Say what has happened since the apply to the records of what it changed, or behind their back; the keys are the names from before."""
     name = apply_id(past.apply)
     touched: list[Address] = []
     drifted: list[Address] = []
     things = observed.things.get(past.plan.stack, {}) if observed is not None else {}
-    for origin, change in changes.items():
+    for change in changes.values():
         record = past.now.get(change.address)
-        if any(past.after.get(address) != past.now.get(address) for address in (change.address, origin)):
+        if change.address in later:
             touched.append(change.address)
         elif observed is not None and record is not None:
             thing = things.get(change.address)
@@ -40,6 +49,26 @@ def find_touched(changes: Mapping[Address, Change], past: Past, observed: Observ
         detail = f"{_fold(drifted)} {are} not as `{name}` left {'it' if len(drifted) == 1 else 'them'}."
         rest = "`herocloud drift` shows the difference, `herocloud apply` settles it."
         yield Diagnostic("undo-drifted", "A resource has changed behind our back", f"{detail} {rest}", address=_only(drifted))
+
+
+def find_replaced(steps: Iterable[Step], past: Past, observed: Observed | None) -> Iterator[Diagnostic]:
+    """Say which disks are not the ones any more that these steps put there out of a snapshot: no record tells the two apart."""
+    if past.plan.operation == "undo" or observed is None:
+        return
+    things = observed.things.get(past.plan.stack, {})
+    restoring = (step for step in steps if KINDS[step.kind].destroys_data and KINDS[step.kind].inverse == step.kind)
+    same = (step for step in restoring if past.after.get(step.address) == past.now.get(step.address))
+    found = [step.address for step in same if not _is_from(step, things.get(step.address))]
+    if found:
+        name = apply_id(past.apply)
+        whose = "The disk of {} is not the one" if len(found) == 1 else "The disks of {} are not those"
+        detail = f"{whose.format(_fold(found))} that `{name}` put there: another restoring came after it."
+        rest = f"Undo that one first (`herocloud state log` lists it); `{name}` then brings back what it replaced."
+        yield Diagnostic("undo-touched", "A later apply changed the same resource", f"{detail} {rest}", address=_only(found))
+
+
+def _is_from(step: Step, thing: Thing | None) -> bool:
+    return thing is not None and thing.restored.get(step.part) == step.origin["token"]
 
 
 def find_used(changes: Sequence[Change], past: Past) -> Iterator[Diagnostic]:

@@ -29,21 +29,9 @@ if TYPE_CHECKING:
     from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
-    "Applied",
-    "AppliedPlan",
-    "Did",
-    "Difference",
-    "Entry",
-    "Generation",
-    "Grant",
-    "Moved",
-    "Store",
-    "Unfinished",
-    "Version",
-    "open_state",
-    "read_pending",
-    "read_recorded",
-]
+    "Applied", "AppliedPlan", "Did", "Difference", "Entry", "Generation", "Grant", "Moved", "Store", "Unfinished", "Version",
+    "open_state", "read_pending", "read_recorded",
+]  # fmt: skip
 
 Answer = TypeVar("Answer")
 

@@ -161,12 +161,13 @@ class Disks:
                 f"`{work.step.address}`: shrinking from {format_size(before['size'])} to {format_size(after['size'])} would destroy data"
             )
         started = mark.more["from"] if mark.half == _GROWING else before["size"]
-        marks.write(path, mark_for(work, mark.body, half=_GROWING, **{"from": started}))
+        was = marks.restoring_of(mark)
+        marks.write(path, mark_for(work, mark.body, half=_GROWING, **{"from": started}, was=was))
         half()
         _resize(path, after["size"])
         half()
         # The moment tells later whether anybody has written to the disk since, and so whether it may shrink again.
-        marks.write(path, mark_for(work, after, grown_from=started, untouched=path.stat().st_mtime_ns))
+        marks.write(path, mark_for(work, after, grown_from=started, untouched=path.stat().st_mtime_ns, **was))
 
     def drop(self, work: Work, half: Half) -> None:
         """Put the disk into a tombstone, or destroy it at once."""
@@ -189,10 +190,11 @@ class Disks:
         deleted = mark.more["deleted"] if resumed else tombstones.now()
         by = tuple(mark.more.get("by", ())) if resumed and work.step.after is not None else work.maker
         body = part_states.with_size(mark.body, size) if (size := part_states.size_of(path)) is not None else mark.body
-        owner = part_states.owner_of(path, mark)
-        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted, "by": list(by)}))
+        owner, was = part_states.owner_of(path, mark), marks.restoring_of(mark)
+        more = {"key": key, "deleted": deleted, "by": list(by), "was": was}
+        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more=more))
         half()
-        tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted, by))
+        tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted, by, was))
         half()
         marks.remove(path)
 
@@ -228,10 +230,11 @@ class Disks:
                 f"`{work.step.address}` was written to after it grew to {format_size(size)}, so the new room may be in use. "
                 "The disk stays that large."
             )
-        marks.write(path, mark._replace(half=_SHRINKING, goal=before))
+        was = marks.restoring_of(mark)
+        marks.write(path, mark._replace(half=_SHRINKING, goal=before, more={**mark.more, "was": was}))
         half()
         _resize(path, before["size"])
-        marks.write(path, mark._replace(body=before, half=None, goal=None, more={}))
+        marks.write(path, mark._replace(body=before, half=None, goal=None, more=was))
 
     def restore(self, work: Work, half: Half) -> None:
         """Bring deleted data back."""
@@ -246,13 +249,14 @@ class Disks:
         if buried is None and part_states.size_of(path) is None:
             raise Permanent(f"the data of `{step.address}` is gone: `{before['path']}` was purged, so its deletion cannot be undone")
         body = buried.body if buried else mark.body if mark else before
+        was = dict(buried.was) if buried else marks.restoring_of(mark)
         part_states.claim_folder(path, work)
-        marks.write(path, mark_for(work, body, half=_RESTORING, key=key))
+        marks.write(path, mark_for(work, body, half=_RESTORING, key=key, was=was))
         half()
         if key:
             tombstones.dig_up(self._folder, key, path)
         half()
-        marks.write(path, mark_for(work, body))
+        marks.write(path, mark_for(work, body, **was))
 
     def _unlink(self, path: Path) -> None:
         for one in (image_folders.draft_of(path), path):

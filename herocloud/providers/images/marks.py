@@ -39,6 +39,15 @@ class Mark(NamedTuple):
     """Of the state when this was written."""
 
 
+def restoring_of(mark: Mark | None) -> dict[str, Json]:
+    """Return which restoring a whole disk is from and where the one before it lies, as its mark says; nothing for any other disk."""
+    if mark is None:
+        return {}
+    if mark.half is not None:
+        return dict(mark.more.get("was") or {})
+    return {field: mark.more[field] for field in ("restored", "key") if "restored" in mark.more}
+
+
 def mark_of(path: Path) -> Path:
     """Return where the mark of an object lies."""
     return path.with_name(path.name + ENDING)

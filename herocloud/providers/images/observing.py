@@ -28,6 +28,7 @@ class _Found(NamedTuple):
     part: str
     body: Part
     half: bool = False
+    restored: str | None = None
 
 
 class ImagesObserver:
@@ -89,7 +90,7 @@ class ImagesObserver:
             if path.parent not in owners:
                 owners[path.parent] = _owner_of(path.parent) if name == image_folders.VMS else None
             owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
-            yield _Found(owner, mark.part, body, half=mark.body is None)
+            yield _Found(owner, mark.part, body, mark.body is None, marks.restoring_of(mark).get("restored") if mark.half is None else None)
 
     def _heed(self, mark: marks.Mark) -> None:
         if mark.serial > self._serials.get(mark.lineage, 0):
@@ -115,13 +116,14 @@ def _owner_of(folder: Path) -> Owner | None:
 
 def _gather(found_things: Iterable[_Found], wanted: frozenset[str] | None) -> dict[StackName, dict[Address, Thing]]:
     things: dict[StackName, dict[Address, Thing]] = {}
-    for owner, part, body, half in found_things:
+    for owner, part, body, half, restored in found_things:
         if body is None or (wanted is not None and owner.stack not in wanted):
             continue
         stack, address = StackName(owner.stack), Address(owner.address)
         known = things.setdefault(stack, {}).get(address) or Thing(stack, address, NAME, {})
         parts, halves = ({}, {part: body}) if half else ({part: body}, {})
-        things[stack][address] = known._replace(parts={**known.parts, **parts}, halves={**known.halves, **halves}, lineage=owner.lineage)
+        known = known._replace(parts={**known.parts, **parts}, halves={**known.halves, **halves}, lineage=owner.lineage)
+        things[stack][address] = known._replace(restored={**known.restored, part: restored}) if restored else known
     return {stack: dict(sorted(of_stack.items())) for stack, of_stack in sorted(things.items())}
 
 

@@ -52,7 +52,8 @@ class Replacements:
             raise Conflict(f"`{path}` is gone")
         key = mark.more["key"] if resumed else tombstones.new_key(path)
         deleted = mark.more["deleted"] if resumed else tombstones.now()
-        marks.write(path, mark_for(work, after, half=_REPLACING, token=work.step.origin["token"], key=key, deleted=deleted))
+        was = marks.restoring_of(mark)
+        marks.write(path, mark_for(work, after, half=_REPLACING, token=work.step.origin["token"], key=key, deleted=deleted, was=was))
         half()
         draft, moved = image_folders.draft_of(path), tombstones.holds(self._folder, key)
         if not moved:
@@ -60,7 +61,8 @@ class Replacements:
             half()
             owner = part_states.owner_of(path, mark)
             if not work.purge:
-                tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, work.step.part, after, deleted, work.maker))
+                buried = Buried(key, owner.stack, owner.address, work.step.part, after, deleted, work.maker, was)
+                tombstones.bury(self._folder, path, buried)
             half()
         if draft.exists():
             draft.replace(path)
@@ -95,10 +97,16 @@ class Replacements:
         mark = marks.read(path)
         ours = mark is not None and (_is_from(work, mark) or mark.more.get("token") == work.step.origin["token"])
         if mark is None or not ours:
+            if tombstones.is_there(self._folder, work.maker):
+                raise Conflict(
+                    f"the {work.step.part} of `{work.step.address}` is from another restoring by now, which has to be undone first"
+                )
             return
         key = mark.more["key"]
+        buried = tombstones.read(self._folder, key)
+        was = dict(buried.was) if buried is not None else marks.restoring_of(mark) if mark.half is not None else {}
         if tombstones.holds(self._folder, key):
-            marks.write(path, mark_for(work, before, half=_GOING_BACK, token=work.step.origin["token"], key=key))
+            marks.write(path, mark_for(work, before, half=_GOING_BACK, token=work.step.origin["token"], key=key, was=was))
             half()
             tombstones.dig_up(self._folder, key, path)
         elif mark.half is None:
@@ -106,7 +114,7 @@ class Replacements:
         tombstones.destroy(self._folder, key)
         image_folders.draft_of(path).unlink(missing_ok=True)
         half()
-        marks.write(path, mark_for(work, before))
+        marks.write(path, mark_for(work, before, **was))
 
     def _path(self, work: Work) -> Path:
         return image_folders.object_path(self._folder, work.step.after["path"])

@@ -7,11 +7,13 @@ first, so that data never lies there without saying what it is.
 import errno
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from herocloud.kits import durable_files, jsons
-from herocloud.kits.jsons import Part
+from herocloud.kits.jsons import Json, Part
+from herocloud.model import makers
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.makers import Maker
@@ -33,6 +35,8 @@ class Buried(NamedTuple):
     deleted: float
     by: Maker = ()
     """The step that made it; nothing in notes from before that was written down."""
+    was: Mapping[str, Json] = {}
+    """Which restoring it was from, as its mark said (`marks.restoring_of`)."""
 
 
 def new_key(path: Path) -> str:
@@ -136,6 +140,11 @@ def total_bytes(folder: Path) -> int:
 def now() -> float:
     """Tell when something is deleted, so that tests can set it."""
     return time.time()
+
+
+def is_there(folder: Path, maker: Maker) -> bool:
+    """Return whether there is a tombstone of this maker."""
+    return any(makers.is_same(tombstone.by, maker) for tombstone in _read_all(folder))
 
 
 def _read_all(folder: Path) -> list[Buried]:

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import makers
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.parts import SNAPSHOT
 from herocloud.providers import parts as judgements
@@ -104,6 +105,13 @@ def take_back(world: sqlite3.Connection, row: Row, work: Work) -> None:
     if content is None:
         raise Permanent(f"the data of `{row.address}` is gone: it was purged, so the restoring cannot be undone")
     row.contents[part] = content
+
+
+def refuse_another(world: sqlite3.Connection, work: Work) -> None:
+    """Refuse to undo a restoring in whose place another came: what it replaced is still kept."""
+    if any(makers.is_same(stone.by, work.maker) for stone in moves.list_tombstones(world)):
+        part, address = work.step.part, work.step.address
+        raise Conflict(f"the {part} of `{address}` is from another restoring by now, which has to be undone first")
 
 
 def probe(row: Row, work: Work) -> Probe:

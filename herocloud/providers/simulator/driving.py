@@ -249,6 +249,8 @@ class SimulatorDriver:
             _mark(row, work)
             self._settle(world, row, work, step.before, undoing=True)
         elif not turned_back:
+            if step.kind in copied_data.RESTORES:
+                copied_data.refuse_another(world, work)
             return
         rows.save(world, row)
 

@@ -18,7 +18,7 @@ from herocloud.providers.seam import Found, Probe, Tombstone, Work
 from herocloud.providers.simulator import rows
 from herocloud.providers.simulator.rows import Limits, Row
 
-_RESTORED = "restored"
+RESTORED = "restored"
 """In the body of a tombstone: which restoring its data came from."""
 
 
@@ -29,7 +29,7 @@ def new_content() -> str:
 
 def restored_mark(part: str) -> str:
     """Return where a thing keeps which restoring the data of a part comes from."""
-    return f"{part} restored"
+    return f"{part} {RESTORED}"
 
 
 _BURIED_BY = "buried by"
@@ -43,7 +43,7 @@ def bury(world: sqlite3.Connection, row: Row, part: str, body: Part, *, by: Work
     while world.execute("SELECT 1 FROM tombstones WHERE key = ?", (key,)).fetchone():
         # A copy holds the same as its original.
         key += "+"
-    kept = {**body, _RESTORED: row.contents.get(restored_mark(part)), _BURIED_BY: list(by.maker) if by else None}
+    kept = {**body, RESTORED: row.contents.get(restored_mark(part)), _BURIED_BY: list(by.maker) if by else None}
     values = (key, row.stack, row.address, part, json.dumps(kept), content, int(body["size"]), time.time())
     world.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     rows.weigh(world, "disk", int(body["size"]))
@@ -70,8 +70,8 @@ def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part, work: Wor
     key, was, content, _ = fitting[chosen]
     drop(world, key)
     row.contents.pop(restored_mark(part), None)
-    if was.get(_RESTORED):
-        row.contents[restored_mark(part)] = was[_RESTORED]
+    if was.get(RESTORED):
+        row.contents[restored_mark(part)] = was[RESTORED]
     return str(content)
 
 

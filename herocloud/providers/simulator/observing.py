@@ -15,7 +15,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Standing
-from herocloud.providers.simulator import claims, rows, world_file
+from herocloud.providers.simulator import claims, moves, rows, world_file
 
 
 class SimulatorObserver:
@@ -58,7 +58,7 @@ class SimulatorObserver:
 
 
 def _read_things(world: sqlite3.Connection, stacks: Iterable[StackName] | None) -> list[Thing]:
-    query = "SELECT stack, address, provider, lineage, parts, halves FROM things"
+    query = "SELECT stack, address, provider, lineage, parts, halves, iif(instr(contents, 'restored'), contents, NULL) FROM things"
     wanted = None if stacks is None else list(dict.fromkeys(stacks))
     if wanted is not None:
         query += f" WHERE stack IN ({', '.join('?' * len(wanted))})"
@@ -69,12 +69,25 @@ def _read_things(world: sqlite3.Connection, stacks: Iterable[StackName] | None) 
     try:
         bodies = json.loads("[" + ",".join([row[4] for row in found]) + "]")
         return [
-            Thing(StackName(stack), Address(address), provider, parts, lineage, halves=_NONE if halves == "{}" else _halves(halves, parts))
-            for (stack, address, provider, lineage, _text, halves), parts in zip(found, bodies, strict=True)
+            Thing(
+                StackName(stack),
+                Address(address),
+                provider,
+                parts,
+                lineage,
+                halves=_NONE if halves == "{}" else _halves(halves, parts),
+                restored=_restored(contents) if contents else {},
+            )
+            for (stack, address, provider, lineage, _text, halves, contents), parts in zip(found, bodies, strict=True)
         ]
     finally:
         if collecting:
             gc.enable()
+
+
+def _restored(contents: str) -> dict[str, str]:
+    ending = f" {moves.RESTORED}"
+    return {name.removesuffix(ending): token for name, token in json.loads(contents).items() if name.endswith(ending)}
 
 
 _NONE: dict[str, Part] = {}
