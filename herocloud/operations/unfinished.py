@@ -16,6 +16,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.outcomes import Result
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Approval, Severity, Status
 from herocloud.model.worlds import Recorded
@@ -153,7 +154,11 @@ def _left_back(plan: Plan, apply: str, states: Mapping[StepId, str], looks: Mapp
     walk = rollbacks.walk(plan, states, looks, lost)
     counts = Counter(step.address for step in walk.taken_back())
     begun = {step.address for step in walk.steps}
-    gone = {step.address for step in walk.steps if step.id in walk.lost}
+    gone = {step.address for step in walk.steps if step.id in walk.lost and rollbacks.carries(step)}
+    snapshots: dict[Address, list[str]] = {}
+    for step in reversed(walk.steps):
+        if step.id in walk.lost and not rollbacks.carries(step):
+            snapshots.setdefault(step.address, []).append(step.part.removeprefix(SNAPSHOT))
     owners = {step.id: step.address for step in walk.steps}
     because: dict[Address, dict[Address, None]] = {}
     for step in walk.steps:
@@ -168,6 +173,7 @@ def _left_back(plan: Plan, apply: str, states: Mapping[StepId, str], looks: Mapp
             begun=True,
             lost=change.address in gone,
             because=tuple(because.get(change.address, ())),
+            snapshots=tuple(snapshots.get(change.address, ())),
         )
         for change in plan.changing
         if change.address in begun
