@@ -106,6 +106,7 @@ class Session:
         purged = self.options.purge or self.plan.purge
         lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=purged, kept=kept)
         self._lost = frozenset(lost)
+        self._write_off([step for step in asked if step.id in lost])
         way_back = rollback.walk(self.plan, states, looks, lost)
         self._journal.prepare_undo(way_back.steps)
         way = Backward(self._journal, way_back.unknown)
@@ -113,6 +114,13 @@ class Session:
         heals = [step.id for step in way_back.steps if KINDS[KINDS[step.kind].inverse].heals]
         walk = Walk(way_back.steps, way_back.needs, self.options.parallelism, (), heals)
         return self._run(walk, way, on_failure="continue", broken=way_back.broken)
+
+    def _write_off(self, steps: Iterable[Step]) -> None:
+        """Record of steps whose end nobody journalled that their data is gone: nothing on the way back brings it into the record again."""
+        now = self._clock.now()
+        entries = [self._journal.done(step, step.after, now, 0) for step in steps if step.after is None]
+        if entries:
+            self._store.commit(self._number, entries)
 
     def close_open_steps(self, states: Mapping[StepId, str]) -> Ended:
         """Bring what is under way to an end before something else removes all of it, and make nothing.

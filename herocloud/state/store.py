@@ -20,10 +20,10 @@ from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Recorded
 from herocloud.state import connections, failures, high_water, journal, reserve, state_files
-from herocloud.state.answers import Answer, Reader
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
+from herocloud.state.state_answers import Answer, Reader
 
 if TYPE_CHECKING:
     from herocloud.state.old_history import Limits, Pruned
