@@ -213,6 +213,7 @@ class _Attempt:
                 raise unfinished.not_closed(pending, result)
             if result.interrupted:
                 return Applied(None, None, Recovered(unfinished.plan_of(store, pending), result, pending.id))
+            self._how.note(unfinished.say_closed(pending, result))
         self._removal = frozenset(change.address for change in planned.plan.changing)
         self.must_plan_again = True
         return None
