@@ -89,6 +89,7 @@ class Runner:
         self._stuck: list[StepId] = []
         self._notes: list[str] = []
         self._noticed = 0
+        self._opened, self._waited = clock.elapsed(), 0.0
         self._commit_seconds = 0.0
         """How long the last commit took: what ends within that time of the first news may as well share the next one."""
         self._until: float | None = None
@@ -193,8 +194,10 @@ class Runner:
 
     def _wait(self) -> None:
         """Wait for news or the next deadline, and take in everything that has arrived."""
+        asked = self._clock.elapsed()
         message = self._clock.wait(self._messages, self._next_deadline())
-        gather_until = self._clock.elapsed() + self._commit_seconds
+        self._waited += (heard := self._clock.elapsed()) - asked
+        gather_until = heard + self._commit_seconds
         while message is not None:
             self._take_in(message)
             message = self._next_message(gather_until)
@@ -387,4 +390,5 @@ class Runner:
                 self._leave(step, self._first_failure, now)
         if not at_once:
             self._commit()
-        return Ended(tuple(self._outcomes), interrupted, at_once, tuple(self._stuck), tuple(self._notes))
+        busy = self._clock.elapsed() - self._opened - self._waited
+        return Ended(tuple(self._outcomes), interrupted, at_once, tuple(self._stuck), tuple(self._notes), busy)

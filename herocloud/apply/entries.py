@@ -47,10 +47,13 @@ def complete_step(record: Record | None, change: Change, step: Step, result: Par
         record = record._replace(parts=_parts_with(record, step, result, made="vm.create", gone="vm.delete"))
     if not step.last or change.after is None:
         return record
+    if step.kind == RECORD_WRITE and step.after is not None:
+        # An orphan is recorded as it was.
+        record = record._replace(parts=step.after["parts"])
     return record._replace(
         spec=change.after,
         provider=change.provider,
-        complete=True,
+        complete=step.kind != RECORD_WRITE or step.after is None or step.after["complete"],
         protect=change.protect,
         sid=change.sid or record.sid,
         needs=change.needs,
@@ -65,6 +68,9 @@ def undo_step(record: Record | None, step: Step, original: Record | None) -> Rec
     """
     if record is None:
         record = original and original._replace(address=step.address, parts={}, complete=False)
+    if record is not None and KINDS[step.kind].moves_mark:
+        # Under the other name nobody would find it again where some of its change cannot be taken back.
+        return record._replace(address=Address(step.before["address"]), complete=False)
     if record is None or _leaves_parts(step):
         return record
     parts = _parts_with(record, step, step.before, made="vm.delete", gone="vm.create")
@@ -144,6 +150,8 @@ class Journal:
         """
         self.plan = plan
         self._changes: dict[Address, Change] = {change.address: change for change in plan.changing}
+        self._given_up = {change.previous_address for change in plan.changing}
+        """Names that belonged to something else before."""
         self._records = dict(records)
         self._begun = set(begun)
         self._load_originals = originals
@@ -236,7 +244,9 @@ class Journal:
     def _original_of(self, change: Change) -> Record | None:
         # Its old name comes first: under its new one there may have been something else.
         original = self._originals.get(change.previous_address) if change.previous_address is not None else None
-        return original or self._originals.get(change.address)
+        if original is None and change.address not in self._given_up:
+            original = self._originals.get(change.address)
+        return original
 
     def _enter(self, entry: Entry, before: Record | None, after: Record | None) -> Entry:
         """Put the difference between two records into an entry, and into memory."""

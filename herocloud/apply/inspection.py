@@ -36,11 +36,13 @@ class Left(NamedTuple):
     """Its data is gone for good, so it cannot be taken back."""
     because: tuple[Address, ...] = ()
     """What else cannot be taken back, and keeps some steps of this change from it."""
+    snapshots: tuple[str, ...] = ()
+    """The names of its snapshots that are gone for good: it comes back without them."""
 
     @property
     def comes_back(self) -> bool:
         """Return whether a rollback takes it back as a whole."""
-        return not self.lost and not self.because
+        return not self.lost and not self.because and not self.snapshots
 
 
 class Rest(NamedTuple):

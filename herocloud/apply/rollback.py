@@ -5,12 +5,13 @@ good cannot be taken back, and what would stand on that data cannot either: a ma
 Everything else is taken back all the same. The arrows between steps are mostly about order, so they lead through what stays as it is.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.apply.entries import IN_FLIGHT
 from herocloud.model import makers
 from herocloud.model.ids import Address, StepId
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Plan
 from herocloud.model.steps import KINDS, Step
 from herocloud.plan import lost_data
@@ -87,7 +88,8 @@ def walk(plan: Plan, states: Mapping[StepId, str], looks: Mapping[StepId, Look],
         if step.id not in broken and _found(step, looks) is Found.CONTRADICTED:
             detail = looks[step.id].detail or "no details"
             broken[step.id] = f"the host matches neither the state before nor after this step: {detail}. Nothing was touched"
-    stays = _without_their_data(steps, lost)
+    snapshots = {change.address for change in plan.changing if any(part.startswith(SNAPSHOT) for part in change.parts_before or ())}
+    stays = _without_their_data(steps, lost, snapshots)
     _wait_for_the_unclear(steps, dependants, set(broken) - set(lost), stays)
     needs = {step.id: _seen_through(step.id, dependants, {*broken, *stays}) for step in steps}
     needs.update(dict.fromkeys(broken, ()))
@@ -101,37 +103,56 @@ def _found(step: Step, looks: Mapping[StepId, Look]) -> Found | None:
     return look.found if look is not None else None
 
 
-def _without_their_data(steps: Iterable[Step], lost: Collection[StepId]) -> dict[StepId, StepId]:
-    """Return the steps that cannot be taken back because the data is gone that they would bring something back for."""
+def _without_their_data(steps: Sequence[Step], lost: Collection[StepId], snapshots: Collection[Address]) -> dict[StepId, StepId]:
+    """Return the steps that cannot be taken back because the data is gone that they would bring something back for.
+
+    What has `snapshots` is not gone altogether without its disk.
+    """
     stays: dict[StepId, StepId] = {}
     gone: dict[Address, StepId] = {}
     machines: dict[Address, StepId] = {}
     """VMs whose machine stays as the apply left it."""
+    removed: dict[Address, StepId] = {}
+    """Those of them that the apply left without one."""
     for step in steps:
         if step.id in lost:
-            if step.after is None:
+            if step.after is None and carries(step):
                 gone[step.address] = step.id
             continue
-        because = _missing(step, gone, machines)
+        because = _missing(step, gone, machines, removed)
         if because is not None:
             stays[step.id] = because
             if step.part == "machine":
                 machines[step.address] = because
+                if step.after is None:
+                    removed[step.address] = because
+    for step in steps:
+        if KINDS[step.kind].moves_mark and step.address in gone and step.address not in snapshots:
+            # Nothing is left that could get its old name.
+            stays[step.id] = gone[step.address]
     return stays
 
 
-def _missing(step: Step, gone: Mapping[Address, StepId], machines: Mapping[Address, StepId]) -> StepId | None:
+def carries(step: Step) -> bool:
+    """Return whether something stands on the data of this step: a machine on its disk, a plug on its volume; nothing on a snapshot."""
+    return not step.part.startswith(SNAPSHOT)
+
+
+def _missing(
+    step: Step, gone: Mapping[Address, StepId], machines: Mapping[Address, StepId], removed: Mapping[Address, StepId]
+) -> StepId | None:
     """Return the step whose loss keeps this one from being taken back."""
     if step.before is None or KINDS[step.kind].destroys_data or KINDS[step.kind].moves_mark:
         return None
-    if step.part in ("machine", "power"):
+    if step.part == "power" and step.address in removed:
+        return removed[step.address]
+    if step.part == "machine":
         if step.address in machines:
             return machines[step.address]
-        if step.part == "machine":
-            held = {use["volume"] for use in (step.after or {}).get("volumes") or ()}
-            wanted = [use["volume"] for use in step.before.get("volumes") or () if use["volume"] not in held]
-            lacking = (gone.get(Address(f"volume.{name}")) for name in wanted)
-            return gone.get(step.address) or next((lost for lost in lacking if lost), None)
+        held = {use["volume"] for use in (step.after or {}).get("volumes") or ()}
+        wanted = [use["volume"] for use in step.before.get("volumes") or () if use["volume"] not in held]
+        lacking = (gone.get(Address(f"volume.{name}")) for name in wanted)
+        return gone.get(step.address) or next((lost for lost in lacking if lost), None)
     # What belonged to a VM that does not come back is of no use to anybody.
     return gone.get(step.address) if step.after is None else None
 

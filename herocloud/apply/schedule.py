@@ -30,6 +30,8 @@ class Ended(NamedTuple):
     """Steps whose provider had not answered when nobody waited any longer."""
     notes: tuple[str, ...] = ()
     """What there is to say of the walk besides how each step ended."""
+    busy: float = 0.0
+    """For how many seconds it was not waiting for any step: what it takes by itself to write its journal and to hand out work."""
 
 
 class Walk:

@@ -31,6 +31,9 @@ from herocloud.state.store import Did, Store
 Drivers = Callable[[str, str], Driver]
 """Gives the driver of a provider in a role."""
 
+_ENOUGH = 200
+"""Steps of an apply from which its own time for each is learnt: fewer do not share what a turn of the journal costs."""
+
 
 class Opened:
     """The drivers that some steps need, all opened before the first of them runs. The caller closes them."""
@@ -80,6 +83,7 @@ class Session:
         self._clock = clock
         self._interrupts = interrupts
         self._began = clock.elapsed()
+        self._busy = 0.0
         self._begun = frozenset(step.address for step in begun if not KINDS[step.kind].prepares)
         self._earlier = frozenset(earlier)
         self._lost: frozenset[StepId] = frozenset()
@@ -102,6 +106,7 @@ class Session:
         purged = self.options.purge or self.plan.purge
         lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=purged, kept=kept)
         self._lost = frozenset(lost)
+        self._write_off([step for step in asked if step.id in lost])
         way_back = rollback.walk(self.plan, states, looks, lost)
         self._journal.prepare_undo(way_back.steps)
         way = Backward(self._journal, way_back.unknown)
@@ -109,6 +114,13 @@ class Session:
         heals = [step.id for step in way_back.steps if KINDS[KINDS[step.kind].inverse].heals]
         walk = Walk(way_back.steps, way_back.needs, self.options.parallelism, (), heals)
         return self._run(walk, way, on_failure="continue", broken=way_back.broken)
+
+    def _write_off(self, steps: Iterable[Step]) -> None:
+        """Record of steps whose end nobody journalled that their data is gone: nothing on the way back brings it into the record again."""
+        now = self._clock.now()
+        entries = [self._journal.done(step, step.after, now, 0) for step in steps if step.after is None]
+        if entries:
+            self._store.commit(self._number, entries)
 
     def close_open_steps(self, states: Mapping[StepId, str]) -> Ended:
         """Bring what is under way to an end before something else removes all of it, and make nothing.
@@ -144,7 +156,9 @@ class Session:
             on_failure=on_failure,
             begun=self._begun,
         )
-        return runner.run(broken)
+        ended = runner.run(broken)
+        self._busy += ended.busy
+        return ended
 
     def _work_of(self, attempt: Attempt) -> Work:
         step, plan = attempt.step, self.plan
@@ -174,7 +188,9 @@ class Session:
         if status is not None:
             faults.reached("apply.finish.before")
             providers = {step.id: step.provider for step in self.plan.steps}
-            self._store.finish(self._number, status, self._clock.now(), _count(self.plan, outcomes, self._earlier | self._lost), providers)
+            did = _count(self.plan, outcomes, self._earlier | self._lost)
+            own = self._busy / len(outcomes) if len(outcomes) >= _ENOUGH else 0.0
+            self._store.finish(self._number, status, self._clock.now(), did, providers, own)
             faults.reached("apply.finish.after")
         result = Result(
             plan=self.plan.id,

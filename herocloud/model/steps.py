@@ -206,6 +206,9 @@ LANES = {"download": 2, "disk": 4, "network": 8, "boot": 8, "live": 8, "state": 
 STATE_PROVIDER = "state"
 """Named by steps that change records only and touch nothing outside."""
 
+EXECUTOR = ("executor", STATE_PROVIDER)
+"""Under what the executor's own time for each step stands among what was learnt about steps."""
+
 
 class Claim(NamedTuple):
     """How much of each resource a step takes when it starts, or gives back when it is done."""

@@ -7,6 +7,7 @@ command asks the world how far its open steps came, says so, and stops.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.apply.inspection import Left, Rest
 from herocloud.apply.rollback import Look
@@ -15,11 +16,15 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.outcomes import Result
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Approval, Severity, Status
 from herocloud.model.worlds import Recorded
 from herocloud.operations import approval, inputs, kept_data
 from herocloud.operations.inputs import Hosting
+
+if TYPE_CHECKING:
+    from herocloud.state.store import Store
 
 
 def refusal(rest: Rest, why: str) -> Diagnostic:
@@ -149,7 +154,11 @@ def _left_back(plan: Plan, apply: str, states: Mapping[StepId, str], looks: Mapp
     walk = rollbacks.walk(plan, states, looks, lost)
     counts = Counter(step.address for step in walk.taken_back())
     begun = {step.address for step in walk.steps}
-    gone = {step.address for step in walk.steps if step.id in walk.lost}
+    gone = {step.address for step in walk.steps if step.id in walk.lost and rollbacks.carries(step)}
+    snapshots: dict[Address, list[str]] = {}
+    for step in reversed(walk.steps):
+        if step.id in walk.lost and not rollbacks.carries(step):
+            snapshots.setdefault(step.address, []).append(step.part.removeprefix(SNAPSHOT))
     owners = {step.id: step.address for step in walk.steps}
     because: dict[Address, dict[Address, None]] = {}
     for step in walk.steps:
@@ -164,6 +173,7 @@ def _left_back(plan: Plan, apply: str, states: Mapping[StepId, str], looks: Mapp
             begun=True,
             lost=change.address in gone,
             because=tuple(because.get(change.address, ())),
+            snapshots=tuple(snapshots.get(change.address, ())),
         )
         for change in plan.changing
         if change.address in begun
@@ -183,6 +193,11 @@ def _load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:
     return found.plan, found.states
 
 
+def plan_of(store: "Store", pending: Pending) -> Plan:
+    """Return the plan of an apply, which need not be the only one with its id."""
+    return next(applied.plan for applied in store.load_plan(pending.plan) if applied.apply == pending.number)
+
+
 def ended_meanwhile(pending: Pending) -> Diagnostic:
     """Say that another process finished the apply first."""
     return Diagnostic("not-unfinished", "The apply has ended meanwhile", f"Another process brought `{pending.id}` to its end.")
@@ -200,10 +215,17 @@ def _classes_back(change: Change, *, lost: bool = False) -> tuple[Approval, ...]
     return tuple(dict.fromkeys((*needed, Approval.DESTROY))) if lost else needed
 
 
+def say_closed(pending: Pending, result: Result) -> str:
+    """Say what closing an apply took back: it is gone by now, and no plan removes it any more."""
+    addresses = dict.fromkeys(outcome.address for outcome in result.outcomes if outcome.status is Status.UNDONE)
+    back = f", and what it was making is taken back: {', '.join(f'`{address}`' for address in addresses)}" if addresses else ""
+    return f"`{pending.id}` is closed{back}"
+
+
 def not_closed(pending: Pending, result: Result) -> Refused:
     """Return what to raise where an apply cannot be closed before everything of its stack is removed."""
     failed = ", ".join(f"`{outcome.step}`: {outcome.error}" for outcome in result.outcomes if outcome.status is Status.FAILED)
-    detail = f"What `{pending.id}` had under way could not be brought to an end ({failed}). Nothing else was removed."
+    detail = f"What `{pending.id}` had under way could not be brought to an end ({failed}). What it had done stays as it is."
     hint = f"remove the cause and try again; `herocloud resume {pending.id} --rollback` takes the apply back"
     return Refused([Diagnostic("not-closed", "An earlier apply could not be closed", detail, hint=hint)])
 

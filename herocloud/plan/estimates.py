@@ -14,12 +14,12 @@ from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.plans import Change
-from herocloud.model.steps import FETCH, KINDS, LANES, PARALLELISM, Step, expected_seconds, moves_node
+from herocloud.model.steps import EXECUTOR, FETCH, KINDS, LANES, PARALLELISM, Step, expected_seconds, moves_node
 from herocloud.model.words import Action
 from herocloud.model.worlds import Durations
 
-_BOOKKEEPING = 0.0005
-"""Seconds that each step costs the executor itself, which writes its journal one turn after the other."""
+_BOOKKEEPING = 0.001
+"""Seconds that each step costs the executor itself where nobody has measured it yet: it writes its journal one turn after the other."""
 
 
 _INTERRUPTING = (Action.STOP, Action.REBOOT, Action.REPLACE)
@@ -51,10 +51,13 @@ def pace(learnt: Durations, host: Host) -> Callable[[Step], float]:
     return seconds
 
 
-def estimate(steps: Sequence[Step], parallelism: int = PARALLELISM) -> Timing:
-    """Play steps through, each as long as it is expected to take; each comes after what it needs."""
+def estimate(steps: Sequence[Step], parallelism: int = PARALLELISM, learnt: Durations | None = None) -> Timing:
+    """Play steps through, each as long as it is expected to take; each comes after what it needs.
+
+    Many short steps take as long as the executor itself needs for them, whatever their providers do meanwhile.
+    """
     starts, ends = _play(steps, parallelism)
-    return Timing(starts, ends, max(_BOOKKEEPING * len(steps), max(ends, default=0.0)))
+    return Timing(starts, ends, max((learnt or {}).get(EXECUTOR, _BOOKKEEPING) * len(steps), max(ends, default=0.0)))
 
 
 def _play(steps: Sequence[Step], parallelism: int) -> tuple[list[float], list[float]]:

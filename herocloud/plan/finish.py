@@ -44,7 +44,7 @@ def finish(draft: Draft) -> Plan:
     kept = (fact for change in changes for fact in draft.kept.get(change.address, ()))
     plan_facts = (*facts.gather(draft.stack, changes, draft.new_slices, proof.drawn, recorded, observed, host), *kept)
     steps = _complete_steps(ordered, plan_facts, draft)
-    timing = estimates.estimate(steps, draft.parallelism)
+    timing = estimates.estimate(steps, draft.parallelism, recorded.durations)
     down = estimates.with_downtimes(changes, steps, timing, carrying=overlay_rules.is_carrying(draft))
     shown = changes if draft.everything is None else draft.everything
     return Plan(

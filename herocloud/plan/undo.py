@@ -52,6 +52,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         by_address.setdefault(step.address, []).append(step)
     known = _under_both_names(kept, plan)
     diagnostics: list[Diagnostic] = []
+    later = undo_refusals.changed_later(plan.changing, past)
     lost: list[tuple[Address, str]] = []
     taken_back: dict[Address, Change] = {}
     inverted: dict[Address, Inverted] = {}
@@ -65,7 +66,8 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         diagnostics += inverse.found
         inverted[inverse.address], taken_back[inverse.address] = inverse, change
         taken_away = ((step, step.tombstone) for step in by_address[change.address] if step.id in inverse.firsts)
-        gone = lost_data.lost_steps(taken_away, purged=plan.purge, kept=known)
+        # What a later apply changed again is refused for that; where its data is by now is not ours to say.
+        gone = [] if change.address in later else lost_data.lost_steps(taken_away, purged=plan.purge, kept=known)
         lost += [(inverse.address, step.part) for step in gone]
         left = {step.part: halves[step.id] for step in by_address[change.address] if step.id in halves}
         inverted_change = _invert_change(change, inverse, past, left, gone)
@@ -74,7 +76,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
-    diagnostics += undo_refusals.find_touched(taken_back, past, observed)
+    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed)
     diagnostics += undo_refusals.find_replaced(done, past, observed)
     diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)

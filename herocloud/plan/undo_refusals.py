@@ -18,15 +18,23 @@ _NAMED = 5
 """How many things are named at most."""
 
 
-def find_touched(changes: Mapping[Address, Change], past: Past, observed: Observed | None) -> Iterator[Diagnostic]:
+def changed_later(changes: Iterable[Change], past: Past) -> set[Address]:
+    """Return what has another record than the apply left, under its name from before or the one from after."""
+    names = ((change.address, change.previous_address or change.address) for change in changes)
+    return {address for address, origin in names if any(past.after.get(one) != past.now.get(one) for one in (address, origin))}
+
+
+def find_touched(
+    changes: Mapping[Address, Change], later: Collection[Address], past: Past, observed: Observed | None
+) -> Iterator[Diagnostic]:
     """Say what has happened since the apply to the records of what it changed, or behind their back; the keys are the names from before."""
     name = apply_id(past.apply)
     touched: list[Address] = []
     drifted: list[Address] = []
     things = observed.things.get(past.plan.stack, {}) if observed is not None else {}
-    for origin, change in changes.items():
+    for change in changes.values():
         record = past.now.get(change.address)
-        if any(past.after.get(address) != past.now.get(address) for address in (change.address, origin)):
+        if change.address in later:
             touched.append(change.address)
         elif observed is not None and record is not None:
             thing = things.get(change.address)

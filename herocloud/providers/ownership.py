@@ -15,6 +15,7 @@ from typing import NamedTuple
 from herocloud.kits import durable_files, jsons
 
 FILE = "owner.json"
+_DRAFT_OF_MARK = ".mark.new"
 _OURS = frozenset({FILE, f".{FILE}.new"})
 
 
@@ -54,9 +55,14 @@ def rename(folder: Path, address: str) -> None:
 def is_bare(folder: Path) -> bool:
     """Return whether a folder holds nothing but its owner's name: then whatever was to lie in it has not been made."""
     try:
-        return all(path.name in _OURS for path in folder.iterdir())
+        return all(_says_nothing_more(path.name) for path in folder.iterdir())
     except FileNotFoundError:
         return False
+
+
+def _says_nothing_more(name: str) -> bool:
+    """Return whether a file is the owner's name, or the draft of a mark: what that was to be for comes after it."""
+    return name in _OURS or (name.startswith(".") and name.endswith(_DRAFT_OF_MARK))
 
 
 def release(folder: Path) -> bool:
@@ -70,8 +76,8 @@ def release(folder: Path) -> bool:
         owner = read_owner(folder)
         if not is_bare(folder):
             return False
-        for name in _OURS:
-            (folder / name).unlink(missing_ok=True)
+        for path in [path for path in folder.iterdir() if _says_nothing_more(path.name)]:
+            path.unlink(missing_ok=True)
         try:
             folder.rmdir()
         except OSError:

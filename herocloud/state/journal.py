@@ -224,6 +224,7 @@ def finish(
     outputs: Mapping[str, jsons.Json] | None,
     did: Did | None,
     providers: Mapping[StepId, str],
+    own: float,
 ) -> None:
     """Write down how an apply ended. An undo that is done turns what it undid into `rolled back`, so that it can be applied again."""
     connection.execute("UPDATE applies SET status = ?, ended = ? WHERE apply = ?", (status, ended, apply))
@@ -235,7 +236,7 @@ def finish(
         return
     # What it held beyond its records is free from here on.
     connection.execute("UPDATE applies SET reserved = '' WHERE apply = ?", (apply,))
-    _learn(connection, apply, providers)
+    _learn(connection, apply, providers, own)
     if status != "done":
         return
     connection.execute(
@@ -346,9 +347,9 @@ def durations(connection: sqlite3.Connection) -> dict[tuple[str, str], float]:
     return {key: (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for key, values in found.items()}
 
 
-def _learn(connection: sqlite3.Connection, apply: int, providers: Mapping[StepId, str]) -> None:
-    """Remember how long the steps of an apply took, a few of each kind and provider."""
-    found: dict[tuple[str, str], list[float]] = {}
+def _learn(connection: sqlite3.Connection, apply: int, providers: Mapping[StepId, str], own: float) -> None:
+    """Remember how long the steps of an apply took, a few of each kind and provider, and how long each kept the executor itself busy."""
+    found: dict[tuple[str, str], list[float]] = {steps.EXECUTOR: [own]} if own > 0 else {}
     rows = connection.execute(
         "SELECT step, seconds FROM journal WHERE apply = ? AND event = 'done' AND seconds > 0 ORDER BY number DESC", (apply,)
     )

@@ -6,75 +6,52 @@ the threads of an apply share the connection.
 
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from herocloud.kits import faults
 from herocloud.kits.jsons import Json
 from herocloud.model.applies import NOBODY, Caller, Pending
 from herocloud.model.errors import Refused
-from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName, StepId
+from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.plans import Plan
-from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, high_water, history, journal, recorded_state, records, reserve, state_files
+from herocloud.model.worlds import Recorded
+from herocloud.state import connections, failures, high_water, journal, reserve, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
+from herocloud.state.state_answers import Answer, Reader
 
 if TYPE_CHECKING:
     from herocloud.state.old_history import Limits, Pruned
 
 __all__ = [
-    "Applied",
-    "AppliedPlan",
-    "Did",
-    "Difference",
-    "Entry",
-    "Generation",
-    "Grant",
-    "Moved",
-    "Store",
-    "Unfinished",
-    "Version",
-    "open_state",
-    "read_pending",
-    "read_recorded",
-]
+    "Applied", "AppliedPlan", "Did", "Difference", "Entry", "Generation", "Grant", "Moved", "Store", "Unfinished", "Version",
+    "open_state", "read_pending", "read_recorded",
+]  # fmt: skip
 
-Answer = TypeVar("Answer")
-
-_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError, zlib.error)
+_NONE: Mapping[StepId, str] = MappingProxyType({})
 
 
 class Moved(Exception):
     """Somebody else took something or edited a record since the caller looked."""
 
 
-class Store:
+class Store(Reader):
     """One open state."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, *, write: bool) -> None:
         """Take over an open connection."""
-        import threading
-
-        self.folder = folder
-        self._connection = connection
+        super().__init__(folder, connection)
         self._write = write
         self._closed = False
-        self._turn = threading.Lock()
         self._runs: dict[int, Run] = {}
         self._outputs: dict[int, Mapping[str, Json] | None] = {}
         """The outputs of plans that began here; nothing for one that left something out, because they speak of a part of the stack only."""
-        self._path = state_files.database(folder)
         self._file = state_files.identify(self._path)
-        self.lineage: str
-        self.host: HostId
-        """The id of this host where states of several hosts meet; within this state it goes by `ids.HERE`."""
-        self.lineage, self.host = self._read(lambda c: c.execute("SELECT lineage, host FROM world").fetchone())
 
     def __enter__(self) -> Self:
         """Allow `with open_state(…) as store`."""
@@ -96,133 +73,6 @@ class Store:
             finally:
                 self._closed = True
                 self._connection.close()
-
-    # Reading
-
-    @property
-    def serial(self) -> int:
-        """Return the number of the last operation."""
-        return self._read(lambda c: int(c.execute("SELECT serial FROM world").fetchone()[0]))
-
-    @property
-    def data_version(self) -> int:
-        """Return a number that differs after another connection has written; asking costs microseconds."""
-        with self._turn, failures.Guarded(self._path):
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-
-    @property
-    def is_copy(self) -> bool:
-        """Return whether this reads a copy of the file, which will never see what is written later."""
-        with self._turn, failures.Guarded(self._path):
-            return not connections.is_of(self._connection, self._path)
-
-    def recorded(self, *, checked: bool = False) -> Recorded:
-        """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
-        return self._read(lambda c: recorded_state.read(c, self.folder, checked=checked))
-
-    def record(self, stack: StackName, address: Address) -> Record | None:
-        """Return the record of one address."""
-        return self._read(lambda c: records.find(c, stack, address))
-
-    def record_of(self, sid: str) -> Record | None:
-        """Return the record of this sid."""
-        return self._read(lambda c: records.find_sid(c, sid))
-
-    def assignments(self) -> Mapping[Sid, tuple[StackName, Address]]:
-        """Return who holds each slice in use."""
-        return self._read(records.owners)
-
-    def generation(self) -> Generation:
-        """Return what changes whenever anybody takes something or edits a record."""
-        return self._read(journal.generation)
-
-    def pending(self) -> tuple[Pending, ...]:
-        """Return every apply that runs or did not end, oldest first."""
-        return self._read(lambda c: journal.pending(c, self.folder))
-
-    def last_files(self, stack: str) -> tuple[str, ...]:
-        """Return the stack files of the last apply of a stack."""
-        return self._read(lambda c: journal.last_files(c, stack, self.folder))
-
-    def data_makers(self, stack: str) -> dict[Address, str]:
-        """Return the name of the apply that made the data at each address of a stack last."""
-        from herocloud.state import data_makers
-
-        return self._read(lambda c: data_makers.find(c, stack))
-
-    def unfinished(self, apply: int | None = None) -> Unfinished | None:
-        """Return this apply, or the newest that did not end, with its plan and how far each step got."""
-
-        def look(connection: sqlite3.Connection) -> Unfinished | None:
-            past = journal.unfinished(connection, apply)
-            if past is None:
-                return None
-            return Unfinished(past.apply, journal.load(connection, past.apply, self._path), journal.states(connection, past.apply))
-
-        return self._read(look)
-
-    def applies(self) -> list[Applied]:
-        """Return every apply without its plan, newest first."""
-        return self._read(journal.applies)
-
-    def load_plan(self, plan: PlanId) -> list[AppliedPlan]:
-        """Return each apply of this plan, newest first."""
-
-        def look(connection: sqlite3.Connection) -> list[AppliedPlan]:
-            return [
-                AppliedPlan(
-                    past_apply.apply,
-                    journal.load(connection, past_apply.apply, self._path),
-                    past_apply.status,
-                    past_apply.started,
-                    past_apply.ended,
-                    journal.states(connection, past_apply.apply),
-                    past_apply.serial,
-                )
-                for past_apply in journal.applies(connection, f"plan = ? AND {journal.WHOLE}", (plan,))
-            ]
-
-        return self._read(look)
-
-    def undoable(self) -> list[Applied]:
-        """Return every apply whose plan is still whole, newest first."""
-        return self._read(lambda c: journal.applies(c, journal.WHOLE))
-
-    def has_history_beyond(self, limits: "Limits", now: float) -> bool:
-        """Return whether `prune` would throw anything away."""
-        from herocloud.state import old_history
-
-        return self._read(lambda c: old_history.find_cut(c, limits, now) > old_history.kept_from(c))
-
-    def durations(self) -> Durations:
-        """Return the median seconds of each kind of step that ran here, by provider."""
-        return self._read(journal.durations)
-
-    def history(self) -> list[Version]:
-        """Return every operation that raised the serial, newest first."""
-        return self._read(history.log)
-
-    def versions_with(self, text: str) -> list[tuple[tuple[int, ...], Record]]:
-        """Return every version of a record that holds a text, past ones too, with the serials that made and ended it."""
-        return self._read(lambda c: records.versions_with(c, text))
-
-    def last_record(self, stack: StackName, address: Address) -> Record | None:
-        """Return the last record of an address that has none now."""
-        return self._read(lambda c: records.last(c, stack, address))
-
-    def records_around(self, serial: int) -> tuple[records.Records, records.Records]:
-        """Return the records before and after the operation of `serial`, which may be one of which only its own stack is still known."""
-        return self._read(lambda c: history.records_around(c, serial))
-
-    def records_at(self, serial: int) -> Mapping[StackName, Mapping[Address, Record]]:
-        """Return the records as they were after the operation of `serial`; serial 0 is before the first."""
-        return self._read(lambda c: history.records_at(c, serial))
-
-    def diff(self, before: int, after: int) -> list[Difference]:
-        """Return what differs between two serials."""
-        return self._read(lambda c: history.diff(c, before, after))
-
-    # Writing
 
     @staticmethod
     def prepare(plan: Plan, grant: Grant) -> Prepared:
@@ -274,11 +124,11 @@ class Store:
         self._runs[apply] = committed[-1]
 
     def finish(
-        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = MappingProxyType({})
+        self, apply: int, status: str, ended: float, did: Did | None = None, providers: Mapping[StepId, str] = _NONE, own: float = 0.0
     ) -> None:
         """Say how an apply ended: `done`, `partial`, `rolled back`, or `interrupted`, which leaves it unfinished.
 
-        Of steps whose provider is given, the duration is remembered for estimates.
+        Of steps whose provider is given, the duration is remembered for estimates, and what each took of the executor's `own` time.
         """
         if status not in journal.STATUSES:
             msg = f"an apply cannot end as {status!r}"
@@ -291,7 +141,7 @@ class Store:
             elif status == "done":
                 plan = journal.load_head(connection, apply, self._path)
                 outputs = plan.outputs if plan.complete else None
-            journal.finish(connection, apply, status, ended, outputs, did, providers)
+            journal.finish(connection, apply, status, ended, outputs, did, providers, own)
 
         self._transact("state.finish", write)
         self._runs.pop(apply, None)
@@ -327,20 +177,6 @@ class Store:
     def settle_slices(self, slices: int) -> None:
         """Accept that the host has so many slices from now on, more or fewer; raises Conflict when VMs hold higher ones."""
         self._transact("state.edit", lambda connection: journal.settle_slices(connection, slices))
-
-    def _read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        """Ask within one transaction, so that all of the answer is of the same moment."""
-        with self._turn, failures.Guarded(self._path):
-            try:
-                self._connection.execute("BEGIN")
-                try:
-                    return question(self._connection)
-                finally:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-            except _UNREADABLE as error:
-                # The pages are in order, and what they hold is not: no JSON any more, or JSON of another shape.
-                raise failures.damaged(self._path, f"what is in it cannot be read ({type(error).__name__}: {error})") from error
 
     def _transact(self, point: str, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Do work as one transaction, again with a piece of the reserve where the disk is full."""

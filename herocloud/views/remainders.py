@@ -36,7 +36,7 @@ def document(rest: Rest) -> dict[str, Json]:
                 "classes": [needed.value for needed in one.classes],
                 "steps": one.steps,
                 "begun": one.begun,
-                **({"comes_back": one.comes_back} if rest.rollback else {}),
+                **({"comes_back": one.comes_back, "lost_snapshots": [*one.snapshots]} if rest.rollback else {}),
             }
             for one in rest.left
         ],
@@ -66,7 +66,9 @@ def render(rest: Rest, *, color: bool = False) -> str:
     ]
     wide = max((len(one.change.address) for one in rest.left), default=0)
     lines += [_line(one, wide, palette, back=rest.rollback) for one in rest.left] or ["  nothing but to close the books"]
-    lost = [one.change.address for one in rest.left if one.lost]
+    lost = [
+        one.change.address if one.lost else f"{one.change.address} ({_snapshots(one)})" for one in rest.left if one.lost or one.snapshots
+    ]
     if rest.all_lost:
         way_out = "" if rest.turned else f" `herocloud resume {pending.id}` finishes it instead."
         lines += ["", f"Nothing can be taken back: all of the data is gone for good.{way_out}"]
@@ -96,10 +98,18 @@ def _note_back(one: Left) -> str:
     if one.because:
         others = ", ".join(f"`{address}`" for address in one.because if address != one.change.address)
         why = f"{others} cannot come back" if others else "the host matches neither the state before nor after a step of it"
-        return f"{'not as a whole' if one.steps else 'not taken back'}: {why}"
+        without = f", and {_snapshots(one)} {'are' if len(one.snapshots) > 1 else 'is'} gone for good" if one.snapshots else ""
+        return f"{'not as a whole' if one.steps else 'not taken back'}: {why}{without}"
+    if one.snapshots:
+        return f"without {_snapshots(one)}, which {'are' if len(one.snapshots) > 1 else 'is'} gone for good"
     if one.change.action is Action.CREATE and one.change.impact < Impact.DATA and one.change.kind in ("vm", "volume"):
         return "removed with whatever was written to it since"
     return ""
+
+
+def _snapshots(one: Left) -> str:
+    """Name the snapshots that a rollback cannot bring back."""
+    return f"snapshot{'s' if len(one.snapshots) > 1 else ''} {', '.join(f'`{name}`' for name in one.snapshots)}"
 
 
 def _found(seen_step: Seen) -> str:

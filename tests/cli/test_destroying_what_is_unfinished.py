@@ -5,11 +5,14 @@ import os
 import shutil
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from herocloud.state import store
 
 STACK = """\
 stack: shop
@@ -109,6 +112,17 @@ def test_the_plan_says_that_the_apply_is_not_finished_any_more(cut: Callable[[st
     ran = stack.herocloud("destroy", "--no-input")
     assert "nothing more of it is made or booted" in ran.err
     assert "Left to do" not in ran.both
+    ran = stack.herocloud.done("destroy", "-y")
+    assert "note: `apply-1` is closed, and what it was making is taken back: `vm.db`" in ran.err
+
+
+def test_where_all_that_was_made_is_taken_back_the_result_says_what(cut: Callable[[str], Cut]) -> None:
+    stack = cut("")
+    stack.herocloud.write("stack: shop\nvolumes: {data: {size: 1 GiB}}\n")
+    stack.apply("volume.create.half:1")
+    ran = stack.herocloud.done("destroy", "-y")
+    assert "note: `apply-1` is closed, and what it was making is taken back: `volume.data`" in ran.err
+    assert stack.things() == []
 
 
 @pytest.mark.parametrize("flags", [(), ("--approve", "create,update")], ids=["nothing", "other classes"])
@@ -121,6 +135,52 @@ def test_without_the_approval_of_the_removal_nothing_happens(cut: Callable[[str]
     assert (stack.things(), stack.herocloud.done("state", "log", "--json").out) == (before, log)
     stack.herocloud.done("resume", "-y")
     assert "No changes." in stack.herocloud.done("plan").out
+
+
+def _slow_down(stack: Cut, rule: str) -> None:
+    """Give the simulator a rule for what the next command does."""
+    (stack.herocloud.data_folder / "scenario.yaml").write_text(f"rules: [{rule}]\n", encoding="utf-8")
+    with (stack.herocloud.data_folder / "host.yaml").open("a", encoding="utf-8") as file:
+        file.write("simulator: {scenario: ./scenario.yaml}\n")
+
+
+def test_an_interrupt_while_it_is_closed_leaves_it_to_be_taken_back(cut: Callable[[str], Cut], spawn: Any) -> None:
+    stack = cut("")
+    stack.apply("vm.create.half:1")
+    _slow_down(stack, '{address: vm.db, step: "undo vm.create", times: 1, delay: 60 s}')
+    process = spawn("destroy", "-y")
+    end_by = time.monotonic() + 60
+    while "undoing" not in _states(stack):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end_by, "it was not taken back in time"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert "vm.db" in stack.herocloud.done("state", "list").out
+    stack.destroy("-y")
+    assert stack.things() == []
+
+
+def _states(stack: Cut) -> set[str]:
+    opened = store.open_state(stack.herocloud.data_folder, write=False)
+    assert opened is not None
+    with opened:
+        unfinished = opened.unfinished()
+    return set() if unfinished is None else set(unfinished.states.values())
+
+
+def test_what_cannot_be_taken_back_keeps_what_was_done(cut: Callable[[str], Cut]) -> None:
+    stack = cut("")
+    stack.apply("vm.create.half:1")
+    _slow_down(stack, '{address: vm.db, step: "undo vm.create", times: 1, fail: "the disk is busy"}')
+    ran = stack.herocloud("destroy", "-y")
+    assert ran.code == 1, ran.both
+    assert "An earlier apply could not be closed" in ran.err
+    assert "`vm.db/vm.create`: the disk is busy" in ran.err
+    assert {"image.debian", "network.lan", "vm.db"} <= {address for address, _, _ in stack.things()}
+    assert "apply-1 of stack shop is not finished" in stack.herocloud("resume").out
+    stack.destroy("-y")
+    assert stack.things() == []
 
 
 def test_what_was_written_to_a_vm_that_ran_is_kept(cut: Callable[[str], Cut]) -> None:

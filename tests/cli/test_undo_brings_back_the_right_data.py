@@ -159,7 +159,7 @@ def test_a_rollback_whose_own_data_is_gone_brings_no_older_data_back(herocloud, 
     assert "cannot come back" in said.out
     ran = herocloud("resume", "--rollback", "-y")
     assert ran.code != 0, ran.both
-    assert "was purged, so its deletion cannot be undone" in ran.both
+    assert "destroyed is gone for good" in ran.both
     with sqlite3.connect(herocloud.data_folder / "simulator.db") as world:
         assert world.execute("SELECT content FROM tombstones").fetchall() == [(cut[0],)]
     world.close()

@@ -61,3 +61,31 @@ def test_what_later_applies_changed_is_named_in_one_error(herocloud) -> None:
     assert ran.code == 1, ran.both
     assert ran.err.count("error: ") == 1
     assert "`vm.web[0\u20132]` were changed again after `apply-2`." in ran.err
+
+
+def test_after_an_undo_that_failed_nothing_that_is_there_is_called_gone(herocloud, misbehave) -> None:
+    herocloud.write(WEB + "vms: {web: {image: debian, memory: 1 GiB}}\n")
+    herocloud.done("apply", "-y", "-q")
+    herocloud.write(WEB.replace("old", "new") + "vms: {web: {image: debian, memory: 1 GiB}}\n")
+    herocloud.done("apply", "-y", "-q")
+    misbehave('{address: vm.web, step: vm.boot, times: 1, fail: "the cord was pulled"}')
+    assert herocloud("undo", "-y").code == 13
+    ran = herocloud("undo", "apply-2", "-y")
+    assert ran.code == 1, ran.both
+    assert "`vm.web` were changed again after `apply-2`" in ran.err
+    assert "gone" not in ran.both
+
+
+def test_what_an_undo_of_an_undo_put_into_force_again_is_named(herocloud) -> None:
+    for memory in (1, 2):
+        herocloud.write(WEB + f"vms: {{web: {{image: debian, memory: {memory} GiB}}}}\n")
+        herocloud.done("apply", "-y", "-q")
+    herocloud.done("undo", "-y")
+    assert "What `apply-2`" in herocloud("undo", "apply-2", "-y").err
+    herocloud.done("undo", "apply-3", "-y")
+    ran = herocloud("undo", "apply-2", "-y")
+    assert "`apply-4` put what `apply-2`" in ran.err
+    assert "`herocloud undo apply-4` takes it back" in ran.err
+    herocloud.done("undo", "apply-4", "-y")
+    assert "What `apply-2`" in herocloud("undo", "apply-2", "-y").err
+    assert "`apply-5` put what `apply-3`" in herocloud("undo", "apply-3", "-y").err

@@ -4,7 +4,7 @@ import pytest
 
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StepId
-from herocloud.model.steps import Step, expected_seconds
+from herocloud.model.steps import EXECUTOR, Step, expected_seconds
 from herocloud.model.words import Action
 from herocloud.plan import estimates
 
@@ -100,3 +100,10 @@ def test_an_estimate_has_a_time_for_every_step(count) -> None:
     steps = _steps("vm.a", POWER_CYCLE) * count
     timing = estimates.estimate(steps)
     assert len(timing.starts) == len(timing.ends) == len(steps)
+
+
+def test_many_short_steps_take_the_executors_own_time_as_it_was_learnt() -> None:
+    steps = [step for number in range(2000) for step in _steps(f"vm.c[{number}]", ("record.write",))]
+    assert estimates.estimate(steps, learnt={EXECUTOR: 0.01}).total == pytest.approx(20)
+    long = [step._replace(seconds=60.0) for step in _steps("vm.a", POWER_CYCLE)]
+    assert estimates.estimate(long, learnt={EXECUTOR: 0.01}).total == pytest.approx(60 * len(long))

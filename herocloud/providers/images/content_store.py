@@ -90,11 +90,12 @@ class Store:
             path.unlink(missing_ok=True)
 
     def tidy(self) -> int:
-        """Remove the drafts of all tries that have ended, by any process; returns the bytes that came free."""
+        """Remove what is left of tries that have ended, drafts and contents without an entry; returns the bytes that came free."""
         freed = 0
-        for path in (self._folder / image_folders.STORE).glob(".*new"):
-            with self.try_lock(path.name[1:].partition("-")[0]) as got:
-                if got and path.exists():
+        folder = self._folder / image_folders.STORE
+        for path in (*folder.glob(".*new"), *(path for path in folder.glob("*.raw") if not self._entry_path(path.stem).exists())):
+            with self.try_lock(path.name.removeprefix(".").partition("-")[0]) as got:
+                if got and path.exists() and not self._entry_path(path.stem).exists():
                     freed += path.stat().st_blocks * 512
                     path.unlink(missing_ok=True)
         return freed
