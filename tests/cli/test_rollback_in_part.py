@@ -34,9 +34,10 @@ class Cut:
         self.kill(point)
         self.herocloud.write(HEAD + before)
 
-    def kill(self, point: str) -> None:
-        """Apply the file that is there and be killed."""
-        process = self._spawn("apply", "-y", "-q", "--purge", env={**os.environ, "HEROCLOUD_FAULTS": f"{point}:kill"})
+    def kill(self, point: str, *command: str) -> None:
+        """Apply the file that is there, or run another command, and be killed."""
+        arguments = command or ("apply", "-y", "-q", "--purge")
+        process = self._spawn(*arguments, env={**os.environ, "HEROCLOUD_FAULTS": f"{point}:kill"})
         process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL, f"{point} was not reached"
 
@@ -151,6 +152,23 @@ NAMES = {"vm.bb": "vm.b", "vm.ee": "vm.e", "vm.b": "vm.f"}
 """What had another name before."""
 
 
+@pytest.mark.parametrize("point", ["back.undo.after:3", "back.outcome.after:6"])
+def test_a_rollback_that_was_cut_off_itself_still_knows_what_is_lost(cut: Cut, point: str) -> None:
+    cut.herocloud.write(BEFORE)
+    cut.herocloud.done("apply", "-y", "-q")
+    cut.herocloud.write(AFTER)
+    cut.kill("apply.finish.before:1")
+    lost = {address for address, one in cut.preview().items() if not one["comes_back"]}
+    cut.kill(point, "resume", "--rollback", "-y", "-q")
+    told = cut.preview()
+    assert {address for address, one in told.items() if not one["comes_back"]} == lost
+    assert "not as a whole: the host" not in cut.herocloud("resume", "--rollback").out
+    events = [json.loads(line) for line in cut.herocloud("resume", "--rollback", "-y", "--json").out.splitlines()]
+    back = Counter(event["address"] for event in events if event["type"] == "apply_complete")
+    assert dict(back) == {address: one["steps"] for address, one in told.items() if one["steps"]}
+    assert "There are no orphans." in cut.herocloud.done("state", "orphans").out
+
+
 def test_wherever_a_purging_apply_is_killed_nothing_is_lost_but_what_its_preview_names(
     cut: Cut, tmp_path: Path, each_point: Callable[[], list[str]]
 ) -> None:
@@ -199,3 +217,14 @@ def each_point() -> Callable[[], list[str]]:
         return [f"{names[number % 3]}:{number}" for number in range(2, 24, 3)]
 
     return points
+
+
+def test_undoing_the_rest_names_what_is_there(cut: Cut) -> None:
+    before = f"{DATA}vms: {{b: {{volumes: [data]}}}}\n"
+    cut.apply(before, "moved: [{from: vm.b, to: vm.bb}]\nvms: {bb: {}}\n", "apply.finish.before:1")
+    cut.herocloud("resume", "--rollback", "-y")
+    shown = cut.herocloud("undo", "apply-2").both
+    assert "~ vm.b   update live" in shown, shown
+    assert "wait for each other" not in shown
+    cut.herocloud("undo", "apply-2", "-y")
+    assert cut.states() == {"vm.b": "running"}
