@@ -47,10 +47,13 @@ def complete_step(record: Record | None, change: Change, step: Step, result: Par
         record = record._replace(parts=_parts_with(record, step, result, made="vm.create", gone="vm.delete"))
     if not step.last or change.after is None:
         return record
+    if step.kind == RECORD_WRITE and step.after is not None:
+        # An orphan is recorded as it was.
+        record = record._replace(parts=step.after["parts"])
     return record._replace(
         spec=change.after,
         provider=change.provider,
-        complete=True,
+        complete=step.kind != RECORD_WRITE or step.after is None or step.after["complete"],
         protect=change.protect,
         sid=change.sid or record.sid,
         needs=change.needs,

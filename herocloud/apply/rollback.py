@@ -65,7 +65,14 @@ def find_lost(
     `kept` lists the deleted data that is still there; without it what was not purged counts as kept.
     """
     destroying = (step for step in begun_steps(plan, states) if KINDS[step.kind].destroys_data)
-    gone = [step for step in destroying if states[step.id] == "done" or _found(step, looks) is Found.DONE]
+    followed = {need for step in plan.steps if states.get(step.id) in (*IN_FLIGHT, "done", "undone") for need in step.needs}
+
+    def is_done(step: Step) -> bool:
+        # Where something else is in its place by now, what came after it tells.
+        found = _found(step, looks)
+        return states[step.id] == "done" or found is Found.DONE or (found is Found.CONTRADICTED and step.id in followed)
+
+    gone = [step for step in destroying if is_done(step)]
     if not gone or not (purged or kept):
         return frozenset()
     found = [] if purged or kept is None else list(kept())

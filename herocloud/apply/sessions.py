@@ -106,7 +106,7 @@ class Session:
         purged = self.options.purge or self.plan.purge
         lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=purged, kept=kept)
         self._lost = frozenset(lost)
-        self._write_off([step for step in asked if step.id in lost])
+        self._write_off([step for step in asked if step.id in lost and states[step.id] != "undoing"])
         way_back = rollback.walk(self.plan, states, looks, lost)
         self._journal.prepare_undo(way_back.steps)
         way = Backward(self._journal, way_back.unknown)

@@ -69,7 +69,7 @@ class Asking:
             raise Blocked([operations_approval.refusal(plan, self._approved, silent)])
         asked = operations_approval.question(plan, lacking)
         if not asked.accepts(_answer(call, _words(f"Run this plan of stack `{plan.stack}`?", asked))):
-            raise Blocked([operations_approval.declined(lacking)])
+            raise Blocked([operations_approval.declined(asked, lacking)])
         return self._approved | lacking.keys()
 
     def approve_rest(self, rest: Rest) -> frozenset[Approval]:
@@ -89,7 +89,7 @@ class Asking:
         asked = operations_approval.question_about(rest.plan.stack, lacking)
         words = f"{'Take back' if rest.rollback else 'Finish'} this apply of stack `{rest.plan.stack}`?"
         if not asked.accepts(_answer(call, _words(words, asked))):
-            raise Blocked([operations_approval.declined(lacking)])
+            raise Blocked([operations_approval.declined(asked, lacking)])
         return self._approved | lacking.keys()
 
 

@@ -5,6 +5,7 @@ A plan without changes defines 160 of these types and makes values of half of th
 methods are inherited, and a constructor is compiled for the first value. Values are made, read and compared as fast as ever.
 """
 
+import sys
 from collections import namedtuple
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -64,13 +65,24 @@ def _compile_constructor(owner: type[_Fields]) -> Any:
     return constructor
 
 
+def _list_fields(body: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names that a class body annotates."""
+    if sys.version_info >= (3, 14) and "__annotations__" not in body:
+        # There a class body holds a function that tells its annotations.
+        import annotationlib
+
+        annotate = annotationlib.get_annotate_from_class_namespace(body)
+        return () if annotate is None else tuple(annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF))
+    return tuple(body.get("__annotations__", ()))
+
+
 class _Definition(type):
     """Turns a class body into a named tuple. The types themselves are ordinary ones, so that a class below them is an ordinary class."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> Any:
         if not bases:
             return super().__new__(cls, name, bases, body)
-        fields = tuple(body.get("__annotations__", ()))
+        fields = _list_fields(body)
         defaults = {field: body[field] for field in fields if field in body}
         if fields[len(fields) - len(defaults) :] != tuple(defaults):
             raise TypeError(f"in {name} a field without a default follows one that has a default")

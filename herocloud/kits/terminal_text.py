@@ -14,7 +14,7 @@ import re
 COLORS = frozenset({"\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[35m", "\x1b[36m", "\x1b[1m", "\x1b[2m", "\x1b[0m"})
 """All that a color can do is make text harder to read, so these need no proof of where they come from."""
 
-_UNSAFE = re.compile(
+_UNSAFE = (
     r"\x1b\[\d*[mAJK]"
     r"|\r\n"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f"
@@ -25,7 +25,7 @@ _MOVES = r"\x1b\[\d*A|\x1b\[[JK]|\r"
 
 def visible(text: str, *, colors: bool = False, redrawing: bool = False) -> str:
     """Return the text with everything written out that a terminal would obey, except colors and, in lines that are redrawn, our moves."""
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.replace("\n", "").isprintable():
         return text
 
     def write_out(found: re.Match[str]) -> str:
@@ -34,7 +34,7 @@ def visible(text: str, *, colors: bool = False, redrawing: bool = False) -> str:
             return said
         return "\n" if said == "\r\n" else "".join(map(_write_out, said))
 
-    return _UNSAFE.sub(write_out, text)
+    return re.sub(_UNSAFE, write_out, text)
 
 
 def _write_out(letter: str) -> str:

@@ -179,7 +179,9 @@ def restores_data(kind: str) -> bool:
 
 def moves_node(step: "Step") -> bool:
     """Return whether a step moves a node of the overlay to another /64: VMs in the old one are cut off from then on."""
-    before, after = (part if step.part == "overlay" and part else {} for part in (step.before, step.after))
+    if step.part != "overlay":
+        return False
+    before, after = step.before or {}, step.after or {}
     return bool(before.get("subnet") and after.get("subnet") and before["subnet"] != after["subnet"])
 
 

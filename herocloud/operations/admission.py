@@ -153,7 +153,9 @@ def _say_changed(plan: Plan, changed: Changed, recorded: Recorded, observed: Obs
     before, now = (change.before, record and record.spec) if kind == "record" else (change.parts_before, thing and thing.parts)
     if not before or not now:
         return found
-    pairs = [f"{path} {values.show_pair(path, old, new)}" for path, old, new in phrases.differing(dict(before), dict(now))]
+    pairs = [
+        f"{phrases.field_name(path)} {values.show_pair(path, old, new)}" for path, old, new in phrases.differing(dict(before), dict(now))
+    ]
     if not pairs:
         return found
     shown = ", ".join(pairs[:_MOST_FIELDS]) + (f" and {len(pairs) - _MOST_FIELDS} more fields" if len(pairs) > _MOST_FIELDS else "")

@@ -115,10 +115,11 @@ def refusal(plan: Plan, approved: Collection[Approval], why_not_asked: str = NO_
     )
 
 
-def declined(lacking: dict[Approval, list[Change]]) -> Diagnostic:
+def declined(asked: Question, lacking: dict[Approval, list[Change]]) -> Diagnostic:
     """Say that a person was asked and did not approve."""
     words = ", ".join(approval.value for approval in lacking)
-    return Diagnostic("not-approved", "Not approved", f"The answer was not the word that approves ({words}); nothing was changed.")
+    detail = f"The answer was not `{asked.word}`, so nothing was changed. Not approved: {words}."
+    return Diagnostic("not-approved", "Not approved", detail)
 
 
 def _list(changes: list[Change]) -> str:

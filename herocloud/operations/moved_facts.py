@@ -92,7 +92,7 @@ def _of_thing(changed: Changed, address: Address, old: Planned, new: Planned) ->
 
 
 def _pairs(before: Json, after: Json) -> str:
-    pairs = [f"{path} {values.show_pair(path, one, other)}" for path, one, other in phrases.differing(before, after)]
+    pairs = [f"{phrases.field_name(path)} {values.show_pair(path, one, other)}" for path, one, other in phrases.differing(before, after)]
     return ", ".join(pairs[:_MOST]) + (f" and {len(pairs) - _MOST} more fields" if len(pairs) > _MOST else "")
 
 

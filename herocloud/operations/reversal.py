@@ -49,7 +49,8 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
 def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:
     """Return the apply to take back; raises `Refused` when there is none, or when the one that is meant cannot be.
 
-    Where none is named, what other commands did in passing is passed over: nobody asked for it, and it has left nothing.
+    Where none is named, what other commands did in passing is passed over: nobody asked for it, and it has left nothing. A clone has
+    left something, in another stack: whoever takes back what was done last would mean that, and not what was there before it.
     """
     wanted = [past for past in applies if (not past.in_passing if which is None else _is_meant(past, which, applies))]
     if not wanted:
@@ -59,8 +60,20 @@ def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:
         )
     open_ones = [past for past in wanted if past.status in ("done", "partial")]
     if open_ones:
+        copied = [past for past in applies if past.is_of_clone and past.apply > open_ones[0].apply and past.stack == open_ones[0].stack]
+        if which is None and copied:
+            raise Refused([_clone_came_after(copied[0], open_ones[0])])
         return open_ones[0]
     raise Refused([Diagnostic("nothing-to-undo", "There is nothing to undo", _why_not(wanted[0], applies))])
+
+
+def _clone_came_after(copied: PastApply, past: PastApply) -> Diagnostic:
+    detail = (
+        f"The last thing done with stack `{past.stack}` was a clone (`{apply_id(copied.apply)}`), which is in the stack `imperative`. "
+        f"`herocloud undo {apply_id(past.apply)}` takes back what was done to `{past.stack}` before that."
+    )
+    hint = "`herocloud vm delete VM` deletes a clone, `herocloud state log` lists what was applied"
+    return Diagnostic("undo-clone", "It is not clear what is to be undone", detail, hint=hint)
 
 
 def _why_not(past: PastApply, applies: Sequence[PastApply]) -> str:

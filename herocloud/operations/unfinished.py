@@ -215,10 +215,17 @@ def _classes_back(change: Change, *, lost: bool = False) -> tuple[Approval, ...]
     return tuple(dict.fromkeys((*needed, Approval.DESTROY))) if lost else needed
 
 
+def say_closed(pending: Pending, result: Result) -> str:
+    """Say what closing an apply took back: it is gone by now, and no plan removes it any more."""
+    addresses = dict.fromkeys(outcome.address for outcome in result.outcomes if outcome.status is Status.UNDONE)
+    back = f", and what it was making is taken back: {', '.join(f'`{address}`' for address in addresses)}" if addresses else ""
+    return f"`{pending.id}` is closed{back}"
+
+
 def not_closed(pending: Pending, result: Result) -> Refused:
     """Return what to raise where an apply cannot be closed before everything of its stack is removed."""
     failed = ", ".join(f"`{outcome.step}`: {outcome.error}" for outcome in result.outcomes if outcome.status is Status.FAILED)
-    detail = f"What `{pending.id}` had under way could not be brought to an end ({failed}). Nothing else was removed."
+    detail = f"What `{pending.id}` had under way could not be brought to an end ({failed}). What it had done stays as it is."
     hint = f"remove the cause and try again; `herocloud resume {pending.id} --rollback` takes the apply back"
     return Refused([Diagnostic("not-closed", "An earlier apply could not be closed", detail, hint=hint)])
 

@@ -30,14 +30,16 @@ def action_of(case: "Case", fields: tuple[FieldDiff, ...], worst: Impact, steps:
         return Action.REPLACE, _replace_reason(case, fields)
     drifted = any(field.drift for field in fields)
     wanted = any(not field.drift for field in fields)
+    # Nobody else has changed what an apply of ours left in part.
+    by_itself = Reason.DRIFTED if record.complete else Reason.UNFINISHED
     if case.moved_from is not None and not fields and name_steps.are_all(steps):
         return Action.MOVE, Reason.MOVED
     if step_compiler.leaves_it_down(steps):
-        return Action.STOP, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED
+        return Action.STOP, Reason.FIELDS_CHANGED if wanted else by_itself
     if worst is Impact.REBOOT and case.present.get("power") in powers.GIVEN_UP:
         return Action.REBOOT, Reason(str(case.present["power"]))
     if worst is Impact.REBOOT:
-        return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else Reason.DRIFTED
+        return Action.REBOOT, Reason.NEEDS_POWER_CYCLE if wanted else by_itself
     if case.kind == "vm" and "machine" not in case.present:
         return Action.CREATE, Reason.VANISHED if record.complete else Reason.UNFINISHED
     if not record.complete:

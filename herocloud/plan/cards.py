@@ -18,7 +18,8 @@ def keys_of(parts: Parts) -> list[str]:
 
 def in_order(present: Parts, target: Parts) -> list[str]:
     """Return the cards that are wanted, those that give bandwidth back first."""
-    return sorted(keys_of(target), key=lambda key: bandwidth.grows_late(key, present, target))
+    keys = keys_of(target)
+    return sorted(keys, key=lambda key: bandwidth.grows_late(key, present, target)) if len(keys) > 1 else keys
 
 
 def is_other(before: Part, after: Part) -> bool:
@@ -34,10 +35,10 @@ def bring(seq: StepSequence, present: Parts, target: Parts, after: StepId | None
         old, new = present.get(key), target[key]
         if old == new:
             continue
+        grown = bandwidth.of_card(new) - bandwidth.of_card(old)
         # A card that gets faster may live on what another one gives back.
-        faster = bandwidth.of_card(new) > bandwidth.of_card(old or {})
-        made.append(seq.add("tap.create" if old is None else "tap.update", key, old, new, [after, *(slower if faster else ())]))
-        slower += made[-1:] if bandwidth.of_card(new) < bandwidth.of_card(old or {}) else []
+        made.append(seq.add("tap.create" if old is None else "tap.update", key, old, new, [after, *(slower if grown > 0 else ())]))
+        slower += made[-1:] if grown < 0 else []
     return made
 
 

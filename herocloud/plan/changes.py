@@ -270,7 +270,7 @@ class Decider:
             field_diffs.append(_field(difference, judge))
         if record.protect != case.resource.protect:
             field_diffs.append(FieldDiff("protect", record.protect, case.resource.protect))
-        field_diffs.extend(differences.dependency_fields(record.needs, case.resource.depends_on))
+        field_diffs.extend(differences.dependency_fields(record.needs, case.resource.depends_on, field_diffs))
         if record.parts != case.present and record.complete:
             field_diffs.extend(self._drift_fields(record.parts, case.present))
         if record.complete and case.halves:

@@ -4,7 +4,7 @@ Equal things never get here. Whole-fleet deepdiff takes seconds even when nothin
 and deepdiff looks only into the nested values that differ; counted VMs share those, hence the memory of earlier answers.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
@@ -180,10 +180,16 @@ def find_half_made(records: Mapping[Address, Record], observed: Observed | None,
     return tuple(drifts)
 
 
-def dependency_fields(before: Sequence[Address], after: Sequence[Address]) -> list[FieldDiff]:
-    """Return how the dependencies of a resource change.
+_SAYS = {"image": ("image", "image_id"), "network": ("networks",), "volume": ("volumes",)}
+"""Fields that say what a VM waits for, so that nobody wrote it down as a dependency."""
 
-    That a VM on the overlay waits for its node is said by `mycelium` already; nobody wrote it down as a dependency.
+
+def dependency_fields(before: Sequence[Address], after: Sequence[Address], others: Iterable[FieldDiff] = ()) -> list[FieldDiff]:
+    """Return how the dependencies of a resource change, without those that `others` of its fields say already.
+
+    That a VM on the overlay waits for its node is said by `mycelium`.
     """
-    needs, wanted = ([address for address in listed if not address.startswith("mycelium.")] for listed in (before, after))
+    changed = {field.path.partition(".")[0].partition("[")[0] for field in others}
+    said = ["mycelium.", *(f"{kind}." for kind, fields in _SAYS.items() if not changed.isdisjoint(fields))]
+    needs, wanted = ([address for address in listed if not address.startswith(tuple(said))] for listed in (before, after))
     return [FieldDiff("depends_on", needs, wanted)] if set(needs) != set(wanted) else []

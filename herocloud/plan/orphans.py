@@ -90,7 +90,9 @@ def plan_adoption(stack: StackName, things: Collection[Thing], recorded: Recorde
             diagnostics.append(_held(thing.address, f"the sid `{record.sid}`", sids[record.sid or ""]))
         # It fills the host already, and is counted as it was last recorded: with a record and without one.
         name = StepId(f"{thing.address}/{RECORD_WRITE}")
-        step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, None, last=True)
+        # What is off although it ran, or waits for the rest of its apply, is not what its record asks for: the next plan has to see that.
+        known = {"parts": dict(record.parts if record.complete else thing.parts), "complete": record.complete}
+        step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, known, last=True)
         decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
     return finish.finish(_draft("adopt", stack, decisions, recorded, observed, host, diagnostics))
 

@@ -21,8 +21,7 @@ def wait_for_preparations(steps: Sequence[Step], waits: Mapping[StepId, set[Step
     preparing: list[Step] = []
     first: list[StepId] = []
     for step in steps:
-        needs = {*step.needs, *waits.get(step.id, ())}
-        interrupted = not after_interrupt.isdisjoint(needs)
+        interrupted = not (after_interrupt.isdisjoint(step.needs) and after_interrupt.isdisjoint(waits.get(step.id, ())))
         # A node of the overlay that moves to another /64 cuts VMs off, although its kind touches nothing that runs otherwise.
         if KINDS[step.kind].interrupts or moves_node(step):
             if not interrupted:

@@ -93,9 +93,15 @@ class Applied(NamedTuple):
         """Return whether another command took or deleted a snapshot for its own work, or the daemon by a schedule: nobody asked for it."""
         return self.operation in _OF_SNAPSHOTS and self.command in _PASSING
 
+    @property
+    def is_of_clone(self) -> bool:
+        """Return whether it was done for a clone."""
+        return self.in_passing and self.command in _CLONING
+
 
 _OF_SNAPSHOTS = ("vm snapshot create", "vm snapshot delete")
-_PASSING = ("vm clone", "vm export", "rpc clone_vm", "rpc snapshot_schedule")
+_CLONING = ("vm clone", "rpc clone_vm")
+_PASSING = (*_CLONING, "vm export", "rpc snapshot_schedule")
 
 
 class AppliedPlan(NamedTuple):

@@ -23,7 +23,7 @@ from herocloud.state import connections, failures, high_water, journal, reserve,
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
-from herocloud.state.state_reader import Answer, Reader
+from herocloud.state.state_answers import Answer, Reader
 
 if TYPE_CHECKING:
     from herocloud.state.old_history import Limits, Pruned

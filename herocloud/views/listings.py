@@ -84,13 +84,7 @@ def vm_row(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = No
 
 def show_sids(value: Json) -> str:
     """Write slice ids, neighbors as a range: `s1-s25`."""
-    runs: list[list[str]] = []
-    for sid in value or ():
-        if runs and sid_number(sid) == sid_number(Sid(runs[-1][-1])) + 1:
-            runs[-1].append(sid)
-        else:
-            runs.append([sid])
-    return ", ".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs) or "-"
+    return values.show_sids(value or ()) or "-"
 
 
 def power_state(record: Record, seen: Mapping[tuple[str, Address], Thing] | None) -> str:

@@ -113,7 +113,7 @@ def hidden_fields(change: Change) -> int:
 
 def field_line(field: FieldDiff) -> str:
     """Write one field as `memory 4 GiB → 7 GiB`, with what it costs."""
-    text = f"{_field_name(field.path)} {_shown(field)}"
+    text = f"{field_name(field.path)} {_shown(field)}"
     if field.why:
         # `cpu.max 4 → 8 needs a power-cycle` reads as one sentence; `image a → b, root disk is destroyed` needs the comma.
         text += f" {field.why}" if field.why.startswith("needs") else f", {field.why}"
@@ -122,7 +122,7 @@ def field_line(field: FieldDiff) -> str:
     return text
 
 
-def _field_name(path: str) -> str:
+def field_name(path: str) -> str:
     """Return how people call a field; `image_id` is how a plan tells images of one name apart."""
     first, _, rest = path.partition(".")
     return {"image_id": f"image {rest}".strip(), "depends_on": "waits for"}.get(first, path)

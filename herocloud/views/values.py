@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from herocloud.kits import credentials, jsons, moments, sizes
 from herocloud.kits.jsons import Json, Spec
+from herocloud.model import ids
 
 SENSITIVE = ("user_data", "secrets")
 """Top-level fields whose values are never shown: a digest tells that they changed."""
@@ -154,10 +155,23 @@ def _list_fields(value: Mapping[str, Json], name: str | None) -> str:
     )
 
 
+def show_sids(sids: "Iterable[Json]") -> str:
+    """Write slice ids, neighbors as a range: `s1-s25`."""
+    runs: list[list[str]] = []
+    for sid in sids:
+        if runs and ids.sid_number(sid) == ids.sid_number(ids.Sid(runs[-1][-1])) + 1:
+            runs[-1].append(sid)
+        else:
+            runs.append([sid])
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
+
+
 def _show_list(path: str, value: "list[Json] | tuple[Json, ...]") -> str:
     if not value:
         return "none"
     word = path.rpartition(".")[2].partition("[")[0]
+    if word == "slices" and all(isinstance(one, str) for one in value):
+        return show_sids(value)
     texts = [f"[{show(word, inner)}]" if isinstance(inner, (list, tuple)) else show(word, inner) for inner in value]
     if len(texts) > 8:
         return f"{', '.join(texts[:6])} and {len(texts) - 6} more"

@@ -177,8 +177,8 @@ class MemoryStore:
         taken = [sid for record in self.records.values() for sid in record.spec.get("slices", ())]
         assert len(taken) == len(set(taken)), "a slice was given twice"
 
-    def finish(self, apply: int, status: str, ended: float, did: Any = None, providers: Any = None) -> None:
-        self.applies[apply - 1].update(status=status, ended=ended, did=did, providers=providers)
+    def finish(self, apply: int, status: str, ended: float, did: Any = None, providers: Any = None, own: float = 0.0) -> None:
+        self.applies[apply - 1].update(status=status, ended=ended, did=did, providers=providers, own=own)
 
     def unfinished(self) -> Unfinished | None:
         if not self.applies or self.applies[-1]["status"] not in ("running", "interrupted"):

@@ -66,6 +66,7 @@ def test_neighboring_slices_are_a_range(herocloud: Any) -> None:
     herocloud.write(
         "stack: a\nimages: {x: {source: 'https://e.example/x', unpinned: true, format: raw}}\nvms: {big: {image: x, slices: 5}}\n"
     )
+    assert "slices s1-s5 ·" in herocloud.done("plan").out
     herocloud.done("apply", "-y", "-q")
     assert "s1-s5" in herocloud.done("vm", "list").out
 
@@ -88,6 +89,29 @@ def test_a_changed_image_is_named_as_people_do(herocloud: Any, applied: Path, ed
 def test_a_changed_dependency_shows_only_what_changed(herocloud: Any, applied: Path, edit: Callable[[str, str], None]) -> None:
     edit("vcpus: 2,", "vcpus: 2, depends_on: [vm.web],")
     assert "waits for +vm.web[0], +vm.web[1]" in herocloud.done("plan").out
+
+
+def test_what_a_field_says_already_is_no_dependency_to_read_of(herocloud: Any, applied: Path, edit: Callable[[str, str], None]) -> None:
+    edit("vcpus: 2, networks: [lan]", "vcpus: 2, networks: []")
+    text = herocloud.done("plan").out
+    assert "networks.lan removed" in text
+    assert "waits for" not in text
+
+
+def test_a_dependency_that_nothing_else_says_is_shown(herocloud: Any, applied: Path, edit: Callable[[str, str], None]) -> None:
+    edit("vcpus: 2, networks: [lan]", "vcpus: 2, networks: [lan], depends_on: [volume.logs]")
+    edit("  data: {size: 20 GiB}\n", "  data: {size: 20 GiB}\n  logs: {size: 1 GiB}\n")
+    assert "waits for +volume.logs" in herocloud.done("plan").out
+
+
+def test_a_stale_plan_names_fields_as_people_do(herocloud: Any, applied: Path, edit: Callable[[str, str], None]) -> None:
+    herocloud.done("plan", "--destroy", "--out", "gone.plan")
+    edit("https://example.org/debian12.qcow2", "https://example.org/other.qcow2")
+    herocloud.done("apply", "-y", "-q")
+    ran = herocloud("apply", "gone.plan")
+    assert ran.code == 10
+    assert "image source https://example.org/debian12.qcow2 →" in ran.err
+    assert "image_id" not in ran.err
 
 
 def test_changed_user_data_shows_what_is_not_secret(herocloud: Any, shop: Path, edit: Callable[[str, str], None]) -> None:

@@ -112,6 +112,17 @@ def test_the_plan_says_that_the_apply_is_not_finished_any_more(cut: Callable[[st
     ran = stack.herocloud("destroy", "--no-input")
     assert "nothing more of it is made or booted" in ran.err
     assert "Left to do" not in ran.both
+    ran = stack.herocloud.done("destroy", "-y")
+    assert "note: `apply-1` is closed, and what it was making is taken back: `vm.db`" in ran.err
+
+
+def test_where_all_that_was_made_is_taken_back_the_result_says_what(cut: Callable[[str], Cut]) -> None:
+    stack = cut("")
+    stack.herocloud.write("stack: shop\nvolumes: {data: {size: 1 GiB}}\n")
+    stack.apply("volume.create.half:1")
+    ran = stack.herocloud.done("destroy", "-y")
+    assert "note: `apply-1` is closed, and what it was making is taken back: `volume.data`" in ran.err
+    assert stack.things() == []
 
 
 @pytest.mark.parametrize("flags", [(), ("--approve", "create,update")], ids=["nothing", "other classes"])
@@ -158,16 +169,16 @@ def _states(stack: Cut) -> set[str]:
     return set() if unfinished is None else set(unfinished.states.values())
 
 
-def test_what_cannot_be_taken_back_keeps_everything_as_it_is(cut: Callable[[str], Cut]) -> None:
+def test_what_cannot_be_taken_back_keeps_what_was_done(cut: Callable[[str], Cut]) -> None:
     stack = cut("")
     stack.apply("vm.create.half:1")
     _slow_down(stack, '{address: vm.db, step: "undo vm.create", times: 1, fail: "the disk is busy"}')
-    before = [row for row in stack.things() if row[0] != "vm.db"]
     ran = stack.herocloud("destroy", "-y")
     assert ran.code == 1, ran.both
     assert "An earlier apply could not be closed" in ran.err
     assert "`vm.db/vm.create`: the disk is busy" in ran.err
-    assert [row for row in stack.things() if row[0] != "vm.db"] == before
+    assert {"image.debian", "network.lan", "vm.db"} <= {address for address, _, _ in stack.things()}
+    assert "apply-1 of stack shop is not finished" in stack.herocloud("resume").out
     stack.destroy("-y")
     assert stack.things() == []
 

@@ -38,6 +38,7 @@ def test_the_loss_of_one_things_data_takes_its_name(herocloud: Any, applied: Pat
     code, screen = answer("vm", "delete", "db", answer="yes\n")
     assert code == 12
     assert "Type its name, `db`, to approve: " in screen
+    assert "The answer was not `db`, so nothing was changed. Not approved: destroy." in " ".join(screen.split())
     assert answer("vm", "delete", "db", answer="db\n")[0] == 0
 
 

@@ -2,7 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,9 +34,10 @@ class Cut:
         self.kill(point)
         self.herocloud.write(HEAD + before)
 
-    def kill(self, point: str) -> None:
-        """Apply the file that is there and be killed."""
-        process = self._spawn("apply", "-y", "-q", "--purge", env={**os.environ, "HEROCLOUD_FAULTS": f"{point}:kill"})
+    def kill(self, point: str, *command: str) -> None:
+        """Apply the file that is there, or run another command, and be killed."""
+        arguments = command or ("apply", "-y", "-q", "--purge")
+        process = self._spawn(*arguments, env={**os.environ, "HEROCLOUD_FAULTS": f"{point}:kill"})
         process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL, f"{point} was not reached"
 
@@ -114,3 +120,100 @@ def test_a_purged_snapshot_keeps_its_vm_from_nothing(cut: Cut) -> None:
     assert "s1" not in cut.herocloud.done("vm", "snapshot", "list", "c").out
     cut.herocloud.done("apply", "-y")
     assert "No changes." in cut.herocloud.done("plan").out
+
+
+IMAGES = """\
+stack: shop
+images:
+  old: {source: "https://example.org/old.qcow2", unpinned: true, format: qcow2}
+  new: {source: "https://example.org/new.qcow2", unpinned: true, format: qcow2}
+defaults: {image: old, memory: 2 GiB}
+networks: {lan: {cidr: 10.43.0.0/24}}
+"""
+BEFORE = f"""\
+{IMAGES}volumes: {{data: {{size: 1 GiB}}, logs: {{size: 1 GiB}}, keep: {{size: 1 GiB}}}}
+vms:
+  b: {{volumes: [data], networks: [lan]}}
+  c: {{volumes: [logs, keep], cpu: {{max: 4}}}}
+  d: {{networks: [lan]}}
+  e: {{}}
+  f: {{depends_on: [vm.b]}}
+"""
+AFTER = f"""\
+{IMAGES}volumes: {{keep: {{size: 1 GiB}}}}
+moved: [{{from: vm.b, to: vm.bb}}, {{from: vm.f, to: vm.b}}, {{from: vm.e, to: vm.ee}}]
+vms:
+  bb: {{networks: [lan]}}
+  c: {{volumes: [keep], cpu: {{max: 3}}}}
+  ee: {{image: new}}
+  b: {{depends_on: [vm.bb], memory: 3 GiB}}
+"""
+NAMES = {"vm.bb": "vm.b", "vm.ee": "vm.e", "vm.b": "vm.f"}
+"""What had another name before."""
+
+
+@pytest.mark.parametrize("point", ["back.undo.after:3", "back.outcome.after:6"])
+def test_a_rollback_that_was_cut_off_itself_still_knows_what_is_lost(cut: Cut, point: str) -> None:
+    cut.herocloud.write(BEFORE)
+    cut.herocloud.done("apply", "-y", "-q")
+    cut.herocloud.write(AFTER)
+    cut.kill("apply.finish.before:1")
+    lost = {address for address, one in cut.preview().items() if not one["comes_back"]}
+    cut.kill(point, "resume", "--rollback", "-y", "-q")
+    told = cut.preview()
+    assert {address for address, one in told.items() if not one["comes_back"]} == lost
+    assert "not as a whole: the host" not in cut.herocloud("resume", "--rollback").out
+    events = [json.loads(line) for line in cut.herocloud("resume", "--rollback", "-y", "--json").out.splitlines()]
+    back = Counter(event["address"] for event in events if event["type"] == "apply_complete")
+    assert dict(back) == {address: one["steps"] for address, one in told.items() if one["steps"]}
+    assert "There are no orphans." in cut.herocloud.done("state", "orphans").out
+
+
+def test_wherever_a_purging_apply_is_killed_nothing_is_lost_but_what_its_preview_names(
+    cut: Cut, tmp_path: Path, each_point: Callable[[], list[str]]
+) -> None:
+    herocloud, saved = cut.herocloud, tmp_path / "saved"
+    herocloud.write(BEFORE)
+    herocloud.done("apply", "-y", "-q")
+    herocloud.done("vm", "snapshot", "create", "d", "--name", "s1")
+    herocloud.done("vm", "snapshot", "create", "e", "--name", "s2")
+    shutil.copytree(herocloud.data_folder, saved)
+    for point in each_point():
+        shutil.rmtree(herocloud.data_folder)
+        shutil.copytree(saved, herocloud.data_folder)
+        herocloud.write(AFTER)
+        cut.kill(point)
+        told = cut.preview()
+        events = [json.loads(line) for line in herocloud("resume", "--rollback", "-y", "--json").out.splitlines()]
+        back = Counter(event["address"] for event in events if event["type"] == "apply_complete")
+        kept = {event["address"] for event in events if event["type"] in ("apply_errored", "apply_skipped")}
+        assert dict(back) == {address: one["steps"] for address, one in told.items() if one["steps"]}, point
+        assert kept == {address for address, one in told.items() if not one["comes_back"]}, point
+        assert "There are no orphans." in herocloud.done("state", "orphans").out, point
+        lost = {NAMES.get(one, one) for one, left in told.items() if not left["comes_back"] and "destroy" in left["classes"]}
+        running = {address for address, parts in _machines(herocloud).items() if parts.get("power") == "running"}
+        assert {f"vm.{name}" for name in "bcdef"} - running <= lost, point
+        herocloud.write(BEFORE)
+        herocloud.done("apply", "-y", "-q")
+        assert "No changes." in herocloud.done("plan").out, point
+
+
+def _machines(herocloud: Any) -> dict[str, dict[str, Any]]:
+    """Return the parts of the VMs in the simulated world."""
+    world = sqlite3.connect(herocloud.data_folder / "simulator.db")
+    try:
+        rows = world.execute("SELECT address, parts FROM things WHERE address LIKE 'vm.%'").fetchall()
+    finally:
+        world.close()
+    return {address: json.loads(parts) for address, parts in rows}
+
+
+@pytest.fixture
+def each_point() -> Callable[[], list[str]]:
+    """Return a function that names points all along the apply, around performing and journalling its steps."""
+
+    def points() -> list[str]:
+        names = ("apply.perform.after", "apply.outcome.before", "apply.intent.after")
+        return [f"{names[number % 3]}:{number}" for number in range(2, 24, 3)]
+
+    return points

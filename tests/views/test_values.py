@@ -24,7 +24,8 @@ from herocloud.views import values
         ("image", "debian12", "debian12"),
         ("env.EMPTY", "", '""'),
         ("labels.bell", "a\x1b[2Jb", "a\\x1b[2Jb"),
-        ("slices", [f"s{i}" for i in range(10)], "s0, s1, s2, s3, s4, s5 and 4 more"),
+        ("slices", [f"s{i}" for i in range(10)], "s0-s9"),
+        ("needs", [f"s{i}" for i in range(10)], "s0, s1, s2, s3, s4, s5 and 4 more"),
     ],
 )
 def test_values_are_written_as_people_write_them(path, value, shown) -> None:

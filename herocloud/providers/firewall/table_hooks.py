@@ -5,7 +5,6 @@ elsewhere, later, or with another policy. `nft` 1.0.6 prints the flags of a tabl
 comes from the kernel itself: five small dumps, whatever there is.
 """
 
-import errno
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -57,16 +56,6 @@ def read(family: str, name: str) -> Table | None:
     others = [_set(body) for body in _entries(_GET_SET, family, 1, name)]
     others += [("flowtable", _text(seen[2])) for seen in _entries(_GET_FLOWTABLE, family, 1, name)]
     return Table(flags, chains, tuple(sorted(kind_and_name for kind_and_name in others if kind_and_name[0])))
-
-
-def is_there(family: str, name: str) -> bool:
-    """Return whether there is a table of this name; a kernel that has no tables at all has none."""
-    try:
-        return any(True for _ in _entries(_GET_TABLE, family, 1, name))
-    except OSError as error:
-        if error.errno in (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
-            return False
-        raise
 
 
 def has_flags(family: str, name: str) -> bool:

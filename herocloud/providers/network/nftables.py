@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from herocloud.kits import faults, subprocesses
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
-from herocloud.providers.firewall import nft, rule_expressions
+from herocloud.providers.firewall import nft, our_tables, rule_expressions
 from herocloud.providers.firewall.rule_expressions import Rules
 from herocloud.providers.network import inbound, network_rules, tap_rules
 from herocloud.providers.network.links import EFFECT
@@ -23,7 +23,8 @@ def read_taps() -> Rules | None:
 
 def read_inbound() -> Rules | None:
     """Read what reaches guests on the overlay; nothing when our table is not there."""
-    return _asked(lambda: nft.list_table(inbound.FAMILY, inbound.TABLE))
+    # Most hosts have none, and asking the kernel costs less than starting a program.
+    return _asked(lambda: nft.list_table(inbound.FAMILY, inbound.TABLE) if inbound.TABLE in our_tables.names() else None)
 
 
 def read_tap(name: str) -> Rules | None:

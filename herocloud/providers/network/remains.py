@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
-from herocloud.providers.firewall import table_hooks
-from herocloud.providers.network import inbound, marks, network_rules, tap_rules
+from herocloud.providers.network import inbound, marks, network_rules
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.network.snapshot import Scene
 
-_TABLES = ((network_rules.FAMILY, network_rules.TABLE), (tap_rules.FAMILY, tap_rules.TABLE), (inbound.FAMILY, inbound.TABLE))
 _UPLOAD = ".upload"
 
 
@@ -24,11 +22,6 @@ class Half(NamedTuple):
     mark: Mark
     part: Part
     """As much of it as what is there tells."""
-
-
-def has_tables() -> bool:
-    """Return whether any table of ours is there, be there no interface; it takes the right to see them, and no program."""
-    return any(table_hooks.is_there(family, name) for family, name in _TABLES)
 
 
 def is_half(link: Link) -> bool:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from herocloud.providers import drivers, registry, survey
-from herocloud.providers.network import driving, observing
+from herocloud.providers.network import driving, inbound, network_rules, observing, tap_rules
 from herocloud.providers.seam import ProviderContext
 
 PROGRAM = """
@@ -47,3 +47,7 @@ def test_looking_and_opening_load_neither_pyroute2_nor_asyncio(tmp_path: Path) -
     assert (sorted(heavy & set(looked)), sorted(heavy & set(opened))) == ([], [])
     # A host without networks is looked at without a program being started.
     assert "subprocess" not in looked
+
+
+def test_the_tables_by_which_leftovers_are_noticed_are_those_of_the_rules() -> None:
+    assert {network_rules.TABLE, tap_rules.TABLE, inbound.TABLE} == observing._TABLES

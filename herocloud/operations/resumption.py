@@ -1,0 +1,54 @@
+"""Resuming: an apply that did not end is finished or taken back, once somebody has approved what is left of it."""
+
+from pathlib import Path
+
+from herocloud.model.applies import Pending, Scope
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Locked, Refused
+from herocloud.model.words import Approval
+from herocloud.operations import admission, execution, unfinished
+from herocloud.operations.attempts import MOST_TRIES, OVERTAKEN, Recovered
+from herocloud.operations.callers import Approver, How
+
+
+def resume(
+    folder: Path, how: How, approver: Approver, *, rollback: bool = False, which: str | None = None, stack: str | None = None
+) -> Recovered | None:
+    """Go on with an unfinished apply once what is left is approved; nothing when there is none, and then nothing is written either."""
+    pending = unfinished.choose(folder, which, stack)
+    if pending is None:
+        if rollback:
+            raise Refused([_NOTHING])
+        return None
+    return go_on(folder, pending, how, approver, rollback=rollback)
+
+
+def go_on(folder: Path, pending: Pending, how: How, approver: Approver, *, rollback: bool) -> Recovered | None:
+    """Get what is left approved, then finish the apply or take it back; nothing when another process brought it to its end meanwhile."""
+    decided = None
+    approved: frozenset[Approval] = frozenset()
+    if not pending.alive:
+        decided = unfinished.describe(folder, pending, rollback=rollback)
+        approved = approver.approve_rest(decided)
+    for _ in range(MOST_TRIES):
+        with admission.working(folder, Scope(pending.stack), how.caller.command or "resume", pending.plan, how) as store:
+            if store.unfinished(pending.number) is None:
+                return None
+            # Between the look and the lock somebody else may have gone on with it and been interrupted again.
+            now = unfinished.describe(folder, pending, rollback=rollback)
+            is_decided = decided is not None and now.left == decided.left
+            if not is_decided and not approver.asks:
+                approved, is_decided = approver.approve_rest(now), True
+            if is_decided:
+                ran = execution.go_on(store, pending, how, rollback=rollback, approved=approved)
+                return Recovered(now.plan, ran.result, pending.id)
+        decided, approved = now, approver.approve_rest(now)
+    raise Locked([OVERTAKEN])
+
+
+_NOTHING = Diagnostic(
+    "nothing-unfinished",
+    "There is nothing to take back",
+    "The last apply came to its end.",
+    hint="`herocloud undo` takes back a finished apply",
+)
