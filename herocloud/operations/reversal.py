@@ -50,7 +50,7 @@ def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:
     """Return the apply to take back; raises `Refused` when there is none, or when the one that is meant cannot be.
 
     Where none is named, what other commands did in passing is passed over: nobody asked for it, and it has left nothing. A clone has
-    left something, in another stack: whoever takes back what was done last would mean that, and not what was there before it.
+    left something, in another stack: somebody who takes back what was done last means that, and not what was there before it.
     """
     wanted = [past for past in applies if (not past.in_passing if which is None else _is_meant(past, which, applies))]
     if not wanted:
