@@ -37,7 +37,7 @@ def begun(plan: Plan, states: Mapping[StepId, str], observed: Observed | None) -
 
 
 def _is_change(step: Step) -> bool:
-    """Return whether a step changes what stays there; what becomes of data that is exchanged is told by its tombstone."""
+    """Return whether a step changes what stays there; the tombstone of data that is exchanged says what becomes of it."""
     kind = KINDS[step.kind]
     passing = kind.passes or kind.moves_mark or kind.destroys_data or kind.places or step.provider == STATE_PROVIDER
     return step.before is not None and step.after is not None and not passing
