@@ -31,10 +31,11 @@ class Inverted(NamedTuple):
         return self.steps[-1].id
 
 
-def invert(change: Change, done: Sequence[Step], halves: Mapping[StepId, Part]) -> Inverted:
+def invert(change: Change, done: Sequence[Step], halves: Mapping[StepId, Part], *, named_back: bool = False) -> Inverted:
     """Return what takes back the steps of a change that were done, in the order of the plan.
 
-    Among them are those that left something half made: `halves` tells what, and that is discarded.
+    Among them are those that left something half made: `halves` tells what, and that is discarded. With `named_back` the thing has its old
+    name again.
     """
     address = change.previous_address or change.address
     done = _without_pauses(done)
@@ -48,7 +49,8 @@ def invert(change: Change, done: Sequence[Step], halves: Mapping[StepId, Part]) 
     if (change.after is None and any(step.last for step in done)) or change.previous_address is None:
         # What is gone comes back under the name that it had first; what got the name of its record back keeps that.
         backwards = [step for step in backwards if not KINDS[step.kind].moves_mark]
-    backwards = [*_follow_record(change, done), *backwards]
+    if not named_back:
+        backwards = [*_follow_record(change, done), *backwards]
     for step in (
         *(step for step in backwards if KINDS[step.kind].moves_mark),
         *(step for step in backwards if not KINDS[step.kind].moves_mark),

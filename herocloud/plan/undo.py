@@ -63,7 +63,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     for change in reversed(plan.changing):
         if change.address not in by_address:
             continue
-        inverse = inverses.invert(change, by_address[change.address], halves)
+        inverse = inverses.invert(change, by_address[change.address], halves, named_back=_named_back(change, past))
         if not inverse.steps:
             continue
         diagnostics += inverse.found
@@ -76,7 +76,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         inverted_change = _invert_change(change, inverse, past, left, gone)
         inverted_change = half_changed.without_unmade(inverted_change, by_address[change.address], changed)
         beside = half_made.bytes_beside(left)
-        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, past.now.get(change.address), beside))
+        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, _present(change, past), beside))
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
@@ -124,7 +124,7 @@ def _kept_facts(stack: StackName, done: Sequence[Step], inverse: Inverted, kept:
 
 def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_made.Parts, gone: Collection[Step]) -> Change:
     origin = past.before.get(inverse.address)
-    present = past.now.get(change.address)
+    present = _present(change, past)
     if origin is not None and not origin.complete and not _leaves_anything(inverse, present):
         # What an even earlier apply meant to make and did not: with nothing there, nothing has to be remembered of it.
         origin = None
@@ -141,7 +141,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_m
         before=present.spec if present else None,
         after=origin.spec if origin else None,
         fields=(*(_turned(field, action) for field in change.fields), *half_made.fields(halves, {})),
-        previous_address=change.address if change.previous_address and present is not None else None,
+        previous_address=change.address if change.previous_address and present is not None and present.address == change.address else None,
         sid=origin.sid if origin else present.sid if present else change.sid,
         protect=origin.protect if origin else False,
         protected=bool(present and present.protect) and action in (Action.DELETE, Action.REPLACE),
@@ -149,6 +149,17 @@ def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_m
         note=_note(action, inverse, gone),
         parts_before=present.parts if present else None,
     )
+
+
+def _present(change: Change, past: Past) -> Record | None:
+    """Return the record of a change as it is now."""
+    return past.now.get((_named_back(change, past) and change.previous_address) or change.address)
+
+
+def _named_back(change: Change, past: Past) -> bool:
+    """Return whether a rollback that did not come to its end has given the old name back already."""
+    marks = (step for step in past.plan.steps if step.address == change.address and KINDS[step.kind].moves_mark)
+    return any(past.states.get(step.id) == "undone" for step in marks)
 
 
 def _turned(field: FieldDiff, action: Action) -> FieldDiff:

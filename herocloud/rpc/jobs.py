@@ -98,8 +98,8 @@ class Run:
         return job_id(self.job.number)
 
     def note(self, text: str) -> None:
-        """Say something about the job that callers may read."""
-        self.job = self.job._replace(note=text)
+        """Say something about the job that callers may read, without the names of VMs that this caller may not know of."""
+        self.job = self.job._replace(note=str(self._owner.conceal(text, self.subject.secret)))
 
     @contextmanager
     def watch(self, plan: Plan, finished: "collections.abc.Collection[str]") -> Iterator[Callable[[Event], None]]:

@@ -217,3 +217,14 @@ def each_point() -> Callable[[], list[str]]:
         return [f"{names[number % 3]}:{number}" for number in range(2, 24, 3)]
 
     return points
+
+
+def test_undoing_the_rest_names_what_is_there(cut: Cut) -> None:
+    before = f"{DATA}vms: {{b: {{volumes: [data]}}}}\n"
+    cut.apply(before, "moved: [{from: vm.b, to: vm.bb}]\nvms: {bb: {}}\n", "apply.finish.before:1")
+    cut.herocloud("resume", "--rollback", "-y")
+    shown = cut.herocloud("undo", "apply-2").both
+    assert "~ vm.b   update live" in shown, shown
+    assert "wait for each other" not in shown
+    cut.herocloud("undo", "apply-2", "-y")
+    assert cut.states() == {"vm.b": "running"}

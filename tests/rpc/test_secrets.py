@@ -1,11 +1,12 @@
 """A VM behind a secret does not exist for callers without it, whatever they ask."""
 
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 
-from herocloud.rpc import service
+from herocloud.rpc import jobs, service
 
 SECRET = "correct horse"
 NAME = "treasure"
@@ -123,3 +124,13 @@ def test_what_is_undone_or_planned_beside_it_does_not_name_it(hidden: Any) -> No
         assert not [name for name in names if name in json.dumps(shown)]
     assert hidden.refused("get_job", job_id=job["job_id"]).code == -32001
     assert NAME in json.dumps(hidden.call("events", **{"from": before, "secret": SECRET}))
+
+
+class Noted(NamedTuple):
+    note: str = ""
+
+
+def test_the_note_of_another_job_does_not_name_it(hidden: Any) -> None:
+    stranger: Any = jobs.Run(Noted(), SimpleNamespace(secret=None), hidden.service.jobs, None)  # type: ignore[arg-type]
+    stranger.note(f"slice `s2` is in use by `vm.{NAME}` of stack `imperative` now")
+    assert stranger.job.note == "slice `s2` is in use by another VM now"
