@@ -17,7 +17,7 @@ from herocloud.model.plans import HALF_MADE, WHOLE_VM, Drift, FieldDiff
 from herocloud.model.steps import BESIDE
 from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Thing
-from herocloud.plan import half_made
+from herocloud.plan import half_changed, half_made
 
 SENSITIVE = frozenset({"user_data", "secrets"})
 _NAMED = {"networks": "network", "volumes": "volume", "shares": "tag", "forward": "host_port"}
@@ -174,6 +174,8 @@ def find_half_made(records: Mapping[Address, Record], observed: Observed | None,
         halves = half_made.drift(record, thing, cause)
         if record.kind == "vm" and all(half.part != "machine" for half in halves):
             drifts.append(Drift(address, record.kind, WHOLE_VM, None, _state_of(thing), cause))
+        elif record.kind != "vm" and not halves:
+            drifts += half_changed.drift(record, thing, cause)
         drifts += halves
     return tuple(drifts)
 

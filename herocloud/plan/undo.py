@@ -21,6 +21,7 @@ from herocloud.plan import (
     capacity,
     facts,
     finish,
+    half_changed,
     half_made,
     inverses,
     kept_facts,
@@ -46,7 +47,9 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     plan = past.plan
     halves = half_made.begun(plan, past.states, observed)
     # What stopped half-way is taken back where it stands among the others: what it was to be made from goes after it.
-    done = [past.marked(step) for step in plan.steps if step.id in halves or past.states.get(step.id) == "done"]
+    changed = half_changed.begun(plan, past.states, observed)
+    left_off = halves.keys() | changed.keys()
+    done = [past.marked(changed.get(step.id, step)) for step in plan.steps if step.id in left_off or past.states.get(step.id) == "done"]
     by_address: dict[Address, list[Step]] = {}
     for step in done:
         by_address.setdefault(step.address, []).append(step)
@@ -71,12 +74,13 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         lost += [(inverse.address, step.part) for step in gone]
         left = {step.part: halves[step.id] for step in by_address[change.address] if step.id in halves}
         inverted_change = _invert_change(change, inverse, past, left, gone)
+        inverted_change = half_changed.without_unmade(inverted_change, by_address[change.address], changed)
         beside = half_made.bytes_beside(left)
         decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, _present(change, past), beside))
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
-    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed)
+    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, changed.values())
     diagnostics += undo_refusals.find_replaced(done, past, observed)
     diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)

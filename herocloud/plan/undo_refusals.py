@@ -25,9 +25,13 @@ def changed_later(changes: Iterable[Change], past: Past) -> set[Address]:
 
 
 def find_touched(
-    changes: Mapping[Address, Change], later: Collection[Address], past: Past, observed: Observed | None
+    changes: Mapping[Address, Change], later: Collection[Address], past: Past, observed: Observed | None, half_changed: Collection[Step]
 ) -> Iterator[Diagnostic]:
-    """Say what has happened since the apply to the records of what it changed, or behind their back; the keys are the names from before."""
+    """Say what has happened since the apply to the records of what it changed, or behind their back; the keys are the names from before.
+
+    What steps left `half_changed` is not as its record says, and that is the doing of the apply itself.
+    """
+    between = {(step.address, step.part) for step in half_changed}
     name = apply_id(past.apply)
     touched: list[Address] = []
     drifted: list[Address] = []
@@ -38,7 +42,11 @@ def find_touched(
             touched.append(change.address)
         elif observed is not None and record is not None:
             thing = things.get(change.address)
-            if jsons.dumps(thing.parts if thing else {}) != jsons.dumps(record.parts):
+            seen, known = (
+                {part: body for part, body in parts.items() if (change.address, part) not in between}
+                for parts in (thing.parts if thing else {}, record.parts)
+            )
+            if jsons.dumps(seen) != jsons.dumps(known):
                 drifted.append(change.address)
     if touched:
         were = "was" if len(touched) == 1 else "were"

@@ -81,3 +81,30 @@ def test_the_next_apply_makes_it_whole(site: Any, herocloud: Callable[..., Ran])
     assert "No changes." in herocloud("plan").out
     assert herocloud("destroy", "-y").code == 0
     assert site.changes_since(before) == []
+
+
+CHANGED = {
+    "another range": "stack: shop\nnetworks: {lan: {cidr: 10.44.0.0/24}}\n",
+    "isolated": "stack: shop\nnetworks: {lan: {cidr: 10.42.0.0/24, isolated: true}}\n",
+}
+
+
+@pytest.mark.parametrize(("change", "fails_at"), [("another range", 4), ("another range", 2), ("isolated", 3)])
+def test_a_change_that_failed_half_way_is_drift_and_undo_takes_it_back(
+    site: Any, herocloud: Callable[..., Ran], change: str, fails_at: int
+) -> None:
+    assert herocloud("apply", "-y").code == 0
+    before = site.dump()
+    failed = herocloud("apply", "-y", stack=CHANGED[change], fails_at=fails_at)
+    assert "injected" in failed.both
+    assert "herocloud undo apply-2" in failed.both
+    assert site.changes_since(before) != []
+    drift = herocloud("drift", "--detailed-exitcode")
+    assert drift.code == 2
+    assert "Left by an apply that did not succeed" in drift.out
+    assert "network.lan   network." in drift.out, "the values are named"
+    undone = herocloud("undo", "apply-2", "-y")
+    assert undone.code == 0, undone.both
+    assert site.changes_since(before) == []
+    assert "No drift." in herocloud("drift", "--detailed-exitcode").out
+    assert "No changes." in herocloud("plan").out
