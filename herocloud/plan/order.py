@@ -141,11 +141,23 @@ def _wait_for_letting_go(removed: Sequence[Step], holder: Sequence[Step], waits:
     if not firsts:
         return
     # A card has nothing to do with the other VM, and its rate may be one that this gives back.
-    of_vm = firsts[0].address.startswith("vm.")
-    letting = [step.id for step in holder if KINDS[step.kind].lets_go and not (of_vm and step.part.startswith("nic."))]
+    cards = _after_cards(removed, holder) if firsts[0].address.startswith("vm.") else frozenset()
+    letting = [step.id for step in holder if KINDS[step.kind].lets_go and step.id not in cards]
     letting = letting or [step.id for step in holder if KINDS[step.kind].removes][-1:]
     for step in firsts:
         waits.setdefault(step.id, set()).update(letting)
+
+
+def _after_cards(removed: Sequence[Step], holder: Sequence[Step]) -> frozenset[StepId]:
+    """Return the steps of a VM's cards, with those that come after one that may live on the bandwidth that the other VM gives back."""
+    cards = {step.id for step in holder if step.part.startswith("nic.")}
+    if any(step.gives.network for step in removed):
+        later = {step.id for step in holder if step.id in cards and step.takes.network > step.gives.network}
+        for step in holder:
+            if not later.isdisjoint(step.needs):
+                later.add(step.id)
+        cards |= later
+    return frozenset(cards)
 
 
 def sort_steps(steps: Sequence[Step], waits: Mapping[StepId, Iterable[StepId]]) -> list[Step]:

@@ -264,14 +264,15 @@ def test_a_vm_that_is_stopped_for_other_reasons_moves_its_rate_too(build, preten
     pretend.run(world, plan, tight)
 
 
-def test_a_vm_takes_over_the_rate_of_the_one_that_it_needed(build, pretend) -> None:
+@pytest.mark.parametrize("more", [{}, {"restart": "always"}], ids=["the card alone", "and more of the machine"])
+def test_a_vm_takes_over_the_rate_of_the_one_that_it_needed(build, pretend, more) -> None:
     tight = build.host(uplink=Uplink("eth0", 500))
     fast, free = ({"network": "lan", "rate": rate and {"download": rate, "upload": None}} for rate in (1000, None))
     stack = build.desired(
         build.image(), build.network(), build.vm("queue", networks=[fast]), build.vm("db", networks=[free], needs=["vm.queue"])
     )
     world = pretend.run(pretend.World(), pretend.World().plan(stack, tight), tight)
-    plan = world.plan(build.desired(build.image(), build.network(), build.vm("db", networks=[fast])), tight)
+    plan = world.plan(build.desired(build.image(), build.network(), build.vm("db", networks=[fast], **more)), tight)
     assert not plan.errored
     assert plan.capacity.network[:3] == (1000, 1000, 1000)
     pretend.run(world, plan, tight)
