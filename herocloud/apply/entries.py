@@ -53,7 +53,7 @@ def complete_step(record: Record | None, change: Change, step: Step, result: Par
     return record._replace(
         spec=change.after,
         provider=change.provider,
-        complete=step.kind != RECORD_WRITE or step.after is None or step.after["complete"],
+        complete=change.complete and (step.kind != RECORD_WRITE or step.after is None or step.after["complete"]),
         protect=change.protect,
         sid=change.sid or record.sid,
         needs=change.needs,

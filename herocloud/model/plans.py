@@ -50,6 +50,8 @@ class Change(NamedTuple):
     """Expected seconds from the stop of a VM to its last boot."""
     parts_before: Mapping[str, Part] | None = None
     """What was observed (or recorded) before, for undo."""
+    complete: bool = True
+    """Whether the record says everything after the change; an undo may lead back to what an earlier apply did not finish."""
 
 
 class Level(NamedTuple):

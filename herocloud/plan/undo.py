@@ -148,6 +148,7 @@ def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_m
         needs=origin.needs if origin else (),
         note=_note(action, inverse, gone),
         parts_before=present.parts if present else None,
+        complete=origin.complete if origin else True,
     )
 
 

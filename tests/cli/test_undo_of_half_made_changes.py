@@ -112,3 +112,18 @@ def test_a_volume_that_has_not_grown_is_as_before_once_it_is_undone(herocloud: A
     assert _parts(herocloud)["volume.more"]["volume"]["size"] == 1 << 30
     herocloud.write(STACK)
     assert "No changes." in herocloud.done("plan", "--detailed-exitcode").out
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_what_an_undo_leads_back_to_is_as_unfinished_as_it_was(herocloud: Any, fail: Callable[..., str], at: str) -> None:
+    fail(CASES[1], at)
+    herocloud.write(STACK.replace("memory: 2 GiB", "memory: 4 GiB"))
+    herocloud.done("apply", "-y")
+    herocloud.done("undo", "apply-3", "-y")
+    drift = herocloud("drift", "--detailed-exitcode")
+    assert drift.code == 2, drift.both
+    assert "vm.db" in drift.out
+    herocloud.write(STACK)
+    herocloud.done("apply", "-y")
+    assert herocloud.done("drift").out == "No drift.\n"
+    assert "No changes." in herocloud.done("plan").out
