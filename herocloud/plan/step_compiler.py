@@ -138,8 +138,9 @@ def compile_vm(
     disk = _disk(seq, present, target, stop, live=running, placed="disk" in placed)
     seed = _seed(seq, present, target, stop, placed="seed" in placed)
     if "machine" not in present:
-        # A half-made VM may have taps that its target no longer knows.
-        roots = [disk, seed, cards.remove(seq, present, target, stop), *cards.bring(seq, present, target, stop)]
+        # A half-made VM may have taps and a seed that its target no longer knows.
+        unused = [_remove_seed(seq, present, target, stop), cards.remove(seq, present, target, stop)]
+        roots = [disk, seed, *unused, *cards.bring(seq, present, target, stop)]
         takes, gives = _delta(use, old)
         made = seq.add("vm.create", "machine", None, target["machine"], [*roots, stop], takes=takes, gives=gives)
         _power(seq, "stopped", target["power"], made)
@@ -157,11 +158,16 @@ def compile_vm(
             claim(seq, takes, gives)
         after = cards.remove(seq, present, target, after)
         _power(seq, "stopped", target["power"], after, *roots)
-    if "seed" in present and "seed" not in target:
-        seq.add("seed.delete", "seed", present["seed"], None, [seq.steps[-1].id if seq.steps else None])
+    if "machine" in present:
+        _remove_seed(seq, present, target, seq.steps[-1].id if seq.steps else None)
     for part in ("seed", "disk", *half_made.cards(halves)):
         if part not in target:
             half_made.discard(seq, halves, part, [seq.steps[-1].id if seq.steps else None])
+
+
+def _remove_seed(seq: StepSequence, present: Parts, target: Parts, after: StepId | None) -> StepId | None:
+    """Remove a seed that is not wanted any more."""
+    return seq.add("seed.delete", "seed", present["seed"], None, [after]) if "seed" in present and "seed" not in target else None
 
 
 def leaves_it_down(steps: Iterable[Step]) -> bool:
