@@ -150,7 +150,8 @@ class Case:
         self.log.append(f"{plan.operation}: {[(change.address, change.action.value) for change in plan.changing]} with {trouble}")
         if plan.errored or plan.blocked:
             self.counts["refused plans"] += 1
-            if self._uplink_suffices(stack) and any(found.code == "does-not-fit-network" for found in plan.diagnostics):
+            short = [found for found in plan.diagnostics if found.code == "does-not-fit-network"]
+            if self._uplink_suffices(stack) and not all(self._is_waited_for(stack, str(found.address)) for found in short):
                 self.deviations.append(f"refused although the uplink suffices: {[found.detail for found in plan.diagnostics]}")
             return False
         if not plan.changing:
@@ -175,6 +176,11 @@ class Case:
     def _uplink_suffices(self, stack: inventing.Stack) -> bool:
         """Tell whether the rates of all cards fit, those that are there now and those of a stack."""
         return self.machines.usage().network <= 2 * self.uplink >= inventing.bandwidth_of(stack)
+
+    def _is_waited_for(self, stack: inventing.Stack, taker: str) -> bool:
+        """Tell whether a VM depends on the one that takes a rate too early: what it gives back comes after that, and takes two applies."""
+        name = taker.partition("[")[0]
+        return any(name in vm.get("depends_on", ()) for vm in stack["vms"].values())
 
     def undo_newest(self) -> None:
         """Take back the newest apply as `undo` does, if it is still possible."""
