@@ -175,6 +175,8 @@ def test_another_route_that_hides_its_own_is_seen_and_left_to_whom_it_belongs(ho
     way_out = re.search("`ip (-6 route del [^`]+)`", said)
     assert way_out is not None
     host.on_host(f"ip {way_out[1]}")
+    assert "mycelium.node   state is half made" in host.herocloud("drift", "--detailed-exitcode", code=2)
+    host.herocloud("apply", "-y")
     assert "No drift." in host.herocloud("drift", "--detailed-exitcode")
     host.herocloud("destroy", "-y")
 
