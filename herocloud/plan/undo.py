@@ -148,8 +148,14 @@ def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_m
         needs=origin.needs if origin else (),
         note=_note(action, inverse, gone),
         parts_before=present.parts if present else None,
-        complete=origin.complete if origin else True,
+        complete=origin is None or origin.complete or _only_renames(inverse, origin, present),
     )
+
+
+def _only_renames(inverse: Inverted, origin: Record, present: Record | None) -> bool:
+    """Return whether something whole gets its old name back and nothing else: it is as whole under that one."""
+    marks = all(KINDS[step.kind].moves_mark or step.provider == STATE_PROVIDER for step in inverse.steps)
+    return marks and present is not None and present.complete and present.spec == origin.spec
 
 
 def _present(change: Change, past: Past) -> Record | None:
