@@ -161,8 +161,9 @@ def test_an_undo_whose_data_goes_before_it_begins_leaves_the_machine_running(sho
         shutil.rmtree(folder / "tombstones")
         return working(folder, *rest)
 
-    monkeypatch.setattr(admission, "working", too_late)
-    ran = shop("undo", "-y")
+    with monkeypatch.context() as patch:
+        patch.setattr(admission, "working", too_late)
+        ran = shop("undo", "-y")
     assert ran.code == 1, ran.both
     assert "Deleted data is gone" in ran.err
     assert (_disk(shop).read_bytes(), _process(shop), _state(shop)) == (content, process, "running")
