@@ -49,11 +49,11 @@ def complete_step(record: Record | None, change: Change, step: Step, result: Par
         return record
     if step.kind == RECORD_WRITE and step.after is not None:
         # An orphan is recorded as it was.
-        record = record._replace(parts=step.after["parts"])
+        record = record._replace(parts=step.after)
     return record._replace(
         spec=change.after,
         provider=change.provider,
-        complete=change.complete and (step.kind != RECORD_WRITE or step.after is None or step.after["complete"]),
+        complete=change.complete,
         protect=change.protect,
         sid=change.sid or record.sid,
         needs=change.needs,

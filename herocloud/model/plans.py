@@ -51,7 +51,7 @@ class Change(NamedTuple):
     parts_before: Mapping[str, Part] | None = None
     """What was observed (or recorded) before, for undo."""
     complete: bool = True
-    """Whether the record says everything after the change; an undo may lead back to what an earlier apply did not finish."""
+    """Whether the record is whole after the change; an undo or an adoption may bring back what an earlier apply did not finish."""
 
 
 class Level(NamedTuple):

@@ -148,7 +148,7 @@ DISCARDS = {
 
 
 def discard_kind(part: str) -> str | None:
-    """Return the kind of step that removes a part which is half made; nothing for parts of which there are no halves."""
+    """Return the kind of step that removes a half-made part, or nothing for a part that cannot be half made."""
     return DISCARDS.get("nic" if part.startswith("nic.") else part)
 
 

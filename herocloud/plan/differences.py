@@ -181,7 +181,7 @@ def find_half_made(records: Mapping[Address, Record], observed: Observed | None,
 
 
 _SAYS = {"image": ("image", "image_id"), "network": ("networks",), "volume": ("volumes",)}
-"""Fields that say what a VM waits for, so that nobody wrote it down as a dependency."""
+"""Fields that already imply a dependency, so the plan does not list it again."""
 
 
 def dependency_fields(before: Sequence[Address], after: Sequence[Address], others: Iterable[FieldDiff] = ()) -> list[FieldDiff]:

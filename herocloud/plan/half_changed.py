@@ -67,7 +67,7 @@ def drift(record: Record, thing: Thing | None, cause: Cause) -> list[Drift]:
 
 def _compare(part: str, before: Part, after: Part) -> Iterator[tuple[str, Part, Part]]:
     if isinstance(before, dict) and isinstance(after, dict):
-        # What was said of a part before and is not said any more was a flaw, which somebody has mended since.
+        # A key that is missing now was a flaw, which somebody has mended since.
         yield from ((f"{part}.{key}", before.get(key), after[key]) for key in sorted(after) if before.get(key) != after[key])
     elif before != after:
         yield part, before, after

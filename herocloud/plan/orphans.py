@@ -91,8 +91,8 @@ def plan_adoption(stack: StackName, things: Collection[Thing], recorded: Recorde
         # It fills the host already, and is counted as it was last recorded: with a record and without one.
         name = StepId(f"{thing.address}/{RECORD_WRITE}")
         # What is off although it ran, or waits for the rest of its apply, is not what its record asks for: the next plan has to see that.
-        known = {"parts": dict(record.parts if record.complete else thing.parts), "complete": record.complete}
-        step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, known, last=True)
+        parts = dict(record.parts if record.complete else thing.parts)
+        step = Step(name, thing.address, RECORD_WRITE, STATE_PROVIDER, "record", None, parts, last=True)
         decisions[thing.address] = Decision(_change(thing, Action.ADOPT, Reason.ADOPTED, Impact.LIVE, record), [step])
     return finish.finish(_draft("adopt", stack, decisions, recorded, observed, host, diagnostics))
 
@@ -112,6 +112,7 @@ def _change(thing: Thing, action: Action, reason: Reason, impact: Impact, record
         needs=record.needs if record else (),
         note=note,
         parts_before=thing.parts,
+        complete=record.complete if record else True,
     )
 
 

@@ -1,8 +1,8 @@
 """Bringing a network about, changing it and taking it away: bridge, address, rules, forwarding.
 
-Each way leads from whatever is there, so making, changing, completing what a crash left and undoing are one function. Rules come first
-and go last: there is no moment at which a bridge forwards what nobody filters. They name their owner, and so does the bridge, whose alias
-calls it unfinished until it has its address: wherever either way is cut off, what is left tells whose it is.
+Each way leads from whatever is there, so making, changing, completing what a crash left and undoing are one function. Rules are loaded
+first and removed last, so a bridge never forwards unfiltered traffic. Both the rules and the alias of the bridge name their owner, and the
+alias says unfinished until the bridge has its address: whatever an interruption leaves can be traced to its owner.
 """
 
 from collections.abc import Callable
