@@ -37,7 +37,7 @@ cut() {
     : >"$log"
 }
 napping=
-# What it waits for ends with it, and before it: whoever ended this shell finds nothing left. Killed, because a process that has just been
+# What it waits for ends with it, and before it, so that nothing is left when this shell is gone. Killed, because a process that has just been
 # forked may lose any other signal.
 trap '[ "$napping" ] && kill -KILL "$!" 2>/dev/null && wait "$!"; exit 0' TERM
 nap() {
