@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Part
+from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName, StepId
@@ -88,7 +89,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     relied = {address: _kept_facts(plan.stack, done, inverse, kept) for address, inverse in inverted.items()}
     diagnostics += undo_refusals.find_gone(lost, purged=plan.purge)
-    return finish.finish(
+    made = finish.finish(
         Draft(
             stack=plan.stack,
             operation="undo",
@@ -105,6 +106,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
             simulated=plan.simulated,
         )
     )
+    return made._replace(undoes=apply_id(past.apply))
 
 
 def restored(past: Past) -> bool:
