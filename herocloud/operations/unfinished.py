@@ -150,8 +150,8 @@ def data_gone(rest: Rest) -> Refused:
     """Return what to raise where an apply cannot be finished because deleted data that it brings back is gone."""
     pending, whose = rest.pending, ", ".join(f"`{address}`" for address in rest.gone)
     detail = (
-        f"`{pending.id}` (`{pending.operation}` of stack `{pending.stack}`, plan {pending.plan}) did not end. What is left of it brings back "
-        f"the data of {whose}, which is not kept any more. It cannot be finished. Nothing was changed."
+        f"`{pending.id}` (`{pending.operation}` of stack `{pending.stack}`, plan {pending.plan}) did not end. What is left of it brings "
+        f"back the data of {whose}, which is not kept any more. It cannot be finished. Nothing was changed."
     )
     hint = f"`herocloud resume {pending.id} --rollback` takes back what it did"
     address = rest.gone[0] if len(rest.gone) == 1 else None
