@@ -11,10 +11,13 @@ STACK = """\
 stack: shop
 images: {{debian: {{source: "https://example.org/debian.qcow2", unpinned: true, format: qcow2}}}}
 volumes: {{data: {{size: {size}}}{more}}}
-vms: {{web: {{image: debian, memory: {memory}, volumes: [data]}}}}
+vms:
+  web: {{image: debian, memory: {memory}, volumes: [data]}}
 """
 SMALL = STACK.format(size="1 GiB", memory="1 GiB", more="")
 GROWN = STACK.format(size="2 GiB", memory="2 GiB", more="")
+LATER = f"{GROWN}  db: {{image: debian, memory: 1 GiB, depends_on: [vm.web]}}\n"
+"""Here something comes after the growth, and can fail."""
 
 
 @pytest.fixture
@@ -33,9 +36,9 @@ def fail(herocloud: Any, misbehave: Callable[[str], None]) -> Callable[..., Any]
     return apply
 
 
-@pytest.mark.parametrize("step", ["vm.resize", "volume.grow"])
+@pytest.mark.parametrize("step", ["vm.boot", "volume.grow"])
 def test_no_undo_is_advised_once_a_disk_has_grown(herocloud: Any, fail: Callable[..., Any], step: str) -> None:
-    printed = fail(SMALL, GROWN, step, "after").both
+    printed = fail(SMALL, LATER, step, "after").both
     assert "takes it back" not in printed
     assert "`herocloud undo apply-2` would be refused (a disk does not shrink: `volume.data`)" in printed
     assert "A disk does not shrink (volume.data)" in herocloud("undo", "apply-2", "-y").err
@@ -54,14 +57,14 @@ def test_the_undo_of_what_has_not_grown_is_advised_and_works(herocloud: Any, fai
 
 def test_no_undo_is_advised_once_data_was_purged(herocloud: Any, fail: Callable[..., Any]) -> None:
     before = STACK.format(size="1 GiB", memory="1 GiB", more=", old: {size: 1 GiB}, older: {size: 1 GiB}")
-    printed = fail(before, GROWN, "vm.resize", "after", "--purge").both
+    printed = fail(before, SMALL, "volume.delete", "after", "--purge").both
     assert "takes it back" not in printed
     assert "deleted data is gone" in printed
     assert "Deleted data is gone" in herocloud("undo", "apply-2", "-y").err
 
 
 def test_the_json_of_a_failed_apply_advises_the_same(fail: Callable[..., Any]) -> None:
-    ran = fail(SMALL, GROWN, "vm.resize", "after", "--json")
+    ran = fail(SMALL, LATER, "vm.boot", "after", "--json")
     (end,) = [event for line in ran.out.splitlines() if "next_step" in json.dumps(event := json.loads(line))]
     assert "would be refused (a disk does not shrink: `volume.data`)" in json.dumps(end, ensure_ascii=False)
 
@@ -70,10 +73,10 @@ def test_the_advice_after_a_resume_that_failed_is_the_same(herocloud: Any, spawn
     herocloud.write(SMALL)
     herocloud.done("apply", "-y", "-q")
     herocloud.write(GROWN)
-    misbehave("{step: vm.resize, at: before, times: 1, fail: the plug was pulled}")
-    cut = spawn("apply", "-y", "-q", env={**os.environ, "HEROCLOUD_FAULTS": "simulator.volume.grow.after:1:kill"})
+    cut = spawn("apply", "-y", "-q", env={**os.environ, "HEROCLOUD_FAULTS": "simulator.volume.grow.before:1:kill"})
     cut.communicate(timeout=60)
     assert cut.returncode < 0
+    misbehave("{step: volume.grow, at: after, times: 1, fail: the plug was pulled}")
     printed = herocloud("resume", "-y").both
     assert "takes it back" not in printed
     assert "a disk does not shrink" in printed
