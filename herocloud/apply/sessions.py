@@ -219,7 +219,8 @@ class Session:
 def _count(plan: Plan, outcomes: Iterable[Outcome], earlier: Collection[StepId]) -> Did:
     """Count what the apply changed, over all of its runs.
 
-    What was destroyed counts although the rest of its change failed, or was not taken back: the log is where somebody looks for it.
+    What was destroyed counts although the rest of its change failed, or was not taken back: the log is where somebody looks for it. Where
+    something was made in its place it counts as replaced, or else it would seem to be gone.
     """
     done, back = set(earlier), set()
     for outcome in outcomes:
@@ -231,11 +232,22 @@ def _count(plan: Plan, outcomes: Iterable[Outcome], earlier: Collection[StepId])
     complete = {step.address for step in plan.steps if step.last and step.id in done}
     counts = Counter(_EFFECTS.get(change.action, "changed") for change in plan.changing if change.address in complete)
     gone = {step.address for step in plan.steps if step.id in done and (KINDS[step.kind].destroys_data or step.kind == "vm.delete")}
-    more = sum(1 for change in plan.changing if change.address in gone - complete and change.action in (Action.DELETE, Action.REPLACE))
-    replaced = counts["replaced"]
+    in_part = [change for change in plan.changing if change.address in gone - complete and change.action in _DESTROYING]
+    again = _made_again(plan, done)
+    replaced = counts["replaced"] + sum(1 for change in in_part if change.action is Action.REPLACE and change.address in again)
+    more = len(in_part) - (replaced - counts["replaced"])
     return Did(counts["added"] + replaced, counts["changed"], counts["destroyed"] + replaced + more, len(back), replaced)
 
 
+def _made_again(plan: Plan, done: Collection[StepId]) -> set[Address]:
+    """Return the addresses at which a machine, or what else was destroyed, was made once more."""
+    last = {(step.address, step.part): step for step in plan.steps if step.id in done}
+    made = (step for step in last.values() if step.before is None and step.after is not None)
+    return {step.address for step in made if step.part in _BODIES}
+
+
+_DESTROYING = (Action.DELETE, Action.REPLACE)
+_BODIES = ("machine", "volume", "network", "image")
 _EFFECTS = {
     Action.CREATE: "added",
     Action.DELETE: "destroyed",

@@ -20,7 +20,7 @@ def clean(call: Call, litter: Litter, approval: flags.Approving, running: flags.
     if not call.json:
         _show(call, litter)
     approved = requests.make_approved(approval)
-    names = [thing.address for thing in litter.orphans] + [stone.address for stone in litter.tombstones]
+    names = list(dict.fromkeys([thing.address for thing in litter.orphans] + [stone.address for stone in litter.tombstones]))
     apply_flow.get_removal_approved(call, names, approved, may_ask=approval.input)
     cleaned = leftovers.clean(call.folder, litter, requests.make_how(call, running))
     return _tell(call, litter, cleaned)
@@ -55,13 +55,15 @@ def _show_nothing(call: Call, litter: Litter) -> None:
 
 def _tell_spared(call: Call, litter: Litter) -> None:
     if litter.spared:
-        call.note(f"{len(litter.spared)} things carry the mark of another state and stay; `--foreign` includes them.")
+        number = len(litter.spared)
+        carry, it = ("1 thing carries", "it") if number == 1 else (f"{number} things carry", "them")
+        call.note(f"{carry} the mark of another state and {'stays' if number == 1 else 'stay'}; `--foreign` includes {it}.")
     _tell_held(call, litter.held)
 
 
 def _tell_held(call: Call, held: Sequence[Held]) -> None:
     for apply in dict.fromkeys(one.apply for one in held):
-        addresses = ", ".join(f"`{one.tombstone.address}`" for one in held if one.apply == apply)
+        addresses = ", ".join(dict.fromkeys(f"`{one.tombstone.address}`" for one in held if one.apply == apply))
         call.note(f"`{apply}` has not ended and may need the deleted data of {addresses}, which stays until it has.")
 
 
@@ -87,5 +89,6 @@ def _tell(call: Call, litter: Litter, cleaned: Cleaned) -> int:
         call.screen.result("\n" + results.render(plan, result, color=call.screen.color_out))
     if cleaned.tombstones:
         freed = values.show_bytes(sum(stone.bytes for stone in cleaned.tombstones))
-        call.screen.result(f"\nDestroyed the deleted data of {len(cleaned.tombstones)} tombstones, {freed}.")
+        number = len(cleaned.tombstones)
+        call.screen.result(f"\nDestroyed the deleted data of {number} tombstone{'' if number == 1 else 's'}, {freed}.")
     return max(codes, default=exit_codes.DONE)

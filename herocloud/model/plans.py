@@ -140,6 +140,8 @@ class Plan(NamedTuple):
     """Applies of this stack that ran or had not ended when the plan was made."""
     files: tuple[str, ...] = ()
     """The stack files that were read for it, as absolute paths."""
+    undoes: str = ""
+    """The apply that an `undo` takes back, by its name."""
 
     @property
     def errored(self) -> bool:

@@ -51,6 +51,11 @@ class _Scene(NamedTuple):
     def records(self) -> Mapping[Address, Record]:
         return self.recorded.records.get(self.stack, {})
 
+    def restored(self, address: Address) -> dict[str, Json]:
+        """Return which restoring put the disks of an address there."""
+        thing = self.observed.things.get(self.stack, {}).get(address)
+        return dict(thing.restored) if thing else {}
+
     def present(self, address: Address) -> Mapping[str, Part]:
         """Return the parts of an address that are there."""
         thing = self.observed.things.get(self.stack, {}).get(address)
@@ -183,7 +188,10 @@ def plan_restoring(record: Record, restoring: Restoring, recorded: Recorded, obs
         found += snapshot_checks.restoring(record, scene.records, present, present[key_of(restoring.name)], restoring)
     if found:
         return _finish(scene, "vm snapshot restore", {}, found, {}, [restoring.name])
-    return _finish(scene, "vm snapshot restore", *_restore(scene, record, restoring), [restoring.name, restoring.now])
+    # Two restorings within one second are two plans: the second replaces what the first has put there.
+    owners = sorted(record.address if disk["disk"] == "disk" else disk["disk"] for disk in present[key_of(restoring.name)]["disks"])
+    put_there = [scene.restored(Address(owner)) for owner in owners]
+    return _finish(scene, "vm snapshot restore", *_restore(scene, record, restoring), [restoring.name, restoring.now, *put_there])
 
 
 def _restore(
@@ -198,7 +206,8 @@ def _restore(
     decisions: dict[Address, Decision] = {}
     waits: dict[StepId, set[StepId]] = {}
     lost = 0
-    token = {"token": f"{restoring.name}-{restoring.now}"}
+    # The serial tells two within one second apart.
+    token = {"token": f"{restoring.name}-{restoring.now}-{scene.recorded.serial}"}
     for disk in snapshot["disks"]:
         origin = origin_of(record, restoring.name, snapshot, disk["disk"]) | token
         if disk["disk"] == "disk":

@@ -171,8 +171,11 @@ def _remove_seed(seq: StepSequence, present: Parts, target: Parts, after: StepId
 
 
 def leaves_it_down(steps: Iterable[Step]) -> bool:
-    """Return whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment."""
-    kinds = [KINDS[step.kind] for step in steps if step.part == "power"]
+    """Return whether a machine that runs is stopped or paused by these steps, and not because it has to be down for a moment.
+
+    A step that takes back a boot which never came about finds the machine stopped, and does not stop it.
+    """
+    kinds = [KINDS[step.kind] for step in steps if step.part == "power" and step.before != step.after]
     return any(kind.interrupts for kind in kinds) and not any(kind.boots for kind in kinds)
 
 

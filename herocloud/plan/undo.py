@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Part
+from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName, StepId
@@ -23,6 +24,7 @@ from herocloud.plan import (
     finish,
     half_changed,
     half_made,
+    half_removed,
     inverses,
     kept_facts,
     lost_data,
@@ -49,7 +51,8 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     halves = half_made.begun(plan, past.states, observed)
     # What stopped half-way is taken back where it stands among the others: what it was to be made from goes after it.
     changed = half_changed.begun(plan, past.states, observed)
-    left_off = halves.keys() | changed.keys()
+    removed = half_removed.begun(plan, past.states, observed)
+    left_off = halves.keys() | changed.keys() | removed.keys()
     done = [past.marked(changed.get(step.id, step)) for step in plan.steps if step.id in left_off or past.states.get(step.id) == "done"]
     by_address: dict[Address, list[Step]] = {}
     for step in done:
@@ -84,13 +87,13 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
-    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, changed.values())
+    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, [*changed.values(), *removed.values()])
     diagnostics += undo_refusals.find_replaced(done, past, observed)
     diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     relied = {address: _kept_facts(plan.stack, done, inverse, kept) for address, inverse in inverted.items()}
     diagnostics += undo_refusals.find_gone(lost, purged=plan.purge)
-    return finish.finish(
+    made = finish.finish(
         Draft(
             stack=plan.stack,
             operation="undo",
@@ -107,11 +110,12 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
             simulated=plan.simulated,
         )
     )
+    return made._replace(undoes=apply_id(past.apply))
 
 
 def restored(past: Past) -> bool:
     """Return whether taking this back brings deleted data back, so that what is kept of it has to be looked up."""
-    return any(KINDS[step.kind].destroys_data for step in past.done)
+    return any(KINDS[step.kind].destroys_data and past.states.get(step.id) not in (None, "skipped", "undone") for step in past.plan.steps)
 
 
 def _under_both_names(kept: Collection[Kept], plan: Plan) -> list[Kept]:

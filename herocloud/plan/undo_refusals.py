@@ -1,4 +1,7 @@
-"""Why an apply cannot be taken back: one finding for each cause, which names everything that it stops."""
+"""Why an apply cannot be taken back: one finding for each cause, which names everything that it stops.
+
+The address of a finding that is about several is the first of them.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -25,13 +28,13 @@ def changed_later(changes: Iterable[Change], past: Past) -> set[Address]:
 
 
 def find_touched(
-    changes: Mapping[Address, Change], later: Collection[Address], past: Past, observed: Observed | None, half_changed: Collection[Step]
+    changes: Mapping[Address, Change], later: Collection[Address], past: Past, observed: Observed | None, left_off: Collection[Step]
 ) -> Iterator[Diagnostic]:
     """Say what has happened since the apply to the records of what it changed, or behind their back; the keys are the names from before.
 
-    What steps left `half_changed` is not as its record says, and that is the doing of the apply itself.
+    What steps have `left_off` is not as its record says, and that is the doing of the apply itself.
     """
-    between = {(step.address, step.part) for step in half_changed}
+    between = {(step.address, part) for step in left_off for part in _parts_of(step)}
     name = apply_id(past.apply)
     touched: list[Address] = []
     drifted: list[Address] = []
@@ -51,12 +54,17 @@ def find_touched(
     if touched:
         were = "was" if len(touched) == 1 else "were"
         detail = f"{_fold(touched)} {were} changed again after `{name}`. Undo the later apply first, or change the stack file and apply."
-        yield Diagnostic("undo-touched", "A later apply changed the same resource", detail, address=_only(touched))
+        yield Diagnostic("undo-touched", "A later apply changed the same resource", detail, address=_first(touched))
     if drifted:
         are = "is" if len(drifted) == 1 else "are"
         detail = f"{_fold(drifted)} {are} not as `{name}` left {'it' if len(drifted) == 1 else 'them'}."
         rest = "`herocloud drift` shows the difference, `herocloud apply` settles it."
-        yield Diagnostic("undo-drifted", "A resource has changed behind our back", f"{detail} {rest}", address=_only(drifted))
+        yield Diagnostic("undo-drifted", "A resource has changed behind our back", f"{detail} {rest}", address=_first(drifted))
+
+
+def _parts_of(step: Step) -> tuple[str, ...]:
+    """Return the parts that a step changes: a machine that goes takes its power along."""
+    return ("machine", "power") if step.part == "machine" and step.after is None else (step.part,)
 
 
 def find_replaced(steps: Iterable[Step], past: Past, observed: Observed | None) -> Iterator[Diagnostic]:
@@ -72,7 +80,7 @@ def find_replaced(steps: Iterable[Step], past: Past, observed: Observed | None) 
         whose = "The disk of {} is not the one" if len(found) == 1 else "The disks of {} are not those"
         detail = f"{whose.format(_fold(found))} that `{name}` put there: another restoring came after it."
         rest = f"Undo that one first (`herocloud state log` lists it); `{name}` then brings back what it replaced."
-        yield Diagnostic("undo-touched", "A later apply changed the same resource", f"{detail} {rest}", address=_only(found))
+        yield Diagnostic("undo-touched", "A later apply changed the same resource", f"{detail} {rest}", address=_first(found))
 
 
 def _is_from(step: Step, thing: Thing | None) -> bool:
@@ -106,7 +114,7 @@ def slices_taken(taken: Collection[tuple[Address, Sid, str]]) -> Diagnostic:
         f"{_fold(vms)} had {'slice' if one else 'the slices'} {slices}, which {by} {'holds' if len(holders) == 1 else 'hold'} by now. "
         f"Free {'it' if one else 'them'} there, or apply the old stack file: it takes {'another' if one else 'others'}."
     )
-    return Diagnostic("undo-slice-taken", "A slice was given to somebody else", detail, address=_only(vms))
+    return Diagnostic("undo-slice-taken", "A slice was given to somebody else", detail, address=_first(vms))
 
 
 def find_gone(lost: Collection[tuple[Address, str]], *, purged: bool) -> Iterator[Diagnostic]:
@@ -116,19 +124,19 @@ def find_gone(lost: Collection[tuple[Address, str]], *, purged: bool) -> Iterato
     if data:
         detail = f"The data of {_fold(data)} {why}. Its deletion cannot be taken back."
         hint = "apply a stack file that asks for it: it is re-created, and empty"
-        yield Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=_only(data), hint=hint)
+        yield Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=_first(data), hint=hint)
     snapshots = [(address, part.removeprefix(SNAPSHOT)) for address, part in lost if part.startswith(SNAPSHOT) and address not in data]
     if snapshots:
         names = _name([f"`{name}` of `{address}`" for address, name in snapshots])
         detail = f"Each of these snapshots {why}: {names}." if len(snapshots) > 1 else f"The snapshot {names} {why}."
         detail += " The deletion cannot be taken back; nothing else is lost."
         hint = "`herocloud undo APPLY_ID` takes back what was done before it; `herocloud state log` lists that"
-        address = _only({address for address, _ in snapshots})
+        address = _first(address for address, _ in snapshots)
         yield Diagnostic("undo-snapshot-gone", "A deleted snapshot is gone", detail, address=address, hint=hint)
 
 
-def _only(addresses: Collection[Address]) -> Address | None:
-    return next(iter(addresses)) if len(addresses) == 1 else None
+def _first(addresses: Iterable[Address]) -> Address:
+    return min(addresses, key=ids.sort_key)
 
 
 def _fold(addresses: Iterable[Address]) -> str:

@@ -43,6 +43,20 @@ def frame(title: str, generated: float | None) -> dict[str, Json]:
     }
 
 
+def title_of_plan(plan: Plan) -> str:
+    """Return the title of a plan."""
+    if plan.operation == "destroy":
+        return f"Destroy {plan.stack}"
+    return f"Undo {plan.undoes} of {plan.stack}" if plan.undoes else f"Plan for {plan.stack}"
+
+
+def title_of_result(plan: Plan) -> str:
+    """Return the title of how a plan went."""
+    if plan.operation == "destroy":
+        return f"Destroy of {plan.stack}"
+    return f"Undo of {plan.undoes} of {plan.stack}" if plan.undoes else f"Apply of {plan.stack}"
+
+
 def tiles(plan: Plan) -> list[dict[str, Json]]:
     """Return the counts at the top of a plan."""
     counts = phrases.tally_actions(plan)

@@ -98,7 +98,7 @@ def render_plan(plan: Plan, *, generated: float | None = None) -> str:
     return render(
         "plan.html.j2",
         {
-            **contexts.frame(f"Plan for {plan.stack}", generated),
+            **contexts.frame(contexts.title_of_plan(plan), generated),
             **_about(plan),
             "verdict": word,
             "mood": mood,
@@ -145,7 +145,7 @@ def render_result(plan: Plan, result: Result, *, generated: float | None = None)
     return render(
         "result.html.j2",
         {
-            **contexts.frame(f"Apply of {plan.stack}", generated),
+            **contexts.frame(contexts.title_of_result(plan), generated),
             **_about(plan),
             "verdict": "partly applied" if word == "partial" else "applied before" if word == "already" else word,
             "mood": "good" if word in ("done", "already") else "bad" if result.failed else "warn",

@@ -46,6 +46,16 @@ def test_the_data_of_an_orphan_is_kept_for_a_time(herocloud: Any) -> None:
 
 
 @pytest.mark.usefixtures("orphaned")
+def test_what_is_removed_is_counted_and_named_once(herocloud: Any) -> None:
+    herocloud.done("state", "gc", "-y")
+    herocloud.done("apply", "-y")
+    herocloud.done("state", "rm", "vm.db")
+    refused = herocloud("state", "gc", "--all")
+    assert "Nobody approved the removal of `vm.db`, and" in refused.err
+    assert "of 1 tombstone, " in herocloud.done("state", "gc", "--all", "-y").out
+
+
+@pytest.mark.usefixtures("orphaned")
 def test_purging_keeps_nothing(herocloud: Any) -> None:
     herocloud.done("state", "gc", "-y", "--purge")
     assert herocloud.done("state", "gc", "--all").out == "There is nothing to remove.\n"

@@ -29,11 +29,22 @@ def test_a_replacement_is_told_from_a_change(herocloud) -> None:
 def test_a_failed_replacement_counts_what_it_destroyed(herocloud, misbehave) -> None:
     herocloud.write(STACK.format(image="old"))
     herocloud.done("apply", "-y", "-q")
-    misbehave("{address: vm.web, step: vm.boot, fail: no luck}")
+    misbehave("{address: vm.web, step: vm.create, fail: no luck}")
     herocloud.write(STACK.format(image="new"))
     assert herocloud("apply", "-y").code == 13
     newest = _newest(herocloud)
     assert (newest["added"], newest["destroyed"], newest["outcome"]) == (0, 1, "partial")
+
+
+def test_a_replacement_that_fails_only_at_its_boot_is_not_counted_as_gone(herocloud, misbehave) -> None:
+    herocloud.write(STACK.format(image="old"))
+    herocloud.done("apply", "-y", "-q")
+    misbehave("{address: vm.web, step: vm.boot, fail: no luck}")
+    herocloud.write(STACK.format(image="new"))
+    assert herocloud("apply", "-y").code == 13
+    newest = _newest(herocloud)
+    assert (newest["added"], newest["destroyed"], newest["replaced"], newest["outcome"]) == (1, 1, 1, "partial")
+    assert " -1 " not in herocloud.done("state", "log").out
 
 
 def test_a_purge_that_cannot_be_taken_back_counts_all_that_is_lost(herocloud, spawn) -> None:

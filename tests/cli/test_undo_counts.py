@@ -43,6 +43,19 @@ def _undo(herocloud: Any) -> tuple[dict[str, int], dict[str, str]]:
     return {name: levels[name]["after"] for name in RESOURCES}, actions
 
 
+def test_the_report_of_an_undo_names_the_apply_that_it_takes_back(herocloud) -> None:
+    _write(herocloud)
+    herocloud.done("apply", "-y", "-q")
+    _write(herocloud, vms=TWO)
+    herocloud.done("apply", "-y", "-q")
+    herocloud("undo", "--html", "plan.html")
+    herocloud.done("undo", "-y", "--html", "result.html")
+    for name, title in (("plan", "Undo apply-2 of shop"), ("result", "Undo of apply-2 of shop")):
+        page = (herocloud.folder / f"{name}.html").read_text(encoding="utf-8")
+        assert f"<title>{title}</title>" in page
+        assert f"<h1>{title}</h1>" in page
+
+
 def test_undoing_a_creation_counts_the_data_that_is_kept(herocloud) -> None:
     _write(herocloud, volumes="{data: {size: 20 GiB}}")
     herocloud.done("apply", "-y", "-q")

@@ -89,6 +89,21 @@ def test_a_change_that_never_came_about_is_not_shown_as_one_that_is_taken_back(h
     assert "3 GiB → 2 GiB" not in shown.both
 
 
+def test_a_boot_that_never_came_about_is_not_taken_back_by_a_stop(herocloud: Any, fail: Callable[..., str]) -> None:
+    fail(CASES[-1], "before")
+    undone = herocloud.done("undo", "apply-2", "--approve", "update")
+    assert "update live" in undone.out
+    assert "stop" not in undone.out
+    assert "1 changed" in undone.out
+
+
+def test_a_boot_that_came_about_is_taken_back_by_a_stop(herocloud: Any, fail: Callable[..., str]) -> None:
+    fail(CASES[-1], "after")
+    refused = herocloud("undo", "apply-2", "--approve", "update")
+    assert refused.code == 12
+    assert "stop: `vm.off`" in refused.both
+
+
 def test_drift_names_the_value_that_a_failed_change_has_left(herocloud: Any, fail: Callable[..., str]) -> None:
     fail(CASES[0], "after")
     [found] = json.loads(herocloud("drift", "--json").out)["resource_drift"]

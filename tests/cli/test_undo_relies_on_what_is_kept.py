@@ -55,7 +55,7 @@ def _drop_all(folder: Path) -> None:
 
 
 def _purge(herocloud: Any) -> None:
-    assert "1 tombstones" in herocloud.done("state", "gc", "--all", "-y").out
+    assert "of 1 tombstone, " in herocloud.done("state", "gc", "--all", "-y").out
 
 
 def _expire(herocloud: Any) -> None:
@@ -126,7 +126,7 @@ def test_what_an_undo_that_was_cut_off_needs_stays(herocloud, spawn, replaced, w
     assert held == [{"stack": "shop", "address": "vm.web", "apply": "apply-3"}]
     herocloud.done("resume", "-y", "-q", *way)
     assert (_content(herocloud) == replaced) == bool(way)
-    assert "1 tombstones" in herocloud.done("state", "gc", "--all", "-y").out, "nothing is held for an apply that has ended"
+    assert "of 1 tombstone, " in herocloud.done("state", "gc", "--all", "-y").out, "nothing is held for an apply that has ended"
 
 
 def test_what_a_rollback_needs_stays_although_its_time_has_passed(herocloud, spawn, replaced, monkeypatch) -> None:
@@ -145,3 +145,16 @@ def test_data_that_goes_while_somebody_thinks_of_a_rollback_is_asked_about_again
     code, screen = answer("resume", "--rollback", answer="yes\n", meanwhile=lambda: _drop_all(herocloud.data_folder))
     assert code == 12, screen
     assert "cannot come back" in screen
+
+
+def test_a_vm_of_which_several_things_are_held_is_named_once(herocloud, spawn) -> None:
+    herocloud.write(STACK.format(image="old"))
+    herocloud.done("apply", "-y", "-q")
+    herocloud.done("vm", "snapshot", "create", "web", "--name", "one")
+    herocloud.write("stack: shop\n")
+    herocloud.done("apply", "-y", "-q")
+    _cut(herocloud, spawn, "image.fetch.after", "undo")
+    ran = herocloud.done("state", "gc", "--all", "-y")
+    assert "may need the deleted data of `vm.web`, which stays" in ran.err
+    held = json.loads(herocloud.done("state", "gc", "--all", "-y", "--json").out)["held"]
+    assert len(held) == 2, "one for each tombstone"

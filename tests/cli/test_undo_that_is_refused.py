@@ -1,5 +1,6 @@
 """What an undo that cannot be done says: one error for each cause, and nothing promised above it."""
 
+import json
 import sqlite3
 
 from herocloud.providers.simulator import moves
@@ -61,6 +62,16 @@ def test_what_later_applies_changed_is_named_in_one_error(herocloud) -> None:
     assert ran.code == 1, ran.both
     assert ran.err.count("error: ") == 1
     assert "`vm.web[0\u20132]` were changed again after `apply-2`." in ran.err
+
+
+def test_a_refusal_about_several_names_the_first_of_them_to_scripts(herocloud) -> None:
+    for memory in (1, 2, 3):
+        herocloud.write(WEB + f"vms: {{web: {{count: 3, image: debian, memory: {memory} GiB}}}}\n")
+        herocloud.done("apply", "-y", "-q")
+    herocloud("undo", "apply-2", "-y", "--json-into", "e.ndjson")
+    lines = (herocloud.folder / "e.ndjson").read_text(encoding="utf-8").splitlines()
+    [found] = [one["diagnostic"] for one in map(json.loads, lines) if one["type"] == "diagnostic"]
+    assert (found["code"], found["address"]) == ("undo-touched", "vm.web[0]")
 
 
 def test_after_an_undo_that_failed_nothing_that_is_there_is_called_gone(herocloud, misbehave) -> None:

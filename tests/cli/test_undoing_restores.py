@@ -26,23 +26,23 @@ def _contents(herocloud: Any) -> tuple[str, str]:
     return disk["disk"], volume["volume"]
 
 
-@pytest.fixture
-def restored(herocloud: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+@pytest.fixture(params=[(1, 2), (1, 1)], ids=["one after the other", "within one second"])
+def restored(herocloud: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[tuple[str, str]]:
     """Restore a snapshot twice; returns what was on the disks before each."""
     herocloud.write(STACK)
     herocloud.done("apply", "-y", "-q")
     herocloud.done("vm", "snapshot", "create", "db", "--name", "s1")
     contents = []
     plan_restore = snapshot_requests.plan_restore
-    for moment in (1, 2):
+    for moment in request.param:
         world.write(herocloud.data_folder, "vm.db")
         world.write(herocloud.data_folder, "volume.data", "volume")
         contents.append(_contents(herocloud))
 
-        def at_another_second(*given: Any, later: int = moment, **more: Any) -> Any:
-            return plan_restore(*given[:4], given[4] + later, **more)
+        def at_that_moment(*given: Any, moment: int = moment, **more: Any) -> Any:
+            return plan_restore(*given[:4], 1_800_000_000 + moment, **more)
 
-        monkeypatch.setattr(snapshot_requests, "plan_restore", at_another_second)
+        monkeypatch.setattr(snapshot_requests, "plan_restore", at_that_moment)
         herocloud.done("vm", "snapshot", "restore", "db", "s1", "-y", "-q")
     return contents
 

@@ -121,7 +121,7 @@ def orphans(call: Call, stack: flags.Stack = None) -> int:
     presentation.show_listing(call, listings.orphans([one.thing for one in found]))
     foreign = sum(1 for one in found if one.foreign)
     if foreign:
-        call.note(f"{foreign} of them carry the mark of another state and may have an owner there.")
+        call.note(f"{foreign} of them {'carries' if foreign == 1 else 'carry'} the mark of another state and may have an owner there.")
     return exit_codes.DONE
 
 

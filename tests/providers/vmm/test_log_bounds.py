@@ -1,7 +1,10 @@
 """The serial log of a VM stays small while nobody runs a command, and what it said last is not lost."""
 
 import fcntl
+import os
 import signal
+import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +99,22 @@ def test_it_ends_at_once_when_the_machine_is_ended_on_purpose(chatty: Any, event
     identity.send(process, signal.SIGKILL)
     launch.dismiss(chatty.record)
     assert _is_dead(watcher)
-    assert eventually(lambda: all(_is_dead(child.pid) for child in sleeping)), "what it waited for is gone, too"
+    assert all(_is_dead(child.pid) for child in sleeping), "what it waited for is gone, too"
+
+
+def test_nothing_is_left_of_it_however_early_it_is_ended(tmp_path: Path) -> None:
+    left = []
+    for turn in range(50):
+        words = ["/bin/sh", "-c", log_bounds.SCRIPT, "herocloud-log", "log", str(os.getpid()), "1000", "600", "bounded-by"]
+        with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as shell:
+            # At another point of its first steps each time: a process that has just been forked may lose a signal.
+            threading.Event().wait(turn / 2500)
+            sleeping = psutil.Process(shell.pid).children()
+            shell.terminate()
+        left += [child for child in sleeping if not _is_dead(child.pid)]
+    for child in left:
+        child.kill()
+    assert left == []
 
 
 def _is_dead(pid: int) -> bool:
