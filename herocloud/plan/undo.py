@@ -24,6 +24,7 @@ from herocloud.plan import (
     finish,
     half_changed,
     half_made,
+    half_removed,
     inverses,
     kept_facts,
     lost_data,
@@ -49,7 +50,8 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     halves = half_made.begun(plan, past.states, observed)
     # What stopped half-way is taken back where it stands among the others: what it was to be made from goes after it.
     changed = half_changed.begun(plan, past.states, observed)
-    left_off = halves.keys() | changed.keys()
+    removed = half_removed.begun(plan, past.states, observed)
+    left_off = halves.keys() | changed.keys() | removed.keys()
     done = [past.marked(changed.get(step.id, step)) for step in plan.steps if step.id in left_off or past.states.get(step.id) == "done"]
     by_address: dict[Address, list[Step]] = {}
     for step in done:
@@ -81,7 +83,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
-    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, changed.values())
+    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, [*changed.values(), *removed.values()])
     diagnostics += undo_refusals.find_replaced(done, past, observed)
     diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
@@ -109,7 +111,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
 
 def restored(past: Past) -> bool:
     """Return whether taking this back brings deleted data back, so that what is kept of it has to be looked up."""
-    return any(KINDS[step.kind].destroys_data for step in past.done)
+    return any(KINDS[step.kind].destroys_data and past.states.get(step.id) not in (None, "skipped", "undone") for step in past.plan.steps)
 
 
 def _under_both_names(kept: Collection[Kept], plan: Plan) -> list[Kept]:

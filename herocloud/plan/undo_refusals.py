@@ -28,13 +28,13 @@ def changed_later(changes: Iterable[Change], past: Past) -> set[Address]:
 
 
 def find_touched(
-    changes: Mapping[Address, Change], later: Collection[Address], past: Past, observed: Observed | None, half_changed: Collection[Step]
+    changes: Mapping[Address, Change], later: Collection[Address], past: Past, observed: Observed | None, left_off: Collection[Step]
 ) -> Iterator[Diagnostic]:
     """Say what has happened since the apply to the records of what it changed, or behind their back; the keys are the names from before.
 
-    What steps left `half_changed` is not as its record says, and that is the doing of the apply itself.
+    What steps have `left_off` is not as its record says, and that is the doing of the apply itself.
     """
-    between = {(step.address, step.part) for step in half_changed}
+    between = {(step.address, part) for step in left_off for part in _parts_of(step)}
     name = apply_id(past.apply)
     touched: list[Address] = []
     drifted: list[Address] = []
@@ -60,6 +60,11 @@ def find_touched(
         detail = f"{_fold(drifted)} {are} not as `{name}` left {'it' if len(drifted) == 1 else 'them'}."
         rest = "`herocloud drift` shows the difference, `herocloud apply` settles it."
         yield Diagnostic("undo-drifted", "A resource has changed behind our back", f"{detail} {rest}", address=_first(drifted))
+
+
+def _parts_of(step: Step) -> tuple[str, ...]:
+    """Return the parts that a step changes: a machine that goes takes its power along."""
+    return ("machine", "power") if step.part == "machine" and step.after is None else (step.part,)
 
 
 def find_replaced(steps: Iterable[Step], past: Past, observed: Observed | None) -> Iterator[Diagnostic]:

@@ -224,7 +224,7 @@ def test_undoing_the_rest_names_what_is_there(cut: Cut) -> None:
     cut.apply(before, "moved: [{from: vm.b, to: vm.bb}]\nvms: {bb: {}}\n", "apply.finish.before:1")
     cut.herocloud("resume", "--rollback", "-y")
     shown = cut.herocloud("undo", "apply-2").both
-    assert "~ vm.b   update live" in shown, shown
+    assert "~ vm.b          update live" in shown, shown
     assert "wait for each other" not in shown
-    cut.herocloud("undo", "apply-2", "-y")
+    assert cut.herocloud("undo", "apply-2", "-y").code == 1, "the volume is gone for good"
     assert cut.states() == {"vm.b": "running"}
