@@ -59,6 +59,8 @@ class Rest(NamedTuple):
     """How many steps are done."""
     turned: bool = False
     """Whether taking it back has begun, so that it cannot be finished any more."""
+    gone: tuple[Address, ...] = ()
+    """Whose deleted data it was to bring back and nobody keeps any more, so that it cannot be finished either."""
 
     @property
     def all_lost(self) -> bool:

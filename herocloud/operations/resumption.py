@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from herocloud.apply.inspection import Rest
 from herocloud.model.applies import Pending, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
@@ -28,14 +29,14 @@ def go_on(folder: Path, pending: Pending, how: How, approver: Approver, *, rollb
     decided = None
     approved: frozenset[Approval] = frozenset()
     if not pending.alive:
-        decided = unfinished.describe(folder, pending, rollback=rollback)
+        decided = _describe(folder, pending, rollback=rollback)
         approved = approver.approve_rest(decided)
     for _ in range(MOST_TRIES):
         with admission.working(folder, Scope(pending.stack), how.caller.command or "resume", pending.plan, how) as store:
             if store.unfinished(pending.number) is None:
                 return None
             # Between the look and the lock somebody else may have gone on with it and been interrupted again.
-            now = unfinished.describe(folder, pending, rollback=rollback)
+            now = _describe(folder, pending, rollback=rollback)
             is_decided = decided is not None and now.left == decided.left
             if not is_decided and not approver.asks:
                 approved, is_decided = approver.approve_rest(now), True
@@ -44,6 +45,14 @@ def go_on(folder: Path, pending: Pending, how: How, approver: Approver, *, rollb
                 return Recovered(now.plan, ran.result, pending.id)
         decided, approved = now, approver.approve_rest(now)
     raise Locked([OVERTAKEN])
+
+
+def _describe(folder: Path, pending: Pending, *, rollback: bool) -> Rest:
+    """Return what is left; raises where that relies on deleted data that is gone, before anything is interrupted for it."""
+    rest = unfinished.describe(folder, pending, rollback=rollback)
+    if rest.gone:
+        raise unfinished.data_gone(rest)
+    return rest
 
 
 _NOTHING = Diagnostic(

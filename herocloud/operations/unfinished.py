@@ -130,7 +130,32 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
         drivers.close()
     left = _left_back(plan, pending.id, states, looks, hosting) if back else _left_forward(plan, states)
     done = sum(1 for state in states.values() if state == "done")
-    return Rest(pending, plan, back, left, inspection.say_seen(under_way, looks), done, entries.going_back(states))
+    gone = () if back else _gone_for_good(plan, states, looks, hosting)
+    return Rest(pending, plan, back, left, inspection.say_seen(under_way, looks), done, entries.going_back(states), gone)
+
+
+def _gone_for_good(plan: Plan, states: Mapping[StepId, str], looks: Mapping[StepId, Look], hosting: Hosting) -> tuple[Address, ...]:
+    """Return whose deleted data the rest of an apply brings back although nobody keeps it any more."""
+    from herocloud.plan import kept_facts
+    from herocloud.providers.seam import Found
+
+    # What has begun to come back may be out of its tombstone already.
+    begun = {step for step, look in looks.items() if look.found is not Found.NOT_STARTED}
+    wanted = [step for step in plan.steps if kept_facts.brings_back(step) and states.get(step.id) != "done" and step.id not in begun]
+    kept = kept_data.list_kept(hosting, plan.stack) if wanted else []
+    return tuple(dict.fromkeys(step.address for step in wanted if not kept_facts.facts_of(plan.stack, [step.tombstone], kept)))
+
+
+def data_gone(rest: Rest) -> Refused:
+    """Return what to raise where an apply cannot be finished because deleted data that it brings back is gone."""
+    pending, whose = rest.pending, ", ".join(f"`{address}`" for address in rest.gone)
+    detail = (
+        f"`{pending.id}` (`{pending.operation}` of stack `{pending.stack}`, plan {pending.plan}) did not end. What is left of it brings "
+        f"back the data of {whose}, which is not kept any more. It cannot be finished. Nothing was changed."
+    )
+    hint = f"`herocloud resume {pending.id} --rollback` takes back what it did"
+    address = rest.gone[0] if len(rest.gone) == 1 else None
+    return Refused([Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=address, hint=hint)])
 
 
 def _left_forward(plan: Plan, states: Mapping[StepId, str]) -> tuple[Left, ...]:

@@ -9,6 +9,7 @@ from herocloud.model import makers
 from herocloud.model.ids import Address, StackName
 from herocloud.model.makers import Maker
 from herocloud.model.plans import Fact
+from herocloud.model.steps import KINDS, Step, restores_data
 from herocloud.plan.lost_data import Kept
 
 PREFIX = "kept:"
@@ -19,6 +20,13 @@ def facts_of(stack: StackName, wanted: Iterable[Maker], kept: Collection[Kept]) 
     """Return the facts about the tombstones that are there of these makers."""
     found = (_fact(f"{PREFIX}{stack}/{plan}/{apply}/{step}", (plan, step, apply), kept) for plan, step, apply in wanted)
     return [fact for fact in found if fact.digest != _GONE]
+
+
+def brings_back(step: Step) -> bool:
+    """Return whether a step takes data back out of the tombstone that another step made."""
+    kind = KINDS[step.kind]
+    swaps = kind.destroys_data and kind.inverse == step.kind
+    return bool(step.tombstone) and (swaps or (restores_data(step.kind) and step.before is None))
 
 
 def look_again(key: str, kept: Collection[Kept]) -> Fact:

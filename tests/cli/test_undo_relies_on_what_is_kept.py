@@ -47,10 +47,12 @@ def _content(herocloud: Any) -> str:
     return str(json.loads(contents)["disk"])
 
 
-def _drop_all(folder: Path) -> None:
+def _drop_all(folder: Path, apply: str = "") -> None:
+    """Destroy what is kept, or what this apply took away."""
     with sqlite3.connect(folder / "simulator.db") as world:
-        for (key,) in world.execute("SELECT key FROM tombstones").fetchall():
-            moves.drop(world, key)
+        for stone in moves.list_tombstones(world):
+            if not apply or apply in stone.by:
+                moves.drop(world, stone.key)
     world.close()
 
 
@@ -158,3 +160,36 @@ def test_a_vm_of_which_several_things_are_held_is_named_once(herocloud, spawn) -
     assert "may need the deleted data of `vm.web`, which stays" in ran.err
     held = json.loads(herocloud.done("state", "gc", "--all", "-y", "--json").out)["held"]
     assert len(held) == 2, "one for each tombstone"
+
+
+@pytest.mark.parametrize("point", ["apply.begin.after", "simulator.vm.stop.after", "simulator.disk.delete.after"])
+def test_an_undo_that_was_cut_off_is_not_finished_once_its_data_is_gone(herocloud, spawn, replaced, point: str) -> None:
+    cut = spawn("undo", "-y", "-q", env={**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:kill"})
+    cut.communicate(timeout=60)
+    assert cut.returncode == -signal.SIGKILL
+    _drop_all(herocloud.data_folder, "apply-2")
+    for words in ((), ("-y",)):
+        refused = herocloud("resume", *words)
+        assert refused.code == 1, refused.both
+        assert "Deleted data is gone (vm.web)" in refused.err
+        assert "`herocloud resume apply-3 --rollback` takes back what it did" in refused.err
+        assert "comes back" not in refused.both
+    herocloud.done("resume", "--rollback", "-y", "-q")
+    assert _content(herocloud) == replaced
+    assert herocloud.done("drift").out == "No drift.\n"
+
+
+def test_an_undo_that_was_cut_off_once_its_data_was_back_is_finished(herocloud, spawn, replaced) -> None:
+    _cut(herocloud, spawn, "vm.boot.before", "undo")
+    _drop_all(herocloud.data_folder, "apply-2")
+    herocloud.done("resume", "-y", "-q")
+    assert _content(herocloud) != replaced
+
+
+def test_data_that_goes_while_somebody_thinks_of_finishing_an_undo_stops_it(herocloud, answer, spawn, replaced) -> None:
+    _cut(herocloud, spawn, "vm.stop.after", "undo")
+    code, screen = answer("resume", answer="web\n", meanwhile=lambda: _drop_all(herocloud.data_folder))
+    assert code == 1, screen
+    assert "Deleted data is gone" in screen
+    herocloud.done("resume", "--rollback", "-y", "-q")
+    assert _content(herocloud) == replaced

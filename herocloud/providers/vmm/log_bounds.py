@@ -37,8 +37,8 @@ cut() {
     : >"$log"
 }
 napping=
-# What it waits for ends with it, and before it, so that nothing is left when this shell is gone. Killed, because a process that has just been
-# forked may lose any other signal.
+# What it waits for ends with it, and before it, so that nothing is left when this shell is gone. Killed, because a process that has just
+# been forked may lose any other signal.
 trap '[ "$napping" ] && kill -KILL "$!" 2>/dev/null && wait "$!"; exit 0' TERM
 nap() {
     napping=1
