@@ -87,7 +87,8 @@ class Runner:
         self._first_failure: StepId | None = None
         self._halted = False
         self._stuck: list[StepId] = []
-        self._notes: list[str] = []
+        self._carried: dict[Address, list[Address]] = {}
+        """What is to be finished after a failure because a change that had begun waits for it, with those that do."""
         self._noticed = 0
         self._opened, self._waited = clock.elapsed(), 0.0
         self._commit_seconds = 0.0
@@ -302,6 +303,7 @@ class Runner:
         self._results.append(step)
         self._entries.append(self._way.done(step, result, self._clock.now(), now - started))
         self._walk.complete(step)
+        self._begun |= {step.address} if step.last else set()
         self._note(step, self._way.ended, started, now)
         self._events.append(self._event("apply_complete", step, now - started, data=self._way.told(step)))
 
@@ -318,8 +320,7 @@ class Runner:
             self._halted = True
             # Half a replacement is the worst place to be, so what has begun goes on; unless all of it is about to be taken back.
             more = self._walk.halt(self._begun if self._on_failure == "stop" else ())
-            if more:
-                self._notes.append(listener.say_carried(more, self._walk.waiting_for(more, self._begun)))
+            self._carried = self._walk.carried_for(more, self._begun)
 
     def _skip(self, step: Step, because: StepId, now: float, at: float) -> None:
         if (entry := self._way.skipped(step, because, at)) is not None:
@@ -391,4 +392,5 @@ class Runner:
         if not at_once:
             self._commit()
         busy = self._clock.elapsed() - self._opened - self._waited
-        return Ended(tuple(self._outcomes), interrupted, at_once, tuple(self._stuck), tuple(self._notes), busy)
+        notes = listener.say_carried({address: those for address, those in self._carried.items() if address in self._begun}, self._outcomes)
+        return Ended(tuple(self._outcomes), interrupted, at_once, tuple(self._stuck), notes, busy)

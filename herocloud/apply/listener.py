@@ -5,11 +5,12 @@ work continues.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from herocloud.model.ids import Address, StepId
-from herocloud.model.outcomes import Event, EventData, EventType
+from herocloud.model.outcomes import Event, EventData, EventType, Outcome
 from herocloud.model.steps import Step
+from herocloud.model.words import Status
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,16 @@ class Listener:
         self.say(Event("note", address, step, None, seconds, detail))
 
 
-def say_carried(more: Sequence[Address], begun: Sequence[Address]) -> str:
-    """Say which changes begin after a failure although no other does, and for which."""
-    names, those = (", ".join(f"`{address}`" for address in addresses) for addresses in (more, begun))
-    return f"{names} went on after the failure, because {those} had begun and could not be finished without."
+def say_carried(carried: Mapping[Address, Sequence[Address]], outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """Say which changes began after a failure although no other did, for which that had begun, and which of them failed in turn."""
+    if not carried:
+        return ()
+    names, those = _name(carried), _name(address for begun in carried.values() for address in begun)
+    failed = _name(one.address for one in outcomes if one.status is Status.FAILED and one.address in carried)
+    them = "it" if len(carried) == 1 else "them"
+    said = f"{names} went on after the failure, because {those} had begun and could not be finished without {them}."
+    return (f"{said} Then {failed} failed too.",) if failed else (said,)
+
+
+def _name(addresses: Iterable[Address]) -> str:
+    return ", ".join(f"`{address}`" for address in dict.fromkeys(addresses))

@@ -108,13 +108,15 @@ class Walk:
             heapq.heapify(self._ready[lane])
         return list(dict.fromkeys(step.address for step in self.rest() if step.address in self._only - set(begun)))
 
-    def waiting_for(self, wanted: Collection[Address], begun: Collection[Address]) -> list[Address]:
-        """Return those of `begun` that wait for steps of `wanted` addresses, directly or through others of them."""
+    def carried_for(self, wanted: Iterable[Address], begun: Collection[Address]) -> dict[Address, list[Address]]:
+        """Return for each of these addresses those of `begun` that wait for a step of it, directly or through others, in plan order."""
         address_of = {step: self._steps[self._position[step]].address for step in self._left}
-        wanted = set(wanted)
-        waiting = (address_of[step] for step in self._left if any(address_of.get(need) in wanted for need in self._needs[step]))
-        found = {address for address in waiting if address in begun}
-        return [address for address in dict.fromkeys(step.address for step in self._steps) if address in found]
+        needs: dict[Address, set[Address]] = {}
+        for step, address in address_of.items():
+            needs.setdefault(address, set()).update(address_of[need] for need in self._needs[step] if need in address_of)
+        order = dict.fromkeys(step.address for step in self._steps if step.address in begun)
+        reached = {address: _reach(address, needs) for address in order}
+        return {address: [one for one in order if address in reached[one]] for address in wanted}
 
     def take(self) -> list[Step]:
         """Return the steps that may start now, and count them as running."""
@@ -201,3 +203,14 @@ class Walk:
     def rest(self) -> list[Step]:
         """Return the steps that neither ended nor were given up, in the order of the plan."""
         return [self._steps[position] for position in sorted(self._position[step] for step in self._left)]
+
+
+def _reach(address: Address, needs: Mapping[Address, Collection[Address]]) -> set[Address]:
+    """Return everything that an address needs, directly or through others."""
+    found: set[Address] = set()
+    frontier = [address]
+    while frontier:
+        more = set(needs.get(frontier.pop(), ())) - found
+        found |= more
+        frontier += more
+    return found

@@ -85,6 +85,9 @@ def _tell(call: Call, litter: Litter, cleaned: Cleaned) -> int:
         call.screen.result(presentation.dumps(document))
         return max(codes, default=exit_codes.DONE)
     _tell_held(call, cleaned.held)
+    if cleaned.others:
+        names = ", ".join(dict.fromkeys(f"`{stone.address}`" for stone in cleaned.others))
+        call.note(f"The data of {names} was deleted again since it was listed, and stays.")
     for plan, result in cleaned.results:
         call.screen.result("\n" + results.render(plan, result, color=call.screen.color_out))
     if cleaned.tombstones:

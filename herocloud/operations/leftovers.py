@@ -45,6 +45,8 @@ class Cleaned(NamedTuple):
     tombstones: tuple[Tombstone, ...]
     held: tuple[Held, ...] = ()
     """What was to go, and an apply that began meanwhile may need."""
+    others: tuple[Tombstone, ...] = ()
+    """What was listed and is other data under the same key by now, which stays."""
 
 
 def find_orphans(folder: Path) -> list[Orphan]:
@@ -93,8 +95,8 @@ def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
         results.append((plan, ran.result))
         if ran.result.interrupted:
             return Cleaned(tuple(results), ())
-    dropped, held = _drop(inputs.find_host(folder, lookups.read_recorded(folder)), litter.tombstones, "state gc", how)
-    return Cleaned(tuple(results), dropped, held)
+    dropped = _drop(inputs.find_host(folder, lookups.read_recorded(folder)), litter.tombstones, "state gc", how)
+    return dropped._replace(results=tuple(results))
 
 
 def forget_expired(host: Hosting, how: How) -> None:
@@ -104,7 +106,7 @@ def forget_expired(host: Hosting, how: How) -> None:
     """
     try:
         old = expired(dated_tombstones(host, how.clock.now()), how.clock.now(), lost_data.KEEP_SECONDS)
-        gone, _ = _drop(host, tuple(old), how.caller.command or "expire", how)
+        gone = _drop(host, tuple(old), how.caller.command or "expire", how).tombstones
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return
@@ -131,16 +133,24 @@ def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[To
     return [stone for stone in tombstones if now - stone.deleted >= keep]
 
 
-def _drop(host: Hosting, tombstones: tuple[Tombstone, ...], operation: str, how: How) -> tuple[tuple[Tombstone, ...], tuple[Held, ...]]:
-    """Destroy deleted data, but for what an apply may need that has not ended; returns what went, and what stays for an apply."""
+def _drop(host: Hosting, tombstones: tuple[Tombstone, ...], operation: str, how: How) -> Cleaned:
+    """Destroy deleted data, but for what an apply may need that has not ended, and what is not that data any more."""
     if not tombstones:
-        return (), ()
+        return Cleaned((), ())
     dropped: list[Tombstone] = []
     with admission.locked(host.context.folder, HOST, operation, None, how):
-        going, held = held_data.sort_out(host.context.folder, tombstones)
+        # Keys recur where data came back and was deleted again since it was listed.
+        there = {stone.key: stone for stone in kept_data.list_tombstones(host)}
+        others = tuple(stone for stone in tombstones if stone.key in there and not _is_same(stone, there[stone.key]))
+        going, held = held_data.sort_out(host.context.folder, (stone for stone in tombstones if stone not in others))
         for keeper in kept_data.open_keepers(host) if going else ():
             dropped += [stone for stone in going if keeper.drop_tombstone(stone.key)]
-    return tuple(dropped), held
+    return Cleaned((), tuple(dropped), held, others)
+
+
+def _is_same(listed: Tombstone, now: Tombstone) -> bool:
+    """Return whether a tombstone is the one that was listed, whose time may have been put right, to a later one."""
+    return now._replace(deleted=listed.deleted) == listed and now.deleted <= listed.deleted
 
 
 def dated_tombstones(host: Hosting, now: float) -> list[Tombstone]:

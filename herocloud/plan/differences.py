@@ -151,6 +151,9 @@ def _state_of(thing: Thing | None) -> str:
     beside = thing is not None and any(part.endswith(BESIDE) for part in (*thing.parts, *thing.halves))
     if parts.get("power") == "running" and beside:
         return "prepared for a change"
+    if parts.get("power") in powers.ALIVE:
+        # A machine that runs was made: its change is what was not finished.
+        return f"{parts['power']}, its last change not finished"
     # A VM that never came to be is not gone, and which of the two it is, its record does not say.
     return HALF_MADE if "machine" in parts else "not there"
 
@@ -159,6 +162,7 @@ def find_half_made(records: Mapping[Address, Record], observed: Observed | None,
     """Return the VMs that an apply which was cut off or failed has left half made or not there, and what else it has half made.
 
     Whole parts are between two targets, so what counts is what has become of the machine. A plan shows all of it as changes of its own.
+    A machine that runs is not half made, though its record may be between two states.
     One that runs with a disk or a seed beside its own was only prepared for a change. `unfinished` are the applies of this stack that wait
     for `resume`.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.simulator import tamper
+from herocloud.providers.simulator import tamper, world
 
 
 @pytest.fixture
@@ -53,6 +53,23 @@ def test_what_is_removed_is_counted_and_named_once(herocloud: Any) -> None:
     refused = herocloud("state", "gc", "--all")
     assert "Nobody approved the removal of `vm.db`, and" in refused.err
     assert "of 1 tombstone, " in herocloud.done("state", "gc", "--all", "-y").out
+
+
+def test_data_that_was_deleted_again_during_the_question_stays(herocloud: Any, applied: Path, answer: Any) -> None:
+    def bring_back_and_delete_again() -> None:
+        herocloud.done("undo", "-y")
+        herocloud.done("destroy", "-y")
+
+    herocloud.done("destroy", "-y")
+    keys = _keys(herocloud)
+    code, screen = answer("state", "gc", "--all", answer="yes\n", meanwhile=bring_back_and_delete_again)
+    assert (code, _keys(herocloud)) == (0, keys), screen
+    assert "was deleted again since it was listed, and stays" in screen
+    assert "Destroyed" not in screen
+
+
+def _keys(herocloud: Any) -> list[str]:
+    return sorted(world.snapshot(herocloud.data_folder).tombstones)
 
 
 @pytest.mark.usefixtures("orphaned")

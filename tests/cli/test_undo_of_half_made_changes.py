@@ -104,6 +104,14 @@ def test_a_boot_that_came_about_is_taken_back_by_a_stop(herocloud: Any, fail: Ca
     assert "stop: `vm.off`" in refused.both
 
 
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_a_vm_that_runs_is_not_called_half_made(herocloud: Any, fail: Callable[..., str], at: str) -> None:
+    fail(CASES[1], at)
+    assert "vm.db   state is running, its last change not finished\n" in herocloud("drift").out
+    [found] = json.loads(herocloud("drift", "--json").out)["resource_drift"]
+    assert (found["part"], found["change"]["after"]) == ("state", "running, its last change not finished")
+
+
 def test_drift_names_the_value_that_a_failed_change_has_left(herocloud: Any, fail: Callable[..., str]) -> None:
     fail(CASES[0], "after")
     [found] = json.loads(herocloud("drift", "--json").out)["resource_drift"]

@@ -33,7 +33,7 @@ def failed(herocloud: Any, misbehave: Callable[[str], None]) -> Any:
 
 
 def test_every_view_names_what_went_on_after_the_failure(herocloud: Any, failed: Any) -> None:
-    words = "`vm.web[0]`, `vm.web[1]` went on after the failure, because `vm.lb` had begun and could not be finished without."
+    words = "`vm.web[0]`, `vm.web[1]` went on after the failure, because `vm.lb` had begun and could not be finished without them."
     assert f"note: {words}" in failed.out
     summary = json.loads((herocloud.folder / "e.ndjson").read_text(encoding="utf-8").splitlines()[-1])
     assert summary["notes"] == [words]
@@ -43,6 +43,25 @@ def test_every_view_names_what_went_on_after_the_failure(herocloud: Any, failed:
     junit = (herocloud.folder / "j.xml").read_text(encoding="utf-8")
     assert junit.count("went on after the failure") == 3, "of the two, and of the one that waits for them"
     assert "went on after the failure" in (herocloud.folder / "p.html").read_text(encoding="utf-8")
+
+
+def test_what_was_only_prepared_is_not_said_to_have_gone_on(herocloud: Any, misbehave: Callable[[str], None]) -> None:
+    # Instances of `web` go one after the other: the first fails after the failure, so the second never begins.
+    stack = STACK.replace("update: {{max_unavailable: 2}}", "update: {{max_unavailable: 1}}")
+    herocloud.write(stack.format(image="old"))
+    herocloud.done("apply", "-y")
+    herocloud.write(stack.format(image="new") + BAD)
+    slow = "{address: vm.lb, step: vm.delete, at: before, times: 1, delay: 4 s}"
+    bad = '{address: vm.bad, step: disk.create, at: before, times: 1, delay: 2 s, fail: "no room"}'
+    misbehave(f'{slow}\n  - {bad}\n  - {{address: "vm.web[0]", step: vm.create, fail: "no memory"}}')
+    ran = herocloud("apply", "-y")
+    assert ran.code == 13, ran.both
+    assert "vm.web[1] (prepared and not started)" in ran.out, "the reason for the test"
+    [note] = [line for line in ran.out.splitlines() if line.startswith("note: ")]
+    assert note == (
+        "note: `vm.web[0]` went on after the failure, because `vm.lb` had begun and could not be finished without it. "
+        "Then `vm.web[0]` failed too."
+    )
 
 
 def test_what_nobody_that_has_begun_waits_for_stays_and_is_not_named(herocloud: Any, misbehave: Callable[[str], None]) -> None:
