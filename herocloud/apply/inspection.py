@@ -102,7 +102,7 @@ def look_at(steps: Iterable[Step], plan: Plan, driver_of: Callable[[Step], Drive
         except HerocloudError as error:
             looks[step.id] = Look(None, str(error))
         else:
-            looks[step.id] = Look(answer.found, answer.detail or "")
+            looks[step.id] = Look(answer.found, answer.detail or "", answer.lost)
     return looks
 
 

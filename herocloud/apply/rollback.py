@@ -50,6 +50,8 @@ class Look(NamedTuple):
     found: Found | None
     """Nothing where nobody could be asked."""
     detail: str = ""
+    lost: bool = False
+    """It has destroyed the data already, although it is not done."""
 
 
 def begun_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
@@ -70,6 +72,8 @@ def find_lost(
     def is_done(step: Step) -> bool:
         # Where something else is in its place by now, what came after it tells.
         found = _found(step, looks)
+        if step.id in looks and looks[step.id].lost:
+            return True
         return states[step.id] == "done" or found is Found.DONE or (found is Found.CONTRADICTED and step.id in followed)
 
     gone = [step for step in destroying if is_done(step)]

@@ -4,6 +4,7 @@ A session holds what those have in common (the open drivers, the journal's memor
 or back, and writes how the apply ended.
 """
 
+import contextlib
 import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.apply.workers import Attempt
 from herocloud.kits import faults
 from herocloud.model.applies import apply_id
+from herocloud.model.errors import HerocloudError
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Event, Outcome, Result, SummaryData
 from herocloud.model.plans import Plan
@@ -106,6 +108,7 @@ class Session:
         purged = self.options.purge or self.plan.purge
         lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=purged, kept=kept)
         self._lost = frozenset(lost)
+        self._finish_removals([step for step in asked if step.id in lost and looks[step.id].found is Found.PARTIAL])
         self._write_off([step for step in asked if step.id in lost and states[step.id] != "undoing"])
         way_back = rollback.walk(self.plan, states, looks, lost)
         self._journal.prepare_undo(way_back.steps)
@@ -114,6 +117,12 @@ class Session:
         heals = [step.id for step in way_back.steps if KINDS[KINDS[step.kind].inverse].heals]
         walk = Walk(way_back.steps, way_back.needs, self.options.parallelism, (), heals)
         return self._run(walk, way, on_failure="continue", broken=way_back.broken)
+
+    def _finish_removals(self, steps: Iterable[Step]) -> None:
+        """Remove what is left of data that was destroyed before its removal was cut off; what resists stays to be seen."""
+        for step in steps:
+            with contextlib.suppress(HerocloudError):
+                self._opened.of(step).perform(self._work(step, lambda: False, lambda _text, _share: None))
 
     def _write_off(self, steps: Iterable[Step]) -> None:
         """Record of steps whose end nobody journalled that their data is gone: nothing on the way back brings it into the record again."""
@@ -161,7 +170,10 @@ class Session:
         return ended
 
     def _work_of(self, attempt: Attempt) -> Work:
-        step, plan = attempt.step, self.plan
+        return self._work(attempt.step, attempt.is_stopped, attempt.progress)
+
+    def _work(self, step: Step, cancelled: Callable[[], bool], progress: Callable[[str, float | None], None]) -> Work:
+        plan = self.plan
         spec = handover.spec_for(step, self._journal.change_of(step))
         purge = self.options.purge or plan.purge
         shutdown = self.options.shutdown
@@ -173,8 +185,8 @@ class Session:
             plan.id,
             purge,
             shutdown,
-            attempt.is_stopped,
-            attempt.progress,
+            cancelled,
+            progress,
             serial=self._serial,
             apply=apply_id(self._number),
         )

@@ -32,6 +32,8 @@ class Seen(NamedTuple):
     """What else lies where the part would be, in words: somebody else's."""
     litter: bool = False
     """Something lies there that was begun and did not get as far as a mark."""
+    lost: bool = False
+    """What was to be destroyed is, and only the mark is left to say so."""
     beside: tuple[str, ...] | None = None
     """The parts that there are at this address, for a message; nothing where the provider does not see all of them."""
 
@@ -163,7 +165,7 @@ def judge(seen: Seen, work: Work) -> Probe:
     """Say how far a step got, from what is there."""
     step = work.step
     if seen.half is not None:
-        return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} is {seen.half}")
+        return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} is {seen.half}", seen.lost)
     if seen.litter:
         return Probe(Found.PARTIAL, f"`{step.address}` is half-way: {step.part} has only begun")
     if seen.stray is not None:

@@ -86,6 +86,8 @@ class Probe(NamedTuple):
 
     found: Found
     detail: str = ""
+    lost: bool = False
+    """True of a half-done step that has destroyed the data already: it cannot be taken back any more."""
 
 
 class Work(NamedTuple):

@@ -20,13 +20,13 @@ from herocloud.providers.images import copies, image_folders, image_names, marks
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.marks import Mark
-from herocloud.providers.images.part_states import mark_for
+from herocloud.providers.images.part_states import DELETING, mark_for
 from herocloud.providers.images.space import Room
 from herocloud.providers.images.tombstones import Buried
 from herocloud.providers.parts import Half, Seen
 from herocloud.providers.seam import Found, Probe, Work
 
-_COPYING, _GROWING, _SHRINKING, _BURYING, _DELETING, _RESTORING = "copying", "growing", "shrinking", "burying", "deleting", "restoring"
+_COPYING, _GROWING, _SHRINKING, _BURYING, _RESTORING = "copying", "growing", "shrinking", "burying", "restoring"
 _PLACING = "being put in its place"
 
 
@@ -178,7 +178,7 @@ class Disks:
             return
         # What was never whole holds nothing of anybody's.
         never_whole = mark.body is None and mark.half in (_COPYING, _PLACING)
-        if work.purge or never_whole or work.step.part.endswith(BESIDE):
+        if work.purge or never_whole or mark.half == DELETING or work.step.part.endswith(BESIDE):
             self._destroy(path, mark, half)
         else:
             self._bury(path, mark, work, half)
@@ -201,7 +201,7 @@ class Disks:
     def _destroy(self, path: Path, mark: Mark, half: Half) -> None:
         if mark.half == _BURYING:
             tombstones.destroy(self._folder, mark.more["key"])
-        marks.write(path, mark._replace(half=_DELETING, goal=None, more={}))
+        marks.write(path, mark._replace(half=DELETING, goal=None, more={}))
         half()
         self._unlink(path)
         half()

@@ -14,6 +14,9 @@ from herocloud.providers.ownership import Owner
 from herocloud.providers.parts import Seen, same
 from herocloud.providers.seam import Work
 
+DELETING = "deleting"
+"""What a mark says of an object that is being destroyed."""
+
 
 def look(path: Path, work: Work) -> Seen:
     """Look at an object and its mark. What another address owns is not ours, even when it is equal."""
@@ -27,7 +30,8 @@ def look(path: Path, work: Work) -> Seen:
     owner = owner_of(path, mark)
     if (owner.stack, owner.address) != (work.stack, work.step.address):
         return Seen(None, stray=f"`{path}` belongs to `{owner.address}` of stack `{owner.stack}`")
-    return Seen(body_of(path, mark, Stamps(data_folder(path))), mark.lineage, mark.half, litter=litter)
+    lost = mark.half == DELETING and not path.exists()
+    return Seen(body_of(path, mark, Stamps(data_folder(path))), mark.lineage, mark.half, litter=litter, lost=lost)
 
 
 def data_folder(path: Path) -> Path:

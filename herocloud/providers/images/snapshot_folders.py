@@ -13,14 +13,14 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import ownership, snapshot_memory
 from herocloud.providers.images import copies, image_folders, marks, part_states, tombstones
 from herocloud.providers.images.marks import Mark
-from herocloud.providers.images.part_states import mark_for
+from herocloud.providers.images.part_states import DELETING, mark_for
 from herocloud.providers.images.space import Room
 from herocloud.providers.images.tombstones import Buried
 from herocloud.providers.ownership import Owner
 from herocloud.providers.parts import Half, Parts, Seen
 from herocloud.providers.seam import Work
 
-_COPYING, _BURYING, _DELETING, _RESTORING = "copying", "burying", "deleting", "restoring"
+_COPYING, _BURYING, _RESTORING = "copying", "burying", "restoring"
 
 
 class Snapshots(Parts):
@@ -42,7 +42,8 @@ class Snapshots(Parts):
         owner = owner_of(path, mark)
         if (owner.stack, owner.address) != (work.stack, work.step.address):
             return Seen(None, stray=f"`{path}` belongs to `{owner.address}` of stack `{owner.stack}`")
-        return Seen(body_of(path, mark) if there else None, mark.lineage, mark.half)
+        lost = mark.half == DELETING and not there
+        return Seen(body_of(path, mark) if there else None, mark.lineage, mark.half, lost=lost)
 
     def make(self, work: Work, half: Half) -> None:
         """Copy every disk into a draft of the folder, and give it its name."""
@@ -105,7 +106,7 @@ class Snapshots(Parts):
         if mark is None:
             self.sweep(work)
             return
-        if work.purge or mark.half == _COPYING:
+        if work.purge or mark.half in (_COPYING, DELETING):
             self._destroy(path, mark, half)
         else:
             self._bury(path, mark, work, half)
@@ -156,10 +157,16 @@ class Snapshots(Parts):
     def _destroy(self, path: Path, mark: Mark, half: Half) -> None:
         if mark.half == _BURYING:
             tombstones.destroy(self._folder, mark.more["key"])
-        marks.write(path, mark._replace(half=_DELETING, goal=None, more={}))
+        marks.write(path, mark._replace(half=DELETING, goal=None, more={}))
         half()
-        for folder in (image_folders.draft_of(path), path):
-            _remove(folder)
+        draft = image_folders.draft_of(path)
+        _remove(draft)
+        if path.exists():
+            # File by file, it would be a snapshot that lacks some of them where this is cut off.
+            path.rename(draft)
+            durable_files.sync_folder(path.parent)
+            half()
+        _remove(draft)
         durable_files.sync_folder(path.parent)
         half()
         marks.remove(path)

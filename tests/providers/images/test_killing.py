@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from herocloud.model.errors import Permanent
 from herocloud.model.steps import DISCARDS, beside
 from herocloud.providers.images import driving
 from herocloud.providers.seam import Found
@@ -72,6 +73,10 @@ def _delete_volume(bench, raw, shapes):
     with (bench.folder / before["path"]).open("r+b") as stream:
         stream.write(b"precious")
     return ("volume.data", "volume", before, None), {}
+
+
+def _purge_volume(bench, raw, shapes):
+    return _delete_volume(bench, raw, shapes)[0], {"purge": True}
 
 
 def _move_volume(bench, raw, shapes):
@@ -214,13 +219,14 @@ CASES = {
     "grow": Case("disk.grow", 2, 1, _grow),
     "delete": Case("disk.delete", 2, 2, _delete),
     "purge": Case("disk.delete", 2, 0, _purge),
+    "purge data": Case("volume.delete", 2, 0, _purge_volume),
     "create volume": Case("volume.create", 3, 2, _create_volume),
     "grow volume": Case("volume.grow", 2, 1, _grow_volume),
     "delete volume": Case("volume.delete", 2, 2, _delete_volume),
     "move volume": Case("volume.move", 1, 1, _move_volume),
-    "take snapshot": Case("snapshot.create", 3, 2, _take_snapshot),
+    "take snapshot": Case("snapshot.create", 3, 3, _take_snapshot),
     "delete snapshot": Case("snapshot.delete", 2, 2, _delete_snapshot),
-    "purge snapshot": Case("snapshot.delete", 2, 0, _purge_snapshot),
+    "purge snapshot": Case("snapshot.delete", 3, 0, _purge_snapshot),
     "restore disk": Case("disk.restore", 4, 2, _restore_disk),
     "restore volume": Case("volume.restore", 4, 2, _restore_volume),
     "copy disk": Case("disk.copy", 3, 2, _copy_disk),
@@ -293,6 +299,25 @@ def test_undoing_takes_back_what_a_kill_left(stage, shapes, name, point) -> None
     bench.undo(*step, **more)
     assert bench.probe(*step, **more).found is Found.NOT_STARTED
     assert without_contents(bench.snapshot()) == without_contents(untouched.snapshot())
+
+
+PURGES = [one for one in FORWARD if one[0] in ("purge", "purge data", "purge snapshot") and "half" in one[1]]
+
+
+@pytest.mark.parametrize(("name", "point"), PURGES, ids=lambda value: value)
+def test_a_purge_that_a_kill_cut_off_comes_back_whole_or_says_that_its_data_is_lost(stage, shapes, name, point) -> None:
+    untouched, step, more = stage(name)
+    bench, step, more = stage(name)
+    assert shapes.run_child(bench, "perform", bench.work(*step, **more), point)
+    found = bench.probe(*step, **more)
+    assert found.found is Found.PARTIAL
+    assert found.lost == (not point.endswith("half:1"))
+    if found.lost:
+        with pytest.raises(Permanent):
+            bench.undo(*step, **more)
+    else:
+        bench.undo(*step, **more)
+        assert bench.snapshot() == untouched.snapshot()
 
 
 @pytest.mark.parametrize(("name", "point"), BACKWARD, ids=lambda value: value)
