@@ -103,6 +103,8 @@ class Result(NamedTuple):
     """Steps that an earlier run of this apply had done: they have no outcome in this one."""
     apply: str = ""
     """The name of the apply, which is unique while the id of a plan may recur; empty where nothing ran."""
+    undo_refused: str = ""
+    """What stands against an undo of what is done; empty where nothing does, or where nobody asked."""
 
     def tally(self, status: Status) -> int:
         """Count the steps that ended so."""

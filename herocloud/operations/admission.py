@@ -104,7 +104,7 @@ def facts_of(keys: Sequence[str], stack: StackName, recorded: Recorded, observed
     from herocloud.plan import facts
 
     taken = stack_plans.remember(reservations.occupied(recorded, stack), observed, host)
-    now = facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host, _kept_for(keys, stack, host))
+    now = facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host, _kept_for(keys, stack, host), stack)
     return {**now, **destroyed_data.look_again(keys, stack, host)}
 
 

@@ -15,7 +15,7 @@ from herocloud.model.plans import Fact, Plan
 from herocloud.model.steps import FETCH
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record, Recorded
-from herocloud.operations import admission, inputs, kept_data
+from herocloud.operations import admission, inputs, kept_data, way_back
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
@@ -82,7 +82,7 @@ def run(
     finally:
         drivers.close()
         _keep_reserve(store.folder, host)
-    return Ran(number, result)
+    return Ran(number, way_back.ask(store.folder, number, result))
 
 
 def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved: Collection[Approval]) -> Ran:
@@ -119,7 +119,7 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
     finally:
         drivers.close()
         _keep_reserve(store.folder, host)
-    return Ran(pending.number, result)
+    return Ran(pending.number, way_back.ask(store.folder, pending.number, result))
 
 
 def give_up(store: Store, pending: Pending, how: How, *, approved: Collection[Approval]) -> Result:

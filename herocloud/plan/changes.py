@@ -62,6 +62,8 @@ class Case(NamedTuple):
     """Who plays each role now."""
     image: Spec
     """The image of a VM; empty for others."""
+    counted: Record | None = None
+    """The record as it counts against the host; that of what is there and has none now, as it was last recorded."""
     lost: Record | None = None
     """What was last recorded of something that has no record now."""
     forced: bool = False
@@ -143,7 +145,7 @@ class Decider:
             target = {"network": {**target["network"], "bridge": there.get("bridge") or self.bridges[case.name]}}
         name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
         step_compiler.compile_plain(seq, case.kind, case.present, target)
-        promised.fill(seq, case.record or (case.lost if case.present else None), case.present)
+        promised.fill(seq, case.counted, case.present)
         if case.kind == "image":
             self._image_room.claim(seq, valued.spec)
         name_steps.come_first(seq)
@@ -187,18 +189,16 @@ class Decider:
         seq = StepSequence(case.address, providers)
         name_steps.rename_marked(seq, "vm", case.marked_as, present)
         present = name_steps.relabel_cards(seq, record, present, self.networks)
-        use, old = use_of(valued.spec), counted(record, present) if record else Use()
-        if record is None and present:
-            # What is adopted fills the host already, and was counted with what has no record.
-            old = use_of_parts(present) if case.lost is None else counted(case.lost, present)
+        # What is adopted fills the host already, and was counted with what has no record.
+        use, old = use_of(valued.spec), counted(case.counted, present) if case.counted else use_of_parts(present)
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case._replace(present=present), target, use, old, worst)
         else:
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
             step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old, halves=case.halves)
-        promised.fill(seq, case.record or (case.lost if case.present else None), case.present)
-        promised.take_for_snapshots(seq, valued.spec, record, present)
+        promised.fill(seq, case.counted, case.present)
+        promised.take_for_snapshots(seq, valued.spec, case.counted if record else None, present)
         name_steps.come_first(seq)
         return self._decision(case, seq, fields, worst)
 
@@ -242,17 +242,18 @@ class Decider:
         name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
         if vm:
             beside.prepare(seq, case.present, {}, halves=case.halves)
-            step_compiler.compile_removal(seq, case.present, counted(record, case.present), gives_disk=case.purge, halves=case.halves)
+            held = case.counted or record
+            step_compiler.compile_removal(seq, case.present, counted(held, case.present), gives_disk=case.purge, halves=case.halves)
             if "machine" not in case.present:
                 # What the record is counted for is given back although nothing of it is left to be removed.
-                step_compiler.claim(seq, Claim(), counted(record, case.present).claim())
-            step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(record.spec, record.parts)))
+                step_compiler.claim(seq, Claim(), counted(held, case.present).claim())
+            step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(held.spec, held.parts)))
         else:
             step_compiler.compile_plain(seq, case.kind, case.present, None, case.halves)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
         name_steps.come_first(seq)
-        promised.fill(seq, case.record or (case.lost if case.present else None), case.present)
+        promised.fill(seq, case.counted, case.present)
         data = case.kind == "volume" or "disk" in case.present
         impact = Impact.DATA if data and case.present else Impact.REPLACE if case.present else Impact.NONE
         removal = self._decision(case, seq, (), impact)

@@ -12,7 +12,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Fact
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import capacity, kept_facts
+from herocloud.plan import capacity, kept_facts, overpromised
 from herocloud.plan.lost_data import Kept
 
 _NOTHING = "nothing"
@@ -49,11 +49,12 @@ def _sid_fact(sid: str, holder: str | None) -> Fact:
     return Fact(f"vm-sid:{sid}", holder or "free", "free" if holder is None else f"held by {holder}")
 
 
-def capacity_fact(drawn: Mapping[str, int], recorded: Recorded, host: Host, observed: Observed | None) -> Fact:
+def capacity_fact(drawn: Mapping[str, int], recorded: Recorded, host: Host, observed: Observed | None, stack: StackName | None) -> Fact:
     """Return whether as much is free as the plan draws; more or less of it does not matter."""
     wanted = {name: amount for name, amount in drawn.items() if amount and name != "slices"}
     key = "capacity:" + ",".join(f"{name}={amount}" for name, amount in wanted.items())
-    bound, before = capacity.limits(host), capacity.with_stored(capacity.used(recorded, observed), host)
+    counted = recorded if stack is None else overpromised.as_counted(recorded, observed, host, stack)
+    bound, before = capacity.limits(host), capacity.with_stored(capacity.used(counted, observed), host)
     free = {name: limit - capacity.amount_of(before, name) for name in wanted if (limit := bound.get(name)) is not None}
     short = {name for name, amount in free.items() if wanted[name] > amount}
     if not short:
@@ -102,14 +103,22 @@ def gather(
     holders = held_slices(recorded)
     facts.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
     if any(amount for name, amount in drawn.items() if name != "slices"):
-        facts.append(capacity_fact(drawn, recorded, host, observed))
+        facts.append(capacity_fact(drawn, recorded, host, observed, stack))
     return tuple(dict.fromkeys(facts))
 
 
 def current_facts(
-    keys: Iterable[str], recorded: Recorded, observed: Observed | None, host: Host, kept: Collection[Kept] | None = None
+    keys: Iterable[str],
+    recorded: Recorded,
+    observed: Observed | None,
+    host: Host,
+    kept: Collection[Kept] | None = None,
+    plan_of: StackName | None = None,
 ) -> Mapping[str, Fact]:
-    """Look at the same facts again. What was not observed now is left out; `kept` is the deleted data of the stack of the plan."""
+    """Look at the same facts again. What was not observed now is left out.
+
+    `kept` is the deleted data of the stack of the plan, and `plan_of` is that stack.
+    """
     slices = held_slices(recorded)
     sids = sid_holders(recorded)
     known_slices = {host_slice.sid for host_slice in host.slices}
@@ -129,7 +138,7 @@ def current_facts(
             facts[key] = _sid_fact(rest, sids.get(rest))
         elif kind == "capacity":
             drawn = {name: int(amount) for name, _, amount in (one.partition("=") for one in rest.split(","))}
-            facts[key] = capacity_fact(drawn, recorded, host, observed)
+            facts[key] = capacity_fact(drawn, recorded, host, observed, plan_of)
         elif kind == "overlay-key":
             known = dict(host.overlay_keys).get(rest)
             if known is not None:

@@ -67,6 +67,11 @@ def bytes_beside(halves: Parts) -> int:
     return sum(_bytes(part, body) for part, body in halves.items() if part.endswith(BESIDE))
 
 
+def bytes_in_place(halves: Parts) -> int:
+    """Return what is filled by what is half made in its own place."""
+    return sum(_bytes(part, body) for part, body in halves.items() if not part.endswith(BESIDE))
+
+
 def used(recorded: Recorded, observed: Observed | None) -> Iterable[Claim]:
     """Yield what the halves of disks and volumes may fill beyond what records are counted for: copying may have come far."""
     for stack, things in observed.things.items() if observed is not None else ():

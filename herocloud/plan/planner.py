@@ -30,6 +30,7 @@ from herocloud.plan import (
     orphan_diagnostics,
     overlay_diagnostics,
     overlay_handovers,
+    overpromised,
     reservations,
     rollout,
     scope,
@@ -89,7 +90,8 @@ def draft(
         found.append(capacity.too_few_slices(host, short, len(holders)))
     outputs = _outputs(desired, recorded, specs, options, found)
 
-    decisions = _decide(inputs, valued, choice.roles, world.observed, seen, host, options, found, strays, beside=beside)
+    counted = overpromised.as_counted(recorded, seen, host, inputs.stack)
+    decisions = _decide(inputs, valued, choice.roles, counted, world.observed, seen, host, options, found, strays, beside=beside)
     changes = tuple(decision.change for decision in decisions.values())
     found.extend(_about_changes(changes, inputs, seen.things.get(inputs.stack, {}) if seen is not None else {}))
     found.extend(doubtful_values.find(changes, {address: resource.place for address, resource in inputs.resources.items()}))
@@ -108,7 +110,7 @@ def draft(
         decisions=decisions,
         found=tuple(found),
         outputs=outputs,
-        used=capacity.used(recorded, seen),
+        used=capacity.used(counted, seen),
         waits=waits,
         new_slices=tuple(sid for address, target in valued.items() if address in decisions for sid in target.new_slices),
         # Slices that others of this plan hold now come free during the apply; only the rest is drawn from what is free already.
@@ -202,6 +204,7 @@ def _decide(
     inputs: Inputs,
     valued: Mapping[Address, Valued],
     roles: Mapping[str, str],
+    counted: Recorded,
     before: Observed | None,
     observed: Observed | None,
     host: Host,
@@ -211,7 +214,10 @@ def _decide(
     *,
     beside: bool,
 ) -> dict[Address, Decision]:
-    """Decide address by address; `before` is what was seen under the names that things have until the plan is applied."""
+    """Decide address by address; `before` is what was seen under the names that things have until the plan is applied.
+
+    `counted` are the records as they count against the host.
+    """
     decider = Decider(found, host)
     decider.renamed = volume_names.renamed(inputs.moves)
     decider.networks = inputs.networks
@@ -231,6 +237,7 @@ def _decide(
         origin = inputs.moves.get(address)
         thing = things.get(address)
         present = record.parts if observed is None and record else thing.parts if thing else {}
+        held = counted.records.get(inputs.stack, {}).get(address)
         parts = ids.split_address(address)
         assert parts is not None  # noqa: S101 - addresses come from the loader and the state, which both check them
         case = Case(
@@ -244,6 +251,7 @@ def _decide(
             present=present,
             halves=half_made.parts_of(thing),
             roles=assignment.roles_of(record, inputs.records) if resource is None and record else roles,
+            counted=held or (counted.lost.get(inputs.stack, {}).get(address) if present else None),
             lost=inputs.lost.get(address),
             image=images.get(resource.spec["image"], {}) if resource and resource.kind == "vm" else {},
             forced=address in again,

@@ -29,6 +29,7 @@ from herocloud.plan import (
     kept_facts,
     lost_data,
     order,
+    overpromised,
     reservations,
     step_compiler,
     undo_refusals,
@@ -57,6 +58,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     for step in done:
         by_address.setdefault(step.address, []).append(step)
     known = _under_both_names(kept, plan)
+    counted = overpromised.as_counted(recorded, observed, host, plan.stack)
     diagnostics: list[Diagnostic] = []
     later = undo_refusals.changed_later(plan.changing, past)
     lost: list[tuple[Address, str]] = []
@@ -78,8 +80,10 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         left = {step.part: halves[step.id] for step in by_address[change.address] if step.id in halves}
         inverted_change = _invert_change(change, inverse, past, left, gone)
         inverted_change = half_changed.without_unmade(inverted_change, by_address[change.address], changed)
+        present = _present(change, past)
+        there = overpromised.claim_of(present, counted, observed)
         beside = half_made.bytes_beside(left)
-        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, _present(change, past), beside))
+        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, present, there, beside))
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
@@ -98,7 +102,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
             decisions=decisions,
             found=tuple(diagnostics),
             outputs=plan.outputs_before,
-            used=capacity.used(recorded, observed),
+            used=capacity.used(counted, observed),
             waits=waits,
             free_slices=free,
             kept=relied,
@@ -180,15 +184,14 @@ def _turned(field: FieldDiff, action: Action) -> FieldDiff:
     return turned._replace(impact=Impact.LIVE, why="") if staying else turned
 
 
-def _balance(change: Change, inverse: Inverted, present: Record | None, beside: int) -> list[Step]:
+def _balance(change: Change, inverse: Inverted, present: Record | None, there: Claim, beside: int) -> list[Step]:
     """Return the steps with what they take and give in all being what the record comes to hold less or more.
 
     Steps turned around tell most of it. An apply that completed something half-made took nothing that was not counted before, and one
-    that takes a creation back leaves its data in a tombstone, which goes on taking its room. `beside` are the
-    bytes of what is half made beside a part, which is counted apart from the record.
+    that takes a creation back leaves its data in a tombstone, which goes on taking its room. `there` is what the record counts for now, and
+    `beside` are the bytes of what is half made beside a part, which is counted apart from the record.
     """
     steps = [_buried(step) for step in inverse.steps]
-    there = capacity.claim_of(present) if present else NOTHING
     wanted = None
     if present and change.after is not None:
         # What was prepared and not placed is discarded.

@@ -131,6 +131,8 @@ def next_step(plan: Plan, result: Result) -> str:
         return "What is left is recorded: `herocloud plan` shows how it differs from the stack."
     if word == "interrupted":
         return "What is done is recorded. `herocloud resume` goes on, `herocloud resume --rollback` takes it back."
+    if word == "partial" and result.undo_refused:
+        return _without_undo(plan, result)
     if word == "partial":
         back = f"`herocloud undo {result.apply or plan.id}` takes it back"
         if plan.operation == "undo":
@@ -141,6 +143,16 @@ def next_step(plan: Plan, result: Result) -> str:
     if word == "rolled back" and result.failed:
         return f"Remove the cause, then {_again(plan)} tries again."
     return ""
+
+
+def _without_undo(plan: Plan, result: Result) -> str:
+    """Say how to go on where `undo` would be refused."""
+    refused = f"`herocloud undo {result.apply}` would be refused ({result.undo_refused})"
+    if plan.operation == "undo":
+        return f"What is done is recorded: `herocloud plan` shows how it differs from the stack. {refused}."
+    on = f"What is done is recorded. Remove the cause, then {_again(plan)} does the rest. {refused}"
+    back = "to go back, leave that as it is now in the stack file, put the rest back as it was, and apply"
+    return f"{on}; {back}." if plan.operation == "apply" else f"{on}."
 
 
 def _again(plan: Plan) -> str:

@@ -1,0 +1,43 @@
+"""Whether `undo` would take back what a failed apply has done: asked before anybody is advised to run it."""
+
+from pathlib import Path
+
+from herocloud.model import ids
+from herocloud.model.applies import apply_id
+from herocloud.model.errors import HerocloudError
+from herocloud.model.outcomes import Result
+from herocloud.model.plans import Plan
+
+
+def ask(folder: Path, number: int, result: Result) -> Result:
+    """Return the result with what stands against an undo of it, where it failed and would be offered for that."""
+    if not result.failed or result.interrupted or result.went_back:
+        return result
+    from herocloud.operations import reversal
+
+    try:
+        planned = reversal.plan_undo(folder, apply_id(number))
+    except (HerocloudError, OSError):
+        # Nobody knows; the undo itself says what is wrong.
+        return result
+    return result._replace(undo_refused=_obstacles(planned.plan))
+
+
+def _obstacles(plan: Plan) -> str:
+    found: dict[str, list[str]] = {}
+    for diagnostic in plan.diagnostics:
+        if diagnostic.is_error:
+            found.setdefault(diagnostic.summary, []).extend([diagnostic.address] if diagnostic.address else [])
+    for change in plan.changing:
+        if change.protected:
+            found.setdefault("A protected resource would be deleted or replaced", []).append(change.address)
+    return "; ".join(f"{title[0].lower()}{title[1:]}{_whose(addresses)}" for title, addresses in found.items())
+
+
+def _whose(addresses: list[str]) -> str:
+    folded = ids.fold_addresses(addresses)
+    more = f" and {len(folded) - _NAMED} more" if len(folded) > _NAMED else ""
+    return f": {', '.join(f'`{one}`' for one in folded[:_NAMED])}{more}" if folded else ""
+
+
+_NAMED = 3

@@ -1,0 +1,78 @@
+"""What records count for when more is promised than the host has.
+
+An incomplete record counts for all that it promises, so that nobody else is given the room before its change is completed. In an apply that
+moves room from one resource to another the taker may be recorded while the giver still has it. After a failure there both promise the same
+room, and what is promised and not there is nothing that a step could live on. The next plan of that stack then counts what is there
+and takes the rest like anything new: from what is free, or from what others give back.
+"""
+
+from collections.abc import Collection, Mapping
+
+from herocloud.kits.jsons import Spec
+from herocloud.model.hosts import Host
+from herocloud.model.ids import Address, StackName
+from herocloud.model.steps import NOTHING, Claim
+from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.plan import capacity, half_made
+
+_Records = Mapping[Address, Record]
+
+
+def as_counted(recorded: Recorded, observed: Observed | None, host: Host, stack: StackName) -> Recorded:
+    """Return the records as they count for a plan of `stack`: as they are while everything that is promised fits the host."""
+    if not (_incomplete(recorded.records.get(stack, {})) or _incomplete(recorded.lost.get(stack, {}))):
+        return recorded
+    # Another stack that no apply works on stays as it is until its next plan, which counts what this one is promised.
+    busy = {stack, *recorded.reserved, *(pending.stack for pending in recorded.unfinished)}
+    resting = [other for other in recorded.records if other not in busy]
+    if _fits(_as_there(recorded, observed, resting), observed, host):
+        return recorded
+    return _as_there(recorded, observed, [stack])
+
+
+def claim_of(record: Record | None, counted: Recorded, observed: Observed | None) -> Claim:
+    """Return what a record counts for among those that are `counted`."""
+    if record is None:
+        return NOTHING
+    held = counted.records.get(record.stack, {}).get(record.address, record)
+    if held.spec == record.spec or observed is None:
+        return capacity.claim_of(held)
+    thing = observed.things.get(record.stack, {}).get(record.address)
+    return capacity.claim_of(held, thing.parts if thing is not None else {})
+
+
+def _incomplete(records: _Records) -> bool:
+    return any(not record.complete for record in records.values())
+
+
+def _fits(recorded: Recorded, observed: Observed | None, host: Host) -> bool:
+    """Return whether all that is counted is there to be promised; slices have names, and nobody can hold one twice."""
+    held = capacity.with_stored(capacity.used(recorded, observed), host)
+    bound = {name: limit for name, limit in capacity.limits(host).items() if name != "slices"}
+    return all(limit is None or capacity.amount_of(held, name) <= limit for name, limit in bound.items())
+
+
+def _as_there(recorded: Recorded, observed: Observed | None, stacks: Collection[StackName]) -> Recorded:
+    """Return the records with the incomplete ones of these stacks promising nothing beyond what is there."""
+    records, lost = dict(recorded.records), dict(recorded.lost)
+    for stack in stacks:
+        things = observed.things.get(stack, {}) if observed is not None else {}
+        for held in (records, lost):
+            of_stack = held.get(stack, {})
+            if _incomplete(of_stack):
+                held[stack] = {
+                    address: record if record.complete else record._replace(spec=_promising_nothing(record, things.get(address)))
+                    for address, record in of_stack.items()
+                }
+    return recorded._replace(records=records, lost=lost)
+
+
+def _promising_nothing(record: Record, thing: Thing | None) -> Spec:
+    """Return a target that asks for nothing but the slices that it holds and the bytes that are filled half-way."""
+    size = half_made.bytes_in_place(half_made.parts_of(thing))
+    if record.kind == "volume":
+        return {**record.spec, "size": size}
+    if record.kind != "vm":
+        return record.spec
+    disk = {**(record.spec["root_disk"] or {}), "size": size, "rate": None} if size else None
+    return {**record.spec, "memory": 0, "vcpus": 0, "networks": [], "root_disk": disk, "snapshots": None}
