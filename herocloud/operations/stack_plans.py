@@ -60,7 +60,8 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
     host = inputs.find_host(folder, recorded, stack.environment)
     if asked.stack is not None:
         name = StackName(asked.stack)
-        if name not in recorded.records:
+        # Nothing may be left of it, as where its only apply was taken back.
+        if name not in recorded.records and not _was_here(folder, name):
             raise Refused([unknown_stack(asked.stack, recorded)])
         return plan_desired(Desired(name, ()), recorded, host, asked, notes=host.diagnostics)
     loaded = inputs.load(folder, stack, host.host, make_key=make_key)
@@ -78,6 +79,16 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
         planned = planned._replace(plan=annotation.with_diagnostics(planned.plan, found))
     planned = _with_files(folder, planned, loaded.files)
     return planned._replace(lacks_key=loaded.uses_secrets and not inputs.has_key(folder))
+
+
+def _was_here(folder: Path, name: StackName) -> bool:
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return False
+    with opened:
+        return any(version.stack == name for version in opened.history())
 
 
 def _with_files(folder: Path, planned: Planned, names: Sequence[str]) -> Planned:

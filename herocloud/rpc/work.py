@@ -129,19 +129,23 @@ def run_planned(
     *,
     options: Options | None = None,
     address: Address | None = None,
+    removes: bool = False,
 ) -> Applied:
     """Make a plan, get it approved, run it, and raise what became of it unless it went well.
 
-    With an `address` it is about this one VM, and runs beside whatever is about others.
+    With an `address` it is about this one VM, and runs beside whatever is about others. One that `removes` a whole stack closes an apply of
+    it that did not end, as the command line does; any other refuses.
     """
     run.leave_gate = desk.jobs.gate.enter()
     try:
         first = plan()
         stack_plans.refuse_unapplyable(first.plan)
-        applied = apply.run_made(desk.folder, first, plan, how_for(run, options), approver, address=address, recovers=False)
+        applied = apply.run_made(desk.folder, first, plan, how_for(run, options), approver, address=address, recovers=removes)
     finally:
         run.leave_gate()
         desk.sight.forget()
+    if applied.recovered is not None:
+        require_done(run, applied.recovered)
     require_done(run, applied)
     return applied
 

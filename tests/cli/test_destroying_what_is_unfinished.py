@@ -199,3 +199,15 @@ def test_an_apply_of_a_part_of_the_stack_is_finished_before_that_part_is_destroy
     stack.destroy("-y", "--target", "vm.lb")
     vms = json.loads(stack.herocloud.done("vm", "list", "--json").out)["vms"]
     assert [(vm["address"], vm["state"]) for vm in vms] == [("vm.db", "running")]
+
+
+def test_a_stack_of_which_nothing_was_recorded_yet_is_destroyed_by_its_name(herocloud: Any, spawn: Any) -> None:
+    herocloud.write(OLD)
+    process = spawn("apply", "-y", "-q", env={**os.environ, "HEROCLOUD_FAULTS": "state.commit.after:1:kill"})
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    ran = herocloud.done("destroy", "--stack", "shop", "-y")
+    assert "`apply-1` is closed" in ran.err
+    assert "No records of this stack" not in ran.both
+    refused = herocloud("destroy", "--stack", "ship", "-y")
+    assert "No records of this stack" in refused.err

@@ -14,6 +14,7 @@ import pytest
 
 from herocloud.rpc import daemon_process, unix_socket
 from herocloud.rpc.client import Client, ConnectionLost, NoDaemon
+from herocloud.rpc.client.error_types import Blocked
 
 SECONDS = 60.0
 SID = "vnyhs9"
@@ -188,6 +189,22 @@ def test_the_command_lines_apply_is_left_alone(processes: Processes, folder: Pat
     assert client.list_jobs() == []
     assert [(left["stack"], left["status"]) for left in client.list_unfinished()] == [("shop", "running")]
     assert client.drift()["unfinished"] == client.drift(stack="shop")["unfinished"] == client.list_unfinished()
+
+
+@pytest.mark.parametrize("point", ["state.commit.after", "simulator.vm.create.half", "simulator.vm.boot.after"])
+def test_a_stack_whose_apply_did_not_end_is_destroyed_as_on_the_command_line(
+    processes: Processes, folder: Path, tmp_path: Path, point: str
+) -> None:
+    kill_an_apply(folder, tmp_path, point)
+    client = processes.start()
+    unfinished = client.list_unfinished()
+    with pytest.raises(Blocked):
+        client.wait(client.destroy_stack("shop"))
+    assert client.list_unfinished() == unfinished != [], "nothing is closed without consent"
+    client.wait(client.destroy_stack("shop", approve=["destroy"]))
+    assert client.list_unfinished() == []
+    assert client.drift() == {"resource_drift": [], "unfinished": []}
+    assert "shop" not in [stack["stack"] for stack in client.list_stacks()]
 
 
 def test_drift_tells_who_left_it_so(processes: Processes, folder: Path, tmp_path: Path) -> None:

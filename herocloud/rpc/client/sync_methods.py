@@ -519,7 +519,10 @@ class SyncMethods:
         wait: float = 0.0,
         purge: bool = False,
     ) -> JobInfo:
-        """Remove everything that a stack owns. Its data is kept for a time, so that `undo` can bring it back, unless `purge` is true."""
+        """Remove everything that a stack owns. Its data is kept for a time, so that `undo` can bring it back, unless `purge` is true.
+
+        An apply of it that did not end is closed once that is approved, and what it made goes with the rest.
+        """
         return cast(
             "JobInfo",
             self.call(

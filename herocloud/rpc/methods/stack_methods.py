@@ -319,7 +319,10 @@ def destroy_stack(
     wait: Wait = 0.0,
     purge: Annotated[bool, Field(description="Removes data at once instead of keeping it for a time.")] = False,  # noqa: FBT002
 ) -> JobInfo:
-    """Remove everything that a stack owns. Its data is kept for a time, so that `undo` can bring it back, unless `purge` is true."""
+    """Remove everything that a stack owns. Its data is kept for a time, so that `undo` can bring it back, unless `purge` is true.
+
+    An apply of it that did not end is closed once that is approved, and what it made goes with the rest.
+    """
     _require_own(stack)
     approved = frozenset(Approval(word) for word in approve)
 
@@ -327,7 +330,7 @@ def destroy_stack(
         return stack_plans.make_plan(desk.folder, Sources(()), Asked(PlanOptions(destroy=True, purge=purge), stack=stack))
 
     def run_it(run: Run) -> Json:
-        applied = work.run_planned(desk, run, plan, work.within(approved), options=Options(purge=purge))
+        applied = work.run_planned(desk, run, plan, work.within(approved), options=Options(purge=purge), removes=True)
         return {"plan_id": applied.plan.id if applied.plan else None}
 
     request = Request("destroy_stack", Subject(f"stack:{stack}", stack), run_it, key=idempotency_key, asked=[stack, sorted(approve), purge])
