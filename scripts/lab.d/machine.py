@@ -104,7 +104,8 @@ def run(wanted: Machine, accel: str, seconds: float, memory: Path, told: Callabl
         stream.truncate(SCRATCH)
     chosen = choose(accel, memory)
     deadline = time.monotonic() + seconds
-    told(f"boots with {chosen.upper()}, {wanted.cpus} CPU{'s' if wanted.cpus > 1 else ''}, {wanted.memory} MiB; ends after {seconds / 60:.0f} minutes at the latest")
+    cpus = f"{wanted.cpus} CPU{'s' if wanted.cpus > 1 else ''}"
+    told(f"boots with {chosen.upper()}, {cpus}, {wanted.memory} MiB; ends after {seconds / 60:.0f} minutes at the latest")
     try:
         return _run(wanted, chosen, deadline, patient=accel == "kvm")
     except _Stalled:
