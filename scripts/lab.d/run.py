@@ -70,9 +70,7 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--rebuild", action="store_true", help="rebuild the host's image, with the newest packages")
     parser.add_argument("--memory", type=int, default=default_memory(), metavar="MIB", help="of the host inside (%(default)s)")
-    parser.add_argument(
-        "--cpus", type=int, default=max(2, min(4, os.cpu_count() or 2)), metavar="N", help="of the host inside (%(default)s)"
-    )
+    parser.add_argument("--cpus", type=int, metavar="N", help="of the host inside (as here with KVM, 2 to 4; 1 with emulation)")
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto takes KVM where guests get through it")
     parser.add_argument("--timeout", type=float, default=60, metavar="MINUTES", help="after which it ends in any case (%(default)g)")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "lab", metavar="DIR", help="for junit.xml and logs (build/lab)")
@@ -80,7 +78,7 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     options, arguments = parser.parse_known_args(given)
     if options.memory < 1024:
         parser.error(f"--memory {options.memory}: less than 1024 MiB leave no room for guests")
-    if options.cpus < 1:
+    if options.cpus is not None and options.cpus < 1:
         parser.error(f"--cpus {options.cpus}: at least one")
     if options.timeout <= 0:
         parser.error(f"--timeout {options.timeout:g}: more than nothing")
@@ -104,6 +102,7 @@ def default_memory() -> int:
 def go(options: argparse.Namespace, arguments: list[str]) -> int:
     """Build what is missing, boot, and bring back what came out."""
     cache = caches.cache_folder()
+    options.cpus = options.cpus or machine.usual_cpus(machine.choose(options.accel, cache / "lab"))
     image = host.ensure(cache / "lab", told=say, again=options.rebuild)
     folder = Path(tempfile.mkdtemp(prefix="herocloud-lab-", dir=os.environ.get("TMPDIR", "/var/tmp")))  # noqa: S108
     try:

@@ -410,6 +410,11 @@ def test_kvm_that_guests_cannot_use_again_is_not_taken(lab: SimpleNamespace, tmp
     assert lab.machine.choose("kvm", tmp_path) == "kvm"
 
 
+def test_emulation_has_one_cpu_where_nobody_says_so(lab: SimpleNamespace) -> None:
+    assert lab.machine.usual_cpus("tcg") == 1
+    assert 2 <= lab.machine.usual_cpus("kvm") <= 4
+
+
 def test_a_whole_of_cpus_is_spread_over_two_nodes(lab: SimpleNamespace, tmp_path: Path) -> None:
     image = lab.host.Image(tmp_path, tmp_path, tmp_path)
     words = lab.machine.command(lab.machine.Machine(image, tmp_path, tmp_path, 3001, 3, shell=False), "tcg")
