@@ -30,8 +30,8 @@ class Followers:
         """Let what relies on `origin` rely on `target`; returns the records that changed."""
         if self._users is None:
             self._users = {}
-            for record in self._records.values():
-                self.note(record)
+            for known in self._records.values():
+                self.note(known)
         changed = []
         for address in self._users.pop(origin, ()):
             record = self._records.get(address)
