@@ -1,8 +1,8 @@
 """Needs by names that have no record any more, because what had the name was renamed since.
 
 An apply that renamed something and did not come to its end left such records in states of earlier versions, and a rollback that was cut
-off leaves them. The `moved` entries of the stack file tell what the name belongs to now, and so does what a rename leaves as it is: the file
-of a volume and the bridge of a network got their names from the first name.
+off leaves them. The `moved` entries of the stack file tell what the name belongs to now, and so does what a rename leaves as it is: the
+file of a volume and the bridge of a network got their names from the first name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
