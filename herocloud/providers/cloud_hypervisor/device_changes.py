@@ -55,8 +55,7 @@ def bring(change: Change, machine: Part, target: Part) -> None:
         if slots.volume_id(specs.plugged(use)) not in seen.tree:
             _plug_volume(change, use)
         elif use.get("size") is not None and use not in machine["volumes"]:
-            # Its file may have grown already; the guest learns of it by this.
-            change.client.resize_disk(slots.volume_id(specs.plugged(use)), use["size"])
+            _tell_size(change, use)
     _set_vcpus(change, target["vcpus"])
     if machine["hotplug"]:
         _set_memory(change, machine["memory"], target["memory"], huge=target["hugepages"])
@@ -87,6 +86,13 @@ def _plug_volume(change: Change, use: Json) -> None:
     change.told(f"plugging in {use['volume']}", None)
     change.client.add_disk(machine_config.disk_config(disk, _free_place(change, disk.id), change.client.release))
     _require_plugged(change, disk.id)
+
+
+def _tell_size(change: Change, use: Json) -> None:
+    """Tell the guest how large a volume is; its file may have grown already. The program would cut off the end of a larger one."""
+    disk = hardware.volume_of(change.supplies, use)
+    if disk.path.stat().st_size <= use["size"]:
+        change.client.resize_disk(disk.id, use["size"])
 
 
 def _require_plugged(change: Change, device: str) -> None:

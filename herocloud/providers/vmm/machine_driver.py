@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from herocloud.kits import faults
+from herocloud.kits import faults, sizes
 from herocloud.kits.jsons import Part
 from herocloud.model import powers
 from herocloud.model.errors import Conflict, Permanent
@@ -315,6 +315,11 @@ class MachineDriver:
         size = path.stat().st_size
         if target["size"] < size and target["size"] != (origin or {}).get("size") and work.step.after["size"] == target["size"]:
             raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
+        if target["size"] < min(size, work.step.after["size"]):
+            raise Permanent(
+                f"the guest of `{work.step.address}` knows that its root disk grew to {sizes.show_size(size)}, so the new room may be in "
+                "use. The disk stays that large."
+            )
         if mark is not None and self._control.has_guest(sid, mark):
             self._control.grow(sid, path, target["size"])
         elif size != target["size"]:
@@ -324,14 +329,14 @@ class MachineDriver:
     def _probe_disk(self, work: Work, sid: str, mark: Mark | None) -> Probe:
         step = work.step
         try:
-            sizes = {work.disks["disk"].path.stat().st_size}
+            found = {work.disks["disk"].path.stat().st_size}
         except (FileNotFoundError, KeyError):
             return Probe(Found.CONTRADICTED, f"the root disk of `{step.address}` is gone")
         if mark is not None and self._control.is_living(sid, mark):
-            sizes |= self._control.sizes(sid)
-        if sizes == {step.after["size"]}:
+            found |= self._control.sizes(sid)
+        if found == {step.after["size"]}:
             return Probe(Found.DONE)
-        if sizes == {step.before["size"]}:
+        if found == {step.before["size"]}:
             return Probe(Found.NOT_STARTED)
         return Probe(Found.PARTIAL, f"the root disk of `{step.address}` is between two sizes")
 
