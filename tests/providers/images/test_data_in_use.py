@@ -58,6 +58,20 @@ def test_making_it_is_not_taken_back_either(bench, made) -> None:
     assert path.exists()
 
 
+def test_another_disk_is_not_put_in_its_place(bench, made) -> None:
+    path, (kind, address, part, body, _) = made
+    copy = bench.folder / "vms/v1/snapshots/s1/disk.raw"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(bytes(body["size"]))
+    step, origin = (kind.replace("delete", "restore"), address, part, body, body), {"path": "vms/v1/snapshots/s1/disk.raw", "token": "t"}
+    before = bench.snapshot()
+    with held(path, "r+b"):
+        with pytest.raises(Conflict, match="is in use by process"):
+            bench.perform(*step, origin=origin)
+        assert bench.snapshot() == before
+    bench.perform(*step, origin=origin)
+
+
 def test_a_machine_that_only_reads_keeps_it_too(bench, made, monkeypatch) -> None:
     path, removal = made
     names = {}
