@@ -1,12 +1,18 @@
 """Cloud Hypervisor and its attendant are in the same cage as QEMU: what /proc says of both."""
 
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from herocloud.providers.vmm import cages, identity
-from tests.providers.vmm import process_facts
+from herocloud.providers.vmm import cages, identity, users
+from tests.providers.cloud_hypervisor.conftest import MIB, STAND_IN, Bench, kernel, make_machine
+from tests.providers.vmm import break_outs, process_facts
 
 pytestmark = [
     pytest.mark.root,
@@ -63,3 +69,46 @@ def test_both_hold_open_what_belongs_to_the_vm(described) -> None:
         kinds = {"event", "socket", "pipe", "memory", "/dev/null", "/dev/kvm", "/dev/urandom"}
         strange = {one for one in opened - kinds if not one.startswith(("<data>/vms/v1/", "<data>/volumes/shop/data.raw", "<sockets>/"))}
         assert {one for one in strange if not Path(one).is_relative_to("/memfd:")} == set()
+
+
+@pytest.fixture
+def pair(program_on_path: Path, command: list[str]) -> Iterator[list[Bench]]:
+    """Two VMs of two data folders that run, the second one being the victim, where everybody may pass."""
+    place = Path(tempfile.mkdtemp(prefix="hc-caged-", dir="/var/tmp"))
+    place.chmod(0o755)
+    made = []
+    for name in ("one", "other"):
+        bench = Bench(place / name, real=command[0] != str(STAND_IN))
+        bench.root()
+        bench.volume("data")
+        (bench.data / "vms" / "v1" / "seed.iso").write_bytes(bytes(MIB))
+        made.append(bench)
+        subprocess.run(
+            [sys.executable, "-m", "herocloud", "host", "refresh", "--data-dir", str(bench.data)], check=True, capture_output=True
+        )
+        root, volumes = {"direct": False, "rate": None}, [{"volume": "data", "readonly": False}]
+        payload = {**bench.machine()["payload"], "kernel": str(kernel(place))}
+        # What is in the data folder is to be private.
+        (bench.data / "vmlinux").unlink()
+        bench.do("vm.create", None, make_machine(place, payload=payload, root=root, volumes=volumes, seed="v1-a", restart="always"))
+        bench.power("vm.boot", "stopped", "running")
+    yield made
+    for bench in made:
+        bench.clean()
+        users.let_go(bench.data, "v1", users.read(bench.data, "v1"))
+    shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("where", ["in the cage", "outside of it"])
+def test_its_user_gets_to_nothing_but_its_own_vm(pair: list[Bench], where: str) -> None:
+    targets = []
+    for bench in pair:
+        assert bench.process is not None
+        assert Path(f"/proc/{bench.process.pid}").stat().st_uid != 0
+        targets.append(break_outs.Target(bench.data, bench.process.pid, bench.root(), bench.volume("data")))
+    written = ("serial.log", "serial.log.1", "process.stop", "process-console.stop", "events", "vmm.log")
+    found = break_outs.attempt(*targets, inside=where == "in the cage", lent=written)
+    # Its attendant boots its VM again from the one, and waits for the end of its VMM at the other.
+    mine = targets[0].data / "vms/v1/vmm"
+    assert set(found) <= {f"read {mine / 'boot.json'}", f"read {mine / 'process.lock'}"}
+    assert all(bench.see()["power"] == "running" for bench in pair)
