@@ -69,13 +69,13 @@ def _find_user(path: Path) -> Holder | None:
 
 
 def _is_ours_alone(path: Path) -> bool:
-    """Return whether the kernel is sure that nobody has a file open: it gives a lease for writing on no other, and costs no search."""
+    """Return whether the kernel is sure that nobody has a file open: it grants a write lease on no other. This needs no search."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        # Whoever opens the file in this moment waits for it; the signal that tells of it would end this process, were it the usual one.
+        # Another process that opens the file now waits for the lease to end; SIGIO, which tells the holder, would end this process.
         fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
