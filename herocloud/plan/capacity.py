@@ -8,6 +8,7 @@ same and takes for ever; a plain bound (everything taken before anything is give
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NewType
 
 from herocloud.kits.jsons import Part
 from herocloud.kits.named_tuples import NamedTuple
@@ -84,7 +85,11 @@ def amount_of(claim: Claim, resource: str) -> int:
     return claim.memory - claim.hugepages if resource == ORDINARY else getattr(claim, resource)
 
 
-def used(recorded: Recorded, observed: Observed | None) -> Claim:
+Counted = NewType("Counted", Recorded)
+"""Records as they count against the host for the plan of one stack. `overpromised.as_counted` makes them, and nobody else."""
+
+
+def used(recorded: Counted, observed: Observed | None) -> Claim:
     """Add up what is occupied: by all recorded resources of all stacks, by what was seen without a record, and by deleted data."""
     total = [0] * len(RESOURCES)
     claims: list[Claim] = []

@@ -53,7 +53,7 @@ def capacity_fact(drawn: Mapping[str, int], recorded: Recorded, host: Host, obse
     """Return whether as much is free as the plan draws; more or less of it does not matter."""
     wanted = {name: amount for name, amount in drawn.items() if amount and name != "slices"}
     key = "capacity:" + ",".join(f"{name}={amount}" for name, amount in wanted.items())
-    counted = recorded if stack is None else overpromised.as_counted(recorded, observed, host, stack)
+    counted = overpromised.as_counted(recorded, observed, host, stack)
     bound, before = capacity.limits(host), capacity.with_stored(capacity.used(counted, observed), host)
     free = {name: limit - capacity.amount_of(before, name) for name in wanted if (limit := bound.get(name)) is not None}
     short = {name for name, amount in free.items() if wanted[name] > amount}

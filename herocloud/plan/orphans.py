@@ -16,7 +16,7 @@ from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, STATE_PROVIDER, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import assignment, beside, capacity, facts, finish, half_made, reservations, step_compiler
+from herocloud.plan import assignment, beside, capacity, facts, finish, half_made, overpromised, reservations, step_compiler
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.step_compiler import Use
@@ -141,7 +141,7 @@ def _draft(
         decisions=decisions,
         found=tuple(diagnostics),
         outputs=recorded.outputs.get(stack, {}),
-        used=capacity.used(recorded, observed),
+        used=capacity.used(overpromised.as_counted(recorded, observed, host, stack), observed),
         new_slices=tuple(sid for change in changes for sid in (change.after or {}).get("slices") or ()),
         narrow=True,
         simulated=host.simulated,

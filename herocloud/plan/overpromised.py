@@ -14,23 +14,27 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import NOTHING, Claim
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan import capacity, half_made
+from herocloud.plan.capacity import Counted
 
 _Records = Mapping[Address, Record]
 
 
-def as_counted(recorded: Recorded, observed: Observed | None, host: Host, stack: StackName) -> Recorded:
-    """Return the records as they count for a plan of `stack`: as they are while everything that is promised fits the host."""
-    if not (_incomplete(recorded.records.get(stack, {})) or _incomplete(recorded.lost.get(stack, {}))):
-        return recorded
+def as_counted(recorded: Recorded, observed: Observed | None, host: Host, stack: StackName | None) -> Counted:
+    """Return the records as they count for a plan of `stack`: as they are while everything that is promised fits the host.
+
+    Every kind of plan counts them so, or a snapshot would be refused room that the plan of a stack file is given.
+    """
+    if stack is None or not (_incomplete(recorded.records.get(stack, {})) or _incomplete(recorded.lost.get(stack, {}))):
+        return Counted(recorded)
     # Another stack that no apply works on stays as it is until its next plan, which counts what this one is promised.
     busy = {stack, *recorded.reserved, *(pending.stack for pending in recorded.unfinished)}
     resting = [other for other in recorded.records if other not in busy]
     if _fits(_as_there(recorded, observed, resting), observed, host):
-        return recorded
+        return Counted(recorded)
     return _as_there(recorded, observed, [stack])
 
 
-def claim_of(record: Record | None, counted: Recorded, observed: Observed | None) -> Claim:
+def claim_of(record: Record | None, counted: Counted, observed: Observed | None) -> Claim:
     """Return what a record counts for among those that are `counted`."""
     if record is None:
         return NOTHING
@@ -45,14 +49,14 @@ def _incomplete(records: _Records) -> bool:
     return any(not record.complete for record in records.values())
 
 
-def _fits(recorded: Recorded, observed: Observed | None, host: Host) -> bool:
+def _fits(recorded: Counted, observed: Observed | None, host: Host) -> bool:
     """Return whether all that is counted is there to be promised; slices have names, and nobody can hold one twice."""
     held = capacity.with_stored(capacity.used(recorded, observed), host)
     bound = {name: limit for name, limit in capacity.limits(host).items() if name != "slices"}
     return all(limit is None or capacity.amount_of(held, name) <= limit for name, limit in bound.items())
 
 
-def _as_there(recorded: Recorded, observed: Observed | None, stacks: Collection[StackName]) -> Recorded:
+def _as_there(recorded: Recorded, observed: Observed | None, stacks: Collection[StackName]) -> Counted:
     """Return the records with the incomplete ones of these stacks promising nothing beyond what is there."""
     records, lost = dict(recorded.records), dict(recorded.lost)
     for stack in stacks:
@@ -64,7 +68,7 @@ def _as_there(recorded: Recorded, observed: Observed | None, stacks: Collection[
                     address: record if record.complete else record._replace(spec=_promising_nothing(record, things.get(address)))
                     for address, record in of_stack.items()
                 }
-    return recorded._replace(records=records, lost=lost)
+    return Counted(recorded._replace(records=records, lost=lost))
 
 
 def _promising_nothing(record: Record, thing: Thing | None) -> Spec:

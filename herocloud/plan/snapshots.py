@@ -18,7 +18,8 @@ from herocloud.model.plans import Change, FieldDiff, Plan
 from herocloud.model.steps import Claim
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
-from herocloud.plan import assignment, capacity, finish, lost_data, reservations, snapshot_checks, snapshot_space
+from herocloud.plan import assignment, capacity, finish, lost_data, overpromised, reservations, snapshot_checks, snapshot_space
+from herocloud.plan.capacity import Counted
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.step_sequence import StepSequence
@@ -50,6 +51,10 @@ class _Scene(NamedTuple):
     @property
     def records(self) -> Mapping[Address, Record]:
         return self.recorded.records.get(self.stack, {})
+
+    @property
+    def counted(self) -> Counted:
+        return overpromised.as_counted(self.recorded, self.observed, self.host, self.stack)
 
     def restored(self, address: Address) -> dict[str, Json]:
         """Return which restoring put the disks of an address there."""
@@ -96,7 +101,7 @@ def _take(scene: _Scene, record: Record, taking: Taking) -> Decision:
     if taking.memory:
         plain = {**part, "memory": None, "size": part["size"] - (part["memory"] or {"size": 0})["size"]}
     # Room for a scheduled one is promised to its VM already.
-    free = snapshot_space.reserved(record.spec, record.parts) if taking.scheduled else 0
+    free = snapshot_space.reserved(scene.counted.records[scene.stack][record.address].spec, record.parts) if taking.scheduled else 0
     copied = seq.add("snapshot.create", key, None, plain, [frozen], takes=Claim(disk=max(0, plain["size"] - free)))
     if taking.memory:
         free = max(0, free - plain["size"])
@@ -330,7 +335,7 @@ def _finish(
             decisions=decisions,
             found=tuple(diagnostics),
             outputs=scene.recorded.outputs.get(scene.stack, {}),
-            used=capacity.used(scene.recorded, scene.observed),
+            used=capacity.used(scene.counted, scene.observed),
             waits=waits,
             narrow=True,
             purge=purge,

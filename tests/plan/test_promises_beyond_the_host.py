@@ -4,7 +4,7 @@ import pytest
 
 from herocloud.model.hosts import Uplink
 from herocloud.model.words import Action
-from herocloud.plan import facts, past_apply, undo
+from herocloud.plan import facts, orphans, past_apply, snapshots, undo
 from tests.plan.building import GIB
 
 _RATE = {"network": "lan", "rate": {"download": 1000, "upload": None}}
@@ -106,6 +106,35 @@ def test_taking_the_apply_back_counts_what_is_there(scene) -> None:
     assert _exceeded(plan) == []
     level = plan.capacity
     assert all(getattr(level, name).after <= getattr(level, name).before for name in level._fields)
+
+
+def test_every_kind_of_plan_counts_the_same(scene) -> None:
+    host, world, _, other, *_ = scene
+    state = (world.recorded, world.observed, host)
+    record = world.recorded.records["shop"]["vm.one"]
+    plans = [
+        snapshots.plan_taking([record], snapshots.Taking("a", 1), *state),
+        snapshots.plan_deletion(record, ["none"], *state, purge=True),
+        orphans.plan_adoption("shop", [], *state),
+        orphans.plan_removal("shop", [], *state, purge=True),
+    ]
+    known = world.plan(other, host, purge=True).capacity
+    expected = {name: level.before for name, level in known._asdict().items()}
+    for plan in plans:
+        assert {name: level.before for name, level in plan.capacity._asdict().items()} == expected, plan.operation
+
+
+def test_a_snapshot_for_which_there_is_room_is_not_refused(build, pretend) -> None:
+    host = build.host(4, disk=30, limit_disk=44 * GIB)
+    one, other = (build.desired(build.image(), build.vm(name, root_disk={**_DISK, "size": 20 * GIB})) for name in ("one", "other"))
+    more = build.desired(build.image(), build.vm("other", root_disk=_DISK))
+    world = pretend.run(pretend.World(), pretend.World().plan(one, host), host)
+    world = _run_only(pretend, world, world.plan(more, host, purge=True), host, _begins_other)
+    record = world.recorded.records["shop"]["vm.one"]
+    plan = snapshots.plan_taking([record], snapshots.Taking("a", 1), world.recorded, world.observed, host)
+    assert plan.diagnostics == ()
+    assert plan.capacity.disk.after == 40 * GIB
+    assert _exceeded(world.plan(other, host, purge=True)) == []
 
 
 @pytest.fixture(name="neighbours")

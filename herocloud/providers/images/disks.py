@@ -16,7 +16,7 @@ from herocloud.kits.sizes import format_size, show_size
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.parts import ANOTHER
 from herocloud.model.steps import BESIDE, KINDS
-from herocloud.providers.images import copies, image_folders, image_names, marks, part_states, tombstones
+from herocloud.providers.images import copies, image_folders, image_names, marks, open_files, part_states, tombstones
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.marks import Mark
@@ -176,6 +176,7 @@ class Disks:
         if mark is None:
             part_states.sweep(path)
             return
+        open_files.refuse_in_use(path, f"the {work.step.part} of `{work.step.address}`")
         # What was never whole holds nothing of anybody's.
         never_whole = mark.body is None and mark.half in (_COPYING, _PLACING)
         if work.purge or never_whole or mark.half == DELETING or work.step.part.endswith(BESIDE):
@@ -214,6 +215,7 @@ class Disks:
         if mark is not None and KINDS[work.step.kind].places:
             self._put_back(path, mark, work, half)
         elif mark is not None:
+            open_files.refuse_in_use(path, f"the {work.step.part} of `{work.step.address}`")
             self._destroy(path, mark, half)
         self.sweep(work)
 

@@ -10,7 +10,7 @@ from herocloud.kits import durable_files
 from herocloud.kits.sizes import format_size, show_size
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import parts
-from herocloud.providers.images import copies, image_folders, marks, part_states, tombstones
+from herocloud.providers.images import copies, image_folders, marks, open_files, part_states, tombstones
 from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.part_states import mark_for
 from herocloud.providers.images.space import Room
@@ -50,6 +50,8 @@ class Replacements:
             parts.refuse_unexpected(part_states.look(path, work), work)
         if mark is None:
             raise Conflict(f"`{path}` is gone")
+        if not resumed:
+            open_files.refuse_in_use(path, f"the {work.step.part} of `{work.step.address}`")
         key = mark.more["key"] if resumed else tombstones.new_key(path)
         deleted = mark.more["deleted"] if resumed else tombstones.now()
         was = marks.restoring_of(mark)
