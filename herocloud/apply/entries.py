@@ -11,6 +11,7 @@ commits them together.
 
 from collections.abc import Callable, Iterable, Mapping
 
+from herocloud.apply.followers import Followers
 from herocloud.kits.jsons import Part, Spec
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Change, Plan
@@ -157,6 +158,7 @@ class Journal:
         self._load_originals = originals
         self._originals: Mapping[Address, Record] = {}
         self._to_undo: dict[Address, int] = {}
+        self._followers = Followers(self._records, self._keeps_its_needs)
 
     def change_of(self, step: Step) -> Change:
         """Return the change that a step belongs to."""
@@ -261,9 +263,19 @@ class Journal:
             return entry._replace(remove=(before.stack, before.address))
         if before is not None and before.address != after.address:
             del self._records[before.address]
-            entry = entry._replace(rename=(before.stack, before.address, after.address))
+            followers = self._followers.rename(before.address, after.address)
+            entry = entry._replace(rename=(before.stack, before.address, after.address), followers=followers)
         self._records[after.address] = after
+        self._followers.note(after)
         return entry._replace(record=after)
+
+    def _keeps_its_needs(self, record: Record) -> bool:
+        """Return whether the needs of a record speak of the names after all renames already; on the way back, of those before them."""
+        change = self._changes.get(record.address)
+        if self._to_undo:
+            original = self._originals.get(record.address) if change is None else self._original_of(change)
+            return original is not None and record.needs == original.needs
+        return change is not None and record.address in self._begun and record.needs == change.needs
 
 
 def going_back(states: Mapping[StepId, str]) -> bool:

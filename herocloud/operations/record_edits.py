@@ -6,7 +6,7 @@ that is marked with the old address and take the new one for gone.
 
 from pathlib import Path
 
-from herocloud.model import ids
+from herocloud.model import ids, needs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, StackName
@@ -101,7 +101,7 @@ def _rename_need(record: Record, old: Address, new: Address) -> Record:
     """Make records that rely on the old name rely on the new one; volumes and networks are named inside of targets too."""
     kind, _, old_name = old.partition(".")
     new_name = new.partition(".")[2]
-    record = record._replace(needs=tuple(new if need == old else need for need in record.needs))
+    record = needs.follow(record, {old: new})
     if kind == "volume" and record.kind == "vm":
         volumes = [{**one, "volume": new_name} if one["volume"] == old_name else one for one in record.spec["volumes"]]
         record = recorded_stack.with_spec(record, volumes=volumes)

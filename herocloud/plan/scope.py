@@ -13,7 +13,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import PARALLELISM
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import diagnostics, moved_names, network_names, volume_names
+from herocloud.plan import diagnostics, moved_names, needs_of_renamed, network_names, volume_names
 
 
 class PlanOptions(NamedTuple):
@@ -138,7 +138,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
     """Follow renames and flags; wrong ones are put into `found`."""
     stack = desired.stack
     resources = {} if options.destroy else {resource.address: resource for resource in desired.resources}
-    before = recorded.records.get(stack, {})
+    before = needs_of_renamed.follow(recorded.records.get(stack, {}), desired.moved)
     moves = {} if options.destroy else moved_names.follow(desired, before, recorded.lost.get(stack, {}), found)
     origins = set(moves.values())
     records = {address: record for address, record in before.items() if address not in origins}

@@ -7,6 +7,7 @@ the file name of one that was renamed.
 from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import needs
 from herocloud.model.ids import Address
 from herocloud.model.plans import FieldDiff
 from herocloud.model.words import Impact
@@ -17,11 +18,11 @@ def made_as(resources: Iterable[Resource], records: Mapping[Address, Record], lo
     """Return by the name of each volume that is wanted the name that its file has or gets."""
     names = [resource.name for resource in resources if resource.kind == "volume"]
     found: dict[str, str] = {}
-    taken = {stem for address, record in {**lost, **records}.items() if address.startswith("volume.") and (stem := _stem(record))}
+    taken = {stem for address, record in {**lost, **records}.items() if address.startswith("volume.") and (stem := stem_of(record))}
     for name in names:
         address = Address(f"volume.{name}")
         known = records.get(address) or lost.get(address)
-        stem = _stem(known) if known is not None else ""
+        stem = stem_of(known) if known is not None else ""
         if not stem:
             stem, number = name, 1
             while stem in taken:
@@ -55,13 +56,11 @@ def follow(records: Mapping[Address, Record], names: Mapping[str, str]) -> dict[
     """Return records whose targets name renamed volumes by their new names; `names` gives the new name by the old one."""
     if not names:
         return dict(records)
-    needs = {Address(f"volume.{old}"): Address(f"volume.{new}") for old, new in names.items()}
+    addresses = {Address(f"volume.{old}"): Address(f"volume.{new}") for old, new in names.items()}
+    followed = {address: needs.follow(record, addresses) for address, record in records.items()}
     return {
-        address: record._replace(
-            spec=_follow(record.spec, records, names) if record.kind == "vm" else record.spec,
-            needs=tuple(needs.get(need, need) for need in record.needs),
-        )
-        for address, record in records.items()
+        address: record._replace(spec=_follow(record.spec, records, names)) if record.kind == "vm" else record
+        for address, record in followed.items()
     }
 
 
@@ -70,10 +69,11 @@ def _follow(spec: Spec, records: Mapping[Address, Record], names: Mapping[str, s
     for use in spec["volumes"]:
         new = names.get(use["volume"])
         record = records.get(Address(f"volume.{new}")) if new is not None else None
-        uses.append(use if new is None or record is None else use_of({**use, "volume": new}, {new: _stem(record) or new}))
+        uses.append(use if new is None or record is None else use_of({**use, "volume": new}, {new: stem_of(record) or new}))
     return {**spec, "volumes": uses}
 
 
-def _stem(record: Record) -> str:
+def stem_of(record: Record) -> str:
+    """Return the name that the file of a volume has; empty where none was made."""
     part = record.parts.get("volume")
     return str(part["path"]).rpartition("/")[2].removesuffix(".raw") if part else ""

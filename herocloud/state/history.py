@@ -32,6 +32,8 @@ class Entry(NamedTuple):
     remove: tuple[StackName, Address] | None = None
     rename: tuple[StackName, Address, Address] | None = None
     """Stack, old address, new address. One entry removes first, then renames, then records."""
+    followers: tuple[Record, ...] = ()
+    """Records of other addresses that need what is renamed, with its new name."""
 
 
 class Unfinished(NamedTuple):

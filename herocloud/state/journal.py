@@ -214,6 +214,8 @@ def change_records(connection: sqlite3.Connection, book: Book, entries: Sequence
             book.rename(connection, *entry.rename)
         if entry.record is not None:
             book.put(entry.record)
+        for record in entry.followers:
+            book.put(record)
     highest = book.settle(connection)
     if highest:
         raise_slices(connection, highest)

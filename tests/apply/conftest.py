@@ -172,6 +172,7 @@ class MemoryStore:
             if entry.record:
                 self.records[entry.record.address] = entry.record
                 self._check_slices()
+            self.records.update((record.address, record) for record in entry.followers)
 
     def _check_slices(self) -> None:
         taken = [sid for record in self.records.values() for sid in record.spec.get("slices", ())]

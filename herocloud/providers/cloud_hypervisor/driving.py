@@ -133,7 +133,7 @@ class _Control(Control):
         except Refusal as refusal:
             raise Permanent(f"`{step.address}`: {refusal}{_way_out(refusal)}") from refusal
         except (Lost, Silent) as lost:
-            raise Temporary(f"`{step.address}`: {lost}") from lost
+            raise Temporary(f"`{step.address}`: {lost}; try again, and where it stays so `herocloud doctor` checks the program") from lost
 
 
 _WAYS = (

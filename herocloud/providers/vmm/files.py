@@ -18,10 +18,10 @@ LOG_LIMIT = 4 * 1024**2
 _OLD = ".1"
 
 
-def require(path: Path, what: str) -> Path:
-    """Return the path of a file that has to be there and readable."""
+def require(path: Path, what: str, way: str = "put it there, or name another one in the stack file") -> Path:
+    """Return the path of a file that has to be there and readable; `way` is what to do where it is not there."""
     if not path.exists():
-        raise Permanent(f"{what} `{path}` does not exist")
+        raise Permanent(f"{what} `{path}` does not exist; {way}")
     if not os.access(path, os.R_OK):
         raise Permanent(f"{what} `{path}` may not be read by this user")
     return path

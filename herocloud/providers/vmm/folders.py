@@ -121,7 +121,9 @@ def _own(folder: Path, mode: int) -> None:
 
 
 def _cannot_make(folder: Path, error: OSError) -> Permanent:
-    return Permanent(f"`{folder}` cannot be made ({error.strerror}); sockets of VMs lie there")
+    in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+    way = "remove what is in its place" if in_the_way else f"let this user write to `{folder.parent}`"
+    return Permanent(f"`{folder}` cannot be made ({error.strerror}); sockets of VMs lie there: {way}")
 
 
 def base(environment: Mapping[str, str] | None = None) -> Path:

@@ -28,7 +28,7 @@ class Supplies(NamedTuple):
         if disk.path.is_symlink():
             # What it leads to would be given to the user of the VM.
             raise Permanent(f"{what} `{disk.path}` is a symbolic link; `herocloud plan` shows what became of it")
-        files.require(disk.path, what)
+        files.require(disk.path, what, "`herocloud plan` shows what became of it")
         return disk
 
     def volume(self, name: str) -> Disk:

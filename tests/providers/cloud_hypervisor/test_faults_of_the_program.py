@@ -109,6 +109,8 @@ def test_a_program_that_ends_at_once(bench: Any, misbehave: Callable[..., None])
     misbehave("exit=3")
     said = _fail(bench, Permanent)
     assert "exits as it was asked to" in said
+    assert "its log is" in said
+    assert "`herocloud doctor` checks what it needs" in said
 
 
 def test_a_program_that_hangs(bench: Any, misbehave: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +123,22 @@ def test_a_program_that_hangs(bench: Any, misbehave: Callable[..., None], monkey
 
 def test_a_program_that_answers_garbage(bench: Any, misbehave: Callable[..., None]) -> None:
     misbehave("garbage=vm.create")
-    assert "Cloud Hypervisor does not answer `vm.create`" in _fail(bench, Temporary)
+    said = _fail(bench, Temporary)
+    assert "Cloud Hypervisor does not answer `vm.create`" in said
+    assert said.endswith("try again, and where it stays so `herocloud doctor` checks the program")
 
 
 def test_a_folder_of_sockets_that_cannot_be_made(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.NamedTemporaryFile(prefix="hc-") as file:
         monkeypatch.setattr(folders, "base", lambda _environment=None: Path(file.name) / "herocloud")
-        assert "cannot be made (Not a directory); sockets of VMs lie there" in _fail(bench, Permanent)
+        said = _fail(bench, Permanent)
+    assert "cannot be made (Not a directory); sockets of VMs lie there: remove what is in its place" in said
+
+
+def test_a_folder_of_sockets_where_nobody_may_write(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not even root makes folders there.
+    monkeypatch.setattr(folders, "base", lambda _environment=None: Path("/sys/herocloud"))
+    assert _fail(bench, Permanent).endswith("sockets of VMs lie there: let this user write to `/sys`")
 
 
 def test_a_host_without_kvm(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +191,8 @@ def test_a_tap_that_is_not_there(bench: Any) -> None:
 
 def test_a_kernel_that_is_missing(bench: Any) -> None:
     payload = {**bench.machine()["payload"], "kernel": str(bench.data / "nothing")}
-    assert f"the kernel `{bench.data / 'nothing'}` does not exist" in _fail(bench, Permanent, payload=payload)
+    said = _fail(bench, Permanent, payload=payload)
+    assert f"the kernel `{bench.data / 'nothing'}` does not exist; put it there, or name another one in the stack file" in said
 
 
 def test_a_host_without_enough_memory(bench: Any, misbehave: Callable[..., None]) -> None:

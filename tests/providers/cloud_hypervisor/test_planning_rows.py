@@ -1,15 +1,24 @@
-"""Every row of the planning table is done to a running VM: what changes, and what does not (same process, same start of the guest)."""
+"""Every row of the planning table is done to a running VM: what changes, and what does not (same process, same start of the guest).
 
+`_ROWS` says which test does which row; a row that is added to the table without one fails the first test.
+"""
+
+import fcntl
+import os
+import struct
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from herocloud.model.errors import Permanent
+from herocloud.model.specs import VmSpec
 from herocloud.model.words import Impact
-from herocloud.providers.cloud_hypervisor import planning
-from herocloud.providers.seam import Found
-from herocloud.providers.vmm import virtiofs
+from herocloud.providers.cloud_hypervisor import planning, slots
+from herocloud.providers.seam import Attachment, Found, Tap
+from herocloud.providers.vmm import files, virtiofs
 
 MIB = 1024**2
 SPEC: dict[str, Any] = {
@@ -26,6 +35,44 @@ SPEC: dict[str, Any] = {
     "labels": {},
     "restart": "no",
 }
+_ROWS = {
+    "vcpus": ("test_vcpus_grow_live", "test_vcpus_shrink_live", "test_more_vcpus_than_it_booted_room_for_take_a_power_cycle"),
+    "memory": ("test_memory_grows_live_and_shrinks_again", "test_memory_outside_of_its_room_takes_a_power_cycle"),
+    "cpu.max": ("test_what_is_fixed_at_boot_takes_a_power_cycle",),
+    "cpu.topology": ("test_what_is_fixed_at_boot_takes_a_power_cycle",),
+    "cpu.affinity": ("test_what_is_fixed_at_boot_takes_a_power_cycle",),
+    "memory_options": ("test_what_is_fixed_at_boot_takes_a_power_cycle", "test_huge_pages_take_a_power_cycle"),
+    "root_disk": ("test_a_root_disk_where_there_was_none_takes_a_power_cycle", "test_the_root_disk_grows_live"),
+    "root_disk.direct": ("test_how_the_root_disk_is_opened_takes_a_power_cycle",),
+    "root_disk.rate": ("test_how_the_root_disk_is_opened_takes_a_power_cycle",),
+    "volumes": (
+        "test_a_volume_is_plugged_in_grown_and_unplugged_live",
+        "test_a_volume_that_is_only_read_from_now_on_is_plugged_in_again_live",
+        "test_a_machine_whose_slots_are_full_takes_no_more_volumes_live",
+    ),
+    "networks": ("test_a_card_is_plugged_in_and_unplugged_live", "test_what_the_host_does_with_packets_changes_live"),
+    "mycelium": ("test_a_card_is_plugged_in_and_unplugged_live", "test_what_a_guest_reads_at_boot_takes_a_power_cycle"),
+    "shares": ("test_a_share_takes_a_power_cycle_and_a_daemon",),
+    "user_data": ("test_what_a_guest_reads_at_boot_takes_a_power_cycle",),
+    "ssh_keys": ("test_what_a_guest_reads_at_boot_takes_a_power_cycle",),
+    "env": ("test_what_a_guest_reads_at_boot_takes_a_power_cycle",),
+    "secrets": ("test_what_a_guest_reads_at_boot_takes_a_power_cycle",),
+    "image_id.nocloud": ("test_a_seed_where_there_was_none_takes_a_power_cycle",),
+    "image_id.payload": ("test_another_kernel_takes_a_power_cycle",),
+    "image_id.source": ("test_a_machine_is_replaced_where_its_content_is", "test_a_root_disk_where_there_was_none_takes_a_power_cycle"),
+    "hypervisor": ("test_a_machine_is_replaced_where_its_content_is",),
+    "labels": ("test_labels_and_restart_change_live",),
+    "restart": ("test_labels_and_restart_change_live",),
+    "state": ("test_a_paused_guest_goes_on", "test_a_guest_that_hears_its_button_is_not_cut_off"),
+}
+_OF_NO_MACHINE = {"image", "hostname", "sid", "slices", "snapshots"}
+"""Fields that no running machine has: what follows from them is in the rows of others, or in the state alone."""
+
+
+def test_every_row_of_the_table_has_a_test_that_does_it() -> None:
+    assert set(planning._COSTS) <= set(_ROWS)
+    assert {row.partition(".")[0] for row in _ROWS} == set(VmSpec.__annotations__) - _OF_NO_MACHINE | {"image_id"}
+    assert {name for names in _ROWS.values() for name in names} <= set(globals())
 
 
 def _impact(bench: Any, path: str, before: Any, after: Any) -> Impact:
@@ -70,6 +117,15 @@ def test_vcpus_grow_live(bench: Any) -> None:
     if not bench.real:
         bench.driver.undo(work)
         assert bench.see()["machine"]["vcpus"] == 1
+
+
+def test_vcpus_shrink_live(bench: Any) -> None:
+    if bench.real:
+        pytest.skip("needs a guest that lets go of its processors")
+    bench.running(vcpus=3)
+    assert _impact(bench, "vcpus", 3, 2) is Impact.LIVE
+    _change(bench, "vm.resize", vcpus=2)
+    assert (bench.info["config"]["cpus"]["boot_vcpus"], bench.info["config"]["cpus"]["max_vcpus"]) == (2, 4)
 
 
 def test_vcpus_that_a_guest_keeps_are_a_failure_and_not_a_success(bench: Any) -> None:
@@ -125,10 +181,28 @@ def test_memory_grows_live_and_shrinks_again(bench: Any) -> None:
     assert bench.info["memory_actual_size"] == 128 * MIB
 
 
-@pytest.mark.parametrize("wanted", [64 * MIB, 512 * MIB, 129 * MIB])
-def test_memory_outside_of_its_room_takes_a_power_cycle(bench: Any, wanted: int) -> None:
+@pytest.mark.parametrize(("wanted", "hotplug"), [(64, 256), (512, None), (129, 256)])
+def test_memory_outside_of_its_room_takes_a_power_cycle(bench: Any, wanted: int, hotplug: int | None) -> None:
     bench.running()
-    assert _impact(bench, "memory", 128 * MIB, wanted) is Impact.REBOOT
+    assert _impact(bench, "memory", 128 * MIB, wanted * MIB) is Impact.REBOOT
+    config = _cycle(bench, memory=wanted * MIB, boot_memory=wanted * MIB, hotplug=hotplug and hotplug * MIB)
+    assert (config["memory"]["size"], config["memory"].get("hotplug_size")) == (wanted * MIB, hotplug and hotplug * MIB)
+
+
+def test_huge_pages_take_a_power_cycle(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not bench.real:
+        # It takes none from the host.
+        monkeypatch.setattr(files, "require_huge_pages", lambda _size: None)
+    else:
+        try:
+            files.require_huge_pages(128 * MIB)
+        except Permanent as error:
+            pytest.skip(f"needs huge pages: {error}")
+    bench.running()
+    assert _impact(bench, "memory_options.hugepages", False, True) is Impact.REBOOT
+    assert bench.info["config"]["memory"]["hugepages"] is False
+    _reject(bench, "vm.update", hugepages=True)
+    assert _cycle(bench, hugepages=True)["memory"]["hugepages"] is True
 
 
 def test_a_volume_is_plugged_in_grown_and_unplugged_live(bench: Any) -> None:
@@ -153,13 +227,128 @@ def test_a_volume_is_plugged_in_grown_and_unplugged_live(bench: Any) -> None:
     assert bench.see()["machine"]["volumes"] == []
 
 
+def test_a_volume_that_is_only_read_from_now_on_is_plugged_in_again_live(bench: Any) -> None:
+    if bench.real:
+        pytest.skip("needs a guest that lets go of its devices")
+    bench.volume("data")
+    use = {"volume": "data", "readonly": False, "size": 4 * MIB}
+    bench.running(volumes=[use])
+    assert _impact(bench, "volumes.0.readonly", False, True) is Impact.LIVE
+    _change(bench, "vm.detach", volumes=[])
+    _change(bench, "vm.attach", volumes=[{**use, "readonly": True}])
+    (disk,) = bench.info["config"]["disks"]
+    assert (disk["id"], disk["readonly"]) == ("volume-data", True)
+
+
+def test_a_machine_whose_slots_are_full_takes_no_more_volumes_live(bench: Any) -> None:
+    names = [f"data{number}" for number in range(slots.MOST_PLUGGED + 1)]
+    for name in names:
+        bench.volume(name)
+    uses = [{"volume": name, "readonly": False, "size": 4 * MIB} for name in names]
+    bench.running(volumes=uses[:-1])
+    before, process, tree = bench.see()["machine"], bench.process, bench.info["device_tree"]
+    assert planning.judge("volumes", uses[:-1], uses, {**SPEC, "volumes": uses}, before).impact is Impact.REBOOT
+    with pytest.raises(Permanent, match=r"all slots of `vm.web` are in use; a power-cycle sorts them again"):
+        bench.driver.perform(bench.work("vm.attach", before, {**before, "volumes": uses}))
+    assert (bench.info["device_tree"], bench.process) == (tree, process)
+
+
+@pytest.fixture
+def tap(bench: Any) -> Iterator[str]:
+    """Make a tap as the provider of networks does: it stays when nobody holds it, and is up."""
+    name = f"hcrow{os.getpid() % 10**6}"
+    words = struct.pack("16sH22x", name.encode(), 0x0002 | 0x1000 | 0x4000)
+    try:
+        made = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(made, 0x400454CA, words)
+            fcntl.ioctl(made, 0x400454CB, 1)
+        finally:
+            os.close(made)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True, capture_output=True)
+    except OSError as error:
+        pytest.skip(f"needs the right to make a tap, and ip ({error.strerror})")
+    yield name
+    bench.clean()
+    subprocess.run(["ip", "link", "delete", name], check=True, capture_output=True)
+
+
+@pytest.mark.root
+def test_a_card_is_plugged_in_and_unplugged_live(bench: Any, tap: str) -> None:
+    bench.attachments["nic.0"] = Attachment("02:00:00:00:00:01", "vm.web", ("10.9.0.2",), Tap(tap))
+    bench.running()
+    for path in ("networks", "mycelium"):
+        assert _impact(bench, path, [], [{}]) is Impact.LIVE
+    assert "net" not in bench.info["config"] or not bench.info["config"]["net"]
+    work = _change(bench, "vm.attach", nics=["nic.0"])
+    (net,) = bench.info["config"]["net"]
+    assert (net["id"], net["tap"], net["mac"]) == ("nic-0", tap, "02:00:00:00:00:01")
+    assert "nic-0" in bench.info["device_tree"]
+    if bench.real:
+        with pytest.raises(Permanent, match="did not let go of `nic-0`"):
+            bench.driver.undo(work)
+        assert bench.see()["machine"]["nics"] == ["nic.0"], "it is there until the guest lets go"
+        return
+    _change(bench, "vm.detach", nics=[])
+    assert "nic-0" not in bench.info["device_tree"]
+    assert not bench.info["config"].get("net")
+
+
+def test_what_the_host_does_with_packets_changes_live(bench: Any) -> None:
+    bench.running()
+    for path in ("networks.0.rate", "networks.0.open", "mycelium.rate"):
+        assert _impact(bench, path, None, 1) is Impact.LIVE
+
+
+def test_a_root_disk_where_there_was_none_takes_a_power_cycle(bench: Any) -> None:
+    bench.running()
+    bench.root()
+    for path in ("root_disk", "image_id.source"):
+        assert _impact(bench, path, None, "a") is Impact.REBOOT
+    root = {"direct": False, "rate": None}
+    _reject(bench, "vm.update", root=root)
+    assert [disk["id"] for disk in _cycle(bench, root=root)["disks"]] == ["root"]
+
+
+def test_a_seed_where_there_was_none_takes_a_power_cycle(bench: Any) -> None:
+    bench.running()
+    (bench.data / "vms" / "v1" / "seed.iso").write_bytes(bytes(MIB))
+    assert _impact(bench, "image_id.nocloud", False, True) is Impact.REBOOT
+    _reject(bench, "vm.update", seed="v1-a")
+    assert [(disk["id"], disk["readonly"]) for disk in _cycle(bench, seed="v1-a")["disks"]] == [("seed", True)]
+
+
+def test_what_a_guest_reads_at_boot_takes_a_power_cycle(bench: Any) -> None:
+    seed = bench.data / "vms" / "v1" / "seed.iso"
+    seed.write_bytes(bytes(MIB))
+    bench.running(seed="v1-a")
+    for path in ("user_data", "ssh_keys", "env", "secrets", "networks.0.address", "mycelium.address"):
+        assert _impact(bench, path, None, 1) is Impact.REBOOT
+    before = bench.info["config"]
+    _reject(bench, "vm.update", seed="v1-b")
+    after = _cycle(bench, seed="v1-b")
+    # Another content in the same place: nothing of it is in the configuration, and the guest reads it because it starts.
+    assert (after["disks"], bench.boots) == (before["disks"], 1)
+
+
+def test_another_kernel_takes_a_power_cycle(bench: Any) -> None:
+    bench.running()
+    assert _impact(bench, "image_id.payload", None, 1) is Impact.REBOOT
+    payload = {**bench.machine()["payload"], "cmdline": "console=ttyS0 guest=lively quiet"}
+    before = bench.info["config"]["payload"]
+    _reject(bench, "vm.update", payload=payload)
+    after = _cycle(bench, payload=payload)["payload"]
+    assert (before["cmdline"], after["cmdline"]) == ("console=ttyS0 guest=lively", "console=ttyS0 guest=lively quiet")
+
+
 def test_the_root_disk_grows_live(bench: Any) -> None:
     path = bench.root(8 * MIB)
     bench.running(root={"direct": False, "rate": None})
     process = bench.process
+    assert _impact(bench, "root_disk.size", 8 * MIB, 16 * MIB) is Impact.LIVE
     bench.do("vm.grow", {"size": 8 * MIB}, {"size": 16 * MIB}, part="disk")
     assert path.stat().st_size == 16 * MIB
-    assert bench.process == process
+    assert (bench.process, bench.boots) == (process, 1)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +398,7 @@ def test_a_paused_guest_goes_on(bench: Any) -> None:
     bench.power("vm.pause", "running", "paused")
     assert bench.info["state"] == "Paused"
     bench.power("vm.resume", "paused", "running")
-    assert (bench.info["state"], bench.process) == ("Running", process)
+    assert (bench.info["state"], bench.process, bench.boots) == ("Running", process, 1)
 
 
 def test_a_guest_that_hears_its_button_is_not_cut_off(bench: Any) -> None:
@@ -223,6 +412,14 @@ def test_a_machine_is_replaced_where_its_content_is(bench: Any) -> None:
     assert planning.judge("image_id.source", "a", "b", {**SPEC, "root_disk": {}}, bench.machine()).impact is Impact.DATA
     assert planning.judge("root_disk.size", 2, 1, SPEC, bench.machine()).impact is Impact.DATA
     assert planning.judge("hypervisor", "qemu", "cloud-hypervisor", SPEC, bench.machine()).impact is Impact.REPLACE
+    bench.running()
+    first, before = bench.process, bench.machine()
+    bench.power("vm.stop", "running", "stopped")
+    bench.do("vm.delete", before, None)
+    assert (bench.see(), bench.left_over()) == ({}, [])
+    bench.running(vcpus=2)
+    assert bench.process != first
+    assert (bench.info["config"]["cpus"]["boot_vcpus"], bench.boots) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""A VM whose process is stopped by a signal, or lost its keeper, is seen as that: by the provider, in list, drift and plan."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herocloud.host import detection
+from herocloud.model import powers
+from herocloud.providers.cloud_hypervisor import live_view
+from herocloud.providers.seam import Found
+from herocloud.providers.vmm import folders, identity, responsiveness
+from tests.providers.cloud_hypervisor.conftest import kernel, until
+
+STACK = """\
+stack: shop
+images:
+  tiny: {{kernel: {kernel}, cmdline: console=ttyS0 guest=lively}}
+vms:
+  web: {{image: tiny, hypervisor: cloud-hypervisor, memory: 64 MiB, restart: always}}
+"""
+
+
+def _halt(process: identity.Identity | None) -> identity.Identity:
+    assert process is not None
+    identity.send(process, signal.SIGSTOP)
+    until(lambda: responsiveness.is_halted(process), "the process is stopped")
+    return process
+
+
+def test_a_process_that_a_signal_has_stopped_is_unresponsive_and_goes_on_by_one_step(bench: Any) -> None:
+    bench.running()
+    process, boots = _halt(bench.process), bench.boots
+    assert bench.see() == {"machine": bench.machine(), "power": powers.HALTED}
+    work = bench.work("vm.resume", powers.HALTED, "running", part="power")
+    assert bench.driver.probe(work).found is Found.NOT_STARTED
+    bench.driver.perform(work)
+    assert bench.driver.probe(work).found is Found.DONE
+    assert bench.see() == {"machine": bench.machine(), "power": "running"}
+    assert (bench.process, bench.boots) == (process, boots)
+
+
+def test_a_process_that_a_signal_has_stopped_is_ended_when_it_is_to_stop(bench: Any) -> None:
+    bench.running()
+    _halt(bench.process)
+    bench.power("vm.stop", "running", "stopped")
+    assert bench.left_over() == []
+
+
+def test_a_process_that_does_not_answer_is_asked_again_and_then_unresponsive(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.running()
+    asked: list[float] = []
+
+    def nobody_answers(_data: Path, _sid: str, patience: float = 3.0) -> None:
+        asked.append(patience)
+
+    monkeypatch.setattr(live_view, "look", nobody_answers)
+    # One that was started a moment ago is not judged.
+    assert bench.see()["power"] == "running"
+    monkeypatch.setattr(responsiveness, "is_starting", lambda _process: False)
+    asked.clear()
+    assert bench.see()["power"] == powers.UNRESPONSIVE
+    assert asked == [3.0, responsiveness.PATIENCE]
+
+
+def test_a_vm_whose_keeper_died_gets_another_one_by_one_step(bench: Any) -> None:
+    wanted = bench.machine(restart="always")
+    bench.running(restart="always")
+    record = identity.record_path(bench.data, "v1").with_name("process.keeper")
+    keeper = identity.read(record)
+    assert keeper is not None
+    identity.send(keeper, signal.SIGKILL)
+    assert identity.wait_for_death(keeper, 10)
+    seen = bench.see()
+    assert seen == {"machine": {**wanted, powers.KEEPER: powers.KEEPER_DEAD}, "power": "running"}
+    bench.do("vm.update", seen["machine"], wanted)
+    assert bench.see() == {"machine": wanted, "power": "running"}
+    replaced = identity.read(record)
+    assert replaced is not None
+    assert identity.is_alive(replaced)
+
+
+@pytest.fixture
+def site(herocloud: Any, program_on_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Run commands on a host with the program under test, and with memory for a slice."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        pytest.skip("needs /dev/kvm")
+    monkeypatch.setattr(detection, "_memory", lambda _about: 64 * 1024**3)
+    (herocloud.data_folder / "host.yaml").write_text("name: node1\n", encoding="utf-8")
+    herocloud.write(STACK.format(kernel=kernel(tmp_path)))
+    herocloud.done("apply", "-y")
+    yield herocloud
+    # A guest that is silent would be waited for.
+    herocloud.done("vm", "stop", "web", "--force", "-q")
+    herocloud("destroy", "-y", "--purge", "-q")
+    shutil.rmtree(folders.runtime_root(herocloud.data_folder), ignore_errors=True)
+
+
+def test_list_drift_and_plan_show_a_stopped_process_and_one_apply_lets_it_go_on(site: Any) -> None:
+    (sid,) = [path.name for path in (site.data_folder / "vms").iterdir()]
+    assert "No changes." in site.done("plan").out
+    process = _halt(identity.running(site.data_folder, sid))
+    listed = site.done("vm", "list").out
+    assert [word for word in listed.split() if word in ("running", "unresponsive")] == ["unresponsive"]
+    assert "vm.web   power running → unresponsive: its process was stopped by a signal" in site.done("drift").out
+    plan = site.done("plan").out
+    assert "unresponsive: its process was stopped by a signal" in plan
+    assert "0 to add, 1 to change, 0 to destroy" in plan
+    site.done("apply", "-y")
+    assert "No changes." in site.done("plan").out
+    assert "running" in site.done("vm", "list").out
+    assert identity.running(site.data_folder, sid) == process
