@@ -47,7 +47,8 @@ def test_a_clone_does_not_finish_what_somebody_else_began(shop: Any, spawn: Any)
     shop.done("vm", "clone", "db", "copy")
     faults = {**os.environ, "HEROCLOUD_FAULTS": "apply.perform.after:1:kill"}
     process = spawn("vm", "delete", "copy", "--stack", "imperative", "-y", env=faults)
-    assert process.wait(60) == -9
+    process.communicate(timeout=60)
+    assert process.returncode == -9
     ran = shop("vm", "clone", "db", "other")
     assert ran.code == 12, ran.both
     assert "resume" in ran.err
