@@ -72,7 +72,7 @@ def draft(
     seen = scope.renamed(observed, inputs)
     strays = stray_names.find(inputs, recorded, seen)
     if seen is not None and strays:
-        seen = stray_names.under_their_names(seen, inputs, strays)
+        seen = stray_names.under_their_names(seen, inputs.stack, strays)
     choice = assignment.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
     found.extend(diagnostic for diagnostic in choice.found if diagnostic.address is None or diagnostic.address in inputs.allowed)
     if options.operation in ("apply", "destroy"):
