@@ -228,6 +228,29 @@ class Backward:
         return None
 
 
+class Closing(Backward):
+    """Taking back what is under way, so that something else can remove the rest. It is not a rollback, and must not look like one.
+
+    Cut off, it leaves the apply as unfinished as it was: a step that was being taken back may or may not have happened, and one that is
+    taken back was never started. So the apply can still be finished, taken back, or closed once more, by whoever decides that.
+    """
+
+    def intent(self, step: Step, at: float) -> Entry:
+        """Journal that only the world can tell from here on how far the step is."""
+        return self._journal.undoing(step, at, "cancelled", _CLOSING)
+
+    def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:  # noqa: ARG002  (the journal knows the original)
+        """Journal that nothing of the step is there any more."""
+        return self._journal.undone(step, at, seconds, "skipped", _CLOSING)
+
+    def failed(self, step: Step, why: str, at: float, seconds: float) -> Entry:
+        """Journal why it could not be taken back."""
+        return Entry(step.id, "failed", at, why, seconds)
+
+
+_CLOSING = "taken back to close the apply"
+
+
 def probe(driver: Driver, work: Work) -> Found:
     """Ask the world how far a step got; what is neither its before nor its after is never touched."""
     kind = work.step.kind

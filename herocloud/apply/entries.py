@@ -219,25 +219,27 @@ class Journal:
         for step in steps:
             self._to_undo[step.address] = self._to_undo.get(step.address, 0) + 1
 
-    def undoing(self, step: Step, at: float) -> Entry:
-        """Say that a step is about to be taken back.
+    def undoing(self, step: Step, at: float, event: str = "undoing", detail: str = "") -> Entry:
+        """Say that a step is about to be taken back, in the words of a rollback or in others.
 
         Something that was removed has a record again from here on: a step that fails half-way may have brought back more than it says.
         """
         change = self._changes[step.address]
         before = self._record_of(change)
         return self._enter(
-            Entry(step.id, "undoing", at), before, before or undo_step(None, step._replace(kind=RECORD_WRITE), self._original_of(change))
+            Entry(step.id, event, at, detail),
+            before,
+            before or undo_step(None, step._replace(kind=RECORD_WRITE), self._original_of(change)),
         )
 
-    def undone(self, step: Step, at: float, seconds: float) -> Entry:
+    def undone(self, step: Step, at: float, seconds: float, event: str = "undone", detail: str = "") -> Entry:
         """Say that a step is taken back."""
         change = self._changes[step.address]
         before = self._record_of(change)
         self._to_undo[step.address] -= 1
         original = self._original_of(change)
         after = original if self._to_undo[step.address] == 0 else undo_step(before, step, original)
-        return self._enter(Entry(step.id, "undone", at, seconds=seconds), before, after)
+        return self._enter(Entry(step.id, event, at, detail, seconds), before, after)
 
     def left_to_undo(self, step: Step) -> int:
         """Count the steps of the same address that are still to be taken back."""

@@ -228,7 +228,7 @@ def give_up(
 ) -> Result:
     """Close an unfinished apply, because everything that it has made goes next: nothing more of it is made.
 
-    Where what is under way cannot be brought to an end, the apply stays unfinished.
+    Where what is under way cannot be brought to an end, the apply stays unfinished, and somebody decides again what becomes of it.
     """
     unfinished = store.unfinished(apply)
     if unfinished is None:
@@ -239,7 +239,7 @@ def give_up(
         ended = session.close_open_steps(unfinished.states)
         failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
         status = None if ended.at_once else "interrupted" if ended.interrupted or failed else "partial"
-        return session.finish(ended.outcomes, status=status, back=True)
+        return session.finish(ended.outcomes, status=status, back=entries.going_back(unfinished.states))
 
 
 def _go_on(

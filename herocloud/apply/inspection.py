@@ -10,7 +10,7 @@ from herocloud.model.applies import Pending
 from herocloud.model.errors import HerocloudError
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import STATE_PROVIDER, Step
+from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Approval
 from herocloud.providers.seam import Driver, Found, Work
 
@@ -104,6 +104,18 @@ def look_at(steps: Iterable[Step], plan: Plan, driver_of: Callable[[Step], Drive
         else:
             looks[step.id] = Look(answer.found, answer.detail or "", answer.lost)
     return looks
+
+
+def look_back(plan: Plan, states: Mapping[StepId, str], driver_of: Callable[[Step], Driver], lineage: str) -> dict[StepId, Found]:
+    """Return how far the steps of an apply that has ended came, where only the world knows; what cannot be asked is left out."""
+    asked = [step for step in open_steps(plan, states) if not KINDS[step.kind].passes]
+    exchanged = [step.id for step in asked if KINDS[step.kind].destroys_data and KINDS[step.kind].inverse == step.kind]
+    turned = set(exchanged) if plan.operation == "undo" else set()
+    # What is its own inverse looks the same from both sides, so the world is asked about the step that was taken back.
+    own = [step._replace(before=step.after, after=step.before) if step.id in turned else step for step in asked]
+    found = {step: look.found for step, look in look_at(own, plan, driver_of, lineage).items() if look.found is not None}
+    other = {Found.DONE: Found.NOT_STARTED, Found.NOT_STARTED: Found.DONE}
+    return {step: other.get(came, came) if step in turned else came for step, came in found.items()}
 
 
 def say_seen(steps: Iterable[Step], looks: Mapping[StepId, Look]) -> tuple[Seen, ...]:

@@ -9,9 +9,9 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from herocloud.apply import handover, inspection, rollback
+from herocloud.apply import entries, handover, inspection, rollback
 from herocloud.apply.coordinator import Runner
-from herocloud.apply.directions import Backward, Forward, Way
+from herocloud.apply.directions import Backward, Closing, Forward, Way
 from herocloud.apply.entries import Journal
 from herocloud.apply.listener import Listener
 from herocloud.apply.rollback import ListKept
@@ -127,14 +127,15 @@ class Session:
     def _write_off(self, steps: Iterable[Step]) -> None:
         """Record of steps whose end nobody journalled that their data is gone: nothing on the way back brings it into the record again."""
         now = self._clock.now()
-        entries = [self._journal.done(step, step.after, now, 0) for step in steps if step.after is None]
-        if entries:
-            self._store.commit(self._number, entries)
+        gone = [self._journal.done(step, step.after, now, 0) for step in steps if step.after is None]
+        if gone:
+            self._store.commit(self._number, gone)
 
     def close_open_steps(self, states: Mapping[StepId, str]) -> Ended:
         """Bring what is under way to an end before something else removes all of it, and make nothing.
 
-        What was being made or booted is taken back, what is half removed is removed. Everything else stays as it is.
+        What was being made or booted is taken back, what is half removed is removed. Everything else stays as it is. An apply that was
+        being taken back goes on being that.
         """
         under_way = inspection.open_steps(self.plan, states)
         looks = inspection.look_at(under_way, self.plan, self._opened.of, self._store.lineage)
@@ -145,9 +146,8 @@ class Session:
             return ended
         # All that was begun counts, so that no record is put back as it was before while parts of its thing are left.
         self._journal.prepare_undo(rollback.begun_steps(self.plan, states))
-        back = self._run(
-            Walk(making, {}, self.options.parallelism), Backward(self._journal, {step.id for step in making}), on_failure="continue"
-        )
+        way = (Backward if entries.going_back(states) else Closing)(self._journal, {step.id for step in making})
+        back = self._run(Walk(making, {}, self.options.parallelism), way, on_failure="continue")
         return back._replace(outcomes=(*ended.outcomes, *back.outcomes))
 
     def _run(self, walk: Walk, way: Way, *, on_failure: str, broken: Mapping[StepId, str] | None = None) -> Ended:

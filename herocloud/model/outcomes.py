@@ -105,6 +105,8 @@ class Result(NamedTuple):
     """The name of the apply, which is unique while the id of a plan may recur; empty where nothing ran."""
     undo_refused: str = ""
     """What stands against an undo of what is done; empty where nothing does, or where nobody asked."""
+    undo_idle: bool = False
+    """True where nothing has come about that an undo would take back."""
 
     def tally(self, status: Status) -> int:
         """Count the steps that ended so."""

@@ -91,6 +91,8 @@ class Fact(NamedTuple):
 
 HALF_MADE = "half made"
 """What becomes of a part that somebody began to make and did not finish."""
+NOT_THERE = "not there"
+"""What becomes of something that nobody has begun to make."""
 WHOLE_VM = "state"
 """The part that stands for all of a VM where an apply did not end well."""
 

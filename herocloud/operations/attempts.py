@@ -149,7 +149,7 @@ class Attempt:
         """Close unfinished applies once the removal of all that they made is approved; nothing means that the removal is to be run."""
         self.decide(planned)
         for pending in blocking:
-            result = execution.give_up(store, pending, self._how, approved=self._approved)
+            result = execution.give_up(store, pending, self._how)
             if result.failed:
                 raise unfinished.not_closed(pending, result)
             if result.interrupted:

@@ -122,15 +122,18 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
     return Ran(pending.number, way_back.ask(store.folder, pending.number, result))
 
 
-def give_up(store: Store, pending: Pending, how: How, *, approved: Collection[Approval]) -> Result:
-    """Close an apply that did not end, because all that it has made is removed next; the caller holds the lock of its stack."""
+def give_up(store: Store, pending: Pending, how: How) -> Result:
+    """Close an apply that did not end, because all that it has made is removed next; the caller holds the lock of its stack.
+
+    What was approved for the removal is no approval of the apply: cut off, the closing leaves it as it was approved before.
+    """
     from herocloud.apply import executor
 
     host = inputs.find_host(store.folder, store.recorded(), how.environment)
     drivers = _open_drivers(host, how)
     try:
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, pending.number):
-            store.take_over(pending.number, Grant(how.caller, frozenset(approved)))
+            store.take_over(pending.number, Grant(how.caller), closing=True)
             return executor.give_up(
                 store, drivers, pending.number, options=how.options, tell=lambda _event: None, clock=how.clock, interrupts=interrupts
             )

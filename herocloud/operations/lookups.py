@@ -14,7 +14,8 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
-from herocloud.model.plans import Drift
+from herocloud.model.plans import HALF_MADE, Drift
+from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.operations import damage, inputs, stack_plans
 from herocloud.state.history import Applied, Version
@@ -212,13 +213,27 @@ def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
 
 def _drift_of(name: StackName, recorded: Recorded, observed: Observed | None) -> Drifted:
     """Compare one stack with what was seen; what is half made while an apply works on it is as it should be."""
-    from herocloud.plan import differences
+    from herocloud.plan import differences, stray_names
 
     records = recorded.records.get(name, {})
     pending = [pending for pending in recorded.unfinished if pending.stack == name]
     waiting = tuple(one for one in pending if not one.alive)
-    halves = differences.find_half_made(records, observed, waiting) if len(waiting) == len(pending) else ()
-    return Drifted(name, differences.find_drift(records, observed) + halves, waiting)
+    if len(waiting) < len(pending):
+        return Drifted(name, differences.find_drift(records, observed), waiting)
+    strays = stray_names.find_recorded(name, recorded, observed)
+    if observed is not None and strays:
+        # What is there under another name than its record's is not gone.
+        observed = stray_names.under_their_names(observed, name, strays)
+    halves = differences.find_half_made(records, observed, waiting)
+    named = stray_names.drift(records, strays, Cause.UNFINISHED_APPLY if waiting else Cause.FAILED_APPLY)
+    known = {drift.address for drift in named}
+    return Drifted(
+        name,
+        differences.find_drift(records, observed)
+        + named
+        + tuple(drift for drift in halves if drift.address not in known or drift.after != HALF_MADE),
+        waiting,
+    )
 
 
 class Gathered(NamedTuple):

@@ -1,17 +1,20 @@
 """`undo`: which apply is taken back, and the plan that does it, shown, approved and run like any plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from herocloud.model.applies import apply_id, apply_number
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.ids import PlanId, StackName
+from herocloud.model.ids import PlanId, StackName, StepId
+from herocloud.model.plans import Plan
 from herocloud.model.worlds import Desired
 from herocloud.operations import apply, destroyed_data, inputs, kept_data, stack_plans
 from herocloud.operations.apply import Applied
 from herocloud.operations.callers import Approver, How
+from herocloud.operations.inputs import Hosting
 from herocloud.operations.stack_plans import Planned
+from herocloud.providers.seam import Found
 from herocloud.state.store import Applied as PastApply
 
 
@@ -40,10 +43,26 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
     host = stack_plans.with_listeners(inputs.find_host(folder, recorded))
     host = stack_plans.with_recorded_keys(host, owner, before, recorded)
     observed = stack_plans.look(host, None)
+    past = past._replace(came=_look_back(past.plan, past.states, host, recorded.lineage or ""))
     recorded = stack_plans.remember(recorded, observed, host)
     kept = kept_data.list_kept(host, owner) if planner.restored(past) else []
     plan = destroyed_data.rely(planner.plan_undo(past, recorded, observed, host.host, kept), host)
     return Planned(plan, Desired(owner, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))
+
+
+def _look_back(plan: Plan, states: Mapping[StepId, str], host: Hosting, lineage: str) -> Mapping[StepId, Found]:
+    """Ask the world how far steps that failed have come: an effect may be there although its answer got lost."""
+    from herocloud.apply import inspection
+    from herocloud.apply.sessions import Opened
+    from herocloud.providers.drivers import Drivers
+
+    if not inspection.open_steps(plan, states):
+        return {}
+    drivers = Drivers(host.context)
+    try:
+        return inspection.look_back(plan, states, lambda step: Opened([step], drivers).of(step), lineage)
+    finally:
+        drivers.close()
 
 
 def choose(applies: Sequence[PastApply], which: str | None) -> PastApply:

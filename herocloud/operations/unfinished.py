@@ -251,7 +251,8 @@ def not_closed(pending: Pending, result: Result) -> Refused:
     """Return what to raise where an apply cannot be closed before everything of its stack is removed."""
     failed = ", ".join(f"`{outcome.step}`: {outcome.error}" for outcome in result.outcomes if outcome.status is Status.FAILED)
     detail = f"What `{pending.id}` had under way could not be brought to an end ({failed}). What it had done stays as it is."
-    hint = f"remove the cause and try again; `herocloud resume {pending.id} --rollback` takes the apply back"
+    on = f"`herocloud resume {pending.id}` finishes the apply, `herocloud resume {pending.id} --rollback` takes it back"
+    hint = f"remove the cause and try again; or {on}"
     return Refused([Diagnostic("not-closed", "An earlier apply could not be closed", detail, hint=hint)])
 
 

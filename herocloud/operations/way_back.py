@@ -20,7 +20,7 @@ def ask(folder: Path, number: int, result: Result) -> Result:
     except (HerocloudError, OSError):
         # Nobody knows; the undo itself says what is wrong.
         return result
-    return result._replace(undo_refused=_obstacles(planned.plan))
+    return result._replace(undo_refused=_obstacles(planned.plan), undo_idle=not planned.plan.changing)
 
 
 def _obstacles(plan: Plan) -> str:

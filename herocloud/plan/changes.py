@@ -58,6 +58,8 @@ class Case(NamedTuple):
     """The parts that are there: observed, or recorded where nobody looked."""
     halves: Parts
     """The parts that are half made."""
+    run_by: str | None
+    """The hypervisor whose machine is there."""
     roles: Mapping[str, str]
     """Who plays each role now."""
     image: Spec
@@ -75,6 +77,10 @@ class Case(NamedTuple):
     destroy: bool = False
     beside: bool = True
     """Whether there is room for a new root disk beside the old one."""
+
+    def leaves_hypervisor(self, spec: Spec) -> bool:
+        """Return whether the machine that is there belongs to another hypervisor than wanted; its parts may look just the same."""
+        return self.run_by is not None and self.run_by != spec["hypervisor"]
 
     @property
     def stray_name(self) -> Address | None:
@@ -128,6 +134,7 @@ class Decider:
             and case.marked_as is None
             and record.spec == valued.spec
             and record.parts == case.present
+            and not (case.kind == "vm" and case.leaves_hypervisor(valued.spec))
             and record.protect == resource.protect
             and record.needs == resource.depends_on
             and not volume_names.renamed_uses(case.present, self.renamed)
@@ -180,7 +187,9 @@ class Decider:
         left = "machine" in present or "disk" in present
         worst = max((field.impact for field in fields), default=Impact.LIVE) if left else Impact.LIVE
         worst = max(worst, resource_parts.disk_impact(present, target))
-        if resource_parts.is_as_wanted(present, target):
+        if case.leaves_hypervisor(valued.spec):
+            worst = max(worst, Impact.REPLACE)
+        elif resource_parts.is_as_wanted(present, target):
             # The record is older than what it speaks of: the machine is what the file asks for, so it is only written down.
             worst = Impact.LIVE
         if case.forced:
@@ -204,7 +213,7 @@ class Decider:
 
     def _replace(self, seq: StepSequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
         keep = worst is Impact.REPLACE
-        before = case.record.spec["hypervisor"] if case.record else None
+        before = case.run_by or (case.record.spec["hypervisor"] if case.record else None)
         left = {key: part for key, part in case.present.items() if keep and key not in _OF_THE_MACHINE}
         wanted = {part: target[part] for part in beside.PREPARED if part in target and left.get(part) != target[part]}
         if "machine" not in case.present or not case.beside or (keep and "disk" in left):
@@ -218,7 +227,7 @@ class Decider:
             case.present,
             old,
             keep_disk=keep,
-            provider=None if not keep else before,
+            provider=before,
             gives_disk=case.purge,
             ready=ready,
             keep_snapshots=True,

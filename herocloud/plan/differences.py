@@ -13,7 +13,7 @@ from herocloud.model import powers
 from herocloud.model.applies import Pending
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
-from herocloud.model.plans import HALF_MADE, WHOLE_VM, Drift, FieldDiff
+from herocloud.model.plans import HALF_MADE, NOT_THERE, WHOLE_VM, Drift, FieldDiff
 from herocloud.model.steps import BESIDE
 from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Thing
@@ -155,7 +155,7 @@ def _state_of(thing: Thing | None) -> str:
         # A machine that runs was made: its change is what was not finished.
         return f"{parts['power']}, its last change not finished"
     # A VM that never came to be is not gone, and which of the two it is, its record does not say.
-    return HALF_MADE if "machine" in parts else "not there"
+    return HALF_MADE if "machine" in parts else NOT_THERE
 
 
 def find_half_made(records: Mapping[Address, Record], observed: Observed | None, unfinished: Collection[Pending]) -> tuple[Drift, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.ids import StepId
-from herocloud.model.plans import HALF_MADE, WHOLE_VM, Change, Drift, Plan
+from herocloud.model.plans import HALF_MADE, NOT_THERE, WHOLE_VM, Change, Drift, Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
 from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Thing
@@ -54,9 +54,9 @@ def without_unmade(inverse: Change, steps: Collection[Step], changed: Mapping[St
 
 def drift(record: Record, thing: Thing | None, cause: Cause) -> list[Drift]:
     """Return what is not as it was of something whose change did not end well; where all of it is, that it is between two states."""
-    if not record.parts:
-        return []
     seen = thing.parts if thing is not None else {}
+    if not record.parts and not seen:
+        return [Drift(record.address, record.kind, WHOLE_VM, None, NOT_THERE, cause)]
     found = [
         Drift(record.address, record.kind, name, before, after, cause)
         for part in sorted({*record.parts, *seen} - set(thing.halves if thing is not None else ()))

@@ -9,6 +9,7 @@ from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.steps import KINDS, Step
 from herocloud.model.worlds import Record
+from herocloud.providers.seam import Found
 
 Records = Mapping[Address, Record]
 
@@ -24,6 +25,8 @@ class Past(NamedTuple):
     before: Records
     after: Records
     now: Records
+    came: Mapping[StepId, Found] = {}
+    """What the world shows of steps of which the journal does not know how far they came. One that nobody could ask is not there."""
 
     @property
     def done(self) -> list[Step]:

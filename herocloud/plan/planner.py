@@ -72,7 +72,7 @@ def draft(
     seen = scope.renamed(observed, inputs)
     strays = stray_names.find(inputs, recorded, seen)
     if seen is not None and strays:
-        seen = stray_names.under_their_names(seen, inputs, strays)
+        seen = stray_names.under_their_names(seen, inputs.stack, strays)
     choice = assignment.choose(desired._replace(resources=tuple(inputs.resources.values())), host, options.hypervisor, inputs.records)
     found.extend(diagnostic for diagnostic in choice.found if diagnostic.address is None or diagnostic.address in inputs.allowed)
     if options.operation in ("apply", "destroy"):
@@ -250,6 +250,7 @@ def _decide(
             record=record,
             present=present,
             halves=half_made.parts_of(thing),
+            run_by=_run_by(record, thing if observed else None) if "machine" in present else None,
             roles=assignment.roles_of(record, inputs.records) if resource is None and record else roles,
             counted=held or (counted.lost.get(inputs.stack, {}).get(address) if present else None),
             lost=inputs.lost.get(address),
@@ -265,6 +266,13 @@ def _decide(
         if decision is not None:
             decisions[address] = decision
     return decisions
+
+
+def _run_by(record: Record | None, thing: Thing | None) -> str | None:
+    """Return whose machine it is: the hypervisor that sees it, or that was recorded where nobody looked."""
+    if thing is not None:
+        return thing.provider
+    return str(record.spec["hypervisor"]) if record else None
 
 
 def _mark_of(

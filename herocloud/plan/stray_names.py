@@ -8,8 +8,9 @@ record and leave the machine running, as an orphan that nobody asked for.
 from collections.abc import Collection, Iterator, Mapping
 
 from herocloud.kits.jsons import Part
-from herocloud.model.ids import Address
-from herocloud.model.plans import Change, FieldDiff
+from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Change, Drift, FieldDiff
+from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.plan.scope import Inputs
 
@@ -22,10 +23,21 @@ def find(inputs: Inputs, recorded: Recorded, observed: Observed | None) -> dict[
 
     What the file asks for under such a name is left to adoption.
     """
-    things = observed.things.get(inputs.stack, {}) if observed else {}
-    unknown = things.keys() - inputs.records.keys() - inputs.resources.keys()
+    return _find(inputs.stack, inputs.records, inputs.resources.keys(), recorded, observed)
+
+
+def find_recorded(stack: StackName, recorded: Recorded, observed: Observed | None) -> dict[Address, Address]:
+    """Return the same where no file asks for anything."""
+    return _find(stack, recorded.records.get(stack, {}), (), recorded, observed)
+
+
+def _find(
+    stack: StackName, records: Mapping[Address, Record], asked: Collection[Address], recorded: Recorded, observed: Observed | None
+) -> dict[Address, Address]:
+    things = observed.things.get(stack, {}) if observed else {}
+    unknown = things.keys() - records.keys() - set(asked)
     ours = {address: things[address] for address in unknown if things[address].lineage in (None, recorded.lineage)}
-    return match(inputs.records, things, ours) if ours else {}
+    return match(records, things, ours) if ours else {}
 
 
 def match(records: Mapping[Address, Record], things: Mapping[Address, Thing], unknown: Collection[Address]) -> dict[Address, Address]:
@@ -50,13 +62,18 @@ def _identities(address: Address, parts: Mapping[str, Part]) -> Iterator[tuple[s
             yield kind, part, value
 
 
-def under_their_names(observed: Observed, inputs: Inputs, strays: Mapping[Address, Address]) -> Observed:
+def under_their_names(observed: Observed, stack: StackName, strays: Mapping[Address, Address]) -> Observed:
     """Return what was seen, with strays under the names of their records."""
-    seen = observed.things.get(inputs.stack, {})
+    seen = observed.things.get(stack, {})
     away = set(strays.values())
     things = {address: thing for address, thing in seen.items() if address not in away}
     things.update({address: seen[stray]._replace(address=address) for address, stray in strays.items()})
-    return observed._replace(things={**observed.things, inputs.stack: things})
+    return observed._replace(things={**observed.things, stack: things})
+
+
+def drift(records: Mapping[Address, Record], strays: Mapping[Address, Address], cause: Cause) -> tuple[Drift, ...]:
+    """Return which things have another name than their records."""
+    return tuple(Drift(address, records[address].kind, "name", address, stray, cause) for address, stray in strays.items())
 
 
 def fields(stray: Address | None, address: Address) -> list[FieldDiff]:

@@ -27,6 +27,7 @@ from herocloud.plan import (
     half_removed,
     inverses,
     kept_facts,
+    lost_answers,
     lost_data,
     order,
     overpromised,
@@ -48,6 +49,7 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     """
     recorded = reservations.occupied(recorded, past.plan.stack)
     plan = past.plan
+    past, answered = lost_answers.settle(past)
     halves = half_made.begun(plan, past.states, observed)
     # What stopped half-way is taken back where it stands among the others: what it was to be made from goes after it.
     changed = half_changed.begun(plan, past.states, observed)
@@ -66,28 +68,32 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     inverted: dict[Address, Inverted] = {}
     decisions: dict[Address, Decision] = {}
     for change in reversed(plan.changing):
-        if change.address not in by_address:
-            continue
-        inverse = inverses.invert(change, by_address[change.address], halves, named_back=_named_back(change, past))
-        if not inverse.steps:
+        unseen = lost_answers.renamed_unseen(change, answered)
+        present = _present(change, past, unseen=unseen)
+        own = by_address.get(change.address, [])
+        inverse = inverses.invert(change, own, halves, named_back=_named_back(change, past))
+        idle = None if inverse.steps else lost_answers.put_record_back(change, past, later)
+        if idle is not None:
+            inverse, present = idle, past.now[idle.address]
+        if lost_answers.is_nothing(inverse, past.before.get(inverse.address), present):
             continue
         diagnostics += inverse.found
         inverted[inverse.address], taken_back[inverse.address] = inverse, change
-        taken_away = ((step, step.tombstone) for step in by_address[change.address] if step.id in inverse.firsts)
+        taken_away = ((step, step.tombstone) for step in own if step.id in inverse.firsts)
         # What a later apply changed again is refused for that; where its data is by now is not ours to say.
         gone = [] if change.address in later else lost_data.lost_steps(taken_away, purged=plan.purge, kept=known)
         lost += [(inverse.address, step.part) for step in gone]
-        left = {step.part: halves[step.id] for step in by_address[change.address] if step.id in halves}
-        inverted_change = _invert_change(change, inverse, past, left, gone)
-        inverted_change = half_changed.without_unmade(inverted_change, by_address[change.address], changed)
-        present = _present(change, past)
+        left = {step.part: halves[step.id] for step in own if step.id in halves}
+        inverted_change = _invert_change(change, inverse, past, present, left, gone)
+        inverted_change = half_changed.without_unmade(inverted_change, own, changed)
+        inverted_change = lost_answers.correct(inverted_change, change.address, present, answered, unseen=unseen, idle=idle is not None)
         there = overpromised.claim_of(present, counted, observed)
         beside = half_made.bytes_beside(left)
         decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, present, there, beside))
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
-    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, [*changed.values(), *removed.values()])
+    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, [*changed.values(), *removed.values(), *answered])
     diagnostics += undo_refusals.find_replaced(done, past, observed)
     diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
@@ -130,9 +136,10 @@ def _kept_facts(stack: StackName, done: Sequence[Step], inverse: Inverted, kept:
     return tuple(kept_facts.facts_of(stack, makers_of_data, kept))
 
 
-def _invert_change(change: Change, inverse: Inverted, past: Past, halves: half_made.Parts, gone: Collection[Step]) -> Change:
+def _invert_change(
+    change: Change, inverse: Inverted, past: Past, present: Record | None, halves: half_made.Parts, gone: Collection[Step]
+) -> Change:
     origin = past.before.get(inverse.address)
-    present = _present(change, past)
     if origin is not None and not origin.complete and not _leaves_anything(inverse, present):
         # What an even earlier apply meant to make and did not: with nothing there, nothing has to be remembered of it.
         origin = None
@@ -166,9 +173,10 @@ def _only_renames(inverse: Inverted, origin: Record, present: Record | None) -> 
     return marks and present is not None and present.complete and present.spec == origin.spec
 
 
-def _present(change: Change, past: Past) -> Record | None:
-    """Return the record of a change as it is now."""
-    return past.now.get((_named_back(change, past) and change.previous_address) or change.address)
+def _present(change: Change, past: Past, *, unseen: bool) -> Record | None:
+    """Return the record of a change as it is now; `unseen` says that a rename has come about and is not recorded."""
+    old = change.previous_address
+    return past.now.get(((_named_back(change, past) or (unseen and old in past.now)) and old) or change.address)
 
 
 def _named_back(change: Change, past: Past) -> bool:

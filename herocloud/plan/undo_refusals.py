@@ -12,7 +12,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, Sid
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change
-from herocloud.model.steps import KINDS, Step
+from herocloud.model.steps import BESIDE, KINDS, Step
 from herocloud.model.words import Action
 from herocloud.model.worlds import Observed, Thing
 from herocloud.plan.past_apply import Past
@@ -63,8 +63,10 @@ def find_touched(
 
 
 def _parts_of(step: Step) -> tuple[str, ...]:
-    """Return the parts that a step changes: a machine that goes takes its power along."""
-    return ("machine", "power") if step.part == "machine" and step.after is None else (step.part,)
+    """Return the parts that a step changes: a machine that comes or goes takes its power along, and what is placed was beside."""
+    if step.part == "machine" and (step.before is None or step.after is None):
+        return "machine", "power"
+    return (step.part, f"{step.part}{BESIDE}") if KINDS[step.kind].places else (step.part,)
 
 
 def find_replaced(steps: Iterable[Step], past: Past, observed: Observed | None) -> Iterator[Diagnostic]:

@@ -1,12 +1,12 @@
 """Jobs that the last daemon did not bring to their end: gone on with, begun again, or closed with what became of them.
 
 Only what this daemon's own jobs began is touched, and only within what was approved for it. A job that its owner cancelled is closed and
-left as it stands; an apply of the command line is none of ours.
+left as it stands; an apply of the command line is none of ours, and neither is one that somebody has begun to close since.
 """
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
@@ -30,18 +30,24 @@ _ON_VMS = {"stop_vm": "stop", "start_vm": "start", "restart_vm": "restart", "del
 
 def take_over(desk: Desk) -> None:
     """Go on with every job that is open in the file, in the order in which they were asked for."""
-    pending = {
-        pending.caller.job: pending for pending in unfinished.list_unfinished(desk.folder) if pending.caller.job and not pending.alive
-    }
+    waiting = [pending for pending in unfinished.list_unfinished(desk.folder) if not pending.alive]
+    own = {pending.caller.job: pending for pending in waiting if pending.caller.job}
     for job in desk.store.open_jobs():
         identity = job_id(job.number)
-        request = _find_work(desk, job, pending.get(identity))
+        left = None if identity in own else _left_open(job, waiting)
+        request = _find_work(desk, job, own.get(identity), left)
         caller = Caller(None, job.uid, job.caller)
         log.info("job %s (%s) was open when the last daemon ended", identity, job.method)
         desk.jobs.take(job, request.subject, caller, request.work)
 
 
-def _find_work(desk: Desk, job: StoredJob, pending: Pending | None) -> Request:
+def _left_open(job: StoredJob, waiting: Iterable[Pending]) -> Pending | None:
+    """Return the apply that this job began and another command began to close, or that this job began to close."""
+    closing = (pending for pending in waiting if not pending.caller.job and pending.stack == job.stack)
+    return next((pending for pending in closing if job.plan == pending.plan or (job.plan is None and job.method == "destroy_stack")), None)
+
+
+def _find_work(desk: Desk, job: StoredJob, pending: Pending | None, left: Pending | None) -> Request:
     subject = Subject(_lane(job), job.stack, job.address, job.sid, job.secret)
     if job.status == "cancelling":
         return Request(job.method, subject, _close_cancelled)
@@ -49,6 +55,8 @@ def _find_work(desk: Desk, job: StoredJob, pending: Pending | None) -> Request:
         return Request(job.method, subject, lambda run: _go_on_cloning(desk, run, job, pending))
     if pending is not None:
         return Request(job.method, subject, lambda run: _go_on(desk, run, pending))
+    if left is not None:
+        return Request(job.method, subject, lambda _run: _close_left(left))
     if job.plan is not None:
         return Request(job.method, subject, lambda run: _close_ended(desk, run, job))
     if job.params is not None:
@@ -143,6 +151,13 @@ def _close_cancelled(run: Run) -> Json:
     run.cancelled = True
     run.note("it was cancelled before the daemon ended; what it did stays as it is")
     raise RpcError(error_codes.CANCELLED, error_answers.document([]))
+
+
+def _close_left(pending: Pending) -> Json:
+    """Leave an apply to whoever decides what becomes of it: it was not closed, and nobody asks for its end any more."""
+    detail = f"`{pending.id}` of stack `{pending.stack}` is not finished: it was being closed, to destroy the stack, when that was cut off."
+    hint = f"`herocloud resume {pending.id}` finishes it, with `--rollback` takes it back; `destroy_stack` destroys the stack"
+    raise error_answers.wrong_state(detail, hint, "unfinished-apply")
 
 
 def _close_unbegun(_run: Run) -> Json:

@@ -169,15 +169,18 @@ def begin(connection: sqlite3.Connection, prepared: Prepared, started: float, ro
     return apply, serial
 
 
-def take_over(connection: sqlite3.Connection, apply: int, grant: Grant) -> None:
-    """Write down who goes on with an apply, and what that was approved for beside what it began with."""
+def take_over(connection: sqlite3.Connection, apply: int, grant: Grant, *, closing: bool) -> None:
+    """Write down who goes on with an apply, and what that was approved for beside what it began with.
+
+    One that somebody closes is not finished by the job that began it, whatever becomes of the closing.
+    """
     plan, stack, operation, approved = connection.execute(
         "SELECT plan, stack, operation, approved FROM applies WHERE apply = ?", (apply,)
     ).fetchone()
     holder = holders.describe_self(grant.caller.command or operation, plan, scope=Scope(StackName(stack)))
     connection.execute(
-        "UPDATE applies SET status = 'running', holder = ?, approved = ? WHERE apply = ?",
-        (json.dumps(holder._asdict()), _write_classes(_read_classes(approved) | grant.approved), apply),
+        "UPDATE applies SET status = 'running', holder = ?, approved = ?, job = iif(?, '', job) WHERE apply = ?",
+        (json.dumps(holder._asdict()), _write_classes(_read_classes(approved) | grant.approved), closing, apply),
     )
 
 

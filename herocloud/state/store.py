@@ -106,9 +106,9 @@ class Store(Reader):
         self._outputs[apply] = prepared.plan.outputs if prepared.plan.complete else None
         return apply
 
-    def take_over(self, apply: int, grant: Grant) -> None:
-        """Go on with an apply that did not end, in the name of this process."""
-        self._transact("state.begin", lambda connection: journal.take_over(connection, apply, grant))
+    def take_over(self, apply: int, grant: Grant, *, closing: bool = False) -> None:
+        """Go on with an apply that did not end, in the name of this process; one that is `closing` belongs to no job from here on."""
+        self._transact("state.begin", lambda connection: journal.take_over(connection, apply, grant, closing=closing))
 
     def commit(self, apply: int, entries: Sequence[Entry]) -> None:
         """Add entries to the journal and carry out what they change in the records."""

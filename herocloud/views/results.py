@@ -133,6 +133,9 @@ def next_step(plan: Plan, result: Result) -> str:
         return "What is done is recorded. `herocloud resume` goes on, `herocloud resume --rollback` takes it back."
     if word == "partial" and result.undo_refused:
         return _without_undo(plan, result)
+    if word == "partial" and result.undo_idle:
+        on = "the same undo can be tried again by the apply's name" if plan.operation == "undo" else f"{_again(plan)} tries again"
+        return f"What is done is recorded. Remove the cause, then {on}. There is nothing that `herocloud undo` would take back."
     if word == "partial":
         back = f"`herocloud undo {result.apply or plan.id}` takes it back"
         if plan.operation == "undo":

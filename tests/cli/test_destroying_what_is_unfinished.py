@@ -150,7 +150,7 @@ def test_an_interrupt_while_it_is_closed_leaves_it_to_be_taken_back(cut: Callabl
     _slow_down(stack, '{address: vm.db, step: "undo vm.create", times: 1, delay: 60 s}')
     process = spawn("destroy", "-y")
     end_by = time.monotonic() + 60
-    while "undoing" not in _states(stack):
+    while "cancelled" not in _states(stack):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end_by, "it was not taken back in time"
     process.send_signal(signal.SIGINT)

@@ -59,7 +59,9 @@ def run(world: World, plan: Plan, host: Host, *, order: random.Random | None = N
         finished += 1
         if stop_after is not None and finished >= stop_after:
             break
-    seen = {address: Thing(plan.stack, address, "simulator", parts) for address, parts in there.items() if parts}
+    makers = {step.address: step.provider for step in plan.steps if step.kind == "vm.create" and step.id in done}
+    makers = {address: thing.provider for address, thing in things.get(plan.stack, {}).items()} | makers
+    seen = {address: Thing(plan.stack, address, makers.get(address, "simulator"), parts) for address, parts in there.items() if parts}
     recorded = world.recorded._replace(records={**records, plan.stack: mine}, outputs={plan.stack: plan.outputs})
     return World(recorded, world.observed._replace(things={**things, plan.stack: seen}))
 

@@ -1,6 +1,7 @@
 """Which provider runs what, and what is said of those that are not here."""
 
 from herocloud.model.hosts import Abilities
+from herocloud.model.words import Action
 from herocloud.model.worlds import Thing
 from herocloud.plan import assignment
 
@@ -138,3 +139,30 @@ def test_a_field_that_this_host_cannot_honour_is_said_when_it_is_asked_for(build
     assert _codes(there.plan(asked, host)) == []
     more = build.desired(build.image(), build.vm("web", shares=[*share, {"path": "/opt", "tag": "more"}]), build.vm("db"))
     assert "missing-on-host" in _codes(there.plan(more, host))
+
+
+def test_a_machine_of_another_hypervisor_is_replaced_by_the_one_that_runs_it(build, pretend) -> None:
+    host = build.host()._replace(simulated=False, abilities=Abilities(_BOTH, accelerated=("cloud-hypervisor", "qemu")))
+    before = build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor"))
+    world = pretend.run(pretend.World(), pretend.World().plan(before, host), host)
+    for options in ({}, {"replace": ["vm.web"]}):
+        plan = world.plan(build.desired(build.image(), build.vm("web", hypervisor="qemu")), host, **options)
+        (change,) = plan.changing
+        assert change.action is Action.REPLACE
+        assert _who(plan, "vm.stop", "vm.delete") == {"cloud-hypervisor"}
+        assert _who(plan, "vm.create", "vm.boot") == {"qemu"}
+
+
+def test_a_record_that_names_another_hypervisor_than_the_one_that_runs_is_not_believed(build, pretend) -> None:
+    host = build.host()._replace(simulated=False, abilities=Abilities(_BOTH, accelerated=("cloud-hypervisor", "qemu")))
+    desired = build.desired(build.image(), build.vm("web", hypervisor="qemu"))
+    world = pretend.run(pretend.World(), pretend.World().plan(desired, host), host)
+    assert world.plan(desired, host).changing == ()
+    ((stack, seen),) = world.observed.things.items()
+    things = {stack: {address: thing._replace(provider="cloud-hypervisor") for address, thing in seen.items()}}
+    plan = world._replace(observed=world.observed._replace(things=things)).plan(desired, host)
+    assert (_who(plan, "vm.stop", "vm.delete"), _who(plan, "vm.create")) == ({"cloud-hypervisor"}, {"qemu"})
+
+
+def _who(plan, *kinds):
+    return {step.provider for step in plan.steps if step.kind in kinds}

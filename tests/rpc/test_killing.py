@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from herocloud.apply import directions
 from herocloud.rpc import daemon_process, unix_socket
-from herocloud.rpc.client import Client, ConnectionLost, NoDaemon
+from herocloud.rpc.client import Client, ConnectionLost, JobFailed, NoDaemon
 from herocloud.rpc.client.error_types import Blocked
 
 SECONDS = 60.0
@@ -205,6 +206,59 @@ def test_a_stack_whose_apply_did_not_end_is_destroyed_as_on_the_command_line(
     assert client.list_unfinished() == []
     assert client.drift() == {"resource_drift": [], "unfinished": []}
     assert "shop" not in [stack["stack"] for stack in client.list_stacks()]
+
+
+SHOP = """\
+stack: shop
+images: {tiny: {kernel: ./k}}
+vms: {a: {image: tiny, memory: 1 GiB}, b: {image: tiny, memory: 1 GiB, depends_on: [vm.a]}}
+"""
+
+
+def kill_a_job(processes: Processes) -> None:
+    """Let the daemon die in a job that has one of two VMs running."""
+    client = processes.start(HEROCLOUD_FAULTS="apply.perform.after:vm.boot:2:kill")
+    plan = client.plan_stack(yaml=SHOP, contents={"k": "x"})
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("apply_plan", {"plan_id": plan["plan_id"], "approve": ["create"], "wait": 30})
+    assert processes.has_died()
+
+
+def destroyed(folder: Path, fault: str) -> int:
+    """Destroy that stack on the command line, with a fault; returns how that ended."""
+    command = [sys.executable, "-m", "herocloud", "--data-dir", str(folder), "destroy", "--stack", "shop", "-y"]
+    done: Any = subprocess.run(command, env={**os.environ, "HEROCLOUD_FAULTS": fault}, capture_output=True, check=False)
+    return int(done.returncode)
+
+
+@pytest.mark.parametrize("fault", [*(f"{point}:1:kill" for point in directions.BACK_POINTS), "back.undo.before:1:enospc"])
+def test_a_job_that_somebody_began_to_close_is_left_to_whoever_decides(processes: Processes, folder: Path, fault: str) -> None:
+    kill_a_job(processes)
+    assert destroyed(folder, fault) == (1 if fault.endswith("enospc") else -signal.SIGKILL)
+    client = processes.start()
+    with pytest.raises(JobFailed, match="not finished"):
+        client.wait("j1", timeout=SECONDS)
+    (left,) = client.list_unfinished()
+    assert (left["stack"], left["apply"]) == ("shop", "apply-1")
+    statuses = {vm["name"]: vm["status"] for vm in client.list_vms()}
+    assert statuses.keys() == {"a", "b"}
+    assert statuses["a"] == "running"
+    client.wait(client.destroy_stack("shop", approve=["destroy"]))
+    assert (client.list_unfinished(), client.list_vms()) == ([], [])
+
+
+def test_a_job_that_was_killed_while_it_closed_an_apply_says_so(processes: Processes, folder: Path, tmp_path: Path) -> None:
+    kill_an_apply(folder, tmp_path, "simulator.vm.boot.after")
+    client = processes.start(HEROCLOUD_FAULTS="back.undo.after:1:kill")
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("destroy_stack", {"stack": "shop", "approve": ["destroy"], "wait": 30})
+    assert processes.has_died()
+    client = processes.start()
+    with pytest.raises(JobFailed, match="not finished"):
+        client.wait("j1", timeout=SECONDS)
+    assert [left["apply"] for left in client.list_unfinished()] == ["apply-1"]
+    client.wait(client.destroy_stack("shop", approve=["destroy"]))
+    assert (client.list_unfinished(), client.list_vms()) == ([], [])
 
 
 def test_drift_tells_who_left_it_so(processes: Processes, folder: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def clone(
     stack_plans.refuse_unapplyable(clones.plan_clone(call.folder, wanted, now).plan)
 
     def make() -> int:
-        return apply_flow.run_planned(call, _NAMED, running, lambda: clones.plan_clone(call.folder, wanted, now))
+        return apply_flow.run_planned(call, _NAMED, running, lambda: clones.plan_clone(call.folder, wanted, now), recovers=False)
 
     if snapshot is not None:
         return make()
@@ -127,4 +127,4 @@ def import_file(
     """
     wanted = vm_archives.ImportWanted(archive, name, tuple(slices or ()), call.environment)
     with vm_archives.unpacked(call.folder, archive) as content:
-        return apply_flow.run_planned(call, _NAMED, running, lambda: vm_archives.plan_import(call.folder, wanted, content))
+        return apply_flow.run_planned(call, _NAMED, running, lambda: vm_archives.plan_import(call.folder, wanted, content), recovers=False)
