@@ -22,6 +22,9 @@ _SOON, _LATER = 0.02, 0.25
 """Seconds between two tries to reach the serial port: a guest that starts should not wait, and one that is off does not matter."""
 _EAGER = 3.0
 _LIMIT = 4 * 1024**2
+_TELLS_ABSENCE = 53
+"""The first release that answers with a status of its own that there is no VM."""
+_ABSENT = b"VM is not created"
 _WAITING = 1024**2
 """Bytes that are kept for somebody at the console who does not read."""
 
@@ -192,7 +195,7 @@ class Attendant:
         try:
             with open(self._file("boot.json"), "rb") as stream:  # noqa: PTH123
                 config = stream.read()
-            if self._call("GET", "vm.info")[0] != 404:
+            if not self._is_empty():
                 return
             for path in json.loads(config)["unlink"]:
                 with contextlib.suppress(FileNotFoundError):
@@ -205,14 +208,32 @@ class Attendant:
             return
         self._eager_until = time.monotonic() + _EAGER
 
+    def _is_empty(self) -> bool:
+        """Return whether the VMM has no VM. Releases before 53 say so with the status of any failure, so the message counts as well."""
+        status, answer = self._call("GET", "vm.info")
+        if status in (200, 404):
+            return status == 404
+        found = json.loads(self._call("GET", "vmm.ping")[1].partition(b"\r\n\r\n")[2])
+        release = int(found["version"].lstrip("v").partition(".")[0])
+        return release < _TELLS_ABSENCE and _ABSENT in answer
+
     def _call(self, method: str, call: str, body: bytes = b"") -> tuple[int, bytes]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
             wire.settimeout(60)
             wire.connect(self._api_path)
             head = f"{method} /api/v1/{call} HTTP/1.1\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n"
             wire.sendall(head.encode() + body)
-            answer = wire.recv(_PIECE)
+            answer = b""
+            while not _is_whole(answer) and (piece := wire.recv(_PIECE)):
+                answer += piece
         return int(answer.split(b" ", 2)[1]), answer
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Return whether an HTTP answer is there with all of its body."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    lines = (line.partition(b":") for line in head.lower().split(b"\r\n"))
+    return bool(end) and len(body) >= sum(int(value) for name, _, value in lines if name == b"content-length")
 
 
 if __name__ == "__main__":

@@ -119,8 +119,10 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     process = find_living(data, sid, mark)
     if process is not None:
         with Client(file_layout.api_socket(data, sid), timeout=5.0) as client:
-            button = (lambda: _try(client.press_power_button)) if _can_hear(client, file_layout.event_file(data, sid)) else None
-            cut = (lambda: _try(client.end)) if file_layout.api_socket(data, sid).exists() else None
+            served = file_layout.api_socket(data, sid).exists()
+            can_hear = served and _can_hear(client, file_layout.event_file(data, sid))
+            button = (lambda: _try(client.press_power_button)) if can_hear else None
+            cut = (lambda: _try(client.end)) if served else None
             shutdown.end(process, Ways(button, cut), patience, told=work.progress, stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.stop.ended")
     clear(data, sid, mark)
@@ -306,13 +308,17 @@ def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
 
 
 def _can_hear(client: Client, events: Path) -> bool:
-    """Return whether a guest runs that could hear its power button; a paused one is woken for it, and one that panicked hears nothing."""
-    with contextlib.suppress(Lost, Silent, Refusal):
+    """Return whether a guest may hear its power button; a paused one is woken for it, and one that panicked hears nothing.
+
+    A process that does not answer in time may be busy, and its guest gets the button all the same: its data is at stake.
+    """
+    try:
         seen = readings.read(client.info(), 0, events)
-        if seen.power == "paused":
-            client.resume()
-        return seen.has_begun and not seen.panicked
-    return False
+    except (Lost, Silent, Refusal):
+        return not readings.has_panicked(events)
+    if seen.power == "paused":
+        _try(client.resume)
+    return seen.has_begun and not seen.panicked
 
 
 def _try(act: Callable[[], None]) -> None:

@@ -1,7 +1,10 @@
 """Whatever is wrong with the program or the host ends in words that say what to do, and leaves nothing behind."""
 
+import contextlib
 import re
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,9 @@ import pytest
 
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import installation, observing, vmm_process
+from herocloud.providers.cloud_hypervisor.client import Client, Lost, Silent
 from herocloud.providers.seam import Attachment, ProviderContext, Tap
-from herocloud.providers.vmm import folders
+from herocloud.providers.vmm import folders, identity
 
 MIB = 1024**2
 pytestmark = pytest.mark.parametrize("command", ["stand-in"], indirect=True)
@@ -219,3 +223,34 @@ def test_a_backtrace_never_reaches_anybody(bench: Any, misbehave: Callable[..., 
     said = _fail(bench, Permanent)
     assert "it broke" in said
     assert "0: main" not in said
+
+
+@pytest.mark.parametrize("version", ["50.0", "51.1", "52.0", "53.0", "54.0"])
+def test_every_release_gets_its_vm_again_when_it_is_started_again(bench: Any, misbehave: Callable[..., None], version: str) -> None:
+    misbehave(f"version={version}")
+    bench.running(restart="always")
+    first = bench.process
+    identity.send(first, signal.SIGKILL)
+
+    def is_back() -> bool:
+        with contextlib.suppress(Lost):
+            return bench.process not in (None, first) and (bench.info or {}).get("state") == "Running"
+        return False
+
+    assert any(is_back() or threading.Event().wait(0.01) for _ in range(3000)), "the process is back without its VM"
+
+
+@pytest.mark.parametrize("error", [Silent, Lost])
+def test_a_guest_whose_program_does_not_answer_in_time_gets_its_power_button(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, error: type[HerocloudError]
+) -> None:
+    bench.running()
+    bench.told.clear()
+
+    def refuse(*_words: Any) -> None:
+        raise error("busy")
+
+    monkeypatch.setattr(Client, "info", refuse)
+    bench.driver.perform(bench.work("vm.stop", "running", "stopped", part="power"))
+    assert [text for text in bench.told if text.startswith("power button")]
+    assert "forced power-off" not in bench.told, "the guest could write its data back"
