@@ -232,7 +232,7 @@ class Closing(Backward):
     """Taking back what is under way, so that something else can remove the rest. It is not a rollback, and must not look like one.
 
     Cut off, it leaves the apply as unfinished as it was: a step that was being taken back may or may not have happened, and one that is
-    taken back was never started. So the apply can still be finished, taken back, or closed once more, by whoever decides that.
+    taken back was never started. So the apply can still be finished, taken back, or closed once more.
     """
 
     def intent(self, step: Step, at: float) -> Entry:

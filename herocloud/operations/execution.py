@@ -125,7 +125,7 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
 def give_up(store: Store, pending: Pending, how: How) -> Result:
     """Close an apply that did not end, because all that it has made is removed next; the caller holds the lock of its stack.
 
-    What was approved for the removal is no approval of the apply: cut off, the closing leaves it as it was approved before.
+    What was approved for the removal does not approve the apply: cut off, the closing leaves it as it was approved before.
     """
     from herocloud.apply import executor
 

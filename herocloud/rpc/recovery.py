@@ -154,7 +154,7 @@ def _close_cancelled(run: Run) -> Json:
 
 
 def _close_left(pending: Pending) -> Json:
-    """Leave an apply to whoever decides what becomes of it: it was not closed, and nobody asks for its end any more."""
+    """Leave an apply as it is until somebody decides about it: it was not closed, and nobody asks for its end any more."""
     detail = f"`{pending.id}` of stack `{pending.stack}` is not finished: it was being closed, to destroy the stack, when that was cut off."
     hint = f"`herocloud resume {pending.id}` finishes it, with `--rollback` takes it back; `destroy_stack` destroys the stack"
     raise error_answers.wrong_state(detail, hint, "unfinished-apply")
