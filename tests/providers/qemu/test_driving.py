@@ -123,6 +123,15 @@ def test_a_root_disk_grows_under_a_running_machine(bench, machine, mib) -> None:
     bench.driver.perform(work)
 
 
+def test_a_root_disk_that_a_guest_knows_to_be_larger_is_not_cut(bench, machine, mib) -> None:
+    _life(bench, machine())
+    disk = {"size": 8 * mib, "path": "vms/v1/root.raw", "image": "x", "source": "y"}
+    work = bench.do("vm.grow", disk, {**disk, "size": 16 * mib}, part="disk")
+    with pytest.raises(Permanent, match=r"its root disk grew to 16 MiB.*The disk stays that large"):
+        bench.driver.undo(work)
+    assert bench.root.stat().st_size == 16 * mib
+
+
 def test_a_renamed_vm_goes_on_under_its_new_name(bench, machine) -> None:
     _life(bench, machine())
     work = bench.do("vm.move", {"address": "vm.web"}, {"address": "vm.front"}, part="mark", address="vm.front")
