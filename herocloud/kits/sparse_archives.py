@@ -80,6 +80,9 @@ def _write_member(target: BinaryIO, name: str, content: Path | bytes, told: Told
     with content.open("rb", buffering=0) as source:
         size = os.fstat(source.fileno()).st_size
         segments = tuple(_data_of(source.fileno(), size))
+        if size > (sum(segments[-1]) if segments else 0):
+            # Without an end of its own, `tar` cuts the file off after its last data.
+            segments = (*segments, (size, 0))
         return _put(target, name, size, segments, _read_segments(source.fileno(), segments), told)
 
 

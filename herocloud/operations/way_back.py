@@ -4,7 +4,6 @@ from pathlib import Path
 
 from herocloud.model import ids
 from herocloud.model.applies import apply_id
-from herocloud.model.errors import HerocloudError
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 
@@ -17,7 +16,7 @@ def ask(folder: Path, number: int, result: Result) -> Result:
 
     try:
         planned = reversal.plan_undo(folder, apply_id(number))
-    except (HerocloudError, OSError):
+    except Exception:  # noqa: BLE001 - whatever is wrong with the advice, it does not take the place of what the apply has to say
         # Nobody knows; the undo itself says what is wrong.
         return result
     return result._replace(undo_refused=_obstacles(planned.plan), undo_idle=not planned.plan.changing)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from herocloud.operations import reversal
+
 STACK = """\
 stack: shop
 images: {{debian: {{source: "https://example.org/debian.qcow2", unpinned: true, format: qcow2}}}}
@@ -80,3 +82,14 @@ def test_the_advice_after_a_resume_that_failed_is_the_same(herocloud: Any, spawn
     printed = herocloud("resume", "-y").both
     assert "takes it back" not in printed
     assert "a disk does not shrink" in printed
+
+
+def test_advice_that_cannot_be_made_hides_nothing_of_the_result(fail: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: object, **__: object) -> None:
+        raise RuntimeError("nobody expected this")
+
+    monkeypatch.setattr(reversal, "plan_undo", defect)
+    ran = fail(SMALL, LATER, "vm.boot", "after")
+    assert ran.code == 13
+    assert "nobody expected this" not in ran.both
+    assert "vm.boot failed" in ran.both

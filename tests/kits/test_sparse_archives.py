@@ -51,6 +51,24 @@ def test_gnu_tar_unpacks_it(tmp_path, disk, archive) -> None:
     assert (tmp_path / "out" / "disk.raw").read_bytes() == disk.read_bytes()
 
 
+@pytest.mark.skipif(shutil.which("tar") is None, reason="needs tar")
+@pytest.mark.parametrize("data", [b"", b"first"], ids=["holes alone", "a hole at the end"])
+def test_gnu_tar_unpacks_a_hole_at_the_end(data: bytes, tmp_path: Path) -> None:
+    disk, archive = tmp_path / "disk.raw", tmp_path / "vm.tar"
+    with disk.open("wb") as stream:
+        stream.write(data)
+        stream.truncate(32 * MIB)
+    sparse_archives.write(archive, [("disk.raw", disk)])
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(tmp_path / "out")], check=True)
+    (found,) = (one for one in (tmp_path / "out").rglob("*") if one.is_file() and one.stat().st_size > MIB)
+    assert found.read_bytes() == disk.read_bytes()
+    opened = Archive(archive, ROOMY)
+    opened.unpack("disk.raw", tmp_path / "again.raw")
+    opened.close()
+    assert (tmp_path / "again.raw").read_bytes() == disk.read_bytes()
+
+
 def test_a_file_that_is_there_is_not_replaced(tmp_path, disk, archive) -> None:
     before = archive.read_bytes()
     with pytest.raises(FileExistsError):
