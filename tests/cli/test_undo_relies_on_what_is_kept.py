@@ -155,7 +155,7 @@ def test_a_vm_of_which_several_things_are_held_is_named_once(herocloud, spawn) -
     herocloud.done("vm", "snapshot", "create", "web", "--name", "one")
     herocloud.write("stack: shop\n")
     herocloud.done("apply", "-y", "-q")
-    _cut(herocloud, spawn, "image.fetch.after", "undo")
+    _cut(herocloud, spawn, "image.fetch.after", "undo", "--parallelism", "1")
     ran = herocloud.done("state", "gc", "--all", "-y")
     assert "may need the deleted data of `vm.web`, which stays" in ran.err
     held = json.loads(herocloud.done("state", "gc", "--all", "-y", "--json").out)["held"]
