@@ -187,7 +187,9 @@ class Disks:
 
     def _bury(self, path: Path, mark: Mark, work: Work, half: Half) -> None:
         resumed = mark.half == _BURYING
-        key = mark.more["key"] if resumed else tombstones.new_key(path)
+        # On its way back, its data may lie in the old tombstone still, and another one would be empty.
+        stays = mark.half == _RESTORING and mark.more["key"] is not None
+        key = mark.more["key"] if resumed or stays else tombstones.new_key(path)
         deleted = mark.more["deleted"] if resumed else tombstones.now()
         by = tuple(mark.more.get("by", ())) if resumed and work.step.after is not None else work.maker
         body = part_states.with_size(mark.body, size) if (size := part_states.size_of(path)) is not None else mark.body

@@ -143,10 +143,12 @@ class Snapshots(Parts):
 
     def _bury(self, path: Path, mark: Mark, work: Work, half: Half) -> None:
         resumed = mark.half == _BURYING
-        key = mark.more["key"] if resumed else f"{path.parent.parent.name}-{tombstones.new_key(path)}"
+        # On its way back, it may lie in the old tombstone still, and another one would be empty.
+        stays = mark.half == _RESTORING and mark.more["key"] is not None
+        key = mark.more["key"] if resumed or stays else f"{path.parent.parent.name}-{tombstones.new_key(path)}"
         deleted = mark.more["deleted"] if resumed else tombstones.now()
         by = tuple(mark.more.get("by", ())) if resumed and work.step.after is not None else work.maker
-        body = mark.body if resumed else body_of(path, mark)
+        body = mark.body if resumed or not path.is_dir() else body_of(path, mark)
         owner = owner_of(path, mark)
         marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted, "by": list(by)}))
         half()

@@ -359,3 +359,20 @@ def test_every_kind_of_step_is_killed_somewhere() -> None:
     assert {case.kind for case in CASES.values()} == set(driving.PERFORMED)
     struck = {re.sub(r":\d+$", "", point) for _, point in (*FORWARD, *BACKWARD)}
     assert struck == set(driving.FAULT_POINTS)
+
+
+DELETIONS = [(name, point) for name, point in BACKWARD if name in ("delete", "delete volume", "delete snapshot")]
+
+
+@pytest.mark.parametrize(("name", "point"), DELETIONS, ids=lambda value: value)
+def test_what_was_on_its_way_back_goes_back_into_its_tombstone(stage, shapes, name, point) -> None:
+    untouched, step, more = stage(name)
+    expected, step, more = stage(name)
+    expected.perform(*step, **more)
+    bench, step, more = stage(name)
+    bench.perform(*step, **more)
+    assert shapes.run_child(bench, "undo", bench.work(*step, **more), point)
+    bench.perform(*step, **more)
+    assert bench.snapshot() == expected.snapshot()
+    bench.undo(*step, **more)
+    assert bench.snapshot() == untouched.snapshot()

@@ -1,6 +1,6 @@
 """How far a step got, from scenes that were put together by hand: no root, no kernel, every in-between."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,7 +14,7 @@ from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark, Port, Purpose
 from herocloud.providers.network.snapshot import Scene, Sources
 from herocloud.providers.network.tap_rules import Guarded
-from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.seam import Found, Work
 
 LAN = Mark("ours", "shop", "network.lan", "network")
 WEB = Mark("ours", "shop", "vm.web", "nic.0")
@@ -46,10 +46,16 @@ def _scene(*links: Link, **other: Any) -> Scene:
     return Scene(links, Sources(**{name: lambda value=value: value for name, value in seen.items()}, serving=lambda _name: serving))
 
 
-def _probe(scene: Scene, kind: str, before: Any, after: Any, lineage: str = "ours") -> Probe:
+class Seen(NamedTuple):
+    found: Found
+    detail: str
+
+
+def _probe(scene: Scene, kind: str, before: Any, after: Any, lineage: str = "ours") -> Seen:
     address, part = ("network.lan", "network") if kind.startswith("network") else ("vm.web", "nic.0")
     step = Step(StepId("x"), Address(address), kind, "network", part, before, after)
-    return recognition.probe(scene, Work(step, StackName("shop"), {}, lineage, "p"))
+    probe = recognition.probe(scene, Work(step, StackName("shop"), {}, lineage, "p"))
+    return Seen(probe.found, probe.detail)
 
 
 def test_what_is_as_after_is_done_and_as_before_is_not_started() -> None:
