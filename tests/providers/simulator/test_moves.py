@@ -52,7 +52,7 @@ def test_a_volume_keeps_its_user(bench: Any, shapes: Any) -> None:
 def test_a_name_that_is_taken_is_refused(bench: Any) -> None:
     bench.vm("vm.www")
     bench.vm("vm.web")
-    assert bench.probe(*MOVE) == (Found.CONTRADICTED, "both `vm.www` and `vm.web` exist")
+    assert bench.probe(*MOVE)[:2] == (Found.CONTRADICTED, "both `vm.www` and `vm.web` exist")
     with pytest.raises(Conflict, match=r"`vm.web` is there already"):
         bench.perform(*MOVE)
 
