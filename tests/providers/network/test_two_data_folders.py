@@ -74,7 +74,7 @@ def test_what_a_lost_state_left_is_removed_when_asked_for(site: Any, tmp_path: P
     lost, other = Operator(site, tmp_path / "one", "shop", "10.42.0.0/24"), Operator(site, tmp_path / "two", "mail", "10.43.0.0/24")
     lost.apply()
     other.apply()
-    assert "stay; `--foreign` includes them" in other.says("state", "gc", "--auto-approve", stack=False)
+    assert "stays; `--foreign` includes it" in other.says("state", "gc", "--auto-approve", stack=False)
     other.says("state", "gc", "--foreign", "--auto-approve", stack=False)
     assert "No changes." in other.says("plan")
     other.destroy()
