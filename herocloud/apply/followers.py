@@ -27,7 +27,7 @@ class Followers:
                 self._users.setdefault(need, {})[record.address] = None
 
     def rename(self, origin: Address, target: Address) -> tuple[Record, ...]:
-        """Let what relies on `origin` rely on `target`; returns the records that changed."""
+        """Point every need of `origin` at `target`, and return the records that changed."""
         if self._users is None:
             self._users = {}
             for known in self._records.values():

@@ -10,7 +10,7 @@ from herocloud.model.applies import Pending
 from herocloud.model.errors import HerocloudError
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
-from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
+from herocloud.model.steps import KINDS, STATE_PROVIDER, Step, exchanges_data
 from herocloud.model.words import Approval
 from herocloud.providers.seam import Driver, Found, Work
 
@@ -109,7 +109,7 @@ def look_at(steps: Iterable[Step], plan: Plan, driver_of: Callable[[Step], Drive
 def look_back(plan: Plan, states: Mapping[StepId, str], driver_of: Callable[[Step], Driver], lineage: str) -> dict[StepId, Found]:
     """Return how far the steps of an apply that has ended came, where only the world knows; what cannot be asked is left out."""
     asked = [step for step in open_steps(plan, states) if not KINDS[step.kind].passes]
-    exchanged = [step.id for step in asked if KINDS[step.kind].destroys_data and KINDS[step.kind].inverse == step.kind]
+    exchanged = [step.id for step in asked if exchanges_data(step.kind)]
     turned = set(exchanged) if plan.operation == "undo" else set()
     # What is its own inverse looks the same from both sides, so the world is asked about the step that was taken back.
     own = [step._replace(before=step.after, after=step.before) if step.id in turned else step for step in asked]

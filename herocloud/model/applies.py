@@ -82,3 +82,7 @@ def apply_number(text: str) -> int | None:
     """Return the number in the name of an apply; nothing when the text is not such a name."""
     number = text.removeprefix(_PREFIX)
     return int(number) if number != text and number.isdecimal() else None
+
+
+ENDED = (None, "done", "skipped", "undone")
+"""States of steps of which the journal knows how they ended."""

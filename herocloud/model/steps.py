@@ -177,6 +177,11 @@ def restores_data(kind: str) -> bool:
     return KINDS[KINDS[kind].inverse].destroys_data
 
 
+def exchanges_data(kind: str) -> bool:
+    """Return whether this kind puts other data in the place of what is there, so that it is its own inverse."""
+    return KINDS[kind].destroys_data and KINDS[kind].inverse == kind
+
+
 def moves_node(step: "Step") -> bool:
     """Return whether a step moves a node of the overlay to another /64: VMs in the old one are cut off from then on."""
     if step.part != "overlay":

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
+from herocloud.model.applies import ENDED
 from herocloud.model.ids import StepId
 from herocloud.model.plans import HALF_MADE, NOT_THERE, WHOLE_VM, Change, Drift, Plan
 from herocloud.model.steps import KINDS, STATE_PROVIDER, Step
@@ -15,8 +16,6 @@ from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Thing
 
 _NOTHING_MADE = "no value of it was changed, and its record says so again"
-_ENDED = (None, "done", "skipped", "undone")
-"""States of steps that have left nothing between two states."""
 
 
 def begun(plan: Plan, states: Mapping[StepId, str], observed: Observed | None) -> dict[StepId, Step]:
@@ -25,7 +24,7 @@ def begun(plan: Plan, states: Mapping[StepId, str], observed: Observed | None) -
     moved = {change.address: change.previous_address for change in plan.changing}
     found: dict[StepId, Step] = {}
     for step in plan.steps:
-        if states.get(step.id) in _ENDED or not _is_change(step):
+        if states.get(step.id) in ENDED or not _is_change(step):
             continue
         thing = things.get(step.address) or things.get(moved.get(step.address) or step.address)
         seen = thing.parts.get(step.part) if thing is not None else None

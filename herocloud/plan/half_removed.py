@@ -6,13 +6,11 @@ come back out of its tombstone like everything that was removed in good order, a
 
 from collections.abc import Mapping
 
+from herocloud.model.applies import ENDED
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.steps import BESIDE, KINDS, STATE_PROVIDER, Step
 from herocloud.model.worlds import Observed
-
-_ENDED = (None, "done", "skipped", "undone")
-"""States of steps of which the journal knows how they ended."""
 
 
 def begun(plan: Plan, states: Mapping[StepId, str], observed: Observed | None) -> dict[StepId, Step]:
@@ -23,7 +21,7 @@ def begun(plan: Plan, states: Mapping[StepId, str], observed: Observed | None) -
     names = _names(plan, states)
     found: dict[StepId, Step] = {}
     for step in plan.steps:
-        if states.get(step.id) in _ENDED or not _is_removal(step):
+        if states.get(step.id) in ENDED or not _is_removal(step):
             continue
         thing = things.get(names.get(step.address, step.address))
         is_there = thing is not None and (step.part in thing.parts or step.part in thing.halves)

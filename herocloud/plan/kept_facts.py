@@ -9,7 +9,7 @@ from herocloud.model import makers
 from herocloud.model.ids import Address, StackName
 from herocloud.model.makers import Maker
 from herocloud.model.plans import Fact
-from herocloud.model.steps import KINDS, Step, restores_data
+from herocloud.model.steps import Step, exchanges_data, restores_data
 from herocloud.plan.lost_data import Kept
 
 PREFIX = "kept:"
@@ -24,9 +24,7 @@ def facts_of(stack: StackName, wanted: Iterable[Maker], kept: Collection[Kept]) 
 
 def brings_back(step: Step) -> bool:
     """Return whether a step takes data back out of the tombstone that another step made."""
-    kind = KINDS[step.kind]
-    swaps = kind.destroys_data and kind.inverse == step.kind
-    return bool(step.tombstone) and (swaps or (restores_data(step.kind) and step.before is None))
+    return bool(step.tombstone) and (exchanges_data(step.kind) or (restores_data(step.kind) and step.before is None))
 
 
 def look_again(key: str, kept: Collection[Kept]) -> Fact:

@@ -8,6 +8,7 @@ all has come about, the record alone is left to be put back.
 from collections.abc import Collection, Mapping
 
 from herocloud.kits.jsons import Part
+from herocloud.model.applies import ENDED
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
 from herocloud.model.steps import BESIDE, KINDS, RECORD_WRITE, STATE_PROVIDER, Step, discard_kind
@@ -17,9 +18,6 @@ from herocloud.plan import stray_names
 from herocloud.plan.inverses import Inverted
 from herocloud.plan.past_apply import Past
 from herocloud.providers.seam import Found
-
-_KNOWN = (None, "done", "skipped", "undone")
-"""States of steps of which the journal knows how they ended."""
 
 
 def settle(past: Past) -> tuple[Past, list[Step]]:
@@ -31,7 +29,7 @@ def settle(past: Past) -> tuple[Past, list[Step]]:
 
 
 def _is_open(step: Step, states: Mapping[StepId, str]) -> bool:
-    return states.get(step.id) not in _KNOWN
+    return states.get(step.id) not in ENDED
 
 
 def _goes_on(step: Step) -> bool:

@@ -1,9 +1,9 @@
 """What records count for when more is promised than the host has.
 
-An incomplete record counts for all that it promises, so that nobody else is given the room before its change is completed. In an apply that
-moves room from one resource to another the taker may be recorded while the giver still has it. After a failure there both promise the same
-room, and what is promised and not there is nothing that a step could live on. The next plan of that stack then counts what is there
-and takes the rest like anything new: from what is free, or from what others give back.
+An incomplete record counts in full, so nobody else gets the room before its change completes. In an apply that moves room from one resource
+to another, the taker may be recorded while the giver still has it. After a failure there, both records promise the same room, and a step
+cannot use room that is not there. The next plan of that stack then counts what is there and takes the rest like anything new: from what is
+free, or from what others give back.
 """
 
 from collections.abc import Collection, Mapping

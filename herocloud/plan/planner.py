@@ -250,7 +250,7 @@ def _decide(
             record=record,
             present=present,
             halves=half_made.parts_of(thing),
-            run_by=_run_by(record, thing if observed else None) if "machine" in present else None,
+            run_by=_run_by(record, thing) if "machine" in present else None,
             roles=assignment.roles_of(record, inputs.records) if resource is None and record else roles,
             counted=held or (counted.lost.get(inputs.stack, {}).get(address) if present else None),
             lost=inputs.lost.get(address),

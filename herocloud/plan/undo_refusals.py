@@ -12,7 +12,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, Sid
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change
-from herocloud.model.steps import BESIDE, KINDS, Step
+from herocloud.model.steps import BESIDE, KINDS, Step, exchanges_data
 from herocloud.model.words import Action
 from herocloud.model.worlds import Observed, Thing
 from herocloud.plan.past_apply import Past
@@ -74,7 +74,7 @@ def find_replaced(steps: Iterable[Step], past: Past, observed: Observed | None) 
     if past.plan.operation == "undo" or observed is None:
         return
     things = observed.things.get(past.plan.stack, {})
-    restoring = (step for step in steps if KINDS[step.kind].destroys_data and KINDS[step.kind].inverse == step.kind)
+    restoring = (step for step in steps if exchanges_data(step.kind))
     same = (step for step in restoring if past.after.get(step.address) == past.now.get(step.address))
     found = [step.address for step in same if not _is_from(step, things.get(step.address))]
     if found:

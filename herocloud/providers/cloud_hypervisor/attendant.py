@@ -23,7 +23,7 @@ _SOON, _LATER = 0.02, 0.25
 _EAGER = 3.0
 _LIMIT = 4 * 1024**2
 _TELLS_ABSENCE = 53
-"""The first release that answers with a status of its own that there is no VM."""
+"""The first release with a status code of its own for "there is no VM"."""
 _ABSENT = b"VM is not created"
 _WAITING = 1024**2
 """Bytes that are kept for somebody at the console who does not read."""
