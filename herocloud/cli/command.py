@@ -5,7 +5,7 @@ own parameters. Writing some forty of them into each of the planning commands wo
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,8 @@ class Call(NamedTuple):
     """The variable files, as they were read."""
     command: str = ""
     """The words that name the command: `apply`, `vm stop`."""
+    typed: frozenset[str] = frozenset()
+    """The parameters that the command line itself gives, rather than the environment, the host file or a default."""
 
     def note(self, text: str) -> None:
         """Say something on stderr that nobody needs."""
@@ -99,8 +101,8 @@ def parameters_of(group: Any) -> Iterator[Parameter]:
         yield Parameter(name, hint.__origin__, hint.__metadata__[0], group._field_defaults[name])
 
 
-def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:
-    """Put the values of groups together and call the command."""
+def call(function: Callable[..., int], values: Mapping[str, Any], typed: Iterable[str] = ()) -> int:
+    """Put the values of groups together and call the command; `typed` names the parameters that the command line gives."""
     annotations = function.__annotations__
     everywhere = _gather(flags.Everywhere, values)
     given = {
@@ -108,7 +110,7 @@ def call(function: Callable[..., int], values: Mapping[str, Any]) -> int:
         for name, hint in annotations.items()
         if name not in {"call", "return"}
     }
-    made = _answer(everywhere, os.environ)._replace(command=command_table.name_of(function))
+    made = _answer(everywhere, os.environ)._replace(command=command_table.name_of(function), typed=frozenset(typed))
     code = function(_with_variables(made, values), **given)
     made.screen.flush()
     return code

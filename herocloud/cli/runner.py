@@ -87,4 +87,4 @@ def _call(line: command_words.Line, screen: terminal.Screen) -> int:
 
         return usage_errors.run_through_typer(screen, line.words, inherited, json=bool(line.value("json")))
     assert line.function is not None  # noqa: S101  (words without a command are unclear)
-    return command.call(line.function, values)
+    return command.call(line.function, values, [token.parameter.name for token in line.tokens if token.parameter is not None])

@@ -37,11 +37,13 @@ def spread(function: Callable[..., int]) -> Callable[..., int]:
         for parameter in commands.parameters(function)
     }
 
-    def gathered(**values: Any) -> int:
-        return commands.call(function, values)
+    def gathered(context: Any, **values: Any) -> int:
+        typed = [name for name in values if context.get_parameter_source(name).name == "COMMANDLINE"]
+        return commands.call(function, values, typed)
 
-    gathered.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
-    gathered.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    asked = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    gathered.__signature__ = inspect.Signature([asked, *parameters.values()])  # type: ignore[attr-defined]
+    gathered.__annotations__ = {"context": typer.Context, **{name: parameter.annotation for name, parameter in parameters.items()}}
     return gathered
 
 

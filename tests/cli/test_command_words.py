@@ -48,7 +48,7 @@ def _typers(line: list[str], environment: Mapping[str, str], setting: Any, monke
             patch.delenv(name, raising=False)
         for name, value in environment.items():
             patch.setenv(name, value)
-        patch.setattr(command, "call", lambda _function, values: called.append(values) or 0)
+        patch.setattr(command, "call", lambda _function, values, _typed: called.append(values) or 0)
         try:
             typer_tree.grow(defaults=setting).main(args=line, prog_name="herocloud", standalone_mode=False)
         except Exception:  # noqa: BLE001  (whatever Typer says: these words call nothing)

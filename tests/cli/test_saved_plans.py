@@ -100,3 +100,68 @@ def test_a_plan_that_cannot_be_applied_is_not_saved(herocloud: Any, applied: Pat
     herocloud.done("state", "protect", "vm.db")
     assert herocloud("plan", "--destroy", "--out", "p.hcplan").code == 12
     assert not (herocloud.folder / "p.hcplan").exists()
+
+
+_DECIDED: dict[str, tuple[str, ...]] = {
+    "--purge": ("--purge",),
+    "--destroy": ("--destroy",),
+    "--hypervisor": ("--hypervisor", "qemu"),
+    "--no-refresh": ("--no-refresh",),
+    "--var": ("--var", "a=b"),
+    "--var-file": ("--var-file", "values.yaml"),
+    "-f": ("-f", "stack.yaml"),
+    "--target": ("--target", "vm.db"),
+    "--exclude": ("--exclude", "vm.db"),
+    "--replace": ("--replace", "vm.db"),
+}
+
+
+@pytest.mark.parametrize("also", [(), ("--rehearse",), ("-qv",)], ids=["run", "rehearsed", "through the long way"])
+@pytest.mark.parametrize("flag", _DECIDED)
+def test_a_flag_that_decides_what_is_planned_is_refused_beside_a_saved_plan(
+    herocloud: Any, saved: Path, flag: str, also: tuple[str, ...]
+) -> None:
+    herocloud.write("{}\n", "values.yaml")
+    ran = herocloud("apply", "p.hcplan", *_DECIDED[flag], *also)
+    assert ran.code == 64, ran.both
+    words = f"a saved plan is run as it is; {flag} can only be given when it is made: give it to `herocloud plan --out p.hcplan`"
+    assert words in " ".join(ran.err.split())
+    assert herocloud.done("state", "list").out == "Nothing is recorded.\n"
+
+
+def test_several_such_flags_are_named_together(herocloud: Any, saved: Path) -> None:
+    ran = herocloud("apply", "p.hcplan", "--purge", "--no-refresh", "--destroy")
+    assert ran.code == 64
+    assert "--no-refresh, --purge, --destroy can only be given when it is made: give them to" in ran.err
+
+
+def test_flags_that_hold_in_a_saved_plan_are_taken(herocloud: Any, applied: Path) -> None:
+    herocloud.done("plan", "--destroy", "--purge", "--out", "p.hcplan")
+    ran = herocloud.done("apply", "p.hcplan", "--purge", "--refresh", "-y", "--no-input", "--parallelism", "2", "--on-failure", "rollback")
+    assert "6 destroyed" in ran.out
+    assert herocloud.done("state", "gc").out == "There is nothing to remove.\n"
+
+
+def test_a_plan_that_purges_is_not_run_by_somebody_who_says_no_to_that(herocloud: Any, applied: Path) -> None:
+    herocloud.done("plan", "--destroy", "--purge", "--out", "p.hcplan")
+    ran = herocloud("apply", "p.hcplan", "--purge=false")
+    assert ran.code == 64
+    assert "--purge=false can only be given" in ran.err
+
+
+def test_what_holds_for_plans_that_are_made_does_not_stop_a_saved_one(herocloud: Any, saved: Path) -> None:
+    with (herocloud.data_folder / "host.yaml").open("a", encoding="utf-8") as file:
+        file.write("settings: {refresh: false}\n")
+    environment = {"HEROCLOUD_PURGE": "1", "HEROCLOUD_HYPERVISOR": "simulator", "HEROCLOUD_FILE": "stack.yaml"}
+    assert "6 added" in herocloud.done("apply", "p.hcplan", environment=environment).out
+
+
+def test_typed_classes_are_a_limit_for_a_saved_plan(herocloud: Any, applied: Path) -> None:
+    herocloud.done("plan", "--destroy", "--out", "p.hcplan")
+    ran = herocloud("apply", "p.hcplan", "--approve", "create,update")
+    assert ran.code == 12, ran.both
+    assert "`--approve` beside a saved plan is a limit" in ran.err
+    assert "vm.db" in herocloud.done("state", "list").out
+    # The environment approves for plans that nobody has approved; saving one did.
+    environment = {"HEROCLOUD_APPROVE": "create,update"}
+    assert "6 destroyed" in herocloud.done("apply", "p.hcplan", environment=environment).out

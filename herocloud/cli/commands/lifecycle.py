@@ -1,12 +1,15 @@
 """Commands that run a stack: `apply`, `destroy`, `resume`, `undo`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from herocloud.cli import apply_flow, exit_codes, flags, requests
 from herocloud.cli.command import BadValue, Call
-from herocloud.model.errors import Refused
+from herocloud.model.errors import Blocked, Refused
+from herocloud.model.plans import Plan
 from herocloud.operations import apply as operation
+from herocloud.operations import approval as operations_approval
 from herocloud.operations import plan_files, reversal, unfinished
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked
@@ -26,7 +29,8 @@ def apply(
 ) -> int:
     """Run a saved plan, or plan, ask and run."""
     if planfile is not None:
-        return _apply_saved(call, planfile, variables, wanted, running, exports, rehearse=rehearse)
+        given = {**variables._asdict(), **wanted._asdict(), "file": call.files, "destroy": destroy}
+        return _apply_saved(call, planfile, given, approval, running, exports, rehearse=rehearse)
     sources = requests.make_sources(call, variables)
     asked = requests.make_asked(wanted, running, destroy=destroy)
     return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
@@ -57,21 +61,16 @@ def _plan_and_run(
 def _apply_saved(
     call: Call,
     planfile: Path,
-    variables: flags.Variables,
-    wanted: flags.Planning,
+    given: Mapping[str, Any],
+    approval: flags.Approving,
     running: flags.Executing,
     exports: flags.Exports,
     *,
     rehearse: bool,
 ) -> int:
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name, value in {**variables._asdict(), **wanted._asdict()}.items()
-        if value and name not in ("refresh", "purge", "hypervisor")
-    ]
-    if given:
-        raise BadValue(f"a saved plan is run as it is; {', '.join(given)} can only be given when it is made", "PLANFILE")
+    _refuse_what_is_decided(call, planfile, given)
     plan = plan_files.read(planfile)
+    _keep_to_classes(call, plan, approval)
     if rehearse:
         return apply_flow.rehearse_saved(call, plan, running, exports)
     with apply_flow.open_streams(call, exports.json_into) as streams:
@@ -86,6 +85,32 @@ def _apply_saved(
         if applied.plan is not None and applied.result is None and not call.json:
             call.screen.result("No changes.")
         return apply_flow.tell_applied(call, exports, streams, applied)
+
+
+def _refuse_what_is_decided(call: Call, planfile: Path, given: Mapping[str, Any]) -> None:
+    """Refuse flags that ask for another plan than the saved one.
+
+    What the environment and the host file say of `--purge`, `--refresh`, `--hypervisor` and `-f` is meant for plans that are made.
+    """
+    holds = {"refresh": True, "destroy": False}
+    asked = [
+        name
+        for name, value in given.items()
+        if value != holds.get(name) and (name in call.typed or (value and name in ("target", "exclude", "replace")))
+    ]
+    if not asked or (asked == ["purge"] and plan_files.read(planfile).purge is given["purge"]):
+        return
+    spelled = {"file": "-f", "refresh": "--no-refresh", "purge": "--purge" if given["purge"] else "--purge=false"}
+    names = ", ".join(spelled.get(name) or f"--{name.replace('_', '-')}" for name in asked)
+    again = f"give {'it' if len(asked) == 1 else 'them'} to `herocloud plan --out {planfile}`, which makes it again"
+    raise BadValue(f"a saved plan is run as it is; {names} can only be given when it is made: {again}", "PLANFILE")
+
+
+def _keep_to_classes(call: Call, plan: Plan, approval: flags.Approving) -> None:
+    """Refuse a plan that needs more than the classes that were typed beside it; saving it approved the rest as well."""
+    approved = requests.make_approved(approval)
+    if "approve" in call.typed and not plan.errored and not plan.blocked and operations_approval.missing(plan, approved):
+        raise Blocked([operations_approval.refusal(plan, approved, "`--approve` beside a saved plan is a limit")])
 
 
 def destroy(
