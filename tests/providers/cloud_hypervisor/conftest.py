@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from herocloud.kits.http import Answer, HttpClient
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
 from herocloud.model.steps import Step
@@ -24,6 +25,8 @@ from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
 from herocloud.providers.seam import Attachment, Disk, Found, Lock, Work
 from herocloud.providers.vmm import folders, identity, launch
 from herocloud.providers.vmm.shutdown import Patience
+from tests.providers.cloud_hypervisor import api_description
+from tests.providers.cloud_hypervisor.api_description import Exchange
 
 MIB = 1024**2
 STAND_IN = Path(__file__).parent / "stand_in" / "cloud-hypervisor"
@@ -125,6 +128,22 @@ def _elf() -> bytes:
     notes = struct.pack("<IIQQQQQQ", 4, 4, 0x200, 0, 0, len(note), len(note), 4)
     image = (header + load + notes).ljust(0x200, b"\0") + note
     return image.ljust(offset, b"\0") + code
+
+
+@pytest.fixture(autouse=True)
+def as_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Hold every request and answer against the OpenAPI file where it is at hand; yields what is not as it says."""
+    described, ask, mistakes = api_description.description(), HttpClient.request, list[str]()
+
+    def ask_and_compare(client: HttpClient, method: str, path: str, body: Json = None, **more: Any) -> Answer:
+        answer = ask(client, method, path, body, **more)
+        mistakes.extend(described.mistakes(Exchange(method, path.removeprefix("/"), body, answer.status, answer.text)))  # type: ignore[union-attr]
+        return answer
+
+    if described is not None:
+        monkeypatch.setattr(HttpClient, "request", ask_and_compare)
+    yield mistakes
+    assert mistakes == []
 
 
 @pytest.fixture(params=["stand-in", pytest.param("real", marks=pytest.mark.live)])
