@@ -14,11 +14,11 @@ from pathlib import Path
 
 from herocloud.model.applies import Scope, apply_id
 from herocloud.model.errors import Stale
-from herocloud.model.ids import Address
+from herocloud.model.ids import Address, StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Recorded
-from herocloud.operations import admission, approval, attempts, execution, inputs, resumption, stack_plans, unfinished
+from herocloud.operations import admission, approval, attempts, execution, inputs, resumption, reversal, stack_plans, unfinished
 from herocloud.operations.attempts import Applied, Recovered
 from herocloud.operations.callers import Approver, Handed, How
 from herocloud.operations.inputs import Hosting, Sources
@@ -27,7 +27,7 @@ from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import reservations
 from herocloud.state.store import Store
 
-__all__ = ["Applied", "Recovered", "apply_saved", "plan_and_apply", "resume", "run_handed", "run_made"]
+__all__ = ["Applied", "Recovered", "apply_saved", "plan_and_apply", "resume", "run_handed", "run_made", "undo"]
 
 
 def plan_and_apply(folder: Path, stack: Sources, asked: Asked, how: How, approver: Approver) -> Applied:
@@ -78,6 +78,12 @@ def run_made(
             return carried._replace(recovered=recovered)
     applied = attempt.run()
     return applied if recovered is None else applied._replace(recovered=recovered)
+
+
+def undo(folder: Path, which: str | None, how: How, approver: Approver, *, stack: StackName | None = None) -> Applied:
+    """Take back an apply: the one of this serial or name, the newest of this plan, or the newest of this stack (of all)."""
+    first = reversal.plan_undo(folder, which, stack=stack)
+    return run_made(folder, first, lambda: reversal.plan_undo(folder, first.undone), how, approver)
 
 
 def apply_saved(folder: Path, plan: Plan, how: How) -> Applied:

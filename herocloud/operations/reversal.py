@@ -1,4 +1,4 @@
-"""`undo`: which apply is taken back, and the plan that does it, shown, approved and run like any plan."""
+"""What `undo` takes back: which apply is meant, and the plan that does it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,19 +9,11 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Desired
-from herocloud.operations import apply, destroyed_data, inputs, kept_data, stack_plans
-from herocloud.operations.apply import Applied
-from herocloud.operations.callers import Approver, How
+from herocloud.operations import destroyed_data, inputs, kept_data, stack_plans
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.stack_plans import Planned
 from herocloud.providers.seam import Found
 from herocloud.state.store import Applied as PastApply
-
-
-def undo(folder: Path, which: str | None, how: How, approver: Approver, *, stack: StackName | None = None) -> Applied:
-    """Take back an apply: the one of this serial or name, the newest of this plan, or the newest of this stack (of all)."""
-    first = plan_undo(folder, which, stack=stack)
-    return apply.run_made(folder, first, lambda: plan_undo(folder, first.undone), how, approver)
 
 
 def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None) -> Planned:

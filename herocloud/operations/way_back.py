@@ -6,14 +6,13 @@ from herocloud.model import ids
 from herocloud.model.applies import apply_id
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
+from herocloud.operations import reversal
 
 
 def ask(folder: Path, number: int, result: Result) -> Result:
     """Return the result with what stands against an undo of it, where it failed and would be offered for that."""
     if not result.failed or result.interrupted or result.went_back:
         return result
-    from herocloud.operations import reversal
-
     try:
         planned = reversal.plan_undo(folder, apply_id(number))
     except Exception:  # noqa: BLE001 - whatever is wrong with the advice, it does not take the place of what the apply has to say

@@ -1,19 +1,15 @@
 """What a change is: its action and its reason, whether protection stands against it, and what else there is to say of it."""
 
-from typing import TYPE_CHECKING
-
 from herocloud.kits import sizes
 from herocloud.model import powers
 from herocloud.model.plans import FieldDiff
 from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.plan import lost_data, name_steps, step_compiler
-
-if TYPE_CHECKING:
-    from herocloud.plan.changes import Case
+from herocloud.plan.cases import Case
 
 
-def action_of(case: "Case", fields: tuple[FieldDiff, ...], worst: Impact, steps: list[Step]) -> tuple[Action, Reason]:
+def action_of(case: Case, fields: tuple[FieldDiff, ...], worst: Impact, steps: list[Step]) -> tuple[Action, Reason]:
     """Return what happens at an address, and why."""
     record = case.record
     if case.resource is None:
@@ -48,7 +44,7 @@ def action_of(case: "Case", fields: tuple[FieldDiff, ...], worst: Impact, steps:
     return Action.UPDATE, Reason.FIELDS_CHANGED if wanted else Reason.DRIFTED if drifted else Reason.FIELDS_CHANGED
 
 
-def _action_of_orphan(case: "Case", worst: Impact, steps: list[Step]) -> Action:
+def _action_of_orphan(case: Case, worst: Impact, steps: list[Step]) -> Action:
     """Return what has to happen to what is adopted before it is what the file asks for: that decides what has to be approved."""
     if worst >= Impact.REBOOT:
         return Action.REPLACE if worst >= Impact.REPLACE else Action.REBOOT
@@ -58,7 +54,7 @@ def _action_of_orphan(case: "Case", worst: Impact, steps: list[Step]) -> Action:
     return Action.STOP if step_compiler.leaves_it_down(steps) else Action.ADOPT
 
 
-def _replace_reason(case: "Case", fields: tuple[FieldDiff, ...]) -> Reason:
+def _replace_reason(case: Case, fields: tuple[FieldDiff, ...]) -> Reason:
     if case.forced:
         return Reason.REPLACE_ASKED
     if any(field.path.startswith("image") for field in fields):
@@ -66,13 +62,13 @@ def _replace_reason(case: "Case", fields: tuple[FieldDiff, ...]) -> Reason:
     return Reason.NEEDS_REPLACEMENT
 
 
-def is_forbidden(case: "Case", action: Action) -> bool:
+def is_forbidden(case: Case, action: Action) -> bool:
     """Return whether protection stands against this; a block that says `protect: false` lifts it, a missing block does not."""
     lifted = case.resource is not None and not case.resource.protect
     return action in (Action.DELETE, Action.REPLACE) and not lifted
 
 
-def note_of(case: "Case", action: Action, impact: Impact, steps: list[Step]) -> str:
+def note_of(case: Case, action: Action, impact: Impact, steps: list[Step]) -> str:
     """Return what there is to know of a change besides its fields."""
     if action is Action.ADOPT and any(KINDS[step.kind].boots for step in steps):
         return "found on the host, taken over and booted"

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 
 from herocloud.kits import sizes
-from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.jsons import Json, Part
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import powers, specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
-from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.ids import Sid
 from herocloud.model.plans import Change, FieldDiff
 from herocloud.model.steps import RECORD_WRITE, STATE_PROVIDER, Claim, Step
 from herocloud.model.words import Action, Impact
-from herocloud.model.worlds import Record, Resource
+from herocloud.model.worlds import Resource
 from herocloud.plan import (
     actions,
     assignment,
@@ -29,6 +29,7 @@ from herocloud.plan import (
     stray_names,
     volume_names,
 )
+from herocloud.plan.cases import Case, Parts
 from herocloud.plan.image_room import ImageRoom
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
@@ -36,56 +37,11 @@ from herocloud.plan.step_sequence import StepSequence
 from herocloud.plan.usage import counted, use_of, use_of_parts
 from herocloud.providers.seam import Verdict
 
-Parts = Mapping[str, Part]
 _Judge = Callable[[str, Json, Json], Verdict]
 _OF_THE_MACHINE = ("machine", "power", "disk.new", "seed.new")
 """What does not outlast a machine whose disk stays; what was prepared is placed or discarded."""
 _HIDDEN = frozenset({"sid", "memory_options.boot"})
 """Values that follow from others and would only repeat them in a diff."""
-
-
-class Case(NamedTuple):
-    """Everything known about one address."""
-
-    stack: StackName
-    address: Address
-    kind: str
-    name: str
-    resource: Resource | None
-    valued: Valued | None
-    record: Record | None
-    present: Parts
-    """The parts that are there: observed, or recorded where nobody looked."""
-    halves: Parts
-    """The parts that are half made."""
-    run_by: str | None
-    """The hypervisor whose machine is there."""
-    roles: Mapping[str, str]
-    """Who plays each role now."""
-    image: Spec
-    """The image of a VM; empty for others."""
-    counted: Record | None = None
-    """The record as it counts against the host; that of what is there and has none now, as it was last recorded."""
-    lost: Record | None = None
-    """What was last recorded of something that has no record now."""
-    forced: bool = False
-    """`--replace` asked for it."""
-    moved_from: Address | None = None
-    marked_as: Address | None = None
-    """The other address whose mark is still on what is there."""
-    purge: bool = False
-    destroy: bool = False
-    beside: bool = True
-    """Whether there is room for a new root disk beside the old one."""
-
-    def leaves_hypervisor(self, spec: Spec) -> bool:
-        """Return whether the machine that is there belongs to another hypervisor than wanted; its parts may look just the same."""
-        return self.run_by is not None and self.run_by != spec["hypervisor"]
-
-    @property
-    def stray_name(self) -> Address | None:
-        """The name that a thing has on the host, and neither in its record nor in the file."""
-        return self.marked_as if self.marked_as != self.moved_from and self.present else None
 
 
 class Decision(NamedTuple):

@@ -38,7 +38,8 @@ from herocloud.plan import (
     targets,
     volume_names,
 )
-from herocloud.plan.changes import Case, Decider, Decision
+from herocloud.plan.cases import Case
+from herocloud.plan.changes import Decider, Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import Inputs, PlanOptions
 from herocloud.plan.spec_values import Valued

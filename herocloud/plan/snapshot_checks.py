@@ -1,7 +1,6 @@
 """What stands against taking or restoring a snapshot, in words."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from herocloud.kits import nearest, sizes
 from herocloud.kits.jsons import Part
@@ -10,9 +9,6 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.worlds import Record
-
-if TYPE_CHECKING:
-    from herocloud.plan.snapshots import Restoring
 
 Parts = Mapping[str, Part]
 
@@ -62,10 +58,10 @@ def existing(record: Record, present: Parts, name: str) -> Iterator[Diagnostic]:
 
 
 def restoring(
-    record: Record, records: Mapping[Address, Record], present: Parts, snapshot: Part, wanted: "Restoring"
+    record: Record, records: Mapping[Address, Record], present: Parts, name: str, *, memory: bool, version: str | None
 ) -> Iterator[Diagnostic]:
-    """Find what stands against restoring a snapshot that is there."""
-    address, name = record.address, wanted.name
+    """Find what stands against restoring a snapshot that is there; `version` of the hypervisor would read its memory."""
+    address, snapshot = record.address, present[f"{SNAPSHOT}{name}"]
     if "machine" not in present:
         hint = "`herocloud apply` makes it again"
         yield Diagnostic("vm-gone", "The VM is gone", f"`{address}` is recorded, and nothing is there.", address=address, hint=hint)
@@ -76,8 +72,8 @@ def restoring(
         yield Diagnostic("protected", "Protected", detail, address=address, hint=hint)
     for disk in snapshot["disks"]:
         yield from _restoring_disk(record, records, present, disk, name)
-    if snapshot["memory"] is not None and wanted.memory:
-        yield from _restoring_memory(record, present, snapshot["memory"], wanted)
+    if snapshot["memory"] is not None and memory:
+        yield from _restoring_memory(record, present, snapshot["memory"], name, version)
 
 
 def _restoring_disk(record: Record, records: Mapping[Address, Record], present: Parts, disk: Part, name: str) -> Iterator[Diagnostic]:
@@ -126,17 +122,17 @@ _MATTERS = (
 """What of a machine its memory depends on."""
 
 
-def _restoring_memory(record: Record, present: Parts, memory: Part, wanted: "Restoring") -> Iterator[Diagnostic]:
-    address, name = record.address, wanted.name
+def _restoring_memory(record: Record, present: Parts, memory: Part, name: str, version: str | None) -> Iterator[Diagnostic]:
+    address = record.address
     way_out = "`--no-memory` restores its disks alone, and the VM boots"
     if memory["hypervisor"] != record.provider:
         detail = f"The memory in snapshot `{name}` is {memory['hypervisor']}'s, and `{address}` runs on {record.provider} now."
         yield Diagnostic("snapshot-version", "The memory is another hypervisor's", detail, address=address, hint=way_out)
         return
-    if memory["version"] != (wanted.version or ""):
+    if memory["version"] != (version or ""):
         detail = (
             f"The memory in snapshot `{name}` was kept by {memory['hypervisor']} {memory['version']}, and this host has "
-            f"{wanted.version or 'none'}. Memory is only read by the version that wrote it."
+            f"{version or 'none'}. Memory is only read by the version that wrote it."
         )
         yield Diagnostic("snapshot-version", "The hypervisor has another version", detail, address=address, hint=way_out)
     there = present["machine"]

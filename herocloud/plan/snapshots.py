@@ -190,7 +190,9 @@ def plan_restoring(record: Record, restoring: Restoring, recorded: Recorded, obs
     present = scene.present(record.address)
     found = list(snapshot_checks.existing(record, present, restoring.name))
     if not found:
-        found += snapshot_checks.restoring(record, scene.records, present, present[key_of(restoring.name)], restoring)
+        found += snapshot_checks.restoring(
+            record, scene.records, present, restoring.name, memory=restoring.memory, version=restoring.version
+        )
     if found:
         return _finish(scene, "vm snapshot restore", {}, found, {}, [restoring.name])
     # Two restorings within one second are two plans: the second replaces what the first has put there.

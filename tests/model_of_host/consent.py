@@ -18,7 +18,7 @@ from herocloud.model.errors import Blocked, Refused
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Approval
-from herocloud.operations import apply, reversal, stack_plans, unfinished
+from herocloud.operations import apply, stack_plans, unfinished
 from herocloud.operations.callers import Granted, How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
@@ -170,7 +170,7 @@ class Case:
             "destroy": lambda: apply.plan_and_apply(self.folder, sources, destroy, how, person),
             "resume": lambda: apply.resume(self.folder, how, person),
             "rollback": lambda: apply.resume(self.folder, how, person, rollback=True),
-            "undo": lambda: reversal.undo(self.folder, None, how, person),
+            "undo": lambda: apply.undo(self.folder, None, how, person),
             "plan": lambda: stack_plans.make_plan(self.folder, sources, Asked()),
         }
         trouble = self.trouble()

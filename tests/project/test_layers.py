@@ -1,8 +1,11 @@
 """The layers of docs/architecture.md hold, and the page names the same ones in the same order."""
 
+import ast
+import graphlib
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +41,44 @@ def test_what_providers_share_stands_beside_their_packages_and_is_named(settings
     named = {module for line in apart["ignore_imports"] for module in line.split(" -> ") if "*" not in module}
     assert apart["modules"] == ["herocloud.providers.*"]
     assert shared <= named
+
+
+def _imports(module: str, source: str) -> Iterator[str]:
+    """Yield what a module imports from ours, late and for annotations too; a name from a package may be a module of it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+                yield f"{node.module}"
+
+
+def find_circle(sources: dict[str, str]) -> list[str]:
+    """Return modules that import each other in a circle, the first one twice; nothing where there is none."""
+    needs = {module: {name for name in _imports(module, source) if name in sources} - {module} for module, source in sources.items()}
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as circle:
+        return list(circle.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle(root: Path) -> None:
+    package = root / "herocloud"
+    paths = [path for path in package.rglob("*.py") if path.name != "__init__.py"]
+    sources = {".".join(path.relative_to(root).with_suffix("").parts): path.read_text(encoding="utf-8") for path in paths}
+    assert len(sources) > 400
+    assert find_circle(sources) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        pytest.param("def late():\n    from ours import first", id="late"),
+        pytest.param("if TYPE_CHECKING:\n    from ours.first import Kind", id="for annotations"),
+    ],
+)
+def test_a_circle_is_found_however_it_is_hidden(back: str) -> None:
+    assert set(find_circle({"ours.first": "from ours import second", "ours.second": back})) == {"ours.first", "ours.second"}

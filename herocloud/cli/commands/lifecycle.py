@@ -10,7 +10,7 @@ from herocloud.model.errors import Blocked, Refused
 from herocloud.model.plans import Plan
 from herocloud.operations import apply as operation
 from herocloud.operations import approval as operations_approval
-from herocloud.operations import plan_files, reversal, unfinished
+from herocloud.operations import plan_files, unfinished
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked
 
@@ -188,5 +188,5 @@ def undo(
             lambda how, approver: operation.resume(call.folder, how, approver, rollback=True, which=pending.id),
         )
     return apply_flow.run_approved(
-        call, approval, running, exports, lambda how, approver: reversal.undo(call.folder, which, how, approver, stack=stack)
+        call, approval, running, exports, lambda how, approver: operation.undo(call.folder, which, how, approver, stack=stack)
     )

@@ -119,7 +119,7 @@ def undo(
     def run_it(run: Run) -> Json:
         how = work.how_for(run, environment=environment)
         try:
-            applied = reversal.undo(desk.folder, chosen.apply, how, work.within(approved))
+            applied = apply.undo(desk.folder, chosen.apply, how, work.within(approved))
         finally:
             desk.sight.forget()
         work.require_done(run, applied)
