@@ -105,8 +105,7 @@ class Session:
         # Of all that is under way, only this decides what cannot come back; the rest is asked in turn, by workers that may be given up.
         asked = [step for step in inspection.open_steps(self.plan, states) if KINDS[step.kind].destroys_data and step.id not in stuck]
         looks = inspection.look_at(asked, self.plan, self._opened.of, self._store.lineage)
-        purged = self.options.purge or self.plan.purge
-        lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=purged, kept=kept)
+        lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=self.plan.purge, kept=kept)
         self._lost = frozenset(lost)
         self._finish_removals([step for step in asked if step.id in lost and looks[step.id].found is Found.PARTIAL])
         self._write_off([step for step in asked if step.id in lost and states[step.id] != "undoing"])
@@ -175,7 +174,6 @@ class Session:
     def _work(self, step: Step, cancelled: Callable[[], bool], progress: Callable[[str, float | None], None]) -> Work:
         plan = self.plan
         spec = handover.spec_for(step, self._journal.change_of(step))
-        purge = self.options.purge or plan.purge
         shutdown = self.options.shutdown
         work = Work(
             step,
@@ -183,7 +181,7 @@ class Session:
             spec,
             self._store.lineage,
             plan.id,
-            purge,
+            plan.purge,
             shutdown,
             cancelled,
             progress,

@@ -24,8 +24,6 @@ class Options(NamedTuple):
     """`stop`: changes that have begun are carried to their end, as far as they do not need the failed step, and no other begins.
     `continue`: everything that does not need the failed step still runs. `rollback`: nothing new starts, and then everything that this
     apply did is taken back, newest first."""
-    purge: bool = False
-    """Deleted data is removed at once, without a tombstone."""
     step_timeout: float | None = None
     """Seconds after which any step counts as failed, in place of the time-out of its kind."""
     shutdown: float | None = None

@@ -198,13 +198,12 @@ def run_approved(
     exports: flags.Exports,
     work: Callable[[How, Approver], Applied],
     *,
-    purge: bool = False,
     shutdown: float | None = None,
 ) -> int:
     """Do the work with a plan that is shown and approved first, and return the exit code."""
     with open_streams(call, exports.json_into) as streams:
         asking = Asking(call, streams, exports, approval)
-        how = requests.make_how(call, running, purge=purge, shutdown=shutdown, stream=streams.listener)
+        how = requests.make_how(call, running, shutdown=shutdown, stream=streams.listener)
         try:
             return tell_applied(call, exports, streams, work(how, asking))
         except Refused as error:
@@ -244,7 +243,6 @@ def run_planned(
     running: flags.Executing,
     plan: Callable[[], Planned],
     *,
-    purge: bool = False,
     recovers: bool = True,
     one_vm: bool = False,
     shutdown: float | None = None,
@@ -260,7 +258,7 @@ def run_planned(
         address = _only_address(planned.plan) if one_vm else None
         return operation.run_made(call.folder, planned, plan, how, approver, address=address, recovers=recovers)
 
-    return run_approved(call, approval, running, flags.Exports(), work, purge=purge, shutdown=shutdown)
+    return run_approved(call, approval, running, flags.Exports(), work, shutdown=shutdown)
 
 
 def _only_address(plan: Plan) -> Address | None:
@@ -342,7 +340,7 @@ def _rehearse(
         presentation.export_plan(exports._replace(json_into=None), plan, notes)
         if not stack_plans.changes_something(plan) and not plan.errored:
             return exit_codes.DONE
-        rehearsed = work(requests.make_how(call, running, purge=plan.purge, stream=streams.listener))
+        rehearsed = work(requests.make_how(call, running, stream=streams.listener))
         streams.summarise(plan, rehearsed.result)
         if not rehearsed.result.failed and not rehearsed.result.interrupted and not rehearsed.left:
             _say(

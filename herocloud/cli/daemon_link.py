@@ -120,7 +120,6 @@ def _options(handed: Handed, how: How) -> dict[str, Any]:
         "saved": handed.saved,
         "parallelism": how.options.parallelism,
         "on_failure": how.options.on_failure,
-        "purge": how.options.purge,
         "shutdown": how.options.shutdown,
         "lock_timeout": how.lock_timeout,
         "accelerator": how.accelerator,

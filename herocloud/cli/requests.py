@@ -116,15 +116,13 @@ def make_approved(running: flags.Approving) -> frozenset[Approval]:
         raise BadValue(str(error), "--approve") from error
 
 
-def make_how(
-    call: Call, running: flags.Executing, *, purge: bool = False, shutdown: float | None = None, stream: Listener | None = None
-) -> "How":
+def make_how(call: Call, running: flags.Executing, *, shutdown: float | None = None, stream: Listener | None = None) -> "How":
     """Say how to run, and who watches: people on stderr, and a stream when there is one."""
     from herocloud.apply.steering import Options, limit_for
 
     set_up(call.environment, call.verbose)
     limit = limit_for(shutdown)
-    options = Options(running.parallelism, running.on_failure, purge, step_timeout=limit, shutdown=shutdown)
+    options = Options(running.parallelism, running.on_failure, step_timeout=limit, shutdown=shutdown)
     return _how(call, options, running.lock_timeout, stream)._replace(accelerator=running.accelerator)
 
 

@@ -11,11 +11,12 @@ from herocloud.model.errors import Locked, Stale
 from herocloud.model.ids import Address, PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
-from herocloud.model.words import Approval
-from herocloud.operations import admission, execution, leftovers, stack_plans, unfinished
+from herocloud.model.words import Approval, Impact
+from herocloud.operations import admission, execution, kept_data, leftovers, stack_plans, unfinished
 from herocloud.operations.callers import Approver, Carrier, Handed, How
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.stack_plans import Planned
+from herocloud.providers.seam import Tombstone
 from herocloud.state.store import Moved, Store
 
 MOST_TRIES = 100
@@ -67,6 +68,8 @@ class Attempt:
         """Whether an unfinished apply is closed where all of its stack is removed."""
         self._removal: frozenset[Address] = frozenset()
         """What an approved plan removes that an unfinished apply was closed for."""
+        self._set_aside: tuple[Tombstone, ...] = ()
+        """What the closing took out of the way and kept, of the data that the approved plan destroys at once."""
 
     def decide(self, planned: Planned) -> bool:
         """Show a plan and get it approved, unless that was done; returns whether it has anything to do."""
@@ -129,6 +132,7 @@ class Attempt:
         if blocking:
             return self._give_up(store, planned, blocking)
         if not self.decide(planned):
+            self._destroy_set_aside(planned)
             return Applied(planned.plan)
         if not self._is_remade and not self._is_fresh(planned):
             return None
@@ -143,11 +147,14 @@ class Attempt:
             undoes=planned.undoes,
         )
         tidy(planned.hosting, self._how, planned.plan, ran.result)
+        if not (ran.result.failed or ran.result.interrupted):
+            self._destroy_set_aside(planned)
         return Applied(planned.plan, ran.result, None, apply_id(ran.number))
 
     def _give_up(self, store: Store, planned: Planned, blocking: list[Pending]) -> Applied | None:
         """Close unfinished applies once the removal of all that they made is approved; nothing means that the removal is to be run."""
         self.decide(planned)
+        kept = {stone.key for stone in kept_data.list_tombstones(planned.hosting)} if planned.plan.purge else set()
         for pending in blocking:
             result = execution.give_up(store, pending, self._how)
             if result.failed:
@@ -156,8 +163,17 @@ class Attempt:
                 return Applied(None, None, Recovered(unfinished.plan_of(store, pending), result, pending.id))
             self._how.note(unfinished.say_closed(pending, result))
         self._removal = frozenset(change.address for change in planned.plan.changing)
+        if planned.plan.purge:
+            shown = {(planned.plan.stack, change.address) for change in planned.plan.changing if change.impact is Impact.DATA}
+            stones = kept_data.list_tombstones(planned.hosting)
+            self._set_aside = tuple(one for one in stones if one.key not in kept and (one.stack, one.address) in shown)
         self.must_plan_again = True
         return None
+
+    def _destroy_set_aside(self, planned: Planned) -> None:
+        """Keep the word of a removal that keeps nothing; until its end, what was closed for it could still be finished or taken back."""
+        leftovers.destroy_kept(planned.hosting, self._set_aside, self._how.caller.command or planned.plan.operation, self._how)
+        self._set_aside = ()
 
     def _is_fresh(self, planned: Planned) -> bool:
         """Look at the facts of the plan again; with one that changed, the plan is made again and decided about again."""

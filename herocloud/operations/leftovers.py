@@ -95,7 +95,7 @@ def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
         results.append((plan, ran.result))
         if ran.result.interrupted:
             return Cleaned(tuple(results), ())
-    dropped = _drop(inputs.find_host(folder, lookups.read_recorded(folder)), litter.tombstones, "state gc", how)
+    dropped = destroy_kept(inputs.find_host(folder, lookups.read_recorded(folder)), litter.tombstones, "state gc", how)
     return dropped._replace(results=tuple(results))
 
 
@@ -106,7 +106,7 @@ def forget_expired(host: Hosting, how: How) -> None:
     """
     try:
         old = expired(dated_tombstones(host, how.clock.now()), how.clock.now(), lost_data.KEEP_SECONDS)
-        gone = _drop(host, tuple(old), how.caller.command or "expire", how).tombstones
+        gone = destroy_kept(host, tuple(old), how.caller.command or "expire", how).tombstones
     except (HerocloudError, OSError) as error:
         how.note(f"deleted data whose time has passed could not be removed: {error}")
         return
@@ -133,7 +133,7 @@ def expired(tombstones: Iterable[Tombstone], now: float, keep: float) -> list[To
     return [stone for stone in tombstones if now - stone.deleted >= keep]
 
 
-def _drop(host: Hosting, tombstones: tuple[Tombstone, ...], operation: str, how: How) -> Cleaned:
+def destroy_kept(host: Hosting, tombstones: tuple[Tombstone, ...], operation: str, how: How) -> Cleaned:
     """Destroy deleted data, but for what an apply may need that has not ended, and what is not that data any more."""
     if not tombstones:
         return Cleaned((), ())

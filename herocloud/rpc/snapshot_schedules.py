@@ -13,7 +13,6 @@ import logging
 import time
 from typing import Literal, NamedTuple
 
-from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import specs
 from herocloud.model.applies import Scope
@@ -211,7 +210,6 @@ class SnapshotSchedules:
             run,
             lambda: snapshots.plan_delete(self._desk.folder, record.address, names, record.stack, purge=True),
             work.only(record.address),
-            options=Options(purge=True),
             address=record.address,
         )
         self.counts["deleted"] += len(names)

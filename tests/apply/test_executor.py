@@ -109,7 +109,7 @@ def test_a_listener_that_breaks_does_not_hurt(bench, vm, plan) -> None:
 
 def test_a_provider_gets_the_target_the_stack_and_the_plan(bench, vm, plan) -> None:
     change, steps = vm("a", slices=["s1"])
-    bench.execute(plan(steps, [change]), purge=True)
+    bench.execute(plan(steps, [change])._replace(purge=True))
     work = bench.world.works["vm.a/disk.create"]
     assert (work.stack, work.spec, work.lineage, work.plan, work.purge) == ("shop", {"slices": ["s1"]}, "l1", "p1", True)
 

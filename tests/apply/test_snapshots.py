@@ -76,7 +76,7 @@ def test_undoing_a_restoring_brings_back_what_it_replaced(shop) -> None:
 
 def test_undoing_a_restoring_is_refused_once_what_it_replaced_was_purged(shop) -> None:
     shop.run(_take(shop))
-    shop.run(_restore(shop), purge=True)
+    shop.run(_restore(shop)._replace(purge=True))
     plan = _plan_undo(shop, kept=())
     assert {found.code for found in plan.diagnostics} == {"undo-data-gone"}
 

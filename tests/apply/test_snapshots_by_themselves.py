@@ -68,7 +68,7 @@ def test_a_removal_gives_the_room_back_that_was_not_filled(site) -> None:
     site.apply(KEPT)
     plan = site.plan("stack: shop\n", purge=True)
     assert plan.capacity.disk.after == 0
-    site.run(plan, purge=True)
+    site.run(plan)
     assert _used(site) == 0
 
 

@@ -217,7 +217,7 @@ class Case:
         self._slices = [held]
         before = promises.look(self.machines, plan.stack, self.clock.time, held, whole=whole)
         on_failure = self.chance.choice(("stop", "stop", "continue", "rollback"))
-        options = Options(on_failure=on_failure, purge=plan.purge, grace=self.chance.choice((3.0, 30.0)))
+        options = Options(on_failure=on_failure, grace=self.chance.choice((3.0, 30.0)))
         result = self.run(
             plan, trouble, lambda store, stop: executor.execute(plan, store, self.provider, options=options, **self.steer(stop))
         )

@@ -54,7 +54,6 @@ def _plan_and_run(
         running,
         exports,
         lambda how, approver: operation.plan_and_apply(call.folder, sources, asked, how, approver),
-        purge=asked.options.purge,
     )
 
 
@@ -74,7 +73,7 @@ def _apply_saved(
     if rehearse:
         return apply_flow.rehearse_saved(call, plan, running, exports)
     with apply_flow.open_streams(call, exports.json_into) as streams:
-        how = requests.make_how(call, running, purge=plan.purge, stream=streams.listener)
+        how = requests.make_how(call, running, stream=streams.listener)
         if not call.quiet and not call.json:
             call.note(f"Running plan {plan.id} of stack {plan.stack}.")
         try:

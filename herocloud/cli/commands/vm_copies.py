@@ -75,7 +75,7 @@ def with_passing_snapshot(
 def _delete(call: Call, running: flags.Executing, vm: str, stack: str, name: str) -> int:
     return (
         apply_flow.run_planned(
-            call, _NAMED, running, lambda: snapshots.plan_delete(call.folder, vm, [name], stack, purge=True), purge=True, one_vm=True
+            call, _NAMED, running, lambda: snapshots.plan_delete(call.folder, vm, [name], stack, purge=True), one_vm=True
         )
         or exit_codes.DONE
     )

@@ -103,5 +103,5 @@ def delete(
     """Delete snapshots of a VM."""
     mine = requests.choose_stack(call, stack)
     return apply_flow.run_planned(
-        call, approval, running, lambda: snapshots.plan_delete(call.folder, vm, names, mine, purge=purge), purge=purge, one_vm=True
+        call, approval, running, lambda: snapshots.plan_delete(call.folder, vm, names, mine, purge=purge), one_vm=True
     )

@@ -55,9 +55,7 @@ def _act(
     shutdown: float | None = None,
 ) -> int:
     wanted = power.Wanted(action, name, requests.choose_stack(call, stack), purge)
-    return apply_flow.run_planned(
-        call, approval, running, lambda: power.plan_power(call.folder, wanted), purge=purge, one_vm=True, shutdown=shutdown
-    )
+    return apply_flow.run_planned(call, approval, running, lambda: power.plan_power(call.folder, wanted), one_vm=True, shutdown=shutdown)
 
 
 def start(call: Call, name: VM, running: flags.Executing, stack: flags.Stack = None) -> int:

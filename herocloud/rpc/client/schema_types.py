@@ -256,7 +256,6 @@ class RunOptions(TypedDict):
     """Whether it comes from a file."""
     parallelism: NotRequired[int]
     on_failure: NotRequired[Literal["stop", "continue", "rollback"]]
-    purge: NotRequired[bool]
     shutdown: NotRequired[float | None]
     """Seconds that guests have to shut down."""
     lock_timeout: NotRequired[float]

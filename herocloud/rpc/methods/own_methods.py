@@ -53,7 +53,6 @@ class RunOptions(pydantic.BaseModel):
     saved: Annotated[bool, Field(description="Whether it comes from a file.")] = False
     parallelism: Annotated[int, Field(ge=1, le=1000)] = 10
     on_failure: Literal["stop", "continue", "rollback"] = "stop"
-    purge: bool = False
     shutdown: Annotated[float | None, Field(ge=0, le=86400, description="Seconds that guests have to shut down.")] = None
     lock_timeout: Seconds = 30.0
     accelerator: Literal["auto", "kvm", "tcg"] | None = None
@@ -63,7 +62,7 @@ class RunOptions(pydantic.BaseModel):
 
 def _options(given: RunOptions) -> Options:
     limit = steering.limit_for(given.shutdown)
-    return Options(given.parallelism, given.on_failure, given.purge, step_timeout=limit, shutdown=given.shutdown)
+    return Options(given.parallelism, given.on_failure, step_timeout=limit, shutdown=given.shutdown)
 
 
 @declare(

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.known_snapshots import Snapshot
@@ -208,7 +207,6 @@ def delete_now(desk: Desk, run: Run, record: Record, name: str, *, purge: bool) 
         run,
         lambda: snapshots.plan_delete(desk.folder, record.address, [name], record.stack, purge=purge),
         work.only(record.address),
-        options=Options(purge=purge),
         address=record.address,
     )
 

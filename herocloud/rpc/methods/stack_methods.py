@@ -330,7 +330,7 @@ def destroy_stack(
         return stack_plans.make_plan(desk.folder, Sources(()), Asked(PlanOptions(destroy=True, purge=purge), stack=stack))
 
     def run_it(run: Run) -> Json:
-        applied = work.run_planned(desk, run, plan, work.within(approved), options=Options(purge=purge), removes=True)
+        applied = work.run_planned(desk, run, plan, work.within(approved), removes=True)
         return {"plan_id": applied.plan.id if applied.plan else None}
 
     request = Request("destroy_stack", Subject(f"stack:{stack}", stack), run_it, key=idempotency_key, asked=[stack, sorted(approve), purge])

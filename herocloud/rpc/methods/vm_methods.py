@@ -203,7 +203,7 @@ def acting(
     wanted = power.Wanted(action, record.address, record.stack, purge)
 
     def run_it(run: Run) -> Json:
-        options = Options(purge=purge, shutdown=shutdown, step_timeout=steering.limit_for(shutdown))
+        options = Options(shutdown=shutdown, step_timeout=steering.limit_for(shutdown))
         if action == "delete":
             work.take_back_unfinished(desk, run, record)
             if desk.finder.record(record.stack, record.address) is None:

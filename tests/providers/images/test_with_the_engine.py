@@ -111,7 +111,7 @@ def test_destroying_leaves_tombstones_and_the_cached_image_alone(make_site, stac
 def test_purging_leaves_nothing_at_all(make_site, stack) -> None:
     site = make_site()
     site.apply(stack())
-    site.apply("stack: shop\n", purge=True)
+    site.execute(site.plan("stack: shop\n", purge=True))
     assert site.names() == []
     assert site.images.tombstones() == []
 
