@@ -29,6 +29,10 @@ ALIVE = ("running", "paused", *GIVEN_UP, *HELD)
 KEEPER = "keeper"
 """A field of a machine that is there only when it is wrong: what became of the process that starts it again."""
 KEEPER_DEAD, KEEPER_HALTED = "dead", "stopped by a signal"
+LEAVING = "leaving"
+"""A field of a machine that is there only when it is wrong: devices that its guest still has, and does not get back when it reboots."""
+ONLY_SEEN = frozenset({KEEPER, LEAVING})
+"""Fields of a machine that no target has: each says what is wrong with one that runs."""
 
 WHY = {
     CRASHED: "its hypervisor stopped it with an internal error",

@@ -10,7 +10,7 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import StepId
 from herocloud.model.parts import SNAPSHOT
-from herocloud.model.powers import ALIVE, GIVEN_UP, HELD, KEEPER
+from herocloud.model.powers import ALIVE, GIVEN_UP, HELD, KEEPER, LEAVING, ONLY_SEEN
 from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, Claim, Step
 from herocloud.model.words import Impact
@@ -58,7 +58,7 @@ MACHINE_PATHS = {
     "vcpus": "vcpus", "max_vcpus": "cpu.max", "affinity": "cpu.affinity", "topology": "cpu.topology",
     "memory": "memory", "boot_memory": "memory_options.boot", "hotplug": "memory_options.hotplug",
     "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
-    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart",
+    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LEAVING: LEAVING,
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
 }  # fmt: skip
 """Which field of the stack file each value of a machine comes from, so that drift is judged by the same table."""
@@ -251,7 +251,8 @@ def _live(seq: StepSequence, present: Parts, target: Parts, roots: list[StepId |
 
     def change(kind: str, takes: Claim = NOTHING, gives: Claim = NOTHING, **fields: Json) -> StepId:
         nonlocal machine, last, waits
-        after = {**machine, **fields}
+        # What is wrong about the machine is in no target.
+        after = {key: value for key, value in {**machine, **fields}.items() if key not in ONLY_SEEN}
         last = seq.add(kind, "machine", machine, after, [*waits, last], takes=takes, gives=gives)
         machine, waits = after, []
         return last
@@ -284,7 +285,6 @@ def _live(seq: StepSequence, present: Parts, target: Parts, roots: list[StepId |
         change("vm.resize", takes, gives, vcpus=goal["vcpus"], memory=goal["memory"])
         takes = gives = NOTHING
     if machine != goal:
-        # What is wrong about the machine is in no target.
         last = seq.add("vm.update", "machine", machine, {**goal}, [*waits, last], takes=takes, gives=gives)
     else:
         claim(seq, takes, gives)

@@ -48,17 +48,34 @@ def bring(change: Change, machine: Part, target: Part) -> None:
     seen = change.look()
     for device in sorted(name for name in seen.tree if _leaves(name, target)):
         _unplug(change, device)
+    leaving = set(_settle(change, seen, target))
     for key in target["nics"]:
-        if slots.nic_id(key) not in seen.tree:
+        if slots.nic_id(key) not in seen.tree or slots.nic_id(key) in leaving:
             _plug_nic(change, key)
     for use in target["volumes"]:
-        if slots.volume_id(specs.plugged(use)) not in seen.tree:
+        if (device := slots.volume_id(specs.plugged(use))) not in seen.tree or device in leaving:
             _plug_volume(change, use)
         elif use.get("size") is not None and use not in machine["volumes"]:
             _tell_size(change, use)
     _set_vcpus(change, target["vcpus"])
     if machine["hotplug"]:
         _set_memory(change, machine["memory"], target["memory"], huge=target["hugepages"])
+
+
+def _settle(change: Change, seen: Reading, target: Part) -> list[str]:
+    """Wait until the guest has let go of what it was asked for and is to have all the same, so that it can be plugged in again.
+
+    The program has no call that takes such a request back, and its configuration is without the device already.
+    """
+    leaving = [device for device in seen.leaving if not _leaves(device, target)]
+    for device in leaving:
+        change.told(f"waiting for the guest to let go of {device}, which is plugged in again then", None)
+        if not _wait(change, lambda device=device: device not in change.look().tree):  # type: ignore[misc]
+            raise Permanent(
+                f"the guest of `{change.place.owner.address}` was asked to let go of `{device}` and still has it, which cannot be taken "
+                "back: it loses it when it reboots. `herocloud vm restart` starts it with the device again"
+            )
+    return leaving
 
 
 def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
@@ -96,7 +113,8 @@ def _tell_size(change: Change, use: Json) -> None:
 
 
 def _require_plugged(change: Change, device: str) -> None:
-    if device not in change.look().tree:
+    seen = change.look()
+    if device not in seen.tree or device in seen.leaving:
         raise Permanent(f"Cloud Hypervisor took `{device}` of `{change.place.owner.address}` and does not have it")
 
 
@@ -122,8 +140,8 @@ def _unplug(change: Change, device: str) -> None:
     ask()
     if not _wait(change, lambda: device not in change.look().tree):
         raise Permanent(
-            f"the guest of `{change.place.owner.address}` did not let go of `{device}` within {change.patience:g} s; "
-            "it goes at the next power-cycle (`herocloud vm restart`)"
+            f"the guest of `{change.place.owner.address}` did not let go of `{device}` within {change.patience:g} s; it may do so later, and "
+            "loses it when it reboots"
         )
 
 

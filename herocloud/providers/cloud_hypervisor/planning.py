@@ -5,6 +5,7 @@ limits of a disk that cannot be unplugged, pinning that has to survive a reset o
 """
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import powers, specs
 from herocloud.model.words import Impact
 from herocloud.providers import costs
 from herocloud.providers.cloud_hypervisor import slots
@@ -35,6 +36,8 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
         return _judge_vcpus(after, machine)
     if path == "memory":
         return _judge_memory(after, machine)
+    if path == powers.LEAVING:
+        return _judge_leaving(before, spec)
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
@@ -86,6 +89,14 @@ def _judge_memory(after: int, machine: Part) -> Verdict:
     if (after - smallest) % BLOCK:
         return Verdict(Impact.REBOOT, "memory is plugged in blocks of 2 MiB; any other size needs a power-cycle")
     return costs.LIVE
+
+
+def _judge_leaving(leaving: Json, spec: Spec) -> Verdict:
+    cards = [*spec["networks"], *([spec["mycelium"]] if spec.get("mycelium") else [])]
+    wanted = {slots.volume_id(specs.plugged(use)) for use in spec["volumes"]} | {f"nic-{card.get('slot')}" for card in cards}
+    if wanted.isdisjoint(leaving or ()):
+        return costs.LIVE
+    return Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor cannot take back that a guest is to let go of a device")
 
 
 def _judge_plugging(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:

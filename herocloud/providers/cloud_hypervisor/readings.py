@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import specs
+from herocloud.model import powers, specs
 from herocloud.providers.cloud_hypervisor import rate_limits, slots
 from herocloud.providers.cloud_hypervisor.event_file import EventFile
 
@@ -45,6 +45,12 @@ class Reading(NamedTuple):
         if self.state in _RUNNING:
             return "crashed" if self.panicked else "running"
         return "stopped"
+
+    @property
+    def leaving(self) -> list[str]:
+        """Return what a guest was asked to let go of and has not: the configuration for its next start is without it already."""
+        kept = {str(device.get("id")) for kind in ("disks", "net") for device in self.config.get(kind) or ()}
+        return sorted(name for name in self.tree if name.startswith(slots.PLUGGED) and name not in kept)
 
 
 def read(info: "VmInfo | None", pid: int, events: Path | None = None) -> Reading:
@@ -87,7 +93,8 @@ def machine_part(machine: Part, seen: Reading | None) -> Part:
         changed["root"] = {**machine["root"], "rate": _rate(machine["root"]["rate"], root)}
     if machine["affinity"]:
         changed["affinity"] = _pinned(machine["affinity"], cpus)
-    return changed
+    leaving = seen.leaving
+    return {**changed, powers.LEAVING: leaving} if leaving else changed
 
 
 def _rate(known: Json, disk: Mapping[str, Json]) -> Json:

@@ -18,6 +18,8 @@ PLUGGABLE = range(16, 32)
 """Places for what comes and goes while a machine runs: cards in the lower half, volumes in the upper, and either where it is full."""
 MOST_PLUGGED = len(PLUGGABLE)
 MOST_SHARES = len(_SHARES)
+PLUGGED = ("nic-", "volume-")
+"""How the names of devices begin that come and go while a machine runs."""
 SINCE = 52
 """The release from which on a place can be given."""
 

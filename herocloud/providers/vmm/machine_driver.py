@@ -191,7 +191,9 @@ class MachineDriver:
             elif target is None:
                 self._remove(work, sid, half)
             else:
-                self._bring_machine(work, sid, target, half)
+                # Nobody wants back what was wrong about it.
+                wanted = {field: value for field, value in target.items() if field not in powers.ONLY_SEEN}
+                self._bring_machine(work, sid, wanted, half)
             faults.reached(f"{point}.after")
 
     # The machine: a mark, and what runs.

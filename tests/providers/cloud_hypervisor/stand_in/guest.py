@@ -6,6 +6,8 @@ from typing import Any
 
 DELAY = 0.05
 """Seconds that a lively guest takes to react."""
+LATE = 1.5
+"""Seconds that a late one takes to let go of a device."""
 _LATER = 0.5
 
 

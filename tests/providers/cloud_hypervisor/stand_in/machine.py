@@ -120,7 +120,7 @@ class Machine:
         return {"id": name, "bdf": self.tree[f"_virtio-pci-{name}"]["pci_bdf"]}
 
     def remove(self, name: str) -> None:
-        """Ask the guest to let go; only a lively one ever does."""
+        """Ask the guest to let go; only a lively one ever does, and a late one after a while."""
         if name not in self.tree or name in self._removing:
             raise Refusal(
                 "Error from device manager",
@@ -136,8 +136,8 @@ class Machine:
         else:
             self.config[kind] = [one for one in self.config[kind] if one["id"] != name]
         self._removing.add(name)
-        if self.behavior == "lively" and self.state == "Running":
-            self._clock.after(guest.DELAY, lambda: self._eject(name))
+        if self.behavior in ("lively", "late") and self.state == "Running":
+            self._clock.after(guest.LATE if self.behavior == "late" else guest.DELAY, lambda: self._eject(name))
 
     def press_button(self, power_off: Callable[[], None]) -> None:
         if self.behavior == "lively" and self.state == "Running":
