@@ -4,6 +4,8 @@ from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import Sid
 
 SLICE_MEMORY = 4 * 1024**3
+MEMORY_BLOCK = 2 * 1024**2
+"""Memory is plugged into a running VM, and unplugged, in blocks of this size; every hypervisor has the same."""
 """What one slice holds, on every host."""
 
 

@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import overlay_seeds
 from herocloud.model.diagnostics import Diagnostic, Place
-from herocloud.model.hosts import SLICE_MEMORY, Host
+from herocloud.model.hosts import MEMORY_BLOCK, SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.overlays import CARD
 from herocloud.model.specs import ImageId
@@ -276,14 +276,15 @@ def _memory_options(asked: Spec, old: Spec, memory: int, share: int) -> Json:
     before = old.get("memory_options") or {}
     boot, room = before.get("boot"), before.get("hotplug")
     explicit = options["hotplug"]
-    reachable = boot is not None and boot <= memory <= boot + (room or 0)
+    # Only whole blocks are plugged in, so a VM boots with any other size, and its room is a number of blocks.
+    reachable = boot is not None and boot <= memory <= boot + (room or 0) and (memory - boot) % MEMORY_BLOCK == 0
     if explicit is not None:
         options["boot"] = boot if reachable and room == explicit else memory
         return options
     if reachable:
         options["boot"], options["hotplug"] = boot, room
     else:
-        options["boot"], options["hotplug"] = memory, SLICE_MEMORY * share - memory if memory < SLICE_MEMORY * share else 0
+        options["boot"], options["hotplug"] = memory, max(0, SLICE_MEMORY * share - memory) // MEMORY_BLOCK * MEMORY_BLOCK
     return options
 
 

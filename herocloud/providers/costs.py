@@ -6,7 +6,8 @@ the program that runs them: a second copy would one day promise something else.
 
 from collections.abc import Mapping
 
-from herocloud.kits.jsons import Json, Spec
+from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers.seam import Verdict
 
@@ -41,6 +42,20 @@ def of_values(path: str, before: Json, after: Json, spec: Spec) -> Verdict | Non
     if path == "image_id.source" and (before is None or after is None or spec.get("root_disk") is None):
         return DISK_LOST if before else POWER_CYCLE
     return None
+
+
+def of_memory(after: int, machine: Part) -> Verdict:
+    """Judge another size of the memory, which a running machine takes within the room that it booted with."""
+    if machine is None:
+        return LIVE
+    smallest, largest = machine["boot_memory"], machine["boot_memory"] + (machine["hotplug"] or 0)
+    if after > largest:
+        return Verdict(Impact.REBOOT, "beyond the room it booted with needs a power-cycle")
+    if after < smallest:
+        return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
+    if (after - smallest) % MEMORY_BLOCK:
+        return Verdict(Impact.REBOOT, "memory is plugged in blocks of 2 MiB; any other size needs a power-cycle")
+    return LIVE
 
 
 def look_up(costs: Mapping[str, Verdict], path: str) -> Verdict:

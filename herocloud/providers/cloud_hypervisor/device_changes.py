@@ -140,8 +140,8 @@ def _unplug(change: Change, device: str) -> None:
     ask()
     if not _wait(change, lambda: device not in change.look().tree):
         raise Permanent(
-            f"the guest of `{change.place.owner.address}` did not let go of `{device}` within {change.patience:g} s; it may do so later, and "
-            "loses it when it reboots"
+            f"the guest of `{change.place.owner.address}` did not let go of `{device}` within {change.patience:g} s; it may do so later, "
+            "and loses it when it reboots"
         )
 
 

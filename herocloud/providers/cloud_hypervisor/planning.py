@@ -6,6 +6,7 @@ limits of a disk that cannot be unplugged, pinning that has to survive a reset o
 
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model import powers, specs
+from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers import costs
 from herocloud.providers.cloud_hypervisor import slots
@@ -15,8 +16,8 @@ MOST_VCPUS = 255
 """What KVM takes on every host without more settings."""
 MOST_THREADS = 2
 """Threads of a core that the program takes."""
-BLOCK = 2 * 1024**2
-"""Memory is plugged and unplugged in blocks of this size."""
+PAGE = 4096
+"""The memory of a VM is a multiple of this."""
 TAG = 36
 """Bytes of a share's tag; the program cuts a longer one."""
 
@@ -35,7 +36,7 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
     if path == "vcpus":
         return _judge_vcpus(after, machine)
     if path == "memory":
-        return _judge_memory(after, machine)
+        return costs.of_memory(after, machine)
     if path == powers.LEAVING:
         return _judge_leaving(before, spec)
     known = costs.of_values(path, before, after, spec)
@@ -54,10 +55,10 @@ def unsupported(spec: Spec) -> list[Unsupported]:
         found.append(Unsupported("cpu.max", f"Cloud Hypervisor gives a VM at most {MOST_VCPUS} vCPUs here"))
     if cpu["topology"] and cpu["topology"]["threads"] > MOST_THREADS:
         found.append(Unsupported("cpu.topology", f"Cloud Hypervisor gives a core at most {MOST_THREADS} threads"))
-    if options["hugepages"] and spec["memory"] % BLOCK:
+    if options["hugepages"] and spec["memory"] % MEMORY_BLOCK:
         found.append(Unsupported("memory", "a VM in huge pages has a multiple of 2 MiB"))
-    elif (spec["memory"] - options["boot"]) % BLOCK:
-        found.append(Unsupported("memory", "memory beyond `memory_options.boot` is plugged in blocks of 2 MiB"))
+    elif spec["memory"] % PAGE:
+        found.append(Unsupported("memory", "Cloud Hypervisor gives a VM whole pages of memory, a multiple of 4 KiB"))
     if spec["shares"] and options["mergeable"]:
         found.append(Unsupported("memory_options.mergeable", "memory that a share needs cannot be merged; set `mergeable: false`"))
     if len(spec["shares"]) > slots.MOST_SHARES:
@@ -76,19 +77,6 @@ def _judge_vcpus(after: int, machine: Part) -> Verdict:
     if machine is None or after <= machine["max_vcpus"]:
         return costs.LIVE
     return Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
-
-
-def _judge_memory(after: int, machine: Part) -> Verdict:
-    if machine is None:
-        return costs.LIVE
-    smallest, largest = machine["boot_memory"], machine["boot_memory"] + (machine["hotplug"] or 0)
-    if after > largest:
-        return Verdict(Impact.REBOOT, "beyond the room it booted with needs a power-cycle")
-    if after < smallest:
-        return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
-    if (after - smallest) % BLOCK:
-        return Verdict(Impact.REBOOT, "memory is plugged in blocks of 2 MiB; any other size needs a power-cycle")
-    return costs.LIVE
 
 
 def _judge_leaving(leaving: Json, spec: Spec) -> Verdict:

@@ -8,6 +8,7 @@ emulation its guests find no clock to measure their processor by, and hang on a 
 from collections.abc import Callable
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers import costs
 from herocloud.providers.seam import Unsupported, Verdict
@@ -18,8 +19,6 @@ MOST_PORTS = 19
 """There are 32 places on the bus, and other devices take the rest."""
 MOST_VCPUS = 255
 """Without the remapping of interrupts, which TCG does not have, no more can be addressed."""
-BLOCK = 2 * 1024**2
-"""virtio-mem plugs and unplugs memory in blocks of this size."""
 
 _COSTS = {
     **costs.EVERYWHERE,
@@ -47,7 +46,7 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slot
     if path == "vcpus":
         return _judge_vcpus(after, machine)
     if path == "memory":
-        return _judge_memory(after, machine)
+        return costs.of_memory(after, machine)
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
@@ -76,19 +75,6 @@ def _judge_vcpus(after: int, machine: Part) -> Verdict:
     return Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
 
 
-def _judge_memory(after: int, machine: Part) -> Verdict:
-    if machine is None:
-        return costs.LIVE
-    smallest, largest = machine["boot_memory"], machine["boot_memory"] + (machine["hotplug"] or 0)
-    if after > largest:
-        return Verdict(Impact.REBOOT, "beyond the room it booted with needs a power-cycle")
-    if after < smallest:
-        return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
-    if (after - smallest) % BLOCK:
-        return Verdict(Impact.REBOOT, "memory is plugged in blocks of 2 MiB; any other size needs a power-cycle")
-    return costs.LIVE
-
-
 def _judge_plugging(spec: Spec, machine: Part, slots: Callable[[Part], int]) -> Verdict:
     if machine is None:
         return costs.LIVE
@@ -111,9 +97,9 @@ def unsupported(spec: Spec) -> list[Unsupported]:
     found = []
     if spec["cpu"]["max"] > MOST_VCPUS:
         found.append(Unsupported("cpu.max", f"QEMU gives a VM at most {MOST_VCPUS} vCPUs here"))
-    if (spec["memory_options"]["hotplug"] or 0) % BLOCK:
+    if (spec["memory_options"]["hotplug"] or 0) % MEMORY_BLOCK:
         found.append(Unsupported("memory_options.hotplug", "memory is plugged in blocks of 2 MiB"))
-    if spec["memory_options"]["hugepages"] and spec["memory"] % BLOCK:
+    if spec["memory_options"]["hugepages"] and spec["memory"] % MEMORY_BLOCK:
         found.append(Unsupported("memory", "a VM in huge pages has a multiple of 2 MiB"))
     if _plugged_by(spec) > MOST_PORTS:
         found.append(Unsupported("volumes", f"a VM has at most {MOST_PORTS} volumes and network cards together"))

@@ -30,19 +30,8 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
             else Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
         )
     if path == "memory":
-        return _judge_memory(after, machine)
+        return costs.of_memory(after, machine)
     return costs.of_values(path, before, after, spec) or costs.look_up(_COSTS, path)
-
-
-def _judge_memory(after: int, machine: Part) -> Verdict:
-    if machine is None:
-        return costs.LIVE
-    smallest, largest = machine["boot_memory"], machine["boot_memory"] + (machine["hotplug"] or 0)
-    if smallest <= after <= largest:
-        return costs.LIVE
-    if after > largest:
-        return Verdict(Impact.REBOOT, "beyond the room it booted with needs a power-cycle")
-    return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
 
 
 def unsupported(spec: Spec) -> list[Unsupported]:  # noqa: ARG001  (the names of the seam)

@@ -425,7 +425,7 @@ def test_a_machine_is_replaced_where_its_content_is(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "path", "said"),
     [
-        ({"memory": 129 * MIB}, "memory", "2 MiB"),
+        ({"memory": 128 * MIB + 1024}, "memory", "4 KiB"),
         ({"cpu": {**SPEC["cpu"], "max": 300}}, "cpu.max", "255"),
         ({"cpu": {**SPEC["cpu"], "topology": {"threads": 4, "cores": 1, "dies": 1, "packages": 1}}}, "cpu.topology", "2 threads"),
         ({"volumes": [{}] * 17}, "volumes", "16 volumes"),

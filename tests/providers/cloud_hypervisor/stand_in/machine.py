@@ -171,6 +171,8 @@ class Machine:
 
     def _check_memory(self) -> None:
         memory = self.config["memory"]
+        if memory["size"] % 4096:
+            raise Refusal("Memory manager error", "Memory size is misaligned with default page size or its hugepage size")
         if memory["hotplug_size"] and memory["hotplug_method"] == "VirtioMem" and memory["hotplug_size"] % _ALIGN:
             raise Refusal("Memory manager error", "Failed to create a virtio-mem zone", "virtio-mem size is not aligned")
 
