@@ -30,10 +30,18 @@ _BEYOND = {
     # Settings for developers, which the program shows and the file leaves out.
     "DiskConfig": {"disable_io_uring": {"type": "boolean"}, "disable_aio": {"type": "boolean"}},
     "DeviceNode": {"parent": {"type": "string"}},
+    "CpusConfig": {"profile": {"type": "string"}},
+    # Of limits alone, what is not set is shown as nothing.
+    "TokenBucket": {"one_time_burst": {"type": ["integer", "null"]}},
+    "RateLimiterConfig": {
+        name: {"anyOf": [{"$ref": "#/components/schemas/TokenBucket"}, {"type": "null"}]} for name in ("bandwidth", "ops")
+    },
 }
-"""Fields of answers that the file does not name."""
+"""Fields that the program answers and the file does not name, or knows otherwise."""
 _WITHOUT_BODY = {"vmm.shutdown"}
 """Calls that answer 200 without a body, where the file says 204."""
+_FULL = 503
+"""What the server answers before the API sees a request."""
 
 
 class Exchange(NamedTuple):
@@ -101,7 +109,7 @@ class Description:
 
     def _of_answer(self, said: Any, exchange: Exchange) -> Iterator[str]:
         if exchange.status >= 300:
-            yield from self._of_error(exchange.text)
+            yield from () if exchange.status == _FULL else self._of_error(exchange.text)
             return
         if exchange.call in _WITHOUT_BODY:
             yield from () if exchange.status == 200 and not exchange.text else ("is to be 200 without a body",)

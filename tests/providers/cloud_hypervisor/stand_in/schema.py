@@ -17,6 +17,7 @@ DEFAULTS: dict[str, dict[str, Json]] = {
         "affinity": None,
         "features": {"amx": False},
         "nested": True,
+        "profile": "Host",
         "core_scheduling": "Vm",
     },
     "memory": {
@@ -96,8 +97,17 @@ DEFAULTS: dict[str, dict[str, Json]] = {
     "snapshot": {"destination_url": ...},
     "restore": {"source_url": ..., "prefault": False, "memory_restore_mode": "Copy", "net_fds": None, "resume": False},
 }
-_SINCE = {"reserve": 53, "lock_granularity": 52, "backing_files": 51, "pci_device_id": 52, "memory_restore_mode": 52, "resume": 52}
+_SINCE = {
+    "reserve": 53,
+    "profile": 53,
+    "lock_granularity": 52,
+    "backing_files": 51,
+    "pci_device_id": 52,
+    "memory_restore_mode": 52,
+    "resume": 52,
+}
 LISTS = {"disks": "disk", "net": "net", "fs": "fs", "pmem": "pmem"}
+_SHOWN_UNSET = ("bandwidth", "ops", "one_time_burst")
 _SINGLE = ("cpus", "memory", "rng", "serial", "console")
 _OPTIONAL = ("payload", "balloon", "vsock", "platform")
 
@@ -116,18 +126,20 @@ def read(kind: str, given: Json, major: int) -> dict[str, Json]:
                 raise Refusal("Error from API", f"missing field `{name}` at line 1 column 2", status=400)
             found = default
         if name == "rate_limiter_config" and found is not None:
-            _read_limiter(found)
+            found = _read_limiter(found)
         value[name] = found
     return value
 
 
-def _read_limiter(given: Json) -> None:
+def _read_limiter(given: Json) -> dict[str, Json]:
     for name, bucket in given.items():
         if name not in ("bandwidth", "ops"):
             raise Refusal("Error from API", f"unknown field `{name}`, expected `bandwidth` or `ops`", status=400)
         for needed in ("size", "refill_time"):
             if bucket is not None and needed not in bucket:
                 raise Refusal("Error from API", f"missing field `{needed}`", status=400)
+    read = {name: given.get(name) for name in ("bandwidth", "ops")}
+    return {name: bucket and {"one_time_burst": None, **bucket} for name, bucket in read.items()}
 
 
 def read_machine(given: Json, major: int) -> dict[str, Json]:
@@ -216,7 +228,7 @@ def _device_problems(machine: dict[str, Json]) -> Any:
 
 
 def shown(value: Json, major: int) -> Json:
-    """Return a configuration as `vm.info` shows it: what is not set is left out since release 53, and null before."""
+    """Return a configuration as `vm.info` shows it: what is not set is left out since release 53, and null before; of limits it is null."""
     if isinstance(value, dict):
-        return {name: shown(one, major) for name, one in value.items() if one is not None or major < 53}
+        return {name: shown(one, major) for name, one in value.items() if one is not None or major < 53 or name in _SHOWN_UNSET}
     return [shown(one, major) for one in value] if isinstance(value, list) else value
