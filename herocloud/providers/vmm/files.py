@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.model.errors import Permanent
@@ -64,13 +65,29 @@ def _cut(log: Path, limit: int) -> bool:
     return True
 
 
-def require_huge_pages(size: int, memory: Path = Path("/proc/meminfo")) -> None:
-    """Refuse to begin what would end for want of huge pages. A host sets them aside, and what it has promised to others is not free."""
+class HugePages(NamedTuple):
+    """The huge pages that a host set aside."""
+
+    total: int
+    free: int
+    """Those that are neither used nor promised."""
+    size: int
+    """Bytes of each."""
+
+
+def huge_pages(memory: Path = Path("/proc/meminfo")) -> HugePages:
+    """Look at the huge pages of this host. It sets them aside, and what it has promised to others is not free."""
     lines = dict(line.split(":", 1) for line in memory.read_text().splitlines() if ":" in line)
-    unused, promised, page = (int(lines.get(name, "0").split()[0]) for name in ("HugePages_Free", "HugePages_Rsvd", "Hugepagesize"))
-    free = unused - promised
-    if free * page * 1024 < size:
-        needed = -(-size // (page * 1024)) if page else 0
+    names = ("HugePages_Total", "HugePages_Free", "HugePages_Rsvd", "Hugepagesize")
+    total, unused, promised, kib = (int(lines.get(name, "0").split()[0]) for name in names)
+    return HugePages(total, unused - promised, kib * 1024)
+
+
+def require_huge_pages(size: int, memory: Path = Path("/proc/meminfo")) -> None:
+    """Refuse to begin what would end for want of huge pages."""
+    _, free, page = huge_pages(memory)
+    if free * page < size:
+        needed = -(-size // page) if page else 0
         raise Permanent(
             f"{sizes.show_size(size)} of memory in huge pages takes {needed} of them, and {free} are free; "
             "`sysctl vm.nr_hugepages=N` sets them aside"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.providers.vmm import cages, control_groups, launch, loopback, users
+from herocloud.kits import sizes
+from herocloud.providers.vmm import cages, control_groups, files, launch, loopback, users
 from herocloud.providers.vmm.cages import Depth
 from herocloud.providers.vmm.users import Range
 
@@ -26,6 +27,7 @@ def offers(folder: Path, wanted: Range | None = None) -> Iterator[Offer]:
     yield _view(depth)
     yield Offer("VMM: rights", True, "no capabilities, no way to get any, no files or environment of the caller")
     yield _limits()
+    yield _huge_pages()
     because = loopback.why_open()
     says = f"open to guests of user-mode networks with `nat`: {because}" if because else "closed to guests of user-mode networks"
     yield Offer(
@@ -65,3 +67,17 @@ def _limits() -> Offer:
     if version is not None:
         return Offer(name, True, f"memory, processes and weight by control groups of version {version}")
     return Offer(name, False, "resource limits only: no control group can be made here", "let herocloud write to /sys/fs/cgroup")
+
+
+def _huge_pages() -> Offer:
+    name = "VMM: huge pages"
+    try:
+        pages = files.huge_pages()
+    except OSError as error:
+        return Offer(name, False, f"what the host sets aside cannot be read ({error.strerror})", "give herocloud /proc/meminfo to read")
+    if not pages.size:
+        return Offer(name, False, "this kernel has none, so no VM can have `hugepages: true`", "build it with CONFIG_HUGETLBFS")
+    if not pages.total:
+        way_out = "`sysctl vm.nr_hugepages=N` sets N of them aside, and a line in /etc/sysctl.d does so at every boot"
+        return Offer(name, False, "none are set aside, so no VM can have `hugepages: true`", way_out)
+    return Offer(name, True, f"{pages.free} of {pages.total} free, {sizes.format_size(pages.size)} each")
