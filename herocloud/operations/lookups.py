@@ -100,6 +100,15 @@ def say_how_it_ended(folder: Path, record: Record) -> str | None:
     return registry.hypervisor(record.provider).last_end(folder, record.spec["sid"])
 
 
+def count(folder: Path, record: Record) -> Mapping[str, Mapping[str, int]]:
+    """Return what the devices of a running VM counted, where its hypervisor counts."""
+    from herocloud.providers import registry
+
+    if not record.spec.get("sid"):
+        return {}
+    return registry.hypervisor(record.provider).counters(folder, record.spec["sid"])
+
+
 def things_by_key(observed: Observed) -> dict[tuple[str, Address], Thing]:
     """Key what was seen by stack and address."""
     return {(stack, address): thing for stack, things in observed.things.items() for address, thing in things.items()}

@@ -282,6 +282,8 @@ class HypervisorRole(NamedTuple):
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     last_end: Callable[[Path, str], str | None] = lambda _folder, _sid: None
     """Says how a VM (data folder and sid) whose process is gone came to its end, where the hypervisor wrote it down."""
+    counters: Callable[[Path, str], Mapping[str, Mapping[str, int]]] = lambda _folder, _sid: {}
+    """What a running VM (data folder and sid) counts, by device: bytes, operations; nothing where its hypervisor counts nothing."""
     restarter: Callable[[Path, str], Restarter] | None = None
     """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False

@@ -10,6 +10,10 @@ from herocloud.model.worlds import Record, Thing
 from herocloud.state.holders import Holder
 from herocloud.views import listings, phrases, tables, values
 
+Counters = Mapping[str, Mapping[str, int]]
+"""What each device of a VM counted since it was plugged in."""
+_NO_COUNTERS: Counters = {}
+
 
 def record_text(record: Record, *, color: bool = False) -> str:
     """`state show ADDR`: the target, and what has really been made."""
@@ -39,9 +43,14 @@ def record_document(record: Record) -> dict[str, Json]:
 
 
 def vm_text(
-    record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None, *, ended: str | None = None, color: bool = False
+    record: Record,
+    seen: Mapping[tuple[str, Address], Thing] | None = None,
+    *,
+    ended: str | None = None,
+    counters: Counters = _NO_COUNTERS,
+    color: bool = False,
 ) -> str:
-    """`vm show`: what people ask of a VM first, then every field."""
+    """`vm show`: what people ask of a VM first, then every field, and what its devices counted."""
     row = listings.vm_row(record, seen)
     rows = [
         ("vm", str(row["address"])),
@@ -57,12 +66,33 @@ def vm_text(
         ("provider", str(row["provider"])),
         ("protected", "yes" if row["protect"] else "no"),
     ]
-    return tables.pairs(rows, color=color) + "\n\nFields:\n" + tables.pairs(phrases.verbose_fields(record.spec), indent="    ")
+    fields = tables.pairs(phrases.verbose_fields(record.spec), indent="    ")
+    counted = [
+        (device, "\n".join(f"{name} {_count(name, value)}" for name, value in sorted(counts.items())))
+        for device, counts in counters.items()
+    ]
+    more = "\n\nCounters:\n" + tables.pairs(counted, indent="    ") if counted else ""
+    return f"{tables.pairs(rows, color=color)}\n\nFields:\n{fields}{more}"
 
 
-def vm_document(record: Record, seen: Mapping[tuple[str, Address], Thing] | None = None, *, ended: str | None = None) -> dict[str, Json]:
-    """Return one VM as JSON: the row of the list, the spec and the parts, and how it ended if it should run and does not."""
-    return {**record_document(record), **listings.vm_row(record, seen), **({"ended": ended} if ended else {})}
+def vm_document(
+    record: Record,
+    seen: Mapping[tuple[str, Address], Thing] | None = None,
+    *,
+    ended: str | None = None,
+    counters: Counters = _NO_COUNTERS,
+) -> dict[str, Json]:
+    """Return one VM as JSON: the row of the list, the spec and the parts, how it ended if it should run and does not, and its counters."""
+    more: dict[str, Json] = {"ended": ended} if ended else {}
+    if counters:
+        more["counters"] = {device: dict(counted) for device, counted in counters.items()}
+    return {**record_document(record), **listings.vm_row(record, seen), **more}
+
+
+def _count(name: str, value: int) -> str:
+    if name.endswith("_bytes"):
+        return values.show_bytes(value)
+    return f"{value} µs" if "latency" in name else str(value)
 
 
 def slice_text(host_slice: Slice, owners: Mapping[Sid, tuple[str, Address]], *, color: bool = False) -> str:

@@ -44,6 +44,15 @@ def test_a_vm_that_ended_by_itself_says_how(plans) -> None:
     assert ["ended", how] in lines
 
 
+def test_a_vm_shows_what_its_devices_counted(plans) -> None:
+    record, counters = _record(plans), {"nic-0": {"rx_frames": 7, "rx_bytes": 3 * 1024**2}, "root": {"read_latency_max": 120}}
+    assert "counters" not in details.vm_document(record)
+    assert "Counters" not in details.vm_text(record)
+    assert details.vm_document(record, counters=counters)["counters"] == counters
+    shown = details.vm_text(record, counters=counters).partition("Counters:\n")[2].split()
+    assert shown == ["nic-0", "rx_bytes", "3", "MiB", "rx_frames", "7", "root", "read_latency_max", "120", "µs"]
+
+
 def test_a_vm_as_json_has_the_row_and_the_record(plans) -> None:
     document = details.vm_document(_record(plans), {})
     assert document["state"] == "gone"

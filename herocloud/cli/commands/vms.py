@@ -30,11 +30,11 @@ def show(call: Call, name: VM, stack: flags.Stack = None) -> int:
     recorded = lookups.read_recorded(call.folder)
     record = lookups.find_record(recorded, name, requests.choose_stack(call, stack), kind="vm")
     things = lookups.see(call.folder, recorded, record.stack).things
-    ended = lookups.say_how_it_ended(call.folder, record)
+    ended, counters = lookups.say_how_it_ended(call.folder, record), lookups.count(call.folder, record)
     presentation.show(
         call,
-        lambda: details.vm_document(record, things, ended=ended),
-        lambda: details.vm_text(record, things, ended=ended, color=call.screen.color_out),
+        lambda: details.vm_document(record, things, ended=ended, counters=counters),
+        lambda: details.vm_text(record, things, ended=ended, counters=counters, color=call.screen.color_out),
     )
     return exit_codes.DONE
 

@@ -76,6 +76,12 @@ def _last_end(data: Path, sid: str) -> str | None:
     return None if _runs(data, sid) else vmm_process.say_how_it_ended(data, sid)
 
 
+def _counters(data: Path, sid: str) -> dict[str, dict[str, int]]:
+    from herocloud.providers.cloud_hypervisor import live_view
+
+    return live_view.count(data, sid) if _runs(data, sid) else {}
+
+
 def _restarter(data: Path, sid: str) -> "VmmRestarter":
     from herocloud.providers.vmm.restarter import VmmRestarter
 
@@ -114,6 +120,7 @@ DECLARATION = Declaration(
         signs=_signs,
         runs=_runs,
         last_end=_last_end,
+        counters=_counters,
         restarter=_restarter,
     ),
 )

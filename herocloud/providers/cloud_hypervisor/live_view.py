@@ -18,3 +18,12 @@ def look(data: Path, sid: str, patience: float = _PATIENCE) -> Reading | None:
             return readings.read(client.info(), process.pid if process else 0, file_layout.event_file(data, sid))
     except (Lost, Silent, Refusal):
         return None
+
+
+def count(data: Path, sid: str, patience: float = _PATIENCE) -> dict[str, dict[str, int]]:
+    """Return what each device of a machine counted; nothing when it does not run or does not answer in time."""
+    try:
+        with Client(file_layout.api_socket(data, sid), timeout=patience) as client:
+            return {device: counted for device, counted in sorted(client.counters().items()) if counted}
+    except (Lost, Silent, Refusal):
+        return {}

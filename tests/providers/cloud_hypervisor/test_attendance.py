@@ -170,6 +170,16 @@ def test_a_vmm_that_was_killed_leaves_how_it_ended(bench: Any) -> None:
     assert DECLARATION.hypervisor.last_end(bench.data, "v1") == "it crashed or was killed"
 
 
+def test_a_running_vm_tells_what_its_devices_counted_and_another_nothing(bench: Any) -> None:
+    bench.root()
+    bench.running(root={"direct": False, "rate": None})
+    counted = DECLARATION.hypervisor.counters(bench.data, "v1")["root"]
+    assert counted["read_bytes"] == 0
+    assert "read_latency_min" not in counted, "nothing was read, so there is no shortest time"
+    bench.power("vm.stop", "running", "stopped")
+    assert DECLARATION.hypervisor.counters(bench.data, "v1") == {}
+
+
 def test_a_guest_that_panicked_is_crashed_and_is_not_asked_to_shut_down(bench: Any) -> None:
     if bench.real:
         pytest.skip("needs a guest that panics")
