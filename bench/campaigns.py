@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from tests.apply import campaign, real_campaign, real_world, sites
+from tests.apply import campaign, pairs, real_campaign, real_pairs, real_world, sites
 from tests.providers.network import ability
 
-__all__ = ["ability", "campaign", "real_campaign", "real_world", "sites"]
+__all__ = ["ability", "campaign", "pairs", "real_campaign", "real_pairs", "real_world", "sites"]

@@ -1,7 +1,8 @@
 """Kills applies, again and again, and counts what is lost: herocloud on its simulator, and Terraform beside it when it is on PATH.
 
 Every herocloud apply is killed at a named point of a step or at a random instant; then the next command goes on, and world, data,
-records, slices and files are compared as a whole with those of an undisturbed apply. Terraform has no command that goes on, so its
+records, slices and files are compared as a whole with those of an undisturbed apply. Pairs of stacks are applied at the same instant by
+two processes, and one or both are killed. Terraform has no command that goes on, so its
 next plan is asked: what had been created by its own words and is to be created again, is lost.
 """
 
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 import campaigns
 
+PAIRS = 30
+"""How many pairs of applies at once a round has."""
 _MADE = re.compile(r"terraform_data\.\S+: Creation complete")
 
 
@@ -80,7 +83,22 @@ def herocloud(wanted: int, seed: int) -> Row:
                         print(f"  {blow}: {problem}")
                 kills, bad = kills + counts["kills"], bad + counts["bad"]
                 print(f"{scenario:24}{len(blows):>6} blows{counts['kills']:>6} kills{counts['bad']:>6} not clean", flush=True)
+            struck = pairs_at_once(range(seed + round_number * PAIRS, seed + (round_number + 1) * PAIRS))
+            kills, bad = kills + struck.kills, bad + struck.lost
             round_number += 1
+    return Row(kills, kills - bad, bad, 0)
+
+
+def pairs_at_once(seeds: range) -> Row:
+    """Let pairs of stacks live that two processes apply at the same instant."""
+    kills = bad = 0
+    for seed in seeds:
+        with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
+            lived = campaigns.pairs.Pair(Path(name), seed).live()
+        kills, bad = kills + lived.kills, bad + bool(lived.problems)
+        for problem in lived.problems:
+            print(f"  pair {seed}: {problem}")
+    print(f"{'pairs at once':24}{len(seeds):>6} pairs{kills:>6} kills{bad:>6} not clean", flush=True)
     return Row(kills, kills - bad, bad, 0)
 
 

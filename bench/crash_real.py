@@ -3,7 +3,8 @@
 Every apply runs in a network namespace of its own, with a web server that images are downloaded from, and is killed at a named point of a
 step, before a single change of the kernel's tables, in the middle of a download, or at a random instant. Then the next command goes on (or
 takes it back, and dies on the way as well), and links, addresses, routes, rules, queues, kernel settings, files, records and slices are
-compared as a whole with those of an undisturbed run; a plan must say that nothing changes. It needs root, and leaves the machine as it is.
+compared as a whole with those of an undisturbed run; a plan must say that nothing changes. Pairs of stacks are applied at the same instant
+by two processes as well. It needs root, and leaves the machine as it is.
 """
 
 import argparse
@@ -39,8 +40,29 @@ def main() -> int:
         while not arguments.short and counts["kills"] < arguments.kills:
             _strike(campaign, real.rounds(campaign.random_strikes(60, arguments.seed + number)), "random instants", counts)
             number += 1
+    for number in range(PAIRS):
+        _live(arguments.seed + number, counts)
+    print(f"{PAIRS} pairs at once{counts['pair kills']:>9} kills{counts['bad pairs']:>5} not clean")
+    counts.update(kills=counts["pair kills"], stages=PAIRS, bad=counts["bad pairs"])
     print(f"\n{counts['kills']:,} kills, {counts['stages'] - counts['bad']:,} of {counts['stages']:,} applies clean afterwards")
     return 1 if counts["bad"] or campaign.problems_of_itself else 0
+
+
+PAIRS = 30
+
+
+def _live(seed: int, counts: Counter[str]) -> None:
+    """Let a pair of stacks live that two processes apply at the same instant."""
+    with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
+        pair = campaigns.real_pairs.RealPair(Path(name), seed)
+        try:
+            lived = pair.live()
+        finally:
+            pair.close()
+    counts["pair kills"] += lived.kills
+    counts["bad pairs"] += bool(lived.problems)
+    for problem in lived.problems:
+        print(f"  pair {seed}: {problem[:400]}", flush=True)
 
 
 def _strike(campaign: Any, worlds: list[list[Any]], what: str, counts: Counter[str]) -> None:

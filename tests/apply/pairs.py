@@ -1,4 +1,4 @@
-"""Pairs of applies at once, killed at random: the engine of `test_pairs_at_once.py` and of `bench/crash.py`.
+"""Pairs of applies at once, killed at random: the engine of `test_pairsat_once.py` and of the benches of crashes.
 
 Two processes apply two stacks of one data folder at the same instant, through the operations that the command line uses. Some of them are
 killed on the way. Then every apply that did not end is finished or taken back on its own, both stacks are applied again, and nothing may
@@ -6,10 +6,11 @@ be lost, doubled or left over.
 """
 
 import contextlib
+import functools
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from herocloud.apply.steering import Options
 from herocloud.model.applies import Caller
@@ -23,6 +24,8 @@ from herocloud.operations.stack_plans import Asked
 from herocloud.plan.scope import PlanOptions
 from herocloud.state import locking
 from herocloud.state import store as states
+from tests.apply import campaign
+from tests.apply.campaign import Blow
 
 HOST = "name: node1\nsimulated: {memory: 256 GiB, disk: 8 TiB, cpus: 64, uplink: 10 Gbit/s}\nsimulator: {step_time: 3 ms}\n"
 STACK = """\
@@ -38,6 +41,10 @@ vms:
   db: {{image: img, networks: [lan], volumes: [data], memory: 2 GiB}}
 """
 NAMES = ("one", "two")
+POINTS: Mapping[str, int] = dict.fromkeys(
+    ("apply.perform.after", "apply.outcome.before", "apply.intent.after", "state.begin.written", "state.commit.after"), 14
+)
+"""Where a process dies, each with how often it may have come by there before."""
 
 
 @contextlib.contextmanager
@@ -53,16 +60,65 @@ def how() -> How:
 EVERYTHING = Granted(frozenset(Approval))
 
 
+class Lived(NamedTuple):
+    """What came of a pair."""
+
+    kills: int
+    problems: tuple[str, ...]
+
+
 class Pair:
     """Two stacks in a data folder, and what chance asks of them."""
+
+    host, stack = HOST, STACK
+    points: Mapping[str, int] = POINTS
+    longest = 0.5
+    """Seconds within which an apply is killed at a random instant."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         """Make the folder."""
         self.folder = folder / "data"
         self.folder.mkdir()
-        (self.folder / "host.yaml").write_text(HOST, encoding="utf-8")
+        (self.folder / "host.yaml").write_text(self.host, encoding="utf-8")
         self._files = folder
         self.chance = random.Random(seed)
+
+    def live(self) -> "Lived":
+        """Change both twice at once, strike, go on, and apply both again; returns how many died and what is not as it should be."""
+        kills = 0
+        for _round in range(2):
+            self.write()
+            ends = self.at_once(self.apply, [self._blow() for _ in NAMES])
+            kills += sum(end.killed for end in ends)
+            wrong = [end.error or f"it {end.value}" for end in ends if not end.killed and end.value not in ("done", "nothing")]
+            if wrong:
+                return Lived(kills, tuple(wrong))
+            rollback = self.chance.random() < 0.5
+            campaign.require(self._alone(functools.partial(self.go_on, rollback)))
+        again = {campaign.require(end) for end in self.at_once(self.apply, [None, None])}
+        problems = campaign.require(self._alone(self.problems))
+        return Lived(kills, (*problems, *sorted(again - {"done", "nothing"})))
+
+    def at_once(self, work: Callable[[str], Any], blows: Sequence[Blow | None]) -> list[campaign.Ended]:
+        """Do something for both stacks, each in a process of its own that a blow may kill."""
+        works = [functools.partial(self.inside, functools.partial(work, name)) for name in NAMES]
+        started = [campaign.start(work, blow) for work, blow in zip(works, blows, strict=True)]
+        return [campaign.collect(child) for child in started]
+
+    def _alone(self, work: Callable[[], Any]) -> campaign.Ended:
+        return campaign.in_child(functools.partial(self.inside, work))
+
+    def inside(self, work: Callable[[], Any]) -> Any:
+        """Do something in a child, as a process of the host of this pair."""
+        return work()
+
+    def _blow(self) -> Blow | None:
+        if self.chance.random() < 0.35:
+            return None
+        if self.chance.random() < 0.5:
+            return Blow(after=self.chance.uniform(0.02, self.longest))
+        point = self.chance.choice([*self.points])
+        return Blow(point, nth=self.chance.randint(1, self.points[point]))
 
     def write(self) -> None:
         """Ask for something new of both."""
@@ -71,7 +127,7 @@ class Pair:
             # A volume that shrinks is refused, whoever asks.
             wanted["size"] = max(wanted["size"], getattr(self, f"_size_{name}", 0))
             setattr(self, f"_size_{name}", wanted["size"])
-            (self._files / f"{name}.yaml").write_text(STACK.format(name=name, number=number, **wanted), encoding="utf-8")
+            (self._files / f"{name}.yaml").write_text(self.stack.format(name=name, number=number, **wanted), encoding="utf-8")
 
     def sources(self, name: str) -> Sources:
         return Sources((str(self._files / f"{name}.yaml"),))

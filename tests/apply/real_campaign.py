@@ -30,9 +30,10 @@ from herocloud.providers.images import driving as images
 from herocloud.providers.network import driving as networks
 from herocloud.providers.qemu import driving as machines
 from herocloud.state import store as states
+from tests.providers.network import dumps
 
 MIB = 1024**2
-_HEAVY = ("pyroute2", "httpx", "pycdlib", "herocloud.providers.network.taps", "herocloud.providers.images.network_config")
+HEAVY = ("pyroute2", "httpx", "pycdlib", "herocloud.providers.network.taps", "herocloud.providers.images.network_config")
 """Imported before anybody forks, so that not every child pays for it."""
 
 _POINTS = (*images.FAULT_POINTS, *networks.FAULT_POINTS, *machines.FAULT_POINTS)
@@ -103,12 +104,12 @@ class Campaign:
 
     def __init__(self, folder: Path, crashing: Any, real: Any, hypervisor: str | None = None) -> None:
         """`crashing` is the other campaign, `real` the module with namespaces and sites."""
-        for name in _HEAVY:
+        for name in HEAVY:
             importlib.import_module(name)
         self._folder, self._crashing, self._real, self._hypervisor = folder, crashing, real, hypervisor
         self._numbers = itertools.count(1)
         self._files = folder / "served"
-        self.stages = {name: self._filled(text) for name, text in STAGES.items()} if _serve(self._files) else {}
+        self.stages = {name: self._filled(text) for name, text in STAGES.items()} if serve(self._files) else {}
         self._start = folder / "start"
         self._start.mkdir()
         for text in self.stages.values():
@@ -209,8 +210,8 @@ class Campaign:
         """Say how a world differs from the expected one; `cached` allows what was fetched to be still there."""
         expected = self.expected[name]
         if host_only:
-            return list(self._real.dumps.differences(expected["host"], found["host"]))
-        lines = list(self._real.dumps.differences(expected, found))
+            return list(dumps.differences(expected["host"], found["host"]))
+        lines = list(dumps.differences(expected, found))
         return [line for line in lines if not (cached and line.startswith(("/files/images/store/", "/tombstones")))]
 
     # What to strike at.
@@ -306,12 +307,18 @@ def _apply(site: Any, text: str) -> list[str]:
     return list(dict.fromkeys(outcome.kind for outcome in result.outcomes))
 
 
+def look_at_host() -> dict[str, Any]:
+    """Write down what networks could leave behind, without what counts by itself."""
+    from_sysctl = ("/nf_conntrack_count:", "/rt_cache")
+    said = subprocess.run(["sh", "-c", dumps.SCRIPT], capture_output=True, text=True, check=False).stdout
+    host = dumps.read(said)
+    host["settings"] = [line for line in host["settings"] if not any(word in line for word in from_sysctl)]
+    return host
+
+
 def look(site: Any) -> dict[str, Any]:
     """Write down everything there is, without what may differ between two runs that did the same."""
-    from_sysctl = ("/nf_conntrack_count:", "/rt_cache")
-    said = subprocess.run(["sh", "-c", site.dumps.SCRIPT], capture_output=True, text=True, check=False).stdout
-    host = site.dumps.read(said)
-    host["settings"] = [line for line in host["settings"] if not any(word in line for word in from_sysctl)]
+    host = look_at_host()
     for link in host["links"].values():
         # Each VM has a user of its own, which follows from the folder that it is in.
         owner = link.get("linkinfo", {}).get("info_data", {})
@@ -389,7 +396,7 @@ def _content(path: Path) -> str:
     return f"{size} {digest.hexdigest()}"
 
 
-def _serve(folder: Path) -> bool:
+def serve(folder: Path) -> bool:
     """Put images where the server finds them: noise in front, holes behind."""
     folder.mkdir(parents=True)
     for number, name in enumerate(("debian.raw", "spare.raw", "new.raw")):
