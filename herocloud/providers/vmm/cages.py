@@ -11,6 +11,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
@@ -57,12 +58,15 @@ class Cage(NamedTuple):
     """Bytes it may take; nothing sets no limit."""
     weight: int = 100
     """Its share of the processors when all want them; 100 is that of one thread, and a VMM has one beside its vCPUs."""
+    is_beside: bool = False
+    """Whether it works beside the VMM, whose limits the group has."""
 
     def orders(self, *, grouped: bool) -> Iterator[tuple[str, str]]:
         """Yield what `jail` has to do; `grouped` says that somebody else has put the process into a control group with limits."""
         yield "confined", ""
         limits = control_groups.Limits(self.memory, _MOST_PROCESSES, self.weight)
-        joined = control_groups.make(self.group, limits) if self.group and not grouped else ()
+        have = control_groups.share if self.is_beside else control_groups.make
+        joined = have(self.group, limits) if self.group and not grouped else ()
         for path in joined:
             yield "group", str(path)
         yield "limit", "CORE=0"
@@ -129,6 +133,7 @@ def beside(data: Path, sid: str, program: str, reads: Sequence[Path] = ()) -> Ca
         reads=tuple(dict.fromkeys([*program_files.needed_by(program), *reads])),
         writes=(folders.machine_folder(data, sid).parent, folders.runtime_folder(data, sid)),
         group=group_of(data, sid),
+        is_beside=True,
     )
 
 
@@ -151,9 +156,19 @@ def depth(data: Path, wanted: Range | None = None) -> Depth:
     return Depth.USER if obstacle(data) is None else Depth.CALLER
 
 
-@functools.cache
 def can_mount() -> bool:
-    """Return whether this process may make a view of the file system: tried in a process that ends with it."""
+    """Return whether this process may make a view of the file system."""
+    # Several VMs start at once, and one of them asks for all.
+    with _ASKING:
+        return _can_mount()
+
+
+_ASKING = threading.Lock()
+
+
+@functools.cache
+def _can_mount() -> bool:
+    """Try to make one in a process that ends with it."""
     if os.geteuid() != 0:
         return False
     stage = folders.make_orders_folder()

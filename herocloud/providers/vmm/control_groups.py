@@ -5,6 +5,7 @@ VM is a unit and its group is systemd's, so limits are properties of the unit an
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,22 +27,30 @@ class Limits(NamedTuple):
 
 def make(name: str, limits: Limits) -> tuple[Path, ...]:
     """Make the group of a VM and return the files that a process writes itself into; none where no group can be made."""
-    made = []
+    return tuple(_made(name, limits, anew=True))
+
+
+def share(name: str, limits: Limits) -> tuple[Path, ...]:
+    """Return the same for what works beside a VMM: limits that the group has already are the machine's, and stay."""
+    return tuple(_made(name, limits, anew=False))
+
+
+def _made(name: str, limits: Limits, *, anew: bool) -> Iterator[Path]:
     for controllers, folder in _places():
         group = folder / _OURS / name
         try:
-            group.mkdir(mode=0o755, parents=True, exist_ok=True)
-            if controllers == _CONTROLLERS:
-                _delegate(group.parent)
-            for file, value in _settings(controllers, limits):
-                with contextlib.suppress(FileNotFoundError):
-                    (group / file).write_text(value)
-            _weigh(group.parent, name)
+            if anew or not group.is_dir():
+                group.mkdir(mode=0o755, parents=True, exist_ok=True)
+                if controllers == _CONTROLLERS:
+                    _delegate(group.parent)
+                for file, value in _settings(controllers, limits):
+                    with contextlib.suppress(FileNotFoundError):
+                        (group / file).write_text(value)
+                _weigh(group.parent, name)
         except OSError:
             # Read-only, or not ours to change: the usual thing in containers.
             continue
-        made.append(group / "cgroup.procs")
-    return tuple(made)
+        yield group / "cgroup.procs"
 
 
 def remove(joined: Path) -> None:
@@ -122,11 +131,33 @@ def _weigh(ours: Path, coming: str = "") -> None:
     With its usual weight all VMs together would get as much as one other process of the host.
     """
     for name, most in (("cpu.weight", 10000), ("cpu.shares", 262144)):
-        there = [path for path in ours.glob(f"*/{name}") if path.parent.name == coming or _read(path.parent / "cgroup.procs")]
-        weights = [int(text) for path in there if (text := _read(path).strip()).isdecimal()]
-        with contextlib.suppress(OSError):
-            if weights:
+        if (ours / name).exists() and (weights := list(_weights(ours, name, coming))):
+            with contextlib.suppress(OSError):
                 (ours / name).write_text(str(min(most, sum(weights))))
+
+
+def _weights(ours: Path, name: str, coming: str) -> Iterator[int]:
+    """Yield the weights of the groups that count. Every start of a VM reads those of all others, so nothing is made of their paths."""
+    with os.scandir(ours) as entries:
+        groups = [(entry.path, entry.name) for entry in entries if entry.is_dir()]
+    for path, group in groups:
+        if group == coming or _begins(f"{path}/cgroup.procs"):
+            with contextlib.suppress(ValueError):
+                yield int(_begins(f"{path}/{name}"))
+
+
+def _begins(path: str) -> bytes:
+    """Return how a file begins, which is all of one with a number."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, 32)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.vmm import cages, identity, users
+from herocloud.providers.vmm import cages, folders, identity, users
 from tests.providers.cloud_hypervisor.conftest import MIB, STAND_IN, Bench, kernel, make_machine
 from tests.providers.vmm import break_outs, process_facts
 
@@ -69,6 +69,16 @@ def test_both_hold_open_what_belongs_to_the_vm(described) -> None:
         kinds = {"event", "socket", "pipe", "memory", "/dev/null", "/dev/kvm", "/dev/urandom"}
         strange = {one for one in opened - kinds if not one.startswith(("<data>/vms/v1/", "<data>/volumes/shop/data.raw", "<sockets>/"))}
         assert {one for one in strange if not Path(one).is_relative_to("/memfd:")} == set()
+
+
+def test_the_attendant_leaves_the_machine_its_share_of_the_processors(bench) -> None:
+    bench.running(vcpus=3)
+    fields = folders.orders_path(identity.record_path(bench.data, "v1")).read_text().split("\0")
+    groups = [Path(value).parent for name, value in zip(fields[::2], fields[1::2], strict=False) if name == "group"]
+    told = {name: int((group / name).read_text()) for group in groups for name in ("cpu.weight", "cpu.shares") if (group / name).exists()}
+    if not told:
+        pytest.skip("needs a control group for processors")
+    assert told in ({"cpu.weight": 400}, {"cpu.shares": 4096})
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Each VM has a control group with its limits, and all of them together weigh what they weigh one by one."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,27 @@ def test_all_vms_together_weigh_the_sum_of_those_that_run(tree: Path) -> None:
     (tree / "a-v1/cgroup.procs").write_text("1\n")
     control_groups.make("a-v2", Limits(None, 100, 500))
     assert (tree / "cpu.weight").read_text() == "800"
+    control_groups.make("a-v1", Limits(None, 100, 300))
+    assert (tree / "cpu.weight").read_text() == "300"
+
+
+def test_what_works_beside_a_vmm_leaves_the_limits_of_the_machine_alone(tree: Path) -> None:
+    machine = Limits(512 * _MIB, 100, 300)
+    joined = control_groups.make("a-v1", machine)
+    assert control_groups.share("a-v1", Limits(None, 50, 100)) == joined
+    assert [(tree / "a-v1" / name).read_text() for name in ("memory.max", "pids.max", "cpu.weight")] == [str(512 * _MIB), "100", "300"]
+    assert (tree / "cpu.weight").read_text() == "300"
+
+
+def test_what_starts_before_the_vmm_has_limits_until_then(tree: Path) -> None:
+    shutil.rmtree(tree / "a-v2")
+    assert control_groups.share("a-v2", Limits(None, 50, 100)) == (tree / "a-v2/cgroup.procs",)
+    assert (tree / "a-v2/pids.max").read_text() == "50"
+
+
+def test_a_group_whose_weight_cannot_be_read_weighs_nothing(tree: Path) -> None:
+    (tree / "a-v2/cgroup.procs").write_text("1\n")
+    (tree / "a-v2/cpu.weight").write_text("much\n")
     control_groups.make("a-v1", Limits(None, 100, 300))
     assert (tree / "cpu.weight").read_text() == "300"
 

@@ -2,11 +2,14 @@
 
 import os
 import stat
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from herocloud.providers.vmm import cages, files, loopback, offers, users
+from herocloud.providers.vmm import cages, files, folders, loopback, offers, users
 from herocloud.providers.vmm.cages import Depth
 from herocloud.providers.vmm.files import HugePages
 from herocloud.providers.vmm.users import Range
@@ -35,7 +38,7 @@ def test_without_mounts_a_vm_still_has_a_user_where_that_can_get_to_its_files(pa
 
 def test_an_ordinary_user_keeps_its_own(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    cages.can_mount.cache_clear()
+    cages._can_mount.cache_clear()
     loopback.why_open.cache_clear()
     try:
         assert cages.depth(tmp_path) is Depth.CALLER
@@ -43,7 +46,7 @@ def test_an_ordinary_user_keeps_its_own(monkeypatch, tmp_path: Path) -> None:
         assert said["VMM: user"].says == "the user who runs herocloud (1000) for all VMs"
         assert "open to guests" in said["VMM: host's loopback"].says
     finally:
-        cages.can_mount.cache_clear()
+        cages._can_mount.cache_clear()
         loopback.why_open.cache_clear()
 
 
@@ -104,3 +107,26 @@ def test_two_vms_never_get_the_same_user(tmp_path: Path) -> None:
     assert all(numbers.first < one.uid < numbers.first + numbers.size for one in taken)
     for sid in ("v1", "v2", "v3"):
         users.let_go(tmp_path, sid, users.read(tmp_path, sid))
+
+
+def test_many_who_want_to_know_whether_mounting_works_ask_once(monkeypatch) -> None:
+    asked = []
+
+    def ask(words, **_):
+        asked.append(words)
+        together.wait(10)
+        return subprocess.CompletedProcess(words, 0)
+
+    together = threading.Event()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(folders, "make_orders_folder", lambda: Path("/nowhere"))
+    monkeypatch.setattr(cages.subprocess, "run", ask)
+    cages._can_mount.cache_clear()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = [pool.submit(cages.can_mount) for _ in range(8)]
+            together.set()
+            assert all(one.result() for one in found)
+    finally:
+        cages._can_mount.cache_clear()
+    assert len(asked) == 1
