@@ -109,9 +109,9 @@ class Executing(NamedTuple):
     parallelism: Annotated[int, option("--parallelism", metavar="N", min=1, max=1000, help="Steps that run at once; 10.")] = 10
     lock_timeout: LockTimeout = "30s"
     on_failure: Annotated[
-        Literal["stop", "continue", "rollback"],
+        Literal["stop", "continue", "rollback"] | None,
         option("--on-failure", help="After a failed step: begin no change but what begun ones wait for, go on elsewhere, or take back."),
-    ] = "stop"
+    ] = None
     accelerator: Annotated[
         Literal["auto", "kvm", "tcg"] | None,
         option("--accelerator", help="What guests run on under QEMU: what was proven, the processor itself, or emulation."),

@@ -58,6 +58,8 @@ class Board:
         self._wide = min(34, max((len(address) for address in self._changes), default=0)) + 3
         self.running: dict[StepId, Running] = {}
         self._turned: dict[Address, float] = {}
+        self._broken: set[Address] = set()
+        """Addresses of which a step failed."""
         """When the first step of an address began to be taken back."""
         self.ended = len(before)
         self.failed = 0
@@ -83,6 +85,7 @@ class Board:
         elif event.type == "apply_errored":
             self._end(step)
             self.failed += 1
+            self._broken.add(step.address)
             first = event.detail.splitlines()[0] if event.detail else ""
             words = f"{step.kind} failed after {sizes.show_duration(event.seconds)}"
             return [self._line("x", self._palette.red, step.address, f"{words}: {first}" if first else words)]
@@ -151,7 +154,8 @@ class Board:
     def _complete(self, step: Step, now: float) -> list[str]:
         self._end(step)
         change = self._changes.get(step.address)
-        if not step.last or change is None or not self._chatty:
+        # What heals, such as letting a VM go on, is done last although a step before it failed.
+        if not step.last or change is None or not self._chatty or step.address in self._broken:
             return []
         took = sizes.show_duration(round(now - self._begun.get(step.address, now), 1))
         return [

@@ -44,7 +44,9 @@ def clone(
     stack_plans.refuse_unapplyable(clones.plan_clone(call.folder, wanted, now).plan)
 
     def make() -> int:
-        return apply_flow.run_planned(call, _NAMED, running, lambda: clones.plan_clone(call.folder, wanted, now), recovers=False)
+        return apply_flow.run_planned(
+            call, _NAMED, requests.taking_back(running), lambda: clones.plan_clone(call.folder, wanted, now), recovers=False
+        )
 
     if snapshot is not None:
         return make()
@@ -62,7 +64,9 @@ def with_passing_snapshot(
         hint = f"delete it with `herocloud vm snapshot delete {vm} {name}`, or copy from it with `--snapshot {name}`"
         raise Refused([Diagnostic("snapshot-exists", "The name is taken", detail, address=record.address, hint=hint)])
     asked = snapshots.Wanted((record.address,), record.stack, name)
-    code = apply_flow.run_planned(calm, _NAMED, running, lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True)
+    code = apply_flow.run_planned(
+        calm, _NAMED, requests.taking_back(running), lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True
+    )
     if code:
         return code
     try:
@@ -127,4 +131,6 @@ def import_file(
     """
     wanted = vm_archives.ImportWanted(archive, name, tuple(slices or ()), call.environment)
     with vm_archives.unpacked(call.folder, archive) as content:
-        return apply_flow.run_planned(call, _NAMED, running, lambda: vm_archives.plan_import(call.folder, wanted, content), recovers=False)
+        return apply_flow.run_planned(
+            call, _NAMED, requests.taking_back(running), lambda: vm_archives.plan_import(call.folder, wanted, content), recovers=False
+        )

@@ -95,6 +95,12 @@ def how_it_ended(events: Iterable[Event], *, asked: bool) -> End:
     return End.PANIC if "guest/panic" in keys[-3:] else End.CRASHED
 
 
+def say_how_it_ended(path: Path) -> str | None:
+    """Say how a process that is gone, and that nobody here stopped, came to its end; nothing where it wrote nothing."""
+    events = EventFile(path).read()
+    return how_it_ended(events, asked=False).value if events else None
+
+
 def _event(value: Any) -> Event | None:
     try:
         at = value["timestamp"]

@@ -345,5 +345,4 @@ def _where_more(data: Path, sid: str) -> str:
 
 def say_how_it_ended(data: Path, sid: str) -> str | None:
     """Say how a process that is gone, and that nobody here stopped, came to its end; nothing where none wrote anything."""
-    events = event_file.EventFile(file_layout.event_file(data, sid)).read()
-    return event_file.how_it_ended(events, asked=False).value if events else None
+    return event_file.say_how_it_ended(file_layout.event_file(data, sid))

@@ -21,9 +21,10 @@ def bring(data: Path, target: Part, save: Callable[[Path], None]) -> None:
         snapshot_memory.note(snapshot, target["memory"])
 
 
-def gone(work: Work) -> Conflict:
-    """Return what is raised where a VM ended before its memory was kept."""
-    return Conflict(f"`{work.step.address}` does not run any more, so its memory is gone")
+def gone(work: Work, how: str | None = None) -> Conflict:
+    """Return what is raised where a VM ended before its memory was kept; `how` says how it came to its end."""
+    ended = f" ({how})" if how else ""
+    return Conflict(f"`{work.step.address}` does not run any more{ended}, so its memory is gone; it starts from its disks again")
 
 
 def probe(data: Path, sid: str, work: Work) -> Probe:

@@ -274,7 +274,7 @@ class MachineDriver:
         if target == "paused" and self._control.has_guest(sid, mark):
             self._control.pause(sid, work)
             return
-        if work.step.kind in ("vm.pause", "vm.freeze") and not self._control.is_living(sid, mark):
+        if target == "paused" and work.step.kind in ("vm.pause", "vm.freeze") and not self._control.is_living(sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
         self._control.boot(place, mark, work)
         if target == "paused":

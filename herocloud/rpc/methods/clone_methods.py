@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from herocloud.apply.steering import Interrupts, Options
+from herocloud.apply.steering import Interrupts
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.errors import Refused
@@ -93,7 +93,7 @@ def cloning(desk: Desk, record: Record, params: dict[str, Json], *, again: bool 
 
     def make(run: Run) -> None:
         scope = _only_address(plan().plan)
-        work.run_planned(desk, run, plan, work.Decided(_only_new), options=Options(on_failure="rollback"), address=scope)
+        work.run_planned(desk, run, plan, work.Decided(_only_new), options=work.TAKING_BACK, address=scope)
 
     def run_it(run: Run) -> Json:
         if passing is not None and again and left():
@@ -117,7 +117,12 @@ def _with_passing_snapshot(desk: Desk, run: Run, record: Record, name: str, now:
     """Make a clone from a snapshot that is taken before it and deleted after it."""
     asked = snapshots.Wanted((record.address,), record.stack, name)
     work.run_planned(
-        desk, run, lambda: snapshots.plan_create(desk.folder, asked, now)[0], work.only(record.address), address=record.address
+        desk,
+        run,
+        lambda: snapshots.plan_create(desk.folder, asked, now)[0],
+        work.only(record.address),
+        options=work.TAKING_BACK,
+        address=record.address,
     )
     try:
         make(run)

@@ -87,7 +87,8 @@ def taking(desk: Desk, records: Sequence[Record], params: dict[str, Json]) -> Re
         def plan() -> Planned:
             return snapshots.plan_create(desk.folder, wanted, params["now"])[0]
 
-        work.run_planned(desk, run, plan, work.only(*(record.address for record in records)), address=single.address if single else None)
+        allowed = work.only(*(record.address for record in records))
+        work.run_planned(desk, run, plan, allowed, options=work.TAKING_BACK, address=single.address if single else None)
         return taken(desk, params)
 
     return Request("create_snapshot", _subject(records), run_it, params=params)

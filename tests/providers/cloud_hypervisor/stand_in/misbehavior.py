@@ -1,10 +1,12 @@
 """How the program itself may misbehave, by `--stand-in WORD=VALUE` (repeatable), which a wrapper script on PATH adds.
 
 `version=49.0`, `exit=3` (at once), `hang=vm.boot` (never answers this call, or `start`), `garbage=vm.info`, `fail=vm.boot:message`,
-`slow=vm.boot:2.5`.
+`slow=vm.boot:2.5`, `die=vm.snapshot` (killed in the middle of this call).
 """
 
+import os
 import select
+import signal
 import sys
 
 
@@ -26,7 +28,9 @@ class Misbehavior:
             _stand(3600)
 
     def delay(self, call: str) -> None:
-        """Wait before a call, or for ever."""
+        """Wait before a call, or for ever, or die in the middle of it."""
+        if self._words.get("die") == call:
+            os.kill(os.getpid(), signal.SIGKILL)
         if self._words.get("hang") == call:
             _stand(3600)
         name, _, seconds = self._words.get("slow", "").partition(":")
