@@ -37,6 +37,7 @@ def test_a_dash_as_a_file_is_the_standard_output(herocloud: Any, shop: Path) -> 
 
 def test_waiting_as_json_is_a_document(herocloud: Any, applied: Path) -> None:
     document = json.loads(herocloud.done("vm", "wait", "db", "--json").out)
+    assert isinstance(document, dict), "a bare list cannot grow"
     assert (document["format_version"], document["ready"], document["vms"][0]["address"]) == ("1.0", True, "vm.db")
 
 
@@ -48,6 +49,7 @@ def test_waiting_as_json_is_a_document(herocloud: Any, applied: Path) -> None:
 def test_what_fails_as_json_prints_a_document(herocloud: Any, applied: Path, words: tuple[str, ...]) -> None:
     ran = herocloud(*words)
     assert ran.code != 0
+    assert ran.out, "whoever reads JSON gets nothing"
     assert json.loads(ran.out)["diagnostics"][0]["detail"]
 
 

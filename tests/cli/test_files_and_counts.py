@@ -52,6 +52,14 @@ def test_a_count_keeps_the_machine_as_instance_0(herocloud: Any, applied: Path, 
     assert herocloud.done("plan").out.strip() == "No changes."
 
 
+def test_a_count_of_one_changes_a_name_and_nothing_else(herocloud: Any, applied: Path, edit: Callable[[str, str], None]) -> None:
+    edit("db: {image", "db: {count: 1, image")
+    text = herocloud.done("plan").out
+    assert "was vm.db" in text
+    assert "0 to add, 0 to change, 1 to move, 0 to destroy" in text
+    herocloud.done("apply", "--approve", "update")
+
+
 def test_a_count_that_goes_keeps_instance_0(herocloud: Any) -> None:
     herocloud.write(f"{_HEAD}vms: {{web: {{count: 2, image: tiny}}}}\n")
     herocloud.done("apply", "-y", "-q")

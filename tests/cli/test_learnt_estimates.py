@@ -50,3 +50,10 @@ def test_the_estimate_follows_what_was_learnt_and_the_plan_keeps_its_name(herocl
     told = herocloud.done("plan", "--destroy").out
     assert re.search(r"About [23] min", told), told
     assert json.loads(herocloud.done("plan", "--destroy", "--json").out)["plan_id"] == before
+
+
+@pytest.mark.usefixtures("large")
+def test_a_first_plan_of_many_simulated_vms_tells_seconds(herocloud: Any) -> None:
+    herocloud.write(STACK.format(count=200))
+    told = herocloud.done("plan").out
+    assert re.search(r"About \d+ s\.", told), told

@@ -1,5 +1,6 @@
 """`state log` counts what is gone, whether or not the rest of its change went well, and tells a replacement from a change."""
 
+import getpass
 import json
 import os
 import signal
@@ -24,6 +25,30 @@ def test_a_replacement_is_told_from_a_change(herocloud) -> None:
     newest = _newest(herocloud)
     assert (newest["added"], newest["destroyed"], newest["replaced"]) == (1, 1, 1)
     assert "-/+1" in herocloud.done("state", "log").out
+
+
+def test_the_log_says_who_did_what_and_how_it_ended(herocloud, misbehave) -> None:
+    herocloud.write(STACK.format(image="old"))
+    herocloud.done("apply", "-y", "-q")
+    herocloud.done("apply", "-y", "-q", "--replace", "vm.web")
+    misbehave("{address: vm.web, step: vm.boot, fail: no luck}")
+    assert herocloud("apply", "-y", "-q", "--replace", "vm.web", "--on-failure", "rollback").code != 0
+    newest, replaced, _created = herocloud.done("state", "log").out.splitlines()[1:4]
+    assert "   0         0         0" not in replaced + newest, "a replacement is no change of nothing"
+    assert getpass.getuser() in replaced
+    assert "done" in replaced
+    assert "rolled back" in newest or "partial" in newest
+
+
+def test_applies_that_did_the_same_have_names_of_their_own(herocloud) -> None:
+    for vcpus in (1, 2, 1, 2):
+        herocloud.write(STACK.format(image="old").replace("memory", f"vcpus: {vcpus}, memory"))
+        herocloud.done("apply", "-y", "-q")
+    history = json.loads(herocloud.done("state", "log", "--json").out)["history"]
+    assert len({entry.get("apply", entry["plan"]) for entry in history}) == 4, "what `undo` takes is ambiguous"
+    ran = herocloud("undo", "4", "-y")
+    assert ran.code == 0, f"a serial of the log is not accepted: {ran.both}"
+    assert json.loads(herocloud.done("state", "show", "vm.web", "--json").out)["spec"]["vcpus"] == 1
 
 
 def test_a_failed_replacement_counts_what_it_destroyed(herocloud, misbehave) -> None:

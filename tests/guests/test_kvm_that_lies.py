@@ -58,6 +58,13 @@ def test_waiting_for_a_vm_that_crashes_ends_at_once_and_names_the_way_out(lying,
     assert "`herocloud vm restart vm.web` boots it with TCG" in ran.err
 
 
+def test_a_kvm_that_does_not_beat_emulation_is_not_used(lying) -> None:
+    play("slow")
+    text = lying.done("plan").both
+    assert "with TCG: KVM does not beat emulation: " in text
+    assert "the CPU time for the same work" in text
+
+
 def test_a_crashed_vm_is_shown_as_that_and_is_drift(lying, monkeypatch) -> None:
     shop = _crashed(lying, monkeypatch)
     assert _state(shop) == "crashed"
