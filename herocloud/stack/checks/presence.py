@@ -66,6 +66,10 @@ def check_needed(data: Fields, views: Iterable[View], findings: Findings) -> Non
     overlay = data.get("mycelium") or {}
     if overlay.get("key") is not None:
         _one_of(("mycelium", "key"), overlay["key"], ("file", "env"), findings)
+    # A policy may be put together from defaults, a size and the VM, so what counts is what comes of them.
+    policies = {view.where("snapshots"): view.fields["snapshots"] for view in views if view.fields.get("snapshots")}
+    for path, policy in policies.items():
+        _need(path, policy, NEEDED["Snapshots"], findings)
     for view in views:
         if "image" not in view.fields and view.knows(findings, "image"):
             detail = f"`{view.name}` names no image to boot."
