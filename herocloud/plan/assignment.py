@@ -100,14 +100,15 @@ class _Chooser:
             return str(record.spec["hypervisor"])
         if self._host.abilities is None:
             return registry.usual("hypervisor")
-        refusals = []
+        refusals: dict[str, str] = {}
         for name, usable, why in self._host.abilities.hypervisors:
             refusal = self._refusal(name, resource) if usable else why
             if not refusal:
-                self._notes[name] = why
+                self._notes[name] = "; ".join([why, *(f"not `{other}`: {lacking}" for other, lacking in refusals.items())])
                 return name
-            refusals.append(refusal)
-        self._found.append(diagnostics.no_hypervisor(resource.address, refusals, resource.place))
+            refusals[name] = refusal
+        reasons = [f"`{name}`: {lacking}" for name, lacking in refusals.items()]
+        self._found.append(diagnostics.no_hypervisor(resource.address, reasons, resource.place))
         return registry.usual("hypervisor")
 
     def _refusal(self, hypervisor: str, resource: Resource) -> str:

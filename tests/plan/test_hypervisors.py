@@ -24,6 +24,13 @@ def test_auto_on_a_real_host_says_what_it_chose_and_why(build, pretend) -> None:
     assert not plan.simulated
 
 
+def test_a_host_that_runs_nothing_names_every_hypervisor_with_what_it_lacks(build, pretend) -> None:
+    missing = (("cloud-hypervisor", False, "the program `cloud-hypervisor` is missing"), ("qemu", False, "QEMU is missing"))
+    plan = pretend.World().plan(build.desired(build.image(), build.vm("web")), _real(build, *missing))
+    said = "this host has none: `cloud-hypervisor`: the program `cloud-hypervisor` is missing; `qemu`: QEMU is missing."
+    assert plan.diagnostics[0].detail.endswith(said)
+
+
 def test_auto_stays_what_it_was_decided_to_be(build, pretend) -> None:
     desired, host = build.desired(build.image(), build.vm("web")), _real(build, ("qemu", True, "ready"))
     world = pretend.run(pretend.World(), pretend.World().plan(desired, host), host)
@@ -50,7 +57,9 @@ def test_auto_takes_cloud_hypervisor_first_where_guests_get_through_kvm(build, p
 
 def test_auto_passes_over_cloud_hypervisor_where_kvm_is_not_proven(build, pretend) -> None:
     desired, host = build.desired(build.image(), build.vm("web")), build.host()._replace(simulated=False, abilities=Abilities(_BOTH))
-    assert {step.provider for step in pretend.World().plan(desired, host).steps} == {"images", "qemu"}
+    passed_over = pretend.World().plan(desired, host)
+    assert {step.provider for step in passed_over.steps} == {"images", "qemu"}
+    assert passed_over.diagnostics[0].detail.endswith("chose `qemu` on host `node1`: with KVM; not `cloud-hypervisor`: v53.0 with KVM.")
     alone = host._replace(abilities=Abilities(_BOTH[:1]))
     plan = pretend.World().plan(desired, alone)
     assert _codes(plan) == ["no-hypervisor"]

@@ -48,17 +48,17 @@ def missing() -> str:
     """Say why there is no program to use."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return f"this version runs VMs on x86_64 only, and this host is {platform.machine()}"
-    return f"the program `{PROGRAM}` is missing; install Cloud Hypervisor v{releases.OLDEST} or newer, or use `hypervisor: qemu`"
+    return f"the program `{PROGRAM}` is missing; install Cloud Hypervisor v{releases.OLDEST} or newer"
 
 
 def require() -> Installed:
     """Return the program, or say what is missing, too old or forbidden, and how that is mended."""
     path = find_program()
     if path is None or platform.machine() not in ("x86_64", "AMD64"):
-        raise Permanent(missing())
+        raise Permanent(f"{missing()}, or use `hypervisor: qemu`")
     refused = kvm_refused()
     if refused:
-        raise Permanent(refused)
+        raise Permanent(f"{refused}, or use `hypervisor: qemu`")
     installed = inspect(path)
     if not releases.is_supported(installed.release):
         raise Permanent(f"`{path}` cannot be used: {'; '.join(releases.doubts(installed.release))}")
@@ -74,7 +74,7 @@ def inspect(path: str) -> Installed:
 def kvm_refused() -> str:
     """Say why guests cannot run, or nothing."""
     if not KVM.exists():
-        return "Cloud Hypervisor needs KVM, and there is no `/dev/kvm`; load the module kvm_intel or kvm_amd, or use `hypervisor: qemu`"
+        return "Cloud Hypervisor needs KVM, and there is no `/dev/kvm`; load the module kvm_intel or kvm_amd"
     if os.access(KVM, os.R_OK | os.W_OK):
         return ""
     group = _group_of(KVM)
