@@ -17,6 +17,7 @@ SUMMARIES = {
     "bad-name": "Not a valid name",
     "bad-choice": "Not one of the choices",
     "bad-text": "Text is too short or too long",
+    "bad-cmdline": "Not a kernel's command line",
     "bad-sid": "Not a slice id",
     "bad-seed": "Not an overlay seed",
     "bad-opening": "Not a port to open",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from herocloud.kits import http, jsons
 from herocloud.kits.jsons import Json
-from herocloud.model.errors import HerocloudError
+from herocloud.model.errors import HerocloudError, Permanent
 from herocloud.providers.cloud_hypervisor import releases
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SHORT, LONG, LONGEST = 10.0, 60.0, 3600.0
 """Seconds for a call that answers at once, for one that builds or takes down a machine, and for one that moves memory."""
-LARGEST_BODY = 51_200
-"""Bytes of a request that every release takes; later ones take more."""
 _FULL = 503
 _BACKTRACE = "Stack backtrace:"
 
@@ -269,8 +267,13 @@ class Client:
         mistakes = limits.check(known, body, self.release)
         if mistakes:
             raise ValueError(f"`{call}` would not do what it says: {'; '.join(map(str, mistakes))}")
-        if len(jsons.dumps(body).encode()) > LARGEST_BODY:
-            raise ValueError(f"`{call}` is larger than the {LARGEST_BODY} bytes that Cloud Hypervisor takes")
+        size = len(jsons.dumps(body).encode())
+        if size > releases.LARGEST_REQUEST:
+            largest = max(body, key=lambda field: len(jsons.dumps(body[field])))
+            raise Permanent(
+                f"`{call}` takes {size} bytes, most of them for `{largest}`, and Cloud Hypervisor takes {releases.LARGEST_REQUEST}; "
+                "make that smaller"
+            )
         return self._ask("PUT", call, body, timeout=timeout)
 
     def _ask(self, method: str, call: str, body: Json = None, *, timeout: float | None = None) -> Json:

@@ -4,12 +4,13 @@ Processors, memory, disks and cards change while a machine runs, within the room
 limits of a disk that cannot be unplugged, pinning that has to survive a reset of the guest) needs a power-cycle, and the reason says so.
 """
 
+from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model import powers, specs
 from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers import costs
-from herocloud.providers.cloud_hypervisor import slots
+from herocloud.providers.cloud_hypervisor import releases, slots
 from herocloud.providers.seam import Unsupported, Verdict
 
 MOST_VCPUS = 255
@@ -18,6 +19,8 @@ MOST_THREADS = 2
 """Threads of a core that the program takes."""
 PAGE = 4096
 """The memory of a VM is a multiple of this."""
+_OTHER_FIELDS = 16 * 1024
+"""Bytes of the request that makes a VM which are left for everything but its pinning: all slots taken, and a long command line."""
 TAG = 36
 """Bytes of a share's tag; the program cuts a longer one."""
 
@@ -61,6 +64,10 @@ def unsupported(spec: Spec) -> list[Unsupported]:
         found.append(Unsupported("memory", "Cloud Hypervisor gives a VM whole pages of memory, a multiple of 4 KiB"))
     if spec["shares"] and options["mergeable"]:
         found.append(Unsupported("memory_options.mergeable", "memory that a share needs cannot be merged; set `mergeable: false`"))
+    pinned = len(jsons.dumps([{"vcpu": number, "host_cpus": cpus} for number, cpus in enumerate(cpu["affinity"] or ())]))
+    if pinned > releases.LARGEST_REQUEST - _OTHER_FIELDS:
+        why = f"it is {pinned} bytes of a request, and Cloud Hypervisor takes {releases.LARGEST_REQUEST} for all of a VM"
+        found.append(Unsupported("cpu.affinity", f"{why}; name fewer processors"))
     if len(spec["shares"]) > slots.MOST_SHARES:
         found.append(Unsupported("shares", f"Cloud Hypervisor gives a VM at most {slots.MOST_SHARES} shares here"))
     found += [

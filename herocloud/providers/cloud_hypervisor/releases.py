@@ -6,6 +6,9 @@ from typing import NamedTuple
 OLDEST, NEWEST = 50, 54
 """Major releases that this provider was written against; others are used, with a word about it."""
 
+LARGEST_REQUEST = 51_200
+"""Bytes of a request that every release takes; from 54 on they take 4 MiB."""
+
 
 class Release(NamedTuple):
     """A release by its number; one that cannot be read is 0."""

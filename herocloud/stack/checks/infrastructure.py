@@ -4,6 +4,7 @@ import re
 
 from herocloud.kits import credentials
 from herocloud.kits.named_tuples import NamedTuple
+from herocloud.kits.yaml.tree import Path
 from herocloud.model import overlays
 from herocloud.stack.findings import Findings
 from herocloud.stack.layers import Fields
@@ -13,6 +14,8 @@ _RESERVED = {0: "this host's own, before it has an address", 127: "the loopback 
 """By the first number; a network is never larger than /8, so that number tells."""
 _PEER = r"^(tcp|quic|tls)://(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})$"
 _VSOCK = r"^vsock://(\d{1,10}):(\d{1,10})$"
+_LONGEST_CMDLINE = 2047
+"""Bytes of a command line that Linux reads on x86, where hypervisors take more."""
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -39,11 +42,23 @@ def check_images(data: Fields, findings: Findings) -> None:
                         about="kernel",
                     )
                     break
+        if "cmdline" in image:
+            _check_cmdline((*path, "cmdline"), image["cmdline"], findings)
         for number, alias in enumerate(image.get("aliases") or ()):
             if alias in taken:
                 findings.add("alias-clash", (*path, "aliases", number), f"{taken[alias]}.", "choose another alias")
             else:
                 taken[alias] = f"`{alias}` is an alias of `{name}` already"
+
+
+def _check_cmdline(path: Path, cmdline: str, findings: Findings) -> None:
+    """Check what would be cut by the kernel without a word, or refused when the VM boots."""
+    size = len(cmdline.encode())
+    if size > _LONGEST_CMDLINE:
+        detail = f"`cmdline` is {size} bytes long; a kernel reads {_LONGEST_CMDLINE}, and cuts off the rest."
+        findings.add("bad-cmdline", path, detail, "write less, and put the rest where the guest reads it from its disk")
+    elif strange := next((letter for letter in cmdline.strip() if not " " <= letter <= "~"), None):
+        findings.add("bad-cmdline", path, f"`cmdline` has {strange!r} in it.", "write one line of printable ASCII")
 
 
 def _check_source(name: str, image: Fields, source: str, findings: Findings) -> None:

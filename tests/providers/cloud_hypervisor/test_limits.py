@@ -1,11 +1,14 @@
 """Requests are held against the models before they are sent."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import limits
 from herocloud.providers.cloud_hypervisor.call_models import VmResize
+from herocloud.providers.cloud_hypervisor.client import Client
 from herocloud.providers.cloud_hypervisor.machine_models import DiskConfig, NetConfig, VmConfig
 
 GOOD: dict[str, Any] = {
@@ -51,3 +54,11 @@ def test_a_mistake_is_named_with_its_place(model: Any, value: Any, said: str) ->
 def test_a_field_that_a_release_does_not_have_is_not_sent_to_it() -> None:
     assert _said(DiskConfig, {"backing_files": True}, 50) == ["`backing_files` came with release 51 and would be ignored by release 50"]
     assert _said(DiskConfig, {"backing_files": True}, 51) == []
+
+
+def test_a_request_that_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    client = Client(tmp_path / "nobody.sock")
+    client._release = 53
+    config = {"payload": {"cmdline": "x" * 60_000}, "cpus": {"boot_vcpus": 1, "max_vcpus": 1}, "memory": {"size": 2**29}}
+    with pytest.raises(Permanent, match=r"`vm.create` takes \d+ bytes, most of them for `payload`, and Cloud Hypervisor takes 51200"):
+        client.create(config)  # type: ignore[arg-type]

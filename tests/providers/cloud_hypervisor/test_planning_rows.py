@@ -430,6 +430,11 @@ def test_a_machine_is_replaced_where_its_content_is(bench: Any) -> None:
         ({"cpu": {**SPEC["cpu"], "topology": {"threads": 4, "cores": 1, "dies": 1, "packages": 1}}}, "cpu.topology", "2 threads"),
         ({"volumes": [{}] * 17}, "volumes", "16 volumes"),
         (
+            {"cpu": {**SPEC["cpu"], "affinity": [[*range(64)]] * 200}},
+            "cpu.affinity",
+            "Cloud Hypervisor takes 51200",
+        ),
+        (
             {"shares": [{"tag": "x" * 40, "path": "/"}], "memory_options": {**SPEC["memory_options"], "mergeable": True}},
             "memory_options.mergeable",
             "mergeable: false",
