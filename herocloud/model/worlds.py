@@ -4,7 +4,7 @@ Specs and parts are plain JSON mappings: they are compared ten thousand at a tim
 level would triple the memory and the time. The pydantic models of `stack/` are their schema; nobody changes one after it is made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.kits.named_tuples import NamedTuple
@@ -77,6 +77,14 @@ Durations = Mapping[tuple[str, str], float]
 """How many seconds steps take, by their kind and provider."""
 
 
+DataMakers = Callable[[StackName], Mapping[Address, str]]
+"""Answers which apply made the data at each address of a stack last."""
+
+
+def _no_makers(_stack: StackName) -> Mapping[Address, str]:
+    return {}
+
+
 class Recorded(NamedTuple):
     """What the state holds, for every stack on the host."""
 
@@ -102,6 +110,8 @@ class Recorded(NamedTuple):
     """How many serials this state lacks of those that were written here: it was put back from a backup, or lost the end of its log."""
     held: Mapping[Sid, str] = {}
     """Slices that such addresses hold, and the words for who does."""
+    data_makers: DataMakers = _no_makers
+    """Looked up in the journal when it is asked: only plans that destroy data need to know."""
 
 
 class Thing(NamedTuple):

@@ -18,7 +18,7 @@ from herocloud.model.errors import Refused, Stale
 from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Fact, Plan
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.operations import destroyed_data, kept_data, stack_plans
+from herocloud.operations import kept_data, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import kept_facts, reservations
@@ -104,8 +104,7 @@ def facts_of(keys: Sequence[str], stack: StackName, recorded: Recorded, observed
     from herocloud.plan import facts
 
     taken = stack_plans.remember(reservations.occupied(recorded, stack), observed, host)
-    now = facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host, _kept_for(keys, stack, host), stack)
-    return {**now, **destroyed_data.look_again(keys, stack, host)}
+    return facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host, _kept_for(keys, stack, host), stack)
 
 
 def with_overlay_keys(keys: Iterable[str], host: Hosting) -> Hosting:

@@ -7,7 +7,7 @@ from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Desired, Observed, Record
-from herocloud.operations import destroyed_data, inputs, lookups, stack_plans
+from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Known
 from herocloud.operations.stack_plans import Planned
 
@@ -33,7 +33,7 @@ def plan_power(folder: Path, wanted: Wanted, known: Known | None = None) -> Plan
     observed = stack_plans.look(host, (record.stack,))
     _require_possible(wanted, record, observed)
     plan = vm_power.plan_power(wanted.action, record, recorded, observed, host.host, purge=wanted.purge)
-    return Planned(destroyed_data.rely(plan, host), Desired(record.stack, ()), recorded, observed, host)
+    return Planned(plan, Desired(record.stack, ()), recorded, observed, host)
 
 
 def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> None:

@@ -13,7 +13,7 @@ from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Severity
 from herocloud.model.worlds import Desired, Observed, Record, Recorded
-from herocloud.operations import damage, destroyed_data, inputs
+from herocloud.operations import damage, inputs
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.plan.scope import PlanOptions
 
@@ -156,7 +156,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
         host = _with_image_needs(host, desired, recorded, observed)
         if any(resource.spec.get("forward") for resource in desired.resources if resource.kind == "network"):
             host = with_listeners(host)
-    plan = destroyed_data.rely(planner.plan(desired, recorded, observed, host.host, asked.options), host)
+    plan = planner.plan(desired, recorded, observed, host.host, asked.options)
     return Planned(plan, desired, recorded, observed, host, tuple(notes))
 
 

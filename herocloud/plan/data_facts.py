@@ -5,36 +5,32 @@ Parts do not tell one disk from the next: a VM that was replaced meanwhile has a
 
 from collections.abc import Iterable, Mapping
 
-from herocloud.kits import jsons
-from herocloud.model.ids import Address, PlanId, StackName
-from herocloud.model.plans import Fact, Plan
-from herocloud.model.words import Impact
+from herocloud.model.ids import Address, StackName
+from herocloud.model.plans import Change, Fact
+from herocloud.model.words import Action, Impact
+from herocloud.model.worlds import DataMakers
 
 PREFIX = "data:"
-Makers = Mapping[Address, str]
-"""The apply that made the data of each address last."""
 
 
-def destroys(plan: Plan) -> bool:
-    """Return whether it destroys anything that was there."""
-    return any(change.impact is Impact.DATA for change in plan.changing)
+def gather(stack: StackName, changes: Iterable[Change], data_makers: DataMakers) -> list[Fact]:
+    """Return which data the changes destroy; most destroy none, and nothing is looked up for them."""
+    lost = [
+        change.previous_address or change.address
+        for change in changes
+        if change.action is not Action.NO_OP and change.impact is Impact.DATA
+    ]
+    makers = data_makers(stack) if lost else {}
+    return [_fact(stack, address, makers[address]) for address in lost if address in makers]
 
 
-def relying_on(plan: Plan, makers: Makers) -> Plan:
-    """Return the plan with what it destroys among its facts, and in its name."""
-    lost = [change.previous_address or change.address for change in plan.changing if change.impact is Impact.DATA]
-    found = tuple(_fact(plan.stack, address, makers) for address in lost if address in makers)
-    if not found:
-        return plan
-    named = PlanId(jsons.digest([plan.id, [[fact.key, fact.digest] for fact in found]]))
-    return plan._replace(id=named, facts=(*plan.facts, *found))
+def look_again(keys: Iterable[str], data_makers: DataMakers) -> Mapping[str, Fact]:
+    """Return those of these facts that are about data which is to be destroyed, as they are now."""
+    asked = [key.removeprefix(PREFIX).partition("/") for key in keys if key.startswith(PREFIX)]
+    makers = {stack: data_makers(StackName(stack)) for stack in {stack for stack, _, _ in asked}}
+    facts = [_fact(StackName(stack), Address(address), makers[stack].get(Address(address), "")) for stack, _, address in asked]
+    return {fact.key: fact for fact in facts}
 
 
-def look_again(keys: Iterable[str], stack: StackName, makers: Makers) -> dict[str, Fact]:
-    """Return the same facts as they are now."""
-    return {key: _fact(stack, Address(key.partition("/")[2]), makers) for key in keys}
-
-
-def _fact(stack: StackName, address: Address, makers: Makers) -> Fact:
-    maker = makers.get(address, "")
+def _fact(stack: StackName, address: Address, maker: str) -> Fact:
     return Fact(f"{PREFIX}{stack}/{address}", maker, f"the data of `{address}` is what `{maker}` made" if maker else "nobody knows")

@@ -12,7 +12,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Fact
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import capacity, kept_facts, overpromised
+from herocloud.plan import capacity, data_facts, kept_facts, overpromised
 from herocloud.plan.lost_data import Kept
 
 _NOTHING = "nothing"
@@ -104,6 +104,7 @@ def gather(
     facts.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
     if any(amount for name, amount in drawn.items() if name != "slices"):
         facts.append(capacity_fact(drawn, recorded, host, observed, stack))
+    facts.extend(data_facts.gather(stack, changes, recorded.data_makers))
     return tuple(dict.fromkeys(facts))
 
 
@@ -122,7 +123,8 @@ def current_facts(
     slices = held_slices(recorded)
     sids = sid_holders(recorded)
     known_slices = {host_slice.sid for host_slice in host.slices}
-    facts: dict[str, Fact] = {}
+    keys = list(keys)
+    facts = dict(data_facts.look_again(keys, recorded.data_makers))
     for key in keys:
         kind, _, rest = key.partition(":")
         if kind in ("record", "observed"):

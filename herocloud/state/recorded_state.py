@@ -5,7 +5,7 @@ from pathlib import Path
 
 from herocloud.model.ids import Sid
 from herocloud.model.worlds import Recorded
-from herocloud.state import high_water, journal, records
+from herocloud.state import data_makers, high_water, journal, records
 
 
 def read(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
@@ -28,6 +28,7 @@ def read(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Reco
         damaged=damaged,
         held=_held_by(connection, damaged),
         behind=max(0, mark.serial_of(lineage) - serial),
+        data_makers=data_makers.MakersIn(folder),
     )
 
 

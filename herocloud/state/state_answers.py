@@ -81,12 +81,6 @@ class Reader:
         """Return the stack files of the last apply of a stack."""
         return self._read(lambda c: journal.last_files(c, stack, self.folder))
 
-    def data_makers(self, stack: str) -> dict[Address, str]:
-        """Return the name of the apply that made the data at each address of a stack last."""
-        from herocloud.state import data_makers
-
-        return self._read(lambda c: data_makers.find(c, stack))
-
     def unfinished(self, apply: int | None = None) -> Unfinished | None:
         """Return this apply, or the newest that did not end, with its plan and how far each step got."""
 

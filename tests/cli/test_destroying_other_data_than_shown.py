@@ -34,6 +34,28 @@ def test_a_disk_that_was_replaced_meanwhile_is_asked_about_again(
     assert newest["apply"] == "apply-2"
 
 
+def test_a_disk_that_was_replaced_meanwhile_is_not_restored_over_unasked(herocloud: Any, applied: Path, answer: Answer) -> None:
+    herocloud.done("vm", "snapshot", "create", "db", "--name", "s1")
+    code, screen = answer("vm", "snapshot", "restore", "db", "s1", answer="shop\n", again="no\n", meanwhile=lambda: _replace(herocloud))
+    assert code == 12, screen
+    assert "the data of `vm.db` is what `apply-3` made now" in " ".join(screen.split())
+    newest, *_ = json.loads(herocloud.done("state", "log", "--json").out)["history"]
+    assert newest["apply"] == "apply-3"
+
+
+def test_garbage_that_is_other_data_by_now_stays(herocloud: Any, applied: Path, answer: Answer) -> None:
+    def replace_the_orphan() -> None:
+        herocloud.done("state", "adopt", "vm.db", "-y", "-q")
+        _replace(herocloud)
+        herocloud.done("state", "rm", "vm.db")
+
+    herocloud.done("state", "rm", "vm.db")
+    code, screen = answer("state", "gc", answer="yes\n", meanwhile=replace_the_orphan)
+    assert code == 10, screen
+    assert "the data of `vm.db` is what `apply-1` made. Now it is:" in " ".join(screen.split())
+    assert "vm.db" in herocloud.done("state", "orphans").out
+
+
 def test_the_second_answer_destroys_it(herocloud: Any, applied: Path, answer: Answer) -> None:
     code, screen = answer("destroy", answer="shop\n", again="shop\n", meanwhile=lambda: _replace(herocloud))
     assert code == 0, screen
