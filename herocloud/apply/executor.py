@@ -21,6 +21,7 @@ from herocloud.apply.schedule import Ended
 from herocloud.apply.sessions import Drivers, Opened, Session
 from herocloud.apply.steering import Clock, Interrupts, Options
 from herocloud.kits import faults
+from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, PlanId, StepId
@@ -236,10 +237,15 @@ def give_up(
     opened = Opened(unfinished.plan.steps, drivers)
     with interrupts as stopping:
         session = _go_on(unfinished, store, opened, None, options=options, tell=tell, clock=clock, interrupts=stopping)
+        name = f"{apply_id(apply)} of stack {unfinished.plan.stack}"
+        session.voice.say(Event("closing", detail=f"{name} is being closed: nothing more of it is made"))
         ended = session.close_open_steps(unfinished.states)
         failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
         status = None if ended.at_once else "interrupted" if ended.interrupted or failed else "partial"
-        return session.finish(ended.outcomes, status=status, back=entries.going_back(unfinished.states))
+        result = session.finish(ended.outcomes, status=status, back=entries.going_back(unfinished.states))
+        if status == "partial":
+            session.voice.say(Event("closed", detail=f"{name} is closed", seconds=result.seconds))
+        return result
 
 
 def _go_on(

@@ -18,9 +18,10 @@ log = logging.getLogger(__name__)
 class Listener:
     """A listener wrapped so that its errors stay its own."""
 
-    def __init__(self, tell: Callable[[Event], None]) -> None:
-        """Wrap `tell`."""
+    def __init__(self, tell: Callable[[Event], None], apply: str = "") -> None:
+        """Wrap `tell`, who hears of this apply."""
         self._tell = tell
+        self._apply = apply
         self._gone = False
 
     def say(self, event: Event) -> None:
@@ -28,7 +29,7 @@ class Listener:
         if self._gone:
             return
         try:
-            self._tell(event)
+            self._tell(event._replace(apply=self._apply))
         except (OSError, ValueError):
             # ValueError is what a closed Python stream raises; OSError is a closed terminal or pipe.
             self._gone = True

@@ -75,7 +75,7 @@ class Session:
         """
         self.plan = plan
         self.options = options
-        self.voice = Listener(tell)
+        self.voice = Listener(tell, apply_id(number))
         self._store = store
         self._serial = store.serial
         self._number = number

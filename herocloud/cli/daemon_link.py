@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herocloud.model import errors, outcome_codec
+from herocloud.model.applies import Begun
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.outcomes import Event
 from herocloud.model.words import Severity
@@ -87,7 +88,7 @@ class Link:
             how.note("the plan is too long for the daemon, so this runs here")
             return None
         first = int(client.events(from_=0, limit=1)["last"]) + 1
-        with how.interrupts as interrupts, _stopping(interrupts) as messages, how.watch(plan, ()) as tell:
+        with how.interrupts as interrupts, _stopping(interrupts) as messages, how.watch(plan, (), Begun(None)) as tell:
             try:
                 job = client.call("run_plan", params)
             except CallError as error:

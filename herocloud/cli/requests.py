@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from herocloud.cli import flags
 from herocloud.cli.command import BadValue, Call
 from herocloud.kits import nearest, sizes
-from herocloud.model.applies import Caller
+from herocloud.model.applies import Begun, Caller
 from herocloud.model.ids import StackName, StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
@@ -27,7 +27,7 @@ from herocloud.providers import registry
 
 if TYPE_CHECKING:
     from herocloud.apply.steering import Options
-    from herocloud.operations.callers import How
+    from herocloud.operations.callers import How, Watch
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -166,11 +166,11 @@ def _user() -> str:
     return f"{asked_by} (sudo)" if asked_by and asked_by != name else name
 
 
-def make_watch(call: Call, stream: Listener | None) -> Callable[[Plan, Collection[StepId]], contextlib.AbstractContextManager[Listener]]:
+def make_watch(call: Call, stream: Listener | None) -> "Watch":
     """Return what shows each apply that runs."""
 
     @contextlib.contextmanager
-    def watch(plan: Plan, before: Collection[StepId]) -> Iterator[Listener]:
+    def watch(plan: Plan, before: Collection[StepId], _begun: Begun) -> Iterator[Listener]:
         from herocloud.views import events
 
         # What was made so far stays until the end; what the apply makes may run in circles for hours.

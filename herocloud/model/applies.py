@@ -70,6 +70,15 @@ class Pending(NamedTuple):
         return Scope(self.stack, self.address)
 
 
+class Begun(NamedTuple):
+    """What is known of an apply when it begins to run, beside its plan."""
+
+    apply: int | None
+    """Its number; nothing where another process runs it, and for a rehearsal."""
+    closes: bool = False
+    """Whether it is only closed: another plan, which has not begun yet, removes what it has made."""
+
+
 _PREFIX = "apply-"
 
 

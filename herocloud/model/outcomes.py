@@ -26,7 +26,10 @@ class Outcome(NamedTuple):
     """True when it could not be taken back and was done before: what it did is still there."""
 
 
-EventType = Literal["apply_start", "apply_progress", "apply_complete", "apply_errored", "apply_skipped", "retry", "note", "summary"]
+EventType = Literal[
+    "apply_start", "apply_progress", "apply_complete", "apply_errored", "apply_skipped", "retry", "note", "closing", "closed", "summary"
+]
+"""`closing` and `closed` are about an apply that did not end, before and after what is under way of it is brought to an end."""
 
 
 class ProgressData(TypedDict):
@@ -84,6 +87,8 @@ class Event(NamedTuple):
     data: EventData | None = None
     back: bool = False
     """True when it is about taking the step back: a completion then says that the step is undone, and not that it is made."""
+    apply: str = ""
+    """The name of the apply, such as `apply-12`: one command may run several, and close one that did not end."""
 
 
 class Result(NamedTuple):

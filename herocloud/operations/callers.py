@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from herocloud.apply.inspection import Rest
 from herocloud.apply.steering import SYSTEM, Clock, Interrupts, Options
-from herocloud.model.applies import NOBODY, Caller
+from herocloud.model.applies import NOBODY, Begun, Caller
 from herocloud.model.errors import Blocked
 from herocloud.model.ids import Address, PlanId, StepId
 from herocloud.model.outcomes import Event, Result
@@ -20,7 +20,8 @@ from herocloud.operations import approval, unfinished
 from herocloud.operations.stack_plans import Planned
 
 Tell = Callable[[Event], None]
-Watch = Callable[[Plan, Collection[StepId]], AbstractContextManager[Tell]]
+
+Watch = Callable[[Plan, Collection[StepId], Begun], AbstractContextManager[Tell]]
 """Opened for each apply that runs, with the steps that an earlier run finished; gives the listener of its events."""
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from herocloud.model.applies import HOST, Pending
+from herocloud.model.applies import HOST, Begun, Pending
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId
@@ -66,7 +66,7 @@ def run(
                 if not admission.is_data_kept(plan, host):
                     raise Moved
                 number = store.begin(plan, how.clock.now(), undoes, prepared=prepared, expecting=admission.generation_of(recorded))
-            with how.watch(plan, ()) as tell, _told_how_to_go_on(store.folder, store, number):
+            with how.watch(plan, (), Begun(number)) as tell, _told_how_to_go_on(store.folder, store, number):
                 result = executor.carry_out(
                     plan,
                     store,
@@ -102,7 +102,7 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
     try:
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, pending.number):
             store.take_over(pending.number, Grant(how.caller, frozenset(approved)))
-            with how.watch(unfinished.plan, finished) as tell:
+            with how.watch(unfinished.plan, finished, Begun(pending.number)) as tell:
                 result = executor.resume(
                     store,
                     drivers,
@@ -127,16 +127,23 @@ def give_up(store: Store, pending: Pending, how: How) -> Result:
 
     What was approved for the removal does not approve the apply: cut off, the closing leaves it as it was approved before.
     """
-    from herocloud.apply import executor
+    from herocloud.apply import executor, inspection
+    from herocloud.plan import annotation
 
+    unfinished = store.unfinished(pending.number)
+    assert unfinished is not None  # noqa: S101  (looked at under the lock)
     host = inputs.find_host(store.folder, store.recorded(), how.environment)
     drivers = _open_drivers(host, how)
+    # Nothing but what is under way is touched, so nothing else counts for those who watch.
+    shown = annotation.with_steps_only(unfinished.plan, inspection.open_steps(unfinished.plan, unfinished.states))
     try:
-        with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, pending.number):
+        with (
+            how.interrupts as interrupts,
+            _told_how_to_go_on(store.folder, store, pending.number),
+            how.watch(shown, (), Begun(pending.number, closes=True)) as tell,
+        ):
             store.take_over(pending.number, Grant(how.caller), closing=True)
-            return executor.give_up(
-                store, drivers, pending.number, options=how.options, tell=lambda _event: None, clock=how.clock, interrupts=interrupts
-            )
+            return executor.give_up(store, drivers, pending.number, options=how.options, tell=tell, clock=how.clock, interrupts=interrupts)
     finally:
         drivers.close()
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.model.applies import Begun
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import StackName
@@ -58,7 +59,7 @@ def rehearse_saved(folder: Path, plan: Plan, how: How) -> Rehearsed:
 def _run(plan: Plan, recorded: Recorded, host: Hosting, how: How) -> _After:
     from herocloud.apply import rehearsal
 
-    with how.watch(plan, ()) as tell:
+    with how.watch(plan, (), Begun(None)) as tell:
         return _After(*rehearsal.rehearse(plan, recorded, stack_plans.look(host, None), host.host, options=how.options, tell=tell))
 
 

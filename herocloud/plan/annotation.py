@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.plans import Plan
+from herocloud.model.steps import Step
 
 
 def with_diagnostics(plan: Plan, diagnostics: Sequence[Diagnostic]) -> Plan:
@@ -28,3 +29,8 @@ def for_copy(plan: Plan) -> Plan:
 def with_files(plan: Plan, files: Sequence[str]) -> Plan:
     """Return the plan with the stack files that were read for it, which the next plan compares with its own."""
     return plan._replace(files=tuple(files))
+
+
+def with_steps_only(plan: Plan, steps: Sequence[Step]) -> Plan:
+    """Return the plan for a reader who watches only these of its steps."""
+    return plan._replace(steps=tuple(steps), critical_seconds=0.0)

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from herocloud.model.applies import Begun
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
@@ -44,5 +45,5 @@ def bring_back(folder: Path, note: Told, *, even_without_reboot: bool = False) -
 
 
 @contextlib.contextmanager
-def _watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
+def _watch(_plan: Plan, _finished: Collection[str], _begun: Begun) -> Iterator[Callable[[Event], None]]:
     yield lambda _event: None

@@ -11,23 +11,20 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import NamedTuple
 
-from herocloud.apply.steering import Interrupts
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
-from herocloud.model import outcome_codec
-from herocloud.model.outcomes import Event
+from herocloud.model.applies import Begun, apply_id
 from herocloud.model.plans import Plan
-from herocloud.rpc import error_answers, error_codes
+from herocloud.rpc import advice, error_answers, error_codes
 from herocloud.rpc.admission_gate import AdmissionGate
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
-from herocloud.rpc.job_marks import digest_asked, job_id, secret_in
+from herocloud.rpc.job_marks import digest_asked
+from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
@@ -38,96 +35,7 @@ KEY_SECONDS = 24 * 3600.0
 ADMISSION_SECONDS = 1.0
 """For so long a request waits to hear whether its job may begin; an answer takes no longer than that."""
 
-_STEP_EVENTS = {"apply_complete": "step_done", "apply_errored": "step_failed", "apply_skipped": "step_skipped"}
-
 ENDED = ("done", "failed", "cancelled")
-
-
-class Subject(NamedTuple):
-    """What a job is about."""
-
-    lane: str
-    """Jobs of one lane run one after the other."""
-    stack: str | None = None
-    address: str | None = None
-    sid: str | None = None
-    secret: str | None = None
-    """The digest of the secret without which the job does not exist."""
-    slices: tuple[str, ...] = ()
-    """Slices that only this job may take while it is open."""
-
-
-class Request(NamedTuple):
-    """What was asked for."""
-
-    method: str
-    subject: Subject
-    work: "Callable[[Run], Json]"
-    params: Mapping[str, Json] | None = None
-    """Enough to begin again after a restart; nothing when it holds what must not be kept."""
-    key: str | None = None
-    asked: Json = None
-    """All parameters, to tell a repetition from another request that has the same key."""
-    check: Callable[[], None] = lambda: None
-    """Raises the usual mistakes before there is a job; not asked for a repetition, whose first call has changed what it would see."""
-
-
-class Run:
-    """A job while it runs, seen from the inside."""
-
-    def __init__(self, job: StoredJob, subject: Subject, owner: "Jobs", caller: Caller) -> None:
-        """Start without progress."""
-        self.job = job
-        self.subject = subject
-        self.caller = caller
-        self.interrupts = Interrupts()
-        self.cancelled = False
-        self.admitted = threading.Event()
-        self.ended = threading.Event()
-        self.error: RpcError | None = None
-        self.leave_gate: Callable[[], None] = lambda: None
-        self._owner = owner
-        self.tells_all = False
-        """Whether every event of the apply is sent, for a command line that shows it as its own."""
-        self._secrets: Mapping[str, str] = {}
-        """The digests of the VMs that the plan is about, by address: a job may work on more than its own subject."""
-
-    @property
-    def id(self) -> str:
-        """Return the id that callers know it by."""
-        return job_id(self.job.number)
-
-    def note(self, text: str) -> None:
-        """Say something about the job that callers may read, without the names of VMs that this caller may not know of."""
-        self.job = self.job._replace(note=str(self._owner.conceal(text, self.subject.secret)))
-
-    @contextmanager
-    def watch(self, plan: Plan, finished: "collections.abc.Collection[str]") -> Iterator[Callable[[Event], None]]:
-        """Listen to the apply that this job runs."""
-        self.leave_gate()
-        self._secrets = {change.address: value for change in plan.changes if (value := secret_in(change.after) or secret_in(change.before))}
-        self._owner.admit(self, plan, len(finished))
-        yield self._tell
-
-    def _tell(self, event: Event) -> None:
-        kind = _STEP_EVENTS.get(event.type)
-        self.job = self.job._replace(steps_done=self.job.steps_done + (kind == "step_done"))
-        if self.tells_all:
-            secret = self._secrets.get(event.address or "")
-            self._owner.tell(
-                self, kind or "apply_event", {"event": outcome_codec.encode_event(event)}, address=event.address, secret=secret
-            )
-            return
-        if kind is None:
-            return
-        data = {
-            "step": event.step,
-            "kind": event.kind,
-            "seconds": round(event.seconds, 3),
-            "detail": event.detail,
-            "undone": event.back,
-        }
-        self._owner.tell(self, kind, data, address=event.address, secret=self._secrets.get(event.address or ""))
 
 
 class Jobs:
@@ -271,21 +179,29 @@ class Jobs:
         else:
             self._end(run, "done", result=result)
 
-    def admit(self, run: Run, plan: Plan, finished: int) -> None:
+    def note_closing(self, run: Run, begun: Begun) -> None:
+        """Note which apply a job closes before its own begins."""
+        run.job = run.job._replace(apply=begun.apply)
+        self._store.change_job(run.job.number, apply=begun.apply)
+
+    def admit(self, run: Run, plan: Plan, begun: Begun, finished: int) -> None:
         """Note that the apply of a job begins."""
-        run.job = run.job._replace(plan=plan.id, steps_total=len(plan.steps), steps_done=finished)
+        run.job = run.job._replace(plan=plan.id, apply=begun.apply, steps_total=len(plan.steps), steps_done=finished)
         sids = [change.sid for change in plan.changes if change.kind == "vm" and change.address == run.job.address and change.sid]
         if sids and run.job.sid is None:
             run.job = run.job._replace(sid=sids[0])
-        self._store.change_job(run.job.number, plan=plan.id, sid=run.job.sid, steps_total=len(plan.steps))
+        self._store.change_job(run.job.number, plan=plan.id, apply=begun.apply, sid=run.job.sid, steps_total=len(plan.steps))
         run.admitted.set()
-        self.tell(run, "job_admitted", {"plan_id": plan.id, "steps": len(plan.steps)})
+        name = None if begun.apply is None else apply_id(begun.apply)
+        self.tell(run, "job_admitted", {"plan_id": plan.id, "apply": name, "steps": len(plan.steps)})
 
     def _end(self, run: Run, status: str, *, result: Json = None, error: RpcError | None = None) -> None:
         if self._closing and not run.cancelled and error is not None and error.kind is error_codes.CANCELLED:
             # It was cut off by the end of the daemon and not by its owner; the row stays open for the next daemon.
             self._drop(run, error)
             return
+        if error is not None and not run.tells_all:
+            error = RpcError(error.kind, advice.of_error(error.data))
         shown = (
             None
             if error is None

@@ -10,16 +10,16 @@ from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
-from herocloud.model.applies import Pending
+from herocloud.model.applies import Pending, apply_id
 from herocloud.operations import apply, deployment, lookups, unfinished
 from herocloud.operations.callers import Granted
 from herocloud.operations.deployment import DeployWanted
-from herocloud.rpc import error_answers, error_codes, snapshot_schedules, work
+from herocloud.rpc import advice, error_answers, error_codes, snapshot_schedules, work
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.job_marks import job_id
-from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.methods import clone_methods, snapshot_methods, vm_methods
 from herocloud.rpc.peer_identity import Caller
 
@@ -42,9 +42,11 @@ def take_over(desk: Desk) -> None:
 
 
 def _left_open(job: StoredJob, waiting: Iterable[Pending]) -> Pending | None:
-    """Return the apply that this job began and another command began to close, or that this job began to close."""
-    closing = (pending for pending in waiting if not pending.caller.job and pending.stack == job.stack)
-    return next((pending for pending in closing if job.plan == pending.plan or (job.plan is None and job.method == "destroy_stack")), None)
+    """Return the apply that this job began and another command began to close, or that this job began to close.
+
+    It is known by its number: plans recur, and the same plan may be somebody else's apply.
+    """
+    return next((pending for pending in waiting if not pending.caller.job and pending.number == job.apply), None)
 
 
 def _find_work(desk: Desk, job: StoredJob, pending: Pending | None, left: Pending | None) -> Request:
@@ -59,6 +61,8 @@ def _find_work(desk: Desk, job: StoredJob, pending: Pending | None, left: Pendin
         return Request(job.method, subject, lambda _run: _close_left(left))
     if job.plan is not None:
         return Request(job.method, subject, lambda run: _close_ended(desk, run, job))
+    if job.apply is not None:
+        return Request(job.method, subject, lambda _run: _close_half_way(job))
     if job.params is not None:
         return _begin_again(desk, job, json.loads(job.params))
     return Request(job.method, subject, _close_unbegun)
@@ -100,14 +104,7 @@ def _go_on_cloning(desk: Desk, run: Run, job: StoredJob, pending: Pending | None
 
 def _close_ended(desk: Desk, run: Run, job: StoredJob) -> Json:
     """Say how an apply ended whose daemon was killed after its end, or before its beginning."""
-    ended = next(
-        (
-            past_apply
-            for past_apply in lookups.past_applies(desk.folder)
-            if past_apply.plan == job.plan and past_apply.started >= (job.started or 0.0)
-        ),
-        None,
-    )
+    ended = next((past_apply for past_apply in lookups.past_applies(desk.folder) if past_apply.apply == job.apply), None)
     if ended is None and job.params is not None:
         request = _begin_again(desk, job, json.loads(job.params))
         return request.work(run)
@@ -156,8 +153,15 @@ def _close_cancelled(run: Run) -> Json:
 def _close_left(pending: Pending) -> Json:
     """Leave an apply as it is until somebody decides about it: it was not closed, and nobody asks for its end any more."""
     detail = f"`{pending.id}` of stack `{pending.stack}` is not finished: it was being closed, to destroy the stack, when that was cut off."
-    hint = f"`herocloud resume {pending.id}` finishes it, with `--rollback` takes it back; `destroy_stack` destroys the stack"
+    finishes, takes_back = advice.resuming(pending.id), advice.resuming(pending.id, rollback=True)
+    hint = f"{finishes} finishes it, {takes_back} takes it back; `destroy_stack` destroys the stack"
     raise error_answers.wrong_state(detail, hint, "unfinished-apply")
+
+
+def _close_half_way(job: StoredJob) -> Json:
+    """Say that a job has closed an apply, and not begun with what it was asked for."""
+    detail = f"The daemon ended after this job had closed `{apply_id(job.apply or 0)}` of stack `{job.stack}`, before the removal began."
+    raise error_answers.wrong_state(detail, "ask again", "daemon-restarted")
 
 
 def _close_unbegun(_run: Run) -> Json:

@@ -26,7 +26,7 @@ from herocloud.rpc import error_answers, work
 from herocloud.rpc.daemon_store import NewEvent, StoredSchedule
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import RpcError
-from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject
 
 log = logging.getLogger(__name__)
 

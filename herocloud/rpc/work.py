@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from herocloud.apply.inspection import Rest
 from herocloud.apply.steering import Interrupts, Options
-from herocloud.model.applies import Caller
+from herocloud.model.applies import Begun, Caller
 from herocloud.model.errors import Blocked
 from herocloud.model.ids import Address
 from herocloud.model.outcomes import Event
@@ -19,7 +19,7 @@ from herocloud.operations.stack_plans import Planned
 from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import RpcError
-from herocloud.rpc.jobs import Run
+from herocloud.rpc.job_runs import Run
 
 LOCK_SECONDS = 600.0
 """A job waits as long as another apply may reasonably take; its caller can cancel it at any time."""
@@ -57,7 +57,7 @@ def how_for_edit(desk: Desk, method: str) -> How:
     """Return how a short change is made within a request."""
 
     @contextlib.contextmanager
-    def watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
+    def watch(_plan: Plan, _finished: Collection[str], _begun: Begun) -> Iterator[Callable[[Event], None]]:
         yield lambda _event: None
 
     return How(Options(), watch, EDIT_LOCK_SECONDS, caller=Caller(desk.caller.name, f"rpc {method}"), interrupts=Interrupts())

@@ -124,6 +124,9 @@ def event_document(event: Event) -> dict[str, Json]:
         body["because"] = event.detail
     else:
         body["detail"] = event.detail
+    if event.apply:
+        # One command may run several: what it finishes or closes first, and its own.
+        body["apply_id"] = event.apply
     if event.data is not None:
         body["data"] = event.data
     return body

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from herocloud.apply.steering import Options
-from herocloud.model.applies import Caller
+from herocloud.model.applies import Begun, Caller
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
@@ -48,7 +48,7 @@ POINTS: Mapping[str, int] = dict.fromkeys(
 
 
 @contextlib.contextmanager
-def _watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
+def _watch(_plan: Plan, _finished: Collection[str], _begun: Begun) -> Iterator[Callable[[Event], None]]:
     yield lambda _event: None
 
 

@@ -1,5 +1,6 @@
 """`destroy` over an apply that did not end removes what that has made, and makes and boots nothing more of it."""
 
+import itertools
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from herocloud.state import store
@@ -98,7 +100,8 @@ def test_nothing_is_made_and_nothing_is_left_wherever_it_was_cut_off(cut: Callab
     for point in LATER if before else FIRST:
         stack.apply(point)
         events = stack.destroy("--approve", "destroy")
-        made = [one["step"] for one in events if one["type"] == "apply_start" and one["kind"].partition(".")[2] in MAKING]
+        begun = [one for one in events if one["type"] == "apply_start" and one["direction"] == "forward"]
+        made = [one["step"] for one in begun if one["kind"].partition(".")[2] in MAKING]
         assert made == [], point
         assert stack.things() == [], point
         assert json.loads(stack.herocloud.done("state", "list", "--json").out)["records"] == [], point
@@ -114,6 +117,23 @@ def test_the_plan_says_that_the_apply_is_not_finished_any_more(cut: Callable[[st
     assert "Left to do" not in ran.both
     ran = stack.herocloud.done("destroy", "-y")
     assert "note: `apply-1` is closed, and what it was making is taken back: `vm.db`" in ran.err
+
+
+def test_the_lines_of_the_closing_are_there_and_told_apart(cut: Callable[[str], Cut]) -> None:
+    stack = cut("")
+    stack.apply("vm.create.half:1")
+    folder = Path(__file__).resolve().parents[2] / "docs" / "schemas"
+    schema = json.loads((folder / "events.schema.json").read_text(encoding="utf-8"))
+    lines = stack.destroy("--approve", "destroy")
+    for line in lines:
+        jsonschema.Draft202012Validator(schema).validate(line)
+    told = [one for one in lines if "apply_id" in one]
+    assert [name for name, _ in itertools.groupby(one["apply_id"] for one in told)] == ["apply-1", "apply-2"]
+    closing = [one for one in told if one["apply_id"] == "apply-1"]
+    assert (closing[0]["type"], closing[-1]["type"]) == ("closing", "closed")
+    taken_back = {one["address"] for one in closing if one["type"] == "apply_complete" and one["direction"] == "back"}
+    assert "vm.db" in taken_back
+    assert {one["type"] for one in told if one["apply_id"] == "apply-2"} == {"apply_start", "apply_complete"}
 
 
 def test_where_all_that_was_made_is_taken_back_the_result_says_what(cut: Callable[[str], Cut]) -> None:

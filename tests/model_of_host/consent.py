@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from herocloud.apply.inspection import Rest
 from herocloud.apply.steering import Interrupts, Options
-from herocloud.model.applies import Caller
+from herocloud.model.applies import Begun, Caller
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Change, Plan
@@ -293,5 +293,5 @@ class Case:
 
 
 @contextlib.contextmanager
-def _watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
+def _watch(_plan: Plan, _finished: Collection[str], _begun: Begun) -> Iterator[Callable[[Event], None]]:
     yield lambda _event: None

@@ -32,7 +32,7 @@ def how() -> Any:
     from herocloud.apply.steering import Options
     from herocloud.operations.callers import How
 
-    return How(Options(), lambda _plan, _before: pytest.fail("nothing is applied"), 0.0)
+    return How(Options(), lambda _plan, _before, _begun: pytest.fail("nothing is applied"), 0.0)
 
 
 def _recorded(**parts: Any) -> Recorded:

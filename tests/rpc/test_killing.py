@@ -15,7 +15,8 @@ import pytest
 from herocloud.apply import directions
 from herocloud.rpc import daemon_process, unix_socket
 from herocloud.rpc.client import Client, ConnectionLost, JobFailed, NoDaemon
-from herocloud.rpc.client.error_types import Blocked
+from herocloud.rpc.client.error_types import Blocked, WrongState
+from herocloud.state import store
 
 SECONDS = 60.0
 SID = "vnyhs9"
@@ -224,6 +225,14 @@ def kill_a_job(processes: Processes) -> None:
     assert processes.has_died()
 
 
+def assert_says_how_to_resume(failed: JobFailed) -> None:
+    """The advice is a call with its parameters, and not a command with its flags."""
+    (found,) = failed.job["error"]["data"]["diagnostics"]
+    assert '`resume_stack` with `which: "apply-1"` finishes it' in found["hint"]
+    assert '`resume_stack` with `which: "apply-1", rollback: true` takes it back' in found["hint"]
+    assert "herocloud resume" not in str(found)
+
+
 def destroyed(folder: Path, fault: str) -> int:
     """Destroy that stack on the command line, with a fault; returns how that ended."""
     command = [sys.executable, "-m", "herocloud", "--data-dir", str(folder), "destroy", "--stack", "shop", "-y"]
@@ -236,8 +245,9 @@ def test_a_job_that_somebody_began_to_close_is_left_to_whoever_decides(processes
     kill_a_job(processes)
     assert destroyed(folder, fault) == (1 if fault.endswith("enospc") else -signal.SIGKILL)
     client = processes.start()
-    with pytest.raises(JobFailed, match="not finished"):
+    with pytest.raises(JobFailed, match="not finished") as failed:
         client.wait("j1", timeout=SECONDS)
+    assert_says_how_to_resume(failed.value)
     (left,) = client.list_unfinished()
     assert (left["stack"], left["apply"]) == ("shop", "apply-1")
     statuses = {vm["name"]: vm["status"] for vm in client.list_vms()}
@@ -254,11 +264,78 @@ def test_a_job_that_was_killed_while_it_closed_an_apply_says_so(processes: Proce
         client.call("destroy_stack", {"stack": "shop", "approve": ["destroy"], "wait": 30})
     assert processes.has_died()
     client = processes.start()
-    with pytest.raises(JobFailed, match="not finished"):
+    with pytest.raises(JobFailed, match="not finished") as failed:
         client.wait("j1", timeout=SECONDS)
+    assert_says_how_to_resume(failed.value)
     assert [left["apply"] for left in client.list_unfinished()] == ["apply-1"]
     client.wait(client.destroy_stack("shop", approve=["destroy"]))
     assert (client.list_unfinished(), client.list_vms()) == ([], [])
+
+
+def test_what_was_under_way_of_an_apply_that_a_job_closes_is_told(processes: Processes, folder: Path, tmp_path: Path) -> None:
+    kill_an_apply(folder, tmp_path, "simulator.vm.create.half")
+    client = processes.start()
+    job = client.wait(client.destroy_stack("shop", approve=["destroy"]))
+    told = [event for event in client.events(from_=1)["events"] if event["job_id"] == job["job_id"] and "apply" in (event["data"] or {})]
+    assert [(event["type"], event["data"]["apply"]) for event in told if not event["type"].startswith("step_")] == [
+        ("unfinished_closing", "apply-1"),
+        ("unfinished_closed", "apply-1"),
+        ("job_admitted", "apply-2"),
+    ]
+    steps = [(event["data"]["apply"], event["data"]["undone"]) for event in told if event["type"] == "step_done"]
+    assert steps
+    assert all(undone is (apply == "apply-1") for apply, undone in steps)
+    assert job["steps"]["done"] == job["steps"]["total"]
+
+
+def test_an_apply_that_a_job_could_not_close_is_advised_about_in_methods(processes: Processes, folder: Path, tmp_path: Path) -> None:
+    kill_an_apply(folder, tmp_path, "simulator.vm.create.half")
+    client = processes.start(HEROCLOUD_FAULTS="back.undo.before:1:enospc")
+    with pytest.raises((JobFailed, WrongState)) as failed:
+        client.wait(client.destroy_stack("shop", approve=["destroy"]))
+    told = failed.value
+    (found,) = (told.job["error"]["data"] if isinstance(told, JobFailed) else told.data)["diagnostics"]
+    assert '`resume_stack` with `which: "apply-1"` finishes the apply' in found["hint"]
+    assert "herocloud resume" not in str(found)
+
+
+def test_a_job_that_had_closed_an_apply_and_not_begun_says_so(processes: Processes, folder: Path, tmp_path: Path) -> None:
+    kill_an_apply(folder, tmp_path, "simulator.vm.create.half")
+    client = processes.start(HEROCLOUD_FAULTS="apply.finish.after:1:kill")
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("destroy_stack", {"stack": "shop", "approve": ["destroy"], "wait": 30})
+    assert processes.has_died()
+    client = processes.start()
+    with pytest.raises(JobFailed, match="had closed `apply-1`"):
+        client.wait("j1", timeout=SECONDS)
+    assert client.list_unfinished() == []
+
+
+FETCHED = 'stack: shop\nimages: {tiny: {source: "https://example.org/tiny.raw", unpinned: true}}\nvms: {a: {image: tiny, memory: 1 GiB}}\n'
+
+
+def test_an_apply_of_the_same_plan_that_somebody_else_made_is_not_taken_for_that_of_a_job(
+    processes: Processes, folder: Path, tmp_path: Path
+) -> None:
+    # The first plan of a state names none yet, and so it never recurs.
+    prepare(processes)
+    client = processes.start(HEROCLOUD_FAULTS="apply.finish.after:1:kill")
+    plan = client.plan_stack(yaml=FETCHED)
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("apply_plan", {"plan_id": plan["plan_id"], "approve": ["create"], "wait": 30})
+    assert processes.has_died()
+    assert destroyed(folder, "") == 0
+    (tmp_path / "stack.yaml").write_text(FETCHED, encoding="utf-8")
+    command = [sys.executable, "-m", "herocloud", "--data-dir", str(folder), "-f", str(tmp_path / "stack.yaml"), "apply", "-y"]
+    fault = {**os.environ, "HEROCLOUD_FAULTS": "simulator.vm.boot.after:1:kill"}
+    killed: Any = subprocess.run(command, env=fault, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert destroyed(folder, "back.undo.after:1:kill") == -signal.SIGKILL
+    opened = store.open_state(folder, write=False)
+    assert opened is not None
+    with opened:
+        assert [pending.plan for pending in opened.pending()] == [plan["plan_id"]], "the test needs a plan that recurs"
+    assert processes.start().wait("j2", timeout=SECONDS)["status"] == "done"
 
 
 def test_drift_tells_who_left_it_so(processes: Processes, folder: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from herocloud.rpc import jobs, service
+from herocloud.rpc import job_runs, service
 
 SECRET = "correct horse"
 NAME = "treasure"
@@ -131,6 +131,6 @@ class Noted(NamedTuple):
 
 
 def test_the_note_of_another_job_does_not_name_it(hidden: Any) -> None:
-    stranger: Any = jobs.Run(Noted(), SimpleNamespace(secret=None), hidden.service.jobs, None)  # type: ignore[arg-type]
+    stranger: Any = job_runs.Run(Noted(), SimpleNamespace(secret=None), hidden.service.jobs, None)  # type: ignore[arg-type]
     stranger.note(f"slice `s2` is in use by `vm.{NAME}` of stack `imperative` now")
     assert stranger.job.note == "slice `s2` is in use by another VM now"

@@ -31,6 +31,10 @@ ALL = (
     Event("apply_complete", **STEP, seconds=1.0, data={"left": 0}, back=True),
     Event("apply_errored", **STEP, seconds=1.0, detail="in use", back=True),
     Event("note", detail="a stale lock was taken over"),
+    Event("closing", detail="apply-11 of stack shop is being closed: nothing more of it is made", apply="apply-11"),
+    Event("apply_complete", **STEP, seconds=1.0, data={"left": 0}, back=True, apply="apply-11"),
+    Event("closed", detail="apply-11 of stack shop is closed", seconds=1.5, apply="apply-11"),
+    Event("apply_start", **STEP, apply="apply-12"),
 )
 
 

@@ -23,7 +23,7 @@ from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, Wait
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import DOES_NOT_FIT, IMAGE_ERROR, SLICE_IN_USE, RpcError
-from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 from herocloud.rpc.methods import snapshot_methods
 from herocloud.rpc.methods.snapshot_methods import NAME

@@ -13,7 +13,7 @@ from herocloud.rpc.answers import AttachInfo, ExecInfo, LogLines, MigratedSecret
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import BLOCKED, CANCELLED, HYPERVISOR_UNAVAILABLE, LOCKED, NOT_FOUND, TIMED_OUT, WRONG_STATE
 from herocloud.rpc.job_marks import SECRET_LABEL
-from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 
 MOST_OUTPUT = 1024 * 1024

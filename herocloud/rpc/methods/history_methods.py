@@ -14,7 +14,7 @@ from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, Secret, Unf
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import DOES_NOT_FIT
 from herocloud.rpc.job_marks import SECRET_LABEL
-from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 from herocloud.rpc.methods.stack_methods import Approve, Environment, StackText
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING

@@ -36,7 +36,7 @@ from herocloud.rpc.error_codes import (
     RpcError,
 )
 from herocloud.rpc.job_marks import secret_in
-from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 
 Seconds = Annotated[float, Field(ge=0, le=86400)]

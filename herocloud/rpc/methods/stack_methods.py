@@ -18,7 +18,7 @@ from herocloud.rpc.answers import DriftInfo, DriftReport, ExportedStack, Idempot
 from herocloud.rpc.answers import Secret as SecretText
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND
-from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
 from herocloud.views import plan_json

@@ -31,7 +31,7 @@ from herocloud.rpc.error_codes import (
     WRONG_STATE,
 )
 from herocloud.rpc.job_marks import SECRET_LABEL
-from herocloud.rpc.jobs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 
 CHANGING = (NOT_FOUND, WRONG_STATE, LOCKED, STALE_PLAN, BLOCKED, HYPERVISOR_UNAVAILABLE, TIMED_OUT, CANCELLED)
