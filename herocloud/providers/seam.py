@@ -292,7 +292,9 @@ class HypervisorRole(NamedTuple):
     """Which version a VM (its sid) runs on, or else is installed; only that version reads the memory that it keeps."""
     migration: bool = False
     emulates: bool = False
-    """Runs guests without KVM too. Such a hypervisor can compare both and so prove for the others whether guests get through KVM here."""
+    """Needs no KVM to run guests."""
+    proves_kvm: bool = False
+    """Its survey compares guests with and without KVM, and so proves for the others whether guests get through KVM here."""
 
 
 class ImagesRole(NamedTuple):

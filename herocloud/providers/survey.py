@@ -38,7 +38,7 @@ def with_kvm_proven(standings: dict[str, Standing]) -> dict[str, Standing]:
     Whether guests get through KVM is a property of the host, and a `/dev/kvm` that opens does not show it.
     """
     roles = {name: registry.hypervisor(name) for name in standings if name in registry.names("hypervisor")}
-    prover = next((standings[name] for name, role in roles.items() if role.emulates and standings[name].usable), None)
+    prover = next((standings[name] for name, role in roles.items() if role.proves_kvm and standings[name].usable), None)
     proven = dict(standings)
     for name, standing in standings.items():
         if name in roles and standing.usable and standing.accelerated and not roles[name].emulates and not registry.is_simulated(name):

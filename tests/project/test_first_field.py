@@ -49,7 +49,8 @@ def test_a_wrong_value_and_a_hypervisor_without_it_are_findings(changed: Changed
     assert match is not None
     _write(changed, match[1].replace("watchdog: true", "watchdog: maybe"))
     assert "`watchdog` takes `true` or `false`, not `maybe`." in changed.herocloud("validate")
-    script = "from herocloud.providers.qemu import planning; import json, sys; print(planning.unsupported(json.loads(sys.argv[1])))"
-    spec = '{"cpu": {"max": 1}, "memory_options": {"hotplug": 0, "hugepages": false}, "volumes": [], "networks": [], '
-    spec += '"mycelium": null, "memory": 1, "watchdog": true, "shares": []}'
-    assert "QEMU VMs get no watchdog device" in changed.python("-c", script, spec).stdout
+    script = "from herocloud.providers.{} import planning; import json, sys; print(planning.unsupported(json.loads(sys.argv[1])))"
+    spec = '{"cpu": {"max": 1, "topology": null}, "memory_options": {"hotplug": 0, "hugepages": false, "mergeable": false}, '
+    spec += '"volumes": [], "networks": [], "mycelium": null, "memory": 1, "watchdog": true, "shares": []}'
+    for package, title in (("qemu", "QEMU"), ("cloud_hypervisor", "Cloud Hypervisor")):
+        assert f"{title} VMs get no watchdog device" in changed.python("-c", script.format(package), spec).stdout

@@ -9,7 +9,7 @@ import pytest
 
 from herocloud.model.errors import Refused
 from herocloud.model.steps import KINDS
-from herocloud.providers import drivers, registry, survey
+from herocloud.providers import drivers, registry, seam, survey
 from herocloud.providers.drivers import Drivers
 from herocloud.providers.seam import Lacking, ProviderContext, Standing
 from herocloud.providers.vmm import virtiofs
@@ -95,6 +95,17 @@ def test_kvm_is_proven_by_a_hypervisor_that_can_compare(prover: Standing, *, acc
     assert (proven["cloud-hypervisor"].accelerated, proven["cloud-hypervisor"].why) == (accelerated, why)
     assert proven["cloud-hypervisor"].usable, "whoever names it gets it"
     assert proven["qemu"] == prover
+
+
+def test_a_hypervisor_that_needs_no_kvm_and_compares_nothing_says_nothing_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    roles = {"other": seam.HypervisorRole(planning=dict, attaches=frozenset(), emulates=True)}
+    real = registry.hypervisor
+    monkeypatch.setattr(registry, "hypervisor", lambda name: roles.get(name) or real(name))
+    monkeypatch.setattr(registry, "names", lambda _role: ("other", "cloud-hypervisor"))
+    standings = {"other": Standing(True, "ready"), "cloud-hypervisor": Standing(True, "v53.0 with KVM", accelerated=True)}
+    proven = survey.with_kvm_proven(standings)
+    assert "guests do not get through" not in proven["cloud-hypervisor"].why
+    assert "was not tried" in proven["cloud-hypervisor"].why
 
 
 def test_a_module_that_another_thread_is_importing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,7 @@ DECLARATION = Declaration(
         runs=_runs,
         restarter=_restarter,
         emulates=True,
+        proves_kvm=True,
     ),
     settings={"accelerator": ("auto", "kvm", "tcg")},
 )

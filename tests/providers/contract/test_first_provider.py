@@ -24,16 +24,17 @@ vms:
     volumes: [data]
 """
 SESSION = """\
-import io, json, sys
+import importlib, io, json, sys
 from contextlib import redirect_stderr, redirect_stdout
 sys.path.insert(0, sys.argv[1])
 from herocloud.providers import registry
-registry.PROVIDERS.append("dictionary")
+line = next((line for line in registry.PROVIDERS if line.endswith(".dictionary")), "dictionary")
+registry.PROVIDERS += [] if line in registry.PROVIDERS else [line]
 from herocloud.cli import entry
 said = []
 for words in json.loads(sys.argv[2]):
     if words[0] == "tamper":
-        import dictionary
+        dictionary = importlib.import_module(line)
         exec(words[1])
         continue
     sys.argv = ["herocloud", *words]
@@ -68,6 +69,7 @@ def session(tmp_path: Path, clean_environment: None, monkeypatch: pytest.MonkeyP
 def test_it_is_planned_applied_and_destroyed(session: Any) -> None:
     said = session(("validate",), ("apply", "-y"), ("plan", "--detailed-exitcode"), ("vm", "list"), ("destroy", "-y"), ("state", "list"))
     assert [code for code, _ in said] == [0] * 6, said
+    assert "warning" not in said[1][1]
     assert "No changes" in said[2][1]
     assert "dictionary" in said[3][1]
     assert "vm.web" not in said[5][1]

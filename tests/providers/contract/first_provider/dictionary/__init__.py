@@ -77,5 +77,5 @@ DECLARATION = Declaration(
         "dictionary", {"machine": Machines(), "power": Machines(), "mark": Names(context.folder), "disk": Disks()}
     ),
     survey=lambda context, *, thorough: Standing(True, "ready"),
-    hypervisor=HypervisorRole(planning=Planning, attaches=frozenset(AttachmentKind), live=frozenset(Live)),
+    hypervisor=HypervisorRole(planning=Planning, attaches=frozenset(AttachmentKind), live=frozenset(Live), emulates=True),
 )
