@@ -4,6 +4,7 @@ A host without such VMs costs one listing of a folder. A machine that is slow to
 its mark what it is.
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -69,8 +70,11 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     for one, look in zip(alive, looks, strict=True):
         seen, unheard = look, "running"
         if seen is None and (unheard := responsiveness.power_without_answer(folder, one.sid)) == powers.UNRESPONSIVE:
-            # A busy host must not make a machine look dead, so it is asked once more.
+            # A busy host must not make a machine look dead, so it is asked once more, and one that is at work itself is not dead either.
+            before = responsiveness.work_done(folder, one.sid)
             seen = live_view.look(folder, one.sid, responsiveness.PATIENCE)
+            if seen is None and (before == math.inf or responsiveness.work_done(folder, one.sid) > before):
+                unheard = "running"
         parts[one.sid] = {
             "machine": responsiveness.with_keeper(folder, one.sid, readings.machine_part(one.mark.machine, seen)),
             "power": seen.power if seen is not None else unheard,

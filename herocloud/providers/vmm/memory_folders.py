@@ -8,6 +8,7 @@ the snapshot to the VM's user, would show it the names of all its snapshots and 
 
 import os
 import stat
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,11 +18,21 @@ from herocloud.providers import snapshot_memory
 from herocloud.providers.vmm import folders, grants, users
 
 _NAME = "memory"
+_LONGEST = 3600.0
+"""Seconds that no memory takes to be moved."""
 
 
 def path_of(data: Path, sid: str) -> Path:
     """Return where the folder is while memory is moved."""
     return folders.machine_folder(data, sid) / _NAME
+
+
+def is_being_moved(data: Path, sid: str) -> bool:
+    """Return whether memory is being written or read now; what a crash left there is not believed for ever."""
+    try:
+        return time.time() - path_of(data, sid).stat().st_mtime < _LONGEST
+    except OSError:
+        return False
 
 
 def open_for_writing(data: Path, sid: str) -> Path:

@@ -1,9 +1,11 @@
 """Whether the process of a VM can do anything, and whether somebody stands by to start it again.
 
 A process that was stopped by a signal lives, holds its lock, and never answers. One that does not answer for another reason is given time:
-it may have been started a moment ago, or the host is busy.
+it may have been started a moment ago, the host is busy, or it is: one that writes the memory of its VM answers nobody until that is done,
+and whatever else keeps it at work shows in the thread that would answer. Only one that does nothing has hung.
 """
 
+import math
 import os
 import signal
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Part
 from herocloud.model import powers
-from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm import identity, launch, memory_folders
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.restarter import VmmRestarter
 
@@ -21,6 +23,8 @@ _STARTING = 30.0
 """Seconds in which a process that was started may not answer yet."""
 _ADOPTION, _STEP = 10.0, 0.01
 _PROC = Path("/proc")
+_ANSWERS = "vmm"
+"""What Cloud Hypervisor calls its thread that carries out requests."""
 
 
 def is_halted(process: Identity) -> bool:
@@ -52,7 +56,32 @@ def power_without_answer(data: Path, sid: str) -> str:
         return "running"
     if is_halted(process):
         return powers.HALTED
+    if memory_folders.is_being_moved(data, sid):
+        # Its guest is held for that, before and after.
+        return "paused"
     return "running" if is_starting(process) else powers.UNRESPONSIVE
+
+
+def work_done(data: Path, sid: str) -> float:
+    """Return how long the thread that would answer has used a processor so far, in ticks; without end while it waits for a disk."""
+    process = identity.running(data, sid)
+    if process is None:
+        return 0.0
+    thread = _answering_thread(process.pid)
+    try:
+        fields = (thread / "stat").read_text().rpartition(")")[2].split()
+        return math.inf if fields[0] == "D" else float(fields[11]) + float(fields[12])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _answering_thread(pid: int) -> Path:
+    """Return the thread that carries out requests: the one named after that, else the first."""
+    tasks = _PROC / str(pid) / "task"
+    try:
+        return next(task for task in tasks.iterdir() if (task / "comm").read_text().strip() == _ANSWERS)
+    except (OSError, StopIteration):
+        return tasks / str(pid)
 
 
 def with_keeper(data: Path, sid: str, machine: Part) -> Part:

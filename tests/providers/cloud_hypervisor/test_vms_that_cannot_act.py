@@ -1,8 +1,10 @@
 """A VM whose process is stopped by a signal, or lost its keeper, is seen as that: by the provider, in list, drift and plan."""
 
+import contextlib
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ import pytest
 
 from herocloud.host import detection
 from herocloud.model import powers
-from herocloud.providers.cloud_hypervisor import live_view
+from herocloud.model.errors import HerocloudError
+from herocloud.providers.cloud_hypervisor import file_layout, live_view
+from herocloud.providers.cloud_hypervisor.client import Client
 from herocloud.providers.seam import Found
 from herocloud.providers.vmm import folders, identity, responsiveness
-from tests.providers.cloud_hypervisor.conftest import kernel, until
+from tests.providers.cloud_hypervisor.conftest import STAND_IN, kernel, until
+from tests.providers.cloud_hypervisor.test_killing_steps import kill_vmm
 
 STACK = """\
 stack: shop
@@ -65,6 +70,68 @@ def test_a_process_that_does_not_answer_is_asked_again_and_then_unresponsive(ben
     asked.clear()
     assert bench.see()["power"] == powers.UNRESPONSIVE
     assert asked == [3.0, responsiveness.PATIENCE]
+
+
+def _answer_in_the_background(bench: Any) -> threading.Thread:
+    """Ask for something that takes long; nothing else is answered meanwhile."""
+
+    def ask() -> None:
+        with contextlib.suppress(HerocloudError), Client(file_layout.api_socket(bench.data, "v1"), timeout=3) as client:
+            client.counters()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    return asking
+
+
+@pytest.mark.parametrize(("word", "power"), [("busy=vm.counters:60", "running"), ("hang=vm.counters", powers.UNRESPONSIVE)])
+def test_a_process_at_work_is_not_taken_for_one_that_hangs(
+    bench: Any, program_on_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, power: str
+) -> None:
+    if bench.real:
+        pytest.skip("needs the stand-in, which is as busy as a test wants")
+    _misbehave(program_on_path, word)
+    bench.running()
+    monkeypatch.setattr(responsiveness, "is_starting", lambda _process: False)
+    monkeypatch.setattr(live_view, "_PATIENCE", 0.2)
+    monkeypatch.setattr(responsiveness, "PATIENCE", 1.0)
+    asking = _answer_in_the_background(bench)
+    until(lambda: live_view.look(bench.data, "v1", 0.2) is None, "it answers nobody")
+    assert bench.see()["power"] == power
+    asking.join()
+
+
+def test_a_process_that_writes_memory_is_paused_and_not_unresponsive(
+    bench: Any, program_on_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if bench.real:
+        pytest.skip("needs the stand-in, which writes as slowly as a test wants")
+    _misbehave(program_on_path, "hang=vm.snapshot")
+    plain, saved = bench.held()
+    monkeypatch.setattr(responsiveness, "is_starting", lambda _process: False)
+    work = bench.work("snapshot.save", plain, saved, part="snapshot.one")
+    failed: list[HerocloudError] = []
+
+    def save() -> None:
+        try:
+            bench.driver.perform(work)
+        except HerocloudError as error:
+            failed.append(error)
+
+    saving = threading.Thread(target=save)
+    saving.start()
+    until(lambda: "keeping memory" in bench.told, "it writes memory")
+    assert bench.see()["power"] == "paused"
+    kill_vmm(bench)
+    saving.join()
+    assert failed
+
+
+def _misbehave(program_on_path: Path, word: str) -> None:
+    path = program_on_path / "cloud-hypervisor"
+    path.unlink()
+    path.write_text(f'#!/bin/sh\nexec {STAND_IN} "$@" --stand-in {word}\n', encoding="utf-8")
+    path.chmod(0o755)
 
 
 def test_a_vm_whose_keeper_died_gets_another_one_by_one_step(bench: Any) -> None:

@@ -1,13 +1,14 @@
 """How the program itself may misbehave, by `--stand-in WORD=VALUE` (repeatable), which a wrapper script on PATH adds.
 
 `version=49.0`, `exit=3` (at once), `hang=vm.boot` (never answers this call, or `start`), `garbage=vm.info`, `fail=vm.boot:message`,
-`slow=vm.boot:2.5`, `die=vm.snapshot` (killed in the middle of this call).
+`slow=vm.boot:2.5`, `busy=vm.info:9` (works all that time), `die=vm.snapshot` (killed in the middle of this call).
 """
 
 import os
 import select
 import signal
 import sys
+import time
 
 
 class Misbehavior:
@@ -36,6 +37,10 @@ class Misbehavior:
         name, _, seconds = self._words.get("slow", "").partition(":")
         if name == call:
             _stand(float(seconds))
+        name, _, seconds = self._words.get("busy", "").partition(":")
+        until = time.monotonic() + float(seconds or 0)
+        while name == call and time.monotonic() < until:
+            pass
 
     def garbage(self, call: str) -> bytes | None:
         return b"HTTP/1.1 200 \r\nnot HTTP at all\0\r\n" if self._words.get("garbage") == call else None
