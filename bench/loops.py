@@ -80,7 +80,7 @@ def terraform(size: int, form: workloads.Form, times: int, *, apply: bool) -> Lo
         def command(*arguments: str) -> measuring.Measured:
             return measuring.run([find_peer() or "terraform", *arguments], folder=folder, environment=environment)
 
-        def apply_anew() -> measuring.Measured:
+        def apply_again() -> measuring.Measured:
             for left in folder.glob("terraform.tfstate*"):
                 left.unlink()
             return command("apply", "-input=false", "-auto-approve")
@@ -89,7 +89,7 @@ def terraform(size: int, form: workloads.Form, times: int, *, apply: bool) -> Lo
         fresh = measuring.repeat(times, lambda: command("plan", "-input=false"))
         if not apply:
             return Loop(fresh, None, None)
-        applied = measuring.repeat(times, apply_anew)
+        applied = measuring.repeat(times, apply_again)
         same = measuring.repeat(times, lambda: command("plan", "-input=false", "-detailed-exitcode"))
         return Loop(fresh, applied, same)
 

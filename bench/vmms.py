@@ -164,7 +164,7 @@ def _start_bare(place: Path, folder: Path, kernel: Path, count: int) -> Started:
         path = place / f"{number}.sock"
         words = [str(folder / "bin" / "cloud-hypervisor"), "--api-socket", f"path={path}"]
         words += ["--event-monitor", f"path={place}/{number}.events"]
-        # Without an environment, as in a cage: the stand-in's `python3` may be another one on the PATH of whoever measures.
+        # Without an environment, as in a cage: the stand-in's `python3` may be another one on the PATH of the shell that measures.
         nowhere = subprocess.DEVNULL
         processes.append(subprocess.Popen(words, env={}, stdin=nowhere, stdout=nowhere, stderr=nowhere))
         until = time.monotonic() + _PATIENCE

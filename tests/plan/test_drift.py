@@ -56,7 +56,7 @@ def test_everything_gone_is_a_creation_that_says_why(build, pretend) -> None:
     assert plan.capacity.slices[:3] == (1, 1, 1)
 
 
-def test_a_tap_that_vanished_under_a_running_machine_is_plugged_in_anew(build, pretend) -> None:
+def test_a_tap_that_vanished_under_a_running_machine_is_plugged_in_again(build, pretend) -> None:
     world, stack, host = _running(build, pretend)
     plan, change = _settle(pretend, _tamper(world, "vm.web", **{"nic.0": None}), stack, host)
     assert change.reason is Reason.DRIFTED

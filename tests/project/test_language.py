@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PHRASES = {
-    "anew": r"\banew\b",
+    "anew": r"(?<![a-z])anew(?![a-z])",
     "shall": r"\bshall\b",
     "whoever": r"\b[Ww]hoever\b",
     "is told": r"\b(?:is|are|was|were|be) told\b(?! apart)",

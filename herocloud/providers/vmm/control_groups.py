@@ -27,19 +27,19 @@ class Limits(NamedTuple):
 
 def make(name: str, limits: Limits) -> tuple[Path, ...]:
     """Make the group of a VM and return the files that a process writes itself into; none where no group can be made."""
-    return tuple(_made(name, limits, anew=True))
+    return tuple(_made(name, limits, limits_again=True))
 
 
 def share(name: str, limits: Limits) -> tuple[Path, ...]:
     """Return the same for what works beside a VMM: limits that the group has already are the machine's, and stay."""
-    return tuple(_made(name, limits, anew=False))
+    return tuple(_made(name, limits, limits_again=False))
 
 
-def _made(name: str, limits: Limits, *, anew: bool) -> Iterator[Path]:
+def _made(name: str, limits: Limits, *, limits_again: bool) -> Iterator[Path]:
     for controllers, folder in _places():
         group = folder / _OURS / name
         try:
-            if anew or not group.is_dir():
+            if limits_again or not group.is_dir():
                 group.mkdir(mode=0o755, parents=True, exist_ok=True)
                 if controllers == _CONTROLLERS:
                     _delegate(group.parent)

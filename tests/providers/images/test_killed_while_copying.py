@@ -41,7 +41,7 @@ def taken(path) -> int:
     return path.stat().st_blocks * 512 if path.exists() else 0
 
 
-def test_half_a_copied_disk_is_made_anew(bench, shapes, large) -> None:
+def test_half_a_copied_disk_is_made_again(bench, shapes, large) -> None:
     step = ("disk.create", "vm.web", "disk", None, shapes.disk(large, size=256 * MIB))
     draft = bench.folder / "vms/v1/.root.raw.new"
     kill_when(bench, bench.work(*step), lambda: taken(draft) >= MIB)

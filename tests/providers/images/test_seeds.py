@@ -154,7 +154,7 @@ def test_name_servers_are_those_that_a_guest_can_reach(tmp_path) -> None:
     assert network_config.find_servers((str(local), str(tmp_path / "nothing"))) == network_config.PUBLIC
 
 
-def test_a_seed_that_is_written_anew_can_be_taken_back(bench, shapes) -> None:
+def test_a_seed_that_is_written_again_can_be_taken_back(bench, shapes) -> None:
     path = write(bench, shapes)
     first = path.read_bytes()
     step = ("seed.write", "vm.web", "seed", shapes.SEED, {**shapes.SEED, "digest": "2"})

@@ -57,7 +57,7 @@ def test_a_tap_is_up_and_a_port_of_its_bridge_before_anybody_opens_it(owned: Any
     assert (link["master"], link["mtu"]) == ("hb-lan", 1500)
 
 
-def test_several_queues_are_made_exactly_when_asked_and_changed_by_making_it_anew(owned: Any) -> None:
+def test_several_queues_are_made_exactly_when_asked_and_changed_by_making_it_again(owned: Any) -> None:
     clean = owned.dump()
     asked = {**owned.one, "multi_queue": True}
     assert _open(owned, "hc-v1-0", SEVERAL_QUEUES) == "Invalid argument"
