@@ -116,7 +116,7 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "list": Leaf("image_catalogue", "list_images", "List the images of the stack and which of them are here."),
             "pull": Leaf("image_catalogue", "pull", "Fetch images of the stack before an apply needs them."),
             "build": Leaf("image_builds", "build", "Build an image out of Debian packages."),
-            "verify": Leaf("image_catalogue", "verify", "Read every stored image again and say which are damaged."),
+            "verify": Leaf("image_catalogue", "verify", "Read every stored image again and list the damaged ones."),
             "prune": Leaf("image_catalogue", "prune", "Remove stored images that nothing uses."),
         },
     ),

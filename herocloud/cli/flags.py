@@ -67,7 +67,7 @@ class Everywhere(NamedTuple):
     json: Annotated[bool, switch("--json", help="Print JSON.")] = False
     no_color: Annotated[bool, switch("--no-color", help="Print without colour; NO_COLOR does the same.")] = False
     quiet: Annotated[bool, switch("--quiet", "-q", help="No progress and no notes.")] = False
-    verbose: Annotated[int, option("--verbose", "-v", count=True, help="Say more on stderr.")] = 0
+    verbose: Annotated[int, option("--verbose", "-v", count=True, help="Print more on stderr.")] = 0
 
 
 class Variables(NamedTuple):

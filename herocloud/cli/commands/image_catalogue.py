@@ -61,7 +61,7 @@ def verify(
     ] = False,
     lock_timeout: flags.LockTimeout = "30s",
 ) -> int:
-    """Read every stored image again and say which are damaged.
+    """Read every stored image again and list the damaged ones.
 
     Exits 1 when one is and stays.
     """
