@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
 from herocloud.cli.command import Call
-from herocloud.operations import leftovers
+from herocloud.operations import import_folders, leftovers
 from herocloud.operations.held_data import Held
 from herocloud.operations.leftovers import Cleaned, Litter
 from herocloud.plan import lost_data
@@ -14,6 +14,9 @@ from herocloud.views import listings, results, tables, values
 
 def clean(call: Call, litter: Litter, approval: flags.Approving, running: flags.Executing) -> int:
     """Show the litter, and remove it once that is approved."""
+    swept = import_folders.sweep(call.folder)
+    if swept.folders:
+        call.note(f"removed what {_count(swept.folders, 'import')} had unpacked and left, {values.show_bytes(swept.size)}")
     if not litter.orphans and not litter.tombstones:
         _show_nothing(call, litter)
         return exit_codes.DONE
@@ -24,6 +27,10 @@ def clean(call: Call, litter: Litter, approval: flags.Approving, running: flags.
     apply_flow.get_removal_approved(call, names, approved, may_ask=approval.input)
     cleaned = leftovers.clean(call.folder, litter, requests.make_how(call, running))
     return _tell(call, litter, cleaned)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _show(call: Call, litter: Litter) -> None:

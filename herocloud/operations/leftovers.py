@@ -14,7 +14,7 @@ from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Desired, Recorded, Thing
-from herocloud.operations import admission, deletion_times, execution, held_data, inputs, kept_data, lookups, stack_plans
+from herocloud.operations import admission, deletion_times, execution, held_data, import_folders, inputs, kept_data, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.held_data import Held
 from herocloud.operations.inputs import Hosting, Sources
@@ -100,11 +100,12 @@ def clean(folder: Path, litter: Litter, how: How) -> Cleaned:
 
 
 def forget_expired(host: Hosting, how: How) -> None:
-    """Destroy deleted data whose time has passed, at the end of an apply: nobody should have to remember it.
+    """Destroy deleted data whose time has passed, and what imports have left, at the end of an apply: nobody should have to remember it.
 
     It is not part of what was asked for, so trouble with it is reported and fails nothing.
     """
     try:
+        import_folders.sweep(host.context.folder)
         old = expired(dated_tombstones(host, how.clock.now()), how.clock.now(), lost_data.KEEP_SECONDS)
         gone = destroy_kept(host, tuple(old), how.caller.command or "expire", how).tombstones
     except (HerocloudError, OSError) as error:

@@ -4,7 +4,6 @@ The file holds the VM as a stack file would ask for it, so that what comes in go
 disks. Addresses, MACs, sids and slices are not in it: they are decided where the VM is made.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Record, Resource
-from herocloud.operations import clone_requests, inputs, lookups, stack_plans
+from herocloud.operations import clone_requests, import_folders, inputs, lookups, stack_plans
 from herocloud.operations.deployment import STACK
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Planned
@@ -30,7 +29,6 @@ from herocloud.stack.fence import Fence
 
 _FORMAT, _VERSION = "herocloud-vm", 1
 _MANIFEST = "manifest.json"
-_FOLDER = "imports"
 _PAYLOAD = ("kernel", "initramfs")
 _LEFT_OUT = ("shares", "mycelium", "depends_on", "slice", "hypervisor", "update", "secrets")
 """What an import does not bring: it is about the host that the VM was on. Secrets of this host go into no VM that came from outside."""
@@ -134,24 +132,15 @@ def unpacked(folder: Path, file: Path, told: Told = lambda _bytes: None) -> Iter
     host = inputs.find_host(folder, recorded).host
     manifest, archive = _open(file, host)
     try:
+        import_folders.sweep(folder)
         needed = sum(sum(length for _, length in member.segments) for member in archive.members.values())
         _require_room(folder, needed)
-        _sweep(folder)
-        place = folder / _FOLDER / os.urandom(8).hex()
-        for path in (folder, place.parent, place):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with import_folders.open_new(folder) as place:
             for name in [one["file"] for one in manifest["disks"]] + list(manifest["payload"].values()):
                 archive.unpack(name, place / name, told)
-            yield Unpacked(f"{_FOLDER}/{place.name}", manifest)
-        except BadArchive as error:
-            raise _bad(file, error) from error
-        finally:
-            if not _is_needed(folder):
-                shutil.rmtree(place, ignore_errors=True)
-            os.close(lock)
+            yield Unpacked(f"{place.parent.name}/{place.name}", manifest)
+    except BadArchive as error:
+        raise _bad(file, error) from error
     finally:
         archive.close()
 
@@ -326,25 +315,3 @@ def _require_room(folder: Path, needed: int) -> None:
 
         detail = f"Unpacking takes {sizes.show_size(needed)}, and {sizes.show_size(free)} are free in `{folder}`."
         raise Refused([Diagnostic("no-space", "No space left on the disk", detail, hint="`herocloud state gc` frees deleted data")])
-
-
-def _is_needed(folder: Path) -> bool:
-    """Return whether an apply did not end that may go on copying from what was unpacked."""
-    return any(pending.stack == STACK for pending in lookups.read_recorded(folder).unfinished)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what was unpacked for an import that is over; one that runs holds its folder locked."""
-    try:
-        places = [path for path in (folder / _FOLDER).iterdir() if path.is_dir() and not path.is_symlink()]
-    except FileNotFoundError:
-        return
-    for place in places if not _is_needed(folder) else ():
-        lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(place, ignore_errors=True)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(lock)

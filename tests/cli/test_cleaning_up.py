@@ -1,6 +1,8 @@
 """Orphans and tombstones: listed, spared, removed."""
 
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +97,24 @@ def test_what_is_gone_is_drift_and_not_an_orphan(herocloud: Any, applied: Path) 
     assert "`herocloud apply` re-creates it" in refused.err
     herocloud.done("apply", "-y")
     assert herocloud.done("drift").out == "No drift.\n"
+
+
+def _left_by_an_import(herocloud: Any, name: str) -> Path:
+    folder: Path = herocloud.data_folder / "imports" / name
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "disk.raw").write_bytes(b"x" * 8192)
+    return folder
+
+
+@pytest.mark.usefixtures("applied")
+def test_what_a_killed_import_left_is_removed_and_what_a_running_one_has_stays(herocloud: Any) -> None:
+    left, used = _left_by_an_import(herocloud, "left"), _left_by_an_import(herocloud, "used")
+    held = os.open(used, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    cleaned = herocloud.done("state", "gc", "-y")
+    assert "removed what 1 import had unpacked and left, 8 KiB" in cleaned.err
+    assert (left.exists(), used.exists()) == (False, True)
+    os.close(held)
+    # An apply does it as well.
+    herocloud.done("vm", "stop", "vm.db")
+    assert not used.exists()

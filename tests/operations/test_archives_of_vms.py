@@ -81,6 +81,15 @@ def test_what_a_killed_import_left_is_swept_by_the_next_one(folder, tmp_path) ->
         assert [path.name for path in (folder / "imports").iterdir()] == [Path(content.place).name]
 
 
+def test_what_a_killed_import_left_takes_no_room_from_the_next_one(folder, tmp_path, monkeypatch) -> None:
+    left = folder / "imports" / "left"
+    left.mkdir(parents=True)
+    seen: list[bool] = []
+    monkeypatch.setattr(vm_archives, "_require_room", lambda _folder, _needed: seen.append(left.exists()))
+    with vm_archives.unpacked(folder, _archive(tmp_path / "vm.tar", _manifest())):
+        assert seen == [False]
+
+
 @pytest.mark.parametrize(
     ("manifest", "why"),
     [
