@@ -37,6 +37,13 @@ def test_every_provider_has_its_row(page: str) -> None:
     assert {name.rpartition(".")[2].replace("_", "-") for name in registry.PROVIDERS} <= {row.replace("_", "-") for row in rows}
 
 
+def test_it_names_every_entrance_of_the_planner(page: str, repository: Path) -> None:
+    modules = (repository / "herocloud" / "plan").glob("*.py")
+    entrances = {path.stem for path in modules if "finish.finish(" in path.read_text(encoding="utf-8")}
+    made = page.partition("Every plan is made in")[2].partition("Each of these ends")[0]
+    assert entrances == set(re.findall(r"`([a-z_]+)`", made))
+
+
 @pytest.mark.parametrize("name", ["Temporary", "Permanent", "Conflict"])
 def test_errors_that_it_names_are_in_the_tree(name: str) -> None:
     from herocloud.model import errors
