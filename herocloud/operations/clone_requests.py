@@ -32,6 +32,16 @@ def passing_name(purpose: str, name: str) -> str:
     return f"{purpose}-{name}"[:63].rstrip("-")
 
 
+_NO_MEMORY = "memory is never copied; write another VM of its image into a stack file"
+
+
+def require_disks(folder: Path, record: Record, name: str, now: int) -> None:
+    """Raise where there is nothing to copy of a VM, before a snapshot is taken for that."""
+    recorded = lookups.read_recorded(folder)
+    observed = stack_plans.look(inputs.find_host(folder, recorded), (record.stack,))
+    snapshot_of(record, recorded, observed, name, now, must_be=False)
+
+
 def plan_clone(folder: Path, wanted: CloneWanted, now: int) -> Planned:
     """Plan the clone; a snapshot that is only going to be taken for it is counted on."""
     from herocloud.plan import clones, snapshots
@@ -80,7 +90,7 @@ def snapshot_of(record: Record, recorded: Recorded, observed: Observed, name: st
     if must_be:
         raise Refused(list(snapshot_checks.existing(record, present, name)))
     against = list(snapshot_checks.taking(record, {**present, f"{SNAPSHOT}{name}": None}, name, memory=False))
-    wrong = [one for one in against if one.code != "snapshot-exists"]
+    wrong = [one._replace(hint=_NO_MEMORY) if one.code == "snapshot-empty" else one for one in against if one.code != "snapshot-exists"]
     if wrong:
         raise Refused(wrong)
     return snapshots.describe(record, recorded.records[record.stack], present, snapshots.Taking(name, now))

@@ -2,9 +2,12 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from herocloud.operations import vm_archives
 
 STACK = """\
 stack: shop
@@ -55,3 +58,29 @@ def test_a_clone_does_not_finish_what_somebody_else_began(shop: Any, spawn: Any)
     assert "copy" in shop.done("vm", "list", "--stack", "imperative").out
     shop.done("resume", "--stack", "imperative", "-y")
     shop.done("vm", "clone", "db", "other")
+
+
+def test_vm_list_beside_a_stack_file_points_to_clones(shop: Any) -> None:
+    assert "imperative" not in shop.done("vm", "list").err
+    shop.done("vm", "clone", "db", "db2")
+    listed = shop.done("vm", "list")
+    assert "vm.db2" not in listed.out
+    said = "1 VM of the stack `imperative` (clones, imports, VMs deployed one by one) is not listed; `herocloud vm list --stack imperative`"
+    assert said in listed.err
+    assert "vm.db2" in shop.done("vm", "list", "--stack", "imperative").out
+    assert shop.done("vm", "list", "--stack", "shop").err == ""
+
+
+def test_a_vm_without_a_disk_is_neither_cloned_nor_exported_and_the_advice_is_not_memory(shop: Any, tmp_path: Path) -> None:
+    shop.write("", "vmlinuz")
+    shop.write(STACK.replace("images:\n", "images:\n  tiny: {kernel: ./vmlinuz}\n") + "  bare: {image: tiny, memory: 1 GiB}\n")
+    shop.done("apply", "-y")
+    for command in (("clone", "bare", "other"), ("export", "bare", str(tmp_path / "bare.tar"))):
+        ran = shop("vm", *command)
+        assert ran.code == 1
+        assert "hint: memory is never copied; write another VM of its image into a stack file" in ran.err
+
+
+def test_the_page_names_every_field_that_an_import_leaves_out(repository: Path) -> None:
+    page = (repository / "docs" / "snapshots.md").read_text(encoding="utf-8")
+    assert [field for field in vm_archives._LEFT_OUT if f"`{field}`" not in page] == []

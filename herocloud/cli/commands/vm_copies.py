@@ -63,6 +63,7 @@ def with_passing_snapshot(
         detail = f"`{record.address}` has a snapshot `{name}` already; a copy that was cut off may have left it, or somebody made it."
         hint = f"delete it with `herocloud vm snapshot delete {vm} {name}`, or copy from it with `--snapshot {name}`"
         raise Refused([Diagnostic("snapshot-exists", "The name is taken", detail, address=record.address, hint=hint)])
+    clones.require_disks(call.folder, record, name, now)
     asked = snapshots.Wanted((record.address,), record.stack, name)
     code = apply_flow.run_planned(
         calm, _NAMED, requests.taking_back(running), lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from herocloud.cli import apply_flow, exit_codes, flags, presentation, requests
 from herocloud.cli.command import BadValue, Call
-from herocloud.operations import damage, lookups, power
+from herocloud.operations import damage, deployment, lookups, power
 
 VM = Annotated[str, flags.argument(metavar="VM", help="The VM: `web[0]`, `vm.web[0]`, or its sid.")]
 
@@ -18,9 +18,19 @@ def list_vms(call: Call, stack: flags.Stack = None) -> int:
 
     recorded = lookups.read_recorded(call.folder)
     exit_codes.tell_diagnostics(call.screen, damage.warnings(recorded), quiet=call.quiet)
-    seen = lookups.see(call.folder, recorded, requests.choose_stack(call, stack))
+    chosen = requests.choose_stack(call, stack)
+    seen = lookups.see(call.folder, recorded, chosen)
     presentation.show_listing(call, listings.vms(seen.records, seen.things))
+    if stack is None and chosen not in (None, deployment.STACK):
+        # Nobody asked for this stack alone, and clones are in no file where somebody would look for them.
+        _point_to(call, sum(record.kind == "vm" for record in lookups.records_of(recorded, deployment.STACK)))
     return exit_codes.DONE
+
+
+def _point_to(call: Call, others: int) -> None:
+    if others:
+        vms = f"{others} VM{'' if others == 1 else 's'} of the stack `{deployment.STACK}` (clones, imports, VMs deployed one by one)"
+        call.note(f"note: {vms} {'is' if others == 1 else 'are'} not listed; `herocloud vm list --stack {deployment.STACK}` lists them")
 
 
 def show(call: Call, name: VM, stack: flags.Stack = None) -> int:
