@@ -24,6 +24,8 @@ _LIVE = ("vcpus", "memory", "volumes", "nics", "labels", "restart")
 PATIENCE = 40.0
 """Seconds that a guest has to agree. One that boots just now needs most of them."""
 _PAUSE = 0.05
+_AGAIN = 5.0
+"""Seconds after which a guest is asked once more to let go of a device."""
 
 
 class Change(NamedTuple):
@@ -137,8 +139,19 @@ def _unplug(change: Change, device: str) -> None:
             if not refusal.is_unknown_device and not refusal.is_pending:
                 raise
 
-    ask()
-    if not _wait(change, lambda: device not in change.look().tree):
+    asked = -_AGAIN
+
+    def is_gone() -> bool:
+        nonlocal asked
+        if device not in change.look().tree:
+            return True
+        if time.monotonic() - asked >= _AGAIN:
+            # A guest that is still booting has not heard the first request; later releases tell it once more.
+            ask()
+            asked = time.monotonic()
+        return False
+
+    if not _wait(change, is_gone):
         raise Permanent(
             f"the guest of `{change.place.owner.address}` did not let go of `{device}` within {change.patience:g} s; it may do so later, "
             "and loses it when it reboots"

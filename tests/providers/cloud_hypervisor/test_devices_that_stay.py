@@ -15,10 +15,10 @@ from herocloud.host import detection
 from herocloud.model import powers
 from herocloud.model.errors import Permanent
 from herocloud.model.words import Impact
-from herocloud.providers.cloud_hypervisor import planning, vmm_process
+from herocloud.providers.cloud_hypervisor import device_changes, planning, vmm_process
 from herocloud.providers.seam import Found
 from herocloud.providers.vmm import folders
-from tests.providers.cloud_hypervisor.conftest import kernel
+from tests.providers.cloud_hypervisor.conftest import STAND_IN, kernel
 from tests.providers.cloud_hypervisor.test_killing_steps import kill_at, kill_vmm, nothing_is_left
 
 MIB = 1024**2
@@ -80,6 +80,30 @@ def test_it_goes_at_last_where_nobody_wants_it(bench: Any) -> None:
     assert bench.see() == {"machine": work.step.after, "power": "running"}
     bench.driver.undo(again)
     assert bench.see() == {"machine": work.step.before, "power": "running"}
+
+
+@pytest.mark.parametrize(("version", "hears"), [("54.0", True), ("53.0", False)])
+def test_a_guest_that_did_not_hear_the_first_request_is_asked_again(
+    bench: Any, program_on_path: Path, monkeypatch: pytest.MonkeyPatch, *, version: str, hears: bool
+) -> None:
+    if bench.real:
+        pytest.skip("needs a guest that hears the second request only")
+    program = program_on_path / "cloud-hypervisor"
+    program.unlink()
+    program.write_text(f'#!/bin/sh\nexec {STAND_IN} "$@" --stand-in version={version}\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(device_changes, "_AGAIN", 0.3)
+    bench.volume("data")
+    bench.running(volumes=[USE], payload={**bench.machine()["payload"], "cmdline": "guest=deaf"})
+    before = bench.see()["machine"]
+    work = bench.work("vm.detach", before, {**before, "volumes": []})
+    if hears:
+        bench.driver.perform(work)
+    else:
+        # These releases refuse the second request and tell the guest nothing.
+        with pytest.raises(Permanent, match="did not let go"):
+            bench.driver.perform(work)
+    assert _has(bench, "tree") is not hears
 
 
 @pytest.mark.parametrize("victim", ["herocloud", "both"])

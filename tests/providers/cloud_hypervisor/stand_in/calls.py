@@ -220,7 +220,7 @@ class Vmm:
         name = schema.read("remove-device", given, self.major)["id"]
         config = self._stored()
         if self._machine is not None:
-            self._machine.remove(name)
+            self._machine.remove(name, again=self.major >= 54)
             return
         for kind in ("disks", "net", "fs", "pmem"):
             if any(one["id"] == name for one in config.get(kind) or ()):

@@ -119,8 +119,15 @@ class Machine:
             self._clock.after(guest.DELAY, lambda: self._events.add("virtio-device", "activated", {"id": name}))
         return {"id": name, "bdf": self.tree[f"_virtio-pci-{name}"]["pci_bdf"]}
 
-    def remove(self, name: str) -> None:
-        """Ask the guest to let go; only a lively one ever does, and a late one after a while."""
+    def remove(self, name: str, *, again: bool) -> None:
+        """Ask the guest to let go; only a lively one ever does, a late one after a while, and a deaf one when it is asked twice.
+
+        Where it may not be asked `again`, a second request is refused while the first one waits.
+        """
+        if name in self._removing and again:
+            if self.behavior == "deaf":
+                self._clock.after(guest.DELAY, lambda: self._eject(name))
+            return
         if name not in self.tree or name in self._removing:
             raise Refusal(
                 "Error from device manager",
