@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from herocloud.kits import edges
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Outcome
 from herocloud.model.steps import KINDS, LANES, Step
@@ -115,7 +116,7 @@ class Walk:
         for step, address in address_of.items():
             needs.setdefault(address, set()).update(address_of[need] for need in self._needs[step] if need in address_of)
         order = dict.fromkeys(step.address for step in self._steps if step.address in begun)
-        reached = {address: _reach(address, needs) for address in order}
+        reached = {address: edges.follow(needs.get(address, ()), needs) for address in order}
         return {address: [one for one in order if address in reached[one]] for address in wanted}
 
     def take(self) -> list[Step]:
@@ -182,10 +183,7 @@ class Walk:
         """Take out a step that is not running, and everything that needs it; returns the latter in the order of the plan."""
         self._left.discard(step.id)
         if self._dependants is None:
-            self._dependants = {}
-            for dependant, needs in self._needs.items():
-                for need in needs:
-                    self._dependants.setdefault(need, []).append(dependant)
+            self._dependants = edges.turn(self._needs)
         skipped, frontier = [], [step.id]
         while frontier:
             for dependant in self._dependants.get(frontier.pop(), ()):
@@ -203,14 +201,3 @@ class Walk:
     def rest(self) -> list[Step]:
         """Return the steps that neither ended nor were given up, in the order of the plan."""
         return [self._steps[position] for position in sorted(self._position[step] for step in self._left)]
-
-
-def _reach(address: Address, needs: Mapping[Address, Collection[Address]]) -> set[Address]:
-    """Return everything that an address needs, directly or through others."""
-    found: set[Address] = set()
-    frontier = [address]
-    while frontier:
-        more = set(needs.get(frontier.pop(), ())) - found
-        found |= more
-        frontier += more
-    return found

@@ -9,6 +9,7 @@ import graphlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from herocloud.kits import edges
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic, Finding
 from herocloud.model.ids import Address, StepId
@@ -62,14 +63,8 @@ class _Block(NamedTuple):
 def _does_not_roll(block: _Block, decisions: Mapping[Address, Decision]) -> Diagnostic:
     """Name what keeps a block from rolling: what its instances need, and what is interrupted in the same apply."""
     first = block.instances[0].change
-    seen: set[Address] = set()
-    frontier = list(first.needs)
-    while frontier:
-        address = frontier.pop()
-        if address not in seen and address in decisions:
-            seen.add(address)
-            frontier += decisions[address].change.needs
-    causes = [address for address in decisions if address in seen and decisions[address].change.action in _INTERRUPTED]
+    needed = edges.follow(first.needs, {address: decision.change.needs for address, decision in decisions.items()})
+    causes = [address for address in decisions if address in needed and decisions[address].change.action in _INTERRUPTED]
     named = ", ".join(f"`{address}`" for address in causes) or "what they depend on"
     block_name = first.address.partition("[")[0]
     detail = (

@@ -6,7 +6,7 @@ Renames that look forgotten are pointed out here too, because they are found in 
 import re
 from collections.abc import Iterable, Mapping
 
-from herocloud.kits import jsons, nearest
+from herocloud.kits import edges, jsons, nearest
 from herocloud.kits.jsons import Spec
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic
@@ -71,24 +71,13 @@ def narrow(
     """Return what the plan may touch: targets with all they need, less what is excluded and all that needs that."""
     allowed = set(known)
     if targets is not None:
-        allowed &= _closure(targets, needs)
+        with_needs = edges.follow(targets, needs)
+        allowed &= with_needs
     if excluded:
-        needed_by: dict[Address, list[Address]] = {}
-        for address, others in needs.items():
-            for other in others:
-                needed_by.setdefault(other, []).append(address)
-        allowed -= _closure(excluded, needed_by)
+        needed_by = edges.turn(needs)
+        with_users = edges.follow(excluded, needed_by)
+        allowed -= with_users
     return allowed
-
-
-def _closure(start: set[Address], edges: Mapping[Address, Iterable[Address]]) -> set[Address]:
-    seen, stack = set(start), list(start)
-    while stack:
-        for address in edges.get(stack.pop(), ()):
-            if address not in seen:
-                seen.add(address)
-                stack.append(address)
-    return seen
 
 
 def suspect(created: list[Resource], deleted: list[Record]) -> list[Diagnostic]:
@@ -154,11 +143,7 @@ def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: li
     excluded = select("--exclude", options.exclude, known, found) if options.exclude else set()
     if options.destroy:
         # Destroying runs against the order of creation: what needs a target has to go before it.
-        reverse: dict[Address, list[Address]] = {}
-        for address, others in needs.items():
-            for other in others:
-                reverse.setdefault(other, []).append(address)
-        needs = dict(reverse)
+        needs = {**edges.turn(needs)}
     return Inputs(
         stack,
         resources,
