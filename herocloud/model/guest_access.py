@@ -18,6 +18,14 @@ class GuestAccess(NamedTuple):
     """The file that keeps what the guest wrote to its serial console."""
 
 
+class Said(NamedTuple):
+    """What a program did that ran in what stands in for a guest."""
+
+    code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+
 class Signs(NamedTuple):
     """What a VM shows while its guest is waited for: `power` as its part is, CPU time used, bytes on its serial line since it was booted.
 

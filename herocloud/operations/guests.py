@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import HerocloudError, Permanent, Refused
-from herocloud.model.guest_access import GuestAccess
+from herocloud.model.guest_access import GuestAccess, Said
 from herocloud.model.worlds import Record
 from herocloud.operations import inputs, lookups
 from herocloud.providers import registry
@@ -67,14 +67,15 @@ def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Reco
 
 
 def has_inside(record: Record) -> bool:
-    """Return whether programs, a console and a log are to be had of a VM; a simulated one is a state machine and no more."""
+    """Return whether programs, a console and a log are to be had of a VM, as its hypervisor declares."""
     return registry.hypervisor(record.provider).guest is not None
 
 
 def require_inside(record: Record, what: str) -> None:
     """Raise when there is nothing inside of a VM."""
     if not has_inside(record):
-        detail = f"`{record.address}` runs on `{record.provider}`: it exists only as a state machine, so it {_WHAT[what]}."
+        hollow = registry.hypervisor(record.provider).hollow
+        detail = f"`{record.address}` runs on `{record.provider}`: {hollow}, so it {_WHAT[what]}."
         raise Refused([Diagnostic("no-guest", "Nothing runs inside of this VM", detail, address=record.address)])
 
 
@@ -89,6 +90,17 @@ def run_program(folder: Path, record: Record, program: "Program", heard: "Heard"
         return programs.run(_agent(folder, record), program, heard, timeout=timeout)
     except (Off, Silent, Permanent) as error:
         _refuse(record, error)
+
+
+def run_stand_in(record: Record, command: Sequence[str], stdin: bytes | None) -> Said:
+    """Run a program in what a hypervisor without guests offers in place of one; raises Refused where it offers nothing."""
+    stand_in = registry.hypervisor(record.provider).stand_in
+    if stand_in is None:
+        require_inside(record, "exec")
+        msg = f"`{record.provider}` has guests, and programs run in them"
+        raise AssertionError(msg)
+    _require_running(record)
+    return stand_in(command, stdin)
 
 
 def last_lines(folder: Path, record: Record, count: int) -> tuple[list[str], int]:

@@ -8,7 +8,7 @@ Nothing of a provider is imported before somebody needs it: the `__init__` impor
 Modules satisfy these protocols as well as classes do, so `planning` is usually a plain module.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import makers
-from herocloud.model.guest_access import GuestAccess, Signs
+from herocloud.model.guest_access import GuestAccess, Said, Signs
 from herocloud.model.hosts import Host, ImageNeed, OverlayDaemon, OverlayKey
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.makers import Maker
@@ -42,7 +42,7 @@ from herocloud.providers.restart_events import Restarter
 __all__ = [
     "FIRMWARE", "ROLES", "SEED_AND_LOGS", "Attachment", "AttachmentKind", "Card", "Channel", "Declaration", "Disk", "DiskUse", "Driver",
     "Forward", "Found", "GuestAccess", "HypervisorPlanning", "HypervisorRole", "ImagesRole", "Keeper", "Lacking", "Live", "Lock",
-    "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "Role", "SettingKind", "Simulation",
+    "NetworkPlanning", "NetworkRole", "Observer", "OverlayRole", "Probe", "ProviderContext", "Role", "Said", "SettingKind", "Simulation",
     "Standing", "Survey", "Tap", "Tombstone", "Unsupported", "UserNetwork", "Verdict", "Work",
 ]  # fmt: skip
 
@@ -272,6 +272,10 @@ class HypervisorRole(NamedTuple):
     """Nothing where a guest has no agent."""
     guest: Callable[[Path, str], GuestAccess] | None = None
     """From the data folder and the sid of a VM. Nothing where VMs have no inside: no programs, no console, no log."""
+    hollow: str = "there is no guest inside"
+    """Why there is nothing inside, where `guest` is nothing; a sentence that goes on with what the VM therefore does not do."""
+    stand_in: Callable[[Sequence[str], bytes | None], Said] | None = None
+    """Runs a program with its input in something that callers of the daemon may try in place of a guest, where `guest` is nothing."""
     signs: Callable[[ProviderContext, str, str], Signs | None] | None = None
     """Looks at a VM (its sid and address) whose guest is waited for; the answer is nothing when its process is not there."""
     note_answer: Callable[[Path, str], None] | None = None

@@ -1,4 +1,4 @@
-"""Writes `openrpc.json` from the methods, and the generated modules of the client from `openrpc.json`."""
+"""Writes what is published: `openrpc.json` from the methods, the client from `openrpc.json`, and what the models of stack files say."""
 
 import json
 import keyword
@@ -17,10 +17,14 @@ _WIDTH = 110
 def generate() -> dict[Path, str]:
     """Return every generated file with its content."""
     from herocloud.rpc import endpoints, service
+    from herocloud.stack.fields import json_schema, shapes
+    from herocloud.views import json_text
 
     document = service.openrpc()
     return {
         Path("openrpc.json"): endpoints.dump(document).decode(),
+        Path("docs/schemas/stack.schema.json"): json_text.dumps(json_schema.stack_schema()) + "\n",
+        Path("herocloud/stack/fields/shapes.json"): shapes.render(),
         CLIENT / "schema_types.py": write_types(document),
         CLIENT / "error_types.py": write_errors(document),
         CLIENT / "sync_methods.py": write_methods(document, asynchronous=False),

@@ -8,22 +8,32 @@ import pytest
 
 PRODUCT = Path(__file__).parents[2] / "herocloud"
 OWN = "providers/simulator/"
-PUBLISHED = {
-    "rpc/client/": "generated from the document, which lists the hypervisors that a caller may name",
-    "rpc/methods/": "examples in the document, and the words of a parameter; no comparison",
-}
+REGISTRY = "providers/registry.py"
+GENERATED = "Generated from `openrpc.json`"
+"""How the summary of a module begins that is made of the document, which lists the hypervisors that a caller may name."""
 
 
-def find_names(source: str, name: str, *, published: bool = False) -> Iterator[int]:
-    """Yield the lines that hold a provider's name as a text; of what is published, only those that compare or keep it."""
-    tree = ast.parse(source)
-    shown = (
-        {id(one) for node in ast.walk(tree) if isinstance(node, (ast.Dict, ast.Subscript)) for one in ast.walk(node)}
-        if published
-        else set()
-    )
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and node.value == name and id(node) not in shown:
+def find_names(source: str, name: str) -> Iterator[int]:
+    """Yield the lines that hold a provider's name as a text."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and node.value == name:
+            yield node.lineno
+
+
+def find_imports(source: str, package: str) -> Iterator[int]:
+    """Yield the lines that import a package or something out of it, also by its name as a text."""
+    parent, _, last = package.rpartition(".")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            taken = [f"{package}.{alias.name}" for alias in node.names] if node.module == package else []
+            modules = [node.module or "", *taken, *(package for alias in node.names if (node.module, alias.name) == (parent, last))]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            modules = [node.value]
+        else:
+            continue
+        if any(module == package or module.startswith(f"{package}.") for module in modules):
             yield node.lineno
 
 
@@ -47,10 +57,20 @@ def test_the_simulator_is_named_in_its_own_package_only() -> None:
     found = [
         f"{name}:{line}"
         for name, source in _sources()
-        if not name.startswith(OWN)
-        for line in find_names(source, "simulator", published=name.startswith(tuple(PUBLISHED)))
+        if not name.startswith(OWN) and GENERATED not in source.partition("\n")[0]
+        for line in find_names(source, "simulator")
     ]
     assert found == [], "ask the declaration: `registry.simulation()`, `is_simulated`, a capability"
+
+
+def test_the_simulator_is_imported_by_the_registry_only() -> None:
+    found = [
+        f"{name}:{line}"
+        for name, source in _sources()
+        if not name.startswith(OWN) and name != REGISTRY
+        for line in find_imports(source, "herocloud.providers.simulator")
+    ]
+    assert found == [], "ask the declaration; what it lacks becomes a field of the seam"
 
 
 def test_nothing_is_cast_to_any() -> None:
@@ -64,7 +84,22 @@ def test_a_blind_cast_is_found(source: str) -> None:
     assert list(find_blind_casts(source)) == [1]
 
 
-def test_a_comparison_is_found_and_an_example_of_what_is_published_is_not() -> None:
-    assert list(find_names('if provider == "simulator": pass', "simulator", published=True)) == [1]
-    assert list(find_names('Example({"hypervisor": "simulator"})', "simulator", published=True)) == []
-    assert list(find_names('Example({"hypervisor": "simulator"})', "simulator")) == [1]
+@pytest.mark.parametrize("source", ['if provider == "simulator": pass', 'Example({"hypervisor": "simulator"})', 'Literal["simulator"]'])
+def test_a_name_is_found(source: str) -> None:
+    assert list(find_names(source, "simulator")) == [1]
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from a.simulator import guest", True),
+        ("from a import simulator", True),
+        ("import a.simulator.guest", True),
+        ("from a.simulator.guest import run", True),
+        ('importlib.import_module("a.simulator.guest")', True),
+        ("from a import simulators", False),
+        ("import a.simulation", False),
+    ],
+)
+def test_an_import_is_found(source: str, *, found: bool) -> None:
+    assert list(find_imports(source, "a.simulator")) == [1] * found

@@ -84,7 +84,7 @@ def test_every_value_in_every_field_has_one_verdict(name, value, making) -> None
 
 
 def test_the_table_is_made_of_the_models() -> None:
-    assert shapes.FILE.read_text(encoding="utf-8") == shapes.render(), "run: python -m herocloud.stack.fields.shapes"
+    assert shapes.FILE.read_text(encoding="utf-8") == shapes.render(), "scripts/openrpc writes it"
 
 
 def test_mistakes_reach_the_models() -> None:

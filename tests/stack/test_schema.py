@@ -25,7 +25,7 @@ def _value(text: str):
 
 def test_the_published_schema_is_the_generated_one() -> None:
     published = (_ROOT / "docs" / "schemas" / "stack.schema.json").read_text(encoding="utf-8")
-    assert json.loads(published) == json_schema.stack_schema(), "write it again: herocloud schema > docs/schemas/stack.schema.json"
+    assert json.loads(published) == json_schema.stack_schema(), "scripts/openrpc writes it"
 
 
 def test_a_stack_that_says_everything_is_valid(validator, mistakes) -> None:

@@ -4,6 +4,7 @@
 by hand. `DECLARATION` is what the engine knows of it; `planning` is the part that `plan/` may import.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from herocloud.providers.seam import (
     NetworkRole,
     OverlayRole,
     ProviderContext,
+    Said,
     Simulation,
     Standing,
 )
@@ -71,6 +73,12 @@ def _version(context: ProviderContext, sid: str | None) -> str:  # noqa: ARG001 
     return world.read_version(context.folder)
 
 
+def _stand_in(command: Sequence[str], stdin: bytes | None) -> Said:
+    from herocloud.providers.simulator import guest
+
+    return guest.run(command, stdin)
+
+
 def _exists(folder: Path) -> bool:
     from herocloud.providers.simulator import world_file
 
@@ -113,6 +121,8 @@ DECLARATION = Declaration(
         live=frozenset(Live),
         snapshots=True,
         version=_version,
+        hollow="it exists only as a state machine",
+        stand_in=_stand_in,
     ),
     images=ImagesRole(keeper=_driver, disk=_disk, data=_data),
     network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),

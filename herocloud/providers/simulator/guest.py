@@ -1,18 +1,11 @@
 """The guest of a simulated VM: so little of one that callers can try their way through, and nothing that could be taken for a machine."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from herocloud.providers.seam import Said
 
 COMMANDS = ("echo", "cat", "true", "false")
 NOT_FOUND = 127
-
-
-class Said(NamedTuple):
-    """What a program did."""
-
-    code: int
-    stdout: bytes = b""
-    stderr: bytes = b""
 
 
 def run(command: Sequence[str], stdin: bytes | None = None) -> Said:

@@ -8,6 +8,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record
 from herocloud.operations import guests, labels, lookups
+from herocloud.providers import registry
 from herocloud.rpc import error_answers, work
 from herocloud.rpc.answers import AttachInfo, ExecInfo, LogLines, MigratedSecret, Secret, Sid
 from herocloud.rpc.desk import Desk, secret_of
@@ -21,7 +22,10 @@ MOST_OUTPUT = 1024 * 1024
 
 @declare(
     "vms",
-    example=Example({"sid": "vnyhs9"}, {"sid": "vnyhs9", "hypervisor": "simulator", "attached": True, "reason": "its process runs the VM"}),
+    example=Example(
+        {"sid": "vnyhs9"},
+        {"sid": "vnyhs9", "hypervisor": registry.simulation().name, "attached": True, "reason": "its process runs the VM"},
+    ),
     errors=(NOT_FOUND, HYPERVISOR_UNAVAILABLE),
 )
 def attach_hypervisor(desk: Desk, sid: Sid, secret: Secret = "") -> AttachInfo:
@@ -87,19 +91,15 @@ def vm_exec(
     stdin = None if input is None else input.encode("utf-8", "surrogatepass")
     said: dict[bool, bytearray] = {False: bytearray(), True: bytearray()}
     if not guests.has_inside(record):
-        code, cut = _run_simulated(record, [command, *args], stdin, said)
+        code, cut = _run_stand_in(record, [command, *args], stdin, said)
     else:
         code, cut = _run_real(desk, record, [command, *args], stdin, said, timeout)
     out, err = (bytes(said[stream][:MOST_OUTPUT]).decode(errors="replace") for stream in (False, True))
     return ExecInfo(exit_code=code, stdout=out, stderr=err, truncated=cut or any(len(text) > MOST_OUTPUT for text in said.values()))
 
 
-def _run_simulated(record: Record, command: list[str], stdin: bytes | None, said: dict[bool, bytearray]) -> tuple[int, bool]:
-    from herocloud.providers.simulator import guest
-
-    if record.parts.get("power") != "running":
-        raise error_answers.wrong_state(f"`{record.address}` is {record.parts.get('power')}; a guest answers only while its VM runs.")
-    found = guest.run(command, stdin)
+def _run_stand_in(record: Record, command: list[str], stdin: bytes | None, said: dict[bool, bytearray]) -> tuple[int, bool]:
+    found = guests.run_stand_in(record, command, stdin)
     said[False] += found.stdout
     said[True] += found.stderr
     return found.code, False

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from herocloud.model.worlds import Record
 from herocloud.operations import deployment, host_boot, power
 from herocloud.operations.deployment import DeployWanted
 from herocloud.operations.stack_plans import Planned
+from herocloud.providers import registry
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
 from herocloud.rpc.desk import Desk, secret_of
@@ -39,6 +40,10 @@ CHANGING = (NOT_FOUND, WRONG_STATE, LOCKED, STALE_PLAN, BLOCKED, HYPERVISOR_UNAV
 
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", description="The name of the VM, unique among deployed ones.")]
 Text = Annotated[str, Field(max_length=4096)]
+if TYPE_CHECKING:
+    Hypervisor = str
+else:
+    Hypervisor = Literal["auto", *registry.hypervisor_names()]
 
 _JOB: dict[str, Json] = {
     "job_id": "j1",
@@ -70,7 +75,7 @@ _VM: dict[str, Json] = {
     "image": "tiny",
     "addresses": [],
     "mycelium_ip": None,
-    "hypervisor": "simulator",
+    "hypervisor": registry.simulation().name,
     "restart": "no",
     "protected": False,
     "labels": {},
@@ -119,7 +124,7 @@ def deploy_vm(
     labels: Annotated[dict[str, Text], Field(max_length=64, description="Words to find the VM by.")] = {},  # noqa: B006
     restart: Annotated[Literal["no", "on-failure", "always"], Field(description="When it is started again by itself.")] = "no",
     mycelium: Annotated[bool, Field(description="Gives the VM an address in the overlay.")] = False,  # noqa: FBT002
-    hypervisor: Annotated[Literal["auto", "cloud-hypervisor", "qemu", "simulator"], Field(description="What runs the VM.")] = "auto",
+    hypervisor: Annotated[Hypervisor, Field(description="What runs the VM.")] = "auto",
 ) -> JobInfo:
     """Deploy a VM on a free slice.
 

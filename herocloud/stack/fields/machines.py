@@ -178,7 +178,9 @@ class Defaults(Block):
     """Values for every VM that does not say otherwise."""
 
     image: str | None = optional("The name or alias of the image to boot.")
-    hypervisor: Hypervisor | None = optional("What runs the VM: `auto` (the default), `cloud-hypervisor`, `qemu` or `simulator`.")
+    hypervisor: Hypervisor | None = optional(
+        "What runs the VM: a hypervisor by its name, or `auto` (the default), which lets the plan choose."
+    )
     size: str | None = optional("The name of a preset under `sizes`.")
     slices: Many | None = optional("How many slices; by default as many as the memory needs. The plan picks the lowest free ones.")
     vcpus: Processors | None = optional("How many processors; 1 by default.")

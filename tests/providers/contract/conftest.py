@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.providers import registry
-
-FIRST = "dictionary"
-
-
-def first_line() -> list[str]:
-    """Return its line; nothing where somebody who follows the page has registered it already."""
-    return [] if any(line.rpartition(".")[2] == FIRST for line in registry.PROVIDERS) else [FIRST]
+from tests.providers.contract import first_line
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,6 +15,6 @@ def first_provider() -> Iterator[None]:
     """Register the provider of forty lines by its one line."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parent / "first_provider"))
-        patch.setattr(registry, "PROVIDERS", [*registry.PROVIDERS, *first_line()])
+        patch.setattr(registry, "PROVIDERS", first_line.PATHS)
         yield
-        sys.modules.pop(FIRST, None)
+        sys.modules.pop(first_line.FIRST, None)

@@ -24,6 +24,7 @@ from herocloud.plan.scope import PlanOptions
 from herocloud.providers import drivers, registry
 from herocloud.providers.seam import Declaration, Found, ProviderContext, Work
 from herocloud.stack import load as stacks
+from tests.providers.contract.first_line import PATHS
 from tests.providers.network import ability
 
 GIB = 1024**3
@@ -231,9 +232,6 @@ WAYS = {"fails": _fail, "is killed": _kill}
 @pytest.fixture(params=WAYS)
 def cut(request: pytest.FixtureRequest) -> Callable[[Bench, Step, int], bool]:
     return WAYS[str(request.param)]
-
-
-PATHS = [*registry.PROVIDERS, "dictionary"]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.rpartition(".")[2])
