@@ -5,6 +5,8 @@ import json
 import os
 import signal
 
+import pytest
+
 STACK = """\
 stack: shop
 images:
@@ -40,14 +42,22 @@ def test_the_log_says_who_did_what_and_how_it_ended(herocloud, misbehave) -> Non
     assert "rolled back" in newest or "partial" in newest
 
 
-def test_applies_that_did_the_same_have_names_of_their_own(herocloud) -> None:
+@pytest.fixture
+def back_and_forth(herocloud) -> list[dict]:
+    """Apply the same two changes twice by turns, and return the history."""
     for vcpus in (1, 2, 1, 2):
         herocloud.write(STACK.format(image="old").replace("memory", f"vcpus: {vcpus}, memory"))
         herocloud.done("apply", "-y", "-q")
-    history = json.loads(herocloud.done("state", "log", "--json").out)["history"]
-    assert len({entry.get("apply", entry["plan"]) for entry in history}) == 4, "what `undo` takes is ambiguous"
-    ran = herocloud("undo", "4", "-y")
-    assert ran.code == 0, f"a serial of the log is not accepted: {ran.both}"
+    return json.loads(herocloud.done("state", "log", "--json").out)["history"]
+
+
+def test_applies_that_did_the_same_have_names_of_their_own(back_and_forth) -> None:
+    assert len({entry.get("apply", entry["plan"]) for entry in back_and_forth}) == 4, "what `undo` takes is ambiguous"
+
+
+def test_undo_takes_a_serial_of_the_log(herocloud, back_and_forth) -> None:
+    ran = herocloud("undo", str(back_and_forth[0]["serial"]), "-y")
+    assert ran.code == 0, ran.both
     assert json.loads(herocloud.done("state", "show", "vm.web", "--json").out)["spec"]["vcpus"] == 1
 
 
