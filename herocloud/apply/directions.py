@@ -8,7 +8,8 @@ aims at every one of them without a copy that can fall behind. A point is always
 (`apply.perform.after` and `apply.perform.after:vm.boot`), which lets a rule mean either the nth step of all or the nth of one kind.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from herocloud.apply.entries import Journal
@@ -235,12 +236,23 @@ class Closing(Backward):
     taken back was never started. So the apply can still be finished, taken back, or closed once more.
     """
 
+    def __init__(self, journal: Journal, steps: Iterable[Step]) -> None:
+        """Take back these steps, which may or may not have happened."""
+        under_way = {step.id: step.address for step in steps}
+        super().__init__(journal, under_way.keys())
+        self._left = Counter(under_way.values())
+
+    def told(self, step: Step) -> EventData | None:
+        """Tell how many steps of the address are still to be taken back, which are not all that were begun."""
+        return {"left": self._left[step.address]}
+
     def intent(self, step: Step, at: float) -> Entry:
         """Journal that only the world can tell from here on how far the step is."""
         return self._journal.undoing(step, at, "cancelled", _CLOSING)
 
     def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:  # noqa: ARG002  (the journal knows the original)
         """Journal that nothing of the step is there any more."""
+        self._left[step.address] -= 1
         return self._journal.undone(step, at, seconds, "skipped", _CLOSING)
 
     def failed(self, step: Step, why: str, at: float, seconds: float) -> Entry:

@@ -145,7 +145,7 @@ class Session:
             return ended
         # All that was begun counts, so that no record is put back as it was before while parts of its thing are left.
         self._journal.prepare_undo(rollback.begun_steps(self.plan, states))
-        way = (Backward if entries.going_back(states) else Closing)(self._journal, {step.id for step in making})
+        way = Backward(self._journal, {step.id for step in making}) if entries.going_back(states) else Closing(self._journal, making)
         back = self._run(Walk(making, {}, self.options.parallelism), way, on_failure="continue")
         return back._replace(outcomes=(*ended.outcomes, *back.outcomes))
 

@@ -133,6 +133,8 @@ def test_the_lines_of_the_closing_are_there_and_told_apart(cut: Callable[[str], 
     assert (closing[0]["type"], closing[-1]["type"]) == ("closing", "closed")
     taken_back = {one["address"] for one in closing if one["type"] == "apply_complete" and one["direction"] == "back"}
     assert "vm.db" in taken_back
+    left = {one["address"]: one["data"]["left"] for one in closing if one["type"] == "apply_complete"}
+    assert set(left.values()) == {0}, "no more is taken back of it in a closing"
     assert {one["type"] for one in told if one["apply_id"] == "apply-2"} == {"apply_start", "apply_complete"}
 
 
