@@ -71,9 +71,9 @@ def _runs(data: Path, sid: str) -> bool:
 
 
 def _last_end(data: Path, sid: str) -> str | None:
-    from herocloud.providers.cloud_hypervisor import vmm_process
+    from herocloud.providers.cloud_hypervisor import endings
 
-    return None if _runs(data, sid) else vmm_process.say_how_it_ended(data, sid)
+    return None if _runs(data, sid) else endings.say_how_it_ended(data, sid)
 
 
 def _counters(data: Path, sid: str) -> dict[str, dict[str, int]]:

@@ -4,6 +4,9 @@ Cloud Hypervisor gives its serial port to one client of a socket, makes that soc
 somebody has to listen all the time, and to say what to run when the program was started again. `python -I -S attendant.py FOLDER SOCKETS`
 does both, with the standard library alone, because there is one of it per VM. It ends when the VMM has ended for good.
 
+It also keeps small what the program writes about itself, its events and its log: a guest that resets its devices again and again makes
+lines without end, and the program knows no limit.
+
 A program in another language would take less memory, and something to compile it; a file as serial port takes no process, and the program
 empties it at every start of the guest.
 """
@@ -22,6 +25,12 @@ _SOON, _LATER = 0.02, 0.25
 """Seconds between two tries to reach the serial port: a guest that starts should not wait, and one that is off does not matter."""
 _EAGER = 3.0
 _LIMIT = 4 * 1024**2
+_GROWING = ("events", "vmm.log")
+"""What the program writes into, from its start on and never at its end: cut off, it would only get a hole."""
+KEPT = 1024**2
+"""Bytes of it that stay, the newest; readers of events have read what is older."""
+_BETWEEN_LOOKS = 10.0
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _TELLS_ABSENCE = 53
 """The first release with a status code of its own for "there is no VM"."""
 _ABSENT = b"VM is not created"
@@ -43,6 +52,7 @@ class Attendant:
         self._people: dict[socket.socket, bytearray] = {}
         self._eager_until = time.monotonic() + _EAGER
         self._next_try = 0.0
+        self._next_look = time.monotonic() + _BETWEEN_LOOKS
         self._listener = self._listen()
 
     def run(self) -> int:
@@ -52,8 +62,13 @@ class Attendant:
                 self._reach()
             if self._serial is None and not self._is_kept():
                 return 0
-            for key, events in self._selector.select(_SOON if self._serial is None else None):
+            for key, events in self._selector.select(_SOON if self._serial is None else _BETWEEN_LOOKS):
                 self._handle(key.fileobj, events)
+            if time.monotonic() >= self._next_look:
+                self._next_look = time.monotonic() + _BETWEEN_LOOKS
+                for name in _GROWING:
+                    with contextlib.suppress(OSError):
+                        bound(self._file(name))
 
     def _handle(self, wire: object, events: int) -> None:
         if wire is self._listener:
@@ -227,6 +242,23 @@ class Attendant:
             while not _is_whole(answer) and (piece := wire.recv(_PIECE)):
                 answer += piece
         return int(answer.split(b" ", 2)[1]), answer
+
+
+def bound(path: str) -> None:
+    """Take away the older part of a file that takes much room: its place becomes a hole, so nobody who writes or reads loses theirs."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_blocks * 512 <= _LIMIT:
+            return
+        import ctypes
+
+        sizes = (ctypes.c_int64(0), ctypes.c_int64(status.st_size - KEPT))
+        if ctypes.CDLL(None).fallocate(descriptor, _KEEP_SIZE | _PUNCH_HOLE, *sizes) != 0:
+            # A file system without holes that can be made: its newest part goes as well.
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _is_whole(answer: bytes) -> bool:

@@ -1,15 +1,17 @@
 """The file in which Cloud Hypervisor writes down what happens: objects of JSON over several lines, a blank line between them.
 
 It is read from where the last look ended. The writer may be in the middle of an object, so what cannot be read yet is read next time; the
-program cuts the file to nothing when it starts, which a reader notices by its length.
+program cuts the file to nothing when it starts, which a reader notices by its length. A guest can make events without end, so the attendant
+takes away what is old (see `attendant`): only the newest `KEPT` bytes are sure to be there, and a first look begins at those.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from enum import Enum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+KEPT = 1024**2
+"""Bytes that the attendant leaves."""
 _MOST = 4 * 1024**2
 """Bytes read at once."""
 
@@ -29,15 +31,6 @@ class Event(NamedTuple):
         return f"{self.source}/{self.name}"
 
 
-class End(Enum):
-    """How a process that is gone came to its end."""
-
-    STOPPED = "it was stopped over its API"
-    GUEST_OFF = "the guest switched itself off"
-    PANIC = "the guest panicked"
-    CRASHED = "it crashed or was killed"
-
-
 class EventFile:
     """Reads a file event by event, as it grows."""
 
@@ -52,6 +45,8 @@ class EventFile:
                 size = stream.seek(0, 2)
                 if size < self._place:
                     self._place, self._rest = 0, ""
+                if self._place < size - KEPT:
+                    self._place, self._rest = size - KEPT, ""
                 stream.seek(self._place)
                 piece = stream.read(_MOST)
         except FileNotFoundError:
@@ -83,22 +78,6 @@ def parse(text: str) -> tuple[list[Event], str]:
         event = _event(value)
         if event is not None:
             events.append(event)
-
-
-def how_it_ended(events: Iterable[Event], *, asked: bool) -> End:
-    """Tell from its events how a process ended; `asked` when we asked it to."""
-    keys = [event.key for event in events]
-    if "vmm/shutdown" in keys[-3:]:
-        if asked:
-            return End.STOPPED
-        return End.PANIC if "guest/panic" in keys else End.GUEST_OFF
-    return End.PANIC if "guest/panic" in keys[-3:] else End.CRASHED
-
-
-def say_how_it_ended(path: Path) -> str | None:
-    """Say how a process that is gone, and that nobody here stopped, came to its end; nothing where it wrote nothing."""
-    events = EventFile(path).read()
-    return how_it_ended(events, asked=False).value if events else None
 
 
 def _event(value: Any) -> Event | None:

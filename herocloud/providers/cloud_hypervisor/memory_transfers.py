@@ -14,7 +14,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import snapshot_memory
-from herocloud.providers.cloud_hypervisor import event_file, file_layout, long_calls, releases
+from herocloud.providers.cloud_hypervisor import file_layout, long_calls, releases
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import identity, kept_memory, memory_folders
@@ -33,7 +33,7 @@ def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, re
     """Write the memory of a VM that is held into its snapshot."""
     memory = work.step.after["memory"]
     if mark is None or not _is_there(data, sid, mark):
-        raise kept_memory.gone(work, event_file.say_how_it_ended(file_layout.event_file(data, sid)))
+        raise kept_memory.gone(work, endings.say_how_it_ended(data, sid))
     socket = file_layout.api_socket(data, sid)
     try:
         with Client(socket) as client:
@@ -45,7 +45,7 @@ def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, re
     except (Lost, Refusal) as error:
         memory_folders.remove(data, sid)
         if isinstance(error, Lost) and not _is_there(data, sid, mark):
-            raise kept_memory.gone(work, event_file.say_how_it_ended(file_layout.event_file(data, sid))) from error
+            raise kept_memory.gone(work, endings.say_how_it_ended(data, sid)) from error
         raise
     reached("written")
     folder = memory_folders.take_over(data, sid, (CONFIG, STATE, MEMORY))

@@ -16,7 +16,7 @@ from herocloud.kits import faults
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import (
     attendance,
-    event_file,
+    endings,
     file_layout,
     hardware,
     installation,
@@ -191,7 +191,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     if mark.machine["hugepages"]:
         files.require_huge_pages(mark.machine["memory"])
     if mark.booted is not None:
-        work.progress(f"the process before this one is gone: {say_how_it_ended(data, sid) or 'nobody knows how'}", None)
+        work.progress(f"the process before this one is gone: {endings.say_how_it_ended(data, sid) or 'nobody knows how'}", None)
         clear(data, sid, mark)
     log = folders.serial_log(data, sid)
     said = log.stat().st_size if log.exists() else 0
@@ -242,6 +242,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) 
         environment={identity.TOKEN: identity.token(data, sid)},
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
         cage=cages.cage_of(data, sid, mark.machine, installed.path, opened),
+        says_signaled=(file_layout.LOG, endings.SIGNALED) if installed.release.major >= endings.TELLS_SIGNALS else None,
     )
 
 
@@ -331,18 +332,10 @@ def last_words(data: Path, sid: str) -> str:
     said = launch.said(identity.record_path(data, sid).with_name("process.log"))
     if said:
         return said
-    try:
-        lines = (file_layout.log_file(data, sid)).read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
+    lines = files.end_of(file_layout.log_file(data, sid)).splitlines()
     errors = [line for line in lines[-_LAST_WORDS:] if "ERROR" in line]
     return f": {errors[-1]}" if errors else ""
 
 
 def _where_more(data: Path, sid: str) -> str:
     return f"; its log is `{file_layout.log_file(data, sid)}`, and `herocloud doctor` checks what it needs"
-
-
-def say_how_it_ended(data: Path, sid: str) -> str | None:
-    """Say how a process that is gone, and that nobody here stopped, came to its end; nothing where none wrote anything."""
-    return event_file.say_how_it_ended(file_layout.event_file(data, sid))

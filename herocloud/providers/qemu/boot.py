@@ -46,6 +46,8 @@ _FIRST_ANSWER = 30.0
 _STEP = 0.01
 _HALTED = ("paused", "postmigrate")
 """States of a machine whose guest is held; the second one is since its memory was kept."""
+_SIGNALED = "terminating on signal"
+"""What QEMU says before it ends with 0 because of a signal, as it does when its guest switches itself off."""
 _REPEATED = 0.3
 """Seconds in which a write that failed has failed again."""
 
@@ -227,6 +229,7 @@ def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> L
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
         cage=cages.cage_of(data, sid, mark.machine, machine.program, opened),
         bounds_log=True,
+        says_signaled=(f"{identity.RECORD}.log", _SIGNALED),
     )
 
 

@@ -16,6 +16,7 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.vmm import folders
 
 LOG_LIMIT = 4 * 1024**2
+_END = 65536
 _OLD = ".1"
 
 
@@ -26,6 +27,16 @@ def require(path: Path, what: str, way: str = "put it there, or name another one
     if not os.access(path, os.R_OK):
         raise Permanent(f"{what} `{path}` may not be read by this user")
     return path
+
+
+def end_of(log: Path, most: int = _END) -> str:
+    """Return the last words of a log that may be long; nothing when there is none."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - most))
+            return stream.read(most).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def cut_log(log: Path, limit: int = LOG_LIMIT) -> bool:

@@ -37,14 +37,30 @@ jail=$3
 orders=$4
 bounding=$5
 loader=$6
+folder=$7
+events=$8
 umask 077
 exec 9<>"$record.lock" || exit 75
 case $0 in
 *-adopter) adopts=1; exec 8>>"$record.adopter" && flock -n 8 || exit 75 ;;
 *) adopts=; flock -w 1 9 || exit 75 ;;
 esac
-events=$(dirname "$record")/events.$(basename "$record")
 note() { printf '%s %s\\n' "$(date +%s)" "$*" >>"$events"; }
+again="-- started again"
+was_signaled() {
+    read -r name words <"$record.signals" || return
+    case $name in */*) return 1 ;; esac
+    tail -c 65536 "$folder/$name" | {
+        told=1
+        while read -r line || [ "$line" ]; do
+            case $line in
+            *"$words"*) told=0 ;;
+            "$again"*) told=1 ;;
+            esac
+        done
+        exit "$told"
+    }
+}
 read -r boot </proc/sys/kernel/random/boot_id
 read -r stat </proc/self/stat
 printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
@@ -61,6 +77,7 @@ while :; do
         "$python" -I -S -c "$loader" "$jail" run "$orders" "$record" 8>&-
         code=$?
     fi
+    [ "$code" = 0 ] && [ -e "$record.signals" ] && was_signaled && code=143
     printf '%s\\n' "$code" >"$record.ended"
     policy=no
     read -r policy <"$record.restart"
@@ -83,6 +100,7 @@ while :; do
     tries=$((tries + 1))
     pause=$((pause < 32 ? pause * 2 : 60))
     note restarted "$tries"
+    printf '%s\\n' "$again, try $tries"
 done
 """
 _KEEP = _KEEP.replace("@bounds@", log_bounds.START)
@@ -91,7 +109,9 @@ What is run stands in its orders, in the runtime folder, which nobody else can w
 
 Where `.bounds` is, a second shell keeps the serial log small. A process that ends within a minute ten times in a row is given up. What
 happened stands in `events.` and the name of the record, with its time. The lock is waited for, because a look at it holds it for an
-instant. An adopter takes the place of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit
+instant. A program that ends in good order when it is sent a signal ends with 0, and only its log tells this from a guest that switched
+itself off: `.signals` names the log and the words, and the code is then that of a process which SIGTERM ended. An adopter takes the place
+of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit
 code, which counts as a failure then."""
 
 _DETACH = """\
@@ -126,6 +146,8 @@ class Launch(NamedTuple):
     """Who connects to that socket."""
     bounds_log: bool = False
     """Whether its serial log is kept small for it."""
+    says_signaled: tuple[str, str] | None = None
+    """The log beside its record, and the words in it, by which a program that ends with 0 says that a signal ended it."""
 
 
 def launch(
@@ -174,6 +196,10 @@ def prepare(what: Launch) -> None:
     folders.make_orders_folder()
     _write(folders.orders_path(what.record), "".join(f"{name}\0{value}\0" for name, value in orders))
     _write(_beside(what.record, "restart"), f"{what.restart}\n")
+    if what.says_signaled is not None:
+        _write(_beside(what.record, "signals"), " ".join(what.says_signaled) + "\n")
+    else:
+        _beside(what.record, "signals").unlink(missing_ok=True)
     if what.bounds_log:
         _write(_beside(what.record, log_bounds.FLAG), f"{files.LOG_LIMIT} {log_bounds.SECONDS}\n")
 
@@ -259,7 +285,7 @@ def has_systemd() -> bool:
 def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | None = None) -> None:
     record = what.record.absolute()
     become = ["/bin/sh", "-c", _KEEP, name, str(record), sys.executable, str(jail_command.JAIL), str(folders.orders_path(record))]
-    become += [log_bounds.SCRIPT, jail_command.LOADER]
+    become += [log_bounds.SCRIPT, jail_command.LOADER, str(record.parent), str(record.with_name(f"events.{record.name}"))]
     if has_systemd():
         try:
             subprocesses.run(_as_unit(what, become, log, unit or what.unit), timeout=_SHELL_TIME)

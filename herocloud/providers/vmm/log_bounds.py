@@ -56,10 +56,10 @@ done
 START = """\
 if [ -e "$record.bounds" ]; then
     read -r limit seconds <"$record.bounds"
-    log=$(dirname "$record")/serial.log
+    log=$folder/serial.log
     read -r own _ </proc/self/stat
     env -i PATH="$PATH:/usr/sbin:/usr/bin:/sbin:/bin" /bin/sh -c "$bounding" herocloud-log \\
         "$log" "$own" "$limit" "$seconds" "$record.bounded-by" </dev/null >/dev/null 2>&1 8>&- 9>&- &
 fi
 """
-"""What the shell beside a VMM does; `$bounding` is the script."""
+"""What the shell beside a VMM does; `$bounding` is the script, and `$folder` that of the record."""

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.cloud_hypervisor import DECLARATION, attendant, signs_of_life
+from herocloud.providers.cloud_hypervisor import DECLARATION, attendant, signs_of_life, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Lost
 from herocloud.providers.vmm import folders, identity
+from herocloud.providers.vmm.restarter import VmmRestarter
 
 
 @pytest.fixture
@@ -178,6 +179,68 @@ def test_a_running_vm_tells_what_its_devices_counted_and_another_nothing(bench: 
     assert "read_latency_min" not in counted, "nothing was read, so there is no shortest time"
     bench.power("vm.stop", "running", "stopped")
     assert DECLARATION.hypervisor.counters(bench.data, "v1") == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_from_outside_is_no_guest_that_switched_itself_off(bench: Any, number: signal.Signals) -> None:
+    bench.running()
+    process = bench.process
+    identity.send(process, number)
+    assert identity.wait_for_death(process, 20)
+    assert DECLARATION.hypervisor.last_end(bench.data, "v1") == "a signal from outside ended it"
+    bench.power("vm.boot", "stopped", "running")
+    assert "the process before this one is gone: a signal from outside ended it" in bench.told
+    bench.power("vm.stop", "running", "stopped")
+    assert DECLARATION.hypervisor.last_end(bench.data, "v1") is None, "we stopped it"
+
+
+def test_a_vmm_that_somebody_else_ended_over_its_api_was_stopped(bench: Any) -> None:
+    bench.running()
+    process = bench.process
+    with vmm_process.open_client(bench.data, "v1") as client:
+        client.end()
+    assert identity.wait_for_death(process, 20)
+    assert DECLARATION.hypervisor.last_end(bench.data, "v1") == "it was stopped over its API"
+
+
+def test_a_vmm_that_a_signal_ended_is_started_again_on_failure(bench: Any) -> None:
+    bench.running(restart="on-failure")
+    first = bench.process
+    identity.send(first, signal.SIGTERM)
+    _wait_until_back(bench, first)
+    ended = [event for event in VmmRestarter(bench.data, "v1").read_events() if event.kind == "ended"]
+    assert [event.detail for event in ended] == ["143"]
+    bench.power("vm.stop", "running", "stopped")
+    assert bench.left_over() == []
+
+
+def test_a_guest_that_switched_itself_off_is_left_off_on_failure(bench: Any) -> None:
+    if bench.real:
+        pytest.skip("needs a guest that switches itself off")
+    bench.running(restart="on-failure", payload={**bench.machine()["payload"], "cmdline": "guest=off"})
+    left = identity.record_path(bench.data, "v1").with_name("process.left")
+    for _ in range(2000):
+        if left.exists():
+            break
+        threading.Event().wait(0.01)
+    events = VmmRestarter(bench.data, "v1").read_events()
+    assert [(event.kind, event.detail) for event in events] == [("ended", "0"), ("left-off", "0")]
+
+
+def test_what_the_program_writes_about_itself_is_kept_small(stage: Any) -> None:
+    """By somebody who writes as the program does: from the start on, and not at the end."""
+    names = ("events", "vmm.log")
+    with contextlib.ExitStack() as opened:
+        writers = [opened.enter_context((stage.folder / name).open("w")) for name in names]
+        for writer in writers:
+            writer.write("{}\n" * 2 * 1024**2)
+            writer.flush()
+        stage.port().close()
+        stage.until(lambda: all((stage.folder / name).stat().st_blocks * 512 <= 2 * attendant.KEPT for name in names))
+        for writer in writers:
+            writer.write("the end\n")
+    for name in names:
+        assert (stage.folder / name).read_bytes().endswith(b"{}\n{}\nthe end\n"), "who writes and who reads keep their places"
 
 
 def test_a_guest_that_panicked_is_crashed_and_is_not_asked_to_shut_down(bench: Any) -> None:

@@ -3,10 +3,8 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from herocloud.providers.cloud_hypervisor import event_file
-from herocloud.providers.cloud_hypervisor.event_file import End, Event, EventFile
+from herocloud.providers.cloud_hypervisor import attendant, event_file, readings
+from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
 
 
 def _text(source: str, name: str, **properties: str) -> str:
@@ -55,17 +53,18 @@ def test_a_missing_file_has_no_events(tmp_path: Path) -> None:
     assert EventFile(tmp_path / "none").read() == []
 
 
-@pytest.mark.parametrize(
-    ("keys", "asked", "end"),
-    [
-        (["vmm/starting", "vm/booted", "vm/shutdown", "vm/deleted", "vmm/shutdown"], True, End.STOPPED),
-        (["vmm/starting", "vm/booted", "vm/shutdown", "vm/deleted", "vmm/shutdown"], False, End.GUEST_OFF),
-        (["vmm/starting", "vm/booted"], False, End.CRASHED),
-        (["vmm/starting", "vm/booted", "guest/panic"], False, End.PANIC),
-        (["vmm/starting", "vm/rebooting"], False, End.CRASHED),
-        ([], False, End.CRASHED),
-    ],
-)
-def test_the_end_of_a_process_is_told_from_its_events(keys: list[str], asked: bool, end: End) -> None:  # noqa: FBT001
-    events = [Event(0.0, *key.split("/"), {}) for key in keys]
-    assert event_file.how_it_ended(events, asked=asked) is end
+def test_a_first_look_begins_at_what_is_sure_to_be_there(tmp_path: Path) -> None:
+    """What is older may have been taken away in the middle of an event, and its place be empty."""
+    path = tmp_path / "events"
+    path.write_text(_text("virtio-device", "activated", id="net") * 20_000 + _text("guest", "panic"))
+    attendant.bound(str(path))
+    size, events = path.stat().st_size, EventFile(path).read()
+    assert events[-1].key == "guest/panic"
+    assert {event.key for event in events[:-1]} == {"virtio-device/activated"}
+    assert size > 2 * event_file.KEPT, "the place of what was taken away stays"
+    assert len(events) > event_file.KEPT // 200
+    assert readings.has_panicked(path)
+
+
+def test_the_attendant_leaves_what_a_reader_begins_at() -> None:
+    assert attendant.KEPT == event_file.KEPT

@@ -1,6 +1,8 @@
 """Every kind of step, on a machine that runs without a guest in it: performed, probed before and after, repeated, and taken back."""
 
 import os
+import signal
+import threading
 
 import pytest
 
@@ -8,7 +10,8 @@ from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.ownership import read_owner
 from herocloud.providers.qemu import boot as qemu_boot
 from herocloud.providers.seam import Found
-from herocloud.providers.vmm import folders
+from herocloud.providers.vmm import folders, identity
+from herocloud.providers.vmm.restarter import VmmRestarter
 
 
 def _life(bench, machine):
@@ -193,6 +196,21 @@ def test_a_machine_that_cannot_start_says_why_and_is_not_tried_again_by_itself(b
         bench.power("vm.boot", "stopped", "running")
     bench.power("vm.stop", "running", "stopped")
     assert bench.see()["power"] == "stopped"
+
+
+def test_a_machine_that_a_signal_ended_is_started_again_on_failure(bench, machine) -> None:
+    """QEMU ends with 0 then, as it does when its guest switches itself off."""
+    bench.do("vm.create", None, machine(restart="on-failure"))
+    bench.power("vm.boot", "stopped", "running")
+    first = bench.process
+    identity.send(first, signal.SIGTERM)
+    for _ in range(2000):
+        if bench.process not in (None, first):
+            break
+        threading.Event().wait(0.01)
+    assert bench.process not in (None, first)
+    assert [event.detail for event in VmmRestarter(bench.data, "v1").read_events() if event.kind == "ended"] == ["143"]
+    bench.power("vm.stop", "running", "stopped")
 
 
 def test_a_disk_that_is_gone_is_named(bench, machine) -> None:

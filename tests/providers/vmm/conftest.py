@@ -25,12 +25,12 @@ class Stand:
         self.record = identity.record_path(data, self.sid)
         self.record.parent.mkdir(parents=True)
 
-    def order(self, *command: str, restart: str = "no") -> Launch:
+    def order(self, *command: str, restart: str = "no", **more: Any) -> Launch:
         environment = {identity.TOKEN: identity.token(self.data, self.sid)}
-        return Launch(self.record, command, self.data / "qmp.sock", restart, environment, "herocloud-test")
+        return Launch(self.record, command, self.data / "qmp.sock", restart, environment, "herocloud-test", **more)
 
-    def start(self, *command: str, restart: str = "no") -> Identity:
-        return launch.launch(self.order(*command, restart=restart))
+    def start(self, *command: str, restart: str = "no", **more: Any) -> Identity:
+        return launch.launch(self.order(*command, restart=restart, **more))
 
     def beside(self, name: str) -> Path:
         return self.record.with_name(f"{self.record.name}.{name}")

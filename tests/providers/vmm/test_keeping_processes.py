@@ -32,6 +32,20 @@ def test_how_it_ended_decides(stand, eventually, restart: str, code: int, again)
     assert stand.beside("ended").read_text() == f"{code}\n"
 
 
+def test_one_that_ends_in_good_order_by_a_signal_has_failed_and_what_it_said_before_counts_once(stand, eventually) -> None:
+    """As QEMU does; started again, it ends because its guest switches itself off."""
+    gate = stand.data / "gate"
+    script = f"trap 'echo vmm: terminating on signal 15; exit 0' TERM; until [ -e {gate} ]; do sleep .02; done; exit 0"
+    first = stand.start("sh", "-c", script, restart="on-failure", says_signaled=("process.log", "terminating on signal"))
+    launch.keep(stand.record, kept=True)
+    identity.send(first, signal.SIGTERM)
+    second = eventually(lambda: _again(stand, first))
+    gate.touch()
+    assert identity.wait_for_death(second, 10)
+    assert eventually(lambda: stand.beside("left").exists())
+    assert _events(stand) == [("ended", "143"), ("restarted", "1"), ("ended", "0"), ("left-off", "0")]
+
+
 def test_it_comes_back_as_it_was_told_to_be_meanwhile(stand, eventually) -> None:
     first = stand.start("sleep", "60", restart="always")
     launch.keep(stand.record, kept=True)

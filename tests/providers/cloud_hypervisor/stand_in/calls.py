@@ -10,7 +10,7 @@ from typing import Any
 import guest
 import saved_state
 import schema
-from event_log import EventLog
+from event_log import EventLog, ProgramLog
 from machine import Machine
 from refusals import ABSENT, MISSING, OFF, TAKEN, Refusal
 
@@ -32,8 +32,8 @@ _WORDS = {
 class Vmm:
     """One process of the program."""
 
-    def __init__(self, events: EventLog, clock: guest.Clock, version: str) -> None:
-        self.events, self.clock, self.version = events, clock, version
+    def __init__(self, events: EventLog, log: ProgramLog, clock: guest.Clock, version: str) -> None:
+        self.events, self.log, self.clock, self.version = events, log, clock, version
         self.major = int(version.split(".", maxsplit=1)[0])
         self.over = False
         self._config: dict[str, Json] | None = None
@@ -60,8 +60,16 @@ class Vmm:
             return 200, None
         return (204 if found is None else 200), found
 
-    def stop(self) -> None:
-        """End as a signal ends it."""
+    def end_by_signal(self) -> None:
+        self.log.add("VM exit event")
+        self._end()
+
+    def end_by_guest(self) -> None:
+        # Before release 52 both said the same.
+        self.log.add("VM guest exit event" if self.major >= 52 else "VM exit event")
+        self._end()
+
+    def _end(self) -> None:
         self._delete()
         self.events.add("vmm", "shutdown")
         self.over = True
@@ -95,7 +103,8 @@ class Vmm:
         return {"build_version": f"v{self.version}", "version": version, "pid": os.getpid(), "features": ["io_uring", "kvm"]}
 
     def _vmm_shutdown(self) -> None:
-        self.stop()
+        self.log.add("API request event: VmmShutdown")
+        self._end()
 
     def _create(self, given: Json) -> None:
         if self._config is not None:
@@ -155,7 +164,7 @@ class Vmm:
         if self._serial is None:
             self._open_consoles()
         self._machine = Machine(config, self.clock, self.events)
-        self._machine.boot(power_off=self.stop, reboot=self._reset, panic=self._panic)
+        self._machine.boot(power_off=self.end_by_guest, reboot=self._reset, panic=self._panic)
         self.events.add("vm", "booted")
 
     def _reset(self) -> None:
@@ -182,11 +191,11 @@ class Vmm:
         self._close_consoles()
         self._open_consoles()
         self._machine = Machine(self._stored(), self.clock, self.events)
-        self._machine.boot(power_off=self.stop, reboot=lambda: None, panic=self._panic)
+        self._machine.boot(power_off=self.end_by_guest, reboot=lambda: None, panic=self._panic)
         self.events.add("vm", "rebooted")
 
     def _power_button(self) -> None:
-        self._running().press_button(self.stop)
+        self._running().press_button(self.end_by_guest)
 
     def _nmi(self) -> None:
         self._running()

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from calls import Vmm
-from event_log import EventLog
+from event_log import EventLog, ProgramLog
 from guest import Clock
 from misbehavior import Misbehavior
 
@@ -46,17 +46,16 @@ def main(arguments: list[str]) -> int:
         return 0
     os.umask(0o077)
     misbehavior.begin()
-    if given.log_file:
-        open(given.log_file, "w").close()
+    log = ProgramLog(given.log_file)
     events = EventLog(_path(given.event_monitor))
     events.add("vmm", "starting")
     listener = _listen(_path(given.api_socket), int(misbehavior.version.split(".")[0]))
     if listener is None:
         return 1
     clock = Clock(time.monotonic)
-    vmm = Vmm(events, clock, misbehavior.version)
+    vmm = Vmm(events, log, clock, misbehavior.version)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: vmm.stop())
+        signal.signal(number, lambda *_: vmm.end_by_signal())
     Server(listener, vmm, clock, misbehavior).run(stay=given.no_shutdown)
     os.unlink(_path(given.api_socket))
     return 0
