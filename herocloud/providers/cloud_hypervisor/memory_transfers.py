@@ -14,7 +14,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import snapshot_memory
-from herocloud.providers.cloud_hypervisor import file_layout, long_calls, releases
+from herocloud.providers.cloud_hypervisor import endings, file_layout, long_calls, releases
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import identity, kept_memory, memory_folders
