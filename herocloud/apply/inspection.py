@@ -38,11 +38,13 @@ class Left(NamedTuple):
     """What else cannot be taken back, and keeps some steps of this change from it."""
     snapshots: tuple[str, ...] = ()
     """The names of its snapshots that are gone for good: it comes back without them."""
+    size_stays: str = ""
+    """Why its disk does not get its earlier size back."""
 
     @property
     def comes_back(self) -> bool:
         """Return whether a rollback takes it back as a whole."""
-        return not self.lost and not self.because and not self.snapshots
+        return not self.lost and not self.because and not self.snapshots and not self.size_stays
 
 
 class Rest(NamedTuple):
@@ -102,7 +104,7 @@ def look_at(steps: Iterable[Step], plan: Plan, driver_of: Callable[[Step], Drive
         except HerocloudError as error:
             looks[step.id] = Look(None, str(error))
         else:
-            looks[step.id] = Look(answer.found, answer.detail or "", answer.lost)
+            looks[step.id] = Look(answer.found, answer.detail or "", answer.lost, answer.stays)
     return looks
 
 

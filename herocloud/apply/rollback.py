@@ -34,6 +34,8 @@ class Rollback(NamedTuple):
     """Steps that are not taken back because another cannot be: which one."""
     unknown: frozenset[StepId]
     """Steps of which only the world knows how far they came."""
+    grown: frozenset[StepId]
+    """Those that cannot be taken back because a disk stays as large as they made it; nothing else stays for that."""
 
     def taken_back(self) -> list[Step]:
         """Return the steps that are taken back."""
@@ -52,11 +54,22 @@ class Look(NamedTuple):
     detail: str = ""
     lost: bool = False
     """It has destroyed the data already, although it is not done."""
+    stays: str = ""
+    """Why taking it back would leave what is there as it is."""
 
 
 def begun_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
     """Return the steps that were begun and not taken back yet, newest first."""
     return [step for step in reversed(plan.steps) if states.get(step.id) == "done" or states.get(step.id) in IN_FLIGHT]
+
+
+def grown_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
+    """Return the steps that made a disk larger: whether it gets its earlier size back, only the world knows."""
+    return [
+        step
+        for step in begun_steps(plan, states)
+        if KINDS[step.kind].grows and states[step.id] == "done" and step.before is not None and step.before["size"] < step.after["size"]
+    ]
 
 
 def find_lost(
@@ -99,14 +112,16 @@ def walk(plan: Plan, states: Mapping[StepId, str], looks: Mapping[StepId, Look],
         if step.id not in broken and _found(step, looks) is Found.CONTRADICTED:
             detail = looks[step.id].detail or "no details"
             broken[step.id] = f"the host matches neither the state before nor after this step: {detail}. Nothing was touched"
+    grown = {step.id: looks[step.id].stays for step in steps if step.id in looks and looks[step.id].stays and step.id not in broken}
+    broken |= grown
     snapshots = {change.address for change in plan.changing if any(part.startswith(SNAPSHOT) for part in change.parts_before or ())}
     stays = _without_their_data(steps, lost, snapshots)
-    _wait_for_the_unclear(steps, dependants, set(broken) - set(lost), stays)
+    _wait_for_the_unclear(steps, dependants, set(broken) - set(lost) - set(grown), stays)
     needs = {step.id: _seen_through(step.id, dependants, {*broken, *stays}) for step in steps}
     needs.update(dict.fromkeys(broken, ()))
     needs.update({step: (because,) for step, because in stays.items()})
     unknown = frozenset(step.id for step in steps if states[step.id] in IN_FLIGHT)
-    return Rollback(tuple(steps), needs, broken, frozenset(lost) & broken.keys(), stays, unknown)
+    return Rollback(tuple(steps), needs, broken, frozenset(lost) & broken.keys(), stays, unknown, frozenset(grown))
 
 
 def _found(step: Step, looks: Mapping[StepId, Look]) -> Found | None:

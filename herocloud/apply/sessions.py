@@ -104,7 +104,8 @@ class Session:
         """
         # Of all that is under way, only this decides what cannot come back; the rest is asked in turn, by workers that may be given up.
         asked = [step for step in inspection.open_steps(self.plan, states) if KINDS[step.kind].destroys_data and step.id not in stuck]
-        looks = inspection.look_at(asked, self.plan, self._opened.of, self._store.lineage)
+        grown = [step for step in rollback.grown_steps(self.plan, states) if step.id not in stuck]
+        looks = inspection.look_at([*asked, *grown], self.plan, self._opened.of, self._store.lineage)
         lost = rollback.find_lost(self.plan, apply_id(self._number), states, looks, purged=self.plan.purge, kept=kept)
         self._lost = frozenset(lost)
         self._finish_removals([step for step in asked if step.id in lost and looks[step.id].found is Found.PARTIAL])

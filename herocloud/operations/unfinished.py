@@ -114,6 +114,7 @@ def to_undo(folder: Path, which: str | None, stack: StackName | None = None) -> 
 def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     """Look at what is left of an apply; opens nothing for writing and changes nothing."""
     from herocloud.apply import entries, inspection
+    from herocloud.apply import rollback as rollbacks
     from herocloud.apply.sessions import Opened
     from herocloud.providers.drivers import Drivers
     from herocloud.state import store
@@ -124,8 +125,9 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     hosting = inputs.find_host(folder, recorded)
     drivers = Drivers(hosting.context)
     under_way = inspection.open_steps(plan, states)
+    grown = rollbacks.grown_steps(plan, states) if back else []
     try:
-        looks = inspection.look_at(under_way, plan, lambda step: Opened([step], drivers).of(step), recorded.lineage or "")
+        looks = inspection.look_at([*under_way, *grown], plan, lambda step: Opened([step], drivers).of(step), recorded.lineage or "")
     finally:
         drivers.close()
     left = _left_back(plan, pending.id, states, looks, hosting) if back else _left_forward(plan, states)
@@ -187,7 +189,7 @@ def _left_back(plan: Plan, apply: str, states: Mapping[StepId, str], looks: Mapp
     owners = {step.id: step.address for step in walk.steps}
     because: dict[Address, dict[Address, None]] = {}
     for step in walk.steps:
-        cause = walk.stays.get(step.id) or (step.id if step.id in walk.broken else None)
+        cause = walk.stays.get(step.id) or (step.id if step.id in walk.broken and step.id not in walk.grown else None)
         if cause is not None and not (cause in walk.lost and owners[cause] == step.address):
             because.setdefault(step.address, {})[owners[cause]] = None
     return tuple(
@@ -199,6 +201,7 @@ def _left_back(plan: Plan, apply: str, states: Mapping[StepId, str], looks: Mapp
             lost=change.address in gone,
             because=tuple(because.get(change.address, ())),
             snapshots=tuple(snapshots.get(change.address, ())),
+            size_stays=next((walk.broken[step.id] for step in walk.steps if step.id in walk.grown and step.address == change.address), ""),
         )
         for change in plan.changing
         if change.address in begun

@@ -88,6 +88,8 @@ class Probe(NamedTuple):
     detail: str = ""
     lost: bool = False
     """True of a half-done step that has destroyed the data already: it cannot be taken back any more."""
+    stays: str = ""
+    """Why taking the step back would leave what is there as it is, in words; empty where it can be taken back."""
 
 
 class Work(NamedTuple):

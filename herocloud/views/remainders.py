@@ -100,6 +100,8 @@ def _note_back(one: Left) -> str:
         why = f"{others} cannot come back" if others else "the host matches neither the state before nor after a step of it"
         without = f", and {_snapshots(one)} {'are' if len(one.snapshots) > 1 else 'is'} gone for good" if one.snapshots else ""
         return f"{'not as a whole' if one.steps else 'not taken back'}: {why}{without}"
+    if one.size_stays:
+        return f"not as a whole: {one.size_stays.rstrip('.')}"
     if one.snapshots:
         return f"without {_snapshots(one)}, which {'are' if len(one.snapshots) > 1 else 'is'} gone for good"
     if one.change.action is Action.CREATE and one.change.impact < Impact.DATA and one.change.kind in ("vm", "volume"):

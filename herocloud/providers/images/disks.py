@@ -228,17 +228,26 @@ class Disks:
         size = part_states.size_of(path)
         if mark is None or size is None:
             raise Conflict(f"`{path}` is gone")
-        nobody_wrote = mark.half in (_GROWING, _SHRINKING) or mark.more.get("untouched") == path.stat().st_mtime_ns
-        if size > before["size"] and not nobody_wrote:
-            raise Permanent(
-                f"`{work.step.address}` was written to after it grew to {format_size(size)}, so the new room may be in use. "
-                "The disk stays that large."
-            )
+        if why := self.why_it_stays(work):
+            raise Permanent(why)
         was = marks.restoring_of(mark)
         marks.write(path, mark._replace(half=_SHRINKING, goal=before, more={**mark.more, "was": was}))
         half()
         _resize(path, before["size"])
         marks.write(path, mark._replace(body=before, half=None, goal=None, more=was))
+
+    def why_it_stays(self, work: Work) -> str:
+        """Say why a disk that grew does not get its earlier size back; nothing where it does."""
+        path = self._path(work)
+        mark, size = marks.read(path), part_states.size_of(path)
+        if mark is None or size is None or size <= work.step.before["size"] or mark.half in (_GROWING, _SHRINKING):
+            return ""
+        if mark.more.get("untouched") == path.stat().st_mtime_ns:
+            return ""
+        return (
+            f"`{work.step.address}` was written to after it grew to {format_size(size)}, so the new room may be in use. "
+            "The disk stays that large."
+        )
 
     def restore(self, work: Work, half: Half) -> None:
         """Bring deleted data back."""

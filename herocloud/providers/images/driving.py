@@ -20,7 +20,7 @@ from herocloud.providers.images.replaced_disks import Replacements
 from herocloud.providers.images.seeds import Seeds
 from herocloud.providers.images.snapshot_folders import Snapshots
 from herocloud.providers.parts import Half, PartsDriver
-from herocloud.providers.seam import Probe, Tombstone, Work
+from herocloud.providers.seam import Found, Probe, Tombstone, Work
 
 PERFORMED = tuple(kind for kind, info in KINDS.items() if info.role == "images")
 
@@ -55,7 +55,7 @@ class ImagesDriver(PartsDriver):
         """
         self._folder = folder
         store, there = Store(folder), space.Room(folder, space.bounds_of(host))
-        disks = Disks(folder, store, there, ownership)
+        disks = self._disks = Disks(folder, store, there, ownership)
         seeds = Seeds(folder, ownership, environment or {})
         self._replacements = Replacements(folder, there, ownership)
         super().__init__(
@@ -94,7 +94,10 @@ class ImagesDriver(PartsDriver):
         """Compare the world with the part before and after."""
         if work.step.kind == MOVE:
             return probe_move(self._folder, work)
-        return self._replacements.probe(work) if work.step.kind in replaced_disks.KINDS else super().probe(work)
+        if work.step.kind in replaced_disks.KINDS:
+            return self._replacements.probe(work)
+        probe = super().probe(work)
+        return probe._replace(stays=self._disks.why_it_stays(work)) if KINDS[work.step.kind].grows and probe.found is Found.DONE else probe
 
     def tombstones(self) -> list[Tombstone]:
         """List the data that was deleted and is still there, oldest first."""

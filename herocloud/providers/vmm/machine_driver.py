@@ -318,10 +318,7 @@ class MachineDriver:
         if target["size"] < size and target["size"] != (origin or {}).get("size") and work.step.after["size"] == target["size"]:
             raise Permanent(f"`{work.step.address}`: shrinking its root disk from {size} to {target['size']} bytes would destroy data")
         if target["size"] < min(size, work.step.after["size"]):
-            raise Permanent(
-                f"the guest of `{work.step.address}` knows that its root disk grew to {sizes.show_size(size)}, so the new room may be in "
-                "use. The disk stays that large."
-            )
+            raise Permanent(_say_stays(work, size))
         if mark is not None and self._control.has_guest(sid, mark):
             self._control.grow(sid, path, target["size"])
         elif size != target["size"]:
@@ -337,7 +334,8 @@ class MachineDriver:
         if mark is not None and self._control.is_living(sid, mark):
             found |= self._control.sizes(sid)
         if found == {step.after["size"]}:
-            return Probe(Found.DONE)
+            grown = step.after["size"] > step.before["size"]
+            return Probe(Found.DONE, stays=_say_stays(work, step.after["size"]) if grown else "")
         if found == {step.before["size"]}:
             return Probe(Found.NOT_STARTED)
         return Probe(Found.PARTIAL, f"the root disk of `{step.address}` is between two sizes")
@@ -355,3 +353,10 @@ class MachineDriver:
                 yield
         except OSError as error:
             raise wrap(step, error) from error
+
+
+def _say_stays(work: Work, size: int) -> str:
+    return (
+        f"the guest of `{work.step.address}` knows that its root disk grew to {sizes.show_size(size)}, so the new room may be in use. "
+        "The disk stays that large."
+    )
