@@ -7,7 +7,7 @@ from pathlib import Path
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import specs
 from herocloud.model.errors import Permanent
-from herocloud.providers.cloud_hypervisor import file_layout, installation, slots
+from herocloud.providers.cloud_hypervisor import file_layout, installation, landlock, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
 from herocloud.providers.vmm import files, folders, grants, virtiofs
 from herocloud.providers.vmm.machine_place import Place
@@ -45,6 +45,7 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Ma
         shares=virtiofs.shares_of(data, sid, part),
         payload=payload,
         firmware=firmware,
+        landlock=landlock.rules_of(data, sid, part),
     )
 
 

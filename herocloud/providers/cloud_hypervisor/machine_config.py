@@ -59,6 +59,8 @@ class Machine(NamedTuple):
     shares: Sequence[Share] = ()
     payload: Mapping[str, Json] | None = None
     firmware: Path | None = None
+    landlock: Sequence[models.LandlockConfig] = ()
+    """What the program may open beside what its configuration names; nothing where it is not kept from anything."""
 
 
 def config_of(machine: Machine) -> models.VmConfig:
@@ -84,6 +86,8 @@ def config_of(machine: Machine) -> models.VmConfig:
         config["disks"] = disks
     if nets:
         config["net"] = nets
+    if machine.landlock:
+        config["landlock_enable"], config["landlock_rules"] = True, list(machine.landlock)
     if machine.shares:
         config["fs"] = [_share(number, share, places, release) for number, share in enumerate(machine.shares)]
     return config

@@ -82,6 +82,7 @@ def moved(saved: Any, now: Any, work: Work) -> Any:
     config["vsock"] = {**saved["vsock"], "socket": now["vsock"]["socket"]}
     config["payload"] = {**saved["payload"], **{field: now["payload"][field] for field in _FILES_OF_A_PAYLOAD if field in now["payload"]}}
     config["cpus"] = {**saved["cpus"], "affinity": now["cpus"].get("affinity")}
+    config |= {"landlock_enable": bool(now.get("landlock_rules")), "landlock_rules": now.get("landlock_rules")}
     for kind, field in (("disks", "path"), ("net", "tap")):
         there = {device["id"]: device[field] for device in now.get(kind) or ()}
         devices = saved.get(kind) or []

@@ -84,7 +84,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
 
 def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001
     """Say whether VMs can run here, and what of them cannot."""
-    from herocloud.providers.cloud_hypervisor import installation, releases
+    from herocloud.providers.cloud_hypervisor import installation, landlock, releases
     from herocloud.providers.vmm import virtiofs
 
     path = installation.find_program()
@@ -105,4 +105,6 @@ def survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: AR
         lacking.append(Lacking("shares", virtiofs.MISSING))
     if installation.find_firmware() is None:
         lacking.append(Lacking(FIRMWARE, installation.NO_FIRMWARE))
+    if not landlock.is_there():
+        lacking.append(Lacking("Landlock", landlock.MISSING))
     return Standing(True, f"{installed.release} with KVM", accelerated=True, lacking=tuple(lacking))

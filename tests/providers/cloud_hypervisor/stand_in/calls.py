@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import guest
+import landlock
 import saved_state
 import schema
 from event_log import EventLog, ProgramLog
@@ -112,6 +113,7 @@ class Vmm:
         # Stored first: an error with a console leaves it stored.
         self._config = schema.read_machine(given, self.major)
         self._open_consoles()
+        landlock.apply(self._config)
 
     def _open_consoles(self) -> None:
         serial = self._stored()["serial"]
@@ -120,6 +122,7 @@ class Vmm:
         if serial["mode"] == "Socket":
             self._serial = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
+                landlock.require(os.path.dirname(serial["socket"]), "w")
                 self._serial.bind(serial["socket"])
             except OSError as error:
                 raise Refusal(
@@ -271,6 +274,7 @@ class Vmm:
             self._machine = Machine(config, self.clock, self.events)
             saved_state.fill(folder, state)
             self.events.add("vm", "restoring")
+            landlock.apply(config)
             self._machine.go_on(state)
             self.events.add("vm", "restored")
         except Refusal:

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 
+import landlock
 from refusals import Refusal
 
 _TUNSETIFF = 0x400454CA
@@ -22,6 +23,7 @@ class Disk:
 
     def __init__(self, path: str, *, readonly: bool) -> None:
         try:
+            landlock.require(path, "r" if readonly else "rw")
             self._file = os.open(path, os.O_CLOEXEC | (os.O_RDONLY if readonly else os.O_RDWR))
         except OSError as error:
             raise Refusal("Error from device manager", "Disk image open failed", _words(error)) from error
@@ -50,6 +52,9 @@ class Tap:
 
     def __init__(self, name: str | None, *, pairs: int) -> None:
         try:
+            landlock.require("/dev/net/tun", "rw")
+            if name and os.path.exists(f"/sys/class/net/{name}"):
+                landlock.require(f"/sys/class/net/{name}/tun_flags")
             self._file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise Refusal(
@@ -78,6 +83,7 @@ class VsockSocket:
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            landlock.require(os.path.dirname(path), "w")
             self._socket.bind(path)
         except OSError as error:
             self._socket.close()

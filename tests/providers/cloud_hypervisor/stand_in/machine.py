@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import guest
+import landlock
 import schema
 from event_log import EventLog
 from host_things import Cpu, Disk, Tap, VsockSocket
@@ -175,6 +176,11 @@ class Machine:
         for field, what in (("kernel", "kernel"), ("initramfs", "initramfs"), ("firmware", "kernel")):
             if payload.get(field) and not os.path.exists(payload[field]):
                 raise Refusal(f"Cannot open {what} file", "No such file or directory (os error 2)")
+            if payload.get(field):
+                try:
+                    landlock.require(payload[field])
+                except PermissionError as error:
+                    raise Refusal(f"Cannot open {what} file", "Permission denied (os error 13)") from error
 
     def _check_memory(self) -> None:
         memory = self.config["memory"]

@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+import landlock
 from refusals import Refusal
 
 Json = Any
@@ -62,6 +63,7 @@ def fill(folder: str, state: Json) -> None:
 
 def _make(folder: str, name: str, words: str, content: bytes, size: int | None = None) -> None:
     try:
+        landlock.require(folder, "w")
         with open(os.path.join(folder, name), "xb") as stream:
             stream.write(content)
             if size is not None:

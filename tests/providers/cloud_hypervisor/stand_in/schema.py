@@ -1,5 +1,6 @@
 """Fields of a configuration: their defaults, what is needed, and the rules between them. Unknown fields are dropped without a word."""
 
+import os
 from typing import Any
 
 from refusals import Refusal
@@ -90,6 +91,7 @@ DEFAULTS: dict[str, dict[str, Json]] = {
         "iommufd": False,
         "vfio_p2p_dma": True,
     },
+    "landlock": {"path": ..., "access": ...},
     "resize": {"desired_vcpus": None, "desired_ram": None, "desired_balloon": None},
     "resize-disk": {"id": ..., "desired_size": ...},
     "resize-zone": {"id": ..., "desired_ram": ...},
@@ -156,6 +158,8 @@ def read_machine(given: Json, major: int) -> dict[str, Json]:
     value: dict[str, Json] = {name: read(name, given.get(name) or plain[name], major) for name in _SINGLE}
     value |= {name: read(name, given[name], major) for name in _OPTIONAL if given.get(name) is not None}
     value |= {name: [read(kind, one, major) for one in given[name]] for name, kind in LISTS.items() if given.get(name) is not None}
+    if given.get("landlock_rules") is not None:
+        value["landlock_rules"] = [read("landlock", one, major) for one in given["landlock_rules"]]
     value |= {name: bool(given.get(name, False)) for name in ("pvpanic", "iommu", "watchdog", "landlock_enable")}
     return value
 
@@ -188,6 +192,11 @@ def _problems(machine: dict[str, Json]) -> Any:
             yield "Product of CPU topology parts does not match maximum vCPU"
     if memory["shared"] and memory["mergeable"]:
         yield "Invalid to set both `shared` and `mergeable`"
+    yield from (
+        f'Path "{one["path"]}" provided in landlock-rules does not exist'
+        for one in machine.get("landlock_rules") or ()
+        if not os.path.exists(one["path"])
+    )
     yield from _device_problems(machine)
 
 
