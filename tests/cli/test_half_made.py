@@ -1,8 +1,10 @@
 """A failure beside other work: what has begun is finished, and every view says of what is left what it really is."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -41,6 +43,18 @@ def test_a_replacement_that_has_begun_is_finished_beside_a_failure(herocloud: An
     assert ran.code == 13, ran.both
     powers = _powers(herocloud)
     assert (powers["vm.lb"], powers["vm.db"]) == ("running", "running")
+
+
+@pytest.mark.usefixtures("failing")
+def test_the_pages_call_no_machine_skipped_that_was_touched(herocloud: Any) -> None:
+    ran = herocloud("apply", "-y", "--replace", "vm.lb", "--replace", "vm.db", "--html", "result.html", "--junit", "result.xml")
+    assert ran.code == 13, ran.both
+    page = (herocloud.folder / "result.html").read_text(encoding="utf-8")
+    pills = dict(re.findall(r'<span class="name mono">([^<]*)</span>.*?<span class="pill [^"]*">([^<]*)</span>', page, re.DOTALL))
+    cases = ET.parse(herocloud.folder / "result.xml").getroot().iter("testcase")  # noqa: S314  (our own)
+    skipped = {str(case.get("name")).split()[0] for case in cases if case.find("skipped") is not None}
+    for vm in ("vm.lb", "vm.db"):
+        assert (pills[vm], vm in skipped, _powers(herocloud)[vm]) == ("done", False, "running")
 
 
 @pytest.mark.usefixtures("failing")
