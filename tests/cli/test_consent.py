@@ -44,6 +44,16 @@ def test_an_apply_without_approval_deletes_nothing_that_a_cut_destroy_left(heroc
     assert "volume.data" in ran.out, "what is left is shown before anybody is asked"
 
 
+def test_a_destroy_that_was_interrupted_in_good_order_waits_for_approval_too(herocloud: Any, applied: Path, spawn: Spawn) -> None:
+    process = spawn("destroy", "-y", "--purge", "-q", env={**os.environ, "HEROCLOUD_FAULTS": "apply.perform.after:3:term"})
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    before = _world(herocloud)
+    ran = herocloud("apply")
+    assert ran.code == 12, ran.both
+    assert _world(herocloud) == before, "the rest of the destroy ran without anybody's consent"
+
+
 @pytest.mark.usefixtures("cut_destroy")
 @pytest.mark.parametrize("words", [("resume",), ("resume", "--rollback"), ("destroy",), ("undo",), ("apply", "--approve", "create")])
 def test_whatever_goes_on_asks_first(herocloud: Any, words: tuple[str, ...]) -> None:
