@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from herocloud.apply.steering import Options
     from herocloud.operations.callers import How, Watch
 
+FILE_FLAG = "-f"
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -104,6 +105,13 @@ def _require_hypervisor(name: str) -> None:
         close = nearest.nearest(name, known)
         hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
         raise BadValue(f"`{name}` is not a hypervisor; {hint}", "--hypervisor")
+
+
+def refuse_beside_plan(call: Call, *names: str) -> None:
+    """Refuse typed flags that a command with a saved plan would not look at: it holds its stack, files and values."""
+    typed = [FILE_FLAG if name == "file" else f"--{name.replace('_', '-')}" for name in names if name in call.typed]
+    if typed:
+        raise BadValue(f"a saved plan is shown as it is; {', '.join(typed)} cannot be given with it", "PLANFILE")
 
 
 def make_approved(running: flags.Approving) -> frozenset[Approval]:

@@ -165,3 +165,20 @@ def test_typed_classes_are_a_limit_for_a_saved_plan(herocloud: Any, applied: Pat
     # The environment approves for plans that nobody has approved; saving one did.
     environment = {"HEROCLOUD_APPROVE": "create,update"}
     assert "6 destroyed" in herocloud.done("apply", "p.hcplan", environment=environment).out
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (("show", "p.hcplan", "--stack", "other"), "--stack"),
+        (("show", "p.hcplan", "-f", "stack.yaml"), "-f"),
+        (("graph", "p.hcplan", "--var", "a=b"), "--var"),
+        (("graph", "p.hcplan", "-f", "stack.yaml"), "-f"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, tuple) else given,
+)
+def test_a_saved_plan_is_shown_without_what_belongs_to_other_plans(herocloud: Any, saved: Path, words: tuple[str, ...], flag: str) -> None:
+    ran = herocloud(*words)
+    assert ran.code == 64, ran.both
+    assert f"a saved plan is shown as it is; {flag} cannot be given with it" in ran.err
+    herocloud.done(*words[:2], environment={"HEROCLOUD_STACK": "other", "HEROCLOUD_FILE": "stack.yaml"})

@@ -99,7 +99,7 @@ def _refuse_what_is_decided(call: Call, planfile: Path, given: Mapping[str, Any]
     ]
     if not asked or (asked == ["purge"] and plan_files.read(planfile).purge is given["purge"]):
         return
-    spelled = {"file": "-f", "refresh": "--no-refresh", "purge": "--purge" if given["purge"] else "--purge=false"}
+    spelled = {"file": requests.FILE_FLAG, "refresh": "--no-refresh", "purge": "--purge" if given["purge"] else "--purge=false"}
     names = ", ".join(spelled.get(name) or f"--{name.replace('_', '-')}" for name in asked)
     again = f"give {'it' if len(asked) == 1 else 'them'} to `herocloud plan --out {planfile}`, which makes it again"
     raise BadValue(f"a saved plan is run as it is; {names} can only be given when it is made: {again}", "PLANFILE")

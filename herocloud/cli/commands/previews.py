@@ -102,6 +102,7 @@ def show(
     from herocloud.operations import lookups, plan_files
 
     if planfile is not None:
+        requests.refuse_beside_plan(call, "stack", "file")
         plan = plan_files.read(planfile)
         presentation.show_plan(call, plan)
         presentation.export_plan(exports, plan)
@@ -167,6 +168,7 @@ def graph(
     from herocloud.views import graphs
 
     if planfile is not None:
+        requests.refuse_beside_plan(call, *variables._fields, "file")
         drawn = graphs.of_changes(plan_files.read(planfile))
     else:
         inspected = stack_files.inspect(call.folder, requests.make_sources(call, variables))
