@@ -1,10 +1,14 @@
-"""No provider opens what another one keeps: an audit hook watches every file that is opened while a stack is made, changed and removed."""
+"""No provider opens what another one keeps: an audit hook watches every file that is opened while stacks are made, changed and removed.
+
+Every provider takes part, each where it can: beside each other in one data folder, with the simulator as well.
+"""
 
 import contextlib
+import gc
 import os
 import signal
-import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,113 +22,40 @@ from herocloud.model.ids import slice_sid
 from herocloud.observe import observer
 from herocloud.plan import planner
 from herocloud.plan.scope import PlanOptions
-from herocloud.providers import ownership, registry
+from herocloud.providers import registry
+from herocloud.providers.cloud_hypervisor.driving import CloudHypervisorDriver
 from herocloud.providers.drivers import Drivers
-from herocloud.providers.qemu import driving, kvm_probe
-from herocloud.providers.seam import ProviderContext, Work
-from herocloud.providers.vmm import folders, identity, launch, users
+from herocloud.providers.qemu import kvm_probe
+from herocloud.providers.qemu.driving import QemuDriver
+from herocloud.providers.seam import ProviderContext
+from herocloud.providers.vmm import folders, identity, launch
 from herocloud.providers.vmm.shutdown import Patience
 from herocloud.stack import load as stacks
 from herocloud.state import store as states
+from tests.providers.contract.watch import WATCH, Watched
+from tests.providers.network import ability
 
 GIB = 1024**3
-SHARED = (ownership.FILE, f".{ownership.FILE}.new", users.FILE)
-"""Whose a VM's folder is, which `providers.ownership` keeps for all that have parts in it, and which user the VM is, who owns its disks."""
+TESTS = Path(__file__).parents[1]
+NETWORK = "networks: {lan: {cidr: 10.77.0.0/24, mode: MODE, nat: true, forward: [{host_port: PORT, vm: web, port: 80}]}}\n"
 STACK = """\
-stack: shop
-images: {{plain: {{source: {image}, format: raw, unpinned: true}}}}
-networks: {{lan: {{cidr: 10.77.0.0/24, mode: user, nat: true, forward: [{{host_port: {port}, vm: web, port: 80}}]}}}}
-volumes: {{data: {{size: 1 MiB}}, more: {{size: 1 MiB}}}}
+stack: NAME
+images: {plain: {source: IMAGE, format: raw, unpinned: true, kernel: KERNEL, cmdline: "console=ttyS0 guest=lively"}}
+volumes: {data: {size: 1 MiB}, more: {size: 1 MiB}}
 vms:
   web:
-    hypervisor: qemu
+    hypervisor: HYPERVISOR
     image: plain
     memory: 1 GiB
-    root_disk: {{size: 4 MiB}}
-    networks: [lan]
-    volumes: {volumes}
+    root_disk: {size: 64 MiB}
+    networks: NETWORKS
+    volumes: VOLUMES
 """
-
-
-class Watch:
-    """Notes who opens what below a folder. Python has no way to remove an audit hook, so it is switched off instead."""
-
-    def __init__(self) -> None:
-        self.folder: Path | None = None
-        self.who = threading.local()
-        self.keepers: dict[str, str] = {}
-        self.opened: set[tuple[str, str]] = set()
-        self._lock = threading.Lock()
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        name = getattr(self.who, "name", None)
-        if self.folder is None or name is None:
-            return
-        if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith(f"{self.folder}/"):
-            writes = bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-            if not arguments[2] & os.O_DIRECTORY and arguments[0] not in getattr(self.who, "given", ()):
-                self._note(name, arguments[0], writes=writes)
-        elif event == "os.rename":
-            with self._lock:
-                moved = self.keepers.pop(str(arguments[0]), None)
-                if moved is not None:
-                    self.keepers[str(arguments[1])] = moved
-
-    def _note(self, name: str, path: str, *, writes: bool) -> None:
-        with self._lock:
-            if writes:
-                self.keepers.setdefault(path, name)
-            self.opened.add((name, path))
-
-    def trespasses(self) -> list[str]:
-        with self._lock:
-            return sorted(
-                f"{name} opened `{path}` of {self.keepers[path]}"
-                for name, path in self.opened
-                if self.keepers.get(path, name) != name and Path(path).name not in SHARED
-            )
-
-    @contextlib.contextmanager
-    def acting(self, name: str, given: set[str]) -> Iterator[None]:
-        self.who.name, self.who.given = name, given
-        try:
-            yield
-        finally:
-            self.who.name = None
-
-
-WATCH = Watch()
-sys.addaudithook(WATCH)
-
-
-class Watched:
-    """A driver whose every call is watched; what its step was given it may open."""
-
-    def __init__(self, name: str, driver: Any) -> None:
-        self._name, self._driver = name, driver
-
-    def _call(self, verb: str, work: Work) -> Any:
-        with WATCH.acting(self._name, {str(disk.path) for disk in work.disks.values()}):
-            return getattr(self._driver, verb)(work)
-
-    def perform(self, work: Work) -> Any:
-        result = self._call("perform", work)
-        # A probe too, as a resume would: it looks at more than a performance does.
-        self._call("probe", work)
-        return result
-
-    def probe(self, work: Work) -> Any:
-        return self._call("probe", work)
-
-    def undo(self, work: Work) -> None:
-        self._call("undo", work)
-
-    def close(self) -> None:
-        self._driver.close()
+PATIENCE = Patience(button=0.2, again=0.1, off=5.0)
 
 
 class Site:
-    """A data folder with the state and real providers."""
+    """A data folder with the state and all providers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -134,10 +65,13 @@ class Site:
 
     def look(self) -> Any:
         seen = []
-        for name in ("images", "user_network", "qemu"):
-            with WATCH.acting(name, set()):
-                seen.append(registry.find(name).observer(self.context).observe(None))
+        for declaration in registry.declarations():
+            with WATCH.acting(declaration.name):
+                seen.append(declaration.observer(self.context).observe(None))
         return observer.merge(seen)
+
+    def parts(self, stack: str) -> Any:
+        return self.look().things[stack]["vm.web"].parts
 
     def apply(self, text: str) -> Any:
         path = self.folder.parent / "stack.yaml"
@@ -146,20 +80,22 @@ class Site:
         assert loaded.desired is not None, loaded.diagnostics
         plan = planner.plan(loaded.desired, states.read_recorded(self.folder), self.look(), self.host, PlanOptions())
         assert not plan.errored, plan.diagnostics
-        opened = Drivers(self.context)
-        quick = driving.QemuDriver(self.folder, Patience(button=0.2, again=0.1, off=5.0))
+        drivers = Drivers(self.context)
+        quick = {
+            "qemu": QemuDriver(self.folder, PATIENCE),
+            "cloud-hypervisor": CloudHypervisorDriver(self.folder, PATIENCE, agreement=1.0),
+        }
+
+        def open_driver(name: str, role: str) -> Watched:
+            with WATCH.acting(name):
+                return Watched(name, quick.get(name) or drivers(name, role))
+
         try:
             with states.open_state(self.folder, write=True) as store:  # type: ignore[union-attr]
-                result = executor.execute(
-                    plan,
-                    store,
-                    lambda name, role: Watched(name, quick if name == "qemu" else opened(name, role)),
-                    options=Options(parallelism=4),
-                    tell=lambda _event: None,
-                )
+                result = executor.execute(plan, store, open_driver, options=Options(parallelism=4), tell=lambda _event: None)
         finally:
-            opened.close()
-        assert not result.failed, result
+            drivers.close()
+        assert not result.failed, [one.error for one in result.outcomes if one.error]
         return result
 
     def clean(self) -> None:
@@ -178,22 +114,39 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    if kvm_probe.find_program() is None:
-        pytest.skip(f"needs {kvm_probe.missing()}")
     monkeypatch.setattr(launch, "has_systemd", lambda: False)
     monkeypatch.setattr(kvm_probe, "accelerate", lambda *_, **__: kvm_probe.Acceleration("tcg", "for a test"))
+    monkeypatch.setenv("PATH", f"{TESTS / 'cloud_hypervisor' / 'stand_in'}:{os.environ['PATH']}")
     made = Site(tmp_path / "data")
-    WATCH.folder, WATCH.keepers, WATCH.opened = made.folder, {}, set()
+    WATCH.begin(made.folder)
     yield made
-    WATCH.folder = None
+    WATCH.begin(None)
     made.clean()
 
 
+Write = Callable[..., str]
+
+
 @pytest.fixture
-def stack(tmp_path: Path, free_port: int) -> Callable[..., str]:
-    image = tmp_path / "disk.raw"
+def write(tmp_path: Path, free_port: int) -> Write:
+    """Return a writer of stacks of one VM on a hypervisor, with networks of a kind or none."""
+    image, kernel = tmp_path / "disk.raw", tmp_path / "vmlinux"
     image.write_bytes(bytes(1024**2))
-    return lambda volumes="[data]": STACK.format(image=image, port=free_port, volumes=volumes)
+    kernel.write_bytes(b"guest=lively\n")
+
+    def made(hypervisor: str, mode: str, volumes: str = "[data]", name: str = "shop") -> str:
+        text = STACK + (NETWORK if mode else "")
+        if hypervisor == "qemu":
+            text = text.replace(', kernel: KERNEL, cmdline: "console=ttyS0 guest=lively"', "")
+        words = {
+            "NAME": name, "IMAGE": str(image), "KERNEL": str(kernel), "HYPERVISOR": hypervisor, "NETWORKS": "[lan]" if mode else "[]",
+            "VOLUMES": volumes, "MODE": mode, "PORT": str(free_port),
+        }  # fmt: skip
+        for word, meaning in words.items():
+            text = text.replace(word, meaning)
+        return text
+
+    return made
 
 
 @pytest.fixture
@@ -205,22 +158,112 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_a_stack_is_made_changed_and_removed_and_everybody_stays_in_its_own_folder(site: Site, stack: Callable[..., str]) -> None:
-    site.apply(stack())
-    parts = site.look().things["shop"]["vm.web"].parts
-    assert parts["power"] == "running"
-    site.apply(stack(volumes="[data, more]"))
-    assert [use["volume"] for use in site.look().things["shop"]["vm.web"].parts["machine"]["volumes"]] == ["data", "more"]
-    site.apply("stack: shop\n")
-    assert site.look().things.get("shop", {}) == {}
+def in_a_namespace(body: Callable[[], None]) -> None:
+    """Run a function in a thread with a network namespace of its own, which goes with it."""
+    import ctypes
+
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            # CLONE_NEWNET and CLONE_NEWNS: of this thread alone, and of the threads and processes that it begins.
+            system = ctypes.CDLL(None)
+            assert system.unshare(0x40000000 | 0x00020000) == 0, "no namespaces"
+            # MS_REC and MS_PRIVATE; then a `/sys` that shows the links of this namespace.
+            assert system.mount(b"none", b"/", None, 0x4000 | 0x40000, None) == 0, "mounts of its own"
+            assert system.mount(b"sysfs", b"/sys", b"sysfs", 0, None) == 0, "a /sys of its own"
+            body()
+            with warnings.catch_warnings():
+                # pyroute2 keeps a loop for each thread that used a connection, and closes that of the thread that closes it.
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
+        except BaseException as error:  # noqa: BLE001  (it is raised where the test waits)
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+def live(site: Site, write: Write, hypervisor: str, mode: str) -> None:
+    """Make a stack beside a simulated one, change both and remove both."""
+    for volumes, names in (("[data]", ["data"]), ("[data, more]", ["data", "more"])):
+        for stack in (write(hypervisor, mode, volumes), write("simulator", "", volumes, name="play")):
+            site.apply(stack)
+        for name in ("shop", "play"):
+            parts = site.parts(name)
+            assert parts["power"] == "running"
+            assert [use["volume"] for use in parts["machine"]["volumes"]] == names
+    for name in ("shop", "play"):
+        site.apply(f"stack: {name}\n")
+        assert site.look().things.get(name, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("hypervisor", "mode", "makers"),
+    [
+        ("qemu", "user", {"images", "user_network", "qemu"}),
+        ("cloud-hypervisor", "", {"images", "cloud-hypervisor"}),
+        pytest.param("cloud-hypervisor", "bridge", {"images", "network", "cloud-hypervisor"}, marks=pytest.mark.root),
+    ],
+)
+def test_stacks_are_made_changed_and_removed_and_everybody_stays_in_its_own_folder(
+    site: Site, write: Write, hypervisor: str, mode: str, makers: set[str]
+) -> None:
+    if hypervisor == "qemu" and kvm_probe.find_program() is None:
+        pytest.skip(f"needs {kvm_probe.missing()}")
+    if mode == "bridge" and (lacking := ability.missing()):
+        pytest.skip(lacking)
+    body = lambda: live(site, write, hypervisor, mode)  # noqa: E731
+    in_a_namespace(body) if mode == "bridge" else body()
     assert WATCH.trespasses() == []
-    assert {name for name, _ in WATCH.opened} == {"images", "user_network", "qemu"}, "everybody was watched"
+    assert WATCH.seen() >= {*makers, "simulator"}, "everybody was watched"
 
 
-def test_a_provider_that_reads_the_notes_of_another_is_caught(site: Site) -> None:
+@pytest.mark.root
+def test_the_overlay_is_made_and_removed_and_stays_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if lacking := ability.missing():
+        pytest.skip(lacking)
+    monkeypatch.syspath_prepend(str(TESTS / "mycelium"))
+    import hosts
+
+    host = hosts.OverlayHost(tmp_path / "data", "standin")
+    try:
+        host.order({"verb": "watch"})
+        node = hosts.node(host.key())
+        host.enable(node)
+        host.add_peer("tcp://192.0.2.1:9651")
+        card = host.guest(1, node["subnet"])
+        assert {"mycelium.node", "peer.tcp://192.0.2.1:9651", "vm.g1"} <= {*host.things()}
+        host.drop_guest(card)
+        host.remove_peer("tcp://192.0.2.1:9651")
+        host.disable(node)
+        assert host.things() == {}
+        assert host.order({"verb": "watched"}) == [[], ["mycelium", "network"]]
+    finally:
+        host.close()
+
+
+@pytest.mark.parametrize(("one", "other"), [("qemu", "user_network"), ("cloud-hypervisor", "user_network"), ("mycelium", "user_network")])
+def test_a_provider_that_reads_the_notes_of_another_is_caught(site: Site, one: str, other: str) -> None:
     site.apply("stack: shop\nnetworks: {lan: {cidr: 10.77.0.0/24, mode: user}}\n")
     (note,) = site.folder.glob("user-networks/shop/*.json")
     assert WATCH.trespasses() == []
-    with WATCH.acting("qemu", set()):
-        note.read_bytes()
-    assert WATCH.trespasses() == [f"qemu opened `{note}` of user_network"]
+    with WATCH.acting(one):
+        # Also in a thread of its own.
+        reading = threading.Thread(target=note.read_bytes)
+        reading.start()
+        reading.join()
+    assert WATCH.trespasses() == [f"{one} opened `{note}` of {other}"]
+
+
+def test_a_provider_that_connects_to_the_database_of_the_simulator_is_caught(site: Site, write: Write) -> None:
+    import sqlite3
+
+    site.apply(write("simulator", "", name="play"))
+    assert WATCH.trespasses() == []
+    with WATCH.acting("images"):
+        sqlite3.connect(f"file:{site.folder / 'simulator.db'}?mode=ro", uri=True).close()
+    assert WATCH.trespasses() == [f"images opened `{site.folder / 'simulator.db'}` of simulator"]

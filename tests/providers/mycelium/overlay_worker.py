@@ -16,6 +16,10 @@ from herocloud.providers.network.driving import NetworkDriver
 from herocloud.providers.network.observing import NetworkObserver
 from herocloud.providers.seam import Work
 
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from tests.providers.contract.watch import WATCH, Watched
+
 FOLDER = Path(sys.argv[1])
 DRIVERS = {"mycelium": MyceliumDriver(FOLDER, os.environ), "network": NetworkDriver(FOLDER)}
 
@@ -38,8 +42,17 @@ def obey(order: dict) -> object:
         return arithmetic.node_subnet(arithmetic.public_key(keys.read_named(FOLDER, order["name"])))
     if verb == "survey":
         return overview.survey(FOLDER, thorough=True).why
+    if verb == "watch":
+        WATCH.begin(FOLDER)
+        DRIVERS.update({name: Watched(name, driver) for name, driver in DRIVERS.items()})
+        return None
+    if verb == "watched":
+        return [WATCH.trespasses(), sorted(WATCH.seen())]
     if verb == "observe":
-        looks = [MyceliumObserver(FOLDER).observe(None), NetworkObserver(FOLDER).observe(None)]
+        with WATCH.acting("mycelium"):
+            overlay = MyceliumObserver(FOLDER).observe(None)
+        with WATCH.acting("network"):
+            looks = [overlay, NetworkObserver(FOLDER).observe(None)]
         return [
             {stack: {address: dict(thing.parts) for address, thing in things.items()} for stack, things in look.things.items()}
             for look in looks
