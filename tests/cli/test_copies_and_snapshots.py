@@ -84,3 +84,25 @@ def test_a_vm_without_a_disk_is_neither_cloned_nor_exported_and_the_advice_is_no
 def test_the_page_names_every_field_that_an_import_leaves_out(repository: Path) -> None:
     page = (repository / "docs" / "snapshots.md").read_text(encoding="utf-8")
     assert [field for field in vm_archives._LEFT_OUT if f"`{field}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "point"),
+    [
+        (("vm", "snapshot", "create", "db", "--name", "one"), "simulator.snapshot.create.after"),
+        (("vm", "clone", "db", "copy"), "simulator.vm.boot.before"),
+        (("vm", "import", "db.tar", "--name", "back"), "simulator.vm.boot.before"),
+    ],
+    ids=["snapshot", "clone", "import"],
+)
+def test_what_fails_is_taken_back_and_the_same_command_works_then(shop: Any, spawn: Any, command: tuple[str, ...], point: str) -> None:
+    shop.done("vm", "export", "db", "db.tar")
+    before = shop.done("state", "list", "--json").out
+    failed = spawn(*command, env={**os.environ, "HEROCLOUD_FAULTS": f"{point}:1:enospc"})
+    said = "".join(part.decode() if isinstance(part, bytes) else part for part in failed.communicate(timeout=60) if part)
+    assert failed.returncode == 1, said
+    assert "Rolled back: everything this apply did is taken back" in said
+    assert "Remove the cause, then the same command tries again." in said
+    assert shop.done("state", "list", "--json").out == before
+    assert "There are no orphans." in shop.done("state", "orphans").out
+    shop.done(*command)
