@@ -24,22 +24,14 @@ def _replacement(change, step, name: str, fetch: str):
 
 
 def _beside(bench, change, step, plan, *, on_failure: str):
-    """Replace `lb` while `new` fails at its first step, which is seen to fail only once lb is stopped."""
+    """Replace `lb` while `new` fails once lb is stopped: one step at a time, and `new` comes first among those that are ready."""
     first, steps = _replacement(change, step, "lb", "")
-    failing = [step("peer.new/peer.add", last=True)]
+    failing = [step("peer.new/peer.add", needs=["vm.lb/vm.stop"], last=True)]
     later, more = _replacement(change, step, "later", "vm.lb/vm.boot")
-
-    def fail(_work) -> None:
-        from herocloud.model.errors import Permanent
-
-        bench.world.hung.wait(5)
-        raise Permanent("no route")
-
-    bench.world.on("peer.new/peer.add", fail)
-    bench.world.on("vm.lb/vm.delete", lambda _work: bench.world.hung.set())
+    bench.world.fail("peer.new/peer.add", "no route")
     bench.world.parts.update({("vm.lb", "machine"): {"v": 1}, ("vm.lb", "power"): "running"})
-    changes = [first, change("peer.new"), later]
-    result = bench.execute(plan([*steps, *failing, *more], changes), on_failure=on_failure, parallelism=2)
+    changes = [change("peer.new"), first, later]
+    result = bench.execute(plan([*failing, *steps, *more], changes), on_failure=on_failure, parallelism=1)
     return result, [one for one in bench.world.performed() if one.startswith("vm.lb/")]
 
 
