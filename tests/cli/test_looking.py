@@ -1,10 +1,13 @@
 """Commands that only look leave every byte of the data folder as it was."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from herocloud.providers import registry
 
 STACK = """\
 stack: shop
@@ -50,3 +53,18 @@ def test_a_plan_on_a_folder_without_a_state_makes_none(herocloud: Any, data_fold
     herocloud.done("plan")
     herocloud.done("slice", "list")
     assert _sums(data_folder) == before
+
+
+def test_vm_show_shows_what_a_hypervisor_counted(herocloud: Any, applied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Counters" not in herocloud.done("vm", "show", "db").out
+    role, asked = registry.hypervisor("simulator"), []
+
+    def count(folder: Path, sid: str) -> dict[str, dict[str, int]]:
+        asked.append((folder, sid))
+        return {"nic-0": {"rx_bytes": 2048, "rx_frames": 3}}
+
+    monkeypatch.setattr(registry, "hypervisor", lambda _name: role._replace(counters=count))
+    assert herocloud.done("vm", "show", "db").out.endswith("Counters:\n    nic-0   rx_bytes 2 KiB\n            rx_frames 3\n")
+    shown = json.loads(herocloud.done("vm", "show", "db", "--json").out)
+    assert shown["counters"] == {"nic-0": {"rx_bytes": 2048, "rx_frames": 3}}
+    assert asked == [(herocloud.data_folder, shown["sid"])] * 2
