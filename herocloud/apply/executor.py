@@ -225,9 +225,19 @@ def resume(
 
 
 def give_up(
-    store: Store, drivers: Drivers, apply: int, *, options: Options, tell: Callable[[Event], None], clock: Clock, interrupts: Interrupts
+    store: Store,
+    drivers: Drivers,
+    apply: int,
+    *,
+    keeps: bool,
+    options: Options,
+    tell: Callable[[Event], None],
+    clock: Clock,
+    interrupts: Interrupts,
 ) -> Result:
     """Close an unfinished apply, because everything that it has made goes next: nothing more of it is made.
+
+    `keeps` says that the data of what goes next is kept.
 
     Where what is under way cannot be brought to an end, the apply stays unfinished, and somebody decides again what becomes of it.
     """
@@ -239,7 +249,7 @@ def give_up(
         session = _go_on(unfinished, store, opened, None, options=options, tell=tell, clock=clock, interrupts=stopping)
         name = f"{apply_id(apply)} of stack {unfinished.plan.stack}"
         session.voice.say(Event("closing", detail=f"{name} is being closed: nothing more of it is made"))
-        ended = session.close_open_steps(unfinished.states)
+        ended = session.close_open_steps(unfinished.states, keeps=keeps)
         failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
         status = None if ended.at_once else "interrupted" if ended.interrupted or failed else "partial"
         result = session.finish(ended.outcomes, status=status, back=entries.going_back(unfinished.states))

@@ -131,16 +131,21 @@ class Session:
         if gone:
             self._store.commit(self._number, gone)
 
-    def close_open_steps(self, states: Mapping[StepId, str]) -> Ended:
+    def close_open_steps(self, states: Mapping[StepId, str], *, keeps: bool) -> Ended:
         """Bring what is under way to an end before something else removes all of it, and make nothing.
 
         What was being made or booted is taken back, what is half removed is removed. Everything else stays as it is. An apply that was
-        being taken back goes on being that.
+        being taken back goes on being that. Where what comes next `keeps` data, data that was about to be destroyed and is still there is
+        left to it.
         """
         under_way = inspection.open_steps(self.plan, states)
         looks = inspection.look_at(under_way, self.plan, self._opened.of, self._store.lineage)
         making = [step for step in under_way[::-1] if KINDS[step.kind].boots or (step.before is None and step.after is not None)]
         going = [step for step in under_way if step.after is None and looks[step.id].found in (Found.PARTIAL, Found.DONE)]
+        if keeps and self.plan.purge:
+            spared = [step for step in going if _can_be_spared(step, looks[step.id])]
+            making += spared[::-1]
+            going = [step for step in going if step not in spared]
         ended = self.forward(going, unknown=[step.id for step in going])
         if ended.interrupted or ended.at_once:
             return ended
@@ -225,6 +230,11 @@ class Session:
         }
         self.voice.say(Event("summary", seconds=result.seconds, detail=status or "stopped at once", data=data))
         return result
+
+
+def _can_be_spared(step: Step, look: rollback.Look) -> bool:
+    """Return whether a step that destroys data has begun and not destroyed it yet."""
+    return KINDS[step.kind].destroys_data and look.found is Found.PARTIAL and not look.lost
 
 
 def _count(plan: Plan, outcomes: Iterable[Outcome], earlier: Collection[StepId]) -> Did:

@@ -156,7 +156,7 @@ class Attempt:
         self.decide(planned)
         kept = {stone.key for stone in kept_data.list_tombstones(planned.hosting)} if planned.plan.purge else set()
         for pending in blocking:
-            result = execution.give_up(store, pending, self._how)
+            result = execution.give_up(store, pending, self._how, keeps=not planned.plan.purge)
             if result.failed:
                 raise unfinished.not_closed(pending, result)
             if result.interrupted:

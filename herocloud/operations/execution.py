@@ -122,8 +122,10 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
     return Ran(pending.number, way_back.ask(store.folder, pending.number, result))
 
 
-def give_up(store: Store, pending: Pending, how: How) -> Result:
+def give_up(store: Store, pending: Pending, how: How, *, keeps: bool) -> Result:
     """Close an apply that did not end, because all that it has made is removed next; the caller holds the lock of its stack.
+
+    `keeps` says that the data of what is removed next is kept.
 
     What was approved for the removal does not approve the apply: cut off, the closing leaves it as it was approved before.
     """
@@ -143,7 +145,9 @@ def give_up(store: Store, pending: Pending, how: How) -> Result:
             how.watch(shown, (), Begun(pending.number, closes=True)) as tell,
         ):
             store.take_over(pending.number, Grant(how.caller), closing=True)
-            return executor.give_up(store, drivers, pending.number, options=how.options, tell=tell, clock=how.clock, interrupts=interrupts)
+            return executor.give_up(
+                store, drivers, pending.number, keeps=keeps, options=how.options, tell=tell, clock=how.clock, interrupts=interrupts
+            )
     finally:
         drivers.close()
 

@@ -75,3 +75,13 @@ def test_an_apply_that_is_finished_in_passing_keeps_the_data_that_it_said_it_kee
     assert _kept(files.herocloud) == {"volume.data"}
     files.herocloud.done("undo", "apply-2", "-y")
     assert _volumes(files.herocloud) == {"data.raw", "more.raw"}
+
+
+def test_a_removal_that_says_it_keeps_data_keeps_what_a_purge_was_about_to_destroy(files: Cut) -> None:
+    files.kill("images.volume.delete.half:1", "destroy", "-y", "-q", "--purge")
+    ran = files.herocloud.done("destroy", "-y")
+    shown = {line.split()[1] for line in ran.out.splitlines() if "of data is kept for 7 days" in line}
+    assert shown
+    assert _kept(files.herocloud) == shown
+    files.herocloud.done("undo", "-y")
+    assert {f"{address.removeprefix('volume.')}.raw" for address in shown} <= _volumes(files.herocloud)
