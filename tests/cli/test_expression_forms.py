@@ -23,11 +23,12 @@ def _outputs(herocloud: Any, vms: str, **outputs: str) -> dict[str, Any]:
     return {name: change["after"] for name, change in json.loads(ran.out)["output_changes"].items()}
 
 
-WORKERS = '  worker: {count: "{{ workers+1 }}", image: tiny, networks: [lan]}\n'
+WORKERS = '  worker: {count: "{{ workers + 1 }}", image: tiny, networks: [lan]}\n'
 
 
 def test_blanks_around_an_operator_are_optional(herocloud: Any) -> None:
-    found = _outputs(herocloud, WORKERS, many="{{ workers+1 }}", few="{{workers -1}}", same="{{ workers + 0 }}")
+    unspaced = WORKERS.replace("workers + 1", "workers+1")
+    found = _outputs(herocloud, unspaced, many="{{ workers+1 }}", few="{{workers -1}}", same="{{ workers + 0 }}")
     assert found == {"many": 3, "few": 1, "same": 2}
 
 
