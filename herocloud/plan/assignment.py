@@ -163,7 +163,8 @@ class _Chooser:
         if resource.spec.get("networks"):
             yield registry.network(self._networks).attachment
         if resource.spec.get("mycelium"):
-            yield AttachmentKind.TAP
+            overlay = registry.find(registry.usual("overlay")).overlay
+            yield from [overlay.attachment] if overlay is not None else []
 
     def _choose_networks(self) -> tuple[str, str]:
         """Choose who makes the networks, and say why when it is not the usual one. A stack's networks are all of one kind."""
@@ -192,7 +193,10 @@ class _Chooser:
             if resource.kind == "network" and resource.spec.get("mode")
         }
         if len(asked) > 1:
-            self._found.append(diagnostics.mixed_networks(asked["user"].address, asked["bridge"].address, asked["user"].place))
+            # The first that is not of the usual kind: that is the one to look at.
+            odd = next(mode for mode in asked if mode != registry.network(registry.usual("network")).mode)
+            rest = next(mode for mode in asked if mode != odd)
+            self._found.append(diagnostics.mixed_networks(asked[odd], asked[rest]))
         mode, one = next(iter(asked.items()), ("", None))
         before = _recorded_networks(self._records)
         if one is not None and before is not None and before != _by_mode(mode):
@@ -200,10 +204,11 @@ class _Chooser:
         elif (
             one is not None and before is None and self._networks == registry.usual("network") and able and able.networks != self._networks
         ):
-            self._found.append(diagnostics.no_bridges(one.address, able.networks_why, one.place))
-        planning = registry.network(self._networks).planning()
+            self._found.append(diagnostics.no_such_networks(one, able.networks_why, registry.network(able.networks).mode))
+        role = registry.network(self._networks)
+        planning = role.planning()
         if self._networks_why:
-            self._found.append(diagnostics.networks_chosen(self._networks, self._networks_why, planning.REACH))
+            self._found.append(diagnostics.networks_chosen(self._networks, role.kind, self._networks_why, planning.REACH))
         for resource in self._desired.resources:
             if resource.kind == "vm":
                 limits = planning.unsupported(resource.spec)
@@ -217,10 +222,10 @@ class _Chooser:
                 for name in planning.fixed_forwards(self._records[resource.address].spec, resource.spec):
                     vm = self._records.get(Address(name))
                     if vm is not None and vm.parts.get("power") in powers.ALIVE:
-                        self._found.append(diagnostics.forwards_at_start(resource.address, name, resource.place))
+                        self._found.append(diagnostics.forwards_at_start(resource, name, role.kind))
                 field = planning.fixed_at_boot(self._records[resource.address].spec, resource.spec)
                 for name in self._running_on(resource) if field else ():
-                    self._found.append(diagnostics.fixed_at_start(resource.address, field, name, resource.place))
+                    self._found.append(diagnostics.fixed_at_start(resource, field, name, role.kind))
 
     def _running_on(self, network: Resource) -> list[Address]:
         """Name the VMs that run on a network and stay there."""

@@ -53,10 +53,10 @@ def find_shared_ranges(
     others = [
         (ipaddress.ip_network(one.part["cidr"]), one)
         for one in _networks(stack, recorded, observed)
-        if one.part.get("cidr") and _is_shared(one.provider)
+        if one.part.get("cidr") and shares_ranges(one.provider)
     ]
     for step in wanted:
-        if not step.after.get("cidr") or not _is_shared(step.provider):
+        if not step.after.get("cidr") or not shares_ranges(step.provider):
             continue
         for cidr, network in others:
             if (network.stack, network.address) != (stack, step.address) and ipaddress.ip_network(step.after["cidr"]).overlaps(cidr):
@@ -77,8 +77,8 @@ def _networks(stack: StackName, recorded: Recorded, observed: Observed | None) -
             yield _Network(thing.stack, thing.address, thing.provider, thing.parts["network"], whose)
 
 
-def _is_shared(provider: str) -> bool:
-    """Return whether the addresses of its networks are seen by the whole host; in user mode they are inside of one process."""
+def shares_ranges(provider: str) -> bool:
+    """Return whether the addresses of its networks are seen by the whole host; others are inside of one process."""
     return registry.network(provider).uses_host_ranges or registry.is_simulated(provider)
 
 

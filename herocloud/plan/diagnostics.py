@@ -8,6 +8,7 @@ from herocloud.model import ids
 from herocloud.model.applies import Pending
 from herocloud.model.diagnostics import Diagnostic, Finding, Place
 from herocloud.model.words import Severity
+from herocloud.model.worlds import Resource
 
 _NOT_SUPPORTED_YET = Finding("not-supported-yet", "Not supported by this provider yet")
 _SIMULATED_HOST = Finding("simulated-host", "The host is simulated")
@@ -15,12 +16,10 @@ _MIXED_HYPERVISORS = Finding("mixed-hypervisors", "Simulated and real VMs in one
 _HYPERVISOR_CHOSEN = Finding("hypervisor-chosen", "Hypervisor chosen", Severity.NOTE)
 _KVM_NOT_PROVEN = Finding("kvm-not-proven", "Guests may not run on this hypervisor", Severity.WARNING)
 _NO_HYPERVISOR = Finding("no-hypervisor", "Nothing here can run a VM")
-_NETWORKS_CHOSEN = Finding("networks-chosen", "Networks in user mode", Severity.NOTE)
 _MIXED_NETWORKS = Finding("mixed-networks", "Networks of two kinds")
 _NETWORK_KIND_KEPT = Finding("network-kind-kept", "The kind of a network cannot be changed")
-_NO_BRIDGES = Finding("no-bridges", "Bridges cannot be made here")
+_NO_SUCH_NETWORKS = Finding("no-bridges", "Such networks cannot be made here")
 _NETWORK_NOT_CARRIED = Finding("network-not-carried", "The hypervisor does not carry these networks")
-_FORWARDS_AT_START = Finding("forwards-at-start", "Forwarded ports of a running VM cannot be changed in user mode")
 _UNKNOWN_SLICE = Finding("unknown-slice", "Unknown slice")
 _DOES_NOT_FIT_SLICE = Finding("does-not-fit-slice", "Slice in use")
 _MEMORY_OVER_SLICES = Finding("memory-over-slices", "More memory than the slices hold")
@@ -111,17 +110,19 @@ def no_hypervisor(address: str, reasons: Iterable[str], place: Place | None) -> 
     )
 
 
-def networks_chosen(name: str, why: str, reach: str) -> Diagnostic:
-    """Tell that networks are of another kind than usual, why, and what that means."""
-    return _NETWORKS_CHOSEN.at(f"The networks of this stack are made by `{name}`: {why}. {reach}.")
+def networks_chosen(name: str, kind: str, why: str, reach: str) -> Diagnostic:
+    """Report that networks are of another kind than usual, why, and what that means."""
+    detail = f"The networks of this stack are made by `{name}`: {why}.{f' {reach}.' if reach else ''}"
+    return Diagnostic("networks-chosen", f"Networks {kind}", detail, Severity.NOTE)
 
 
-def mixed_networks(user: str, bridge: str, place: Place | None) -> Diagnostic:
+def mixed_networks(one: Resource, other: Resource) -> Diagnostic:
     """Tell that a stack's networks are of one kind."""
     return _MIXED_NETWORKS.at(
-        f"`{user}` is to be in user mode and `{bridge}` a bridge; the networks of one stack are all of one kind.",
-        user,
-        place,
+        f"`{one.address}` says `mode: {one.spec['mode']}` and `{other.address}` says `mode: {other.spec['mode']}`; "
+        "the networks of one stack are all of one kind.",
+        one.address,
+        one.place,
         hint="give both the same `mode`, or move one into a stack of its own",
     )
 
@@ -136,9 +137,14 @@ def network_kind_kept(address: str, mode: str, provider: str, place: Place | Non
     )
 
 
-def no_bridges(address: str, why: str, place: Place | None) -> Diagnostic:
-    """Tell that a network that has to be a bridge cannot be one here."""
-    return _NO_BRIDGES.at(f"`{address}` says `mode: bridge`: {why}.", address, place, hint="run it as root, or write `mode: user`")
+def no_such_networks(network: Resource, why: str, instead: str) -> Diagnostic:
+    """Tell that a network cannot be of the kind that it has to be."""
+    return _NO_SUCH_NETWORKS.at(
+        f"`{network.address}` says `mode: {network.spec['mode']}`: {why}.",
+        network.address,
+        network.place,
+        hint=f"`herocloud doctor` shows what is missing; or write `mode: {instead}`",
+    )
 
 
 def cannot_carry(address: str, hypervisor: str, networks: str, place: Place | None) -> Diagnostic:
@@ -151,24 +157,26 @@ def cannot_carry(address: str, hypervisor: str, networks: str, place: Place | No
     )
 
 
-def forwards_at_start(address: str, vm: str, place: Place | None) -> Diagnostic:
-    """Tell that ports in user mode are opened when a VM starts."""
-    return _FORWARDS_AT_START.at(
-        f"The ports that `{address}` forwards to `{vm}` are opened when that VM starts, and it runs.",
-        address,
-        place,
+def forwards_at_start(network: Resource, vm: str, kind: str) -> Diagnostic:
+    """Tell that ports are opened when a VM starts, on such networks."""
+    return Diagnostic(
+        code="forwards-at-start",
+        summary=f"Forwarded ports of a running VM cannot be changed {kind}",
+        detail=f"The ports that `{network.address}` forwards to `{vm}` are opened when that VM starts, and it runs.",
+        address=network.address,
+        place=network.place,
         hint=f"`herocloud vm stop {vm}`, apply, and `herocloud vm start {vm}`",
     )
 
 
-def fixed_at_start(address: str, field: str, vm: str, place: Place | None) -> Diagnostic:
+def fixed_at_start(network: Resource, field: str, vm: str, kind: str) -> Diagnostic:
     """Tell that a running VM keeps what its network was when it started."""
     return Diagnostic(
         code="network-fixed-at-start",
-        summary="Network of a running VM cannot be changed in user mode",
-        detail=f"`{field}` of `{address}` is put into force when a VM on it starts, and `{vm}` runs.",
-        address=address,
-        place=place,
+        summary=f"Network of a running VM cannot be changed {kind}",
+        detail=f"`{field}` of `{network.address}` is put into force when a VM on it starts, and `{vm}` runs.",
+        address=network.address,
+        place=network.place,
         hint=f"`herocloud vm stop {vm}`, apply, and `herocloud vm start {vm}`: its guest is down that long",
     )
 

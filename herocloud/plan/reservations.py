@@ -13,6 +13,7 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Plan
 from herocloud.model.worlds import Record, Recorded
+from herocloud.plan import conflicts
 
 OVERLAY_ADDRESSES = "overlay_addresses"
 """In the record of a VM whose apply is not finished: what it had and what it gets."""
@@ -86,8 +87,7 @@ def find_taken(plan: Plan, taken: Recorded) -> list[Diagnostic]:
 def _share_range(change: Change, other: Record) -> bool:
     import ipaddress
 
-    # A network in user mode is inside of one process, where nobody else sees its addresses.
-    if "user_network" in (change.provider, other.provider):
+    if not all(conflicts.shares_ranges(provider) for provider in (change.provider, other.provider)):
         return False
     wanted, held = (change.after or {}).get("cidr"), other.spec.get("cidr")
     if not wanted or not held or (change.before or {}).get("cidr") == wanted:

@@ -91,6 +91,12 @@ def hypervisor_names() -> tuple[str, ...]:
     return tuple(sorted((*names("hypervisor"), *(name for name, role in UPCOMING.items() if role == "hypervisor"))))
 
 
+def network_modes() -> dict[str, NetworkRole]:
+    """Return what there is to know of the networks of each `mode` that a stack may give, in the order in which `auto` tries them."""
+    real = [declaration.network for declaration in declarations() if declaration.simulation is None]
+    return {role.mode: role for role in real if role is not None}
+
+
 def simulation() -> Declaration:
     """Return the provider that only simulates."""
     return next(declaration for declaration in declarations() if declaration.simulation is not None)

@@ -173,9 +173,6 @@ class Observer(Protocol):
         ...
 
 
-# What the host allows.
-
-
 class Survey(Protocol):
     """Finds out what a provider can do on this host."""
 
@@ -328,6 +325,10 @@ class NetworkRole(NamedTuple):
 
     mode: str
     """What a stack file calls it: `mode` of a network."""
+    kind: str
+    """How a message goes on after `networks` or `cannot be changed`: `in user mode`."""
+    made: str
+    """Where such a network is made and what that takes, for the description of `mode`."""
     attachment: AttachmentKind
     """How a card hangs on such networks."""
     planning: Callable[[], NetworkPlanning]
@@ -355,6 +356,8 @@ class OverlayRole(NamedTuple):
     """Looks up the public halves of keys by their reference."""
     daemon: Callable[[ProviderContext], OverlayDaemon | None] | None = None
     """Looks for the daemon that runs on the host."""
+    attachment: AttachmentKind = AttachmentKind.TAP
+    """How the card of a VM hangs on it."""
 
 
 class Simulation(NamedTuple):

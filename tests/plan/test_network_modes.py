@@ -1,6 +1,36 @@
 """Networks are bridges or in user mode: who asked for which, where neither can be had, and what user mode does not do."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from herocloud.model.hosts import Abilities
+from herocloud.providers import registry
+
+THIRD = """\
+from herocloud.providers.user_network import DECLARATION as known
+network = known.network._replace(mode="third", kind="in a third way", made="somewhere")
+DECLARATION = known._replace(name="third_network", network=network)
+"""
+VALIDATE = """\
+import sys
+from herocloud.providers import registry
+registry.PROVIDERS.append("third_network")
+from herocloud.cli import entry
+sys.argv = ["herocloud", "validate"]
+sys.exit(entry.main())
+"""
+
+
+@pytest.fixture
+def third(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Register a third provider of networks by its line; returns the folder of its package."""
+    (tmp_path / "third_network.py").write_text(THIRD, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "PROVIDERS", [*registry.PROVIDERS, "third_network"])
+    return tmp_path
 
 
 def _found(plan):
@@ -28,13 +58,43 @@ def test_a_stack_that_asks_for_bridges_is_refused_where_they_cannot_be_made(buil
     desired = build.desired(build.network("lan", mode="bridge"))
     plan = pretend.World().plan(desired, _real(build, "user_network", "no CAP_NET_ADMIN here"))
     assert not plan.applyable
-    assert "no CAP_NET_ADMIN here" in _found(plan)["no-bridges"].detail
+    found = _found(plan)["no-bridges"]
+    assert "`network.lan` says `mode: bridge`: no CAP_NET_ADMIN here" in found.detail
+    assert "write `mode: user`" in str(found.hint)
     assert pretend.World().plan(desired, _real(build)).applyable
 
 
 def test_one_stack_has_one_kind(build, pretend) -> None:
     desired = build.desired(build.network("lan", mode="user"), build.network("dmz", cidr="10.43.0.0/24", mode="bridge"))
-    assert "mixed-networks" in _found(pretend.World().plan(desired, _real(build)))
+    found = _found(pretend.World().plan(desired, _real(build)))["mixed-networks"]
+    assert found.detail.startswith("`network.lan` says `mode: user` and `network.dmz` says `mode: bridge`; ")
+
+
+@pytest.mark.parametrize(("one", "other"), [("third", "bridge"), ("user", "third"), ("bridge", "third")])
+def test_a_third_kind_is_none_of_the_two(build, pretend, third, one, other) -> None:
+    desired = build.desired(build.network("lan", mode=one), build.network("dmz", cidr="10.43.0.0/24", mode=other))
+    found = _found(pretend.World().plan(desired, _real(build)))["mixed-networks"]
+    assert f"says `mode: {one}`" in found.detail
+    assert f"says `mode: {other}`" in found.detail
+
+
+def test_a_third_kind_is_planned_and_its_words_are_its_own(build, pretend, third) -> None:
+    desired = build.desired(build.network("lan", mode="third"), build.image(), build.vm("web", networks=["lan"]))
+    plan = pretend.World().plan(desired, _real(build))
+    assert _networks(plan) == {"third_network"}
+    assert _found(plan)["networks-chosen"].summary == "Networks in a third way"
+    world = pretend.run(pretend.World(), plan, _real(build))
+    closed = build.desired(build.network("lan", mode="third", nat=False), build.image(), build.vm("web", networks=["lan"]))
+    found = _found(world.plan(closed, _real(build)))["network-fixed-at-start"]
+    assert found.summary == "Network of a running VM cannot be changed in a third way"
+
+
+def test_a_third_kind_is_a_word_of_the_stack_file(tmp_path: Path, third: Path, clean_environment, monkeypatch) -> None:
+    (tmp_path / "stack.yaml").write_text("stack: shop\nnetworks: {lan: {cidr: 10.42.0.0/24, mode: third}}\n", encoding="utf-8")
+    monkeypatch.setenv("HEROCLOUD_DATA_DIR", str(tmp_path / "data"))
+    words = [sys.executable, "-c", "import sys; sys.path.insert(0, '.')\n" + VALIDATE]
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_networks_that_exist_keep_their_kind(build, pretend) -> None:

@@ -42,5 +42,12 @@ DECLARATION = Declaration(
     observer=_observer,
     driver=_driver,
     survey=_survey,
-    network=NetworkRole(mode="bridge", attachment=AttachmentKind.TAP, planning=_planning, uses_host_ranges=True),
+    network=NetworkRole(
+        mode="bridge",
+        kind="on bridges",
+        made="on the host, which takes CAP_NET_ADMIN",
+        attachment=AttachmentKind.TAP,
+        planning=_planning,
+        uses_host_ranges=True,
+    ),
 )

@@ -125,7 +125,9 @@ DECLARATION = Declaration(
         stand_in=_stand_in,
     ),
     images=ImagesRole(keeper=_driver, disk=_disk, data=_data),
-    network=NetworkRole(mode="simulated", attachment=AttachmentKind.TAP, planning=_network_planning),
+    network=NetworkRole(
+        mode="simulated", kind="that are simulated", made="nowhere", attachment=AttachmentKind.TAP, planning=_network_planning
+    ),
     overlay=OverlayRole(),
     simulation=Simulation(exists=_exists, copy=_copy, step_seconds=_step_seconds),
     settings={"scenario": "path", "step_time": "duration"},

@@ -47,5 +47,11 @@ DECLARATION = Declaration(
     observer=_observer,
     driver=_driver,
     survey=_survey,
-    network=NetworkRole(mode="user", attachment=AttachmentKind.USER, planning=_planning),
+    network=NetworkRole(
+        mode="user",
+        kind="in user mode",
+        made="inside each VM's process, which takes no rights",
+        attachment=AttachmentKind.USER,
+        planning=_planning,
+    ),
 )

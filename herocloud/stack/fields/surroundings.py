@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from herocloud.model import overlays
+from herocloud.providers import registry
 from herocloud.stack.fields import kinds, spellings
 from herocloud.stack.fields.kinds import Block, needed, optional
 from herocloud.stack.fields.machines import EnvironmentName, Opening, Size
@@ -26,7 +27,8 @@ Interface = Annotated[
     str,
     kinds.matching(spellings.INTERFACE, "bad-interface", "{} is not an interface name.", "`ip link` shows the names of this host's"),
 ]
-NetworkMode = Annotated[str, kinds.choice("auto", "bridge", "user")]
+_MODES = registry.network_modes()
+NetworkMode = Annotated[str, kinds.choice("auto", *_MODES)]
 
 
 class Variable(Block):
@@ -76,8 +78,8 @@ class Network(Block):
     nat: bool | None = optional("Whether VMs reach the world through the host's uplink; false by default.")
     isolated: bool | None = optional("Whether VMs on it may not reach each other; false by default.")
     mode: NetworkMode | None = optional(
-        "How it is made: `bridge` on the host, which takes CAP_NET_ADMIN; `user` inside each VM's process, which takes no rights; "
-        "or `auto` (the default), a bridge where the host allows one."
+        f"How it is made: {'; '.join(f'`{mode}` {role.made}' for mode, role in _MODES.items())}; "
+        f"or `auto` (the default), `{next(iter(_MODES))}` where the host allows it."
     )
     forward: list[Forward] | None = optional("Ports of the host that lead to VMs on this network.")
 
