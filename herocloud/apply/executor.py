@@ -296,7 +296,7 @@ def _left_of(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
     for step in plan.steps:
         if KINDS[step.kind].heals and step.id not in left and not left.isdisjoint(step.needs):
             holds = KINDS[step.kind].inverse
-            left.update((step.id, *(one.id for one in plan.steps if one.kind == holds and one.address == step.address)))
+            left.update((step.id, *(other.id for other in plan.steps if other.kind == holds and other.address == step.address)))
     return [step for step in plan.steps if step.id in left]
 
 

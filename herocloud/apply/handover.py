@@ -104,7 +104,7 @@ def _volumes(machine: Part, step: Step) -> Iterator[Json]:
 
 def _running(step: Step, records: Records, folder: Path) -> Iterator[Address]:
     """Yield the VMs that a network forwards ports to, before or after, and whose processes live."""
-    forwards = [one for part in (step.before, step.after) if part for one in part.get("forward") or ()]
+    forwards = [forward for part in (step.before, step.after) if part for forward in part.get("forward") or ()]
     for address in {Address(forward["vm"]) for forward in forwards}:
         vm = records.get(address)
         if vm is not None and vm.sid is not None and registry.hypervisor(vm.provider).runs(folder, vm.sid):

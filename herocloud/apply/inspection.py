@@ -67,7 +67,7 @@ class Rest(NamedTuple):
     @property
     def all_lost(self) -> bool:
         """Return whether nothing of what is left can be taken back."""
-        return self.rollback and bool(self.left) and not any(one.steps or one.comes_back for one in self.left)
+        return self.rollback and bool(self.left) and not any(left.steps or left.comes_back for left in self.left)
 
     def missing(self, approved: Collection[Approval]) -> dict[Approval, list[Change]]:
         """Return what is not approved, by the class that is missing, mildest first."""

@@ -53,7 +53,7 @@ def say_carried(carried: Mapping[Address, Sequence[Address]], outcomes: Iterable
     if not carried:
         return ()
     names, those = _name(carried), _name(address for begun in carried.values() for address in begun)
-    failed = _name(one.address for one in outcomes if one.status is Status.FAILED and one.address in carried)
+    failed = _name(outcome.address for outcome in outcomes if outcome.status is Status.FAILED and outcome.address in carried)
     them = "it" if len(carried) == 1 else "them"
     said = f"{names} went on after the failure, because {those} had begun and could not be finished without {them}."
     return (f"{said} Then {failed} failed too.",) if failed else (said,)

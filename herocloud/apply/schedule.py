@@ -117,7 +117,7 @@ class Walk:
             needs.setdefault(address, set()).update(address_of[need] for need in self._needs[step] if need in address_of)
         order = dict.fromkeys(step.address for step in self._steps if step.address in begun)
         reached = {address: edges.follow(needs.get(address, ()), needs) for address in order}
-        return {address: [one for one in order if address in reached[one]] for address in wanted}
+        return {address: [carried for carried in order if address in reached[carried]] for address in wanted}
 
     def take(self) -> list[Step]:
         """Return the steps that may start now, and count them as running."""

@@ -69,13 +69,13 @@ def _tell_spared(call: Call, litter: Litter) -> None:
 
 
 def _tell_held(call: Call, held: Sequence[Held]) -> None:
-    for apply in dict.fromkeys(one.apply for one in held):
-        addresses = ", ".join(dict.fromkeys(f"`{one.tombstone.address}`" for one in held if one.apply == apply))
+    for apply in dict.fromkeys(kept.apply for kept in held):
+        addresses = ", ".join(dict.fromkeys(f"`{kept.tombstone.address}`" for kept in held if kept.apply == apply))
         call.note(f"`{apply}` has not ended and may need the deleted data of {addresses}, which stays until it has.")
 
 
 def _list_held(held: Sequence[Held]) -> list[dict[str, str]]:
-    return [{"stack": one.tombstone.stack, "address": one.tombstone.address, "apply": one.apply} for one in held]
+    return [{"stack": kept.tombstone.stack, "address": kept.tombstone.address, "apply": kept.apply} for kept in held]
 
 
 def _tell(call: Call, litter: Litter, cleaned: Cleaned) -> int:

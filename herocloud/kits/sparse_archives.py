@@ -219,7 +219,7 @@ def _look_into(descriptor: int, limits: Limits) -> Mapping[str, Stored]:
     if os.fstat(descriptor).st_size % BLOCK:
         raise BadArchive("it is not an archive of herocloud, or it was cut off")
     found = list(_scan(descriptor))
-    members = {one.name: one for one in found}
+    members = {member.name: member for member in found}
     if len(members) < len(found):
         raise BadArchive("a member is in it twice")
     if found[-1:] != [members.get(_SUMS)]:

@@ -27,6 +27,6 @@ def encode_result(result: Result) -> dict[str, Json]:
 def decode_result(data: dict[str, Any]) -> Result:
     """Return the result that was encoded."""
     fields = dict(data)
-    outcomes = tuple(Outcome(*one)._replace(status=Status(one[3])) for one in fields.pop("outcomes"))
+    outcomes = tuple(Outcome(*row)._replace(status=Status(row[3])) for row in fields.pop("outcomes"))
     earlier = frozenset(StepId(step) for step in fields.pop("earlier"))
     return Result(PlanId(fields.pop("plan")), outcomes, fields.pop("seconds"), notes=tuple(fields.pop("notes")), earlier=earlier, **fields)

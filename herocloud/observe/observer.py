@@ -46,7 +46,7 @@ def merge(looks: Sequence[Observed]) -> Observed:
         things=things,
         images={source: size for look in looks for source, size in look.images.items()},
         tombstones=sum(look.tombstones for look in looks),
-        ranges=tuple(one for look in looks for one in look.ranges),
+        ranges=tuple(taken for look in looks for taken in look.ranges),
         serials=_highest(looks),
         peer_states={endpoint: state for look in looks for endpoint, state in look.peer_states.items()},
     )

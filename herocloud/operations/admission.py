@@ -62,7 +62,7 @@ def require_ended(pending: Iterable[Pending], stack: StackName) -> None:
     """Raise while an apply of this stack is unfinished: an edit of records by hand does not ask for the rest of it."""
     from herocloud.operations import unfinished
 
-    found = [one for one in pending if one.stack == stack and not one.alive]
+    found = [apply for apply in pending if apply.stack == stack and not apply.alive]
     if found:
         raise unfinished.refuse(found)
 

@@ -79,7 +79,7 @@ def missing(plan: Plan, approved: Collection[Approval]) -> dict[Approval, list[C
                 changes.setdefault(approval, []).append(change)
     if not plan.changing and dict(plan.outputs) != dict(plan.outputs_before) and Approval.UPDATE not in approved:
         changes[Approval.UPDATE] = []
-    return {one: changes[one] for one in Approval if one in changes}
+    return {kind: changes[kind] for kind in Approval if kind in changes}
 
 
 def question(plan: Plan, lacking: dict[Approval, list[Change]]) -> Question:

@@ -90,7 +90,11 @@ def snapshot_of(record: Record, recorded: Recorded, observed: Observed, name: st
     if must_be:
         raise Refused(list(snapshot_checks.existing(record, present, name)))
     against = list(snapshot_checks.taking(record, {**present, f"{SNAPSHOT}{name}": None}, name, memory=False))
-    wrong = [one._replace(hint=_NO_MEMORY) if one.code == "snapshot-empty" else one for one in against if one.code != "snapshot-exists"]
+    wrong = [
+        diagnostic._replace(hint=_NO_MEMORY) if diagnostic.code == "snapshot-empty" else diagnostic
+        for diagnostic in against
+        if diagnostic.code != "snapshot-exists"
+    ]
     if wrong:
         raise Refused(wrong)
     return snapshots.describe(record, recorded.records[record.stack], present, snapshots.Taking(name, now))

@@ -90,7 +90,11 @@ def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, 
     loaded = inputs.load(folder, Sources((_FROM_STDIN,), stdin=text), host.host)
     if loaded.desired is None:
         found = [_without_place(diagnostic, stand_in) for diagnostic in loaded.diagnostics]
-        kind = ImageRefused if any("image" in one.code for one in found) or any("image" in one.detail for one in found) else Refused
+        kind = (
+            ImageRefused
+            if any("image" in diagnostic.code for diagnostic in found) or any("image" in diagnostic.detail for diagnostic in found)
+            else Refused
+        )
         raise kind(found)
     vm = next(resource for resource in loaded.desired.resources if resource.kind == "vm")
     vm = vm._replace(spec=_replaced(vm.spec, stand_in, "{{"), literal=True)

@@ -34,7 +34,7 @@ class Machine(NamedTuple):
     def slices(self) -> tuple[Slice, ...]:
         """Return the slices of the machine, and those that VMs hold although it lost their memory: hiding them would hide the trouble."""
         there = self.hosting.host.slices
-        known = {one.sid for one in there}
+        known = {piece.sid for piece in there}
         share = there[0].disk if there else 0
         lost = [Slice(sid, SLICE_MEMORY, share) for sid in self.owners if sid not in known]
         return tuple(sorted((*there, *lost), key=lambda one: ids.sid_number(one.sid)))
@@ -116,7 +116,7 @@ def check(folder: Path) -> list[Check]:
 def _check_programs() -> Iterator[Check]:
     import sqlite3
 
-    version = ".".join(str(one) for one in sys.version_info[:3])
+    version = ".".join(str(number) for number in sys.version_info[:3])
     yield Check(
         "herocloud", "Python", ok=sys.version_info >= (3, 11), detail=version, hint="" if sys.version_info >= (3, 11) else "3.11 or newer"
     )
@@ -177,15 +177,15 @@ def _check_providers(folder: Path) -> Iterator[Check]:
 
     for name, standing in survey.standings(_context(folder)).items():
         yield Check(name, "usable", ok=True if standing.usable else None, detail=standing.why or "yes", needed=False)
-        yield from (Check(name, one.field, ok=None, detail=one.why, needed=False) for one in standing.lacking)
+        yield from (Check(name, missing.field, ok=None, detail=missing.why, needed=False) for missing in standing.lacking)
 
 
 def _check_cage(folder: Path) -> Iterator[Check]:
     """Say how far a VMM is kept in its place here. Less than everything is not a failure: it is what such a host offers."""
     from herocloud.providers.vmm import offers, users
 
-    for one in offers.offers(folder, users.range_of(_context(folder).settings_of("vmm"))):
-        yield Check("herocloud", one.name, ok=True if one.ok else None, detail=one.says, hint=one.way_out, needed=False)
+    for offer in offers.offers(folder, users.range_of(_context(folder).settings_of("vmm"))):
+        yield Check("herocloud", offer.name, ok=True if offer.ok else None, detail=offer.says, hint=offer.way_out, needed=False)
 
 
 def _context(folder: Path) -> "ProviderContext":

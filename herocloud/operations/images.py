@@ -97,12 +97,12 @@ def choose(folder: Path, stack: Sources, wanted: Sequence[str]) -> list[Resource
             ]
         )
     found = [resource for resource in desired.resources if resource.kind == "image"]
-    by_name = {name: one for one in found for name in (*one.spec["aliases"], one.name)}
+    by_name = {name: image for image in found for name in (*image.spec["aliases"], image.name)}
     unknown = [_unknown(name, by_name) for name in dict.fromkeys(wanted) if name.removeprefix("image.") not in by_name]
     if unknown:
         raise Refused(unknown)
     asked = {by_name[name.removeprefix("image.")].name for name in wanted}
-    return [one for one in found if not wanted or one.name in asked]
+    return [image for image in found if not wanted or image.name in asked]
 
 
 def _load(folder: Path, stack: Sources) -> tuple[Hosting, Desired]:
@@ -191,7 +191,7 @@ def named_by(recorded: Recorded) -> frozenset[str]:
             for part in ("image", "disk", "disk.new"):
                 body = record.parts.get(part) or {}
                 found |= {body.get("sha256"), body.get("source")}
-    return frozenset(one for one in found if one)
+    return frozenset(digest for digest in found if digest)
 
 
 def build_tiny(folder: Path, out: Path | None, told: Callable[[str], None], *, again: bool) -> Built:

@@ -140,7 +140,7 @@ def history(folder: Path, stack: str | None) -> list[Version]:
         return []
     with opened:
         # What was cut off is still written down as running, because nobody was left to write anything else.
-        cut_off = {one.id for one in opened.pending() if not one.alive}
+        cut_off = {pending.id for pending in opened.pending() if not pending.alive}
         found = [version for version in opened.history() if stack is None or version.stack in (None, stack)]
     return [one._replace(outcome="cut off") if one.outcome == "running" and one.apply in cut_off else one for one in found]
 
@@ -226,7 +226,7 @@ def _drift_of(name: StackName, recorded: Recorded, observed: Observed | None) ->
 
     records = recorded.records.get(name, {})
     pending = [pending for pending in recorded.unfinished if pending.stack == name]
-    waiting = tuple(one for one in pending if not one.alive)
+    waiting = tuple(apply for apply in pending if not apply.alive)
     if len(waiting) < len(pending):
         return Drifted(name, differences.find_drift(records, observed), waiting)
     strays = stray_names.find_recorded(name, recorded, observed)
@@ -287,7 +287,7 @@ def export(
     }
     if addresses:
         chosen = [record for address in addresses for record in _find_records(recorded, address, stack) if shown(record)]
-        wanted = {name: _with_needs(records, [one for one in chosen if one.stack == name]) for name, records in wanted.items()}
+        wanted = {name: _with_needs(records, [record for record in chosen if record.stack == name]) for name, records in wanted.items()}
     for name, records in wanted.items():
         if records:
             # Outputs may speak of what was left out.

@@ -33,22 +33,22 @@ def in_one_line(found: Diagnostic) -> str:
 def _of_facts(old: Planned, new: Planned) -> Iterator[str]:
     now = admission.facts_of([fact.key for fact in old.plan.facts], old.plan.stack, new.recorded, new.observed, new.hosting)
     changed = staleness.changed_facts(old.plan.facts, now)
-    recorded = {one.planned.key.partition(":")[2] for one in changed if one.planned.key.startswith("record:")}
-    for one in changed:
-        kind, _, rest = one.planned.key.partition(":")
+    recorded = {move.planned.key.partition(":")[2] for move in changed if move.planned.key.startswith("record:")}
+    for move in changed:
+        kind, _, rest = move.planned.key.partition(":")
         if kind == "slice":
-            yield f"slice `{rest}` {_holder(one, 'in use by')}{_instead(rest, old.plan, new.plan)}"
+            yield f"slice `{rest}` {_holder(move, 'in use by')}{_instead(rest, old.plan, new.plan)}"
         elif kind == "vm-sid":
-            yield f"the sid `{rest}` {_holder(one, 'of')}"
+            yield f"the sid `{rest}` {_holder(move, 'of')}"
         elif kind == "record":
-            yield _of_record(one, Address(rest.partition("/")[2]), old, new)
+            yield _of_record(move, Address(rest.partition("/")[2]), old, new)
         elif kind == "observed":
             if rest not in recorded:
-                yield _of_thing(one, Address(rest.partition("/")[2]), old, new)
+                yield _of_thing(move, Address(rest.partition("/")[2]), old, new)
         elif kind in ("capacity", "data"):
-            yield f"{one.present.says} now"
+            yield f"{move.present.says} now"
         else:
-            yield one.present.says
+            yield move.present.says
 
 
 def _holder(changed: Changed, words: str) -> str:
@@ -62,12 +62,14 @@ def _instead(sid: str, old: Plan, new: Plan) -> str:
     now = next((change for change in new.changing if taker is not None and change.address == taker.address), None)
     if taker is None or now is None:
         return ""
-    others = [one for one in (now.after or {}).get("slices") or () if one not in ((taker.after or {}).get("slices") or ())]
-    return f", so `{now.address}` gets {', '.join(f'`{one}`' for one in others)}" if others else ""
+    others = [
+        slice_sid for slice_sid in (now.after or {}).get("slices") or () if slice_sid not in ((taker.after or {}).get("slices") or ())
+    ]
+    return f", so `{now.address}` gets {', '.join(f'`{slice_sid}`' for slice_sid in others)}" if others else ""
 
 
 def _of_record(changed: Changed, address: Address, old: Planned, new: Planned) -> str:
-    before, after = (one.recorded.records.get(old.plan.stack, {}).get(address) for one in (old, new))
+    before, after = (planned.recorded.records.get(old.plan.stack, {}).get(address) for planned in (old, new))
     if after is None:
         return f"`{address}` is not recorded any more"
     if before is None:
@@ -78,8 +80,10 @@ def _of_record(changed: Changed, address: Address, old: Planned, new: Planned) -
 
 def _of_thing(changed: Changed, address: Address, old: Planned, new: Planned) -> str:
     before, after = (
-        {} if one.observed is None or (thing := one.observed.things.get(old.plan.stack, {}).get(address)) is None else dict(thing.parts)
-        for one in (old, new)
+        {}
+        if planned.observed is None or (thing := planned.observed.things.get(old.plan.stack, {}).get(address)) is None
+        else dict(thing.parts)
+        for planned in (old, new)
     )
     if not after:
         return f"`{address}` is gone from the host"

@@ -80,7 +80,7 @@ def plan_move(folder: Path, origin: str, target: str, stack: str | None) -> Plan
         raise Refused([Diagnostic("address-taken", "The address is taken", detail, address=new, hint="move or forget that one first")])
     host = inputs.find_host(folder, recorded)
     observed = recorded_stack.calm(stack_plans.look(host, (record.stack,)), recorded, record.stack, (record.address,))
-    renamed = [_rename_need(one, record.address, new) for one in there.values() if one.address != record.address]
+    renamed = [_rename_need(other, record.address, new) for other in there.values() if other.address != record.address]
     # The new name is asked for with what is recorded, so that a move is all there is to do.
     renamed.append(record._replace(address=new))
     moved = (Move(record.address, new),)
@@ -103,12 +103,12 @@ def _rename_need(record: Record, old: Address, new: Address) -> Record:
     new_name = new.partition(".")[2]
     record = needs.follow(record, {old: new})
     if kind == "volume" and record.kind == "vm":
-        volumes = [{**one, "volume": new_name} if one["volume"] == old_name else one for one in record.spec["volumes"]]
+        volumes = [{**use, "volume": new_name} if use["volume"] == old_name else use for use in record.spec["volumes"]]
         record = recorded_stack.with_spec(record, volumes=volumes)
     if kind == "network" and record.kind == "vm":
-        networks = [{**one, "network": new_name} if one["network"] == old_name else one for one in record.spec["networks"]]
+        networks = [{**nic, "network": new_name} if nic["network"] == old_name else nic for nic in record.spec["networks"]]
         record = recorded_stack.with_spec(record, networks=networks)
     if kind == "vm" and record.kind == "network":
-        forward = [{**one, "vm": new} if one["vm"] == old else one for one in record.spec.get("forward") or ()]
+        forward = [{**rule, "vm": new} if rule["vm"] == old else rule for rule in record.spec.get("forward") or ()]
         record = recorded_stack.with_spec(record, forward=forward)
     return record

@@ -112,7 +112,9 @@ def find(folder: Path, vm: str, name: str, stack: str | None) -> Snapshot:
     known = {snapshot.name: snapshot for snapshot in _of(record, observed)}
     if name in known:
         return known[name]
-    raise Refused(list(snapshot_checks.existing(record, {f"{SNAPSHOT}{one.name}": one.part for one in known.values()}, name)))
+    raise Refused(
+        list(snapshot_checks.existing(record, {f"{SNAPSHOT}{snapshot.name}": snapshot.part for snapshot in known.values()}, name))
+    )
 
 
 def _of(record: Record, observed: Observed) -> list[Snapshot]:

@@ -36,7 +36,7 @@ def refusal(rest: Rest, why: str) -> Diagnostic:
     )
     # Not only what was lacking: a hint without what was given would lack that the next time.
     needed = rest.missing(())
-    words = ",".join(one.value for one in Approval if one in needed)
+    words = ",".join(kind.value for kind in Approval if kind in needed)
     if rest.rollback:
         hint = f"`herocloud resume {pending.id} --rollback --approve {words}` takes it back"
     else:
@@ -104,7 +104,7 @@ def to_undo(folder: Path, which: str | None, stack: StackName | None = None) -> 
         applies, every = opened.applies(), opened.pending()
     if which is None:
         open_ones = {pending.number for pending in every}
-        own = [one for one in applies if stack in (None, one.stack) and (one.apply in open_ones or not one.in_passing)]
+        own = [past for past in applies if stack in (None, past.stack) and (past.apply in open_ones or not past.in_passing)]
         return next((pending for pending in every if own and pending.number == own[0].apply), None)
     serials = {past_apply.apply: str(past_apply.serial) for past_apply in applies}
     by_name = [pending for pending in every if which in (pending.id, serials.get(pending.number))]

@@ -136,7 +136,7 @@ def unpacked(folder: Path, file: Path, told: Told = lambda _bytes: None) -> Iter
         needed = sum(sum(length for _, length in member.segments) for member in archive.members.values())
         _require_room(folder, needed)
         with import_folders.open_new(folder) as place:
-            for name in [one["file"] for one in manifest["disks"]] + list(manifest["payload"].values()):
+            for name in [disk["file"] for disk in manifest["disks"]] + list(manifest["payload"].values()):
                 archive.unpack(name, place / name, told)
             yield Unpacked(f"{place.parent.name}/{place.name}", manifest)
     except BadArchive as error:
@@ -182,7 +182,7 @@ def _read_manifest(archive: Archive) -> Mapping[str, Any]:
         raise BadArchive("its manifest is damaged")
     if not isinstance(found.get("networks"), dict) or not isinstance(found.get("name"), str):
         raise BadArchive("its manifest is damaged")
-    named = [one.get("file") if isinstance(one, dict) else None for one in disks] + list(payload.values())
+    named = [entry.get("file") if isinstance(entry, dict) else None for entry in disks] + list(payload.values())
     if any(name not in archive.members or name == _MANIFEST for name in named) or len(set(named)) < len(named):
         raise BadArchive("its manifest names what is not in it")
     for disk in disks:
@@ -208,13 +208,13 @@ def plan_import(folder: Path, wanted: ImportWanted, content: Unpacked) -> Planne
     host = inputs.find_host(folder, recorded)
     manifest = content.manifest
     name = wanted.name or manifest["name"]
-    if manifest.get("simulated") and not host.host.simulated and not any(registry.is_simulated(one) for one in _here(recorded)):
+    if manifest.get("simulated") and not host.host.simulated and not any(registry.is_simulated(provider) for provider in _here(recorded)):
         detail = f"`{wanted.file}` holds a simulated VM, whose disks hold nothing that a real one could boot."
         raise Refused([Diagnostic("import-simulated", "A simulated VM", detail)])
     vm, networks, image = _load(folder, host, wanted, content)
     disks: dict[str, tuple[int, dict[str, Json]]] = {
-        one["disk"]: (one["size"], {"archive": content.place, "disk": one["disk"], "path": f"{content.place}/{one['file']}"})
-        for one in manifest["disks"]
+        disk["disk"]: (disk["size"], {"archive": content.place, "disk": disk["disk"], "path": f"{content.place}/{disk['file']}"})
+        for disk in manifest["disks"]
     }
     original = clones.Original(vm, image, networks, disks, None, bool(manifest.get("nocloud")))
     observed = stack_plans.look(host, (STACK,))

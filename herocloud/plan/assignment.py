@@ -122,7 +122,7 @@ class _Chooser:
 
     def _missing_firmware(self, hypervisor: str, resource: Resource) -> str:
         """Say what is missing where a VM boots from its disk and the hypervisor has no firmware here; nothing otherwise."""
-        image = next((one for one in self._desired.resources if one.address == f"image.{resource.spec.get('image')}"), None)
+        image = next((other for other in self._desired.resources if other.address == f"image.{resource.spec.get('image')}"), None)
         if image is None or image.spec.get("kernel"):
             return ""
         lacking = self._host.abilities.lacking if self._host.abilities is not None else ()

@@ -105,4 +105,4 @@ def find_ports(
 
 
 def _ports(network: Mapping[str, Json] | None) -> dict[Port, Json]:
-    return {(one["protocol"], one["host_port"]): one for one in (network or {}).get("forward") or ()}
+    return {(rule["protocol"], rule["host_port"]): rule for rule in (network or {}).get("forward") or ()}

@@ -45,7 +45,7 @@ _PROTECTED = Finding("protected", "Protected", Severity.WARNING)
 
 def unsupported_hypervisor(address: str, name: str, known: Iterable[str], place: Place | None) -> Diagnostic:
     """Tell that no provider of this version runs such VMs."""
-    usable = ", ".join(f"`{one}`" for one in sorted(known))
+    usable = ", ".join(f"`{hypervisor}`" for hypervisor in sorted(known))
     return _NOT_SUPPORTED_YET.at(
         f"`{address}` asks for `hypervisor: {name}`, which this version does not run yet: not supported by this provider yet. "
         f"Hypervisors that it runs: {usable}.",

@@ -139,7 +139,7 @@ def current_facts(
         elif kind == "vm-sid":
             facts[key] = _sid_fact(rest, sids.get(rest))
         elif kind == "capacity":
-            drawn = {name: int(amount) for name, _, amount in (one.partition("=") for one in rest.split(","))}
+            drawn = {name: int(amount) for name, _, amount in (pair.partition("=") for pair in rest.split(","))}
             facts[key] = capacity_fact(drawn, recorded, host, observed, plan_of)
         elif kind == "overlay-key":
             known = dict(host.overlay_keys).get(rest)

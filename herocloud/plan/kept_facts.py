@@ -44,6 +44,6 @@ def _address(step: str) -> Address:
 
 def _fact(key: str, maker: Maker, kept: Collection[Kept]) -> Fact:
     address = _address(maker[1])
-    if any(makers.is_same(one.by, maker) or (one.address == address and not one.by) for one in kept):
+    if any(makers.is_same(stone.by, maker) or (stone.address == address and not stone.by) for stone in kept):
         return Fact(key, "kept", f"the deleted data of `{address}` is kept")
     return Fact(key, _GONE, f"the deleted data of `{address}` is gone for good")

@@ -162,7 +162,7 @@ class _Addresses:
         first = int(self._net.network_address)
         self.cidr = cidr
         self.gateway = str(self._text(first + 1))
-        self._taken = {int(self._text(one)) for one in taken if self._text(one) in self._net}
+        self._taken = {int(self._text(address)) for address in taken if self._text(address) in self._net}
         self._next = first + 2
         self._end = first + self._net.num_addresses - (1 if self._net.version == 4 else 0)
 

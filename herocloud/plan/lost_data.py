@@ -42,10 +42,10 @@ def lost_addresses(steps: Iterable[tuple[Step, Maker]], *, purged: bool, kept: C
 
 def lost_steps(steps: Iterable[tuple[Step, Maker]], *, purged: bool, kept: Collection[Kept]) -> list[Step]:
     """Return which of these steps, each with its maker, took away data that cannot come back."""
-    unmarked = {one.address for one in kept if not one.by}
+    unmarked = {stone.address for stone in kept if not stone.by}
 
     def is_gone(step: Step, maker: Maker) -> bool:
         # Data that another step took away is other data, although it may have the same address.
-        return purged or not (step.address in unmarked or any(makers.is_same(one.by, maker) for one in kept))
+        return purged or not (step.address in unmarked or any(makers.is_same(stone.by, maker) for stone in kept))
 
     return [step for step, maker in steps if KINDS[step.kind].destroys_data and is_gone(step, maker)]

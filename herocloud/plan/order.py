@@ -67,8 +67,8 @@ def _volume_holders(decisions: Mapping[Address, Decision]) -> dict[str, list[Add
     """Return which of these VMs have a volume now, by its name."""
     holders: dict[str, list[Address]] = {}
     for address, decision in decisions.items():
-        for one in ((decision.change.parts_before or {}).get("machine") or {}).get("volumes", ()):
-            holders.setdefault(one["volume"], []).append(address)
+        for use in ((decision.change.parts_before or {}).get("machine") or {}).get("volumes", ()):
+            holders.setdefault(use["volume"], []).append(address)
     return holders
 
 
@@ -93,10 +93,10 @@ def _hand_over_volumes(
 ) -> None:
     """Make a VM that takes a volume wait until the one that has it lets go: two machines writing to one disk destroy it."""
     for address, decision in decisions.items():
-        for one in (decision.change.after or {}).get("volumes", ()):
-            for other in holders.get(one["volume"], ()):
+        for use in (decision.change.after or {}).get("volumes", ()):
+            for other in holders.get(use["volume"], ()):
                 kept = {kept["volume"] for kept in (decisions[other].change.after or {}).get("volumes", ())}
-                if other == address or one["volume"] in kept:
+                if other == address or use["volume"] in kept:
                     continue
                 given = [step.id for step in decisions[other].steps if KINDS[step.kind].gives_volumes]
                 for step in decision.steps:
@@ -110,8 +110,8 @@ def _holds(change: Change) -> Iterator[Address]:
         if key.startswith("nic."):
             yield ids.make_address("network", part["network"])
         elif key == "machine":
-            for one in part["volumes"]:
-                yield ids.make_address("volume", one["volume"])
+            for use in part["volumes"]:
+                yield ids.make_address("volume", use["volume"])
 
 
 def _ready(steps: Sequence[Step]) -> tuple[StepId, ...]:

@@ -180,7 +180,7 @@ def overlay_moves_others(address: str, subnet: str, stack: str, other: str, plac
 
 def overlay_mode_kept(address: str, before: str, after: str, vms: Sequence[str], place: Place | None) -> Diagnostic:
     """Report a change of mode under VMs that are connected to the place that would go."""
-    listed = f"{', '.join(f'`{one}`' for one in vms)} {'is' if len(vms) == 1 else 'are'}"
+    listed = f"{', '.join(f'`{vm}`' for vm in vms)} {'is' if len(vms) == 1 else 'are'}"
     return _OVERLAY_MODE_KEPT.at(
         f"`{address}` goes from mode `{before}` to `{after}`, and {listed} connected to its bridge.",
         address,

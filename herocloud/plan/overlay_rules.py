@@ -25,7 +25,7 @@ def judge(draft: Draft) -> Draft:
     decisions = overlay_conflicts.approve_cutting_off(draft.stack, draft.decisions, world.recorded)
     found = list(overlay_conflicts.find(draft.stack, decisions, world, draft.places))
     found += _find_daemons(draft)
-    if not any(one.code.startswith("overlay-key") for one in draft.found):
+    if not any(diagnostic.code.startswith("overlay-key") for diagnostic in draft.found):
         found += _find_keys([decision.change for decision in decisions.values()], world.host, simulated=draft.simulated)
     everything = draft.everything
     if everything is not None and decisions is not draft.decisions:

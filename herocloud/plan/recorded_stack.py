@@ -30,7 +30,7 @@ def resource_of(record: Record) -> Resource:
         spec["mycelium"] = spec["mycelium"] and _overlay_use(spec["mycelium"])
         spec["memory_options"] = {key: value for key, value in spec["memory_options"].items() if key != "boot"}
     elif record.kind == "network":
-        spec["forward"] = [_without(one, "address") for one in spec.get("forward") or ()]
+        spec["forward"] = [_without(rule, "address") for rule in spec.get("forward") or ()]
     return Resource(
         record.address, record.kind, parts.name, parts.number, spec, tuple(record.needs), record.protect, None, provider, literal=True
     )

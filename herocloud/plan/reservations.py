@@ -96,7 +96,7 @@ def _share_range(change: Change, other: Record) -> bool:
 
 
 def _ports(network: Spec) -> set[tuple[str, int]]:
-    return {(one["protocol"], one["host_port"]) for one in network.get("forward") or ()}
+    return {(rule["protocol"], rule["host_port"]) for rule in network.get("forward") or ()}
 
 
 def _gone(address: Address, what: str, whose: str) -> Diagnostic:
@@ -131,7 +131,7 @@ def overlay_addresses(spec: Spec) -> tuple[str, ...]:
 
 def _both(before: Spec, after: Spec, field: str) -> list[Json]:
     held = list(after.get(field) or ())
-    return held + [one for one in before.get(field) or () if one not in held]
+    return held + [value for value in before.get(field) or () if value not in held]
 
 
 def _bandwidth(networks: Json) -> int:

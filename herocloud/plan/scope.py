@@ -103,7 +103,7 @@ _SHAPE = ("image", "vcpus", "labels", "env", "ssh_keys", "user_data", "restart")
 def _shape(spec: Spec) -> str:
     """Reduce a specification to what a rename would not change and a file always says."""
     networks = [nic["network"] for nic in spec["networks"]]
-    volumes = [one["volume"] for one in spec["volumes"]]
+    volumes = [use["volume"] for use in spec["volumes"]]
     return jsons.dumps([{key: spec[key] for key in _SHAPE}, networks, volumes])
 
 

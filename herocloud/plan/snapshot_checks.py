@@ -53,7 +53,9 @@ def existing(record: Record, present: Parts, name: str) -> Iterator[Diagnostic]:
         return
     known = names_of(present)
     close = nearest.nearest(name, known)
-    hint = f"did you mean `{close}`?" if close else f"there are {', '.join(f'`{one}`' for one in known)}" if known else "it has none"
+    hint = (
+        f"did you mean `{close}`?" if close else f"there are {', '.join(f'`{snapshot}`' for snapshot in known)}" if known else "it has none"
+    )
     yield Diagnostic("no-snapshot", "No such snapshot", f"`{record.address}` has no snapshot `{name}`.", address=record.address, hint=hint)
 
 

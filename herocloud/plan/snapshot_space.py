@@ -19,8 +19,8 @@ def promised(spec: Spec) -> int:
         return 0
     vm = specs.vm(spec)
     root = vm["root_disk"]
-    one = (root["size"] if root else 0) + sum(use["size"] or 0 for use in vm["volumes"] if not use["readonly"])
-    return int(policy["keep"] * (one + (vm["memory"] if policy["memory"] else 0)))
+    copy = (root["size"] if root else 0) + sum(use["size"] or 0 for use in vm["volumes"] if not use["readonly"])
+    return int(policy["keep"] * (copy + (vm["memory"] if policy["memory"] else 0)))
 
 
 def reserved(spec: Spec, parts: Mapping[str, Part]) -> int:

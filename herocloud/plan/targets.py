@@ -36,7 +36,7 @@ def resolve(value: Json, specs: Mapping[Address, Spec], where: str, found: list[
     if isinstance(value, dict):
         return {key: resolve(one, specs, where, found) for key, one in value.items()}
     if isinstance(value, list):
-        return [resolve(one, specs, where, found) for one in value]
+        return [resolve(item, specs, where, found) for item in value]
     return value
 
 
@@ -133,7 +133,7 @@ def decide_values(
     images = {resource.name: resource.spec for resource in inputs.resources.values() if resource.kind == "image"}
     networks = {resource.name: resource.spec for resource in inputs.resources.values() if resource.kind == "network"}
     touched = [resource for resource in inputs.resources.values() if resource.address in inputs.allowed]
-    ledger = Ledger(host, recorded, leaving, _kept_back(recorded, observed, {(inputs.stack, one.address) for one in touched}))
+    ledger = Ledger(host, recorded, leaving, _kept_back(recorded, observed, {(inputs.stack, resource.address) for resource in touched}))
     if observed is not None:
         for orphan in capacity.without_record(recorded, observed):
             ledger.enter_unrecorded(orphan.parts, here=orphan.stack == inputs.stack)
@@ -141,7 +141,7 @@ def decide_values(
     node = node_of(inputs.resources.values())
     overlay = OverlayAddresses(inputs.stack, host, node, inputs.records, recorded, simulated=choice.simulated, found=found)
     valuer = Valuer(inputs.stack, host, ledger, inputs.records, images, networks, sizes, observed, found, overlay, made_as)
-    vms = [one for one in touched if one.kind == "vm"]
+    vms = [resource for resource in touched if resource.kind == "vm"]
     for resource in vms:
         record = inputs.records.get(resource.address) or inputs.lost.get(resource.address)
         if record:
@@ -162,21 +162,21 @@ def decide_values(
         lost = inputs.lost.get(resource.address) if record is None else None
         known = record or lost
         old = known.spec if known else spec_values.spec_of_parts(thing.parts) if thing else {}
-        one = valuer.vm(resource, hypervisor, old, identities.get(resource.spec["image"]), fresh=resource.address in again)
+        target = valuer.vm(resource, hypervisor, old, identities.get(resource.spec["image"]), fresh=resource.address in again)
         # What is taken back into the records is given its slices there once more.
-        valued[resource.address] = one if lost is None else one._replace(new_slices=tuple(one.spec["slices"]))
-        specs[resource.address] = one.spec
-        found.extend(assignment.unsupported_fields(resource, one.spec, old, hypervisor, host))
+        valued[resource.address] = target if lost is None else target._replace(new_slices=tuple(target.spec["slices"]))
+        specs[resource.address] = target.spec
+        found.extend(assignment.unsupported_fields(resource, target.spec, old, hypervisor, host))
     overlay.finish()
-    for address, one in valued.items():
+    for address, target in valued.items():
         if address.startswith("vm."):
-            texts = {field: one.spec[field] for field in _TEXTS if has_expression(one.spec[field])}
+            texts = {field: target.spec[field] for field in _TEXTS if has_expression(target.spec[field])}
             if texts and not inputs.resources[address].literal:
                 resolved = _only_texts(resolve(texts, specs, address, found))
-                specs[address] = {**one.spec, **resolved}
-                valued[address] = one._replace(spec=specs[address])
-        elif one.spec.get("forward"):
-            valued[address] = one._replace(spec=_with_forward_addresses(one.spec, address, specs))
+                specs[address] = {**target.spec, **resolved}
+                valued[address] = target._replace(spec=specs[address])
+        elif target.spec.get("forward"):
+            valued[address] = target._replace(spec=_with_forward_addresses(target.spec, address, specs))
     return valued, valuer.short, specs
 
 
@@ -206,7 +206,7 @@ def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple
         return 0
     orphans = capacity.without_record(recorded, observed)
     unknown = [orphan for orphan in orphans if orphan.address not in recorded.lost.get(orphan.stack, {})]
-    return sum(capacity.claim_of_parts(one.parts).slices for one in unknown if (one.stack, one.address) not in adopted)
+    return sum(capacity.claim_of_parts(record.parts).slices for record in unknown if (record.stack, record.address) not in adopted)
 
 
 def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -> set[Address]:
@@ -227,7 +227,7 @@ def _with_forward_addresses(spec: Spec, address: Address, specs: Mapping[Address
     """Give every port forward the address it leads to, so that the network's provider need not know VMs."""
     network = address.partition(".")[2]
     forwards = []
-    for one in spec["forward"]:
-        nics = specs.get(Address(one["vm"]), {}).get("networks", ())
-        forwards.append({**one, "address": next((nic["address"] for nic in nics if nic["network"] == network), None)})
+    for rule in spec["forward"]:
+        nics = specs.get(Address(rule["vm"]), {}).get("networks", ())
+        forwards.append({**rule, "address": next((nic["address"] for nic in nics if nic["network"] == network), None)})
     return {**spec, "forward": forwards}

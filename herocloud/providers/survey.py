@@ -17,9 +17,13 @@ def standings(context: ProviderContext) -> dict[str, Standing]:
 def abilities(context: ProviderContext) -> Abilities:
     """Look up what can run VMs and carry networks on this host. This may boot something for an instant."""
     real = [declaration for declaration in registry.declarations() if declaration.simulation is None]
-    hypervisors = with_kvm_proven({one.name: one.survey(context, thorough=False) for one in real if one.hypervisor is not None})
-    networks, why = _choose_networks({one.name: one.survey(context, thorough=False) for one in real if one.network is not None})
-    overlays = [one.survey(context, thorough=False) for one in real if one.overlay is not None]
+    hypervisors = with_kvm_proven(
+        {declaration.name: declaration.survey(context, thorough=False) for declaration in real if declaration.hypervisor is not None}
+    )
+    networks, why = _choose_networks(
+        {declaration.name: declaration.survey(context, thorough=False) for declaration in real if declaration.network is not None}
+    )
+    overlays = [declaration.survey(context, thorough=False) for declaration in real if declaration.overlay is not None]
     return Abilities(
         tuple((name, standing.usable, standing.why) for name, standing in hypervisors.items()),
         networks,

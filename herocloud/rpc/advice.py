@@ -11,7 +11,7 @@ _LOG = re.compile(r"`herocloud state log`")
 
 def resuming(apply: str | None, *, rollback: bool = False, approve: str = "") -> str:
     """Say how an apply that did not end is finished, or taken back."""
-    classes = ", ".join(f'"{one}"' for one in approve.split(",") if one)
+    classes = ", ".join(f'"{word}"' for word in approve.split(",") if word)
     given = [f'which: "{apply}"'] * bool(apply) + ["rollback: true"] * rollback + [f"approve: [{classes}]"] * bool(classes)
     return f"`resume_stack` with `{', '.join(given)}`" if given else "`resume_stack`"
 
@@ -27,7 +27,7 @@ def of_error(data: Any) -> Any:
     """Return the data of an error with its diagnostics in the words of the API."""
     if not isinstance(data, Mapping) or "diagnostics" not in data:
         return data
-    return {**data, "diagnostics": [_translated(one) for one in data["diagnostics"]]}
+    return {**data, "diagnostics": [_translated(diagnostic) for diagnostic in data["diagnostics"]]}
 
 
 def _translated(diagnostic: Mapping[str, Any]) -> dict[str, Any]:

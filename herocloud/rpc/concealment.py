@@ -42,5 +42,5 @@ def _replace(value: Json, pattern: re.Pattern[str], word: str) -> Json:
     if isinstance(value, dict):
         return {key: _replace(one, pattern, word) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_replace(one, pattern, word) for one in value]
+        return [_replace(item, pattern, word) for item in value]
     return value

@@ -54,7 +54,7 @@ def _untitled(schema: Json, name: str | None = None) -> Json:
     pydantic titles each field too (`Status`), and generators of clients would make one type of all that happen to be called alike.
     """
     if isinstance(schema, list):
-        return [_untitled(one) for one in schema]
+        return [_untitled(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     kept = {key: value for key, value in schema.items() if key != "title" or not isinstance(value, str)}
@@ -101,7 +101,7 @@ def _parameter(name: str, schema: Mapping[str, Any], *, required: bool) -> dict[
     told = [schema, *schema.get("anyOf", ())]
     return {
         "name": name,
-        "description": next((one["description"] for one in told if "description" in one), ""),
+        "description": next((part["description"] for part in told if "description" in part), ""),
         "required": required,
         "schema": rest,
     }

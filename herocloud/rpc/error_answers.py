@@ -73,13 +73,13 @@ def of_outcomes(outcomes: Sequence[Outcome], job_id: str) -> RpcError:
     """Return the error of an apply in which steps failed."""
     failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
     found = [
-        Diagnostic("step-failed", "A step failed", f"`{one.step}`: {one.error or 'no reason is known'}.", address=one.address)
-        for one in failed
+        Diagnostic("step-failed", "A step failed", f"`{outcome.step}`: {outcome.error or 'no reason is known'}.", address=outcome.address)
+        for outcome in failed
     ]
     data = {**document(found), "job_id": job_id}
-    if any(one.kind.startswith("image.") for one in failed):
+    if any(outcome.kind.startswith("image.") for outcome in failed):
         return RpcError(error_codes.IMAGE_ERROR, data)
-    if failed and all("did not end within" in (one.error or "") or "timed out" in (one.error or "") for one in failed):
+    if failed and all("did not end within" in (outcome.error or "") or "timed out" in (outcome.error or "") for outcome in failed):
         return RpcError(error_codes.TIMED_OUT, data)
     return RpcError(error_codes.HYPERVISOR_UNAVAILABLE, data)
 

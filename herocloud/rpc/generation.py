@@ -141,7 +141,7 @@ def type_of(schema: Json) -> str:
     if "enum" in schema:
         return f"Literal[{', '.join(json_literal(value) for value in schema['enum'])}]"
     if "anyOf" in schema:
-        return " | ".join(dict.fromkeys(type_of(one) for one in schema["anyOf"]))
+        return " | ".join(dict.fromkeys(type_of(choice) for choice in schema["anyOf"]))
     kind = schema.get("type")
     if kind == "array":
         return f"list[{type_of(schema.get('items'))}]"

@@ -127,11 +127,11 @@ def _explain(error: pydantic.ValidationError) -> dict[str, Json]:
         {"loc": list(detail["loc"]), "type": detail["type"], "msg": detail["msg"]}
         for detail in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-    return {"errors": found, "diagnostics": [_diagnose(one) for one in found]}
+    return {"errors": found, "diagnostics": [_diagnose(finding) for finding in found]}
 
 
 def _diagnose(finding: Mapping[str, Any]) -> dict[str, Json]:
-    place = ".".join(str(one) for one in finding["loc"]) or "params"
+    place = ".".join(str(key) for key in finding["loc"]) or "params"
     return {
         "severity": "error",
         "code": "invalid-parameter",

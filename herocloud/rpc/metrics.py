@@ -28,7 +28,7 @@ def _of_schedules(schedules: SnapshotSchedules) -> Iterator[str]:
     known = schedules.known()
     shown = [known_vm for known_vm in known if secret_of(known_vm.record) is None][:MOST_VMS]
     says = "When a VM's schedule last took a snapshot."
-    newest = [(_labels(one.record), one.taken[-1][0]) for one in shown if one.taken]
+    newest = [(_labels(sampled.record), sampled.taken[-1][0]) for sampled in shown if sampled.taken]
     yield from _metric("herocloud_vm_scheduled_snapshot_timestamp_seconds", "gauge", says, newest)
     says = "VMs of which the last scheduled snapshot failed."
     failing = sum(1 for known_vm in known if known_vm.schedule.failures)

@@ -98,7 +98,7 @@ def _go_on_cloning(desk: Desk, run: Run, job: StoredJob, pending: Pending | None
         if past_apply.started >= job.created and past_apply.operation == clone_methods.OPERATION
     ]
     standing = desk.recorded.records.get(deployment.STACK, {}).get(ids.make_address("vm", params["name"]))
-    made = standing is not None and standing.complete and any(one.status == "done" for one in began)
+    made = standing is not None and standing.complete and any(past.status == "done" for past in began)
     return clone_methods.cloning(desk, record, params, again=True, made=made).work(run)
 
 

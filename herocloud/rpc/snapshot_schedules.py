@@ -86,7 +86,7 @@ class SnapshotSchedules:
         """Begin what is due and may begin now."""
         now = self._clock()
         known_vms = self.known()
-        for sid in self._kept.keys() - {one.schedule.sid for one in known_vms}:
+        for sid in self._kept.keys() - {vm.schedule.sid for vm in known_vms}:
             del self._kept[sid]
             self._desk.store.drop_schedule(sid)
         due = []

@@ -110,7 +110,7 @@ class NotApproved(Blocked):
         lines = "\n".join(
             f"{one.value}: {', '.join(f'`{address}`' for address in addresses) or 'outputs'}" for one, addresses in lacking.items()
         )
-        words = ", ".join(f'"{one.value}"' for one in lacking)
+        words = ", ".join(f'"{kind.value}"' for kind in lacking)
         detail = f"Nobody approved these changes:\n{lines}"
         found = Diagnostic("not-approved", "Not approved", detail, hint=f"`approve: [{words}]` approves them")
         super().__init__([found])

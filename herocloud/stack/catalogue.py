@@ -26,7 +26,7 @@ def lend(combined: merge.Combined, tree: Mapping[str, Any], number: int) -> None
         lent = {
             name: entry
             for name, entry in theirs.items()
-            if name not in taken and (wanted & {name, *_aliases(entry)} or any(_EXPRESSION in one for one in wanted))
+            if name not in taken and (wanted & {name, *_aliases(entry)} or any(_EXPRESSION in word for word in wanted))
         }
         if lent:
             stack[section] = {**(own or {}), **{name: _without(entry, taken) for name, entry in lent.items()}}
@@ -68,7 +68,7 @@ def _without(entry: Any, taken: set[str]) -> Any:
     """Leave out the aliases under which the stack knows something else; its own word is the nearer one."""
     if not taken.intersection(_aliases(entry)):
         return entry
-    return {**entry, "aliases": [one for one in entry["aliases"] if one not in taken]}
+    return {**entry, "aliases": [alias for alias in entry["aliases"] if alias not in taken]}
 
 
 def find_strange(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -98,9 +98,9 @@ def _image(spec: Spec) -> Fields:
 
 def _network(spec: Spec) -> Fields:
     forwards = [
-        {"host_port": one["host_port"], "vm": one["vm"].removeprefix("vm."), "port": one["port"]}
-        | ({"protocol": one["protocol"]} if one["protocol"] != "tcp" else {})
-        for one in spec["forward"]
+        {"host_port": rule["host_port"], "vm": rule["vm"].removeprefix("vm."), "port": rule["port"]}
+        | ({"protocol": rule["protocol"]} if rule["protocol"] != "tcp" else {})
+        for rule in spec["forward"]
     ]
     return {"cidr": spec["cidr"], **_set(nat=spec["nat"], isolated=spec["isolated"], forward=forwards, mode=spec.get("mode"))}
 
@@ -122,9 +122,9 @@ def export_vm(record: Record, imageless: set[str]) -> Fields:
             hotplug=_room(spec),
         ),
         root_disk=_root_disk(spec["root_disk"], asked=spec["image"] in imageless),
-        volumes=[{"volume": one["volume"], "readonly": True} if one["readonly"] else one["volume"] for one in spec["volumes"]],
-        shares=[{"path": one["path"], "tag": one["tag"]} for one in spec["shares"]],
-        networks=[_nic(one) for one in spec["networks"]],
+        volumes=[{"volume": use["volume"], "readonly": True} if use["readonly"] else use["volume"] for use in spec["volumes"]],
+        shares=[{"path": share["path"], "tag": share["tag"]} for share in spec["shares"]],
+        networks=[_nic(nic) for nic in spec["networks"]],
         mycelium=_overlay_use(spec["mycelium"]) if spec["mycelium"] is not None else None,
         ssh_keys=[protect_braces(key) for key in spec["ssh_keys"]],
         user_data=None if spec["user_data"] is None else {"text": protect_braces(spec["user_data"])},
@@ -237,7 +237,7 @@ def _overlay(spec: Spec) -> Fields:
     block: Fields = {"addresses": spec["addresses"]}
     block.update({key: spec[key] for key, value in usual.items() if spec.get(key, value) != value})
     if spec.get("host_open"):
-        block["host_open"] = [one.removesuffix("/tcp") for one in spec["host_open"]]
+        block["host_open"] = [port.removesuffix("/tcp") for port in spec["host_open"]]
     key = spec.get("key") or {}
     if key and "name" not in key:
         block["key"] = dict(key)
@@ -247,7 +247,7 @@ def _overlay(spec: Spec) -> Fields:
 def _overlay_use(use: Json) -> Json:
     fields = {
         **({"seed": use["seed"]} if use.get("seed") else {}),
-        **({"open": [one.removesuffix("/tcp") for one in use["open"]]} if use.get("open") else {}),
+        **({"open": [port.removesuffix("/tcp") for port in use["open"]]} if use.get("open") else {}),
     }
     return fields or True
 

@@ -54,4 +54,4 @@ def _key(key: Fields | None, name: str, folder: str) -> Spec:
 
 
 def _openings(listed: Iterable[str]) -> Iterable[str]:
-    return (one if "/" in one else f"{one}/tcp" for one in listed)
+    return (port if "/" in port else f"{port}/tcp" for port in listed)

@@ -103,19 +103,19 @@ class Pointer:
                         hidden_blocks.of_duplicate(document, duplicate, address_of(duplicate.path))
                         for duplicate in document.tree.duplicates
                     )
-        for one in twice:
-            first, second = self.document(one.first), self.document(one.second)
+        for mark in twice:
+            first, second = self.document(mark.first), self.document(mark.second)
             if isinstance(first, documents.Broken) or isinstance(second, documents.Broken):
                 continue
-            where, _snippet = first.locate(one.path, on_key=True)
-            place, snippet = second.locate(one.path, on_key=True)
-            name = one.path[-1]
-            if one.path == ("stack",):
+            where, _snippet = first.locate(mark.path, on_key=True)
+            place, snippet = second.locate(mark.path, on_key=True)
+            name = mark.path[-1]
+            if mark.path == ("stack",):
                 theirs = first.tree.value["stack"]
-                detail = f"This file belongs to `{one.value}`, and `{where.file}` to `{theirs}`."
+                detail = f"This file belongs to `{mark.value}`, and `{where.file}` to `{theirs}`."
                 findings.add("other-stack", None, detail, "files of one command share one `stack:`", place=place, snippet=snippet)
             else:
-                blocks.append(hidden_blocks.of_second_file(second, one.path, one.value, address_of(one.path)))
+                blocks.append(hidden_blocks.of_second_file(second, mark.path, mark.value, address_of(mark.path)))
                 findings.add(
                     "defined-twice",
                     None,

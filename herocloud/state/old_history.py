@@ -82,7 +82,7 @@ def prune(connection: sqlite3.Connection, cut: int, spared: Collection[tuple[Sta
     _drop_applies(connection, old, heads)
     for stack, floor in floors.items():
         ended = connection.execute("SELECT id FROM records WHERE stack = ? AND until < ?", (stack, floor)).fetchall()
-        connection.executemany("DELETE FROM records WHERE id = ?", [one for one in ended if one[0] not in kept])
+        connection.executemany("DELETE FROM records WHERE id = ?", [row for row in ended if row[0] not in kept])
         # For all that is still known it was always there.
         connection.execute("UPDATE records SET since = 0 WHERE stack = ? AND since < ?", (stack, floor))
     gone = connection.execute(
@@ -127,7 +127,7 @@ def _last_version(connection: sqlite3.Connection, stack: str, address: str) -> i
 def _drop_applies(connection: sqlite3.Connection, old: Iterable[int], heads: Collection[int]) -> None:
     every = [(apply,) for apply in old]
     connection.executemany("DELETE FROM journal WHERE apply = ?", every)
-    connection.executemany("DELETE FROM pieces WHERE apply = ? AND part <> 'head'", [one for one in every if one[0] in heads])
-    whole = [one for one in every if one[0] not in heads]
+    connection.executemany("DELETE FROM pieces WHERE apply = ? AND part <> 'head'", [piece for piece in every if piece[0] in heads])
+    whole = [piece for piece in every if piece[0] not in heads]
     connection.executemany("DELETE FROM pieces WHERE apply = ?", whole)
     connection.executemany("DELETE FROM applies WHERE apply = ?", whole)

@@ -44,7 +44,11 @@ class Graph(NamedTuple):
 def of_resources(stack: str, resources: Iterable[Resource]) -> Graph:
     """Return what the stack file asks for and what depends on what."""
     found = list(resources)
-    return _graph(stack, [Node(one.address, one.address) for one in found], {one.address: one.depends_on for one in found})
+    return _graph(
+        stack,
+        [Node(resource.address, resource.address) for resource in found],
+        {resource.address: resource.depends_on for resource in found},
+    )
 
 
 def of_changes(plan: Plan) -> Graph:

@@ -106,7 +106,7 @@ def addresses(spec: Mapping[str, Json]) -> list[str]:
 
 def slices(found: Sequence[Slice], owners: Mapping[Sid, tuple[str, Address]]) -> Listing:
     """`slice list`: every slice and who holds it; `owners` is keyed by sid and holds (stack, address)."""
-    rows = [slice_row(one, owners) for one in sorted(found, key=lambda one: sid_number(one.sid))]
+    rows = [slice_row(piece, owners) for piece in sorted(found, key=lambda piece: sid_number(piece.sid))]
     used = sum(1 for row in rows if row["state"] == "InUse")
     columns = (
         Column("sid", "SID"), Column("state", "STATE", show_slice_state), Column("memory", "MEMORY", _size, right=True),

@@ -67,16 +67,16 @@ def _blocks(name: str, report: Json, *, color: bool) -> list[str]:
 
 def keys_document(made: Sequence[Json]) -> dict[str, Json]:
     """Return keys that were made as JSON."""
-    return {"format_version": tables.FORMAT_VERSION, "keys": [_key(one) for one in made]}
+    return {"format_version": tables.FORMAT_VERSION, "keys": [_key(key) for key in made]}
 
 
 def keys_text(made: Sequence[Json]) -> str:
     """Say what follows from each key that was made."""
-    return "\n".join(f"Made the key `{one.name}` ({one.path}): address {one.address}, subnet {one.subnet}." for one in made)
+    return "\n".join(f"Made the key `{key.name}` ({key.path}): address {key.address}, subnet {key.subnet}." for key in made)
 
 
-def _key(one: Json) -> dict[str, Json]:
-    return {"name": one.name, "public_key": one.public, "address": one.address, "subnet": one.subnet, "path": str(one.path)}
+def _key(key: Json) -> dict[str, Json]:
+    return {"name": key.name, "public_key": key.public, "address": key.address, "subnet": key.subnet, "path": str(key.path)}
 
 
 def _daemon_rows(name: str, report: Json) -> list[tuple[str, str]]:

@@ -131,8 +131,8 @@ def field_name(path: str) -> str:
 def _shown(field: FieldDiff) -> str:
     before, after = field.before, field.after
     if field.path == "depends_on" and isinstance(before, list) and isinstance(after, list):
-        gone, new = [one for one in before if one not in after], [one for one in after if one not in before]
-        return ", ".join([*(f"+{one}" for one in new), *(f"-{one}" for one in gone)]) or "the same in another order"
+        gone, new = [value for value in before if value not in after], [value for value in after if value not in before]
+        return ", ".join([*(f"+{value}" for value in new), *(f"-{value}" for value in gone)]) or "the same in another order"
     if field.path == "user_data" and isinstance(before, str) and isinstance(after, str):
         told = user_data_changes.describe(before, after)
         if told is not None:

@@ -31,14 +31,14 @@ def document(rest: Rest) -> dict[str, Json]:
         **({"nothing_comes_back": rest.all_lost} if rest.rollback else {}),
         "left": [
             {
-                "address": one.change.address,
-                "action": one.change.action.value,
-                "classes": [needed.value for needed in one.classes],
-                "steps": one.steps,
-                "begun": one.begun,
-                **({"comes_back": one.comes_back, "lost_snapshots": [*one.snapshots]} if rest.rollback else {}),
+                "address": left.change.address,
+                "action": left.change.action.value,
+                "classes": [needed.value for needed in left.classes],
+                "steps": left.steps,
+                "begun": left.begun,
+                **({"comes_back": left.comes_back, "lost_snapshots": [*left.snapshots]} if rest.rollback else {}),
             }
-            for one in rest.left
+            for left in rest.left
         ],
         "in_flight": [
             {
@@ -64,10 +64,12 @@ def render(rest: Rest, *, color: bool = False) -> str:
         f"{rest.done} of {len(rest.plan.steps)} steps are done. " + ("To be taken back:" if rest.rollback else "Left to do:"),
         "",
     ]
-    wide = max((len(one.change.address) for one in rest.left), default=0)
-    lines += [_line(one, wide, palette, back=rest.rollback) for one in rest.left] or ["  nothing but to close the books"]
+    wide = max((len(left.change.address) for left in rest.left), default=0)
+    lines += [_line(left, wide, palette, back=rest.rollback) for left in rest.left] or ["  nothing but to close the books"]
     lost = [
-        one.change.address if one.lost else f"{one.change.address} ({_snapshots(one)})" for one in rest.left if one.lost or one.snapshots
+        left.change.address if left.lost else f"{left.change.address} ({_snapshots(left)})"
+        for left in rest.left
+        if left.lost or left.snapshots
     ]
     if rest.all_lost:
         way_out = "" if rest.turned else f" `herocloud resume {pending.id}` finishes it instead."
@@ -80,38 +82,38 @@ def render(rest: Rest, *, color: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _line(one: Left, wide: int, palette: writer.Palette, *, back: bool) -> str:
-    change = one.change
+def _line(left: Left, wide: int, palette: writer.Palette, *, back: bool) -> str:
+    change = left.change
     sign = f"{writer.of_action(palette, change.action)}{GLYPHS[change.action].rjust(3)}{palette.off}"
-    state = "begun, " if one.begun and not back else ""
-    steps = f"{state}{one.steps} step{'' if one.steps == 1 else 's'} {'to take back' if back else 'left'}" if one.steps else ""
-    words = (phrases.action_words(change), steps, _note_back(one) if back else change.note)
+    state = "begun, " if left.begun and not back else ""
+    steps = f"{state}{left.steps} step{'' if left.steps == 1 else 's'} {'to take back' if back else 'left'}" if left.steps else ""
+    words = (phrases.action_words(change), steps, _note_back(left) if back else change.note)
     return f"  {sign} {change.address.ljust(wide)}   {' · '.join(filter(None, words))}"
 
 
-def _note_back(one: Left) -> str:
+def _note_back(left: Left) -> str:
     """Say what taking a change back does to data; the note of the plan says what doing it does."""
-    if one.lost:
-        classes = ", ".join(f"`{needed.value}`" for needed in one.classes)
-        replaced = " and what took its place is removed" if one.change.action is Action.REPLACE and one.steps else ""
+    if left.lost:
+        classes = ", ".join(f"`{needed.value}`" for needed in left.classes)
+        replaced = " and what took its place is removed" if left.change.action is Action.REPLACE and left.steps else ""
         return f"cannot come back: its data is gone for good{replaced} (needs {classes})"
-    if one.because:
-        others = ", ".join(f"`{address}`" for address in one.because if address != one.change.address)
+    if left.because:
+        others = ", ".join(f"`{address}`" for address in left.because if address != left.change.address)
         why = f"{others} cannot come back" if others else "the host matches neither the state before nor after a step of it"
-        without = f", and {_snapshots(one)} {'are' if len(one.snapshots) > 1 else 'is'} gone for good" if one.snapshots else ""
-        return f"{'not as a whole' if one.steps else 'not taken back'}: {why}{without}"
-    if one.size_stays:
-        return f"not as a whole: {one.size_stays.rstrip('.')}"
-    if one.snapshots:
-        return f"without {_snapshots(one)}, which {'are' if len(one.snapshots) > 1 else 'is'} gone for good"
-    if one.change.action is Action.CREATE and one.change.impact < Impact.DATA and one.change.kind in ("vm", "volume"):
+        without = f", and {_snapshots(left)} {'are' if len(left.snapshots) > 1 else 'is'} gone for good" if left.snapshots else ""
+        return f"{'not as a whole' if left.steps else 'not taken back'}: {why}{without}"
+    if left.size_stays:
+        return f"not as a whole: {left.size_stays.rstrip('.')}"
+    if left.snapshots:
+        return f"without {_snapshots(left)}, which {'are' if len(left.snapshots) > 1 else 'is'} gone for good"
+    if left.change.action is Action.CREATE and left.change.impact < Impact.DATA and left.change.kind in ("vm", "volume"):
         return "removed with whatever was written to it since"
     return ""
 
 
-def _snapshots(one: Left) -> str:
+def _snapshots(left: Left) -> str:
     """Name the snapshots that a rollback cannot bring back."""
-    return f"snapshot{'s' if len(one.snapshots) > 1 else ''} {', '.join(f'`{name}`' for name in one.snapshots)}"
+    return f"snapshot{'s' if len(left.snapshots) > 1 else ''} {', '.join(f'`{name}`' for name in left.snapshots)}"
 
 
 def _found(seen_step: Seen) -> str:

@@ -131,7 +131,7 @@ def printable(text: str) -> str:
     """Write characters that a terminal would obey instead of showing as escapes."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _show_map(value: Mapping[str, Json]) -> str:
@@ -170,7 +170,7 @@ def _show_list(path: str, value: "list[Json] | tuple[Json, ...]") -> str:
     if not value:
         return "none"
     word = path.rpartition(".")[2].partition("[")[0]
-    if word == "slices" and all(isinstance(one, str) for one in value):
+    if word == "slices" and all(isinstance(sid, str) for sid in value):
         return show_sids(value)
     texts = [f"[{show(word, inner)}]" if isinstance(inner, (list, tuple)) else show(word, inner) for inner in value]
     if len(texts) > 8:

@@ -121,7 +121,7 @@ def _tell_pruned(call: Call, pruned: Pruned, *, removed: bool) -> int:
         call.screen.result(presentation.dumps(document))
         return exit_codes.DONE
     what = [_counted(len(pruned.contents), "image"), _counted(len(pruned.downloads), "unfinished download")]
-    named = " and ".join(one for one in what if one)
+    named = " and ".join(part for part in what if part)
     if not named:
         call.screen.result("Nothing is stored that nobody uses.")
         return exit_codes.DONE

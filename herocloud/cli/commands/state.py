@@ -118,8 +118,8 @@ def orphans(call: Call, stack: flags.Stack = None) -> int:
     from herocloud.views import listings
 
     found = [orphan for orphan in operation.find_orphans(call.folder) if stack is None or orphan.thing.stack == stack]
-    presentation.show_listing(call, listings.orphans([one.thing for one in found]))
-    foreign = sum(1 for one in found if one.foreign)
+    presentation.show_listing(call, listings.orphans([orphan.thing for orphan in found]))
+    foreign = sum(1 for orphan in found if orphan.foreign)
     if foreign:
         call.note(f"{foreign} of them {'carries' if foreign == 1 else 'carry'} the mark of another state and may have an owner there.")
     return exit_codes.DONE

@@ -128,9 +128,9 @@ def wait(
     records = guests.find_all(call.folder, names or (), requests.choose_stack(call, stack))
     seconds = _PATIENCE if timeout is None else requests.parse_seconds(timeout, "--timeout")
 
-    def tell(one: Ready) -> None:
-        if one.seconds is not None and not call.json:
-            call.screen.result(f"{one.record.address} is ready after {sizes.show_duration(one.seconds)}.")
+    def tell(ready: Ready) -> None:
+        if ready.seconds is not None and not call.json:
+            call.screen.result(f"{ready.record.address} is ready after {sizes.show_duration(ready.seconds)}.")
 
     def watch(record: Record, signs: Signs) -> None:
         used, said = sizes.show_duration(signs.cpu_seconds), sizes.show_size(signs.serial_bytes)
@@ -139,12 +139,17 @@ def wait(
     heard = guests.wait(call.folder, records, seconds, tell, watch)
     if call.json:
         rows: Json = [
-            {"address": one.record.address, "ready": one.seconds is not None, "seconds": one.seconds, "hopeless": one.hopeless or None}
-            for one in heard
+            {
+                "address": ready.record.address,
+                "ready": ready.seconds is not None,
+                "seconds": ready.seconds,
+                "hopeless": ready.hopeless or None,
+            }
+            for ready in heard
         ]
         document = {"format_version": "1.0", "ready": all(row["ready"] for row in rows), "vms": rows}
         call.screen.result(presentation.dumps(document))
-    late = [one for one in heard if one.seconds is None]
+    late = [ready for ready in heard if ready.seconds is None]
     if late:
         exit_codes.tell_diagnostics(call.screen, _too_late(late, seconds))
     return exit_codes.ERROR if late else exit_codes.DONE
@@ -155,19 +160,19 @@ def _too_late(late: Sequence[Ready], seconds: float) -> list[Diagnostic]:
         Diagnostic(
             "guest-hopeless",
             "The guest will never answer",
-            f"`{one.record.address}`: {one.hopeless}.",
-            address=one.record.address,
-            hint=f"`herocloud vm restart {one.record.address}` boots it {one.way_out}" if one.way_out else None,
+            f"`{ready.record.address}`: {ready.hopeless}.",
+            address=ready.record.address,
+            hint=f"`herocloud vm restart {ready.record.address}` boots it {ready.way_out}" if ready.way_out else None,
         )
-        if one.hopeless
+        if ready.hopeless
         else Diagnostic(
             "guest-not-ready",
             "The guest is not ready",
-            f"`{one.record.address}` did not answer within {sizes.show_duration(seconds)}.",
-            address=one.record.address,
-            hint=f"`herocloud vm logs {one.record.address}` shows what it said",
+            f"`{ready.record.address}` did not answer within {sizes.show_duration(seconds)}.",
+            address=ready.record.address,
+            hint=f"`herocloud vm logs {ready.record.address}` shows what it said",
         )
-        for one in late
+        for ready in late
     ]
 
 

@@ -107,7 +107,7 @@ def printable(text: str) -> str:
     text = credentials.hide_credentials(text)
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() or one in "\t\n" else "\ufffd" for one in text)
+    return "".join(char if char.isprintable() or char in "\t\n" else "\ufffd" for char in text)
 
 
 def open_document(name: str, content: bytes) -> Document | Broken:

@@ -83,9 +83,9 @@ def _right(value: Json, subject: str, *, is_text: bool) -> Json:
     if isinstance(value, str) and not is_text:
         return _number(value, subject)
     if isinstance(value, list):
-        return _sorted([_right(one, subject, is_text=is_text) for one in value])
+        return _sorted([_right(element, subject, is_text=is_text) for element in value])
     if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("set"), list):
-        return {"set": _sorted([_right(one, subject, is_text=is_text) for one in value["set"]])}
+        return {"set": _sorted([_right(element, subject, is_text=is_text) for element in value["set"]])}
     return _plain(value)
 
 
@@ -108,7 +108,7 @@ def _plain(value: Json, *, ordered: bool = True) -> Json:
     if isinstance(value, dict):
         return {key: _plain(inner, ordered=key not in _UNORDERED) for key, inner in value.items()}
     if isinstance(value, list):
-        items = [_plain(one) for one in value]
+        items = [_plain(item) for item in value]
         return (items[0] if len(items) == 1 else items) if ordered else _sorted(items)
     return value
 

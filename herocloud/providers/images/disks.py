@@ -272,8 +272,8 @@ class Disks:
         marks.write(path, mark_for(work, body, **was))
 
     def _unlink(self, path: Path) -> None:
-        for one in (image_folders.draft_of(path), path):
-            one.unlink(missing_ok=True)
+        for file in (image_folders.draft_of(path), path):
+            file.unlink(missing_ok=True)
         durable_files.sync_folder(path.parent)
 
     def sweep(self, work: Work) -> None:

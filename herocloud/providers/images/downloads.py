@@ -245,7 +245,7 @@ class _Download:
     def _judge(self, response: "httpx.Response") -> None:
         """Raise unless the answer brings content."""
         code = response.status_code
-        if not self._remote.pinned and any(one.url.scheme == "https" for one in response.history) and response.url.scheme == "http":
+        if not self._remote.pinned and any(earlier.url.scheme == "https" for earlier in response.history) and response.url.scheme == "http":
             raise Permanent(
                 f"`{show(self._remote.url)}` redirects to `{show(str(response.url))}`, which anybody on the way can change; give a `sha256`"
             )

@@ -61,10 +61,10 @@ def unpack(path: Path, how: str, memory: int) -> Iterator[bytes]:
     from herocloud.providers.vmm import tool_cage
     from herocloud.providers.vmm.tool_cage import Bounds, Files
 
-    places = [str(Path(one).absolute()) for one in sys.path if one and Path(one).is_dir()]
+    places = [str(Path(place).absolute()) for place in sys.path if place and Path(place).is_dir()]
     home = str(Path(herocloud.__file__).parent.parent)
     command = [sys.executable, "-I", "-c", _CHILD, str(path.absolute()), how, str(memory), "\x1f".join([home, *places])]
-    files = Files(reads=[path], libraries=[Path(one) for one in dict.fromkeys([str(Path(herocloud.__file__).parent), *places])])
+    files = Files(reads=[path], libraries=[Path(place) for place in dict.fromkeys([str(Path(herocloud.__file__).parent), *places])])
     try:
         yield from tool_cage.stream(command, files, Bounds(memory + _BESIDE, _LONGEST, _WORDS))
     except CommandError as error:

@@ -81,10 +81,10 @@ def beside(path: Path) -> Path:
 
 def make_folder(path: Path, mode: int = 0o711) -> None:
     """Make a folder with those above it, so that a power cut does not lose the name of one. The mode lets a VMM's user pass through."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=mode, exist_ok=True)
-        durable_files.sync_folder(one.parent)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=mode, exist_ok=True)
+        durable_files.sync_folder(folder.parent)
 
 
 class Ownership(NamedTuple):

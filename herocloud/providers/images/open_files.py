@@ -64,7 +64,7 @@ def _find_user(path: Path) -> Holder | None:
     known = file_identity.identify(path)
     holders = _holders(known, path.parent) if known is not None and not _is_ours_alone(path) else ()
     # Who only reads a file, such as a backup, can go on with it after it is gone.
-    users = (one for one in holders if one.pid != os.getpid() and (_writes(one) or _name_of(one.pid).startswith(_MACHINES)))
+    users = (holder for holder in holders if holder.pid != os.getpid() and (_writes(holder) or _name_of(holder.pid).startswith(_MACHINES)))
     return next(users, None)
 
 

@@ -126,7 +126,7 @@ def merge(ours: Mapping[str, Json], theirs: Mapping[str, Json]) -> dict[str, Jso
         if isinstance(known, dict) and isinstance(value, dict):
             merged[key] = merge(known, value)
         elif key in ("write_files", "ssh_authorized_keys", "runcmd", "bootcmd") and isinstance(known, list) and isinstance(value, list):
-            merged[key] = [*known, *(one for one in value if one not in known)]
+            merged[key] = [*known, *(item for item in value if item not in known)]
         else:
             merged[key] = value
     keys = ours.get("ssh_authorized_keys")

@@ -129,8 +129,8 @@ class Seeds:
         if mark is not None:
             marks.write(path, mark._replace(half=_REMOVING, goal=None))
             half()
-            for one in (image_folders.draft_of(path), _old_of(path), path):
-                one.unlink(missing_ok=True)
+            for file in (image_folders.draft_of(path), _old_of(path), path):
+                file.unlink(missing_ok=True)
             durable_files.sync_folder(path.parent)
             half()
             marks.remove(path)

@@ -107,11 +107,11 @@ class _Builder:
             key = self._value(event, depth + 1)
             value = self._value(next(self._events), depth + 1)
             if is_merge:
-                for one in value if isinstance(value, list) else [value]:
-                    if not isinstance(one, dict):
+                for item in value if isinstance(value, list) else [value]:
+                    if not isinstance(item, dict):
                         raise _BeyondJson
                     # What comes first counts; what the mapping says itself counts most.
-                    merged = {**one, **merged}
+                    merged = {**item, **merged}
             elif not isinstance(key, str) or key in own:
                 raise _BeyondJson
             else:

@@ -123,7 +123,7 @@ class Client:
     def peers(self) -> tuple[Peer, ...]:
         """Return all peers: declared, discovered and inbound ones."""
         with _reading():
-            return tuple(_peer(one) for one in self._get("/admin/peers"))
+            return tuple(_peer(answer) for answer in self._get("/admin/peers"))
 
     def add_peer(self, endpoint: str) -> bool:
         """Add a peer; tells whether it was new. That it is known already is what was wanted."""
@@ -148,7 +148,7 @@ class Client:
     def routes(self) -> tuple[Route, ...]:
         """Return the routes in use."""
         with _reading():
-            return tuple(_route(one) for one in self._get("/admin/routes/selected"))
+            return tuple(_route(answer) for answer in self._get("/admin/routes/selected"))
 
     def statistics(self) -> Statistics:
         """Return the traffic by address; a daemon that does not count answers nothing."""
@@ -222,8 +222,8 @@ def _route(shape: Any) -> Route:
 
 
 def _traffic(listed: Any) -> dict[str, Traffic]:
-    return {str(one["ip"]): Traffic(int(one["packetCount"]), int(one["byteCount"])) for one in listed}
+    return {str(row["ip"]): Traffic(int(row["packetCount"]), int(row["byteCount"])) for row in listed}
 
 
 def _member(kind: type[_Kind], value: Any, otherwise: _Kind) -> _Kind:
-    return next((one for one in kind if one.value == value), otherwise)
+    return next((member for member in kind if member.value == value), otherwise)

@@ -149,7 +149,7 @@ class MyceliumDriver:
         """Return whether another stack wants this peer too."""
         wanted = peer_endpoints.normalize(endpoint)
         others = (membership for membership in memberships.all_of(self._folder) if membership.stack != known.stack)
-        return any(peer_endpoints.normalize(peer) == wanted for one in others for peer in one.peers)
+        return any(peer_endpoints.normalize(peer) == wanted for other in others for peer in other.peers)
 
     def _known(self, work: Work) -> Membership | None:
         known = memberships.read(self._folder, work.stack)

@@ -47,7 +47,10 @@ def settle(data: Path, environment: Mapping[str, str], leaving: str | None = Non
         own_daemon.guard(data, settings, leaving)
     if ours is None or own_daemon.is_as_wanted(data, leaving):
         return
-    key, subnet = next(((one.part["key"], one.part["subnet"]) for one in needing if one.part["mode"] != NETWORK), (HOST_KEY, None))
+    key, subnet = next(
+        ((membership.part["key"], membership.part["subnet"]) for membership in needing if membership.part["mode"] != NETWORK),
+        (HOST_KEY, None),
+    )
     try:
         public = arithmetic.public_key(key_references.read(data, key, environment, subnet))
     except Refused:

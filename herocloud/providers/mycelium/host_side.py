@@ -185,17 +185,17 @@ def _listening_for_routers() -> list[str]:
 
 
 def _interfaces() -> list[str]:
-    tuns = {one["ifname"] for one in iproute.show("link", "show", "type", "tun")}
-    return [one["ifname"] for one in iproute.show("link", "show") if not one["ifname"].startswith(_OURS) and one["ifname"] not in tuns]
+    tuns = {link["ifname"] for link in iproute.show("link", "show", "type", "tun")}
+    return [link["ifname"] for link in iproute.show("link", "show") if not link["ifname"].startswith(_OURS) and link["ifname"] not in tuns]
 
 
 def _link_locals(name: str) -> list[str]:
-    listed = [info for one in iproute.show("-6", "address", "show", "dev", name) for info in one.get("addr_info", ())]
+    listed = [info for link in iproute.show("-6", "address", "show", "dev", name) for info in link.get("addr_info", ())]
     return [str(info["local"]) for info in listed if info.get("scope") == "link"]
 
 
 def _addresses(name: str) -> list[tuple[str, int]]:
-    listed = [info for one in iproute.show("-6", "address", "show", "dev", name) for info in one.get("addr_info", ())]
+    listed = [info for link in iproute.show("-6", "address", "show", "dev", name) for info in link.get("addr_info", ())]
     return [(str(info["local"]), int(info["prefixlen"])) for info in listed if info.get("scope") != "link"]
 
 

@@ -58,7 +58,7 @@ def show(*words: str, namespace: str | None = None) -> list[dict[str, Any]]:
             return []
         raise _explain(error) from error
     # With nothing to show some versions print nothing, and others a list of empty objects.
-    return [one for one in jsons.loads(text or "[]") if one]
+    return [row for row in jsons.loads(text or "[]") if row]
 
 
 def link(name: str, namespace: str | None = None) -> dict[str, Any] | None:

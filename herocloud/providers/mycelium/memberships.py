@@ -89,10 +89,10 @@ def wanted_peers(data: Path, leaving: str | None = None) -> list[str]:
 def wanted_interfaces(data: Path, leaving: str | None = None) -> list[str]:
     """Return every interface on which some stack wants peers to be discovered, but for one that is `leaving`."""
     wanting = (membership for membership in all_of(data) if membership.stack != leaving and needs_node(membership))
-    return sorted({name for one in wanting for name in one.part["interfaces"]})
+    return sorted({name for membership in wanting for name in membership.part["interfaces"]})
 
 
 def wanted_openings(data: Path, leaving: str | None = None) -> list[str]:
     """Return every port of the host that some stack opens to the overlay, but for one that is `leaving`."""
     wanting = (membership for membership in all_of(data) if membership.stack != leaving and needs_node(membership))
-    return sorted({opening for one in wanting for opening in one.part.get("host_open", ())})
+    return sorted({opening for membership in wanting for opening in membership.part.get("host_open", ())})

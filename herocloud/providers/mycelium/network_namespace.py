@@ -60,7 +60,7 @@ class NetworkNamespace(NamedTuple):
         """Name what is not as `ensure` and `route` leave it; empty when all is well."""
         if not iproute.has_namespace(self.name):
             return {"namespace": "missing"}
-        inside = {str(one["ifname"]): one for one in iproute.show("address", "show", namespace=self.name)}
+        inside = {str(link["ifname"]): link for link in iproute.show("address", "show", namespace=self.name)}
         outside = next(iter(iproute.show("address", "show", "dev", self.cable)), None)
         flaws: dict[str, Json] = {}
         if "UP" not in inside.get("lo", {}).get("flags", ()):

@@ -74,8 +74,8 @@ class Report(NamedTuple):
 
     def vm_traffic(self) -> tuple[int, int, int]:
         """Return how many addresses of VMs in the daemon's subnet had traffic, and the bytes that they sent and received."""
-        vms = {one for one in (*self.statistics.sent, *self.statistics.received) if self._is_vm(one)}
-        pairs = [self.traffic_of(one) for one in vms]
+        vms = {address for address in (*self.statistics.sent, *self.statistics.received) if self._is_vm(address)}
+        pairs = [self.traffic_of(address) for address in vms]
         return len(vms), sum(sent.bytes for sent, _ in pairs), sum(received.bytes for _, received in pairs)
 
     def _is_vm(self, address: str) -> bool:

@@ -139,8 +139,8 @@ def published(rules: Rules) -> dict[tuple[str, int], str]:
     for name, chain in rules.items():
         if name.startswith("incoming-"):
             for rule in chain:
-                one = _read_published(rule)
-                found[one["protocol"], one["host_port"]] = name.removeprefix("incoming-")
+                port = _read_published(rule)
+                found[port["protocol"], port["host_port"]] = name.removeprefix("incoming-")
     return found
 
 

@@ -96,10 +96,10 @@ def clear_queues(scene: Scene, wires: Wires, link: Link, *, limited: bool) -> No
 def _address(scene: Scene, wires: Wires, number: int, link: Link | None, part: Part) -> None:
     prefix = int(part["cidr"].partition("/")[2])
     known = scene.addresses_of(link) if link else []
-    for one in (*known, *(scene.addresses6_of(link) if link else ())):
-        if (one.address, one.prefix) != (part["gateway"], prefix):
-            wires.remove_address(number, one.address, one.prefix)
-    if (part["gateway"], prefix) not in [(one.address, one.prefix) for one in known]:
+    for address in (*known, *(scene.addresses6_of(link) if link else ())):
+        if (address.address, address.prefix) != (part["gateway"], prefix):
+            wires.remove_address(number, address.address, address.prefix)
+    if (part["gateway"], prefix) not in [(address.address, address.prefix) for address in known]:
         wires.add_address(number, part["gateway"], prefix)
     elif link and link.up and part["cidr"] not in [f"{route.destination}/{route.prefix}" for route in scene.routes_of(link)]:
         wires.add_route(number, dumps.network_of(part["gateway"], prefix), part["gateway"])

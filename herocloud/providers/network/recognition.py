@@ -30,7 +30,10 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
     """Return the part of a network."""
     seen = network_rules.read(scene.network_rules, mark, link.name, scene.network_hooks)
     addresses = scene.addresses_of(link)
-    own = next((one for one in addresses if dumps.network_of(one.address, one.prefix) == seen.cidr), addresses[0] if addresses else None)
+    own = next(
+        (address for address in addresses if dumps.network_of(address.address, address.prefix) == seen.cidr),
+        addresses[0] if addresses else None,
+    )
     cidr = dumps.network_of(own.address, own.prefix) if own else seen.cidr
     part: dict[str, Json] = {
         "cidr": cidr,
@@ -42,7 +45,8 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
     }
     serving = scene.serving(link)
     more = [
-        f"{one.address}/{one.prefix}" for one in (*(address for address in addresses if address is not own), *scene.addresses6_of(link))
+        f"{other.address}/{other.prefix}"
+        for other in (*(address for address in addresses if address is not own), *scene.addresses6_of(link))
     ]
     odd: dict[str, Any] = {
         "mtu": link.mtu if link.mtu != MTU else None,
@@ -100,7 +104,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "detour": marks.upload_device(link.name) if not forwarded and marks.upload_device(link.name) in scene.by_name else None,
         "multi_queue": True if link.multi_queue else None,
         "owner": None if scene.may_own(link.name, link.owner) else link.owner,
-        "addresses": [f"{one.address}/{one.prefix}" for one in (*scene.addresses_of(link), *scene.addresses6_of(link))] or None,
+        "addresses": [f"{address.address}/{address.prefix}" for address in (*scene.addresses_of(link), *scene.addresses6_of(link))] or None,
         "settings": list(link.odd) or None,
         "queues": [*(odd_queues(scene, link, download) or ()), *((detour and odd_queues(scene, detour, upload)) or ())] or None,
         "table": _odd_table(scene.tap_hooks),
@@ -157,7 +161,7 @@ def surplus_of_tap(scene: Scene, link: Link, mark: Mark) -> Surplus:
     if scene.tap_hooks is None:
         return Surplus()
     first = scene.is_first(mark, "nic")
-    ours = {one.link.name for one in scene.owned}
+    ours = {owned.link.name for owned in scene.owned}
     chains = tuple(name for name in scene.tap_surplus.chains if _concerns(scene.tap_hooks.chains[name], link.name, ours, first=first))
     return Surplus(chains, scene.tap_surplus.others if first else ())
 
@@ -214,7 +218,7 @@ def probe(scene: Scene, work: Work) -> Probe:
     if KINDS[step.kind].passes:
         return _probe_discard(work, current, [f"`{name}`", *remains] if link is not None else remains)
     if current is None:
-        ends = [one for one in (Found.DONE, Found.NOT_STARTED) if (step.after if one is Found.DONE else step.before) is None]
+        ends = [end for end in (Found.DONE, Found.NOT_STARTED) if (step.after if end is Found.DONE else step.before) is None]
         if remains:
             return Probe(Found.PARTIAL, f"`{step.address}` is half-way; there is {', '.join(remains)}")
         return Probe(ends[0]) if ends else Probe(Found.CONTRADICTED, f"the {step.part} of `{step.address}` is gone")

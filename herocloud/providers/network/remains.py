@@ -38,9 +38,9 @@ def find_remains(scene: Scene) -> Iterator[Half]:
             said = {"cidr": seen.cidr, "nat": seen.nat, "isolated": seen.isolated, "forward": seen.forward}
             yield Half(mark, {**said, "gateway": None, "bridge": bridge})
     found: dict[str, Mark] = {}
-    for one in scene.owned:
-        if one.mark.part.endswith(_UPLOAD):
-            found[marks.tap_of(one.link.name)] = one.mark._replace(part=one.mark.part.removesuffix(_UPLOAD))
+    for owned in scene.owned:
+        if owned.mark.part.endswith(_UPLOAD):
+            found[marks.tap_of(owned.link.name)] = owned.mark._replace(part=owned.mark.part.removesuffix(_UPLOAD))
     for rules in (scene.tap_rules, scene.inbound_rules):
         for tap, chain in rules.items():
             mark = marks.read_comment(chain[0].comment) if chain else None

@@ -77,10 +77,10 @@ class Scene:
         self.by_name = {link.name: link for link in links}
         self.by_number = {link.number: link for link in links}
         self.owned = [Owned(link, rename(link.name, mark)) for link in links if link.alias and (mark := marks.read_mark(link.alias))]
-        self._marks = {one.link.number: one.mark for one in self.owned}
-        self.networks = {one.link.name: one.mark for one in self.owned if one.mark.part == "network"}
+        self._marks = {owned.link.number: owned.mark for owned in self.owned}
+        self.networks = {owned.link.name: owned.mark for owned in self.owned if owned.mark.part == "network"}
         """The marks of networks, by bridge."""
-        self._bridges = {one.mark: one.link for one in self.owned if one.mark.part == "network"}
+        self._bridges = {owned.mark: owned.link for owned in self.owned if owned.mark.part == "network"}
 
     def may_own(self, tap: str, owner: int | None) -> bool:
         """Return whether a tap may belong to this user."""
@@ -104,7 +104,7 @@ class Scene:
     @property
     def is_without_taps(self) -> bool:
         """Return whether no tap is left, of any stack, and our table of them is there all the same."""
-        if any(one.mark.part.startswith("nic.") for one in self.owned):
+        if any(owned.mark.part.startswith("nic.") for owned in self.owned):
             return False
         return (self._sources.tap_table() if self._sources.tap_table is not None else self._taps) is not None
 
@@ -116,7 +116,7 @@ class Scene:
     @cached_property
     def addresses(self) -> tuple[Address, ...]:
         """Return the IPv4 addresses of the host."""
-        return tuple(one for one in self._every_address if ":" not in one.address)
+        return tuple(address for address in self._every_address if ":" not in address.address)
 
     @cached_property
     def _every_address(self) -> tuple[Address, ...]:
@@ -191,8 +191,8 @@ class Scene:
 
     def is_first(self, mark: Mark, kind: str) -> bool:
         """Return whether an interface is the first of its kind (`network`, `nic`) in its stack: what belongs to all is shown there."""
-        found = [one.mark for one in self.owned if one.mark[:2] == mark[:2] and one.mark.part.partition(".")[0] == kind]
-        return min((one for one in found if not one.part.endswith(".upload")), default=mark) == mark
+        found = [owned.mark for owned in self.owned if owned.mark[:2] == mark[:2] and owned.mark.part.partition(".")[0] == kind]
+        return min((mine for mine in found if not mine.part.endswith(".upload")), default=mark) == mark
 
     @cached_property
     def listeners(self) -> frozenset[tuple[str, int]]:
@@ -231,7 +231,7 @@ class Scene:
 
     def addresses6_of(self, link: Link) -> list[Address]:
         """Return the IPv6 addresses of an interface. None of ours has any."""
-        return [one for one in self._every_address if one.link == link.number and ":" in one.address]
+        return [address for address in self._every_address if address.link == link.number and ":" in address.address]
 
     def routes_of(self, link: Link) -> list[Route]:
         """Return the IPv4 routes through an interface."""

@@ -128,7 +128,7 @@ def remove(scene: Scene, wires: Wires, mark: Mark, name: str, half: Half) -> Non
     half()
     if purpose is None or purpose.network == marks.OVERLAY:
         _forget_inbound(scene, wires, name, purpose)
-    if not any(one.mark.part.startswith("nic.") and one.link.name not in (name, marks.upload_device(name)) for one in scene.owned):
+    if not any(owned.mark.part.startswith("nic.") and owned.link.name not in (name, marks.upload_device(name)) for owned in scene.owned):
         # The last one takes the table with it, and whatever taps that were removed by hand have left there. It may have no rules of its
         # own (killed before they were loaded), while the table is there for one that was removed when this one still had a device.
         nftables.change_rules(rule_expressions.drop_table(tap_rules.FAMILY, tap_rules.TABLE))
@@ -148,8 +148,8 @@ def _clear_table(scene: Scene, mark: Mark, link: Link | None, chain: Chain) -> N
 
 def _clear_link(scene: Scene, wires: Wires, link: Link, *, limited: bool) -> None:
     """Take away what others put onto a tap: addresses, queues, programs in front of the guard."""
-    for one in (*scene.addresses_of(link), *scene.addresses6_of(link)):
-        wires.remove_address(link.number, one.address, one.prefix)
+    for address in (*scene.addresses_of(link), *scene.addresses6_of(link)):
+        wires.remove_address(link.number, address.address, address.prefix)
     networks.clear_queues(scene, wires, link, limited=limited)
     if "xdp" in link.odd:
         wires.drop_program(link.number)
@@ -197,8 +197,8 @@ def _forget_inbound(scene: Scene, wires: Wires, name: str, purpose: Purpose | No
 
 def _has_other(scene: Scene, name: str, address: str | None) -> bool:
     """Return whether another tap has this address on the overlay by now, and with it the answer to neighbors."""
-    for one in scene.owned:
-        purpose = marks.read_purpose(one.link.alias) if one.link.name != name and one.mark.part.startswith("nic.") else None
+    for owned in scene.owned:
+        purpose = marks.read_purpose(owned.link.alias) if owned.link.name != name and owned.mark.part.startswith("nic.") else None
         if purpose is not None and purpose.network == marks.OVERLAY and purpose.address == address:
             return True
     return False

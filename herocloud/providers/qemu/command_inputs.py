@@ -57,7 +57,7 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, program: str, accel
         sockets=sockets_of(data, sid),
         root=root,
         seed=seed_of(supplies) if part["seed"] else None,
-        volumes=[volume_of(supplies, one) for one in part["volumes"]],
+        volumes=[volume_of(supplies, use) for use in part["volumes"]],
         nics=[nic_of(supplies, key) for key in part["nics"]],
         shares=virtiofs.shares_of(data, sid, part),
         payload=payload,

@@ -102,7 +102,7 @@ def _leaves(device: str, target: Part) -> bool:
     if device.startswith("nic-"):
         return device not in {command_line.nic_id(key) for key in target["nics"]}
     if device.startswith("volume-"):
-        return device not in {command_line.volume_id(specs.plugged(one)) for one in target["volumes"]}
+        return device not in {command_line.volume_id(specs.plugged(use)) for use in target["volumes"]}
     return False
 
 
@@ -181,7 +181,7 @@ def _set_processors(change: Change, wanted: int, *, emulated: bool) -> None:
         _ask_until(
             change,
             lambda path=path: _drop(change.talk, "device_del", id=path),  # type: ignore[misc]
-            lambda path=path: all(one["qom-path"] != path for one in change.talk.ask("query-cpus-fast")),  # type: ignore[misc]
+            lambda path=path: all(cpu["qom-path"] != path for cpu in change.talk.ask("query-cpus-fast")),  # type: ignore[misc]
             "the guest did not let go of a processor",
         )
 
@@ -227,7 +227,7 @@ def _free_slot(change: Change) -> command_line.Slot:
     """Find a slot that nothing sits in."""
     for bus in change.talk.ask("query-pci"):
         for device in bus["devices"]:
-            name, taken = device["qdev_id"], {one["slot"] for one in device.get("pci_bridge", {}).get("devices", ())}
+            name, taken = device["qdev_id"], {child["slot"] for child in device.get("pci_bridge", {}).get("devices", ())}
             free = [number for number in command_line.BRIDGE_SLOTS if number not in taken]
             if name == command_line.BRIDGE and free:
                 return command_line.slot_on_bridge(free[0])

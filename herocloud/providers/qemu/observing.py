@@ -37,9 +37,9 @@ class QemuObserver:
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
         things: dict[StackName, dict[Address, Thing]] = {}
-        for one in found:
-            stack, address = StackName(one.owner.stack), Address(one.owner.address)
-            things.setdefault(stack, {})[address] = Thing(stack, address, NAME, parts[one.sid], one.owner.lineage)
+        for folder in found:
+            stack, address = StackName(folder.owner.stack), Address(folder.owner.address)
+            things.setdefault(stack, {})[address] = Thing(stack, address, NAME, parts[folder.sid], folder.owner.lineage)
         marks.add_halves(self._folder, wanted, NAME, things)
         return Observed(things=things, serials=marks.serials(found))
 
@@ -61,18 +61,18 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
         return parts
     from herocloud.providers.qemu import command_inputs, qmp, queries, vitals
 
-    sockets = {one.sid: command_inputs.sockets_of(folder, one.sid).looking for one in alive}
+    sockets = {vm.sid: command_inputs.sockets_of(folder, vm.sid).looking for vm in alive}
     answers = qmp.ask_many(sockets.values(), queries.QUESTIONS)
     answers |= _ask_again(folder, {sid: socket for sid, socket in sockets.items() if answers[socket] is None})
-    for one in alive:
-        seen = queries.read(answers[sockets[one.sid]])
-        unheard = responsiveness.power_without_answer(folder, one.sid) if seen is None else "running"
-        parts[one.sid] = {
-            "machine": responsiveness.with_keeper(folder, one.sid, queries.machine_part(one.mark.machine, seen)),
-            "power": vitals.power_of(folder, one.sid, one.mark, seen) if unheard == "running" else unheard,
+    for vm in alive:
+        seen = queries.read(answers[sockets[vm.sid]])
+        unheard = responsiveness.power_without_answer(folder, vm.sid) if seen is None else "running"
+        parts[vm.sid] = {
+            "machine": responsiveness.with_keeper(folder, vm.sid, queries.machine_part(vm.mark.machine, seen)),
+            "power": vitals.power_of(folder, vm.sid, vm.mark, seen) if unheard == "running" else unheard,
         }
-        vitals.note(folder, one.sid, one.owner.address, one.mark, seen)
-        files.cut_log(folders.serial_log(folder, one.sid))
+        vitals.note(folder, vm.sid, vm.owner.address, vm.mark, seen)
+        files.cut_log(folders.serial_log(folder, vm.sid))
     return parts
 
 

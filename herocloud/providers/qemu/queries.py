@@ -100,8 +100,8 @@ def machine_part(machine: Part, seen: Look | None) -> Part:
     changed["vcpus"] = len(seen.cpus)
     changed["memory"] = machine["boot_memory"] + seen.hot_memory
     changed["nics"] = [key for key in machine["nics"] if command_line.nic_id(key) in seen.devices] + _more_nics(machine, seen)
-    there = [one for one in machine["volumes"] if command_line.volume_id(specs.plugged(one)) in seen.devices]
-    changed["volumes"] = [_as_seen(one, seen) for one in there] + _more_volumes(machine, seen)
+    there = [use for use in machine["volumes"] if command_line.volume_id(specs.plugged(use)) in seen.devices]
+    changed["volumes"] = [_as_seen(use, seen) for use in there] + _more_volumes(machine, seen)
     if machine["root"] is not None and seen.limits:
         changed["root"] = {**machine["root"], "rate": rate_of(machine["root"]["rate"], seen.limits)}
     if machine["affinity"]:
@@ -149,10 +149,10 @@ def _more_nics(machine: Part, seen: Look) -> list[str]:
 
 
 def _more_volumes(machine: Part, seen: Look) -> list[Json]:
-    known = {command_line.volume_id(specs.plugged(one)) for one in machine["volumes"]}
+    known = {command_line.volume_id(specs.plugged(use)) for use in machine["volumes"]}
     more = sorted(name for name in seen.devices if name.startswith("volume-") and name not in known)
     found = [{"volume": name.removeprefix("volume-"), "readonly": bool(seen.disks.get(name, {}).get("ro")), "size": 0} for name in more]
-    return [_as_seen(one, seen) for one in found]
+    return [_as_seen(use, seen) for use in found]
 
 
 def _as_seen(use: Mapping[str, Json], seen: Look) -> Json:

@@ -62,7 +62,7 @@ def dig_up(world: sqlite3.Connection, row: Row, part: str, body: Part, work: Wor
     rows_found = world.execute(query, (row.address, row.stack, part, row.address))
     found = [(key, json.loads(kept), content, bool(fits)) for key, kept, content, fits in rows_found]
     # The path has to match, because another path is another disk. The size may differ. The path of a root disk names its VM.
-    fitting = [one for one in found if one[1].get("path") == body.get("path")]
+    fitting = [thing for thing in found if thing[1].get("path") == body.get("path")]
     makers = [_maker(was) for _, was, _, _ in fitting]
     chosen = tombstone_choice.choose_tombstone(makers, work, unmarked=[fits for *_, fits in fitting])
     if chosen is None:

@@ -34,7 +34,7 @@ def unsupported(spec: Spec) -> list[Unsupported]:
 
 def fixed_forwards(before: Spec, after: Spec) -> list[str]:
     """Name the VMs whose forwarded ports differ: the VMM opens them when it starts, so a running VM keeps the old ones."""
-    sides = [{_key(one) for one in spec.get("forward", ())} for spec in (before, after)]
+    sides = [{_key(rule) for rule in spec.get("forward", ())} for spec in (before, after)]
     return sorted({key[0] for key in sides[0] ^ sides[1]})
 
 
@@ -47,9 +47,9 @@ def attachment(card: Card) -> Attachment:
     """Say what a card hangs on: a network that its VMM brings about, in which the forwards that lead to its address are its own."""
     network, address = card.network, card.nic["address"]
     forwards = tuple(
-        Forward(one.get("protocol") or "tcp", one.get("host_address") or "", one["host_port"], one["port"])
-        for one in network.get("forward") or ()
-        if one.get("address") == address
+        Forward(rule.get("protocol") or "tcp", rule.get("host_address") or "", rule["host_port"], rule["port"])
+        for rule in network.get("forward") or ()
+        if rule.get("address") == address
     )
     link = UserNetwork(network["cidr"], network["gateway"], network.get("nat") is not False, forwards)
     return Attachment(card.nic["mac"], card.owner, tuple(filter(None, [address])), link)

@@ -20,9 +20,12 @@ _FLOOR = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 def check(data: Path, address: str, path: Path, forwards: Iterable[Mapping[str, Json]], known: Part) -> None:
     """Refuse ports that somebody else has, and forwards that lead nowhere. Those of `known` are in our own hands already."""
-    ours = {(one["protocol"], one["host_port"]) for one in (known["forward"] if known else ())}
+    ours = {(rule["protocol"], rule["host_port"]) for rule in (known["forward"] if known else ())}
     others = {
-        (one["protocol"], one["host_port"]): note for note in notes.scan(data) if note.path != path for one in note.part.get("forward", ())
+        (rule["protocol"], rule["host_port"]): note
+        for note in notes.scan(data)
+        if note.path != path
+        for rule in note.part.get("forward", ())
     }
     for forward in forwards:
         key = (forward["protocol"], forward["host_port"])

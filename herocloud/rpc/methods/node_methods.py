@@ -81,7 +81,7 @@ def _slices(desk: Desk, secret: str) -> list[SliceInfo]:
     machine = host_status.Machine(desk.sight.hosting(), desk.owners())
     holders, digest = infos.holders(desk), desk.digest(secret)
     ordered = sorted(machine.slices, key=lambda one: ids.sid_number(one.sid))
-    return [infos.slice_info(desk, one, holders, digest) for one in ordered]
+    return [infos.slice_info(desk, piece, holders, digest) for piece in ordered]
 
 
 @declare("slices", example=Example({}, [{**_SLICE, "sid": f"s{number}"} for number in range(1, 8)]))

@@ -64,7 +64,7 @@ def create_snapshot(
     """
     if (sid is None) == (not sids):
         raise error_answers.invalid("Name one VM in `sid`, or several in `sids`.", None, "sid")
-    found = [desk.find_vm(one, secret) for one in dict.fromkeys([sid] if sid is not None else sids)]
+    found = [desk.find_vm(vm, secret) for vm in dict.fromkeys([sid] if sid is not None else sids)]
     if len({record.stack for record in found}) > 1:
         hint = "take the snapshots one stack after the other"
         raise error_answers.wrong_state("VMs that are held together are of one stack.", hint, "several-stacks")
@@ -98,7 +98,7 @@ def taken(desk: Desk, params: dict[str, Json]) -> Json:
     """Return the snapshots that a job took."""
     records = desk.recorded.records.get(params["stack"], {})
     found = [snapshot for address in params["vms"] if address in records for snapshot in _of(desk, records[address])]
-    return [_info(one).model_dump(mode="json") for one in found if one.name == params["name"]]
+    return [_info(snapshot).model_dump(mode="json") for snapshot in found if snapshot.name == params["name"]]
 
 
 @declare("snapshots", example=Example({}, [_SNAPSHOT]), errors=(NOT_FOUND,))

@@ -56,7 +56,7 @@ def _walk(tree: Any, value: Any, kind: Any, path: Path, findings: Findings) -> N
 
 def _put_right(tree: Any, value: dict[str, Any], key: str, valid: list[str], path: Path, findings: Findings) -> None:
     near = names.nearest(key, valid, findings)
-    hint = f"did you mean `{near}`?" if near else "keys here are " + ", ".join(f"`{one}`" for one in valid)
+    hint = f"did you mean `{near}`?" if near else "keys here are " + ", ".join(f"`{known}`" for known in valid)
     findings.add("unknown-key", (*path, key), f"`{key}` is not a key here.", hint, on_key=True)
     if near is not None and near not in value:
         if isinstance(value[key], dict | list):

@@ -77,7 +77,7 @@ def fetch(package: Package, folder: Path) -> Path:
 def depends(package: Path) -> list[str]:
     """Name the packages that one needs, without versions; of alternatives the first."""
     said = _run(["dpkg-deb", "-f", str(package), "Depends"], "dpkg-deb", 60).strip()
-    return [one.strip().split(" ")[0].split("|")[0] for one in said.split(",") if one.strip()]
+    return [choice.strip().split(" ")[0].split("|")[0] for choice in said.split(",") if choice.strip()]
 
 
 def unpack(package: Path, folder: Path) -> None:
