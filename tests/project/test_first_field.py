@@ -1,5 +1,6 @@
 """The page `Your first field`: its changes apply, and the field is planned, made, exported and taken out again."""
 
+import json
 import re
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def test_a_wrong_value_and_a_hypervisor_without_it_are_findings(changed: Changed
     _write(changed, match[1].replace("watchdog: true", "watchdog: maybe"))
     assert "`watchdog` takes `true` or `false`, not `maybe`." in changed.herocloud("validate")
     script = "from herocloud.providers.{} import planning; import json, sys; print(planning.unsupported(json.loads(sys.argv[1])))"
-    spec = '{"cpu": {"max": 1, "affinity": null, "topology": null}, "volumes": [], "networks": [], "mycelium": null, "memory": 1, '
-    spec += '"memory_options": {"hotplug": 0, "hugepages": false, "mergeable": false}, "watchdog": true, "shares": []}'
+    _write(changed, match[1])
+    changes = json.loads(changed.herocloud("plan", "--json"))["resource_changes"]
+    spec = json.dumps(next(change["change"]["after"] for change in changes if change["address"] == "vm.web"))
     for package, title in (("qemu", "QEMU"), ("cloud_hypervisor", "Cloud Hypervisor")):
         assert f"{title} VMs get no watchdog device" in changed.python("-c", script.format(package), spec).stdout
